@@ -1,0 +1,2 @@
+//! The Tickcast server binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Simulated and replayed feeds.

@@ -1,0 +1,2 @@
+//! Tickcast feed simulator.
+fn main() {}

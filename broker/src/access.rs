@@ -1,0 +1,213 @@
+//! Who may connect (PROTOCOL §5). Any web page on the reader's machine can send requests to a broker on loopback; what a
+//! browser lets it not forge are `Origin`, `Host` and `Sec-Fetch-Site`, and these decide here, before anything else is looked
+//! at, on both listeners.
+//!
+//! - `Host` has to be an IP address, `localhost` or a configured name: a page whose own name was made to point at us (DNS
+//!   rebinding) arrives with that name.
+//! - `Origin`, where there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
+//! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: links, images and forms of other pages.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hyper::{Uri, http::uri::Authority};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The allow-lists of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessRules {
+    /// Foreign origins that may connect.
+    pub origins: Vec<Origin>,
+    /// Names in `Host` besides IP addresses and `localhost`.
+    pub hosts: Vec<HostName>,
+}
+
+/// What came of an accepted request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// No browser, or a page of our own.
+    Own,
+    /// A page from an origin on the allow-list: the answer has to name it, else the browser keeps it from the page.
+    Foreign(HeaderValue),
+}
+
+/// Why a request is refused, for the person who reads the 403.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessDenied(pub String);
+
+/// Decides over one request.
+pub fn check(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, AccessDenied> {
+    let host = check_host(uri, headers, rules)?;
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => check_fetch_site(headers).map(|()| Access::Own),
+        (Some(_), Some(_)) => Err(denied("the request has more than one Origin")),
+        (Some(value), None) => {
+            let origin = value.to_str().ok().and_then(Origin::parse);
+            match origin {
+                Some(origin) if origin.is_at(&host) => Ok(Access::Own),
+                Some(origin) if rules.origins.contains(&origin) => Ok(Access::Foreign(value.clone())),
+                _ => Err(denied(format!("the origin {} may not connect here (allow_origin)", quoted(value)))),
+            }
+        }
+    }
+}
+
+fn check_host(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<HostPort, AccessDenied> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(value), None) = (hosts.next(), hosts.next()) else {
+        return Err(denied("the request needs exactly one Host"));
+    };
+    let host = value.to_str().ok().and_then(HostPort::parse);
+    let Some(host) = host.filter(|host| host.name.is_trusted(rules)) else {
+        return Err(denied(format!("this broker does not go by the name {} (allow_host)", quoted(value))));
+    };
+    // A request line with a full URL names the host a second time (RFC 9112 §3.2.2).
+    let repeated = uri.authority().map(Authority::as_str).map(HostPort::parse);
+    if repeated.is_some_and(|repeated| repeated.as_ref() != Some(&host)) {
+        return Err(denied("the host in the request line is not the one in Host"));
+    }
+    Ok(host)
+}
+
+fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {
+    let own = |value: &HeaderValue| value == "same-origin" || value == "none";
+    match headers.get_all(SEC_FETCH_SITE).iter().find(|value| !own(value)) {
+        None => Ok(()),
+        Some(value) => Err(denied(format!("a page of another site may not ask (Sec-Fetch-Site: {})", quoted(value)))),
+    }
+}
+
+fn denied(sentence: impl Into<String>) -> AccessDenied {
+    AccessDenied(sentence.into())
+}
+
+/// A stranger's header in a sentence: bounded and printable.
+fn quoted(value: &HeaderValue) -> String {
+    let text: String = String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect();
+    format!("{text:?}")
+}
+
+/// A host as `Host` and origins name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+    Dns(HostName),
+}
+
+impl Name {
+    fn is_trusted(&self, rules: &AccessRules) -> bool {
+        match self {
+            Name::V4(_) | Name::V6(_) => true,
+            Name::Dns(name) => name.0 == "localhost" || rules.hosts.contains(name),
+        }
+    }
+}
+
+/// The value of `Host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct HostPort {
+    name: Name,
+    port: Option<u16>,
+}
+
+impl HostPort {
+    fn parse(text: &str) -> Option<HostPort> {
+        let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            (Name::V6(address.parse().ok()?), port)
+        } else {
+            let at = text.find(':').unwrap_or(text.len());
+            let (host, port) = text.split_at(at);
+            let name = host.parse().map(Name::V4).ok().or_else(|| HostName::parse(host).map(Name::Dns))?;
+            (name, port)
+        };
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => None,
+            // "host:" is a host without a port (RFC 3986 §3.2.3).
+            Some("") => None,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            _ => return None,
+        };
+        Some(HostPort { name, port })
+    }
+}
+
+/// A DNS name, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    /// Reads a name without a port; `None` where it is none. What looks like an address in numbers only a browser
+    /// understands (`127.1`, `0x7f000001`) is a name here, and so never trusted by itself.
+    pub fn parse(text: &str) -> Option<HostName> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let labels = !text.starts_with('.') && !text.contains("..");
+        ((1..=253).contains(&text.len()) && labels && text.bytes().all(good))
+            .then(|| HostName(text.to_ascii_lowercase()))
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A web origin: scheme, host and port (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: HostPort,
+}
+
+impl Origin {
+    /// Reads an origin as a browser writes it; `None` for `null`, for paths and for anything else.
+    pub fn parse(text: &str) -> Option<Origin> {
+        let (scheme, rest) = text.split_once("://")?;
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        if scheme.is_empty() || !scheme.bytes().all(good) {
+            return None;
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        let mut host = HostPort::parse(rest)?;
+        host.port = host.port.or(default_port(&scheme));
+        Some(Origin { scheme, host })
+    }
+
+    /// Whether its pages come from this `Host`. A `Host` without a port means the default one of the origin's scheme: behind a
+    /// proxy that speaks TLS we cannot know which of the two it was.
+    fn is_at(&self, host: &HostPort) -> bool {
+        let default = default_port(&self.scheme);
+        default.is_some() && self.host.name == host.name && self.host.port == host.port.or(default)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme)?;
+        match &self.host.name {
+            Name::V4(address) => write!(f, "{address}")?,
+            Name::V6(address) => write!(f, "[{address}]")?,
+            Name::Dns(name) => write!(f, "{name}")?,
+        }
+        match self.host.port {
+            Some(port) if default_port(&self.scheme) != Some(port) => write!(f, ":{port}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

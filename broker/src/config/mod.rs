@@ -1,0 +1,30 @@
+//! Configuration: what the operator typed becomes what we run on, or the start stops before a port is bound.
+//!
+//! ```text
+//! flags ─┐
+//! environment ─┼─▶ raw::Raw (texts and where they came from) ─▶ resolve::resolve ─▶ settings::Config (types, checked)
+//! TOML file ─┘                                                                └▶ show: `broker config`
+//! ```
+//!
+//! Every setting is one entry of the table in [`settings`]: its name is the TOML key, with dashes the flag, and in capitals
+//! after `TICKCAST_` the environment variable. Precedence: flag, environment, file, default.
+
+mod open_files;
+mod problem;
+mod raw;
+mod resolve;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
+mod topic_rules;
+mod value;
+
+pub use open_files::raise_open_files;
+pub use problem::{ConfigError, Problem};
+pub use raw::{Raw, Source};
+pub use resolve::{Loaded, load, resolve};
+pub use settings::{Config, SETTINGS, Setting};
+pub use show::show;
+pub use topic_rules::TopicRule;
+pub use value::{Allowed, LogFilter, LogFormat};

@@ -1,0 +1,60 @@
+//! What is wrong with a configuration: every problem names the setting, the value, where it came from and what is allowed.
+
+use std::fmt;
+
+use super::raw::Source;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A value that cannot be read, or is outside its range.
+    BadValue {
+        /// The setting's name.
+        setting: String,
+        /// What was given, as it was typed.
+        value: String,
+        /// Who gave it.
+        source: Source,
+        /// What would be right, with its range and unit.
+        expected: String,
+    },
+    /// A key of the file that is no setting.
+    UnknownKey {
+        /// The key as it stands in the file.
+        key: String,
+        /// The file.
+        source: Source,
+    },
+    /// Values that are right alone and wrong together, or a file that cannot be read: a sentence.
+    Sentence(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::BadValue { setting, value, source, expected } => {
+                write!(f, "{setting} = {value:?} ({source}): expected {expected}")
+            }
+            Problem::UnknownKey { key, source } => {
+                write!(f, "{key} ({source}): there is no such setting; `broker config` prints them all")
+            }
+            Problem::Sentence(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+/// Everything that is wrong, so that an operator mends it in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

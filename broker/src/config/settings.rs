@@ -1,0 +1,178 @@
+//! The table of all settings, and [`Config`], which is made from it: a setting is declared here and nowhere else.
+
+use std::net::SocketAddr;
+
+use super::problem::Problem;
+use super::raw::Raw;
+use super::topic_rules::TopicRule;
+use super::value::{Allowed, LogFilter, LogFormat, Value};
+use crate::access::{HostName, Origin};
+
+/// One setting as the table describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The TOML key; with dashes the flag, in capitals after `TICKCAST_` the environment variable.
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// What its number counts; empty where it is none.
+    pub unit: &'static str,
+    /// The default, as one would type it.
+    pub default: &'static str,
+    /// Its bounds.
+    pub allowed: Allowed,
+    /// What it does, in a sentence or two.
+    pub meaning: &'static str,
+    /// Whether the flag may stand without a value.
+    pub switch: bool,
+    /// Whether it is a list.
+    pub list: bool,
+}
+
+impl Setting {
+    /// The flag, without its dashes in front.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("TICKCAST_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+macro_rules! settings {
+    ($($group:literal: $($name:ident: $type:ty = $default:literal $unit:literal, $allowed:expr, $meaning:literal;)+)+) => {
+        /// What the broker runs on: every setting with its type, checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(
+                #[doc = $meaning]
+                #[doc = ""]
+                #[doc = concat!("Default: `", $default, "`", ".")]
+                pub $name: $type,
+            )+)+
+            /// What differs for some topics; the first rule that matches a topic counts.
+            pub topics: Vec<TopicRule>,
+        }
+
+        /// Every setting, in the order in which it is shown.
+        pub const SETTINGS: &[Setting] = &[$($(
+            Setting {
+                name: stringify!($name),
+                group: $group,
+                unit: $unit,
+                default: $default,
+                allowed: $allowed,
+                meaning: $meaning,
+                switch: <$type as Value>::SWITCH,
+                list: <$type as Value>::LIST,
+            },
+        )+)+];
+
+        impl Config {
+            /// Every setting from what was typed. What cannot be read goes to `problems`, and `None` comes back.
+            pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Option<Config> {
+                $($( let $name: Option<$type> = raw.read(stringify!($name), $default, $allowed, problems); )+)+
+                let topics = super::topic_rules::read(raw, problems);
+                Some(Config { $($( $name: $name?, )+)+ topics: topics? })
+            }
+
+            /// Every setting as it stands in a TOML file, in the table's order.
+            pub(super) fn toml_values(&self) -> Vec<String> {
+                vec![$($( self.$name.toml(), )+)+]
+            }
+        }
+    };
+}
+
+use Allowed::{Any, Bytes, Number};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+/// A day, as the bound of most durations: more is a slip of the finger.
+const DAY_MS: u64 = 86_400_000;
+
+settings! {
+"Listeners":
+    listen: SocketAddr = "127.0.0.1:9000" "", Any,
+        "Where clients connect. Port 0 takes a free one and logs it.";
+    admin_listen: SocketAddr = "127.0.0.1:9001" "", Any,
+        "Where metrics, health and the list of connections are served. Keep it off public networks.";
+    allow_origin: Vec<Origin> = "" "", Any,
+        "Origins of web pages that may connect besides the broker's own.";
+    allow_host: Vec<HostName> = "" "", Any,
+        "Names that the broker may be called by in the Host header, besides IP addresses and localhost.";
+    open_publish: bool = "false" "", Any,
+        "Says that anyone who can reach the broker may publish. Without it the broker listens for clients on loopback only.";
+    sys_topics_public: bool = "false" "", Any,
+        "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
+"Threads":
+    shards: usize = "0" "threads", Number(0, 1024),
+        "Threads that serve connections; 0 is one per core that the process may run on.";
+    pin: bool = "false" "", Any,
+        "Whether the i-th shard is pinned to the i-th core that the process may run on.";
+"Logs":
+    log_format: LogFormat = "text" "", Any,
+        "How log lines look: text or json. They go to standard error.";
+    log_level: LogFilter = "info" "", Any,
+        "Which log lines are written: a level, or parts like broker=debug,hyper=warn.";
+"Connections":
+    connections_max: u32 = "100000" "connections", Number(1, 16_000_000),
+        "Connections at the same time. Each needs an open file: the start warns where the process may not have so many.";
+    connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
+        "Connections from one IP address at the same time; 0 is no limit, right for loopback and behind a proxy, where all have one address.";
+    subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
+        "Subscriptions (topics and patterns) of one connection.";
+    handshake_ms: u32 = "10000" "ms", Number(100, DAY_MS),
+        "How long a connection may take over a request before it is closed.";
+    heartbeat_ms: u32 = "25000" "ms", Number(10, DAY_MS),
+        "Silence after which a heartbeat is sent; a ping goes as often, and two without any frame in between close the connection.";
+    stall_ms: u32 = "60000" "ms", Number(10, DAY_MS),
+        "A client that takes no byte for this long while something waits for it is closed.";
+    drain_ms: u32 = "5000" "ms", Number(0, 3_600_000),
+        "At shutdown, the time from goaway to close.";
+    header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
+        "The head of a request: its line and all header fields.";
+"Messages":
+    message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
+        "The largest message that is taken from a client; an NDJSON line and a single update over HTTP too.";
+    fragments_max: u32 = "4096" "fragments", Number(1, 1_000_000),
+        "Fragments of one WebSocket message.";
+    ndjson_bytes_max: u64 = "8388608" "bytes", Bytes(128, 4 * GIB),
+        "The body of a publish of many updates over HTTP.";
+    answers_bytes_max: u64 = "262144" "bytes", Bytes(4 * KIB, GIB),
+        "Answers that one connection has not read yet; at this bound the broker stops reading its requests.";
+"Topics":
+    topics_max: u32 = "1000000" "topics", Number(1, 100_000_000),
+        "Topics at the same time.";
+    topic_idle_ms: u64 = "0" "ms", Number(0, 366 * DAY_MS),
+        "A topic that was not published to for this long ends; 0 is never.";
+    image_bytes: u64 = "1048576" "bytes", Bytes(128, GIB),
+        "The image (current state) of one topic.";
+    images_bytes_max: u64 = "1073741824" "bytes", Bytes(64 * KIB, 64 * TIB),
+        "All images together.";
+    retain_updates: u64 = "1024" "updates", Number(0, 1_000_000_000),
+        "Updates kept of each topic, for history and for those who catch up.";
+    retain_bytes: u64 = "1048576" "bytes", Bytes(0, 64 * TIB),
+        "Bytes of updates kept of each topic.";
+    retain_ms: u64 = "0" "ms", Number(0, 366 * DAY_MS),
+        "Age at which a kept update goes; 0 is never.";
+    retain_bytes_max: u64 = "1073741824" "bytes", Bytes(0, 64 * TIB),
+        "Bytes of updates kept of all topics; over it the topic with the largest history gives up its oldest.";
+"Delivery":
+    behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB),
+        "A connection with more than this waiting is behind: it gets images of state and patch topics instead of every update.";
+    turn_bytes_max: u64 = "65536" "bytes", Bytes(KIB, 64 * MIB),
+        "Bytes written to one connection before the next has its turn.";
+    ring_bytes: u64 = "8388608" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "The ring of recent updates of each shard; at least 4 messages of the largest size, with 1 KiB around each, and behind_bytes.";
+    write_gap_ms: u32 = "0" "ms", Number(0, 1000),
+        "The least time between two writes to one connection: more updates share a write, and each waits longer. 0 is none.";
+    notsent_lowat_bytes: u32 = "16384" "bytes", Bytes(0, 64 * MIB),
+        "Unsent bytes that the kernel takes of one connection (TCP_NOTSENT_LOWAT); 0 leaves it to the kernel.";
+    send_buffer_bytes: u32 = "0" "bytes", Bytes(0, GIB),
+        "The kernel's send buffer of one connection (SO_SNDBUF); 0 leaves it to the kernel.";
+}

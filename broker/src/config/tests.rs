@@ -1,0 +1,164 @@
+//! What an operator types, and what comes of it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::{ConfigError, Loaded, SETTINGS, resolve, show};
+
+type Pairs<'a> = &'a [(&'static str, &'static str)];
+
+fn os(pairs: Pairs<'_>) -> Vec<(&'static str, OsString)> {
+    pairs.iter().map(|(name, value)| (*name, value.into())).collect()
+}
+
+fn run(flags: Pairs<'_>, environment: Pairs<'_>, file: &str) -> Result<Loaded, ConfigError> {
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+    resolve(&os(flags), environment, Some((Path::new("broker.toml"), file)))
+}
+
+fn refusal(flags: Pairs<'_>, environment: Pairs<'_>, file: &str) -> String {
+    match run(flags, environment, file) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_defaults_run() {
+    let loaded = run(&[], &[], "").unwrap();
+    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(loaded.config.retain_updates, 1024);
+    assert!(loaded.config.shards_count() >= 1);
+    assert_eq!(loaded.warnings, [""; 0]);
+}
+
+#[test]
+fn flag_before_environment_before_file_before_default() {
+    let file = "retain_updates = 5\nretain_ms = 5\nretain_bytes = 5";
+    let loaded = run(
+        &[("retain_updates", "7")],
+        &[("TICKCAST_RETAIN_UPDATES", "6"), ("TICKCAST_RETAIN_MS", "6"), ("TICKCAST_SHARDS", "")],
+        file,
+    )
+    .unwrap();
+    let config = &loaded.config;
+    assert_eq!((config.retain_updates, config.retain_ms, config.retain_bytes, config.shards), (7, 6, 5, 0));
+    let sources =
+        ["retain_updates", "retain_ms", "retain_bytes", "shards"].map(|name| loaded.raw.source(name).to_string());
+    assert_eq!(
+        sources,
+        ["from flag --retain-updates", "from environment TICKCAST_RETAIN_MS", "from file broker.toml", "default",]
+    );
+}
+
+#[test]
+fn what_is_wrong_names_itself() {
+    let cases: &[(Pairs<'_>, Pairs<'_>, &str, &str)] = &[
+        (
+            &[("shards", "many")],
+            &[],
+            "",
+            "shards = \"many\" (from flag --shards): expected a whole number from 0 to 1024",
+        ),
+        (&[("shards", "-1")], &[], "", "from 0 to 1024"),
+        (&[("shards", "1025")], &[], "", "from 0 to 1024"),
+        (&[], &[("TICKCAST_PIN", "yes")], "", "pin = \"yes\" (from environment TICKCAST_PIN): expected true or false"),
+        (
+            &[],
+            &[],
+            "behind_bytes = \"2TiB\"",
+            "behind_bytes = \"2TiB\" (from file broker.toml): expected a number of bytes",
+        ),
+        (&[], &[], "heartbeat_ms = 2.5", "heartbeat_ms = \"2.5\" (from file broker.toml): expected a single value"),
+        (&[], &[], "heartbeat = 2", "heartbeat (from file broker.toml): there is no such setting"),
+        (&[], &[], "config = \"other.toml\"", "config (from file broker.toml): there is no such setting"),
+        (&[], &[], "shards = ", "broker.toml is not TOML"),
+        (&[("listen", "localhost")], &[], "", "expected an IP address and a port"),
+        (&[("log_level", "inof")], &[], "", "log_level = \"inof\""),
+        (&[("allow_origin", "example.com")], &[], "", "expected origins as a browser sends them"),
+        (&[("allow_origin", "https://a.example/x")], &[], "", "expected origins"),
+        (&[("allow_host", "https://a.example")], &[], "", "expected host names"),
+        // An overruled value is checked as well.
+        (&[("shards", "1")], &[("TICKCAST_SHARDS", "x")], "", "shards = \"x\" (from environment TICKCAST_SHARDS)"),
+        // Together.
+        (&[("listen", "0.0.0.0:9000")], &[], "", "--open-publish"),
+        (&[("listen", "127.0.0.1:9001")], &[], "", "they need two ports"),
+        (&[("ring_bytes", "64KiB"), ("behind_bytes", "1024")], &[], "", "expected at least 266240"),
+        (&[("behind_bytes", "9MiB")], &[], "", "behind_bytes = 9437184 is above ring_bytes"),
+        (
+            &[("message_bytes", "2MiB"), ("ring_bytes", "64MiB")],
+            &[],
+            "",
+            "message_bytes = 2097152 is above image_bytes",
+        ),
+        // Topics.
+        (&[], &[], "topics = 3", "expected [[topics]] tables"),
+        (&[], &[], "[[topics]]\nkind = \"state\"", "topics[0].pattern = \"\""),
+        (&[], &[], "[[topics]]\npattern = \"a..b\"", "topics[0].pattern = \"a..b\""),
+        (&[], &[], "[[topics]]\npattern = \"a.>\"\nkind = \"stat\"", "topics[0].kind = \"stat\""),
+        (&[], &[], "[[topics]]\npattern = \"a.>\"\nretain_ms = -1", "topics[0].retain_ms = \"-1\""),
+        (&[], &[], "[[topics]]\npattern = \"a.>\"\nretain = 1", "topics[0].retain (from file broker.toml)"),
+    ];
+    for (flags, environment, file, part) in cases {
+        let refusal = refusal(flags, environment, file);
+        assert!(refusal.contains(part), "{flags:?} {environment:?} {file:?}\n  gave {refusal:?}\n  not  {part:?}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let refusal = refusal(&[("shards", "x")], &[("TICKCAST_PIN", "y")], "retain_ms = \"z\"\nnope = 1");
+    assert_eq!(refusal.lines().count(), 5, "{refusal}");
+}
+
+#[test]
+fn beyond_loopback_with_the_setting_that_says_so() {
+    let loaded = run(&[("listen", "0.0.0.0:9000"), ("open_publish", "true")], &[], "").unwrap();
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    let named = [("listen", "0.0.0.0:9000"), ("open_publish", "true"), ("allow_host", "feed.example.com")];
+    assert_eq!(run(&named, &[], "").unwrap().warnings, [""; 0]);
+    assert!(refusal(&[("listen", "[::1]:9000")], &[], "").is_empty());
+}
+
+#[test]
+fn a_strange_variable_is_a_warning() {
+    let variables = [("TICKCAST_RETAIN_UPDATE", "1"), ("TICKCAST_SERVICE_HOST", "10.0.0.1"), ("TICKCAST_CONFIG", "x")];
+    let warnings = run(&[], &variables, "").unwrap().warnings;
+    assert_eq!(warnings, ["TICKCAST_RETAIN_UPDATE is set, and there is no such setting"]);
+}
+
+#[test]
+fn bytes_have_units_and_lists_have_commas() {
+    let file = "ring_bytes = \"16 MiB\"\nallow_host = [\"a.example\", \"B.example\"]";
+    let config = run(&[("allow_origin", "https://a.example, http://b.example:81")], &[], file).unwrap().config;
+    assert_eq!(config.ring_bytes, 16 << 20);
+    assert_eq!(config.allow_host.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.example", "b.example"]);
+    assert_eq!(config.allow_origin.len(), 2);
+}
+
+#[test]
+fn the_first_rule_that_covers_a_topic_counts() {
+    let file = "[[topics]]\npattern = \"stocks.AAPL.trade\"\nretain_updates = 9\n\
+                [[topics]]\npattern = \"stocks.*.trade\"\nkind = \"event\"\nretain_bytes = \"1KiB\"";
+    let config = run(&[], &[], file).unwrap().config;
+    assert_eq!(config.topic_rule("stocks.AAPL.trade").and_then(|rule| rule.retain_updates), Some(9));
+    assert_eq!(config.topic_rule("stocks.MSFT.trade").and_then(|rule| rule.retain_bytes), Some(1024));
+    assert_eq!(config.topic_rule("stocks.MSFT.quote"), None);
+}
+
+#[test]
+fn what_is_shown_is_a_file_that_gives_the_same() {
+    let flags = [("allow_origin", "https://a.example"), ("log_level", "info,broker=debug"), ("listen", "[::1]:9000")];
+    let loaded = run(&flags, &[], "[[topics]]\npattern = \"a.>\"\nkind = \"patch\"\nretain_ms = 5").unwrap();
+    let shown = show(&loaded);
+    for setting in SETTINGS {
+        assert!(
+            shown.contains(setting.meaning) && shown.contains(&format!("\n{} = ", setting.name)),
+            "{}",
+            setting.name
+        );
+    }
+    assert!(shown.contains("default 127.0.0.1:9000; this is from flag --listen\nlisten = \"[::1]:9000\"\n"), "{shown}");
+    assert!(shown.contains("# updates, 0 to 1000000000; default 1024; this is it\nretain_updates = 1024\n"), "{shown}");
+    assert_eq!(run(&[], &[], &shown).unwrap().config, loaded.config);
+}

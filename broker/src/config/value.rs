@@ -1,0 +1,214 @@
+//! The types of settings: how each is read from text, and how it is written in a file.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::access::{HostName, Origin};
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// A whole number within these bounds, both included.
+    Number(u64, u64),
+    /// The same, in bytes: `64KiB`, `8MiB` and `1GiB` are understood too.
+    Bytes(u64, u64),
+    /// What the type says.
+    Any,
+}
+
+/// A type that a setting can have.
+pub(super) trait Value: Sized {
+    /// Whether the flag may stand alone (`--pin`), which means `true`.
+    const SWITCH: bool = false;
+    /// Whether the flag may be repeated, and the value is a list with commas.
+    const LIST: bool = false;
+
+    /// Reads it; `None` where the text is none or out of bounds.
+    fn parse(text: &str, allowed: Allowed) -> Option<Self>;
+
+    /// What would be right, for the error.
+    fn expected(allowed: Allowed) -> String;
+
+    /// As it stands in a TOML file.
+    fn toml(&self) -> String;
+}
+
+fn parse_number(text: &str, allowed: Allowed) -> Option<u64> {
+    let (min, max, suffixes) = match allowed {
+        Allowed::Number(min, max) => (min, max, false),
+        Allowed::Bytes(min, max) => (min, max, true),
+        Allowed::Any => (0, u64::MAX, false),
+    };
+    let (digits, shift) = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
+        .into_iter()
+        .find_map(|(suffix, shift)| text.strip_suffix(suffix).filter(|_| suffixes).map(|rest| (rest.trim_end(), shift)))
+        .unwrap_or((text, 0));
+    // `parse` alone would take a leading plus.
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    (min..=max).contains(&number).then_some(number)
+}
+
+fn expected_number(allowed: Allowed) -> String {
+    match allowed {
+        Allowed::Number(min, max) => format!("a whole number from {min} to {max}"),
+        Allowed::Bytes(min, max) => {
+            format!("a number of bytes from {min} to {max} (64KiB, 8MiB and 1GiB are understood)")
+        }
+        Allowed::Any => "a whole number".into(),
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),+) => {$(
+        impl Value for $type {
+            fn parse(text: &str, allowed: Allowed) -> Option<Self> {
+                parse_number(text, allowed)?.try_into().ok()
+            }
+
+            fn expected(allowed: Allowed) -> String {
+                expected_number(allowed)
+            }
+
+            fn toml(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
+}
+
+numbers!(u32, u64, usize);
+
+impl Value for bool {
+    const SWITCH: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn expected(_: Allowed) -> String {
+        "true or false".into()
+    }
+
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for SocketAddr {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn expected(_: Allowed) -> String {
+        "an IP address and a port, as in 127.0.0.1:9000 or [::1]:9000".into()
+    }
+
+    fn toml(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Value for LogFormat {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
+
+    fn expected(_: Allowed) -> String {
+        "text or json".into()
+    }
+
+    fn toml(&self) -> String {
+        match self {
+            LogFormat::Text => "\"text\"".into(),
+            LogFormat::Json => "\"json\"".into(),
+        }
+    }
+}
+
+/// Which log lines are written, in the syntax of `tracing`'s env filter; checked when the configuration is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter itself.
+    pub fn to_filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl Value for LogFilter {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        // A bare word that is no level would be taken as the name of a crate, and silence the broker without a word.
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let bare = |part: &str| part.contains(['=', '[']) || levels.contains(&part.to_ascii_lowercase().as_str());
+        let good = EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| bare(part.trim()));
+        good.then(|| LogFilter(text.to_owned()))
+    }
+
+    fn expected(_: Allowed) -> String {
+        "off, error, warn, info, debug or trace, alone or with parts like broker=debug,hyper=warn".into()
+    }
+
+    fn toml(&self) -> String {
+        toml::Value::String(self.0.clone()).to_string()
+    }
+}
+
+/// The parts of a list: separated by commas, empty ones do not count.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    toml::Value::Array(items.iter().map(|item| toml::Value::String(item.to_string())).collect()).to_string()
+}
+
+impl Value for Vec<Origin> {
+    const LIST: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        parts(text).map(Origin::parse).collect()
+    }
+
+    fn expected(_: Allowed) -> String {
+        "origins as a browser sends them, as in https://desk.example.com or http://localhost:5173".into()
+    }
+
+    fn toml(&self) -> String {
+        list(self)
+    }
+}
+
+impl Value for Vec<HostName> {
+    const LIST: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        parts(text).map(HostName::parse).collect()
+    }
+
+    fn expected(_: Allowed) -> String {
+        "host names without a port, as in feed.example.com".into()
+    }
+
+    fn toml(&self) -> String {
+        list(self)
+    }
+}

@@ -6,7 +6,7 @@
 //! TOML file ─┘                                                                └▶ show: `broker config`
 //! ```
 //!
-//! Every setting is one entry of the table in [`settings`]: its name is the TOML key, with dashes the flag, and in capitals
+//! Every setting is one entry of the table [`SETTINGS`]: its name is the TOML key, with dashes the flag, and in capitals
 //! after `TICKCAST_` the environment variable. Precedence: flag, environment, file, default.
 
 mod open_files;

@@ -1,0 +1,72 @@
+# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The rest are parts of it, or take longer.
+
+CARGO ?= cargo
+# With `make demo PROFILE=release` the demo is as fast as the broker gets, after a longer build.
+PROFILE ?= dev
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: demo test fmt clippy unit doc loom foreign browser tools fuzz conformance bench clean-tools
+
+demo:
+	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
+
+# Cheap and telling ones first. One at a time: each of them uses all cores.
+test:
+	$(MAKE) fmt
+	$(MAKE) clippy
+	$(MAKE) unit
+	$(MAKE) doc
+	$(MAKE) loom
+	$(MAKE) foreign
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+unit:
+	$(CARGO) test --workspace --locked
+
+# Every public item is documented, and every link in the documentation leads somewhere.
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+# Every interleaving of the feed's hand-over and of the shards' wake-up. A folder of its own: `cfg` rebuilds everything.
+loom:
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test -p broker-engine --locked --test 'loom_*'
+
+# Clients that others wrote, against the built broker: Node, Python, and a browser.
+foreign: tools
+	$(CARGO) build -p broker --locked
+	BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run
+
+browser: tools
+	$(CARGO) build -p broker --locked
+	BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run browser
+
+tools:
+	.ci/install-test-tools
+
+# Each target for FUZZ_SECONDS. Needs cargo-fuzz (`cargo install cargo-fuzz`); RUSTC_BOOTSTRAP lets the stable compiler do it.
+FUZZ_SECONDS ?= 60
+fuzz:
+	cd broker && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+# The Autobahn suite (set up once, some 40 s) against the echo example. CONFORMANCE is where its set-up scripts are.
+CONFORMANCE ?= ../shared/tools/conformance
+ECHO ?= 127.0.0.1:9010
+conformance:
+	test -x .tools/conformance/run.sh || $(CONFORMANCE)/setup.sh .tools/conformance
+	$(CARGO) build --release -p broker --example echo --locked
+	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
+		.tools/conformance/run.sh ws://$(ECHO) tickcast
+
+# Not part of `test`: figures need a quiet machine.
+bench:
+	$(CARGO) bench --workspace --locked
+
+clean-tools:
+	rm -rf .tools

@@ -1,0 +1,169 @@
+//! The one catalogue of what can go wrong on the wire: error codes, which answer a request and leave the connection
+//! open, and close reasons, which end it.
+
+use std::fmt;
+
+/// Declares an enum together with the array of all its values, so that none can be forgotten.
+macro_rules! catalogue {
+    ($(#[$doc:meta])* $name:ident { $($(#[$entry_doc:meta])* $entry:ident $(= $value:literal)?,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$entry_doc])* $entry $(= $value)?,)* }
+
+        impl $name {
+            /// Every entry of the catalogue.
+            pub const ALL: &[$name] = &[$($name::$entry,)*];
+        }
+    };
+}
+
+catalogue! {
+    /// Why a request was refused.
+    ErrorCode {
+        /// The message is not JSON.
+        BadJson,
+        /// JSON, but not a request: no object, no `op`, wrong types, unknown fields.
+        BadRequest,
+        /// An `op` that this protocol does not have.
+        UnknownOp,
+        /// Not a topic's name, or a pattern where a topic is needed.
+        BadTopic,
+        /// A wildcard where none may stand.
+        BadPattern,
+        /// A token that is wrong or has expired.
+        BadToken,
+        /// Not allowed to this connection.
+        Forbidden,
+        /// The topic carries another kind of updates.
+        KindMismatch,
+        /// There is no such thing.
+        NotFound,
+        /// A message, body or image over its limit.
+        TooLarge,
+        /// A number of things (subscriptions, topics) at its limit.
+        Limit,
+        /// Too many requests for now.
+        RateLimited,
+        /// The broker cannot do it now.
+        Unavailable,
+        /// HTTP: this path does not take this method.
+        MethodNotAllowed,
+        /// HTTP: the body's type is not one that is taken here.
+        UnsupportedMediaType,
+    }
+}
+
+impl ErrorCode {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorCode::BadJson => "bad_json",
+            ErrorCode::BadRequest => "bad_request",
+            ErrorCode::UnknownOp => "unknown_op",
+            ErrorCode::BadTopic => "bad_topic",
+            ErrorCode::BadPattern => "bad_pattern",
+            ErrorCode::BadToken => "bad_token",
+            ErrorCode::Forbidden => "forbidden",
+            ErrorCode::KindMismatch => "kind_mismatch",
+            ErrorCode::NotFound => "not_found",
+            ErrorCode::TooLarge => "too_large",
+            ErrorCode::Limit => "limit",
+            ErrorCode::RateLimited => "rate_limited",
+            ErrorCode::Unavailable => "unavailable",
+            ErrorCode::MethodNotAllowed => "method_not_allowed",
+            ErrorCode::UnsupportedMediaType => "unsupported_media_type",
+        }
+    }
+
+    /// Whether the same request may work later. A limit can have room again; a wrong request stays wrong.
+    pub fn retry(self) -> bool {
+        matches!(self, ErrorCode::Limit | ErrorCode::RateLimited | ErrorCode::Unavailable)
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn http_status(self) -> u16 {
+        match self {
+            ErrorCode::BadJson
+            | ErrorCode::BadRequest
+            | ErrorCode::UnknownOp
+            | ErrorCode::BadTopic
+            | ErrorCode::BadPattern => 400,
+            ErrorCode::BadToken => 401,
+            ErrorCode::Forbidden => 403,
+            ErrorCode::NotFound => 404,
+            ErrorCode::MethodNotAllowed => 405,
+            ErrorCode::KindMismatch => 409,
+            ErrorCode::TooLarge => 413,
+            ErrorCode::UnsupportedMediaType => 415,
+            ErrorCode::Limit | ErrorCode::RateLimited => 429,
+            ErrorCode::Unavailable => 503,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+catalogue! {
+    /// Why the broker closes a connection. Whether the client should connect again stands with each.
+    CloseReason {
+        /// Normal end. Reconnect: yes, after the `after_ms` of `goaway` with jitter.
+        Normal = 1000,
+        /// The broker is going away. Reconnect: yes, after the `after_ms` of `goaway` with jitter.
+        GoingAway = 1001,
+        /// A breach of the WebSocket protocol. Reconnect: no.
+        ProtocolError = 1002,
+        /// A binary message. Reconnect: no.
+        UnsupportedData = 1003,
+        /// Text that is not UTF-8. Reconnect: no.
+        InvalidUtf8 = 1007,
+        /// A message over `message_bytes`. Reconnect: no.
+        TooBig = 1009,
+        /// An internal error. Reconnect: yes.
+        Internal = 1011,
+        /// Authentication missing, wrong or expired. Reconnect: with a new token.
+        Unauthenticated = 4001,
+        /// Not allowed. Reconnect: no.
+        Forbidden = 4003,
+        /// A slow consumer that asked for this, or that took nothing for `stall_ms`. Reconnect: yes.
+        Slow = 4008,
+        /// No sign of life. Reconnect: yes.
+        NoSignOfLife = 4009,
+        /// Too many connections or requests. Reconnect: later.
+        LimitExceeded = 4029,
+    }
+}
+
+impl CloseReason {
+    /// The code of the close frame.
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The reason's text in the close frame.
+    pub fn text(self) -> &'static str {
+        match self {
+            CloseReason::Normal => "bye",
+            CloseReason::GoingAway => "going away",
+            CloseReason::ProtocolError => "protocol error",
+            CloseReason::UnsupportedData => "binary messages are not supported",
+            CloseReason::InvalidUtf8 => "invalid UTF-8",
+            CloseReason::TooBig => "message too big",
+            CloseReason::Internal => "internal error",
+            CloseReason::Unauthenticated => "authentication missing, wrong or expired",
+            CloseReason::Forbidden => "forbidden",
+            CloseReason::Slow => "slow consumer",
+            CloseReason::NoSignOfLife => "no sign of life",
+            CloseReason::LimitExceeded => "limit exceeded",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.code(), self.text())
+    }
+}

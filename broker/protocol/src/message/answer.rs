@@ -1,0 +1,123 @@
+//! Answers to requests; each echoes the request's `id` where it had one.
+
+use super::object::Object;
+use super::stream::topic_start;
+use super::{EntryError, PatternStart, SubscriptionRow, TopicStart};
+use crate::codes::ErrorCode;
+use crate::write::push_string;
+
+/// The answer to every well-formed `subscribe`; its three lists are always there.
+pub fn subscribed(
+    out: &mut Vec<u8>,
+    id: Option<&[u8]>,
+    topics: &[TopicStart<'_>],
+    patterns: &[PatternStart<'_>],
+    errors: &[EntryError<'_>],
+) {
+    Object::message(out, "subscribed")
+        .id(id)
+        .list("topics", topics, |out, start| topic_start(Object::open(out), start))
+        .list("patterns", patterns, |out, start| {
+            Object::open(out)
+                .text("pattern", start.pattern)
+                .number("matched", start.matched)
+                .number("conflate_ms", start.conflate_ms.into())
+                .close();
+        })
+        .list("errors", errors, |out, error| {
+            code_and_message(Object::open(out).text("topic", error.topic), error.code, error.message)
+                .flag("retry", error.code.retry())
+                .close();
+        })
+        .close();
+}
+
+/// The answer to `unsubscribe`.
+pub fn unsubscribed(out: &mut Vec<u8>, id: Option<&[u8]>, entries: &[&str]) {
+    Object::message(out, "unsubscribed").id(id).list("topics", entries, |out, entry| push_string(out, entry)).close();
+}
+
+/// The answer to `publish`.
+pub fn published(out: &mut Vec<u8>, id: Option<&[u8]>, topic: &str, epoch: &str, seq: u64, duplicate: bool) {
+    accepted(Object::message(out, "published").id(id), topic, epoch, seq, duplicate);
+}
+
+/// The answer to `publish` with a batch. What was rejected is named by its index.
+pub fn published_batch(
+    out: &mut Vec<u8>,
+    id: Option<&[u8]>,
+    accepted: u64,
+    duplicates: u64,
+    rejected: &[(usize, ErrorCode, String)],
+) {
+    counted(Object::message(out, "published").id(id), "index", accepted, duplicates, rejected);
+}
+
+/// The answer to `list`.
+pub fn subscriptions(
+    out: &mut Vec<u8>,
+    id: Option<&[u8]>,
+    topics: &[SubscriptionRow<'_>],
+    patterns: &[SubscriptionRow<'_>],
+) {
+    let row = |out: &mut Vec<u8>, name: &str, row: &SubscriptionRow<'_>| {
+        Object::open(out)
+            .text(name, row.name)
+            .number("conflate_ms", row.conflate_ms.into())
+            .text("on_slow", row.on_slow.as_str())
+            .close();
+    };
+    Object::message(out, "subscriptions")
+        .id(id)
+        .list("topics", topics, |out, topic| row(out, "topic", topic))
+        .list("patterns", patterns, |out, pattern| row(out, "pattern", pattern))
+        .close();
+}
+
+/// The answer to `auth`.
+pub fn authenticated(out: &mut Vec<u8>, id: Option<&[u8]>, expires_ts: u64) {
+    Object::message(out, "authenticated").id(id).number("expires_ts", expires_ts).close();
+}
+
+/// The answer to `ping`.
+pub fn pong(out: &mut Vec<u8>, id: Option<&[u8]>, ts: u64) {
+    Object::message(out, "pong").id(id).number("ts", ts).close();
+}
+
+/// The answer to a request that is refused.
+pub fn error(out: &mut Vec<u8>, id: Option<&[u8]>, code: ErrorCode, message: &str) {
+    code_and_message(Object::message(out, "error").id(id), code, message).flag("retry", code.retry()).close();
+}
+
+/// What is said of an update that was taken, over WebSocket and HTTP.
+pub(super) fn accepted(object: &mut Object<'_>, topic: &str, epoch: &str, seq: u64, duplicate: bool) {
+    object.text("topic", topic).text("epoch", epoch).number("seq", seq);
+    if duplicate {
+        object.flag("duplicate", true);
+    }
+    object.close();
+}
+
+/// What is said of many updates; `place` is what a rejected one is found by.
+pub(super) fn counted(
+    object: &mut Object<'_>,
+    place: &str,
+    accepted: u64,
+    duplicates: u64,
+    rejected: &[(usize, ErrorCode, String)],
+) {
+    object.number("accepted", accepted);
+    object.number_if("duplicates", (duplicates > 0).then_some(duplicates));
+    object.list("rejected", rejected, |out, (at, code, message)| {
+        code_and_message(Object::open(out).number(place, *at as u64), *code, message).close();
+    });
+    object.close();
+}
+
+pub(super) fn code_and_message<'m, 'o>(
+    object: &'m mut Object<'o>,
+    code: ErrorCode,
+    message: &str,
+) -> &'m mut Object<'o> {
+    object.text("code", code.as_str()).text("message", message)
+}

@@ -1,0 +1,126 @@
+//! Patterns: `*` stands for exactly one segment, `>` as the last for one or more (the NATS rules).
+//!
+//! The broker's own topics (first character `$`) are reached only by a pattern that names their first segment.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::topic::{NameError, SEGMENTS_MAX, check, is_reserved};
+
+/// A checked pattern. A plain name is one as well (it matches itself): listings take either.
+#[derive(Clone)]
+pub struct Pattern {
+    text: Arc<str>,
+    /// One bit per segment, the first segment in the highest: set where it is literal.
+    literals: u16,
+}
+
+/// One segment of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segment<'a> {
+    /// This very segment.
+    Literal(&'a str),
+    /// `*`: any one segment.
+    One,
+    /// `>`: one segment or more, to the end.
+    Rest,
+}
+
+/// How specific a pattern is: the greater one's options win where several patterns match a topic. Patterns that
+/// differ only in `*` and `>` are equal; between them the later subscription wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Specificity {
+    /// More literal segments win…
+    literal_segments: u32,
+    /// …then the leftmost literal: of two masks with as many bits, the greater has a bit further left where they
+    /// first differ.
+    literals: u16,
+}
+
+impl Pattern {
+    /// Checks and keeps a pattern. What is wrong with one is `bad_pattern`.
+    pub fn parse(text: &str) -> Result<Pattern, NameError> {
+        let shape = check(text, true)?;
+        Ok(Pattern { text: text.into(), literals: shape.literals })
+    }
+
+    /// The text as it was subscribed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern stands for this (valid) topic.
+    pub fn matches(&self, topic: &str) -> bool {
+        let first_is_literal = self.literals & (1 << (SEGMENTS_MAX - 1)) != 0;
+        if !first_is_literal && is_reserved(topic) {
+            return false;
+        }
+        let mut names = topic.split('.');
+        for segment in self.segments() {
+            let name = names.next();
+            match segment {
+                Segment::Rest => return name.is_some(),
+                Segment::One if name.is_some() => {}
+                Segment::Literal(literal) if name == Some(literal) => {}
+                Segment::One | Segment::Literal(_) => return false,
+            }
+        }
+        names.next().is_none()
+    }
+
+    /// The segments from left to right.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.text.split('.').map(|segment| match segment {
+            "*" => Segment::One,
+            ">" => Segment::Rest,
+            literal => Segment::Literal(literal),
+        })
+    }
+
+    /// How specific this pattern is.
+    pub fn specificity(&self) -> Specificity {
+        Specificity { literal_segments: self.literals.count_ones(), literals: self.literals }
+    }
+
+    /// What every matching topic begins with: the text before the first wildcard, including the `.` before it; the
+    /// whole text where there is no wildcard.
+    pub fn literal_prefix(&self) -> &str {
+        let end = self.text.find(['*', '>']).unwrap_or(self.text.len());
+        &self.text[..end]
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+// Same `Eq` and `Hash` as the text, so that maps by pattern can be asked with a `&str`.
+impl Borrow<str> for Pattern {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Pattern({:?})", self.text)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}

@@ -1,0 +1,95 @@
+//! Writing JSON: strings with the escapes that RFC 8259 asks for and no others, integers.
+
+/// Appends a string with its quotes.
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        push_escape(out, byte);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// Appends an integer.
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// How many bytes of a string's text there are before the next quote, backslash or control character; eight bytes are
+/// looked at together.
+pub(crate) fn plain_bytes(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(word) = text.get(at..at + 8).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
+        let special = specials(u64::from_le_bytes(word));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let tail = text[at..].iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\');
+    tail.map_or(text.len(), |tail| at + tail)
+}
+
+/// Sets the highest bit of the lowest byte that is a quote, a backslash or below a space (bytes above it may be wrong:
+/// the subtractions borrow).
+fn specials(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = zero_bytes(word ^ (ONES * b'"' as u64));
+    let backslash = zero_bytes(word ^ (ONES * b'\\' as u64));
+    (control | quote | backslash) & HIGH
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0C => b'f',
+        _ => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_what_serde_json_writes() {
+        let all: String = (0..=0x7F).chain([0xE9, 0x20AC, 0x1F600]).filter_map(char::from_u32).collect();
+        for start in 0..all.len() {
+            let Some(text) = all.get(start..) else { continue };
+            let mut out = Vec::new();
+            push_string(&mut out, text);
+            assert_eq!(String::from_utf8_lossy(&out), serde_json::to_string(text).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn plain_bytes_stops_at_each_special_byte_at_each_place() {
+        for special in (0..b' ').chain([b'"', b'\\']) {
+            for at in 0..20 {
+                for filler in [b'a', b' ', b'!', b'#', b'[', b']', 0x7F, 0x80, 0xA2, 0xDC, 0xFF] {
+                    let mut text = vec![filler; 24];
+                    assert_eq!(plain_bytes(&text), 24, "{filler}");
+                    text[at] = special;
+                    assert_eq!(plain_bytes(&text), at, "{special} at {at} among {filler}");
+                }
+            }
+        }
+    }
+}

@@ -143,6 +143,8 @@ settings! {
         "Fragments of one WebSocket message.";
     ndjson_bytes_max: u64 = "8388608" "bytes", Bytes(128, 4 * GIB),
         "The body of a publish of many updates over HTTP.";
+    bodies_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "All bodies of HTTP requests that are being read at the same time; over it they are refused for the moment.";
     answers_bytes_max: u64 = "262144" "bytes", Bytes(4 * KIB, GIB),
         "Answers that one connection has not read yet; at this bound the broker stops reading its requests.";
 "Topics":

@@ -40,7 +40,7 @@ fn show_topics(out: &mut String, loaded: &Loaded) {
          # topic's name) and any of kind (event, state, patch), retain_updates, retain_bytes, retain_ms.\n",
     );
     for rule in &loaded.config.topics {
-        put(out, format_args!("\n[[topics]]\npattern = \"{}\"\n", rule.pattern));
+        put(out, format_args!("\n[[topics]]\npattern = \"{}\"\n", rule.pattern.as_str()));
         if let Some(kind) = rule.kind {
             put(out, format_args!("kind = \"{}\"\n", kind.as_str()));
         }

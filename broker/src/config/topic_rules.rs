@@ -1,6 +1,6 @@
 //! `[[topics]]`: settings for the topics that a pattern matches.
 
-use broker_protocol::{kind::Kind, pattern::Pattern, topic};
+use broker_protocol::{kind::Kind, pattern::Pattern};
 
 use super::problem::Problem;
 use super::raw::{Raw, Source};
@@ -11,7 +11,7 @@ use super::value::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRule {
     /// A pattern, or the full name of one topic.
-    pub pattern: String,
+    pub pattern: Pattern,
     /// The kind they begin with, instead of that of their first publish.
     pub kind: Option<Kind>,
     /// Updates kept of each.
@@ -22,17 +22,10 @@ pub struct TopicRule {
     pub retain_ms: Option<u64>,
 }
 
-impl TopicRule {
-    /// Whether the rule is about this topic.
-    pub fn covers(&self, topic: &str) -> bool {
-        self.pattern == topic || Pattern::parse(&self.pattern).is_ok_and(|pattern| pattern.matches(topic))
-    }
-}
-
 impl Config {
     /// The first rule that is about a topic.
     pub fn topic_rule(&self, topic: &str) -> Option<&TopicRule> {
-        self.topics.iter().find(|rule| rule.covers(topic))
+        self.topics.iter().find(|rule| rule.pattern.matches(topic))
     }
 }
 
@@ -81,11 +74,10 @@ impl Reader<'_> {
         })
     }
 
-    fn pattern(&mut self) -> Option<String> {
+    fn pattern(&mut self) -> Option<Pattern> {
         let text = self.table.get("pattern").and_then(toml::Value::as_str).unwrap_or_default();
-        let checked = if topic::is_pattern(text) { Pattern::parse(text).map(drop) } else { topic::check_topic(text) };
-        match checked {
-            Ok(()) => Some(text.to_owned()),
+        match Pattern::parse(text) {
+            Ok(pattern) => Some(pattern),
             Err(error) => {
                 self.bad("pattern", format!("a topic or a pattern ({error})"));
                 None

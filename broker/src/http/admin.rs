@@ -1,0 +1,97 @@
+//! The admin listener: metrics, health, and who is slow.
+
+use std::future::Future;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+use hyper::{Method, Request};
+use serde::Serialize;
+
+use super::client::admit;
+use super::query::Query;
+use super::reply::{self, Reply};
+use super::route::nothing;
+use crate::access::{Access, AccessRules};
+
+/// Connections listed where the request does not say how many, and at most.
+const SLOWEST: (u64, u64) = (50, 10_000);
+
+/// What the broker tells about itself.
+pub trait Observe: Sync {
+    /// Whether it takes connections; where not, why.
+    fn ready(&self) -> Result<(), String>;
+
+    /// Everything it counts, in Prometheus' text format.
+    fn metrics(&self) -> impl Future<Output = String> + Send;
+
+    /// At least its slowest connections, so many, in any order.
+    fn connections(&self, slowest: usize) -> impl Future<Output = Vec<ConnectionRow>> + Send;
+}
+
+/// One connection as `/v1/connections` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectionRow {
+    /// Its session, as `hello` named it.
+    pub session: String,
+    /// The peer's address and port.
+    pub remote: String,
+    /// When it connected.
+    pub connected_ts: u64,
+    /// Its subscriptions.
+    pub subscriptions: u64,
+    /// Updates that wait for it.
+    pub lag_updates: u64,
+    /// Their bytes.
+    pub lag_bytes: u64,
+    /// Since when it is behind; `None` where it is not.
+    pub lagging_since: Option<u64>,
+}
+
+/// Answers one request.
+pub async fn handle<B>(request: Request<B>, rules: &AccessRules, broker: &impl Observe) -> Reply {
+    let access = match admit(request.uri(), request.headers(), rules) {
+        Ok(access) => access,
+        Err(refusal) => return reply::error(&refusal),
+    };
+    let mut reply = answer(&request, broker).await.unwrap_or_else(|refusal| reply::error(&refusal));
+    if let Access::Foreign(origin) = access {
+        reply::readable_by(&mut reply, origin);
+    }
+    reply
+}
+
+async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply, Refusal> {
+    let path = request.uri().path();
+    if !["/metrics", "/healthz", "/readyz", "/v1/connections"].contains(&path) {
+        return Err(nothing(path, ""));
+    }
+    let allowed = [Method::GET, Method::HEAD];
+    if !allowed.contains(request.method()) {
+        return Ok(reply::method_not_allowed(request.method(), &allowed));
+    }
+    let known: &[&str] = if path == "/v1/connections" { &["slowest"] } else { &[] };
+    let query = Query::parse(request.uri().query(), known)?;
+    match path {
+        "/metrics" => Ok(reply::text("text/plain; version=0.0.4; charset=utf-8", broker.metrics().await)),
+        // Alive is whoever answers.
+        "/healthz" => Ok(reply::text("text/plain; charset=utf-8", "ok\n".into())),
+        "/readyz" => match broker.ready() {
+            Ok(()) => Ok(reply::text("text/plain; charset=utf-8", "ready\n".into())),
+            Err(message) => Err(Refusal { code: ErrorCode::Unavailable, message }),
+        },
+        _ => {
+            let slowest = query.count("slowest", SLOWEST.0, SLOWEST.1)?;
+            Ok(reply::json(connections(broker.connections(slowest).await, slowest)))
+        }
+    }
+}
+
+/// Worst first: most bytes, then most updates, then longest behind.
+fn connections(mut rows: Vec<ConnectionRow>, slowest: usize) -> Vec<u8> {
+    rows.sort_by_key(|row| {
+        let since = row.lagging_since.unwrap_or(u64::MAX);
+        (std::cmp::Reverse((row.lag_bytes, row.lag_updates)), since, row.connected_ts)
+    });
+    rows.truncate(slowest);
+    serde_json::to_vec(&serde_json::json!({ "connections": rows })).unwrap_or_default()
+}

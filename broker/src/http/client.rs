@@ -1,0 +1,118 @@
+//! The client listener: from a request to the one thing that answers it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_engine::{Engine, Now};
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+use broker_protocol::topic::is_reserved;
+use bytes::Bytes;
+use hyper::body::Body;
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
+use hyper::{Method, Request, Uri};
+
+use super::body::BodyBudget;
+use super::reply::{self, Reply};
+use super::route::Route;
+use super::{history, publish, topics};
+use crate::access::{self, Access, AccessDenied, AccessRules};
+
+/// What requests need of the broker, shared by all connections.
+pub struct Context {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The clocks.
+    pub now: fn() -> Now,
+    /// Who may connect.
+    pub access: AccessRules,
+    /// `message_bytes`
+    pub message_bytes: u64,
+    /// `ndjson_bytes_max`
+    pub ndjson_bytes_max: u64,
+    /// `handshake_ms`: how long a body is waited for before its pace counts.
+    pub body_grace: Duration,
+    /// What all bodies may take together.
+    pub bodies: BodyBudget,
+    /// `sys_topics_public`
+    pub sys_topics_public: bool,
+}
+
+impl Context {
+    /// The broker's own topics are for connections from this machine, unless configured otherwise.
+    pub(super) fn check_visible(&self, name: &str, remote: IpAddr) -> Result<(), Refusal> {
+        if !is_reserved(name) || self.sys_topics_public || is_loopback(remote) {
+            return Ok(());
+        }
+        let message = "topics that begin with $ are served to connections from loopback only".into();
+        Err(Refusal { code: ErrorCode::Forbidden, message })
+    }
+}
+
+/// IPv4 addresses come as IPv6 ones where the listener is `[::]`.
+fn is_loopback(remote: IpAddr) -> bool {
+    remote.to_canonical().is_loopback()
+}
+
+/// Answers one request. The WebSocket endpoint's are handed on: by then they may come here and their method is GET.
+pub async fn handle<B>(
+    request: Request<B>,
+    remote: IpAddr,
+    context: &Context,
+    upgrade: impl FnOnce(Request<B>) -> Reply,
+) -> Reply
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let access = match admit(request.uri(), request.headers(), &context.access) {
+        Ok(access) => access,
+        Err(refusal) => return reply::error(&refusal),
+    };
+    let mut reply = answer(request, remote, context, upgrade, &access).await;
+    if let Access::Foreign(origin) = access {
+        reply::readable_by(&mut reply, origin);
+    }
+    reply
+}
+
+/// The 403 of PROTOCOL §5, on both listeners.
+pub(super) fn admit(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, Refusal> {
+    access::check(uri, headers, rules).map_err(|AccessDenied(message)| Refusal { code: ErrorCode::Forbidden, message })
+}
+
+async fn answer<B>(
+    request: Request<B>,
+    remote: IpAddr,
+    context: &Context,
+    upgrade: impl FnOnce(Request<B>) -> Reply,
+    access: &Access,
+) -> Reply
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let route = match Route::find(request.uri().path()) {
+        Ok(route) => route,
+        Err(refusal) => return reply::error(&refusal),
+    };
+    let method = request.method();
+    if !route.methods().contains(method) {
+        let asks = method == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        return match access {
+            Access::Foreign(_) if asks => reply::preflight(),
+            _ => reply::method_not_allowed(method, route.methods()),
+        };
+    }
+    let method = method.clone();
+    let query = request.uri().query();
+    let result = match route {
+        Route::WebSocket => return upgrade(request),
+        Route::Publish => publish::many(request, context).await,
+        Route::Topics => topics::list(query, remote, context),
+        Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, context).await,
+        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, context),
+        Route::Topic(topic) => topics::image(query, &topic, remote, context),
+        Route::History(topic) => history::page(query, &topic, remote, context),
+    };
+    result.unwrap_or_else(|refusal| reply::error(&refusal))
+}

@@ -1,0 +1,24 @@
+//! HTTP on both listeners (PROTOCOL §1, §5, §6), but for the WebSocket endpoint, which the caller supplies.
+//!
+//! The life of a request: may it come here at all ([`crate::access`], 403); which `route` is it (404) and does that take
+//! the method (405); are its parameters known (`query`, 400); is its body of a type we take (415) and small enough
+//! (`body`, 413, judged while it is read); then one call into the engine, and a `reply`, whose errors are JSON.
+//!
+//! Nothing here decides what a publish or a topic is: that is the engine's. Every request runs on the thread of its
+//! connection, so whatever takes long yields.
+
+mod admin;
+mod body;
+mod client;
+mod history;
+mod percent;
+mod publish;
+mod query;
+mod reply;
+mod route;
+mod topics;
+
+pub use admin::{ConnectionRow, Observe, handle as handle_admin};
+pub use body::BodyBudget;
+pub use client::{Context, handle};
+pub use reply::{Reply, error, error_with_status};

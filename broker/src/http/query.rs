@@ -1,0 +1,113 @@
+//! The parameters of a request. One that we do not know is refused, and named: an option that is silently not applied is worse.
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+
+use super::percent::decode;
+
+/// Numbers in requests stay exact in a JavaScript number.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// The known parameters of one request, decoded.
+pub(super) struct Query {
+    given: Vec<(&'static str, String)>,
+}
+
+impl Query {
+    /// Reads a query, in which each of the known names may stand once.
+    pub(super) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Query, Refusal> {
+        let mut given: Vec<(&'static str, String)> = Vec::new();
+        for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let name = decode(name)?;
+            let Some(known) = known.iter().find(|known| **known == name) else {
+                return Err(unknown(&name, known));
+            };
+            if given.iter().any(|(given, _)| given == known) {
+                return Err(bad_request(format!("the parameter {known} stands twice")));
+            }
+            given.push((known, decode(value)?));
+        }
+        Ok(Query { given })
+    }
+
+    /// A parameter's value.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is a whole number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(number) if digits && number <= NUMBER_MAX => Ok(Some(number)),
+            _ => Err(bad_request(format!("the parameter {name} must be a whole number from 0 to {NUMBER_MAX}"))),
+        }
+    }
+
+    /// A number of things to list.
+    pub(super) fn count(&self, name: &str, default: u64, max: u64) -> Result<usize, Refusal> {
+        let count = self.number(name)?.unwrap_or(default);
+        if (1..=max).contains(&count) {
+            // At most `max`, which is ours and small.
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        } else {
+            Err(bad_request(format!("the parameter {name} must be from 1 to {max}")))
+        }
+    }
+}
+
+fn unknown(name: &str, known: &[&str]) -> Refusal {
+    let name: String = name.chars().take(64).collect();
+    let known = match known {
+        [] => "there are none here".to_owned(),
+        names => format!("here are {}", names.join(", ")),
+    };
+    bad_request(format!("there is no parameter {name:?}: {known}"))
+}
+
+/// A refusal for what is wrong with a request as such.
+pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
+    Refusal { code: ErrorCode::BadRequest, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<Query, Refusal> {
+        Query::parse(Some(query), &["match", "limit"])
+    }
+
+    #[test]
+    fn values_are_decoded() {
+        let query = parse("match=a%2Fb.%3E&limit=5").unwrap();
+        assert_eq!((query.text("match"), query.number("limit")), (Some("a/b.>"), Ok(Some(5))));
+        assert_eq!(parse("match=a+b").unwrap().text("match"), Some("a+b"));
+        assert_eq!(parse("&match").unwrap().text("match"), Some(""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (query, part) in [
+            ("kind=event", "no parameter \"kind\": here are match, limit"),
+            ("Match=a", "no parameter \"Match\""),
+            ("limit=1&limit=2", "limit stands twice"),
+            ("match=%", "percent sign"),
+        ] {
+            let message = parse(query).err().map(|refusal| refusal.message).unwrap_or_default();
+            assert!(message.contains(part), "{query}: {message}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_whole_and_bounded() {
+        for text in ["", "-1", "+1", "1.0", "1e3", "9007199254740992", "99999999999999999999"] {
+            assert!(parse(&format!("limit={text}")).unwrap().number("limit").is_err(), "{text}");
+        }
+        assert!(parse("limit=0").unwrap().count("limit", 100, 1000).is_err());
+        assert!(parse("limit=1001").unwrap().count("limit", 100, 1000).is_err());
+        assert_eq!(parse("").unwrap().count("limit", 100, 1000), Ok(100));
+    }
+}

@@ -1,0 +1,83 @@
+//! Answers: JSON, and errors as PROTOCOL §6 has them.
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message;
+use broker_protocol::request::Refusal;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Response, StatusCode};
+
+/// An answer of either listener.
+pub type Reply = Response<Full<Bytes>>;
+
+/// A 200 with a JSON body.
+pub(super) fn json(body: Vec<u8>) -> Reply {
+    typed(StatusCode::OK, "application/json", body)
+}
+
+/// A 200 with a body of another type.
+pub(super) fn text(content_type: &'static str, body: String) -> Reply {
+    typed(StatusCode::OK, content_type, body.into_bytes())
+}
+
+/// An error with the status that goes with its code.
+pub fn error(refusal: &Refusal) -> Reply {
+    let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut reply = error_with_status(status, refusal.code, &refusal.message);
+    if refusal.code.retry() {
+        // Seconds; all of these pass quickly or not at all.
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    reply
+}
+
+/// An error whose status says more than its code: 426 for a request that should have been an upgrade.
+pub fn error_with_status(status: StatusCode, code: ErrorCode, message: &str) -> Reply {
+    let mut body = Vec::new();
+    message::http_error(&mut body, code, message);
+    typed(status, "application/json", body)
+}
+
+/// A 405.
+pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Reply {
+    let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let method: String = method.as_str().chars().take(20).collect();
+    let message = format!("{method} is not for this path: {allowed}");
+    let mut reply = error(&Refusal { code: ErrorCode::MethodNotAllowed, message });
+    if let Ok(value) = HeaderValue::from_str(&allowed) {
+        reply.headers_mut().insert(ALLOW, value);
+    }
+    reply
+}
+
+/// What a browser asks before a page of another origin may send JSON; it was on the allow-list.
+pub(super) fn preflight() -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    let headers = reply.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, DELETE"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    reply
+}
+
+/// Lets a page of this origin read the answer, errors included.
+pub(super) fn readable_by(reply: &mut Reply, origin: HeaderValue) {
+    reply.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Live data: yesterday's quote from a cache would look like today's. And what strangers published is never a page.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

@@ -1,0 +1,88 @@
+//! Which resource a path names, and which methods it takes.
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+use hyper::Method;
+
+use super::percent::decode;
+
+/// A resource of the client listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/v1/ws`
+    WebSocket,
+    /// `/v1/publish`
+    Publish,
+    /// `/v1/topics`
+    Topics,
+    /// `/v1/topics/{topic}`, the name decoded and not yet checked
+    Topic(String),
+    /// `/v1/topics/{topic}/history`
+    History(String),
+}
+
+impl Route {
+    /// Finds it by the path as it came, in which only a topic's name is ever encoded: `%2F` is a slash inside it.
+    pub(super) fn find(path: &str) -> Result<Route, Refusal> {
+        let segments: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
+        match segments.as_slice() {
+            ["ws"] => Ok(Route::WebSocket),
+            ["publish"] => Ok(Route::Publish),
+            ["topics"] => Ok(Route::Topics),
+            ["topics", topic] => decode(topic).map(Route::Topic),
+            ["topics", topic, "history"] => decode(topic).map(Route::History),
+            ["topics", ..] => Err(nothing(path, ": a slash inside a topic is written %2F")),
+            _ => Err(nothing(path, "")),
+        }
+    }
+
+    /// What `Allow` says where the method is another. HEAD goes wherever GET does, but an upgrade.
+    pub(super) fn methods(&self) -> &'static [Method] {
+        match self {
+            Route::WebSocket => &[Method::GET],
+            Route::Publish => &[Method::POST],
+            Route::Topics | Route::History(_) => &[Method::GET, Method::HEAD],
+            Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
+        }
+    }
+}
+
+/// Nothing is there.
+pub(super) fn nothing(path: &str, hint: &str) -> Refusal {
+    let path: String = path.chars().take(80).collect();
+    Refusal { code: ErrorCode::NotFound, message: format!("there is nothing at {path:?}{hint}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let topic = |name: &str| Some(Route::Topic(name.into()));
+        let cases = [
+            ("/v1/ws", Some(Route::WebSocket)),
+            ("/v1/publish", Some(Route::Publish)),
+            ("/v1/topics", Some(Route::Topics)),
+            ("/v1/topics/stocks.AAPL.quote", topic("stocks.AAPL.quote")),
+            ("/v1/topics/BTC%2FUSD", topic("BTC/USD")),
+            ("/v1/topics/history", topic("history")),
+            ("/v1/topics/a%2Fhistory", topic("a/history")),
+            ("/v1/topics/history/history", Some(Route::History("history".into()))),
+            ("/v1/topics/", topic("")),
+            ("/v1/topics/BTC/USD", None),
+            ("/v1/topics/a/history/", None),
+            ("/v1/topics/%2", None),
+            ("/v1/ws/", None),
+            ("/v1/%77s", None),
+            ("/v2/ws", None),
+            ("/ws", None),
+            ("/", None),
+            ("", None),
+            ("*", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(Route::find(path).ok(), expected, "{path}");
+        }
+    }
+}

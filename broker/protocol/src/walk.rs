@@ -5,32 +5,46 @@
 
 use std::borrow::Cow;
 
-/// The members of a compact, checked object: the key with its quotes, and the value.
-pub fn members(object: &[u8]) -> Members<'_> {
-    Members { rest: object.get(1..).unwrap_or_default() }
-}
-
-/// An iterator over the members of an object.
+/// A place in compact, checked text, moving from left to right.
 #[derive(Debug, Clone)]
-pub struct Members<'a> {
+pub struct Cursor<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Members<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+impl<'a> Cursor<'a> {
+    /// Starts before the value that `text` is.
+    pub fn new(text: &'a [u8]) -> Cursor<'a> {
+        Cursor { rest: text }
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.first() == Some(&b',') {
-            self.rest = &self.rest[1..];
-        }
-        if self.rest.first() != Some(&b'"') {
+    /// Whether an object comes next.
+    pub fn at_object(&self) -> bool {
+        self.rest.first() == Some(&b'{')
+    }
+
+    /// Steps into the object that comes next; its keys follow.
+    pub fn enter(&mut self) {
+        self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    /// The next key, with its quotes; its value comes next, and must be taken or entered. Or `None` at the object's
+    /// end, which the cursor leaves behind.
+    pub fn next_key(&mut self) -> Option<&'a [u8]> {
+        let text = self.rest.strip_prefix(b",").unwrap_or(self.rest);
+        if text.first() != Some(&b'"') {
+            self.enter();
             return None;
         }
-        let (key, rest) = self.rest.split_at(string_bytes(self.rest));
-        let rest = rest.strip_prefix(b":")?;
-        let (value, rest) = rest.split_at(value_bytes(rest));
+        let (key, rest) = text.split_at(string_bytes(text));
+        self.rest = rest.strip_prefix(b":").unwrap_or_default();
+        Some(key)
+    }
+
+    /// The value that comes next, whatever it is, which the cursor leaves behind.
+    pub fn take(&mut self) -> &'a [u8] {
+        let (value, rest) = self.rest.split_at(value_bytes(self.rest));
         self.rest = rest;
-        Some((key, value))
+        value
     }
 }
 
@@ -48,7 +62,7 @@ fn value_bytes(text: &[u8]) -> usize {
                         continue;
                     }
                     b'{' | b'[' => levels += 1,
-                    b'}' | b']' => levels -= 1,
+                    b'}' | b']' => levels = levels.saturating_sub(1),
                     _ => {}
                 }
                 at += 1;

@@ -1,0 +1,301 @@
+//! An object of an image: its members in their order, its length known.
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
+
+use broker_protocol::walk::{Cursor, unescaped};
+
+use super::hash_trie::Branch;
+
+/// Up to so many members are a list that is searched from its beginning.
+const FEW_MEMBERS_MAX: usize = 16;
+
+/// Keys are a stranger's choice: SipHash with a secret of this process, so that nobody can aim at one branch.
+/// Nothing that leaves the engine depends on it.
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// An object. A clone shares everything until one of the two is changed.
+#[derive(Clone, Default)]
+pub(super) struct Object(Arc<Inner>);
+
+#[derive(Clone, Default)]
+struct Inner {
+    members: Members,
+    count: usize,
+    /// The encoded length of all members, without the commas between them.
+    members_bytes: usize,
+    /// The place of the next new member. Places only grow; order is theirs.
+    next_place: u64,
+}
+
+#[derive(Clone)]
+pub(super) enum Members {
+    /// In their order.
+    Few(Vec<Arc<Member>>),
+    Many(Branch),
+}
+
+/// A key and its value.
+#[derive(Clone)]
+pub(super) struct Member {
+    /// `"key":leaf`, or `"key":` where the value is an object.
+    text: Box<[u8]>,
+    /// How much of `text` is the key with its quotes.
+    key_bytes: u32,
+    /// 0 while the object has few members.
+    hash: u64,
+    place: u64,
+    object: Option<Object>,
+}
+
+/// A key to look for.
+pub(super) struct Key<'a> {
+    raw: &'a [u8],
+    said: Cow<'a, [u8]>,
+}
+
+/// A value to put.
+enum New<'a> {
+    Leaf(&'a [u8]),
+    Object(Object),
+}
+
+/// How an object is laid on another.
+#[derive(Clone, Copy, PartialEq)]
+enum Laying {
+    /// As a merge patch: `null` removes, objects merge.
+    Patch,
+    /// As a value on nothing: `null` is a value, of duplicate keys the last one holds, at the place of the first.
+    Value,
+}
+
+impl Object {
+    /// Parses compact, checked text; `None` where it is no object.
+    pub(super) fn parse(text: &[u8]) -> Option<Object> {
+        let mut cursor = Cursor::new(text);
+        cursor.at_object().then(|| {
+            let mut object = Object::default();
+            object.lay(&mut cursor, Laying::Value);
+            object
+        })
+    }
+
+    /// Lays a merge patch on this object: compact, checked, without duplicate keys.
+    pub(super) fn merge(&mut self, patch: &[u8]) {
+        self.lay(&mut Cursor::new(patch), Laying::Patch);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        2 + self.0.members_bytes + self.0.count.saturating_sub(1)
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let mut first = true;
+        self.0.members.each_in_order(|member| {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            member.encode(out);
+        });
+        out.push(b'}');
+    }
+
+    pub(super) fn members(&self) -> &Members {
+        &self.0.members
+    }
+
+    pub(super) fn is_same(&self, other: &Object) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(super) fn get(&self, key: &Key<'_>) -> Option<&Arc<Member>> {
+        match &self.0.members {
+            Members::Few(few) => few.iter().find(|member| member.is(key)),
+            Members::Many(trie) => trie.get(key.hash(), key),
+        }
+    }
+
+    /// One pass over the text, entering its objects. Returns whether anything changed: if not, nothing was copied.
+    fn lay(&mut self, cursor: &mut Cursor<'_>, laying: Laying) -> bool {
+        let mut changed = false;
+        cursor.enter();
+        while let Some(raw) = cursor.next_key() {
+            let key = Key::new(raw);
+            let held = self.get(&key);
+            if cursor.at_object() {
+                let base = held.and_then(|member| member.object.clone()).filter(|_| laying == Laying::Patch);
+                let is_new = base.is_none();
+                let mut object = base.unwrap_or_default();
+                if object.lay(cursor, laying) || is_new {
+                    self.put(&key, New::Object(object));
+                    changed = true;
+                }
+                continue;
+            }
+            let leaf = cursor.take();
+            if laying == Laying::Patch && leaf == b"null" {
+                if held.is_some() {
+                    self.remove(&key);
+                    changed = true;
+                }
+            } else if held.is_none_or(|member| member.leaf() != Some(leaf)) {
+                self.put(&key, New::Leaf(leaf));
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Puts a value: in the place of the one that is there, whose key's text stays, or at the end.
+    fn put(&mut self, key: &Key<'_>, value: New<'_>) {
+        let held = self.get(key).cloned();
+        let inner = Arc::make_mut(&mut self.0);
+        let (raw, place) = match &held {
+            Some(member) => (member.raw_key(), member.place),
+            None => (key.raw, inner.next_place),
+        };
+        let mut member = Member::new(raw, value, place);
+        inner.members_bytes += member.bytes();
+        match &held {
+            Some(held) => inner.members_bytes -= held.bytes(),
+            None => {
+                inner.next_place += 1;
+                inner.count += 1;
+            }
+        }
+        match &mut inner.members {
+            Members::Few(few) => match few.iter_mut().find(|member| member.place == place) {
+                Some(slot) => *slot = Arc::new(member),
+                None => {
+                    few.push(Arc::new(member));
+                    if few.len() > FEW_MEMBERS_MAX {
+                        inner.members = many(few);
+                    }
+                }
+            },
+            Members::Many(trie) => {
+                member.hash = key.hash();
+                trie.put(Arc::new(member));
+            }
+        }
+    }
+
+    /// Removes a member that is there.
+    fn remove(&mut self, key: &Key<'_>) {
+        let inner = Arc::make_mut(&mut self.0);
+        let removed = match &mut inner.members {
+            Members::Few(few) => few.iter().position(|member| member.is(key)).map(|at| few.remove(at)),
+            Members::Many(trie) => trie.remove(key.hash(), key),
+        };
+        if let Some(removed) = removed {
+            inner.members_bytes -= removed.bytes();
+            inner.count -= 1;
+        }
+    }
+}
+
+impl Default for Members {
+    fn default() -> Members {
+        Members::Few(Vec::new())
+    }
+}
+
+impl Members {
+    pub(super) fn each_in_order<'a>(&'a self, mut each: impl FnMut(&'a Arc<Member>)) {
+        match self {
+            Members::Few(few) => few.iter().for_each(each),
+            Members::Many(trie) => {
+                let mut members = Vec::new();
+                trie.each(&mut |member| members.push((member.place, member)));
+                members.sort_unstable_by_key(|&(place, _)| place);
+                members.into_iter().for_each(|(_, member)| each(member));
+            }
+        }
+    }
+}
+
+impl Member {
+    fn new(raw_key: &[u8], value: New<'_>, place: u64) -> Member {
+        let (leaf, object) = match value {
+            New::Leaf(leaf) => (leaf, None),
+            New::Object(object) => (&b""[..], Some(object)),
+        };
+        let text = [raw_key, b":", leaf].concat().into_boxed_slice();
+        Member { text, key_bytes: raw_key.len() as u32, hash: 0, place, object }
+    }
+
+    /// A member of a great object with a hash of our choice.
+    #[cfg(test)]
+    pub(super) fn hashed(raw_key: &[u8], leaf: &[u8], hash: u64) -> Member {
+        Member { hash, ..Member::new(raw_key, New::Leaf(leaf), 0) }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// The key as it is written, with its quotes.
+    pub(super) fn raw_key(&self) -> &[u8] {
+        &self.text[..self.key_bytes as usize]
+    }
+
+    pub(super) fn key(&self) -> Key<'_> {
+        Key::new(self.raw_key())
+    }
+
+    pub(super) fn is(&self, key: &Key<'_>) -> bool {
+        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.said
+    }
+
+    /// The value's text, where it is no object.
+    pub(super) fn leaf(&self) -> Option<&[u8]> {
+        if self.object.is_some() { None } else { self.text.get(self.key_bytes as usize + 1..) }
+    }
+
+    /// The value, where it is an object.
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.object.as_ref()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text);
+        if let Some(object) = &self.object {
+            object.encode(out);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + self.object.as_ref().map_or(0, Object::bytes)
+    }
+}
+
+impl<'a> Key<'a> {
+    fn new(raw: &'a [u8]) -> Key<'a> {
+        Key { raw, said: unescaped(unquoted(raw)) }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        SECRET.hash_one(&*self.said)
+    }
+}
+
+fn unquoted(raw: &[u8]) -> &[u8] {
+    raw.get(1..raw.len() - 1).unwrap_or_default()
+}
+
+/// The list has become too long to search.
+fn many(few: &[Arc<Member>]) -> Members {
+    let mut trie = Branch::default();
+    for member in few {
+        let hash = member.key().hash();
+        trie.put(Arc::new(Member { hash, ..Member::clone(member) }));
+    }
+    Members::Many(trie)
+}

@@ -1,0 +1,60 @@
+//! Who may connect, with real requests: the table of all cases stands beside the code.
+
+use super::server::start;
+
+#[tokio::test]
+async fn pages_of_others_are_refused_before_anything_is_done() {
+    let server = start().await;
+    let own = format!("Origin: http://{}", server.address);
+    let cases: &[(&[&str], u16)] = &[
+        (&[], 200),
+        (&["Host: localhost"], 200),
+        (&["Host: feed.example.com", "Origin: https://feed.example.com"], 200),
+        (&[&own], 200),
+        (&["Origin: https://desk.example.com"], 200),
+        (&["Sec-Fetch-Site: same-origin"], 200),
+        (&["Origin: null"], 403),
+        (&["Origin: http://evil.example"], 403),
+        (&["Host: evil.example"], 403),
+        (&["Host: localhost", "Host: localhost"], 403),
+        (&["Sec-Fetch-Site: cross-site"], 403),
+    ];
+    for (headers, status) in cases {
+        let mut headers = headers.to_vec();
+        headers.push("Content-Type: application/json");
+        let answer = server.ask("POST /v1/topics/a", &headers, b"1").await;
+        assert_eq!(answer.status, *status, "{headers:?}: {answer:?}");
+        // Whatever is asked for: nothing tells what there is.
+        let upgrade = if *status == 403 { 403 } else { 426 };
+        assert_eq!(server.ask("GET /v1/ws", &headers, b"").await.status, upgrade, "{headers:?}");
+        let nothing = if *status == 403 { 403 } else { 404 };
+        assert_eq!(server.ask("GET /nothing", &headers, b"").await.status, nothing, "{headers:?}");
+    }
+    let published = server.get("/v1/topics/a/history").await.json()["seq"].as_u64();
+    assert_eq!(published, Some(6), "what was refused was not published");
+}
+
+#[tokio::test]
+async fn without_a_host_403() {
+    let answer = start().await.raw(b"GET /v1/topics HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn an_allowed_page_may_read_the_answers() {
+    let server = start().await;
+    let origin = "Origin: https://desk.example.com";
+    for (line, status) in [("GET /v1/topics", 200), ("GET /v1/topics/none", 404)] {
+        let answer = server.ask(line, &[origin], b"").await;
+        let allowed = (answer.status, answer.header("access-control-allow-origin"), answer.header("vary"));
+        assert_eq!(allowed, (status, Some("https://desk.example.com"), Some("Origin")), "{line}");
+    }
+    assert_eq!(server.get("/v1/topics").await.header("access-control-allow-origin"), None);
+
+    let preflight = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
+    let asked = server.ask("OPTIONS /v1/topics/a", &[origin, preflight[0], preflight[1]], b"").await;
+    assert_eq!((asked.status, asked.header("access-control-allow-headers")), (204, Some("content-type")));
+    assert_eq!(asked.header("access-control-allow-origin"), Some("https://desk.example.com"));
+    let evil = server.ask("OPTIONS /v1/topics/a", &["Origin: https://evil.example", preflight[0]], b"").await;
+    assert_eq!((evil.status, evil.header("access-control-allow-origin")), (403, None));
+}

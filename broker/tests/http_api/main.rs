@@ -1,0 +1,9 @@
+//! HTTP over real sockets: PROTOCOL §1, §5 and §6 with real bytes, against a real engine.
+
+mod access;
+mod admin;
+mod bodies;
+mod publish;
+mod routing;
+mod server;
+mod topics;

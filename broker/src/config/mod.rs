@@ -9,6 +9,7 @@
 //! Every setting is one entry of the table [`SETTINGS`]: its name is the TOML key, with dashes the flag, and in capitals
 //! after `TICKCAST_` the environment variable. Precedence: flag, environment, file, default.
 
+mod engine_limits;
 mod open_files;
 mod problem;
 mod raw;

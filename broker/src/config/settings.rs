@@ -171,6 +171,8 @@ settings! {
         "Bytes written to one connection before the next has its turn.";
     ring_bytes: u64 = "8388608" "bytes", Bytes(64 * KIB, 64 * GIB),
         "The ring of recent updates of each shard; at least 4 messages of the largest size, with 1 KiB around each, and behind_bytes.";
+    feed_bytes_max: u64 = "67108864" "bytes", Bytes(MIB, 64 * GIB),
+        "How far the slowest shard may lag behind what was published before publishers wait for it.";
     write_gap_ms: u32 = "0" "ms", Number(0, 1000),
         "The least time between two writes to one connection: more updates share a write, and each waits longer. 0 is none.";
     notsent_lowat_bytes: u32 = "16384" "bytes", Bytes(0, 64 * MIB),

@@ -147,6 +147,20 @@ fn the_first_rule_that_covers_a_topic_counts() {
 }
 
 #[test]
+fn the_defaults_are_those_of_the_engine() {
+    let (ours, engines) = (run(&[], &[], "").unwrap().config.engine_limits(), broker_engine::Limits::default());
+    assert_eq!(format!("{ours:?}"), format!("{engines:?}"));
+}
+
+#[test]
+fn a_rule_stands_on_what_is_kept_of_all_topics() {
+    let file = "retain_ms = 7\n[[topics]]\npattern = \"a.>\"\nretain_updates = 9";
+    let limits = run(&[], &[], file).unwrap().config.engine_limits();
+    let retain = broker_engine::Retain { updates: 9, bytes: 1 << 20, ms: 7 };
+    assert_eq!((limits.topics[0].retain, limits.retain.updates), (retain, 1024));
+}
+
+#[test]
 fn what_is_shown_is_a_file_that_gives_the_same() {
     let flags = [("allow_origin", "https://a.example"), ("log_level", "info,broker=debug"), ("listen", "[::1]:9000")];
     let loaded = run(&flags, &[], "[[topics]]\npattern = \"a.>\"\nkind = \"patch\"\nretain_ms = 5").unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use broker_engine::{History, HistoryPage};
+use broker_engine::{Ask, HistoryPage};
 use broker_protocol::request::Refusal;
 
 use super::client::Context;
@@ -18,21 +18,21 @@ pub(super) fn page(query: Option<&str>, topic: &str, remote: IpAddr, context: &C
     let query = Query::parse(query, &["last", "after"])?;
     let ask = match (query.number("last")?, query.number("after")?) {
         (Some(_), Some(_)) => return Err(bad_request("last and after exclude each other")),
-        (None, Some(seq)) => History::After(seq),
-        (last, None) => History::Last(last.unwrap_or(LAST_DEFAULT)),
+        (None, Some(seq)) => Ask::After(seq),
+        (last, None) => Ask::Last(last.unwrap_or(LAST_DEFAULT)),
     };
     check(topic)?;
     context.check_visible(topic, remote)?;
     let page = context.engine.history(topic, ask).ok_or_else(|| missing(format!("there is no topic {topic:?}")))?;
-    Ok(reply::json(encode(topic, &page)))
+    Ok(reply::json(encode(&page)))
 }
 
 /// The updates are the messages that subscribers got, to the byte.
-fn encode(topic: &str, page: &HistoryPage) -> Vec<u8> {
+fn encode(page: &HistoryPage) -> Vec<u8> {
     let head = serde_json::json!({
-        "topic": topic,
-        "epoch": &*page.epoch,
-        "kind": page.kind.as_str(),
+        "topic": &**page.topic.name(),
+        "epoch": page.topic.epoch(),
+        "kind": page.topic.kind().as_str(),
         "seq": page.seq,
         "oldest": page.oldest,
     });

@@ -1,0 +1,46 @@
+//! The engine's share of the configuration, in the engine's own terms.
+
+use broker_engine::{Limits, Retain, TopicRule};
+
+use super::settings::Config;
+
+impl Config {
+    /// What the engine runs on. A rule for some topics stands on what is kept of all others.
+    pub fn engine_limits(&self) -> Limits {
+        let retain = Retain { updates: self.retain_updates, bytes: self.retain_bytes, ms: self.retain_ms };
+        let rules = self.topics.iter().map(|rule| TopicRule {
+            pattern: rule.pattern.clone(),
+            kind: rule.kind,
+            retain: Retain {
+                updates: rule.retain_updates.unwrap_or(retain.updates),
+                bytes: rule.retain_bytes.unwrap_or(retain.bytes),
+                ms: rule.retain_ms.unwrap_or(retain.ms),
+            },
+        });
+        Limits {
+            topics_max: self.topics_max.into(),
+            image_bytes: self.image_bytes,
+            images_bytes_max: self.images_bytes_max,
+            retain,
+            retain_bytes_max: self.retain_bytes_max,
+            topics: rules.collect(),
+            subscriptions: self.subscriptions.into(),
+            behind_bytes: self.behind_bytes,
+            turn_bytes_max: size(self.turn_bytes_max),
+            answers_bytes_max: size(self.answers_bytes_max),
+            ring_bytes: size(self.ring_bytes),
+            write_gap_us: u64::from(self.write_gap_ms) * 1000,
+            heartbeat_ms: self.heartbeat_ms,
+            stall_ms: self.stall_ms,
+            feed_bytes_max: self.feed_bytes_max,
+            message_bytes: self.message_bytes,
+            topic_idle_ms: self.topic_idle_ms,
+            ..Limits::default()
+        }
+    }
+}
+
+/// The bounds of the settings are far below what a machine of 64 bits can address.
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

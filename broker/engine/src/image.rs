@@ -14,6 +14,7 @@
 
 mod diff;
 mod hash_trie;
+mod member;
 mod object;
 #[cfg(test)]
 mod tests;

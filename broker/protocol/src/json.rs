@@ -4,7 +4,10 @@
 //! by its first one. Any nesting can be scanned, because a field after a hostile value still matters (an error
 //! carries the request's `id`); how deep a value was is noted, and [`crate::data`] refuses more than 128 levels.
 
-use crate::write::plain_bytes;
+mod open;
+mod token;
+
+use self::open::Open;
 
 /// The text is not JSON. Where the grammar broke is in `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -154,42 +157,6 @@ impl<'a> Scanner<'a> {
         Ok(Value { raw: &self.text[start..self.at], levels: 0, spaced: true })
     }
 
-    /// Scans a string.
-    pub fn string(&mut self) -> Result<Text<'a>, SyntaxError> {
-        if self.peek() != Some(b'"') {
-            return Err(self.error());
-        }
-        let bytes = self.text.as_bytes();
-        let start = self.at + 1;
-        let mut escaped = false;
-        self.at = start;
-        loop {
-            self.at += plain_bytes(&bytes[self.at..]);
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => escaped = true,
-                _ => return Err(self.error()),
-            }
-            self.at += 1;
-            match self.peek() {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-                Some(b'u') => {
-                    self.at += 1;
-                    for _ in 0..4 {
-                        if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                            return Err(self.error());
-                        }
-                        self.at += 1;
-                    }
-                }
-                _ => return Err(self.error()),
-            }
-        }
-        let raw = &self.text[start..self.at];
-        self.at += 1;
-        Ok(Text { raw, escaped })
-    }
-
     /// A key and its colon; and whether there was white space.
     fn key(&mut self) -> Result<(Text<'a>, bool), SyntaxError> {
         let key = self.string()?;
@@ -219,80 +186,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<(), SyntaxError> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    /// At least one digit.
-    fn digits(&mut self) -> Result<(), SyntaxError> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(self.error()) }
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), SyntaxError> {
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.error());
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
     fn error(&self) -> SyntaxError {
         SyntaxError { at: self.at }
-    }
-}
-
-/// What is open around the present place, innermost last: one bit per level, set for an object. 128 levels, all that
-/// `data` may have, need no memory; a hostile message costs a byte for each of its brackets.
-#[derive(Default)]
-struct Open {
-    near: u128,
-    deep: Vec<bool>,
-    levels: u32,
-}
-
-impl Open {
-    fn push(&mut self, object: bool) {
-        if self.levels < u128::BITS {
-            self.near = self.near << 1 | u128::from(object);
-        } else {
-            self.deep.push(object);
-        }
-        self.levels += 1;
-    }
-
-    fn pop(&mut self) {
-        self.levels -= 1;
-        if self.levels < u128::BITS {
-            self.near >>= 1;
-        } else {
-            self.deep.pop();
-        }
-    }
-
-    fn in_object(&self) -> bool {
-        self.deep.last().copied().unwrap_or(self.near & 1 == 1)
     }
 }

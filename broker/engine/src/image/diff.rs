@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::hash_trie::Branch;
-use super::object::{Member, Members, Object};
+use super::member::Member;
+use super::object::{Members, Object};
 
 /// Appends the merge patch that turns `old` into `new`; false where there is none (`out` may then hold a part of it).
 pub(super) fn push_patch(old: &Object, new: &Object, out: &mut Vec<u8>) -> bool {

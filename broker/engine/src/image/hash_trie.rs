@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::object::{Key, Member};
+use super::member::{Key, Member};
 
 const LEVEL_BITS: u32 = 4;
 
@@ -167,6 +167,7 @@ fn slot_bit(level: u32, hash: u64) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::member::New;
     use super::*;
 
     /// Hashes that agree in all bits, in all but the highest, in all but the lowest: every shape of a branch.
@@ -175,7 +176,8 @@ mod tests {
         for mask in [0, 1, 1 << 63, 0b11 << 60, 0xFF, u64::MAX] {
             let hash = |number: u64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;
             let key = |number: u64| format!("\"{number}\"").into_bytes();
-            let member = |number: u64, leaf: &str| Member::hashed(&key(number), leaf.as_bytes(), hash(number));
+            let member =
+                |number: u64, leaf: &str| Member::new(&key(number), New::Leaf(leaf.as_bytes()), 0).hashed(hash(number));
             let mut trie = Branch::default();
             for number in 0..200 {
                 trie.put(Arc::new(member(number, "0")));

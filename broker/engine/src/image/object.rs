@@ -1,19 +1,14 @@
 //! An object of an image: its members in their order, its length known.
 
-use std::borrow::Cow;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use broker_protocol::walk::{Cursor, unescaped};
+use broker_protocol::walk::Cursor;
 
 use super::hash_trie::Branch;
+use super::member::{Key, Member, New};
 
 /// Up to so many members are a list that is searched from its beginning.
 const FEW_MEMBERS_MAX: usize = 16;
-
-/// Keys are a stranger's choice: SipHash with a secret of this process, so that nobody can aim at one branch.
-/// Nothing that leaves the engine depends on it.
-static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// An object. A clone shares everything until one of the two is changed.
 #[derive(Clone, Default)]
@@ -34,31 +29,6 @@ pub(super) enum Members {
     /// In their order.
     Few(Vec<Arc<Member>>),
     Many(Branch),
-}
-
-/// A key and its value.
-#[derive(Clone)]
-pub(super) struct Member {
-    /// `"key":leaf`, or `"key":` where the value is an object.
-    text: Box<[u8]>,
-    /// How much of `text` is the key with its quotes.
-    key_bytes: u32,
-    /// 0 while the object has few members.
-    hash: u64,
-    place: u64,
-    object: Option<Object>,
-}
-
-/// A key to look for.
-pub(super) struct Key<'a> {
-    raw: &'a [u8],
-    said: Cow<'a, [u8]>,
-}
-
-/// A value to put.
-enum New<'a> {
-    Leaf(&'a [u8]),
-    Object(Object),
 }
 
 /// How an object is laid on another.
@@ -126,7 +96,7 @@ impl Object {
             let key = Key::new(raw);
             let held = self.get(&key);
             if cursor.at_object() {
-                let base = held.and_then(|member| member.object.clone()).filter(|_| laying == Laying::Patch);
+                let base = held.and_then(|member| member.object().cloned()).filter(|_| laying == Laying::Patch);
                 let is_new = base.is_none();
                 let mut object = base.unwrap_or_default();
                 if object.lay(cursor, laying) || is_new {
@@ -154,10 +124,10 @@ impl Object {
         let held = self.get(key).cloned();
         let inner = Arc::make_mut(&mut self.0);
         let (raw, place) = match &held {
-            Some(member) => (member.raw_key(), member.place),
-            None => (key.raw, inner.next_place),
+            Some(member) => (member.raw_key(), member.place()),
+            None => (key.raw(), inner.next_place),
         };
-        let mut member = Member::new(raw, value, place);
+        let member = Member::new(raw, value, place);
         inner.members_bytes += member.bytes();
         match &held {
             Some(held) => inner.members_bytes -= held.bytes(),
@@ -167,7 +137,7 @@ impl Object {
             }
         }
         match &mut inner.members {
-            Members::Few(few) => match few.iter_mut().find(|member| member.place == place) {
+            Members::Few(few) => match few.iter_mut().find(|member| member.place() == place) {
                 Some(slot) => *slot = Arc::new(member),
                 None => {
                     few.push(Arc::new(member));
@@ -176,10 +146,7 @@ impl Object {
                     }
                 }
             },
-            Members::Many(trie) => {
-                member.hash = key.hash();
-                trie.put(Arc::new(member));
-            }
+            Members::Many(trie) => trie.put(Arc::new(member.hashed(key.hash()))),
         }
     }
 
@@ -209,7 +176,7 @@ impl Members {
             Members::Few(few) => few.iter().for_each(each),
             Members::Many(trie) => {
                 let mut members = Vec::new();
-                trie.each(&mut |member| members.push((member.place, member)));
+                trie.each(&mut |member| members.push((member.place(), member)));
                 members.sort_unstable_by_key(|&(place, _)| place);
                 members.into_iter().for_each(|(_, member)| each(member));
             }
@@ -217,85 +184,12 @@ impl Members {
     }
 }
 
-impl Member {
-    fn new(raw_key: &[u8], value: New<'_>, place: u64) -> Member {
-        let (leaf, object) = match value {
-            New::Leaf(leaf) => (leaf, None),
-            New::Object(object) => (&b""[..], Some(object)),
-        };
-        let text = [raw_key, b":", leaf].concat().into_boxed_slice();
-        Member { text, key_bytes: raw_key.len() as u32, hash: 0, place, object }
-    }
-
-    /// A member of a great object with a hash of our choice.
-    #[cfg(test)]
-    pub(super) fn hashed(raw_key: &[u8], leaf: &[u8], hash: u64) -> Member {
-        Member { hash, ..Member::new(raw_key, New::Leaf(leaf), 0) }
-    }
-
-    pub(super) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    pub(super) fn place(&self) -> u64 {
-        self.place
-    }
-
-    /// The key as it is written, with its quotes.
-    pub(super) fn raw_key(&self) -> &[u8] {
-        &self.text[..self.key_bytes as usize]
-    }
-
-    pub(super) fn key(&self) -> Key<'_> {
-        Key::new(self.raw_key())
-    }
-
-    pub(super) fn is(&self, key: &Key<'_>) -> bool {
-        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.said
-    }
-
-    /// The value's text, where it is no object.
-    pub(super) fn leaf(&self) -> Option<&[u8]> {
-        if self.object.is_some() { None } else { self.text.get(self.key_bytes as usize + 1..) }
-    }
-
-    /// The value, where it is an object.
-    pub(super) fn object(&self) -> Option<&Object> {
-        self.object.as_ref()
-    }
-
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.text);
-        if let Some(object) = &self.object {
-            object.encode(out);
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.text.len() + self.object.as_ref().map_or(0, Object::bytes)
-    }
-}
-
-impl<'a> Key<'a> {
-    fn new(raw: &'a [u8]) -> Key<'a> {
-        Key { raw, said: unescaped(unquoted(raw)) }
-    }
-
-    pub(super) fn hash(&self) -> u64 {
-        SECRET.hash_one(&*self.said)
-    }
-}
-
-fn unquoted(raw: &[u8]) -> &[u8] {
-    raw.get(1..raw.len() - 1).unwrap_or_default()
-}
-
 /// The list has become too long to search.
 fn many(few: &[Arc<Member>]) -> Members {
     let mut trie = Branch::default();
     for member in few {
         let hash = member.key().hash();
-        trie.put(Arc::new(Member { hash, ..Member::clone(member) }));
+        trie.put(Arc::new(Member::clone(member).hashed(hash)));
     }
     Members::Many(trie)
 }

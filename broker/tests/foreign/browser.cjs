@@ -11,7 +11,7 @@ function start() {
   return new Promise((yes, no) => {
     let said = "";
     driver.stdout.on("data", (text) => {
-      const port = /on port (\d+)/.exec((said += text));
+      const port = /successfully on port (\d+)/.exec((said += text));
       if (port) yes([driver, `http://127.0.0.1:${port[1]}`]);
     });
     driver.on("exit", () => no(new Error(`chromedriver ended: ${said}`)));

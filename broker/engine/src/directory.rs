@@ -1,0 +1,197 @@
+//! All live topics by name, in the order of their bytes.
+//!
+//! A pattern's topics are found by leaping: the ordered map is the trie, a seek goes down it. From a name that does not
+//! match, the next candidate follows by the segment at which it failed, so that `*.quote` over a million topics visits
+//! each first segment once and not each topic.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use broker_protocol::pattern::{Pattern, Segment};
+use foldhash::fast::RandomState;
+
+use crate::topic::Topic;
+
+/// The names, guarded by the directory's lock.
+#[derive(Default)]
+pub(crate) struct Names {
+    by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
+    in_order: BTreeMap<Arc<str>, Arc<Topic>>,
+}
+
+/// All live topics.
+#[derive(Default)]
+pub(crate) struct Directory {
+    names: RwLock<Names>,
+}
+
+impl Directory {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Names {
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
+        self.in_order.insert(topic.name().clone(), topic.clone());
+        self.by_name.insert(topic.name().clone(), topic);
+    }
+
+    /// Takes out this incarnation; leaves another of the same name.
+    pub(crate) fn remove(&mut self, topic: &Arc<Topic>) {
+        if self.by_name.get(topic.name()).is_some_and(|held| Arc::ptr_eq(held, topic)) {
+            self.by_name.remove(topic.name());
+            self.in_order.remove(topic.name());
+        }
+    }
+
+    /// The first topic after `after` (from the beginning where `None`), whatever its name.
+    pub(crate) fn next(&self, after: Option<&str>) -> Option<&Arc<Topic>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.in_order.range::<str, _>((from, Bound::Unbounded)).next().map(|(_, topic)| topic)
+    }
+
+    /// The first topic after `after` that `pattern` matches, trying at most `*steps` candidates; `Err` with the name to go
+    /// on from where they were not enough.
+    pub(crate) fn next_match(
+        &self,
+        pattern: &Pattern,
+        after: Option<&str>,
+        steps: &mut usize,
+    ) -> Result<Option<&Arc<Topic>>, Arc<str>> {
+        let prefix = pattern.literal_prefix();
+        let mut seek: String;
+        let mut from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        loop {
+            let mut range = self.in_order.range::<str, _>((from, Bound::Unbounded));
+            // Names in a row that match, or nearly, are taken from one range without a new seek.
+            let (name, topic) = match range.next() {
+                Some((name, topic)) if name.starts_with(prefix) => (name, topic),
+                _ => return Ok(None),
+            };
+            if pattern.matches(name) {
+                return Ok(Some(topic));
+            }
+            if *steps == 0 {
+                return Err(name.clone());
+            }
+            *steps -= 1;
+            match leap(pattern, name) {
+                Some(next) => {
+                    seek = next;
+                    from = Bound::Included(&seek);
+                }
+                None => from = Bound::Excluded(name),
+            }
+        }
+    }
+}
+
+/// A name at or below the next one after `name` that could match, where `name` itself does not; `None` where all that is
+/// known is that it comes after `name`.
+fn leap(pattern: &Pattern, name: &str) -> Option<String> {
+    let mut at = 0; // where the segment under the eye begins in `name`
+    let mut segments = name.split('.');
+    for wanted in pattern.segments() {
+        // A name that ends too early is a beginning of what is wanted, which sorts right behind it.
+        let segment = segments.next()?;
+        match wanted {
+            Segment::Rest => return None,
+            Segment::One => {}
+            Segment::Literal(text) if text == segment => {}
+            Segment::Literal(_) if at == 0 => return None,
+            Segment::Literal(text) => {
+                let wanted = format!("{}{text}", &name[..at]);
+                return if wanted.as_str() > name { Some(wanted) } else { past(&wanted, name, at) };
+            }
+        }
+        at += segment.len() + 1;
+    }
+    // The name goes on where the pattern ends: so does every name with this beginning.
+    (at <= name.len()).then(|| beyond(&name[..at - 1]))
+}
+
+/// What follows every name that continues `beginning` after a separator: '/' is the byte after '.'.
+fn beyond(beginning: &str) -> String {
+    format!("{beginning}/")
+}
+
+/// Where to go on once the literal `wanted` lies before `name`, both under `name[..at]`: past that whole beginning, but
+/// not while names that continue `wanted` may still come.
+fn past(wanted: &str, name: &str, at: usize) -> Option<String> {
+    (name >= beyond(wanted).as_str()).then(|| beyond(&name[..at - 1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Feed;
+    use crate::ids::Ids;
+    use crate::limits::Retain;
+    use crate::topic::Birth;
+    use broker_protocol::kind::Kind;
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+    #[test]
+    fn leaping_finds_what_trying_each_finds() {
+        let ids = Ids::new(Arc::new(Feed::new(1, Vec::new())));
+        let retain = Retain { updates: 0, bytes: 0, ms: 0 };
+        for seed in 0..300 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let segment =
+                |random: &mut StdRng| ["a", "b", "a-", "a0", "-", "b$", "aa", "$S"][random.random_range(0..8)];
+            let mut names = Names::default();
+            for _ in 0..random.random_range(0..60) {
+                let name: Vec<_> = (0..random.random_range(1..5)).map(|_| segment(&mut random)).collect();
+                names.insert(Arc::new(Topic::new(Birth {
+                    id: ids.take(),
+                    name: &name.join("."),
+                    epoch: "e".into(),
+                    kind: Kind::State,
+                    retain,
+                    interest: 0,
+                    budget: Arc::default(),
+                })));
+            }
+            for _ in 0..20 {
+                let mut parts: Vec<_> = (0..random.random_range(1..5))
+                    .map(|_| if random.random_bool(0.5) { "*" } else { segment(&mut random) })
+                    .collect();
+                if random.random_bool(0.3) {
+                    parts.push(">");
+                }
+                let Ok(pattern) = Pattern::parse(&parts.join(".")) else { continue };
+                let expected: Vec<_> = names.in_order.keys().filter(|name| pattern.matches(name)).cloned().collect();
+                let (mut found, mut after) = (Vec::new(), None::<Arc<str>>);
+                loop {
+                    let mut steps = random.random_range(0..4);
+                    match names.next_match(&pattern, after.as_deref(), &mut steps) {
+                        Ok(Some(topic)) => {
+                            found.push(topic.name().clone());
+                            after = Some(topic.name().clone());
+                        }
+                        Ok(None) => break,
+                        Err(name) => after = Some(name),
+                    }
+                }
+                assert_eq!(found, expected, "seed {seed}, pattern {}", pattern.as_str());
+            }
+        }
+    }
+}

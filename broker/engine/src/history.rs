@@ -1,0 +1,145 @@
+//! The retained updates of one topic, oldest first, without holes.
+
+use std::collections::VecDeque;
+
+use broker_protocol::frame::Frame;
+
+use crate::limits::Retain;
+
+/// One retained update.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Its place in the broker's order: what a stream over all topics resumes from.
+    #[allow(dead_code, reason = "read by Server-Sent Events, which number their messages by it")]
+    pub ordinal: u64,
+    /// When it was taken in, in microseconds since the epoch.
+    pub ts: u64,
+    /// What its subscribers got.
+    pub frame: Frame,
+    /// Bytes of frames published on the topic up to and including this one.
+    end_bytes: u64,
+}
+
+/// Bytes that a kept update costs beside its frame.
+pub(crate) const KEPT_BYTES: u64 = (std::mem::size_of::<Kept>() + 32) as u64;
+
+/// The retained updates `oldest..=newest` of a topic.
+#[derive(Debug)]
+pub(crate) struct History {
+    kept: VecDeque<Kept>,
+    newest: u64,
+    end_bytes: u64,
+    bytes: u64,
+}
+
+impl History {
+    pub(crate) fn new() -> Self {
+        Self { kept: VecDeque::new(), newest: 0, end_bytes: 0, bytes: 0 }
+    }
+
+    /// The newest `seq` ever pushed.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The oldest retained `seq`; one above the newest where none is.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.newest + 1 - self.kept.len() as u64
+    }
+
+    /// Bytes that the history holds.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of frames that someone who has everything up to `seq - 1` lacks; `None` where not all of it is retained.
+    pub(crate) fn bytes_from(&self, seq: u64) -> Option<u64> {
+        if seq < self.oldest() {
+            return None;
+        }
+        let Some(first) = self.get(seq) else { return Some(0) };
+        Some(self.end_bytes - (first.end_bytes - first.frame.len() as u64))
+    }
+
+    /// The retained update `seq`.
+    pub(crate) fn get(&self, seq: u64) -> Option<&Kept> {
+        seq.checked_sub(self.oldest()).and_then(|index| self.kept.get(index as usize))
+    }
+
+    /// Retained updates from `seq` on.
+    pub(crate) fn since(&self, seq: u64) -> impl Iterator<Item = &Kept> {
+        let skip = seq.saturating_sub(self.oldest()).min(self.kept.len() as u64);
+        self.kept.range(skip as usize..)
+    }
+
+    pub(crate) fn push(&mut self, ordinal: u64, ts: u64, frame: Frame) {
+        self.newest += 1;
+        self.end_bytes += frame.len() as u64;
+        self.bytes += frame.len() as u64 + KEPT_BYTES;
+        self.kept.push_back(Kept { ordinal, ts, frame, end_bytes: self.end_bytes });
+    }
+
+    /// Drops what the rule no longer keeps.
+    pub(crate) fn trim(&mut self, retain: &Retain, now_ts: u64) {
+        while self.kept.len() as u64 > retain.updates || (self.bytes > retain.bytes && self.kept.len() > 1) {
+            self.drop_oldest();
+        }
+        if retain.ms > 0 {
+            let dead = now_ts.saturating_sub(retain.ms.saturating_mul(1000));
+            while self.kept.front().is_some_and(|kept| kept.ts < dead) {
+                self.drop_oldest();
+            }
+        }
+        if self.kept.capacity() > 64 && self.kept.len() < self.kept.capacity() / 4 {
+            self.kept.shrink_to(self.kept.len() * 2);
+        }
+    }
+
+    /// Drops the oldest half, where the whole broker keeps too much.
+    pub(crate) fn drop_half(&mut self) {
+        for _ in 0..self.kept.len().div_ceil(2) {
+            self.drop_oldest();
+        }
+        self.kept.shrink_to_fit();
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(kept) = self.kept.pop_front() {
+            self.bytes -= kept.frame.len() as u64 + KEPT_BYTES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn against_a_plain_list() {
+        let retain = Retain { updates: 5, bytes: 3 * KEPT_BYTES + 300, ms: 10 };
+        let mut history = History::new();
+        let mut model: Vec<(u64, u64, usize)> = Vec::new();
+        for seq in 1..=200u64 {
+            let size = (seq * 37 % 150) as usize;
+            let ts = seq * 2_500;
+            let frame = Frame::text(&vec![b'x'; size]);
+            let len = frame.len();
+            history.push(seq, ts, frame);
+            history.trim(&retain, ts);
+            model.push((seq, ts, len));
+            while model.len() > 5
+                || (model.len() > 1 && model.iter().map(|m| m.2 as u64 + KEPT_BYTES).sum::<u64>() > retain.bytes)
+            {
+                model.remove(0);
+            }
+            model.retain(|m| m.1 + 10_000 >= ts);
+            assert_eq!(history.oldest(), model.first().map_or(seq + 1, |m| m.0));
+            assert_eq!(history.newest(), seq);
+            for from in history.oldest().saturating_sub(2)..=seq + 1 {
+                let expected = (from >= history.oldest())
+                    .then(|| model.iter().filter(|m| m.0 >= from).map(|m| m.2 as u64).sum::<u64>());
+                assert_eq!(history.bytes_from(from), expected, "seq {seq} from {from}");
+            }
+        }
+    }
+}

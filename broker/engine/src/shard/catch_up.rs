@@ -1,0 +1,338 @@
+//! Catching up: what a connection gets from the topic itself, because it just came, came back, or fell out of step.
+//!
+//! One small entry per topic says what is wanted. When the connection's turn comes, the entry is turned into frames that
+//! the topic holds anyway (its image, its history), as many as the turn allows; what the socket took moves the entry on.
+//! At the end it becomes `After`: the feed entries up to there are swallowed, and it goes once the shard has read past
+//! them. Nobody is stopped for it.
+
+use std::sync::Arc;
+
+use broker_protocol::codes::CloseReason;
+use broker_protocol::frame::Frame;
+use broker_protocol::message::{self, GapReason, Start, TopicStart};
+use broker_protocol::request::{CONFLATE_LADDER_MS, From, OnSlow};
+
+use super::connection::{CatchUp, Step, Target};
+use super::deliver::Resolved;
+use super::{ConnId, GroupId, Shard};
+use crate::engine::begins_frame;
+use crate::sink::Sink;
+use crate::topic::{Topic, TopicId, TopicState};
+
+/// Topics that a walk introduces in one turn at most.
+const WALK_TOPICS_PER_TURN: usize = 64;
+/// Names that a walk looks at in one turn at most.
+const WALK_STEPS_PER_TURN: usize = 512;
+/// Wants that are looked at in one turn at most.
+const WANTS_PER_TURN: usize = 256;
+
+/// What a connection still lacks of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Its image, then what follows.
+    Image,
+    /// Everything from this `seq` on, as far as it is retained.
+    From(u64),
+    /// Nothing: feed entries up to `seq` are not for it; over once the shard has read the feed up to `place`.
+    After { seq: u64, place: u64 },
+}
+
+/// Whether a `topic` message has to come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Introduce {
+    No,
+    /// As to one who was there before the topic began.
+    Begins,
+    /// As to one who subscribed with this `from`, by a pattern.
+    Fresh(From),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Want {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) at: At,
+    pub(crate) introduce: Introduce,
+    /// The ended incarnation of the same name that comes first.
+    pub(crate) after: Option<TopicId>,
+    /// Why something may be missing.
+    pub(crate) reason: GapReason,
+    /// The subscription said `on_slow: "disconnect"`.
+    pub(crate) strict: bool,
+}
+
+/// A pattern's topics, introduced one after the other in the order of their names.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    pub(crate) group: GroupId,
+    /// The last name dealt with.
+    pub(crate) at: Option<Arc<str>>,
+    pub(crate) from: From,
+    /// Without `topic` messages: the connection knows the topics, only their interval changed.
+    pub(crate) quiet: bool,
+    pub(crate) pattern: broker_protocol::pattern::Pattern,
+}
+
+impl Walk {
+    /// Whether the walk will come to this name.
+    pub(crate) fn is_ahead_of(&self, name: &str) -> bool {
+        self.at.as_deref().is_none_or(|at| name > at) && self.pattern.matches(name)
+    }
+}
+
+/// A frame of a turn's plan, and what its going out does.
+pub(crate) struct Piece {
+    pub(crate) frame: Frame,
+    /// Bytes of it that are in the scratch buffer.
+    pub(crate) included: usize,
+    pub(crate) topic: TopicId,
+    /// The want from then on.
+    pub(crate) at: At,
+    pub(crate) what: PieceKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PieceKind {
+    Introduction,
+    Update,
+    Image { step: Step },
+    Gap { updates: u64 },
+    Closed,
+}
+
+/// How a subscription to a topic begins: what its answer says, and what is wanted then.
+pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bool, place: u64) -> (Start, At) {
+    let seq = state.seq();
+    let live = At::After { seq, place };
+    match from {
+        _ if conflated => (Start::Image, At::Image),
+        From::Image if topic.has_image() => (Start::Image, At::Image),
+        From::Image | From::Live | From::Last(0) => (Start::Live, live),
+        From::Last(_) if state.has_patches => (Start::Image, At::Image),
+        From::Last(updates) => {
+            let first = state.history.oldest().max((seq + 1).saturating_sub(updates));
+            if first > seq { (Start::Live, live) } else { (Start::History, At::From(first)) }
+        }
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// Plans what the wants and walks of a connection put behind what is in the scratch buffer already.
+    pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
+        self.advance_walks(id, catch_up);
+        let mut left = WANTS_PER_TURN;
+        let cursor = catch_up.cursor;
+        let order = catch_up.wants.range(cursor..).chain(catch_up.wants.range(..cursor));
+        for (topic, want) in order {
+            let full = self.scratch.len() >= self.engine.limits.turn_bytes_max;
+            if full || left == 0 {
+                catch_up.cursor = *topic;
+                break;
+            }
+            left -= 1;
+            if want.after.is_some_and(|old| catch_up.wants.contains_key(&old)) {
+                continue;
+            }
+            self.plan_want(id, want);
+        }
+    }
+
+    fn plan_want(&mut self, id: ConnId, want: &Want) {
+        if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
+            return;
+        }
+        let topic = &want.topic;
+        let resolved = self.by_name.get(topic.name()).and_then(|local| self.resolve(&self.conns[id as usize], *local));
+        // Unsubscribing takes the wants along: without a subscription there is nothing to say.
+        let Some(Resolved { step, on_slow, .. }) = resolved else { return };
+        let conflated = step > 0 && topic.has_image();
+        let behind = self.conns[id as usize].behind;
+        let mut at = want.at;
+        match want.introduce {
+            Introduce::No => {}
+            Introduce::Begins => {
+                let frame = begins_frame(topic, interval(step, topic));
+                self.piece(frame, topic.id(), at, PieceKind::Introduction);
+            }
+            Introduce::Fresh(from) => {
+                let state = topic.lock();
+                let place = self.engine.feed.appended_bytes();
+                let (start, then) = start(&state, topic, from, conflated, place);
+                let (seq, oldest) = (state.seq(), state.history.oldest());
+                drop(state);
+                let mut payload = Vec::new();
+                message::topic(
+                    &mut payload,
+                    &TopicStart {
+                        topic: topic.name(),
+                        kind: Some(topic.kind()),
+                        epoch: Some(topic.epoch()),
+                        seq,
+                        oldest,
+                        start,
+                        conflate_ms: interval(step, topic),
+                    },
+                );
+                at = then;
+                self.piece(Frame::text(&payload), topic.id(), at, PieceKind::Introduction);
+            }
+        }
+        let mut image = at == At::Image;
+        if let At::From(from) = at {
+            let state = topic.lock();
+            let place = self.engine.feed.appended_bytes();
+            let (seq, oldest) = (state.seq(), state.history.oldest());
+            let pending = state.history.bytes_from(from);
+            let dropped = from < oldest;
+            let merged = topic.has_image()
+                && from <= seq
+                && (conflated
+                    || dropped
+                    || (behind
+                        && on_slow == OnSlow::Conflate
+                        && pending.is_some_and(|bytes| state.image_bytes() < bytes)));
+            if dropped && on_slow == OnSlow::Disconnect && want.reason == GapReason::Slow {
+                self.to_close.push((id, CloseReason::Slow));
+                return;
+            }
+            if merged {
+                image = true;
+            } else {
+                if dropped {
+                    let mut payload = Vec::new();
+                    message::gap(&mut payload, topic.name(), from, oldest - 1, want.reason);
+                    let then = if oldest > seq { At::After { seq, place } } else { At::From(oldest) };
+                    self.piece(Frame::text(&payload), topic.id(), then, PieceKind::Gap { updates: oldest - from });
+                }
+                let first = from.max(oldest);
+                for (next, kept) in (first..).zip(state.history.since(first)) {
+                    let then = if next == seq { At::After { seq, place } } else { At::From(next + 1) };
+                    self.piece(kept.frame.clone(), topic.id(), then, PieceKind::Update);
+                    if self.scratch.len() >= self.engine.limits.turn_bytes_max {
+                        if next < seq {
+                            return;
+                        }
+                        break;
+                    }
+                }
+                let closed = state.closed;
+                drop(state);
+                if closed {
+                    self.plan_closed(topic, seq, place);
+                } else if from > seq {
+                    // Nothing is lacking: only what is in the feed already must not come twice.
+                    self.pieces_none(id, topic.id(), At::After { seq, place });
+                }
+                return;
+            }
+        }
+        if image {
+            // An update without an image cannot be: state and patch topics have one from their first `seq`.
+            let Some(now) = topic.snapshot() else { return };
+            let (seq, closed, frame) = (now.seq, now.closed, topic.image_frame(&now));
+            let place = self.engine.feed.appended_bytes();
+            let step = if conflated { step } else { 0 };
+            self.piece(frame, topic.id(), At::After { seq, place }, PieceKind::Image { step });
+            if closed {
+                self.plan_closed(topic, seq, place);
+            }
+        }
+    }
+
+    fn plan_closed(&mut self, topic: &Topic, seq: u64, place: u64) {
+        let mut payload = Vec::new();
+        message::closed(&mut payload, topic.name());
+        self.piece(Frame::text(&payload), topic.id(), At::After { seq: seq + 1, place }, PieceKind::Closed);
+    }
+
+    /// A want that is fulfilled without a frame.
+    fn pieces_none(&mut self, id: ConnId, topic: TopicId, at: At) {
+        self.moved.push((id, topic, at));
+    }
+
+    fn piece(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
+        let room = self.engine.limits.turn_bytes_max.saturating_sub(self.scratch.len());
+        // A frame is begun even where little room is left, lest a large one never comes.
+        let included = frame.len().min(room.max(1024));
+        self.scratch.extend_from_slice(&frame.bytes()[..included]);
+        self.pieces.push(Piece { frame, included, topic, at, what });
+    }
+
+    /// Makes wants of the next topics of a connection's walks.
+    fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
+        let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.wants.len());
+        let mut steps = WALK_STEPS_PER_TURN;
+        while topics > 0
+            && steps > 0
+            && let Some(walk) = catch_up.walks.last_mut()
+        {
+            let next = {
+                let names = self.engine.directory.read();
+                names.next_match(&walk.pattern, walk.at.as_deref(), &mut steps).map(|topic| topic.cloned())
+            };
+            match next {
+                Ok(Some(topic)) => {
+                    topics -= 1;
+                    steps = steps.saturating_sub(1);
+                    walk.at = Some(topic.name().clone());
+                    let walk = walk.clone();
+                    self.introduce(id, catch_up, &walk, topic);
+                }
+                Ok(None) => {
+                    catch_up.walks.pop();
+                }
+                Err(name) => walk.at = Some(name),
+            }
+        }
+    }
+
+    fn introduce(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
+        let local_id = self.local(topic.name());
+        self.link(local_id, walk.group);
+        let local = &self.locals[local_id as usize];
+        match &local.topic {
+            None => self.attach(local_id, topic.clone()),
+            // The shard follows another incarnation: it will read of that one's end and of this one's beginning.
+            Some(held) if !Arc::ptr_eq(held, &topic) => return,
+            Some(_) => {}
+        }
+        let Some(resolved) = self.resolve(&self.conns[id as usize], local_id) else { return };
+        // Another subscription, more specific, has it already.
+        if resolved.target != Target::Pattern(walk.group) {
+            return;
+        }
+        let after = self.locals[local_id as usize].unfinished(catch_up, &topic);
+        let want = Want {
+            at: At::Image,
+            introduce: if walk.quiet { Introduce::No } else { Introduce::Fresh(walk.from) },
+            after,
+            reason: GapReason::Expired,
+            strict: resolved.on_slow == OnSlow::Disconnect,
+            topic: topic.clone(),
+        };
+        if walk.quiet && !topic.has_image() {
+            return;
+        }
+        catch_up.wants.insert(topic.id(), want);
+    }
+}
+
+/// The interval in ms that a step means for this topic: events are never merged.
+pub(super) fn interval(step: Step, topic: &Topic) -> u32 {
+    if topic.has_image() { ladder(step) } else { 0 }
+}
+
+/// The interval in ms of a step.
+pub(super) fn ladder(step: Step) -> u32 {
+    match step {
+        0 => 0,
+        step => CONFLATE_LADDER_MS[usize::from(step) - 1],
+    }
+}
+
+/// The step of an interval, which is on the ladder.
+pub(super) fn step(ms: u32) -> Step {
+    match ms {
+        0 => 0,
+        ms => CONFLATE_LADDER_MS.iter().position(|step| *step >= ms).map_or(12, |at| at as Step + 1),
+    }
+}

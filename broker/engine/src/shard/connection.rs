@@ -1,0 +1,161 @@
+//! What a shard holds per connection: 100 to 200 bytes at rest.
+
+use std::collections::BTreeMap;
+
+use broker_protocol::frame::Frame;
+use smallvec::SmallVec;
+
+use super::catch_up::{Walk, Want};
+use super::{GroupId, LocalId};
+use crate::topic::TopicId;
+
+/// A contiguous range of the ring that waits for a connection. Always whole frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) at: u64,
+    pub(crate) len: u32,
+}
+
+impl Run {
+    pub(crate) fn end(self) -> u64 {
+        self.at + u64::from(self.len)
+    }
+}
+
+/// What a subscription is to: a topic by its name, or all that a pattern matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    Topic(LocalId),
+    Pattern(GroupId),
+}
+
+/// A place on the ladder of intervals, 0 for every update.
+pub(crate) type Step = u8;
+
+/// What to do for a connection that does not keep up; see `OnSlow` of the protocol.
+pub(crate) use broker_protocol::request::OnSlow;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) target: Target,
+    pub(crate) step: Step,
+    pub(crate) on_slow: OnSlow,
+    /// Which of two subscriptions came later.
+    pub(crate) order: u32,
+}
+
+/// Answers, pings and the close frame: bytes of whole frames, the first `written` of which are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) written: usize,
+}
+
+/// What a connection gets from the topics instead of from the ring.
+#[derive(Debug, Default)]
+pub(crate) struct CatchUp {
+    pub(crate) wants: BTreeMap<TopicId, Want>,
+    pub(crate) walks: Vec<Walk>,
+    /// Where the next turn begins, so that topics take turns too.
+    pub(crate) cursor: TopicId,
+    /// Bytes that came in meanwhile for topics in `wants`.
+    pub(crate) swallowed_bytes: u64,
+    pub(crate) swallowed_updates: u64,
+}
+
+impl CatchUp {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wants.is_empty() && self.walks.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Stays open.
+    No,
+    /// The close frame is among the control bytes, or already written; nothing else will be.
+    Sent { finished: bool },
+}
+
+/// Whether and where a connection waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing to do for it.
+    Rest,
+    /// In the FIFO.
+    Queued,
+    /// Its socket is full.
+    Parked,
+    /// Among those whose minimum gap since the last write has not passed.
+    Delayed,
+}
+
+pub(crate) struct Conn<S> {
+    // What marking touches comes first.
+    /// The last pass that dealt with this connection: an entry is delivered once, however many subscriptions match.
+    pub(crate) marked: u64,
+    pub(crate) pending_bytes: u32,
+    pub(crate) pending_frames: u32,
+    pub(crate) place: Place,
+    pub(crate) closing: Closing,
+    /// More than `behind_bytes` waited for it, and it has not caught up since.
+    pub(crate) behind: bool,
+    /// The slot only waits for its place in the FIFO to come by.
+    pub(crate) gone: bool,
+    pub(crate) runs: SmallVec<[Run; 1]>,
+    pub(crate) catch_up: Option<Box<CatchUp>>,
+    /// When what waits first began to wait, on the monotonic clock in µs; 0 where nothing does.
+    pub(crate) waiting_since_us: u64,
+
+    pub(crate) carry: Option<(Frame, u32)>,
+    pub(crate) control: Option<Box<Control>>,
+    pub(crate) counting: Option<Box<super::subscribe::Counting>>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) next_order: u32,
+    pub(crate) session: u64,
+    pub(crate) connected_wall_us: u64,
+    /// Monotonic milliseconds, wrapping.
+    /// When data or an answer last went out, for heartbeats.
+    pub(crate) last_data_ms: u32,
+    pub(crate) last_write_us: u64,
+    /// Since when it has taken no byte although something waits, as the sweep saw it.
+    pub(crate) stalled_since_ms: Option<u32>,
+    pub(crate) last_frame_ms: u32,
+    pub(crate) last_ping_ms: u32,
+    pub(crate) pings_unanswered: u8,
+    pub(crate) sink: S,
+}
+
+impl<S> Conn<S> {
+    pub(crate) fn control(&mut self) -> &mut Vec<u8> {
+        &mut self.control.get_or_insert_default().bytes
+    }
+
+    pub(crate) fn control_bytes(&self) -> usize {
+        self.control.as_ref().map_or(0, |control| control.bytes.len() - control.written)
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.carry.is_some()
+            || self.control.is_some()
+            || !self.runs.is_empty()
+            || self.catch_up.is_some()
+            || self.counting.is_some()
+    }
+
+    pub(crate) fn find(&self, target: Target) -> Result<usize, usize> {
+        self.subscriptions.binary_search_by_key(&target, |subscription| subscription.target)
+    }
+
+    pub(crate) fn subscription(&self, target: Target) -> Option<&Subscription> {
+        self.find(target).ok().map(|index| &self.subscriptions[index])
+    }
+
+    /// Lets go of the catch-up where nothing is left of it.
+    pub(crate) fn settle(&mut self) {
+        if self.catch_up.as_ref().is_some_and(|catch_up| catch_up.is_empty()) {
+            self.catch_up = None;
+            self.behind = false;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which names this shard follows: made with the first subscriber, let go with the last.
+
+use std::sync::Arc;
+
+use broker_protocol::pattern::Pattern;
+
+use super::members::{Group, Local, Members};
+use super::{GroupId, LocalId, NO_LOCAL, Shard};
+use crate::sink::Sink;
+use crate::topic::{Topic, TopicId};
+
+impl<S: Sink> Shard<S> {
+    /// The name's place, made where there is none, following the topic where there is one.
+    pub(super) fn local(&mut self, name: &str) -> LocalId {
+        if let Some(local) = self.by_name.get(name) {
+            return *local;
+        }
+        let topic = self.engine.directory.read().get(name).cloned();
+        let name: Arc<str> = topic.as_ref().map_or_else(|| name.into(), |topic| topic.name().clone());
+        let id = self.insert_local(name);
+        if let Some(topic) = topic {
+            self.attach(id, topic);
+        }
+        id
+    }
+
+    /// The place of a name that has none, following this incarnation.
+    pub(super) fn local_following(&mut self, topic: &Arc<Topic>) -> LocalId {
+        let id = self.insert_local(topic.name().clone());
+        self.attach(id, topic.clone());
+        id
+    }
+
+    fn insert_local(&mut self, name: Arc<str>) -> LocalId {
+        let id = self.locals.insert(Local::new(name.clone())) as LocalId;
+        self.stats.local_topics.add(1);
+        let mut groups: Vec<GroupId> = Vec::new();
+        self.patterns.matching(&name, |group| groups.push(*group));
+        self.by_name.insert(name, id);
+        for group in groups {
+            self.link(id, group);
+        }
+        id
+    }
+
+    /// Follows this incarnation from now on. Nothing of it was taken in before.
+    pub(super) fn attach(&mut self, id: LocalId, topic: Arc<Topic>) {
+        let number = topic.id() as usize;
+        if self.by_topic.len() <= number {
+            self.by_topic.resize(number + 1, NO_LOCAL);
+        }
+        self.by_topic[number] = id;
+        let local = &mut self.locals[id as usize];
+        let mut members = 0;
+        local.direct.each(|_, _| members += 1);
+        topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
+        let mut state = topic.lock();
+        state.interest |= self.bit;
+        // Where the beginning is still to be read, so is everything after it; else nothing up to now will come.
+        let begun = topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire) <= self.reader.bytes();
+        local.read_seq = if begun { state.seq() } else { 0 };
+        drop(state);
+        local.topic = Some(topic);
+    }
+
+    /// Stops following the present incarnation.
+    pub(super) fn detach(&mut self, id: LocalId) {
+        let local = &mut self.locals[id as usize];
+        let views = std::mem::take(&mut local.views);
+        if let Some(topic) = local.topic.take() {
+            self.forget(topic.id());
+            topic.lock().interest &= !self.bit;
+        }
+        for view in views {
+            self.drop_view(view);
+        }
+    }
+
+    pub(super) fn forget(&mut self, topic: TopicId) {
+        if let Some(local) = self.by_topic.get_mut(topic as usize) {
+            *local = NO_LOCAL;
+        }
+    }
+
+    /// Lets go of a name that nobody follows any more.
+    pub(super) fn release(&mut self, id: LocalId) {
+        let Some(local) = self.locals.get(id as usize) else { return };
+        if !local.direct.is_empty() || !local.groups.is_empty() {
+            return;
+        }
+        self.detach(id);
+        let local = self.locals.remove(id as usize);
+        self.by_name.remove(&local.name);
+        self.stats.local_topics.sub(1);
+    }
+
+    /// The pattern's group, made where there is none.
+    pub(super) fn group(&mut self, pattern: &Pattern) -> GroupId {
+        let groups = &mut self.groups;
+        *self.patterns.entry(pattern, || {
+            groups.insert(Group {
+                pattern: pattern.clone(),
+                specificity: pattern.specificity(),
+                members: Members::default(),
+                dead: false,
+            }) as GroupId
+        })
+    }
+
+    /// Makes a pattern one of those that match a name, in the order of how specific they are.
+    pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
+        let groups = &self.groups;
+        let linked = &mut self.locals[local as usize].groups;
+        if linked.contains(&group) {
+            return;
+        }
+        let specificity = &groups[group as usize].specificity;
+        let at = linked.iter().position(|other| groups[*other as usize].specificity < *specificity);
+        linked.insert(at.unwrap_or(linked.len()), group);
+    }
+
+    /// Lets go of a pattern without members; its topics forget it bit by bit, in the sweep.
+    pub(super) fn release_group(&mut self, id: GroupId) {
+        let group = &mut self.groups[id as usize];
+        if !group.members.is_empty() || group.dead {
+            return;
+        }
+        group.dead = true;
+        self.patterns.remove(&group.pattern);
+        self.sweep.bury(id);
+    }
+
+    /// The interval steps in use on a name, a bit each.
+    pub(super) fn steps(&self, local: &Local) -> u16 {
+        local.groups.iter().fold(local.direct.steps, |steps, group| steps | self.groups[*group as usize].members.steps)
+    }
+}

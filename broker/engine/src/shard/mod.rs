@@ -1,0 +1,327 @@
+//! A shard: the fan-out state machine of the connections that live on one thread.
+//!
+//! ```text
+//! take_in   entries in the feed's order: the frame into the ring, its place onto the runs of the topic's subscribers
+//! turn      connections from the FIFO: carry, control, runs, catch-up, in one write each
+//! tick      views that are due, heartbeats, stalls, what closing and deleting left behind
+//! ```
+//!
+//! Whoever drives it calls these three in turn, each bounded, reads requests in between, and sleeps only when all say
+//! that nothing is left to do. A shard never waits and never locks anything but a topic, the directory or the feed's
+//! tail, each for a bounded moment.
+//!
+//! Invariants worth naming:
+//!
+//! * What waits for a connection on a topic is either in its runs or wanted from the topic, never both, but for
+//!   `At::After`, which only swallows what the connection has already.
+//! * A run is whole frames; what is left of a half-written one is the connection's `carry` and goes first.
+//! * Nobody has a run in a part of the ring that is reused: before that, whoever has one falls out of step.
+//! * A connection stands in the FIFO at most once.
+
+pub(crate) mod catch_up;
+pub(crate) mod connection;
+mod deliver;
+mod interest;
+mod members;
+mod requests;
+mod ring;
+pub(crate) mod snapshot;
+pub(crate) mod stats;
+pub(crate) mod subscribe;
+mod sweep;
+mod take_in;
+mod turn;
+mod unsubscribe;
+mod view;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use broker_protocol::codes::{CloseReason, ErrorCode};
+use broker_protocol::{frame, message};
+use foldhash::fast::RandomState;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use self::catch_up::Piece;
+use self::connection::{Closing, Conn, Place};
+use self::members::{Group, Local};
+use self::ring::Ring;
+use self::stats::ShardStats;
+use self::view::View;
+use crate::clock::Now;
+use crate::engine::Engine;
+use crate::feed::{Reader, ShardSet};
+use crate::sink::Sink;
+use crate::topic::TopicId;
+use crate::trie::Trie;
+
+/// A connection's number in its shard; used again after the connection is gone.
+pub type ConnId = u32;
+pub(crate) type LocalId = u32;
+pub(crate) type GroupId = u32;
+pub(crate) type ViewId = u32;
+
+const NO_LOCAL: LocalId = LocalId::MAX;
+
+/// One shard.
+pub struct Shard<S> {
+    engine: Arc<Engine>,
+    bit: ShardSet,
+    reader: Reader,
+    ring: Ring,
+    conns: Slab<Conn<S>>,
+    fifo: VecDeque<ConnId>,
+    /// Connections whose minimum gap has not passed: when it will have, in order.
+    delayed: VecDeque<(u64, ConnId)>,
+    locals: Slab<Local>,
+    by_name: HashMap<Arc<str>, LocalId, RandomState>,
+    /// By the topic's number, `NO_LOCAL` where nobody here wants it.
+    by_topic: Vec<LocalId>,
+    groups: Slab<Group>,
+    patterns: Trie<GroupId>,
+    views: Slab<View>,
+    due: BTreeSet<(u64, ViewId)>,
+    /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
+    pass: u64,
+    /// Connections for which the last entry was more than they may have waiting.
+    overflowed: Vec<ConnId>,
+    /// Connections that count the topics of a pattern, or otherwise have to be closed once the borrow is over.
+    to_close: Vec<(ConnId, CloseReason)>,
+    /// Closing connections and when they are dropped at the latest, in order.
+    lingering: VecDeque<(u64, ConnId, u64)>,
+    sweep: sweep::Sweep,
+    stats: Arc<ShardStats>,
+    scratch: Vec<u8>,
+    pieces: Vec<Piece>,
+    /// Wants that a plan fulfilled without a frame.
+    moved: Vec<(ConnId, TopicId, catch_up::At)>,
+}
+
+impl<S: Sink> Shard<S> {
+    /// Shard `index` of `engine`, with nobody connected.
+    pub fn new(engine: Arc<Engine>, index: usize, stats: Arc<ShardStats>) -> Self {
+        let reader = engine.feed.reader(index);
+        let ring = Ring::new(engine.limits.ring_bytes);
+        Self {
+            bit: 1 << index,
+            reader,
+            ring,
+            conns: Slab::new(),
+            fifo: VecDeque::new(),
+            delayed: VecDeque::new(),
+            locals: Slab::new(),
+            by_name: HashMap::default(),
+            by_topic: Vec::new(),
+            groups: Slab::new(),
+            patterns: Trie::default(),
+            views: Slab::new(),
+            due: BTreeSet::new(),
+            pass: 0,
+            overflowed: Vec::new(),
+            to_close: Vec::new(),
+            lingering: VecDeque::new(),
+            sweep: sweep::Sweep::default(),
+            stats,
+            scratch: Vec::new(),
+            pieces: Vec::new(),
+            moved: Vec::new(),
+            engine,
+        }
+    }
+
+    /// The shared half.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Takes a connection on, whose handshake is done, and greets it.
+    pub fn connect(&mut self, now: Now, sink: S) -> ConnId {
+        let session = self.engine.session();
+        let conn = Conn {
+            marked: 0,
+            pending_bytes: 0,
+            pending_frames: 0,
+            place: Place::Rest,
+            closing: Closing::No,
+            behind: false,
+            gone: false,
+            runs: SmallVec::new(),
+            catch_up: None,
+            waiting_since_us: 0,
+            carry: None,
+            control: None,
+            counting: None,
+            subscriptions: Vec::new(),
+            next_order: 0,
+            session,
+            connected_wall_us: now.wall_us,
+            last_data_ms: now.mono_ms(),
+            last_write_us: 0,
+            stalled_since_ms: None,
+            last_frame_ms: now.mono_ms(),
+            last_ping_ms: now.mono_ms(),
+            pings_unanswered: 0,
+            sink,
+        };
+        let id = self.conns.insert(conn) as ConnId;
+        self.stats.connections.add(1);
+        let limits = &self.engine.limits;
+        let mut payload = Vec::new();
+        let name = self.engine.session_name(session);
+        message::hello(
+            &mut payload,
+            &limits.server,
+            &name,
+            limits.heartbeat_ms.into(),
+            &[],
+            &message::Limits {
+                subscriptions: limits.subscriptions,
+                message_bytes: limits.message_bytes,
+                image_bytes: limits.image_bytes,
+                behind_bytes: limits.behind_bytes,
+                retain_updates: limits.retain.updates,
+                stall_ms: limits.stall_ms.into(),
+            },
+        );
+        self.answer(now, id, &payload);
+        id
+    }
+
+    /// A connection's sink, for its driver.
+    pub fn sink(&mut self, id: ConnId) -> Option<&mut S> {
+        self.conns.get_mut(id as usize).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
+    }
+
+    /// Whether a request of this connection may be read now: it reads its answers, counts nothing just now, and is not
+    /// being closed.
+    pub fn may_read(&self, id: ConnId) -> bool {
+        self.conns.get(id as usize).is_some_and(|conn| {
+            !conn.gone
+                && conn.closing == Closing::No
+                && conn.counting.is_none()
+                && conn.control_bytes() < self.engine.limits.answers_bytes_max
+        })
+    }
+
+    /// Whether the broker has said its last word to this connection, and waits for it to hang up.
+    pub fn is_closing(&self, id: ConnId) -> bool {
+        self.conns.get(id as usize).is_none_or(|conn| conn.gone || conn.closing != Closing::No)
+    }
+
+    /// A frame came from the client: it lives.
+    pub fn heard(&mut self, now: Now, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id as usize) {
+            conn.last_frame_ms = now.mono_ms();
+            conn.pings_unanswered = 0;
+        }
+    }
+
+    /// The connection is gone: everything that it held is let go of.
+    pub fn disconnect(&mut self, id: ConnId) {
+        if self.conns.get(id as usize).is_none_or(|conn| conn.gone) {
+            return;
+        }
+        self.leave_all(id);
+        let conn = &mut self.conns[id as usize];
+        if let Some((frame, _)) = conn.carry.take() {
+            self.stats.pinned_bytes.sub(frame.len() as u64);
+        }
+        if conn.place == Place::Parked {
+            self.stats.parked.sub(1);
+        }
+        self.stats.connections.sub(1);
+        conn.gone = true;
+        // A place in a queue still names the slot: it goes when that comes by.
+        if matches!(conn.place, Place::Rest | Place::Parked) {
+            self.conns.remove(id as usize);
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub fn writable(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id as usize)
+            && conn.place == Place::Parked
+        {
+            conn.place = Place::Queued;
+            self.fifo.push_back(id);
+            self.stats.parked.sub(1);
+        }
+    }
+
+    /// Queues a finished payload as an answer: it may overtake data.
+    pub fn answer(&mut self, now: Now, id: ConnId, payload: &[u8]) {
+        if let Some(conn) = self.conns.get_mut(id as usize) {
+            conn.last_data_ms = now.mono_ms();
+        }
+        self.control(now, id, |out| frame::push_text(out, payload));
+    }
+
+    /// Queues an error as an answer.
+    pub fn refuse(&mut self, now: Now, id: ConnId, request: Option<&[u8]>, code: ErrorCode, text: &str) {
+        let mut payload = Vec::new();
+        message::error(&mut payload, request, code, text);
+        self.stats.errors.add(1);
+        self.answer(now, id, &payload);
+    }
+
+    /// Queues whole frames that are no data: answers, pings, pongs.
+    pub fn control(&mut self, now: Now, id: ConnId, push: impl FnOnce(&mut Vec<u8>)) {
+        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        if conn.gone || conn.closing != Closing::No {
+            return;
+        }
+        push(conn.control());
+        enqueue(conn, id, &mut self.fifo, now.mono_us);
+    }
+
+    /// Says goodbye: nothing but what is half-written and the close frame will follow.
+    pub fn close(&mut self, now: Now, id: ConnId, reason: CloseReason, text: &str) {
+        self.close_with(now, id, reason.code(), text);
+    }
+
+    /// [`Shard::close`] with a code of the client's own, for an echo of its close frame. 0 sends a close frame without one.
+    pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+        if self.conns.get(id as usize).is_none_or(|conn| conn.gone || conn.closing != Closing::No) {
+            return;
+        }
+        self.leave_all(id);
+        let conn = &mut self.conns[id as usize];
+        conn.closing = Closing::Sent { finished: false };
+        // Answers that nobody asked to wait for go with the data, but not the rest of one that is half-written.
+        if code == 0 {
+            frame::push_head(conn.control(), 8, 0);
+        } else {
+            frame::push_close(conn.control(), code, text);
+        }
+        let session = conn.session;
+        enqueue(conn, id, &mut self.fifo, now.mono_us);
+        let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
+        self.lingering.push_back((until, id, session));
+    }
+
+    /// Every open connection.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, _)| id as ConnId)
+    }
+
+    /// Whether anything waits for this connection.
+    pub fn has_pending(&self, id: ConnId) -> bool {
+        self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.has_work())
+    }
+
+    fn local_of(&self, topic: TopicId) -> Option<LocalId> {
+        self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
+    }
+}
+
+/// Gives a connection with something to get its place in the FIFO, unless it has one or its socket is full.
+fn enqueue<S>(conn: &mut Conn<S>, id: ConnId, fifo: &mut VecDeque<ConnId>, now_us: u64) {
+    if conn.waiting_since_us == 0 {
+        conn.waiting_since_us = now_us.max(1);
+    }
+    if conn.place == Place::Rest {
+        conn.place = Place::Queued;
+        fifo.push_back(id);
+    }
+}

@@ -1,0 +1,109 @@
+//! What a client asked for, done and answered.
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message::{self, SubscriptionRow};
+use broker_protocol::request::{Id, Publication, Refusal, Request};
+
+use super::catch_up::ladder;
+use super::connection::Target;
+use super::{ConnId, Shard};
+use crate::clock::Now;
+use crate::engine::Publisher;
+use crate::sink::Sink;
+
+impl<S: Sink> Shard<S> {
+    /// Parses and does one message of a client. Whatever is wrong with it is answered; the connection stays.
+    pub fn handle(&mut self, now: Now, id: ConnId, text: &str) {
+        match broker_protocol::request::parse(text) {
+            Ok(request) => self.request(now, id, request),
+            Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
+        }
+    }
+
+    /// Does one request of a client and queues the answer.
+    pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
+        match request {
+            Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
+            Request::Unsubscribe { id, entries } => self.unsubscribe(now, conn, id, &entries),
+            Request::Publish { id, update } => self.publish(now, conn, id, &update),
+            Request::Batch { id, updates } => self.publish_batch(now, conn, id, &updates),
+            Request::Auth { id, .. } => {
+                let text = "this broker takes no tokens: none are configured";
+                self.refuse(now, conn, id.as_ref().map(Id::as_bytes), ErrorCode::BadRequest, text);
+            }
+            Request::List { id } => self.list(now, conn, id),
+            Request::Ping { id } => {
+                let mut payload = Vec::new();
+                message::pong(&mut payload, id.as_ref().map(Id::as_bytes), now.wall_us);
+                self.answer(now, conn, &payload);
+            }
+        }
+    }
+
+    fn refuse_with(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, refusal: &Refusal) {
+        self.refuse(now, conn, id.as_ref().map(Id::as_bytes), refusal.code, &refusal.message);
+    }
+
+    fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
+        match self.engine.publish(now, update, Publisher::Client) {
+            Ok(published) => {
+                let Some(id) = id else { return };
+                let mut payload = Vec::new();
+                let topic = &published.topic;
+                let (seq, duplicate) = (published.seq, published.duplicate);
+                message::published(&mut payload, Some(id.as_bytes()), topic.name(), topic.epoch(), seq, duplicate);
+                self.answer(now, conn, &payload);
+            }
+            Err(refusal) => self.refuse_with(now, conn, id, &refusal),
+        }
+    }
+
+    fn publish_batch(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        id: Option<Id<'_>>,
+        updates: &[Result<Publication<'_>, Refusal>],
+    ) {
+        let (mut accepted, mut duplicates) = (0, 0);
+        let mut rejected = Vec::new();
+        for (index, update) in updates.iter().enumerate() {
+            let result = match update {
+                Ok(update) => self.engine.publish(now, update, Publisher::Client),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            match result {
+                Ok(published) => {
+                    accepted += 1;
+                    duplicates += u64::from(published.duplicate);
+                }
+                Err(refusal) => rejected.push((index, refusal.code, refusal.message)),
+            }
+        }
+        // Errors are sent either way.
+        if id.is_none() && rejected.is_empty() {
+            return;
+        }
+        self.stats.errors.add(rejected.len() as u64);
+        let mut payload = Vec::new();
+        message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);
+        self.answer(now, conn, &payload);
+    }
+
+    fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {
+        let Some(held) = self.conns.get(conn as usize) else { return };
+        let (mut topics, mut patterns) = (Vec::new(), Vec::new());
+        for subscription in &held.subscriptions {
+            let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match subscription.target {
+                Target::Topic(local) => (&mut topics, &self.locals[local as usize].name),
+                Target::Pattern(group) => (&mut patterns, self.groups[group as usize].pattern.as_str()),
+            };
+            rows.push(SubscriptionRow { name, conflate_ms: ladder(subscription.step), on_slow: subscription.on_slow });
+        }
+        topics.sort_by_key(|row| row.name);
+        patterns.sort_by_key(|row| row.name);
+        let mut payload = Vec::new();
+        message::subscriptions(&mut payload, id.as_ref().map(Id::as_bytes), &topics, &patterns);
+        self.answer(now, conn, &payload);
+    }
+}

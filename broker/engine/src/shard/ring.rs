@@ -1,0 +1,116 @@
+//! The ring: one copy of every frame that somebody in this shard has to get, side by side in the feed's order, so that
+//! what waits for a connection is mostly one contiguous range, written without gathering.
+//!
+//! Places rise for ever; a place's byte is at `place % capacity`. A frame never wraps: what does not fit before the end
+//! starts anew at the beginning.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use broker_protocol::frame::Frame;
+
+use crate::topic::Topic;
+
+/// A frame in the ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) at: u64,
+    pub(crate) topic: Arc<Topic>,
+    /// The first `seq` that the frame stands for; 0 for a `topic` message, one above the last for `closed`.
+    pub(crate) seq: u64,
+    /// It stands for several updates, for those who asked for fewer: to be replaced by an image only.
+    pub(crate) merged: bool,
+    /// For the rest of a half-written frame, shared with everybody who holds one.
+    pub(crate) frame: Frame,
+}
+
+pub(crate) struct Ring {
+    bytes: Box<[u8]>,
+    slots: VecDeque<Slot>,
+    head: u64,
+}
+
+/// One scan over the connections makes room for this share of the ring.
+const RECLAIM_SHARE: u64 = 16;
+
+/// A frame above this share of the ring goes by way of the topic instead.
+const FRAME_SHARE: usize = 8;
+
+impl Ring {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { bytes: vec![0; capacity].into_boxed_slice(), slots: VecDeque::new(), head: 0 }
+    }
+
+    /// Whether frames of this length belong in the ring at all.
+    pub(crate) fn takes(&self, len: usize) -> bool {
+        len <= self.bytes.len() / FRAME_SHARE
+    }
+
+    fn tail(&self) -> u64 {
+        self.slots.front().map_or(self.head, |slot| slot.at)
+    }
+
+    /// Where a frame of this length would begin.
+    fn place(&self, len: usize) -> u64 {
+        let capacity = self.bytes.len() as u64;
+        let offset = self.head % capacity;
+        if offset + len as u64 > capacity { self.head + (capacity - offset) } else { self.head }
+    }
+
+    /// The place up to which everything has to go before a frame of this length fits; `None` where it fits already.
+    pub(crate) fn reclaim(&self, len: usize) -> Option<u64> {
+        let capacity = self.bytes.len() as u64;
+        let end = self.place(len) + len as u64;
+        (end > self.tail() + capacity).then(|| end - capacity + capacity / RECLAIM_SHARE)
+    }
+
+    /// Lets go of every frame that begins before `place`. Nobody may have one of them pending.
+    pub(crate) fn release(&mut self, place: u64) {
+        while self.slots.front().is_some_and(|slot| slot.at < place) {
+            self.slots.pop_front();
+        }
+    }
+
+    /// Copies a frame in and returns its place. There must be room.
+    pub(crate) fn push(&mut self, topic: Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> u64 {
+        let at = self.place(frame.len());
+        debug_assert!(self.reclaim(frame.len()).is_none(), "the ring was pushed to without room");
+        let offset = (at % self.bytes.len() as u64) as usize;
+        self.bytes[offset..offset + frame.len()].copy_from_slice(frame.bytes());
+        self.head = at + frame.len() as u64;
+        self.slots.push_back(Slot { at, topic, seq, merged, frame: frame.clone() });
+        at
+    }
+
+    /// Whether a frame at this place lies right behind its predecessor in memory as well.
+    pub(crate) fn joins(&self, at: u64) -> bool {
+        !at.is_multiple_of(self.bytes.len() as u64)
+    }
+
+    /// The bytes of a run.
+    pub(crate) fn bytes(&self, at: u64, len: usize) -> &[u8] {
+        let offset = (at % self.bytes.len() as u64) as usize;
+        &self.bytes[offset..offset + len]
+    }
+
+    /// Index of the first slot that begins at `at` or later.
+    fn find(&self, at: u64) -> usize {
+        self.slots.partition_point(|slot| slot.at < at)
+    }
+
+    /// The frames of a run.
+    pub(crate) fn slots(&self, at: u64, len: usize) -> impl Iterator<Item = &Slot> {
+        let end = at + len as u64;
+        self.slots.range(self.find(at)..).take_while(move |slot| slot.at < end)
+    }
+
+    /// The frame that holds the byte at `place`.
+    pub(crate) fn slot_at(&self, place: u64) -> &Slot {
+        &self.slots[self.find(place + 1) - 1]
+    }
+
+    /// Bytes of frames held.
+    pub(crate) fn held(&self) -> u64 {
+        self.head - self.tail()
+    }
+}

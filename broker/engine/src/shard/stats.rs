@@ -1,0 +1,110 @@
+//! Counters of one shard: written by its thread alone, read by whoever scrapes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that one thread writes and many read: a plain load and store, no locked instruction.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// Adds; only the owning thread may.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Subtracts; only the owning thread may.
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Replaces; only the owning thread may.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Buckets of a [`Histogram`].
+pub const BUCKETS: usize = 28;
+
+/// Counts by powers of two: bucket `i` holds values up to `2^i`, the last one all above.
+#[derive(Debug)]
+pub struct Histogram {
+    buckets: [Cell; BUCKETS],
+    sum: Cell,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: std::array::from_fn(|_| Cell::default()), sum: Cell::default() }
+    }
+}
+
+impl Histogram {
+    /// Counts a value.
+    pub fn record(&self, value: u64) {
+        let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
+        self.buckets[bucket.min(BUCKETS - 1)].add(1);
+        self.sum.add(value);
+    }
+
+    /// The counts and the sum of all values.
+    pub fn read(&self) -> ([u64; BUCKETS], u64) {
+        (std::array::from_fn(|i| self.buckets[i].get()), self.sum.get())
+    }
+}
+
+/// What a shard counts.
+#[derive(Debug, Default)]
+pub struct ShardStats {
+    /// Open connections now.
+    pub connections: Cell,
+    /// Connections whose socket is full now.
+    pub parked: Cell,
+    /// Subscriptions now, to topics and patterns.
+    pub subscriptions: Cell,
+    /// Feed entries taken in.
+    pub entries: Cell,
+    /// Data frames handed to sockets, counted when their last byte was taken.
+    pub deliveries: Cell,
+    /// Writes to sockets.
+    pub writes: Cell,
+    /// Writes of which not every byte was taken.
+    pub writes_short: Cell,
+    /// Bytes that sockets took.
+    pub bytes: Cell,
+    /// Times a connection fell behind because too much waited for it.
+    pub fell_behind: Cell,
+    /// Times a connection's pending frames were taken from it because the ring had to be reused.
+    pub evicted: Cell,
+    /// Images sent.
+    pub images: Cell,
+    /// Gaps sent, and the updates that they announced as lost.
+    pub gaps: Cell,
+    /// Updates announced as lost.
+    pub gap_updates: Cell,
+    /// Connections closed by the broker as slow consumers (4008).
+    pub closed_slow: Cell,
+    /// Connections closed by the broker for giving no sign of life (4009).
+    pub closed_silent: Cell,
+    /// Errors answered.
+    pub errors: Cell,
+    /// Bytes of half-written frames held for blocked connections.
+    pub pinned_bytes: Cell,
+    /// Bytes of the ring in use.
+    pub ring_bytes: Cell,
+    /// Topics that somebody in this shard is subscribed to or waits for.
+    pub local_topics: Cell,
+    /// From taking an update in to handing it to a socket, in µs, of the oldest frame of each write.
+    pub latency_us: Histogram,
+    /// Data frames in a write.
+    pub frames_per_write: Histogram,
+    /// Time of a round of the shard's loop, in µs, where it did something.
+    pub round_us: Histogram,
+    /// Bytes that waited for a connection when it fell behind.
+    pub lag_bytes: Histogram,
+}

@@ -1,0 +1,163 @@
+//! What time brings: views that are due, gaps between writes that have passed, heartbeats, pings, stalls, connections that
+//! linger, patterns to be forgotten. Everything in bounded portions; no timer per connection.
+
+use broker_protocol::codes::CloseReason;
+use broker_protocol::{frame, message};
+
+use super::connection::{Closing, Place};
+use super::{ConnId, GroupId, Shard};
+use crate::clock::Now;
+use crate::sink::Sink;
+
+/// A heartbeat interval is cut into this many sweeps over all connections: heartbeats, pings and stalls are late by one
+/// at most.
+const SWEEPS_PER_HEARTBEAT: u32 = 16;
+/// Connections looked at in one round at most.
+const CONNECTIONS_PER_SWEEP: usize = 1024;
+/// Names looked at in one round for patterns that are gone.
+const NAMES_PER_SWEEP: usize = 256;
+
+#[derive(Default)]
+pub(crate) struct Sweep {
+    /// Where the pass over the connections goes on; `None` between passes.
+    at: Option<usize>,
+    next_us: u64,
+    /// Patterns that names still refer to: those of the pass that is on, and those that wait for the next.
+    burying: Vec<GroupId>,
+    buried_next: Vec<GroupId>,
+    burying_at: usize,
+}
+
+impl Sweep {
+    pub(crate) fn bury(&mut self, group: GroupId) {
+        self.buried_next.push(group);
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// Does what has become due. Returns whether more is due already.
+    pub fn tick(&mut self, now: Now) -> bool {
+        let mut more = self.views_due(now.mono_us);
+        while let Some((due, id)) = self.delayed.front().copied()
+            && due <= now.mono_us
+        {
+            self.delayed.pop_front();
+            let conn = &mut self.conns[id as usize];
+            conn.place = Place::Rest;
+            if conn.gone {
+                self.conns.remove(id as usize);
+            } else {
+                super::enqueue(conn, id, &mut self.fifo, now.mono_us);
+                more = true;
+            }
+        }
+        while let Some((until, id, session)) = self.lingering.front().copied()
+            && until <= now.mono_us
+        {
+            self.lingering.pop_front();
+            if self.conns.get(id as usize).is_some_and(|conn| conn.session == session) {
+                self.disconnect(id);
+            }
+        }
+        more |= self.bury_some();
+        more |= self.sweep_connections(now);
+        while let Some((id, reason)) = self.to_close.pop() {
+            if self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
+                self.stats.closed_slow.add(1);
+                self.close(now, id, reason, reason.text());
+            }
+        }
+        self.stats.ring_bytes.set(self.ring.held());
+        more
+    }
+
+    /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
+    pub fn next_tick_us(&self) -> u64 {
+        let views = self.due.first().map(|(due, _)| *due);
+        let delayed = self.delayed.front().map(|(due, _)| *due);
+        let lingering = self.lingering.front().map(|(until, ..)| *until);
+        [views, delayed, lingering].into_iter().flatten().fold(self.sweep.next_us, u64::min)
+    }
+
+    fn sweep_connections(&mut self, now: Now) -> bool {
+        let limits = &self.engine.limits;
+        let (heartbeat_ms, stall_ms) = (limits.heartbeat_ms, limits.stall_ms);
+        let from = match self.sweep.at {
+            Some(at) => at,
+            None if now.mono_us >= self.sweep.next_us => {
+                let every_ms = (heartbeat_ms.min(stall_ms) / SWEEPS_PER_HEARTBEAT).clamp(1, 1000);
+                self.sweep.next_us = now.mono_us + u64::from(every_ms) * 1000;
+                0
+            }
+            None => return false,
+        };
+        let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.capacity());
+        for id in from..end {
+            self.look_after(id, now, heartbeat_ms, stall_ms);
+        }
+        self.sweep.at = (end < self.conns.capacity()).then_some(end);
+        self.sweep.at.is_some()
+    }
+
+    fn look_after(&mut self, id: usize, now: Now, heartbeat_ms: u32, stall_ms: u32) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.gone || conn.closing != Closing::No {
+            return;
+        }
+        let now_ms = now.mono_ms();
+        let id = id as ConnId;
+        if conn.place == Place::Parked {
+            let since = *conn.stalled_since_ms.get_or_insert(now_ms);
+            if now_ms.wrapping_sub(since) >= stall_ms {
+                self.stats.closed_slow.add(1);
+                self.close(now, id, CloseReason::Slow, "took no byte for stall_ms");
+            }
+            return;
+        }
+        conn.stalled_since_ms = None;
+        // Two pings in a row without any frame in answer.
+        if now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
+            if conn.pings_unanswered >= 2 {
+                self.stats.closed_silent.add(1);
+                let reason = CloseReason::NoSignOfLife;
+                self.close(now, id, reason, reason.text());
+                return;
+            }
+            conn.pings_unanswered += 1;
+            conn.last_ping_ms = now_ms;
+            self.control(now, id, |out| frame::push_ping(out, b""));
+        }
+        let conn = &self.conns[id as usize];
+        if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {
+            let mut payload = Vec::new();
+            message::heartbeat(&mut payload, now.wall_us);
+            self.answer(now, id, &payload);
+        }
+    }
+
+    /// Takes patterns that are gone out of the names that they matched, some names at a time.
+    fn bury_some(&mut self) -> bool {
+        if self.sweep.burying.is_empty() {
+            if self.sweep.buried_next.is_empty() {
+                return false;
+            }
+            self.sweep.burying = std::mem::take(&mut self.sweep.buried_next);
+            self.sweep.burying_at = 0;
+        }
+        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.capacity());
+        for id in self.sweep.burying_at..end {
+            if let Some(local) = self.locals.get_mut(id) {
+                let burying = &self.sweep.burying;
+                local.groups.retain(|group| !burying.contains(group));
+                self.release(id as u32);
+            }
+        }
+        self.sweep.burying_at = end;
+        if end == self.locals.capacity() {
+            for group in std::mem::take(&mut self.sweep.burying) {
+                self.groups.remove(group as usize);
+            }
+        }
+        !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()
+    }
+}

@@ -1,0 +1,187 @@
+//! Taking in: feed entries, in order, onto the runs of those whom they concern.
+
+use std::sync::Arc;
+
+use broker_protocol::kind::Kind;
+
+use super::connection::Step;
+use super::deliver::{Mark, Via};
+use super::{ConnId, LocalId, Shard};
+use crate::clock::Now;
+use crate::engine::begins_frame;
+use crate::feed::{Entry, What};
+use crate::sink::Sink;
+use crate::topic::Topic;
+
+/// Entries taken in before connections get their turns again.
+pub(crate) const ENTRIES_PER_TAKE_IN: usize = 1024;
+
+impl<S: Sink> Shard<S> {
+    /// Takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
+    pub fn take_in(&mut self, now: Now) -> bool {
+        let mut more = true;
+        let mut taken = 0;
+        for _ in 0..ENTRIES_PER_TAKE_IN {
+            let Some(entry) = self.reader.peek() else {
+                more = false;
+                break;
+            };
+            taken += 1;
+            if entry.interest & self.bit == 0 {
+                self.reader.advance();
+                continue;
+            }
+            let entry = entry.clone();
+            self.reader.advance();
+            match &entry.what {
+                What::Update => self.take_update(&entry),
+                What::Begins(topic) => self.take_beginning(&entry, topic),
+                What::Closed => self.take_end(&entry, now),
+            }
+            if !self.overflowed.is_empty() {
+                self.settle_overflow(now.mono_us);
+            }
+        }
+        if taken > 0 {
+            self.reader.publish_progress(&self.engine.feed);
+            self.stats.entries.add(taken);
+        }
+        more
+    }
+
+    fn take_update(&mut self, entry: &Entry) {
+        let Some(local_id) = self.local_of(entry.topic) else { return };
+        let local = &mut self.locals[local_id as usize];
+        let Some(topic) = local.topic.clone() else { return };
+        local.read_seq = local.read_seq.max(entry.seq);
+        let merged = topic.kind() != Kind::Event;
+        let steps = if merged { self.steps(&self.locals[local_id as usize]) } else { 0 };
+        if !merged || self.has_plain(local_id) {
+            self.give(local_id, &topic, entry, |step| step == 0 || !merged);
+        }
+        if steps != 0 {
+            self.changed(local_id, steps, entry.seq, entry.taken_us);
+        }
+    }
+
+    fn has_plain(&self, local: LocalId) -> bool {
+        let local = &self.locals[local as usize];
+        !local.direct.plain.is_empty()
+            || local.groups.iter().any(|group| !self.groups[*group as usize].members.plain.is_empty())
+    }
+
+    /// Gives an entry's frame to the members whose step it is meant for.
+    fn give(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
+        let place = self.put(topic, entry.seq, false, &entry.frame);
+        let (at, joins) = place.unwrap_or_default();
+        let mark = Mark {
+            at,
+            len: entry.frame.len() as u32,
+            joins,
+            topic,
+            name: topic.name(),
+            seq: entry.seq,
+            oldest: entry.oldest,
+            taken_us: entry.taken_us,
+        };
+        if place.is_none() {
+            let mut concerned: Vec<(ConnId, Via)> = Vec::new();
+            self.each_member(local_id, |_, conn, via, step| {
+                if wanted(step) {
+                    concerned.push((conn, via));
+                }
+            });
+            for (conn, via) in concerned {
+                self.want_instead(conn, via, &mark, false);
+            }
+            return;
+        }
+        self.each_member(local_id, |marker, conn, via, step| {
+            if wanted(step) {
+                marker.mark(conn, via, &mark);
+            }
+        });
+    }
+
+    /// A topic came to exist: those who wait for its name, and those whose patterns match it, are told.
+    fn take_beginning(&mut self, entry: &Entry, topic: &Arc<Topic>) {
+        let local_id = match self.by_name.get(topic.name()) {
+            Some(local) => *local,
+            None => {
+                let mut matched = false;
+                self.patterns.matching(topic.name(), |_| matched = true);
+                if !matched {
+                    topic.lock().interest &= !self.bit;
+                    return;
+                }
+                // The directory may hold a later incarnation by now: this one's end is still to be read then.
+                self.local_following(topic)
+            }
+        };
+        let local = &self.locals[local_id as usize];
+        match &local.topic {
+            // Whoever made the shard follow it has it from the topic; the others wait for this.
+            Some(held) if Arc::ptr_eq(held, topic) => {}
+            Some(_) => return,
+            None => self.attach(local_id, topic.clone()),
+        }
+        self.locals[local_id as usize].prune();
+        self.queue_behind_previous(local_id, entry, topic);
+        self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());
+        if topic.has_image() {
+            let steps = self.steps(&self.locals[local_id as usize]);
+            for own in (1..16).filter(|step| steps & 1 << step != 0) {
+                let frame = begins_frame(topic, super::catch_up::ladder(own));
+                let entry = Entry { frame, ..entry.clone() };
+                self.give(local_id, topic, &entry, |step| step == own);
+            }
+        }
+    }
+
+    /// Connections that have not caught up with an ended incarnation get the new one after it.
+    fn queue_behind_previous(&mut self, local_id: LocalId, entry: &Entry, topic: &Arc<Topic>) {
+        if self.locals[local_id as usize].previous.is_empty() {
+            return;
+        }
+        let mut behind: Vec<(ConnId, Via)> = Vec::new();
+        self.each_member(local_id, |marker, conn, via, _| {
+            if marker.conns[conn as usize].catch_up.is_some() {
+                behind.push((conn, via));
+            }
+        });
+        let local = &self.locals[local_id as usize];
+        behind.retain(|(conn, _)| {
+            let catch_up = self.conns[*conn as usize].catch_up.as_deref();
+            catch_up.is_some_and(|catch_up| local.unfinished(catch_up, topic).is_some())
+        });
+        let mark = Mark {
+            at: 0,
+            len: 0,
+            joins: false,
+            topic,
+            name: topic.name(),
+            seq: 0,
+            oldest: 1,
+            taken_us: entry.taken_us,
+        };
+        for (conn, via) in behind {
+            self.want_instead(conn, via, &mark, false);
+        }
+    }
+
+    /// A topic ended: views give what they still hold, then everybody is told.
+    fn take_end(&mut self, entry: &Entry, now: Now) {
+        let Some(local_id) = self.local_of(entry.topic) else { return };
+        let Some(topic) = self.locals[local_id as usize].topic.clone() else { return };
+        for view in self.locals[local_id as usize].views.clone() {
+            self.emit(view, now.mono_us);
+        }
+        self.give(local_id, &topic, entry, |_| true);
+        let local = &mut self.locals[local_id as usize];
+        local.prune();
+        local.previous.push(Arc::downgrade(&topic));
+        drop(topic);
+        self.detach(local_id);
+        self.release(local_id);
+    }
+}

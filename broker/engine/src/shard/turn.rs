@@ -1,0 +1,374 @@
+//! A connection's turn: everything that goes out, in one write.
+//!
+//! ```text
+//! rest of a half-written frame ─ answers, pings ─ runs of the ring ─ catch-up
+//! ```
+//!
+//! Mostly there is just one run: it is written from the ring as it lies. Otherwise the parts are gathered by copying, the
+//! write is made, and only what the socket took is counted as sent: a part that did not go out stays where it was.
+
+use broker_protocol::message::GapReason;
+
+use super::catch_up::{At, Introduce, Piece, PieceKind};
+use super::connection::{CatchUp, Closing, Conn, Place, Run};
+use super::deliver::pin;
+use super::{ConnId, Shard};
+use crate::clock::Now;
+use crate::sink::{Sink, Wrote};
+
+/// Connections served before new input is looked for: small, so that what arrives meanwhile rides along to those who
+/// still wait; large enough that looking costs little.
+pub(crate) const CONNECTIONS_PER_TURN: usize = 64;
+
+/// Scratch that a large image grew is given back above this.
+const SCRATCH_BYTES_KEPT: usize = 1 << 20;
+
+enum Outcome {
+    /// All of it went out.
+    All,
+    /// The socket is full.
+    Full,
+    Gone,
+}
+
+impl<S: Sink> Shard<S> {
+    /// Serves up to [`CONNECTIONS_PER_TURN`] connections. Returns whether more wait.
+    pub fn turn(&mut self, clock: &mut impl FnMut() -> Now) -> bool {
+        for _ in 0..CONNECTIONS_PER_TURN {
+            let Some(id) = self.fifo.pop_front() else { break };
+            self.serve(id, clock);
+        }
+        self.close_pending(clock);
+        !self.fifo.is_empty()
+    }
+
+    pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
+        while let Some((id, reason)) = self.to_close.pop() {
+            if self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
+                self.stats.closed_slow.add(1);
+                self.close(clock(), id, reason, reason.text());
+            }
+        }
+    }
+
+    fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
+        let conn = &mut self.conns[id as usize];
+        conn.place = Place::Rest;
+        if conn.gone {
+            self.conns.remove(id as usize);
+            return;
+        }
+        let gap = self.engine.limits.write_gap_us;
+        if gap > 0 && conn.last_write_us > 0 {
+            let now = clock().mono_us;
+            let due = conn.last_write_us + gap;
+            if now < due {
+                conn.place = Place::Delayed;
+                self.delayed.push_back((due, id));
+                return;
+            }
+        }
+        if conn.counting.is_some() {
+            self.count_on(id, clock());
+        }
+        let conn = &mut self.conns[id as usize];
+        let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
+        let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
+        let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
+        let Some(outcome) = outcome else {
+            // Nothing to write now; what only waits for the feed, or counts, takes its place again.
+            self.queue_rest(id);
+            return;
+        };
+        let now = clock();
+        self.stats.writes.add(1);
+        let conn = &mut self.conns[id as usize];
+        match outcome {
+            Outcome::Gone => {
+                self.disconnect(id);
+            }
+            Outcome::All => {
+                conn.last_write_us = now.mono_us;
+                if visible {
+                    conn.last_data_ms = now.mono_ms();
+                }
+                if conn.waiting_since_us != 0 {
+                    self.stats.latency_us.record(now.mono_us.saturating_sub(conn.waiting_since_us));
+                }
+                conn.waiting_since_us = if conn.has_work() { now.mono_us.max(1) } else { 0 };
+                if let Closing::Sent { finished: false } = conn.closing
+                    && conn.control.is_none()
+                {
+                    conn.closing = Closing::Sent { finished: true };
+                    conn.sink.finish();
+                }
+                self.queue_rest(id);
+            }
+            Outcome::Full => {
+                self.stats.writes_short.add(1);
+                self.stats.parked.add(1);
+                conn.place = Place::Parked;
+            }
+        }
+    }
+
+    fn queue_rest(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        if conn.gone || !conn.has_work() || conn.place != Place::Rest {
+            return;
+        }
+        conn.place = Place::Queued;
+        self.fifo.push_back(id);
+    }
+
+    /// Writes the only run from where it lies.
+    fn write_run(&mut self, id: ConnId) -> Option<Outcome> {
+        let conn = &mut self.conns[id as usize];
+        let run = conn.runs[0];
+        let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max);
+        let wrote = conn.sink.write(self.ring.bytes(run.at, len));
+        let taken = match wrote {
+            Wrote::Bytes(taken) => taken,
+            Wrote::Full => 0,
+            Wrote::Gone => return Some(Outcome::Gone),
+        };
+        self.stats.bytes.add(taken as u64);
+        self.progress(id, taken);
+        let frames = self.take_from_run(id, 0, taken);
+        self.count_frames(frames);
+        let conn = &mut self.conns[id as usize];
+        conn.runs.retain(|run| run.len > 0);
+        Some(if taken == len { Outcome::All } else { Outcome::Full })
+    }
+
+    /// Takes `taken` bytes off the front of run `index`; where a frame was cut, its rest becomes the carry. Returns the
+    /// frames that begin in them.
+    fn take_from_run(&mut self, id: ConnId, index: usize, taken: usize) -> u32 {
+        if taken == 0 {
+            return 0;
+        }
+        let conn = &mut self.conns[id as usize];
+        let run = conn.runs[index];
+        let mut gone = taken;
+        let frames = if conn.runs.len() == 1 && taken == run.len as usize {
+            conn.pending_frames
+        } else {
+            self.ring.slots(run.at, taken).count() as u32
+        };
+        if taken < run.len as usize {
+            let cut = run.at + taken as u64;
+            let slot = self.ring.slot_at(cut);
+            if slot.at != cut {
+                let rest = Some((slot.frame.clone(), (cut - slot.at) as u32));
+                gone = (slot.at + slot.frame.len() as u64 - run.at) as usize;
+                pin(conn, &self.stats, rest);
+            }
+        }
+        let run = &mut conn.runs[index];
+        run.at += gone as u64;
+        run.len -= gone as u32;
+        conn.pending_bytes -= gone as u32;
+        conn.pending_frames -= frames;
+        frames
+    }
+
+    fn progress(&mut self, id: ConnId, taken: usize) {
+        if taken > 0 {
+            let conn = &mut self.conns[id as usize];
+            conn.stalled_since_ms = None;
+        }
+    }
+
+    /// Gathers what waits, writes it, and moves on what went out. `None` where there is nothing to write.
+    fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
+        let max = self.engine.limits.turn_bytes_max;
+        self.scratch.clear();
+        self.pieces.clear();
+        let conn = &mut self.conns[id as usize];
+        let mut carried = 0;
+        if let Some((frame, offset)) = &conn.carry {
+            let rest = &frame.bytes()[*offset as usize..];
+            carried = rest.len().min(max);
+            self.scratch.extend_from_slice(&rest[..carried]);
+        }
+        let whole_carry = conn.carry.as_ref().is_none_or(|(frame, at)| carried == frame.len() - *at as usize);
+        let mut controlled = 0;
+        let mut runs = 0;
+        if whole_carry {
+            if let Some(control) = &conn.control {
+                controlled = control.bytes.len() - control.written;
+                self.scratch.extend_from_slice(&control.bytes[control.written..]);
+            }
+            let mut all_runs = true;
+            for run in &conn.runs {
+                let room = max.saturating_sub(self.scratch.len());
+                if room == 0 {
+                    all_runs = false;
+                    break;
+                }
+                let len = whole_frames(&self.ring, *run, room);
+                self.scratch.extend_from_slice(self.ring.bytes(run.at, len));
+                runs += 1;
+                if len < run.len as usize {
+                    all_runs = false;
+                    break;
+                }
+            }
+            if all_runs
+                && self.scratch.len() < max
+                && let Some(mut catch_up) = conn.catch_up.take()
+            {
+                self.plan_catch_up(id, &mut catch_up);
+                while let Some((_, topic, at)) = self.moved.pop() {
+                    if let Some(want) = catch_up.wants.get_mut(&topic) {
+                        (want.at, want.introduce) = (at, Introduce::No);
+                    }
+                }
+                self.conns[id as usize].catch_up = Some(catch_up);
+            }
+        }
+        if self.scratch.is_empty() {
+            self.expire(id);
+            return None;
+        }
+        let offered = self.scratch.len();
+        let conn = &mut self.conns[id as usize];
+        let taken = match conn.sink.write(&self.scratch) {
+            Wrote::Bytes(taken) => taken,
+            Wrote::Full => 0,
+            Wrote::Gone => return Some(Outcome::Gone),
+        };
+        self.stats.bytes.add(taken as u64);
+        self.progress(id, taken);
+        self.commit(id, taken, carried, controlled, runs);
+        self.expire(id);
+        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
+            self.scratch = Vec::new();
+        }
+        Some(if taken == offered { Outcome::All } else { Outcome::Full })
+    }
+
+    fn expire(&mut self, id: ConnId) {
+        // Borrowed apart: the wants look at the reader only.
+        if self.conns[id as usize].catch_up.is_some() {
+            let read = self.reader.bytes();
+            self.conns[id as usize].expire_wants(read);
+        }
+    }
+
+    /// Moves on, part by part in the order of the write, what `taken` bytes of it cover.
+    fn commit(&mut self, id: ConnId, mut taken: usize, carried: usize, controlled: usize, runs: usize) {
+        let conn = &mut self.conns[id as usize];
+        if carried > 0
+            && let Some((frame, offset)) = conn.carry.clone()
+        {
+            let went = taken.min(carried);
+            taken -= went;
+            let offset = offset + went as u32;
+            let rest = (frame.len() > offset as usize).then_some((frame, offset));
+            pin(conn, &self.stats, rest);
+        }
+        if controlled > 0
+            && let Some(control) = &mut conn.control
+        {
+            let went = taken.min(controlled);
+            taken -= went;
+            control.written += went;
+            if control.written == control.bytes.len() {
+                conn.control = None;
+            }
+        }
+        let mut frames = 0;
+        if runs == conn.runs.len() && taken >= conn.pending_bytes as usize {
+            // The usual case: all that waited went out, without a look at the slots.
+            taken -= conn.pending_bytes as usize;
+            frames = std::mem::take(&mut conn.pending_frames);
+            conn.pending_bytes = 0;
+            conn.runs.clear();
+        } else {
+            for index in 0..runs {
+                let len = (self.conns[id as usize].runs[index].len as usize).min(taken);
+                frames += self.take_from_run(id, index, len);
+                taken -= len;
+            }
+            self.conns[id as usize].runs.retain(|run| run.len > 0);
+        }
+        let mut pieces = std::mem::take(&mut self.pieces);
+        for piece in pieces.drain(..) {
+            if taken == 0 {
+                break;
+            }
+            let went = taken.min(piece.included);
+            taken -= went;
+            self.apply(id, &piece);
+            frames += 1;
+            if went < piece.frame.len() {
+                let conn = &mut self.conns[id as usize];
+                pin(conn, &self.stats, Some((piece.frame, went as u32)));
+                break;
+            }
+        }
+        self.pieces = pieces;
+        self.count_frames(frames);
+    }
+
+    fn count_frames(&self, frames: u32) {
+        if frames > 0 {
+            self.stats.deliveries.add(frames.into());
+            self.stats.frames_per_write.record(frames.into());
+        }
+    }
+
+    /// What the going out of a piece does.
+    fn apply(&mut self, id: ConnId, piece: &Piece) {
+        match piece.what {
+            PieceKind::Image { .. } => self.stats.images.add(1),
+            PieceKind::Gap { updates } => {
+                self.stats.gaps.add(1);
+                self.stats.gap_updates.add(updates);
+            }
+            _ => {}
+        }
+        let conn = &mut self.conns[id as usize];
+        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.wants.get_mut(&piece.topic)) else {
+            return;
+        };
+        want.at = piece.at;
+        want.introduce = Introduce::No;
+        if piece.what != PieceKind::Introduction {
+            // What goes missing from now on does so because the connection is slow.
+            want.reason = GapReason::Slow;
+        }
+        if let PieceKind::Image { step } = piece.what
+            && step > 0
+            && let At::After { seq, .. } = piece.at
+        {
+            let topic = want.topic.clone();
+            self.joined_view(id, &topic, step, seq);
+        }
+    }
+}
+
+impl<S> Conn<S> {
+    /// Lets go of wants whose only task was to swallow what the shard has read by now.
+    fn expire_wants(&mut self, read: u64) {
+        if let Some(catch_up) = &mut self.catch_up {
+            let CatchUp { wants, .. } = &mut **catch_up;
+            wants.retain(|_, want| match want.at {
+                At::After { place, .. } => want.introduce != Introduce::No || read < place,
+                _ => true,
+            });
+            self.settle();
+        }
+    }
+}
+
+/// The bytes of a run's leading frames that fit, at least one frame.
+fn whole_frames(ring: &super::ring::Ring, run: Run, max: usize) -> usize {
+    if run.len as usize <= max {
+        return run.len as usize;
+    }
+    let cut = ring.slot_at(run.at + max as u64);
+    let len = (cut.at - run.at) as usize;
+    if len > 0 { len } else { cut.frame.len() }
+}

@@ -1,0 +1,234 @@
+//! Leaving: a topic, a pattern, or altogether.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use broker_protocol::message::{self, GapReason};
+use broker_protocol::pattern::Pattern;
+use broker_protocol::request::{From, Id, OnSlow};
+use broker_protocol::topic::is_pattern;
+
+use super::catch_up::{At, Introduce, Walk, Want};
+use super::connection::{Step, Target};
+use super::members::Members;
+use super::{ConnId, GroupId, LocalId, Shard};
+use crate::clock::Now;
+use crate::sink::Sink;
+
+impl<S: Sink> Shard<S> {
+    pub(super) fn unsubscribe(&mut self, now: Now, id: ConnId, request: Option<Id<'_>>, entries: &[Cow<'_, str>]) {
+        for entry in entries {
+            if is_pattern(entry) {
+                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern).copied());
+                if let Some(group) = group {
+                    self.leave_pattern(id, group);
+                }
+            } else if let Some(local) = self.by_name.get(&**entry).copied() {
+                self.leave_topic(id, local);
+            }
+        }
+        let names: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
+        let mut payload = Vec::new();
+        message::unsubscribed(&mut payload, request.as_ref().map(Id::as_bytes), &names);
+        self.answer(now, id, &payload);
+    }
+
+    pub(super) fn members(&mut self, target: Target) -> &mut Members {
+        match target {
+            Target::Topic(local) => &mut self.locals[local as usize].direct,
+            Target::Pattern(group) => &mut self.groups[group as usize].members,
+        }
+    }
+
+    /// Tells the listings of one subscriber more or less.
+    pub(super) fn count_subscriber(&mut self, target: Target, add: i32) {
+        match target {
+            Target::Topic(local) => {
+                if let Some(topic) = &self.locals[local as usize].topic {
+                    topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+            Target::Pattern(group) => {
+                let pattern = self.groups[group as usize].pattern.clone();
+                self.engine.count_pattern(&pattern, add.into());
+            }
+        }
+    }
+
+    /// Takes a subscription from a connection; its step, where there was one.
+    fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Step> {
+        let conn = &mut self.conns[id as usize];
+        let index = conn.find(target).ok()?;
+        let old = conn.subscriptions.remove(index);
+        self.members(target).remove(id, old.step);
+        self.stats.subscriptions.sub(1);
+        self.count_subscriber(target, -1);
+        Some(old.step)
+    }
+
+    fn leave_topic(&mut self, id: ConnId, local: LocalId) {
+        let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
+        match self.resolve(&self.conns[id as usize], local) {
+            None => self.drop_pending(id, local),
+            Some(left) => self.change_step(id, local, old, left.step, left.on_slow),
+        }
+        self.release(local);
+    }
+
+    /// A connection's stream on a topic goes on at another interval, without a break.
+    fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
+        let local = &self.locals[local_id as usize];
+        let Some(topic) = local.topic.clone() else { return };
+        if old == new || !topic.has_image() {
+            return;
+        }
+        // The last `seq` that it has or will have got of what is on its runs.
+        let view = local.views.iter().map(|view| &self.views[*view as usize]).find(|view| view.step == old);
+        let has = match (old, view) {
+            (0, _) => local.read_seq,
+            (_, Some(view)) => view.ahead.get(&id).copied().unwrap_or(view.sent_seq),
+            (_, None) => 0,
+        };
+        let wants = self.conns[id as usize].catch_up.as_ref().and_then(|catch_up| catch_up.wants.get(&topic.id()));
+        match wants.map(|want| want.at) {
+            // What it lacks comes from the topic anyhow, now by the new step.
+            Some(At::Image | At::From(_)) => {}
+            after => {
+                let has = match after {
+                    Some(At::After { seq, .. }) => has.max(seq),
+                    _ => has,
+                };
+                if new > 0 {
+                    self.joined_view(id, &topic, new, has);
+                } else {
+                    let want = Want {
+                        topic: topic.clone(),
+                        at: At::From(has + 1),
+                        introduce: Introduce::No,
+                        after: None,
+                        reason: GapReason::Slow,
+                        strict: on_slow == OnSlow::Disconnect,
+                    };
+                    let conn = &mut self.conns[id as usize];
+                    conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);
+                }
+            }
+        }
+        for view in self.locals[local_id as usize].views.clone() {
+            if self.views[view as usize].step == old {
+                self.views[view as usize].ahead.remove(&id);
+            }
+        }
+    }
+
+    fn leave_pattern(&mut self, id: ConnId, group: GroupId) {
+        let Some(old) = self.take_subscription(id, Target::Pattern(group)) else { return };
+        if let Some(catch_up) = &mut self.conns[id as usize].catch_up {
+            catch_up.walks.retain(|walk| walk.group != group);
+        }
+        self.drop_pending_of(id, group);
+        // A less specific pattern may go on at another interval: what it covers gets its image by a walk.
+        let pattern = self.groups[group as usize].pattern.clone();
+        let conn = &self.conns[id as usize];
+        let others: Vec<GroupId> = conn
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription.step != old)
+            .filter_map(|subscription| match subscription.target {
+                Target::Pattern(other) => Some(other),
+                Target::Topic(_) => None,
+            })
+            .filter(|other| self.groups[*other as usize].specificity <= self.groups[group as usize].specificity)
+            .collect();
+        for other in others {
+            let walk = Walk { group: other, at: None, from: From::Image, quiet: true, pattern: pattern.clone() };
+            self.conns[id as usize].catch_up.get_or_insert_default().walks.push(walk);
+        }
+        self.release_group(group);
+        self.conns[id as usize].settle();
+    }
+
+    /// Everything goes: the subscriptions and what is pending of them.
+    pub(super) fn leave_all(&mut self, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        conn.runs.clear();
+        conn.runs.shrink_to_fit();
+        (conn.pending_bytes, conn.pending_frames) = (0, 0);
+        conn.catch_up = None;
+        conn.counting = None;
+        conn.behind = false;
+        for subscription in std::mem::take(&mut conn.subscriptions) {
+            self.members(subscription.target).remove(id, subscription.step);
+            self.stats.subscriptions.sub(1);
+            self.count_subscriber(subscription.target, -1);
+            match subscription.target {
+                Target::Topic(local) => {
+                    for view in self.locals[local as usize].views.clone() {
+                        self.views[view as usize].ahead.remove(&id);
+                    }
+                    self.release(local);
+                }
+                Target::Pattern(group) => self.release_group(group),
+            }
+        }
+        self.overflowed.retain(|other| *other != id);
+    }
+
+    /// Drops what is pending for a name: its new start comes before anything else of it.
+    pub(super) fn drop_pending(&mut self, id: ConnId, local_id: LocalId) {
+        let name = self.locals[local_id as usize].name.clone();
+        self.retain_pending(id, |shard, topic_name| {
+            let _ = shard;
+            *topic_name != name
+        });
+        for view in self.locals[local_id as usize].views.clone() {
+            self.views[view as usize].ahead.remove(&id);
+        }
+    }
+
+    /// Drops what is pending of a pattern's topics, but for those that another subscription covers at least as closely.
+    pub(super) fn drop_pending_of(&mut self, id: ConnId, group: GroupId) {
+        let pattern = self.groups[group as usize].pattern.clone();
+        self.retain_pending(id, |shard, name| {
+            if !pattern.matches(name) {
+                return true;
+            }
+            let Some(local) = shard.by_name.get(name) else { return false };
+            let best = shard.resolve(&shard.conns[id as usize], *local);
+            best.is_some_and(|best| best.target != Target::Pattern(group))
+        });
+    }
+
+    /// Keeps on a connection's runs and wants only the topics that `keep` says.
+    fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<str>) -> bool) {
+        if let Some(mut catch_up) = self.conns[id as usize].catch_up.take() {
+            catch_up.wants.retain(|_, want| keep(self, want.topic.name()));
+            let conn = &mut self.conns[id as usize];
+            conn.catch_up = Some(catch_up);
+            conn.settle();
+        }
+        let runs = self.conns[id as usize].runs.clone();
+        if runs.is_empty() {
+            return;
+        }
+        let mut kept: smallvec::SmallVec<[super::connection::Run; 1]> = smallvec::SmallVec::new();
+        let (mut bytes, mut frames) = (0, 0);
+        for run in &runs {
+            for slot in self.ring.slots(run.at, run.len as usize) {
+                if !keep(self, slot.topic.name()) {
+                    continue;
+                }
+                let len = slot.frame.len() as u32;
+                match kept.last_mut() {
+                    Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
+                    _ => kept.push(super::connection::Run { at: slot.at, len }),
+                }
+                bytes += len;
+                frames += 1;
+            }
+        }
+        let conn = &mut self.conns[id as usize];
+        conn.runs = kept;
+        (conn.pending_bytes, conn.pending_frames) = (bytes, frames);
+    }
+}

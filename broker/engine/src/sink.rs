@@ -1,0 +1,21 @@
+//! Where a connection's bytes go: a socket in the server, a simulated network in the tests.
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// This many bytes were taken, maybe fewer than were offered. Zero is `Full`.
+    Bytes(usize),
+    /// Nothing fits now; whoever drives the shard calls `Shard::writable` when something does.
+    Full,
+    /// The peer is gone; nothing will ever fit.
+    Gone,
+}
+
+/// One connection's way out.
+pub trait Sink {
+    /// Takes as many leading bytes of `bytes` as fit without waiting.
+    fn write(&mut self, bytes: &[u8]) -> Wrote;
+
+    /// No more bytes will be written: the peer may be told (a socket shuts down its sending side).
+    fn finish(&mut self);
+}

@@ -1,0 +1,132 @@
+//! Patterns by their segments: which of many match a name, without trying each.
+//!
+//! ```text
+//! stocks ─┬─ * ── quote          a name walks down; at each node it goes on along its own segment and along `*`,
+//!         └─ >                   and whatever hangs at `>` matches the rest
+//! ```
+//!
+//! At most two ways per segment, so 2^16 nodes for the longest name in the worst case that an attacker can build out of
+//! 65,536 patterns, and a handful in practice.
+
+use std::collections::HashMap;
+
+use broker_protocol::pattern::{Pattern, Segment};
+use foldhash::fast::RandomState;
+
+struct Node<T> {
+    literal: HashMap<Box<str>, Node<T>, RandomState>,
+    one: Option<Box<Node<T>>>,
+    here: Option<T>,
+    rest: Option<T>,
+}
+
+impl<T> Node<T> {
+    fn new() -> Self {
+        Self { literal: HashMap::default(), one: None, here: None, rest: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.literal.is_empty() && self.one.is_none() && self.here.is_none() && self.rest.is_none()
+    }
+}
+
+/// A value per pattern.
+pub(crate) struct Trie<T> {
+    root: Node<T>,
+}
+
+impl<T> Default for Trie<T> {
+    fn default() -> Self {
+        Self { root: Node::new() }
+    }
+}
+
+impl<T> Trie<T> {
+    /// The value of exactly this pattern.
+    pub(crate) fn get(&self, pattern: &Pattern) -> Option<&T> {
+        let mut node = &self.root;
+        for segment in pattern.segments() {
+            node = match segment {
+                Segment::Literal(text) => node.literal.get(text)?,
+                Segment::One => node.one.as_deref()?,
+                Segment::Rest => return node.rest.as_ref(),
+            };
+        }
+        node.here.as_ref()
+    }
+
+    /// The value of exactly this pattern, made where there is none.
+    pub(crate) fn entry(&mut self, pattern: &Pattern, make: impl FnOnce() -> T) -> &mut T {
+        let mut node = &mut self.root;
+        let mut rest = false;
+        for segment in pattern.segments() {
+            match segment {
+                Segment::Literal(text) => node = node.literal.entry(text.into()).or_insert_with(Node::new),
+                Segment::One => node = node.one.get_or_insert_with(|| Box::new(Node::new())),
+                Segment::Rest => {
+                    rest = true;
+                    break;
+                }
+            }
+        }
+        let slot = if rest { &mut node.rest } else { &mut node.here };
+        slot.get_or_insert_with(make)
+    }
+
+    /// Takes a pattern out.
+    pub(crate) fn remove(&mut self, pattern: &Pattern) -> Option<T> {
+        fn down<'a, T>(node: &mut Node<T>, mut segments: impl Iterator<Item = Segment<'a>>) -> Option<T> {
+            match segments.next() {
+                None => node.here.take(),
+                Some(Segment::Rest) => node.rest.take(),
+                Some(Segment::One) => {
+                    let child = node.one.as_deref_mut()?;
+                    let value = down(child, segments);
+                    if child.is_empty() {
+                        node.one = None;
+                    }
+                    value
+                }
+                Some(Segment::Literal(text)) => {
+                    let child = node.literal.get_mut(text)?;
+                    let value = down(child, segments);
+                    if child.is_empty() {
+                        node.literal.remove(text);
+                    }
+                    value
+                }
+            }
+        }
+        down(&mut self.root, pattern.segments())
+    }
+
+    /// Calls `found` with the value of every pattern that matches the topic `name`.
+    pub(crate) fn matching<'a>(&'a self, name: &str, mut found: impl FnMut(&'a T)) {
+        fn down<'a, T>(node: &'a Node<T>, name: Option<&str>, own: bool, found: &mut dyn FnMut(&'a T)) {
+            let Some(name) = name else {
+                if let Some(value) = &node.here {
+                    found(value);
+                }
+                return;
+            };
+            let (segment, rest) = match name.split_once('.') {
+                Some((segment, rest)) => (segment, Some(rest)),
+                None => (name, None),
+            };
+            if let Some(child) = node.literal.get(segment) {
+                down(child, rest, false, found);
+            }
+            // The broker's own topics are reached only by naming their first segment.
+            if own {
+                return;
+            }
+            if let Some(child) = &node.one {
+                down(child, rest, false, found);
+            }
+            if let Some(value) = &node.rest {
+                found(value);
+            }
+        }
+        down(&self.root, Some(name), name.starts_with('$'), &mut found);
+    }
+}

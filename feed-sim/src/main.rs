@@ -1,2 +1,134 @@
-//! Tickcast feed simulator.
-fn main() {}
+//! `feed-sim`: simulated and recorded feeds from the command line.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use clap::Parser;
+use feed_sim::publication::Feed;
+use feed_sim::publish::TargetGone;
+use feed_sim::replay::{self, FORMATS};
+use feed_sim::run::{Play, RunError, run};
+use feed_sim::scenario::{self, CATALOGUE, Simulated};
+use feed_sim::schedule::Pace;
+
+use cli::{Cli, Command, Common, ReplayArgs, RunArgs};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_target(false)
+        .init();
+    let done = match cli.command {
+        Command::List => list(),
+        Command::Describe { name } => describe(&name),
+        Command::Run(args) => in_runtime(simulate(args)),
+        Command::Replay(args) => in_runtime(play_back(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("feed-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> anyhow::Result<()> {
+    println!("scenarios, for `feed-sim run`:");
+    for entry in CATALOGUE {
+        println!("  {:10} {}", entry.name, entry.summary);
+    }
+    println!("formats, for `feed-sim replay`:");
+    for format in FORMATS {
+        println!("  {:10} {}", format.name, format.summary);
+    }
+    Ok(())
+}
+
+fn describe(name: &str) -> anyhow::Result<()> {
+    if let Some(entry) = scenario::find(name) {
+        let (what, count) = entry.instruments;
+        let rate = entry.build(1, None).updates_per_s();
+        println!("{}: {}\n\n{}\n", entry.name, entry.summary, entry.description);
+        println!("--instruments counts {what}; {count} by default, which is about {rate:.0} updates/s by itself.");
+    } else {
+        println!("{}", replay::find(name).ok_or_else(|| unknown("scenario or format", name))?.description);
+    }
+    Ok(())
+}
+
+async fn simulate(args: RunArgs) -> anyhow::Result<()> {
+    let entry = scenario::find(&args.scenario).ok_or_else(|| unknown("scenario", &args.scenario))?;
+    let scenario = entry.build(args.seed, args.instruments);
+    let pace = args.rate.map_or(Pace::Speed(1.0), |rate| rate.pace(scenario.updates_per_s()));
+    let play = args.common.play(pace, false);
+    publish(Simulated(scenario), play, &args.common).await
+}
+
+async fn play_back(args: ReplayArgs) -> anyhow::Result<()> {
+    let format = replay::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
+    let feed = format.open(&args.file).with_context(|| format!("cannot replay {}", args.file.display()))?;
+    let play = args.common.play(args.speed.pace(1.0), args.strict);
+    publish(feed, play, &args.common).await
+}
+
+/// Plays the feed until it ends or somebody interrupts it, and says what became of it either way.
+async fn publish(feed: impl Feed, play: Play, common: &Common) -> anyhow::Result<()> {
+    let target = common.target().await?;
+    let (summary, result) = run(feed, play, target, interrupted()).await;
+    eprintln!("{summary}");
+    match result {
+        Err(RunError::TargetGone(TargetGone::ReaderLeft)) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Ready at the first Ctrl-C or SIGTERM. The second one ends the process at once: the first may be waiting for a reader of
+/// our output that does not read.
+async fn interrupted() {
+    wait_for_signal().await;
+    eprintln!("stopping; once more to stop at once");
+    tokio::spawn(async {
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => _ = signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+/// Two threads: one makes the updates, the other one has the connection.
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}
+
+fn unknown(what: &str, name: &str) -> anyhow::Error {
+    let known: Vec<&str> =
+        CATALOGUE.iter().map(|entry| entry.name).chain(FORMATS.iter().map(|format| format.name)).collect();
+    anyhow!("there is no {what} \"{name}\" (there are {})", known.join(", "))
+}

@@ -1,0 +1,152 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+
+use feed_sim::publish::{Broker, Lines, Target};
+use feed_sim::run::Play;
+use feed_sim::schedule::{Pace, Until};
+
+/// Simulated and recorded feeds, published to a Tickcast broker.
+#[derive(Parser, Debug)]
+#[command(version, about, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// The scenarios and the formats that there are
+    List,
+    /// What a scenario or a format publishes: topics, fields, and what agrees with what
+    Describe {
+        /// A name from `feed-sim list`
+        name: String,
+    },
+    /// Publish a simulated feed; the same seed gives the same updates
+    Run(RunArgs),
+    /// Publish a recorded feed
+    Replay(ReplayArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// A scenario from `feed-sim list`
+    pub(crate) scenario: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What all randomness comes from
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Updates per second on average, or `max`; without it the scenario's own rate
+    #[arg(long, value_name = "UPDATES_PER_S")]
+    pub(crate) rate: Option<Rate>,
+    /// How many stocks, or matches at once; without it the scenario's own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) instruments: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// A format from `feed-sim list`
+    pub(crate) format: String,
+    /// The recording, gzip or plain
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// So many times as fast as recorded, or `max`
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) speed: Rate,
+    /// Stop at the first record that cannot be used, with exit code 1
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// A broker's WebSocket URL, `stdout` (NDJSON as `POST /v1/publish` takes it) or `null`
+    #[arg(long, value_name = "WHERE", env = "FEED_SIM_TO", default_value = "ws://127.0.0.1:9000/v1/ws")]
+    to: String,
+    /// Stop after so many seconds: real ones, or with `max` those of the feed's own clock
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// Stop after so many updates
+    #[arg(long, value_name = "N")]
+    updates: Option<u64>,
+}
+
+/// A number above 0, or `max`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rate {
+    Of(f64),
+    Max,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<f64>() {
+            _ if text == "max" => Ok(Rate::Max),
+            Ok(number) if number.is_finite() && number > 0.0 => Ok(Rate::Of(number)),
+            _ => Err("it is neither a number above 0 nor `max`".to_owned()),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+impl Rate {
+    /// As a pace, for something that comes `each_s` times a second by itself.
+    pub(crate) fn pace(self, each_s: f64) -> Pace {
+        match self {
+            Rate::Of(number) => Pace::Speed(number / each_s),
+            Rate::Max => Pace::Max,
+        }
+    }
+}
+
+impl Common {
+    pub(crate) fn play(&self, pace: Pace, strict: bool) -> Play {
+        Play { pace, until: Until { duration: self.duration, updates: self.updates }, strict }
+    }
+
+    /// Where `--to` leads.
+    pub(crate) async fn target(&self) -> anyhow::Result<Target> {
+        match self.to.as_str() {
+            "stdout" => Ok(Target::Lines(Lines::new(Box::new(std::io::stdout())))),
+            "null" => Ok(Target::Nowhere),
+            url if url.starts_with("ws://") || url.starts_with("wss://") => {
+                let broker = Broker::connect(url).await.with_context(|| format!("cannot publish to {url}"))?;
+                Ok(Target::Broker(Box::new(broker)))
+            }
+            other => bail!("--to {other:?} is neither a WebSocket URL nor `stdout` nor `null`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rates() {
+        for (text, good) in [("200", true), ("0.5", true), ("max", true), ("0", false), ("-1", false), ("inf", false)] {
+            assert_eq!(text.parse::<Rate>().is_ok(), good, "{text}");
+        }
+    }
+}

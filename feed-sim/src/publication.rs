@@ -1,0 +1,118 @@
+//! What a feed yields: one update of one topic, and when it is due.
+
+use std::fmt;
+
+pub use broker_client::Kind;
+
+/// One update as it will be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The full name of the topic.
+    pub topic: String,
+    /// What kind of update it is.
+    pub kind: Kind,
+    /// JSON text, carried byte for byte. One line: it never contains a line break.
+    pub data: String,
+}
+
+impl Publication {
+    /// An update of `topic`.
+    pub fn new(topic: &str, kind: Kind, data: String) -> Self {
+        Publication { topic: topic.to_owned(), kind, data }
+    }
+
+    /// Appends the update as one NDJSON line, as `POST /v1/publish` takes it.
+    pub fn write_line(&self, line: &mut String) {
+        line.push_str("{\"topic\":");
+        push_json_string(line, &self.topic);
+        line.push_str(",\"kind\":\"");
+        line.push_str(self.kind.as_str());
+        line.push_str("\",\"data\":");
+        line.push_str(&self.data);
+        line.push_str("}\n");
+    }
+
+    /// About how many bytes it takes on the wire: what batches are bounded by.
+    pub fn bytes(&self) -> usize {
+        /// `{"topic":"","kind":"state","data":}` and, for a broker, the source fields beside it.
+        const ENVELOPE_BYTES: usize = 140;
+        self.topic.len() + self.data.len() + ENVELOPE_BYTES
+    }
+}
+
+/// A publication and the moment at which it is due, in microseconds of the feed's own clock, which starts at 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// Never less than that of the one before.
+    pub due_us: u64,
+    /// What to publish then.
+    pub publication: Publication,
+}
+
+/// A piece of a recording that could not be used, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Where in the recording: `line 17`.
+    pub position: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Nothing can be read after it: the recording is cut or its compression is damaged.
+    pub ends_recording: bool,
+}
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.position, self.reason)
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+/// What a feed read and did not turn into publications.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records read from the recording, good and bad; 0 for a simulated feed.
+    pub records: u64,
+    /// Records that could not be used; each was reported once as a [`BadRecord`].
+    pub bad: u64,
+    /// Records left out on purpose, because a snapshot says what they would have said.
+    pub superseded: u64,
+    /// Breaks in the venue's own sequence: the recording itself lacks something there.
+    pub venue_gaps: u64,
+}
+
+/// Where updates come from, simulated or recorded: [`Timed`] publications in order of `due_us`.
+pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
+    /// What was read so far.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}
+
+/// Appends `text` as a JSON string. Our own names need no escape; those from a recording might.
+pub(crate) fn push_json_string(line: &mut String, text: &str) {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+        line.push('"');
+        line.push_str(text);
+        line.push('"');
+    } else {
+        line.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_the_http_endpoint_takes() {
+        let mut line = String::new();
+        Publication::new("a.b", Kind::Patch, r#"{"x":null}"#.into()).write_line(&mut line);
+        Publication::new("q\"\n", Kind::State, "1.50".into()).write_line(&mut line);
+        assert_eq!(
+            line,
+            "{\"topic\":\"a.b\",\"kind\":\"patch\",\"data\":{\"x\":null}}\n\
+             {\"topic\":\"q\\\"\\n\",\"kind\":\"state\",\"data\":1.50}\n"
+        );
+    }
+}

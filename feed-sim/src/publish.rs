@@ -1,0 +1,89 @@
+//! Where updates go: to a broker, as lines to a writer, or nowhere.
+
+mod broker;
+mod lines;
+
+use std::io::Write;
+
+use crate::schedule::Due;
+use crate::summary::Summary;
+pub use broker::Broker;
+pub use lines::Lines;
+
+/// A place that takes batches in order and says what became of each update.
+pub enum Target {
+    /// A broker, over its WebSocket protocol.
+    Broker(Box<Broker>),
+    /// NDJSON, as `POST /v1/publish` takes it.
+    Lines(Lines<Box<dyn Write + Send>>),
+    /// Nothing happens to them: what the feed itself costs.
+    Nowhere,
+}
+
+impl Target {
+    /// What it is called in the summary.
+    pub fn name(&self) -> String {
+        match self {
+            Target::Broker(broker) => broker.url().to_owned(),
+            Target::Lines(_) => "stdout".to_owned(),
+            Target::Nowhere => "nowhere".to_owned(),
+        }
+    }
+
+    /// The feed's clock starts now.
+    pub fn start(&mut self) {
+        if let Target::Broker(broker) = self {
+            broker.start();
+        }
+    }
+
+    /// Waits until the target has room for a batch. May be cancelled without loss.
+    pub async fn room(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
+        match self {
+            Target::Broker(broker) => broker.room(summary).await,
+            Target::Lines(_) | Target::Nowhere => Ok(()),
+        }
+    }
+
+    /// Hands over a batch; at once, after [`Target::room`].
+    pub fn submit(&mut self, batch: &mut Vec<Due>, summary: &mut Summary) -> Result<(), TargetGone> {
+        summary.published += batch.len() as u64;
+        match self {
+            Target::Broker(broker) => broker.submit(batch, summary),
+            Target::Lines(lines) => lines.submit(batch, summary)?,
+            Target::Nowhere => summary.acknowledged += batch.len() as u64,
+        }
+        batch.clear();
+        Ok(())
+    }
+
+    /// Waits for answers while nothing else is to be done. Never returns by itself but with an error; may be cancelled
+    /// without loss.
+    pub async fn idle(&mut self, summary: &mut Summary) -> TargetGone {
+        match self {
+            Target::Broker(broker) => broker.idle(summary).await,
+            Target::Lines(_) | Target::Nowhere => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the last answers, within a bound, and ends the connection.
+    pub async fn finish(self, summary: &mut Summary) {
+        if let Target::Broker(broker) = self {
+            broker.finish(summary).await;
+        }
+    }
+}
+
+/// The target takes nothing any more.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetGone {
+    /// The reader of our output has gone: an end like any other (`feed-sim … | head`).
+    #[error("nobody reads the output any more")]
+    ReaderLeft,
+    /// The output failed.
+    #[error("the output failed")]
+    Output(#[source] std::io::Error),
+    /// The broker closed the connection in a way that forbids to come back.
+    #[error("the broker takes nothing more")]
+    Broker(#[source] broker_client::PublishError),
+}

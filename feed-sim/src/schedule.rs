@@ -1,0 +1,209 @@
+//! When each update goes out: a feed's own clock laid on the real one.
+//!
+//! Time is passed in. What is late is published all the same and counted: a feed that silently left things out would
+//! make whatever is measured with it look better than it is.
+
+use std::time::Duration;
+
+use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
+
+/// How fast a feed's clock runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// So many times as fast as the real one.
+    Speed(f64),
+    /// It does not run: everything is due at once.
+    Max,
+}
+
+/// When to stop by oneself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Until {
+    /// After so much time: real time for a paced feed, the feed's own at [`Pace::Max`] (so that what is published does not
+    /// depend on the machine).
+    pub duration: Option<Duration>,
+    /// After so many updates.
+    pub updates: Option<u64>,
+}
+
+/// An update that is to be published now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// When it should have been, after the start; `None` where the feed is not paced.
+    pub due: Option<Duration>,
+    /// The update.
+    pub publication: Publication,
+}
+
+/// What a turn found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The batch is full, and there is more that is due.
+    More,
+    /// Nothing is due until so long after the start.
+    Wait(Duration),
+    /// The feed, or the time or number it was given, is at its end.
+    Over,
+}
+
+/// How late updates were handed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// How many were later than [`LATE_MS`].
+    pub late_updates: u64,
+    /// The latest of all.
+    pub lag_max: Duration,
+}
+
+/// What counts as late: well above what a timer of a millisecond and a busy machine explain.
+pub const LATE_MS: u64 = 50;
+
+/// Updates and bytes of a batch: large enough that a batch costs little per update, and small enough to be one message for
+/// any broker with the default limit of 64 KiB.
+pub const BATCH_UPDATES_MAX: usize = 512;
+/// See [`BATCH_UPDATES_MAX`]. A single larger update is a batch of its own.
+pub const BATCH_BYTES_MAX: usize = 48 * 1024;
+
+/// A feed that is being played.
+pub struct Schedule<F> {
+    feed: F,
+    /// Read from the feed and not due yet.
+    ahead: Option<Timed>,
+    pace: Pace,
+    until: Until,
+    updates: u64,
+    lag: Lag,
+}
+
+impl<F: Feed> Schedule<F> {
+    /// From the feed's beginning.
+    pub fn new(feed: F, pace: Pace, until: Until) -> Self {
+        Schedule { feed, ahead: None, pace, until, updates: 0, lag: Lag::default() }
+    }
+
+    /// Moves what is due `elapsed` after the start into `batch`, up to a batch's bounds, with the real time at which each
+    /// was due where there is one. A record that could not be read comes as an error at its place in the order: what is in
+    /// `batch` was before it.
+    pub fn turn(&mut self, elapsed: Duration, batch: &mut Vec<Due>) -> Result<Turn, BadRecord> {
+        let mut bytes: usize = batch.iter().map(|due| due.publication.bytes()).sum();
+        loop {
+            if self.until.updates.is_some_and(|updates| self.updates >= updates) {
+                return Ok(Turn::Over);
+            }
+            let next = match self.ahead.take().map(Ok).or_else(|| self.feed.next()) {
+                Some(next) => next?,
+                None => return Ok(Turn::Over),
+            };
+            let (after_start, due) = self.due(next.due_us);
+            if self.until.duration.is_some_and(|duration| after_start > duration) {
+                return Ok(Turn::Over);
+            }
+            if let Some(due) = due
+                && due > elapsed
+            {
+                self.ahead = Some(next);
+                return Ok(Turn::Wait(due));
+            }
+            bytes += next.publication.bytes();
+            if !batch.is_empty() && (batch.len() >= BATCH_UPDATES_MAX || bytes > BATCH_BYTES_MAX) {
+                self.ahead = Some(next);
+                return Ok(Turn::More);
+            }
+            self.updates += 1;
+            self.note_lag(elapsed.saturating_sub(due.unwrap_or(elapsed)));
+            batch.push(Due { due, publication: next.publication });
+        }
+    }
+
+    /// How late it has been so far.
+    pub fn lag(&self) -> Lag {
+        self.lag
+    }
+
+    /// What the feed has read so far.
+    pub fn counts(&self) -> Counts {
+        self.feed.counts()
+    }
+
+    /// The feed's `due_us` on the clock that [`Until::duration`] is about, and on the real one if it is paced.
+    fn due(&self, due_us: u64) -> (Duration, Option<Duration>) {
+        match self.pace {
+            Pace::Speed(speed) => {
+                let due = Duration::try_from_secs_f64(due_us as f64 / 1e6 / speed).unwrap_or(Duration::MAX);
+                (due, Some(due))
+            }
+            Pace::Max => (Duration::from_micros(due_us), None),
+        }
+    }
+
+    fn note_lag(&mut self, lag: Duration) {
+        self.lag.lag_max = self.lag.lag_max.max(lag);
+        if lag > Duration::from_millis(LATE_MS) {
+            self.lag.late_updates += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::{Kind, Publication};
+
+    struct Every10Ms(u64);
+
+    impl Iterator for Every10Ms {
+        type Item = Result<Timed, BadRecord>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            let due_us = self.0 * 10_000;
+            self.0 += 1;
+            if self.0 == 4 {
+                return Some(Err(BadRecord { position: "line 4".into(), reason: "x".into(), ends_recording: false }));
+            }
+            Some(Ok(Timed { due_us, publication: Publication::new("t", Kind::Event, due_us.to_string()) }))
+        }
+    }
+
+    impl Feed for Every10Ms {}
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn what_is_due_comes_and_the_rest_waits() {
+        let mut schedule = Schedule::new(Every10Ms(0), Pace::Speed(2.0), Until::default());
+        let mut batch = Vec::new();
+        assert_eq!(schedule.turn(ms(0), &mut batch), Ok(Turn::Wait(ms(5))));
+        assert_eq!(schedule.turn(ms(7), &mut batch), Ok(Turn::Wait(ms(10))));
+        assert_eq!(schedule.turn(ms(10), &mut batch).unwrap_err().position, "line 4");
+        assert_eq!(schedule.turn(ms(100), &mut batch), Ok(Turn::Wait(ms(105))));
+        assert_eq!(batch.len(), 20);
+        // The ones due at 20 to 45 ms are more than 50 ms late at 100, the one due at 50 is not.
+        assert_eq!(schedule.lag(), Lag { late_updates: 6, lag_max: ms(80) });
+    }
+
+    #[test]
+    fn it_stops_by_itself() {
+        let count = |pace, until| {
+            let mut batch = Vec::new();
+            let mut schedule = Schedule::new(Every10Ms(4), pace, until);
+            assert_eq!(schedule.turn(ms(1_000), &mut batch), Ok(Turn::Over));
+            (batch.len(), schedule.lag().late_updates)
+        };
+        let duration = Until { duration: Some(ms(100)), updates: None };
+        assert_eq!(count(Pace::Max, duration), (7, 0));
+        assert_eq!(count(Pace::Speed(2.0), duration), (17, 17));
+        assert_eq!(count(Pace::Max, Until { duration: None, updates: Some(3) }), (3, 0));
+    }
+
+    #[test]
+    fn batches_are_bounded() {
+        let mut schedule = Schedule::new(Every10Ms(4), Pace::Max, Until::default());
+        let mut batch = Vec::new();
+        assert_eq!(schedule.turn(ms(0), &mut batch), Ok(Turn::More));
+        assert!(batch.len() <= BATCH_UPDATES_MAX);
+        let bytes: usize = batch.iter().map(|due| due.publication.bytes()).sum();
+        assert!(bytes <= BATCH_BYTES_MAX && bytes > BATCH_BYTES_MAX / 2);
+    }
+}

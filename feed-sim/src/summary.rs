@@ -1,0 +1,89 @@
+//! What became of every update and every record.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::publication::Counts;
+use crate::schedule::{LATE_MS, Lag};
+
+/// Exact counts of a run. `published` = `acknowledged` + `rejected` + `unanswered`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Where it went.
+    pub target: String,
+    /// Updates handed to the target.
+    pub published: u64,
+    /// Updates that the target took: the broker said so, or they were written.
+    pub acknowledged: u64,
+    /// Of the acknowledged, those that the broker had already (sent again after a reconnect).
+    pub duplicates: u64,
+    /// Updates that were refused, by code, each with the first reason that was given.
+    pub rejected: BTreeMap<String, Rejected>,
+    /// Updates whose fate is unknown: the run was stopped before their answer came.
+    pub unanswered: u64,
+    /// Connections lost on the way.
+    pub reconnects: u64,
+    /// What was read.
+    pub read: Counts,
+    /// How late updates were.
+    pub lag: Lag,
+    /// From the first update to the last answer.
+    pub elapsed: Duration,
+}
+
+/// How many were refused for a reason, and the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// How many.
+    pub updates: u64,
+    /// The topic of the first, and what the target said about it.
+    pub first: String,
+}
+
+impl Summary {
+    /// Counts one update that was refused.
+    pub fn reject(&mut self, code: &str, topic: &str, message: &str) {
+        self.rejected
+            .entry(code.to_owned())
+            .or_insert_with(|| Rejected { updates: 0, first: format!("{topic}: {message}") })
+            .updates += 1;
+    }
+
+    /// How many updates were refused in all.
+    pub fn rejected_updates(&self) -> u64 {
+        self.rejected.values().map(|rejected| rejected.updates).sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        let rate = if seconds > 0.0 { self.published as f64 / seconds } else { 0.0 };
+        writeln!(f, "published     {} to {} in {seconds:.2} s ({rate:.0}/s)", self.published, self.target)?;
+        write!(f, "acknowledged  {}", self.acknowledged)?;
+        if self.duplicates > 0 {
+            write!(f, " ({} sent again and recognised)", self.duplicates)?;
+        }
+        writeln!(f)?;
+        writeln!(f, "rejected      {}", self.rejected_updates())?;
+        for (code, rejected) in &self.rejected {
+            writeln!(f, "  {code}  {}, the first: {}", rejected.updates, rejected.first)?;
+        }
+        if self.unanswered > 0 {
+            writeln!(f, "unanswered    {} (they may or may not have been taken)", self.unanswered)?;
+        }
+        if self.reconnects > 0 {
+            writeln!(f, "reconnects    {}", self.reconnects)?;
+        }
+        let Counts { records, bad, superseded, venue_gaps } = self.read;
+        if records > 0 {
+            writeln!(
+                f,
+                "records       {records} read, {bad} bad, {superseded} superseded, {venue_gaps} gaps in the venue's sequence"
+            )?;
+        }
+        let lag_ms = self.lag.lag_max.as_secs_f64() * 1e3;
+        write!(f, "lag           {lag_ms:.0} ms at most, {} updates later than {LATE_MS} ms", self.lag.late_updates)
+    }
+}

@@ -1,0 +1,88 @@
+//! The program as it is called.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn feed_sim(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_feed-sim"));
+    command.args(args).env_remove("FEED_SIM_TO").env_remove("RUST_LOG");
+    command
+}
+
+fn output(args: &[&str]) -> (Output, String) {
+    let output = feed_sim(args).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, stderr)
+}
+
+#[test]
+fn list_and_describe_know_the_same_names() {
+    let (list, _) = output(&["list"]);
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    for name in ["stocks", "football", "demo", "binance", "nba"] {
+        assert!(list.contains(name), "{list}");
+        let (described, stderr) = output(&["describe", name]);
+        assert!(described.status.success() && described.stdout.len() > 80, "{stderr}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_anything_runs() {
+    for (args, reason) in [
+        (&["run", "socks"][..], "there is no scenario \"socks\""),
+        (&["replay", "bnance", "x"], "there is no format"),
+        (&["replay", "binance", "/nowhere/at/all"], "cannot replay"),
+        (&["run", "stocks", "--to", "http://x"], "neither a WebSocket URL"),
+        (&["run", "stocks", "--to", "ws://127.0.0.1:1/v1/ws"], "cannot publish to"),
+        (&["run", "stocks", "--rate", "0"], "number above 0"),
+    ] {
+        let (output, stderr) = output(args);
+        assert!(!output.status.success() && stderr.contains(reason), "{args:?}: {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_run_of_so_many_updates() {
+    let args = ["run", "demo", "--to", "stdout", "--rate", "max", "--updates", "1000", "--seed", "5"];
+    let (first, stderr) = output(&args);
+    assert!(first.status.success(), "{stderr}");
+    assert_eq!(first.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1_000);
+    assert!(stderr.contains("published     1000 to stdout"), "{stderr}");
+    assert_eq!(output(&args).0.stdout, first.stdout);
+}
+
+#[test]
+fn strict_fails_where_the_rest_only_tells() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    writeln!(file, "1 {{\"stream\":\"x@trade\",\"data\":{{\"s\":\"XY\"}}}}\nbroken").expect("it is written");
+    let path = file.path().to_str().expect("UTF-8");
+    for (strict, code) in [(None, 0), (Some("--strict"), 1)] {
+        let mut args = vec!["replay", "binance", path, "--to", "stdout", "--speed", "max"];
+        args.extend(strict);
+        let (output, stderr) = output(&args);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+        assert!(stderr.contains("line 2") && stderr.contains("2 read, 1 bad"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_with_the_summary() {
+    let mut child = feed_sim(&["run", "stocks", "--to", "stdout"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut lines = String::new();
+    stdout.read_line(&mut lines).expect("a first line");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is ours");
+    stdout.read_to_string(&mut lines).expect("UTF-8");
+    let mut stderr = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
+    assert!(child.wait().expect("it ended").success(), "{stderr}");
+    assert!(stderr.contains(&format!("published     {} to stdout", lines.lines().count())), "{stderr}");
+}

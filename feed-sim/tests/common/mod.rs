@@ -1,0 +1,68 @@
+//! What several tests need. Each of them uses a part of it.
+#![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
+
+use std::path::PathBuf;
+
+use feed_sim::publication::{BadRecord, Counts, Feed, Publication, Timed};
+use serde_json::Value;
+
+/// RFC 7396, word for word as its pseudo-code has it.
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let object = target.as_object_mut().expect("made one above");
+    for (name, value) in patch {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The parsed data of an update.
+pub(crate) fn data(publication: &Publication) -> Value {
+    assert!(!publication.data.contains('\n'), "an NDJSON line has no line break in it");
+    serde_json::from_str(&publication.data).unwrap_or_else(|error| panic!("{}: {error}", publication.data))
+}
+
+/// A decimal string as it is ordered: a price of at most eight decimals.
+pub(crate) fn decimal(value: &Value) -> u64 {
+    let text = value.as_str().expect("prices and quantities are strings");
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    assert!(decimals.len() <= 8, "{text}");
+    format!("{whole}{decimals:0<8}").parse().unwrap_or_else(|_| panic!("{text} is no decimal number"))
+}
+
+/// Every publication and every bad record of a feed.
+pub(crate) fn all(mut feed: Box<dyn Feed>) -> (Vec<Timed>, Vec<BadRecord>, Counts) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for item in &mut feed {
+        match item {
+            Ok(timed) => good.push(timed),
+            Err(record) => bad.push(record),
+        }
+    }
+    assert!(good.is_sorted_by_key(|timed| timed.due_us), "the feed's clock never goes back");
+    (good, bad, feed.counts())
+}
+
+/// A recorded file, beside the checkout or where `TICKCAST_DATA` says. Where it is missing the test did not run, which is a
+/// failure in CI.
+pub(crate) fn recording(name: &str) -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+    let folder = std::env::var_os("TICKCAST_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let path = folder.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    let message = format!("DID NOT RUN: {name} is not in {} (set TICKCAST_DATA)", folder.display());
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+    eprintln!("\n*** {message} ***\n");
+    None
+}

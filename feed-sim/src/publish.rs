@@ -66,10 +66,17 @@ impl Target {
         }
     }
 
-    /// Waits for the last answers, within a bound, and ends the connection.
-    pub async fn finish(self, summary: &mut Summary) {
+    /// Waits for the last answers, within a bound.
+    pub async fn settle(&mut self, summary: &mut Summary) {
         if let Target::Broker(broker) = self {
-            broker.finish(summary).await;
+            broker.settle(summary).await;
+        }
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        if let Target::Broker(broker) = self {
+            broker.close().await;
         }
     }
 }

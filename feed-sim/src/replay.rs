@@ -4,6 +4,7 @@
 //! strangers: whatever is in it, a record either becomes publications or is reported with its position.
 
 pub mod binance;
+mod clock;
 mod lines;
 pub mod nba;
 

@@ -38,6 +38,9 @@ const TOLD_BAD_RECORDS_MAX: u64 = 20;
 /// Being late by so much is told, again each time that it has doubled.
 const TOLD_LAG: Duration = Duration::from_secs(1);
 
+/// No clock can count as far as a feed that is slow enough; it is looked at again after a year.
+const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// Plays `feed` to `target` until it ends or `stop` is ready. The summary is complete either way: what was handed over is
 /// waited for (within a bound), also after a stop or an error.
 pub async fn run(
@@ -59,8 +62,9 @@ pub async fn run(
             result = playing => result,
         }
     };
-    target.finish(&mut summary).await;
+    target.settle(&mut summary).await;
     summary.elapsed = started.elapsed();
+    target.close().await;
     summary.read = schedule.counts();
     summary.lag = schedule.lag();
     (summary, result)
@@ -95,7 +99,7 @@ async fn deliver(
             // Lets the other tasks of the runtime run, and a stop be noticed.
             Ok(Turn::More) => tokio::task::yield_now().await,
             Ok(Turn::Wait(due)) => tokio::select! {
-                () = sleep_until(started + due) => {}
+                () = sleep_until(started + due.min(WAIT_MAX)) => {}
                 gone = target.idle(summary) => return Err(RunError::TargetGone(gone)),
             },
             Ok(Turn::Over) => return Ok(()),

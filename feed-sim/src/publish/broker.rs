@@ -133,7 +133,7 @@ impl Broker {
         self.in_flight.push_back(InFlight { answer, topics });
     }
 
-    pub(super) async fn finish(mut self, summary: &mut Summary) {
+    pub(super) async fn settle(&mut self, summary: &mut Summary) {
         let all = async {
             while !self.in_flight.is_empty() {
                 // Where the broker is gone, each of them says so at once.
@@ -144,6 +144,9 @@ impl Broker {
             summary.unanswered += self.in_flight.iter().map(|batch| batch.topics.len() as u64).sum::<u64>();
         }
         summary.reconnects = self.reconnects.load(Ordering::Relaxed);
+    }
+
+    pub(super) async fn close(self) {
         self.client.close().await;
     }
 

@@ -9,6 +9,7 @@ mod fields;
 use std::collections::VecDeque;
 
 use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
+use crate::replay::clock::Clock;
 use crate::replay::lines::Lines;
 use crate::replay::{Reader, is_segment};
 use book::Books;
@@ -28,8 +29,7 @@ pub struct Binance {
     lines: Lines,
     books: Books,
     pending: VecDeque<Publication>,
-    /// Receive time of the first record, which is 0 on the feed's clock.
-    first_ns: Option<u64>,
+    clock: Clock,
     now_us: u64,
     records: u64,
     bad: u64,
@@ -42,7 +42,7 @@ impl Binance {
             lines: Lines::new(reader),
             books: Books::default(),
             pending: VecDeque::new(),
-            first_ns: None,
+            clock: Clock::default(),
             now_us: 0,
             records: 0,
             bad: 0,
@@ -58,9 +58,7 @@ impl Binance {
                 });
                 match record {
                     Ok(received_ns) => {
-                        let first_ns = *self.first_ns.get_or_insert(received_ns);
-                        // A clock that was set back while recording does not turn the feed around.
-                        self.now_us = self.now_us.max(received_ns.saturating_sub(first_ns) / 1_000);
+                        self.now_us = self.clock.advance_us(received_ns);
                         Ok(())
                     }
                     Err(reason) => Err(self.lines.bad(reason)),

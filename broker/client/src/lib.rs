@@ -1,21 +1,84 @@
-//! The async Rust client of Tickcast.
+//! The async Rust client of Tickcast: subscribe, publish, reconnect, resume, prove continuity.
+//!
+//! [`Client::connect`] gives a handle; a task of its own holds the connection. It knows the protocol and nothing of the
+//! broker's internals, and it never drops an update that came: a program that reads slowly makes the broker wait, and
+//! the broker says what was lost.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use broker_client::{Client, Event, Publish};
+//!
+//! let client = Client::connect("ws://127.0.0.1:9000/v1/ws").await?;
+//! let mut quotes = client.subscribe(["stocks.*.quote"]).send().await?;
+//! client.publish(Publish::state("stocks.AAPL.quote", r#"{"bid":"189.10","ask":"189.12"}"#)).await?;
+//! while let Some(event) = quotes.next().await {
+//!     match event {
+//!         Event::Image { topic, data, .. } | Event::Update { topic, data, .. } => println!("{topic} {data}"),
+//!         Event::Gap { topic, from, to, .. } => println!("{topic}: {from} to {to} are lost"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The life of a request and of an update
+//!
+//! ```text
+//! publish, subscribe, … ──▶ outbox (bounded, in the order of the calls) ──▶ book: takes, numbers, remembers
+//!                                                                            └─▶ frames, one write ──▶ socket
+//! socket ──▶ reader: whole messages ──▶ wire::incoming ──▶ book: answers go to who asked,
+//!                                                           updates through continuity to each subscription's queue
+//! connection lost ──▶ driver: backoff, connect ──▶ book: restore what was subscribed, send again what may be sent again
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `client`, `subscription`, `publish`, `event`, `error`, `options` | what a program sees |
+//! | `outbox`, `request` | what it asked for, waiting |
+//! | `book` | requests without an answer, subscriptions, topics; no I/O |
+//! | `continuity` | the proof for one topic that nothing was missed silently; pure |
+//! | `driver`, `run`, `reconnect`, `backoff` | connection after connection |
+//! | `transport` | one WebSocket connection |
+//! | `wire` | messages as JSON |
+//!
+//! # What holds
+//!
+//! - **Continuity is checked**, per topic and epoch. What breaks the promise is an [`Event::Violation`].
+//! - **After a reconnect every subscription goes on from its last update**: topics resume, and so do the topics that a
+//!   pattern brought in, as far as the broker's limit on subscriptions leaves room; of the others an [`Event::Gap`] with
+//!   [`GapReason::Disconnected`] names what is lost. A topic that a pattern finds for the first time begins as the
+//!   subscription's [`From`] says.
+//! - **What was acknowledged was published once and in order.** What was written and not acknowledged when a connection
+//!   was lost is sent again if it has a [`source`](Publish::source), and is otherwise reported as
+//!   [`Unanswered`](PublishError::Unanswered): it was published at most once.
+//! - **Every queue has a bound** ([`Options`]). A full subscription queue stops the reading of the connection, so read
+//!   each subscription in a task of its own, or use one client for publishing and another for subscribing.
 
 mod backoff;
+mod book;
 mod client;
-mod codes;
 mod connection_event;
 mod continuity;
 mod data;
+mod driver;
 mod error;
 mod event;
 mod hello;
 mod options;
+mod outbox;
 mod publish;
+mod reconnect;
+mod request;
+mod run;
+mod shared;
 mod subscription;
+mod transport;
+mod wire;
 
 pub use backoff::Backoff;
+pub use broker_protocol::{ErrorCode, Kind};
 pub use client::{Client, Listed};
-pub use codes::{ErrorCode, Kind};
 pub use connection_event::{ConnectionEvent, ConnectionEvents};
 pub use continuity::Violation;
 pub use data::Data;
@@ -24,4 +87,5 @@ pub use event::{EntryError, Event, GapReason, Start, TopicStart};
 pub use hello::{Hello, Limits};
 pub use options::Options;
 pub use publish::{BatchAnswer, Publish, Published};
+pub use shared::Counters;
 pub use subscription::{From, OnSlow, SubscribeBuilder, Subscription};

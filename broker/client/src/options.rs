@@ -22,6 +22,8 @@ pub struct Options {
     pub unanswered_bytes_max: usize,
     /// The longest message taken from the broker, whatever its `hello` says.
     pub message_bytes_max: usize,
+    /// The read buffer of the connection.
+    pub read_buffer_bytes: usize,
     /// How long a request waits for its answer, reconnecting included; 0 means for ever.
     pub answer_timeout_ms: u64,
     /// How long [`Client::close`](crate::Client::close) waits for what is on its way, answers included.
@@ -45,6 +47,7 @@ impl Default for Options {
             outgoing_bytes_max: 1 << 20,
             unanswered_bytes_max: 4 << 20,
             message_bytes_max: 64 << 20,
+            read_buffer_bytes: 32 << 10,
             answer_timeout_ms: 30_000,
             close_timeout_ms: 5_000,
         }

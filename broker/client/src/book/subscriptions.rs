@@ -1,0 +1,211 @@
+//! Who is subscribed to what: the records of the program's subscriptions, and which of them a topic concerns.
+//!
+//! On the wire a topic comes once per connection, with the options of the most specific entry. Here every subscription
+//! that covers it gets it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use broker_protocol::Pattern;
+use tokio::sync::mpsc;
+
+use crate::error::{ClosedReason, RequestError, SubscribeError};
+use crate::event::{EntryError, Event};
+use crate::request::{Answer, NewSubscription, SubscriptionId};
+use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
+
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    records: BTreeMap<SubscriptionId, Record>,
+    /// Established entries that are topics.
+    topics: HashMap<String, Vec<SubscriptionId>>,
+    /// Established entries that are patterns, in the order of subscription.
+    patterns: Vec<(Pattern, SubscriptionId)>,
+}
+
+/// One of the program's subscriptions.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) entries: Vec<RecordEntry>,
+    pub(super) options: SubscribeOptions,
+    pub(super) events: mpsc::Sender<Event>,
+    /// The program waits for the broker's first answer.
+    progress: Option<Progress>,
+}
+
+#[derive(Debug)]
+pub(super) struct RecordEntry {
+    pub(super) entry: SubscribeEntry,
+    /// The broker took it, on this connection or an earlier one.
+    pub(super) established: bool,
+}
+
+/// A subscription of many entries is several messages.
+#[derive(Debug)]
+struct Progress {
+    messages: usize,
+    refused: Vec<EntryError>,
+    answer: Answer<Vec<EntryError>, SubscribeError>,
+}
+
+impl Subscriptions {
+    pub(super) fn add(&mut self, new: NewSubscription) -> &Record {
+        let entries = new.entries.into_iter().map(|entry| RecordEntry { entry, established: false }).collect();
+        let progress = Some(Progress { messages: 0, refused: Vec::new(), answer: new.answer });
+        let record = Record { entries, options: new.options, events: new.events, progress };
+        self.records.entry(new.id).or_insert(record)
+    }
+
+    /// Takes a subscription out, and gives the entries that no other has.
+    pub(super) fn remove(&mut self, id: SubscriptionId) -> Vec<String> {
+        let Some(record) = self.records.remove(&id) else { return Vec::new() };
+        let mut alone = Vec::new();
+        for entry in record.entries {
+            let text = entry.entry.text;
+            self.unindex(&text, id);
+            if !self.is_subscribed(&text) && !alone.contains(&text) {
+                alone.push(text);
+            }
+        }
+        alone
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (SubscriptionId, &Record)> {
+        self.records.iter().map(|(id, record)| (*id, record))
+    }
+
+    pub(super) fn options(&self, id: SubscriptionId) -> Option<SubscribeOptions> {
+        self.records.get(&id).map(|record| record.options)
+    }
+
+    pub(super) fn events(&self, id: SubscriptionId) -> Option<&mpsc::Sender<Event>> {
+        self.records.get(&id).map(|record| &record.events)
+    }
+
+    /// The broker took an entry. Gives whether that is new.
+    pub(super) fn establish(&mut self, id: SubscriptionId, text: &str) -> bool {
+        let Some(record) = self.records.get_mut(&id) else { return false };
+        let mut new = false;
+        for entry in record.entries.iter_mut().filter(|entry| entry.entry.text == text) {
+            new |= !std::mem::replace(&mut entry.established, true);
+        }
+        if new {
+            match pattern_of(text) {
+                Some(pattern) => self.patterns.push((pattern, id)),
+                None => self.topics.entry(text.to_owned()).or_default().push(id),
+            }
+        }
+        new
+    }
+
+    /// The broker refused an entry: every subscription that has it loses it, and gives where to tell it. A subscription
+    /// whose program waits for the first answer is told in that.
+    pub(super) fn refuse(&mut self, refused: &EntryError) -> Vec<mpsc::Sender<Event>> {
+        let mut told = Vec::new();
+        let mut losing = Vec::new();
+        for (id, record) in &mut self.records {
+            let before = record.entries.len();
+            record.entries.retain(|entry| entry.entry.text != refused.entry);
+            if record.entries.len() == before {
+                continue;
+            }
+            losing.push(*id);
+            match &mut record.progress {
+                Some(progress) => progress.refused.push(refused.clone()),
+                None => told.push(record.events.clone()),
+            }
+        }
+        for id in losing {
+            self.unindex(&refused.entry, id);
+        }
+        told
+    }
+
+    pub(super) fn message_sent(&mut self, id: SubscriptionId) {
+        if let Some(progress) = self.records.get_mut(&id).and_then(|record| record.progress.as_mut()) {
+            progress.messages += 1;
+        }
+    }
+
+    /// One of a subscription's messages was answered; after the last its program is.
+    pub(super) fn message_answered(&mut self, id: SubscriptionId) {
+        if let Some(progress) = self.records.get_mut(&id).and_then(|record| record.progress.as_mut()) {
+            progress.messages = progress.messages.saturating_sub(1);
+        }
+        self.settle(id);
+    }
+
+    /// Answers the program if no message of its subscription is due any more.
+    pub(super) fn settle(&mut self, id: SubscriptionId) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let Some(progress) = record.progress.take_if(|progress| progress.messages == 0) else { return };
+        if record.entries.is_empty() {
+            self.records.remove(&id);
+            let _ = progress.answer.send(Err(SubscribeError::Refused(progress.refused)));
+        } else {
+            let _ = progress.answer.send(Ok(progress.refused));
+        }
+    }
+
+    /// The message that was to be answered went with its connection.
+    pub(super) fn forget_progress(&mut self) {
+        for record in self.records.values_mut() {
+            if let Some(progress) = &mut record.progress {
+                progress.messages = 0;
+            }
+        }
+    }
+
+    /// Whether any subscription has this very entry.
+    pub(super) fn is_subscribed(&self, text: &str) -> bool {
+        self.records.values().any(|record| record.entries.iter().any(|entry| entry.entry.text == text))
+    }
+
+    /// Whether a topic is an entry of its own.
+    pub(super) fn is_named(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
+    /// The subscriptions that cover a topic, each once.
+    pub(super) fn covering(&self, topic: &str) -> Vec<SubscriptionId> {
+        let mut covering = self.topics.get(topic).cloned().unwrap_or_default();
+        covering.extend(self.patterns.iter().filter(|(pattern, _)| pattern.matches(topic)).map(|(_, id)| *id));
+        covering.sort_unstable();
+        covering.dedup();
+        covering
+    }
+
+    pub(super) fn covers(&self, id: SubscriptionId, topic: &str) -> bool {
+        self.topics.get(topic).is_some_and(|ids| ids.contains(&id))
+            || self.patterns.iter().any(|(pattern, of)| *of == id && pattern.matches(topic))
+    }
+
+    /// Of the patterns that cover a topic the most specific: its options are those of the topic's stream.
+    pub(super) fn most_specific(&self, topic: &str) -> Option<SubscriptionId> {
+        let matching = self.patterns.iter().filter(|(pattern, _)| pattern.matches(topic));
+        // Of equals the last, which is the later subscription.
+        matching.max_by_key(|(pattern, _)| pattern.specificity()).map(|(_, id)| *id)
+    }
+
+    pub(super) fn close(self, reason: &ClosedReason) {
+        for record in self.records.into_values() {
+            if let Some(progress) = record.progress {
+                let _ = progress.answer.send(Err(SubscribeError::Request(RequestError::Closed(reason.clone()))));
+            }
+        }
+    }
+
+    fn unindex(&mut self, text: &str, id: SubscriptionId) {
+        self.patterns.retain(|(pattern, of)| *of != id || pattern.as_str() != text);
+        if let Some(ids) = self.topics.get_mut(text) {
+            ids.retain(|of| *of != id);
+            if ids.is_empty() {
+                self.topics.remove(text);
+            }
+        }
+    }
+}
+
+/// An entry as a pattern, if it is one.
+pub(super) fn pattern_of(text: &str) -> Option<Pattern> {
+    if broker_protocol::topic::is_pattern(text) { Pattern::parse(text).ok() } else { None }
+}

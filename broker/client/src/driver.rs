@@ -1,0 +1,112 @@
+//! The life of a client: connection after connection, until it is closed here or for good by the broker.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::book::Book;
+use crate::connection_event::ConnectionEvent;
+use crate::error::{ClosedReason, ConnectError};
+use crate::options::Options;
+use crate::reconnect::{self, Next};
+use crate::run::{End, lock, run};
+use crate::shared::{Count, Handle, Shared};
+use crate::transport::{self, Connection};
+
+/// Makes the first connection, and starts the task that owns it and those that follow.
+pub(crate) async fn start(options: Options) -> Result<Handle, ConnectError> {
+    let connection = transport::connect(&options).await?;
+    let shared = Arc::new(Shared::new(options, connection.hello.clone()));
+    tokio::spawn(drive(shared.clone(), connection));
+    Ok(Handle(shared))
+}
+
+async fn drive(shared: Arc<Shared>, first: Connection) {
+    let book = Mutex::new(Book::default());
+    let reason = tokio::select! {
+        reason = live(&shared, &book, first) => reason,
+        () = patience(&shared) => ClosedReason::Here,
+    };
+    // Nothing is taken any more, and whatever is left is told so.
+    shared.outbox.close(reason.clone());
+    book.into_inner().unwrap_or_else(PoisonError::into_inner).close(&shared, &reason);
+    shared.over(reason);
+}
+
+/// Ends `close_timeout_ms` after closing began.
+async fn patience(shared: &Shared) {
+    shared.closing().await;
+    tokio::time::sleep(Duration::from_millis(shared.options.close_timeout_ms)).await;
+}
+
+async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedReason {
+    let backoff = shared.options.backoff;
+    let mut connection = first;
+    let mut attempt = 0;
+    let mut resumed = false;
+    loop {
+        let session = connection.hello.session.clone();
+        lock(book).connected(connection.hello.limits);
+        shared.set_hello(connection.hello.clone());
+        shared.tell(ConnectionEvent::Connected { session, resumed });
+        let began = Instant::now();
+        let end = run(shared, book, connection).await;
+        lock(book).lost(shared);
+
+        if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
+            return ClosedReason::Here;
+        }
+        // A broker that takes connections and drops them at once must not be asked ever faster.
+        if began.elapsed() >= Duration::from_millis(backoff.max_ms) {
+            attempt = 0;
+        }
+        let next = reconnect::after(end.code);
+        if next == Next::Never {
+            tell_lost(shared, end.reason.clone(), end.code, None);
+            return for_good(end);
+        }
+        let mut wait_ms = match (next, end.after_ms) {
+            (Next::Later, _) => backoff.delay_ms(u32::MAX, rand::random()),
+            (_, Some(after_ms)) => backoff.delay_after_ms(after_ms, rand::random()),
+            (_, None) => backoff.delay_ms(attempt, rand::random()),
+        };
+        tell_lost(shared, end.reason, end.code, Some(wait_ms));
+        connection = loop {
+            attempt = attempt.saturating_add(1);
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            match transport::connect(&shared.options).await {
+                Ok(connection) => break connection,
+                Err(ConnectError::Closed { code, reason, .. }) if reconnect::after(Some(code)) == Next::Never => {
+                    return ClosedReason::ByBroker { code, reason: reason.into() };
+                }
+                Err(error) => {
+                    wait_ms = backoff.delay_ms(attempt, rand::random());
+                    let reason = in_words(&error);
+                    shared.tell(ConnectionEvent::AttemptFailed { reason, retry_ms: wait_ms });
+                }
+            }
+        };
+        resumed = true;
+        shared.count(Count::Reconnects, 1);
+    }
+}
+
+fn tell_lost(shared: &Shared, reason: String, code: Option<u16>, retry_ms: Option<u64>) {
+    tracing::info!(%reason, ?code, ?retry_ms, "connection lost");
+    shared.tell(ConnectionEvent::Disconnected { reason, code, retry_ms });
+}
+
+fn for_good(end: End) -> ClosedReason {
+    ClosedReason::ByBroker { code: end.code.unwrap_or_default(), reason: end.reason.into() }
+}
+
+/// An error and what is behind it, in one line.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        source = error.source();
+    }
+    words
+}

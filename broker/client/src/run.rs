@@ -1,0 +1,191 @@
+//! One connection at work: a loop that reads and a loop that writes, until one of them ends.
+//!
+//! They are two futures of one task, not one loop over both: reading a frame is not safe to cancel, so the reading loop
+//! is only ever dropped together with its connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::book::{Book, Delivery};
+use crate::shared::Shared;
+use crate::transport::{Broken, Connection, Frames, Reader, Received, utf8};
+use crate::wire::incoming::{self, Incoming};
+
+/// How long the other side may take to take our last frame.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) reason: String,
+    /// The broker's close code.
+    pub(crate) code: Option<u16>,
+    /// What the broker is told before the connection goes.
+    farewell: Option<(u16, String)>,
+    /// What `goaway` asked for.
+    pub(crate) after_ms: Option<u64>,
+}
+
+/// What the reading loop hands to the writing loop besides answers.
+#[derive(Debug, Default)]
+struct Control {
+    urgent: Mutex<Urgent>,
+    /// The reading loop waits for a subscription whose queue is full.
+    blocked: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Urgent {
+    /// Of several pings only the last needs an answer (RFC 6455 §5.5.3).
+    pong: Option<Vec<u8>>,
+    close: Option<(u16, String)>,
+}
+
+/// Runs a connection to its end.
+pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connection) -> End {
+    let control = Control::default();
+    let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
+    let read = read(shared, book, connection.reader, &control);
+    let write = write(shared, book, connection.writer, &control, heartbeat);
+    tokio::pin!(read, write);
+    let end = tokio::select! {
+        end = &mut read => end,
+        end = &mut write => return end,
+    };
+    if let Some(farewell) = end.farewell.clone() {
+        control.lock().close = Some(farewell);
+        shared.outbox.wake();
+        let _ = tokio::time::timeout(FAREWELL, write).await;
+    }
+    end
+}
+
+pub(crate) fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: &Control) -> End {
+    let mut deliveries = Vec::new();
+    let mut after_ms = None;
+    loop {
+        let bytes = match reader.next().await {
+            Ok(Received::Text(bytes)) => bytes,
+            Ok(Received::Ping(payload)) => {
+                control.lock().pong = Some(payload);
+                shared.outbox.wake();
+                continue;
+            }
+            Ok(Received::Close { code, reason }) => {
+                // A frame may not carry 1005, which stands for none.
+                let farewell = Some((if code == 1005 { 1000 } else { code }, String::new()));
+                let reason = if reason.is_empty() { "the broker closed the connection".to_owned() } else { reason };
+                return End { reason, code: Some(code), farewell, after_ms };
+            }
+            Err(broken) => return End::broken(broken),
+        };
+        if let Err(broken) = take(&bytes, shared, book, &mut deliveries, &mut after_ms) {
+            return End::broken(broken);
+        }
+        deliver(shared, control, &mut deliveries).await;
+    }
+}
+
+/// One message of text.
+fn take(
+    bytes: &[u8],
+    shared: &Shared,
+    book: &Mutex<Book>,
+    deliveries: &mut Vec<Delivery>,
+    after_ms: &mut Option<u64>,
+) -> Result<(), Broken> {
+    let read = incoming::read(utf8(bytes)?, |message| {
+        if let Incoming::GoAway { after_ms: asked, .. } = &message {
+            *after_ms = Some(*asked);
+        }
+        lock(book).receive(message, shared, deliveries)
+    });
+    match read {
+        Ok(result) => result,
+        Err(malformed) => {
+            let detail = std::error::Error::source(&malformed).map(|why| format!(": {why}")).unwrap_or_default();
+            Err(Broken { reason: format!("the broker sent {malformed}{detail}"), close_code: Some(1002) })
+        }
+    }
+}
+
+/// Hands events to their subscriptions. A full queue stops the reading, and with it, through TCP, the broker.
+async fn deliver(shared: &Shared, control: &Control, deliveries: &mut Vec<Delivery>) {
+    for (events, event) in deliveries.drain(..) {
+        let Err(TrySendError::Full(event)) = events.try_send(event) else { continue };
+        control.blocked.store(true, Ordering::Relaxed);
+        tokio::select! {
+            // An error says that the subscription was dropped: nobody misses the event.
+            _ = events.send(event) => {}
+            // Who closes a client does not wait for what he did not read.
+            () = shared.closing() => {}
+        }
+        control.blocked.store(false, Ordering::Relaxed);
+    }
+}
+
+async fn write(
+    shared: &Shared,
+    book: &Mutex<Book>,
+    mut writer: OwnedWriteHalf,
+    control: &Control,
+    heartbeat: Duration,
+) -> End {
+    let mut frames = Frames::default();
+    let mut said_goodbye = false;
+    loop {
+        let urgent = std::mem::take(&mut *control.lock());
+        if let Some(payload) = urgent.pong {
+            frames.pong(&payload);
+        }
+        let last = urgent.close.is_some();
+        if let Some((code, reason)) = urgent.close {
+            frames.close(code, &reason);
+        } else if !said_goodbye {
+            let mut book = lock(book);
+            book.take(shared, &mut frames);
+            if frames.bytes().is_empty() && shared.is_closing() && book.is_idle(&shared.outbox) {
+                frames.close(1000, "");
+                said_goodbye = true;
+            }
+        }
+        if frames.bytes().is_empty() {
+            tokio::select! {
+                () = shared.outbox.woken() => {}
+                // A program that reads slowly is slow, not dead: the broker can tell by this.
+                () = tokio::time::sleep(heartbeat), if control.blocked.load(Ordering::Relaxed) => frames.pong(b""),
+            }
+            continue;
+        }
+        if let Err(error) = writer.write_all(frames.bytes()).await {
+            return End { reason: error.to_string(), code: None, farewell: None, after_ms: None };
+        }
+        frames.clear();
+        if last {
+            let _ = writer.shutdown().await;
+            return End { reason: String::new(), code: None, farewell: None, after_ms: None };
+        }
+    }
+}
+
+impl End {
+    fn broken(broken: Broken) -> End {
+        let farewell = broken.close_code.map(|code| (code, broken.reason.clone()));
+        End { reason: broken.reason, code: None, farewell, after_ms: None }
+    }
+}
+
+impl Control {
+    fn lock(&self) -> MutexGuard<'_, Urgent> {
+        self.urgent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

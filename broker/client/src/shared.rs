@@ -1,0 +1,173 @@
+//! What the program's handles and the connection's task share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+
+use crate::connection_event::{ConnectionEvent, ConnectionEvents};
+use crate::error::{ClosedReason, PublishError, UnacknowledgedError};
+use crate::hello::Hello;
+use crate::options::Options;
+use crate::outbox::Outbox;
+use crate::wire::outgoing::Entry;
+
+/// Connection events kept for a receiver that is late.
+const EVENTS_KEPT: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) outbox: Outbox,
+    counters: [AtomicU64; 4],
+    hello: Mutex<Arc<Hello>>,
+    /// `None` when the client is over, so that receivers end.
+    events: Mutex<Option<broadcast::Sender<ConnectionEvent>>>,
+    phase: watch::Sender<Phase>,
+    subscriptions: AtomicU64,
+}
+
+/// Where the client stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// Nothing new is taken; what was is being finished.
+    Closing,
+    Over,
+}
+
+/// What this client has seen go wrong, since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections that replaced a lost one.
+    pub reconnects: u64,
+    /// Breaches of continuity.
+    pub violations: u64,
+    /// Updates published without waiting that were refused.
+    pub unacknowledged_refused: u64,
+    /// Updates published without waiting, and without a source, whose answer was lost with a connection: they may or may
+    /// not have been published.
+    pub unacknowledged_unanswered: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    Reconnects,
+    Violations,
+    Refused,
+    Unanswered,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, hello: Hello) -> Shared {
+        Shared {
+            outbox: Outbox::new(options.outgoing_bytes_max),
+            options,
+            counters: Default::default(),
+            hello: Mutex::new(Arc::new(hello)),
+            events: Mutex::new(Some(broadcast::channel(EVENTS_KEPT).0)),
+            phase: watch::Sender::new(Phase::Open),
+            subscriptions: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn hello(&self) -> Arc<Hello> {
+        self.hello.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_hello(&self, hello: Hello) {
+        *self.hello.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(hello);
+    }
+
+    pub(crate) fn next_subscription(&self) -> u64 {
+        self.subscriptions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, what: Count, number: u64) {
+        self.counters[what as usize].fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let [reconnects, violations, unacknowledged_refused, unacknowledged_unanswered] =
+            [0, 1, 2, 3].map(|index: usize| self.counters[index].load(Ordering::Relaxed));
+        Counters { reconnects, violations, unacknowledged_refused, unacknowledged_unanswered }
+    }
+
+    /// Tells whoever watches.
+    pub(crate) fn tell(&self, event: ConnectionEvent) {
+        if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
+            // An error only says that nobody watches.
+            let _ = events.send(event);
+        }
+    }
+
+    pub(crate) fn events(&self) -> ConnectionEvents {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        ConnectionEvents(match &*events {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        })
+    }
+
+    /// Counts and tells an update that nobody waits for and that did not make it.
+    pub(crate) fn unacknowledged(&self, entry: &Entry, error: PublishError) {
+        let lost = matches!(error, PublishError::Unanswered);
+        self.count(if lost { Count::Unanswered } else { Count::Refused }, 1);
+        let (topic, kind) = entry.topic_and_kind();
+        self.tell(ConnectionEvent::Unacknowledged(UnacknowledgedError { topic, kind, error }));
+    }
+
+    /// Takes nothing new, finishes what there is, and closes.
+    pub(crate) fn close(&self) {
+        self.phase.send_if_modified(|phase| {
+            let was_open = *phase == Phase::Open;
+            if was_open {
+                *phase = Phase::Closing;
+            }
+            was_open
+        });
+        if self.outbox.closed().is_none() {
+            self.outbox.close(ClosedReason::Here);
+        }
+    }
+
+    /// The end. Whoever waits for it is told.
+    pub(crate) fn over(&self, reason: ClosedReason) {
+        self.tell(ConnectionEvent::Closed(reason));
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.phase.send_replace(Phase::Over);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.phase.borrow() != Phase::Open
+    }
+
+    /// Waits until the client is closing, or is over.
+    pub(crate) async fn closing(&self) {
+        // The sender is ours: it cannot go away.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase != Phase::Open).await;
+    }
+
+    pub(crate) async fn finished(&self) {
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await;
+    }
+}
+
+/// Held by every clone of a client and every subscription; the last one closes the connection.
+#[derive(Debug)]
+pub(crate) struct Handle(pub(crate) Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl std::ops::Deref for Handle {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

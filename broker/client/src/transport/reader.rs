@@ -1,0 +1,169 @@
+//! The half that reads: whole text messages out of frames.
+//!
+//! `read_frame` of fastwebsockets is not safe to cancel, so [`Reader::next`] is not either: it lives in a loop that is
+//! dropped only together with the connection. What the library leaves to its user is here: the limit on a message in
+//! several frames, a second message inside an unfinished one, UTF-8 across frames (checked when
+//! the message is whole), lengths of control frames, and frames
+//! that a server must not mask.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
+use tokio::io::{AsyncReadExt, BufReader, Chain, Join, Sink};
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::watched::Watched;
+
+/// Enough for a `hello`, which is all that may come before its limits are known.
+const FIRST_MESSAGE_BYTES_MAX: usize = 1 << 16;
+const CONTROL_BYTES_MAX: usize = 125;
+
+type Socket = BufReader<Chain<Cursor<Bytes>, Watched<OwnedReadHalf>>>;
+
+/// What came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// A whole message; [`utf8`] gives its text.
+    Text(Bytes),
+    /// To be answered with a pong of the same bytes.
+    Ping(Vec<u8>),
+    Close {
+        /// 1005 where there was none.
+        code: u16,
+        reason: String,
+    },
+}
+
+/// Why nothing more will come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) reason: String,
+    /// What the broker is to be told, where it is its fault.
+    pub(crate) close_code: Option<u16>,
+}
+
+/// The reading half of a connection.
+pub(crate) struct Reader {
+    /// It never writes: pongs and close frames are the writer's.
+    socket: WebSocket<Join<Socket, Sink>>,
+    /// The frames so far of a message in several.
+    unfinished: Option<Vec<u8>>,
+    message_bytes_max: usize,
+    silence_ms_max: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("message_bytes_max", &self.message_bytes_max).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    pub(super) fn new(read: OwnedReadHalf, early: Bytes, read_buffer_bytes: usize) -> Reader {
+        let silence_ms_max = Arc::new(AtomicU64::new(0));
+        let bytes = Cursor::new(early).chain(Watched::new(read, silence_ms_max.clone()));
+        let buffered = BufReader::with_capacity(read_buffer_bytes, bytes);
+        let mut socket = WebSocket::after_handshake(tokio::io::join(buffered, tokio::io::sink()), Role::Client);
+        socket.set_auto_close(false);
+        socket.set_auto_pong(false);
+        let mut reader = Reader { socket, unfinished: None, message_bytes_max: 0, silence_ms_max };
+        reader.set_message_bytes_max(FIRST_MESSAGE_BYTES_MAX);
+        reader
+    }
+
+    pub(super) fn set_message_bytes_max(&mut self, message_bytes_max: usize) {
+        self.message_bytes_max = message_bytes_max;
+        // The library refuses a length that is equal.
+        self.socket.set_max_message_size(message_bytes_max.saturating_add(1));
+    }
+
+    /// Nothing for this long is an error from now on.
+    pub(super) fn set_silence_ms_max(&self, silence_ms_max: u64) {
+        self.silence_ms_max.store(silence_ms_max, Ordering::Relaxed);
+    }
+
+    /// The next message, ping or close. Not safe to cancel.
+    pub(crate) async fn next(&mut self) -> Result<Received, Broken> {
+        loop {
+            let frame = self.socket.read_frame().await.map_err(broken)?;
+            if let Some(received) = self.take(frame)? {
+                return Ok(received);
+            }
+        }
+    }
+
+    fn take(&mut self, frame: Frame<'_>) -> Result<Option<Received>, Broken> {
+        let payload = &frame.payload[..];
+        match frame.opcode {
+            OpCode::Ping | OpCode::Pong | OpCode::Close if payload.len() > CONTROL_BYTES_MAX => {
+                Err(protocol_error("a control frame over 125 bytes"))
+            }
+            OpCode::Ping => Ok(Some(Received::Ping(payload.to_vec()))),
+            OpCode::Pong => Ok(None),
+            OpCode::Close => close(payload).map(Some),
+            OpCode::Binary => Err(fault(1003, "a binary message")),
+            OpCode::Text if self.unfinished.is_some() => Err(protocol_error("a message inside an unfinished one")),
+            OpCode::Text if frame.fin => Ok(Some(Received::Text(match frame.payload {
+                Payload::Bytes(bytes) => bytes.freeze(),
+                other => Bytes::from(Vec::from(other)),
+            }))),
+            OpCode::Text => {
+                self.unfinished = Some(payload.to_vec());
+                Ok(None)
+            }
+            OpCode::Continuation => {
+                let Some(unfinished) = &mut self.unfinished else {
+                    return Err(protocol_error("a continuation of nothing"));
+                };
+                if unfinished.len() + payload.len() > self.message_bytes_max {
+                    return Err(too_big());
+                }
+                unfinished.extend_from_slice(payload);
+                Ok(if frame.fin { self.unfinished.take().map(|whole| Received::Text(whole.into())) } else { None })
+            }
+        }
+    }
+}
+
+/// The text of a message.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Broken> {
+    std::str::from_utf8(bytes).map_err(|_| fault(1007, "text that is not UTF-8"))
+}
+
+fn close(payload: &[u8]) -> Result<Received, Broken> {
+    match payload {
+        [] => Ok(Received::Close { code: 1005, reason: String::new() }),
+        [_] => Err(protocol_error("a close frame of one byte")),
+        [high, low, reason @ ..] => Ok(Received::Close {
+            code: u16::from_be_bytes([*high, *low]),
+            reason: String::from_utf8_lossy(reason).into_owned(),
+        }),
+    }
+}
+
+pub(crate) fn fault(close_code: u16, what: &str) -> Broken {
+    Broken { reason: format!("the broker sent {what}"), close_code: Some(close_code) }
+}
+
+fn protocol_error(what: &str) -> Broken {
+    fault(1002, what)
+}
+
+fn too_big() -> Broken {
+    fault(1009, "a message larger than its hello allows")
+}
+
+fn broken(error: WebSocketError) -> Broken {
+    match error {
+        WebSocketError::UnexpectedEOF => {
+            Broken { reason: "the connection ended without a close frame".to_owned(), close_code: None }
+        }
+        WebSocketError::IoError(error) => Broken { reason: error.to_string(), close_code: None },
+        WebSocketError::FrameTooLarge => too_big(),
+        WebSocketError::InvalidUTF8 => fault(1007, "text that is not UTF-8"),
+        other => Broken { reason: format!("the broker broke the WebSocket protocol: {other}"), close_code: Some(1002) },
+    }
+}

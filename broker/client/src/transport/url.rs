@@ -1,0 +1,83 @@
+//! Where to connect to, out of a URL.
+
+use hyper::Uri;
+
+use crate::error::ConnectError;
+
+/// A broker's endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// For a TCP connection; without the brackets of an IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Path and query.
+    pub(super) path: String,
+    /// `host:port`, as it stands in the `Host` header and in errors.
+    pub(super) address: String,
+}
+
+const WS_PORT: u16 = 80;
+const PATH: &str = "/v1/ws";
+
+impl Target {
+    pub(super) fn parse(url: &str) -> Result<Target, ConnectError> {
+        let wrong = |why: &'static str| ConnectError::Url { url: url.to_owned(), why };
+        let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
+        match uri.scheme_str() {
+            Some("ws") => {}
+            Some("wss") => return Err(wrong("wss:// needs TLS, which this client does not have yet; use ws://")),
+            _ => return Err(wrong("it must begin with ws://")),
+        }
+        let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("it holds a user name, for which the protocol has no use"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return Err(wrong("it names no host"));
+        }
+        // `Uri` takes a port that is out of range for none.
+        let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
+            None => WS_PORT,
+            Some(digits) => digits.parse().map_err(|_| wrong("its port is not a number below 65536"))?,
+        };
+        let path = match uri.path_and_query().map(|path| path.as_str()) {
+            None | Some("" | "/") => PATH.to_owned(),
+            Some(path) => path.to_owned(),
+        };
+        Ok(Target { host, port, path, address: format!("{}:{port}", authority.host()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let check = |url: &str, host: &str, port: u16, path: &str, address: &str| {
+            let target = Target::parse(url).unwrap();
+            assert_eq!((&*target.host, target.port, &*target.path, &*target.address), (host, port, path, address));
+        };
+        check("ws://127.0.0.1:9000/v1/ws", "127.0.0.1", 9000, "/v1/ws", "127.0.0.1:9000");
+        check("ws://broker:9000", "broker", 9000, "/v1/ws", "broker:9000");
+        check("ws://broker/", "broker", 80, "/v1/ws", "broker:80");
+        check("ws://[::1]:9000/feed?x=1", "::1", 9000, "/feed?x=1", "[::1]:9000");
+    }
+
+    #[test]
+    fn refused_with_a_sentence() {
+        for (url, why) in [
+            ("wss://broker:9000", "TLS"),
+            ("http://broker:9000", "ws://"),
+            ("broker:9000", "ws://"),
+            ("ws://user:secret@broker:9000", "user"),
+            ("ws://broker:99999", "port"),
+            ("not a url", "not a URL"),
+            ("", "not a URL"),
+        ] {
+            let error = Target::parse(url).expect_err(url).to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Messages from the broker, read from text that anybody may have sent.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::raw::{ErrorRow, HelloRow, Message, Op, PatternRow, RejectedRow, Seq, StartRow, Text, TopicRow};
+use crate::client::Listed;
+use crate::event::{EntryError, GapReason, Start, TopicStart};
+use crate::hello::Hello;
+use crate::{ErrorCode, Kind};
+
+/// One message from the broker. Strings and `data` of the frequent ones point into the message.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Incoming<'a> {
+    Hello(Hello),
+    Subscribed {
+        id: u64,
+        topics: Vec<TopicStart>,
+        patterns: Vec<String>,
+        errors: Vec<EntryError>,
+    },
+    Topic(TopicStart),
+    Image {
+        topic: &'a str,
+        epoch: &'a str,
+        seq: u64,
+        ts: u64,
+        source_ts: Option<u64>,
+        data: &'a str,
+    },
+    Update {
+        patch: bool,
+        topic: &'a str,
+        seq: u64,
+        from: Option<u64>,
+        ts: u64,
+        source_ts: Option<u64>,
+        data: &'a str,
+    },
+    Gap {
+        topic: &'a str,
+        from: u64,
+        to: u64,
+        reason: GapReason,
+    },
+    Closed {
+        topic: &'a str,
+    },
+    Unsubscribed {
+        id: u64,
+    },
+    Published {
+        id: u64,
+        topic: Arc<str>,
+        epoch: Arc<str>,
+        seq: u64,
+        duplicate: bool,
+    },
+    PublishedBatch {
+        id: u64,
+        accepted: u64,
+        duplicates: u64,
+        rejected: Vec<Rejected>,
+    },
+    Subscriptions {
+        id: u64,
+        rows: Vec<Listed>,
+    },
+    Pong {
+        id: u64,
+        ts: u64,
+    },
+    Heartbeat,
+    Error {
+        id: Option<u64>,
+        code: ErrorCode,
+        message: String,
+        retry: bool,
+    },
+    GoAway {
+        reason: String,
+        after_ms: u64,
+    },
+    /// A message of a later version, or an answer to nothing that we asked: to be ignored.
+    Unknown,
+}
+
+/// A refused update of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) index: usize,
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+/// A message that is none of the protocol's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("a message that is not JSON as the protocol has it")]
+    Json(#[from] serde_json::Error),
+    #[error("a message \"{op}\" without \"{field}\"")]
+    Missing { op: &'static str, field: &'static str },
+    #[error("a message \"{op}\" with an unknown {field} \"{value}\"")]
+    Unknown { op: &'static str, field: &'static str, value: String },
+}
+
+/// What [`read`] calls with each message: a message may hold strings with escapes, which live only as long as the call.
+pub(crate) fn read<R>(text: &str, take: impl FnOnce(Incoming<'_>) -> R) -> Result<R, Malformed> {
+    let message: Message<'_> = match serde_json::from_str(text) {
+        Ok(message) => message,
+        Err(error) => {
+            // A message that we do not know may use our fields for other things.
+            return match serde_json::from_str::<Op<'_>>(text) {
+                Ok(op) if !KNOWN.contains(&&*op.op) => Ok(take(Incoming::Unknown)),
+                _ => Err(error.into()),
+            };
+        }
+    };
+    Ok(take(understand(&message, text)?))
+}
+
+const KNOWN: [&str; 15] = [
+    "hello",
+    "subscribed",
+    "topic",
+    "image",
+    "update",
+    "patch",
+    "gap",
+    "closed",
+    "unsubscribed",
+    "published",
+    "subscriptions",
+    "pong",
+    "heartbeat",
+    "error",
+    "goaway",
+];
+
+fn understand<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, Malformed> {
+    let id = message.id.and_then(|id| id.get().parse::<u64>().ok());
+    // Every request of ours has a number, from 1 on: an answer without one answers none of them.
+    let answered = id.unwrap_or(0);
+    Ok(match &*message.op {
+        "update" | "patch" => {
+            let (op, patch) = if &*message.op == "patch" { ("patch", true) } else { ("update", false) };
+            Incoming::Update {
+                patch,
+                topic: text_of(op, "topic", &message.topic)?,
+                seq: number_of(op, "seq", message.seq)?,
+                from: message.from.map(|from| from.0),
+                ts: given(op, "ts", message.ts)?,
+                source_ts: message.source_ts,
+                data: given(op, "data", message.data)?.get(),
+            }
+        }
+        "image" => Incoming::Image {
+            topic: text_of("image", "topic", &message.topic)?,
+            epoch: text_of("image", "epoch", &message.epoch)?,
+            seq: number_of("image", "seq", message.seq)?,
+            ts: given("image", "ts", message.ts)?,
+            source_ts: message.source_ts,
+            data: given("image", "data", message.data)?.get(),
+        },
+        "gap" => Incoming::Gap {
+            topic: text_of("gap", "topic", &message.topic)?,
+            from: number_of("gap", "from", message.from)?,
+            to: number_of("gap", "to", message.to)?,
+            reason: match message.reason.as_deref() {
+                Some("slow") => GapReason::Slow,
+                Some("expired") => GapReason::Expired,
+                _ => GapReason::Other,
+            },
+        },
+        "closed" => Incoming::Closed { topic: text_of("closed", "topic", &message.topic)? },
+        "topic" => Incoming::Topic(TopicStart {
+            topic: Arc::from(text_of("topic", "topic", &message.topic)?),
+            kind: kind("topic", message.kind.as_ref())?,
+            epoch: message.epoch.as_deref().map(Arc::from),
+            seq: number_of("topic", "seq", message.seq)?,
+            oldest: number_of("topic", "oldest", message.oldest)?,
+            start: start("topic", text_of("topic", "start", &message.start)?)?,
+            conflate_ms: message.conflate_ms.unwrap_or(0),
+        }),
+        "subscribed" => Incoming::Subscribed {
+            id: answered,
+            topics: starts(message)?,
+            patterns: rows::<PatternRow<'_>>(message.patterns)?.iter().map(|row| row.pattern.to_string()).collect(),
+            errors: rows(message.errors)?.into_iter().map(entry_error).collect(),
+        },
+        "unsubscribed" => Incoming::Unsubscribed { id: answered },
+        "published" => match message.accepted {
+            Some(accepted) => Incoming::PublishedBatch {
+                id: answered,
+                accepted,
+                duplicates: message.duplicates.unwrap_or(0),
+                rejected: rows(message.rejected)?.into_iter().map(rejected).collect(),
+            },
+            None => Incoming::Published {
+                id: answered,
+                topic: Arc::from(text_of("published", "topic", &message.topic)?),
+                epoch: Arc::from(text_of("published", "epoch", &message.epoch)?),
+                seq: number_of("published", "seq", message.seq)?,
+                duplicate: message.duplicate.unwrap_or(false),
+            },
+        },
+        "subscriptions" => Incoming::Subscriptions { id: answered, rows: listed(message)? },
+        "pong" => Incoming::Pong { id: answered, ts: given("pong", "ts", message.ts)? },
+        "heartbeat" => Incoming::Heartbeat,
+        "error" => {
+            let (code, message_text) = code(text_of("error", "code", &message.code)?, message.message.as_deref());
+            Incoming::Error { id, code, message: message_text, retry: message.retry.unwrap_or(code.retry()) }
+        }
+        "goaway" => Incoming::GoAway {
+            reason: message.reason.as_deref().unwrap_or("").to_owned(),
+            after_ms: message.after_ms.unwrap_or(0),
+        },
+        "hello" => Incoming::Hello(hello(text)?),
+        _ => Incoming::Unknown,
+    })
+}
+
+fn given<T>(op: &'static str, field: &'static str, value: Option<T>) -> Result<T, Malformed> {
+    value.ok_or(Malformed::Missing { op, field })
+}
+
+fn text_of<'m>(op: &'static str, field: &'static str, value: &'m Option<Text<'_>>) -> Result<&'m str, Malformed> {
+    value.as_deref().ok_or(Malformed::Missing { op, field })
+}
+
+fn number_of(op: &'static str, field: &'static str, value: Option<Seq>) -> Result<u64, Malformed> {
+    value.map(|seq| seq.0).ok_or(Malformed::Missing { op, field })
+}
+
+fn unknown(op: &'static str, field: &'static str, value: &str) -> Malformed {
+    Malformed::Unknown { op, field, value: value.chars().take(64).collect() }
+}
+
+fn kind(op: &'static str, text: Option<&Text<'_>>) -> Result<Option<Kind>, Malformed> {
+    text.map(|text| Kind::parse(text).ok_or_else(|| unknown(op, "kind", text))).transpose()
+}
+
+fn start(op: &'static str, text: &str) -> Result<Start, Malformed> {
+    Ok(match text {
+        "live" => Start::Live,
+        "image" => Start::Image,
+        "history" => Start::History,
+        "resumed" => Start::Resumed,
+        "reset" => Start::Reset,
+        other => return Err(unknown(op, "start", other)),
+    })
+}
+
+fn rows<'a, T: Deserialize<'a>>(raw: Option<&'a serde_json::value::RawValue>) -> Result<Vec<T>, Malformed> {
+    raw.map_or_else(|| Ok(Vec::new()), |raw| Ok(serde_json::from_str(raw.get())?))
+}
+
+fn starts(message: &Message<'_>) -> Result<Vec<TopicStart>, Malformed> {
+    rows::<StartRow<'_>>(message.topics)?
+        .into_iter()
+        .map(|row| {
+            Ok(TopicStart {
+                topic: Arc::from(&*row.topic),
+                kind: kind("subscribed", row.kind.as_ref())?,
+                epoch: row.epoch.as_deref().map(Arc::from),
+                seq: row.seq.0,
+                oldest: row.oldest.0,
+                start: start("subscribed", &row.start)?,
+                conflate_ms: row.conflate_ms,
+            })
+        })
+        .collect()
+}
+
+fn listed(message: &Message<'_>) -> Result<Vec<Listed>, Malformed> {
+    let on_slow = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned()).unwrap_or_default();
+    let topics = rows::<TopicRow<'_>>(message.topics)?.into_iter().map(|row| Listed {
+        entry: row.topic.to_string(),
+        conflate_ms: row.conflate_ms,
+        on_slow: on_slow(row.on_slow),
+    });
+    let patterns = rows::<PatternRow<'_>>(message.patterns)?.into_iter().map(|row| Listed {
+        entry: row.pattern.to_string(),
+        conflate_ms: row.conflate_ms,
+        on_slow: on_slow(row.on_slow),
+    });
+    Ok(topics.chain(patterns).collect())
+}
+
+fn entry_error(row: ErrorRow<'_>) -> EntryError {
+    let (code, message) = code(&row.code, row.message.as_deref());
+    EntryError { entry: row.topic.to_string(), code, message, retry: row.retry }
+}
+
+fn rejected(row: RejectedRow<'_>) -> Rejected {
+    let (code, message) = code(&row.code, row.message.as_deref());
+    Rejected { index: row.index, code, message }
+}
+
+/// The catalogue's code, and the broker's sentence. A code of a later version is told in the sentence.
+fn code(text: &str, message: Option<&str>) -> (ErrorCode, String) {
+    let message = message.unwrap_or("");
+    match ErrorCode::ALL.iter().find(|code| code.as_str() == text) {
+        Some(code) => (*code, message.to_owned()),
+        None => (ErrorCode::BadRequest, format!("{message} (code \"{text}\")")),
+    }
+}
+
+fn hello(text: &str) -> Result<Hello, Malformed> {
+    let row: HelloRow = serde_json::from_str(text)?;
+    if row.protocol != PROTOCOL {
+        return Err(unknown("hello", "protocol", &row.protocol));
+    }
+    Ok(Hello {
+        server: row.server,
+        session: row.session,
+        heartbeat_ms: row.heartbeat_ms,
+        features: row.features,
+        limits: row.limits,
+    })
+}
+
+/// The version that this client speaks, as `hello` names it.
+const PROTOCOL: &str = "tickcast.v1";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! The messages of the protocol, as this side reads and writes them: JSON in, JSON out, no I/O.
+
+pub(crate) mod incoming;
+pub(crate) mod outgoing;
+mod raw;

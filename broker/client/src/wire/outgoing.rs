@@ -1,0 +1,283 @@
+//! Requests to the broker, appended to a buffer as JSON.
+
+use std::fmt::Write as _;
+
+use crate::continuity::Position;
+use crate::error::PublishError;
+use crate::event::EntryError;
+use crate::publish::Publish;
+use crate::subscription::{From, OnSlow};
+use crate::{ErrorCode, Kind};
+
+/// One update as it stands in a `publish`, checked against the rules that do not need the broker: one bad update would
+/// spoil the message that it shares with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// `{"topic":…,"kind":…,"data":…}`
+    json: Box<str>,
+    /// It has a `source`, so that sending it twice publishes it once.
+    pub(crate) sourced: bool,
+}
+
+/// The bytes of a `publish` around its entry or entries, with the longest `id`.
+pub(crate) const ENVELOPE_BYTES_MAX: usize = r#"{"op":"publish","id":18446744073709551615,"batch":[]}"#.len();
+
+const SOURCE_BYTES_MAX: usize = 64;
+const SEQ_MAX: u64 = (1 << 53) - 1;
+
+impl Entry {
+    /// Encodes and checks; the error is the sentence for [`PublishError::Invalid`](crate::PublishError::Invalid).
+    pub(crate) fn new(update: &Publish) -> Result<Entry, String> {
+        broker_protocol::topic::check_topic(&update.topic).map_err(|error| error.to_string())?;
+        let data = broker_protocol::Data::check(&update.data).map_err(|error| error.to_string())?;
+        if update.kind == Some(Kind::Patch) && !data.is_object() {
+            return Err("a patch is a JSON object".to_owned());
+        }
+        let mut json = String::with_capacity(update.topic.len() + data.raw().len() + 96);
+        json.push_str(r#"{"topic":"#);
+        push_string(&mut json, &update.topic);
+        if let Some(kind) = update.kind {
+            let _ = write!(json, r#","kind":"{}""#, kind.as_str());
+        }
+        json.push_str(r#","data":"#);
+        json.push_str(data.raw());
+        if let Some((source, source_seq)) = &update.source {
+            if source.len() > SOURCE_BYTES_MAX {
+                return Err(format!("its source is longer than {SOURCE_BYTES_MAX} bytes"));
+            }
+            if *source_seq > SEQ_MAX {
+                return Err("its source_seq is 2^53 or more".to_owned());
+            }
+            json.push_str(r#","source":"#);
+            push_string(&mut json, source);
+            let _ = write!(json, r#","source_seq":{source_seq}"#);
+        }
+        if let Some(source_ts) = update.source_ts {
+            let _ = write!(json, r#","source_ts":{source_ts}"#);
+        }
+        json.push('}');
+        Ok(Entry { json: json.into_boxed_str(), sourced: update.source.is_some() })
+    }
+
+    /// What it takes in a batch, the comma included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.json.len() + 1
+    }
+
+    /// Whether the broker takes no message as large as this entry needs. `index` is its place for the error.
+    pub(crate) fn too_large(&self, index: usize, message_bytes: u64) -> Option<PublishError> {
+        let bytes = ENVELOPE_BYTES_MAX + self.bytes();
+        (bytes as u64 > message_bytes).then(|| PublishError::TooLarge {
+            index,
+            topic: self.topic_and_kind().0,
+            bytes,
+            message_bytes,
+        })
+    }
+
+    /// Its topic and kind, read back: only needed where something went wrong.
+    pub(crate) fn topic_and_kind(&self) -> (String, Option<Kind>) {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            topic: String,
+            kind: Option<String>,
+        }
+        match serde_json::from_str::<Head>(&self.json) {
+            Ok(head) => (head.topic, head.kind.as_deref().and_then(Kind::parse)),
+            Err(_) => (String::new(), None),
+        }
+    }
+}
+
+/// An entry of a `subscribe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SubscribeEntry {
+    pub(crate) text: String,
+    pub(crate) resume: Option<Position>,
+}
+
+impl SubscribeEntry {
+    /// An upper bound of what it takes in the message. In an epoch an escape takes six bytes at most.
+    pub(crate) fn bytes_max(&self) -> usize {
+        let resume = self.resume.as_ref().map_or(0, |position| position.epoch.len() * 6 + 64);
+        // Names were checked, and hold nothing to escape.
+        self.text.len() + resume + 3
+    }
+
+    /// An entry that the broker need not see to refuse.
+    pub(crate) fn check(&self) -> Option<EntryError> {
+        let error = |code: ErrorCode, message: String| {
+            Some(EntryError { entry: self.text.clone(), code, message, retry: false })
+        };
+        if broker_protocol::topic::is_pattern(&self.text) && self.resume.is_none() {
+            match broker_protocol::Pattern::parse(&self.text) {
+                Ok(_) => None,
+                Err(wrong) => error(ErrorCode::BadPattern, wrong.to_string()),
+            }
+        } else {
+            match broker_protocol::topic::check_topic(&self.text) {
+                Ok(()) => None,
+                Err(wrong) => error(ErrorCode::BadTopic, wrong.to_string()),
+            }
+        }
+    }
+}
+
+/// The options of a `subscribe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SubscribeOptions {
+    pub(crate) from: From,
+    pub(crate) conflate_ms: u32,
+    pub(crate) on_slow: OnSlow,
+}
+
+pub(crate) fn publish(out: &mut String, id: u64, entry: &Entry) {
+    let _ = write!(out, r#"{{"op":"publish","id":{id},"#);
+    // The entry is an object of its own: its fields go on where ours stop.
+    out.push_str(&entry.json[1..]);
+}
+
+pub(crate) fn publish_batch(out: &mut String, id: u64, entries: &[Entry]) {
+    let _ = write!(out, r#"{{"op":"publish","id":{id},"batch":["#);
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&entry.json);
+    }
+    out.push_str("]}");
+}
+
+pub(crate) fn subscribe(out: &mut String, id: u64, entries: &[SubscribeEntry], options: SubscribeOptions) {
+    let _ = write!(out, r#"{{"op":"subscribe","id":{id},"topics":["#);
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        match &entry.resume {
+            None => push_string(out, &entry.text),
+            Some(position) => {
+                out.push_str(r#"{"topic":"#);
+                push_string(out, &entry.text);
+                out.push_str(r#","epoch":"#);
+                push_string(out, &position.epoch);
+                let _ = write!(out, r#","seq":{}}}"#, position.seq);
+            }
+        }
+    }
+    out.push(']');
+    match options.from {
+        From::Image => {}
+        From::Live => out.push_str(r#","from":"live""#),
+        From::Last(last) => drop(write!(out, r#","from":{{"last":{last}}}"#)),
+    }
+    if options.conflate_ms > 0 {
+        let _ = write!(out, r#","conflate_ms":{}"#, options.conflate_ms);
+    }
+    match options.on_slow {
+        OnSlow::Conflate => {}
+        OnSlow::Retain => out.push_str(r#","on_slow":"retain""#),
+        OnSlow::Disconnect => out.push_str(r#","on_slow":"disconnect""#),
+    }
+    out.push('}');
+}
+
+pub(crate) fn unsubscribe(out: &mut String, id: u64, entries: &[String]) {
+    let _ = write!(out, r#"{{"op":"unsubscribe","id":{id},"topics":["#);
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push_string(out, entry);
+    }
+    out.push_str("]}");
+}
+
+pub(crate) fn list(out: &mut String, id: u64) {
+    let _ = write!(out, r#"{{"op":"list","id":{id}}}"#);
+}
+
+pub(crate) fn ping(out: &mut String, id: u64) {
+    let _ = write!(out, r#"{{"op":"ping","id":{id}}}"#);
+}
+
+/// Appends a JSON string. Names rarely need an escape, so they are looked at before they are handed to serde.
+fn push_string(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn golden_requests() {
+        let trade = Entry::new(
+            &Publish::event("stocks.AAPL.trade", r#" {"px": 189.10} "#).source("nyse-a", 88_123).source_ts(17),
+        )
+        .unwrap();
+        let plain = Entry::new(&Publish::new("a", "1.50")).unwrap();
+        assert!(trade.sourced && !plain.sourced);
+        assert_eq!(trade.topic_and_kind(), ("stocks.AAPL.trade".to_owned(), Some(Kind::Event)));
+        assert_eq!(
+            written(|out| publish(out, 3, &trade)),
+            r#"{"op":"publish","id":3,"topic":"stocks.AAPL.trade","kind":"event","data":{"px": 189.10},"source":"nyse-a","source_seq":88123,"source_ts":17}"#
+        );
+        let batch = written(|out| publish_batch(out, u64::MAX, &[plain.clone(), plain.clone()]));
+        assert_eq!(
+            batch,
+            r#"{"op":"publish","id":18446744073709551615,"batch":[{"topic":"a","data":1.50},{"topic":"a","data":1.50}]}"#
+        );
+        assert!(batch.len() <= ENVELOPE_BYTES_MAX + 2 * plain.bytes());
+
+        let entries = [
+            SubscribeEntry { text: "sports.*.score".into(), resume: None },
+            SubscribeEntry { text: "a".into(), resume: Some(Position { epoch: "k\"9".into(), seq: 893 }) },
+        ];
+        assert_eq!(
+            written(|out| subscribe(out, 1, &entries, SubscribeOptions::default())),
+            r#"{"op":"subscribe","id":1,"topics":["sports.*.score",{"topic":"a","epoch":"k\"9","seq":893}]}"#
+        );
+        let options = SubscribeOptions { from: From::Last(5), conflate_ms: 100, on_slow: OnSlow::Retain };
+        assert_eq!(
+            written(|out| subscribe(out, 2, &entries[..1], options)),
+            r#"{"op":"subscribe","id":2,"topics":["sports.*.score"],"from":{"last":5},"conflate_ms":100,"on_slow":"retain"}"#
+        );
+        assert_eq!(
+            written(|out| unsubscribe(out, 4, &["a".into(), "b".into()])),
+            r#"{"op":"unsubscribe","id":4,"topics":["a","b"]}"#
+        );
+        assert_eq!(written(|out| ping(out, 5)), r#"{"op":"ping","id":5}"#);
+        assert_eq!(written(|out| list(out, 6)), r#"{"op":"list","id":6}"#);
+    }
+
+    #[test]
+    fn what_would_spoil_a_batch_is_refused_here() {
+        for (update, why) in [
+            (Publish::event("a..b", "1"), "segment"),
+            (Publish::event("a.*", "1"), "*"),
+            (Publish::event("a", ""), ""),
+            (Publish::event("a", "{}}"), ""),
+            (Publish::event("a", "01"), ""),
+            (Publish::event("a", "[".repeat(200)), ""),
+            (Publish::patch("a", "[]"), "object"),
+            (Publish::event("a", "1").source("s".repeat(65), 1), "64"),
+            (Publish::event("a", "1").source("s", 1 << 53), "2^53"),
+        ] {
+            let error = Entry::new(&update).expect_err(&format!("{update:?}"));
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

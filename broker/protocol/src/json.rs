@@ -8,6 +8,7 @@ mod open;
 mod token;
 
 use self::open::Open;
+use self::token::Step;
 
 /// The text is not JSON. Where the grammar broke is in `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,37 +56,39 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Steps over white space and says whether there was any.
-    pub fn skip_space(&mut self) -> bool {
-        let start = self.at;
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-        self.at > start
+    /// Steps over white space.
+    pub fn skip_space(&mut self) {
+        self.at = token::space(self.text.as_bytes(), self.at);
     }
 
     /// After the last value: only white space may follow.
     pub fn end(&mut self) -> Result<(), SyntaxError> {
         self.skip_space();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.error()) }
+        if self.at == self.text.len() { Ok(()) } else { Err(SyntaxError { at: self.at }) }
     }
 
     /// Steps over the `{` of an object or the `[` of an array; [`Scanner::next_key`] or [`Scanner::next_element`]
     /// follow, told that they are the first.
     pub fn open(&mut self, bracket: u8) -> Result<(), SyntaxError> {
         if self.peek() != Some(bracket) {
-            return Err(self.error());
+            return Err(SyntaxError { at: self.at });
         }
         self.at += 1;
         Ok(())
     }
 
     /// The next key of an object, leaving the scanner at its value; or `None`, leaving it behind the object.
+    #[inline]
     pub fn next_key(&mut self, first: bool) -> Result<Option<Text<'a>>, SyntaxError> {
         if !self.next_item(first, b'}')? {
             return Ok(None);
         }
-        self.key().map(|(key, _)| Some(key))
+        let bytes = self.text.as_bytes();
+        let mut escaped = false;
+        let end = token::string(bytes, self.at, &mut escaped).map_err(|at| SyntaxError { at })?;
+        let raw = &self.text[self.at + 1..end - 1];
+        self.at = value_of_key(bytes, end).map_err(|at| SyntaxError { at })?;
+        Ok(Some(Text { raw, escaped }))
     }
 
     /// Whether an array has another element, leaving the scanner at it; else behind the array.
@@ -96,55 +99,10 @@ impl<'a> Scanner<'a> {
     /// Scans one value, whatever it is, leaving the scanner behind it.
     pub fn value(&mut self) -> Result<Value<'a>, SyntaxError> {
         let start = self.at;
-        let mut open = Open::default();
-        let (mut levels, mut spaced) = (0, false);
-        'values: loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.string()?;
-                }
-                Some(bracket @ (b'{' | b'[')) => {
-                    self.at += 1;
-                    open.push(bracket == b'{');
-                    levels = levels.max(open.levels);
-                    spaced |= self.skip_space();
-                    // `]` and `}` stand two behind `[` and `{`.
-                    if self.peek() != Some(bracket + 2) {
-                        if bracket == b'{' {
-                            spaced |= self.key()?.1;
-                        }
-                        continue 'values;
-                    }
-                    self.at += 1;
-                    open.pop();
-                }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.word("true")?,
-                Some(b'f') => self.word("false")?,
-                Some(b'n') => self.word("null")?,
-                _ => return Err(self.error()),
-            }
-            // A value has ended: it ends what it stands in, or another follows.
-            while open.levels > 0 {
-                spaced |= self.skip_space();
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        spaced |= self.skip_space();
-                        if open.in_object() {
-                            spaced |= self.key()?.1;
-                        }
-                        continue 'values;
-                    }
-                    Some(b'}') if open.in_object() => {}
-                    Some(b']') if !open.in_object() => {}
-                    _ => return Err(self.error()),
-                }
-                self.at += 1;
-                open.pop();
-            }
-            return Ok(Value { raw: &self.text[start..self.at], levels, spaced });
-        }
+        let mut levels = 0;
+        let mut spaced = false;
+        self.at = value(self.text.as_bytes(), start, &mut levels, &mut spaced).map_err(|at| SyntaxError { at })?;
+        Ok(Value { raw: &self.text[start..self.at], levels, spaced })
     }
 
     /// The span of a value that `scan` steps over itself. Its levels are not counted.
@@ -157,18 +115,7 @@ impl<'a> Scanner<'a> {
         Ok(Value { raw: &self.text[start..self.at], levels: 0, spaced: true })
     }
 
-    /// A key and its colon; and whether there was white space.
-    fn key(&mut self) -> Result<(Text<'a>, bool), SyntaxError> {
-        let key = self.string()?;
-        let mut spaced = self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(self.error());
-        }
-        self.at += 1;
-        spaced |= self.skip_space();
-        Ok((key, spaced))
-    }
-
+    #[inline]
     fn next_item(&mut self, first: bool, close: u8) -> Result<bool, SyntaxError> {
         self.skip_space();
         match self.peek() {
@@ -182,11 +129,83 @@ impl<'a> Scanner<'a> {
                 self.skip_space();
                 Ok(true)
             }
-            _ => Err(self.error()),
+            _ => Err(SyntaxError { at: self.at }),
         }
     }
+}
 
-    fn error(&self) -> SyntaxError {
-        SyntaxError { at: self.at }
+/// Steps over one value.
+///
+/// ```text
+/// a value is expected: a scalar ends it; a bracket opens a level, which is closed at once or begins with its
+///                      first key, and then with a value
+/// a value has ended:   outside of all levels, done; a comma (and in an object a key), and a value is expected;
+///                      the bracket of the innermost level closes it, which is a value that has ended
+/// ```
+fn value(text: &[u8], mut at: usize, levels: &mut u32, spaced: &mut bool) -> Step {
+    let mut open = Open::default();
+    'expected: loop {
+        match text.get(at) {
+            Some(b'"') => at = token::string(text, at, &mut false)?,
+            Some(b'-' | b'0'..=b'9') => at = token::number(text, at)?,
+            Some(&bracket @ (b'{' | b'[')) => {
+                open.push(bracket == b'{');
+                *levels = open.levels.max(*levels);
+                at = skip_space(text, at + 1, spaced);
+                // `]` and `}` stand two behind `[` and `{`.
+                if text.get(at) != Some(&(bracket + 2)) {
+                    if bracket == b'{' {
+                        at = key(text, at, spaced)?;
+                    }
+                    continue 'expected;
+                }
+                at += 1;
+                open.pop();
+            }
+            Some(_) => at = token::word(text, at)?,
+            None => return Err(at),
+        }
+        while open.levels > 0 {
+            at = skip_space(text, at, spaced);
+            match text.get(at) {
+                Some(b',') => {
+                    at = skip_space(text, at + 1, spaced);
+                    if open.in_object() {
+                        at = key(text, at, spaced)?;
+                    }
+                    continue 'expected;
+                }
+                Some(b'}') if open.in_object() => {}
+                Some(b']') if !open.in_object() => {}
+                _ => return Err(at),
+            }
+            at += 1;
+            open.pop();
+        }
+        return Ok(at);
     }
+}
+
+/// Steps over a key and its colon to its value, noting white space.
+#[inline]
+fn key(text: &[u8], at: usize, spaced: &mut bool) -> Step {
+    let end = token::string(text, at, &mut false)?;
+    let value = value_of_key(text, end)?;
+    *spaced |= value > end + 1;
+    Ok(value)
+}
+
+/// From the end of a key to its value.
+#[inline]
+fn value_of_key(text: &[u8], end: usize) -> Step {
+    let colon = token::space(text, end);
+    if text.get(colon) == Some(&b':') { Ok(token::space(text, colon + 1)) } else { Err(colon) }
+}
+
+/// Steps over white space, noting it.
+#[inline]
+fn skip_space(text: &[u8], at: usize, spaced: &mut bool) -> usize {
+    let end = token::space(text, at);
+    *spaced |= end > at;
+    end
 }

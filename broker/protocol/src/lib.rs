@@ -21,7 +21,7 @@
 //! | [`message`] | messages to clients |
 //! | [`frame`] | WebSocket heads, their size classes, and a finished frame to share |
 //! | [`codes`] | the one catalogue of error codes and close reasons |
-//! | [`json`], [`walk`], [`write`] | scanning text of strangers, walking text that was checked, writing |
+//! | [`json`], [`walk`], [`mod@write`] | scanning text of strangers, walking text that was checked, writing |
 
 pub mod codes;
 pub mod data;

@@ -21,6 +21,7 @@ pub fn push_number(out: &mut Vec<u8>, number: u64) {
 
 /// How many bytes of a string's text there are before the next quote, backslash or control character; eight bytes are
 /// looked at together.
+#[inline]
 pub(crate) fn plain_bytes(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = text.get(at..at + 8).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
@@ -36,6 +37,7 @@ pub(crate) fn plain_bytes(text: &[u8]) -> usize {
 
 /// Sets the highest bit of the lowest byte that is a quote, a backslash or below a space (bytes above it may be wrong:
 /// the subtractions borrow).
+#[inline]
 fn specials(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;

@@ -79,7 +79,9 @@ fn unshared<'a>(old: &'a Members, new: &'a Members) -> (Vec<&'a Arc<Member>>, Ve
     let (mut only_old, mut only_new) = (Vec::new(), Vec::new());
     match (old, new) {
         (Members::Many(old), Members::Many(new)) => {
-            Branch::each_unshared(old, new, &mut |member| only_old.push(member), &mut |member| only_new.push(member));
+            Branch::each_unshared(old, new, &mut |_, member| only_old.push(member), &mut |_, member| {
+                only_new.push(member)
+            });
         }
         _ => {
             old.each_in_order(|member| only_old.push(member));

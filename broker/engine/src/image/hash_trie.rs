@@ -27,7 +27,9 @@ pub(super) struct Branch {
 #[derive(Clone)]
 enum Child {
     Branch(Arc<Branch>),
-    Member(Arc<Member>),
+    /// With its place beside it: whoever needs the members in order sorts places without visiting members, which lie
+    /// anywhere in memory, and then visits them in about the order in which they were made.
+    Member(u64, Arc<Member>),
 }
 
 impl Branch {
@@ -37,7 +39,7 @@ impl Branch {
         loop {
             match &branch.children[branch.find(level, hash, key)?] {
                 Child::Branch(below) => branch = below,
-                Child::Member(member) => return (member.hash() == hash && member.is(key)).then_some(member),
+                Child::Member(_, member) => return (member.hash() == hash && member.is(key)).then_some(member),
             }
             level += 1;
         }
@@ -55,8 +57,8 @@ impl Branch {
         self.remove_at(0, hash, key)
     }
 
-    /// Gives every member, in no order that means anything.
-    pub(super) fn each<'a>(&'a self, each: &mut dyn FnMut(&'a Arc<Member>)) {
+    /// Gives every member and its place, in no order that means anything.
+    pub(super) fn each<'a>(&'a self, each: &mut dyn FnMut(u64, &'a Arc<Member>)) {
         self.children.iter().for_each(|child| child.each(each));
     }
 
@@ -65,8 +67,8 @@ impl Branch {
     pub(super) fn each_unshared<'a>(
         one: &'a Branch,
         other: &'a Branch,
-        only_one: &mut dyn FnMut(&'a Arc<Member>),
-        only_other: &mut dyn FnMut(&'a Arc<Member>),
+        only_one: &mut dyn FnMut(u64, &'a Arc<Member>),
+        only_other: &mut dyn FnMut(u64, &'a Arc<Member>),
     ) {
         if one.taken == 0 || other.taken == 0 {
             // Below the last level, or empty: no slots to pair.
@@ -81,7 +83,7 @@ impl Branch {
                         Branch::each_unshared(one, other, only_one, only_other);
                     }
                 }
-                (Some(Child::Member(one)), Some(Child::Member(other))) if Arc::ptr_eq(one, other) => {}
+                (Some(Child::Member(_, one)), Some(Child::Member(_, other))) if Arc::ptr_eq(one, other) => {}
                 (one, other) => {
                     one.into_iter().for_each(|child| child.each(only_one));
                     other.into_iter().for_each(|child| child.each(only_other));
@@ -93,13 +95,15 @@ impl Branch {
     fn put_at(&mut self, level: u32, member: Arc<Member>) {
         let Some(at) = self.find(level, member.hash(), &member.key()) else {
             let at = self.take_slot(level, member.hash());
-            self.children.insert(at, Child::Member(member));
+            self.children.insert(at, Child::Member(member.place(), member));
             return;
         };
         match &mut self.children[at] {
             Child::Branch(below) => Arc::make_mut(below).put_at(level + 1, member),
-            Child::Member(held) if held.hash() == member.hash() && held.is(&member.key()) => *held = member,
-            Child::Member(held) => {
+            Child::Member(place, held) if held.hash() == member.hash() && held.is(&member.key()) => {
+                (*place, *held) = (member.place(), member);
+            }
+            Child::Member(_, held) => {
                 let mut both = Branch::default();
                 both.put_at(level + 1, Arc::clone(held));
                 both.put_at(level + 1, member);
@@ -113,14 +117,14 @@ impl Branch {
         let Child::Branch(below) = &mut self.children[at] else {
             self.taken &= !slot_bit(level, hash).unwrap_or_default();
             return match self.children.remove(at) {
-                Child::Member(member) => Some(member),
+                Child::Member(_, member) => Some(member),
                 Child::Branch(_) => None,
             };
         };
         let branch = Arc::make_mut(below);
         let removed = branch.remove_at(level + 1, hash, key);
-        if let [Child::Member(last)] = &branch.children[..] {
-            self.children[at] = Child::Member(Arc::clone(last));
+        if let [last @ Child::Member(..)] = &branch.children[..] {
+            self.children[at] = last.clone();
         }
         removed
     }
@@ -129,7 +133,7 @@ impl Branch {
     fn find(&self, level: u32, hash: u64, key: &Key<'_>) -> Option<usize> {
         match slot_bit(level, hash) {
             Some(bit) => (self.taken & bit != 0).then(|| self.children_before(bit)),
-            None => self.children.iter().position(|child| matches!(child, Child::Member(member) if member.is(key))),
+            None => self.children.iter().position(|child| matches!(child, Child::Member(_, member) if member.is(key))),
         }
     }
 
@@ -151,10 +155,10 @@ impl Branch {
 }
 
 impl Child {
-    fn each<'a>(&'a self, each: &mut dyn FnMut(&'a Arc<Member>)) {
+    fn each<'a>(&'a self, each: &mut dyn FnMut(u64, &'a Arc<Member>)) {
         match self {
             Child::Branch(branch) => branch.each(each),
-            Child::Member(member) => each(member),
+            Child::Member(place, member) => each(*place, member),
         }
     }
 }
@@ -195,13 +199,13 @@ mod tests {
             }
             let leaves = |trie: &Branch| {
                 let mut leaves = Vec::new();
-                trie.each(&mut |member| leaves.push(member.leaf().map(<[u8]>::to_vec)));
+                trie.each(&mut |_, member| leaves.push(member.leaf().map(<[u8]>::to_vec)));
                 leaves
             };
             assert_eq!(leaves(&before), vec![Some(b"0".to_vec()); 200], "shared branches stay");
             assert_eq!(leaves(&trie), vec![Some(b"1".to_vec()); 100]);
             let (mut only_one, mut only_other) = (0, 0);
-            Branch::each_unshared(&before, &trie, &mut |_| only_one += 1, &mut |_| only_other += 1);
+            Branch::each_unshared(&before, &trie, &mut |_, _| only_one += 1, &mut |_, _| only_other += 1);
             assert_eq!((only_one, only_other), (200, 100));
             for number in (0..200).step_by(2) {
                 assert!(trie.remove(hash(number), &member(number, "").key()).is_some());

@@ -176,7 +176,7 @@ impl Members {
             Members::Few(few) => few.iter().for_each(each),
             Members::Many(trie) => {
                 let mut members = Vec::new();
-                trie.each(&mut |member| members.push((member.place(), member)));
+                trie.each(&mut |place, member| members.push((place, member)));
                 members.sort_unstable_by_key(|&(place, _)| place);
                 members.into_iter().for_each(|(_, member)| each(member));
             }

@@ -1,82 +1,84 @@
-//! Strings, numbers and words.
+//! Strings, numbers, words and white space: each steps from where it begins to where it ends, or to where the grammar
+//! broke. Plain indices in registers: this is what a message mostly is.
 
-use super::{Scanner, SyntaxError, Text};
 use crate::write::plain_bytes;
 
-impl<'a> Scanner<'a> {
-    /// Scans a string.
-    pub fn string(&mut self) -> Result<Text<'a>, SyntaxError> {
-        if self.peek() != Some(b'"') {
-            return Err(self.error());
-        }
-        let bytes = self.text.as_bytes();
-        let start = self.at + 1;
-        let mut escaped = false;
-        self.at = start;
-        loop {
-            self.at += plain_bytes(&bytes[self.at..]);
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => escaped = true,
-                _ => return Err(self.error()),
-            }
-            self.at += 1;
-            match self.peek() {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-                Some(b'u') => {
-                    self.at += 1;
-                    for _ in 0..4 {
-                        if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                            return Err(self.error());
-                        }
-                        self.at += 1;
-                    }
-                }
-                _ => return Err(self.error()),
-            }
-        }
-        let raw = &self.text[start..self.at];
-        self.at += 1;
-        Ok(Text { raw, escaped })
-    }
+/// The place behind a token, or the place of the mistake.
+pub(super) type Step = Result<usize, usize>;
 
-    pub(super) fn number(&mut self) -> Result<(), SyntaxError> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
+/// Steps over white space.
+#[inline]
+pub(super) fn space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Steps over a string, and notes whether there are escapes in it.
+#[inline]
+pub(super) fn string(text: &[u8], at: usize, escaped: &mut bool) -> Step {
+    if text.get(at) != Some(&b'"') {
+        return Err(at);
+    }
+    let mut at = at + 1;
+    loop {
+        at += plain_bytes(&text[at..]);
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape(text, at + 1)?,
+            _ => return Err(at),
         }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+        *escaped = true;
+    }
+}
+
+/// Steps over what follows a backslash.
+fn escape(text: &[u8], at: usize) -> Step {
+    match text.get(at) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(b'u') => {
+            let digit = |at: &usize| text.get(*at).is_some_and(u8::is_ascii_hexdigit);
+            match (at + 1..at + 5).find(|at| !digit(at)) {
+                Some(wrong) => Err(wrong),
+                None => Ok(at + 5),
             }
-            self.digits()?;
         }
-        Ok(())
+        _ => Err(at),
     }
+}
 
-    /// At least one digit.
-    fn digits(&mut self) -> Result<(), SyntaxError> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(self.error()) }
+/// Steps over a number.
+pub(super) fn number(text: &[u8], mut at: usize) -> Step {
+    if text.get(at) == Some(&b'-') {
+        at += 1;
     }
+    at = if text.get(at) == Some(&b'0') { at + 1 } else { digits(text, at)? };
+    if text.get(at) == Some(&b'.') {
+        at = digits(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = text.get(at) {
+            at += 1;
+        }
+        at = digits(text, at)?;
+    }
+    Ok(at)
+}
 
-    pub(super) fn word(&mut self, word: &str) -> Result<(), SyntaxError> {
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.error());
-        }
-        self.at += word.len();
-        Ok(())
+/// Steps over at least one digit.
+#[inline]
+fn digits(text: &[u8], start: usize) -> Step {
+    let mut at = start;
+    while let Some(b'0'..=b'9') = text.get(at) {
+        at += 1;
     }
+    if at > start { Ok(at) } else { Err(at) }
+}
+
+/// Steps over `true`, `false` or `null`.
+pub(super) fn word(text: &[u8], at: usize) -> Step {
+    let word = [&b"true"[..], b"false", b"null"].into_iter().find(|word| text[at..].starts_with(word));
+    word.map_or(Err(at), |word| Ok(at + word.len()))
 }

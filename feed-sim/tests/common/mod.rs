@@ -1,6 +1,7 @@
 //! What several tests need. Each of them uses a part of it.
 #![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use feed_sim::publication::{BadRecord, Counts, Feed, Publication, Timed};
@@ -63,6 +64,7 @@ pub(crate) fn recording(name: &str) -> Option<PathBuf> {
     }
     let message = format!("DID NOT RUN: {name} is not in {} (set TICKCAST_DATA)", folder.display());
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
-    eprintln!("\n*** {message} ***\n");
+    // Not `eprintln!`: the test harness would keep that to itself.
+    let _ = writeln!(std::io::stderr(), "\n*** {message} ***\n");
     None
 }

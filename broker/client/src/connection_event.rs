@@ -53,14 +53,21 @@ pub enum ConnectionEvent {
     Missed(u64),
 }
 
-/// A receiver of [`ConnectionEvent`]s, from the moment it was made.
+/// A receiver of [`ConnectionEvent`]s: first of the [`Connected`](ConnectionEvent::Connected) of the connection that stands,
+/// if one does, then of everything from the moment the receiver was made.
 #[derive(Debug)]
-pub struct ConnectionEvents(pub(crate) broadcast::Receiver<ConnectionEvent>);
+pub struct ConnectionEvents {
+    pub(crate) standing: Option<ConnectionEvent>,
+    pub(crate) events: broadcast::Receiver<ConnectionEvent>,
+}
 
 impl ConnectionEvents {
-    /// The next event; `None` when the client is over and all were read.
+    /// The next event; `None` when the client is over and all were read. Safe to cancel.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
-        match self.0.recv().await {
+        if let Some(standing) = self.standing.take() {
+            return Some(standing);
+        }
+        match self.events.recv().await {
             Ok(event) => Some(event),
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(ConnectionEvent::Missed(missed)),
             Err(broadcast::error::RecvError::Closed) => None,

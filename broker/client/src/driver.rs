@@ -42,12 +42,8 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
     let backoff = shared.options.backoff;
     let mut connection = first;
     let mut attempt = 0;
-    let mut resumed = false;
     loop {
-        let session = connection.hello.session.clone();
         lock(book).connected(connection.hello.limits);
-        shared.set_hello(connection.hello.clone());
-        shared.tell(ConnectionEvent::Connected { session, resumed });
         let began = Instant::now();
         let end = run(shared, book, connection).await;
         lock(book).lost(shared);
@@ -85,8 +81,9 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
                 }
             }
         };
-        resumed = true;
         shared.count(Count::Reconnects, 1);
+        shared.set_hello(connection.hello.clone());
+        shared.tell(ConnectionEvent::Connected { session: connection.hello.session.clone(), resumed: true });
     }
 }
 

@@ -123,6 +123,7 @@ async fn deliver(shared: &Shared, control: &Control, deliveries: &mut Vec<Delive
     for (events, event) in deliveries.drain(..) {
         let Err(TrySendError::Full(event)) = events.try_send(event) else { continue };
         control.blocked.store(true, Ordering::Relaxed);
+        shared.outbox.wake();
         tokio::select! {
             // An error says that the subscription was dropped: nobody misses the event.
             _ = events.send(event) => {}

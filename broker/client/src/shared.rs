@@ -1,7 +1,7 @@
 //! What the program's handles and the connection's task share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
 
@@ -21,10 +21,17 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     counters: [AtomicU64; 4],
     hello: Mutex<Arc<Hello>>,
-    /// `None` when the client is over, so that receivers end.
-    events: Mutex<Option<broadcast::Sender<ConnectionEvent>>>,
+    watchers: Mutex<Watchers>,
     phase: watch::Sender<Phase>,
     subscriptions: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Watchers {
+    /// The `Connected` of the connection that stands: a new watcher begins with it.
+    standing: Option<ConnectionEvent>,
+    /// `None` when the client is over, so that receivers end.
+    events: Option<broadcast::Sender<ConnectionEvent>>,
 }
 
 /// Where the client stands.
@@ -61,12 +68,14 @@ pub(crate) enum Count {
 
 impl Shared {
     pub(crate) fn new(options: Options, hello: Hello) -> Shared {
+        let standing = ConnectionEvent::Connected { session: hello.session.clone(), resumed: false };
+        let events = Some(broadcast::channel(EVENTS_KEPT).0);
         Shared {
             outbox: Outbox::new(options.outgoing_bytes_max),
             options,
             counters: Default::default(),
             hello: Mutex::new(Arc::new(hello)),
-            events: Mutex::new(Some(broadcast::channel(EVENTS_KEPT).0)),
+            watchers: Mutex::new(Watchers { standing: Some(standing), events }),
             phase: watch::Sender::new(Phase::Open),
             subscriptions: AtomicU64::new(0),
         }
@@ -96,18 +105,29 @@ impl Shared {
 
     /// Tells whoever watches.
     pub(crate) fn tell(&self, event: ConnectionEvent) {
-        if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
+        let mut watchers = self.watchers();
+        match &event {
+            ConnectionEvent::Connected { .. } => watchers.standing = Some(event.clone()),
+            ConnectionEvent::Disconnected { .. } | ConnectionEvent::Closed(_) => watchers.standing = None,
+            _ => {}
+        }
+        if let Some(events) = &watchers.events {
             // An error only says that nobody watches.
             let _ = events.send(event);
         }
     }
 
     pub(crate) fn events(&self) -> ConnectionEvents {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        ConnectionEvents(match &*events {
+        let watchers = self.watchers();
+        let events = match &watchers.events {
             Some(events) => events.subscribe(),
             None => broadcast::channel(1).1,
-        })
+        };
+        ConnectionEvents { standing: watchers.standing.clone(), events }
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Watchers> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts and tells an update that nobody waits for and that did not make it.
@@ -135,7 +155,7 @@ impl Shared {
     /// The end. Whoever waits for it is told.
     pub(crate) fn over(&self, reason: ClosedReason) {
         self.tell(ConnectionEvent::Closed(reason));
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.watchers().events = None;
         self.phase.send_replace(Phase::Over);
     }
 

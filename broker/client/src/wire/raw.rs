@@ -81,12 +81,11 @@ pub(super) struct Message<'a> {
     #[serde(borrow, default)]
     pub(super) start: Option<Text<'a>>,
     pub(super) conflate_ms: Option<u32>,
-    #[serde(default)]
     pub(super) from: Option<Seq>,
     pub(super) to: Option<Seq>,
     pub(super) ts: Option<u64>,
     pub(super) source_ts: Option<u64>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) reason: Option<Text<'a>>,
@@ -108,6 +107,11 @@ pub(super) struct Message<'a> {
     pub(super) patterns: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) errors: Option<&'a RawValue>,
+}
+
+/// `data` may be `null`, which is not the same as no `data`.
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// A topic's row in `subscribed`.

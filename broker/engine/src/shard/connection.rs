@@ -102,6 +102,8 @@ pub(crate) struct Conn<S> {
     pub(crate) behind: bool,
     /// The slot only waits for its place in the FIFO to come by.
     pub(crate) gone: bool,
+    /// Topics that begin with `$` are not for it.
+    pub(crate) no_reserved: bool,
     pub(crate) runs: SmallVec<[Run; 1]>,
     pub(crate) catch_up: Option<Box<CatchUp>>,
     /// When what waits first began to wait, on the monotonic clock in µs; 0 where nothing does.

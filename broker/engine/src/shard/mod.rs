@@ -146,6 +146,7 @@ impl<S: Sink> Shard<S> {
             closing: Closing::No,
             behind: false,
             gone: false,
+            no_reserved: false,
             runs: SmallVec::new(),
             catch_up: None,
             waiting_since_us: 0,
@@ -186,6 +187,23 @@ impl<S: Sink> Shard<S> {
         );
         self.answer(now, id, &payload);
         id
+    }
+
+    /// The broker's own topics are not for this connection.
+    pub fn forbid_reserved(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id as usize) {
+            conn.no_reserved = true;
+        }
+    }
+
+    /// What this shard counts.
+    pub fn stats(&self) -> &ShardStats {
+        &self.stats
+    }
+
+    /// Whether the feed has an entry that was not taken in.
+    pub fn has_entries(&mut self) -> bool {
+        self.reader.peek().is_some()
     }
 
     /// A connection's sink, for its driver.

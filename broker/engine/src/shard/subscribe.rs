@@ -7,7 +7,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, EntryError, GapReason, PatternStart, Start, TopicStart};
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe, SubscribeEntry};
-use broker_protocol::topic::{check_topic, is_pattern};
+use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
 
 use super::catch_up::{At, Introduce, Walk, Want, interval, ladder, start, step};
 use super::connection::{Step, Subscription, Target};
@@ -52,7 +52,8 @@ struct Begun {
 
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
-        let entries = request.entries.iter().map(check).collect();
+        let no_reserved = self.conns.get(id as usize).is_some_and(|conn| conn.no_reserved);
+        let entries = request.entries.iter().map(|entry| check(entry, no_reserved)).collect();
         let counting = Counting {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
@@ -271,8 +272,12 @@ fn reset(topic: &Topic, first: u64) -> At {
     if topic.has_image() { At::Image } else { At::From(first) }
 }
 
-fn check(entry: &SubscribeEntry<'_>) -> Entry {
+fn check(entry: &SubscribeEntry<'_>, no_reserved: bool) -> Entry {
     match entry {
+        SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. } if no_reserved && is_reserved(name) => {
+            let text = "topics that begin with $ are served to connections from loopback only";
+            bad(name, ErrorCode::Forbidden, &text)
+        }
         SubscribeEntry::Bad { entry, refusal } => {
             Entry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
         }

@@ -87,6 +87,10 @@ fn every_message_is_read() {
         },
     );
     check(
+        r#"{"op":"update","topic":"a","seq":1,"ts":1,"data":null}"#,
+        Incoming::Update { patch: false, topic: "a", seq: 1, from: None, ts: 1, source_ts: None, data: "null" },
+    );
+    check(
         r#"{"op":"patch","topic":"a","seq":4211,"ts":1,"data":{"bids":{"189.10":null}}}"#,
         Incoming::Update {
             patch: true,

@@ -1,0 +1,376 @@
+//! Losing a connection: which ends are followed by another, and how everything goes on where it was.
+
+use std::time::{Duration, Instant};
+
+use broker_client::{ClosedReason, ConnectionEvent, Event, GapReason, Options, Start, Subscription};
+use fastwebsockets::{Frame, OpCode, Payload};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use crate::server::{HELLO, Peer, Server, hello, soon, start, subscribed, topic};
+
+async fn next(subscription: &mut Subscription) -> Event {
+    soon(subscription.next()).await.expect("the subscription goes on")
+}
+
+/// Takes the request that restores a subscription, and gives its topics.
+async fn restore(peer: &mut Peer, rows: &[String]) -> Value {
+    let request = peer.next().await;
+    assert_eq!(request["op"], "subscribe", "{request}");
+    peer.subscribed(&request["id"], rows).await;
+    request["topics"].clone()
+}
+
+#[tokio::test]
+async fn a_topic_resumes_from_its_last_update() {
+    let server = Server::bind().await;
+    let (client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
+    let mut events = client.events();
+    let Some(ConnectionEvent::Connected { resumed: false, .. }) = soon(events.next()).await else { panic!() };
+    peer.update("a", 1).await;
+    peer.send(r#"{"op":"gap","topic":"a","from":2,"to":5,"reason":"expired"}"#).await;
+    next(&mut subscription).await;
+    next(&mut subscription).await;
+    peer.vanish();
+
+    let mut peer = server.accept(HELLO).await;
+    let topics = restore(&mut peer, &[start("a", "event", "k1", 6, "resumed")]).await;
+    assert_eq!(topics, json!([{"topic": "a", "epoch": "k1", "seq": 5}]));
+    peer.update("a", 6).await;
+    let Event::Topic(resumed) = next(&mut subscription).await else { panic!() };
+    assert_eq!(resumed.start, Start::Resumed);
+    let Event::Update { seq: 6, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!((client.counters().reconnects, client.counters().violations), (1, 0));
+    let Some(ConnectionEvent::Disconnected { code: None, retry_ms: Some(_), .. }) = soon(events.next()).await else {
+        panic!()
+    };
+    let Some(ConnectionEvent::Connected { resumed: true, .. }) = soon(events.next()).await else { panic!() };
+}
+
+#[tokio::test]
+async fn a_name_that_waited_gets_everything_from_its_first_update() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let row = r#"{"topic":"new","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"live","conflate_ms":0}"#;
+    let serve = async { restore(&mut peer, &[row.to_owned()]).await };
+    let (subscription, _) = tokio::join!(soon(client.subscribe(["new"]).send()), serve);
+    let mut subscription = subscription.unwrap();
+    next(&mut subscription).await;
+    peer.vanish();
+
+    let mut peer = server.accept(HELLO).await;
+    let topics = restore(&mut peer, &[start("new", "event", "k1", 2, "reset")]).await;
+    assert_eq!((&topics[0]["seq"], topics[0]["epoch"].is_string()), (&json!(0), true));
+    peer.update("new", 1).await;
+    peer.update("new", 2).await;
+    next(&mut subscription).await;
+    let Event::Update { seq: 1, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(client.counters().violations, 0);
+}
+
+/// A client with a pattern that brought in two event topics and a state topic.
+async fn with_pattern(server: &Server, hello: &str) -> (broker_client::Client, Peer, Subscription) {
+    let (client, mut peer) = server.connect(server.options(), hello).await;
+    let serve = async { restore(&mut peer, &[]).await };
+    let (subscription, _) = tokio::join!(soon(client.subscribe(["x.*"]).send()), serve);
+    let mut subscription = subscription.unwrap();
+    for name in ["x.e1", "x.e2"] {
+        peer.send(&topic(&start(name, "event", "k1", 4, "live"))).await;
+        peer.update(name, 5).await;
+    }
+    peer.send(&topic(&start("x.s", "state", "k1", 4, "image"))).await;
+    peer.send(r#"{"op":"image","topic":"x.s","epoch":"k1","seq":4,"ts":1,"data":4}"#).await;
+    for _ in 0..6 {
+        next(&mut subscription).await;
+    }
+    (client, peer, subscription)
+}
+
+#[tokio::test]
+async fn the_topics_of_a_pattern_resume_and_then_go_on_under_it() {
+    let server = Server::bind().await;
+    let (client, peer, mut subscription) = with_pattern(&server, HELLO).await;
+    peer.vanish();
+    let mut peer = server.accept(HELLO).await;
+    // The topics first: a pattern that came before them would begin them anew.
+    let request = peer.next().await;
+    assert_eq!(
+        request["topics"],
+        json!([
+            {"topic": "x.e1", "epoch": "k1", "seq": 5},
+            {"topic": "x.e2", "epoch": "k1", "seq": 5},
+            {"topic": "x.s", "epoch": "k1", "seq": 4},
+        ])
+    );
+    let rows = [
+        start("x.e1", "event", "k1", 6, "resumed"),
+        // It ended while we were away.
+        r#"{"topic":"x.e2","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"reset","conflate_ms":0}"#.to_owned(),
+        start("x.s", "state", "k1", 4, "resumed"),
+    ];
+    let pattern = peer.next().await;
+    assert_eq!(pattern["topics"], json!(["x.*"]));
+    peer.subscribed(&request["id"], &rows).await;
+    peer.subscribed(&pattern["id"], &[]).await;
+    let release = peer.next().await;
+    assert_eq!((&release["op"], &release["topics"]), (&json!("unsubscribe"), &json!(["x.e1", "x.e2", "x.s"])));
+    peer.send(&format!(r#"{{"op":"unsubscribed","id":{},"topics":["x.e1","x.e2","x.s"]}}"#, release["id"])).await;
+    peer.update("x.e1", 6).await;
+    peer.update("x.s", 5).await;
+    // The pattern finds it again.
+    peer.send(&topic(&start("x.e2", "event", "k2", 0, "live"))).await;
+    peer.update("x.e2", 1).await;
+    let mut seen = Vec::new();
+    for _ in 0..7 {
+        seen.push(match next(&mut subscription).await {
+            Event::Topic(begun) => format!("{} {:?}", begun.topic, begun.start),
+            Event::Update { topic, seq, .. } => format!("{topic} {seq}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["x.e1 Resumed", "x.e2 Reset", "x.s Resumed", "x.e1 6", "x.s 5", "x.e2 Live", "x.e2 1"]);
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
+async fn topics_beyond_the_brokers_limit_begin_anew_and_say_what_is_lost() {
+    let server = Server::bind().await;
+    // Room for the pattern and one more entry.
+    let hello = hello(&[("subscriptions", 2)]);
+    let (client, peer, mut subscription) = with_pattern(&server, &hello).await;
+    peer.vanish();
+    let mut peer = server.accept(&hello).await;
+    let topics = restore(&mut peer, &[start("x.e1", "event", "k1", 5, "resumed")]).await;
+    assert_eq!(topics, json!([{"topic": "x.e1", "epoch": "k1", "seq": 5}]), "events first");
+    restore(&mut peer, &[]).await;
+    peer.send(&topic(&start("x.e2", "event", "k1", 9, "live"))).await;
+    peer.update("x.e2", 10).await;
+    peer.send(&topic(&start("x.s", "state", "k1", 7, "image"))).await;
+    peer.send(r#"{"op":"image","topic":"x.s","epoch":"k1","seq":7,"ts":1,"data":7}"#).await;
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    let lost = next(&mut subscription).await;
+    assert_eq!(
+        lost,
+        Event::Gap { topic: "x.e2".into(), from: 6, to: 9, reason: GapReason::Disconnected },
+        "nobody but the client can know"
+    );
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    let Event::Update { seq: 10, .. } = next(&mut subscription).await else { panic!() };
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    let Event::Image { seq: 7, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_not_answered_is_asked_for_again() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let serve = async {
+        assert_eq!(peer.next().await["topics"], json!(["a"]));
+        peer.vanish();
+        let mut peer = server.accept(HELLO).await;
+        restore(&mut peer, &[start("a", "event", "k1", 0, "live")]).await;
+        peer
+    };
+    let (subscription, _peer) = tokio::join!(soon(client.subscribe(["a"]).send()), serve);
+    let Event::Topic(begun) = next(&mut subscription.unwrap()).await else { panic!() };
+    assert_eq!(begun.start, Start::Live);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_on_the_way_back_is_told() {
+    let server = Server::bind().await;
+    let (_client, peer, mut subscription) = subscribed(&server, server.options()).await;
+    peer.vanish();
+    let mut peer = server.accept(HELLO).await;
+    let id = peer.next().await["id"].clone();
+    let error = r#"{"topic":"a","code":"forbidden","message":"no longer","retry":false}"#;
+    peer.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[],"patterns":[],"errors":[{error}]}}"#)).await;
+    let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
+    assert_eq!((refused.entry.as_str(), refused.message.as_str()), ("a", "no longer"));
+}
+
+#[tokio::test]
+async fn close_codes_that_lead_back() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let mut events = client.events();
+    for code in [1000, 1001, 1011, 4008, 4009, 4029, 1013] {
+        peer.close(code).await;
+        peer = server.accept(HELLO).await;
+        let told = soon(async {
+            loop {
+                if let Some(ConnectionEvent::Disconnected { code, retry_ms, reason }) = events.next().await {
+                    return (code, retry_ms.is_some(), reason);
+                }
+            }
+        });
+        assert_eq!(told.await, (Some(code), true, "as scripted".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn close_codes_that_do_not() {
+    for code in [1002, 1003, 1007, 1009, 4001, 4003] {
+        let server = Server::bind().await;
+        let (client, peer, mut subscription) = subscribed(&server, server.options()).await;
+        let mut events = client.events();
+        peer.close(code).await;
+        assert_eq!(soon(subscription.next()).await, None, "{code}");
+        let mut last = None;
+        while let Some(event) = soon(events.next()).await {
+            last = Some(event);
+        }
+        let reason = ClosedReason::ByBroker { code, reason: "as scripted".into() };
+        assert_eq!(last, Some(ConnectionEvent::Closed(reason)));
+        let error = client.publish(broker_client::Publish::event("a", "1")).await.unwrap_err();
+        assert!(matches!(error, broker_client::PublishError::Closed(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn goaway_says_when_to_come_back() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let mut events = client.events();
+    let Some(ConnectionEvent::Connected { resumed: false, .. }) = soon(events.next()).await else { panic!() };
+    peer.send(r#"{"op":"goaway","reason":"shutdown","after_ms":200}"#).await;
+    let Some(ConnectionEvent::GoAway { after_ms: 200, .. }) = soon(events.next()).await else { panic!() };
+    let began = Instant::now();
+    peer.close(1001).await;
+    let _peer = server.accept(HELLO).await;
+    assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn attempts_go_on_until_one_succeeds() {
+    let server = Server::bind().await;
+    let (client, peer) = server.connected().await;
+    let mut events = client.events();
+    let Some(ConnectionEvent::Connected { resumed: false, .. }) = soon(events.next()).await else { panic!() };
+    peer.vanish();
+    for _ in 0..3 {
+        drop(server.socket().await);
+    }
+    let _peer = server.accept(HELLO).await;
+    let mut failed = 0;
+    loop {
+        match soon(events.next()).await {
+            Some(ConnectionEvent::AttemptFailed { retry_ms, .. }) => {
+                assert!(retry_ms <= 20);
+                failed += 1;
+            }
+            Some(ConnectionEvent::Connected { .. }) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(failed, 3);
+}
+
+#[tokio::test]
+async fn a_broker_without_a_heartbeat_is_dead() {
+    let server = Server::bind().await;
+    let fast = hello(&[("heartbeat_ms", 40)]);
+    let (client, mut peer) = server.connect(server.options(), &fast).await;
+    let mut events = client.events();
+    let Some(ConnectionEvent::Connected { resumed: false, .. }) = soon(events.next()).await else { panic!() };
+    // Heartbeats keep it alive for longer than the limit of 100 ms.
+    let began = Instant::now();
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    while began.elapsed() < Duration::from_millis(300) {
+        beat.tick().await;
+        peer.send(r#"{"op":"heartbeat","ts":1}"#).await;
+    }
+    let _peer = server.accept(HELLO).await;
+    let Some(ConnectionEvent::Disconnected { reason, code: None, .. }) = soon(events.next()).await else { panic!() };
+    assert!(reason.contains("no byte came for 100 ms"), "{reason}");
+    assert!(began.elapsed() >= Duration::from_millis(400));
+}
+
+#[tokio::test]
+async fn pings_are_answered_with_their_bytes() {
+    let server = Server::bind().await;
+    let (_client, mut peer) = server.connected().await;
+    peer.frame(Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"are you there"))).await;
+    let pong = peer.next_frame().await;
+    assert_eq!((pong.opcode, &pong.payload[..]), (OpCode::Pong, &b"are you there"[..]));
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_its_time_still_shows_life() {
+    let server = Server::bind().await;
+    let options = Options { queue_updates_max: 1, ..server.options() };
+    let (client, mut peer) = server.connect(options, &hello(&[("heartbeat_ms", 100)])).await;
+    let (subscription, ()) = tokio::join!(soon(client.subscribe(["a"]).send()), peer.subscribe_live("a", "event", 0));
+    let _subscription = subscription.unwrap();
+    for seq in 1..=3 {
+        peer.update("a", seq).await;
+    }
+    // Nobody reads the subscription: the connection is stopped, pings are not even seen, and a sign of life comes anyway.
+    let frame = peer.next_frame().await;
+    assert_eq!(frame.opcode, OpCode::Pong);
+}
+
+/// What a broker must not send, what it is told, and that the client comes back.
+async fn garbage(frame: Frame<'_>, code: u16) {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let what = String::from_utf8_lossy(&frame.payload).into_owned();
+    peer.frame(frame).await;
+    assert_eq!(peer.close_code().await, code, "{what}");
+    let _peer = server.accept(HELLO).await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn garbage_is_answered_with_its_code() {
+    let text = |text: &'static str| Frame::text(Payload::Borrowed(text.as_bytes()));
+    garbage(text("}{"), 1002).await;
+    garbage(text(r#"{"op":"update","topic":"a"}"#), 1002).await;
+    garbage(text(r#"{"op":"pong","id":77,"ts":1}"#), 1002).await;
+    garbage(Frame::binary(Payload::Borrowed(b"x")), 1003).await;
+    garbage(Frame::text(Payload::Borrowed(b"\xff")), 1007).await;
+    garbage(Frame::new(true, OpCode::Continuation, None, Payload::Borrowed(b"x")), 1002).await;
+    garbage(Frame::new(true, OpCode::Ping, None, Payload::Borrowed(&[b'x'; 126])), 1002).await;
+}
+
+#[tokio::test]
+async fn a_message_in_pieces_is_one_message() {
+    let server = Server::bind().await;
+    let (_client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
+    let whole = r#"{"op":"update","topic":"a","seq":1,"ts":1,"data":"née"}"#.as_bytes();
+    // Cut inside a character, with a ping in between.
+    let at = whole.iter().position(|byte| *byte >= 0x80).unwrap() + 1;
+    peer.frame(Frame::new(false, OpCode::Text, None, Payload::Borrowed(&whole[..at]))).await;
+    peer.frame(Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"!"))).await;
+    peer.frame(Frame::new(true, OpCode::Continuation, None, Payload::Borrowed(&whole[at..]))).await;
+    assert_eq!(peer.next_frame().await.opcode, OpCode::Pong);
+    let Event::Update { data, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(data.text(), r#""née""#);
+}
+
+#[tokio::test]
+async fn lengths_beyond_reason_are_refused_before_they_are_believed() {
+    let server = Server::bind().await;
+    // A text frame that claims 2^40 bytes.
+    let (_client, peer) = server.connected().await;
+    let mut socket = peer.raw(&[0x81, 127, 0, 0, 1, 0, 0, 0, 0, 0]).await;
+    let mut rest = Vec::new();
+    soon(socket.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(rest[0], 0x88, "a close frame");
+    // Pieces without end.
+    let mut peer = server.accept(HELLO).await;
+    let piece = vec![b' '; 1 << 18];
+    peer.frame(Frame::new(false, OpCode::Text, None, Payload::Borrowed(&piece))).await;
+    let endless = async {
+        for _ in 0..100 {
+            let frame = Frame::new(false, OpCode::Continuation, None, Payload::Owned(piece.clone()));
+            if peer.try_frame(frame).await.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(soon(endless).await, "the client hangs up long before 25 MiB");
+    let _peer = server.accept(HELLO).await;
+}

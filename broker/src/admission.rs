@@ -1,0 +1,78 @@
+//! How many connections there may be, and from one address. A place is given with the handshake and goes back when the
+//! connection's last owner drops it, wherever that is.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+/// The places.
+#[derive(Debug)]
+pub struct Admission {
+    connections_max: u64,
+    per_address_max: u32,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: u64,
+    /// Kept only where there is a bound per address.
+    by_address: HashMap<IpAddr, u32>,
+}
+
+/// A place that a connection has.
+#[derive(Debug)]
+pub struct Admitted {
+    remote: SocketAddr,
+    admission: Arc<Admission>,
+}
+
+impl Admission {
+    /// So many in all, and so many from one address (0 for any number).
+    pub fn new(connections_max: u32, per_address_max: u32) -> Arc<Self> {
+        Arc::new(Self { connections_max: connections_max.into(), per_address_max, counts: Mutex::default() })
+    }
+
+    /// A place for a connection from `remote`, or which limit says no.
+    pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
+        let mut counts = self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if counts.all >= self.connections_max {
+            return Err("as many connections as connections_max allows");
+        }
+        if self.per_address_max > 0 {
+            let count = counts.by_address.entry(remote.ip().to_canonical()).or_default();
+            if *count >= self.per_address_max {
+                return Err("as many connections from this address as connections_per_address_max allows");
+            }
+            *count += 1;
+        }
+        counts.all += 1;
+        Ok(Admitted { remote, admission: self.clone() })
+    }
+
+    /// Connections with a place.
+    pub fn count(&self) -> u64 {
+        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).all
+    }
+}
+
+impl Admitted {
+    /// The peer.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        counts.all -= 1;
+        let address = self.remote.ip().to_canonical();
+        if let Some(count) = counts.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&address);
+            }
+        }
+    }
+}

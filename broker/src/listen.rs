@@ -1,0 +1,230 @@
+//! Listening: TCP connections become HTTP requests, and some of those become WebSocket connections of a shard.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use broker_engine::ShardStats;
+use broker_protocol::codes::CloseReason;
+use broker_protocol::frame;
+use fastwebsockets::upgrade::UpgradeFut;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, upgrade::Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::http::{self, Context, Observe, Reply};
+use crate::metrics::Metrics;
+use crate::shard::{Arrival, Command, Handle};
+use crate::websocket::handshake::{self, SUBPROTOCOL};
+
+/// Requests being answered beside the WebSocket connections: so many more TCP connections than `connections_max`.
+const REQUESTS_MAX: usize = 1024;
+/// After a failed accept (no file left, say) the next try waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that the kernel holds for us until we accept them.
+const BACKLOG: i32 = 4096;
+/// What one closing connection may take to be told that there is no place for it.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// What both listeners share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) context: Context,
+    pub(crate) shards: Vec<Handle>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: Metrics,
+    /// Set once at shutdown: nobody is taken on any more.
+    pub(crate) draining: std::sync::atomic::AtomicBool,
+    pub(crate) sockets: Arc<Semaphore>,
+}
+
+/// Room for accepted sockets.
+pub(crate) fn sockets(config: &Config) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new((config.connections_max as usize).saturating_add(REQUESTS_MAX).min(Semaphore::MAX_PERMITS)))
+}
+
+/// Binds a listener.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts for ever, each connection in a task of its own while it speaks HTTP.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    serve: impl Fn(TcpStream, SocketAddr, Arc<Shared>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // Beyond the bound connections wait in the kernel's backlog until others end.
+        let Ok(place) = shared.sockets.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                let serving = serve(stream, remote, shared.clone());
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection of the client listener, up to its upgrade or its end.
+pub(crate) async fn serve_client(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
+    tune(&stream, &shared.config);
+    let for_service = shared.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let shared = for_service.clone();
+        async move {
+            let for_upgrade = shared.clone();
+            let upgrade = move |request: Request<Incoming>| upgrade(request, remote, for_upgrade);
+            // The body of an upgrade is empty: nothing of it is lost.
+            let _ = request.extensions_mut();
+            Ok::<Reply, std::convert::Infallible>(http::handle(request, remote.ip(), &shared.context, upgrade).await)
+        }
+    });
+    let result = connection(&shared.config).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    if let Err(error) = result {
+        tracing::debug!(%remote, %error, "an HTTP connection ended early");
+    }
+}
+
+/// A connection of the admin listener.
+pub(crate) async fn serve_admin(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
+    let for_service = shared.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = for_service.clone();
+        async move {
+            let reply = http::handle_admin(request, &shared.context.access, &*shared).await;
+            Ok::<Reply, std::convert::Infallible>(reply)
+        }
+    });
+    let result = connection(&shared.config).serve_connection(TokioIo::new(stream), service).await;
+    if let Err(error) = result {
+        tracing::debug!(%remote, %error, "an HTTP connection to the admin listener ended early");
+    }
+}
+
+fn connection(config: &Config) -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.handshake_ms.into()))
+        .max_buf_size(config.header_bytes_max as usize)
+        .half_close(false);
+    builder
+}
+
+fn tune(stream: &TcpStream, config: &Config) {
+    let socket = SockRef::from(stream);
+    let mut result = socket.set_tcp_nodelay(true);
+    if config.notsent_lowat_bytes > 0 {
+        result = result.and(socket.set_tcp_notsent_lowat(config.notsent_lowat_bytes));
+    }
+    if config.send_buffer_bytes > 0 {
+        result = result.and(socket.set_send_buffer_size(config.send_buffer_bytes as usize));
+    }
+    if let Err(error) = result {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+}
+
+fn upgrade(mut request: Request<Incoming>, remote: SocketAddr, shared: Arc<Shared>) -> Reply {
+    if shared.draining.load(Ordering::Acquire) {
+        let code = broker_protocol::codes::ErrorCode::Unavailable;
+        return http::error(&broker_protocol::request::Refusal { code, message: "the broker is going away".into() });
+    }
+    match handshake::upgrade(&mut request, Some(SUBPROTOCOL)) {
+        Err(refusal) => *refusal,
+        Ok((reply, upgraded)) => {
+            tokio::spawn(async move {
+                if let Err(error) = hand_over(upgraded, remote, &shared).await {
+                    tracing::debug!(%remote, %error, "an upgrade came to nothing");
+                }
+            });
+            reply
+        }
+    }
+}
+
+/// Takes the socket out of hyper and gives it to the shard with the fewest connections.
+async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) -> anyhow::Result<()> {
+    // Nothing was read through the crate's WebSocket yet: what came early is with hyper.
+    let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| anyhow::anyhow!("not a TCP connection"))?;
+    let mut stream = parts.io.into_inner();
+    let admitted = match shared.admission.admit(remote) {
+        Ok(admitted) => admitted,
+        Err(limit) => {
+            let mut close = Vec::new();
+            frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
+            tokio::time::timeout(REFUSAL_TIME, async {
+                stream.write_all(&close).await?;
+                stream.shutdown().await?;
+                // Until the client hangs up: a reset would take the close frame with it.
+                let mut rest = [0; 1024];
+                while tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await? > 0 {}
+                io::Result::Ok(())
+            })
+            .await
+            .ok();
+            return Ok(());
+        }
+    };
+    let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
+    let arrival = Arrival { stream: stream.into_std()?, early: parts.read_buf.to_vec(), admitted, reserved };
+    let least = shared.shards.iter().min_by_key(|shard| shard.load.load(Ordering::Relaxed));
+    if let Some(shard) = least {
+        shard.load.fetch_add(1, Ordering::Relaxed);
+        shard.send(Command::Connect(Box::new(arrival))).await;
+    }
+    Ok(())
+}
+
+impl Observe for Shared {
+    fn ready(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("the broker is going away".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
+    async fn connections(&self, slowest: usize) -> Vec<http::ConnectionRow> {
+        let mut rows = Vec::new();
+        for shard in &self.shards {
+            let (answer, told) = tokio::sync::oneshot::channel();
+            shard.send(Command::Slowest(slowest, answer)).await;
+            rows.extend(told.await.unwrap_or_default());
+        }
+        rows
+    }
+}
+
+/// The counters of all shards.
+pub(crate) fn stats(shards: &[Handle]) -> Vec<Arc<ShardStats>> {
+    shards.iter().map(|shard| shard.stats.clone()).collect()
+}

@@ -1,0 +1,202 @@
+//! What clients send: read into the shard's one buffer, cut into frames, done.
+//!
+//! A connection is read as long as it may be: while its answers are read, while no pattern of its is being counted, and
+//! while the feed has room for what it publishes. Otherwise its bytes wait, here up to a buffer's worth and then in the
+//! kernel, where they hold the client back.
+
+use std::collections::VecDeque;
+
+use broker_engine::ConnId;
+use broker_protocol::{CloseReason, frame};
+
+use super::Driver;
+use crate::clock::now;
+use crate::websocket::{self, Event};
+
+/// The shard's read buffer.
+pub(super) const BUFFER_BYTES: usize = 64 * 1024;
+/// Reads of one connection in one round at most.
+const READS_PER_ROUND: usize = 4;
+/// Connections with waiting bytes that get a chance in one round.
+const HUNGRY_PER_ROUND: usize = 64;
+
+/// Connections with bytes that wait.
+#[derive(Default)]
+pub(super) struct Hungry {
+    ids: VecDeque<ConnId>,
+    no_room: bool,
+}
+
+impl Hungry {
+    /// Whether some wait only for other shards to read the feed.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.no_room && !self.ids.is_empty()
+    }
+}
+
+enum Took {
+    /// Everything there was, or more will be told of.
+    All,
+    /// There is more, which has to wait.
+    Waits,
+    /// The connection is gone.
+    Gone,
+}
+
+impl Driver {
+    /// Reads what a socket has.
+    pub(super) fn readable(&mut self, id: ConnId) {
+        let Some(socket) = self.shard.sink(id) else { return };
+        socket.more = true;
+        if !socket.hungry {
+            self.read_on(id);
+        }
+    }
+
+    /// Gives connections with waiting bytes another chance. Returns whether some can go on at once.
+    pub(super) fn feed_hungry(&mut self) -> bool {
+        let mut more = false;
+        self.hungry.no_room = !self.shard.engine().has_room();
+        for _ in 0..self.hungry.ids.len().min(HUNGRY_PER_ROUND) {
+            let Some(id) = self.hungry.ids.pop_front() else { break };
+            if self.shard.sink(id).is_none_or(|socket| !socket.hungry) {
+                continue;
+            }
+            if !self.may_go_on(id) {
+                self.hungry.ids.push_back(id);
+                continue;
+            }
+            if let Some(socket) = self.shard.sink(id) {
+                socket.hungry = false;
+            }
+            self.read_on(id);
+            more = true;
+        }
+        more
+    }
+
+    fn may_go_on(&self, id: ConnId) -> bool {
+        self.shard.is_closing(id) || (self.shard.may_read(id) && self.shard.engine().has_room())
+    }
+
+    fn read_on(&mut self, id: ConnId) {
+        match self.read_some(id) {
+            Took::All => {}
+            Took::Gone => self.shard.disconnect(id),
+            Took::Waits => {
+                if let Some(socket) = self.shard.sink(id) {
+                    socket.hungry = true;
+                    self.hungry.ids.push_back(id);
+                }
+            }
+        }
+    }
+
+    fn read_some(&mut self, id: ConnId) -> Took {
+        // What waited here comes before what waits in the kernel.
+        if self.shard.sink(id).is_some_and(|socket| !socket.unread.is_empty())
+            && let Some(stop) = self.received(id, &mut [])
+        {
+            return stop;
+        }
+        for _ in 0..READS_PER_ROUND {
+            if !self.may_go_on(id) {
+                return Took::Waits;
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let took = self.read_once(id, &mut buffer);
+            self.buffer = buffer;
+            if let Some(took) = took {
+                return took;
+            }
+        }
+        Took::Waits
+    }
+
+    /// `None` where reading may go on.
+    fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
+        let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
+        match socket.read(buffer) {
+            Ok(None) => {
+                socket.more = false;
+                Some(Took::All)
+            }
+            Ok(Some(0)) | Err(_) => Some(Took::Gone),
+            Ok(Some(len)) => {
+                // Less than asked for: the kernel has no more, and will tell of what comes.
+                let drained = len < buffer.len();
+                socket.more = !drained;
+                if let Some(stop) = self.received(id, &mut buffer[..len]) {
+                    return Some(stop);
+                }
+                drained.then_some(Took::All)
+            }
+        }
+    }
+
+    /// Bytes have arrived. `Some` where reading has to stop.
+    fn received(&mut self, id: ConnId, bytes: &mut [u8]) -> Option<Took> {
+        if self.shard.is_closing(id) {
+            // The broker has said its last word; what still comes is not listened to.
+            return None;
+        }
+        let socket = self.shard.sink(id)?;
+        if socket.unread.is_empty() {
+            let (used, stop) = self.frames(id, bytes);
+            if used < bytes.len()
+                && let Some(socket) = self.shard.sink(id)
+            {
+                socket.unread = bytes[used..].to_vec();
+            }
+            return stop;
+        }
+        let mut unread = std::mem::take(&mut socket.unread);
+        unread.extend_from_slice(bytes);
+        let (used, stop) = self.frames(id, &mut unread);
+        unread.drain(..used);
+        if !unread.is_empty()
+            && let Some(socket) = self.shard.sink(id)
+        {
+            socket.unread = unread;
+        }
+        stop
+    }
+
+    /// Does what the whole frames in `bytes` say. Returns the bytes used up, all of them where no more is listened to.
+    fn frames(&mut self, id: ConnId, bytes: &mut [u8]) -> (usize, Option<Took>) {
+        let clock = now();
+        let rules = self.settings.rules;
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.shard.is_closing(id) {
+                return (bytes.len(), None);
+            }
+            if !self.may_go_on(id) {
+                return (at, Some(Took::Waits));
+            }
+            let Some(socket) = self.shard.sink(id) else { return (bytes.len(), Some(Took::All)) };
+            match websocket::next(&mut socket.input, &mut bytes[at..], &rules) {
+                Ok(None) => break,
+                Ok(Some((taken, event))) => {
+                    self.shard.heard(clock, id);
+                    match event {
+                        Event::Text(text) => self.shard.handle(clock, id, &text),
+                        Event::Binary(_) => {
+                            let reason = CloseReason::UnsupportedData;
+                            self.shard.close(clock, id, reason, "binary messages are not taken: send JSON text");
+                        }
+                        Event::Ping(payload) => self.shard.control(clock, id, |out| frame::push_pong(out, payload)),
+                        Event::Close(code) => self.shard.close_with(clock, id, code.unwrap_or(0), ""),
+                        Event::Pong | Event::Fragment => {}
+                    }
+                    at += taken;
+                }
+                Err(violation) => {
+                    self.shard.close(clock, id, violation.reason, violation.text);
+                    return (bytes.len(), None);
+                }
+            }
+        }
+        (at, None)
+    }
+}

@@ -1,0 +1,326 @@
+//! A shard's thread: it drives the engine's half of the shard over real sockets.
+//!
+//! ```text
+//! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, do ─ tick ─ yield to the runtime
+//! idle:   say so, look once more, sleep until the feed, a socket, a command or the clock wakes it
+//! ```
+//!
+//! Every step is bounded; a shard stopped at a bound stays runnable.
+
+mod input;
+mod poll;
+mod socket;
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use broker_engine::{Engine, Shard, ShardStats};
+use broker_protocol::codes::CloseReason;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::{Notify, oneshot};
+
+use self::input::Hungry;
+use self::poll::{Poll, Ready};
+use self::socket::Socket;
+use crate::admission::Admitted;
+use crate::clock::now;
+use crate::http::ConnectionRow;
+use crate::websocket::Rules;
+
+/// Commands that wait for a shard at most; whoever sends more waits.
+const COMMANDS_MAX: usize = 4096;
+/// Commands taken in one round at most.
+const COMMANDS_PER_ROUND: usize = 64;
+/// How long a shard with nothing to do but wait for other shards to read the feed sleeps.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
+
+/// A connection whose handshake is done.
+pub struct Arrival {
+    /// The socket, not blocking.
+    pub stream: TcpStream,
+    /// What the client sent right behind its handshake.
+    pub early: Vec<u8>,
+    /// Its place, or why there is none for it: then it is told so and closed.
+    pub admitted: Admitted,
+    /// Whether it may follow topics that begin with `$`.
+    pub reserved: bool,
+}
+
+/// What the rest of the broker wants of a shard.
+pub enum Command {
+    /// Take this connection.
+    Connect(Box<Arrival>),
+    /// Tell of the connections for which most waits.
+    Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
+    /// Queue this payload for everybody.
+    Tell(Arc<[u8]>),
+    /// Close every connection.
+    CloseAll(CloseReason),
+    /// End the thread.
+    Stop,
+}
+
+/// What is fixed for all shards.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Bounds on what clients send.
+    pub rules: Rules,
+}
+
+/// A running shard, from outside.
+pub struct Handle {
+    commands: Sender<Command>,
+    notify: Arc<Notify>,
+    /// What it counts.
+    pub stats: Arc<ShardStats>,
+    /// Connections given to it and not yet gone; written by whoever gives and by the shard.
+    pub load: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Hands a command over, waiting where too many are there already.
+    pub async fn send(&self, mut command: Command) {
+        loop {
+            match self.commands.try_send(command) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) => {
+                    command = back;
+                    self.notify.notify_one();
+                    tokio::task::yield_now().await;
+                }
+                // The thread has ended: so has everything that the command was about.
+                Err(TrySendError::Disconnected(_)) => break,
+            }
+        }
+        self.notify.notify_one();
+    }
+
+    /// Waits for the thread to end; it was told to stop.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a shard's thread panicked");
+        }
+    }
+}
+
+/// A shard that is not running yet: the engine needs its notifier before the thread can have the engine.
+pub struct Prepared {
+    notify: Arc<Notify>,
+}
+
+impl Prepared {
+    /// Makes one.
+    pub fn new() -> (Self, Box<dyn Fn() + Send + Sync>) {
+        let notify = Arc::new(Notify::new());
+        let wake = notify.clone();
+        (Self { notify }, Box::new(move || wake.notify_one()))
+    }
+
+    /// Starts the thread, on the given core if any.
+    pub fn start(
+        self,
+        engine: Arc<Engine>,
+        index: usize,
+        core: Option<usize>,
+        settings: Settings,
+    ) -> io::Result<Handle> {
+        let (commands, incoming) = crossbeam_channel::bounded(COMMANDS_MAX);
+        let stats = Arc::new(ShardStats::default());
+        let load = Arc::new(AtomicU64::new(0));
+        let notify = self.notify.clone();
+        let state = (stats.clone(), load.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+            if let Some(core) = core {
+                pin(core);
+            }
+            let (stats, load) = state;
+            runtime.block_on(async move {
+                let shard = Shard::new(engine, index, stats);
+                let driver = match Poll::new() {
+                    Ok(poll) => Driver::new(shard, index, poll, incoming, self.notify, load, settings),
+                    Err(error) => {
+                        tracing::error!(%error, "a shard cannot wait for its sockets");
+                        return;
+                    }
+                };
+                driver.run().await;
+            });
+        })?;
+        Ok(Handle { commands, notify, stats, load, thread: Some(thread) })
+    }
+}
+
+/// Keeps the calling thread on one core.
+fn pin(core: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        tracing::warn!(core, %error, "a shard could not be pinned");
+    }
+}
+
+struct Driver {
+    shard: Shard<Socket>,
+    index: usize,
+    poll: Poll,
+    commands: Receiver<Command>,
+    notify: Arc<Notify>,
+    load: Arc<AtomicU64>,
+    settings: Settings,
+    ready: Vec<Ready>,
+    hungry: Hungry,
+    buffer: Box<[u8]>,
+    stopping: bool,
+}
+
+impl Driver {
+    fn new(
+        shard: Shard<Socket>,
+        index: usize,
+        poll: Poll,
+        commands: Receiver<Command>,
+        notify: Arc<Notify>,
+        load: Arc<AtomicU64>,
+        settings: Settings,
+    ) -> Self {
+        let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
+        let (ready, hungry) = (Vec::new(), Hungry::default());
+        Self { shard, index, poll, commands, notify, load, settings, ready, hungry, buffer, stopping: false }
+    }
+
+    async fn run(mut self) {
+        while !self.stopping {
+            if self.round() {
+                // The runtime looks at its own timers and files now and then.
+                tokio::task::yield_now().await;
+            } else {
+                self.sleep().await;
+            }
+        }
+    }
+
+    /// Does a bounded amount of everything. Returns whether more is to be done at once.
+    fn round(&mut self) -> bool {
+        let begin = now();
+        let mut more = self.take_commands();
+        more |= self.shard.take_in(begin);
+        let turned = self.shard.turn(&mut now);
+        more |= turned;
+        if let Err(error) = self.poll.now(&mut self.ready) {
+            tracing::error!(%error, shard = self.index, "looking for ready sockets failed");
+        }
+        more |= self.serve_ready();
+        more |= self.feed_hungry();
+        more |= self.shard.tick(now());
+        self.load.store(self.shard.stats().connections.get(), Ordering::Relaxed);
+        if more {
+            self.shard.stats().round_us.record(now().mono_us - begin.mono_us);
+        }
+        more
+    }
+
+    async fn sleep(&mut self) {
+        let engine = self.shard.engine().clone();
+        let wake = engine.feed().wake(self.index);
+        wake.about_to_sleep();
+        // Once more: an entry appended before that was not announced.
+        if self.shard.has_entries() || !self.commands.is_empty() {
+            wake.woke();
+            return;
+        }
+        let mut pause = Duration::from_micros(self.shard.next_tick_us().saturating_sub(now().mono_us));
+        if self.hungry.waits_for_room() {
+            pause = pause.min(ROOM_PAUSE);
+        }
+        tokio::select! {
+            biased;
+            () = self.notify.notified() => {}
+            result = self.poll.wait(&mut self.ready) => {
+                if let Err(error) = result {
+                    tracing::error!(%error, shard = self.index, "waiting for sockets failed");
+                }
+            }
+            () = tokio::time::sleep(pause) => self.ready.clear(),
+        }
+        wake.woke();
+        self.serve_ready();
+    }
+
+    fn serve_ready(&mut self) -> bool {
+        let mut ready = std::mem::take(&mut self.ready);
+        let some = !ready.is_empty();
+        for Ready { key, readable, writable } in ready.drain(..) {
+            let id = key as u32;
+            if writable {
+                self.shard.writable(id);
+            }
+            if readable {
+                self.readable(id);
+            }
+        }
+        self.ready = ready;
+        some
+    }
+
+    fn take_commands(&mut self) -> bool {
+        for _ in 0..COMMANDS_PER_ROUND {
+            let Ok(command) = self.commands.try_recv() else { return false };
+            match command {
+                Command::Connect(arrival) => self.arrive(*arrival),
+                Command::Slowest(count, answer) => {
+                    // Nobody waits any more: nothing is lost.
+                    let _ = answer.send(self.slowest(count));
+                }
+                Command::Tell(payload) => {
+                    let ids: Vec<_> = self.shard.connections().collect();
+                    ids.into_iter().for_each(|id| self.shard.answer(now(), id, &payload));
+                }
+                Command::CloseAll(reason) => {
+                    let ids: Vec<_> = self.shard.connections().collect();
+                    ids.into_iter().for_each(|id| self.shard.close(now(), id, reason, reason.text()));
+                }
+                Command::Stop => self.stopping = true,
+            }
+        }
+        true
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let Arrival { stream, early, admitted, reserved } = arrival;
+        let socket = Socket { stream, input: None, unread: early, hungry: false, more: false, admitted };
+        let id = self.shard.connect(now(), socket);
+        if !reserved {
+            self.shard.forbid_reserved(id);
+        }
+        let added = self.shard.sink(id).map(|socket| self.poll.add(&socket.stream, id.into()));
+        if let Some(Err(error)) = added {
+            tracing::warn!(%error, "a connection could not be watched");
+            self.shard.disconnect(id);
+            return;
+        }
+        self.readable(id);
+    }
+
+    fn slowest(&self, count: usize) -> Vec<ConnectionRow> {
+        let clock = now();
+        let wall = |mono_us: u64| clock.wall_us - clock.mono_us.saturating_sub(mono_us);
+        let rows = self.shard.slowest(count).into_iter().map(|(snapshot, socket)| ConnectionRow {
+            session: snapshot.session.into(),
+            remote: socket.remote().to_string(),
+            connected_ts: snapshot.connected_ts,
+            subscriptions: snapshot.subscriptions,
+            lag_updates: snapshot.lag_updates,
+            lag_bytes: snapshot.lag_bytes,
+            lagging_since: snapshot.lagging_since_us.map(wall),
+        });
+        rows.collect()
+    }
+}

@@ -1,0 +1,61 @@
+//! A connection's socket, as the engine writes to it and the shard reads from it.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use broker_engine::{Sink, Wrote};
+
+use crate::admission::Admitted;
+use crate::websocket::Input;
+
+/// One connection.
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    /// An incomplete message. `None` for most.
+    pub(super) input: Option<Box<Input>>,
+    /// Bytes that were read and not yet used: an incomplete frame, or what waits because the connection may not be read.
+    pub(super) unread: Vec<u8>,
+    /// It is among those whose bytes wait.
+    pub(super) hungry: bool,
+    /// There may be more bytes in the kernel: the last read stopped at its bound.
+    pub(super) more: bool,
+    /// Gives the connection's place back when dropped.
+    pub(super) admitted: Admitted,
+}
+
+impl Socket {
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.admitted.remote()
+    }
+
+    /// Reads once; `None` where nothing has arrived.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(len) => return Ok(Some(len)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Sink for Socket {
+    fn write(&mut self, bytes: &[u8]) -> Wrote {
+        loop {
+            match self.stream.write(bytes) {
+                Ok(0) => return Wrote::Full,
+                Ok(len) => return Wrote::Bytes(len),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wrote::Full,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Wrote::Gone,
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        // Fails where the peer is gone already: then there is nobody to tell.
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+}

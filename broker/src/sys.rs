@@ -1,0 +1,79 @@
+//! `$SYS.stats`: once a second, as a topic like any other, what the broker's health page shows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_engine::{Engine, Publisher, ShardStats};
+use broker_protocol::data::Data;
+use broker_protocol::kind::Kind;
+use broker_protocol::request::Publication;
+use serde::Serialize;
+
+use crate::clock::now;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Serialize)]
+struct Stats {
+    uptime_s: u64,
+    shards: usize,
+    connections: u64,
+    connections_parked: u64,
+    subscriptions: u64,
+    topics: usize,
+    published: u64,
+    published_per_s: f64,
+    deliveries: u64,
+    deliveries_per_s: f64,
+    sent_bytes: u64,
+    sent_bytes_per_s: f64,
+    gap_updates: u64,
+    fell_behind: u64,
+    history_bytes: u64,
+    image_bytes: u64,
+    feed_backlog_bytes: u64,
+}
+
+/// Publishes for ever.
+pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStats>>) {
+    let start = now().mono_us;
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut before = (start, 0, 0, 0);
+    loop {
+        ticks.tick().await;
+        let clock = now();
+        let sum = |read: fn(&ShardStats) -> u64| shards.iter().map(|stats| read(stats)).sum::<u64>();
+        let counted = (clock.mono_us, engine.published().0, sum(|s| s.deliveries.get()), sum(|s| s.bytes.get()));
+        let seconds = ((counted.0 - before.0) as f64 / 1e6).max(1e-6);
+        let rate = |now: u64, before: u64| ((now - before) as f64 / seconds * 10.0).round() / 10.0;
+        let stats = Stats {
+            uptime_s: (clock.mono_us - start) / 1_000_000,
+            shards: shards.len(),
+            connections: sum(|s| s.connections.get()),
+            connections_parked: sum(|s| s.parked.get()),
+            subscriptions: sum(|s| s.subscriptions.get()),
+            topics: engine.topics_len(),
+            published: counted.1,
+            published_per_s: rate(counted.1, before.1),
+            deliveries: counted.2,
+            deliveries_per_s: rate(counted.2, before.2),
+            sent_bytes: counted.3,
+            sent_bytes_per_s: rate(counted.3, before.3),
+            gap_updates: sum(|s| s.gap_updates.get()),
+            fell_behind: sum(|s| s.fell_behind.get()),
+            history_bytes: engine.budget().histories(),
+            image_bytes: engine.budget().images(),
+            feed_backlog_bytes: engine.feed().backlog_bytes(),
+        };
+        before = counted;
+        let Ok(text) = serde_json::to_string(&stats) else { continue };
+        let Ok(data) = Data::check(&text) else { continue };
+        let topic = Cow::Borrowed("$SYS.stats");
+        let update = Publication { topic, kind: Some(Kind::State), data, source: None, source_ts: None };
+        if let Err(refusal) = engine.publish(clock, &update, Publisher::Broker) {
+            tracing::warn!(error = %refusal.message, "$SYS.stats could not be published");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! connection's last owner drops it, wherever that is.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex};
 
 /// The places.
@@ -23,8 +23,15 @@ struct Counts {
 /// A place that a connection has.
 #[derive(Debug)]
 pub struct Admitted {
-    remote: SocketAddr,
+    remote: Remote,
     admission: Arc<Admission>,
+}
+
+/// An address in 16 bytes instead of 32: there is one in every connection, and most are IPv4.
+#[derive(Debug)]
+enum Remote {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
 }
 
 impl Admission {
@@ -47,6 +54,10 @@ impl Admission {
             *count += 1;
         }
         counts.all += 1;
+        let remote = match remote {
+            SocketAddr::V4(remote) => Remote::V4(remote),
+            SocketAddr::V6(remote) => Remote::V6(Box::new(remote)),
+        };
         Ok(Admitted { remote, admission: self.clone() })
     }
 
@@ -59,7 +70,10 @@ impl Admission {
 impl Admitted {
     /// The peer.
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        match &self.remote {
+            Remote::V4(remote) => (*remote).into(),
+            Remote::V6(remote) => (**remote).into(),
+        }
     }
 }
 
@@ -67,7 +81,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         counts.all -= 1;
-        let address = self.remote.ip().to_canonical();
+        let address = self.remote().ip().to_canonical();
         if let Some(count) = counts.by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {

@@ -10,9 +10,9 @@ use broker_engine::ShardStats;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 use fastwebsockets::upgrade::UpgradeFut;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
@@ -169,10 +169,7 @@ fn upgrade(mut request: Request<Incoming>, remote: SocketAddr, shared: Arc<Share
 
 /// Takes the socket out of hyper and gives it to the shard with the fewest connections.
 async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) -> anyhow::Result<()> {
-    // Nothing was read through the crate's WebSocket yet: what came early is with hyper.
-    let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| anyhow::anyhow!("not a TCP connection"))?;
-    let mut stream = parts.io.into_inner();
+    let (mut stream, early) = handshake::socket(upgraded).await?;
     let admitted = match shared.admission.admit(remote) {
         Ok(admitted) => admitted,
         Err(limit) => {
@@ -192,7 +189,7 @@ async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) ->
         }
     };
     let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early: parts.read_buf.to_vec(), admitted, reserved };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved };
     let least = shared.shards.iter().min_by_key(|shard| shard.load.load(Ordering::Relaxed));
     if let Some(shard) = least {
         shard.load.fetch_add(1, Ordering::Relaxed);

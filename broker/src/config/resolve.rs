@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use broker_engine::feed::SHARDS_MAX;
+
 use super::problem::{ConfigError, Problem};
 use super::raw::Raw;
 use super::settings::Config;
@@ -67,10 +69,11 @@ pub fn resolve(
 const ENVELOPE_BYTES_MAX: u64 = 1024;
 
 impl Config {
-    /// How many shard threads there will be: as configured, or one per core that the process may run on.
+    /// How many shard threads there will be: as configured, or one per core that the process may run on, as far as the
+    /// engine can tell them apart.
     pub fn shards_count(&self) -> usize {
         match self.shards {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS_MAX),
             shards => shards,
         }
     }

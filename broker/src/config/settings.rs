@@ -92,6 +92,8 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
+/// As many as the engine can tell apart.
+const SHARDS_MAX: u64 = broker_engine::feed::SHARDS_MAX as u64;
 /// A day, as the bound of most durations: more is a slip of the finger.
 const DAY_MS: u64 = 86_400_000;
 
@@ -110,8 +112,8 @@ settings! {
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
 "Threads":
-    shards: usize = "0" "threads", Number(0, 1024),
-        "Threads that serve connections; 0 is one per core that the process may run on.";
+    shards: usize = "0" "threads", Number(0, SHARDS_MAX),
+        "Threads that serve connections; 0 is one per core that the process may run on, 64 at most.";
     pin: bool = "false" "", Any,
         "Whether the i-th shard is pinned to the i-th core that the process may run on.";
 "Logs":

@@ -58,10 +58,10 @@ fn what_is_wrong_names_itself() {
             &[("shards", "many")],
             &[],
             "",
-            "shards = \"many\" (from flag --shards): expected a whole number from 0 to 1024",
+            "shards = \"many\" (from flag --shards): expected a whole number from 0 to 64",
         ),
-        (&[("shards", "-1")], &[], "", "from 0 to 1024"),
-        (&[("shards", "1025")], &[], "", "from 0 to 1024"),
+        (&[("shards", "-1")], &[], "", "from 0 to 64"),
+        (&[("shards", "65")], &[], "", "from 0 to 64"),
         (&[], &[("TICKCAST_PIN", "yes")], "", "pin = \"yes\" (from environment TICKCAST_PIN): expected true or false"),
         (
             &[],

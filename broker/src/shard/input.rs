@@ -10,8 +10,9 @@ use broker_engine::ConnId;
 use broker_protocol::{CloseReason, frame};
 
 use super::Driver;
+use super::socket::Held;
 use crate::clock::now;
-use crate::websocket::{self, Event};
+use crate::websocket::{self, Event, Input};
 
 /// The shard's read buffer.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
@@ -46,9 +47,7 @@ enum Took {
 impl Driver {
     /// Reads what a socket has.
     pub(super) fn readable(&mut self, id: ConnId) {
-        let Some(socket) = self.shard.sink(id) else { return };
-        socket.more = true;
-        if !socket.hungry {
+        if self.shard.sink(id).is_some_and(|socket| !socket.hungry) {
             self.read_on(id);
         }
     }
@@ -94,7 +93,7 @@ impl Driver {
 
     fn read_some(&mut self, id: ConnId) -> Took {
         // What waited here comes before what waits in the kernel.
-        if self.shard.sink(id).is_some_and(|socket| !socket.unread.is_empty())
+        if self.shard.sink(id).is_some_and(|socket| socket.held.is_some())
             && let Some(stop) = self.received(id, &mut [])
         {
             return stop;
@@ -117,15 +116,11 @@ impl Driver {
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
         match socket.read(buffer) {
-            Ok(None) => {
-                socket.more = false;
-                Some(Took::All)
-            }
+            Ok(None) => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
                 // Less than asked for: the kernel has no more, and will tell of what comes.
                 let drained = len < buffer.len();
-                socket.more = !drained;
                 if let Some(stop) = self.received(id, &mut buffer[..len]) {
                     return Some(stop);
                 }
@@ -140,30 +135,26 @@ impl Driver {
             // The broker has said its last word; what still comes is not listened to.
             return None;
         }
-        let socket = self.shard.sink(id)?;
-        if socket.unread.is_empty() {
-            let (used, stop) = self.frames(id, bytes);
-            if used < bytes.len()
-                && let Some(socket) = self.shard.sink(id)
-            {
-                socket.unread = bytes[used..].to_vec();
-            }
-            return stop;
+        let Held { mut input, mut unread } = self.shard.sink(id)?.take_held();
+        let stop;
+        if unread.is_empty() {
+            let used;
+            (used, stop) = self.frames(id, &mut input, bytes);
+            unread = bytes[used..].to_vec();
+        } else {
+            unread.extend_from_slice(bytes);
+            let used;
+            (used, stop) = self.frames(id, &mut input, &mut unread);
+            unread.drain(..used);
         }
-        let mut unread = std::mem::take(&mut socket.unread);
-        unread.extend_from_slice(bytes);
-        let (used, stop) = self.frames(id, &mut unread);
-        unread.drain(..used);
-        if !unread.is_empty()
-            && let Some(socket) = self.shard.sink(id)
-        {
-            socket.unread = unread;
+        if let Some(socket) = self.shard.sink(id) {
+            socket.hold(input, unread);
         }
         stop
     }
 
     /// Does what the whole frames in `bytes` say. Returns the bytes used up, all of them where no more is listened to.
-    fn frames(&mut self, id: ConnId, bytes: &mut [u8]) -> (usize, Option<Took>) {
+    fn frames(&mut self, id: ConnId, input: &mut Option<Box<Input>>, bytes: &mut [u8]) -> (usize, Option<Took>) {
         let clock = now();
         let rules = self.settings.rules;
         let mut at = 0;
@@ -174,8 +165,7 @@ impl Driver {
             if !self.may_go_on(id) {
                 return (at, Some(Took::Waits));
             }
-            let Some(socket) = self.shard.sink(id) else { return (bytes.len(), Some(Took::All)) };
-            match websocket::next(&mut socket.input, &mut bytes[at..], &rules) {
+            match websocket::next(input, &mut bytes[at..], &rules) {
                 Ok(None) => break,
                 Ok(Some((taken, event))) => {
                     self.shard.heard(clock, id);

@@ -295,7 +295,8 @@ impl Driver {
 
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, early, admitted, reserved } = arrival;
-        let socket = Socket { stream, input: None, unread: early, hungry: false, more: false, admitted };
+        let mut socket = Socket { stream, held: None, hungry: false, admitted };
+        socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         if !reserved {
             self.shard.forbid_reserved(id);

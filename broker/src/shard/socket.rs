@@ -11,10 +11,8 @@ use crate::websocket::Input;
 /// One connection.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
-    /// An incomplete message. `None` for most.
-    pub(super) input: Option<Box<Input>>,
-    /// Bytes that were read and not yet used: an incomplete frame, or what waits because the connection may not be read.
-    pub(super) unread: Vec<u8>,
+    /// What is held of its input. `None` for most.
+    pub(super) held: Option<Box<Held>>,
     /// It is among those whose bytes wait.
     pub(super) hungry: bool,
     /// There may be more bytes in the kernel: the last read stopped at its bound.
@@ -23,7 +21,28 @@ pub(super) struct Socket {
     pub(super) admitted: Admitted,
 }
 
+/// Input that could not be used yet.
+#[derive(Default)]
+pub(super) struct Held {
+    /// An incomplete message.
+    pub(super) input: Option<Box<Input>>,
+    /// Bytes that were read and not yet used: an incomplete frame, or what waits because the connection may not be read.
+    pub(super) unread: Vec<u8>,
+}
+
 impl Socket {
+    /// Takes out what is held.
+    pub(super) fn take_held(&mut self) -> Held {
+        self.held.take().map_or_else(Held::default, |held| *held)
+    }
+
+    /// Holds what is worth it.
+    pub(super) fn hold(&mut self, input: Option<Box<Input>>, unread: Vec<u8>) {
+        if input.is_some() || !unread.is_empty() {
+            self.held = Some(Box::new(Held { input, unread }));
+        }
+    }
+
     pub(super) fn remote(&self) -> SocketAddr {
         self.admitted.remote()
     }

@@ -9,7 +9,10 @@ use hyper::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::http::{Reply, error_with_status};
 
@@ -18,9 +21,9 @@ pub const SUBPROTOCOL: &str = "tickcast.v1.json";
 
 /// Answers the request: with 101 and what becomes of the connection, or with why not.
 pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result<(Reply, UpgradeFut), Box<Reply>> {
-    let chosen = check(request, subprotocol).map_err(Box::new)?;
+    let chosen = check(request, subprotocol)?;
     let (response, upgraded) = fastwebsockets::upgrade::upgrade(request)
-        .map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &format!("no WebSocket handshake: {error}"))))?;
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("no WebSocket handshake: {error}")))?;
     let (mut head, _) = response.into_parts();
     if chosen && let Some(name) = subprotocol.and_then(|name| HeaderValue::from_str(name).ok()) {
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
@@ -28,8 +31,20 @@ pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result
     Ok((Response::from_parts(head, Full::new(Bytes::new())), upgraded))
 }
 
+/// The socket behind an upgrade, taken out of hyper so that no HTTP state stays, and what the client sent right behind its
+/// handshake.
+///
+/// # Errors
+/// The client has hung up.
+pub async fn socket(upgraded: UpgradeFut) -> anyhow::Result<(TcpStream, Vec<u8>)> {
+    // Nothing was read through the crate's WebSocket yet: what came early is with hyper.
+    let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| anyhow::anyhow!("not a TCP connection"))?;
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
 /// Whether the subprotocol was asked for.
-fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Reply> {
+fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Box<Reply>> {
     let headers = request.headers();
     if request.version() != Version::HTTP_11 {
         return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake is HTTP/1.1"));
@@ -70,8 +85,8 @@ fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Rep
     }
 }
 
-fn refuse(status: StatusCode, message: &str) -> Reply {
-    error_with_status(status, ErrorCode::BadRequest, message)
+fn refuse(status: StatusCode, message: &str) -> Box<Reply> {
+    Box::new(error_with_status(status, ErrorCode::BadRequest, message))
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

@@ -141,11 +141,11 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let topic = &want.topic;
-        let resolved = self.by_name.get(topic.name()).and_then(|local| self.resolve(&self.conns[id as usize], *local));
+        let resolved = self.by_name.get(topic.name()).and_then(|local| self.resolve(&self.conns[id], *local));
         // Unsubscribing takes the wants along: without a subscription there is nothing to say.
         let Some(Resolved { step, on_slow, .. }) = resolved else { return };
         let conflated = step > 0 && topic.has_image();
-        let behind = self.conns[id as usize].behind;
+        let behind = self.conns[id].behind;
         let mut at = want.at;
         match want.introduce {
             Introduce::No => {}
@@ -295,7 +295,7 @@ impl<S: Sink> Shard<S> {
             Some(held) if !Arc::ptr_eq(held, &topic) => return,
             Some(_) => {}
         }
-        let Some(resolved) = self.resolve(&self.conns[id as usize], local_id) else { return };
+        let Some(resolved) = self.resolve(&self.conns[id], local_id) else { return };
         // Another subscription, more specific, has it already.
         if resolved.target != Target::Pattern(walk.group) {
             return;

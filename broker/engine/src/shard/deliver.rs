@@ -11,6 +11,7 @@ use slab::Slab;
 use super::catch_up::{At, Introduce, Want};
 use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
 use super::members::{Group, Local, Members};
+use super::pages::Pages;
 use super::stats::ShardStats;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
 use crate::sink::Sink;
@@ -35,7 +36,7 @@ pub(super) struct Mark<'a> {
 
 /// The parts of a shard that marking changes, borrowed apart from those that it walks over.
 pub(super) struct Marker<'s, S> {
-    pub(super) conns: &'s mut Slab<Conn<S>>,
+    pub(super) conns: &'s mut Pages<Conn<S>>,
     pub(super) fifo: &'s mut VecDeque<ConnId>,
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, CloseReason)>,
@@ -46,7 +47,7 @@ impl<S> Marker<'_, S> {
     /// Adds the frame to what waits for the connection.
     #[inline]
     pub(super) fn mark(&mut self, id: ConnId, via: Via, mark: &Mark<'_>) {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
             return;
         }
@@ -170,7 +171,7 @@ impl<S: Sink> Shard<S> {
         self.pass += 1;
         let pass = self.pass;
         local.direct.each(|conn, step| {
-            marker.conns[conn as usize].marked = pass;
+            marker.conns[conn].marked = pass;
             each(&mut marker, conn, None, step);
         });
         for (index, id) in local.groups.iter().enumerate() {
@@ -180,7 +181,7 @@ impl<S: Sink> Shard<S> {
             };
             let tied = ties(local.groups.get(index + 1)) || (index > 0 && ties(local.groups.get(index - 1)));
             group.members.each(|conn, step| {
-                let held = &mut marker.conns[conn as usize];
+                let held = &mut marker.conns[conn];
                 if held.marked == pass {
                     return;
                 }
@@ -208,7 +209,7 @@ impl<S: Sink> Shard<S> {
     /// Takes out of step whoever still has something pending before `place`.
     fn evict(&mut self, place: u64) {
         let held = self.conns.iter().filter(|(_, conn)| conn.runs.first().is_some_and(|run| run.at < place));
-        let ids: Vec<ConnId> = held.map(|(id, _)| id as ConnId).collect();
+        let ids: Vec<ConnId> = held.map(|(id, _)| id).collect();
         for id in ids {
             self.stats.evicted.add(1);
             self.fall_out(id);
@@ -218,27 +219,27 @@ impl<S: Sink> Shard<S> {
     /// Deals with those for whom the last entries were too much.
     pub(super) fn settle_overflow(&mut self, now_us: u64) {
         while let Some(id) = self.overflowed.pop() {
-            let conn = &mut self.conns[id as usize];
+            let conn = &mut self.conns[id];
             if u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes {
                 conn.behind = true;
                 self.stats.fell_behind.add(1);
                 self.stats.lag_bytes.record(conn.pending_bytes.into());
                 self.fall_out(id);
-                enqueue(&mut self.conns[id as usize], id, &mut self.fifo, now_us);
+                enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
             }
         }
     }
 
     /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
     pub(super) fn fall_out(&mut self, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let runs = std::mem::take(&mut conn.runs);
         let (bytes, frames) = (conn.pending_bytes, conn.pending_frames);
         (conn.pending_bytes, conn.pending_frames) = (0, 0);
         let mut catch_up = conn.catch_up.take().unwrap_or_default();
         catch_up.swallowed_bytes += u64::from(bytes);
         catch_up.swallowed_updates += u64::from(frames);
-        let conn = &self.conns[id as usize];
+        let conn = &self.conns[id];
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
                 let topic = &slot.topic;
@@ -264,7 +265,7 @@ impl<S: Sink> Shard<S> {
                 catch_up.wants.insert(topic.id(), want);
             }
         }
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.catch_up = Some(catch_up);
         conn.settle();
     }
@@ -272,7 +273,7 @@ impl<S: Sink> Shard<S> {
     /// Gives a frame that is too large for the ring by way of its topic.
     pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         if conn.closing != Closing::No {
             return;
         }
@@ -288,8 +289,8 @@ impl<S: Sink> Shard<S> {
             self.fall_out(id);
         }
         let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
-        let strict = self.resolve(&self.conns[id as usize], local_id).is_some_and(|r| r.on_slow == OnSlow::Disconnect);
-        let conn = &mut self.conns[id as usize];
+        let strict = self.resolve(&self.conns[id], local_id).is_some_and(|r| r.on_slow == OnSlow::Disconnect);
+        let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         let after = self.locals[local_id as usize].unfinished(catch_up, mark.topic);
         catch_up.wants.entry(mark.topic.id()).or_insert_with(|| Want {

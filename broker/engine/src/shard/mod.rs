@@ -23,6 +23,7 @@ pub(crate) mod connection;
 mod deliver;
 mod interest;
 mod members;
+mod pages;
 mod requests;
 mod ring;
 pub(crate) mod snapshot;
@@ -46,6 +47,7 @@ use smallvec::SmallVec;
 use self::catch_up::Piece;
 use self::connection::{Closing, Conn, Place};
 use self::members::{Group, Local};
+use self::pages::Pages;
 use self::ring::Ring;
 use self::stats::ShardStats;
 use self::view::View;
@@ -70,7 +72,7 @@ pub struct Shard<S> {
     bit: ShardSet,
     reader: Reader,
     ring: Ring,
-    conns: Slab<Conn<S>>,
+    conns: Pages<Conn<S>>,
     fifo: VecDeque<ConnId>,
     /// Connections whose minimum gap has not passed: when it will have, in order.
     delayed: VecDeque<(u64, ConnId)>,
@@ -107,7 +109,7 @@ impl<S: Sink> Shard<S> {
             bit: 1 << index,
             reader,
             ring,
-            conns: Slab::new(),
+            conns: Pages::new(),
             fifo: VecDeque::new(),
             delayed: VecDeque::new(),
             locals: Slab::new(),
@@ -165,7 +167,7 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             sink,
         };
-        let id = self.conns.insert(conn) as ConnId;
+        let id = self.conns.insert(conn);
         self.stats.connections.add(1);
         let limits = &self.engine.limits;
         let mut payload = Vec::new();
@@ -191,7 +193,7 @@ impl<S: Sink> Shard<S> {
 
     /// The broker's own topics are not for this connection.
     pub fn forbid_reserved(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id as usize) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.no_reserved = true;
         }
     }
@@ -208,13 +210,13 @@ impl<S: Sink> Shard<S> {
 
     /// A connection's sink, for its driver.
     pub fn sink(&mut self, id: ConnId) -> Option<&mut S> {
-        self.conns.get_mut(id as usize).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
+        self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
     }
 
     /// Whether a request of this connection may be read now: it reads its answers, counts nothing just now, and is not
     /// being closed.
     pub fn may_read(&self, id: ConnId) -> bool {
-        self.conns.get(id as usize).is_some_and(|conn| {
+        self.conns.get(id).is_some_and(|conn| {
             !conn.gone
                 && conn.closing == Closing::No
                 && conn.counting.is_none()
@@ -224,12 +226,12 @@ impl<S: Sink> Shard<S> {
 
     /// Whether the broker has said its last word to this connection, and waits for it to hang up.
     pub fn is_closing(&self, id: ConnId) -> bool {
-        self.conns.get(id as usize).is_none_or(|conn| conn.gone || conn.closing != Closing::No)
+        self.conns.get(id).is_none_or(|conn| conn.gone || conn.closing != Closing::No)
     }
 
     /// A frame came from the client: it lives.
     pub fn heard(&mut self, now: Now, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id as usize) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.last_frame_ms = now.mono_ms();
             conn.pings_unanswered = 0;
         }
@@ -237,11 +239,11 @@ impl<S: Sink> Shard<S> {
 
     /// The connection is gone: everything that it held is let go of.
     pub fn disconnect(&mut self, id: ConnId) {
-        if self.conns.get(id as usize).is_none_or(|conn| conn.gone) {
+        if self.conns.get(id).is_none_or(|conn| conn.gone) {
             return;
         }
         self.leave_all(id);
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         if let Some((frame, _)) = conn.carry.take() {
             self.stats.pinned_bytes.sub(frame.len() as u64);
         }
@@ -252,13 +254,13 @@ impl<S: Sink> Shard<S> {
         conn.gone = true;
         // A place in a queue still names the slot: it goes when that comes by.
         if matches!(conn.place, Place::Rest | Place::Parked) {
-            self.conns.remove(id as usize);
+            self.conns.remove(id);
         }
     }
 
     /// The socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id as usize)
+        if let Some(conn) = self.conns.get_mut(id)
             && conn.place == Place::Parked
         {
             conn.place = Place::Queued;
@@ -269,7 +271,7 @@ impl<S: Sink> Shard<S> {
 
     /// Queues a finished payload as an answer: it may overtake data.
     pub fn answer(&mut self, now: Now, id: ConnId, payload: &[u8]) {
-        if let Some(conn) = self.conns.get_mut(id as usize) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.last_data_ms = now.mono_ms();
         }
         self.control(now, id, |out| frame::push_text(out, payload));
@@ -285,7 +287,7 @@ impl<S: Sink> Shard<S> {
 
     /// Queues whole frames that are no data: answers, pings, pongs.
     pub fn control(&mut self, now: Now, id: ConnId, push: impl FnOnce(&mut Vec<u8>)) {
-        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.gone || conn.closing != Closing::No {
             return;
         }
@@ -300,11 +302,11 @@ impl<S: Sink> Shard<S> {
 
     /// [`Shard::close`] with a code of the client's own, for an echo of its close frame. 0 sends a close frame without one.
     pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
-        if self.conns.get(id as usize).is_none_or(|conn| conn.gone || conn.closing != Closing::No) {
+        if self.conns.get(id).is_none_or(|conn| conn.gone || conn.closing != Closing::No) {
             return;
         }
         self.leave_all(id);
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.closing = Closing::Sent { finished: false };
         // Answers that nobody asked to wait for go with the data, but not the rest of one that is half-written.
         if code == 0 {
@@ -320,12 +322,12 @@ impl<S: Sink> Shard<S> {
 
     /// Every open connection.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, _)| id as ConnId)
+        self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, _)| id)
     }
 
     /// Whether anything waits for this connection.
     pub fn has_pending(&self, id: ConnId) -> bool {
-        self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.has_work())
+        self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
     }
 
     fn local_of(&self, topic: TopicId) -> Option<LocalId> {

@@ -91,7 +91,7 @@ impl<S: Sink> Shard<S> {
     }
 
     fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {
-        let Some(held) = self.conns.get(conn as usize) else { return };
+        let Some(held) = self.conns.get(conn) else { return };
         let (mut topics, mut patterns) = (Vec::new(), Vec::new());
         for subscription in &held.subscriptions {
             let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match subscription.target {

@@ -26,16 +26,12 @@ pub struct Snapshot {
 impl<S: Sink> Shard<S> {
     /// The `count` connections for which most bytes wait, the worst first, and their sinks.
     pub fn slowest(&self, count: usize) -> Vec<(Snapshot, &S)> {
-        let mut all: Vec<(u64, ConnId)> = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| !conn.gone)
-            .map(|(id, conn)| (self.lag_bytes(conn), id as ConnId))
-            .collect();
+        let mut all: Vec<(u64, ConnId)> =
+            self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, conn)| (self.lag_bytes(conn), id)).collect();
         all.sort_unstable_by_key(|(bytes, id)| (std::cmp::Reverse(*bytes), *id));
         all.truncate(count);
         let show = |(lag_bytes, id): (u64, ConnId)| {
-            let conn = &self.conns[id as usize];
+            let conn = &self.conns[id];
             let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_updates);
             let snapshot = Snapshot {
                 id,
@@ -60,7 +56,9 @@ impl<S: Sink> Shard<S> {
     /// Subscriptions of all connections to topics and to patterns, by walking them; for tests of what is counted.
     pub fn count_subscriptions(&self) -> (usize, usize) {
         let all = self.conns.iter().flat_map(|(_, conn)| &conn.subscriptions);
-        let topics = all.clone().filter(|subscription| matches!(subscription.target, Target::Topic(_))).count();
-        (topics, all.count() - topics)
+        all.fold((0, 0), |(topics, patterns), subscription| match subscription.target {
+            Target::Topic(_) => (topics + 1, patterns),
+            Target::Pattern(_) => (topics, patterns + 1),
+        })
     }
 }

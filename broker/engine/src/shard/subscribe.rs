@@ -52,7 +52,7 @@ struct Begun {
 
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
-        let no_reserved = self.conns.get(id as usize).is_some_and(|conn| conn.no_reserved);
+        let no_reserved = self.conns.get(id).is_some_and(|conn| conn.no_reserved);
         let entries = request.entries.iter().map(|entry| check(entry, no_reserved)).collect();
         let counting = Counting {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
@@ -63,10 +63,10 @@ impl<S: Sink> Shard<S> {
             at: 0,
             name: None,
         };
-        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         conn.counting = Some(Box::new(counting));
         self.count_on(id, now);
-        if let Some(conn) = self.conns.get_mut(id as usize)
+        if let Some(conn) = self.conns.get_mut(id)
             && conn.counting.is_some()
         {
             super::enqueue(conn, id, &mut self.fifo, now.mono_us);
@@ -75,7 +75,7 @@ impl<S: Sink> Shard<S> {
 
     /// Counts on; where all is counted, the request takes effect.
     pub(super) fn count_on(&mut self, id: ConnId, now: Now) {
-        let Some(mut counting) = self.conns.get_mut(id as usize).and_then(|conn| conn.counting.take()) else { return };
+        let Some(mut counting) = self.conns.get_mut(id).and_then(|conn| conn.counting.take()) else { return };
         let mut names_left = COUNT_NAMES_PER_TURN;
         while let Some(entry) = counting.entries.get_mut(counting.at) {
             if let Entry::Pattern { pattern, matched } = entry {
@@ -83,7 +83,7 @@ impl<S: Sink> Shard<S> {
                 loop {
                     if names_left == 0 {
                         drop(names);
-                        self.conns[id as usize].counting = Some(counting);
+                        self.conns[id].counting = Some(counting);
                         return;
                     }
                     names_left -= 1;
@@ -156,7 +156,7 @@ impl<S: Sink> Shard<S> {
     /// Puts a subscription in place of an equal one, or beside the others.
     fn place_subscription(&mut self, id: ConnId, target: Target, request: &Counting) -> Result<(), String> {
         let max = self.engine.limits.subscriptions;
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let order = conn.next_order;
         conn.next_order = order.wrapping_add(1);
         let new = Subscription { target, step: request.step, on_slow: request.on_slow, order };
@@ -227,7 +227,7 @@ impl<S: Sink> Shard<S> {
             reason: GapReason::Expired,
             strict: request.on_slow == OnSlow::Disconnect,
         };
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);
         let conflate_ms = interval(request.step, &topic);
         Ok(Begun { name, topic: Some(topic), seq, oldest, start, conflate_ms })
@@ -240,7 +240,7 @@ impl<S: Sink> Shard<S> {
             return Err(refusal);
         }
         self.drop_pending_of(id, group);
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         catch_up.walks.retain(|walk| walk.group != group);
         let walk = Walk { group, at: None, from: request.from, quiet: false, pattern: pattern.clone() };
@@ -274,7 +274,9 @@ fn reset(topic: &Topic, first: u64) -> At {
 
 fn check(entry: &SubscribeEntry<'_>, no_reserved: bool) -> Entry {
     match entry {
-        SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. } if no_reserved && is_reserved(name) => {
+        SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
+            if no_reserved && is_reserved(name) =>
+        {
             let text = "topics that begin with $ are served to connections from loopback only";
             bad(name, ErrorCode::Forbidden, &text)
         }

@@ -42,10 +42,10 @@ impl<S: Sink> Shard<S> {
             && due <= now.mono_us
         {
             self.delayed.pop_front();
-            let conn = &mut self.conns[id as usize];
+            let conn = &mut self.conns[id];
             conn.place = Place::Rest;
             if conn.gone {
-                self.conns.remove(id as usize);
+                self.conns.remove(id);
             } else {
                 super::enqueue(conn, id, &mut self.fifo, now.mono_us);
                 more = true;
@@ -55,14 +55,14 @@ impl<S: Sink> Shard<S> {
             && until <= now.mono_us
         {
             self.lingering.pop_front();
-            if self.conns.get(id as usize).is_some_and(|conn| conn.session == session) {
+            if self.conns.get(id).is_some_and(|conn| conn.session == session) {
                 self.disconnect(id);
             }
         }
         more |= self.bury_some();
         more |= self.sweep_connections(now);
         while let Some((id, reason)) = self.to_close.pop() {
-            if self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
+            if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
                 self.stats.closed_slow.add(1);
                 self.close(now, id, reason, reason.text());
             }
@@ -91,21 +91,20 @@ impl<S: Sink> Shard<S> {
             }
             None => return false,
         };
-        let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.capacity());
+        let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.bound());
         for id in from..end {
-            self.look_after(id, now, heartbeat_ms, stall_ms);
+            self.look_after(id as ConnId, now, heartbeat_ms, stall_ms);
         }
-        self.sweep.at = (end < self.conns.capacity()).then_some(end);
+        self.sweep.at = (end < self.conns.bound()).then_some(end);
         self.sweep.at.is_some()
     }
 
-    fn look_after(&mut self, id: usize, now: Now, heartbeat_ms: u32, stall_ms: u32) {
+    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.gone || conn.closing != Closing::No {
             return;
         }
         let now_ms = now.mono_ms();
-        let id = id as ConnId;
         if conn.place == Place::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) >= stall_ms {
@@ -127,7 +126,7 @@ impl<S: Sink> Shard<S> {
             conn.last_ping_ms = now_ms;
             self.control(now, id, |out| frame::push_ping(out, b""));
         }
-        let conn = &self.conns[id as usize];
+        let conn = &self.conns[id];
         if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {
             let mut payload = Vec::new();
             message::heartbeat(&mut payload, now.wall_us);

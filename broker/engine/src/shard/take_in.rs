@@ -145,13 +145,13 @@ impl<S: Sink> Shard<S> {
         }
         let mut behind: Vec<(ConnId, Via)> = Vec::new();
         self.each_member(local_id, |marker, conn, via, _| {
-            if marker.conns[conn as usize].catch_up.is_some() {
+            if marker.conns[conn].catch_up.is_some() {
                 behind.push((conn, via));
             }
         });
         let local = &self.locals[local_id as usize];
         behind.retain(|(conn, _)| {
-            let catch_up = self.conns[*conn as usize].catch_up.as_deref();
+            let catch_up = self.conns[*conn].catch_up.as_deref();
             catch_up.is_some_and(|catch_up| local.unfinished(catch_up, topic).is_some())
         });
         let mark = Mark {

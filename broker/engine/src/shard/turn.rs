@@ -44,7 +44,7 @@ impl<S: Sink> Shard<S> {
 
     pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
         while let Some((id, reason)) = self.to_close.pop() {
-            if self.conns.get(id as usize).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
+            if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
                 self.stats.closed_slow.add(1);
                 self.close(clock(), id, reason, reason.text());
             }
@@ -52,10 +52,10 @@ impl<S: Sink> Shard<S> {
     }
 
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.place = Place::Rest;
         if conn.gone {
-            self.conns.remove(id as usize);
+            self.conns.remove(id);
             return;
         }
         let gap = self.engine.limits.write_gap_us;
@@ -71,7 +71,7 @@ impl<S: Sink> Shard<S> {
         if conn.counting.is_some() {
             self.count_on(id, clock());
         }
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
@@ -82,7 +82,7 @@ impl<S: Sink> Shard<S> {
         };
         let now = clock();
         self.stats.writes.add(1);
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         match outcome {
             Outcome::Gone => {
                 self.disconnect(id);
@@ -113,7 +113,7 @@ impl<S: Sink> Shard<S> {
     }
 
     fn queue_rest(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.gone || !conn.has_work() || conn.place != Place::Rest {
             return;
         }
@@ -123,7 +123,7 @@ impl<S: Sink> Shard<S> {
 
     /// Writes the only run from where it lies.
     fn write_run(&mut self, id: ConnId) -> Option<Outcome> {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let run = conn.runs[0];
         let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max);
         let wrote = conn.sink.write(self.ring.bytes(run.at, len));
@@ -136,7 +136,7 @@ impl<S: Sink> Shard<S> {
         self.progress(id, taken);
         let frames = self.take_from_run(id, 0, taken);
         self.count_frames(frames);
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.runs.retain(|run| run.len > 0);
         Some(if taken == len { Outcome::All } else { Outcome::Full })
     }
@@ -147,7 +147,7 @@ impl<S: Sink> Shard<S> {
         if taken == 0 {
             return 0;
         }
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let run = conn.runs[index];
         let mut gone = taken;
         let frames = if conn.runs.len() == 1 && taken == run.len as usize {
@@ -174,7 +174,7 @@ impl<S: Sink> Shard<S> {
 
     fn progress(&mut self, id: ConnId, taken: usize) {
         if taken > 0 {
-            let conn = &mut self.conns[id as usize];
+            let conn = &mut self.conns[id];
             conn.stalled_since_ms = None;
         }
     }
@@ -184,7 +184,7 @@ impl<S: Sink> Shard<S> {
         let max = self.engine.limits.turn_bytes_max;
         self.scratch.clear();
         self.pieces.clear();
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let mut carried = 0;
         if let Some((frame, offset)) = &conn.carry {
             let rest = &frame.bytes()[*offset as usize..];
@@ -224,7 +224,7 @@ impl<S: Sink> Shard<S> {
                         (want.at, want.introduce) = (at, Introduce::No);
                     }
                 }
-                self.conns[id as usize].catch_up = Some(catch_up);
+                self.conns[id].catch_up = Some(catch_up);
             }
         }
         if self.scratch.is_empty() {
@@ -232,7 +232,7 @@ impl<S: Sink> Shard<S> {
             return None;
         }
         let offered = self.scratch.len();
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let taken = match conn.sink.write(&self.scratch) {
             Wrote::Bytes(taken) => taken,
             Wrote::Full => 0,
@@ -250,15 +250,15 @@ impl<S: Sink> Shard<S> {
 
     fn expire(&mut self, id: ConnId) {
         // Borrowed apart: the wants look at the reader only.
-        if self.conns[id as usize].catch_up.is_some() {
+        if self.conns[id].catch_up.is_some() {
             let read = self.reader.bytes();
-            self.conns[id as usize].expire_wants(read);
+            self.conns[id].expire_wants(read);
         }
     }
 
     /// Moves on, part by part in the order of the write, what `taken` bytes of it cover.
     fn commit(&mut self, id: ConnId, mut taken: usize, carried: usize, controlled: usize, runs: usize) {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         if carried > 0
             && let Some((frame, offset)) = conn.carry.clone()
         {
@@ -287,11 +287,11 @@ impl<S: Sink> Shard<S> {
             conn.runs.clear();
         } else {
             for index in 0..runs {
-                let len = (self.conns[id as usize].runs[index].len as usize).min(taken);
+                let len = (self.conns[id].runs[index].len as usize).min(taken);
                 frames += self.take_from_run(id, index, len);
                 taken -= len;
             }
-            self.conns[id as usize].runs.retain(|run| run.len > 0);
+            self.conns[id].runs.retain(|run| run.len > 0);
         }
         let mut pieces = std::mem::take(&mut self.pieces);
         for piece in pieces.drain(..) {
@@ -303,7 +303,7 @@ impl<S: Sink> Shard<S> {
             self.apply(id, &piece);
             frames += 1;
             if went < piece.frame.len() {
-                let conn = &mut self.conns[id as usize];
+                let conn = &mut self.conns[id];
                 pin(conn, &self.stats, Some((piece.frame, went as u32)));
                 break;
             }
@@ -329,7 +329,7 @@ impl<S: Sink> Shard<S> {
             }
             _ => {}
         }
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.wants.get_mut(&piece.topic)) else {
             return;
         };

@@ -57,7 +57,7 @@ impl<S: Sink> Shard<S> {
 
     /// Takes a subscription from a connection; its step, where there was one.
     fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Step> {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         let index = conn.find(target).ok()?;
         let old = conn.subscriptions.remove(index);
         self.members(target).remove(id, old.step);
@@ -68,7 +68,7 @@ impl<S: Sink> Shard<S> {
 
     fn leave_topic(&mut self, id: ConnId, local: LocalId) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
-        match self.resolve(&self.conns[id as usize], local) {
+        match self.resolve(&self.conns[id], local) {
             None => self.drop_pending(id, local),
             Some(left) => self.change_step(id, local, old, left.step, left.on_slow),
         }
@@ -89,7 +89,7 @@ impl<S: Sink> Shard<S> {
             (_, Some(view)) => view.ahead.get(&id).copied().unwrap_or(view.sent_seq),
             (_, None) => 0,
         };
-        let wants = self.conns[id as usize].catch_up.as_ref().and_then(|catch_up| catch_up.wants.get(&topic.id()));
+        let wants = self.conns[id].catch_up.as_ref().and_then(|catch_up| catch_up.wants.get(&topic.id()));
         match wants.map(|want| want.at) {
             // What it lacks comes from the topic anyhow, now by the new step.
             Some(At::Image | At::From(_)) => {}
@@ -109,7 +109,7 @@ impl<S: Sink> Shard<S> {
                         reason: GapReason::Slow,
                         strict: on_slow == OnSlow::Disconnect,
                     };
-                    let conn = &mut self.conns[id as usize];
+                    let conn = &mut self.conns[id];
                     conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);
                 }
             }
@@ -123,13 +123,13 @@ impl<S: Sink> Shard<S> {
 
     fn leave_pattern(&mut self, id: ConnId, group: GroupId) {
         let Some(old) = self.take_subscription(id, Target::Pattern(group)) else { return };
-        if let Some(catch_up) = &mut self.conns[id as usize].catch_up {
+        if let Some(catch_up) = &mut self.conns[id].catch_up {
             catch_up.walks.retain(|walk| walk.group != group);
         }
         self.drop_pending_of(id, group);
         // A less specific pattern may go on at another interval: what it covers gets its image by a walk.
         let pattern = self.groups[group as usize].pattern.clone();
-        let conn = &self.conns[id as usize];
+        let conn = &self.conns[id];
         let others: Vec<GroupId> = conn
             .subscriptions
             .iter()
@@ -142,15 +142,15 @@ impl<S: Sink> Shard<S> {
             .collect();
         for other in others {
             let walk = Walk { group: other, at: None, from: From::Image, quiet: true, pattern: pattern.clone() };
-            self.conns[id as usize].catch_up.get_or_insert_default().walks.push(walk);
+            self.conns[id].catch_up.get_or_insert_default().walks.push(walk);
         }
         self.release_group(group);
-        self.conns[id as usize].settle();
+        self.conns[id].settle();
     }
 
     /// Everything goes: the subscriptions and what is pending of them.
     pub(super) fn leave_all(&mut self, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.runs.clear();
         conn.runs.shrink_to_fit();
         (conn.pending_bytes, conn.pending_frames) = (0, 0);
@@ -194,20 +194,20 @@ impl<S: Sink> Shard<S> {
                 return true;
             }
             let Some(local) = shard.by_name.get(name) else { return false };
-            let best = shard.resolve(&shard.conns[id as usize], *local);
+            let best = shard.resolve(&shard.conns[id], *local);
             best.is_some_and(|best| best.target != Target::Pattern(group))
         });
     }
 
     /// Keeps on a connection's runs and wants only the topics that `keep` says.
     fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<str>) -> bool) {
-        if let Some(mut catch_up) = self.conns[id as usize].catch_up.take() {
+        if let Some(mut catch_up) = self.conns[id].catch_up.take() {
             catch_up.wants.retain(|_, want| keep(self, want.topic.name()));
-            let conn = &mut self.conns[id as usize];
+            let conn = &mut self.conns[id];
             conn.catch_up = Some(catch_up);
             conn.settle();
         }
-        let runs = self.conns[id as usize].runs.clone();
+        let runs = self.conns[id].runs.clone();
         if runs.is_empty() {
             return;
         }
@@ -227,7 +227,7 @@ impl<S: Sink> Shard<S> {
                 frames += 1;
             }
         }
-        let conn = &mut self.conns[id as usize];
+        let conn = &mut self.conns[id];
         conn.runs = kept;
         (conn.pending_bytes, conn.pending_frames) = (bytes, frames);
     }

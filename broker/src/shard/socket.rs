@@ -15,8 +15,6 @@ pub(super) struct Socket {
     pub(super) held: Option<Box<Held>>,
     /// It is among those whose bytes wait.
     pub(super) hungry: bool,
-    /// There may be more bytes in the kernel: the last read stopped at its bound.
-    pub(super) more: bool,
     /// Gives the connection's place back when dropped.
     pub(super) admitted: Admitted,
 }

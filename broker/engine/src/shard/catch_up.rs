@@ -106,7 +106,7 @@ pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bo
     match from {
         _ if conflated => (Start::Image, At::Image),
         From::Image if topic.has_image() => (Start::Image, At::Image),
-        From::Image | From::Live | From::Last(0) => (Start::Live, live),
+        From::Image | From::Live => (Start::Live, live),
         From::Last(_) if state.has_patches => (Start::Image, At::Image),
         From::Last(updates) => {
             let first = state.history.oldest().max((seq + 1).saturating_sub(updates));

@@ -190,6 +190,9 @@ pub struct Feed {
     shards: Box<[Wake]>,
 }
 
+/// How often every shard is woken while as much is appended as the slowest may lag.
+const WAKES_PER_BACKLOG: u64 = 4;
+
 /// Bytes that an entry costs in the feed beside its frame, for [`Feed::has_room`].
 const ENTRY_BYTES: u64 = std::mem::size_of::<Slot<Entry>>() as u64;
 
@@ -231,19 +234,25 @@ impl Feed {
         let Draft { topic, seq, oldest, interest, taken_us, what, frame } = draft;
         let mut tail = lock(&self.tail);
         let ordinal = self.ordinal.fetch_add(1, Ordering::AcqRel) + 1;
+        let begin_bytes = tail.bytes;
         tail.bytes += frame.len() as u64 + ENTRY_BYTES;
         let end_bytes = tail.bytes;
         self.bytes.store(end_bytes, Ordering::Release);
         let slot = tail.slot;
         tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, what, frame });
         tail.slot += 1;
-        if tail.slot == SEGMENT_SLOTS {
+        let segment_ends = tail.slot == SEGMENT_SLOTS;
+        if segment_ends {
             let next = Segment::new();
             tail.segment.next.set(next.clone());
             tail.segment = next;
             tail.slot = 0;
-            drop(tail);
-            // Shards without interest pass by now and then too, so that they let go of old segments.
+        }
+        drop(tail);
+        // Shards without interest pass by now and then too, so that they let go of old segments, and long before
+        // publishers would have to wait for one that sleeps.
+        let share = (self.bytes_max / WAKES_PER_BACKLOG).max(1);
+        if segment_ends || begin_bytes / share != end_bytes / share {
             self.wake_all(self.all_shards());
         }
         ordinal

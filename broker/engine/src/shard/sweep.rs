@@ -68,7 +68,8 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.stats.ring_bytes.set(self.ring.held());
-        more
+        // What became due is still to be written: the driver has to come round once more before it sleeps.
+        more || !self.fifo.is_empty()
     }
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.

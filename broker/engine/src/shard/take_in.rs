@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use broker_protocol::kind::Kind;
+use smallvec::SmallVec;
 
 use super::connection::Step;
 use super::deliver::{Mark, Via};
-use super::{ConnId, LocalId, Shard};
+use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
 use crate::feed::{Entry, What};
@@ -125,6 +126,10 @@ impl<S: Sink> Shard<S> {
             Some(_) => return,
             None => self.attach(local_id, topic.clone()),
         }
+        // Patterns that came while the name had no topic did not find it in the directory.
+        let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
+        self.patterns.matching(topic.name(), |group| groups.push(*group));
+        groups.into_iter().for_each(|group| self.link(local_id, group));
         self.locals[local_id as usize].prune();
         self.queue_behind_previous(local_id, entry, topic);
         self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());

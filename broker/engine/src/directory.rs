@@ -18,6 +18,8 @@ use crate::topic::Topic;
 pub(crate) struct Names {
     by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
     in_order: BTreeMap<Arc<str>, Arc<Topic>>,
+    /// How many were ever taken out: unchanged, whoever was here still is.
+    removals: u64,
 }
 
 /// All live topics.
@@ -55,7 +57,13 @@ impl Names {
         if self.by_name.get(topic.name()).is_some_and(|held| Arc::ptr_eq(held, topic)) {
             self.by_name.remove(topic.name());
             self.in_order.remove(topic.name());
+            self.removals += 1;
         }
+    }
+
+    /// How many names were taken out so far.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals
     }
 
     /// The first topic after `after` (from the beginning where `None`), whatever its name.

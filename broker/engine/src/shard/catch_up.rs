@@ -15,6 +15,7 @@ use broker_protocol::request::{CONFLATE_LADDER_MS, From, OnSlow};
 use super::connection::{CatchUp, Step, Target};
 use super::deliver::Resolved;
 use super::{ConnId, GroupId, Shard};
+use crate::clock::Now;
 use crate::engine::begins_frame;
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId, TopicState};
@@ -67,15 +68,18 @@ pub(crate) struct Walk {
     /// The last name dealt with.
     pub(crate) at: Option<Arc<str>>,
     pub(crate) from: From,
-    /// Without `topic` messages: the connection knows the topics, only their interval changed.
-    pub(crate) quiet: bool,
+    /// Only topics that have an image: the connection knows all of them, but at another interval.
+    pub(crate) images_only: bool,
     pub(crate) pattern: broker_protocol::pattern::Pattern,
 }
 
 impl Walk {
-    /// Whether the walk will come to this name.
-    pub(crate) fn is_ahead_of(&self, name: &str) -> bool {
-        self.at.as_deref().is_none_or(|at| name > at) && self.pattern.matches(name)
+    /// Whether the walk will come to this topic.
+    pub(crate) fn will_introduce(&self, topic: &Topic) -> bool {
+        let name = &**topic.name();
+        self.at.as_deref().is_none_or(|at| name > at)
+            && (topic.has_image() || !self.images_only)
+            && self.pattern.matches(name)
     }
 }
 
@@ -257,6 +261,18 @@ impl<S: Sink> Shard<S> {
         self.pieces.push(Piece { frame, included, topic, at, what });
     }
 
+    /// Reads the feed up to date before a walk goes on in the directory. What ended before is forgotten by then, so that
+    /// nothing comes of a topic that the walk passes by because it is not in the directory any more.
+    pub(super) fn read_before_walks(&mut self, id: ConnId, now: Now) {
+        if self.conns[id].catch_up.as_ref().is_none_or(|catch_up| catch_up.walks.is_empty()) {
+            return;
+        }
+        let removals = self.engine.directory.read().removals();
+        let end = self.engine.feed.appended_bytes();
+        let behind = self.reader.bytes() < end && self.take_in(now) && self.reader.bytes() < end;
+        self.walks_as_of = (!behind).then_some(removals);
+    }
+
     /// Makes wants of the next topics of a connection's walks.
     fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.wants.len());
@@ -267,6 +283,9 @@ impl<S: Sink> Shard<S> {
         {
             let next = {
                 let names = self.engine.directory.read();
+                if self.walks_as_of != Some(names.removals()) {
+                    break;
+                }
                 names.next_match(&walk.pattern, walk.at.as_deref(), &mut steps).map(|topic| topic.cloned())
             };
             match next {
@@ -286,6 +305,14 @@ impl<S: Sink> Shard<S> {
     }
 
     fn introduce(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
+        if !topic.has_image() && walk.images_only {
+            return;
+        }
+        // Where two walks of a pattern come by, the later one does it.
+        let others = catch_up.walks.split_last().map_or(&[][..], |(_, others)| others);
+        if others.iter().any(|other| other.group == walk.group && other.will_introduce(&topic)) {
+            return;
+        }
         let local_id = self.local(topic.name());
         self.link(local_id, walk.group);
         let local = &self.locals[local_id as usize];
@@ -303,15 +330,12 @@ impl<S: Sink> Shard<S> {
         let after = self.locals[local_id as usize].unfinished(catch_up, &topic);
         let want = Want {
             at: At::Image,
-            introduce: if walk.quiet { Introduce::No } else { Introduce::Fresh(walk.from) },
+            introduce: Introduce::Fresh(walk.from),
             after,
             reason: GapReason::Expired,
             strict: resolved.on_slow == OnSlow::Disconnect,
             topic: topic.clone(),
         };
-        if walk.quiet && !topic.has_image() {
-            return;
-        }
         catch_up.wants.insert(topic.id(), want);
     }
 }

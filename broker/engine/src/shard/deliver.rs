@@ -105,7 +105,7 @@ fn passes<S>(
         return false;
     }
     // A name that a walk has not come to yet will be introduced with all that it has by then.
-    !catch_up.walks.iter().any(|walk| via == Some(walk.group) && walk.is_ahead_of(mark.name))
+    !catch_up.walks.iter().any(|walk| via == Some(walk.group) && walk.will_introduce(mark.topic))
 }
 
 /// What a connection's most specific subscription to a name says.

@@ -96,6 +96,8 @@ pub struct Shard<S> {
     stats: Arc<ShardStats>,
     scratch: Vec<u8>,
     pieces: Vec<Piece>,
+    /// Names taken out of the directory when the feed was last read up to date for a walk; `None` where it is not.
+    walks_as_of: Option<u64>,
     /// Wants that a plan fulfilled without a frame.
     moved: Vec<(ConnId, TopicId, catch_up::At)>,
 }
@@ -127,6 +129,7 @@ impl<S: Sink> Shard<S> {
             stats,
             scratch: Vec::new(),
             pieces: Vec::new(),
+            walks_as_of: None,
             moved: Vec::new(),
             engine,
         }

@@ -243,7 +243,7 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         catch_up.walks.retain(|walk| walk.group != group);
-        let walk = Walk { group, at: None, from: request.from, quiet: false, pattern: pattern.clone() };
+        let walk = Walk { group, at: None, from: request.from, images_only: false, pattern: pattern.clone() };
         catch_up.walks.push(walk);
         Ok(())
     }

@@ -53,7 +53,6 @@ impl<S: Sink> Shard<S> {
 
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
-        conn.place = Place::Rest;
         if conn.gone {
             self.conns.remove(id);
             return;
@@ -68,10 +67,13 @@ impl<S: Sink> Shard<S> {
                 return;
             }
         }
+        // Still in its place: what these two queue for it is written in this very turn.
         if conn.counting.is_some() {
             self.count_on(id, clock());
         }
+        self.read_before_walks(id, clock());
         let conn = &mut self.conns[id];
+        conn.place = Place::Rest;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };

@@ -9,8 +9,8 @@ use broker_protocol::request::{From, Id, OnSlow};
 use broker_protocol::topic::is_pattern;
 
 use super::catch_up::{At, Introduce, Walk, Want};
-use super::connection::{Step, Target};
-use super::members::Members;
+use super::connection::{Step, Subscription, Target};
+use super::members::{Group, Members};
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
@@ -55,22 +55,22 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Takes a subscription from a connection; its step, where there was one.
-    fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Step> {
+    /// Takes a subscription from a connection, where there was one.
+    fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
         let conn = &mut self.conns[id];
         let index = conn.find(target).ok()?;
         let old = conn.subscriptions.remove(index);
         self.members(target).remove(id, old.step);
         self.stats.subscriptions.sub(1);
         self.count_subscriber(target, -1);
-        Some(old.step)
+        Some(old)
     }
 
     fn leave_topic(&mut self, id: ConnId, local: LocalId) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
         match self.resolve(&self.conns[id], local) {
             None => self.drop_pending(id, local),
-            Some(left) => self.change_step(id, local, old, left.step, left.on_slow),
+            Some(left) => self.change_step(id, local, old.step, left.step, left.on_slow),
         }
         self.release(local);
     }
@@ -123,26 +123,35 @@ impl<S: Sink> Shard<S> {
 
     fn leave_pattern(&mut self, id: ConnId, group: GroupId) {
         let Some(old) = self.take_subscription(id, Target::Pattern(group)) else { return };
+        let mut unfinished: Vec<Walk> = Vec::new();
         if let Some(catch_up) = &mut self.conns[id].catch_up {
-            catch_up.walks.retain(|walk| walk.group != group);
+            catch_up.walks.retain(|walk| {
+                if walk.group == group {
+                    unfinished.push(walk.clone());
+                }
+                walk.group != group
+            });
         }
         self.drop_pending_of(id, group);
-        // A less specific pattern may go on at another interval: what it covers gets its image by a walk.
-        let pattern = self.groups[group as usize].pattern.clone();
-        let conn = &self.conns[id];
-        let others: Vec<GroupId> = conn
-            .subscriptions
-            .iter()
-            .filter(|subscription| subscription.step != old)
-            .filter_map(|subscription| match subscription.target {
-                Target::Pattern(other) => Some(other),
-                Target::Topic(_) => None,
-            })
-            .filter(|other| self.groups[*other as usize].specificity <= self.groups[group as usize].specificity)
-            .collect();
-        for other in others {
-            let walk = Walk { group: other, at: None, from: From::Image, quiet: true, pattern: pattern.clone() };
-            self.conns[id].catch_up.get_or_insert_default().walks.push(walk);
+        // Less specific patterns of the connection cover its topics from now on. They are introduced anew where their
+        // interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
+        let rank = |group: &Group, order: u32| (group.specificity, order);
+        let left = &self.groups[group as usize];
+        let (pattern, left_rank) = (left.pattern.clone(), rank(left, old.order));
+        let mut walks: Vec<Walk> = Vec::new();
+        for subscription in &self.conns[id].subscriptions {
+            let Target::Pattern(other) = subscription.target else { continue };
+            if rank(&self.groups[other as usize], subscription.order) > left_rank {
+                continue;
+            }
+            walks.extend(unfinished.iter().map(|walk| Walk { group: other, from: From::Image, ..walk.clone() }));
+            if subscription.step != old.step {
+                let pattern = pattern.clone();
+                walks.push(Walk { group: other, at: None, from: From::Image, images_only: true, pattern });
+            }
+        }
+        if !walks.is_empty() {
+            self.conns[id].catch_up.get_or_insert_default().walks.append(&mut walks);
         }
         self.release_group(group);
         self.conns[id].settle();

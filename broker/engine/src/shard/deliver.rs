@@ -249,12 +249,12 @@ impl<S: Sink> Shard<S> {
                 }
                 let Some(local_id) = self.by_name.get(topic.name()) else { continue };
                 let Some(resolved) = self.resolve(conn, *local_id) else { continue };
-                let merged = slot.merged || (resolved.step > 0 && topic.has_image());
                 let want = Want {
                     topic: topic.clone(),
                     at: match slot.seq {
                         0 => At::From(1),
-                        _ if merged => At::Image,
+                        _ if slot.merged => At::Image,
+                        // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
                         seq => At::From(seq),
                     },
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },

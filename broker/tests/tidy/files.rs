@@ -1,0 +1,59 @@
+//! Files: where they lie, how long they are, and what none of them holds.
+
+use std::collections::BTreeSet;
+
+use super::tree::{code, files, sources};
+
+/// What lies at the top, and nothing else: whoever arrives sees the whole at a glance.
+const TOP: &[&str] = &[
+    ".ci",
+    ".gitignore",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "Makefile",
+    "README.md",
+    "broker",
+    "clippy.toml",
+    "dashboards",
+    "deploy",
+    "feed-sim",
+    "loadgen",
+    "rustfmt.toml",
+];
+
+/// Nobody reads a longer one in one sitting. Most have a quarter of that.
+const LINES_MAX: usize = 600;
+
+#[test]
+fn the_top_level_is_as_agreed() {
+    let files = files();
+    let top: BTreeSet<&str> = files.iter().map(|name| name.split('/').next().unwrap_or(name)).collect();
+    let agreed: BTreeSet<&str> = TOP.iter().copied().collect();
+    assert_eq!(top.difference(&agreed).collect::<Vec<_>>(), [&""; 0], "not agreed: it belongs into one of the folders");
+    assert_eq!(agreed.difference(&top).collect::<Vec<_>>(), [&""; 0], "missing");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let written = [".rs", ".toml", ".md", ".cjs", ".mjs", ".js", ".py", ".sh", ".svg", ".html", ".css"];
+    for name in files() {
+        if written.iter().any(|ending| name.ends_with(ending)) {
+            let lines = super::tree::read(&name).lines().count();
+            assert!(lines <= LINES_MAX, "{name} has {lines} lines, at most {LINES_MAX} are agreed: one idea each");
+        }
+    }
+}
+
+#[test]
+fn no_source_is_unsafe() {
+    // The compiler forbids it wherever a crate takes the workspace's lints; that they all do is the next test.
+    let forms = ["{", "fn ", "impl ", "trait ", "extern "].map(|form| format!("{}safe {form}", "un"));
+    for (name, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            assert!(!forms.iter().any(|form| code(line).contains(form)), "{name}:{}: {line}", number + 1);
+        }
+    }
+}

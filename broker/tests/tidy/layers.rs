@@ -1,0 +1,161 @@
+//! Which crate stands on which. A boundary earns its place by forbidding something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tree::{code, files, read, sources};
+
+/// Crates that bring I/O or an async runtime with them.
+const IO: &[&str] = &[
+    "async-io",
+    "async-std",
+    "fastwebsockets",
+    "futures-util",
+    "hyper",
+    "hyper-util",
+    "mio",
+    "polling",
+    "rustix",
+    "smol",
+    "socket2",
+    "tokio",
+    "tungstenite",
+];
+
+/// A crate, and what must not be among its dependencies, nor among theirs.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    ("broker-protocol", &["broker-engine", "broker-client", "broker"]),
+    ("broker-engine", &["broker-client", "broker"]),
+    ("broker-client", &["broker-engine", "broker", "feed-sim"]),
+    ("feed-sim", &["broker-engine", "broker"]),
+    ("loadgen", &["broker-engine", "broker"]),
+];
+
+/// Crates that do no I/O, tell no time and wait for nothing.
+const PURE: &[&str] = &["broker-protocol", "broker-engine"];
+
+/// What a pure crate's sources do not mention.
+const IMPURE: &[&str] = &[
+    "std::net",
+    "std::fs",
+    "std::io",
+    "std::os",
+    "std::thread",
+    "Instant",
+    "SystemTime",
+    ".await",
+    "async fn",
+    "async {",
+];
+
+/// The manifests of the workspace's crates, by the crate's name.
+fn manifests() -> BTreeMap<String, (String, toml::Table)> {
+    let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
+    let members = workspace["workspace"]["members"].as_array().unwrap();
+    let read_member = |member: &toml::Value| {
+        let folder = member.as_str().unwrap();
+        let manifest: toml::Table = read(&format!("{folder}/Cargo.toml")).parse().unwrap();
+        (manifest["package"]["name"].as_str().unwrap().to_owned(), (folder.to_owned(), manifest))
+    };
+    members.iter().map(read_member).collect()
+}
+
+/// What a crate needs to be built and run, tests not counted.
+fn direct(manifest: &toml::Table) -> BTreeSet<String> {
+    let mut all = named(manifest);
+    for (target, table) in manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten() {
+        // The model checker is there for its own test only.
+        if target != "cfg(loom)" {
+            all.extend(table.as_table().map(named).unwrap_or_default());
+        }
+    }
+    all
+}
+
+fn named(table: &toml::Table) -> BTreeSet<String> {
+    let kinds = ["dependencies", "build-dependencies"].into_iter();
+    let tables = kinds.filter_map(|kind| table.get(kind).and_then(toml::Value::as_table));
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+/// Everything below a crate: its own dependencies from its manifest, theirs from the lock file, of all platforms.
+fn below(name: &str) -> BTreeSet<String> {
+    let manifests = manifests();
+    let lock: toml::Table = read("Cargo.lock").parse().unwrap();
+    let mut locked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in lock["package"].as_array().unwrap() {
+        let needs = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+        // "name version" where there are several versions; all of them count.
+        let needs = needs.map(|need| need.as_str().unwrap().split(' ').next().unwrap_or_default());
+        locked.entry(package["name"].as_str().unwrap()).or_default().extend(needs);
+    }
+    let mut found = BTreeSet::new();
+    let mut open: Vec<String> = direct(&manifests[name].1).into_iter().collect();
+    while let Some(next) = open.pop() {
+        if !found.insert(next.clone()) {
+            continue;
+        }
+        match manifests.get(&next) {
+            Some((_, manifest)) => open.extend(direct(manifest)),
+            None => open.extend(locked.get(next.as_str()).into_iter().flatten().map(|need| (*need).to_owned())),
+        }
+    }
+    found
+}
+
+#[test]
+fn crates_stand_on_what_they_may() {
+    let manifests = manifests();
+    for (name, forbidden) in FORBIDDEN {
+        if !manifests.contains_key(*name) {
+            continue;
+        }
+        let below = below(name);
+        let found: Vec<_> = forbidden.iter().filter(|forbidden| below.contains(**forbidden)).collect();
+        assert!(found.is_empty(), "{name} stands on {found:?}");
+    }
+    assert!(below("broker").contains("tokio"), "the lock file was not understood");
+}
+
+#[test]
+fn the_engine_and_the_protocol_need_no_runtime_and_no_sockets() {
+    for name in PURE {
+        let below = below(name);
+        let found: Vec<_> = IO.iter().filter(|io| below.contains(**io)).collect();
+        assert!(found.is_empty(), "{name} stands on {found:?}");
+    }
+}
+
+#[test]
+fn the_engine_and_the_protocol_do_no_io_and_ask_no_clock() {
+    let manifests = manifests();
+    let folders: Vec<String> = PURE.iter().map(|name| format!("{}/src/", manifests[*name].0)).collect();
+    for (name, text) in sources() {
+        if !folders.iter().any(|folder| name.starts_with(folder)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let found = IMPURE.iter().find(|impure| code(line).contains(**impure));
+            assert_eq!(found, None, "{name}:{}: {line}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
+    assert_eq!(workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    for (name, (_, manifest)) in manifests() {
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
+        assert_eq!(lints, Some(true), "{name}: [lints] workspace = true is missing");
+    }
+}
+
+#[test]
+fn every_crate_is_in_the_workspace() {
+    let members: BTreeSet<String> =
+        manifests().into_values().map(|(folder, _)| format!("{folder}/Cargo.toml")).collect();
+    for name in files().iter().filter(|name| name.ends_with("/Cargo.toml")) {
+        // Fuzzing needs another compiler, so its crate is a workspace of its own.
+        assert!(members.contains(name) || name == "broker/fuzz/Cargo.toml", "{name} is in no workspace");
+    }
+}

@@ -308,6 +308,10 @@ impl<S: Sink> Shard<S> {
         if !topic.has_image() && walk.images_only {
             return;
         }
+        // A walk in another pattern's stead goes where that one would have gone.
+        if !self.groups[walk.group as usize].pattern.matches(topic.name()) {
+            return;
+        }
         // Where two walks of a pattern come by, the later one does it.
         let others = catch_up.walks.split_last().map_or(&[][..], |(_, others)| others);
         if others.iter().any(|other| other.group == walk.group && other.will_introduce(&topic)) {

@@ -43,8 +43,10 @@ use crate::metrics::Metrics;
 use crate::shard::{Command, Prepared, Settings};
 use crate::websocket::Rules;
 
-/// Topics looked at between two yields of the housekeeping, and how often it looks at all of them.
+/// Topics that the housekeeping looks at in a row, and its pause then: 50,000 topics a second, some 1 % of a core.
 const TIDY_TOPICS: usize = 256;
+const TIDY_PAUSE: Duration = Duration::from_millis(5);
+/// How often it begins anew.
 const TIDY_INTERVAL: Duration = Duration::from_millis(500);
 /// After the close frames, how long connections have to hang up.
 const CLOSE_TIME: Duration = Duration::from_millis(1500);
@@ -181,6 +183,11 @@ fn allowed_cores() -> io::Result<Vec<usize>> {
 
 /// Drops what is too old and ends what was idle too long, a few topics at a time.
 async fn tidy(engine: Arc<Engine>) {
+    let limits = engine.limits();
+    let ages = limits.retain.ms > 0 || limits.topics.iter().any(|rule| rule.retain.ms > 0);
+    if !ages && limits.topic_idle_ms == 0 {
+        return;
+    }
     loop {
         tokio::time::sleep(TIDY_INTERVAL).await;
         let mut after: Option<Arc<str>> = None;
@@ -189,7 +196,7 @@ async fn tidy(engine: Arc<Engine>) {
             if after.is_none() {
                 break;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(TIDY_PAUSE).await;
         }
     }
 }

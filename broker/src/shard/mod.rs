@@ -35,6 +35,8 @@ use crate::websocket::Rules;
 const COMMANDS_MAX: usize = 4096;
 /// Commands taken in one round at most.
 const COMMANDS_PER_ROUND: usize = 64;
+/// `EX_SOFTWARE` of sysexits(3): an internal error.
+const EXIT_SOFTWARE: i32 = 70;
 /// How long a shard with nothing to do but wait for other shards to read the feed sleeps.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
@@ -142,6 +144,7 @@ impl Prepared {
                 pin(core);
             }
             let (stats, load) = state;
+            let _end = EndTogether;
             runtime.block_on(async move {
                 let shard = Shard::new(engine, index, stats);
                 let driver = match Poll::new() {
@@ -155,6 +158,19 @@ impl Prepared {
             });
         })?;
         Ok(Handle { commands, notify, stats, load, thread: Some(thread) })
+    }
+}
+
+/// A shard that panicked has lost its connections' state, and new ones would still be given to it: the process ends, says
+/// so, and whoever supervises it starts it anew.
+struct EndTogether;
+
+impl Drop for EndTogether {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a shard panicked: this is a bug, the broker ends");
+            std::process::exit(EXIT_SOFTWARE);
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl<S: Sink> Shard<S> {
                     continue;
                 }
                 Entry::Topic { name, resume } => {
-                    let result = self.subscribe_topic(id, name, resume.as_ref(), request);
+                    let result = self.subscribe_topic(now, id, name, resume.as_ref(), request);
                     (&**name, result.map(|start| begun.push(start)))
                 }
                 Entry::Pattern { pattern, matched } => {
@@ -186,12 +186,13 @@ impl<S: Sink> Shard<S> {
 
     fn subscribe_topic(
         &mut self,
+        now: Now,
         id: ConnId,
         name: &Arc<str>,
         resume: Option<&(Box<str>, u64)>,
         request: &Counting,
     ) -> Result<Begun, String> {
-        self.read_up_to_date(name);
+        self.read_up_to_date(now, name);
         let local_id = self.local(name);
         if let Err(refusal) = self.place_subscription(id, Target::Topic(local_id), request) {
             self.release(local_id);
@@ -250,7 +251,7 @@ impl<S: Sink> Shard<S> {
 
     /// A name whose topic began or ended since the shard last read: the feed is read that far first, so that those who
     /// are subscribed to it already get that in order.
-    fn read_up_to_date(&mut self, name: &str) {
+    fn read_up_to_date(&mut self, now: Now, name: &str) {
         let Some(local) = self.by_name.get(name) else { return };
         let held = self.locals[*local as usize].topic.clone();
         let topic = self.engine.directory.read().get(name).cloned();
@@ -263,7 +264,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let end = self.engine.feed.appended_bytes();
-        while self.reader.bytes() < end && self.take_in(Now::default()) {}
+        while self.reader.bytes() < end && self.take_in(now) {}
     }
 }
 

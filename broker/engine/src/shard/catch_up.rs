@@ -127,8 +127,7 @@ impl<S: Sink> Shard<S> {
         let cursor = catch_up.cursor;
         let order = catch_up.wants.range(cursor..).chain(catch_up.wants.range(..cursor));
         for (topic, want) in order {
-            let full = self.scratch.len() >= self.engine.limits.turn_bytes_max;
-            if full || left == 0 {
+            if self.is_full() || left == 0 {
                 catch_up.cursor = *topic;
                 break;
             }
@@ -185,6 +184,9 @@ impl<S: Sink> Shard<S> {
             let state = topic.lock();
             let place = self.engine.feed.appended_bytes();
             let (seq, oldest) = (state.seq(), state.history.oldest());
+            let closed = state.closed;
+            // What ended is wanted until its `closed` went out as well.
+            let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
             let pending = state.history.bytes_from(from);
             let dropped = from < oldest;
             let merged = topic.has_image()
@@ -204,21 +206,17 @@ impl<S: Sink> Shard<S> {
                 if dropped {
                     let mut payload = Vec::new();
                     message::gap(&mut payload, topic.name(), from, oldest - 1, want.reason);
-                    let then = if oldest > seq { At::After { seq, place } } else { At::From(oldest) };
+                    let then = if oldest > seq { done } else { At::From(oldest) };
                     self.piece(Frame::text(&payload), topic.id(), then, PieceKind::Gap { updates: oldest - from });
                 }
                 let first = from.max(oldest);
                 for (next, kept) in (first..).zip(state.history.since(first)) {
-                    let then = if next == seq { At::After { seq, place } } else { At::From(next + 1) };
+                    let then = if next == seq { done } else { At::From(next + 1) };
                     self.piece(kept.frame.clone(), topic.id(), then, PieceKind::Update);
-                    if self.scratch.len() >= self.engine.limits.turn_bytes_max {
-                        if next < seq {
-                            return;
-                        }
-                        break;
+                    if self.is_full() {
+                        return;
                     }
                 }
-                let closed = state.closed;
                 drop(state);
                 if closed {
                     self.plan_closed(topic, seq, place);
@@ -235,11 +233,17 @@ impl<S: Sink> Shard<S> {
             let (seq, closed, frame) = (now.seq, now.closed, topic.image_frame(&now));
             let place = self.engine.feed.appended_bytes();
             let step = if conflated { step } else { 0 };
-            self.piece(frame, topic.id(), At::After { seq, place }, PieceKind::Image { step });
-            if closed {
+            let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
+            self.piece(frame, topic.id(), done, PieceKind::Image { step });
+            if closed && !self.is_full() {
                 self.plan_closed(topic, seq, place);
             }
         }
+    }
+
+    /// Whether the plan of this turn is at its end: the last frame may stand in it only in part.
+    fn is_full(&self) -> bool {
+        self.scratch.len() >= self.engine.limits.turn_bytes_max
     }
 
     fn plan_closed(&mut self, topic: &Topic, seq: u64, place: u64) {

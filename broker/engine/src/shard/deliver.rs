@@ -159,6 +159,8 @@ impl<S: Sink> Shard<S> {
         };
         let groups = &self.groups;
         let in_use = |members: &Members| usize::from(!members.is_empty());
+        self.visited +=
+            local.direct.len() + local.groups.iter().map(|id| groups[*id as usize].members.len()).sum::<usize>();
         let lists =
             in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id as usize].members)).sum::<usize>();
         if lists <= 1 {

@@ -23,6 +23,10 @@ impl Members {
         self.plain.is_empty() && self.conflated.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.plain.len() + self.conflated.len()
+    }
+
     pub(crate) fn add(&mut self, conn: ConnId, step: Step) {
         if step == 0 {
             self.plain.push(conn);

@@ -86,6 +86,8 @@ pub struct Shard<S> {
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
     pass: u64,
+    /// Subscribers visited since the last taking in began.
+    visited: usize,
     /// Connections for which the last entry was more than they may have waiting.
     overflowed: Vec<ConnId>,
     /// Connections that count the topics of a pattern, or otherwise have to be closed once the borrow is over.
@@ -122,6 +124,7 @@ impl<S: Sink> Shard<S> {
             views: Slab::new(),
             due: BTreeSet::new(),
             pass: 0,
+            visited: 0,
             overflowed: Vec::new(),
             to_close: Vec::new(),
             lingering: VecDeque::new(),

@@ -16,12 +16,15 @@ use crate::topic::Topic;
 
 /// Entries taken in before connections get their turns again.
 pub(crate) const ENTRIES_PER_TAKE_IN: usize = 1024;
+/// Subscribers visited for them at most, but for the last entry's: about a millisecond's work.
+const VISITS_PER_TAKE_IN: usize = 65_536;
 
 impl<S: Sink> Shard<S> {
     /// Takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
     pub fn take_in(&mut self, now: Now) -> bool {
         let mut more = true;
         let mut taken = 0;
+        self.visited = 0;
         for _ in 0..ENTRIES_PER_TAKE_IN {
             let Some(entry) = self.reader.peek() else {
                 more = false;
@@ -41,6 +44,9 @@ impl<S: Sink> Shard<S> {
             }
             if !self.overflowed.is_empty() {
                 self.settle_overflow(now.mono_us);
+            }
+            if self.visited > VISITS_PER_TAKE_IN {
+                break;
             }
         }
         if taken > 0 {

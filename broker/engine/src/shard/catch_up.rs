@@ -159,8 +159,12 @@ impl<S: Sink> Shard<S> {
             Introduce::Fresh(from) => {
                 let state = topic.lock();
                 let place = self.engine.feed.appended_bytes();
-                let (start, then) = start(&state, topic, from, conflated, place);
+                let (start, mut then) = start(&state, topic, from, conflated, place);
                 let (seq, oldest) = (state.seq(), state.history.oldest());
+                if state.closed && matches!(then, At::After { .. }) {
+                    // Its `closed` may have been swallowed for this want already.
+                    then = At::From(seq + 1);
+                }
                 drop(state);
                 let mut payload = Vec::new();
                 message::topic(

@@ -59,6 +59,9 @@ pub(crate) struct Want {
     pub(crate) reason: GapReason,
     /// The subscription said `on_slow: "disconnect"`.
     pub(crate) strict: bool,
+    /// The feed's length when it was wanted: entries up to there are part of what was asked for, and do not count as
+    /// waiting.
+    pub(crate) since: u64,
 }
 
 /// A pattern's topics, introduced one after the other in the order of their names.
@@ -346,6 +349,7 @@ impl<S: Sink> Shard<S> {
             after,
             reason: GapReason::Expired,
             strict: resolved.on_slow == OnSlow::Disconnect,
+            since: self.engine.feed.appended_bytes(),
             topic: topic.clone(),
         };
         catch_up.wants.insert(topic.id(), want);

@@ -32,6 +32,8 @@ pub(super) struct Mark<'a> {
     pub(super) seq: u64,
     pub(super) oldest: u64,
     pub(super) taken_us: u64,
+    /// See [`crate::feed::Entry::end_bytes`].
+    pub(super) end_bytes: u64,
 }
 
 /// The parts of a shard that marking changes, borrowed apart from those that it walks over.
@@ -96,6 +98,9 @@ fn passes<S>(
             && from < mark.oldest
         {
             to_close.push((id, CloseReason::Slow));
+        }
+        if mark.end_bytes <= want.since {
+            return false;
         }
         catch_up.swallowed_bytes += u64::from(mark.len);
         catch_up.swallowed_updates += 1;
@@ -263,6 +268,7 @@ impl<S: Sink> Shard<S> {
                     after: self.locals[*local_id as usize].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,
                     strict: resolved.on_slow == OnSlow::Disconnect,
+                    since: 0,
                 };
                 catch_up.wants.insert(topic.id(), want);
             }
@@ -302,6 +308,7 @@ impl<S: Sink> Shard<S> {
             after,
             reason: GapReason::Slow,
             strict,
+            since: 0,
         });
         enqueue(conn, id, &mut self.fifo, mark.taken_us);
     }

@@ -227,6 +227,7 @@ impl<S: Sink> Shard<S> {
             after: None,
             reason: GapReason::Expired,
             strict: request.on_slow == OnSlow::Disconnect,
+            since: place,
         };
         let conn = &mut self.conns[id];
         conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);

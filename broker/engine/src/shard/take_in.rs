@@ -90,6 +90,7 @@ impl<S: Sink> Shard<S> {
             seq: entry.seq,
             oldest: entry.oldest,
             taken_us: entry.taken_us,
+            end_bytes: entry.end_bytes,
         };
         if place.is_none() {
             let mut concerned: Vec<(ConnId, Via)> = Vec::new();
@@ -174,6 +175,7 @@ impl<S: Sink> Shard<S> {
             seq: 0,
             oldest: 1,
             taken_us: entry.taken_us,
+            end_bytes: entry.end_bytes,
         };
         for (conn, via) in behind {
             self.want_instead(conn, via, &mark, false);

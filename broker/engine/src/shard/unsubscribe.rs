@@ -108,6 +108,7 @@ impl<S: Sink> Shard<S> {
                         after: None,
                         reason: GapReason::Slow,
                         strict: on_slow == OnSlow::Disconnect,
+                        since: 0,
                     };
                     let conn = &mut self.conns[id];
                     conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);

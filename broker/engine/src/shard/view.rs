@@ -137,8 +137,17 @@ impl<S: Sink> Shard<S> {
         let first = sent_seq + 1;
         let difference = difference.map(|frame| (self.put(&topic, first, true, &frame), frame.len()));
         let image = image.map(|frame| (self.put(&topic, first, true, &frame), frame.len()));
-        let mut mark =
-            Mark { at: 0, len: 0, joins: false, topic: &topic, name: topic.name(), seq, oldest: 0, taken_us: now_us };
+        let mut mark = Mark {
+            at: 0,
+            len: 0,
+            joins: false,
+            topic: &topic,
+            name: topic.name(),
+            seq,
+            oldest: 0,
+            taken_us: now_us,
+            end_bytes: u64::MAX,
+        };
         let mut too_large = Vec::new();
         self.each_member(local_id, |marker, conn, via, own_step| {
             let has = ahead.get(&conn);

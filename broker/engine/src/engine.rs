@@ -170,7 +170,11 @@ impl Engine {
             let bytes = SCRATCH.with_borrow_mut(|(data, _)| {
                 data.clear();
                 update.data.append_compact(data);
-                data.len()
+                // What a patch deletes is not in the image.
+                match update.kind {
+                    Some(Kind::Patch) => Tree::from_json(b"{}").merge_patch(data).bytes(),
+                    _ => data.len(),
+                }
             });
             check_image(&self.limits, name, kind, bytes)?;
             self.check_images(name, bytes as u64)?;

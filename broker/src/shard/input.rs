@@ -10,6 +10,7 @@ use broker_engine::ConnId;
 use broker_protocol::{CloseReason, frame};
 
 use super::Driver;
+use super::socket::Appetite;
 use super::socket::Held;
 use crate::clock::now;
 use crate::websocket::{self, Event, Input};
@@ -45,10 +46,22 @@ enum Took {
 }
 
 impl Driver {
-    /// Reads what a socket has.
-    pub(super) fn readable(&mut self, id: ConnId) {
-        if self.shard.sink(id).is_some_and(|socket| !socket.hungry) {
+    /// Reads what a socket has; where it has `ended`, up to its end.
+    pub(super) fn readable(&mut self, id: ConnId, ended: bool) {
+        let Some(socket) = self.shard.sink(id) else { return };
+        socket.ended |= ended;
+        if socket.appetite == Appetite::None {
             self.read_on(id);
+        }
+    }
+
+    /// The socket takes bytes again: soon the connection may be read again, too.
+    pub(super) fn awaken(&mut self, id: ConnId) {
+        let Some(socket) = self.shard.sink(id) else { return };
+        socket.full = false;
+        if socket.appetite == Appetite::Asleep {
+            socket.appetite = Appetite::Hungry;
+            self.hungry.ids.push_back(id);
         }
     }
 
@@ -58,18 +71,21 @@ impl Driver {
         self.hungry.no_room = !self.shard.engine().has_room();
         for _ in 0..self.hungry.ids.len().min(HUNGRY_PER_ROUND) {
             let Some(id) = self.hungry.ids.pop_front() else { break };
-            if self.shard.sink(id).is_none_or(|socket| !socket.hungry) {
+            let may_go_on = self.may_go_on(id);
+            let reads_answers = self.shard.may_read(id);
+            let Some(socket) = self.shard.sink(id).filter(|socket| socket.appetite == Appetite::Hungry) else {
                 continue;
-            }
-            if !self.may_go_on(id) {
+            };
+            if may_go_on {
+                socket.appetite = Appetite::None;
+                self.read_on(id);
+                more = true;
+            } else if socket.full && !reads_answers {
+                // However many there are of these, they are not in the way of those who read.
+                socket.appetite = Appetite::Asleep;
+            } else {
                 self.hungry.ids.push_back(id);
-                continue;
             }
-            if let Some(socket) = self.shard.sink(id) {
-                socket.hungry = false;
-            }
-            self.read_on(id);
-            more = true;
         }
         more
     }
@@ -84,7 +100,7 @@ impl Driver {
             Took::Gone => self.shard.disconnect(id),
             Took::Waits => {
                 if let Some(socket) = self.shard.sink(id) {
-                    socket.hungry = true;
+                    socket.appetite = Appetite::Hungry;
                     self.hungry.ids.push_back(id);
                 }
             }
@@ -119,8 +135,8 @@ impl Driver {
             Ok(None) => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
-                // Less than asked for: the kernel has no more, and will tell of what comes.
-                let drained = len < buffer.len();
+                // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.
+                let drained = len < buffer.len() && !socket.ended;
                 if let Some(stop) = self.received(id, &mut buffer[..len]) {
                     return Some(stop);
                 }

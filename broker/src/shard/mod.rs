@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 
 use self::input::Hungry;
 use self::poll::{Poll, Ready};
-use self::socket::Socket;
+use self::socket::{Appetite, Socket};
 use crate::admission::Admitted;
 use crate::clock::now;
 use crate::http::ConnectionRow;
@@ -273,13 +273,14 @@ impl Driver {
     fn serve_ready(&mut self) -> bool {
         let mut ready = std::mem::take(&mut self.ready);
         let some = !ready.is_empty();
-        for Ready { key, readable, writable } in ready.drain(..) {
+        for Ready { key, readable, writable, ended } in ready.drain(..) {
             let id = key as u32;
             if writable {
                 self.shard.writable(id);
+                self.awaken(id);
             }
             if readable {
-                self.readable(id);
+                self.readable(id, ended);
             }
         }
         self.ready = ready;
@@ -311,7 +312,7 @@ impl Driver {
 
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, early, admitted, reserved } = arrival;
-        let mut socket = Socket { stream, held: None, hungry: false, admitted };
+        let mut socket = Socket { stream, held: None, appetite: Appetite::None, full: false, ended: false, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         if !reserved {
@@ -323,7 +324,7 @@ impl Driver {
             self.shard.disconnect(id);
             return;
         }
-        self.readable(id);
+        self.readable(id, false);
     }
 
     fn slowest(&self, count: usize) -> Vec<ConnectionRow> {

@@ -25,6 +25,8 @@ pub(super) struct Ready {
     pub(super) readable: bool,
     /// There is room for bytes.
     pub(super) writable: bool,
+    /// The client has said that no more will come, or is gone: the end is to be read behind the last bytes.
+    pub(super) ended: bool,
 }
 
 pub(super) struct Poll {
@@ -85,6 +87,7 @@ fn look(set: &OwnedFd, events: &mut Vec<epoll::Event>, ready: &mut Vec<Ready>) -
             key: data.u64(),
             readable: flags.intersects(Flags::IN | Flags::RDHUP | Flags::HUP | Flags::ERR),
             writable: flags.intersects(Flags::OUT | Flags::HUP | Flags::ERR),
+            ended: flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR),
         }
     }));
     Ok(())

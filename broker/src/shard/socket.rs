@@ -13,10 +13,24 @@ pub(super) struct Socket {
     pub(super) stream: TcpStream,
     /// What is held of its input. `None` for most.
     pub(super) held: Option<Box<Held>>,
-    /// It is among those whose bytes wait.
-    pub(super) hungry: bool,
+    pub(super) appetite: Appetite,
+    /// The socket took less than it was given, and has not said since that it takes more.
+    pub(super) full: bool,
+    /// The end of the stream is there, behind what was not read yet: it will not be told again.
+    pub(super) ended: bool,
     /// Gives the connection's place back when dropped.
     pub(super) admitted: Admitted,
+}
+
+/// Whether a connection has input that has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appetite {
+    /// It has none: it is read when there is something.
+    None,
+    /// It is among those that are looked at every round.
+    Hungry,
+    /// It may not be read before it has read its answers, and its socket is full: nothing changes before that is writable.
+    Asleep,
 }
 
 /// Input that could not be used yet.
@@ -62,9 +76,18 @@ impl Sink for Socket {
     fn write(&mut self, bytes: &[u8]) -> Wrote {
         loop {
             match self.stream.write(bytes) {
-                Ok(0) => return Wrote::Full,
-                Ok(len) => return Wrote::Bytes(len),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wrote::Full,
+                Ok(len) if len > 0 => {
+                    self.full = len < bytes.len();
+                    return Wrote::Bytes(len);
+                }
+                Ok(_) => {
+                    self.full = true;
+                    return Wrote::Full;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.full = true;
+                    return Wrote::Full;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Wrote::Gone,
             }

@@ -19,9 +19,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-const RULES: Rules = Rules { message_bytes: 64 << 20, fragments_max: 4096 };
+const RULES: Rules = Rules { message_bytes: 64 << 20, fragments_max: 8192 };
 /// As large as a shard's.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -68,8 +68,8 @@ async fn main() -> anyhow::Result<()> {
 
 /// Sends back what comes until either side closes.
 async fn echo(upgraded: UpgradeFut) -> anyhow::Result<()> {
-    let (mut stream, early) = handshake::socket(upgraded).await?;
-    let (mut unread, mut input) = (early, None);
+    let (mut stream, mut unread): (TcpStream, _) = handshake::socket(upgraded).await?;
+    let mut input = None;
     let mut closing = false;
     while !closing {
         let mut answers = Vec::new();

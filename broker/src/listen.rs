@@ -1,5 +1,7 @@
 //! Listening: TCP connections become HTTP requests, and some of those become WebSocket connections of a shard.
 
+mod http_socket;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use self::http_socket::HttpSocket;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::{self, Context, Observe, Reply};
@@ -28,6 +31,8 @@ use crate::websocket::handshake::{self, SUBPROTOCOL};
 
 /// Requests being answered beside the WebSocket connections: so many more TCP connections than `connections_max`.
 const REQUESTS_MAX: usize = 1024;
+/// Each holds room for the socket that it will accept next.
+const LISTENERS: usize = 2;
 /// After a failed accept (no file left, say) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that the kernel holds for us until we accept them.
@@ -47,9 +52,13 @@ pub(crate) struct Shared {
     pub(crate) sockets: Arc<Semaphore>,
 }
 
-/// Room for accepted sockets.
+/// Room for accepted sockets while they speak HTTP.
 pub(crate) fn sockets(config: &Config) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new((config.connections_max as usize).saturating_add(REQUESTS_MAX).min(Semaphore::MAX_PERMITS)))
+    Arc::new(Semaphore::new(sockets_max(config)))
+}
+
+fn sockets_max(config: &Config) -> usize {
+    (config.connections_max as usize).saturating_add(REQUESTS_MAX).min(Semaphore::MAX_PERMITS)
 }
 
 /// Binds a listener.
@@ -103,7 +112,8 @@ pub(crate) async fn serve_client(stream: TcpStream, remote: SocketAddr, shared: 
             Ok::<Reply, std::convert::Infallible>(http::handle(request, remote.ip(), &shared.context, upgrade).await)
         }
     });
-    let result = connection(&shared.config).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config)));
+    let result = connection(&shared.config).serve_connection(socket, service).with_upgrades().await;
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection ended early");
     }
@@ -119,7 +129,8 @@ pub(crate) async fn serve_admin(stream: TcpStream, remote: SocketAddr, shared: A
             Ok::<Reply, std::convert::Infallible>(reply)
         }
     });
-    let result = connection(&shared.config).serve_connection(TokioIo::new(stream), service).await;
+    let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config)));
+    let result = connection(&shared.config).serve_connection(socket, service).await;
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection to the admin listener ended early");
     }
@@ -133,6 +144,10 @@ fn connection(config: &Config) -> hyper::server::conn::http1::Builder {
         .max_buf_size(config.header_bytes_max as usize)
         .half_close(false);
     builder
+}
+
+fn stall(config: &Config) -> Duration {
+    Duration::from_millis(config.stall_ms.into())
 }
 
 fn tune(stream: &TcpStream, config: &Config) {
@@ -169,7 +184,8 @@ fn upgrade(mut request: Request<Incoming>, remote: SocketAddr, shared: Arc<Share
 
 /// Takes the socket out of hyper and gives it to the shard with the fewest connections.
 async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) -> anyhow::Result<()> {
-    let (mut stream, early) = handshake::socket(upgraded).await?;
+    let (socket, early): (HttpSocket, _) = handshake::socket(upgraded).await?;
+    let mut stream = socket.into_stream();
     let admitted = match shared.admission.admit(remote) {
         Ok(admitted) => admitted,
         Err(limit) => {
@@ -207,7 +223,9 @@ impl Observe for Shared {
     }
 
     async fn metrics(&self) -> String {
-        self.metrics.text()
+        // One of them waits for the next to be accepted, on each listener.
+        let free = self.sockets.available_permits() + LISTENERS;
+        self.metrics.text(sockets_max(&self.config).saturating_sub(free))
     }
 
     async fn connections(&self, slowest: usize) -> Vec<http::ConnectionRow> {

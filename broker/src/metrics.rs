@@ -65,8 +65,8 @@ const HISTOGRAMS: &[HistogramPerShard] = &[
 ];
 
 impl Metrics {
-    /// The text of a scrape.
-    pub fn text(&self) -> String {
+    /// The text of a scrape, while so many sockets speak HTTP.
+    pub fn text(&self, http_connections: usize) -> String {
         let mut families = Vec::new();
         for (name, help, read) in COUNTERS {
             families.push(counter(name, help, self.sum(*read)));
@@ -93,6 +93,7 @@ impl Metrics {
                 feed.backlog_bytes() as f64,
             ),
             ("tickcast_admitted", "Connections that have a place.", self.admission.count() as f64),
+            ("tickcast_http_connections", "Connections that speak HTTP, this one included.", http_connections as f64),
             ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
             ("process_start_time_seconds", "Start time of the process since the epoch.", self.start_seconds),
         ] {

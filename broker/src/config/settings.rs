@@ -141,7 +141,7 @@ settings! {
 "Messages":
     message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
         "The largest message that is taken from a client; an NDJSON line and a single update over HTTP too.";
-    fragments_max: u32 = "4096" "fragments", Number(1, 1_000_000),
+    fragments_max: u32 = "8192" "fragments", Number(1, 1_000_000),
         "Fragments of one WebSocket message.";
     ndjson_bytes_max: u64 = "8388608" "bytes", Bytes(128, 4 * GIB),
         "The body of a publish of many updates over HTTP.";

@@ -12,7 +12,7 @@ use hyper::header::{
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::http::{Reply, error_with_status};
 
@@ -31,15 +31,18 @@ pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result
     Ok((Response::from_parts(head, Full::new(Bytes::new())), upgraded))
 }
 
-/// The socket behind an upgrade, taken out of hyper so that no HTTP state stays, and what the client sent right behind its
-/// handshake.
+/// The socket behind an upgrade, as it was given to hyper, taken out so that no HTTP state stays; and what the client sent
+/// right behind its handshake.
 ///
 /// # Errors
 /// The client has hung up.
-pub async fn socket(upgraded: UpgradeFut) -> anyhow::Result<(TcpStream, Vec<u8>)> {
+pub async fn socket<S>(upgraded: UpgradeFut) -> anyhow::Result<(S, Vec<u8>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     // Nothing was read through the crate's WebSocket yet: what came early is with hyper.
     let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| anyhow::anyhow!("not a TCP connection"))?;
+    let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| anyhow::anyhow!("not the socket that was served"))?;
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 

@@ -1,0 +1,167 @@
+//! A connection's socket while it speaks HTTP, with what hyper leaves to us:
+//!
+//! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
+//!   its way out: nothing before it could, for no request comes to be that a service could answer;
+//! - a client that takes no byte of its answer for `stall_ms` is not waited for;
+//! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// How long the client may take to hang up after the last answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// What is thrown away at once meanwhile.
+const RUBBISH_BYTES: usize = 4096;
+
+/// The socket.
+pub(super) struct HttpSocket {
+    stream: TcpStream,
+    stall: Duration,
+    /// When patience ends with a client that takes nothing, or does not hang up.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// An answer in place of one of hyper's, and how much of it is written.
+    instead: Vec<u8>,
+    written: usize,
+}
+
+impl HttpSocket {
+    /// Around a socket whose client may take nothing for `stall`.
+    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
+        Self { stream, stall, patience: None, instead: Vec::new(), written: 0 }
+    }
+
+    /// The socket itself, after an upgrade.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Whether patience, which began at the first call, has ended.
+    fn waited(&mut self, cx: &mut Context<'_>, patience: Duration) -> bool {
+        self.patience.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx).is_ready()
+    }
+
+    fn poll_patiently(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(result) => {
+                self.patience = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending if self.waited(cx, self.stall) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.instead.len() {
+            let instead = std::mem::take(&mut self.instead);
+            let result = self.poll_patiently(cx, &instead[self.written..]);
+            self.instead = instead;
+            match ready!(result)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                len => self.written += len,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for HttpSocket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, bytes)
+    }
+}
+
+impl AsyncWrite for HttpSocket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = self.get_mut();
+        ready!(socket.poll_instead(cx))?;
+        match with_body(bytes) {
+            // It goes out with the flush that follows every write of hyper's.
+            Some(instead) => {
+                (socket.instead, socket.written) = (instead, 0);
+                Poll::Ready(Ok(bytes.len()))
+            }
+            None => socket.poll_patiently(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_instead(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.get_mut();
+        ready!(socket.poll_instead(cx))?;
+        ready!(Pin::new(&mut socket.stream).poll_shutdown(cx))?;
+        loop {
+            let mut rubbish = [0; RUBBISH_BYTES];
+            let mut rubbish = ReadBuf::new(&mut rubbish);
+            match Pin::new(&mut socket.stream).poll_read(cx, &mut rubbish) {
+                Poll::Ready(Ok(())) if !rubbish.filled().is_empty() && !socket.waited(cx, LINGER) => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending if socket.waited(cx, LINGER) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// What to send in place of `bytes`, where they end with an error of hyper's own. All of ours have a body, and no body of
+/// ours can look like that: within JSON there is no line break.
+fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
+    const BEGIN: &[u8] = b"HTTP/1.1 4";
+    const NO_BODY: &str = "content-length: 0\r\n";
+    let at = bytes.windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
+    let head = std::str::from_utf8(&bytes[at..]).ok()?;
+    let (before, after) = head.split_once(NO_BODY)?;
+    if head.contains("content-type:") || !head.ends_with("\r\n\r\n") || head.matches("\r\n\r\n").count() != 1 {
+        return None;
+    }
+    let (code, text) = match head.get(9..12)? {
+        "400" => (ErrorCode::BadRequest, "this is no HTTP/1.1 request"),
+        "414" => (ErrorCode::TooLarge, "the URL is too long"),
+        "431" => {
+            (ErrorCode::TooLarge, "the request line and the headers are larger than header_bytes_max, or too many")
+        }
+        _ => return None,
+    };
+    let mut body = Vec::new();
+    message::http_error(&mut body, code, text);
+    let head = format!(
+        "{before}content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+         content-length: {}\r\n{after}",
+        body.len()
+    );
+    Some([&bytes[..at], head.as_bytes(), &body].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_body;
+
+    #[test]
+    fn only_an_error_without_a_body_gets_one() {
+        let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
+        let ours = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+        let empty = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
+        let good = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        for text in [ours, empty, good, "", "HTTP/1.1 4", &bare[..bare.len() - 1]] {
+            assert_eq!(with_body(text.as_bytes()), None, "{text:?}");
+        }
+        for before in ["", good, ours] {
+            let text = String::from_utf8(with_body(format!("{before}{bare}").as_bytes()).unwrap()).unwrap();
+            let added = text.strip_prefix(before).unwrap();
+            let (head, body) = added.split_once("\r\n\r\n").unwrap();
+            assert!(head.ends_with("date: now") && head.contains(&format!("content-length: {}\r\n", body.len())));
+            assert!(body.contains("bad_request"), "{body}");
+        }
+    }
+}

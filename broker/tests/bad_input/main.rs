@@ -1,0 +1,15 @@
+//! Everything that a stranger can get wrong, or do on purpose, over real sockets: each gets the documented error or close
+//! code, what it held is given back, and nobody else notices.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod fragments;
+mod frames;
+mod garbage;
+mod handshake;
+mod messages;
+mod names;
+mod quantities;
+mod readers;
+mod vanishing;

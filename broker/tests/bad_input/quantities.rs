@@ -1,0 +1,162 @@
+//! Far too many of something that one of would be fine.
+
+use serde_json::json;
+
+use crate::common::{CONTINUATION, FIN, Running, TEXT};
+
+#[test]
+fn a_hundred_thousand_subscriptions_on_one_connection() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let limit = client.hello["limits"]["subscriptions"].as_u64().unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for block in 0..100 {
+        let names: Vec<String> = (0..1000).map(|index| format!("flood.{block}.{index}")).collect();
+        client.say(&json!({"op":"subscribe","topics":names}).to_string());
+        let answer = client.expect("subscribed");
+        taken += answer["topics"].as_array().unwrap().len() as u64;
+        let errors = answer["errors"].as_array().unwrap();
+        assert!(errors.iter().all(|error| error["code"] == "limit" && error["retry"] == true), "{answer:?}");
+        refused += errors.len() as u64;
+    }
+    assert_eq!((taken, refused), (limit, 100_000 - limit));
+    assert_eq!(broker.metric("tickcast_subscriptions"), limit as f64);
+    assert_eq!(broker.metric("tickcast_followed_topics"), limit as f64);
+    // Patterns count too; what is subscribed already may be subscribed again; and room comes back.
+    assert_eq!(client.subscribe(&["flood.*"])["errors"][0]["code"], "limit");
+    assert_eq!(client.subscribe(&["flood.0.0"])["topics"][0]["topic"], "flood.0.0");
+    assert_eq!(client.request(r#"{"op":"unsubscribe","topics":["flood.0.0"]}"#).op(), "unsubscribed");
+    assert_eq!(client.subscribe(&["flood.*"])["patterns"][0]["pattern"], "flood.*");
+    assert_eq!(client.subscribe(&["flood.0.0"])["errors"][0]["code"], "limit");
+    // Another connection has its own.
+    assert_eq!(broker.client().subscribe(&["flood.0.0"])["topics"][0]["topic"], "flood.0.0");
+    drop(client);
+    broker.assert_settles();
+}
+
+#[test]
+fn subscribing_and_unsubscribing_without_end_leaves_nothing() {
+    let broker = Running::start();
+    for index in 0..50 {
+        broker.publish(&format!("churn.old.{index}"), "state", r#"{"a":1}"#);
+    }
+    let mut client = broker.client();
+    for round in 0..200 {
+        let names: Vec<String> = (0..50)
+            .map(|index| if index % 2 == 0 { format!("churn.old.{index}") } else { format!("churn.{round}.{index}") })
+            .chain([format!("churn.*.{round}"), "churn.>".to_owned(), "*.old.*".to_owned()])
+            .collect();
+        let conflate_ms = [0, 10, 1000][round % 3];
+        client.say(&json!({"op":"subscribe","id":"s","topics":names,"conflate_ms":conflate_ms}).to_string());
+        if round % 5 == 0 {
+            broker.publish(&format!("churn.old.{}", round % 50), "state", r#"{"a":2}"#);
+        }
+        client.say(&json!({"op":"unsubscribe","id":"u","topics":names}).to_string());
+        client.skip_to(json!({"op":"unsubscribed","id":"u"}));
+    }
+    assert_eq!(broker.metric("tickcast_subscriptions"), 0.0);
+    // Names that only a pattern had brought in are forgotten bit by bit.
+    broker.until_metric("tickcast_followed_topics", |names| names == 0.0);
+    drop(client);
+    broker.assert_settles();
+}
+
+#[test]
+fn connecting_and_hanging_up_without_end_leaves_nothing() {
+    let broker = Running::start();
+    broker.publish("churn.a", "state", "1");
+    for round in 0..300 {
+        let mut client = broker.client();
+        if round % 2 == 0 {
+            client.subscribe(&["churn.a", "churn.*", "churn.waiting"]);
+        }
+        if round % 3 == 0 {
+            client.reset();
+        }
+    }
+    broker.assert_settles();
+}
+
+#[test]
+fn as_many_entries_as_a_message_holds() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let empty = format!(r#"{{"op":"subscribe","topics":[{}""]}}"#, r#""","#.repeat(20_000));
+    client.say(&empty);
+    let answer = client.expect("subscribed");
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 20_001);
+    let batch = format!(r#"{{"op":"publish","id":1,"batch":[{}1]}}"#, "1,".repeat(30_000));
+    client.say(&batch);
+    let answer = client.message();
+    assert!(matches!(answer.op(), "published" | "error"), "{answer:?}");
+    let same = format!(r#"{{"op":"subscribe","topics":[{}"x"]}}"#, r#""x","#.repeat(10_000));
+    client.say(&same);
+    client.expect("subscribed");
+    assert_eq!(broker.metric("tickcast_subscriptions"), 1.0);
+    drop(client);
+    broker.assert_settles();
+}
+
+#[test]
+fn a_message_in_as_many_pieces_as_bytes() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let text = br#"{"op":"ping","id":"drip"}"#;
+    client.frame(TEXT, &text[..1]);
+    for byte in &text[1..] {
+        client.frame(CONTINUATION, &[*byte]);
+    }
+    client.frame(FIN | CONTINUATION, b"");
+    assert_eq!(client.expect("pong")["id"], "drip");
+    drop(client);
+    broker.assert_settles();
+}
+
+#[test]
+fn more_topics_than_there_may_be() {
+    let broker = Running::with(&[("topics_max", "10")]);
+    let mut client = broker.client();
+    // One of them is the broker's own.
+    let mut refused = 0;
+    for index in 0..20 {
+        client.say(&format!(r#"{{"op":"publish","id":{index},"topic":"many.{index}","data":1}}"#));
+        let answer = client.message();
+        if answer.op() == "error" {
+            assert_eq!((&answer["code"], &answer["retry"]), (&json!("limit"), &json!(true)), "{answer:?}");
+            refused += 1;
+        }
+    }
+    assert!((10..=11).contains(&refused), "{refused}");
+    // A topic that exists is published to as before, and one that ends makes room.
+    client.say(r#"{"op":"publish","id":"again","topic":"many.0","data":1}"#);
+    client.expect("published");
+    assert_eq!(broker.http("DELETE /v1/topics/many.0", "").status, 200);
+    client.say(r#"{"op":"publish","id":"again","topic":"many.19","data":1}"#);
+    client.expect("published");
+    drop(client);
+    broker.assert_settles();
+}
+
+#[test]
+fn an_image_that_grows_too_large() {
+    let broker = Running::with(&[("message_bytes", "1000"), ("image_bytes", "2000"), ("images_bytes_max", "70000")]);
+    let mut client = broker.client();
+    let mut seq = 0;
+    let refusal = loop {
+        let key = format!("k{seq}");
+        client.say(
+            &json!({"op":"publish","id":1,"topic":"grows","kind":"patch","data":{key: "x".repeat(300)}}).to_string(),
+        );
+        let answer = client.message();
+        if answer.op() == "error" {
+            break answer;
+        }
+        seq += 1;
+    };
+    assert_eq!((&refusal["code"], &refusal["retry"]), (&json!("too_large"), &json!(false)), "{refusal:?}");
+    assert!(seq > 2, "{seq}");
+    client.say(r#"{"op":"publish","id":2,"topic":"grows","kind":"patch","data":{"k0":null}}"#);
+    assert_eq!(client.expect("published").num("seq"), seq + 1, "what was refused took no seq");
+    drop(client);
+    broker.assert_settles();
+}

@@ -1,0 +1,153 @@
+//! A broker in this process.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use broker::Broker;
+use broker::config;
+use tokio::sync::oneshot;
+
+use super::{Answer, Client, ask, panics, until};
+
+/// What a broker holds for its clients. All of it is nothing before the first and after the last of them.
+const GAUGES: [&str; 5] = [
+    "tickcast_connections",
+    "tickcast_subscriptions",
+    "tickcast_followed_topics",
+    "tickcast_pinned_bytes",
+    "tickcast_admitted",
+];
+
+/// A running broker. Stops when dropped, and then nothing in it may have panicked.
+pub(crate) struct Running {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// One with the default settings, but for its ports and two shards.
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// One with these settings, as one would type them.
+    pub(crate) fn with(settings: &[(&'static str, &str)]) -> Self {
+        panics::look_out();
+        let usual = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2"), ("drain_ms", "0")];
+        let flags: Vec<(&'static str, OsString)> = usual
+            .iter()
+            .filter(|(name, _)| settings.iter().all(|(other, _)| other != name))
+            .chain(settings)
+            .map(|(name, value)| (*name, value.into()))
+            .collect();
+        let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
+        let (stop, stopped) = oneshot::channel();
+        let (addresses, started) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new().name(panics::BROKER_THREAD.to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let broker = Broker::start(loaded.config).await.unwrap();
+                addresses.send((broker.listen(), broker.admin_listen())).unwrap();
+                // Told so, or its owner is gone.
+                let _ = stopped.await;
+                broker.stop().await;
+            });
+        });
+        let (listen, admin) = started.recv().expect("the broker starts");
+        Self { listen, admin, stop: Some(stop), thread: Some(thread.unwrap()) }
+    }
+
+    /// A client that has read `hello`.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.listen)
+    }
+
+    /// An HTTP request to the client listener.
+    pub(crate) fn http(&self, line: &str, body: &str) -> Answer {
+        ask(self.listen, line, &["Content-Type: application/json"], body.as_bytes())
+    }
+
+    /// Publishes over HTTP, and returns the update's `seq`.
+    #[track_caller]
+    pub(crate) fn publish(&self, topic: &str, kind: &str, data: &str) -> u64 {
+        let answer = self.http(&format!("POST /v1/topics/{}?kind={kind}", topic.replace('/', "%2F")), data);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["seq"].as_u64().unwrap()
+    }
+
+    /// A topic's epoch.
+    #[track_caller]
+    pub(crate) fn epoch(&self, topic: &str) -> String {
+        let answer = self.http(&format!("GET /v1/topics/{topic}/history?last=1"), "");
+        answer.json()["epoch"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// What a metric says now.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let answer = ask(self.admin, "GET /metrics", &[], b"");
+        let mut lines = answer.body.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("there is no {name} in {answer:?}"))
+    }
+
+    /// Waits until a metric is as it has to be.
+    #[track_caller]
+    pub(crate) fn until_metric(&self, name: &str, good: impl Fn(f64) -> bool) {
+        until(name, || good(self.metric(name)));
+    }
+
+    /// Waits until the broker holds nothing for anybody, serves whoever comes, and has not panicked.
+    #[track_caller]
+    pub(crate) fn assert_settles(&self) {
+        let held = || {
+            let held: Vec<_> =
+                GAUGES.iter().map(|name| (*name, self.metric(name))).filter(|(_, it)| *it != 0.0).collect();
+            held
+        };
+        let end = std::time::Instant::now() + super::PATIENCE;
+        loop {
+            let held = held();
+            if held.is_empty() {
+                break;
+            }
+            assert!(std::time::Instant::now() < end, "not given back: {held:?}");
+            std::thread::yield_now();
+        }
+        let mut client = self.client();
+        client.say(r#"{"op":"ping","id":"still there"}"#);
+        client.expect("pong");
+        panics::assert_none();
+    }
+
+    /// Begins to stop, as a signal would make it.
+    pub(crate) fn begin_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // Fails where it has ended, which is what is wanted.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the broker's thread panicked");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.begin_stop();
+        self.join();
+        if !std::thread::panicking() {
+            panics::assert_none();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Plain HTTP over a socket of its own.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+/// An answer, or as much of one as came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// 0 where the connection was closed without an answer.
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    /// The code of an error body as PROTOCOL §6 has it.
+    #[track_caller]
+    pub(crate) fn code(&self) -> String {
+        let json = self.json();
+        let error = &json["error"];
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
+        error["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A request with these header lines besides the usual ones.
+#[track_caller]
+pub(crate) fn ask(address: SocketAddr, line: &str, headers: &[&str], body: &[u8]) -> Answer {
+    let mut head = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    if !headers.iter().any(|header| header.to_ascii_lowercase().starts_with("host:")) {
+        head.push_str(&format!("Host: {address}\r\n"));
+    }
+    for header in headers {
+        head.push_str(header);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    exchange(address, &[head.as_bytes(), body].concat())
+}
+
+/// Sends bytes, and takes what comes until the broker closes.
+#[track_caller]
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The broker may stop listening before it has heard everything: what it has said counts.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("no end of the answer: {error}; so far {:?}", String::from_utf8_lossy(&answer)),
+    }
+    Answer::parse(&answer)
+}

@@ -1,0 +1,33 @@
+//! A broker on free ports in this process, and clients that say exactly the bytes that they are told to.
+//!
+//! Nothing here sleeps and hopes: clients wait for what has to come, gauges are looked at until they are what they have to
+//! be, and after [`PATIENCE`] a test fails and says what it waited for.
+#![allow(dead_code, reason = "shared by several test crates, each of which uses a part")]
+
+mod broker;
+mod client;
+mod frames;
+mod http;
+mod message;
+mod panics;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use broker::Running;
+pub(crate) use client::{Client, End, HANDSHAKE, Hands};
+pub(crate) use frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, masked};
+pub(crate) use http::{Answer, ask, exchange};
+pub(crate) use message::Message;
+
+/// How long a test waits for what has to come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until the condition holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}

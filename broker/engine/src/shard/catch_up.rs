@@ -329,7 +329,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let local_id = self.local(topic.name());
-        self.link(local_id, walk.group);
+        self.link_all(local_id);
         let local = &self.locals[local_id as usize];
         match &local.topic {
             None => self.attach(local_id, topic.clone()),

@@ -34,6 +34,8 @@ pub(super) struct Mark<'a> {
     pub(super) taken_us: u64,
     /// See [`crate::feed::Entry::end_bytes`].
     pub(super) end_bytes: u64,
+    /// It is the topic's `closed`.
+    pub(super) closes: bool,
 }
 
 /// The parts of a shard that marking changes, borrowed apart from those that it walks over.
@@ -110,7 +112,22 @@ fn passes<S>(
         return false;
     }
     // A name that a walk has not come to yet will be introduced with all that it has by then.
-    !catch_up.walks.iter().any(|walk| via == Some(walk.group) && walk.will_introduce(mark.topic))
+    let walk = catch_up.walks.iter().find(|walk| via == Some(walk.group) && walk.will_introduce(mark.topic));
+    let Some(walk) = walk else { return true };
+    // The walk will not find it any more, and by another subscription the client may know it.
+    if mark.closes && conn.subscriptions.len() > 1 {
+        let want = Want {
+            topic: mark.topic.clone(),
+            at: At::Image,
+            introduce: Introduce::Fresh(walk.from),
+            after: None,
+            reason: GapReason::Expired,
+            strict: false,
+            since: u64::MAX,
+        };
+        catch_up.wants.insert(mark.topic.id(), want);
+    }
+    false
 }
 
 /// What a connection's most specific subscription to a name says.

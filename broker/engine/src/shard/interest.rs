@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker_protocol::pattern::Pattern;
+use smallvec::SmallVec;
 
 use super::members::{Group, Local, Members};
 use super::{GroupId, LocalId, NO_LOCAL, Shard};
@@ -34,12 +35,8 @@ impl<S: Sink> Shard<S> {
     fn insert_local(&mut self, name: Arc<str>) -> LocalId {
         let id = self.locals.insert(Local::new(name.clone())) as LocalId;
         self.stats.local_topics.add(1);
-        let mut groups: Vec<GroupId> = Vec::new();
-        self.patterns.matching(&name, |group| groups.push(*group));
         self.by_name.insert(name, id);
-        for group in groups {
-            self.link(id, group);
-        }
+        self.link_all(id);
         id
     }
 
@@ -107,8 +104,15 @@ impl<S: Sink> Shard<S> {
         })
     }
 
+    /// Makes every pattern that matches a name known to it. A walk links only the names that it comes to.
+    pub(super) fn link_all(&mut self, local: LocalId) {
+        let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
+        self.patterns.matching(&self.locals[local as usize].name, |group| groups.push(*group));
+        groups.into_iter().for_each(|group| self.link(local, group));
+    }
+
     /// Makes a pattern one of those that match a name, in the order of how specific they are.
-    pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
+    fn link(&mut self, local: LocalId, group: GroupId) {
         let groups = &self.groups;
         let linked = &mut self.locals[local as usize].groups;
         if linked.contains(&group) {

@@ -154,13 +154,15 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Puts a subscription in place of an equal one, or beside the others.
-    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Counting) -> Result<(), String> {
+    /// Returns whether there was one.
+    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Counting) -> Result<bool, String> {
         let max = self.engine.limits.subscriptions;
         let conn = &mut self.conns[id];
         let order = conn.next_order;
         conn.next_order = order.wrapping_add(1);
+        let held = conn.find(target);
         let new = Subscription { target, step: request.step, on_slow: request.on_slow, order };
-        match conn.find(target) {
+        match held {
             Ok(index) => {
                 let old = std::mem::replace(&mut conn.subscriptions[index], new);
                 self.members(target).remove(id, old.step);
@@ -181,7 +183,7 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.members(target).add(id, request.step);
-        Ok(())
+        Ok(held.is_ok())
     }
 
     fn subscribe_topic(
@@ -237,11 +239,14 @@ impl<S: Sink> Shard<S> {
 
     fn subscribe_pattern(&mut self, id: ConnId, pattern: &Pattern, request: &Counting) -> Result<(), String> {
         let group = self.group(pattern);
-        if let Err(refusal) = self.place_subscription(id, Target::Pattern(group), request) {
-            self.release_group(group);
-            return Err(refusal);
-        }
-        self.drop_pending_of(id, group);
+        let anew = match self.place_subscription(id, Target::Pattern(group), request) {
+            Ok(anew) => anew,
+            Err(refusal) => {
+                self.release_group(group);
+                return Err(refusal);
+            }
+        };
+        self.drop_pending_of(id, group, anew);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         catch_up.walks.retain(|walk| walk.group != group);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use broker_protocol::kind::Kind;
-use smallvec::SmallVec;
 
 use super::connection::Step;
 use super::deliver::{Mark, Via};
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
 use crate::feed::{Entry, What};
@@ -91,6 +90,7 @@ impl<S: Sink> Shard<S> {
             oldest: entry.oldest,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
+            closes: matches!(entry.what, What::Closed),
         };
         if place.is_none() {
             let mut concerned: Vec<(ConnId, Via)> = Vec::new();
@@ -134,9 +134,7 @@ impl<S: Sink> Shard<S> {
             None => self.attach(local_id, topic.clone()),
         }
         // Patterns that came while the name had no topic did not find it in the directory.
-        let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
-        self.patterns.matching(topic.name(), |group| groups.push(*group));
-        groups.into_iter().for_each(|group| self.link(local_id, group));
+        self.link_all(local_id);
         self.locals[local_id as usize].prune();
         self.queue_behind_previous(local_id, entry, topic);
         self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());
@@ -176,6 +174,7 @@ impl<S: Sink> Shard<S> {
             oldest: 1,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
+            closes: matches!(entry.what, What::Closed),
         };
         for (conn, via) in behind {
             self.want_instead(conn, via, &mark, false);

@@ -14,6 +14,7 @@ use super::members::{Group, Members};
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
+use crate::topic::Topic;
 
 impl<S: Sink> Shard<S> {
     pub(super) fn unsubscribe(&mut self, now: Now, id: ConnId, request: Option<Id<'_>>, entries: &[Cow<'_, str>]) {
@@ -133,7 +134,7 @@ impl<S: Sink> Shard<S> {
                 walk.group != group
             });
         }
-        self.drop_pending_of(id, group);
+        self.drop_pending_of(id, group, false);
         // Less specific patterns of the connection cover its topics from now on. They are introduced anew where their
         // interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
         let rank = |group: &Group, order: u32| (group.specificity, order);
@@ -187,32 +188,39 @@ impl<S: Sink> Shard<S> {
     /// Drops what is pending for a name: its new start comes before anything else of it.
     pub(super) fn drop_pending(&mut self, id: ConnId, local_id: LocalId) {
         let name = self.locals[local_id as usize].name.clone();
-        self.retain_pending(id, |shard, topic_name| {
-            let _ = shard;
-            *topic_name != name
-        });
+        self.retain_pending(id, |_, topic| *topic.name() != name);
         for view in self.locals[local_id as usize].views.clone() {
             self.views[view as usize].ahead.remove(&id);
         }
     }
 
-    /// Drops what is pending of a pattern's topics, but for those that another subscription covers at least as closely.
-    pub(super) fn drop_pending_of(&mut self, id: ConnId, group: GroupId) {
+    /// Drops what is pending of a pattern's topics, but for those that another subscription covers at least as closely. Of
+    /// a topic that ended the client is told by whatever it was subscribed to, unless that was this very pattern, `anew`.
+    pub(super) fn drop_pending_of(&mut self, id: ConnId, group: GroupId, anew: bool) {
         let pattern = self.groups[group as usize].pattern.clone();
-        self.retain_pending(id, |shard, name| {
-            if !pattern.matches(name) {
+        let conn = &self.conns[id];
+        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &want.topic));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
+        let pending = wanted.chain(slots.map(|slot| &slot.topic)).filter(|topic| pattern.matches(topic.name()));
+        let mut locals: Vec<LocalId> = pending.filter_map(|topic| self.by_name.get(topic.name()).copied()).collect();
+        locals.sort_unstable();
+        locals.dedup();
+        locals.into_iter().for_each(|local| self.link_all(local));
+        self.retain_pending(id, |shard, topic| {
+            if !pattern.matches(topic.name()) {
                 return true;
             }
-            let Some(local) = shard.by_name.get(name) else { return false };
-            let best = shard.resolve(&shard.conns[id], *local);
-            best.is_some_and(|best| best.target != Target::Pattern(group))
+            let Some(local_id) = shard.by_name.get(topic.name()) else { return false };
+            let Some(best) = shard.resolve(&shard.conns[id], *local_id) else { return false };
+            let live = shard.locals[*local_id as usize].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, topic));
+            best.target != Target::Pattern(group) || !(live || anew)
         });
     }
 
     /// Keeps on a connection's runs and wants only the topics that `keep` says.
-    fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<str>) -> bool) {
+    fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>) -> bool) {
         if let Some(mut catch_up) = self.conns[id].catch_up.take() {
-            catch_up.wants.retain(|_, want| keep(self, want.topic.name()));
+            catch_up.wants.retain(|_, want| keep(self, &want.topic));
             let conn = &mut self.conns[id];
             conn.catch_up = Some(catch_up);
             conn.settle();
@@ -225,7 +233,7 @@ impl<S: Sink> Shard<S> {
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
-                if !keep(self, slot.topic.name()) {
+                if !keep(self, &slot.topic) {
                     continue;
                 }
                 let len = slot.frame.len() as u32;

@@ -147,6 +147,7 @@ impl<S: Sink> Shard<S> {
             oldest: 0,
             taken_us: now_us,
             end_bytes: u64::MAX,
+            closes: false,
         };
         let mut too_large = Vec::new();
         self.each_member(local_id, |marker, conn, via, own_step| {

@@ -40,7 +40,7 @@ impl Budget {
 
     /// Brings the totals up to what the topic holds now; called under its lock.
     pub(crate) fn count(&self, topic: &Arc<Topic>, state: &mut TopicState) {
-        let (history, image) = (state.history.bytes(), state.image.as_ref().map_or(0, |tree| tree.bytes() as u64));
+        let (history, image) = (state.history.bytes(), state.image.as_ref().map_or(0, |tree| tree.held_bytes() as u64));
         let (old_history, old_image) = (state.counted_history, state.counted_image);
         if history != old_history {
             self.histories.fetch_add(history.wrapping_sub(old_history), Ordering::Relaxed);

@@ -272,7 +272,7 @@ impl Engine {
             if let Err(refusal) = check_image(&self.limits, topic.name(), kind, tree.bytes()) {
                 return Some(Err(refusal));
             }
-            let grows = (tree.bytes() as u64).saturating_sub(state.counted_image);
+            let grows = (tree.held_bytes() as u64).saturating_sub(state.counted_image);
             if let Err(refusal) = self.check_images(topic.name(), grows) {
                 return Some(Err(refusal));
             }

@@ -58,6 +58,15 @@ impl Tree {
         }
     }
 
+    /// Roughly what the state holds in memory: its text, or once it was patched its members, several times as much. What
+    /// it shares with other trees counts in each.
+    pub fn held_bytes(&self) -> usize {
+        match &self.0 {
+            Value::Text(text) => text.len(),
+            Value::Object(object) => object.held_bytes(),
+        }
+    }
+
     /// Appends the state as compact JSON.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes());

@@ -90,6 +90,13 @@ impl Member {
         }
     }
 
+    /// Roughly what it holds in memory: itself and its text, each with an allocation's overhead, and its place in a list
+    /// or trie.
+    pub(super) fn held_bytes(&self) -> usize {
+        const OVERHEAD_BYTES: usize = 64;
+        size_of::<Member>() + OVERHEAD_BYTES + self.text.len() + self.object.as_ref().map_or(0, Object::held_bytes)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.text.len() + self.object.as_ref().map_or(0, Object::bytes)
     }

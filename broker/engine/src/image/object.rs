@@ -20,6 +20,8 @@ struct Inner {
     count: usize,
     /// The encoded length of all members, without the commas between them.
     members_bytes: usize,
+    /// Roughly what all members hold in memory.
+    members_held: usize,
     /// The place of the next new member. Places only grow; order is theirs.
     next_place: u64,
 }
@@ -58,6 +60,10 @@ impl Object {
 
     pub(super) fn bytes(&self) -> usize {
         2 + self.0.members_bytes + self.0.count.saturating_sub(1)
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Inner>() + self.0.members_held
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -129,8 +135,12 @@ impl Object {
         };
         let member = Member::new(raw, value, place);
         inner.members_bytes += member.bytes();
+        inner.members_held += member.held_bytes();
         match &held {
-            Some(held) => inner.members_bytes -= held.bytes(),
+            Some(held) => {
+                inner.members_bytes -= held.bytes();
+                inner.members_held -= held.held_bytes();
+            }
             None => {
                 inner.next_place += 1;
                 inner.count += 1;
@@ -159,6 +169,7 @@ impl Object {
         };
         if let Some(removed) = removed {
             inner.members_bytes -= removed.bytes();
+            inner.members_held -= removed.held_bytes();
             inner.count -= 1;
         }
     }

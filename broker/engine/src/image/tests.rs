@@ -200,3 +200,12 @@ fn great_objects_are_the_models() {
         }
     }
 }
+
+#[test]
+fn what_is_held_comes_and_goes_with_the_members() {
+    let first = Tree::from_json(br#"{"a":1}"#).merge_patch(br#"{"b":{"c":[1,2]}}"#);
+    let more = first.merge_patch(br#"{"b":{"d":"longer"},"e":0}"#);
+    assert!(more.held_bytes() > first.held_bytes() && first.held_bytes() > first.bytes());
+    let back = more.merge_patch(br#"{"b":{"d":null},"e":null}"#);
+    assert_eq!((back.held_bytes(), back.bytes()), (first.held_bytes(), first.bytes()));
+}

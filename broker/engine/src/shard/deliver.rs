@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame::Frame;
@@ -116,11 +117,12 @@ fn passes<S>(
     let Some(walk) = walk else { return true };
     // The walk will not find it any more, and by another subscription the client may know it.
     if mark.closes && conn.subscriptions.len() > 1 {
+        let earlier = catch_up.wants.values().map(|want| &want.topic).filter(|topic| topic.name() == mark.topic.name());
         let want = Want {
             topic: mark.topic.clone(),
             at: At::Image,
             introduce: Introduce::Fresh(walk.from),
-            after: None,
+            after: earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id()),
             reason: GapReason::Expired,
             strict: false,
             since: u64::MAX,

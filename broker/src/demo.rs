@@ -65,7 +65,7 @@ or watch it live: open http://{listen}/v1/topics in a browser, and paste this in
   ws = new WebSocket("ws://{listen}/v1/ws"); ws.onmessage = (m) => console.log(m.data)
   ws.onopen = () => ws.send('{{"op":"subscribe","topics":["stocks.AAPL.*","chat.>"]}}')
 
-Ctrl-C stops it.
+Ctrl-C stops it, a second one at once.
 "#
     )
 }

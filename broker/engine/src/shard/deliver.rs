@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame::Frame;
 use broker_protocol::message::GapReason;
-use slab::Slab;
+use broker_protocol::request::From;
 
 use super::catch_up::{At, Introduce, Want};
 use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
@@ -114,14 +114,16 @@ fn passes<S>(
     }
     // A name that a walk has not come to yet will be introduced with all that it has by then.
     let walk = catch_up.walks.iter().find(|walk| via == Some(walk.group) && walk.will_introduce(mark.topic));
-    let Some(walk) = walk else { return true };
+    if walk.is_none() {
+        return true;
+    }
     // The walk will not find it any more, and by another subscription the client may know it.
     if mark.closes && conn.subscriptions.len() > 1 {
         let earlier = catch_up.wants.values().map(|want| &want.topic).filter(|topic| topic.name() == mark.topic.name());
         let want = Want {
             topic: mark.topic.clone(),
             at: At::Image,
-            introduce: Introduce::Fresh(walk.from),
+            introduce: Introduce::Fresh(From::Image),
             after: earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id()),
             reason: GapReason::Expired,
             strict: false,
@@ -152,8 +154,8 @@ impl<S: Sink> Shard<S> {
             return Some(found(direct));
         }
         let mut best: Option<(&Group, &Subscription)> = None;
-        for id in &self.locals[local_id as usize].groups {
-            let group = &self.groups[*id as usize];
+        for id in &self.locals[local_id].groups {
+            let group = &self.groups[*id];
             // The list is in order: a less specific one cannot win any more.
             if best.is_some_and(|(held, _)| held.specificity > group.specificity) {
                 break;
@@ -173,7 +175,7 @@ impl<S: Sink> Shard<S> {
         local_id: LocalId,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         let mut marker = Marker {
             conns: &mut self.conns,
             fifo: &mut self.fifo,
@@ -183,14 +185,12 @@ impl<S: Sink> Shard<S> {
         };
         let groups = &self.groups;
         let in_use = |members: &Members| usize::from(!members.is_empty());
-        self.visited +=
-            local.direct.len() + local.groups.iter().map(|id| groups[*id as usize].members.len()).sum::<usize>();
-        let lists =
-            in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id as usize].members)).sum::<usize>();
+        self.visited += local.direct.len() + local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
+        let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
             local.direct.each(|conn, step| each(&mut marker, conn, None, step));
             for id in &local.groups {
-                groups[*id as usize].members.each(|conn, step| each(&mut marker, conn, Some(*id), step));
+                groups[*id].members.each(|conn, step| each(&mut marker, conn, Some(*id), step));
             }
             return;
         }
@@ -201,10 +201,8 @@ impl<S: Sink> Shard<S> {
             each(&mut marker, conn, None, step);
         });
         for (index, id) in local.groups.iter().enumerate() {
-            let group = &groups[*id as usize];
-            let ties = |other: Option<&u32>| {
-                other.is_some_and(|other| groups[*other as usize].specificity == group.specificity)
-            };
+            let group = &groups[*id];
+            let ties = |other: Option<&u32>| other.is_some_and(|other| groups[*other].specificity == group.specificity);
             let tied = ties(local.groups.get(index + 1)) || (index > 0 && ties(local.groups.get(index - 1)));
             group.members.each(|conn, step| {
                 let held = &mut marker.conns[conn];
@@ -284,7 +282,7 @@ impl<S: Sink> Shard<S> {
                         seq => At::From(seq),
                     },
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                    after: self.locals[*local_id as usize].unfinished(&catch_up, topic),
+                    after: self.locals[*local_id].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,
                     strict: resolved.on_slow == OnSlow::Disconnect,
                     since: 0,
@@ -319,7 +317,7 @@ impl<S: Sink> Shard<S> {
         let strict = self.resolve(&self.conns[id], local_id).is_some_and(|r| r.on_slow == OnSlow::Disconnect);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
-        let after = self.locals[local_id as usize].unfinished(catch_up, mark.topic);
+        let after = self.locals[local_id].unfinished(catch_up, mark.topic);
         catch_up.wants.entry(mark.topic.id()).or_insert_with(|| Want {
             topic: mark.topic.clone(),
             at: if merged { At::Image } else { At::From(mark.seq.max(1)) },
@@ -343,8 +341,8 @@ impl Local {
 }
 
 /// The latest of a connection's subscriptions among patterns that are equally specific.
-fn latest<S>(conn: &Conn<S>, local: &Local, groups: &Slab<Group>, group: &Group) -> Option<(GroupId, Step)> {
-    let tied = local.groups.iter().filter(|id| groups[**id as usize].specificity == group.specificity);
+fn latest<S>(conn: &Conn<S>, local: &Local, groups: &Pages<Group>, group: &Group) -> Option<(GroupId, Step)> {
+    let tied = local.groups.iter().filter(|id| groups[**id].specificity == group.specificity);
     let own = tied.filter_map(|id| conn.subscription(Target::Pattern(*id)).map(|subscription| (*id, subscription)));
     own.max_by_key(|(_, subscription)| subscription.order).map(|(id, subscription)| (id, subscription.step))
 }

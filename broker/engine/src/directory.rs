@@ -4,19 +4,19 @@
 //! match, the next candidate follows by the segment at which it failed, so that `*.quote` over a million topics visits
 //! each first segment once and not each topic.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use broker_protocol::pattern::{Pattern, Segment};
-use foldhash::fast::RandomState;
 
+use crate::names::ByName;
 use crate::topic::Topic;
 
 /// The names, guarded by the directory's lock.
 #[derive(Default)]
 pub(crate) struct Names {
-    by_name: HashMap<Arc<str>, Arc<Topic>, RandomState>,
+    by_name: ByName<Arc<Topic>>,
     in_order: BTreeMap<Arc<str>, Arc<Topic>>,
     /// How many were ever taken out: unchanged, whoever was here still is.
     removals: u64,

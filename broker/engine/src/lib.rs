@@ -28,6 +28,7 @@ mod history;
 mod ids;
 mod image;
 mod limits;
+mod names;
 mod read;
 mod shard;
 mod sink;

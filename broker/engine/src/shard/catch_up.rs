@@ -320,7 +320,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         // A walk in another pattern's stead goes where that one would have gone.
-        if !self.groups[walk.group as usize].pattern.matches(topic.name()) {
+        if !self.groups[walk.group].pattern.matches(topic.name()) {
             return;
         }
         // Where two walks of a pattern come by, the later one does it.
@@ -330,7 +330,7 @@ impl<S: Sink> Shard<S> {
         }
         let local_id = self.local(topic.name());
         self.link_all(local_id);
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         match &local.topic {
             None => self.attach(local_id, topic.clone()),
             // The shard follows another incarnation: it will read of that one's end and of this one's beginning.
@@ -342,7 +342,7 @@ impl<S: Sink> Shard<S> {
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }
-        let after = self.locals[local_id as usize].unfinished(catch_up, &topic);
+        let after = self.locals[local_id].unfinished(catch_up, &topic);
         let want = Want {
             at: At::Image,
             introduce: Introduce::Fresh(walk.from),

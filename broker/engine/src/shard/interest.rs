@@ -33,7 +33,7 @@ impl<S: Sink> Shard<S> {
     }
 
     fn insert_local(&mut self, name: Arc<str>) -> LocalId {
-        let id = self.locals.insert(Local::new(name.clone())) as LocalId;
+        let id = self.locals.insert(Local::new(name.clone()));
         self.stats.local_topics.add(1);
         self.by_name.insert(name, id);
         self.link_all(id);
@@ -47,7 +47,7 @@ impl<S: Sink> Shard<S> {
             self.by_topic.resize(number + 1, NO_LOCAL);
         }
         self.by_topic[number] = id;
-        let local = &mut self.locals[id as usize];
+        let local = &mut self.locals[id];
         let mut members = 0;
         local.direct.each(|_, _| members += 1);
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl<S: Sink> Shard<S> {
 
     /// Stops following the present incarnation.
     pub(super) fn detach(&mut self, id: LocalId) {
-        let local = &mut self.locals[id as usize];
+        let local = &mut self.locals[id];
         let views = std::mem::take(&mut local.views);
         if let Some(topic) = local.topic.take() {
             self.forget(topic.id());
@@ -81,14 +81,15 @@ impl<S: Sink> Shard<S> {
 
     /// Lets go of a name that nobody follows any more.
     pub(super) fn release(&mut self, id: LocalId) {
-        let Some(local) = self.locals.get(id as usize) else { return };
+        let Some(local) = self.locals.get(id) else { return };
         if !local.direct.is_empty() || !local.groups.is_empty() {
             return;
         }
         self.detach(id);
-        let local = self.locals.remove(id as usize);
-        self.by_name.remove(&local.name);
-        self.stats.local_topics.sub(1);
+        if let Some(local) = self.locals.remove(id) {
+            self.by_name.remove(&local.name);
+            self.stats.local_topics.sub(1);
+        }
     }
 
     /// The pattern's group, made where there is none.
@@ -107,25 +108,25 @@ impl<S: Sink> Shard<S> {
     /// Makes every pattern that matches a name known to it. A walk links only the names that it comes to.
     pub(super) fn link_all(&mut self, local: LocalId) {
         let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
-        self.patterns.matching(&self.locals[local as usize].name, |group| groups.push(*group));
+        self.patterns.matching(&self.locals[local].name, |group| groups.push(*group));
         groups.into_iter().for_each(|group| self.link(local, group));
     }
 
     /// Makes a pattern one of those that match a name, in the order of how specific they are.
     fn link(&mut self, local: LocalId, group: GroupId) {
         let groups = &self.groups;
-        let linked = &mut self.locals[local as usize].groups;
+        let linked = &mut self.locals[local].groups;
         if linked.contains(&group) {
             return;
         }
-        let specificity = &groups[group as usize].specificity;
-        let at = linked.iter().position(|other| groups[*other as usize].specificity < *specificity);
+        let specificity = &groups[group].specificity;
+        let at = linked.iter().position(|other| groups[*other].specificity < *specificity);
         linked.insert(at.unwrap_or(linked.len()), group);
     }
 
     /// Lets go of a pattern without members; its topics forget it bit by bit, in the sweep.
     pub(super) fn release_group(&mut self, id: GroupId) {
-        let group = &mut self.groups[id as usize];
+        let group = &mut self.groups[id];
         if !group.members.is_empty() || group.dead {
             return;
         }
@@ -136,6 +137,6 @@ impl<S: Sink> Shard<S> {
 
     /// The interval steps in use on a name, a bit each.
     pub(super) fn steps(&self, local: &Local) -> u16 {
-        local.groups.iter().fold(local.direct.steps, |steps, group| steps | self.groups[*group as usize].members.steps)
+        local.groups.iter().fold(local.direct.steps, |steps, group| steps | self.groups[*group].members.steps)
     }
 }

@@ -35,13 +35,11 @@ mod turn;
 mod unsubscribe;
 mod view;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
-use foldhash::fast::RandomState;
-use slab::Slab;
 use smallvec::SmallVec;
 
 use self::catch_up::Piece;
@@ -54,6 +52,7 @@ use self::view::View;
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::feed::{Reader, ShardSet};
+use crate::names::ByName;
 use crate::sink::Sink;
 use crate::topic::TopicId;
 use crate::trie::Trie;
@@ -76,13 +75,13 @@ pub struct Shard<S> {
     fifo: VecDeque<ConnId>,
     /// Connections whose minimum gap has not passed: when it will have, in order.
     delayed: VecDeque<(u64, ConnId)>,
-    locals: Slab<Local>,
-    by_name: HashMap<Arc<str>, LocalId, RandomState>,
+    locals: Pages<Local>,
+    by_name: ByName<LocalId>,
     /// By the topic's number, `NO_LOCAL` where nobody here wants it.
     by_topic: Vec<LocalId>,
-    groups: Slab<Group>,
+    groups: Pages<Group>,
     patterns: Trie<GroupId>,
-    views: Slab<View>,
+    views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
     pass: u64,
@@ -116,12 +115,12 @@ impl<S: Sink> Shard<S> {
             conns: Pages::new(),
             fifo: VecDeque::new(),
             delayed: VecDeque::new(),
-            locals: Slab::new(),
-            by_name: HashMap::default(),
+            locals: Pages::new(),
+            by_name: ByName::default(),
             by_topic: Vec::new(),
-            groups: Slab::new(),
+            groups: Pages::new(),
             patterns: Trie::default(),
-            views: Slab::new(),
+            views: Pages::new(),
             due: BTreeSet::new(),
             pass: 0,
             visited: 0,

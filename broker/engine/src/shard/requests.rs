@@ -95,8 +95,8 @@ impl<S: Sink> Shard<S> {
         let (mut topics, mut patterns) = (Vec::new(), Vec::new());
         for subscription in &held.subscriptions {
             let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match subscription.target {
-                Target::Topic(local) => (&mut topics, &self.locals[local as usize].name),
-                Target::Pattern(group) => (&mut patterns, self.groups[group as usize].pattern.as_str()),
+                Target::Topic(local) => (&mut topics, &self.locals[local].name),
+                Target::Pattern(group) => (&mut patterns, self.groups[group].pattern.as_str()),
             };
             rows.push(SubscriptionRow { name, conflate_ms: ladder(subscription.step), on_slow: subscription.on_slow });
         }

@@ -201,7 +201,7 @@ impl<S: Sink> Shard<S> {
             return Err(refusal);
         }
         self.drop_pending(id, local_id);
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         let name = local.name.clone();
         let Some(topic) = local.topic.clone() else {
             let start = if resume.is_some() { Start::Reset } else { Start::Live };
@@ -259,7 +259,7 @@ impl<S: Sink> Shard<S> {
     /// are subscribed to it already get that in order.
     fn read_up_to_date(&mut self, now: Now, name: &str) {
         let Some(local) = self.by_name.get(name) else { return };
-        let held = self.locals[*local as usize].topic.clone();
+        let held = self.locals[*local].topic.clone();
         let topic = self.engine.directory.read().get(name).cloned();
         let same = match (&held, &topic) {
             (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),

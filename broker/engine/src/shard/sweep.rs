@@ -144,18 +144,18 @@ impl<S: Sink> Shard<S> {
             self.sweep.burying = std::mem::take(&mut self.sweep.buried_next);
             self.sweep.burying_at = 0;
         }
-        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.capacity());
+        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.bound());
         for id in self.sweep.burying_at..end {
-            if let Some(local) = self.locals.get_mut(id) {
+            if let Some(local) = self.locals.get_mut(id as u32) {
                 let burying = &self.sweep.burying;
                 local.groups.retain(|group| !burying.contains(group));
                 self.release(id as u32);
             }
         }
         self.sweep.burying_at = end;
-        if end == self.locals.capacity() {
+        if end == self.locals.bound() {
             for group in std::mem::take(&mut self.sweep.burying) {
-                self.groups.remove(group as usize);
+                self.groups.remove(group);
             }
         }
         !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()

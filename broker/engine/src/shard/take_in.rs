@@ -57,11 +57,11 @@ impl<S: Sink> Shard<S> {
 
     fn take_update(&mut self, entry: &Entry) {
         let Some(local_id) = self.local_of(entry.topic) else { return };
-        let local = &mut self.locals[local_id as usize];
+        let local = &mut self.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
         local.read_seq = local.read_seq.max(entry.seq);
         let merged = topic.kind() != Kind::Event;
-        let steps = if merged { self.steps(&self.locals[local_id as usize]) } else { 0 };
+        let steps = if merged { self.steps(&self.locals[local_id]) } else { 0 };
         if !merged || self.has_plain(local_id) {
             self.give(local_id, &topic, entry, |step| step == 0 || !merged);
         }
@@ -71,9 +71,8 @@ impl<S: Sink> Shard<S> {
     }
 
     fn has_plain(&self, local: LocalId) -> bool {
-        let local = &self.locals[local as usize];
-        !local.direct.plain.is_empty()
-            || local.groups.iter().any(|group| !self.groups[*group as usize].members.plain.is_empty())
+        let local = &self.locals[local];
+        !local.direct.plain.is_empty() || local.groups.iter().any(|group| !self.groups[*group].members.plain.is_empty())
     }
 
     /// Gives an entry's frame to the members whose step it is meant for.
@@ -126,7 +125,7 @@ impl<S: Sink> Shard<S> {
                 self.local_following(topic)
             }
         };
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         match &local.topic {
             // Whoever made the shard follow it has it from the topic; the others wait for this.
             Some(held) if Arc::ptr_eq(held, topic) => {}
@@ -135,11 +134,11 @@ impl<S: Sink> Shard<S> {
         }
         // Patterns that came while the name had no topic did not find it in the directory.
         self.link_all(local_id);
-        self.locals[local_id as usize].prune();
+        self.locals[local_id].prune();
         self.queue_behind_previous(local_id, entry, topic);
         self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());
         if topic.has_image() {
-            let steps = self.steps(&self.locals[local_id as usize]);
+            let steps = self.steps(&self.locals[local_id]);
             for own in (1..16).filter(|step| steps & 1 << step != 0) {
                 let frame = begins_frame(topic, super::catch_up::ladder(own));
                 let entry = Entry { frame, ..entry.clone() };
@@ -150,7 +149,7 @@ impl<S: Sink> Shard<S> {
 
     /// Connections that have not caught up with an ended incarnation get the new one after it.
     fn queue_behind_previous(&mut self, local_id: LocalId, entry: &Entry, topic: &Arc<Topic>) {
-        if self.locals[local_id as usize].previous.is_empty() {
+        if self.locals[local_id].previous.is_empty() {
             return;
         }
         let mut behind: Vec<(ConnId, Via)> = Vec::new();
@@ -159,7 +158,7 @@ impl<S: Sink> Shard<S> {
                 behind.push((conn, via));
             }
         });
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         behind.retain(|(conn, _)| {
             let catch_up = self.conns[*conn].catch_up.as_deref();
             catch_up.is_some_and(|catch_up| local.unfinished(catch_up, topic).is_some())
@@ -184,12 +183,12 @@ impl<S: Sink> Shard<S> {
     /// A topic ended: views give what they still hold, then everybody is told.
     fn take_end(&mut self, entry: &Entry, now: Now) {
         let Some(local_id) = self.local_of(entry.topic) else { return };
-        let Some(topic) = self.locals[local_id as usize].topic.clone() else { return };
-        for view in self.locals[local_id as usize].views.clone() {
+        let Some(topic) = self.locals[local_id].topic.clone() else { return };
+        for view in self.locals[local_id].views.clone() {
             self.emit(view, now.mono_us);
         }
         self.give(local_id, &topic, entry, |_| true);
-        let local = &mut self.locals[local_id as usize];
+        let local = &mut self.locals[local_id];
         local.prune();
         local.previous.push(Arc::downgrade(&topic));
         drop(topic);

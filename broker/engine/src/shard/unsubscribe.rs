@@ -24,7 +24,7 @@ impl<S: Sink> Shard<S> {
                 if let Some(group) = group {
                     self.leave_pattern(id, group);
                 }
-            } else if let Some(local) = self.by_name.get(&**entry).copied() {
+            } else if let Some(local) = self.by_name.get(entry).copied() {
                 self.leave_topic(id, local);
             }
         }
@@ -36,8 +36,8 @@ impl<S: Sink> Shard<S> {
 
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
-            Target::Topic(local) => &mut self.locals[local as usize].direct,
-            Target::Pattern(group) => &mut self.groups[group as usize].members,
+            Target::Topic(local) => &mut self.locals[local].direct,
+            Target::Pattern(group) => &mut self.groups[group].members,
         }
     }
 
@@ -45,12 +45,12 @@ impl<S: Sink> Shard<S> {
     pub(super) fn count_subscriber(&mut self, target: Target, add: i32) {
         match target {
             Target::Topic(local) => {
-                if let Some(topic) = &self.locals[local as usize].topic {
+                if let Some(topic) = &self.locals[local].topic {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
             Target::Pattern(group) => {
-                let pattern = self.groups[group as usize].pattern.clone();
+                let pattern = self.groups[group].pattern.clone();
                 self.engine.count_pattern(&pattern, add.into());
             }
         }
@@ -78,13 +78,13 @@ impl<S: Sink> Shard<S> {
 
     /// A connection's stream on a topic goes on at another interval, without a break.
     fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
-        let local = &self.locals[local_id as usize];
+        let local = &self.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
         if old == new || !topic.has_image() {
             return;
         }
         // The last `seq` that it has or will have got of what is on its runs.
-        let view = local.views.iter().map(|view| &self.views[*view as usize]).find(|view| view.step == old);
+        let view = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == old);
         let has = match (old, view) {
             (0, _) => local.read_seq,
             (_, Some(view)) => view.ahead.get(&id).copied().unwrap_or(view.sent_seq),
@@ -116,9 +116,9 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
-        for view in self.locals[local_id as usize].views.clone() {
-            if self.views[view as usize].step == old {
-                self.views[view as usize].ahead.remove(&id);
+        for view in self.locals[local_id].views.clone() {
+            if self.views[view].step == old {
+                self.views[view].ahead.remove(&id);
             }
         }
     }
@@ -138,12 +138,12 @@ impl<S: Sink> Shard<S> {
         // Less specific patterns of the connection cover its topics from now on. They are introduced anew where their
         // interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
         let rank = |group: &Group, order: u32| (group.specificity, order);
-        let left = &self.groups[group as usize];
+        let left = &self.groups[group];
         let (pattern, left_rank) = (left.pattern.clone(), rank(left, old.order));
         let mut walks: Vec<Walk> = Vec::new();
         for subscription in &self.conns[id].subscriptions {
             let Target::Pattern(other) = subscription.target else { continue };
-            if rank(&self.groups[other as usize], subscription.order) > left_rank {
+            if rank(&self.groups[other], subscription.order) > left_rank {
                 continue;
             }
             walks.extend(unfinished.iter().map(|walk| Walk { group: other, from: From::Image, ..walk.clone() }));
@@ -174,8 +174,8 @@ impl<S: Sink> Shard<S> {
             self.count_subscriber(subscription.target, -1);
             match subscription.target {
                 Target::Topic(local) => {
-                    for view in self.locals[local as usize].views.clone() {
-                        self.views[view as usize].ahead.remove(&id);
+                    for view in self.locals[local].views.clone() {
+                        self.views[view].ahead.remove(&id);
                     }
                     self.release(local);
                 }
@@ -187,17 +187,17 @@ impl<S: Sink> Shard<S> {
 
     /// Drops what is pending for a name: its new start comes before anything else of it.
     pub(super) fn drop_pending(&mut self, id: ConnId, local_id: LocalId) {
-        let name = self.locals[local_id as usize].name.clone();
+        let name = self.locals[local_id].name.clone();
         self.retain_pending(id, |_, topic| *topic.name() != name);
-        for view in self.locals[local_id as usize].views.clone() {
-            self.views[view as usize].ahead.remove(&id);
+        for view in self.locals[local_id].views.clone() {
+            self.views[view].ahead.remove(&id);
         }
     }
 
     /// Drops what is pending of a pattern's topics, but for those that another subscription covers at least as closely. Of
     /// a topic that ended the client is told by whatever it was subscribed to, unless that was this very pattern, `anew`.
     pub(super) fn drop_pending_of(&mut self, id: ConnId, group: GroupId, anew: bool) {
-        let pattern = self.groups[group as usize].pattern.clone();
+        let pattern = self.groups[group].pattern.clone();
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &want.topic));
         let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
@@ -212,7 +212,7 @@ impl<S: Sink> Shard<S> {
             }
             let Some(local_id) = shard.by_name.get(topic.name()) else { return false };
             let Some(best) = shard.resolve(&shard.conns[id], *local_id) else { return false };
-            let live = shard.locals[*local_id as usize].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, topic));
+            let live = shard.locals[*local_id].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, topic));
             best.target != Target::Pattern(group) || !(live || anew)
         });
     }

@@ -41,8 +41,8 @@ impl<S: Sink> Shard<S> {
     /// The view of a name at a step, made where there is none.
     pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
         let views = &self.views;
-        let held = &self.locals[local as usize].views;
-        if let Some(view) = held.iter().find(|view| views[**view as usize].step == step) {
+        let held = &self.locals[local].views;
+        if let Some(view) = held.iter().find(|view| views[**view].step == step) {
             return *view;
         }
         let id = self.views.insert(View {
@@ -54,13 +54,13 @@ impl<S: Sink> Shard<S> {
             due_us: None,
             ahead: HashMap::default(),
         }) as ViewId;
-        self.locals[local as usize].views.push(id);
+        self.locals[local].views.push(id);
         id
     }
 
     /// The view is no more; its local has forgotten it already.
     pub(super) fn drop_view(&mut self, id: ViewId) {
-        let view = self.views.remove(id as usize);
+        let Some(view) = self.views.remove(id) else { return };
         if let Some(due) = view.due_us {
             self.due.remove(&(due, id));
         }
@@ -69,18 +69,18 @@ impl<S: Sink> Shard<S> {
     /// A connection got the image `seq` on its own.
     pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64) {
         let Some(local) = self.by_name.get(topic.name()).copied() else { return };
-        if self.locals[local as usize].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
         let view = self.view(local, step);
-        self.views[view as usize].ahead.insert(conn, seq);
+        self.views[view].ahead.insert(conn, seq);
     }
 
     /// The topic's newest update, which the shard just took in, concerns the views of these steps.
     pub(super) fn changed(&mut self, local: LocalId, steps: u16, seq: u64, now_us: u64) {
         for step in (1..16).filter(|step| steps & 1 << step != 0) {
             let id = self.view(local, step);
-            let view = &mut self.views[id as usize];
+            let view = &mut self.views[id];
             if seq <= view.sent_seq || view.due_us.is_some() {
                 continue;
             }
@@ -111,14 +111,14 @@ impl<S: Sink> Shard<S> {
 
     /// Sends the newest state to the members, where they lack it.
     pub(super) fn emit(&mut self, id: ViewId, now_us: u64) {
-        let view = &mut self.views[id as usize];
+        let view = &mut self.views[id];
         if let Some(due) = view.due_us.take() {
             self.due.remove(&(due, id));
         }
         let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
-        let Some(topic) = self.locals[local_id as usize].topic.clone() else { return };
-        if self.steps(&self.locals[local_id as usize]) & 1 << step == 0 {
-            self.locals[local_id as usize].views.retain(|held| *held != id);
+        let Some(topic) = self.locals[local_id].topic.clone() else { return };
+        if self.steps(&self.locals[local_id]) & 1 << step == 0 {
+            self.locals[local_id].views.retain(|held| *held != id);
             self.drop_view(id);
             return;
         }
@@ -128,7 +128,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let difference = if now.has_patches { self.difference(id, &topic, &now) } else { None };
-        let view = &mut self.views[id as usize];
+        let view = &mut self.views[id];
         let ahead = std::mem::take(&mut view.ahead);
         (view.sent_seq, view.sent_us) = (seq, Some(now_us));
         view.sent = now.has_patches.then(|| now.tree.clone());
@@ -174,7 +174,7 @@ impl<S: Sink> Shard<S> {
 
     /// The difference since the view's last message, as a frame, where there is one and it is smaller than the image.
     fn difference(&mut self, id: ViewId, topic: &Topic, now: &Snapshot) -> Option<Frame> {
-        let view = &self.views[id as usize];
+        let view = &self.views[id];
         let mut patch = Vec::new();
         if !Tree::diff(view.sent.as_ref()?, &now.tree, &mut patch) || patch.len() >= now.tree.bytes() {
             return None;

@@ -56,13 +56,16 @@ fuzz:
 	done
 
 # The Autobahn suite (set up once, some 40 s) against the echo example. CONFORMANCE is where its set-up scripts are.
+# Left out: compression (12, 13), which no connection agrees to, and four cases that send 16,384 and more fragments, which
+# are above fragments_max and refused with 1009 by declaration.
+CONFORMANCE_EXCEPT = ["12.*","13.*","9.3.1","9.3.2","9.4.1","9.4.2"]
 CONFORMANCE ?= ../shared/tools/conformance
 ECHO ?= 127.0.0.1:9010
 conformance:
 	test -x .tools/conformance/run.sh || $(CONFORMANCE)/setup.sh .tools/conformance
 	$(CARGO) build --release -p broker --example echo --locked
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
-		.tools/conformance/run.sh ws://$(ECHO) tickcast
+		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
 # Not part of `test`: figures need a quiet machine.
 bench:

@@ -123,6 +123,14 @@ impl Running {
         panics::assert_none();
     }
 
+    /// Waits until this many connections are all that the broker has.
+    #[track_caller]
+    pub(crate) fn assert_settles_but_for(&self, connections: usize) {
+        for name in ["tickcast_connections", "tickcast_admitted"] {
+            self.until_metric(name, |count| count == connections as f64);
+        }
+    }
+
     /// Begins to stop, as a signal would make it.
     pub(crate) fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {

@@ -2,7 +2,7 @@
 //!
 //! Nothing here sleeps and hopes: clients wait for what has to come, gauges are looked at until they are what they have to
 //! be, and after [`PATIENCE`] a test fails and says what it waited for.
-#![allow(dead_code, reason = "shared by several test crates, each of which uses a part")]
+#![allow(dead_code, unused_imports, reason = "shared by several test crates, each of which uses a part")]
 
 mod broker;
 mod client;

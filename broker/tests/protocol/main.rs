@@ -1,0 +1,22 @@
+//! PROTOCOL §2 to §5 over real sockets: what a client that was written from that page alone relies on.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod conflate;
+mod continuity;
+mod data;
+mod epochs;
+mod greeting;
+mod liveness;
+mod order;
+mod overlap;
+mod patterns;
+mod places;
+mod publish;
+mod requests;
+mod resume;
+mod shutdown;
+mod slow;
+mod subscribe;
+mod sys;

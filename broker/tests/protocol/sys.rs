@@ -1,0 +1,71 @@
+//! The broker's own topics.
+
+use serde_json::json;
+
+use crate::common::Running;
+
+#[test]
+fn statistics_come_once_a_second() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    client.subscribe(&["$SYS.stats"]);
+    let mut seq = 0;
+    let mut uptimes = Vec::new();
+    while uptimes.len() < 3 {
+        let message = client.message();
+        if message.op() == "topic" {
+            continue;
+        }
+        let next = message.num("seq");
+        assert!(seq == 0 || next == seq + 1, "{message:?}");
+        seq = next;
+        uptimes.push(message["data"]["uptime_s"].as_u64().unwrap());
+        if message.op() == "update" && uptimes.len() > 1 {
+            assert!(message["data"]["connections"].as_u64().unwrap() >= 1, "{message:?}");
+        }
+    }
+    assert!(uptimes.is_sorted() && uptimes[2] >= 1, "{uptimes:?}");
+    assert_eq!(broker.http("GET /v1/topics/$SYS.stats", "").json()["op"], "image");
+    assert_eq!(broker.http("GET /v1/topics?match=$SYS.%3E", "").json()["topics"][0]["kind"], "state");
+}
+
+#[test]
+fn only_who_names_them_gets_them() {
+    let broker = Running::start();
+    broker.publish("app.stats", "state", "1");
+    // It is there before anything is looked for.
+    let mut client = broker.client();
+    client.subscribe(&["$SYS.stats"]);
+    client.skip_to(json!({"topic":"$SYS.stats","seq":1}));
+    for (pattern, matched) in [(">", 1), ("*.stats", 1), ("*.*", 1), ("$SYS.>", 1), ("$SYS.*", 1), ("$SYS.stats.>", 0)]
+    {
+        let answer = broker.client().subscribe(&[pattern]);
+        assert_eq!(answer["patterns"][0]["matched"], matched, "{pattern}: {answer:?}");
+    }
+    let all = broker.http("GET /v1/topics", "").json();
+    assert_eq!(all["topics"].as_array().unwrap().len(), 1, "{all}");
+    let mut all = broker.client();
+    all.subscribe(&[">"]);
+    all.expect_has(json!({"op":"topic","topic":"app.stats"}));
+    all.expect_has(json!({"op":"image","topic":"app.stats"}));
+    client.skip_to(json!({"topic":"$SYS.stats","op":"update"}));
+    client.skip_to(json!({"topic":"$SYS.stats","op":"update"}));
+    broker.publish("app.stats", "state", "2");
+    all.expect_has(json!({"op":"update","topic":"app.stats","seq":2}));
+}
+
+#[test]
+fn nobody_publishes_to_them_or_ends_them() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    for topic in ["$SYS.stats", "$SYS.other", "$own", "$"] {
+        client.say(&json!({"op":"publish","id":1,"topic":topic,"kind":"state","data":1}).to_string());
+        assert_eq!(client.expect_error("forbidden")["retry"], false);
+        client.say(&json!({"op":"publish","id":1,"batch":[{"topic":topic,"data":1}]}).to_string());
+        client.expect_has(json!({"accepted":0,"rejected":[{"index":0,"code":"forbidden"}]}));
+        let answer = broker.http(&format!("POST /v1/topics/{topic}?kind=state"), "1");
+        assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
+        let answer = broker.http(&format!("DELETE /v1/topics/{topic}"), "");
+        assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
+    }
+}

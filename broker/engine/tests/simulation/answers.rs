@@ -1,0 +1,122 @@
+//! Answers: each must be what it had to be when the broker read the request; then the client believes it.
+
+use super::client::Client;
+use super::message::Message;
+use super::request::{Answer, Begun};
+use super::stream::{Phase, Stream, Truth};
+use super::subscriptions::{Options, is_pattern};
+
+impl Client {
+    pub fn answer(&mut self, truth: Truth<'_>, message: &Message<'_>, answer: Answer) -> Result<(), String> {
+        let same = |is: bool| if is { Ok(()) } else { Err(format!("{answer:?} was right")) };
+        let codes = |rows: Vec<Message<'_>>, at: &str| {
+            rows.iter().map(|row| Ok((row.raw(at)?.to_owned(), row.text("code")?))).collect::<Result<Vec<_>, String>>()
+        };
+        match &answer {
+            Answer::Pong => same(message.op() == "pong"),
+            Answer::Refused(code) => same(message.op() == "error" && message.text("code")? == *code),
+            Answer::Published { topic, epoch, seq, duplicate } => same(
+                message.op() == "published"
+                    && message.text("topic")? == *topic
+                    && message.text("epoch")? == *epoch
+                    && message.number("seq")? == *seq
+                    && message.raw("duplicate").is_ok() == *duplicate,
+            ),
+            Answer::Batch { accepted, duplicates, rejected } => {
+                let right: Vec<_> = rejected.iter().map(|(at, code)| (at.to_string(), (*code).to_owned())).collect();
+                same(
+                    message.op() == "published"
+                        && message.number("accepted")? == *accepted
+                        && message.optional_number("duplicates")?.unwrap_or_default() == *duplicates
+                        && codes(message.list("rejected")?, "index")? == right,
+                )
+            }
+            Answer::List(right) => {
+                let mut rows = Vec::new();
+                for (list, name) in [("topics", "topic"), ("patterns", "pattern")] {
+                    for row in message.list(list)? {
+                        rows.push((row.text(name)?, row.number("conflate_ms")?, row.text("on_slow")?));
+                    }
+                }
+                rows.sort();
+                let right: Vec<_> =
+                    right.iter().map(|(name, ms, slow)| (name.clone(), *ms, (*slow).to_owned())).collect();
+                same(message.op() == "subscriptions" && rows == right)
+            }
+            Answer::Unsubscribed(entries) => {
+                same(message.op() == "unsubscribed")?;
+                self.unsubscribed(entries);
+                Ok(())
+            }
+            Answer::Subscribed { placed, options, topics, patterns, errors } => {
+                same(message.op() == "subscribed")?;
+                let wrong: Vec<_> =
+                    errors.iter().map(|(name, code)| (format!("\"{name}\""), (*code).to_owned())).collect();
+                same(codes(message.list("errors")?, "topic")? == wrong)?;
+                let rows = message.list("patterns")?;
+                same(rows.len() == patterns.len())?;
+                for (row, (pattern, matched)) in rows.iter().zip(patterns) {
+                    same(row.text("pattern")? == *pattern && row.number("matched")? == *matched)?;
+                    same(row.number("conflate_ms")? == options.conflate_ms)?;
+                }
+                let rows = message.list("topics")?;
+                same(rows.len() == topics.len())?;
+                for (row, begun) in rows.iter().zip(topics) {
+                    same(is_as_told(row, begun)?)?;
+                }
+                self.subscribed(truth, placed, *options, topics);
+                Ok(())
+            }
+        }
+    }
+
+    fn subscribed(&mut self, truth: Truth<'_>, placed: &[String], options: Options, topics: &[Begun]) {
+        let before = self.known.clone();
+        for entry in placed {
+            self.known.place(entry, options, u64::MAX);
+        }
+        for begun in topics {
+            let held = self.streams.get(&begun.name).or(self.remembered.get(&begun.name));
+            let stream = match &begun.epoch {
+                None => Stream::waiting(),
+                Some((at, epoch)) => Stream::begun(*at, epoch, begun.expect, held, truth.now_us),
+            };
+            self.streams.insert(begun.name.clone(), stream);
+        }
+        for (name, stream) in &mut self.streams {
+            let best = self.known.best(name).map(|best| &best.entry);
+            if !best.is_some_and(|best| is_pattern(best) && placed.contains(best)) {
+                continue;
+            }
+            // Of the old options nothing follows; what another pattern brought in may go on until this one does.
+            if best == before.best(name).map(|best| &best.entry) && !stream.loose {
+                stream.phase = Phase::Unintroduced;
+            } else {
+                stream.loosen();
+            }
+        }
+    }
+
+    fn unsubscribed(&mut self, entries: &[String]) {
+        self.left_a_pattern |= entries.iter().any(|entry| is_pattern(entry));
+        let before = self.known.clone();
+        entries.iter().for_each(|entry| self.known.remove(entry));
+        self.streams.retain(|name, stream| {
+            let best = self.known.best(name).map(|best| &best.entry);
+            if best.is_some() && best != before.best(name).map(|best| &best.entry) {
+                stream.loosen();
+            }
+            best.is_some()
+        });
+    }
+}
+
+fn is_as_told(row: &Message<'_>, begun: &Begun) -> Result<bool, String> {
+    Ok(row.text("topic")? == begun.name
+        && row.optional_text("kind")?.as_deref() == begun.kind
+        && row.optional_text("epoch")?.as_ref() == begun.epoch.as_ref().map(|(_, name)| name)
+        && row.number("seq")? == begun.seq
+        && row.number("oldest")? == begun.oldest
+        && row.text("start")? == begun.start
+        && row.number("conflate_ms")? == begun.conflate_ms)
+}

@@ -1,0 +1,191 @@
+//! Peace: nothing is published any more and every socket is open. Everybody must have everything, and when everybody has
+//! left, nothing must be held for anybody.
+
+use broker_protocol::pattern::Pattern;
+
+use super::client::Client;
+use super::driver::At;
+use super::model::Model;
+use super::request::Request;
+use super::stream::Phase;
+use super::subscriptions::is_pattern;
+use super::world::World;
+
+/// Steps within which a broker at peace must come to rest.
+const STEPS_MAX: usize = 20_000;
+
+/// Gaps between writes within which everything must have gone out.
+const GAPS_MAX: usize = 400;
+
+/// The intervals after which another conflated stream must be complete.
+const LADDER_MS: [u64; 10] = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+
+/// Everything comes to rest; then every subscriber knows all that it subscribed to.
+pub fn peace(world: &mut World) -> Result<(), String> {
+    world.say(|_| "peace".to_owned());
+    for id in world.open() {
+        let client = &world.clients[id];
+        let mut pipe = client.pipe.borrow_mut();
+        pipe.room = usize::MAX;
+    }
+    let began_us = world.now_us;
+    for interval_ms in LADDER_MS {
+        world.now_us = world.now_us.max(began_us + interval_ms * 1000);
+        let peace_ms = (world.now_us - began_us) / 1000;
+        drain(world)?;
+        for id in world.open() {
+            let client = &world.clients[id];
+            complete(client, &world.model, peace_ms)
+                .map_err(|error| format!("client {id} at peace for {peace_ms} ms: {error}"))?;
+        }
+    }
+    gauges(world)?;
+    listing(world)
+}
+
+/// Everything that waits goes out: at once, or a turn's worth of bytes per gap between two writes.
+fn drain(world: &mut World) -> Result<(), String> {
+    rest(world)?;
+    let gap_us = world.limits.write_gap_us;
+    for _ in 0..GAPS_MAX {
+        let waits = |client: &&Client| !client.over && world.drivers[client.shard].shard.has_pending(client.conn);
+        if gap_us == 0 || world.clients.iter().find(waits).is_none() {
+            break;
+        }
+        world.now_us += gap_us;
+        rest(world)?;
+    }
+    Ok(())
+}
+
+/// Steps until every shard sleeps.
+fn rest(world: &mut World) -> Result<(), String> {
+    for _ in 0..STEPS_MAX {
+        let mut moved = false;
+        for shard in 0..world.drivers.len() {
+            moved |= world.step(shard)?;
+        }
+        if !moved {
+            return Ok(());
+        }
+    }
+    let restless: Vec<_> = world.drivers.iter().enumerate().filter(|(_, driver)| driver.at != At::Asleep).collect();
+    let restless: Vec<_> = restless.into_iter().map(|(index, _)| index).collect();
+    Err(format!("shards {restless:?} find no rest"))
+}
+
+/// Whether a client was told everything, where it asked for intervals up to this one.
+fn complete(client: &Client, model: &Model, interval_ms: u64) -> Result<(), String> {
+    if let Some((id, answer)) = client.awaited.front() {
+        return Err(format!("no answer to {id}: {answer:?}"));
+    }
+    for (name, epochs) in &model.topics {
+        let Some(best) = client.known.best(name) else { continue };
+        let (at, epoch) = (epochs.len() - 1, &epochs[epochs.len() - 1]);
+        if best.conflate_ms(epoch.kind) > interval_ms {
+            continue;
+        }
+        let Some(stream) = client.streams.get(name) else {
+            if epoch.closed {
+                continue;
+            }
+            return Err(format!("{name} was not introduced"));
+        };
+        let right = match stream.phase {
+            Phase::Running => !epoch.closed && stream.epoch_at == Some(at) && stream.is_current(epoch),
+            _ => epoch.closed,
+        };
+        if !right {
+            let (phase, last, expect) = (stream.phase, stream.last, stream.expect);
+            let (seq, closed) = (epoch.seq(), epoch.closed);
+            return Err(format!(
+                "{name} is {phase:?} in {:?} at {last}, waits for {expect:?}; the topic is at {seq} in {at}, closed: {closed}",
+                stream.epoch_at
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is counted is what there is.
+fn gauges(world: &World) -> Result<(), String> {
+    for (index, driver) in world.drivers.iter().enumerate() {
+        let here = || world.clients.iter().filter(|client| client.shard == index && !client.over);
+        let (open, held) = (here().count() as u64, here().map(|client| client.held.all.len() as u64).sum::<u64>());
+        let stats = &driver.stats;
+        let counted = [
+            ("connections", stats.connections.get(), open),
+            ("subscriptions", stats.subscriptions.get(), held),
+            ("parked", stats.parked.get(), 0),
+            ("pinned_bytes", stats.pinned_bytes.get(), 0),
+        ];
+        for (what, told, right) in counted {
+            if told != right {
+                return Err(format!("shard {index} counts {told} {what}, there are {right}"));
+            }
+        }
+    }
+    let (live, told) = (world.model.live_names().count(), world.engine.topics_len());
+    if live == told { Ok(()) } else { Err(format!("{told} topics, there are {live}")) }
+}
+
+/// The listing tells each topic as it is.
+fn listing(world: &World) -> Result<(), String> {
+    let (rows, next) = world.engine.topics(&Pattern::parse(">").expect("a pattern"), None, 1000);
+    let names: Vec<&str> = rows.iter().map(|row| &*row.topic).collect();
+    let right: Vec<&str> = world.model.live_names().map(String::as_str).collect();
+    if names != right || next.is_some() {
+        return Err(format!("the listing has {names:?}, there are {right:?}"));
+    }
+    for row in rows {
+        let epoch = world.model.live(&row.topic).expect("it was compared");
+        let open = world.clients.iter().filter(|client| !client.over);
+        let subscribers: u64 = open.map(|client| client.held.count(&row.topic)).sum();
+        let last_ts = epoch.update(epoch.seq()).map_or(0, |update| update.ts);
+        let right = (epoch.kind, &*epoch.name, epoch.seq(), subscribers, last_ts);
+        let told = (row.kind, &*row.epoch, row.seq, row.subscribers, row.last_ts);
+        if told != right {
+            return Err(format!("the listing tells {} as {told:?}, it is {right:?}", row.topic));
+        }
+    }
+    Ok(())
+}
+
+/// Half unsubscribe first, then all hang up and every topic is deleted: nothing may be left.
+pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
+    for id in world.open() {
+        if id % 2 == 0 {
+            let (topics, patterns): (Vec<_>, Vec<_>) =
+                world.clients[id].held.all.iter().map(|held| held.entry.clone()).partition(|entry| !is_pattern(entry));
+            world.clients[id].outgoing.push_back(Request::Unsubscribe(topics));
+            world.clients[id].outgoing.push_back(Request::Unsubscribe(patterns));
+        }
+    }
+    rest(world)?;
+    for name in world.model.live_names().cloned().collect::<Vec<_>>() {
+        if world.dice.percent(50) {
+            world.delete(&name)?;
+        }
+    }
+    for id in world.open() {
+        world.hang_up(id);
+    }
+    for name in world.model.live_names().cloned().collect::<Vec<_>>() {
+        world.delete(&name)?;
+    }
+    for _ in 0..5 {
+        rest(world)?;
+        world.now_us += 2_000_000;
+    }
+    gauges(world)?;
+    for (index, driver) in world.drivers.iter().enumerate() {
+        let local_topics = driver.stats.local_topics.get();
+        if local_topics > 0 {
+            return Err(format!("shard {index} still follows {local_topics} names for nobody"));
+        }
+    }
+    if world.engine.feed().backlog_bytes() > world.limits.feed_bytes_max {
+        return Err("the feed is not read".to_owned());
+    }
+    Ok(())
+}

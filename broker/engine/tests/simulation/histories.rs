@@ -1,0 +1,132 @@
+//! A random history: everything that can happen to a broker, in any order, and then peace, in which all must be well.
+
+use super::finale;
+use super::request::Request;
+use super::traffic::{comeback, options};
+use super::world::World;
+
+/// Steps of a history at least and at most.
+const STEPS: std::ops::Range<u64> = 150..450;
+
+/// Connections open at a time.
+const CLIENTS_MAX: usize = 6;
+
+/// How a history leans; each of its own.
+struct Leaning {
+    /// Chances of what may happen in a step, in the order of `step`.
+    weights: [u32; 8],
+    /// Chances in a hundred of a socket to have little room.
+    narrow: u32,
+}
+
+/// Runs the history of a seed to its end. What went wrong, where something did.
+pub fn run(seed: u64, trace: bool) -> Result<(), String> {
+    let world = std::panic::AssertUnwindSafe(|| {
+        let mut world = World::new(seed, trace);
+        live(&mut world)?;
+        finale::peace(&mut world)?;
+        finale::everybody_leaves(&mut world)
+    });
+    std::panic::catch_unwind(world).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or(panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
+    })
+}
+
+fn live(world: &mut World) -> Result<(), String> {
+    let dice = &mut world.dice;
+    let leaning = Leaning {
+        weights: [
+            dice.pick(&[20, 40, 80]), // a shard's step
+            dice.pick(&[10, 30, 60]), // a publish
+            dice.pick(&[4, 10]),      // a request
+            dice.pick(&[2, 8]),       // the network
+            dice.pick(&[5, 15]),      // time
+            dice.pick(&[0, 1, 3]),    // a topic's end
+            dice.pick(&[0, 1, 3]),    // time over the topics
+            3,                        // a connection comes or goes
+        ],
+        narrow: dice.pick(&[0, 20, 60]),
+    };
+    for _ in 0..world.dice.range(STEPS) {
+        step(world, &leaning)?;
+    }
+    Ok(())
+}
+
+fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
+    let open = world.open();
+    let somebody = if open.is_empty() { None } else { Some(world.dice.pick(&open)) };
+    match (world.dice.weighted(&leaning.weights), somebody) {
+        (0, _) => {
+            let shard = world.dice.index(world.drivers.len());
+            for _ in 0..world.dice.range(1..8) {
+                if !world.step(shard)? {
+                    break;
+                }
+            }
+        }
+        (1, _) => {
+            for _ in 0..world.dice.pick(&[1, 1, 1, 2, 5, 20]) {
+                let offer = world.habits.offer(&mut world.dice);
+                world.publish(&offer)?;
+            }
+        }
+        (2, Some(id)) if world.clients[id].outgoing.len() < 3 => {
+            let request = world.habits.request(&mut world.dice, &world.clients[id]);
+            world.clients[id].outgoing.push_back(request);
+        }
+        (3, Some(id)) => {
+            let narrow = world.dice.percent(leaning.narrow);
+            let room = if narrow { world.dice.pick(&[0, 1, 7, 60, 700]) } else { usize::MAX };
+            world.say(|_| format!("client {id} has room for {room}"));
+            world.clients[id].pipe.borrow_mut().room = room;
+        }
+        (4, _) => {
+            world.now_us += match world.dice.range(0..20) {
+                0..11 => world.dice.range(1..500),
+                11..17 => world.dice.range(500..20_000),
+                17..19 => world.dice.range(20_000..200_000),
+                _ => world.dice.range(200_000..3_000_000),
+            };
+        }
+        (5, _) => {
+            let name = world.habits.name(&mut world.dice);
+            world.delete(&name)?;
+        }
+        (6, _) => {
+            let after = world.dice.percent(30).then(|| world.habits.name(&mut world.dice));
+            let count = world.dice.range(1..15) as usize;
+            world.tidy(after.as_deref(), count);
+        }
+        (7, Some(id)) if open.len() >= CLIENTS_MAX || world.dice.percent(40) => lose(world, id),
+        (7, _) => {
+            let shard = world.dice.index(world.drivers.len());
+            world.connect(shard);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A connection breaks, noticed or not; mostly its client comes back and resumes.
+fn lose(world: &mut World, id: usize) {
+    world.say(|_| format!("client {id} loses its connection"));
+    world.clients[id].pipe.borrow_mut().gone = true;
+    if world.dice.percent(50) {
+        world.hang_up(id);
+    }
+    if world.dice.percent(30) {
+        return;
+    }
+    let shard = world.dice.index(world.drivers.len());
+    let new = world.connect(shard);
+    let entries = comeback(&world.clients[id]);
+    let mut remembered = world.clients[id].remembered.clone();
+    remembered.extend(world.clients[id].streams.clone());
+    world.clients[new].remembered = remembered;
+    if !entries.is_empty() {
+        let options = options(&mut world.dice);
+        world.clients[new].outgoing.push_back(Request::Subscribe { entries, options });
+    }
+}

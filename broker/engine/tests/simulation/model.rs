@@ -1,0 +1,231 @@
+//! What is true of every topic, kept the naive way: every update and every merged state of every epoch.
+
+use std::collections::BTreeMap;
+
+use broker_engine::Limits;
+use broker_protocol::kind::Kind;
+use serde_json::Value;
+
+/// One update that was taken in.
+pub struct Update {
+    pub kind: Kind,
+    /// As it must arrive: compact.
+    pub data: String,
+    /// The merged state after it, of topics that have one.
+    pub state: Option<Value>,
+    pub ts: u64,
+    pub source_ts: Option<u64>,
+    /// Its place among all updates of all topics.
+    pub index: u64,
+}
+
+/// One incarnation of a topic.
+pub struct Epoch {
+    /// Its name on the wire; empty until it was learned.
+    pub name: String,
+    pub kind: Kind,
+    pub updates: Vec<Update>,
+    pub closed: bool,
+    sources: Vec<(String, u64)>,
+}
+
+impl Epoch {
+    pub fn seq(&self) -> u64 {
+        self.updates.len() as u64
+    }
+
+    pub fn has_image(&self) -> bool {
+        self.kind != Kind::Event
+    }
+
+    pub fn update(&self, seq: u64) -> Option<&Update> {
+        self.updates.get(seq.checked_sub(1)? as usize)
+    }
+
+    /// Whether a patch is among the updates up to `seq`.
+    pub fn has_patches(&self, seq: u64) -> bool {
+        self.updates.iter().take(seq as usize).any(|update| update.kind == Kind::Patch)
+    }
+
+    fn last_ts(&self) -> u64 {
+        self.updates.last().map_or(0, |update| update.ts)
+    }
+}
+
+/// What is offered to the broker.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub topic: String,
+    pub kind: Option<Kind>,
+    pub data: Value,
+    pub source: Option<(String, u64)>,
+    pub source_ts: Option<u64>,
+    /// Written with white space.
+    pub pretty: bool,
+}
+
+impl Offer {
+    /// The fields of the update, as they stand in `publish`, in a batch or on a line.
+    pub fn fields(&self) -> String {
+        let data =
+            if self.pretty { serde_json::to_string_pretty(&self.data) } else { serde_json::to_string(&self.data) };
+        let mut text = format!("\"topic\":\"{}\",\"data\":{}", self.topic, data.expect("a value is JSON"));
+        if let Some(kind) = self.kind {
+            text += &format!(",\"kind\":\"{}\"", kind.as_str());
+        }
+        if let Some((source, seq)) = &self.source {
+            text += &format!(",\"source\":\"{source}\",\"source_seq\":{seq}");
+        }
+        if let Some(ts) = self.source_ts {
+            text += &format!(",\"source_ts\":{ts}");
+        }
+        text
+    }
+}
+
+/// What must come of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Taken { seq: u64 },
+    Duplicate { seq: u64 },
+    Refused(&'static str),
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub topics: BTreeMap<String, Vec<Epoch>>,
+    /// Updates of all topics so far.
+    pub updates: u64,
+}
+
+impl Model {
+    /// The live incarnation of a name.
+    pub fn live(&self, name: &str) -> Option<&Epoch> {
+        self.topics.get(name)?.last().filter(|epoch| !epoch.closed)
+    }
+
+    fn live_mut(&mut self, name: &str) -> Option<&mut Epoch> {
+        self.topics.get_mut(name)?.last_mut().filter(|epoch| !epoch.closed)
+    }
+
+    /// The incarnation of a name that is called so on the wire, and which one it is.
+    pub fn epoch(&self, name: &str, epoch: &str) -> Option<(usize, &Epoch)> {
+        self.topics.get(name)?.iter().enumerate().find(|(_, held)| held.name == epoch)
+    }
+
+    pub fn live_names(&self) -> impl Iterator<Item = &String> {
+        self.topics.keys().filter(|name| self.live(name).is_some())
+    }
+
+    /// Takes an offer in, or says why not.
+    pub fn publish(&mut self, limits: &Limits, ts: u64, offer: &Offer) -> Outcome {
+        let rule = limits.topics.iter().find(|rule| super::subscriptions::matches(rule.pattern.as_str(), &offer.topic));
+        let own = self.live(&offer.topic).map(|epoch| epoch.kind);
+        let new = own.is_none();
+        let own = own.or(rule.and_then(|rule| rule.kind)).or(offer.kind).unwrap_or(Kind::Event);
+        let kind = offer.kind.unwrap_or(if own == Kind::Patch { Kind::State } else { own });
+        if (kind == Kind::Event) != (own == Kind::Event) {
+            return Outcome::Refused("kind_mismatch");
+        }
+        let held = self.live(&offer.topic);
+        if let (Some(epoch), Some((source, seq))) = (held, &offer.source)
+            && epoch.sources.iter().any(|(name, last)| name == source && seq <= last)
+        {
+            let seq = epoch.seq();
+            self.use_source(&offer.topic, source, None);
+            return Outcome::Duplicate { seq };
+        }
+        let state = match kind {
+            Kind::Event => None,
+            Kind::State => Some(offer.data.clone()),
+            Kind::Patch => {
+                let mut state = held.and_then(|epoch| epoch.updates.last()?.state.clone()).unwrap_or(Value::Null);
+                merge(&mut state, &offer.data);
+                Some(state)
+            }
+        };
+        if state.as_ref().is_some_and(|state| state.to_string().len() as u64 > limits.image_bytes) {
+            return Outcome::Refused("too_large");
+        }
+        if new && self.live_names().count() as u64 >= limits.topics_max {
+            return Outcome::Refused("limit");
+        }
+        if new {
+            let epoch =
+                Epoch { name: String::new(), kind: own, updates: Vec::new(), closed: false, sources: Vec::new() };
+            self.topics.entry(offer.topic.clone()).or_default().push(epoch);
+        }
+        if let Some((source, seq)) = &offer.source {
+            self.use_source(&offer.topic, source, Some(*seq));
+        }
+        self.updates += 1;
+        let (index, data, source_ts) = (self.updates, offer.data.to_string(), offer.source_ts);
+        let epoch = self.live_mut(&offer.topic).expect("it is live by now");
+        epoch.updates.push(Update { kind, data, state, ts, source_ts, index });
+        Outcome::Taken { seq: epoch.seq() }
+    }
+
+    /// The source moves to the end of the sixteen used last.
+    fn use_source(&mut self, topic: &str, source: &str, seq: Option<u64>) {
+        let Some(epoch) = self.live_mut(topic) else { return };
+        let at = epoch.sources.iter().position(|(name, _)| name == source);
+        let held = at.map(|at| epoch.sources.remove(at).1).unwrap_or_default();
+        epoch.sources.push((source.to_owned(), seq.unwrap_or(held)));
+        if epoch.sources.len() > 16 {
+            epoch.sources.remove(0);
+        }
+    }
+
+    /// Learns what the newest incarnation of a name is called.
+    pub fn learn(&mut self, name: &str, epoch: &str) -> Result<(), String> {
+        let epochs = self.topics.get_mut(name).ok_or_else(|| format!("{name} was never published"))?;
+        if let Some(held) = epochs.iter().rev().skip(1).find(|held| held.name == epoch) {
+            return Err(format!("{name} began anew under its old epoch {}", held.name));
+        }
+        let last = epochs.last_mut().expect("an entry has an epoch");
+        if last.name.is_empty() {
+            last.name = epoch.to_owned();
+        }
+        if last.name == epoch { Ok(()) } else { Err(format!("{name} is in epoch {}, not {epoch}", last.name)) }
+    }
+
+    /// Ends a topic; its newest `seq` where there was one.
+    pub fn delete(&mut self, name: &str) -> Option<u64> {
+        let epoch = self.live_mut(name)?;
+        epoch.closed = true;
+        Some(epoch.seq())
+    }
+
+    /// Ends those of the next `count` topics after `after` that were idle too long.
+    pub fn tidy(&mut self, wall_us: u64, idle_ms: u64, after: Option<&str>, count: usize) {
+        let names: Vec<String> = self
+            .live_names()
+            .filter(|name| after.is_none_or(|after| name.as_str() > after))
+            .take(count)
+            .cloned()
+            .collect();
+        for name in names {
+            let epoch = self.live_mut(&name).expect("it was listed as live");
+            epoch.closed |= idle_ms > 0 && wall_us.saturating_sub(epoch.last_ts()) > idle_ms * 1000;
+        }
+    }
+}
+
+/// RFC 7396, word for word.
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let members = target.as_object_mut().expect("it was made one");
+    for (key, value) in patch {
+        if value.is_null() {
+            members.shift_remove(key);
+        } else {
+            merge(members.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The network between a shard and a client: sockets with little room, cut anywhere, and a strict reader of frames.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use broker_engine::{Sink, Wrote};
+
+/// The way from the broker to one client.
+#[derive(Default)]
+pub struct Pipe {
+    /// Bytes that arrived and were not read as frames yet.
+    pub arrived: Vec<u8>,
+    /// Bytes that fit before the client reads on.
+    pub room: usize,
+    /// The peer is gone: nothing fits ever.
+    pub gone: bool,
+    /// A write was cut, so the broker waits to hear that there is room again.
+    pub waits: bool,
+    /// A write was cut since somebody last looked.
+    pub was_cut: bool,
+    /// The broker said that it will write no more.
+    pub finished: bool,
+    /// The broker let go of the connection.
+    pub dropped: bool,
+    /// Bytes that were written after `finished`, which must not be.
+    pub after_finish: usize,
+}
+
+/// A pipe that both ends hold.
+pub type SharedPipe = Rc<RefCell<Pipe>>;
+
+/// A pipe with all the room in the world.
+pub fn pipe() -> SharedPipe {
+    Rc::new(RefCell::new(Pipe { room: usize::MAX, ..Pipe::default() }))
+}
+
+/// The broker's end of a pipe.
+pub struct SimSink(pub SharedPipe);
+
+impl Sink for SimSink {
+    fn write(&mut self, bytes: &[u8]) -> Wrote {
+        let pipe = &mut *self.0.borrow_mut();
+        if pipe.gone {
+            return Wrote::Gone;
+        }
+        if pipe.finished {
+            pipe.after_finish += bytes.len();
+        }
+        let taken = bytes.len().min(pipe.room);
+        if pipe.room != usize::MAX {
+            pipe.room -= taken;
+        }
+        if taken < bytes.len() {
+            (pipe.waits, pipe.was_cut) = (true, true);
+        }
+        pipe.arrived.extend_from_slice(&bytes[..taken]);
+        if taken == 0 { Wrote::Full } else { Wrote::Bytes(taken) }
+    }
+
+    fn finish(&mut self) {
+        self.0.borrow_mut().finished = true;
+    }
+}
+
+impl Drop for SimSink {
+    fn drop(&mut self) {
+        self.0.borrow_mut().dropped = true;
+    }
+}
+
+/// One frame as the client read it.
+#[derive(Debug)]
+pub enum Incoming {
+    Text(String),
+    Close(Option<u16>),
+    Ping,
+    Pong,
+}
+
+/// Takes the first frame off `bytes` by RFC 6455, as strict as it can be towards a server.
+pub fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<Incoming>, String> {
+    let [first, second, ..] = bytes[..] else { return Ok(None) };
+    let opcode = first & 0x0f;
+    if first & 0xf0 != 0x80 || second & 0x80 != 0 {
+        return Err(format!("a frame begins with {first:02x} {second:02x}: not final, reserved bits, or masked"));
+    }
+    let (head, len) = match second {
+        len @ 0..=125 => (2, usize::from(len)),
+        126 => match bytes.get(2..4) {
+            Some(len) => (4, usize::from(u16::from_be_bytes([len[0], len[1]]))),
+            None => return Ok(None),
+        },
+        _ => match bytes.get(2..10) {
+            Some(len) => (10, u64::from_be_bytes(len.try_into().expect("eight bytes")) as usize),
+            None => return Ok(None),
+        },
+    };
+    let shortest = match len {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    };
+    if head != shortest || (opcode >= 8 && head != 2) || len > 1 << 24 {
+        return Err(format!("a frame of opcode {opcode} claims {len} bytes in a head of {head}"));
+    }
+    if bytes.len() < head + len {
+        return Ok(None);
+    }
+    let payload = bytes[head..head + len].to_vec();
+    bytes.drain(..head + len);
+    match opcode {
+        1 => String::from_utf8(payload).map(|text| Some(Incoming::Text(text))).map_err(|error| error.to_string()),
+        8 if len == 0 => Ok(Some(Incoming::Close(None))),
+        8 if len >= 2 => Ok(Some(Incoming::Close(Some(u16::from_be_bytes([payload[0], payload[1]]))))),
+        9 => Ok(Some(Incoming::Ping)),
+        10 => Ok(Some(Incoming::Pong)),
+        _ => Err(format!("a frame of opcode {opcode} with {len} bytes")),
+    }
+}

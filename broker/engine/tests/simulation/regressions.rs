@@ -1,0 +1,32 @@
+//! Histories that found something, and what it was.
+
+/// A seed, and what was wrong.
+const FOUND: [(u64, &str); 18] = [
+    (1, "publishers waited for a shard without interest, which nobody woke"),
+    (7, "{\"last\":0} started a topic with patches live, without its image"),
+    (10, "a pattern subscribed while a followed name had no topic was not told of its next beginning"),
+    (34, "`closed` of a topic that the walk over a pattern's topics had not introduced"),
+    (42, "the image again, at the same seq, after leaving a pattern of another interval"),
+    (49, "a walk in another pattern's stead linked names that its own pattern does not match"),
+    (73, "`closed` that fell out of a conflated connection's runs brought the image along once more"),
+    (75, "no `closed` for a topic that ended while its introduction was under way"),
+    (156, "a start by the options of a pattern that was no longer the one that holds"),
+    (218, "half an image followed by the whole `closed` frame"),
+    (257, "two incarnations that ended before a walk came to them, the second before the first was closed"),
+    (303, "`closed` forgotten where the socket filled right before it"),
+    (1007, "a reader of history counted as behind because of entries that its history covers"),
+    (1058, "introduced by a pattern although a more specific one holds"),
+    (1840, "a first patch refused by the size of what it deletes"),
+    (2155, "introduced by the old options behind the answer to a more specific pattern"),
+    (2777, "introduced twice"),
+    (3851, "a topic that just ended was never closed for somebody who subscribed to another pattern just then"),
+];
+
+#[test]
+fn what_was_found_once_stays_found() {
+    for (seed, what) in FOUND {
+        if let Err(error) = super::histories::run(seed, false) {
+            panic!("TICKCAST_SEED={seed}, which once found this: {what}\n{error}");
+        }
+    }
+}

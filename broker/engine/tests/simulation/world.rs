@@ -1,0 +1,242 @@
+//! One broker, its network and its clients on a virtual clock, and the naive model beside them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use broker_engine::{Engine, Limits, Now, Publisher};
+
+use super::client::Client;
+use super::dice::Dice;
+use super::driver::{At, Driver};
+use super::model::{Model, Offer, Outcome};
+use super::network::{SimSink, pipe};
+use super::request::{Answer, Request, batch, published, subscribed};
+use super::stream::Truth;
+use super::traffic::{Habits, limits};
+
+pub struct World {
+    pub dice: Dice,
+    pub habits: Habits,
+    pub now_us: u64,
+    pub limits: Limits,
+    pub engine: Arc<Engine>,
+    pub drivers: Vec<Driver>,
+    pub clients: Vec<Client>,
+    pub model: Model,
+    trace: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, trace: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let (limits, habits, shards) = (limits(&mut dice), Habits::new(&mut dice), dice.range(1..4));
+        let notified: Vec<Arc<AtomicBool>> = (0..shards).map(|_| Arc::default()).collect();
+        let notify = |flag: &Arc<AtomicBool>| -> Box<dyn Fn() + Send + Sync> {
+            let flag = flag.clone();
+            Box::new(move || flag.store(true, Ordering::Relaxed))
+        };
+        let engine = Engine::new(limits.clone(), seed, notified.iter().map(notify).collect());
+        let drivers = notified.into_iter().enumerate();
+        let drivers = drivers.map(|(index, notified)| Driver::new(&engine, index, notified)).collect();
+        let mut world = Self {
+            dice,
+            habits,
+            now_us: 1_000_000,
+            limits,
+            engine,
+            drivers,
+            clients: Vec::new(),
+            model: Model::default(),
+            trace,
+        };
+        world.say(|world| format!("{shards} shards, {:?}", world.limits));
+        world
+    }
+
+    /// Tells what happens, where somebody listens.
+    pub fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+        if self.trace {
+            eprintln!("{:>10} {}", self.now_us, what(self));
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        Now { mono_us: self.now_us, wall_us: 1_700_000_000_000_000 + self.now_us }
+    }
+
+    /// Clients whose connection is not over.
+    pub fn open(&self) -> Vec<usize> {
+        (0..self.clients.len()).filter(|id| !self.clients[*id].over).collect()
+    }
+
+    /// Publishes as a producer of another thread would. Returns whether there was room.
+    pub fn publish(&mut self, offer: &Offer) -> Result<bool, String> {
+        if !self.engine.has_room() {
+            let somebody_runs = self.drivers.iter().any(|driver| driver.at != At::Asleep || driver.is_notified());
+            return if somebody_runs { Ok(false) } else { Err("publishers wait, and every shard sleeps".to_owned()) };
+        }
+        self.say(|_| format!("publish {{{}}}", offer.fields()));
+        let line = format!("{{{}}}", offer.fields());
+        let update = broker_protocol::request::parse_line(&line).map_err(|refusal| refusal.message)?;
+        let result = self.engine.publish(self.now(), &update, Publisher::Client);
+        let outcome = self.offered(offer)?;
+        let told = match result {
+            Ok(published) if published.duplicate => Outcome::Duplicate { seq: published.seq },
+            Ok(published) => Outcome::Taken { seq: published.seq },
+            Err(refusal) => Outcome::Refused(refusal.code.as_str()),
+        };
+        if told == outcome { Ok(true) } else { Err(format!("{told:?}, but {outcome:?} was right of {offer:?}")) }
+    }
+
+    /// The model takes in what the broker just did.
+    fn offered(&mut self, offer: &Offer) -> Result<Outcome, String> {
+        let outcome = self.model.publish(&self.limits, self.now().wall_us, offer);
+        let Outcome::Taken { seq } = outcome else { return Ok(outcome) };
+        let page = self.engine.history(&offer.topic, broker_engine::Ask::Last(0)).ok_or("the topic is not there")?;
+        self.model.learn(&offer.topic, page.topic.epoch())?;
+        let state = self.model.live(&offer.topic).and_then(|epoch| epoch.updates.last()?.state.as_ref());
+        let bytes = offer.data.to_string().len() + offer.topic.len() + 200;
+        let image_bytes = state.map_or(0, |state| state.to_string().len() + offer.topic.len() + 200);
+        self.owe(&offer.topic, bytes as u64 + 250 * u64::from(seq == 1), image_bytes as u64);
+        Ok(outcome)
+    }
+
+    /// Something of a topic is on its way to its subscribers.
+    fn owe(&mut self, topic: &str, bytes: u64, image_bytes: u64) {
+        for client in self.clients.iter_mut().filter(|client| !client.over) {
+            let Some(best) = client.held.best(topic) else { continue };
+            client.waiting_bytes += bytes + if best.options.conflate_ms > 0 { image_bytes } else { 0 };
+            client.was_behind |= client.waiting_bytes > self.limits.behind_bytes;
+            if bytes > self.limits.ring_bytes as u64 / 8 {
+                client.disturb();
+            }
+        }
+    }
+
+    pub fn delete(&mut self, name: &str) -> Result<(), String> {
+        self.say(|_| format!("delete {name}"));
+        let result = self.engine.delete(self.now(), name, Publisher::Client).ok().map(|published| published.seq);
+        let image = self.model.live(name).and_then(|epoch| epoch.updates.last()?.state.as_ref());
+        let image_bytes = image.map_or(0, |state| state.to_string().len() + 200);
+        self.owe(name, 200, image_bytes as u64);
+        let right = self.model.delete(name);
+        if result == right { Ok(()) } else { Err(format!("ended {name} at {result:?}, not at {right:?}")) }
+    }
+
+    /// Lets time pass over the topics.
+    pub fn tidy(&mut self, after: Option<&str>, count: usize) {
+        self.say(|_| format!("tidy {count} after {after:?}"));
+        let now = self.now();
+        self.engine.tidy(now, after, count);
+        let were_live: Vec<String> = self.model.live_names().cloned().collect();
+        self.model.tidy(now.wall_us, self.limits.topic_idle_ms, after, count);
+        // What ended has its `closed` to send, and a last state.
+        for name in were_live {
+            if self.model.live(&name).is_none() {
+                self.owe(&name, 200, 8000);
+            }
+        }
+    }
+
+    /// A client connects to a shard; its number.
+    pub fn connect(&mut self, shard: usize) -> usize {
+        let pipe = pipe();
+        let conn = {
+            let now = self.now();
+            self.drivers[shard].shard.connect(now, SimSink(pipe.clone()))
+        };
+        self.drivers[shard].more = true;
+        self.wake(shard);
+        self.clients.push(Client::new(shard, conn, pipe, self.trace));
+        let id = self.clients.len() - 1;
+        self.say(|_| format!("client {id} connects to shard {shard} as {conn}"));
+        id
+    }
+
+    /// The shard reads one request of a client.
+    pub fn handle(&mut self, id: usize) -> Result<(), String> {
+        let now = self.now();
+        let Some(request) = self.clients[id].outgoing.pop_front() else { return Ok(()) };
+        self.clients[id].ids += 1;
+        let (number, shard, conn) = (self.clients[id].ids, self.clients[id].shard, self.clients[id].conn);
+        let text = request.text(number);
+        self.say(|_| format!("client {id} asks {text}"));
+        self.drivers[shard].shard.heard(now, conn);
+        self.drivers[shard].shard.handle(now, conn, &text);
+        let answer = match &request {
+            Request::Ping => Answer::Pong,
+            Request::List => {
+                let row = |held: &super::subscriptions::Subscription| {
+                    (held.entry.clone(), held.options.conflate_ms, held.options.on_slow)
+                };
+                let mut rows: Vec<_> = self.clients[id].held.all.iter().map(row).collect();
+                rows.sort();
+                Answer::List(rows)
+            }
+            Request::Publish(offer) => {
+                let outcome = self.offered(offer)?;
+                published(&self.model, offer, &outcome)
+            }
+            Request::Batch(offers) => {
+                let outcomes: Result<Vec<_>, _> = offers.iter().map(|offer| self.offered(offer)).collect();
+                batch(&outcomes?)
+            }
+            Request::Unsubscribe(entries) => {
+                let client = &mut self.clients[id];
+                client.disturb();
+                entries.iter().for_each(|entry| client.held.remove(entry));
+                Answer::Unsubscribed(entries.clone())
+            }
+            Request::Subscribe { entries, options } => {
+                let client = &mut self.clients[id];
+                client.disturb();
+                client.strict |= options.on_slow == "disconnect";
+                subscribed(&self.model, &self.engine, &self.limits, &mut client.held, entries, *options)
+            }
+        };
+        self.clients[id].awaited.push_back((number, answer));
+        Ok(())
+    }
+
+    /// A connection is over, whoever ended it.
+    pub fn hang_up(&mut self, id: usize) {
+        self.say(|_| format!("client {id} hangs up"));
+        let client = &mut self.clients[id];
+        client.over = true;
+        if !client.pipe.borrow().dropped {
+            self.drivers[client.shard].shard.disconnect(client.conn);
+        }
+    }
+
+    /// Clients read what arrived from a shard.
+    pub fn read(&mut self, shard: usize) -> Result<(), String> {
+        let now = self.now();
+        let driver = &mut self.drivers[shard];
+        let out_of_step = driver.stats.fell_behind.get() + driver.stats.evicted.get();
+        let disturbed = std::mem::replace(&mut driver.out_of_step, out_of_step) != out_of_step;
+        let truth = Truth { model: &self.model, engine: &self.engine, now_us: self.now_us };
+        let on_shard = |(_, client): &(usize, &mut Client)| client.shard == shard && !client.over;
+        for (id, client) in self.clients.iter_mut().enumerate().filter(on_shard) {
+            if disturbed {
+                client.disturb();
+            }
+            let was_closed = client.closed;
+            client.read(truth, out_of_step == 0).map_err(|error| format!("client {id}: {error}"))?;
+            for _ in 0..std::mem::take(&mut client.pings) {
+                driver.shard.heard(now, client.conn);
+            }
+            if let (None, Some(code)) = (was_closed, client.closed) {
+                let excused = code == 4008 && (client.strict || client.was_full) || code == 4009 && client.was_full;
+                if !excused {
+                    return Err(format!("client {id} was closed with {code}"));
+                }
+            }
+            if client.pipe.borrow().dropped {
+                client.over = true;
+            } else if !driver.shard.has_pending(client.conn) && !driver.shard.has_entries() {
+                client.is_idle(self.model.updates);
+            }
+        }
+        Ok(())
+    }
+}

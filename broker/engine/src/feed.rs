@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 
 use broker_protocol::frame::Frame;
 
+use crate::fault::{self, Fault};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::topic::{Topic, TopicId};
 
@@ -264,6 +265,9 @@ impl Feed {
             let index = shards.trailing_zeros() as usize;
             shards &= shards - 1;
             self.shards[index].wake();
+            if fault::strikes(Fault::WakeLost) {
+                return;
+            }
         }
     }
 

@@ -23,6 +23,10 @@ mod budget;
 mod clock;
 mod directory;
 mod engine;
+#[cfg(not(feature = "planted-faults"))]
+mod fault;
+#[cfg(feature = "planted-faults")]
+pub mod fault;
 pub mod feed;
 mod history;
 mod ids;

@@ -9,6 +9,7 @@ use broker_protocol::kind::Kind;
 use broker_protocol::message;
 
 use crate::budget::Budget;
+use crate::fault::{self, Fault};
 use crate::feed::ShardSet;
 use crate::history::History;
 use crate::ids::Id;
@@ -200,7 +201,9 @@ impl TopicState {
     /// A new state; what was encoded of the old one goes.
     pub(crate) fn set_image(&mut self, image: Option<Tree>) {
         self.image = image;
-        self.encoded = None;
+        if !fault::strikes(Fault::StaleImage) {
+            self.encoded = None;
+        }
     }
 
     /// Roughly the bytes of an `image` message now.

@@ -17,15 +17,16 @@ use super::deliver::Resolved;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
+use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId, TopicState};
 
 /// Topics that a walk introduces in one turn at most.
-const WALK_TOPICS_PER_TURN: usize = 64;
+const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
 /// Names that a walk looks at in one turn at most.
-const WALK_STEPS_PER_TURN: usize = 512;
+const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
 /// Wants that are looked at in one turn at most.
-const WANTS_PER_TURN: usize = 256;
+const WANTS_PER_TURN: usize = fault::bound(256, 2);
 
 /// What a connection still lacks of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +213,8 @@ impl<S: Sink> Shard<S> {
             } else {
                 if dropped {
                     let mut payload = Vec::new();
-                    message::gap(&mut payload, topic.name(), from, oldest - 1, want.reason);
+                    let to = oldest - 1 - u64::from(from + 1 < oldest && fault::strikes(Fault::ShortGap));
+                    message::gap(&mut payload, topic.name(), from, to, want.reason);
                     let then = if oldest > seq { done } else { At::From(oldest) };
                     self.piece(Frame::text(&payload), topic.id(), then, PieceKind::Gap { updates: oldest - from });
                 }
@@ -240,9 +242,10 @@ impl<S: Sink> Shard<S> {
             let (seq, closed, frame) = (now.seq, now.closed, topic.image_frame(&now));
             let place = self.engine.feed.appended_bytes();
             let step = if conflated { step } else { 0 };
-            let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
+            let said = !closed || fault::strikes(Fault::ClosedForgotten);
+            let done = if said { At::After { seq, place } } else { At::From(seq + 1) };
             self.piece(frame, topic.id(), done, PieceKind::Image { step });
-            if closed && !self.is_full() {
+            if !said && !self.is_full() {
                 self.plan_closed(topic, seq, place);
             }
         }

@@ -15,6 +15,7 @@ use super::members::{Group, Local, Members};
 use super::pages::Pages;
 use super::stats::ShardStats;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
+use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
@@ -56,6 +57,9 @@ impl<S> Marker<'_, S> {
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
             return;
         }
+        if fault::strikes(Fault::FrameSkipped) {
+            return;
+        }
         match conn.runs.last_mut() {
             Some(run) if mark.joins && run.end() == mark.at => run.len += mark.len,
             _ => conn.runs.push(Run { at: mark.at, len: mark.len }),
@@ -89,7 +93,7 @@ fn passes<S>(
     let Some(catch_up) = conn.catch_up.as_deref_mut() else { return true };
     if let Some(want) = catch_up.wants.get_mut(&mark.topic.id()) {
         if let At::After { seq, .. } = want.at {
-            if mark.seq <= seq {
+            if mark.seq <= seq && !fault::strikes(Fault::ImageAndUpdate) {
                 return false;
             }
             catch_up.wants.remove(&mark.topic.id());
@@ -233,6 +237,7 @@ impl<S: Sink> Shard<S> {
     /// Takes out of step whoever still has something pending before `place`.
     fn evict(&mut self, place: u64) {
         let held = self.conns.iter().filter(|(_, conn)| conn.runs.first().is_some_and(|run| run.at < place));
+        let held = held.filter(|(_, conn)| conn.place != Place::Parked || !fault::strikes(Fault::EvictionUnderReader));
         let ids: Vec<ConnId> = held.map(|(id, _)| id).collect();
         for id in ids {
             self.stats.evicted.add(1);

@@ -13,6 +13,7 @@ use super::catch_up::{At, Introduce, Walk, Want, interval, ladder, start, step};
 use super::connection::{Step, Subscription, Target};
 use super::{ConnId, Shard};
 use crate::clock::Now;
+use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
@@ -214,7 +215,9 @@ impl<S: Sink> Shard<S> {
         let live = At::After { seq, place };
         let (start, at) = match resume {
             None => start(&state, &topic, request.from, conflated, place),
-            Some((epoch, _)) if **epoch != *topic.epoch() => (Start::Reset, reset(&topic, 1)),
+            Some((epoch, _)) if **epoch != *topic.epoch() && !fault::strikes(Fault::ResumeIntoNewEpoch) => {
+                (Start::Reset, reset(&topic, 1))
+            }
             Some(_) if conflated => (Start::Image, At::Image),
             Some((_, has)) if *has == seq => (Start::Resumed, live),
             Some((_, has)) if *has > seq => (Start::Reset, reset(&topic, 1)),

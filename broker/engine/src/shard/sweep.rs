@@ -7,15 +7,16 @@ use broker_protocol::{frame, message};
 use super::connection::{Closing, Place};
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
+use crate::fault;
 use crate::sink::Sink;
 
 /// A heartbeat interval is cut into this many sweeps over all connections: heartbeats, pings and stalls are late by one
 /// at most.
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
 /// Connections looked at in one round at most.
-const CONNECTIONS_PER_SWEEP: usize = 1024;
+const CONNECTIONS_PER_SWEEP: usize = fault::bound(1024, 2);
 /// Names looked at in one round for patterns that are gone.
-const NAMES_PER_SWEEP: usize = 256;
+const NAMES_PER_SWEEP: usize = fault::bound(256, 2);
 
 #[derive(Default)]
 pub(crate) struct Sweep {

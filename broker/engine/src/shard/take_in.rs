@@ -9,14 +9,15 @@ use super::deliver::{Mark, Via};
 use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
+use crate::fault::{self, Fault};
 use crate::feed::{Entry, What};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
 /// Entries taken in before connections get their turns again.
-pub(crate) const ENTRIES_PER_TAKE_IN: usize = 1024;
+pub(crate) const ENTRIES_PER_TAKE_IN: usize = fault::bound(1024, 3);
 /// Subscribers visited for them at most, but for the last entry's: about a millisecond's work.
-const VISITS_PER_TAKE_IN: usize = 65_536;
+const VISITS_PER_TAKE_IN: usize = fault::bound(65_536, 4);
 
 impl<S: Sink> Shard<S> {
     /// Takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
@@ -36,6 +37,9 @@ impl<S: Sink> Shard<S> {
             }
             let entry = entry.clone();
             self.reader.advance();
+            if fault::strikes(Fault::OrderAcrossTopics) {
+                self.take_next_first(&entry);
+            }
             match &entry.what {
                 What::Update => self.take_update(&entry),
                 What::Begins(topic) => self.take_beginning(&entry, topic),
@@ -53,6 +57,16 @@ impl<S: Sink> Shard<S> {
             self.stats.entries.add(taken);
         }
         more
+    }
+
+    /// What a test plants, and must find.
+    fn take_next_first(&mut self, entry: &Entry) {
+        let Some(next) = self.reader.peek().cloned() else { return };
+        let updates = matches!((&entry.what, &next.what), (What::Update, What::Update));
+        if updates && next.topic != entry.topic && next.interest & self.bit != 0 {
+            self.reader.advance();
+            self.take_update(&next);
+        }
     }
 
     fn take_update(&mut self, entry: &Entry) {
@@ -133,7 +147,9 @@ impl<S: Sink> Shard<S> {
             None => self.attach(local_id, topic.clone()),
         }
         // Patterns that came while the name had no topic did not find it in the directory.
-        self.link_all(local_id);
+        if !fault::strikes(Fault::PatternMissesTopic) {
+            self.link_all(local_id);
+        }
         self.locals[local_id].prune();
         self.queue_behind_previous(local_id, entry, topic);
         self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());

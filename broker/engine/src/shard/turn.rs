@@ -14,11 +14,12 @@ use super::connection::{CatchUp, Closing, Conn, Place, Run};
 use super::deliver::pin;
 use super::{ConnId, Shard};
 use crate::clock::Now;
+use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};
 
 /// Connections served before new input is looked for: small, so that what arrives meanwhile rides along to those who
 /// still wait; large enough that looking costs little.
-pub(crate) const CONNECTIONS_PER_TURN: usize = 64;
+pub(crate) const CONNECTIONS_PER_TURN: usize = fault::bound(64, 2);
 
 /// Scratch that a large image grew is given back above this.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
@@ -163,8 +164,12 @@ impl<S: Sink> Shard<S> {
             if slot.at != cut {
                 let rest = Some((slot.frame.clone(), (cut - slot.at) as u32));
                 gone = (slot.at + slot.frame.len() as u64 - run.at) as usize;
-                pin(conn, &self.stats, rest);
+                if !fault::strikes(Fault::HalfFrame) {
+                    pin(conn, &self.stats, rest);
+                }
             }
+        } else if fault::strikes(Fault::FrameSentTwice) {
+            return 0;
         }
         let run = &mut conn.runs[index];
         run.at += gone as u64;

@@ -13,6 +13,7 @@ use super::connection::{Step, Subscription, Target};
 use super::members::{Group, Members};
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
+use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
@@ -70,6 +71,7 @@ impl<S: Sink> Shard<S> {
     fn leave_topic(&mut self, id: ConnId, local: LocalId) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
         match self.resolve(&self.conns[id], local) {
+            None if fault::strikes(Fault::UnsubscribeLeaks) => {}
             None => self.drop_pending(id, local),
             Some(left) => self.change_step(id, local, old.step, left.step, left.on_slow),
         }

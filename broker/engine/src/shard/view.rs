@@ -16,12 +16,13 @@ use super::catch_up::ladder;
 use super::connection::Step;
 use super::deliver::Mark;
 use super::{ConnId, LocalId, Shard, ViewId};
+use crate::fault::{self, Fault};
 use crate::image::Tree;
 use crate::sink::Sink;
 use crate::topic::{Snapshot, Topic};
 
 /// Views that come due in one round at most.
-const VIEWS_PER_ROUND: usize = 64;
+const VIEWS_PER_ROUND: usize = fault::bound(64, 1);
 
 pub(crate) struct View {
     pub(crate) local: LocalId,
@@ -88,7 +89,7 @@ impl<S: Sink> Shard<S> {
             let due = view.sent_us.map_or(now_us, |sent| sent + interval_us);
             if due <= now_us {
                 self.emit(id, now_us);
-            } else {
+            } else if !fault::strikes(Fault::ViewLosesLastUpdate) {
                 view.due_us = Some(due);
                 self.due.insert((due, id));
             }

@@ -5,7 +5,10 @@
 
 /// What may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "planted-faults"), allow(dead_code, reason = "named where they would strike"))]
+#[cfg_attr(
+    not(feature = "planted-faults"),
+    allow(dead_code, unreachable_pub, reason = "only named without the feature")
+)]
 pub enum Fault {
     /// A subscriber is passed over.
     FrameSkipped,

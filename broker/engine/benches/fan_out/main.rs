@@ -1,0 +1,26 @@
+//! The engine alone, without sockets: what publishing costs, what gathering a delivery costs, what patterns cost.
+//!
+//! Time stands still for the engine and its sinks only count, so what is left is its own work. Publishing and gathering
+//! run one after the other on one thread, and only one of them is timed.
+//!
+//! `cargo bench -p broker-engine --bench fan_out [-- [--repeats N] [ROW]...]`
+
+mod bench;
+mod gather;
+mod patterns;
+mod publish;
+#[path = "../../../benches/load/report.rs"]
+mod report;
+
+use report::Ask;
+
+// The allocator that the broker runs on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let ask = Ask::from_process();
+    publish::run(&ask);
+    gather::run(&ask);
+    patterns::run(&ask);
+}

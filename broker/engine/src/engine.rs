@@ -205,7 +205,7 @@ impl Engine {
         names.insert(topic.clone());
         // Under the directory's lock: nobody can publish to it, or miss it in the directory, before its beginning is in
         // the feed.
-        self.feed.append(Draft {
+        let begun = self.feed.append(Draft {
             topic: topic.id(),
             seq: 0,
             oldest: 1,
@@ -214,7 +214,7 @@ impl Engine {
             what: What::Begins(topic.clone()),
             frame,
         });
-        topic.begun_bytes.store(self.feed.appended_bytes(), Ordering::Release);
+        topic.begun_bytes.store(begun.end_bytes, Ordering::Release);
         drop(names);
         self.feed.wake_all(all);
         Ok(topic)
@@ -296,7 +296,7 @@ impl Engine {
             self.feed.pass()
         } else {
             let oldest = state.history.oldest();
-            self.feed.append(Draft {
+            let appended = self.feed.append(Draft {
                 topic: topic.id(),
                 seq,
                 oldest,
@@ -304,7 +304,8 @@ impl Engine {
                 taken_us: now.mono_us,
                 what: What::Update,
                 frame: frame.clone(),
-            })
+            });
+            appended.ordinal
         };
         state.history.push(ordinal, now.wall_us, frame);
         state.history.trim(topic.retain(), now.wall_us);
@@ -354,7 +355,7 @@ impl Engine {
         let mut payload = Vec::new();
         message::closed(&mut payload, topic.name());
         if interest != 0 {
-            self.feed.append(Draft {
+            let appended = self.feed.append(Draft {
                 topic: topic.id(),
                 seq: seq + 1,
                 oldest: state.history.oldest(),
@@ -363,6 +364,7 @@ impl Engine {
                 what: What::Closed,
                 frame: Frame::text(&payload),
             });
+            state.closed_to = Some((interest, appended.end_bytes));
         }
         drop(state);
         self.directory.write().remove(topic);

@@ -180,6 +180,15 @@ pub struct Draft {
     pub frame: Frame,
 }
 
+/// The places that an entry got.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended {
+    /// See [`Entry::ordinal`].
+    pub ordinal: u64,
+    /// See [`Entry::end_bytes`].
+    pub end_bytes: u64,
+}
+
 /// The one log of the broker.
 pub struct Feed {
     tail: Mutex<Tail>,
@@ -230,8 +239,8 @@ impl Feed {
         self.ordinal.load(Ordering::Acquire)
     }
 
-    /// Appends and returns the ordinal. The caller then wakes the interested, best after it let go of its own locks.
-    pub fn append(&self, draft: Draft) -> u64 {
+    /// Appends. The caller then wakes the interested, best after it let go of its own locks.
+    pub fn append(&self, draft: Draft) -> Appended {
         let Draft { topic, seq, oldest, interest, taken_us, what, frame } = draft;
         let mut tail = lock(&self.tail);
         let ordinal = self.ordinal.fetch_add(1, Ordering::AcqRel) + 1;
@@ -256,7 +265,7 @@ impl Feed {
         if segment_ends || begin_bytes / share != end_bytes / share {
             self.wake_all(self.all_shards());
         }
-        ordinal
+        Appended { ordinal, end_bytes }
     }
 
     /// Wakes those of `shards` that sleep.

@@ -42,6 +42,8 @@ pub(crate) struct TopicState {
     pub(crate) interest: ShardSet,
     /// No update comes any more; the `closed` entry is in the feed.
     pub(crate) closed: bool,
+    /// The shards that the `closed` entry is for, and its end in the feed.
+    pub(crate) closed_to: Option<(ShardSet, u64)>,
     pub(crate) history: History,
     pub(crate) image: Option<Tree>,
     /// The newest update's times.
@@ -97,6 +99,7 @@ impl Topic {
             state: Mutex::new(TopicState {
                 interest,
                 closed: false,
+                closed_to: None,
                 history: History::new(),
                 image: None,
                 last_ts: 0,
@@ -196,6 +199,12 @@ impl TopicState {
     /// The newest `seq`.
     pub(crate) fn seq(&self) -> u64 {
         self.history.newest()
+    }
+
+    /// Whether shard `bit`, which has read the feed up to `read_bytes`, has seen the last of the topic: it was not
+    /// interested when the topic ended, or has the end behind it.
+    pub(crate) fn is_over_for(&self, bit: ShardSet, read_bytes: u64) -> bool {
+        self.closed && self.closed_to.is_none_or(|(shards, end_bytes)| shards & bit == 0 || end_bytes <= read_bytes)
     }
 
     /// A new state; what was encoded of the old one goes.

@@ -25,14 +25,8 @@ impl<S: Sink> Shard<S> {
         id
     }
 
-    /// The place of a name that has none, following this incarnation.
-    pub(super) fn local_following(&mut self, topic: &Arc<Topic>) -> LocalId {
-        let id = self.insert_local(topic.name().clone());
-        self.attach(id, topic.clone());
-        id
-    }
-
-    fn insert_local(&mut self, name: Arc<str>) -> LocalId {
+    /// The place of a name that has none, following nothing yet.
+    pub(super) fn insert_local(&mut self, name: Arc<str>) -> LocalId {
         let id = self.locals.insert(Local::new(name.clone()));
         self.stats.local_topics.add(1);
         self.by_name.insert(name, id);
@@ -40,8 +34,13 @@ impl<S: Sink> Shard<S> {
         id
     }
 
-    /// Follows this incarnation from now on. Nothing of it was taken in before.
+    /// Follows this incarnation from now on. Nothing of it was taken in before. Not one whose end will not be read: the
+    /// name would hang on it for ever.
     pub(super) fn attach(&mut self, id: LocalId, topic: Arc<Topic>) {
+        let mut state = topic.lock();
+        if state.is_over_for(self.bit, self.reader.bytes()) {
+            return;
+        }
         let number = topic.id() as usize;
         if self.by_topic.len() <= number {
             self.by_topic.resize(number + 1, NO_LOCAL);
@@ -51,7 +50,6 @@ impl<S: Sink> Shard<S> {
         let mut members = 0;
         local.direct.each(|_, _| members += 1);
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
-        let mut state = topic.lock();
         state.interest |= self.bit;
         // Where the beginning is still to be read, so is everything after it; else nothing up to now will come.
         let begun = topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire) <= self.reader.bytes();

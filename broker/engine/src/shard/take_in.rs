@@ -136,15 +136,16 @@ impl<S: Sink> Shard<S> {
                     return;
                 }
                 // The directory may hold a later incarnation by now: this one's end is still to be read then.
-                self.local_following(topic)
+                self.insert_local(topic.name().clone())
             }
         };
-        let local = &self.locals[local_id];
-        match &local.topic {
-            // Whoever made the shard follow it has it from the topic; the others wait for this.
-            Some(held) if Arc::ptr_eq(held, topic) => {}
-            Some(_) => return,
-            None => self.attach(local_id, topic.clone()),
+        if self.locals[local_id].topic.is_none() {
+            self.attach(local_id, topic.clone());
+        }
+        // Whoever made the shard follow it has it from the topic; the others wait for this. Where the shard follows
+        // another, or this one ended when nobody here was interested, there is nothing to tell.
+        if self.locals[local_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+            return;
         }
         // Patterns that came while the name had no topic did not find it in the directory.
         if !fault::strikes(Fault::PatternMissesTopic) {

@@ -24,9 +24,9 @@ pub struct Input {
 }
 
 impl Input {
-    /// Whether nothing is held, so that this may be dropped.
-    pub fn is_empty(&self) -> bool {
-        self.opcode.is_none()
+    /// Bytes of the message so far.
+    pub fn bytes(&self) -> usize {
+        self.message.len()
     }
 }
 

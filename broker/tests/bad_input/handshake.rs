@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Answer, HANDSHAKE, PATIENCE, Running, ask, exchange};
 
+/// The method, the header lines left out by how they begin, those added; the status and the code of the answer.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], u16, &'a str);
+
 /// A handshake without the lines that begin with one of `without`, and with others.
 #[track_caller]
 fn shake(broker: &Running, method: &str, without: &[&str], with: &[&str]) -> Answer {
@@ -43,7 +46,7 @@ fn what_is_no_handshake_is_refused_with_a_reason() {
     let short = "Sec-WebSocket-Key: c2hvcnQ=";
     let long = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSBpcyBsb25n";
     let key = HANDSHAKE[3];
-    let cases: &[(&str, &[&str], &[&str], u16, &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("POST", &[], &[], 405, "method_not_allowed"),
         ("POST", &[], &["Content-Length: 2"], 405, "method_not_allowed"),
         ("PUT", &[], &[], 405, "method_not_allowed"),

@@ -70,6 +70,8 @@ impl<S: Sink> Shard<S> {
 
     fn leave_topic(&mut self, id: ConnId, local: LocalId) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
+        // A pattern whose walk has not come by covers the topic nevertheless.
+        self.link_all(local);
         match self.resolve(&self.conns[id], local) {
             None if fault::strikes(Fault::UnsubscribeLeaks) => {}
             None => self.drop_pending(id, local),

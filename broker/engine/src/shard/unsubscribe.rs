@@ -15,7 +15,7 @@ use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId};
 
 impl<S: Sink> Shard<S> {
     pub(super) fn unsubscribe(&mut self, now: Now, id: ConnId, request: Option<Id<'_>>, entries: &[Cow<'_, str>]) {
@@ -139,6 +139,7 @@ impl<S: Sink> Shard<S> {
             });
         }
         self.drop_pending_of(id, group, false);
+        self.leave_to_walks(id);
         // Less specific patterns of the connection cover its topics from now on. They are introduced anew where their
         // interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
         let rank = |group: &Group, order: u32| (group.specificity, order);
@@ -161,6 +162,23 @@ impl<S: Sink> Shard<S> {
         }
         self.release_group(group);
         self.conns[id].settle();
+    }
+
+    /// Drops introductions that a walk is going to make.
+    fn leave_to_walks(&mut self, id: ConnId) {
+        let Some(catch_up) = self.conns[id].catch_up.as_deref() else { return };
+        let twice = |want: &&Want| {
+            let Introduce::Fresh(_) = want.introduce else { return false };
+            let Some(local) = self.by_name.get(want.topic.name()).copied() else { return false };
+            let live = self.locals[local].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
+            let best = self.resolve(&self.conns[id], local).map(|best| best.target);
+            let by_best = |walk: &Walk| best == Some(Target::Pattern(walk.group));
+            live && catch_up.walks.iter().any(|walk| by_best(walk) && walk.will_introduce(&want.topic))
+        };
+        let twice: Vec<TopicId> = catch_up.wants.values().filter(twice).map(|want| want.topic.id()).collect();
+        if let Some(catch_up) = &mut self.conns[id].catch_up {
+            twice.iter().for_each(|topic| drop(catch_up.wants.remove(topic)));
+        }
     }
 
     /// Everything goes: the subscriptions and what is pending of them.

@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit doc loom foreign browser tools fuzz conformance bench clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser tools fuzz conformance bench clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -15,6 +15,7 @@ test:
 	$(MAKE) fmt
 	$(MAKE) clippy
 	$(MAKE) unit
+	$(MAKE) faults
 	$(MAKE) doc
 	$(MAKE) loom
 	$(MAKE) foreign
@@ -24,13 +25,19 @@ fmt:
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p broker-engine --all-targets --features planted-faults --locked -- -D warnings
 
 unit:
 	$(CARGO) test --workspace --locked
 
-# Every public item is documented, and every link in the documentation leads somewhere.
+# Would the simulation notice? One fault after the other is planted in the engine, and each must be found.
+faults:
+	$(CARGO) test -p broker-engine --locked --features planted-faults --test planted_faults
+
+# Every link in the documentation leads somewhere, inside the crates too: links from public to private items are fine then.
+DOC_LINTS := -D warnings -A rustdoc::private_intra_doc_links -A rustdoc::redundant_explicit_links
 doc:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="$(DOC_LINTS)" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
 # Every interleaving of the feed's hand-over and of the shards' wake-up. A folder of its own: `cfg` rebuilds everything.
 loom:

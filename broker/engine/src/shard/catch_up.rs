@@ -65,6 +65,15 @@ pub(crate) struct Want {
     pub(crate) since: u64,
 }
 
+impl Want {
+    /// The topic ended and the client was told; what is left is to swallow the feed's `closed`.
+    pub(crate) fn is_over(&self) -> bool {
+        let At::After { seq, .. } = self.at else { return false };
+        let state = self.topic.lock();
+        state.closed && seq > state.seq()
+    }
+}
+
 /// A pattern's topics, introduced one after the other in the order of their names.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {

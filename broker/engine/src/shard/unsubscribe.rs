@@ -99,11 +99,14 @@ impl<S: Sink> Shard<S> {
             // What it lacks comes from the topic anyhow, now by the new step.
             Some(At::Image | At::From(_)) => {}
             after => {
+                let joins = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == new);
+                let sent = joins.map_or(0, |view| view.sent_seq);
                 let has = match after {
                     Some(At::After { seq, .. }) => has.max(seq),
                     _ => has,
                 };
-                if new > 0 {
+                // A view may be ahead of what the shard has read: who lacks what it sent already gets the image.
+                if new > 0 && sent <= has {
                     self.joined_view(id, &topic, new, has);
                 } else {
                     let want = Want {
@@ -242,7 +245,7 @@ impl<S: Sink> Shard<S> {
     /// Keeps on a connection's runs and wants only the topics that `keep` says.
     fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>) -> bool) {
         if let Some(mut catch_up) = self.conns[id].catch_up.take() {
-            catch_up.wants.retain(|_, want| keep(self, &want.topic));
+            catch_up.wants.retain(|_, want| keep(self, &want.topic) || want.is_over());
             let conn = &mut self.conns[id];
             conn.catch_up = Some(catch_up);
             conn.settle();

@@ -149,7 +149,12 @@ impl<S: Sink> Shard<S> {
         for id in self.sweep.burying_at..end {
             if let Some(local) = self.locals.get_mut(id as u32) {
                 let burying = &self.sweep.burying;
+                let before = local.groups.len();
                 local.groups.retain(|group| !burying.contains(group));
+                if local.groups.len() < before {
+                    // A pattern whose walk has not come by covers the name nevertheless.
+                    self.link_all(id as u32);
+                }
                 self.release(id as u32);
             }
         }

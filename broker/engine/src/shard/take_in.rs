@@ -204,6 +204,8 @@ impl<S: Sink> Shard<S> {
         for view in self.locals[local_id].views.clone() {
             self.emit(view, now.mono_us);
         }
+        // Also those are concerned whose walk has not come by yet.
+        self.link_all(local_id);
         self.give(local_id, &topic, entry, |_| true);
         let local = &mut self.locals[local_id];
         local.prune();

@@ -21,9 +21,11 @@
 pub(crate) mod catch_up;
 pub(crate) mod connection;
 mod deliver;
+mod entry;
 mod interest;
 mod members;
 mod pages;
+mod refused;
 mod requests;
 mod ring;
 pub(crate) mod snapshot;

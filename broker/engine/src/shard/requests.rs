@@ -6,10 +6,14 @@ use broker_protocol::request::{Id, Publication, Refusal, Request};
 
 use super::catch_up::ladder;
 use super::connection::Target;
+use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::engine::Publisher;
 use crate::sink::Sink;
+
+/// An index in a batch takes about so many.
+const INDEX_BYTES: usize = 5;
 
 impl<S: Sink> Shard<S> {
     /// Parses and does one message of a client. Whatever is wrong with it is answered; the connection stays.
@@ -66,7 +70,7 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         let (mut accepted, mut duplicates) = (0, 0);
-        let mut rejected = Vec::new();
+        let mut rejected = Refused::none();
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
                 Ok(update) => self.engine.publish(now, update, Publisher::Client),
@@ -77,14 +81,15 @@ impl<S: Sink> Shard<S> {
                     accepted += 1;
                     duplicates += u64::from(published.duplicate);
                 }
-                Err(refusal) => rejected.push((index, refusal.code, refusal.message)),
+                Err(refusal) => rejected.add(index, INDEX_BYTES, refusal.code, refusal.message),
             }
         }
         // Errors are sent either way.
-        if id.is_none() && rejected.is_empty() {
+        if id.is_none() && rejected.count() == 0 {
             return;
         }
-        self.stats.errors.add(rejected.len() as u64);
+        self.stats.errors.add(rejected.count());
+        let rejected = rejected.into_list();
         let mut payload = Vec::new();
         message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);
         self.answer(now, conn, &payload);

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, EntryError, GapReason, PatternStart, Start, TopicStart};
 use broker_protocol::pattern::Pattern;
-use broker_protocol::request::{From, OnSlow, Subscribe, SubscribeEntry};
-use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
+use broker_protocol::request::{From, OnSlow, Subscribe};
+use broker_protocol::topic::is_pattern;
 
 use super::catch_up::{At, Introduce, Walk, Want, interval, ladder, start, step};
 use super::connection::{Step, Subscription, Target};
+use super::entry::{self, Entry};
+use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
@@ -19,14 +21,6 @@ use crate::topic::Topic;
 
 /// Names looked at for one connection in one turn while its patterns are counted.
 const COUNT_NAMES_PER_TURN: usize = 2048;
-
-/// One entry of a subscribe request, checked.
-#[derive(Debug)]
-enum Entry {
-    Topic { name: Arc<str>, resume: Option<(Box<str>, u64)> },
-    Pattern { pattern: Pattern, matched: u64 },
-    Bad { entry: Box<str>, code: ErrorCode, message: String },
-}
 
 /// A subscribe request whose patterns are still being counted.
 #[derive(Debug)]
@@ -54,7 +48,10 @@ struct Begun {
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
         let no_reserved = self.conns.get(id).is_some_and(|conn| conn.no_reserved);
-        let entries = request.entries.iter().map(|entry| check(entry, no_reserved)).collect();
+        let mut entries: Vec<Entry> = request.entries.iter().map(|entry| Entry::check(entry, no_reserved)).collect();
+        if entries.len() as u64 > self.engine.limits.subscriptions {
+            entries = entry::once(entries);
+        }
         let counting = Counting {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
@@ -107,11 +104,11 @@ impl<S: Sink> Shard<S> {
     fn apply_subscribe(&mut self, now: Now, id: ConnId, request: &Counting) {
         let mut begun = Vec::new();
         let mut patterns = Vec::new();
-        let mut errors: Vec<(&str, ErrorCode, String)> = Vec::new();
+        let mut errors: Refused<&str> = Refused::none();
         for entry in &request.entries {
             let (name, result) = match entry {
                 Entry::Bad { entry, code, message } => {
-                    errors.push((entry, *code, message.clone()));
+                    errors.add(entry, entry.len(), *code, message.clone());
                     continue;
                 }
                 Entry::Topic { name, resume } => {
@@ -124,10 +121,10 @@ impl<S: Sink> Shard<S> {
                 }
             };
             if let Err(message) = result {
-                errors.push((name, ErrorCode::Limit, message));
+                errors.add(name, name.len(), ErrorCode::Limit, message);
             }
         }
-        self.stats.errors.add(errors.len() as u64);
+        self.stats.errors.add(errors.count());
         let topics: Vec<TopicStart<'_>> = begun
             .iter()
             .map(|begun| TopicStart {
@@ -145,6 +142,7 @@ impl<S: Sink> Shard<S> {
             .iter()
             .map(|(pattern, matched)| PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
             .collect();
+        let errors = errors.into_list();
         let errors: Vec<EntryError<'_>> = errors
             .iter()
             .map(|(topic, code, message)| EntryError { topic, is_pattern: is_pattern(topic), code: *code, message })
@@ -169,9 +167,8 @@ impl<S: Sink> Shard<S> {
                 self.members(target).remove(id, old.step);
             }
             Err(_) if conn.subscriptions.len() as u64 >= max => {
-                return Err(format!(
-                    "this connection has {max} subscriptions already, as many as it may (subscriptions)"
-                ));
+                // Short: there may be thousands of these in one answer.
+                return Err(format!("there are {max} subscriptions already (subscriptions)"));
             }
             Err(index) => {
                 if conn.subscriptions.capacity() == conn.subscriptions.len() {
@@ -280,38 +277,4 @@ impl<S: Sink> Shard<S> {
 /// What is wanted after a reset: the image, or every event from `first` on.
 fn reset(topic: &Topic, first: u64) -> At {
     if topic.has_image() { At::Image } else { At::From(first) }
-}
-
-fn check(entry: &SubscribeEntry<'_>, no_reserved: bool) -> Entry {
-    match entry {
-        SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
-            if no_reserved && is_reserved(name) =>
-        {
-            let text = "topics that begin with $ are served to connections from loopback only";
-            bad(name, ErrorCode::Forbidden, &text)
-        }
-        SubscribeEntry::Bad { entry, refusal } => {
-            Entry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
-        }
-        SubscribeEntry::Plain(name) if is_pattern(name) => match Pattern::parse(name) {
-            Ok(pattern) => Entry::Pattern { pattern, matched: 0 },
-            Err(error) => bad(name, ErrorCode::BadPattern, &error),
-        },
-        SubscribeEntry::Plain(name) => match check_topic(name) {
-            Ok(()) => Entry::Topic { name: name.as_ref().into(), resume: None },
-            Err(error) => bad(name, ErrorCode::BadTopic, &error),
-        },
-        SubscribeEntry::Resume { topic, epoch, seq } => match check_topic(topic) {
-            Ok(()) => Entry::Topic { name: topic.as_ref().into(), resume: Some((epoch.as_ref().into(), *seq)) },
-            Err(error) => bad(topic, ErrorCode::BadTopic, &error),
-        },
-    }
-}
-
-/// A name of a stranger is echoed up to this length.
-const ECHO_CHARS_MAX: usize = 255;
-
-fn bad(name: &str, code: ErrorCode, error: &dyn std::fmt::Display) -> Entry {
-    let echo: String = name.chars().take(ECHO_CHARS_MAX).collect();
-    Entry::Bad { entry: echo.into(), code, message: error.to_string() }
 }

@@ -1,0 +1,80 @@
+//! What was refused of a request, entry by entry: listed up to a bound, and counted beyond. A message can hold tens of
+//! thousands of entries like `0`, and what there is to say of one is fifty times as long.
+
+use broker_protocol::codes::ErrorCode;
+
+/// Bytes of an answer that the list may take, about. A message of the default size full of short names, all of them over
+/// the limit of subscriptions, is still answered name by name; and beside the default number of subscriptions taken, the
+/// answer stays within what every client is ready for (the default `image_bytes`).
+const LISTED_BYTES_MAX: usize = 820 * 1024;
+/// What the keys and the code of an entry take, about.
+const KEYS_BYTES: usize = 56;
+
+/// The refused entries of one request; `P` is the place of one: its index, or its name.
+pub(super) struct Refused<P> {
+    listed: Vec<(P, ErrorCode, String)>,
+    listed_bytes: usize,
+    /// The first that is not listed, and how many there are from it on.
+    more: Option<(P, u64)>,
+}
+
+impl<P> Refused<P> {
+    pub(super) fn none() -> Self {
+        Self { listed: Vec::new(), listed_bytes: 0, more: None }
+    }
+
+    /// One more, whose place takes `place_bytes` in the answer.
+    pub(super) fn add(&mut self, place: P, place_bytes: usize, code: ErrorCode, message: String) {
+        let bytes = KEYS_BYTES + place_bytes + message.len();
+        match &mut self.more {
+            Some((_, count)) => *count += 1,
+            None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((place, 1)),
+            None => {
+                self.listed_bytes += bytes;
+                self.listed.push((place, code, message));
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.listed.len() as u64 + self.more.as_ref().map_or(0, |(_, count)| *count)
+    }
+
+    /// The list; where it is cut, its last entry says so.
+    pub(super) fn into_list(mut self) -> Vec<(P, ErrorCode, String)> {
+        if let Some((place, count)) = self.more {
+            let message = format!("from this entry on {count} entries were refused and are not listed");
+            self.listed.push((place, ErrorCode::Limit, message));
+        }
+        self.listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_to_a_bound_and_counted_beyond() {
+        let mut refused = Refused::none();
+        for index in 0..30_000 {
+            refused.add(index, 5, ErrorCode::BadRequest, "wrong".into());
+        }
+        // A short one that would still have fitted is not listed behind one that did not.
+        assert_eq!(refused.count(), 30_000);
+        let list = refused.into_list();
+        let (place, code, message) = list.last().unwrap();
+        assert_eq!((*place, *code), (list.len() - 1, ErrorCode::Limit));
+        assert!(list.iter().enumerate().all(|(index, (place, ..))| index == *place));
+        assert!((10_000..20_000).contains(&list.len()), "{}", list.len());
+        assert!(message.contains(&format!("{} entries", 30_000 - place)), "{message}");
+    }
+
+    #[test]
+    fn few_are_all_listed() {
+        let mut refused = Refused::none();
+        refused.add("a..b", 4, ErrorCode::BadTopic, "empty".into());
+        assert_eq!(refused.into_list(), [("a..b", ErrorCode::BadTopic, "empty".into())]);
+    }
+}

@@ -14,6 +14,7 @@ use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
 use hyper::{Method, Request, Uri};
 
 use super::body::BodyBudget;
+use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::{history, publish, topics};
@@ -106,7 +107,10 @@ where
     let method = method.clone();
     let query = request.uri().query();
     let result = match route {
-        Route::WebSocket => return upgrade(request),
+        Route::WebSocket => match Query::parse(query, &[]) {
+            Ok(_) => return upgrade(request),
+            Err(refusal) => Err(refusal),
+        },
         Route::Publish => publish::many(request, context).await,
         Route::Topics => topics::list(query, remote, context),
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, context).await,

@@ -126,7 +126,10 @@ fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let (code, text) = match head.get(9..12)? {
-        "400" => (ErrorCode::BadRequest, "this is no HTTP/1.1 request"),
+        // What `curl` sends of `?match=stocks.>`, to name what a stranger is most likely to see this for.
+        "400" => {
+            (ErrorCode::BadRequest, "this is no HTTP/1.1 request; in a URL, > has to be written %3E, and a space %20")
+        }
         "414" => (ErrorCode::TooLarge, "the URL is too long"),
         "431" => {
             (ErrorCode::TooLarge, "the request line and the headers are larger than header_bytes_max, or too many")

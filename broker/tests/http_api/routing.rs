@@ -32,6 +32,7 @@ async fn what_is_not_there_is_said_in_json() {
         ("GET /v1/topics/a/history?last=-1", 400, "bad_request"),
         ("GET /v1/topics/a/history?limit=1", 400, "bad_request"),
         ("DELETE /v1/topics/a?force=true", 400, "bad_request"),
+        ("GET /v1/ws?token=secret", 400, "bad_request"),
     ];
     for (line, status, code) in cases {
         let answer = server.ask(line, &[], b"").await;

@@ -102,6 +102,8 @@ pub(crate) struct Conn<S> {
     pub(crate) behind: bool,
     /// The slot only waits for its place in the FIFO to come by.
     pub(crate) gone: bool,
+    /// It unsubscribed from something: it may know topics that none of its patterns introduced.
+    pub(crate) has_left: bool,
     /// Topics that begin with `$` are not for it.
     pub(crate) no_reserved: bool,
     pub(crate) runs: SmallVec<[Run; 1]>,

@@ -122,7 +122,7 @@ fn passes<S>(
         return true;
     }
     // The walk will not find it any more, and by another subscription the client may know it.
-    if mark.closes && conn.subscriptions.len() > 1 {
+    if mark.closes && (conn.subscriptions.len() > 1 || conn.has_left) {
         let earlier = catch_up.wants.values().map(|want| &want.topic).filter(|topic| topic.name() == mark.topic.name());
         let want = Want {
             topic: mark.topic.clone(),

@@ -155,6 +155,7 @@ impl<S: Sink> Shard<S> {
             closing: Closing::No,
             behind: false,
             gone: false,
+            has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
             catch_up: None,

@@ -62,6 +62,7 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         let index = conn.find(target).ok()?;
         let old = conn.subscriptions.remove(index);
+        conn.has_left = true;
         self.members(target).remove(id, old.step);
         self.stats.subscriptions.sub(1);
         self.count_subscriber(target, -1);
@@ -95,6 +96,9 @@ impl<S: Sink> Shard<S> {
             (_, None) => 0,
         };
         let wants = self.conns[id].catch_up.as_ref().and_then(|catch_up| catch_up.wants.get(&topic.id()));
+        if wants.is_some_and(|want| want.is_over()) {
+            return;
+        }
         match wants.map(|want| want.at) {
             // What it lacks comes from the topic anyhow, now by the new step.
             Some(At::Image | At::From(_)) => {}

@@ -9,8 +9,8 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
 
-/// A name of a stranger is echoed up to this length.
-const ECHO_CHARS_MAX: usize = 255;
+/// A name of a stranger is echoed up to this length: enough for one that is merely too long to be found again.
+const ECHO_CHARS_MAX: usize = 1024;
 
 /// One entry, checked.
 #[derive(Debug)]
@@ -87,6 +87,17 @@ pub(super) fn once(entries: Vec<Entry>) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_is_echoed_whole_unless_it_is_absurd() {
+        for (len, echoed) in [(256, 256), (1000, 1000), (60_000, ECHO_CHARS_MAX)] {
+            let name = "x".repeat(len);
+            let Entry::Bad { entry, code, .. } = Entry::check(&SubscribeEntry::Plain(name.into()), false) else {
+                panic!("{len} bytes were taken");
+            };
+            assert_eq!((entry.len(), code), (echoed, ErrorCode::BadTopic));
+        }
+    }
 
     #[test]
     fn each_name_once() {

@@ -47,8 +47,10 @@
 //! - **Continuity is checked**, per topic and epoch. What breaks the promise is an [`Event::Violation`].
 //! - **After a reconnect every subscription goes on from its last update**: topics resume, and so do the topics that a
 //!   pattern brought in, as far as the broker's limit on subscriptions leaves room; of the others an [`Event::Gap`] with
-//!   [`GapReason::Disconnected`] names what is lost. A topic that a pattern finds for the first time begins as the
-//!   subscription's [`From`] says.
+//!   [`GapReason::Disconnected`] names what is lost. A topic that was first published while the connection was away
+//!   comes with everything that is retained of it. Only where a pattern had not yet brought in all its topics when the
+//!   connection was lost, or has more than can be resumed, do those that it finds begin as the subscription's [`From`]
+//!   says.
 //! - **What was acknowledged was published once and in order.** What was written and not acknowledged when a connection
 //!   was lost is sent again if it has a [`source`](Publish::source), and is otherwise reported as
 //!   [`Unanswered`](PublishError::Unanswered): it was published at most once.

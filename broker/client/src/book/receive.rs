@@ -122,6 +122,9 @@ impl Book {
     ) {
         let Book { topics, subscriptions, .. } = self;
         let name = start.topic.clone();
+        if !topics.by_name.contains_key(&name) {
+            subscriptions.introduced(&name);
+        }
         let violation = topics.begin(start, asked, || subscriptions.covering(&name), told);
         if let Some(violation) = violation {
             shared.count(Count::Violations, 1);
@@ -179,10 +182,14 @@ impl Book {
                 }
                 Ok(())
             }
-            (InFlight::Subscribe { subscription, entries, restores }, Incoming::Subscribed { topics, errors, .. }) => {
+            (
+                InFlight::Subscribe { subscription, entries, restores },
+                Incoming::Subscribed { topics, patterns, errors, .. },
+            ) => {
                 // Entries that were only to resume a pattern's topics are nobody's: the pattern brings them in anew.
                 errors.iter().for_each(|error| out.extend(self.refused(error)));
                 self.subscribed(subscription, &entries, topics, shared, told);
+                self.matched(patterns);
                 if restores {
                     self.restored();
                 }
@@ -233,6 +240,14 @@ impl Book {
             self.begin(start, resume.as_ref(), shared, told);
         }
         self.subscriptions.message_answered(subscription);
+    }
+
+    /// The broker took patterns, and says how many topics each matched.
+    fn matched(&mut self, patterns: Vec<(String, u64)>) {
+        for (text, matched) in patterns {
+            let known = super::subscriptions::pattern_of(&text).map_or(0, |pattern| self.topics.matching(&pattern));
+            self.subscriptions.matched(&text, matched, known);
+        }
     }
 
     /// An entry is refused: whoever had it is told.

@@ -9,6 +9,10 @@
 //!   that a stream then goes on without a break. Only as many as the broker's limit on subscriptions leaves room for,
 //!   `event` topics first; the others begin anew, and an [`Event::Gap`](crate::Event::Gap) names what is lost of them.
 //!   Conflated topics begin with their image in any case and are left to the pattern.
+//! - A topic that a pattern finds for the first time now was, as a rule, first published while we were away, and all of
+//!   it belongs to the subscription. So the pattern asks for everything retained of it (`last`), whatever the
+//!   subscription's own `from`. It does so only if what it finds is new: if all topics that it matched before had come
+//!   up, and all that are known are resumed.
 //!
 //! All topics are asked for before all patterns: a pattern that came first would bring in the topics that another
 //! subscription is about to resume.
@@ -20,10 +24,14 @@ use super::take::Message;
 use crate::Kind;
 use crate::continuity::Position;
 use crate::request::SubscriptionId;
+use crate::subscription::From;
 use crate::wire::outgoing::SubscribeEntry;
 
 /// Any string will do: an epoch that is not the topic's means "everything", and so does 0 of one that is.
 const EPOCH_THAT_NEVER_WAS: &str = "none";
+
+/// As many updates as a topic can have.
+const EVERYTHING: From = From::Last((1 << 53) - 1);
 
 /// An entry and the subscription whose options it has.
 type Owned = (SubscriptionId, SubscribeEntry);
@@ -43,13 +51,19 @@ impl Book {
         self.topics.connection += 1;
         let (topics, patterns) = self.entries_to_restore();
         let room = usize::try_from(self.limits.subscriptions).unwrap_or(usize::MAX);
-        let extras = self.topics_of_patterns(room.saturating_sub(topics.len() + patterns.len()));
+        let mut extras = self.topics_of_patterns();
+        let all_resumed = extras.len() <= room.saturating_sub(topics.len() + patterns.len());
+        extras.truncate(room.saturating_sub(topics.len() + patterns.len()));
         let release: Vec<String> = extras.iter().map(|(_, entry)| entry.text.clone()).collect();
+        let (only_new, patterns): (Vec<Owned>, Vec<Owned>) =
+            patterns.into_iter().partition(|(_, entry)| all_resumed && self.subscriptions.is_complete(&entry.text));
 
         let mut messages = Vec::new();
-        for group in [topics, extras, patterns] {
+        let groups = [(topics, None), (extras, None), (patterns, None), (only_new, Some(EVERYTHING))];
+        for (group, from) in groups {
             for (subscription, entries) in by_subscription(group) {
-                let Some(options) = self.subscriptions.options(subscription) else { continue };
+                let Some(mut options) = self.subscriptions.options(subscription) else { continue };
+                options.from = from.unwrap_or(options.from);
                 messages.extend(self.subscribe_messages(subscription, entries, options, true));
             }
         }
@@ -99,8 +113,8 @@ impl Book {
         topic.track.position().or(waits)
     }
 
-    /// Topics that only a pattern covers, up to `most`, with the subscription whose options they have.
-    fn topics_of_patterns(&self, most: usize) -> Vec<Owned> {
+    /// Topics that only a pattern covers, events first, with the subscription whose options they have.
+    fn topics_of_patterns(&self) -> Vec<Owned> {
         let mut found = Vec::new();
         for (name, topic) in &self.topics.by_name {
             let Some(position) = topic.track.position() else { continue };
@@ -113,7 +127,7 @@ impl Book {
             found.push((is_event, owner, SubscribeEntry { text: name.to_string(), resume: Some(position) }));
         }
         found.sort_by(|a, b| (!a.0, &a.2.text).cmp(&(!b.0, &b.2.text)));
-        found.into_iter().take(most).map(|(_, owner, entry)| (owner, entry)).collect()
+        found.into_iter().map(|(_, owner, entry)| (owner, entry)).collect()
     }
 }
 

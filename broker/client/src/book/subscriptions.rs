@@ -19,7 +19,25 @@ pub(super) struct Subscriptions {
     /// Established entries that are topics.
     topics: HashMap<String, Vec<SubscriptionId>>,
     /// Established entries that are patterns, in the order of subscription.
-    patterns: Vec<(Pattern, SubscriptionId)>,
+    patterns: Vec<Covering>,
+}
+
+/// An established pattern.
+#[derive(Debug)]
+struct Covering {
+    pattern: Pattern,
+    subscription: SubscriptionId,
+    /// The topics that it matched when it was subscribed.
+    matched: u64,
+    /// The topics of it that came up, those before included.
+    introduced: u64,
+}
+
+impl Covering {
+    /// Every topic that it matched has come up.
+    fn is_complete(&self) -> bool {
+        self.introduced >= self.matched
+    }
 }
 
 /// One of the program's subscriptions.
@@ -90,7 +108,9 @@ impl Subscriptions {
         }
         if new {
             match pattern_of(text) {
-                Some(pattern) => self.patterns.push((pattern, id)),
+                Some(pattern) => {
+                    self.patterns.push(Covering { pattern, subscription: id, matched: u64::MAX, introduced: 0 });
+                }
                 None => self.topics.entry(text.to_owned()).or_default().push(id),
             }
         }
@@ -168,7 +188,7 @@ impl Subscriptions {
     /// The subscriptions that cover a topic, each once.
     pub(super) fn covering(&self, topic: &str) -> Vec<SubscriptionId> {
         let mut covering = self.topics.get(topic).cloned().unwrap_or_default();
-        covering.extend(self.patterns.iter().filter(|(pattern, _)| pattern.matches(topic)).map(|(_, id)| *id));
+        covering.extend(self.patterns_of(topic).map(|covering| covering.subscription));
         covering.sort_unstable();
         covering.dedup();
         covering
@@ -176,14 +196,41 @@ impl Subscriptions {
 
     pub(super) fn covers(&self, id: SubscriptionId, topic: &str) -> bool {
         self.topics.get(topic).is_some_and(|ids| ids.contains(&id))
-            || self.patterns.iter().any(|(pattern, of)| *of == id && pattern.matches(topic))
+            || self.patterns_of(topic).any(|covering| covering.subscription == id)
     }
 
     /// Of the patterns that cover a topic the most specific: its options are those of the topic's stream.
     pub(super) fn most_specific(&self, topic: &str) -> Option<SubscriptionId> {
-        let matching = self.patterns.iter().filter(|(pattern, _)| pattern.matches(topic));
         // Of equals the last, which is the later subscription.
-        matching.max_by_key(|(pattern, _)| pattern.specificity()).map(|(_, id)| *id)
+        let most = self.patterns_of(topic).max_by_key(|covering| covering.pattern.specificity());
+        most.map(|covering| covering.subscription)
+    }
+
+    fn patterns_of(&self, topic: &str) -> impl Iterator<Item = &Covering> {
+        self.patterns.iter().filter(move |covering| covering.pattern.matches(topic))
+    }
+
+    /// A pattern was subscribed: it matched this many topics, of which `known` came up before. For one that was complete
+    /// nothing changes: what it now matches and what did not come up is new, however often the connection is lost meanwhile.
+    pub(super) fn matched(&mut self, text: &str, matched: u64, known: u64) {
+        for covering in self.patterns.iter_mut().filter(|covering| covering.pattern.as_str() == text) {
+            if !covering.is_complete() {
+                (covering.matched, covering.introduced) = (matched, known);
+            }
+        }
+    }
+
+    /// A topic came up.
+    pub(super) fn introduced(&mut self, topic: &str) {
+        for covering in self.patterns.iter_mut().filter(|covering| covering.pattern.matches(topic)) {
+            covering.introduced += 1;
+        }
+    }
+
+    /// Whether every topic that a pattern matched has come up: what comes up later did not exist then.
+    pub(super) fn is_complete(&self, text: &str) -> bool {
+        let mut same = self.patterns.iter().filter(|covering| covering.pattern.as_str() == text).peekable();
+        same.peek().is_some() && same.all(Covering::is_complete)
     }
 
     pub(super) fn close(self, reason: &ClosedReason) {
@@ -195,7 +242,7 @@ impl Subscriptions {
     }
 
     fn unindex(&mut self, text: &str, id: SubscriptionId) {
-        self.patterns.retain(|(pattern, of)| *of != id || pattern.as_str() != text);
+        self.patterns.retain(|covering| covering.subscription != id || covering.pattern.as_str() != text);
         if let Some(ids) = self.topics.get_mut(text) {
             ids.retain(|of| *of != id);
             if ids.is_empty() {

@@ -39,6 +39,11 @@ pub(super) struct Route {
 pub(super) type Told = Vec<(SubscriptionId, Event)>;
 
 impl Topics {
+    /// How many topics a pattern would find here.
+    pub(super) fn matching(&self, pattern: &broker_protocol::Pattern) -> u64 {
+        self.by_name.keys().filter(|name| pattern.matches(name)).count() as u64
+    }
+
     /// A stream starts. `covering` is only asked for a topic that is new.
     pub(super) fn begin(
         &mut self,

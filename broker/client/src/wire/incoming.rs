@@ -17,7 +17,8 @@ pub(crate) enum Incoming<'a> {
     Subscribed {
         id: u64,
         topics: Vec<TopicStart>,
-        patterns: Vec<String>,
+        /// Each with the number of topics that it matched.
+        patterns: Vec<(String, u64)>,
         errors: Vec<EntryError>,
     },
     Topic(TopicStart),
@@ -186,7 +187,10 @@ fn understand<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, 
         "subscribed" => Incoming::Subscribed {
             id: answered,
             topics: starts(message)?,
-            patterns: rows::<PatternRow<'_>>(message.patterns)?.iter().map(|row| row.pattern.to_string()).collect(),
+            patterns: rows::<PatternRow<'_>>(message.patterns)?
+                .iter()
+                .map(|row| (row.pattern.to_string(), row.matched))
+                .collect(),
             errors: rows(message.errors)?.into_iter().map(entry_error).collect(),
         },
         "unsubscribed" => Incoming::Unsubscribed { id: answered },

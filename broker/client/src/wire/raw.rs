@@ -137,6 +137,8 @@ pub(super) struct PatternRow<'a> {
     #[serde(borrow)]
     pub(super) pattern: Text<'a>,
     #[serde(default)]
+    pub(super) matched: u64,
+    #[serde(default)]
     pub(super) conflate_ms: u32,
     #[serde(borrow, default)]
     pub(super) on_slow: Option<Text<'a>>,

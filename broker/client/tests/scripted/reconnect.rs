@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broker_client::{ClosedReason, ConnectionEvent, Event, GapReason, Options, Start, Subscription};
+use broker_client::{ClosedReason, ConnectionEvent, Event, From, GapReason, Options, Start, Subscription};
 use fastwebsockets::{Frame, OpCode, Payload};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -68,11 +68,19 @@ async fn a_name_that_waited_gets_everything_from_its_first_update() {
     assert_eq!(client.counters().violations, 0);
 }
 
+/// Takes a request for the pattern `x.*`, which matches so many topics.
+async fn pattern(peer: &mut Peer, matched: u64) {
+    let request = peer.next().await;
+    assert_eq!(request["topics"], json!(["x.*"]));
+    let row = format!(r#"{{"pattern":"x.*","matched":{matched},"conflate_ms":0}}"#);
+    let id = &request["id"];
+    peer.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[],"patterns":[{row}],"errors":[]}}"#)).await;
+}
+
 /// A client with a pattern that brought in two event topics and a state topic.
 async fn with_pattern(server: &Server, hello: &str) -> (broker_client::Client, Peer, Subscription) {
     let (client, mut peer) = server.connect(server.options(), hello).await;
-    let serve = async { restore(&mut peer, &[]).await };
-    let (subscription, _) = tokio::join!(soon(client.subscribe(["x.*"]).send()), serve);
+    let (subscription, ()) = tokio::join!(soon(client.subscribe(["x.*"]).send()), pattern(&mut peer, 3));
     let mut subscription = subscription.unwrap();
     for name in ["x.e1", "x.e2"] {
         peer.send(&topic(&start(name, "event", "k1", 4, "live"))).await;
@@ -373,4 +381,48 @@ async fn lengths_beyond_reason_are_refused_before_they_are_believed() {
     };
     assert!(soon(endless).await, "the client hangs up long before 25 MiB");
     let _peer = server.accept(HELLO).await;
+}
+
+#[tokio::test]
+async fn topics_that_were_born_meanwhile_come_whole() {
+    let server = Server::bind().await;
+    let (client, peer, mut subscription) = with_pattern(&server, HELLO).await;
+    peer.vanish();
+    let mut peer = server.accept(HELLO).await;
+    let rows = ["x.e1", "x.e2", "x.s"].map(|name| start(name, "event", "k1", 5, "resumed"));
+    restore(&mut peer, &rows).await;
+    // A second cut, before the new one came up: it is still new.
+    pattern(&mut peer, 4).await;
+    peer.vanish();
+    let mut peer = server.accept(HELLO).await;
+    restore(&mut peer, &rows).await;
+    let request = peer.next().await;
+    assert_eq!((&request["topics"], request["from"]["last"].as_u64()), (&json!(["x.*"]), Some((1 << 53) - 1)));
+    peer.subscribed(&request["id"], &[]).await;
+    peer.send(&topic(&start("x.new", "event", "k1", 2, "history"))).await;
+    peer.update("x.new", 1).await;
+    for _ in 0..7 {
+        let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    }
+    let Event::Update { seq: 1, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
+async fn a_pattern_that_had_not_brought_in_everything_does_not_ask_for_all_that_is_retained() {
+    for (matched, from) in [(1, json!({"last": (1_u64 << 53) - 1})), (2, json!("live"))] {
+        let server = Server::bind().await;
+        let (client, mut peer) = server.connected().await;
+        let serve = async {
+            pattern(&mut peer, matched).await;
+            peer.send(&topic(&start("x.1", "event", "k1", 5, "live"))).await;
+        };
+        let (subscription, ()) = tokio::join!(soon(client.subscribe(["x.*"]).from(From::Live).send()), serve);
+        let mut subscription = subscription.unwrap();
+        next(&mut subscription).await;
+        peer.vanish();
+        let mut peer = server.accept(HELLO).await;
+        restore(&mut peer, &[start("x.1", "event", "k1", 5, "resumed")]).await;
+        assert_eq!(peer.next().await["from"], from, "{matched} matched, 1 came up");
+    }
 }

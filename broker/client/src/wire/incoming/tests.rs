@@ -33,7 +33,7 @@ fn every_message_is_read() {
         Incoming::Subscribed {
             id: 1,
             topics: vec![quote.clone()],
-            patterns: vec!["sports.*.score".into()],
+            patterns: vec![("sports.*.score".into(), 12)],
             errors: vec![EntryError {
                 entry: "a..b".into(),
                 code: ErrorCode::BadTopic,

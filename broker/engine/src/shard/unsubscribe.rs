@@ -212,6 +212,7 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.overflowed.retain(|other| *other != id);
+        self.to_close.retain(|(other, _)| *other != id);
     }
 
     /// Drops what is pending for a name: its new start comes before anything else of it.

@@ -27,6 +27,8 @@ pub(crate) struct Sweep {
     burying: Vec<GroupId>,
     buried_next: Vec<GroupId>,
     burying_at: usize,
+    /// Where the pass over the names goes on; `None` between passes.
+    names_at: Option<usize>,
 }
 
 impl Sweep {
@@ -62,6 +64,7 @@ impl<S: Sink> Shard<S> {
         }
         more |= self.bury_some();
         more |= self.sweep_connections(now);
+        more |= self.forget_names();
         while let Some((id, reason)) = self.to_close.pop() {
             if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
                 self.stats.closed_slow.add(1);
@@ -89,6 +92,7 @@ impl<S: Sink> Shard<S> {
             None if now.mono_us >= self.sweep.next_us => {
                 let every_ms = (heartbeat_ms.min(stall_ms) / SWEEPS_PER_HEARTBEAT).clamp(1, 1000);
                 self.sweep.next_us = now.mono_us + u64::from(every_ms) * 1000;
+                self.sweep.names_at.get_or_insert(0);
                 0
             }
             None => return false,
@@ -134,6 +138,27 @@ impl<S: Sink> Shard<S> {
             message::heartbeat(&mut payload, now.wall_us);
             self.answer(now, id, &payload);
         }
+    }
+
+    /// Lets go of names that only patterns cover and that have no topic any more: the next beginning makes them again.
+    /// Without this, every name that ever was would stay for as long as somebody is subscribed to `>`.
+    fn forget_names(&mut self) -> bool {
+        let Some(from) = self.sweep.names_at else { return false };
+        let end = (from + NAMES_PER_SWEEP).min(self.locals.bound());
+        for id in from..end {
+            let Some(local) = self.locals.get_mut(id as u32) else { continue };
+            if local.topic.is_some() || !local.direct.is_empty() {
+                continue;
+            }
+            // Who still catches up with an ended incarnation finds it here.
+            local.prune();
+            if local.previous.is_empty() {
+                local.groups.clear();
+                self.release(id as u32);
+            }
+        }
+        self.sweep.names_at = (end < self.locals.bound()).then_some(end);
+        self.sweep.names_at.is_some()
     }
 
     /// Takes patterns that are gone out of the names that they matched, some names at a time.

@@ -14,10 +14,11 @@ use crate::publish::{BatchAnswer, Publish, Published};
 use crate::request::{Answer, BatchPart, Collector, Request};
 use crate::shared::{Counters, Handle};
 use crate::subscription::SubscribeBuilder;
-use crate::wire::outgoing::Entry;
+use crate::wire::entry::Entry;
 
 /// A connection to a broker that mends itself. Clones are cheap and share it; it ends with [`Client::close`], or when the
-/// last clone and the last subscription are dropped (what was published by then is still written).
+/// last clone and the last subscription are dropped (what was published by then is still written, as
+/// long as the runtime goes on).
 #[derive(Debug, Clone)]
 pub struct Client {
     handle: Arc<Handle>,

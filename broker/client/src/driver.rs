@@ -68,7 +68,10 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
         tell_lost(shared, end.reason, end.code, Some(wait_ms));
         connection = loop {
             attempt = attempt.saturating_add(1);
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            pause(shared, wait_ms).await;
+            if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
+                return ClosedReason::Here;
+            }
             match transport::connect(&shared.options).await {
                 Ok(connection) => break connection,
                 Err(ConnectError::Closed { code, reason, .. }) if reconnect::after(Some(code)) == Next::Never => {
@@ -84,6 +87,19 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
         shared.count(Count::Reconnects, 1);
         shared.set_hello(connection.hello.clone());
         shared.tell(ConnectionEvent::Connected { session: connection.hello.session.clone(), resumed: true });
+    }
+}
+
+/// Waits, but not past the moment at which somebody closes the client.
+async fn pause(shared: &Shared, wait_ms: u64) {
+    let waited = tokio::time::sleep(Duration::from_millis(wait_ms));
+    if shared.is_closing() {
+        waited.await;
+    } else {
+        tokio::select! {
+            () = waited => {}
+            () = shared.closing() => {}
+        }
     }
 }
 

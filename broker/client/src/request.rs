@@ -9,8 +9,9 @@ use crate::client::Listed;
 use crate::error::{PublishError, RequestError, SubscribeError};
 use crate::event::{EntryError, Event};
 use crate::publish::{BatchAnswer, Published};
+use crate::wire::entry::Entry;
 use crate::wire::incoming::Rejected;
-use crate::wire::outgoing::{Entry, SubscribeEntry, SubscribeOptions};
+use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
 
 /// Names a subscription inside this client. Later ones are greater.
 pub(crate) type SubscriptionId = u64;

@@ -10,7 +10,7 @@ use crate::error::{ClosedReason, PublishError, UnacknowledgedError};
 use crate::hello::Hello;
 use crate::options::Options;
 use crate::outbox::Outbox;
-use crate::wire::outgoing::Entry;
+use crate::wire::entry::Entry;
 
 /// Connection events kept for a receiver that is late.
 const EVENTS_KEPT: usize = 256;

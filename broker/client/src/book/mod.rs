@@ -18,8 +18,10 @@
 //! used last). If the topic ended in between, it begins again with those updates: that is at-least-once, and the price
 //! of never losing one.
 
+mod answer;
 mod receive;
 mod restore;
+mod split;
 mod subscriptions;
 mod take;
 mod topics;

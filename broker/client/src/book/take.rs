@@ -2,25 +2,20 @@
 
 use std::collections::VecDeque;
 
+use super::Book;
 use crate::error::{PublishError, RequestError};
-use crate::event::EntryError;
 use crate::outbox::Queue;
 use crate::request::{Answer, BatchPart, InFlight, NewSubscription, Request, SubscriptionId};
 use crate::shared::Shared;
 use crate::transport::Frames;
-use crate::wire::outgoing::{self, ENVELOPE_BYTES_MAX, Entry, SubscribeEntry, SubscribeOptions};
-use crate::{ErrorCode, book::Book};
+use crate::wire::entry::{ENVELOPE_BYTES_MAX, Entry};
+use crate::wire::outgoing::{self, SubscribeEntry, SubscribeOptions};
 
 /// One write carries about this much; more waits for the next, so that a pong is never far behind.
 const WRITE_BYTES_MAX: usize = 256 << 10;
 /// Updates published without waiting share a message up to this size: larger ones gain nothing, and the broker begins to
 /// work on a message only when it has all of it.
 const SHARED_MESSAGE_BYTES_MAX: usize = 32 << 10;
-/// Entries in one `subscribe` or `unsubscribe`: each has a row in the answer, whose size the broker's limits do not bound.
-const ENTRIES_MAX: usize = 256;
-/// `{"op":"subscribe",…}` without its entries.
-const SUBSCRIBE_BYTES_MAX: usize = 256;
-
 /// A message that goes out before what waits.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -184,43 +179,6 @@ impl Book {
         self.subscriptions.settle(id);
     }
 
-    /// Splits entries into messages that the broker takes. What fits into none is refused here.
-    pub(super) fn subscribe_messages(
-        &mut self,
-        subscription: SubscriptionId,
-        entries: Vec<SubscribeEntry>,
-        options: SubscribeOptions,
-        restores: bool,
-    ) -> Vec<Message> {
-        let limit = self.message_bytes();
-        let mut messages: Vec<Vec<SubscribeEntry>> = Vec::new();
-        let mut bytes = 0;
-        for entry in entries {
-            let entry_bytes = entry.bytes_max();
-            if SUBSCRIBE_BYTES_MAX + entry_bytes > limit {
-                let message = format!("it does not fit into a message of {limit} bytes");
-                let refused = EntryError { entry: entry.text, code: ErrorCode::TooLarge, message, retry: false };
-                let told = self.refused(&refused);
-                self.late.extend(told);
-                continue;
-            }
-            match messages.last_mut() {
-                Some(last) if last.len() < ENTRIES_MAX && bytes + entry_bytes <= limit => last.push(entry),
-                _ => {
-                    messages.push(vec![entry]);
-                    bytes = SUBSCRIBE_BYTES_MAX;
-                }
-            }
-            bytes += entry_bytes;
-        }
-        let messages: Vec<Message> = messages
-            .into_iter()
-            .map(|entries| Message::Subscribe { subscription, entries, options, restores })
-            .collect();
-        messages.iter().for_each(|_| self.subscriptions.message_sent(subscription));
-        messages
-    }
-
     fn unsubscribe(
         &mut self,
         subscription: SubscriptionId,
@@ -247,26 +205,7 @@ impl Book {
         }
     }
 
-    /// Splits names into messages that the broker takes.
-    pub(super) fn entry_chunks(&self, names: Vec<String>) -> Vec<Vec<String>> {
-        let limit = self.message_bytes();
-        let mut chunks: Vec<Vec<String>> = Vec::new();
-        let mut bytes = 0;
-        for name in names {
-            let name_bytes = name.len() + 3;
-            match chunks.last_mut() {
-                Some(last) if last.len() < ENTRIES_MAX && bytes + name_bytes <= limit => last.push(name),
-                _ => {
-                    chunks.push(vec![name]);
-                    bytes = SUBSCRIBE_BYTES_MAX;
-                }
-            }
-            bytes += name_bytes;
-        }
-        chunks
-    }
-
-    fn message_bytes(&self) -> usize {
+    pub(super) fn message_bytes(&self) -> usize {
         usize::try_from(self.limits.message_bytes).unwrap_or(usize::MAX)
     }
 

@@ -3,8 +3,7 @@
 //! `read_frame` of fastwebsockets is not safe to cancel, so [`Reader::next`] is not either: it lives in a loop that is
 //! dropped only together with the connection. What the library leaves to its user is here: the limit on a message in
 //! several frames, a second message inside an unfinished one, UTF-8 across frames (checked when
-//! the message is whole), lengths of control frames, and frames
-//! that a server must not mask.
+//! the message is whole), lengths of control frames.
 
 use std::io::Cursor;
 use std::sync::Arc;

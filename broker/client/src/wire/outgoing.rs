@@ -2,92 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::entry::Entry;
+use super::push_string;
+use crate::ErrorCode;
 use crate::continuity::Position;
-use crate::error::PublishError;
 use crate::event::EntryError;
-use crate::publish::Publish;
 use crate::subscription::{From, OnSlow};
-use crate::{ErrorCode, Kind};
-
-/// One update as it stands in a `publish`, checked against the rules that do not need the broker: one bad update would
-/// spoil the message that it shares with others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// `{"topic":…,"kind":…,"data":…}`
-    json: Box<str>,
-    /// It has a `source`, so that sending it twice publishes it once.
-    pub(crate) sourced: bool,
-}
-
-/// The bytes of a `publish` around its entry or entries, with the longest `id`.
-pub(crate) const ENVELOPE_BYTES_MAX: usize = r#"{"op":"publish","id":18446744073709551615,"batch":[]}"#.len();
-
-const SOURCE_BYTES_MAX: usize = 64;
-const SEQ_MAX: u64 = (1 << 53) - 1;
-
-impl Entry {
-    /// Encodes and checks; the error is the sentence for [`PublishError::Invalid`](crate::PublishError::Invalid).
-    pub(crate) fn new(update: &Publish) -> Result<Entry, String> {
-        broker_protocol::topic::check_topic(&update.topic).map_err(|error| error.to_string())?;
-        let data = broker_protocol::Data::check(&update.data).map_err(|error| error.to_string())?;
-        if update.kind == Some(Kind::Patch) && !data.is_object() {
-            return Err("a patch is a JSON object".to_owned());
-        }
-        let mut json = String::with_capacity(update.topic.len() + data.raw().len() + 96);
-        json.push_str(r#"{"topic":"#);
-        push_string(&mut json, &update.topic);
-        if let Some(kind) = update.kind {
-            let _ = write!(json, r#","kind":"{}""#, kind.as_str());
-        }
-        json.push_str(r#","data":"#);
-        json.push_str(data.raw());
-        if let Some((source, source_seq)) = &update.source {
-            if source.len() > SOURCE_BYTES_MAX {
-                return Err(format!("its source is longer than {SOURCE_BYTES_MAX} bytes"));
-            }
-            if *source_seq > SEQ_MAX {
-                return Err("its source_seq is 2^53 or more".to_owned());
-            }
-            json.push_str(r#","source":"#);
-            push_string(&mut json, source);
-            let _ = write!(json, r#","source_seq":{source_seq}"#);
-        }
-        if let Some(source_ts) = update.source_ts {
-            let _ = write!(json, r#","source_ts":{source_ts}"#);
-        }
-        json.push('}');
-        Ok(Entry { json: json.into_boxed_str(), sourced: update.source.is_some() })
-    }
-
-    /// What it takes in a batch, the comma included.
-    pub(crate) fn bytes(&self) -> usize {
-        self.json.len() + 1
-    }
-
-    /// Whether the broker takes no message as large as this entry needs. `index` is its place for the error.
-    pub(crate) fn too_large(&self, index: usize, message_bytes: u64) -> Option<PublishError> {
-        let bytes = ENVELOPE_BYTES_MAX + self.bytes();
-        (bytes as u64 > message_bytes).then(|| PublishError::TooLarge {
-            index,
-            topic: self.topic_and_kind().0,
-            bytes,
-            message_bytes,
-        })
-    }
-
-    /// Its topic and kind, read back: only needed where something went wrong.
-    pub(crate) fn topic_and_kind(&self) -> (String, Option<Kind>) {
-        #[derive(serde::Deserialize)]
-        struct Head {
-            topic: String,
-            kind: Option<String>,
-        }
-        match serde_json::from_str::<Head>(&self.json) {
-            Ok(head) => (head.topic, head.kind.as_deref().and_then(Kind::parse)),
-            Err(_) => (String::new(), None),
-        }
-    }
-}
 
 /// An entry of a `subscribe`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,20 +121,12 @@ pub(crate) fn ping(out: &mut String, id: u64) {
     let _ = write!(out, r#"{{"op":"ping","id":{id}}}"#);
 }
 
-/// Appends a JSON string. Names rarely need an escape, so they are looked at before they are handed to serde.
-fn push_string(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(text).to_string());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
+    use crate::publish::Publish;
+    use crate::wire::entry::ENVELOPE_BYTES_MAX;
 
     fn written(write: impl FnOnce(&mut String)) -> String {
         let mut out = String::new();
@@ -261,23 +173,5 @@ mod tests {
         );
         assert_eq!(written(|out| ping(out, 5)), r#"{"op":"ping","id":5}"#);
         assert_eq!(written(|out| list(out, 6)), r#"{"op":"list","id":6}"#);
-    }
-
-    #[test]
-    fn what_would_spoil_a_batch_is_refused_here() {
-        for (update, why) in [
-            (Publish::event("a..b", "1"), "segment"),
-            (Publish::event("a.*", "1"), "*"),
-            (Publish::event("a", ""), ""),
-            (Publish::event("a", "{}}"), ""),
-            (Publish::event("a", "01"), ""),
-            (Publish::event("a", "[".repeat(200)), ""),
-            (Publish::patch("a", "[]"), "object"),
-            (Publish::event("a", "1").source("s".repeat(65), 1), "64"),
-            (Publish::event("a", "1").source("s", 1 << 53), "2^53"),
-        ] {
-            let error = Entry::new(&update).expect_err(&format!("{update:?}"));
-            assert!(error.contains(why), "{error}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The client against a broker that follows a script: real sockets, real frames, and every word decided by the test.
 
 mod connect;
+mod ends;
 mod publish;
 mod reconnect;
 mod server;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{Kind, Start};
 
 #[track_caller]
 fn check(text: &str, expected: Incoming<'_>) {

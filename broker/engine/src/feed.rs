@@ -158,7 +158,9 @@ impl Wake {
 
     /// The shard says that it runs.
     pub fn woke(&self) {
-        self.awake.store(true, Ordering::Release);
+        // Not a plain store: that would come between the shard and a publisher that found it awake, and the next
+        // `about_to_sleep` would not see what that publisher appended (loom found it).
+        self.awake.swap(true, Ordering::AcqRel);
     }
 }
 

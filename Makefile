@@ -74,9 +74,10 @@ conformance:
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
 		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
-# Not part of `test`: figures need a quiet machine.
+# Not part of `test`: figures need a quiet machine and about twenty minutes. broker/docs/benchmarks.md says what they mean;
+# one alone with `cargo bench -p broker --bench NAME`.
 bench:
-	$(CARGO) bench --workspace --locked
+	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
 
 clean-tools:
 	rm -rf .tools

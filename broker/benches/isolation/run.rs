@@ -41,7 +41,8 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
     pub(crate) cpu_ns: f64,
     rss_bytes: Vec<f64>,
-    pub(crate) p99_again_ms: f64,
+    /// While the stalled ones read again, if there are any.
+    pub(crate) p99_again_ms: Option<f64>,
     pub(crate) stalled: Option<Stalled>,
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn run(cores: &Cores, size: Size, stalled: usize) -> Figures {
         p99_ms: quantile_ms(&measured, 0.99),
         cpu_ns,
         rss_bytes,
-        p99_again_ms: again.map_or(0.0, |again| quantile_ms(&again, 0.99)),
+        p99_again_ms: again.filter(|_| stalled.is_some()).map(|again| quantile_ms(&again, 0.99)),
         stalled,
     }
 }

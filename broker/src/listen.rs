@@ -189,6 +189,8 @@ async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) ->
     let admitted = match shared.admission.admit(remote) {
         Ok(admitted) => admitted,
         Err(limit) => {
+            // However many are refused at once, they count among the sockets that there may be.
+            let Ok(_place) = shared.sockets.clone().try_acquire_owned() else { return Ok(()) };
             let mut close = Vec::new();
             frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
             tokio::time::timeout(REFUSAL_TIME, async {

@@ -13,6 +13,7 @@ mod order;
 mod overlap;
 mod patterns;
 mod places;
+mod process;
 mod publish;
 mod requests;
 mod resume;

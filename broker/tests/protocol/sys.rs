@@ -69,3 +69,45 @@ fn nobody_publishes_to_them_or_ends_them() {
         assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
     }
 }
+
+#[test]
+fn from_beyond_loopback_they_are_served_only_where_configured() {
+    // This machine's other address; asking for a way sends nothing.
+    let route = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    let address = match route {
+        Ok(address) if !address.ip().is_loopback() => address.ip(),
+        other => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "no address but loopback: {other:?}");
+            eprintln!("NOT TESTED: this machine has no address but loopback ({other:?})");
+            return;
+        }
+    };
+    for (public, served) in [("false", false), ("true", true)] {
+        let settings = [("listen", "0.0.0.0:0"), ("open_publish", "true"), ("sys_topics_public", public)];
+        let broker = Running::with(&settings);
+        let beyond = std::net::SocketAddr::new(address, broker.listen.port());
+        let mut client = crate::common::Client::connect(beyond);
+        for entry in ["$SYS.stats", "$SYS.>"] {
+            client.say(&json!({"op":"subscribe","topics":[entry]}).to_string());
+            let answer = client.skip_to(json!({"op":"subscribed"}));
+            let errors = answer["errors"].as_array().unwrap();
+            assert_eq!(errors.is_empty(), served, "{answer:?}");
+            assert!(errors.iter().all(|error| error["code"] == "forbidden"), "{answer:?}");
+        }
+        for path in ["/v1/topics/$SYS.stats", "/v1/topics/$SYS.stats/history", "/v1/topics?match=$SYS.%3E"] {
+            let answer = crate::common::ask(beyond, &format!("GET {path}"), &[], b"");
+            assert!(if served { [200, 404] } else { [403, 403] }.contains(&answer.status), "{path}: {answer:?}");
+        }
+        // Whatever matches everything has none of them either way.
+        client.say(r#"{"op":"subscribe","topics":[">"]}"#);
+        client.skip_to(json!({"op":"subscribed"}));
+        let kind = ["Content-Type: application/json"];
+        let answer = crate::common::ask(beyond, "POST /v1/topics/mine", &kind, b"1");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let mine = client.skip_to(json!({"op":"update","topic":"mine"}));
+        assert_eq!(mine["seq"], 1);
+    }
+}

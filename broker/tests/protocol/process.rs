@@ -1,0 +1,56 @@
+//! The program itself: it starts, it serves, a signal ends it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{Client, End};
+
+#[test]
+fn a_signal_ends_it_with_goaway_and_success() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_broker"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "300"])
+            .args(["--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let listen: SocketAddr = log
+            .by_ref()
+            .find_map(|line| {
+                let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+                line["listen"].as_str()?.parse().ok()
+            })
+            .expect("it logs where it listens");
+        let mut client = Client::connect(listen);
+        let begin = Instant::now();
+        kill_process(Pid::from_child(&process), signal).unwrap();
+        client.expect("goaway");
+        assert_eq!(client.end(), End::Close(Some(1001)));
+        drop(client);
+        let status = process.wait().unwrap();
+        assert!(status.success(), "{status}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        for line in log {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            assert!(line["level"] != "ERROR", "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_value_names_itself_and_nothing_starts() {
+    for (flag, value) in
+        [("--listen", "nowhere"), ("--heartbeat-ms", "0"), ("--message-bytes", "1"), ("--no-such-flag", "1")]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_broker")).args(["serve", flag, value]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
+        let name = flag.trim_start_matches('-');
+        assert!(said.contains(name) || said.contains(&name.replace('-', "_")), "{flag}: {said}");
+    }
+}

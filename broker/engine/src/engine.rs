@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// Makes the topic of a first publish, which is known to succeed but for what `append` checks again.
-    fn begin(&self, now: Now, update: &Publication<'_>) -> Result<Arc<Topic>, Refusal> {
+    pub(crate) fn begin(&self, now: Now, update: &Publication<'_>) -> Result<Arc<Topic>, Refusal> {
         let name = &*update.topic;
         let (fixed, retain) = self.limits.rule(name);
         let kind = match (fixed, update.kind) {

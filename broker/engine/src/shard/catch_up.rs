@@ -21,6 +21,9 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId, TopicState};
 
+#[cfg(test)]
+mod tests;
+
 /// Topics that a walk introduces in one turn at most.
 const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
 /// Names that a walk looks at in one turn at most.
@@ -238,8 +241,9 @@ impl<S: Sink> Shard<S> {
                 drop(state);
                 if closed {
                     self.plan_closed(topic, seq, place);
-                } else if from > seq {
-                    // Nothing is lacking: only what is in the feed already must not come twice.
+                } else if from > seq && want.introduce == Introduce::No {
+                    // Nothing is lacking: only what is in the feed already must not come twice. But an introduction that
+                    // is in this plan has to go out first.
                     self.pieces_none(id, topic.id(), At::After { seq, place });
                 }
                 return;

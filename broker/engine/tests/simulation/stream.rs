@@ -183,9 +183,10 @@ impl Stream {
             return Err(format!("published at {}, source_ts {:?}", update.ts, update.source_ts));
         }
         let (op, data) = (message.op(), message.raw("data")?);
-        let plain =
-            from.is_none() && op == if update.kind == Kind::Patch { "patch" } else { "update" } && data == update.data;
-        if !plain && !(op == "patch" && merging && self.state.is_some()) {
+        let word = if update.kind == Kind::Patch { "patch" } else { "update" };
+        let plain = from.is_none() && op == word && data == update.data;
+        let difference = op == "patch" && merging && self.state.is_some();
+        if !plain && !difference {
             return Err(format!("the {} is {}", update.kind.as_str(), update.data));
         }
         let value: Value = serde_json::from_str(data).map_err(|error| error.to_string())?;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use fastwebsockets::upgrade::UpgradeFut;
 use http_body_util::Full;
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Version};
@@ -72,6 +72,11 @@ fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Box
     let key = keys.next().filter(|key| is_key(key.as_bytes()));
     if key.is_none() || keys.next().is_some() {
         return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key has to be 16 bytes in base64, once"));
+    }
+    // Where a body ends and the first frame begins would depend on what arrives together.
+    let empty = headers.get_all(CONTENT_LENGTH).iter().all(|len| len == "0");
+    if !empty || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
     }
     let mut offered = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).peekable();
     match subprotocol {

@@ -68,6 +68,8 @@ fn what_is_no_handshake_is_refused_with_a_reason() {
         ("GET", &[], &["Sec-WebSocket-Protocol: graphql-ws"], 400, "bad_request"),
         ("GET", &[], &["Sec-WebSocket-Protocol: tickcast.v2.json, mqtt"], 400, "bad_request"),
         ("GET", &[], &["Sec-WebSocket-Protocol: TICKCAST.V1.JSON"], 400, "bad_request"),
+        ("GET", &[], &["Content-Length: 5"], 400, "bad_request"),
+        ("GET", &[], &["Transfer-Encoding: chunked"], 400, "bad_request"),
         ("GET", &[], &["Origin: https://evil.example"], 403, "forbidden"),
         ("GET", &[], &["Origin: null"], 403, "forbidden"),
         ("GET", &[], &["Sec-Fetch-Site: cross-site"], 403, "forbidden"),
@@ -105,6 +107,7 @@ fn other_ways_to_write_a_good_handshake() {
         (&[], &["Host: [::1]:80"], None),
         (&[], &["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"], None),
         (&[], &["Sec-Fetch-Site: same-origin"], None),
+        (&[], &["Content-Length: 0"], None),
     ];
     for (without, with, protocol) in cases {
         let answer = shake(&broker, "GET", without, with);

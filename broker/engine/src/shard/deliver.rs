@@ -223,15 +223,24 @@ impl<S: Sink> Shard<S> {
 
     /// Makes room in the ring for a frame and copies it in; `None` for one too large for it.
     pub(super) fn put(&mut self, topic: &Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> Option<(u64, bool)> {
-        if !self.ring.takes(frame.len()) {
+        if !self.make_room(frame.len()) {
             return None;
-        }
-        while let Some(place) = self.ring.reclaim(frame.len()) {
-            self.evict(place);
-            self.ring.release(place);
         }
         let at = self.ring.push(topic.clone(), seq, merged, frame);
         Some((at, self.ring.joins(at)))
+    }
+
+    /// Makes room in the ring, at the cost of those who still have something pending there. False for a frame that does
+    /// not belong in the ring at all.
+    pub(super) fn make_room(&mut self, len: usize) -> bool {
+        if !self.ring.takes(len) {
+            return false;
+        }
+        while let Some(place) = self.ring.reclaim(len) {
+            self.evict(place);
+            self.ring.release(place);
+        }
+        true
     }
 
     /// Takes out of step whoever still has something pending before `place`.

@@ -152,16 +152,22 @@ impl<S: Sink> Shard<S> {
             self.link_all(local_id);
         }
         self.locals[local_id].prune();
-        self.queue_behind_previous(local_id, entry, topic);
-        self.give(local_id, topic, entry, |step| step == 0 || !topic.has_image());
+        self.give_beginning(local_id, topic, entry, |step| step == 0 || !topic.has_image());
         if topic.has_image() {
             let steps = self.steps(&self.locals[local_id]);
             for own in (1..16).filter(|step| steps & 1 << step != 0) {
                 let frame = begins_frame(topic, super::catch_up::ladder(own));
                 let entry = Entry { frame, ..entry.clone() };
-                self.give(local_id, topic, &entry, |step| step == own);
+                self.give_beginning(local_id, topic, &entry, |step| step == own);
             }
         }
+    }
+
+    /// Who falls out of step by the room that the frame takes may have the ended incarnation pending: that comes first.
+    fn give_beginning(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
+        self.make_room(entry.frame.len());
+        self.queue_behind_previous(local_id, entry, topic);
+        self.give(local_id, topic, entry, wanted);
     }
 
     /// Connections that have not caught up with an ended incarnation get the new one after it.

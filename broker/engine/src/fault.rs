@@ -62,7 +62,7 @@ mod planted {
             return false;
         }
         CHANCES.set(CHANCES.get() + 1);
-        CHANCES.get() % 3 == 0
+        CHANCES.get().is_multiple_of(3)
     }
 }
 

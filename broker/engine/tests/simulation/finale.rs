@@ -17,6 +17,9 @@ const STEPS_MAX: usize = 20_000;
 /// Gaps between writes within which everything must have gone out.
 const GAPS_MAX: usize = 400;
 
+/// Updates published one at a time into the silence, before it is complete.
+const CODA: usize = 4;
+
 /// The intervals after which another conflated stream must be complete.
 const LADDER_MS: [u64; 10] = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
@@ -28,16 +31,19 @@ pub fn peace(world: &mut World) -> Result<(), String> {
         let mut pipe = client.pipe.borrow_mut();
         pipe.room = usize::MAX;
     }
+    // A wake-up that is lost shows where everybody sleeps and one more update comes.
+    for _ in 0..CODA {
+        drain(world)?;
+        all_complete(world, 0)?;
+        let offer = world.habits.offer(&mut world.dice);
+        world.publish(&offer)?;
+    }
     let began_us = world.now_us;
     for interval_ms in LADDER_MS {
         world.now_us = world.now_us.max(began_us + interval_ms * 1000);
         let peace_ms = (world.now_us - began_us) / 1000;
         drain(world)?;
-        for id in world.open() {
-            let client = &world.clients[id];
-            complete(client, &world.model, peace_ms)
-                .map_err(|error| format!("client {id} at peace for {peace_ms} ms: {error}"))?;
-        }
+        all_complete(world, peace_ms)?;
     }
     gauges(world)?;
     listing(world)
@@ -72,6 +78,15 @@ fn rest(world: &mut World) -> Result<(), String> {
     let restless: Vec<_> = world.drivers.iter().enumerate().filter(|(_, driver)| driver.at != At::Asleep).collect();
     let restless: Vec<_> = restless.into_iter().map(|(index, _)| index).collect();
     Err(format!("shards {restless:?} find no rest"))
+}
+
+/// Whether everybody was told everything, where it asked for intervals up to this one.
+fn all_complete(world: &World, peace_ms: u64) -> Result<(), String> {
+    for id in world.open() {
+        complete(&world.clients[id], &world.model, peace_ms)
+            .map_err(|error| format!("client {id} at peace for {peace_ms} ms: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Whether a client was told everything, where it asked for intervals up to this one.

@@ -153,8 +153,19 @@ pub fn options(dice: &mut Dice) -> Options {
     Options { from, asked_ms, conflate_ms: round_up(asked_ms), on_slow }
 }
 
-/// Limits so small that all of them are met.
-pub fn limits(dice: &mut Dice) -> Limits {
+/// From this seed on the ring is so small that it comes round again and again, under readers that may have much waiting.
+pub const TIGHT_FROM: u64 = 100_000;
+
+/// The limits of a seed: so small that all of them are met.
+pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
+    let limits = drawn(dice);
+    match seed {
+        0..TIGHT_FROM => limits,
+        _ => Limits { ring_bytes: if seed.is_multiple_of(2) { 2048 } else { 4096 }, behind_bytes: 65_536, ..limits },
+    }
+}
+
+fn drawn(dice: &mut Dice) -> Limits {
     let retain = |dice: &mut Dice| Retain {
         updates: dice.pick(&[1, 3, 10, 50, 1000]),
         bytes: dice.pick(&[600, 3000, 20_000, 1 << 20]),

@@ -29,7 +29,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, trace: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let (limits, habits, shards) = (limits(&mut dice), Habits::new(&mut dice), dice.range(1..4));
+        let (limits, habits, shards) = (limits(seed, &mut dice), Habits::new(&mut dice), dice.range(1..4));
         let notified: Vec<Arc<AtomicBool>> = (0..shards).map(|_| Arc::default()).collect();
         let notify = |flag: &Arc<AtomicBool>| -> Box<dyn Fn() + Send + Sync> {
             let flag = flag.clone();

@@ -99,6 +99,8 @@ impl Scripted {
                 Some(End::BeforeTaking) => return,
                 Some(End::Forbidden) => {
                     let _ = socket.write_frame(Frame::close(4003, b"no")).await;
+                    // Closed with bytes unread, the connection would be reset, and the close frame lost on its way.
+                    while socket.read_frame().await.is_ok_and(|frame| frame.opcode != OpCode::Close) {}
                     return;
                 }
                 Some(End::Silence) => self.silent.notify_one(),

@@ -32,7 +32,7 @@ pub enum Fault {
     ViewLosesLastUpdate,
     /// What is pending goes out behind the answer to `unsubscribe`.
     UnsubscribeLeaks,
-    /// A pattern is not made known to a name that is followed already.
+    /// A topic that begins is not told to the patterns that match it.
     PatternMissesTopic,
     /// A topic's `closed` is taken for said once its image is out.
     ClosedForgotten,

@@ -131,7 +131,7 @@ impl<S: Sink> Shard<S> {
             None => {
                 let mut matched = false;
                 self.patterns.matching(topic.name(), |_| matched = true);
-                if !matched {
+                if !matched || fault::strikes(Fault::PatternMissesTopic) {
                     topic.lock().interest &= !self.bit;
                     return;
                 }

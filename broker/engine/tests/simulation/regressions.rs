@@ -1,7 +1,7 @@
 //! Histories that found something, and what it was.
 
 /// A seed, and what was wrong.
-const FOUND: [(u64, &str); 18] = [
+const FOUND: [(u64, &str); 19] = [
     (1, "publishers waited for a shard without interest, which nobody woke"),
     (7, "{\"last\":0} started a topic with patches live, without its image"),
     (10, "a pattern subscribed while a followed name had no topic was not told of its next beginning"),
@@ -20,6 +20,7 @@ const FOUND: [(u64, &str); 18] = [
     (2155, "introduced by the old options behind the answer to a more specific pattern"),
     (2777, "introduced twice"),
     (3851, "a topic that just ended was never closed for somebody who subscribed to another pattern just then"),
+    (100_803, "a topic that began anew, before its predecessor was closed, for somebody evicted by that very frame"),
 ];
 
 #[test]

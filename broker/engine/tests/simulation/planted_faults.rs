@@ -24,7 +24,7 @@ mod world;
 use broker_engine::fault::{Fault, plant};
 
 /// Histories within which every fault must be found.
-const SEEDS: u64 = 6000;
+const SEEDS: u64 = 1000;
 
 /// Histories that must hold with the same small bounds and no fault.
 const SOUND_SEEDS: u64 = 1000;

@@ -3,6 +3,9 @@
 //! Histories are filed by size class (powers of two), so that the topic with the largest is found without looking at all:
 //! the one that pays is within a factor of two of it. A topic is filed anew only when its class changes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};

@@ -8,6 +8,9 @@
 //! At most two ways per segment, so 2^16 nodes for the longest name in the worst case that an attacker can build out of
 //! 65,536 patterns, and a handful in practice.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use broker_protocol::pattern::{Pattern, Segment};

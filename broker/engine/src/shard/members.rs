@@ -1,5 +1,8 @@
 //! Who is subscribed: to a topic by its name, or by a pattern.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Weak};
 
 use broker_protocol::pattern::{Pattern, Specificity};

@@ -4,6 +4,9 @@
 //! Places rise for ever; a place's byte is at `place % capacity`. A frame never wraps: what does not fit before the end
 //! starts anew at the beginning.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

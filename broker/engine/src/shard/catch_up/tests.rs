@@ -1,6 +1,8 @@
 //! What the simulation cannot bring about: there a publish is one step, while a publisher's thread may be between the
 //! beginning of a topic and its first update.
 
+mod start;
+
 use broker_protocol::data::Data;
 use broker_protocol::request::Publication;
 

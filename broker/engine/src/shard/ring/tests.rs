@@ -41,7 +41,7 @@ fn against_a_plain_list() {
             let at = ring.push(topic.clone(), seq, false, &frame);
             let behind = model.last().is_some_and(|(last, frame)| last + frame.len() as u64 == at);
             // Adjacent places are adjacent in memory as well, but for the ring's end.
-            assert_eq!(ring.joins(at), at % capacity as u64 != 0, "seed {seed}");
+            assert_eq!(ring.joins(at), !at.is_multiple_of(capacity as u64), "seed {seed}");
             assert!(
                 behind || at.is_multiple_of(capacity as u64) || model.is_empty(),
                 "seed {seed}: a hole before {at}"

@@ -138,6 +138,13 @@ impl Topic {
         self.kind != Kind::Event
     }
 
+    /// Whether it began before the other. Numbers do not tell: they are used again.
+    pub(crate) fn began_before(&self, other: &Topic) -> bool {
+        // Not set yet means later than every other.
+        let begun = |topic: &Topic| topic.begun_bytes.load(Ordering::Acquire).wrapping_sub(1);
+        begun(self) < begun(other)
+    }
+
     pub(crate) fn retain(&self) -> &Retain {
         &self.retain
     }

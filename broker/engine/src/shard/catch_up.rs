@@ -148,7 +148,9 @@ impl<S: Sink> Shard<S> {
                 break;
             }
             left -= 1;
-            if want.after.is_some_and(|old| catch_up.wants.contains_key(&old)) {
+            // A number may by now be a later incarnation's: waiting for that would be waiting for each other.
+            let previous = want.after.and_then(|old| catch_up.wants.get(&old));
+            if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
                 continue;
             }
             self.plan_want(id, want);

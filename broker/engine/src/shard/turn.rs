@@ -33,9 +33,10 @@ enum Outcome {
 }
 
 impl<S: Sink> Shard<S> {
-    /// Serves up to [`CONNECTIONS_PER_TURN`] connections. Returns whether more wait.
+    /// Serves up to [`CONNECTIONS_PER_TURN`] connections, each once: who has more to do waits for the next turn behind the
+    /// others, and behind new input. Returns whether more wait.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Now) -> bool {
-        for _ in 0..CONNECTIONS_PER_TURN {
+        for _ in 0..CONNECTIONS_PER_TURN.min(self.fifo.len()) {
             let Some(id) = self.fifo.pop_front() else { break };
             self.serve(id, clock);
         }

@@ -1,0 +1,33 @@
+//! What each command does.
+
+mod run;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::scenario::SHIPPED;
+
+/// Does what the command line says. The code to exit with is 1 where a verified stream was not whole, or a run was cut
+/// short.
+pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(run) => run::run(&run),
+        Command::Scenarios { name } => scenarios(name.as_deref()),
+    }
+}
+
+fn scenarios(name: Option<&str>) -> anyhow::Result<ExitCode> {
+    match name {
+        Some(name) => {
+            let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
+            let (_, text) = shipped.ok_or_else(|| anyhow::anyhow!("no scenario {name:?} is shipped"))?;
+            print!("{text}");
+        }
+        None => {
+            for (name, text) in SHIPPED {
+                println!("{name:22} {}", crate::scenario::Scenario::parse(text)?.about);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,9 @@
+//! What is measured.
+
+mod histogram;
+pub(crate) mod process;
+mod schedule;
+pub(crate) mod tally;
+
+pub(crate) use histogram::{coarse, latencies};
+pub(crate) use schedule::Schedule;

@@ -1,0 +1,60 @@
+//! What a process uses, by the kernel's own accounting (proc(5)): all its threads, all its memory in RAM.
+
+use std::fs;
+
+/// CPU time of all threads of a process that run now, in ns; `None` where there is no such process.
+pub(crate) fn cpu_ns(pid: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    Some(threads.flatten().filter_map(|thread| schedstat(&thread.path())).sum())
+}
+
+/// CPU time of the calling thread, in ns.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    schedstat("/proc/thread-self".as_ref()).unwrap_or_default()
+}
+
+fn schedstat(thread: &std::path::Path) -> Option<u64> {
+    let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+/// Memory that a process has in RAM, in bytes; `None` where there is no such process.
+pub(crate) fn rss_bytes(pid: u32) -> Option<u64> {
+    status(pid, "VmRSS:")
+        .and_then(|value| value.trim_end_matches(" kB").trim().parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+}
+
+/// The cores on which a process may run, as `/proc` writes them: `0-3,5`.
+pub(crate) fn cores(pid: u32) -> Option<String> {
+    status(pid, "Cpus_allowed_list:")
+}
+
+/// How many cores that is.
+pub(crate) fn core_count(list: &str) -> usize {
+    let ranges = list.split(',').filter_map(|range| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        Some(to.trim().parse::<usize>().ok()? + 1 - from.trim().parse::<usize>().ok()?)
+    });
+    ranges.sum()
+}
+
+fn status(pid: u32, field: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(field)).map(|value| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen() {
+        let me = std::process::id();
+        assert!(rss_bytes(me).expect("it has memory") > 100_000);
+        assert!(cpu_ns(me).expect("it has run") > 0);
+        assert!(core_count(&cores(me).expect("it may run somewhere")) > 0);
+        assert_eq!(core_count("0-3,5,7-8"), 7);
+        assert_eq!((cpu_ns(0), rss_bytes(0)), (None, None));
+    }
+}

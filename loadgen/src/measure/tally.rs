@@ -1,0 +1,232 @@
+//! What a thread of load has counted.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::{coarse, latencies};
+
+/// Findings that are kept with all their particulars; all are counted.
+const FINDINGS_MAX: usize = 100;
+/// Different reasons that are kept; further ones are counted together.
+const REASONS_MAX: usize = 20;
+
+/// What is wrong with a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// Updates are missing and nobody said so.
+    Lost,
+    /// An update came again.
+    Duplicated,
+    /// An update came behind a later one.
+    Reordered,
+    /// The payload is not what was published, or not of this topic.
+    Corrupted,
+}
+
+impl Fault {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Lost => "lost silently",
+            Self::Duplicated => "duplicated",
+            Self::Reordered => "reordered",
+            Self::Corrupted => "corrupted",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) fault: Fault,
+    pub(crate) subscriber: u32,
+    pub(crate) topic: String,
+    pub(crate) seq: u64,
+    pub(crate) updates: u64,
+}
+
+/// How often something happened, by its reason.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Reasons(pub(crate) BTreeMap<String, u64>);
+
+impl Reasons {
+    pub(crate) fn add(&mut self, reason: &str) {
+        self.add_many(reason, 1);
+    }
+
+    fn add_many(&mut self, reason: &str, times: u64) {
+        let known = self.0.contains_key(reason) || self.0.len() < REASONS_MAX;
+        *self.0.entry(if known { reason } else { "other reasons" }.to_owned()).or_default() += times;
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(reason, times)| self.add_many(reason, *times));
+    }
+}
+
+/// Counts of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Tally {
+    /// From when an update was due until it was read, for updates due in the window. Subscribers that keep up.
+    pub(crate) corrected: Histogram<u64>,
+    /// The same from when it was handed to the publisher's socket.
+    pub(crate) raw: Histogram<u64>,
+    /// From `connect` until the subscriptions were in effect.
+    pub(crate) connect: Histogram<u64>,
+    /// From when the connection was lost in a storm until the subscriptions were in effect again.
+    pub(crate) reconnect: Histogram<u64>,
+    /// Messages with a payload that were read, in the window and in all.
+    pub(crate) window_deliveries: u64,
+    pub(crate) deliveries: u64,
+    /// Those to subscribers that are slow on purpose.
+    pub(crate) slow_deliveries: u64,
+    /// Bytes of frames, in the window and in all.
+    pub(crate) window_bytes: u64,
+    pub(crate) bytes: u64,
+    /// Of `deliveries`, images.
+    pub(crate) images: u64,
+    /// Updates for which an image or a conflated update stands besides its own.
+    pub(crate) skipped: u64,
+    /// Updates that gaps named.
+    pub(crate) gaps: u64,
+    /// By fault, in updates.
+    pub(crate) faults: BTreeMap<Fault, u64>,
+    pub(crate) findings: Vec<Finding>,
+    /// Updates that had not come when the run ended.
+    pub(crate) missing: u64,
+    /// Reads from sockets.
+    pub(crate) reads: u64,
+    /// Connections that could not be made, by reason.
+    pub(crate) failed: Reasons,
+    /// Connections that the server ended, by reason.
+    pub(crate) ended: Reasons,
+    /// Requests that the server refused, by reason.
+    pub(crate) refused: Reasons,
+    /// Connections that this load closed on purpose.
+    pub(crate) closed: u64,
+    /// Connections that were made, in all.
+    pub(crate) connected: u64,
+    /// Published, in the window and in all, by the publisher's thread.
+    pub(crate) window_published: u64,
+    pub(crate) published: u64,
+    /// Deliveries due for what was published in the window.
+    pub(crate) window_due: u64,
+    /// Updates handed over more than a millisecond after they were due.
+    pub(crate) late: u64,
+    /// Times at which a closed loop gave up waiting for what was under way.
+    pub(crate) forgiven: u64,
+    /// CPU time of the thread in the window, ns.
+    pub(crate) window_cpu_ns: u64,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self {
+            corrected: latencies(),
+            raw: latencies(),
+            connect: coarse(),
+            reconnect: coarse(),
+            window_deliveries: 0,
+            deliveries: 0,
+            slow_deliveries: 0,
+            window_bytes: 0,
+            bytes: 0,
+            images: 0,
+            skipped: 0,
+            gaps: 0,
+            faults: BTreeMap::new(),
+            findings: Vec::new(),
+            missing: 0,
+            reads: 0,
+            failed: Reasons::default(),
+            ended: Reasons::default(),
+            refused: Reasons::default(),
+            closed: 0,
+            connected: 0,
+            window_published: 0,
+            published: 0,
+            window_due: 0,
+            late: 0,
+            forgiven: 0,
+            window_cpu_ns: 0,
+        }
+    }
+
+    /// Something is wrong.
+    pub(crate) fn fault(&mut self, finding: Finding) {
+        *self.faults.entry(finding.fault).or_default() += finding.updates;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Late is not lost: it was counted as that when a later one came.
+    pub(crate) fn take_back_lost(&mut self) {
+        if let Some(lost) = self.faults.get_mut(&Fault::Lost) {
+            *lost = lost.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn faults_of(&self, fault: Fault) -> u64 {
+        self.faults.get(&fault).copied().unwrap_or_default()
+    }
+
+    /// Adds what another thread counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let both = "histograms of the same bounds";
+        self.corrected.add(&other.corrected).expect(both);
+        self.raw.add(&other.raw).expect(both);
+        self.connect.add(&other.connect).expect(both);
+        self.reconnect.add(&other.reconnect).expect(both);
+        let sums = [
+            (&mut self.window_deliveries, other.window_deliveries),
+            (&mut self.deliveries, other.deliveries),
+            (&mut self.slow_deliveries, other.slow_deliveries),
+            (&mut self.window_bytes, other.window_bytes),
+            (&mut self.bytes, other.bytes),
+            (&mut self.images, other.images),
+            (&mut self.skipped, other.skipped),
+            (&mut self.gaps, other.gaps),
+            (&mut self.missing, other.missing),
+            (&mut self.reads, other.reads),
+            (&mut self.closed, other.closed),
+            (&mut self.connected, other.connected),
+            (&mut self.window_published, other.window_published),
+            (&mut self.published, other.published),
+            (&mut self.window_due, other.window_due),
+            (&mut self.late, other.late),
+            (&mut self.forgiven, other.forgiven),
+            (&mut self.window_cpu_ns, other.window_cpu_ns),
+        ];
+        sums.into_iter().for_each(|(sum, more)| *sum += more);
+        other.faults.iter().for_each(|(fault, updates)| *self.faults.entry(*fault).or_default() += updates);
+        let room = FINDINGS_MAX - self.findings.len();
+        self.findings.extend(other.findings.iter().take(room).cloned());
+        self.failed.merge(&other.failed);
+        self.ended.merge(&other.ended);
+        self.refused.merge(&other.refused);
+    }
+}
+
+/// What a thread counted in about a second.
+#[derive(Debug)]
+pub(crate) struct Interval {
+    /// The second of the run, from when publishing began.
+    pub(crate) second: u32,
+    pub(crate) corrected: Histogram<u64>,
+    pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) published: u64,
+    /// Subscribers that are there, at its end.
+    pub(crate) open: u32,
+}
+
+impl Interval {
+    pub(crate) fn new(second: u32) -> Self {
+        Self { second, corrected: coarse(), deliveries: 0, bytes: 0, published: 0, open: 0 }
+    }
+}

@@ -1,0 +1,143 @@
+//! What is published: JSON of a fixed length, with all that is needed to judge its arrival.
+//!
+//! ```json
+//! {"t":1000012345678901234,"w":1000012345678955555,"k":17,"n":4211,"p":"xxxxxxxx","c":"5a1b9e0c"}
+//! ```
+//!
+//! | field | |
+//! |---|---|
+//! | `t` | when it was due, ns of the load's clock: what a latency counts from |
+//! | `w` | when it was handed to the publisher's socket |
+//! | `k` | the number of the topic |
+//! | `n` | counts the updates of the topic from 1 |
+//! | `p` | fills up to the length asked for |
+//! | `c` | CRC-32 (ISO-HDLC, as in zlib) of everything before `","c":`, in hexadecimal |
+
+use memchr::memmem;
+
+/// The smallest length that has room for all fields, whatever the numbers.
+pub const BYTES_MIN: usize = 100;
+/// The largest: what fits a broker's message of 64 KiB together with its envelope.
+pub const BYTES_MAX: usize = 60_000;
+
+const BEGIN: &[u8] = b"{\"t\":";
+const CHECK: &[u8] = b"\",\"c\":\"";
+
+/// What a payload says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) due_ns: u64,
+    pub(crate) sent_ns: u64,
+    pub(crate) topic: u32,
+    pub(crate) n: u64,
+}
+
+/// Appends a payload of exactly `len` bytes, or the few more that its numbers need.
+pub(crate) fn write(out: &mut Vec<u8>, len: usize, stamp: Stamp) {
+    let begin = out.len();
+    out.extend(BEGIN);
+    digits(out, stamp.due_ns);
+    out.extend(b",\"w\":");
+    digits(out, stamp.sent_ns);
+    out.extend(b",\"k\":");
+    digits(out, stamp.topic.into());
+    out.extend(b",\"n\":");
+    digits(out, stamp.n);
+    out.extend(b",\"p\":\"");
+    let tail = CHECK.len() + 8 + 2;
+    let filled = out.len() - begin + tail;
+    out.resize(out.len() + len.saturating_sub(filled), b'x');
+    let check = crc32fast::hash(&out[begin..]);
+    out.extend(CHECK);
+    for shift in (0..8).rev() {
+        out.push(b"0123456789abcdef"[(check >> (shift * 4)) as usize & 15]);
+    }
+    out.extend(b"\"}");
+}
+
+fn digits(out: &mut Vec<u8>, number: u64) {
+    let mut text = [0; 20];
+    let mut at = text.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend(&text[at..]);
+}
+
+/// Finds payloads inside messages of any shape.
+pub(crate) fn find(message: &[u8]) -> Option<&[u8]> {
+    // What stands before is short: a byte's search is over sooner than a finder is made.
+    let at = memchr::memchr_iter(b'{', message).find(|&at| message[at..].starts_with(BEGIN))?;
+    Some(&message[at..])
+}
+
+/// Reads a payload, at the beginning of `bytes`.
+pub(crate) fn read(bytes: &[u8]) -> Option<Stamp> {
+    let rest = bytes.strip_prefix(BEGIN)?;
+    let (due_ns, rest) = number(rest)?;
+    let (sent_ns, rest) = number(rest.strip_prefix(b",\"w\":")?)?;
+    let (topic, rest) = number(rest.strip_prefix(b",\"k\":")?)?;
+    let (n, _) = number(rest.strip_prefix(b",\"n\":")?)?;
+    Some(Stamp { due_ns, sent_ns, topic: u32::try_from(topic).ok()?, n })
+}
+
+/// Whether the payload at the beginning of `bytes` is what was written.
+pub(crate) fn is_intact(bytes: &[u8]) -> bool {
+    let Some(at) = memmem::find(bytes, CHECK) else { return false };
+    let check = bytes.get(at + CHECK.len()..at + CHECK.len() + 8).and_then(|hex| std::str::from_utf8(hex).ok());
+    check.and_then(|hex| u32::from_str_radix(hex, 16).ok()) == Some(crc32fast::hash(&bytes[..at]))
+}
+
+/// The decimal number at the beginning, and what follows it.
+pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value: u64 = 0;
+    let mut at = 0;
+    while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit()) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        at += 1;
+    }
+    (1..=19).contains(&at).then(|| (value, &bytes[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_has_its_length_and_is_read_back() {
+        let stamps = [
+            Stamp { due_ns: crate::clock::FIRST_NS, sent_ns: crate::clock::FIRST_NS + 5, topic: 0, n: 1 },
+            Stamp { due_ns: u64::MAX / 4, sent_ns: u64::MAX / 4, topic: 999_999, n: 9_999_999_999 },
+        ];
+        for stamp in stamps {
+            for len in [BYTES_MIN, 121, 500, BYTES_MAX] {
+                let mut bytes = Vec::new();
+                write(&mut bytes, len, stamp);
+                assert_eq!(bytes.len(), len);
+                serde_json::from_slice::<serde_json::Value>(&bytes).expect("it is JSON");
+                let framed = [b"{\"op\":\"update\",\"data\":", &bytes[..], b"}"].concat();
+                let found = find(&framed).expect("it is found");
+                assert_eq!(read(found), Some(stamp));
+                assert!(is_intact(found));
+            }
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let mut bytes = Vec::new();
+        write(&mut bytes, BYTES_MIN, Stamp { due_ns: 1 << 60, sent_ns: 1 << 60, topic: 3, n: 77 });
+        // But the end of the JSON, behind the sum.
+        for at in 0..bytes.len() - 2 {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!is_intact(&other), "byte {at} of {}", String::from_utf8_lossy(&other));
+        }
+    }
+}

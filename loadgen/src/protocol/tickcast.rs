@@ -1,0 +1,251 @@
+//! Tickcast's protocol, as `broker/docs/protocol.md` has it.
+//!
+//! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON would
+//! be the slower end. Whatever is not recognised that way is parsed properly; nothing is passed over.
+
+use std::io::Write as _;
+
+use serde::Deserialize;
+
+use super::{After, Entry, Heard, Options};
+use crate::payload::number;
+
+pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>], options: &Options) {
+    out.extend(br#"{"op":"subscribe","id":1,"topics":["#);
+    for (index, entry) in entries.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let written = match entry.has {
+            Some((epoch, seq)) => {
+                write!(out, r#"{comma}{{"topic":"{}","epoch":"{epoch}","seq":{seq}}}"#, entry.name)
+            }
+            None => write!(out, r#"{comma}"{}""#, entry.name),
+        };
+        written.expect("memory takes everything");
+    }
+    out.push(b']');
+    let Options { conflate_ms, on_slow, from } = options;
+    // `from` may be an object.
+    let from = from.as_deref().map(|from| if from.starts_with('{') { from.to_owned() } else { format!("\"{from}\"") });
+    let parts = [
+        from.map(|from| format!(r#","from":{from}"#)),
+        (*conflate_ms > 0).then(|| format!(r#","conflate_ms":{conflate_ms}"#)),
+        on_slow.as_deref().map(|on_slow| format!(r#","on_slow":"{on_slow}""#)),
+    ];
+    parts.into_iter().flatten().for_each(|part| out.extend(part.as_bytes()));
+    out.push(b'}');
+}
+
+pub(super) fn publish(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
+    out.extend(br#"{"op":"publish","topic":""#);
+    out.extend(topic.as_bytes());
+    out.extend(br#"","kind":""#);
+    out.extend(kind.as_bytes());
+    out.extend(br#"","data":"#);
+    out.extend(payload);
+    out.push(b'}');
+}
+
+pub(super) fn hear(message: &[u8], each: &mut dyn FnMut(Heard<'_>)) {
+    match quick(message) {
+        Some(heard) => each(heard),
+        None => slow(message, each),
+    }
+}
+
+/// What of a message is left to be read.
+struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    fn skip(&mut self, text: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(text)?;
+        Some(())
+    }
+
+    fn until_quote(&mut self) -> Option<&'a [u8]> {
+        let at = memchr::memchr(b'"', self.0)?;
+        let (found, rest) = self.0.split_at(at);
+        self.0 = &rest[1..];
+        Some(found)
+    }
+
+    fn field(&mut self, name: &[u8]) -> Option<u64> {
+        let (value, rest) = number(self.0.strip_prefix(name)?)?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    fn topic(&mut self) -> Option<&'a [u8]> {
+        self.skip(br#","topic":""#)?;
+        self.until_quote()
+    }
+
+    /// Everything up to the brace that ends the message.
+    fn data(&mut self) -> Option<&'a [u8]> {
+        self.field(br#","source_ts":"#);
+        self.0.strip_prefix(br#","data":"#)?.strip_suffix(b"}")
+    }
+}
+
+fn quick(message: &[u8]) -> Option<Heard<'_>> {
+    let mut at = Text(message);
+    at.skip(br#"{"op":""#)?;
+    match at.until_quote()? {
+        b"update" | b"patch" => {
+            let topic = at.topic()?;
+            let from = at.field(br#","from":"#);
+            let seq = at.field(br#","seq":"#)?;
+            let ts_us = at.field(br#","ts":"#)?;
+            Some(Heard::Update { topic, seq: Some(seq), from, ts_us, data: at.data()? })
+        }
+        b"image" => {
+            let topic = at.topic()?;
+            at.skip(br#","epoch":""#)?;
+            at.until_quote()?;
+            let seq = at.field(br#","seq":"#)?;
+            let ts_us = at.field(br#","ts":"#)?;
+            Some(Heard::Image { topic, seq, ts_us, data: at.data()? })
+        }
+        b"gap" => {
+            let topic = at.topic()?;
+            let from = at.field(br#","from":"#)?;
+            Some(Heard::Gap { topic, from, to: at.field(br#","to":"#)? })
+        }
+        _ => None,
+    }
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    op: &'a str,
+    #[serde(default)]
+    topic: &'a str,
+    #[serde(default)]
+    epoch: Option<&'a str>,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    from: Option<u64>,
+    #[serde(default)]
+    to: u64,
+    #[serde(default)]
+    ts: u64,
+    #[serde(default)]
+    start: &'a str,
+    #[serde(default)]
+    message: String,
+    #[serde(default, borrow)]
+    topics: Vec<Start<'a>>,
+    #[serde(default)]
+    errors: Vec<Wrong>,
+    #[serde(default, borrow)]
+    data: Option<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Start<'a> {
+    topic: &'a str,
+    #[serde(default)]
+    epoch: Option<&'a str>,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    start: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Wrong {
+    #[serde(default)]
+    message: String,
+}
+
+fn slow(message: &[u8], each: &mut dyn FnMut(Heard<'_>)) {
+    let parsed: Message<'_> = match serde_json::from_slice(message) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let text = String::from_utf8_lossy(&message[..message.len().min(200)]);
+            return each(Heard::Refused(format!("not a message of the protocol ({error}): {text}")));
+        }
+    };
+    let topic = parsed.topic.as_bytes();
+    let data = parsed.data.map_or(&b""[..], |data| data.get().as_bytes());
+    match parsed.op {
+        "update" | "patch" => {
+            each(Heard::Update { topic, seq: Some(parsed.seq), from: parsed.from, ts_us: parsed.ts, data });
+        }
+        "image" => each(Heard::Image { topic, seq: parsed.seq, ts_us: parsed.ts, data }),
+        "gap" => each(Heard::Gap { topic, from: parsed.from.unwrap_or_default(), to: parsed.to }),
+        "topic" => each(begins(topic, parsed.epoch, parsed.seq, parsed.start)),
+        "closed" => each(Heard::Closed { topic }),
+        "subscribed" => {
+            for start in &parsed.topics {
+                each(begins(start.topic.as_bytes(), start.epoch, start.seq, start.start));
+            }
+            for wrong in parsed.errors {
+                each(Heard::Refused(wrong.message));
+            }
+            each(Heard::Subscribed);
+        }
+        "error" => each(Heard::Refused(parsed.message)),
+        _ => {}
+    }
+}
+
+fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) -> Heard<'a> {
+    let after = match start {
+        "live" => After::Seq(seq),
+        "resumed" => After::Last,
+        // After a reset within an epoch a gap says what is missing; a new epoch, which the stream notices, starts anew.
+        "reset" => After::Last,
+        _ => After::Anything,
+    };
+    Heard::Begins { topic, epoch: epoch.unwrap_or_default(), after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(message: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        hear(message.as_bytes(), &mut |heard| all.push(format!("{heard:?}")));
+        all
+    }
+
+    #[test]
+    fn the_quick_way_says_what_the_slow_one_says() {
+        let messages = [
+            r#"{"op":"update","topic":"a.b","seq":881,"ts":1732270000123999,"data":{"bid":"1"}}"#,
+            r#"{"op":"update","topic":"a.b","from":3,"seq":881,"ts":1732270000123999,"source_ts":5,"data":[1,{}]}"#,
+            r#"{"op":"patch","topic":"a","seq":1,"ts":2,"data":{}}"#,
+            r#"{"op":"image","topic":"a.b","epoch":"k9","seq":880,"ts":12,"data":{"x":"}"}}"#,
+            r#"{"op":"gap","topic":"a","from":894,"to":1009,"reason":"slow"}"#,
+        ];
+        for message in messages {
+            let fast = quick(message.as_bytes()).map(|heard| format!("{heard:?}"));
+            let mut parsed = Vec::new();
+            slow(message.as_bytes(), &mut |heard| parsed.push(format!("{heard:?}")));
+            assert_eq!(fast.as_ref(), parsed.first(), "{message}");
+        }
+        let other = r#"{ "seq": 7, "op": "update", "topic": "a", "ts": 1, "data": 1, "news": 3 }"#;
+        assert_eq!(heard(other).len(), 1, "another order of the fields is understood as well");
+    }
+
+    #[test]
+    fn answers_say_where_streams_begin_and_what_was_refused() {
+        let answer = r#"{"op":"subscribed","id":1,"topics":[
+            {"topic":"a","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"live","conflate_ms":0},
+            {"topic":"b","kind":"state","epoch":"e","seq":9,"oldest":1,"start":"image","conflate_ms":0}],
+            "patterns":[],"errors":[{"topic":"x..","code":"bad_topic","message":"no","retry":false}]}"#;
+        assert_eq!(
+            heard(answer),
+            [
+                r#"Begins { topic: [97], epoch: "", after: Seq(0) }"#,
+                r#"Begins { topic: [98], epoch: "e", after: Anything }"#,
+                r#"Refused("no")"#,
+                "Subscribed",
+            ]
+        );
+        assert!(heard("nonsense")[0].starts_with("Refused"), "what is no JSON is told");
+    }
+}

@@ -1,0 +1,248 @@
+//! What is said about a run: one [`Report`], told as a table, as JSON, as a percentile file and as a page.
+//!
+//! ```text
+//! build      from what was measured
+//! table      for a terminal
+//! json       the report itself, with SCHEMA
+//! hgrm       HdrHistogram's percentile distribution, which its plotters read
+//! html       one page with everything in it
+//! ```
+
+mod build;
+pub(crate) mod number;
+pub(crate) mod progress;
+mod table;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol;
+use crate::scenario::Scenario;
+
+pub(crate) use build::build;
+pub(crate) use table::{Table, table};
+
+/// Of the JSON: changes with every change that a reader could stumble over.
+pub const SCHEMA: u32 = 1;
+
+/// A run, told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name and version of this program.
+    pub tool: String,
+    /// What the run was called.
+    pub label: String,
+    /// When it ended, seconds since the UNIX epoch.
+    pub time: u64,
+    /// The machine of the load.
+    pub machine: Machine,
+    /// Where it connected to.
+    pub target: String,
+    /// How it spoke.
+    pub protocol: protocol::Name,
+    /// What it did.
+    pub scenario: Scenario,
+    /// Who was connected.
+    pub connections: Connections,
+    /// What was published and what came.
+    pub delivery: Delivery,
+    /// From when an update was due until it was read.
+    pub corrected: Latency,
+    /// From when it was handed to the publisher's socket.
+    pub raw: Latency,
+    /// Every stream, judged.
+    pub continuity: Continuity,
+    /// What the server used, where it runs here and was named.
+    pub server: Option<Server>,
+    /// What the load itself used.
+    pub load: Load,
+    /// Over time.
+    pub seconds: Vec<Second>,
+    /// Why it ended before its time.
+    pub ended_early: Option<String>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub processor: String,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// The kernel's version.
+    pub kernel: String,
+}
+
+/// Who was connected.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Connections {
+    /// Subscribers that were there when publishing began.
+    pub subscribers: u32,
+    /// How long it took to connect all of them, in s.
+    pub connect_seconds: f64,
+    /// Per second.
+    pub connect_rate: f64,
+    /// From `connect` to the subscriptions in effect, ms.
+    pub connect_p50_ms: f64,
+    /// The same, of the slowest hundredth.
+    pub connect_p99_ms: f64,
+    /// Connections that could not be made, by reason.
+    pub failed: BTreeMap<String, u64>,
+    /// Connections that the server ended, by reason.
+    pub ended: BTreeMap<String, u64>,
+    /// Requests that the server refused, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Connections that the load closed, because the scenario says so.
+    pub closed: u64,
+    /// Those of a storm that came back.
+    pub reconnect: Option<Reconnect>,
+}
+
+/// After a storm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reconnect {
+    /// How many came back.
+    pub count: u64,
+    /// From the loss of the connection to the subscriptions in effect again, ms.
+    pub p50_ms: f64,
+    /// The same, of the slowest hundredth.
+    pub p99_ms: f64,
+    /// Until the last was back, ms.
+    pub max_ms: f64,
+}
+
+/// What was published and what came, in the window unless said otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The window's length, s.
+    pub seconds: f64,
+    /// Updates per second.
+    pub published_per_second: f64,
+    /// Messages with a payload per second.
+    pub deliveries_per_second: f64,
+    /// Bytes of frames per second.
+    pub bytes_per_second: f64,
+    /// Mean bytes of a delivered frame, head included, in the whole run.
+    pub frame_bytes: f64,
+    /// Deliveries of the window by those due in it; below 1 the server, or the load, fell behind. `None` where somebody
+    /// else published.
+    pub held: Option<f64>,
+    /// Of all updates due to subscribers in the whole run, the part that came.
+    pub reach: f64,
+    /// Deliveries per read of a socket.
+    pub frames_per_read: f64,
+    /// Updates handed over more than a millisecond after they were due.
+    pub late: u64,
+    /// Times at which a closed loop gave up waiting for what was under way.
+    pub forgiven: u64,
+}
+
+/// A distribution of latencies, in ms.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it: quantiles in ms")]
+pub struct Latency {
+    pub count: u64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p99_9: f64,
+    pub p99_99: f64,
+    pub max: f64,
+    /// Pairs of quantile and ms, for a curve.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// Every stream of every subscriber, judged by its sequence numbers; in updates, of the whole run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Continuity {
+    /// Whether payloads were checked as well.
+    pub verified: bool,
+    /// Messages with a payload that came.
+    pub delivered: u64,
+    /// Of them, images.
+    pub images: u64,
+    /// Updates for which an image or a merged update stands.
+    pub skipped: u64,
+    /// Updates that a gap named as lost.
+    pub announced: u64,
+    /// Updates that are missing without a word.
+    pub lost: u64,
+    /// Updates that came again.
+    pub duplicated: u64,
+    /// Updates that came behind a later one.
+    pub reordered: u64,
+    /// Payloads that are not what was published.
+    pub corrupted: u64,
+    /// Updates that had not come when the run ended.
+    pub missing: u64,
+    /// The first of what is wrong.
+    pub findings: Vec<String>,
+}
+
+impl Continuity {
+    /// Whether every stream was whole.
+    pub fn is_clean(&self) -> bool {
+        self.lost + self.duplicated + self.reordered + self.corrupted == 0
+    }
+}
+
+/// What the server used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Server {
+    /// Its process.
+    pub pid: u32,
+    /// The cores that it may use, as `/proc` writes them.
+    pub cores: String,
+    /// CPU per delivery in the window, all threads, ns.
+    pub cpu_ns_per_delivery: f64,
+    /// CPU in the window by its length: 1 is a whole core.
+    pub cpu_cores: f64,
+    /// Memory in RAM before the first connection, bytes.
+    pub rss_before_bytes: u64,
+    /// Memory with all of them, bytes.
+    pub rss_bytes: u64,
+    /// What each subscriber added, bytes.
+    pub rss_bytes_per_connection: f64,
+}
+
+/// What the load itself used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Load {
+    /// Threads.
+    pub threads: u32,
+    /// CPU per delivery in the window, ns.
+    pub cpu_ns_per_delivery: f64,
+    /// CPU in the window by its length and its threads: 1 is all that it could use.
+    pub cpu_part: f64,
+    /// What each subscriber added to its memory, bytes.
+    pub rss_bytes_per_connection: f64,
+    /// Why the load, and not the server, was measured.
+    pub bottleneck: Option<String>,
+}
+
+/// A second of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Second {
+    /// Since publishing began.
+    pub second: u32,
+    /// Updates.
+    pub published: u64,
+    /// Messages with a payload.
+    pub deliveries: u64,
+    /// Subscribers, at its end.
+    pub subscribers: u32,
+    /// Corrected, ms.
+    pub p50_ms: f64,
+    /// Corrected, ms.
+    pub p99_ms: f64,
+    /// Corrected, ms.
+    pub max_ms: f64,
+    /// CPU of the server, in cores.
+    pub server_cpu_cores: Option<f64>,
+    /// Memory of the server in RAM, bytes.
+    pub server_rss_bytes: Option<u64>,
+}

@@ -1,0 +1,151 @@
+//! A report for a terminal: a table that is Markdown as well.
+
+use std::fmt::Write as _;
+
+use super::Report;
+use super::number::{bytes, short};
+
+/// A table in Markdown, its columns aligned.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(columns: &[&str]) -> Self {
+        Self { rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()] }
+    }
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let columns = self.rows[0].len();
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!(" {cell:width$} |"));
+            writeln!(text, "|{}", cells.collect::<String>()).expect("memory takes everything");
+            if number == 0 {
+                let lines = widths.iter().map(|&width| format!("{:-<1$}|", "", width + 2));
+                writeln!(text, "|{}", lines.collect::<String>()).expect("memory takes everything");
+            }
+        }
+        text
+    }
+}
+
+/// Everything of a report that one wants to see first.
+pub(crate) fn table(report: &Report) -> String {
+    let mut text = String::new();
+    let mut say = |line: String| text.push_str(&line);
+    say(format!("{}: {}\n", report.label, report.scenario.about));
+    say(format!("{} over {:.0} s at {}\n\n", load_words(report), report.scenario.seconds, report.target));
+    let mut latency = Table::new(&["latency, ms", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"]);
+    for (name, of) in [("from when it was due", &report.corrected), ("from when it was sent", &report.raw)] {
+        let cells = [of.p50, of.p90, of.p99, of.p99_9, of.p99_99, of.max, of.mean].map(short);
+        latency.row([vec![name.to_owned()], cells.to_vec()].concat());
+    }
+    say(latency.text());
+    say("\n".to_owned());
+    let mut figures = Table::new(&["figure", "value"]);
+    rows(report).into_iter().for_each(|(name, value)| figures.row(vec![name.to_owned(), value]));
+    say(figures.text());
+    let continuity = &report.continuity;
+    if !continuity.findings.is_empty() {
+        say(format!("\nWhat is wrong (the first {}):\n", continuity.findings.len().min(10)));
+        continuity.findings.iter().take(10).for_each(|finding| say(format!("  {finding}\n")));
+    }
+    let troubles = [
+        ("could not connect", &report.connections.failed),
+        ("were ended by the server", &report.connections.ended),
+        ("requests were refused", &report.connections.refused),
+    ];
+    for (what, reasons) in troubles {
+        for (reason, times) in reasons {
+            say(format!("\n{times} {what}: {reason}"));
+        }
+    }
+    if let Some(bottleneck) = &report.load.bottleneck {
+        say(format!("\nThe load generator was the bottleneck: {bottleneck}.\n"));
+    }
+    if let Some(early) = &report.ended_early {
+        say(format!("\nThe run ended before its time: {early}. What is above is what there was until then.\n"));
+    }
+    text
+}
+
+fn load_words(report: &Report) -> String {
+    let publish = &report.scenario.publish;
+    let what = match (report.scenario.publishes(), publish.in_flight) {
+        (false, _) => "a feed that somebody else publishes".to_owned(),
+        (true, Some(under_way)) => format!("{under_way} updates of {} bytes under way", publish.bytes),
+        (true, None) => {
+            format!("{} updates/s of {} bytes", short(publish.rate.unwrap_or(100.0)), publish.bytes)
+        }
+    };
+    format!("{} subscribers, {what}", report.connections.subscribers)
+}
+
+fn rows(report: &Report) -> Vec<(&'static str, String)> {
+    let (delivery, continuity) = (&report.delivery, &report.continuity);
+    let mut rows = vec![
+        ("published/s", short(delivery.published_per_second)),
+        ("deliveries/s", short(delivery.deliveries_per_second)),
+        ("bytes/s", bytes(delivery.bytes_per_second)),
+        ("reach (received of due)", format!("{:.4}", delivery.reach)),
+        ("bytes per delivery", bytes(delivery.frame_bytes)),
+        ("deliveries per read", short(delivery.frames_per_read)),
+    ];
+    if let Some(held) = delivery.held {
+        rows.insert(3, ("rate held in the window", format!("{held:.3}")));
+    }
+    if let Some(server) = &report.server {
+        rows.push(("server: CPU per delivery", format!("{} ns", short(server.cpu_ns_per_delivery))));
+        rows.push(("server: CPU", format!("{:.2} cores (may use {})", server.cpu_cores, server.cores)));
+        rows.push(("server: memory per connection", bytes(server.rss_bytes_per_connection)));
+    }
+    rows.push(("load: CPU per delivery", format!("{} ns", short(report.load.cpu_ns_per_delivery))));
+    let threads = report.load.threads;
+    rows.push(("load: CPU", format!("{:.0} % of {threads} thread(s)", report.load.cpu_part * 100.0)));
+    rows.push(("load: memory per connection", bytes(report.load.rss_bytes_per_connection)));
+    let connections = &report.connections;
+    rows.push((
+        "connecting",
+        format!(
+            "{}/s, p50 {} ms, p99 {} ms",
+            short(connections.connect_rate),
+            short(connections.connect_p50_ms),
+            short(connections.connect_p99_ms)
+        ),
+    ));
+    if let Some(reconnect) = &connections.reconnect {
+        let [p50, p99, max] = [reconnect.p50_ms, reconnect.p99_ms, reconnect.max_ms].map(short);
+        rows.push(("back after the storm", format!("{}: p50 {p50}, p99 {p99}, last {max} ms", reconnect.count)));
+    }
+    let streams = if continuity.verified { "updates, with payloads verified" } else { "updates" };
+    let count = |number: u64| short(number as f64);
+    rows.push((
+        streams,
+        format!(
+            "{} delivered, {} skipped under an image, {} announced as lost, {} not yet there",
+            count(continuity.delivered),
+            count(continuity.skipped),
+            count(continuity.announced),
+            count(continuity.missing)
+        ),
+    ));
+    rows.push((
+        "what must be 0",
+        format!(
+            "{} lost silently, {} duplicated, {} reordered, {} corrupted",
+            continuity.lost, continuity.duplicated, continuity.reordered, continuity.corrupted
+        ),
+    ));
+    if delivery.forgiven > 0 {
+        rows.push(("stalls of the closed loop", delivery.forgiven.to_string()));
+    }
+    rows
+}

@@ -1,0 +1,82 @@
+//! A run: connect, settle, warm up, measure, wait for what is under way.
+//!
+//! ```text
+//! coordinator   starts the threads, waits until all subscribers are there, fixes the moments, watches server and progress
+//! worker        one thread, one epoll set, its share of the subscribers; the first one publishes as well
+//!   hear        what arrived: judged, counted, timed
+//!   publisher   what is due: written, never waited for
+//! ```
+//!
+//! Every moment is fixed before publishing begins. Nothing is allocated per delivery.
+
+mod connection;
+mod connector;
+mod coordinator;
+mod hear;
+mod publisher;
+mod target;
+mod timer;
+mod worker;
+
+pub(crate) use coordinator::{Measured, Second, Setup, run};
+pub use target::Target;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// The moments of a run, on the load's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// Publishing begins.
+    pub(crate) publish_ns: u64,
+    /// The window that is measured.
+    pub(crate) window_ns: (u64, u64),
+    /// Whoever has not got everything by then does not get it.
+    pub(crate) drained_ns: u64,
+}
+
+impl Times {
+    pub(crate) fn in_window(&self, ns: u64) -> bool {
+        (self.window_ns.0..self.window_ns.1).contains(&ns)
+    }
+}
+
+/// What the threads of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Set once, when all subscribers are there.
+    pub(crate) times: OnceLock<Times>,
+    /// Subscribers whose first attempt is over, well or not.
+    pub(crate) tried: AtomicU32,
+    /// Publishers that are connected.
+    pub(crate) publishing: AtomicBool,
+    /// Updates of each topic that were handed to a socket; written by the publisher's thread alone.
+    pub(crate) published: Box<[AtomicU64]>,
+    /// Deliveries due for all that was published; written by the publisher's thread alone.
+    pub(crate) due: AtomicU64,
+    /// Deliveries that came, or that images and gaps stand for; all workers add.
+    pub(crate) covered: AtomicU64,
+    /// Workers whose subscribers have everything.
+    pub(crate) complete: AtomicU32,
+    /// Everybody ends at once; set by whoever finds that it makes no sense to go on.
+    pub(crate) stop: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(topics: usize) -> Self {
+        Self {
+            times: OnceLock::new(),
+            tried: AtomicU32::new(0),
+            publishing: AtomicBool::new(false),
+            published: (0..topics).map(|_| AtomicU64::new(0)).collect(),
+            due: AtomicU64::new(0),
+            covered: AtomicU64::new(0),
+            complete: AtomicU32::new(0),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn published(&self, topic: u32) -> u64 {
+        self.published.get(topic as usize).map_or(0, |count| count.load(Ordering::Acquire))
+    }
+}

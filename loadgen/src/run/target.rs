@@ -1,0 +1,84 @@
+//! Where to connect: a URL, and the addresses to connect from.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+
+use anyhow::{Context as _, bail};
+
+/// Connections from one address to one listener: below the 28,232 ports that Linux gives out by default
+/// (`net.ipv4.ip_local_port_range`), because closed ones hold theirs for a minute.
+const PORTS_PER_ADDRESS: u32 = 20_000;
+
+/// A server under load.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(crate) address: SocketAddr,
+    /// For the `Host` header.
+    pub(crate) authority: String,
+    /// `None` where the URL says none.
+    pub(crate) path: Option<String>,
+    sources: Vec<IpAddr>,
+}
+
+impl Target {
+    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none, loopback
+    /// targets get as many as ports require.
+    pub fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
+        let Some(rest) = url.strip_prefix("ws://") else {
+            if url.starts_with("wss://") {
+                bail!("{url}: TLS is not spoken here; measure the server behind what ends TLS, at its ws:// address");
+            }
+            bail!("{url}: a target is ws://HOST:PORT/PATH");
+        };
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, Some(format!("/{path}"))),
+            None => (rest, None),
+        };
+        let with_port = if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
+        let mut addresses =
+            with_port.to_socket_addrs().with_context(|| format!("{url}: no address for {authority:?}"))?;
+        let address = addresses.next().with_context(|| format!("{url}: no address for {authority:?}"))?;
+        Ok(Self { address, authority: authority.to_owned(), path, sources: sources.to_vec() })
+    }
+
+    /// The address that a subscriber connects from, where it is not left to the kernel.
+    pub(crate) fn source(&self, subscriber: u32) -> Option<IpAddr> {
+        if !self.sources.is_empty() {
+            return Some(self.sources[subscriber as usize % self.sources.len()]);
+        }
+        let block = subscriber / PORTS_PER_ADDRESS;
+        let loopback = self.address.ip().is_loopback() && self.address.is_ipv4();
+        // All of 127.0.0.0/8 is this machine.
+        (loopback && block > 0).then(|| IpAddr::V4(Ipv4Addr::from_bits(0x7f00_0001 + block)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let target = Target::parse("ws://127.0.0.1:9000/v1/ws?x=1", &[]).expect("a URL");
+        assert_eq!((target.address.port(), target.path.as_deref()), (9000, Some("/v1/ws?x=1")));
+        assert_eq!(Target::parse("ws://127.0.0.1", &[]).expect("a URL").address.port(), 80);
+        for wrong in ["http://x", "wss://127.0.0.1:1", "127.0.0.1:9000", "ws://no.such.host.invalid:1"] {
+            let error = Target::parse(wrong, &[]).expect_err(wrong).to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn many_connections_come_from_many_addresses() {
+        let target = Target::parse("ws://127.0.0.1:9000", &[]).expect("a URL");
+        assert_eq!(target.source(19_999), None);
+        assert_eq!(target.source(20_000), Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        assert_eq!(target.source(40_000), Some(Ipv4Addr::new(127, 0, 0, 3).into()));
+        let sources = [Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 0, 0, 2).into()];
+        let target = Target::parse("ws://127.0.0.1:9000", &sources).expect("a URL");
+        assert_eq!(target.source(3), Some(sources[1]));
+    }
+}

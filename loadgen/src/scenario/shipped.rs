@@ -1,0 +1,18 @@
+//! The scenarios that come with the program.
+
+/// Their names and texts.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("steady", include_str!("../../scenarios/steady.toml")),
+    ("saturated", include_str!("../../scenarios/saturated.toml")),
+    ("many-topics", include_str!("../../scenarios/many-topics.toml")),
+    ("many-topics-saturated", include_str!("../../scenarios/many-topics-saturated.toml")),
+    ("fast", include_str!("../../scenarios/fast.toml")),
+    ("burst", include_str!("../../scenarios/burst.toml")),
+    ("slow-mix", include_str!("../../scenarios/slow-mix.toml")),
+    ("churn", include_str!("../../scenarios/churn.toml")),
+    ("reconnect-storm", include_str!("../../scenarios/reconnect-storm.toml")),
+    ("conflated", include_str!("../../scenarios/conflated.toml")),
+    ("market-open", include_str!("../../scenarios/market-open.toml")),
+    ("zipf", include_str!("../../scenarios/zipf.toml")),
+    ("soak", include_str!("../../scenarios/soak.toml")),
+];

@@ -22,6 +22,19 @@ pub struct Cli {
 pub enum Command {
     /// Subscribe, publish, measure: one scenario against one server.
     Run(Box<Run>),
+    /// Find out what a server can take: a grid of subscribers, rates and lengths, or the rate at which p99 crosses a bound.
+    Sweep(Box<Sweep>),
+    /// Start several servers and measure each in turns with the others, with the physical limit among them.
+    Compare(Compare),
+    /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it themselves.
+    Floor {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: std::net::SocketAddr,
+        /// Frames of a topic that share a write.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        frames_per_write: u32,
+    },
     /// List the scenarios that come with the program, or print one as a file to start from.
     Scenarios {
         /// The one to print.
@@ -38,6 +51,12 @@ pub struct Run {
     /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path.
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
     pub target: String,
+    /// Measure the physical limit in turns with the server, on the server's cores, with frames of the same length.
+    #[arg(long)]
+    pub floor: bool,
+    /// How often, with --floor.
+    #[arg(long, default_value_t = 3, requires = "floor")]
+    pub repeats: usize,
     #[command(flatten)]
     pub change: Change,
     #[command(flatten)]
@@ -46,6 +65,83 @@ pub struct Run {
     pub how: How,
     #[command(flatten)]
     pub out: Out,
+}
+
+/// What a server can take.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// A scenario with a rate.
+    #[arg(default_value = "steady")]
+    pub scenario: String,
+    /// The server.
+    #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
+    pub target: String,
+    /// Numbers of subscribers to try.
+    #[arg(long = "grid-subscribers", value_delimiter = ',', value_name = "N")]
+    pub subscribers: Vec<u32>,
+    /// Rates to try, updates/s; with --bound-ms the first is where the search begins.
+    #[arg(long = "grid-rates", value_delimiter = ',', value_name = "RATE")]
+    pub rates: Vec<f64>,
+    /// Lengths of payloads to try.
+    #[arg(long = "grid-bytes", value_delimiter = ',', value_name = "BYTES")]
+    pub bytes: Vec<usize>,
+    /// Search the highest rate that keeps p99 below so many ms and is held.
+    #[arg(long, value_name = "MS")]
+    pub bound_ms: Option<f64>,
+    #[command(flatten)]
+    pub change: Change,
+    #[command(flatten)]
+    pub speak: Speak,
+    #[command(flatten)]
+    pub how: How,
+    /// Write all reports as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Several servers in turns.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Which servers, how each is started and spoken to (see `loadgen/compare/field.toml`).
+    pub file: PathBuf,
+    /// Scenarios, one after the other.
+    #[arg(long, value_delimiter = ',', default_value = "steady,many-topics,saturated")]
+    pub scenarios: Vec<String>,
+    /// Only these servers of the file.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub servers: Vec<String>,
+    /// Floors to measure along: frames in a write.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FRAMES")]
+    pub floors: Vec<u32>,
+    /// Whom ratios are to; the first floor by default.
+    #[arg(long, value_name = "NAME")]
+    pub base: Option<String>,
+    /// Rounds.
+    #[arg(long, default_value_t = 5)]
+    pub repeats: usize,
+    /// The servers' cores.
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "CORE")]
+    pub server_cores: Vec<usize>,
+    /// The load's cores.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "CORE")]
+    pub cores: Vec<usize>,
+    /// Threads of load.
+    #[arg(long, default_value_t = 1)]
+    pub threads: u32,
+    /// Check every payload.
+    #[arg(long)]
+    pub verify: bool,
+    #[command(flatten)]
+    pub change: Change,
+    /// A folder for the tables, and for each scenario a page and all reports as JSON.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// What is different from the scenario.
@@ -145,6 +241,10 @@ pub struct Out {
     /// Write the report as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the latencies as HdrHistogram's percentile distribution, in ms; those from when updates were sent as well,
+    /// with `.raw` before the extension.
+    #[arg(long, value_name = "FILE")]
+    pub hgrm: Option<PathBuf>,
     /// Say nothing while it runs.
     #[arg(long, short)]
     pub quiet: bool,

@@ -3,9 +3,12 @@
 mod cli;
 mod clock;
 mod command;
+mod compare;
+mod floor;
 mod measure;
 mod payload;
 mod plan;
+mod poll;
 mod protocol;
 mod report;
 mod run;

@@ -1,10 +1,13 @@
 //! What each command does.
 
+mod compare;
 mod run;
+mod sweep;
 
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
+use crate::floor;
 use crate::scenario::SHIPPED;
 
 /// Does what the command line says. The code to exit with is 1 where a verified stream was not whole, or a run was cut
@@ -12,6 +15,12 @@ use crate::scenario::SHIPPED;
 pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(run) => run::run(&run),
+        Command::Sweep(sweep) => sweep::sweep(&sweep),
+        Command::Compare(compare) => compare::compare(&compare),
+        Command::Floor { listen, frames_per_write } => {
+            floor::serve(listen, frames_per_write, |address| println!("listening at ws://{address}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Scenarios { name } => scenarios(name.as_deref()),
     }
 }

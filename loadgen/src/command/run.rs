@@ -1,16 +1,19 @@
 //! `loadgen run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 
 use crate::cli::{How, Out, Run, Speak};
+use crate::compare::{Plan, Server, beside, table, verdict};
+use crate::measure::process;
+use crate::measure::tally::Tally;
 use crate::protocol::{Name, Protocol};
 use crate::report::progress::Watch;
-use crate::report::{self, Report};
-use crate::run::{self, Setup, Target};
+use crate::report::{self, Report, hgrm};
+use crate::run::{self, Measured, Setup, Target};
 use crate::scenario::Scenario;
 
 pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
@@ -19,10 +22,47 @@ pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
     scenario.check()?;
     let label = command.out.label.clone().unwrap_or_else(|| command.scenario.clone());
     let setup = setup(scenario, &command.target, &command.speak, &command.how)?;
-    let report = measure(&setup, command.speak.protocol, &label, &command.target, command.out.quiet)?;
-    write(&report, &command.out)?;
+    let measured = watched(&setup, &label, command.out.quiet)?;
+    let report = report::build(&setup, command.speak.protocol, &label, &command.target, &measured);
+    write(&report, &measured.tally, &command.out)?;
     let whole = report.continuity.is_clean() || !command.how.verify;
     Ok(if whole && report.ended_early.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The server and the floor in turns; reports of the server's last round, and how the two compare over all rounds.
+fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitCode> {
+    ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
+    ensure!(setup.scenario.publishes(), "--floor: the floor can only be measured with what is published here");
+    // Where the server runs here and may not run anywhere, the floor runs where it does.
+    let cores = command.how.server_pid.and_then(process::cores).map(|list| process::core_list(&list));
+    let floors = [Server::floor(1), Server::floor(16)];
+    let plan = Plan {
+        scenario: &setup.scenario,
+        label,
+        servers: &floors,
+        folder: Path::new("."),
+        repeats: command.repeats,
+        server_cores: &cores.unwrap_or_default(),
+        load_cores: &command.how.cores,
+        threads: command.how.threads,
+        verify: false,
+        quiet: command.out.quiet,
+    };
+    let (protocol, quiet) = (command.speak.protocol, command.out.quiet);
+    let mut last = None;
+    let results = beside(&plan, label, |label| {
+        let measured = last.insert(watched(setup, label, quiet)?);
+        Ok(report::build(setup, protocol, label, &command.target, measured))
+    })?;
+    let (mut report, measured) = results.of(label).last().cloned().zip(last).context("a round")?;
+    report.label = label.to_owned();
+    write(&report, &measured.tally, &command.out)?;
+    if command.out.json.as_deref() != Some(Path::new("-")) {
+        println!("\n{}", table(&results, Some("floor")));
+        println!("{}", verdict(&results, label, "floor"));
+        println!("{}", verdict(&results, label, "floor-16"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// All that a run needs, checked.
@@ -55,22 +95,34 @@ pub(super) fn setup(scenario: Scenario, target: &str, speak: &Speak, how: &How) 
 
 /// Runs and makes a report of it.
 pub(super) fn measure(setup: &Setup, name: Name, label: &str, target: &str, quiet: bool) -> anyhow::Result<Report> {
+    Ok(report::build(setup, name, label, target, &watched(setup, label, quiet)?))
+}
+
+/// Runs, and shows how it goes.
+fn watched(setup: &Setup, label: &str, quiet: bool) -> anyhow::Result<Measured> {
     let mut watch = Watch::new(label, quiet);
     let measured = run::run(setup, &mut watch);
     watch.done();
-    Ok(report::build(setup, name, label, target, &measured?))
+    measured
 }
 
-fn write(report: &Report, out: &Out) -> anyhow::Result<()> {
+/// Writes all that was asked for: the table, or JSON in its place, and then the files.
+fn write(report: &Report, tally: &Tally, out: &Out) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report).context("the report as JSON")?;
-    let to_stdout = out.json.as_deref() == Some(Path::new("-"));
-    if to_stdout {
-        println!("{json}");
-    } else {
-        print!("{}", report::table(report));
+    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    match &out.json {
+        Some(path) if path == Path::new("-") => println!("{json}"),
+        path => {
+            print!("{}", report::table(report));
+            files.extend(path.clone().map(|path| (path, json)));
+        }
     }
-    if let Some(path) = out.json.as_ref().filter(|_| !to_stdout) {
-        std::fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+    if let Some(path) = &out.hgrm {
+        files.push((path.clone(), hgrm::distribution(&tally.corrected)));
+        files.push((hgrm::raw_path(path), hgrm::distribution(&tally.raw)));
+    }
+    for (path, text) in files {
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }

@@ -8,6 +8,37 @@ pub(crate) fn cpu_ns(pid: u32) -> Option<u64> {
     Some(threads.flatten().filter_map(|thread| schedstat(&thread.path())).sum())
 }
 
+/// A process and all that it has started and that still runs: some servers work in children.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut at = 0;
+    while at < all.len() {
+        let threads = fs::read_dir(format!("/proc/{}/task", all[at])).into_iter().flatten().flatten();
+        let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let more: Vec<u32> = children.flat_map(|list| numbers(&list)).collect();
+        all.extend(more);
+        at += 1;
+    }
+    all
+}
+
+fn numbers(list: &str) -> Vec<u32> {
+    list.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// CPU time of a server and its children, in ns; `None` where there is no such process.
+pub(crate) fn server_cpu_ns(pid: u32) -> Option<u64> {
+    cpu_ns(pid)?;
+    Some(family(pid).into_iter().filter_map(cpu_ns).sum())
+}
+
+/// Memory of a server and its children in RAM, in bytes; what they share counts for each. `None` where there is no such
+/// process.
+pub(crate) fn server_rss_bytes(pid: u32) -> Option<u64> {
+    rss_bytes(pid)?;
+    Some(family(pid).into_iter().filter_map(rss_bytes).sum())
+}
+
 /// CPU time of the calling thread, in ns.
 pub(crate) fn thread_cpu_ns() -> u64 {
     schedstat("/proc/thread-self".as_ref()).unwrap_or_default()
@@ -30,13 +61,13 @@ pub(crate) fn cores(pid: u32) -> Option<String> {
     status(pid, "Cpus_allowed_list:")
 }
 
-/// How many cores that is.
-pub(crate) fn core_count(list: &str) -> usize {
+/// Which cores that are.
+pub(crate) fn core_list(list: &str) -> Vec<usize> {
     let ranges = list.split(',').filter_map(|range| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));
-        Some(to.trim().parse::<usize>().ok()? + 1 - from.trim().parse::<usize>().ok()?)
+        Some(from.trim().parse::<usize>().ok()?..=to.trim().parse::<usize>().ok()?)
     });
-    ranges.sum()
+    ranges.flatten().collect()
 }
 
 fn status(pid: u32, field: &str) -> Option<String> {
@@ -53,8 +84,8 @@ mod tests {
         let me = std::process::id();
         assert!(rss_bytes(me).expect("it has memory") > 100_000);
         assert!(cpu_ns(me).expect("it has run") > 0);
-        assert!(core_count(&cores(me).expect("it may run somewhere")) > 0);
-        assert_eq!(core_count("0-3,5,7-8"), 7);
+        assert!(!core_list(&cores(me).expect("it may run somewhere")).is_empty());
+        assert_eq!(core_list("0-3,5,7-8"), [0, 1, 2, 3, 5, 7, 8]);
         assert_eq!((cpu_ns(0), rss_bytes(0)), (None, None));
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn build(setup: &Setup, name: protocol::Name, label: &str, target: &s
         label: label.to_owned(),
         time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         machine: machine(),
+        command: std::env::args().collect(),
         target: target.to_owned(),
         protocol: name,
         scenario: (*setup.scenario).clone(),
@@ -71,7 +72,7 @@ pub(crate) fn build(setup: &Setup, name: protocol::Name, label: &str, target: &s
 /// Whether the load, and not the server, is what was measured.
 fn bottleneck(report: &Report, tally: &Tally) -> Option<String> {
     let server = report.server.as_ref();
-    let cores = server.map(|server| process::core_count(&server.cores).max(1) as f64);
+    let cores = server.map(|server| process::core_list(&server.cores).len().max(1) as f64);
     let server_busy = server.zip(cores).is_some_and(|(server, cores)| server.cpu_cores >= BUSY * cores);
     // A server at its own limit is one that was measured.
     if server_busy {

@@ -9,6 +9,7 @@
 //! ```
 
 mod build;
+pub(crate) mod hgrm;
 pub(crate) mod number;
 pub(crate) mod progress;
 mod table;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol;
 use crate::scenario::Scenario;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, machine};
 pub(crate) use table::{Table, table};
 
 /// Of the JSON: changes with every change that a reader could stumble over.
@@ -39,6 +40,9 @@ pub struct Report {
     pub time: u64,
     /// The machine of the load.
     pub machine: Machine,
+    /// The command line that it came from.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// Where it connected to.
     pub target: String,
     /// How it spoke.
@@ -245,4 +249,57 @@ pub struct Second {
     pub server_cpu_cores: Option<f64>,
     /// Memory of the server in RAM, bytes.
     pub server_rss_bytes: Option<u64>,
+}
+
+/// A report of nothing, for tests.
+#[cfg(test)]
+pub(crate) fn empty() -> Report {
+    Report {
+        schema: SCHEMA,
+        tool: "loadgen".to_owned(),
+        command: Vec::new(),
+        label: "nothing".to_owned(),
+        time: 0,
+        machine: machine(),
+        target: "ws://127.0.0.1:1".to_owned(),
+        protocol: protocol::Name::Tickcast,
+        scenario: Scenario::default(),
+        connections: Connections {
+            subscribers: 0,
+            connect_seconds: 0.0,
+            connect_rate: 0.0,
+            connect_p50_ms: 0.0,
+            connect_p99_ms: 0.0,
+            failed: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            closed: 0,
+            reconnect: None,
+        },
+        delivery: Delivery {
+            seconds: 1.0,
+            published_per_second: 0.0,
+            deliveries_per_second: 0.0,
+            bytes_per_second: 0.0,
+            frame_bytes: 0.0,
+            held: None,
+            reach: 0.0,
+            frames_per_read: 0.0,
+            late: 0,
+            forgiven: 0,
+        },
+        corrected: Latency::default(),
+        raw: Latency::default(),
+        continuity: Continuity::default(),
+        server: None,
+        load: Load {
+            threads: 1,
+            cpu_ns_per_delivery: 0.0,
+            cpu_part: 0.0,
+            rss_bytes_per_connection: 0.0,
+            bottleneck: None,
+        },
+        seconds: Vec::new(),
+        ended_early: None,
+    }
 }

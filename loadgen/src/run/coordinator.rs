@@ -72,14 +72,14 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     let plan = Arc::new(Plan::new(&setup.scenario, &format!("{run_name:08x}")));
     let shared = Arc::new(Shared::new(plan.topics.len()));
     let me = std::process::id();
-    let rss = |pid: Option<u32>| pid.and_then(process::rss_bytes);
+    let rss = |pid: Option<u32>| pid.and_then(process::server_rss_bytes);
     if let Some(pid) = setup.server_pid
         && process::cpu_ns(pid).is_none()
     {
         bail!("--server-pid {pid}: there is no such process that may be looked at");
     }
     let (sender, intervals) = crossbeam_channel::unbounded();
-    let (server_before, load_before) = (rss(setup.server_pid), rss(Some(me)));
+    let (server_before, load_before) = (rss(setup.server_pid), process::rss_bytes(me));
     let mut threads = Vec::new();
     for index in 0..setup.threads {
         let part = Part {
@@ -116,7 +116,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     // Memory is looked at when nothing moves any more.
     std::thread::sleep(Duration::from_nanos(SETTLE_NS));
     let server_rss_bytes = server_before.zip(rss(setup.server_pid));
-    let load_rss_bytes = (load_before.unwrap_or_default(), rss(Some(me)).unwrap_or_default());
+    let load_rss_bytes = (load_before.unwrap_or_default(), process::rss_bytes(me).unwrap_or_default());
     let publish_ns = mono_ns() + 20_000_000;
     let from_ns = publish_ns + seconds_ns(setup.scenario.warm_up_seconds);
     let until_ns = from_ns + seconds_ns(setup.scenario.seconds);
@@ -126,11 +126,11 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     let mut follow = Follow { setup, intervals, times, seconds: Vec::new(), cpu: Vec::new(), stopped: &stopped };
     follow.until(publish_ns, watch);
     let subscribers = follow.seconds.last().map_or(0, |second| second.interval.open);
-    let cpu = |pid: Option<u32>| pid.and_then(process::cpu_ns);
+    let cpu = || (setup.server_pid.and_then(process::server_cpu_ns), process::cpu_ns(me));
     follow.until(from_ns, watch);
-    let (server_from, load_from, measured_from) = (cpu(setup.server_pid), cpu(Some(me)), mono_ns());
+    let ((server_from, load_from), measured_from) = (cpu(), mono_ns());
     follow.until(until_ns, watch);
-    let (server_to, load_to) = (cpu(setup.server_pid), cpu(Some(me)));
+    let (server_to, load_to) = cpu();
     let window_seconds = (mono_ns() - measured_from) as f64 / 1e9;
     follow.until(u64::MAX, watch);
     let seconds = follow.seconds;
@@ -204,13 +204,13 @@ impl Follow<'_> {
         while self.seconds.len() <= index {
             let second = self.seconds.len() as u32;
             let pid = self.setup.server_pid;
-            let cpu_ns = pid.and_then(process::cpu_ns);
+            let cpu_ns = pid.and_then(process::server_cpu_ns);
             let before = self.cpu.last().copied().flatten();
             self.cpu.push(cpu_ns);
             self.seconds.push(Second {
                 interval: Interval::new(second),
                 server_cpu_ns: cpu_ns.zip(before).map(|(now, before)| now.saturating_sub(before)),
-                server_rss_bytes: pid.and_then(process::rss_bytes),
+                server_rss_bytes: pid.and_then(process::server_rss_bytes),
             });
         }
         let sum = &mut self.seconds[index].interval;

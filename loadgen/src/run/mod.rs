@@ -10,12 +10,11 @@
 //! Every moment is fixed before publishing begins. Nothing is allocated per delivery.
 
 mod connection;
-mod connector;
+pub(crate) mod connector;
 mod coordinator;
 mod hear;
 mod publisher;
 mod target;
-mod timer;
 mod worker;
 
 pub(crate) use coordinator::{Measured, Second, Setup, run};

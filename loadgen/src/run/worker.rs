@@ -10,12 +10,13 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::connection::{Conn, Input, State};
 use super::hear::{Hearer, Next};
 use super::publisher::Publisher;
-use super::timer::{Poll, Ready};
+
 use super::{Shared, Target, Times, connector};
 use crate::clock::{mono_ns, seconds_ns};
 use crate::measure::process::thread_cpu_ns;
 use crate::measure::tally::{Interval, Tally};
 use crate::plan::Plan;
+use crate::poll::{Poll, Ready};
 use crate::protocol::{Entry, Options, Protocol};
 use crate::scenario::{Scenario, Slow};
 use crate::stream::Stream;

@@ -17,13 +17,13 @@ const TIMER: u64 = u64::MAX;
 
 /// What a socket is ready for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ready {
-    pub(super) key: u64,
-    pub(super) readable: bool,
-    pub(super) writable: bool,
+pub(crate) struct Ready {
+    pub(crate) key: u64,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
 }
 
-pub(super) struct Poll {
+pub(crate) struct Poll {
     set: OwnedFd,
     timer: OwnedFd,
     armed_ns: u64,
@@ -31,7 +31,7 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         // Told once each time it goes off: nobody reads it.
@@ -40,21 +40,21 @@ impl Poll {
     }
 
     /// Watches a socket for as long as it is open: for room as well where `writable`.
-    pub(super) fn add(&self, socket: impl AsFd, key: u64, writable: bool) -> io::Result<()> {
+    pub(crate) fn add(&self, socket: impl AsFd, key: u64, writable: bool) -> io::Result<()> {
         Ok(epoll::add(&self.set, socket, epoll::EventData::new_u64(key), flags(writable))?)
     }
 
-    pub(super) fn change(&self, socket: impl AsFd, key: u64, writable: bool) -> io::Result<()> {
+    pub(crate) fn change(&self, socket: impl AsFd, key: u64, writable: bool) -> io::Result<()> {
         Ok(epoll::modify(&self.set, socket, epoll::EventData::new_u64(key), flags(writable))?)
     }
 
     /// Does not tell of this socket until it is changed.
-    pub(super) fn pause(&self, socket: impl AsFd, key: u64) -> io::Result<()> {
+    pub(crate) fn pause(&self, socket: impl AsFd, key: u64) -> io::Result<()> {
         Ok(epoll::modify(&self.set, socket, epoll::EventData::new_u64(key), epoll::EventFlags::empty())?)
     }
 
     /// Waits until something is ready or the moment has come.
-    pub(super) fn wait(&mut self, until_ns: u64, now_ns: u64, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, until_ns: u64, now_ns: u64, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
         self.events.clear();
         let at_once = until_ns <= now_ns;

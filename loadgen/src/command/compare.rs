@@ -1,0 +1,89 @@
+//! `loadgen compare`.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+use crate::cli::Compare;
+use crate::compare::{File, Plan, Server, rounds, table, version};
+use crate::report;
+use crate::scenario::Scenario;
+
+pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
+    ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
+    let file = File::read(&command.file)?;
+    let mut servers = file.choose(&command.servers)?;
+    servers.extend(command.floors.iter().filter(|frames| **frames > 0).map(|frames| Server::floor(*frames)));
+    let scenarios = command.scenarios.iter().map(|name| {
+        let mut scenario = Scenario::find(name)?;
+        command.change.apply(&mut scenario);
+        scenario.check()?;
+        Ok((name, scenario))
+    });
+    let scenarios: Vec<_> = scenarios.collect::<anyhow::Result<_>>()?;
+    let base = command
+        .base
+        .clone()
+        .or_else(|| servers.iter().find(|server| server.is_floor()).map(|floor| floor.name.clone()));
+    if let Some(base) = &base {
+        ensure!(
+            servers.iter().any(|server| server.name == *base),
+            "--base: there is no server {base:?} in this comparison"
+        );
+    }
+    let mut text = head(command, &file, &servers);
+    print!("{text}");
+    let mut wrong = false;
+    for (name, scenario) in &scenarios {
+        let plan = Plan {
+            scenario,
+            label: name,
+            servers: &servers,
+            folder: &file.folder,
+            repeats: command.repeats,
+            server_cores: &command.server_cores,
+            load_cores: &command.cores,
+            threads: command.threads,
+            verify: command.verify,
+            quiet: command.quiet,
+        };
+        let results = rounds(&plan);
+        wrong |= !results.failed.is_empty();
+        let section = format!("\n## {name}\n\n{}\n\n{}", scenario.about, table(&results, base.as_deref()));
+        print!("{section}");
+        text.push_str(&section);
+        if let Some(folder) = &command.out {
+            fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;
+            let reports: Vec<_> = results.of.iter().flat_map(|(_, reports)| reports).cloned().collect();
+            let write = |file: String, text: &str| {
+                let path = folder.join(file);
+                fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+            };
+            write(format!("{}.json", file_name(name)), &serde_json::to_string(&reports)?)?;
+            write("tables.md".to_owned(), &text)?;
+        }
+    }
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What was compared, on which machine, in which versions.
+fn head(command: &Compare, file: &File, servers: &[Server]) -> String {
+    let machine = report::machine();
+    let mut text = format!(
+        "{} on {} cores, Linux {}; servers on core {:?}, load on core {:?}; {} rounds in turns: median (min..max)\n\n",
+        machine.processor, machine.cores, machine.kernel, command.server_cores, command.cores, command.repeats
+    );
+    for server in servers {
+        if let Some(version) = version(server, &file.folder) {
+            text.push_str(&format!("- {}: {version}\n", server.name));
+        }
+    }
+    text
+}
+
+/// A scenario may be a file: its name alone is part of another file's name.
+fn file_name(scenario: &str) -> &str {
+    let name = scenario.rsplit('/').next().unwrap_or(scenario);
+    name.strip_suffix(".toml").unwrap_or(name)
+}

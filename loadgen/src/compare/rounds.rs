@@ -1,0 +1,141 @@
+//! Every server in turn, round after round.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::file::Server;
+use super::process::Running;
+use crate::report::progress::Watch;
+use crate::report::{self, Report};
+use crate::run::{self, Setup, Target};
+use crate::scenario::Scenario;
+
+/// Bytes of a server's frame head at the lengths that are measured (RFC 6455 §5.2).
+const HEAD_BYTES: usize = 4;
+
+/// What is compared, and how.
+pub(crate) struct Plan<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) label: &'a str,
+    pub(crate) servers: &'a [Server],
+    pub(crate) folder: &'a Path,
+    pub(crate) repeats: usize,
+    pub(crate) server_cores: &'a [usize],
+    pub(crate) load_cores: &'a [usize],
+    pub(crate) threads: u32,
+    pub(crate) verify: bool,
+    pub(crate) quiet: bool,
+}
+
+/// The reports of every server, in the order of the rounds, and what went wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    pub(crate) of: Vec<(String, Vec<Report>)>,
+    pub(crate) failed: BTreeMap<String, Vec<String>>,
+}
+
+impl Results {
+    pub(crate) fn of(&self, name: &str) -> &[Report] {
+        self.of.iter().find(|(server, _)| server == name).map_or(&[], |(_, reports)| reports)
+    }
+
+    /// Mean bytes of the frames of the first server that is no floor: what the floor has to send as well.
+    fn frame_bytes(&self, servers: &[Server]) -> Option<usize> {
+        let real = servers.iter().find(|server| !server.is_floor())?;
+        self.of(&real.name).first().map(|report| report.delivery.frame_bytes as usize)
+    }
+}
+
+/// Runs all rounds. A server that fails is reported and does not end the others' rounds.
+pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
+    let mut results = Results {
+        of: plan.servers.iter().map(|server| (server.name.clone(), Vec::new())).collect(),
+        ..Results::default()
+    };
+    for round in 0..plan.repeats {
+        // The floors come last in the first round, because their frames are as long as what was measured before.
+        let mut order: Vec<&Server> = plan.servers.iter().collect();
+        order.sort_by_key(|server| server.is_floor());
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for server in order {
+            let label = format!("{} {}/{} {}", plan.label, round + 1, plan.repeats, server.name);
+            let frame_bytes = server.is_floor().then(|| results.frame_bytes(plan.servers)).flatten();
+            match once(plan, server, frame_bytes, &label) {
+                Ok(report) => {
+                    if let Some((_, reports)) = results.of.iter_mut().find(|(name, _)| *name == server.name) {
+                        reports.push(report);
+                    }
+                }
+                Err(error) => results.failed.entry(server.name.clone()).or_default().push(format!("{error:#}")),
+            }
+        }
+    }
+    results
+}
+
+fn once(plan: &Plan<'_>, server: &Server, frame_bytes: Option<usize>, label: &str) -> anyhow::Result<Report> {
+    let running = Running::start(server, plan.folder, plan.server_cores)?;
+    let path = server.path.as_deref().unwrap_or_default();
+    let target = format!("ws://{}{path}", running.address);
+    let mut scenario = plan.scenario.clone();
+    if let Some(bytes) = frame_bytes {
+        let least = scenario.publish.bytes;
+        scenario.publish.bytes = bytes.saturating_sub(HEAD_BYTES).max(least);
+    }
+    let mut report = measure(plan, server, Some(running.pid()), scenario, &target, label)?;
+    report.label = server.name.clone();
+    Ok(report)
+}
+
+fn measure(
+    plan: &Plan<'_>,
+    server: &Server,
+    pid: Option<u32>,
+    scenario: Scenario,
+    target: &str,
+    label: &str,
+) -> anyhow::Result<Report> {
+    let (name, protocol) = server.protocol();
+    let setup = Setup {
+        scenario: Arc::new(scenario),
+        protocol,
+        target: Target::parse(target, &[])?,
+        threads: plan.threads,
+        cores: plan.load_cores.to_vec(),
+        server_pid: pid,
+        verify: plan.verify && !server.is_floor(),
+    };
+    let mut watch = Watch::new(label, plan.quiet);
+    let measured = run::run(&setup, &mut watch);
+    watch.done();
+    let measured = measured.with_context(|| format!("server {:?}", server.name))?;
+    Ok(report::build(&setup, name, label, target, &measured))
+}
+
+/// A server that runs already beside the floor, in turns; `of` speaks to the server.
+pub(crate) fn beside(
+    plan: &Plan<'_>,
+    server: &str,
+    mut of: impl FnMut(&str) -> anyhow::Result<Report>,
+) -> anyhow::Result<Results> {
+    let floors = plan.servers;
+    let mut all: Vec<(String, Vec<Report>)> = vec![(server.to_owned(), Vec::new())];
+    all.extend(floors.iter().map(|floor| (floor.name.clone(), Vec::new())));
+    let mut results = Results { of: all, failed: BTreeMap::new() };
+    for round in 0..plan.repeats {
+        let label = format!("{} {}/{}", plan.label, round + 1, plan.repeats);
+        let first = of(&format!("{label} {server}"))?;
+        let bytes = first.delivery.frame_bytes as usize;
+        results.of[0].1.push(first);
+        for (index, floor) in floors.iter().enumerate() {
+            let report = once(plan, floor, Some(bytes), &format!("{label} {}", floor.name))?;
+            results.of[index + 1].1.push(report);
+        }
+    }
+    Ok(results)
+}

@@ -1,0 +1,98 @@
+//! A comparison, told: medians with their spread, and ratios of medians to a base.
+
+use super::rounds::Results;
+use crate::report::number::{median, short, spread};
+use crate::report::{Report, Table};
+
+type Figure = fn(&Report) -> Option<f64>;
+
+/// What is compared, and how the base and the others make a ratio.
+const FIGURES: &[(&str, Figure, bool)] = &[
+    ("deliveries/s", |report| Some(report.delivery.deliveries_per_second), false),
+    ("held", |report| report.delivery.held, false),
+    ("CPU ns/delivery", |report| report.server.as_ref().map(|server| server.cpu_ns_per_delivery), true),
+    ("CPU cores", |report| report.server.as_ref().map(|server| server.cpu_cores), false),
+    ("p50 ms", |report| Some(report.corrected.p50), true),
+    ("p99 ms", |report| Some(report.corrected.p99), true),
+    ("p99.9 ms", |report| Some(report.corrected.p99_9), false),
+    ("B/connection", |report| report.server.as_ref().map(|server| server.rss_bytes_per_connection), false),
+];
+
+/// The table of a scenario.
+pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
+    let mut columns = vec!["server".to_owned()];
+    for (name, _, with_ratio) in FIGURES {
+        columns.push((*name).to_owned());
+        if let (true, Some(base)) = (with_ratio, base) {
+            columns.push(format!("× {base}"));
+        }
+    }
+    columns.extend(["wrong".to_owned(), "runs".to_owned()]);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = Table::new(&columns);
+    for (name, reports) in &results.of {
+        let mut cells = vec![name.clone()];
+        for (_, figure, with_ratio) in FIGURES {
+            let values: Vec<f64> = reports.iter().filter_map(figure).collect();
+            cells.push(spread(&values));
+            if let (true, Some(base)) = (with_ratio, base) {
+                let of_base: Vec<f64> = results.of(base).iter().filter_map(figure).collect();
+                let ratio = median(&values) / median(&of_base);
+                cells.push(if ratio.is_finite() { format!("{ratio:.2}") } else { "–".to_owned() });
+            }
+        }
+        cells.push(wrong(reports));
+        cells.push(reports.len().to_string());
+        table.row(cells);
+    }
+    let mut text = table.text();
+    for (name, errors) in &results.failed {
+        text.push_str(&format!("\n{name} failed {} times: {}\n", errors.len(), errors[0]));
+    }
+    for (name, reports) in &results.of {
+        let busy = reports.iter().filter(|report| report.load.bottleneck.is_some()).count();
+        if let Some(reason) = reports.iter().find_map(|report| report.load.bottleneck.as_ref()) {
+            text.push_str(&format!("\n{name}: in {busy} runs the load generator was the bottleneck: {reason}.\n"));
+        }
+    }
+    text
+}
+
+/// What a stream must not have, added up; what did not come by the end.
+fn wrong(reports: &[Report]) -> String {
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let said = [
+        (sum(|report| report.continuity.lost), "lost"),
+        (sum(|report| report.continuity.duplicated), "duplicated"),
+        (sum(|report| report.continuity.reordered), "reordered"),
+        (sum(|report| report.continuity.corrupted), "corrupted"),
+        (sum(|report| report.continuity.missing), "not there at the end"),
+        (sum(|report| report.continuity.announced), "announced as lost"),
+        (sum(|report| report.connections.ended.values().sum()), "connections ended"),
+    ];
+    let said: Vec<String> = said
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{} {word}", short(*count as f64)))
+        .collect();
+    if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }
+}
+
+/// One sentence: the server as a multiple of the floor.
+pub(crate) fn verdict(results: &Results, server: &str, floor: &str) -> String {
+    let ratio = |figure: Figure| {
+        let of = |name: &str| median(&results.of(name).iter().filter_map(figure).collect::<Vec<_>>());
+        of(server) / of(floor)
+    };
+    let said = |ratio: f64| if ratio.is_finite() { format!("{ratio:.2}") } else { "?".to_owned() };
+    let cpu = ratio(|report| report.server.as_ref().map(|server| server.cpu_ns_per_delivery));
+    let rate = ratio(|report| Some(report.delivery.deliveries_per_second));
+    let (p50, p99) = (ratio(|report| Some(report.corrected.p50)), ratio(|report| Some(report.corrected.p99)));
+    format!(
+        "Of the {floor}'s: deliveries/s {} ×, CPU per delivery {} ×, p50 {} ×, p99 {} ×",
+        said(rate),
+        said(cpu),
+        said(p50),
+        said(p99)
+    )
+}

@@ -1,0 +1,127 @@
+//! HdrHistogram's percentile distribution, letter by letter as its `outputPercentileDistribution` prints it, in ms: the
+//! plotters at hdrhistogram.org read it.
+//!
+//! ```text
+//!        Value     Percentile TotalCount 1/(1-Percentile)
+//!
+//!        0.025 0.000000000000          1           1.00
+//!        0.300 0.200000000000          3           1.25
+//!        1.200 1.000000000000         10
+//! #[Mean    =        0.507, StdDeviation   =        0.383]
+//! #[Max     =        1.200, Total count    =           10]
+//! #[Buckets =           32, SubBuckets     =         2048]
+//! ```
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use hdrhistogram::Histogram;
+
+/// Lines for each halving of what is left to 1, as the original has it by default.
+const TICKS: u32 = 5;
+const NS_PER_MS: f64 = 1e6;
+
+/// The distribution of a histogram of nanoseconds.
+pub(crate) fn distribution(histogram: &Histogram<u64>) -> String {
+    // The original prints as many decimals as the histogram keeps digits.
+    let digits = usize::from(histogram.sigfig());
+    let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut say = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory takes everything");
+    let mut count = 0;
+    for step in histogram.iter_quantiles(TICKS) {
+        count += step.count_since_last_iteration();
+        let (ms, quantile) = (step.value_iterated_to() as f64 / NS_PER_MS, step.quantile_iterated_to());
+        if quantile < 1.0 {
+            let inverse = 1.0 / (1.0 - quantile);
+            say(format_args!("{ms:12.digits$} {quantile:.12} {count:10} {inverse:14.2}\n"));
+        } else {
+            say(format_args!("{ms:12.digits$} {quantile:.12} {count:10}\n"));
+        }
+    }
+    let [mean, deviation] = [histogram.mean(), histogram.stdev()].map(|ns| ns / NS_PER_MS);
+    let (max, total) = (histogram.max() as f64 / NS_PER_MS, histogram.len());
+    // The crate keeps this number to itself: the smallest power of two that tells the wanted digits apart.
+    let sub_buckets = (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two();
+    say(format_args!("#[Mean    = {mean:12.digits$}, StdDeviation   = {deviation:12.digits$}]\n"));
+    say(format_args!("#[Max     = {max:12.digits$}, Total count    = {total:12}]\n"));
+    say(format_args!("#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]\n", histogram.buckets()));
+    text
+}
+
+/// Where the raw distribution is written, next to the corrected one: `steady.hgrm` and `steady.raw.hgrm`.
+pub(crate) fn raw_path(corrected: &Path) -> PathBuf {
+    let extension = corrected.extension().map_or_else(
+        || "raw".into(),
+        |extension| {
+            let mut both = std::ffi::OsString::from("raw.");
+            both.push(extension);
+            both
+        },
+    );
+    corrected.with_extension(extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::latencies;
+
+    /// Printed by HdrHistogramJS 3.0.1 from the same values; but for `Max`, where that port shows the value itself and
+    /// the original, and we, the highest one that the histogram does not tell apart from it.
+    const TEN: &str = "       Value     Percentile TotalCount 1/(1-Percentile)
+
+       0.025 0.000000000000          1           1.00
+       0.025 0.100000000000          1           1.11
+       0.300 0.200000000000          3           1.25
+       0.300 0.300000000000          3           1.43
+       0.513 0.400000000000          4           1.67
+       0.750 0.500000000000          5           2.00
+       1.000 0.550000000000          6           2.22
+       1.000 0.600000000000          6           2.50
+       1.200 0.650000000000          7           2.86
+       1.200 0.700000000000          7           3.33
+       4.002 0.750000000000          9           4.00
+       4.002 0.775000000000          9           4.44
+       4.002 0.800000000000          9           5.00
+       4.002 0.825000000000          9           5.71
+       4.002 0.850000000000          9           6.67
+       4.002 0.875000000000          9           8.00
+       4.002 0.887500000000          9           8.89
+       4.002 0.900000000000          9          10.00
+      98.828 0.912500000000         10          11.43
+      98.828 1.000000000000         10
+#[Mean    =       11.088, StdDeviation   =       29.269]
+#[Max     =       98.828, Total count    =           10]
+#[Buckets =           32, SubBuckets     =         2048]
+";
+
+    const NONE: &str = "       Value     Percentile TotalCount 1/(1-Percentile)
+
+#[Mean    =        0.000, StdDeviation   =        0.000]
+#[Max     =        0.000, Total count    =            0]
+#[Buckets =           32, SubBuckets     =         2048]
+";
+
+    #[test]
+    fn it_reads_as_the_original_prints_it() {
+        let ten_ns: &[u64] =
+            &[25_000, 300_000, 300_000, 512_345, 750_000, 1_000_000, 1_200_000, 4_000_000, 4_000_001, 98_765_432];
+        for (values_ns, expected) in [(ten_ns, TEN), (&[], NONE)] {
+            let mut histogram = latencies();
+            values_ns.iter().for_each(|ns| histogram.record(*ns).expect("within bounds"));
+            assert_eq!(distribution(&histogram), expected);
+        }
+    }
+
+    #[test]
+    fn the_raw_one_lies_next_to_the_corrected_one() {
+        let cases = [
+            ("steady.hgrm", "steady.raw.hgrm"),
+            ("out.d/steady", "out.d/steady.raw"),
+            ("/tmp/a.b.txt", "/tmp/a.b.raw.txt"),
+        ];
+        for (corrected, raw) in cases {
+            assert_eq!(raw_path(Path::new(corrected)), Path::new(raw));
+        }
+    }
+}

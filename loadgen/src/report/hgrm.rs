@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 
 /// Lines for each halving of what is left to 1, as the original has it by default.
-const TICKS: u32 = 5;
+const TICKS: f64 = 5.0;
 const NS_PER_MS: f64 = 1e6;
 
 /// The distribution of a histogram of nanoseconds.
@@ -27,16 +27,13 @@ pub(crate) fn distribution(histogram: &Histogram<u64>) -> String {
     let digits = usize::from(histogram.sigfig());
     let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     let mut say = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory takes everything");
-    let mut count = 0;
-    for step in histogram.iter_quantiles(TICKS) {
-        count += step.count_since_last_iteration();
-        let (ms, quantile) = (step.value_iterated_to() as f64 / NS_PER_MS, step.quantile_iterated_to());
-        if quantile < 1.0 {
-            let inverse = 1.0 / (1.0 - quantile);
-            say(format_args!("{ms:12.digits$} {quantile:.12} {count:10} {inverse:14.2}\n"));
-        } else {
-            say(format_args!("{ms:12.digits$} {quantile:.12} {count:10}\n"));
+    for Step { percent, ns, count } in steps(histogram) {
+        let (ms, quantile) = (ns as f64 / NS_PER_MS, percent / 100.0);
+        say(format_args!("{ms:12.digits$} {quantile:.12} {count:10}"));
+        if percent < 100.0 {
+            say(format_args!(" {:14.2}", 1.0 / (1.0 - quantile)));
         }
+        say(format_args!("\n"));
     }
     let [mean, deviation] = [histogram.mean(), histogram.stdev()].map(|ns| ns / NS_PER_MS);
     let (max, total) = (histogram.max() as f64 / NS_PER_MS, histogram.len());
@@ -46,6 +43,35 @@ pub(crate) fn distribution(histogram: &Histogram<u64>) -> String {
     say(format_args!("#[Max     = {max:12.digits$}, Total count    = {total:12}]\n"));
     say(format_args!("#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]\n", histogram.buckets()));
     text
+}
+
+/// A line: up to `ns` there are `count` values, which is `percent` of them or more.
+struct Step {
+    percent: f64,
+    ns: u64,
+    count: u64,
+}
+
+/// The original's steps, in percent as it counts them: `Histogram::iter_quantiles` counts from 0 to 1, and takes the next
+/// bucket where a sum like 0.1 + 0.1 + 0.1 is just above what is reached.
+fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
+    let (mut steps, mut percent, mut count, total) = (Vec::new(), 0.0, 0, histogram.len());
+    for bucket in histogram.iter_recorded() {
+        count += bucket.count_at_value();
+        let ns = bucket.value_iterated_to();
+        let reached = 100.0 * count as f64 / total as f64;
+        while percent <= reached {
+            steps.push(Step { percent, ns, count });
+            if count == total {
+                steps.push(Step { percent: 100.0, ns, count });
+                return steps;
+            }
+            // Each time that the distance to 100 % is halved, the steps are too.
+            let halvings = ((100.0_f64 / (100.0 - percent)).ln() / 2.0_f64.ln()) as i32;
+            percent += 100.0 / (TICKS * 2.0_f64.powi(halvings + 1));
+        }
+    }
+    steps
 }
 
 /// Where the raw distribution is written, next to the corrected one: `steady.hgrm` and `steady.raw.hgrm`.

@@ -184,13 +184,13 @@ impl Protocol {
         wire::masked(out, self.opcode(), &text);
     }
 
-    /// Appends the frames that a publisher sends first.
-    pub(crate) fn hello(&self, out: &mut Vec<u8>) {
+    /// Appends the frames that the publisher of this number sends first.
+    pub(crate) fn hello(&self, out: &mut Vec<u8>, number: usize) {
         let mut text = Vec::new();
         match self {
             Self::Tickcast => return,
             Self::Nats => nats::connect(&mut text),
-            Self::Mqtt => mqtt::connect(&mut text, "publisher"),
+            Self::Mqtt => mqtt::connect(&mut text, &format!("publisher-{number}")),
             Self::Generic(templates) => match &templates.publisher_hello {
                 Some(hello) => text.extend(hello.as_bytes()),
                 None => return,

@@ -76,7 +76,7 @@ impl Publisher {
         let lines = if by_path { names.len() } else { scenario.publish.publishers as usize };
         let path = target.path.as_deref().unwrap_or(protocol.default_path());
         let lines = (0..lines)
-            .map(|index| Line::connect(target, &protocol.publisher_path(path, &names[index]), protocol))
+            .map(|index| Line::connect(index, target, &protocol.publisher_path(path, &names[index]), protocol))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| format!("a publisher could not connect to {}: {error}", target.address))?;
         let mut followers = vec![0; names.len()];
@@ -214,7 +214,7 @@ impl Publisher {
 }
 
 impl Line {
-    fn connect(target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
+    fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
         let mut socket = connector::connect(target.address, None).map_err(|error| error.to_string())?;
         // Waits, but not for ever: the same bound as for subscribers.
         let said = |error: std::io::Error| error.to_string();
@@ -241,7 +241,7 @@ impl Line {
         input.drain(..len);
         socket.set_nonblocking(true).map_err(said)?;
         let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
-        protocol.hello(&mut line.output);
+        protocol.hello(&mut line.output, number);
         Ok(line)
     }
 

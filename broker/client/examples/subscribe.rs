@@ -1,7 +1,7 @@
 //! Prints what comes on some topics and patterns. With a broker on this machine (`make demo` has something to see):
 //!
 //! ```sh
-//! cargo run -p broker-client --example subscribe -- 'stocks.*.quote' 'football.>'
+//! cargo run -p broker-client --example subscribe -- 'stocks.*.quote' 'sports.>'
 //! ```
 //!
 //! Another broker: `TICKCAST_URL=ws://host:9000/v1/ws`. Stop and start the broker while it runs: it comes back.

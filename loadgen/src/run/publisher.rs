@@ -177,7 +177,8 @@ impl Publisher {
         let covered = self.shared.covered.load(Ordering::Relaxed);
         let copies = self.due.checked_div(self.published).unwrap_or(0).max(1);
         let under_way = self.due.saturating_sub(covered + self.forgiven);
-        if covered != self.progress.0 {
+        // Nobody has waited before the first update.
+        if covered != self.progress.0 || self.published == 0 {
             self.progress = (covered, now_ns);
         }
         if under_way < bound * copies {

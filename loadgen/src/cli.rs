@@ -245,6 +245,9 @@ pub struct Out {
     /// with `.raw` before the extension.
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<PathBuf>,
+    /// Write a page with plots and everything else: one file that needs no other.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Say nothing while it runs.
     #[arg(long, short)]
     pub quiet: bool,

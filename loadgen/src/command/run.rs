@@ -12,7 +12,7 @@ use crate::measure::process;
 use crate::measure::tally::Tally;
 use crate::protocol::{Name, Protocol};
 use crate::report::progress::Watch;
-use crate::report::{self, Report, hgrm};
+use crate::report::{self, Report, hgrm, html};
 use crate::run::{self, Measured, Setup, Target};
 use crate::scenario::Scenario;
 
@@ -121,6 +121,7 @@ fn write(report: &Report, tally: &Tally, out: &Out) -> anyhow::Result<()> {
         files.push((path.clone(), hgrm::distribution(&tally.corrected)));
         files.push((hgrm::raw_path(path), hgrm::distribution(&tally.raw)));
     }
+    files.extend(out.html.clone().map(|path| (path, html::page(&report.label, std::slice::from_ref(report)))));
     for (path, text) in files {
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }

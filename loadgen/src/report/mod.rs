@@ -10,6 +10,7 @@
 
 mod build;
 pub(crate) mod hgrm;
+pub(crate) mod html;
 pub(crate) mod number;
 pub(crate) mod progress;
 mod table;

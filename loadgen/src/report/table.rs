@@ -77,7 +77,7 @@ pub(crate) fn table(report: &Report) -> String {
     text
 }
 
-fn load_words(report: &Report) -> String {
+pub(super) fn load_words(report: &Report) -> String {
     let publish = &report.scenario.publish;
     let what = match (report.scenario.publishes(), publish.in_flight) {
         (false, _) => "a feed that somebody else publishes".to_owned(),

@@ -1,0 +1,203 @@
+//! One page with everything in it: it loads nothing, runs nothing, and reads well in light and dark, wide and narrow.
+//!
+//! ```text
+//! scale        values to places, and the values that an axis names
+//! plot         axes and curves as SVG
+//! percentiles  latency by percentile
+//! time         second by second
+//! verdict      what the verifier says
+//! tables       figures
+//! ```
+//!
+//! Text is escaped where it is written (maud does that), and the page is well-formed XML as well as HTML: its tests read
+//! it as such.
+
+mod percentiles;
+mod plot;
+mod scale;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod time;
+mod verdict;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::ValueEnum as _;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::number::{bytes, short};
+use super::{Report, table};
+
+/// No element without an end here: what `maud` writes for those is not XML. The policy says to the browser what the page
+/// promises: nothing from outside, nothing that runs.
+const HEAD: &str = "<meta charset=\"utf-8\"/>\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>";
+
+/// The last second that has a date of four digits.
+const TIME_MAX: u64 = 253_402_300_799;
+
+/// The page of one report, or of several to compare: a line each in every plot, a column each in the table.
+pub(crate) fn page(title: &str, reports: &[Report]) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" xmlns="http://www.w3.org/1999/xhtml" {
+            head {
+                (PreEscaped(HEAD))
+                title { (title) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body { main { (content(title, reports)) } }
+        }
+    };
+    // A server's words may hold characters that no text has.
+    let strange = |character: char| {
+        (character.is_control() && !"\n\t".contains(character)) || "\u{fffe}\u{ffff}".contains(character)
+    };
+    page.into_string().replace(strange, "\u{fffd}")
+}
+
+fn content(title: &str, reports: &[Report]) -> Markup {
+    html! {
+        header {
+            h1 { (title) }
+            (lead(reports))
+            @for report in reports { (warnings(report, reports.len() > 1)) }
+            @match reports {
+                [] => p class="none" { "There is nothing to tell." },
+                [report] => { (headline(report)) }
+                _ => { h2 { "In short" } (tables::summary(reports)) }
+            }
+        }
+        @if !reports.is_empty() {
+            section {
+                h2 { "Latency by percentile" }
+                figure { (percentiles::plot(reports)) }
+                p class="note" {
+                    "Each step to the right is a tenth of what is left to 100 %. Latency counts from when an update was due, "
+                    "not from when it could be sent, so that a stall is not hidden behind what waited for it."
+                }
+            }
+            section { h2 { "Over time" } (time::plots(reports)) }
+            section { h2 { "Figures" } (tables::latencies(reports)) (tables::figures(reports)) }
+            section {
+                h2 { "Every stream, judged" }
+                @for report in reports { (verdict::told(report, reports.len() > 1)) }
+            }
+            section { h2 { "Scenario" } (scenarios(reports)) }
+            section { h2 { "Where and how" } @for report in reports { (origin(report, reports.len() > 1)) } }
+        }
+    }
+}
+
+/// What was done, in words, where all did the same.
+fn lead(reports: &[Report]) -> Markup {
+    let Some(first) = reports.first() else { return html! {} };
+    let same = reports.iter().all(|report| report.scenario == first.scenario);
+    let about = &first.scenario.about;
+    html! {
+        @if same {
+            @if !about.is_empty() { p class="lead" { (about) "." } }
+            p class="meta" { (table::load_words(first)) ", over " (short(first.scenario.seconds)) " s." }
+        }
+    }
+}
+
+fn warnings(report: &Report, several: bool) -> Markup {
+    let name = if several { format!("{}: ", report.label) } else { String::new() };
+    html! {
+        @if let Some(early) = &report.ended_early {
+            p class="callout" { strong { "! " (name) "The run ended before its time." } " " (early) ". This is what there was until then." }
+        }
+        @if let Some(bottleneck) = &report.load.bottleneck {
+            p class="callout" { strong { "! " (name) "The load generator was the bottleneck:" } " " (bottleneck) "." }
+        }
+    }
+}
+
+/// What one wants to know first.
+fn headline(report: &Report) -> Markup {
+    let latency = &report.corrected;
+    let ms = |ms: f64| if latency.count > 0 { short(ms) } else { "–".to_owned() };
+    let (verdict, sentence) = verdict::of(report);
+    let delivery = &report.delivery;
+    let mut tiles = vec![
+        ("p50".to_owned(), ms(latency.p50), "ms", "half came faster".to_owned()),
+        ("p99".to_owned(), ms(latency.p99), "ms", "99 of 100 came faster".to_owned()),
+        ("p99.9".to_owned(), ms(latency.p99_9), "ms", "999 of 1000 came faster".to_owned()),
+        ("maximum".to_owned(), ms(latency.max), "ms", format!("of {}", short(latency.count as f64))),
+        (
+            "deliveries".to_owned(),
+            short(delivery.deliveries_per_second),
+            "/s",
+            delivery.held.map_or_else(String::new, |held| format!("{:.1} % of what was due", held * 100.0)),
+        ),
+        ("bytes".to_owned(), bytes(delivery.bytes_per_second), "/s", format!("{} each", bytes(delivery.frame_bytes))),
+    ];
+    if let Some(server) = &report.server {
+        let (cpu, cores) = (short(server.cpu_ns_per_delivery), format!("{:.2} cores", server.cpu_cores));
+        tiles.push(("server CPU per delivery".to_owned(), cpu, "ns", cores));
+        let (each, all) = (bytes(server.rss_bytes_per_connection), bytes(server.rss_bytes as f64));
+        tiles.push(("server memory per connection".to_owned(), each, "", format!("{all} in all")));
+    }
+    html! {
+        p class={ "verdict " (verdict.class()) } { strong { (verdict.sign()) } " " (sentence) }
+        dl class="tiles" {
+            @for (name, value, unit, beside) in &tiles {
+                div {
+                    dt { (name) }
+                    dd class="value" { (value) @if !unit.is_empty() { small { " " (unit) } } }
+                    dd class="beside" { (beside) }
+                }
+            }
+        }
+    }
+}
+
+/// Each scenario once, to run it again.
+fn scenarios(reports: &[Report]) -> Markup {
+    let first = reports.first().map(|report| &report.scenario);
+    let same = reports.iter().all(|report| Some(&report.scenario) == first);
+    let told = if same { &reports[..reports.len().min(1)] } else { reports };
+    html! {
+        @for report in told {
+            @if !same { h3 { (report.label) } }
+            // A scenario came from TOML, or is made of values that TOML has.
+            pre tabindex="0" { code { (toml::to_string(&report.scenario).unwrap_or_default()) } }
+        }
+    }
+}
+
+/// Where a report comes from.
+fn origin(report: &Report, several: bool) -> Markup {
+    let machine = &report.machine;
+    let protocol = report.protocol.to_possible_value();
+    let protocol = protocol.as_ref().map_or("", |value| value.get_name());
+    let time = UNIX_EPOCH + Duration::from_secs(report.time.min(TIME_MAX));
+    html! {
+        @if several { h3 { (report.label) } }
+        dl class="about" {
+            dt { "target" } dd { code { (report.target) } " (" (protocol) ")" }
+            dt { "processor" } dd { (machine.processor) ", " (machine.cores) @if machine.cores == 1 { " core" } @else { " cores" } }
+            dt { "kernel" } dd { (machine.kernel) }
+            dt { "measured by" } dd { (report.tool) }
+            dt { "when" } dd { (httpdate::fmt_http_date(time)) }
+            @if !report.command.is_empty() { dt { "command" } dd { code { (command(&report.command)) } } }
+        }
+    }
+}
+
+/// A command as one types it, the program without the folder that it lies in.
+fn command(words: &[String]) -> String {
+    let plain = |word: &String| {
+        !word.is_empty()
+            && word.chars().all(|character| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character))
+    };
+    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    let mut words: Vec<String> = words.iter().map(quoted).collect();
+    if let Some((_, program)) = words.first().and_then(|path| path.rsplit_once('/')) {
+        words[0] = program.to_owned();
+    }
+    words.join(" ")
+}

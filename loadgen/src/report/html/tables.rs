@@ -1,0 +1,169 @@
+//! The figures, a column for each report.
+
+use maud::{Markup, html};
+
+use super::plot::key;
+use crate::report::number::{bytes, short};
+use crate::report::{Latency, Report, Server};
+
+/// A figure: the group that it belongs to, its name, and what it is where the report has it.
+type Figure = (&'static str, &'static str, fn(&Report) -> Option<String>);
+
+fn server(report: &Report, say: fn(&Server) -> String) -> Option<String> {
+    report.server.as_ref().map(say)
+}
+
+const FIGURES: &[Figure] = &[
+    ("Delivery", "updates published per second", |r| Some(short(r.delivery.published_per_second))),
+    ("Delivery", "deliveries per second", |r| Some(short(r.delivery.deliveries_per_second))),
+    ("Delivery", "bytes per second", |r| Some(bytes(r.delivery.bytes_per_second))),
+    ("Delivery", "bytes per delivery", |r| Some(bytes(r.delivery.frame_bytes))),
+    ("Delivery", "deliveries per read", |r| Some(short(r.delivery.frames_per_read))),
+    ("Delivery", "rate held in the window", |r| r.delivery.held.map(|held| format!("{held:.3}"))),
+    ("Delivery", "reach: received of due", |r| Some(format!("{:.4}", r.delivery.reach))),
+    ("Delivery", "handed over late, by more than 1 ms", |r| Some(r.delivery.late.to_string())),
+    ("Delivery", "stalls of the closed loop", |r| (r.delivery.forgiven > 0).then(|| r.delivery.forgiven.to_string())),
+    ("Server", "CPU per delivery", |r| server(r, |server| format!("{} ns", short(server.cpu_ns_per_delivery)))),
+    ("Server", "CPU, in cores", |r| server(r, |server| format!("{:.2}", server.cpu_cores))),
+    ("Server", "may use the cores", |r| server(r, |server| server.cores.clone())),
+    ("Server", "memory per connection", |r| server(r, |server| bytes(server.rss_bytes_per_connection))),
+    ("Server", "memory with all connections", |r| server(r, |server| bytes(server.rss_bytes as f64))),
+    ("Connections", "subscribers", |r| Some(r.connections.subscribers.to_string())),
+    ("Connections", "connected per second", |r| Some(short(r.connections.connect_rate))),
+    ("Connections", "until subscribed, p50", |r| Some(format!("{} ms", short(r.connections.connect_p50_ms)))),
+    ("Connections", "until subscribed, p99", |r| Some(format!("{} ms", short(r.connections.connect_p99_ms)))),
+    ("Connections", "back after the storm", |r| r.connections.reconnect.as_ref().map(|back| back.count.to_string())),
+    ("Connections", "back after, p50", |r| {
+        r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.p50_ms)))
+    }),
+    ("Connections", "back after, p99", |r| {
+        r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.p99_ms)))
+    }),
+    ("Connections", "the last was back after", |r| {
+        r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.max_ms)))
+    }),
+    ("Load generator", "CPU per delivery", |r| Some(format!("{} ns", short(r.load.cpu_ns_per_delivery)))),
+    ("Load generator", "CPU, of what its threads could use", |r| Some(format!("{:.0} %", r.load.cpu_part * 100.0))),
+    ("Load generator", "threads", |r| Some(r.load.threads.to_string())),
+    ("Load generator", "memory per connection", |r| Some(bytes(r.load.rss_bytes_per_connection))),
+];
+
+/// All figures.
+pub(super) fn figures(reports: &[Report]) -> Markup {
+    let mut group = "";
+    let rows: Vec<(Option<&str>, &str, Vec<Option<String>>)> = FIGURES
+        .iter()
+        .filter_map(|(of, name, value)| {
+            let values: Vec<Option<String>> = reports.iter().map(*value).collect();
+            values.iter().any(Option::is_some).then(|| {
+                let new = (*of != group).then_some(*of);
+                group = *of;
+                (new, *name, values)
+            })
+        })
+        .collect();
+    scroll(
+        "figures",
+        &html! {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "figure" }
+                        @for (number, report) in reports.iter().enumerate() { th scope="col" { (named(report, number, reports)) } }
+                    }
+                }
+                tbody {
+                    @for (group, name, values) in &rows {
+                        @if let Some(group) = group {
+                            tr class="group" { th scope="colgroup" colspan=(reports.len() + 1) { (group) } }
+                        }
+                        tr {
+                            th scope="row" { (name) }
+                            @for value in values { td { (value.as_deref().unwrap_or("–")) } }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// Percentiles of every report.
+pub(super) fn latencies(reports: &[Report]) -> Markup {
+    let columns = ["p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"];
+    let row = |head: &Markup, latency: &Latency| {
+        let of = latency;
+        let cells = [of.p50, of.p90, of.p99, of.p99_9, of.p99_99, of.max, of.mean].map(short);
+        html! {
+            tr {
+                th scope="row" { (head) }
+                @for cell in &cells { td { @if of.count > 0 { (cell) } @else { "–" } } }
+            }
+        }
+    };
+    scroll(
+        "latency in milliseconds",
+        &html! {
+            table {
+                thead {
+                    tr { th scope="col" { "latency, ms" } @for column in columns { th scope="col" { (column) } } }
+                }
+                @for (number, report) in reports.iter().enumerate() {
+                    tbody {
+                        @if reports.len() > 1 {
+                            tr class="group" {
+                                th scope="colgroup" colspan=(columns.len() + 1) { (named(report, number, reports)) }
+                            }
+                        }
+                        (row(&html! { "from when it was due" }, &report.corrected))
+                        (row(&html! { "from when it was sent" }, &report.raw))
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// What matters most, a row for each report.
+pub(super) fn summary(reports: &[Report]) -> Markup {
+    let columns = ["p50, ms", "p99, ms", "p99.9, ms", "max, ms", "deliveries/s", "held", "CPU/delivery", "streams"];
+    scroll(
+        "summary",
+        &html! {
+            table {
+                thead { tr { th scope="col" { "run" } @for column in columns { th scope="col" { (column) } } } }
+                tbody {
+                    @for (number, report) in reports.iter().enumerate() {
+                        @let of = &report.corrected;
+                        @let (verdict, _) = super::verdict::of(report);
+                        tr {
+                            th scope="row" { (named(report, number, reports)) }
+                            @for ms in [of.p50, of.p99, of.p99_9, of.max] {
+                                td { @if of.count > 0 { (short(ms)) } @else { "–" } }
+                            }
+                            td { (short(report.delivery.deliveries_per_second)) }
+                            td { (report.delivery.held.map_or("–".to_owned(), |held| format!("{held:.3}"))) }
+                            td {
+                                (server(report, |server| format!("{} ns", short(server.cpu_ns_per_delivery)))
+                                    .unwrap_or("–".to_owned()))
+                            }
+                            td class=(verdict.class()) { (verdict.sign()) " " (verdict.word()) }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// A report's name, with its line in the plots where there are several.
+fn named(report: &Report, number: usize, reports: &[Report]) -> Markup {
+    html! {
+        @if reports.len() > 1 { (key(number)) (report.label) } @else { "value" }
+    }
+}
+
+/// Wide tables move within their own frame, by keys as well.
+fn scroll(about: &str, table: &Markup) -> Markup {
+    html! { div class="scroll" role="region" tabindex="0" aria-label=(about) { (table) } }
+}

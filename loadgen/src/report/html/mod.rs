@@ -99,7 +99,10 @@ fn lead(reports: &[Report]) -> Markup {
     html! {
         @if same {
             @if !about.is_empty() { p class="lead" { (about) "." } }
-            p class="meta" { (table::load_words(first)) ", over " (short(first.scenario.seconds)) " s." }
+            p class="meta" {
+                (table::load_words(first)) ", over " (first.scenario.seconds) " s"
+                @if reports.len() == 1 { ", at " code { (first.target) } } "."
+            }
         }
     }
 }
@@ -143,7 +146,7 @@ fn headline(report: &Report) -> Markup {
     }
     html! {
         p class={ "verdict " (verdict.class()) } { strong { (verdict.sign()) } " " (sentence) }
-        dl class="tiles" {
+        dl class={ "tiles" @if tiles.len() % 4 > 0 { " threes" } } {
             @for (name, value, unit, beside) in &tiles {
                 div {
                     dt { (name) }

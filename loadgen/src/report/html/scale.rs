@@ -22,7 +22,7 @@ const LINEAR_FACTOR: f64 = 12.0;
 /// Above so many powers of ten, only they are named.
 const DECADES_NAMED_FINELY: i32 = 2;
 /// Named values of a linear axis, about.
-const TICKS: f64 = 5.0;
+const TICKS: f64 = 6.0;
 
 impl Scale {
     /// Where a value lies, from 0 to 1; beyond the ends it lies at the end.
@@ -111,7 +111,8 @@ mod tests {
             (0.93, &["0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
             (17.0, &["0", "5", "10", "15", "20"]),
             (98_765.0, &["0", "20 k", "40 k", "60 k", "80 k", "100 k"]),
-            (1_200_000.0, &["0", "0.5 M", "1.0 M", "1.5 M"]),
+            (100_500.0, &["0", "20 k", "40 k", "60 k", "80 k", "100 k", "120 k"]),
+            (1_600_000.0, &["0", "0.5 M", "1.0 M", "1.5 M", "2.0 M"]),
         ];
         for (highest, expected) in cases {
             let (scale, ticks) = Scale::from_zero(*highest);

@@ -48,20 +48,26 @@ const FIGURES: &[Figure] = &[
     ("Load generator", "memory per connection", |r| Some(bytes(r.load.rss_bytes_per_connection))),
 ];
 
-/// All figures.
+/// All figures: of one report a small table for each group, of several one with a column for each.
 pub(super) fn figures(reports: &[Report]) -> Markup {
-    let mut group = "";
-    let rows: Vec<(Option<&str>, &str, Vec<Option<String>>)> = FIGURES
-        .iter()
-        .filter_map(|(of, name, value)| {
-            let values: Vec<Option<String>> = reports.iter().map(*value).collect();
-            values.iter().any(Option::is_some).then(|| {
-                let new = (*of != group).then_some(*of);
-                group = *of;
-                (new, *name, values)
-            })
-        })
-        .collect();
+    let mut groups: Vec<(&str, Vec<Row>)> = Vec::new();
+    for (group, name, value) in FIGURES {
+        let values: Vec<Option<String>> = reports.iter().map(*value).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        match groups.last_mut() {
+            Some((last, rows)) if last == group => rows.push((name, values)),
+            _ => groups.push((group, vec![(name, values)])),
+        }
+    }
+    if reports.len() == 1 {
+        return html! {
+            div class="groups" {
+                @for (group, rows) in &groups { table { caption { (group) } tbody { (body(rows)) } } }
+            }
+        };
+    }
     scroll(
         "figures",
         &html! {
@@ -69,23 +75,32 @@ pub(super) fn figures(reports: &[Report]) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "figure" }
-                        @for (number, report) in reports.iter().enumerate() { th scope="col" { (named(report, number, reports)) } }
+                        @for (number, report) in reports.iter().enumerate() { th scope="col" { (named(report, number)) } }
                     }
                 }
-                tbody {
-                    @for (group, name, values) in &rows {
-                        @if let Some(group) = group {
-                            tr class="group" { th scope="colgroup" colspan=(reports.len() + 1) { (group) } }
-                        }
-                        tr {
-                            th scope="row" { (name) }
-                            @for value in values { td { (value.as_deref().unwrap_or("–")) } }
-                        }
+                @for (group, rows) in &groups {
+                    tbody {
+                        tr class="group" { th scope="rowgroup" colspan=(reports.len() + 1) { (group) } }
+                        (body(rows))
                     }
                 }
             }
         },
     )
+}
+
+/// A figure's name and what it is for each report.
+type Row = (&'static str, Vec<Option<String>>);
+
+fn body(rows: &[Row]) -> Markup {
+    html! {
+        @for (name, values) in rows {
+            tr {
+                th scope="row" { (name) }
+                @for value in values { td { (value.as_deref().unwrap_or("–")) } }
+            }
+        }
+    }
 }
 
 /// Percentiles of every report.
@@ -112,7 +127,7 @@ pub(super) fn latencies(reports: &[Report]) -> Markup {
                     tbody {
                         @if reports.len() > 1 {
                             tr class="group" {
-                                th scope="colgroup" colspan=(columns.len() + 1) { (named(report, number, reports)) }
+                                th scope="rowgroup" colspan=(columns.len() + 1) { (named(report, number)) }
                             }
                         }
                         (row(&html! { "from when it was due" }, &report.corrected))
@@ -137,7 +152,7 @@ pub(super) fn summary(reports: &[Report]) -> Markup {
                         @let of = &report.corrected;
                         @let (verdict, _) = super::verdict::of(report);
                         tr {
-                            th scope="row" { (named(report, number, reports)) }
+                            th scope="row" { (named(report, number)) }
                             @for ms in [of.p50, of.p99, of.p99_9, of.max] {
                                 td { @if of.count > 0 { (short(ms)) } @else { "–" } }
                             }
@@ -156,11 +171,9 @@ pub(super) fn summary(reports: &[Report]) -> Markup {
     )
 }
 
-/// A report's name, with its line in the plots where there are several.
-fn named(report: &Report, number: usize, reports: &[Report]) -> Markup {
-    html! {
-        @if reports.len() > 1 { (key(number)) (report.label) } @else { "value" }
-    }
+/// A report's name, with its line in the plots.
+fn named(report: &Report, number: usize) -> Markup {
+    html! { (key(number)) (report.label) }
 }
 
 /// Wide tables move within their own frame, by keys as well.

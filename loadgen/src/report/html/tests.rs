@@ -147,10 +147,10 @@ fn one_report_is_told_with_all_its_plots() {
         plots(&document).iter().map(|(about, plot)| (about.split('.').next().unwrap(), curves(*plot))).collect();
     let expected = [
         ("Latency by percentile", 2),
-        ("Over time: deliveries per second, highest 90909 deliveries/s", 1),
-        ("Over time: latency per second, highest 9", 3),
-        ("Over time: the server's CPU, highest 0", 1),
-        ("Over time: the server's memory, highest 24", 1),
+        ("Deliveries per second: highest 90909 deliveries/s", 1),
+        ("Latency per second: highest 9", 3),
+        ("Server CPU: highest 0", 1),
+        ("Server memory: highest 24", 1),
     ];
     assert_eq!(told, expected);
     let said = text_of(&document);
@@ -232,7 +232,7 @@ fn runs_in_which_hardly_anything_happened_are_told_as_well() {
         (silent, vec!["! Nothing was delivered.", "there is no latency to show"]),
         (short, vec!["Every stream was whole"]),
         (same, vec!["0.50"]),
-        (stormy, vec!["the last was back after", "subscribers"]),
+        (stormy, vec!["the last was back after", "Subscribers"]),
     ];
     for (report, words) in cases {
         let text = page(&report.label, std::slice::from_ref(&report));

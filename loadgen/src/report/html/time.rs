@@ -32,18 +32,18 @@ pub(super) fn plots(reports: &[Report]) -> Markup {
             ("max", |second| (second.deliveries > 0).then_some(second.max_ms)),
         ]
     };
-    let memory: Value = |second| second.server_rss_bytes.map(|bytes| bytes as f64);
+    let memory: Value = |second| second.server_rss_bytes.map(|bytes| bytes as f64 / 1e6);
     let subscribers: Value = |second| Some(f64::from(second.subscribers));
     let few = |report: &Report| report.seconds.iter().any(|second| second.subscribers < report.connections.subscribers);
     let any = reports.iter().flat_map(|report| &report.seconds).any(came);
-    let what = if reports.len() > 1 { "p99 per second" } else { "latency per second" };
+    let what = if reports.len() > 1 { "p99 latency per second" } else { "Latency per second" };
     html! {
         div class="plots" {
-            (over.figure("deliveries per second", "deliveries/s", &[("", |second| Some(second.deliveries as f64))], false))
+            (over.figure("Deliveries per second", "deliveries/s", &[("", |second| Some(second.deliveries as f64))], false))
             @if any { (over.figure(what, "ms", latencies, true)) }
-            (over.figure("the server's CPU", "cores", &[("", |second| second.server_cpu_cores)], false))
-            (over.figure("the server's memory", "bytes", &[("", memory)], false))
-            @if reports.iter().any(few) { (over.figure("subscribers", "connected", &[("", subscribers)], false)) }
+            (over.figure("Server CPU", "cores", &[("", |second| second.server_cpu_cores)], false))
+            (over.figure("Server memory", "MB", &[("", memory)], false))
+            @if reports.iter().any(few) { (over.figure("Subscribers", "connected", &[("", subscribers)], false)) }
         }
         p class="note" {
             "Latencies are corrected: from when updates were due. "
@@ -87,12 +87,11 @@ impl Over<'_> {
         };
         let how = if matches!(scale, Scale::Log { .. }) { " (log scale)" } else { "" };
         let y = Axis { title: format!("{unit}{how}"), scale, ticks };
-        let about = format!("Over time: {title}, highest {} {unit}.", crate::report::number::short(highest));
+        let about = format!("{title}: highest {} {unit}.", crate::report::number::short(highest));
         let plot = Plot { about: &about, x: &self.x, y: &y, curves: &curves, shades: &self.shades };
         html! {
             figure {
-                figcaption { (title) }
-                @if curves.len() > 1 { (legend(&curves)) }
+                figcaption { (title) @if curves.len() > 1 { (legend(&curves)) } }
                 (plot.draw(SMALL))
             }
         }

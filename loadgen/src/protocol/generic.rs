@@ -75,7 +75,7 @@ fn fill(template: &str, number: u32, entries: &[Entry<'_>]) -> String {
         .replace("{topic}", names.first().copied().unwrap_or_default())
 }
 
-pub(super) fn hear(message: &[u8], each: &mut dyn FnMut(Heard<'_>)) {
+pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
     // Welcomes, answers and heartbeats have no payload in them.
     if let Some(data) = payload::find(message) {
         each(Heard::Update { topic: b"", seq: None, from: None, ts_us: 0, data });

@@ -213,7 +213,7 @@ impl Protocol {
 
     /// Tells what the bytes at hand mean. Of a stream, returns how many were used up: the rest is the beginning of a
     /// message; of others, one message was given, and is used up.
-    pub(crate) fn hear(&self, bytes: &[u8], each: &mut dyn FnMut(Heard<'_>)) -> Result<usize, String> {
+    pub(crate) fn hear(&self, bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
         match self {
             Self::Tickcast => tickcast::hear(bytes, each),
             Self::Nats => return nats::hear(bytes, each),

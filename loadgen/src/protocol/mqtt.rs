@@ -55,7 +55,7 @@ fn remaining_length(out: &mut Vec<u8>, mut len: usize) {
     }
 }
 
-pub(super) fn hear(bytes: &[u8], each: &mut dyn FnMut(Heard<'_>)) -> Result<usize, String> {
+pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
     let mut at = 0;
     while let Some((first, body, end)) = first_packet(&bytes[at..])? {
         match first >> 4 {

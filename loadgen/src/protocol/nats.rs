@@ -28,7 +28,7 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
     out.extend(b"\r\n");
 }
 
-pub(super) fn hear(bytes: &[u8], each: &mut dyn FnMut(Heard<'_>)) -> Result<usize, String> {
+pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
     let mut at = 0;
     while let Some(end) = memmem::find(&bytes[at..], b"\r\n") {
         let line = &bytes[at..at + end];

@@ -42,6 +42,9 @@ app.ws(
     },
 )
 
-app.listen(AppListenOptions(port=int(sys.argv[1]), host="127.0.0.1"), lambda _options: None)
+port = int(sys.argv[1])
+app.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda _options: None)
 # Not app.run(): that polls uWebSockets' loop between turns of asyncio's, and takes a whole core while nothing happens.
 app.loop.uv_loop.run()
+# It comes back only where there is nothing to wait for.
+sys.exit(f"cannot listen at port {port}")

@@ -164,11 +164,25 @@ impl Tally {
         }
     }
 
-    /// Late is not lost: it was counted as that when a later one came.
-    pub(crate) fn take_back_lost(&mut self) {
+    /// Late is not lost: it was counted as that, and perhaps listed among others, when a later one came.
+    pub(crate) fn take_back_lost(&mut self, subscriber: u32, topic: &str, seq: u64) {
         if let Some(lost) = self.faults.get_mut(&Fault::Lost) {
             *lost = lost.saturating_sub(1);
         }
+        let holds = |finding: &Finding| {
+            let of_it = (finding.fault, finding.subscriber, finding.topic.as_str()) == (Fault::Lost, subscriber, topic);
+            of_it && (finding.seq..finding.seq + finding.updates).contains(&seq)
+        };
+        let Some(at) = self.findings.iter().rposition(holds) else { return };
+        let found = self.findings.remove(at);
+        let behind = found.seq + found.updates - seq - 1;
+        // What stays lost lies before it and behind it.
+        for (seq, updates) in [(seq + 1, behind), (found.seq, seq - found.seq)] {
+            if updates > 0 {
+                self.findings.insert(at, Finding { seq, updates, ..found.clone() });
+            }
+        }
+        self.findings.truncate(FINDINGS_MAX);
     }
 
     pub(crate) fn faults_of(&self, fault: Fault) -> u64 {

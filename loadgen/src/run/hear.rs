@@ -216,7 +216,7 @@ impl Hearer {
     }
 
     fn update(&mut self, conn: &mut Conn, topic: &[u8], seq: Option<u64>, from: Option<u64>, ts_us: u64, data: &[u8]) {
-        let Some((number, stamp)) = self.identify(conn, topic, seq, data) else { return };
+        let Some((number, stamp)) = self.place(conn, topic, seq, data) else { return };
         let seq = seq.or(stamp.map(|stamp| stamp.n)).unwrap_or_default();
         let Some(stream) = self.stream(conn, number) else {
             return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
@@ -233,7 +233,8 @@ impl Hearer {
             }
             Step::Twice => return self.fault(conn.number, Fault::Duplicated, number, seq, 1),
             Step::Late => {
-                self.tally.take_back_lost();
+                let name = &self.topics.names[number as usize];
+                self.tally.take_back_lost(conn.number, name, seq);
                 self.fault(conn.number, Fault::Reordered, number, seq, 1);
             }
         }
@@ -242,7 +243,7 @@ impl Hearer {
     }
 
     fn image(&mut self, conn: &mut Conn, topic: &[u8], seq: u64, ts_us: u64, data: &[u8]) {
-        let Some((number, stamp)) = self.identify(conn, topic, Some(seq), data) else { return };
+        let Some((number, stamp)) = self.place(conn, topic, Some(seq), data) else { return };
         let Some(stream) = self.stream(conn, number) else {
             return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
         };
@@ -306,6 +307,18 @@ impl Hearer {
         }
     }
 
+    /// Where it belongs, and what its payload says; of one that cannot be read, what the envelope says still holds.
+    fn place(
+        &mut self,
+        conn: &Conn,
+        topic: &[u8],
+        seq: Option<u64>,
+        data: &[u8],
+    ) -> Option<(u32, Option<payload::Stamp>)> {
+        let identified = self.identify(conn, topic, seq, data);
+        identified.or_else(|| seq.and_then(|_| self.topics.number(topic)).map(|number| (number, None)))
+    }
+
     /// Which topic it is, and what its payload says. Where payloads are ours, one that cannot be read is corrupted.
     fn identify(
         &mut self,
@@ -348,8 +361,9 @@ impl Hearer {
         if !self.verify {
             return;
         }
-        let shift = *self.topics.shifts[topic as usize].get_or_insert(seq.wrapping_sub(stamp.n));
-        if seq.wrapping_sub(stamp.n) != shift || !payload::is_intact(data) {
+        let shift = seq.wrapping_sub(stamp.n);
+        // What is not intact does not say where counting begins.
+        if !payload::is_intact(data) || *self.topics.shifts[topic as usize].get_or_insert(shift) != shift {
             self.fault(subscriber, Fault::Corrupted, topic, seq, 1);
         }
     }
@@ -367,6 +381,8 @@ impl Hearer {
         }
         let (due_ns, raw_ns) = match stamp {
             Some(stamp) => (stamp.due_ns, self.now_ns.saturating_sub(stamp.sent_ns)),
+            // It should have had one, and has none that can be read.
+            None if self.ours => return,
             // By the wall clock, which may have been set: below zero is zero.
             None => {
                 let age_ns = self.wall_us.saturating_sub(ts_us) * 1000;

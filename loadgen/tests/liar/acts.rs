@@ -1,0 +1,202 @@
+//! What a liar does to the streams of its subscribers, and what has to be found of it.
+
+use std::collections::BTreeMap;
+
+/// What is done to a stream, beginning with one update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// So many are not sent.
+    Lose(u64),
+    /// It is sent twice.
+    Twice,
+    /// It is sent again behind the next one.
+    Again,
+    /// It is sent behind as many others.
+    Behind(u64),
+    /// A byte of it is another.
+    Garble,
+    /// With the payload of the one before.
+    Stale,
+    /// It and the next two are not sent, and a gap says so.
+    Announce,
+    /// The same, but the gap forgets the first.
+    AnnounceLess,
+    /// An image stands for it and the next.
+    Image,
+    /// The next one stands for it as well.
+    Merge,
+}
+
+/// What a server without numbers of its own can do.
+pub(crate) const PLAIN: &[Act] =
+    &[Act::Lose(1), Act::Twice, Act::Behind(1), Act::Garble, Act::Again, Act::Lose(3), Act::Behind(2)];
+
+/// What one with numbers can do besides: the last three are no lies.
+pub(crate) const NUMBERED: &[Act] = &[
+    Act::Lose(1),
+    Act::Announce,
+    Act::Garble,
+    Act::Image,
+    Act::Twice,
+    Act::Stale,
+    Act::Merge,
+    Act::Behind(1),
+    Act::AnnounceLess,
+    Act::Again,
+    Act::Lose(3),
+    Act::Behind(2),
+];
+
+/// What is not a lie at all.
+pub(crate) const HONEST: &[Act] = &[Act::Announce, Act::Image, Act::Merge];
+
+/// Every so-manieth update something is done, which takes less than so many.
+const EVERY: u64 = 5;
+/// The last update to which something is done.
+const LAST: u64 = 45;
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Say {
+    Update { n: u64, data: String },
+    Merged { from: u64, n: u64, data: String },
+    Image { n: u64, data: String },
+    Gap { from: u64, to: u64 },
+}
+
+/// What has to be found.
+#[derive(Debug, Default)]
+pub(crate) struct Lies {
+    pub(crate) findings: Vec<String>,
+    pub(crate) delivered: u64,
+    pub(crate) images: u64,
+    pub(crate) skipped: u64,
+    pub(crate) announced: u64,
+    pub(crate) lost: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) reordered: u64,
+    pub(crate) corrupted: u64,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    /// The last update.
+    n: u64,
+    /// The payload before, and one that is held back.
+    before: String,
+    held: Option<(u64, String)>,
+}
+
+/// A liar.
+pub(crate) struct Liar {
+    acts: &'static [Act],
+    /// Which byte of a payload is garbled, of those that may be.
+    garble: fn(&str, u64) -> String,
+    /// By subscriber and topic.
+    streams: BTreeMap<(u32, String), Stream>,
+}
+
+impl Liar {
+    pub(crate) fn new(acts: &'static [Act], garble: fn(&str, u64) -> String) -> Self {
+        Self { acts, garble, streams: BTreeMap::new() }
+    }
+
+    fn act(&self, subscriber: u32, topic: &str, base: u64) -> Option<Act> {
+        if base == 0 || base > LAST || self.acts.is_empty() {
+            return None;
+        }
+        // Each stream begins elsewhere in the list.
+        let offset = 3 * subscriber as usize + topic.bytes().last().map_or(0, usize::from);
+        Some(self.acts[((base / EVERY) as usize + offset) % self.acts.len()])
+    }
+
+    /// What a subscriber gets when the topic's `n`th update was published.
+    pub(crate) fn publish(&mut self, subscriber: u32, topic: &str, n: u64, data: &str) -> Vec<Say> {
+        let phase = n % EVERY;
+        let act = self.act(subscriber, topic, n - phase);
+        let stream = self.streams.entry((subscriber, topic.to_owned())).or_default();
+        let update = |n: u64, data: &str| Say::Update { n, data: data.to_owned() };
+        let said = match (act, phase) {
+            (Some(Act::Lose(count)), phase) if phase < count => Vec::new(),
+            (Some(Act::Twice), 0) => vec![update(n, data), update(n, data)],
+            (Some(Act::Again), 1) => vec![update(n, data), update(n - 1, &stream.before)],
+            (Some(Act::Behind(_)), 0) => {
+                stream.held = Some((n, data.to_owned()));
+                Vec::new()
+            }
+            (Some(Act::Behind(by)), phase) if phase == by => {
+                let held = stream.held.take().map(|(n, data)| Say::Update { n, data });
+                std::iter::once(update(n, data)).chain(held).collect()
+            }
+            (Some(Act::Garble), 0) => vec![update(n, &(self.garble)(data, n))],
+            (Some(Act::Stale), 0) => vec![update(n, &stream.before)],
+            (Some(Act::Announce | Act::AnnounceLess), 0 | 1) => Vec::new(),
+            (Some(Act::Announce), 2) => vec![Say::Gap { from: n - 2, to: n }],
+            (Some(Act::AnnounceLess), 2) => vec![Say::Gap { from: n - 1, to: n }],
+            (Some(Act::Image), 0) | (Some(Act::Merge), 0) => Vec::new(),
+            (Some(Act::Image), 1) => vec![Say::Image { n, data: data.to_owned() }],
+            (Some(Act::Merge), 1) => vec![Say::Merged { from: n - 1, n, data: data.to_owned() }],
+            _ => vec![update(n, data)],
+        };
+        stream.n = n;
+        data.clone_into(&mut stream.before);
+        said
+    }
+
+    /// What has to be found; `None` where too little was published to tell.
+    pub(crate) fn lies(&self) -> Option<Lies> {
+        let mut lies = Lies::default();
+        for ((subscriber, topic), stream) in &self.streams {
+            if stream.n < LAST + EVERY {
+                return None;
+            }
+            lies.delivered += stream.n;
+            for base in (EVERY..=LAST).step_by(EVERY as usize) {
+                let act = self.act(*subscriber, topic, base);
+                act.into_iter().for_each(|act| lies.add(act, *subscriber, topic, base));
+            }
+        }
+        Some(lies)
+    }
+}
+
+impl Lies {
+    fn add(&mut self, act: Act, subscriber: u32, topic: &str, n: u64) {
+        let (what, updates, not_delivered) = match act {
+            Act::Lose(count) => ("lost silently", count, count),
+            Act::AnnounceLess => ("lost silently", 1, 3),
+            Act::Twice | Act::Again => ("duplicated", 1, 0),
+            Act::Behind(_) => ("reordered", 1, 0),
+            Act::Garble | Act::Stale => ("corrupted", 1, 0),
+            Act::Announce => ("", 0, 3),
+            Act::Image | Act::Merge => ("", 0, 1),
+        };
+        self.delivered -= not_delivered;
+        match act {
+            Act::Lose(_) => self.lost += updates,
+            Act::AnnounceLess => (self.lost, self.announced) = (self.lost + 1, self.announced + 2),
+            Act::Twice | Act::Again => self.duplicated += 1,
+            Act::Behind(_) => self.reordered += 1,
+            Act::Garble | Act::Stale => self.corrupted += 1,
+            Act::Announce => self.announced += 3,
+            Act::Image => (self.images, self.skipped) = (self.images + 1, self.skipped + 1),
+            Act::Merge => self.skipped += 1,
+        }
+        if updates > 0 {
+            let updates = if updates == 1 { "1 update".to_owned() } else { format!("{updates} updates") };
+            self.findings.push(format!("{topic}: {updates} {what} at seq {n}, subscriber {subscriber}"));
+        }
+    }
+}
+
+/// Another byte in place of one: still text, and not what was there.
+pub(crate) fn other_byte(text: &str, at: usize) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes[at] = match bytes[at] {
+        b'0'..b'9' => bytes[at] + 1,
+        b'9' => b'0',
+        b'x' => b'y',
+        _ => b'x',
+    };
+    String::from_utf8(bytes).expect("text stays text")
+}

@@ -1,0 +1,41 @@
+//! A server that falls silent towards one subscriber: there is no later update by which a hole could be seen.
+
+use std::collections::BTreeMap;
+
+use super::SCENARIO;
+use crate::fixture::{Event, Feed, Options, loadgen, serve};
+
+/// The last update that subscriber 1 gets.
+const LAST: u64 = 30;
+
+#[test]
+fn what_never_came_is_said_to_be_missing() {
+    let server = serve(Options::default(), |events| {
+        let (mut feed, mut published) = (Feed::default(), BTreeMap::<String, u64>::new());
+        while let Ok(event) = events.recv() {
+            if matches!(event, Event::Stop) {
+                break;
+            }
+            let Some(update) = feed.hear(event) else { continue };
+            published.insert(update.topic.clone(), update.payload.n);
+            for follower in feed.followers(&update.topic) {
+                if follower.number != Some(1) || update.payload.n <= LAST {
+                    follower.send(&update.data);
+                }
+            }
+        }
+        published
+    });
+    // It is waited for, but not for ever.
+    let scenario = SCENARIO.replace("drain_seconds = 5.0", "drain_seconds = 0.5");
+    let program = Feed::speak(loadgen(&scenario), &server.listening.url("")).args(["--verify"]);
+    let (outcome, report) = program.report();
+    // Subscriber 1 has the topics 0 and 2 of 0 to 2.
+    let published = server.finish();
+    let its = published.iter().filter(|(topic, _)| !topic.ends_with(".1"));
+    let missing: u64 = its.map(|(_, n)| n.saturating_sub(LAST)).sum();
+    assert!(missing > 0, "{published:?}");
+    assert_eq!(report["continuity"]["missing"], missing, "{}", report["continuity"]);
+    let reach = report["delivery"]["reach"].as_f64();
+    assert!(reach < Some(1.0), "{reach:?}, {outcome:?}");
+}

@@ -11,21 +11,21 @@ use crate::scenario::Scenario;
 /// Measures how a WebSocket server fans out: how late, how much, at what cost, and whether anything is missing.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 110)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Subscribe, publish, measure: one scenario against one server.
     Run(Box<Run>),
     /// Find out what a server can take: a grid of subscribers, rates and lengths, or the rate at which p99 crosses a bound.
     Sweep(Box<Sweep>),
     /// Start several servers and measure each in turns with the others, with the physical limit among them.
-    Compare(Compare),
+    Compare(Box<Compare>),
     /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it themselves.
     Floor {
         /// Where to listen.
@@ -44,213 +44,213 @@ pub enum Command {
 
 /// One scenario against one server.
 #[derive(Debug, Args)]
-pub struct Run {
+pub(crate) struct Run {
     /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
     #[arg(default_value = "steady")]
-    pub scenario: String,
+    pub(crate) scenario: String,
     /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path.
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
-    pub target: String,
+    pub(crate) target: String,
     /// Measure the physical limit in turns with the server, on the server's cores, with frames of the same length.
     #[arg(long)]
-    pub floor: bool,
+    pub(crate) floor: bool,
     /// How often, with --floor.
     #[arg(long, default_value_t = 3, requires = "floor")]
-    pub repeats: usize,
+    pub(crate) repeats: usize,
     #[command(flatten)]
-    pub change: Change,
+    pub(crate) change: Change,
     #[command(flatten)]
-    pub speak: Speak,
+    pub(crate) speak: Speak,
     #[command(flatten)]
-    pub how: How,
+    pub(crate) how: How,
     #[command(flatten)]
-    pub out: Out,
+    pub(crate) out: Out,
 }
 
 /// What a server can take.
 #[derive(Debug, Args)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// A scenario with a rate.
     #[arg(default_value = "steady")]
-    pub scenario: String,
+    pub(crate) scenario: String,
     /// The server.
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
-    pub target: String,
+    pub(crate) target: String,
     /// Numbers of subscribers to try.
     #[arg(long = "grid-subscribers", value_delimiter = ',', value_name = "N")]
-    pub subscribers: Vec<u32>,
+    pub(crate) subscribers: Vec<u32>,
     /// Rates to try, updates/s; with --bound-ms the first is where the search begins.
     #[arg(long = "grid-rates", value_delimiter = ',', value_name = "RATE")]
-    pub rates: Vec<f64>,
+    pub(crate) rates: Vec<f64>,
     /// Lengths of payloads to try.
     #[arg(long = "grid-bytes", value_delimiter = ',', value_name = "BYTES")]
-    pub bytes: Vec<usize>,
+    pub(crate) bytes: Vec<usize>,
     /// Search the highest rate that keeps p99 below so many ms and is held.
     #[arg(long, value_name = "MS")]
-    pub bound_ms: Option<f64>,
+    pub(crate) bound_ms: Option<f64>,
     #[command(flatten)]
-    pub change: Change,
+    pub(crate) change: Change,
     #[command(flatten)]
-    pub speak: Speak,
+    pub(crate) speak: Speak,
     #[command(flatten)]
-    pub how: How,
+    pub(crate) how: How,
     /// Write all reports as JSON.
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
     /// Say nothing while it runs.
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 /// Several servers in turns.
 #[derive(Debug, Args)]
-pub struct Compare {
+pub(crate) struct Compare {
     /// Which servers, how each is started and spoken to (see `loadgen/compare/field.toml`).
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Scenarios, one after the other.
     #[arg(long, value_delimiter = ',', default_value = "steady,many-topics,saturated")]
-    pub scenarios: Vec<String>,
+    pub(crate) scenarios: Vec<String>,
     /// Only these servers of the file.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    pub servers: Vec<String>,
+    pub(crate) servers: Vec<String>,
     /// Floors to measure along: frames in a write.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FRAMES")]
-    pub floors: Vec<u32>,
+    pub(crate) floors: Vec<u32>,
     /// Whom ratios are to; the first floor by default.
     #[arg(long, value_name = "NAME")]
-    pub base: Option<String>,
+    pub(crate) base: Option<String>,
     /// Rounds.
     #[arg(long, default_value_t = 5)]
-    pub repeats: usize,
+    pub(crate) repeats: usize,
     /// The servers' cores.
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "CORE")]
-    pub server_cores: Vec<usize>,
+    pub(crate) server_cores: Vec<usize>,
     /// The load's cores.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "CORE")]
-    pub cores: Vec<usize>,
+    pub(crate) cores: Vec<usize>,
     /// Threads of load.
     #[arg(long, default_value_t = 1)]
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// Check every payload.
     #[arg(long)]
-    pub verify: bool,
+    pub(crate) verify: bool,
     #[command(flatten)]
-    pub change: Change,
+    pub(crate) change: Change,
     /// A folder for the tables, and for each scenario a page and all reports as JSON.
     #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Say nothing while it runs.
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 /// What is different from the scenario.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Changes to the scenario")]
-pub struct Change {
+pub(crate) struct Change {
     /// Seconds that are measured.
     #[arg(long)]
-    pub seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
     /// Connections.
     #[arg(long, short = 'n')]
-    pub subscribers: Option<u32>,
+    pub(crate) subscribers: Option<u32>,
     /// Topics in all.
     #[arg(long)]
-    pub topics: Option<usize>,
+    pub(crate) topics: Option<usize>,
     /// Topics that each subscriber follows.
     #[arg(long)]
-    pub each: Option<usize>,
+    pub(crate) each: Option<usize>,
     /// Updates per second over all topics.
     #[arg(long, conflicts_with = "in_flight")]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// Updates under way, as fast as it goes.
     #[arg(long)]
-    pub in_flight: Option<u64>,
+    pub(crate) in_flight: Option<u64>,
     /// Bytes of a payload.
     #[arg(long)]
-    pub bytes: Option<usize>,
+    pub(crate) bytes: Option<usize>,
     /// Connections that publish.
     #[arg(long)]
-    pub publishers: Option<u32>,
+    pub(crate) publishers: Option<u32>,
     /// Only listen, to these topics or patterns that somebody else publishes (several times, or with commas).
     #[arg(long, value_delimiter = ',', value_name = "TOPIC")]
-    pub listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
     /// What chance decides is decided by this.
     #[arg(long)]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
 }
 
 /// How the server is spoken to.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Protocol")]
-pub struct Speak {
+pub(crate) struct Speak {
     /// The server's language.
     #[arg(long, value_enum, default_value_t)]
-    pub protocol: Name,
+    pub(crate) protocol: Name,
     /// generic: what a subscriber sends first. {topic}, {topics}, {topics_json} and {number} are filled in.
     #[arg(long, value_name = "TEXT")]
-    pub subscribe: Option<String>,
+    pub(crate) subscribe: Option<String>,
     /// generic: send it once for each topic.
     #[arg(long)]
-    pub subscribe_each: bool,
+    pub(crate) subscribe_each: bool,
     /// generic: what publishes. {topic}, {payload} and {payload_json} are filled in; the payload itself by default.
     #[arg(long, value_name = "TEXT")]
-    pub publish: Option<String>,
+    pub(crate) publish: Option<String>,
     /// generic: the publishers' path; with {topic} in it each topic gets a connection.
     #[arg(long, value_name = "PATH")]
-    pub publish_path: Option<String>,
+    pub(crate) publish_path: Option<String>,
     /// generic: what a publisher sends first.
     #[arg(long, value_name = "TEXT")]
-    pub publisher_hello: Option<String>,
+    pub(crate) publisher_hello: Option<String>,
     /// generic: Sec-WebSocket-Protocol.
     #[arg(long, value_name = "NAME")]
-    pub subprotocol: Option<String>,
+    pub(crate) subprotocol: Option<String>,
     /// generic: send binary messages.
     #[arg(long)]
-    pub binary: bool,
+    pub(crate) binary: bool,
 }
 
 /// How it is measured.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Measuring")]
-pub struct How {
+pub(crate) struct How {
     /// Threads of load; the first one publishes as well.
     #[arg(long, default_value_t = 1)]
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// Cores of these threads, in turn: 1 or 1,3. The server should have others.
     #[arg(long, value_delimiter = ',', value_name = "CORE")]
-    pub cores: Vec<usize>,
+    pub(crate) cores: Vec<usize>,
     /// This machine's addresses to connect from, in turn.
     #[arg(long, value_delimiter = ',', value_name = "ADDRESS")]
-    pub source: Vec<IpAddr>,
+    pub(crate) source: Vec<IpAddr>,
     /// The server's process, where it runs here: its CPU and memory are reported.
     #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
+    pub(crate) server_pid: Option<u32>,
     /// Check every payload; exit with 1 where anything was lost silently, duplicated, reordered or corrupted.
     #[arg(long)]
-    pub verify: bool,
+    pub(crate) verify: bool,
 }
 
 /// Where the report goes.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Report")]
-pub struct Out {
+pub(crate) struct Out {
     /// What the run is called in reports.
     #[arg(long)]
-    pub label: Option<String>,
+    pub(crate) label: Option<String>,
     /// Write the report as JSON; `-` is standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
     /// Write the latencies as HdrHistogram's percentile distribution, in ms; those from when updates were sent as well,
     /// with `.raw` before the extension.
     #[arg(long, value_name = "FILE")]
-    pub hgrm: Option<PathBuf>,
+    pub(crate) hgrm: Option<PathBuf>,
     /// Write a page with plots and everything else: one file that needs no other.
     #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
     /// Say nothing while it runs.
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 impl Change {

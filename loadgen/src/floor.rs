@@ -151,11 +151,9 @@ impl Floor {
     fn read(&mut self, number: usize, buffer: &mut [u8]) {
         let Some(mut client) = self.clients[number].take() else { return };
         match client.socket.read(buffer) {
-            Ok(len @ 1..) => {
-                if self.take(number, &mut client, &mut buffer[..len]) {
-                    self.clients[number] = Some(client);
-                    return;
-                }
+            Ok(len @ 1..) if self.take(number, &mut client, &mut buffer[..len]) => {
+                self.clients[number] = Some(client);
+                return;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 self.clients[number] = Some(client);

@@ -16,9 +16,9 @@
 use memchr::memmem;
 
 /// The smallest length that has room for all fields, whatever the numbers.
-pub const BYTES_MIN: usize = 100;
+pub(crate) const BYTES_MIN: usize = 100;
 /// The largest: what fits a broker's message of 64 KiB together with its envelope.
-pub const BYTES_MAX: usize = 60_000;
+pub(crate) const BYTES_MAX: usize = 60_000;
 
 const BEGIN: &[u8] = b"{\"t\":";
 const CHECK: &[u8] = b"\",\"c\":\"";
@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_the_standard_library_reads_them() {
-        for number in (0..20_000).chain((0..64).map(|bit| 1u64 << bit)).chain([99_999_999, 100_000_000, 10u64.pow(16) - 1]) {
+        for number in
+            (0..20_000).chain((0..64).map(|bit| 1u64 << bit)).chain([99_999_999, 100_000_000, 10u64.pow(16) - 1])
+        {
             let text = number.to_string();
             let expected = (text.len() <= 19).then_some((number, &b",\"x\":1"[..]));
             assert_eq!(super::number(format!("{text},\"x\":1").as_bytes()), expected);

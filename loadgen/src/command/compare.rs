@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::cli::Compare;
 use crate::compare::{File, Plan, Server, rounds, table, version};
-use crate::report;
+use crate::report::{self, Report, html};
 use crate::scenario::Scenario;
 
 pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
@@ -61,10 +61,24 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
                 fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
             };
             write(format!("{}.json", file_name(name)), &serde_json::to_string(&reports)?)?;
+            let typical: Vec<Report> = results.of.iter().filter_map(|(_, reports)| typical(reports)).cloned().collect();
+            write(format!("{}.html", file_name(name)), &html::page(name, &typical))?;
             write("tables.md".to_owned(), &text)?;
         }
     }
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The run in the middle, by the rate that it had and then by its median latency: the one to be drawn.
+fn typical(reports: &[Report]) -> Option<&Report> {
+    let mut sorted: Vec<&Report> = reports.iter().collect();
+    sorted.sort_by(|a, b| {
+        let rate = a.delivery.deliveries_per_second.total_cmp(&b.delivery.deliveries_per_second);
+        // Rates of a fixed-rate scenario differ by chance alone.
+        let same = a.scenario.publish.in_flight.is_none();
+        if same { a.corrected.p50.total_cmp(&b.corrected.p50) } else { rate }
+    });
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 /// What was compared, on which machine, in which versions.

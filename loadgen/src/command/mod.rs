@@ -12,7 +12,7 @@ use crate::scenario::SHIPPED;
 
 /// Does what the command line says. The code to exit with is 1 where a verified stream was not whole, or a run was cut
 /// short.
-pub fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(run) => run::run(&run),
         Command::Sweep(sweep) => sweep::sweep(&sweep),

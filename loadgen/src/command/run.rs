@@ -22,6 +22,9 @@ pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
     scenario.check()?;
     let label = command.out.label.clone().unwrap_or_else(|| command.scenario.clone());
     let setup = setup(scenario, &command.target, &command.speak, &command.how)?;
+    if command.floor {
+        return with_floor(command, &setup, &label);
+    }
     let measured = watched(&setup, &label, command.out.quiet)?;
     let report = report::build(&setup, command.speak.protocol, &label, &command.target, &measured);
     write(&report, &measured.tally, &command.out)?;

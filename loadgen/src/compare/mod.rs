@@ -14,5 +14,5 @@ mod table;
 
 pub(crate) use file::{File, Server};
 pub(crate) use process::version;
-pub(crate) use rounds::{Plan, Results, beside, rounds};
+pub(crate) use rounds::{Plan, beside, rounds};
 pub(crate) use table::{table, verdict};

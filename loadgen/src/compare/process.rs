@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::file::Server;
+use crate::clock::pause;
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(15);
@@ -70,7 +71,7 @@ impl Running {
             if begun.elapsed() > START {
                 bail!("server {:?} does not listen at {} after {} s", self.name, self.address, START.as_secs());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
     }
 }
@@ -86,7 +87,7 @@ impl Drop for Running {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            pause(Duration::from_millis(10));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -15,6 +15,7 @@ const FIGURES: &[(&str, Figure, bool)] = &[
     ("p50 ms", |report| Some(report.corrected.p50), true),
     ("p99 ms", |report| Some(report.corrected.p99), true),
     ("p99.9 ms", |report| Some(report.corrected.p99_9), false),
+    ("B/frame", |report| Some(report.delivery.frame_bytes), false),
     ("B/connection", |report| report.server.as_ref().map(|server| server.rss_bytes_per_connection), false),
 ];
 

@@ -11,21 +11,21 @@ use crate::payload;
 /// `{payload_json}` the same as a JSON string.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Templates {
+pub(crate) struct Templates {
     /// Sent once by every subscriber; nothing where absent.
-    pub subscribe: Option<String>,
+    pub(crate) subscribe: Option<String>,
     /// Whether `subscribe` is sent once for each topic.
-    pub subscribe_each: bool,
+    pub(crate) subscribe_each: bool,
     /// Sent by a publisher before anything else.
-    pub publisher_hello: Option<String>,
+    pub(crate) publisher_hello: Option<String>,
     /// What publishes a payload: itself where absent.
-    pub publish: Option<String>,
+    pub(crate) publish: Option<String>,
     /// A publisher's path, where it is not the target's.
-    pub publish_path: Option<String>,
+    pub(crate) publish_path: Option<String>,
     /// `Sec-WebSocket-Protocol`.
-    pub subprotocol: Option<String>,
+    pub(crate) subprotocol: Option<String>,
     /// Whether messages go out as binary frames.
-    pub binary: bool,
+    pub(crate) binary: bool,
 }
 
 impl Templates {
@@ -44,7 +44,7 @@ impl Templates {
     pub(super) fn publish(&self, out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
         let mut rest = self.publish.as_deref().unwrap_or("{payload}");
         while let Some(at) = rest.find('{') {
-            out.extend(rest[..at].as_bytes());
+            out.extend(&rest.as_bytes()[..at]);
             rest = &rest[at..];
             if let Some(after) = rest.strip_prefix("{topic}") {
                 out.extend(topic.as_bytes());

@@ -8,14 +8,14 @@ mod tickcast;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub use generic::Templates;
+pub(crate) use generic::Templates;
 
 use crate::wire;
 
 /// A server's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Name {
+pub(crate) enum Name {
     /// Tickcast's own, `tickcast.v1.json`: every stream is checked by its sequence numbers.
     #[default]
     Tickcast,

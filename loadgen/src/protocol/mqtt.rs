@@ -81,7 +81,10 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
 }
 
 /// Its first byte, its body, and where it ends.
-fn first_packet(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, String> {
+type Packet<'a> = (u8, &'a [u8], usize);
+
+/// The packet at the beginning, if it is whole.
+fn first_packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, String> {
     let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
     let mut len = 0;
     for index in 0..4 {

@@ -26,230 +26,230 @@ pub(crate) use build::{build, machine};
 pub(crate) use table::{Table, table};
 
 /// Of the JSON: changes with every change that a reader could stumble over.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A run, told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// [`SCHEMA`].
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// Name and version of this program.
-    pub tool: String,
+    pub(crate) tool: String,
     /// What the run was called.
-    pub label: String,
+    pub(crate) label: String,
     /// When it ended, seconds since the UNIX epoch.
-    pub time: u64,
+    pub(crate) time: u64,
     /// The machine of the load.
-    pub machine: Machine,
+    pub(crate) machine: Machine,
     /// The command line that it came from.
     #[serde(default)]
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Where it connected to.
-    pub target: String,
+    pub(crate) target: String,
     /// How it spoke.
-    pub protocol: protocol::Name,
+    pub(crate) protocol: protocol::Name,
     /// What it did.
-    pub scenario: Scenario,
+    pub(crate) scenario: Scenario,
     /// Who was connected.
-    pub connections: Connections,
+    pub(crate) connections: Connections,
     /// What was published and what came.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
     /// From when an update was due until it was read.
-    pub corrected: Latency,
+    pub(crate) corrected: Latency,
     /// From when it was handed to the publisher's socket.
-    pub raw: Latency,
+    pub(crate) raw: Latency,
     /// Every stream, judged.
-    pub continuity: Continuity,
+    pub(crate) continuity: Continuity,
     /// What the server used, where it runs here and was named.
-    pub server: Option<Server>,
+    pub(crate) server: Option<Server>,
     /// What the load itself used.
-    pub load: Load,
+    pub(crate) load: Load,
     /// Over time.
-    pub seconds: Vec<Second>,
+    pub(crate) seconds: Vec<Second>,
     /// Why it ended before its time.
-    pub ended_early: Option<String>,
+    pub(crate) ended_early: Option<String>,
 }
 
 /// A machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The processor's name.
-    pub processor: String,
+    pub(crate) processor: String,
     /// Cores that this process may use.
-    pub cores: usize,
+    pub(crate) cores: usize,
     /// The kernel's version.
-    pub kernel: String,
+    pub(crate) kernel: String,
 }
 
 /// Who was connected.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Connections {
+pub(crate) struct Connections {
     /// Subscribers that were there when publishing began.
-    pub subscribers: u32,
+    pub(crate) subscribers: u32,
     /// How long it took to connect all of them, in s.
-    pub connect_seconds: f64,
+    pub(crate) connect_seconds: f64,
     /// Per second.
-    pub connect_rate: f64,
+    pub(crate) connect_rate: f64,
     /// From `connect` to the subscriptions in effect, ms.
-    pub connect_p50_ms: f64,
+    pub(crate) connect_p50_ms: f64,
     /// The same, of the slowest hundredth.
-    pub connect_p99_ms: f64,
+    pub(crate) connect_p99_ms: f64,
     /// Connections that could not be made, by reason.
-    pub failed: BTreeMap<String, u64>,
+    pub(crate) failed: BTreeMap<String, u64>,
     /// Connections that the server ended, by reason.
-    pub ended: BTreeMap<String, u64>,
+    pub(crate) ended: BTreeMap<String, u64>,
     /// Requests that the server refused, by reason.
-    pub refused: BTreeMap<String, u64>,
+    pub(crate) refused: BTreeMap<String, u64>,
     /// Connections that the load closed, because the scenario says so.
-    pub closed: u64,
+    pub(crate) closed: u64,
     /// Those of a storm that came back.
-    pub reconnect: Option<Reconnect>,
+    pub(crate) reconnect: Option<Reconnect>,
 }
 
 /// After a storm.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Reconnect {
+pub(crate) struct Reconnect {
     /// How many came back.
-    pub count: u64,
+    pub(crate) count: u64,
     /// From the loss of the connection to the subscriptions in effect again, ms.
-    pub p50_ms: f64,
+    pub(crate) p50_ms: f64,
     /// The same, of the slowest hundredth.
-    pub p99_ms: f64,
+    pub(crate) p99_ms: f64,
     /// Until the last was back, ms.
-    pub max_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 /// What was published and what came, in the window unless said otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The window's length, s.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Updates per second.
-    pub published_per_second: f64,
+    pub(crate) published_per_second: f64,
     /// Messages with a payload per second.
-    pub deliveries_per_second: f64,
+    pub(crate) deliveries_per_second: f64,
     /// Bytes of frames per second.
-    pub bytes_per_second: f64,
+    pub(crate) bytes_per_second: f64,
     /// Mean bytes of a delivered frame, head included, in the whole run.
-    pub frame_bytes: f64,
+    pub(crate) frame_bytes: f64,
     /// Deliveries of the window by those due in it; below 1 the server, or the load, fell behind. `None` where somebody
     /// else published.
-    pub held: Option<f64>,
+    pub(crate) held: Option<f64>,
     /// Of all updates due to subscribers in the whole run, the part that came.
-    pub reach: f64,
+    pub(crate) reach: f64,
     /// Deliveries per read of a socket.
-    pub frames_per_read: f64,
+    pub(crate) frames_per_read: f64,
     /// Updates handed over more than a millisecond after they were due.
-    pub late: u64,
+    pub(crate) late: u64,
     /// Times at which a closed loop gave up waiting for what was under way.
-    pub forgiven: u64,
+    pub(crate) forgiven: u64,
 }
 
 /// A distribution of latencies, in ms.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it: quantiles in ms")]
-pub struct Latency {
-    pub count: u64,
-    pub mean: f64,
-    pub p50: f64,
-    pub p90: f64,
-    pub p99: f64,
-    pub p99_9: f64,
-    pub p99_99: f64,
-    pub max: f64,
+pub(crate) struct Latency {
+    pub(crate) count: u64,
+    pub(crate) mean: f64,
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p99_9: f64,
+    pub(crate) p99_99: f64,
+    pub(crate) max: f64,
     /// Pairs of quantile and ms, for a curve.
-    pub curve: Vec<(f64, f64)>,
+    pub(crate) curve: Vec<(f64, f64)>,
 }
 
 /// Every stream of every subscriber, judged by its sequence numbers; in updates, of the whole run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Continuity {
+pub(crate) struct Continuity {
     /// Whether payloads were checked as well.
-    pub verified: bool,
+    pub(crate) verified: bool,
     /// Messages with a payload that came.
-    pub delivered: u64,
+    pub(crate) delivered: u64,
     /// Of them, images.
-    pub images: u64,
+    pub(crate) images: u64,
     /// Updates for which an image or a merged update stands.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
     /// Updates that a gap named as lost.
-    pub announced: u64,
+    pub(crate) announced: u64,
     /// Updates that are missing without a word.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Updates that came again.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Updates that came behind a later one.
-    pub reordered: u64,
+    pub(crate) reordered: u64,
     /// Payloads that are not what was published.
-    pub corrupted: u64,
+    pub(crate) corrupted: u64,
     /// Updates that had not come when the run ended.
-    pub missing: u64,
+    pub(crate) missing: u64,
     /// The first of what is wrong.
-    pub findings: Vec<String>,
+    pub(crate) findings: Vec<String>,
 }
 
 impl Continuity {
     /// Whether every stream was whole.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.lost + self.duplicated + self.reordered + self.corrupted == 0
     }
 }
 
 /// What the server used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Server {
+pub(crate) struct Server {
     /// Its process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The cores that it may use, as `/proc` writes them.
-    pub cores: String,
+    pub(crate) cores: String,
     /// CPU per delivery in the window, all threads, ns.
-    pub cpu_ns_per_delivery: f64,
+    pub(crate) cpu_ns_per_delivery: f64,
     /// CPU in the window by its length: 1 is a whole core.
-    pub cpu_cores: f64,
+    pub(crate) cpu_cores: f64,
     /// Memory in RAM before the first connection, bytes.
-    pub rss_before_bytes: u64,
+    pub(crate) rss_before_bytes: u64,
     /// Memory with all of them, bytes.
-    pub rss_bytes: u64,
+    pub(crate) rss_bytes: u64,
     /// What each subscriber added, bytes.
-    pub rss_bytes_per_connection: f64,
+    pub(crate) rss_bytes_per_connection: f64,
 }
 
 /// What the load itself used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Load {
+pub(crate) struct Load {
     /// Threads.
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// CPU per delivery in the window, ns.
-    pub cpu_ns_per_delivery: f64,
+    pub(crate) cpu_ns_per_delivery: f64,
     /// CPU in the window by its length and its threads: 1 is all that it could use.
-    pub cpu_part: f64,
+    pub(crate) cpu_part: f64,
     /// What each subscriber added to its memory, bytes.
-    pub rss_bytes_per_connection: f64,
+    pub(crate) rss_bytes_per_connection: f64,
     /// Why the load, and not the server, was measured.
-    pub bottleneck: Option<String>,
+    pub(crate) bottleneck: Option<String>,
 }
 
 /// A second of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Second {
+pub(crate) struct Second {
     /// Since publishing began.
-    pub second: u32,
+    pub(crate) second: u32,
     /// Updates.
-    pub published: u64,
+    pub(crate) published: u64,
     /// Messages with a payload.
-    pub deliveries: u64,
+    pub(crate) deliveries: u64,
     /// Subscribers, at its end.
-    pub subscribers: u32,
+    pub(crate) subscribers: u32,
     /// Corrected, ms.
-    pub p50_ms: f64,
+    pub(crate) p50_ms: f64,
     /// Corrected, ms.
-    pub p99_ms: f64,
+    pub(crate) p99_ms: f64,
     /// Corrected, ms.
-    pub max_ms: f64,
+    pub(crate) max_ms: f64,
     /// CPU of the server, in cores.
-    pub server_cpu_cores: Option<f64>,
+    pub(crate) server_cpu_cores: Option<f64>,
     /// Memory of the server in RAM, bytes.
-    pub server_rss_bytes: Option<u64>,
+    pub(crate) server_rss_bytes: Option<u64>,
 }
 
 /// A report of nothing, for tests.

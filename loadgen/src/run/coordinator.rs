@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::worker::{Part, Worker};
 use super::{Shared, Target, Times};
-use crate::clock::{mono_ns, seconds_ns};
+use crate::clock::{mono_ns, pause, seconds_ns};
 use crate::measure::process;
 use crate::measure::tally::{Interval, Tally};
 use crate::plan::Plan;
@@ -107,14 +107,14 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     let count = setup.scenario.subscribers.count;
     while shared.tried.load(Ordering::Acquire) < count && !stopped() {
         watch.connecting(shared.tried.load(Ordering::Acquire), count);
-        std::thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     let connect_seconds = (mono_ns() - began_ns) as f64 / 1e9;
     while setup.scenario.publishes() && !shared.publishing.load(Ordering::Acquire) && !stopped() {
-        std::thread::sleep(Duration::from_millis(5));
+        pause(Duration::from_millis(5));
     }
     // Memory is looked at when nothing moves any more.
-    std::thread::sleep(Duration::from_nanos(SETTLE_NS));
+    pause(Duration::from_nanos(SETTLE_NS));
     let server_rss_bytes = server_before.zip(rss(setup.server_pid));
     let load_rss_bytes = (load_before.unwrap_or_default(), process::rss_bytes(me).unwrap_or_default());
     let publish_ns = mono_ns() + 20_000_000;

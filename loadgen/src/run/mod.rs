@@ -18,7 +18,7 @@ mod target;
 mod worker;
 
 pub(crate) use coordinator::{Measured, Second, Setup, run};
-pub use target::Target;
+pub(crate) use target::Target;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

@@ -10,7 +10,7 @@ const PORTS_PER_ADDRESS: u32 = 20_000;
 
 /// A server under load.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// For the `Host` header.
     pub(crate) authority: String,
@@ -22,7 +22,7 @@ pub struct Target {
 impl Target {
     /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none, loopback
     /// targets get as many as ports require.
-    pub fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
+    pub(crate) fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
         let Some(rest) = url.strip_prefix("ws://") else {
             if url.starts_with("wss://") {
                 bail!("{url}: TLS is not spoken here; measure the server behind what ends TLS, at its ws:// address");

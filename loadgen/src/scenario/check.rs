@@ -12,7 +12,7 @@ const TOPICS_MAX: usize = 1_000_000;
 
 impl Scenario {
     /// Checks all values against each other.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         seconds("seconds", self.seconds, 0.1)?;
         seconds("warm_up_seconds", self.warm_up_seconds, 0.0)?;
         seconds("drain_seconds", self.drain_seconds, 0.0)?;

@@ -8,35 +8,35 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-pub use shipped::SHIPPED;
+pub(crate) use shipped::SHIPPED;
 
 /// A run. Every field has a default, so that a file says only what is special about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// For people: what it shows.
-    pub about: String,
+    pub(crate) about: String,
     /// How long is measured, in seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// How long is published before that, in seconds.
-    pub warm_up_seconds: f64,
+    pub(crate) warm_up_seconds: f64,
     /// How long is waited at most, at the end, for what is still under way, in seconds.
-    pub drain_seconds: f64,
+    pub(crate) drain_seconds: f64,
     /// What chance decides is decided by this.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Who listens.
-    pub subscribers: Subscribers,
+    pub(crate) subscribers: Subscribers,
     /// What is published; not used where `listen` is given.
-    pub publish: Publish,
+    pub(crate) publish: Publish,
     /// Topics or patterns that somebody else publishes: then nothing is published here, and latency counts from the
     /// server's own time stamps, by the wall clock.
-    pub listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
     /// Subscribers that do not keep up.
-    pub slow: Option<Slow>,
+    pub(crate) slow: Option<Slow>,
     /// Subscribers that come and go.
-    pub churn: Option<Churn>,
+    pub(crate) churn: Option<Churn>,
     /// Many subscribers lose their connection at once, and come back.
-    pub storm: Option<Storm>,
+    pub(crate) storm: Option<Storm>,
 }
 
 impl Default for Scenario {
@@ -60,27 +60,27 @@ impl Default for Scenario {
 /// Who listens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Subscribers {
+pub(crate) struct Subscribers {
     /// How many connections.
-    pub count: u32,
+    pub(crate) count: u32,
     /// Topics in all.
-    pub topics: usize,
+    pub(crate) topics: usize,
     /// Topics that each subscriber follows.
-    pub each: usize,
+    pub(crate) each: usize,
     /// By their names, or by a pattern that covers `each` of them.
-    pub follow: Follow,
+    pub(crate) follow: Follow,
     /// Whether all topics are followed and published alike.
-    pub popularity: Popularity,
+    pub(crate) popularity: Popularity,
     /// The exponent of Zipf's law.
-    pub zipf_exponent: f64,
+    pub(crate) zipf_exponent: f64,
     /// Handshakes under way at once.
-    pub handshakes: u32,
+    pub(crate) handshakes: u32,
     /// At most one message per topic in so many ms; 0: every update. (Tickcast)
-    pub conflate_ms: u32,
+    pub(crate) conflate_ms: u32,
     /// What happens when the subscriber does not keep up: `conflate`, `retain` or `disconnect`. (Tickcast)
-    pub on_slow: Option<String>,
+    pub(crate) on_slow: Option<String>,
     /// Where streams begin: `image`, `live` or `{"last":N}`. (Tickcast)
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 impl Default for Subscribers {
@@ -103,7 +103,7 @@ impl Default for Subscribers {
 /// How topics are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Follow {
+pub(crate) enum Follow {
     /// Each by its name.
     Name,
     /// By one pattern that covers them.
@@ -113,7 +113,7 @@ pub enum Follow {
 /// How popular topics are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Popularity {
+pub(crate) enum Popularity {
     /// All alike: published in turn, followed equally often.
     Even,
     /// By Zipf's law: few are published and followed much, most hardly.
@@ -123,22 +123,22 @@ pub enum Popularity {
 /// What is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Publish {
+pub(crate) struct Publish {
     /// Updates per second over all topics, at fixed moments, whether or not the server keeps up (open loop): 100 where
     /// neither this nor `in_flight` is given.
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// As fast as it goes, with at most so many updates published and not yet everywhere (closed loop).
-    pub in_flight: Option<u64>,
+    pub(crate) in_flight: Option<u64>,
     /// Updates that are due at the same moment.
-    pub burst: u64,
+    pub(crate) burst: u64,
     /// Bytes of each update's payload.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// `event`, `state` or `patch`. (Tickcast)
-    pub kind: String,
+    pub(crate) kind: String,
     /// Connections that publish; each topic always comes by the same one.
-    pub publishers: u32,
+    pub(crate) publishers: u32,
     /// The rate's factor over time: pairs of seconds since publishing began and factor, linear in between.
-    pub ramp: Vec<(f64, f64)>,
+    pub(crate) ramp: Vec<(f64, f64)>,
 }
 
 impl Default for Publish {
@@ -151,38 +151,38 @@ impl Default for Publish {
 /// Subscribers that do not keep up. What they get is counted and verified, but their latencies are not among the others'.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Slow {
+pub(crate) struct Slow {
     /// The part of all subscribers.
-    pub share: f64,
+    pub(crate) share: f64,
     /// What each reads per second; 0: nothing.
-    pub bytes_per_second: u64,
+    pub(crate) bytes_per_second: u64,
     /// When that ends, in seconds after publishing began, and they read as fast as they can: before the run's end, so
     /// that one sees what they get.
-    pub until_seconds: Option<f64>,
+    pub(crate) until_seconds: Option<f64>,
 }
 
 /// Subscribers that come and go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Churn {
+pub(crate) struct Churn {
     /// Connections that are closed, and opened anew, per second.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
 }
 
 /// Many subscribers lose their connection at once, and come back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Storm {
+pub(crate) struct Storm {
     /// When, in seconds after publishing began.
-    pub at_seconds: f64,
+    pub(crate) at_seconds: f64,
     /// The part of all subscribers.
-    pub share: f64,
+    pub(crate) share: f64,
     /// Over how many seconds they come back, evenly; 0: all at once.
     #[serde(default)]
-    pub over_seconds: f64,
+    pub(crate) over_seconds: f64,
     /// Whether they resume where they were. (Tickcast)
     #[serde(default)]
-    pub resume: bool,
+    pub(crate) resume: bool,
 }
 
 /// How updates come.
@@ -205,7 +205,7 @@ impl Publish {
 
 impl Scenario {
     /// Reads a scenario: one of [`SHIPPED`] by its name, or a file.
-    pub fn find(name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn find(name: &str) -> anyhow::Result<Self> {
         if let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
             return Self::parse(text).with_context(|| format!("scenario {name}"));
         }
@@ -219,14 +219,14 @@ impl Scenario {
     }
 
     /// Reads a scenario's text. An error names the line and the key.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let scenario: Self = toml::from_str(text)?;
         scenario.check()?;
         Ok(scenario)
     }
 
     /// Whether the load publishes what it measures.
-    pub fn publishes(&self) -> bool {
+    pub(crate) fn publishes(&self) -> bool {
         self.listen.is_empty()
     }
 }

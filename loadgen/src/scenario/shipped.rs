@@ -1,7 +1,7 @@
 //! The scenarios that come with the program.
 
 /// Their names and texts.
-pub const SHIPPED: &[(&str, &str)] = &[
+pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("steady", include_str!("../../scenarios/steady.toml")),
     ("saturated", include_str!("../../scenarios/saturated.toml")),
     ("many-topics", include_str!("../../scenarios/many-topics.toml")),

@@ -52,8 +52,8 @@ struct Step {
     count: u64,
 }
 
-/// The original's steps, in percent as it counts them: `Histogram::iter_quantiles` counts from 0 to 1, and takes the next
-/// bucket where a sum like 0.1 + 0.1 + 0.1 is just above what is reached.
+/// The original's steps, in percent as it counts them: `Histogram::iter_quantiles` counts from 0 to 1, and takes the
+/// next bucket where a sum like 0.1 + 0.1 + 0.1 is just above what is reached.
 fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
     let (mut steps, mut percent, mut count, total) = (Vec::new(), 0.0, 0, histogram.len());
     for bucket in histogram.iter_recorded() {

@@ -126,7 +126,8 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("back after the storm", format!("{}: p50 {p50}, p99 {p99}, last {max} ms", reconnect.count)));
     }
     let streams = if continuity.verified { "updates, with payloads verified" } else { "updates" };
-    let count = |number: u64| short(number as f64);
+    // Updates come whole.
+    let count = |number: u64| if number < 100_000 { number.to_string() } else { short(number as f64) };
     rows.push((
         streams,
         format!(

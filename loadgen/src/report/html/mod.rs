@@ -9,8 +9,8 @@
 //! tables       figures
 //! ```
 //!
-//! Text is escaped where it is written (maud does that), and the page is well-formed XML as well as HTML: its tests read
-//! it as such.
+//! Text is escaped where it is written (maud does that), and the page is well-formed XML as well as HTML: its tests
+//! read it as such.
 
 mod percentiles;
 mod plot;
@@ -29,8 +29,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::number::{bytes, short};
 use super::{Report, table};
 
-/// No element without an end here: what `maud` writes for those is not XML. The policy says to the browser what the page
-/// promises: nothing from outside, nothing that runs.
+/// No element without an end here: what `maud` writes for those is not XML. The policy says to the browser what the
+/// page promises: nothing from outside, nothing that runs.
 const HEAD: &str = "<meta charset=\"utf-8\"/>\
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
     <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>";
@@ -63,7 +63,7 @@ fn content(title: &str, reports: &[Report]) -> Markup {
         header {
             h1 { (title) }
             (lead(reports))
-            @for report in reports { (warnings(report, reports.len() > 1)) }
+            (warnings(reports))
             @match reports {
                 [] => p class="none" { "There is nothing to tell." },
                 [report] => { (headline(report)) }
@@ -75,8 +75,9 @@ fn content(title: &str, reports: &[Report]) -> Markup {
                 h2 { "Latency by percentile" }
                 figure { (percentiles::plot(reports)) }
                 p class="note" {
-                    "Each step to the right is a tenth of what is left to 100 %. Latency counts from when an update was due, "
-                    "not from when it could be sent, so that a stall is not hidden behind what waited for it."
+                    "Each step to the right is a tenth of what is left to 100 %. "
+                    "Latency counts from when an update was due, not from when it could be sent, "
+                    "so that a stall is not hidden behind what waited for it."
                 }
             }
             section { h2 { "Over time" } (time::plots(reports)) }
@@ -107,14 +108,28 @@ fn lead(reports: &[Report]) -> Markup {
     }
 }
 
-fn warnings(report: &Report, several: bool) -> Markup {
-    let name = if several { format!("{}: ", report.label) } else { String::new() };
-    html! {
-        @if let Some(early) = &report.ended_early {
-            p class="callout" { strong { "! " (name) "The run ended before its time." } " " (early) ". This is what there was until then." }
+/// What a reader must know before any figure, each reason with all the runs that it is true of.
+fn warnings(reports: &[Report]) -> Markup {
+    let mut warnings: Vec<(&str, String, Vec<&str>)> = Vec::new();
+    for report in reports {
+        let early = report.ended_early.as_ref().map(|early| {
+            ("The run ended before its time:", format!("{early}. What is here is what there was until then."))
+        });
+        let bottleneck = &report.load.bottleneck;
+        let bottleneck =
+            bottleneck.as_ref().map(|reason| ("The load generator was the bottleneck:", format!("{reason}.")));
+        for (what, why) in early.into_iter().chain(bottleneck) {
+            match warnings.iter_mut().find(|warning| (warning.0, &warning.1) == (what, &why)) {
+                Some((.., labels)) => labels.push(&report.label),
+                None => warnings.push((what, why, vec![&report.label])),
+            }
         }
-        @if let Some(bottleneck) = &report.load.bottleneck {
-            p class="callout" { strong { "! " (name) "The load generator was the bottleneck:" } " " (bottleneck) "." }
+    }
+    html! {
+        @for (what, why, labels) in &warnings {
+            p class="callout" {
+                strong { "! " @if reports.len() > 1 { (labels.join(", ")) ": " } (what) } " " (why)
+            }
         }
     }
 }
@@ -129,7 +144,7 @@ fn headline(report: &Report) -> Markup {
         ("p50".to_owned(), ms(latency.p50), "ms", "half came faster".to_owned()),
         ("p99".to_owned(), ms(latency.p99), "ms", "99 of 100 came faster".to_owned()),
         ("p99.9".to_owned(), ms(latency.p99_9), "ms", "999 of 1000 came faster".to_owned()),
-        ("maximum".to_owned(), ms(latency.max), "ms", format!("of {}", short(latency.count as f64))),
+        ("maximum".to_owned(), ms(latency.max), "ms", format!("of {} deliveries", short(latency.count as f64))),
         (
             "deliveries".to_owned(),
             short(delivery.deliveries_per_second),
@@ -182,7 +197,7 @@ fn origin(report: &Report, several: bool) -> Markup {
         @if several { h3 { (report.label) } }
         dl class="about" {
             dt { "target" } dd { code { (report.target) } " (" (protocol) ")" }
-            dt { "processor" } dd { (machine.processor) ", " (machine.cores) @if machine.cores == 1 { " core" } @else { " cores" } }
+            dt { "processor" } dd { (machine.processor) ", " (machine.cores) " core" @if machine.cores != 1 { "s" } }
             dt { "kernel" } dd { (machine.kernel) }
             dt { "measured by" } dd { (report.tool) }
             dt { "when" } dd { (httpdate::fmt_http_date(time)) }

@@ -12,6 +12,9 @@ const DECADES_MIN: f64 = 2.0;
 /// Beyond 99.99999 % there is only the maximum.
 const DECADES_MAX: f64 = 7.0;
 
+/// How far below the median a logarithmic axis goes: what was faster lies on its edge.
+const FASTEST_FACTOR: f64 = 4.0;
+
 /// The plot: one report with what was corrected and what is raw, several each with what was corrected.
 pub(super) fn plot(reports: &[Report]) -> Markup {
     let several = reports.len() > 1;
@@ -20,8 +23,8 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
         if several {
             told.push((report.label.clone(), &report.corrected));
         } else {
-            told.push(("from when it was due (corrected)".to_owned(), &report.corrected));
-            told.push(("from when it was sent (raw)".to_owned(), &report.raw));
+            told.push(("corrected: from when it was due".to_owned(), &report.corrected));
+            told.push(("raw: from when it was sent".to_owned(), &report.raw));
         }
     }
     let some: Vec<&Latency> = told.iter().map(|(_, latency)| *latency).filter(|latency| latency.count > 0).collect();
@@ -31,6 +34,8 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
     let decades = some.iter().map(|latency| rarest(latency)).fold(DECADES_MIN, f64::max);
     let lowest = some.iter().filter_map(|latency| Some(latency.curve.first()?.1)).fold(f64::INFINITY, f64::min);
     let median = some.iter().map(|latency| latency.p50).fold(f64::INFINITY, f64::min);
+    // The few that were far faster than the rest would take up much of a logarithmic axis.
+    let lowest = lowest.max(median / FASTEST_FACTOR);
     let highest = some.iter().map(|latency| latency.max).fold(0.0, f64::max);
     let (scale, ticks) = Scale::latency(lowest, median, highest);
     let how = if matches!(scale, Scale::Log { .. }) { "latency, ms (log scale)" } else { "latency, ms" };
@@ -44,7 +49,6 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
         .iter()
         .enumerate()
         .map(|(number, (name, latency))| Curve {
-            name: name.clone(),
             number,
             pieces: vec![points(latency)],
             marks: marks(name, latency, number == 0 && !several),
@@ -52,7 +56,7 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
         .collect();
     let about = about(&told);
     let plot = Plot { about: &about, x: &x, y: &y, curves: &curves, shades: &[] };
-    html! { (legend(&curves)) (plot.draw(WIDE)) (plot.draw(NARROW)) }
+    html! { (legend(told.iter().map(|(name, _)| name.as_str()))) (plot.draw(WIDE)) (plot.draw(NARROW)) }
 }
 
 /// Where a quantile lies: 0 at 0 %, 1 at 90 %, 2 at 99 %.

@@ -12,7 +12,8 @@ use super::scale::{Scale, Ticks};
 const COLOURS: usize = 8;
 const DASHES: usize = 7;
 
-/// How large, in units of which CSS makes pixels. Text keeps its size: a narrow plot is another plot, not a smaller one.
+/// How large, in units of which CSS makes pixels. Text keeps its size: a narrow plot is another plot, not a smaller
+/// one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) width: f64,
@@ -23,12 +24,15 @@ pub(super) struct Size {
 
 pub(super) const WIDE: Size = Size { width: 900.0, height: 400.0, class: "wide" };
 pub(super) const NARROW: Size = Size { width: 380.0, height: 300.0, class: "narrow" };
-pub(super) const SMALL: Size = Size { width: 420.0, height: 220.0, class: "any" };
+pub(super) const SMALL: Size = Size { width: 400.0, height: 215.0, class: "any" };
 
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 42.0;
+
+/// How wide a character is, at most.
+const CHARACTER: f64 = 7.6;
 
 /// One axis.
 #[derive(Debug)]
@@ -49,7 +53,6 @@ pub(super) struct Mark {
 /// A curve.
 #[derive(Debug)]
 pub(super) struct Curve {
-    pub(super) name: String,
     /// Decides colour and dashes.
     pub(super) number: usize,
     /// Pieces of points that belong together; between pieces nothing is drawn.
@@ -74,12 +77,10 @@ pub(super) fn style(number: usize) -> String {
     format!("c{} d{}", number % COLOURS, number % DASHES)
 }
 
-/// What belongs to which line.
-pub(super) fn legend(curves: &[Curve]) -> Markup {
+/// What belongs to which line, by their numbers from 0.
+pub(super) fn legend<'a>(names: impl Iterator<Item = &'a str>) -> Markup {
     html! {
-        ul class="legend" {
-            @for curve in curves { li { (key(curve.number)) (curve.name) } }
-        }
+        ul class="legend" { @for (number, name) in names.enumerate() { li { (key(number)) (name) } } }
     }
 }
 
@@ -101,10 +102,10 @@ impl Plot<'_> {
         // Words stay away from the words before them.
         let named = self.x.ticks.iter().filter_map(|(value, words)| {
             let words = words.as_ref()?;
-            let (at, half) = (x(*value), words.chars().count() as f64 * 3.4);
+            let (at, half) = (x(*value), words.chars().count() as f64 * CHARACTER / 2.0);
             let fits = at - half > free;
             fits.then(|| {
-                free = at + half + 6.0;
+                free = at + half + CHARACTER;
                 (at.min(size.width - half), words)
             })
         });
@@ -152,15 +153,22 @@ impl Plot<'_> {
                     @for mark in &curve.marks {
                         @let (at_x, at_y) = (x(mark.at.0), y(mark.at.1));
                         (dot(&style(curve.number), at_x, at_y, Some(&mark.about)))
-                        @if let Some(label) = &mark.label {
-                            text class="value" x=(short(at_x - 6.0)) y=(short((at_y - 7.0).max(TOP - 1.0)))
-                                text-anchor="end" { (label) }
-                        }
+                        @if let Some(label) = &mark.label { (value(label, at_x, at_y)) }
                     }
                 }
             }
         }
     }
+}
+
+/// A value beside its point: above and before it, where a rising curve is not; below and behind it where the axis is.
+fn value(label: &str, x: f64, y: f64) -> Markup {
+    let (x, y, anchor) = if x - CHARACTER * label.chars().count() as f64 > LEFT + CHARACTER {
+        (x - 6.0, (y - 7.0).max(TOP - 1.0), "end")
+    } else {
+        (x + 7.0, y + 13.0, "start")
+    };
+    html! { text class="value" x=(short(x)) y=(short(y)) text-anchor=(anchor) { (label) } }
 }
 
 fn dot(class: &str, x: f64, y: f64, about: Option<&str>) -> Markup {

@@ -75,7 +75,9 @@ pub(super) fn figures(reports: &[Report]) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "figure" }
-                        @for (number, report) in reports.iter().enumerate() { th scope="col" { (named(report, number)) } }
+                        @for (number, report) in reports.iter().enumerate() {
+                        th scope="col" { (named(report, number)) }
+                    }
                     }
                 }
                 @for (group, rows) in &groups {
@@ -130,8 +132,8 @@ pub(super) fn latencies(reports: &[Report]) -> Markup {
                                 th scope="rowgroup" colspan=(columns.len() + 1) { (named(report, number)) }
                             }
                         }
-                        (row(&html! { "from when it was due" }, &report.corrected))
-                        (row(&html! { "from when it was sent" }, &report.raw))
+                        (row(&html! { "corrected" }, &report.corrected))
+                        (row(&html! { "raw" }, &report.raw))
                     }
                 }
             }

@@ -14,16 +14,16 @@ type Value = fn(&Second) -> Option<f64>;
 
 /// All plots over time that there are values for; each in a figure.
 pub(super) fn plots(reports: &[Report]) -> Markup {
-    let until = reports.iter().filter_map(|report| Some(report.seconds.last()?.second + 1)).max();
+    let until = reports.iter().filter_map(|report| Some(report.seconds.last()?.second.saturating_add(1))).max();
     let Some(until) = until else {
         return html! { p class="none" { "The run ended before its first second was over." } };
     };
     let longest = reports.iter().map(|report| report.seconds.len()).max().unwrap_or(0);
     let each = longest.div_ceil(POINTS_MAX).max(1);
     let seconds: Vec<Vec<Second>> = reports.iter().map(|report| thinned(&report.seconds, each)).collect();
-    let over = Over { reports, seconds, x: time_axis(until), shades: outside(reports, until) };
-    let came = |second: &Second| second.deliveries > 0;
-    let latencies: &[(&str, Value)] = if reports.len() > 1 {
+    let over = Over { seconds, x: time_axis(until), shades: outside(reports, until) };
+    let several = reports.len() > 1;
+    let latencies: &[(&str, Value)] = if several {
         &[("p99", |second| (second.deliveries > 0).then_some(second.p99_ms))]
     } else {
         &[
@@ -32,16 +32,18 @@ pub(super) fn plots(reports: &[Report]) -> Markup {
             ("max", |second| (second.deliveries > 0).then_some(second.max_ms)),
         ]
     };
+    let deliveries: Value = |second| Some(second.deliveries as f64);
+    let cpu: Value = |second| second.server_cpu_cores;
     let memory: Value = |second| second.server_rss_bytes.map(|bytes| bytes as f64 / 1e6);
     let subscribers: Value = |second| Some(f64::from(second.subscribers));
     let few = |report: &Report| report.seconds.iter().any(|second| second.subscribers < report.connections.subscribers);
-    let any = reports.iter().flat_map(|report| &report.seconds).any(came);
-    let what = if reports.len() > 1 { "p99 latency per second" } else { "Latency per second" };
+    let what = if several { "p99 latency per second" } else { "Latency per second" };
     html! {
+        @if several { (legend(reports.iter().map(|report| report.label.as_str()))) }
         div class="plots" {
-            (over.figure("Deliveries per second", "deliveries/s", &[("", |second| Some(second.deliveries as f64))], false))
-            @if any { (over.figure(what, "ms", latencies, true)) }
-            (over.figure("Server CPU", "cores", &[("", |second| second.server_cpu_cores)], false))
+            (over.figure("Deliveries per second", "deliveries/s", &[("", deliveries)], false))
+            (over.figure(what, "ms", latencies, true))
+            (over.figure("Server CPU", "cores", &[("", cpu)], false))
             (over.figure("Server memory", "MB", &[("", memory)], false))
             @if reports.iter().any(few) { (over.figure("Subscribers", "connected", &[("", subscribers)], false)) }
         }
@@ -56,22 +58,20 @@ pub(super) fn plots(reports: &[Report]) -> Markup {
 }
 
 /// What the plots have in common.
-struct Over<'a> {
-    reports: &'a [Report],
+struct Over {
     seconds: Vec<Vec<Second>>,
     x: Axis,
     shades: Vec<(f64, f64)>,
 }
 
-impl Over<'_> {
+impl Over {
     /// A plot of these values of every report; nothing where there are none.
     fn figure(&self, title: &str, unit: &str, values: &[(&str, Value)], latency: bool) -> Markup {
         let mut curves: Vec<Curve> = Vec::new();
-        for (report, seconds) in self.reports.iter().zip(&self.seconds) {
-            for (name, value) in values {
-                let name = if self.reports.len() > 1 { report.label.clone() } else { (*name).to_owned() };
+        for seconds in &self.seconds {
+            for (_, value) in values {
                 let pieces = pieces(seconds, *value);
-                curves.push(Curve { name, number: curves.len(), pieces, marks: Vec::new() });
+                curves.push(Curve { number: curves.len(), pieces, marks: Vec::new() });
             }
         }
         let all = || curves.iter().flat_map(|curve| curve.pieces.iter().flatten()).map(|(_, value)| *value);
@@ -80,8 +80,8 @@ impl Over<'_> {
         }
         let (lowest, highest) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
         let (scale, ticks) = if latency {
-            let first = curves[0].pieces.iter().flatten().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
-            Scale::latency(lowest, first, highest)
+            // The lowest of all is a median.
+            Scale::latency(lowest, lowest, highest)
         } else {
             Scale::from_zero(highest)
         };
@@ -91,7 +91,7 @@ impl Over<'_> {
         let plot = Plot { about: &about, x: &self.x, y: &y, curves: &curves, shades: &self.shades };
         html! {
             figure {
-                figcaption { (title) @if curves.len() > 1 { (legend(&curves)) } }
+                figcaption { (title) @if values.len() > 1 { (legend(values.iter().map(|(name, _)| *name))) } }
                 (plot.draw(SMALL))
             }
         }

@@ -91,7 +91,10 @@ pub(super) fn told(report: &Report, several: bool) -> Markup {
         }
         dl class="counts" {
             @for (kind, updates) in kinds {
-                div class=[(kind_is_fault(kind) && updates > 0).then_some("bad")] { dt { (kind) } dd { (grouped(updates)) } }
+                div class=[(kind_is_fault(kind) && updates > 0).then_some("bad")] {
+                    dt { (kind) }
+                    dd { (grouped(updates)) }
+                }
             }
         }
         @if !continuity.findings.is_empty() {

@@ -146,7 +146,12 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     if tally.connected == 0 {
         let reasons: Vec<String> =
             tally.failed.0.iter().map(|(reason, times)| format!("{} × {reason}", times)).collect();
-        bail!("no subscriber could connect to {}: {}", setup.target.address, reasons.join("; "));
+        bail!(
+            "no subscriber could connect to {}: {}. Is that where the server listens (--target), and its path and language \
+             (--protocol)?",
+            setup.target.address,
+            reasons.join("; ")
+        );
     }
     if stopped() && ended_early.is_none() {
         ended_early = tally.ended.0.keys().find(|reason| reason.contains("publisher")).cloned();

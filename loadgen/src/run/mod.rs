@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) times: OnceLock<Times>,
     /// Subscribers whose first attempt is over, well or not.
     pub(crate) tried: AtomicU32,
+    /// Some subscriber was there; set by all workers.
+    pub(crate) subscribed: AtomicBool,
     /// Publishers that are connected.
     pub(crate) publishing: AtomicBool,
     /// Updates of each topic that were handed to a socket; written by the publisher's thread alone.
@@ -66,6 +68,7 @@ impl Shared {
         Self {
             times: OnceLock::new(),
             tried: AtomicU32::new(0),
+            subscribed: AtomicBool::new(false),
             publishing: AtomicBool::new(false),
             published: (0..topics).map(|_| AtomicU64::new(0)).collect(),
             due: AtomicU64::new(0),

@@ -179,6 +179,9 @@ impl Worker {
             self.measure_cpu(now_ns);
             return Ok(());
         }
+        if self.everybody_tried() && !self.part.shared.subscribed.load(Ordering::Acquire) {
+            return Err("no subscriber is there".to_owned());
+        }
         let publishes = self.part.index == 0 && self.part.scenario.publishes();
         if publishes && self.publisher.is_none() && self.everybody_tried() {
             let Part { scenario, protocol, target, plan, shared, .. } = &self.part;
@@ -327,6 +330,7 @@ impl Worker {
     /// A connection is there.
     fn opened(&mut self, index: u32) {
         self.connecting_now = self.connecting_now.saturating_sub(1);
+        self.part.shared.subscribed.store(true, Ordering::Release);
         self.try_is_over();
         let conn = &mut self.conns[index as usize];
         conn.streams.shrink_to_fit();

@@ -1,0 +1,38 @@
+//! Options that cannot be.
+
+use super::small;
+use crate::fixture::loadgen;
+
+/// Nobody listens there, and nobody is asked.
+const NOWHERE: &str = "ws://127.0.0.1:1";
+
+#[test]
+fn options_that_cannot_be() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--threads=0"], &["--threads is 0: 1 to 1024"]),
+        (&["--rate=0"], &["publish.rate is 0"]),
+        (&["--rate=5", "--in-flight=5"], &["--rate", "--in-flight", "cannot be used with"]),
+        (&["--bytes=10"], &["publish.bytes is 10: 100 to"]),
+        (&["--each=5"], &["subscribers.each is 5: 1 to 1"]),
+        (&["--no-such-option"], &["--no-such-option"]),
+        (&["--protocol=pigeon"], &["pigeon", "tickcast"]),
+        (&["--protocol=generic", "--listen=a"], &["--protocol tickcast"]),
+        (&["--source=nowhere"], &["--source", "nowhere"]),
+    ];
+    for (args, words) in cases {
+        small(NOWHERE).args(args.iter().copied()).finish().assert_refused(words);
+    }
+}
+
+#[test]
+fn a_process_that_there_is_not() {
+    // Above the largest that Linux gives (PID_MAX_LIMIT, 4,194,304).
+    let program = small(NOWHERE).args(["--server-pid=4194305"]);
+    program.finish().assert_refused(&["--server-pid 4194305: there is no such process"]);
+}
+
+#[test]
+fn a_scenario_that_there_is_not() {
+    let names = ["\"stedy\"", "steady", "slow-mix", "reconnect-storm", "soak"];
+    loadgen("stedy").args(["--target", NOWHERE]).finish().assert_refused(&names);
+}

@@ -1,0 +1,52 @@
+//! A server that dies in the middle: what was measured until then is reported, and nobody takes it for a whole run.
+
+use crossbeam_channel::Receiver;
+use serde_json::Value;
+
+use crate::fixture::{Event, Feed, Options, Program, Serving, loadgen, scratch, serve};
+
+/// Forwards so many updates, then everything is gone.
+fn forward(events: &Receiver<Event>, updates: u64) {
+    let mut feed = Feed::default();
+    while let Ok(event) = events.recv() {
+        if matches!(event, Event::Stop) {
+            return;
+        }
+        let Some(update) = feed.hear(event) else { continue };
+        feed.followers(&update.topic).into_iter().for_each(|follower| follower.send(&update.data));
+        if update.payload.n == updates {
+            return;
+        }
+    }
+}
+
+fn small(server: &Serving<()>) -> Program {
+    let program = loadgen("steady").args(["--subscribers=3", "--seconds=1", "--quiet"]);
+    Feed::speak(program, &server.listening.url(""))
+}
+
+#[test]
+fn the_report_is_kept_and_says_that_it_is_not_of_a_whole_run() {
+    let server = serve(Options::default(), |events| forward(&events, 20));
+    let file = scratch("report.json");
+    let outcome = small(&server).args(["--verify", "--json", file.to_str().expect("a path")]).finish();
+    server.finish();
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for words in ["The run ended before its time: ", "publisher's connection", "60 delivered"] {
+        assert!(outcome.stdout.contains(words), "{words:?}: {outcome:?}");
+    }
+    let report: Value = serde_json::from_slice(&std::fs::read(&file).expect("a report")).expect("JSON");
+    let _ = std::fs::remove_file(&file);
+    assert!(report["ended_early"].as_str().is_some_and(|why| why.contains("publisher's connection")), "{report}");
+    assert_eq!(report["continuity"]["delivered"], 60);
+    assert_eq!(report["continuity"]["lost"], 0);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_printed_all_the_same() {
+    let server = serve(Options::default(), |events| forward(&events, u64::MAX));
+    let outcome = small(&server).args(["--json=/no/such/folder/report.json"]).finish();
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stdout.contains("from when it was due"), "{outcome:?}");
+    assert!(outcome.stderr.contains("writing /no/such/folder/report.json: No such file"), "{outcome:?}");
+}

@@ -1,0 +1,165 @@
+//! `compare`, `sweep` and `run --floor` as a user runs them. The servers are the floor itself, once as a server like any
+//! other: started by a command, spoken to by templates.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const LOADGEN: &str = env!("CARGO_BIN_EXE_loadgen");
+const SMALL: [&str; 8] = ["-n", "5", "--seconds", "0.5", "--rate", "50", "--quiet", "--seed=7"];
+
+/// A folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // One of an earlier run, if there was any.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
+}
+
+fn loadgen(arguments: &[&str]) -> Output {
+    Command::new(LOADGEN).args(arguments).output().expect("loadgen starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn compare_file(folder: &Path, more: &str) -> String {
+    let path = folder.join("servers.toml");
+    let file = format!(
+        "[[server]]\nname = \"one's own\"\ncommand = ['{LOADGEN}', 'floor', '--listen', '127.0.0.1:{{port}}']\n\
+         version = ['{LOADGEN}', '--version']\nprotocol = \"generic\"\n[server.templates]\nsubscribe = \"S {{topics}}\"\n\
+         publish = \"{{topic}}\\n{{payload}}\"\n{more}"
+    );
+    std::fs::write(&path, file).expect("a file for the test");
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+#[test]
+fn servers_are_started_measured_in_turns_and_told_of() {
+    let folder = folder("compare");
+    let file = compare_file(&folder, "");
+    let out = folder.join("out");
+    let mut arguments =
+        vec!["compare", &file, "--scenarios", "steady,many-topics", "--repeats", "2", "--floors", "1,16"];
+    arguments.extend(["--server-cores", "0", "--cores", "0", "--out", out.to_str().expect("a path in UTF-8")]);
+    arguments.extend(SMALL);
+    let output = loadgen(&arguments);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    for part in ["one's own: loadgen ", "## steady", "## many-topics", "× floor", "| floor-16"] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+    assert_eq!(std::fs::read_to_string(out.join("tables.md")).expect("the tables"), said);
+    for scenario in ["steady", "many-topics"] {
+        let json = std::fs::read_to_string(out.join(format!("{scenario}.json"))).expect("the reports");
+        let reports: Vec<serde_json::Value> = serde_json::from_str(&json).expect("reports as JSON");
+        assert_eq!(reports.len(), 6, "three servers, two rounds");
+        for report in &reports {
+            assert_eq!((&report["delivery"]["reach"], &report["continuity"]["lost"]), (&1.0.into(), &0.into()));
+            assert!(report["server"]["cpu_ns_per_delivery"].as_f64() > Some(0.0), "its process was watched");
+        }
+        // The floors send frames as long as those of the server that is none.
+        let frame = |report: &serde_json::Value| report["delivery"]["frame_bytes"].as_f64().expect("a number");
+        assert!(reports.iter().all(|other| (frame(other) - frame(&reports[0])).abs() < 4.0));
+        let page = std::fs::read_to_string(out.join(format!("{scenario}.html"))).expect("the page");
+        assert!(page.contains("one's own") || page.contains("one&#39;s own") || page.contains("one&apos;s own"));
+    }
+}
+
+#[test]
+fn a_server_that_does_not_start_is_told_of_and_the_others_are_measured() {
+    let folder = folder("broken");
+    let more = "[[server]]\nname = \"broken\"\ncommand = [\"sh\", \"-c\", \"echo no licence >&2; exit 3\"]\n\
+                [[server]]\nname = \"missing\"\ncommand = [\"./no-such-program\"]\n";
+    let file = compare_file(&folder, more);
+    let mut arguments = vec!["compare", &file, "--scenarios", "steady", "--repeats", "1"];
+    arguments.extend(SMALL);
+    let output = loadgen(&arguments);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("broken failed 1 times") && said.contains("no licence"), "{said}");
+    assert!(said.contains("missing failed 1 times") && said.contains("no-such-program"), "{said}");
+    let measured = said.lines().find(|line| line.starts_with("| one's own")).expect("the other one's row");
+    assert!(measured.trim_end().ends_with("| 1    |"), "{measured}");
+}
+
+#[test]
+fn what_is_wrong_with_a_comparison_is_said_before_anything_starts() {
+    let folder = folder("wrong");
+    let file = compare_file(&folder, "");
+    let cases: [(&[&str], &str); 4] = [
+        (&["compare", "/no/such/file.toml"], "/no/such/file.toml"),
+        (&["compare", &file, "--servers", "nobody"], "\"nobody\""),
+        (&["compare", &file, "--base", "nobody"], "\"nobody\""),
+        (&["compare", &file, "--scenarios", "nothing"], "\"nothing\""),
+    ];
+    for (arguments, part) in cases {
+        let output = loadgen(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+}
+
+/// A floor that is stopped when dropped.
+struct Floor(std::process::Child, String);
+
+impl Floor {
+    fn start() -> Self {
+        let mut command = Command::new(LOADGEN);
+        command.args(["floor", "--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the floor starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("its output is a pipe");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("it says where it is");
+        let url = line.trim().strip_prefix("listening at ").expect("its address").to_owned();
+        Self(child, url)
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        // It has no other end.
+        self.0.kill().and_then(|()| self.0.wait()).expect("the floor ends");
+    }
+}
+
+const TEMPLATES: [&str; 6] = ["--protocol", "generic", "--subscribe", "S {topics}", "--publish", "{topic}\n{payload}"];
+
+#[test]
+fn a_sweep_measures_its_grid_and_finds_a_rate_below_a_bound() {
+    let floor = Floor::start();
+    let mut arguments =
+        vec!["sweep", "steady", "--target", &floor.1, "--grid-subscribers", "2,4", "--grid-rates", "20,40"];
+    arguments.extend(["--seconds", "0.3", "--quiet"]);
+    arguments.extend(TEMPLATES);
+    let output = loadgen(&arguments);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    let rows: Vec<&str> = said.lines().filter(|line| line.starts_with("| 2 ") || line.starts_with("| 4 ")).collect();
+    assert_eq!(rows.len(), 4, "{said}");
+    // A bound that is crossed by the first rate already ends below it.
+    let mut arguments = vec!["sweep", "steady", "--target", &floor.1, "-n", "2", "--grid-rates", "0.5"];
+    arguments.extend(["--bound-ms", "0.000001", "--seconds", "0.1", "--quiet"]);
+    arguments.extend(TEMPLATES);
+    let said = text(&loadgen(&arguments).stdout);
+    assert!(said.contains("0.0") && !said.contains("| * "), "nothing keeps a bound of a nanosecond:\n{said}");
+}
+
+#[test]
+fn a_run_beside_the_floor_says_how_far_it_is() {
+    let floor = Floor::start();
+    let pid = floor.0.id().to_string();
+    let mut arguments = vec!["run", "steady", "--target", &floor.1, "--floor", "--repeats", "2", "--server-pid", &pid];
+    arguments.extend(SMALL);
+    arguments.extend(TEMPLATES);
+    let output = loadgen(&arguments);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    assert!(
+        said.contains("Of the floor's: deliveries/s 1.0") || said.contains("Of the floor's: deliveries/s 0.9"),
+        "{said}"
+    );
+    assert!(said.contains("Of the floor-16's: "), "{said}");
+}

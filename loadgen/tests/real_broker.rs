@@ -1,0 +1,157 @@
+//! Every shipped scenario, shortened, against the real broker: nothing is lost without a word, and what the scenario is
+//! about does happen.
+//!
+//! `loadgen` depends on no server, so the broker is whatever binary lies beside it: `cargo test --workspace` builds both.
+
+mod fixture;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use fixture::{PATIENCE, loadgen};
+
+/// Small enough for a debug build on a busy machine.
+const SUBSCRIBERS: i64 = 40;
+const RATE: f64 = 300.0;
+/// Runs beside one another.
+const AT_ONCE: usize = 4;
+
+/// A broker's process; ended when dropped.
+struct Broker {
+    process: Child,
+    url: String,
+}
+
+impl Broker {
+    /// `None` where there is no binary.
+    fn start() -> Option<Self> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_loadgen")).with_file_name("broker");
+        if !binary.exists() {
+            eprintln!("SKIPPED: there is no {}; `cargo build -p broker` makes it", binary.display());
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI builds the broker before it tests loadgen");
+            return None;
+        }
+        let mut process = Command::new(binary)
+            .args(["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the broker's binary runs");
+        let log = BufReader::new(process.stderr.take().expect("it is piped"));
+        let (found, address) = crossbeam_channel::bounded(1);
+        // To the end: a pipe that nobody reads would stop the broker when it is full.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON in the log: {line}"));
+                if let Some(listen) = line["listen"].as_str() {
+                    let _ = found.try_send(listen.to_owned());
+                }
+            }
+        });
+        let listen = address.recv_timeout(PATIENCE).expect("the broker says where it listens");
+        Some(Self { process, url: format!("ws://{listen}") })
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The same scenario, of a second.
+fn shortened(text: &str) -> toml::Table {
+    let mut all: toml::Table = text.parse().expect("a scenario");
+    let whole = |table: &toml::Table, key: &str, default: f64| {
+        table.get(key).and_then(toml::Value::as_float).unwrap_or(default)
+    };
+    let (seconds, warm_up) = (whole(&all, "seconds", 10.0), whole(&all, "warm_up_seconds", 1.0));
+    let scale = 1.2 / (seconds + warm_up);
+    all.insert("seconds".to_owned(), 1.0.into());
+    all.insert("warm_up_seconds".to_owned(), 0.2.into());
+    fn table<'a>(all: &'a mut toml::Table, name: &str) -> Option<&'a mut toml::Table> {
+        all.get_mut(name).and_then(toml::Value::as_table_mut)
+    }
+    if let Some(subscribers) = table(&mut all, "subscribers") {
+        subscribers.insert("count".to_owned(), SUBSCRIBERS.into());
+    }
+    if let Some(publish) = table(&mut all, "publish") {
+        if let Some(rate) = publish.get_mut("rate") {
+            *rate = rate.as_float().expect("a number").min(RATE).into();
+        }
+        for pair in publish.get_mut("ramp").and_then(toml::Value::as_array_mut).into_iter().flatten() {
+            pair[0] = (pair[0].as_float().expect("seconds") * scale).into();
+        }
+    }
+    if let Some(churn) = table(&mut all, "churn") {
+        churn.insert("per_second".to_owned(), 20.0.into());
+    }
+    for (name, key) in [("slow", "until_seconds"), ("storm", "at_seconds")] {
+        if let Some(moment) = table(&mut all, name).and_then(|table| table.get_mut(key)) {
+            *moment = (moment.as_float().expect("seconds") * scale).into();
+        }
+    }
+    all
+}
+
+#[track_caller]
+fn check(name: &str, url: &str, scenario: &toml::Table) {
+    let text = format!("\n{scenario}");
+    let (outcome, report) = loadgen(&text).args(["--verify", "--target", url]).report();
+    let (continuity, connections) = (&report["continuity"], &report["connections"]);
+    assert_eq!(outcome.code, Some(0), "{name}: {continuity:#} {connections:#} {}", outcome.stderr);
+    assert_eq!(report["ended_early"], Value::Null, "{name}");
+    for what in ["failed", "ended", "refused"] {
+        assert_eq!(connections[what], serde_json::json!({}), "{name}: {what}");
+    }
+    assert_eq!(connections["subscribers"], SUBSCRIBERS, "{name}");
+    let count = |of: &Value| of.as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
+    assert!(count(&continuity["delivered"]) > 0, "{name}: {continuity:#}");
+    let has = |table: &str| scenario.contains_key(table);
+    // Who stays slow to the end has not got everything by then.
+    let slow_for_ever = scenario.get("slow").is_some_and(|slow| slow.get("until_seconds").is_none());
+    if !slow_for_ever {
+        assert_eq!(continuity["missing"], 0, "{name}: {continuity:#}");
+    }
+    if scenario["subscribers"].get("conflate_ms").is_some() {
+        assert!(count(&continuity["skipped"]) > 0, "{name}: {continuity:#}");
+    } else {
+        assert_eq!(continuity["skipped"], 0, "{name}: events are not merged");
+    }
+    if has("storm") {
+        assert_eq!(connections["reconnect"]["count"], SUBSCRIBERS, "{name}: all came back");
+        assert_eq!(connections["closed"], SUBSCRIBERS, "{name}");
+    }
+    if has("churn") {
+        assert!(count(&connections["closed"]) > 0, "{name}: nobody left");
+    }
+    if scenario["subscribers"].get("conflate_ms").is_none() && !slow_for_ever {
+        assert_eq!((&continuity["announced"], report["delivery"]["reach"].as_f64()), (&0.into(), Some(1.0)), "{name}");
+    }
+}
+
+#[test]
+fn every_shipped_scenario_loses_nothing_without_a_word() {
+    let Some(broker) = Broker::start() else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut scenarios: Vec<(String, toml::Table)> = std::fs::read_dir(folder)
+        .expect("the shipped scenarios")
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("a scenario");
+            (path.file_stem().expect("a name").to_string_lossy().into_owned(), shortened(&text))
+        })
+        .collect();
+    scenarios.sort_by(|(one, _), (other, _)| one.cmp(other));
+    assert!(scenarios.len() > 10);
+    for some in scenarios.chunks(AT_ONCE) {
+        std::thread::scope(|threads| {
+            for (name, scenario) in some {
+                threads.spawn(|| check(name, &broker.url, scenario));
+            }
+        });
+    }
+}

@@ -29,11 +29,12 @@ needs() {
 }
 
 # configured FILE: prints the path of a copy of it with {port} filled in, and with {folder} where it may write, and
-# {descriptors} that it may open. There is one for each port, and the next start writes over it, so that nothing piles up.
+# {descriptors} that it may open. Ports change from run to run: what has long been read is removed.
 configured() {
   local copy
   copy=$folder/$port-$(basename "$1")
   mkdir -p "$folder"
+  find "$folder" -maxdepth 1 -name '*.conf' -mmin +60 -delete
   sed -e "s|{port}|$port|g" -e "s|{folder}|$folder|g" -e "s|{descriptors}|$(ulimit -n)|g" "$1" >"$copy"
   echo "$copy"
 }

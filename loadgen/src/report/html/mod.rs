@@ -28,6 +28,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::number::{bytes, short};
 use super::{Report, table};
+use crate::scenario::Scenario;
 
 /// No element without an end here: what `maud` writes for those is not XML. The policy says to the browser what the
 /// page promises: nothing from outside, nothing that runs.
@@ -92,47 +93,49 @@ fn content(title: &str, reports: &[Report]) -> Markup {
     }
 }
 
-/// What was done, in words, where all did the same.
+/// What was done, in words, as far as all did the same.
 fn lead(reports: &[Report]) -> Markup {
     let Some(first) = reports.first() else { return html! {} };
-    let same = reports.iter().all(|report| report.scenario == first.scenario);
     let about = &first.scenario.about;
+    let words = |report: &Report| (table::load_words(report), report.scenario.seconds);
+    let (load, seconds) = words(first);
     html! {
-        @if same {
-            @if !about.is_empty() { p class="lead" { (about) "." } }
+        @if !about.is_empty() && reports.iter().all(|report| report.scenario.about == *about) {
+            p class="lead" { (about) "." }
+        }
+        @if reports.iter().all(|report| words(report) == (load.clone(), seconds)) {
             p class="meta" {
-                (table::load_words(first)) ", over " (first.scenario.seconds) " s"
+                (load) ", over " (seconds) " s"
                 @if reports.len() == 1 { ", at " code { (first.target) } } "."
             }
         }
     }
 }
 
-/// What a reader must know before any figure, each reason with all the runs that it is true of.
+/// What a reader must know before any figure.
 fn warnings(reports: &[Report]) -> Markup {
-    let mut warnings: Vec<(&str, String, Vec<&str>)> = Vec::new();
-    for report in reports {
-        let early = report.ended_early.as_ref().map(|early| {
-            ("The run ended before its time:", format!("{early}. What is here is what there was until then."))
-        });
-        let bottleneck = &report.load.bottleneck;
-        let bottleneck =
-            bottleneck.as_ref().map(|reason| ("The load generator was the bottleneck:", format!("{reason}.")));
-        for (what, why) in early.into_iter().chain(bottleneck) {
-            match warnings.iter_mut().find(|warning| (warning.0, &warning.1) == (what, &why)) {
-                Some((.., labels)) => labels.push(&report.label),
-                None => warnings.push((what, why, vec![&report.label])),
-            }
-        }
-    }
+    let kinds: [(&str, Reason); 2] = [
+        ("The run ended before its time, and here is what there was until then:", |report| {
+            report.ended_early.as_deref()
+        }),
+        ("The load generator was the bottleneck:", |report| report.load.bottleneck.as_deref()),
+    ];
     html! {
-        @for (what, why, labels) in &warnings {
-            p class="callout" {
-                strong { "! " @if reports.len() > 1 { (labels.join(", ")) ": " } (what) } " " (why)
+        @for (what, why) in kinds {
+            @let reasons: Vec<_> = reports.iter().filter_map(|report| Some((&report.label, why(report)?))).collect();
+            @if !reasons.is_empty() {
+                div class="callout" {
+                    strong { "! " (what) }
+                    @if reports.len() == 1 { " " (reasons[0].1) "." }
+                    @else { ul { @for (label, reason) in &reasons { li { (label) ": " (reason) } } } }
+                }
             }
         }
     }
 }
+
+/// Why a report is not what it should be.
+type Reason = fn(&Report) -> Option<&str>;
 
 /// What one wants to know first.
 fn headline(report: &Report) -> Markup {
@@ -175,14 +178,18 @@ fn headline(report: &Report) -> Markup {
 
 /// Each scenario once, to run it again.
 fn scenarios(reports: &[Report]) -> Markup {
-    let first = reports.first().map(|report| &report.scenario);
-    let same = reports.iter().all(|report| Some(&report.scenario) == first);
-    let told = if same { &reports[..reports.len().min(1)] } else { reports };
+    let mut told: Vec<(&Scenario, Vec<&str>)> = Vec::new();
+    for report in reports {
+        match told.iter_mut().find(|(scenario, _)| **scenario == report.scenario) {
+            Some((_, labels)) => labels.push(&report.label),
+            None => told.push((&report.scenario, vec![&report.label])),
+        }
+    }
     html! {
-        @for report in told {
-            @if !same { h3 { (report.label) } }
+        @for (scenario, labels) in &told {
+            @if told.len() > 1 { h3 { (labels.join(", ")) } }
             // A scenario came from TOML, or is made of values that TOML has.
-            pre tabindex="0" { code { (toml::to_string(&report.scenario).unwrap_or_default()) } }
+            pre tabindex="0" { code { (toml::to_string(scenario).unwrap_or_default()) } }
         }
     }
 }

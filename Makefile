@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser tools fuzz conformance bench clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser tools fuzz conformance bench compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -78,6 +78,15 @@ conformance:
 # one alone with `cargo bench -p broker --bench NAME`.
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
+
+# Tickcast beside other servers, which it installs (loadgen/peers/install); some 30 minutes on a quiet machine with two
+# cores. What came of it here is loadgen/RESULTS.md.
+compare:
+	loadgen/peers/install
+	$(CARGO) build --release --locked -p broker -p loadgen --bins
+	$(CARGO) build --release --locked -p loadgen --example broadcast
+	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --scenarios steady,many-topics,saturated,many-topics-saturated,fast \
+		--floors 1,16 --out $(TARGET)/compare
 
 clean-tools:
 	rm -rf .tools

@@ -77,14 +77,14 @@ pub(crate) struct Sweep {
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
     pub(crate) target: String,
     /// Numbers of subscribers to try.
-    #[arg(long = "grid-subscribers", value_delimiter = ',', value_name = "N")]
-    pub(crate) subscribers: Vec<u32>,
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub(crate) grid_subscribers: Vec<u32>,
     /// Rates to try, updates/s; with --bound-ms the first is where the search begins.
-    #[arg(long = "grid-rates", value_delimiter = ',', value_name = "RATE")]
-    pub(crate) rates: Vec<f64>,
+    #[arg(long, value_delimiter = ',', value_name = "RATE")]
+    pub(crate) grid_rates: Vec<f64>,
     /// Lengths of payloads to try.
-    #[arg(long = "grid-bytes", value_delimiter = ',', value_name = "BYTES")]
-    pub(crate) bytes: Vec<usize>,
+    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
+    pub(crate) grid_bytes: Vec<usize>,
     /// Search the highest rate that keeps p99 below so many ms and is held.
     #[arg(long, value_name = "MS")]
     pub(crate) bound_ms: Option<f64>,

@@ -50,7 +50,7 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
         };
         let results = rounds(&plan);
         wrong |= !results.failed.is_empty();
-        let section = format!("\n## {name}\n\n{}\n\n{}", scenario.about, table(&results, base.as_deref()));
+        let section = format!("\n## {}\n\n{}\n\n{}", file_name(name), scenario.about, table(&results, base.as_deref()));
         print!("{section}");
         text.push_str(&section);
         if let Some(folder) = &command.out {

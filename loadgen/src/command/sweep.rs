@@ -26,10 +26,13 @@ pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
         "a sweep changes publish.rate: the scenario needs one"
     );
     let or = |values: &[f64], default: f64| if values.is_empty() { vec![default] } else { values.to_vec() };
-    let rates = or(&command.rates, base.publish.rate.unwrap_or(100.0));
-    let subscribers =
-        if command.subscribers.is_empty() { vec![base.subscribers.count] } else { command.subscribers.clone() };
-    let lengths = if command.bytes.is_empty() { vec![base.publish.bytes] } else { command.bytes.clone() };
+    let rates = or(&command.grid_rates, base.publish.rate.unwrap_or(100.0));
+    let subscribers = if command.grid_subscribers.is_empty() {
+        vec![base.subscribers.count]
+    } else {
+        command.grid_subscribers.clone()
+    };
+    let lengths = if command.grid_bytes.is_empty() { vec![base.publish.bytes] } else { command.grid_bytes.clone() };
     let mut all = Vec::new();
     let mut table = Table::new(&[
         "subscribers",

@@ -3,9 +3,10 @@
 //!
 //! An update cannot be read before it was sent, so that reported percentiles are never below recorded ones; that bound is
 //! exact on any machine. Above, they may differ by 2 %, by a millisecond for the loopback, and by what this machine adds
-//! just now: a witness in this process, subscribed like the others, reads the same updates at the same time and says by how
-//! much it was later than the server's record. On a quiet machine that is some tenths of a millisecond. A run that was
-//! disturbed is repeated, three times at most.
+//! just now, which is measured twice in the same run: a witness in this process, subscribed like the others, says by how
+//! much it read later than the server wrote; and each payload says how much later than it wanted the load's thread woke up
+//! to publish it. On a quiet machine both are some tenths of a millisecond. A run that was disturbed is repeated, three
+//! times at most.
 
 mod fixture;
 
@@ -48,6 +49,8 @@ enum Stall {
 struct Sent {
     due_ns: u64,
     at_ns: u64,
+    /// How late the load's thread was.
+    late_ns: u64,
     n: u64,
     to_witness: bool,
 }
@@ -84,8 +87,8 @@ fn forward(events: &Receiver<Event>, delay: Duration, stall: Stall) -> Vec<Sent>
             let (_, update) = queue.pop_front().expect("it was there");
             for follower in feed.followers(&update.topic) {
                 let to_witness = follower.number.is_none();
-                let Payload { t, n, .. } = update.payload;
-                record.push(Sent { due_ns: t, at_ns: mono_ns(), n, to_witness });
+                let Payload { t, w, n, .. } = update.payload;
+                record.push(Sent { due_ns: t, at_ns: mono_ns(), late_ns: w - t, n, to_witness });
                 follower.send(&update.data);
             }
         }
@@ -119,7 +122,7 @@ struct Measured {
     report: Value,
     /// From when each update was due until it was sent, to subscribers; sorted.
     record: Vec<u64>,
-    /// What reading added at most, for the witness.
+    /// What waking up added at most, for the witness or for the load's thread.
     noise_ns: u64,
 }
 
@@ -135,8 +138,12 @@ fn measure_once(scenario: &str, delay: Duration, stall: Stall) -> Measured {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let sent = server.finish();
     let read = witness.join().expect("it ends when the server does");
-    let late = |sent: &Sent| read.get(&sent.n).map_or(0, |read_ns| read_ns.saturating_sub(sent.at_ns));
-    let noise_ns = sent.iter().filter(|sent| sent.to_witness).map(late).max().unwrap_or_default();
+    let read_late = |sent: &Sent| read.get(&sent.n).map_or(0, |read_ns| read_ns.saturating_sub(sent.at_ns));
+    let witness_ns = sent.iter().filter(|sent| sent.to_witness).map(read_late).max().unwrap_or_default();
+    // Where the load has to wait for the server, that is what is measured, and not noise.
+    let by_itself = |sent: &&Sent| !matches!(stall, Stall::Reading { at, .. } if sent.n >= at);
+    let load_ns = sent.iter().filter(by_itself).map(|sent| sent.late_ns).max().unwrap_or_default();
+    let noise_ns = witness_ns.max(load_ns);
     let mut record: Vec<u64> =
         sent.iter().filter(|sent| !sent.to_witness).map(|sent| sent.at_ns.saturating_sub(sent.due_ns)).collect();
     record.sort_unstable();
@@ -150,7 +157,7 @@ fn measure(scenario: &str, delay_ms: u64, stall: Stall) -> Measured {
         if measured.noise_ns < DISTURBED_NS {
             break;
         }
-        eprintln!("disturbed: the witness was up to {} µs late; once more", measured.noise_ns / 1000);
+        eprintln!("disturbed by up to {} µs; once more", measured.noise_ns / 1000);
         measured = measure_once(scenario, Duration::from_millis(delay_ms), stall);
     }
     measured
@@ -189,17 +196,20 @@ impl Measured {
     #[track_caller]
     fn assert_is_the_record(&self) {
         assert_eq!(self.report("/corrected/count"), self.record.len() as f64, "every update that was sent is counted");
-        for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+        for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
             let reported_ms = self.report(&format!("/corrected/{name}"));
             let recorded_ns = self.recorded_ns(quantile);
             eprintln!("{name}: reported {reported_ms} ms, recorded {} ms", recorded_ns as f64 / 1e6);
             self.assert_agrees(name, reported_ms, recorded_ns);
         }
-        for (quantile, reported_ms) in self.curve() {
+        for (quantile, reported_ms) in self.curve().into_iter().filter(|(quantile, _)| *quantile <= 0.99) {
             // A point says which part lies at or below its value; a part is a whole number of updates.
             let rank = (quantile * self.record.len() as f64).round().max(1.0) as usize;
             self.assert_agrees(&format!("the curve at {quantile}"), reported_ms, self.record[rank - 1]);
         }
+        // A single late wake-up makes a maximum; none makes it smaller.
+        let max = self.report("/corrected/max") * 1e6;
+        assert!(max >= self.recorded_ns(1.0) as f64 * (1.0 - HISTOGRAM), "max: reported {max} ns");
         eprintln!("noise {} µs, {} updates", self.noise_ns / 1000, self.record.len());
     }
 

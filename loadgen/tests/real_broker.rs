@@ -16,6 +16,8 @@ use fixture::{PATIENCE, loadgen};
 /// Small enough for a debug build on a busy machine.
 const SUBSCRIBERS: i64 = 40;
 const RATE: f64 = 300.0;
+/// Where little of what is published is delivered: several updates of each topic within an interval.
+const RATE_CONFLATED: f64 = 2000.0;
 /// Runs beside one another.
 const AT_ONCE: usize = 4;
 
@@ -75,12 +77,16 @@ fn shortened(text: &str) -> toml::Table {
     fn table<'a>(all: &'a mut toml::Table, name: &str) -> Option<&'a mut toml::Table> {
         all.get_mut(name).and_then(toml::Value::as_table_mut)
     }
+    let mut rate_most = RATE;
     if let Some(subscribers) = table(&mut all, "subscribers") {
+        if subscribers.contains_key("conflate_ms") {
+            rate_most = RATE_CONFLATED;
+        }
         subscribers.insert("count".to_owned(), SUBSCRIBERS.into());
     }
     if let Some(publish) = table(&mut all, "publish") {
         if let Some(rate) = publish.get_mut("rate") {
-            *rate = rate.as_float().expect("a number").min(RATE).into();
+            *rate = rate.as_float().expect("a number").min(rate_most).into();
         }
         for pair in publish.get_mut("ramp").and_then(toml::Value::as_array_mut).into_iter().flatten() {
             pair[0] = (pair[0].as_float().expect("seconds") * scale).into();

@@ -217,10 +217,16 @@ impl Hearer {
 
     fn update(&mut self, conn: &mut Conn, topic: &[u8], seq: Option<u64>, from: Option<u64>, ts_us: u64, data: &[u8]) {
         let Some((number, stamp)) = self.place(conn, topic, seq, data) else { return };
+        // A number that nobody but a corrupted payload says may be any.
+        let unsure = self.verify && seq.is_none() && !payload::is_intact(data);
         let seq = seq.or(stamp.map(|stamp| stamp.n)).unwrap_or_default();
         let Some(stream) = self.stream(conn, number) else {
             return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
         };
+        // It counts where it is the one to come; elsewhere it would make holes and repetitions that there are not.
+        if unsure && stream.last().is_some_and(|last| seq != last + 1) {
+            return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
+        }
         match stream.update(seq, from) {
             Step::Next => self.covered += 1,
             Step::Merged(before) => {

@@ -15,6 +15,8 @@ pub(crate) enum Act {
     Behind(u64),
     /// A byte of it is another.
     Garble,
+    /// A digit is put before its number, which nothing else says.
+    Misnumber,
     /// With the payload of the one before.
     Stale,
     /// It and the next two are not sent, and a gap says so.
@@ -29,7 +31,7 @@ pub(crate) enum Act {
 
 /// What a server without numbers of its own can do.
 pub(crate) const PLAIN: &[Act] =
-    &[Act::Lose(1), Act::Twice, Act::Behind(1), Act::Garble, Act::Again, Act::Lose(3), Act::Behind(2)];
+    &[Act::Lose(1), Act::Twice, Act::Behind(1), Act::Garble, Act::Again, Act::Misnumber, Act::Lose(3), Act::Behind(2)];
 
 /// What one with numbers can do besides: the last three are no lies.
 pub(crate) const NUMBERED: &[Act] = &[
@@ -129,6 +131,9 @@ impl Liar {
                 std::iter::once(update(n, data)).chain(held).collect()
             }
             (Some(Act::Garble), 0) => vec![update(n, &(self.garble)(data, n))],
+            (Some(Act::Misnumber), 0) => {
+                vec![update(n, &data.replace(&format!("\"n\":{n},"), &format!("\"n\":9{n},")))]
+            }
             (Some(Act::Stale), 0) => vec![update(n, &stream.before)],
             (Some(Act::Announce | Act::AnnounceLess), 0 | 1) => Vec::new(),
             (Some(Act::Announce), 2) => vec![Say::Gap { from: n - 2, to: n }],
@@ -165,6 +170,8 @@ impl Lies {
         let (what, updates, not_delivered) = match act {
             Act::Lose(count) => ("lost silently", count, count),
             Act::AnnounceLess => ("lost silently", 1, 3),
+            // It came, and cannot be told from one that did not.
+            Act::Misnumber => ("lost silently", 1, 1),
             Act::Twice | Act::Again => ("duplicated", 1, 0),
             Act::Behind(_) => ("reordered", 1, 0),
             Act::Garble | Act::Stale => ("corrupted", 1, 0),
@@ -178,6 +185,10 @@ impl Lies {
             Act::Twice | Act::Again => self.duplicated += 1,
             Act::Behind(_) => self.reordered += 1,
             Act::Garble | Act::Stale => self.corrupted += 1,
+            Act::Misnumber => {
+                (self.lost, self.corrupted) = (self.lost + 1, self.corrupted + 1);
+                self.findings.push(format!("{topic}: 1 update corrupted at seq 9{n}, subscriber {subscriber}"));
+            }
             Act::Announce => self.announced += 3,
             Act::Image => (self.images, self.skipped) = (self.images + 1, self.skipped + 1),
             Act::Merge => self.skipped += 1,

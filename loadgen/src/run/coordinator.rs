@@ -153,9 +153,8 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
             reasons.join("; ")
         );
     }
-    if stopped() && ended_early.is_none() {
-        ended_early = tally.ended.0.keys().find(|reason| reason.contains("publisher")).cloned();
-        ended_early.get_or_insert_with(|| "a thread of load could not go on".to_owned());
+    if ended_early.is_none() {
+        ended_early = shared.why.get().cloned();
     }
     Ok(Measured {
         subscribers: subscribers.max(tally.connected.min(count.into()) as u32).min(count),

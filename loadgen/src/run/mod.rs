@@ -59,8 +59,12 @@ pub(crate) struct Shared {
     pub(crate) covered: AtomicU64,
     /// Workers whose subscribers have everything.
     pub(crate) complete: AtomicU32,
+    /// Workers whose subscribers have all gone for good.
+    pub(crate) deserted: AtomicU32,
     /// Everybody ends at once; set by whoever finds that it makes no sense to go on.
     pub(crate) stop: AtomicBool,
+    /// Why; set before `stop`.
+    pub(crate) why: OnceLock<String>,
 }
 
 impl Shared {
@@ -74,7 +78,9 @@ impl Shared {
             due: AtomicU64::new(0),
             covered: AtomicU64::new(0),
             complete: AtomicU32::new(0),
+            deserted: AtomicU32::new(0),
             stop: AtomicBool::new(false),
+            why: OnceLock::new(),
         }
     }
 

@@ -65,6 +65,7 @@ pub(super) struct Worker {
     tick_ns: u64,
     complete_ns: u64,
     is_complete: bool,
+    is_deserted: bool,
     churn_owed: f64,
     stormed: bool,
     /// While some are slow on purpose.
@@ -112,6 +113,7 @@ impl Worker {
             tick_ns: 0,
             complete_ns: 0,
             is_complete: false,
+            is_deserted: false,
             churn_owed: 0.0,
             stormed: false,
             slow,
@@ -130,8 +132,9 @@ impl Worker {
             self.hearer.count_missing(conn);
         }
         if let Err(error) = result {
+            // Kept as another thread has told it, where one was first.
+            let _ = self.part.shared.why.set(error);
             self.part.shared.stop.store(true, Ordering::Release);
-            self.hearer.tally.ended.add(&error);
         }
         self.send_interval();
         Ok(self.hearer.tally)
@@ -507,6 +510,9 @@ impl Worker {
         if now_ns >= times.publish_ns && now_ns < times.window_ns.1 {
             self.disturb(&times, now_ns);
         }
+        if now_ns < times.window_ns.1 {
+            self.look_for_subscribers()?;
+        }
         self.read_slowly(now_ns);
         if now_ns >= times.drained_ns {
             return Ok(true);
@@ -520,6 +526,19 @@ impl Worker {
             }
         }
         Ok(self.part.shared.complete.load(Ordering::Acquire) == self.part.of)
+    }
+
+    /// Fails where none is left to measure, in any thread: whose connection the server has ended does not come back.
+    fn look_for_subscribers(&mut self) -> Result<(), String> {
+        let deserted = self.hearer.open == 0 && self.connecting_now == 0 && self.to_connect.is_empty();
+        if deserted && !self.is_deserted {
+            self.is_deserted = true;
+            self.part.shared.deserted.fetch_add(1, Ordering::AcqRel);
+        }
+        if self.part.shared.deserted.load(Ordering::Acquire) == self.part.of {
+            return Err("the server has ended the connections of all subscribers".to_owned());
+        }
+        Ok(())
     }
 
     /// Whether every subscriber that reads has everything that was published.

@@ -1,5 +1,7 @@
 //! A server that dies in the middle: what was measured until then is reported, and nobody takes it for a whole run.
 
+use std::collections::BTreeMap;
+
 use crossbeam_channel::Receiver;
 use serde_json::Value;
 
@@ -49,4 +51,56 @@ fn a_report_that_cannot_be_written_is_printed_all_the_same() {
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(outcome.stdout.contains("from when it was due"), "{outcome:?}");
     assert!(outcome.stderr.contains("writing /no/such/folder/report.json: No such file"), "{outcome:?}");
+}
+
+#[test]
+fn a_run_without_subscribers_is_none() {
+    let server = serve(Options::default(), |events| {
+        let mut feed = Feed::default();
+        while let Ok(event) = events.recv() {
+            if matches!(event, Event::Stop) {
+                return;
+            }
+            // The publisher's connection stays.
+            if feed.hear(event).is_some_and(|update| update.payload.n == 20) {
+                feed.cut_subscribers();
+            }
+        }
+    });
+    let outcome = small(&server).finish();
+    server.finish();
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let words = "before its time: the server has ended the connections of all subscribers";
+    assert!(outcome.stdout.contains(words), "{outcome:?}");
+}
+
+#[test]
+fn who_only_listens_is_told_when_there_is_nothing_left_to_hear() {
+    // Enough of Tickcast's protocol to be listened to.
+    let server = serve(Options::default(), |events| {
+        let mut clients = BTreeMap::new();
+        let mut subscribed = 0;
+        while let Ok(event) = events.recv() {
+            match event {
+                Event::Came(id, _, speaker) => drop(clients.insert(id, speaker)),
+                Event::Said(id, text) => {
+                    assert!(text.contains(r#""topics":["a.b"]"#), "{text}");
+                    let answer = r#"{"op":"subscribed","id":1,"topics":[],"patterns":[],"errors":[]}"#;
+                    clients.get_mut(&id).expect("it has come").say(answer);
+                    subscribed += 1;
+                    if subscribed == 3 {
+                        return;
+                    }
+                }
+                Event::Left(_) => {}
+                Event::Stop => return,
+            }
+        }
+    });
+    let program = loadgen("steady").args(["--subscribers=3", "--seconds=1", "--quiet", "--listen=a.b"]);
+    let outcome = program.args(["--target", &server.listening.url("")]).finish();
+    server.finish();
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let words = "before its time: the server has ended the connections of all subscribers";
+    assert!(outcome.stdout.contains(words), "{outcome:?}");
 }

@@ -9,7 +9,9 @@ use crate::fixture::{Options, loadgen, raw};
 fn a_wrong_file_names_its_key_before_anything_is_connected() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = connections.clone();
-    let server = raw(Options::default(), move |_| drop(counted.fetch_add(1, Ordering::Release)));
+    let server = raw(Options::default(), move |_| {
+        counted.fetch_add(1, Ordering::Release);
+    });
     let cases: &[(&str, &[&str])] = &[
         ("\ncolour = 1\n", &["colour", "unknown field", "line 2"]),
         ("\n[subscribers]\ncuont = 5\n", &["cuont", "count", "line 3"]),

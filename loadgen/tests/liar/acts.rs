@@ -204,8 +204,8 @@ impl Lies {
 pub(crate) fn other_byte(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = match bytes[at] {
-        b'0'..b'9' => bytes[at] + 1,
         b'9' => b'0',
+        b'0'..=b'8' => bytes[at] + 1,
         b'x' => b'y',
         _ => b'x',
     };

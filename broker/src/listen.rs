@@ -4,8 +4,8 @@ mod http_socket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker_engine::ShardStats;
@@ -101,14 +101,26 @@ pub(crate) async fn accept<F>(
 /// A connection of the client listener, up to its upgrade or its end.
 pub(crate) async fn serve_client(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
     tune(&stream, &shared.config);
+    // What hyper needs for a connection, some 18 KB, is made when there is something to read, and is gone again when this
+    // task is left: no two handshakes have theirs at the same time. (`readable` says so too early now and then.)
+    let handshake = Duration::from_millis(shared.config.handshake_ms.into());
+    if !matches!(tokio::time::timeout(handshake, stream.peek(&mut [0; 1])).await, Ok(Ok(_))) {
+        tracing::debug!(%remote, "a connection on which nothing was asked");
+        return;
+    }
+    Box::pin(serve_requests(stream, remote, shared)).await;
+}
+
+/// Answers what is asked on a connection, up to its end, or to its upgrade and beyond.
+async fn serve_requests(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
+    // Once a request has become a WebSocket handshake: what becomes of its connection.
+    let upgraded: Arc<Mutex<Option<UpgradeFut>>> = Arc::default();
+    let for_upgrade = upgraded.clone();
     let for_service = shared.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        let shared = for_service.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, upgraded) = (for_service.clone(), for_upgrade.clone());
         async move {
-            let for_upgrade = shared.clone();
-            let upgrade = move |request: Request<Incoming>| upgrade(request, remote, for_upgrade);
-            // The body of an upgrade is empty: nothing of it is lost.
-            let _ = request.extensions_mut();
+            let upgrade = |request: Request<Incoming>| upgrade(request, &upgraded, &shared);
             Ok::<Reply, std::convert::Infallible>(http::handle(request, remote.ip(), &shared.context, upgrade).await)
         }
     });
@@ -116,6 +128,13 @@ pub(crate) async fn serve_client(stream: TcpStream, remote: SocketAddr, shared: 
     let result = connection(&shared.config).serve_connection(socket, service).with_upgrades().await;
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection ended early");
+    }
+    // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
+    let upgraded = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(upgraded) = upgraded
+        && let Err(error) = hand_over(upgraded, remote, &shared).await
+    {
+        tracing::debug!(%remote, %error, "an upgrade came to nothing");
     }
 }
 
@@ -164,19 +183,15 @@ fn tune(stream: &TcpStream, config: &Config) {
     }
 }
 
-fn upgrade(mut request: Request<Incoming>, remote: SocketAddr, shared: Arc<Shared>) -> Reply {
+fn upgrade(mut request: Request<Incoming>, upgraded: &Mutex<Option<UpgradeFut>>, shared: &Shared) -> Reply {
     if shared.draining.load(Ordering::Acquire) {
         let code = broker_protocol::codes::ErrorCode::Unavailable;
         return http::error(&broker_protocol::request::Refusal { code, message: "the broker is going away".into() });
     }
     match handshake::upgrade(&mut request, Some(SUBPROTOCOL)) {
         Err(refusal) => *refusal,
-        Ok((reply, upgraded)) => {
-            tokio::spawn(async move {
-                if let Err(error) = hand_over(upgraded, remote, &shared).await {
-                    tracing::debug!(%remote, %error, "an upgrade came to nothing");
-                }
-            });
+        Ok((reply, future)) => {
+            *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(future);
             reply
         }
     }
@@ -189,8 +204,7 @@ async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) ->
     let admitted = match shared.admission.admit(remote) {
         Ok(admitted) => admitted,
         Err(limit) => {
-            // However many are refused at once, they count among the sockets that there may be.
-            let Ok(_place) = shared.sockets.clone().try_acquire_owned() else { return Ok(()) };
+            // However many are refused at once, they hold their places among the sockets that there may be.
             let mut close = Vec::new();
             frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
             tokio::time::timeout(REFUSAL_TIME, async {

@@ -59,10 +59,6 @@ impl Reasons {
         *self.0.entry(if known { reason } else { "other reasons" }.to_owned()).or_default() += times;
     }
 
-    pub(crate) fn count(&self) -> u64 {
-        self.0.values().sum()
-    }
-
     fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(reason, times)| self.add_many(reason, *times));
     }

@@ -127,12 +127,20 @@ fn delivery(setup: &Setup, measured: &Measured, window: f64) -> Delivery {
         published_per_second: tally.window_published as f64 / setup.scenario.seconds,
         deliveries_per_second: tally.window_deliveries as f64 / setup.scenario.seconds,
         bytes_per_second: tally.window_bytes as f64 / setup.scenario.seconds,
-        frame_bytes: tally.bytes as f64 / tally.deliveries.max(1) as f64,
+        frame_bytes: per_frame(tally),
         held: (tally.window_due > 0).then(|| tally.window_deliveries as f64 / tally.window_due as f64),
         reach: tally.deliveries as f64 / due.max(1) as f64,
         frames_per_read: tally.deliveries as f64 / tally.reads.max(1) as f64,
         late: tally.late,
         forgiven: tally.forgiven,
+    }
+}
+
+/// In the window, where next to nothing but deliveries comes; in the whole run where nothing came in it.
+fn per_frame(tally: &Tally) -> f64 {
+    match tally.window_deliveries {
+        0 => tally.bytes as f64 / tally.deliveries.max(1) as f64,
+        deliveries => tally.window_bytes as f64 / deliveries as f64,
     }
 }
 

@@ -130,7 +130,7 @@ pub(crate) struct Delivery {
     pub(crate) deliveries_per_second: f64,
     /// Bytes of frames per second.
     pub(crate) bytes_per_second: f64,
-    /// Mean bytes of a delivered frame, head included, in the whole run.
+    /// Mean bytes of a delivered frame, head included.
     pub(crate) frame_bytes: f64,
     /// Deliveries of the window by those due in it; below 1 the server, or the load, fell behind. `None` where somebody
     /// else published.

@@ -104,7 +104,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     }
     if let Some(server) = &report.server {
         rows.push(("server: CPU per delivery", format!("{} ns", short(server.cpu_ns_per_delivery))));
-        rows.push(("server: CPU", format!("{:.2} cores (may use {})", server.cpu_cores, server.cores)));
+        rows.push(("server: CPU", format!("{:.2} cores, of those numbered {}", server.cpu_cores, server.cores)));
         rows.push(("server: memory per connection", bytes(server.rss_bytes_per_connection)));
     }
     rows.push(("load: CPU per delivery", format!("{} ns", short(report.load.cpu_ns_per_delivery))));

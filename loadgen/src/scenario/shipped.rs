@@ -14,5 +14,6 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("conflated", include_str!("../../scenarios/conflated.toml")),
     ("market-open", include_str!("../../scenarios/market-open.toml")),
     ("zipf", include_str!("../../scenarios/zipf.toml")),
+    ("idle", include_str!("../../scenarios/idle.toml")),
     ("soak", include_str!("../../scenarios/soak.toml")),
 ];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::connection::{Conn, State};
+use super::recent::{Known, Recent};
 use super::{Shared, Times};
 use crate::clock::wall_us;
 use crate::measure::tally::{Fault, Finding, Interval, Tally};
@@ -74,6 +75,9 @@ pub(super) struct Hearer {
     wall_us: u64,
     /// Covered deliveries that the others have not been told of.
     covered: u64,
+    /// Updates that were judged just now, and the one that is being.
+    recent: Recent,
+    judged: Option<Known>,
     /// What is to be sent in answer.
     pub(super) replies: Vec<u8>,
 }
@@ -100,6 +104,8 @@ impl Hearer {
             in_window: false,
             wall_us: 0,
             covered: 0,
+            recent: Recent::new(),
+            judged: None,
             replies: Vec::new(),
         }
     }
@@ -116,6 +122,7 @@ impl Hearer {
         if !self.ours {
             self.wall_us = wall_us();
         }
+        self.recent.begin();
         // Lent out for this read, so that what it hears can be told to `self`.
         let protocol = std::mem::replace(&mut self.protocol, Protocol::Tickcast);
         let mut at = 0;
@@ -160,7 +167,16 @@ impl Hearer {
         payload: &[u8],
     ) -> Result<(), String> {
         let waits = conn.rest.as_ref().is_some_and(|rest| !rest.message.is_empty());
-        if !waits && ((frame.last && frame.opcode != 0) || protocol.is_stream()) {
+        let whole = !waits && frame.last && frame.opcode != 0;
+        if whole && !protocol.is_stream() {
+            if !self.again(conn, payload) {
+                self.judged = None;
+                protocol.hear(payload, &mut |heard| self.heard(conn, heard))?;
+                self.judged.take().into_iter().for_each(|known| self.recent.learn(payload, known));
+            }
+            return Ok(());
+        }
+        if !waits && protocol.is_stream() {
             let used = protocol.hear(payload, &mut |heard| self.heard(conn, heard))?;
             if used < payload.len() {
                 conn.rest().message.extend(&payload[used..]);
@@ -178,6 +194,17 @@ impl Hearer {
         }
         conn.rest().message = message;
         Ok(())
+    }
+
+    /// An update that others had just now, and that is the next one here: counted without being read again.
+    fn again(&mut self, conn: &mut Conn, message: &[u8]) -> bool {
+        let Some(known) = self.recent.find(message) else { return false };
+        let stream = conn.stream(known.topic).filter(|stream| stream.last() == Some(known.seq.wrapping_sub(1)));
+        let Some(stream) = stream else { return false };
+        stream.update(known.seq, None);
+        self.covered += 1;
+        self.delivered(conn, Some(known.stamp), 0);
+        true
     }
 
     fn heard(&mut self, conn: &mut Conn, heard: Heard<'_>) {
@@ -228,7 +255,15 @@ impl Hearer {
             return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
         }
         match stream.update(seq, from) {
-            Step::Next => self.covered += 1,
+            Step::Next => {
+                self.covered += 1;
+                let wrong = self.tally.faults_of(Fault::Corrupted);
+                self.check(conn.number, number, seq, stamp, data);
+                if wrong == self.tally.faults_of(Fault::Corrupted) {
+                    self.judged = stamp.map(|stamp| Known { topic: number, seq, stamp });
+                }
+                return self.delivered(conn, stamp, ts_us);
+            }
             Step::Merged(before) => {
                 self.tally.skipped += before;
                 self.covered += before + 1;
@@ -293,6 +328,7 @@ impl Hearer {
         }
         if other {
             self.topics.shifts[number as usize] = None;
+            self.recent.forget();
         }
         match conn.stream(number) {
             Some(stream) => stream.begin(after, other),

@@ -4,6 +4,7 @@
 //! coordinator   starts the threads, waits until all subscribers are there, fixes the moments, watches server and progress
 //! worker        one thread, one epoll set, its share of the subscribers; the first one publishes as well
 //!   hear        what arrived: judged, counted, timed
+//!   recent      what was judged just now, for others who get the same
 //!   publisher   what is due: written, never waited for
 //! ```
 //!
@@ -14,6 +15,7 @@ pub(crate) mod connector;
 mod coordinator;
 mod hear;
 mod publisher;
+mod recent;
 mod target;
 mod worker;
 

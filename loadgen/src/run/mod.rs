@@ -3,6 +3,7 @@
 //! ```text
 //! coordinator   starts the threads, waits until all subscribers are there, fixes the moments, watches server and progress
 //! worker        one thread, one epoll set, its share of the subscribers; the first one publishes as well
+//!     disturb   who leaves, comes back, or reads slowly on purpose
 //!   hear        what arrived: judged, counted, timed
 //!   recent      what was judged just now, for others who get the same
 //!   publisher   what is due: written, never waited for

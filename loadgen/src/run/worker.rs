@@ -1,17 +1,19 @@
 //! One thread of load: its subscribers, and with the first one the publishers.
 
+mod disturb;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 
 use super::connection::{Conn, Input, State};
 use super::hear::{Hearer, Next};
 use super::publisher::Publisher;
 
-use super::{Shared, Target, Times, connector};
+use super::{Shared, Target, connector};
 use crate::clock::{mono_ns, seconds_ns};
 use crate::measure::process::thread_cpu_ns;
 use crate::measure::tally::{Interval, Tally};
@@ -476,24 +478,6 @@ impl Worker {
         }
     }
 
-    /// This load ends a connection, and will come back at this moment.
-    fn leave(&mut self, index: u32, back_ns: u64, storm: bool) {
-        let conn = &mut self.conns[index as usize];
-        if conn.state != State::Open {
-            return;
-        }
-        conn.state = State::Closed;
-        conn.socket = None;
-        conn.rest = None;
-        if storm {
-            conn.rest().lost_ns = mono_ns();
-        }
-        self.hearer.open -= 1;
-        self.hearer.tally.closed += 1;
-        let at = self.to_connect.partition_point(|(at, _)| *at <= back_ns);
-        self.to_connect.insert(at, (back_ns, index));
-    }
-
     // ---- now and then
 
     /// Returns whether the run is over.
@@ -553,51 +537,5 @@ impl Worker {
         interval.open = self.hearer.open;
         // Nobody listens any more where the run was ended.
         let _ = self.part.intervals.send(interval);
-    }
-
-    fn disturb(&mut self, times: &Times, now_ns: u64) {
-        let scenario = self.part.scenario.clone();
-        if let Some(churn) = &scenario.churn {
-            self.churn_owed += churn.per_second / f64::from(self.part.of) * TICK_NS as f64 / 1e9;
-            while self.churn_owed >= 1.0 && !self.conns.is_empty() {
-                self.churn_owed -= 1.0;
-                let index = self.random.random_range(0..self.conns.len()) as u32;
-                self.leave(index, now_ns, false);
-            }
-        }
-        if let Some(storm) = &scenario.storm
-            && !self.stormed
-            && now_ns >= times.publish_ns + seconds_ns(storm.at_seconds)
-        {
-            self.stormed = true;
-            let count = (self.conns.len() as f64 * storm.share).round() as usize;
-            for index in 0..count {
-                let later = seconds_ns(storm.over_seconds * index as f64 / count as f64);
-                self.leave(index as u32, now_ns + later, true);
-            }
-        }
-    }
-
-    /// Who is slow on purpose reads its portion, or all it can once that is over.
-    fn read_slowly(&mut self, now_ns: u64) {
-        let Some(slow) = &self.slow else { return };
-        if now_ns >= self.slow_until_ns {
-            self.slow = None;
-            for index in 0..self.conns.len() {
-                if self.conns[index].slow {
-                    self.watch(index as u32, false);
-                }
-            }
-            return;
-        }
-        let portion = (slow.bytes_per_second as f64 * TICK_NS as f64 / 1e9) as usize;
-        if portion == 0 {
-            return;
-        }
-        for index in 0..self.conns.len() {
-            if self.conns[index].slow && self.conns[index].state == State::Open {
-                self.read(index as u32, portion);
-            }
-        }
     }
 }

@@ -85,7 +85,7 @@ compare:
 	loadgen/peers/install
 	$(CARGO) build --release --locked -p broker -p loadgen --bins
 	$(CARGO) build --release --locked -p loadgen --example broadcast
-	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --scenarios steady,many-topics,saturated,many-topics-saturated,fast \
+	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --scenarios steady,many-topics,saturated,many-topics-saturated,burst,churn,idle \
 		--floors 1,16 --out $(TARGET)/compare
 
 clean-tools:

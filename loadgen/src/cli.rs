@@ -277,6 +277,8 @@ impl Change {
         }
         if !self.listen.is_empty() {
             scenario.listen.clone_from(&self.listen);
+            // The scenario's own words are about what it would publish.
+            "A feed that somebody else publishes".clone_into(&mut scenario.about);
         }
     }
 }

@@ -245,7 +245,8 @@ impl Hearer {
     fn update(&mut self, conn: &mut Conn, topic: &[u8], seq: Option<u64>, from: Option<u64>, ts_us: u64, data: &[u8]) {
         let Some((number, stamp)) = self.place(conn, topic, seq, data) else { return };
         // A number that nobody but a corrupted payload says may be any.
-        let unsure = self.verify && seq.is_none() && !payload::is_intact(data);
+        let intact = self.is_intact(stamp, data);
+        let unsure = seq.is_none() && !intact;
         let seq = seq.or(stamp.map(|stamp| stamp.n)).unwrap_or_default();
         let Some(stream) = self.stream(conn, number) else {
             return self.fault(conn.number, Fault::Corrupted, number, seq, 1);
@@ -258,7 +259,7 @@ impl Hearer {
             Step::Next => {
                 self.covered += 1;
                 let wrong = self.tally.faults_of(Fault::Corrupted);
-                self.check(conn.number, number, seq, stamp, data);
+                self.check(conn.number, number, seq, stamp, intact);
                 if wrong == self.tally.faults_of(Fault::Corrupted) {
                     self.judged = stamp.map(|stamp| Known { topic: number, seq, stamp });
                 }
@@ -279,7 +280,7 @@ impl Hearer {
                 self.fault(conn.number, Fault::Reordered, number, seq, 1);
             }
         }
-        self.check(conn.number, number, seq, stamp, data);
+        self.check(conn.number, number, seq, stamp, intact);
         self.delivered(conn, stamp, ts_us);
     }
 
@@ -290,7 +291,8 @@ impl Hearer {
         };
         let step = stream.image(seq);
         self.tally.images += 1;
-        self.check(conn.number, number, seq, stamp, data);
+        let intact = self.is_intact(stamp, data);
+        self.check(conn.number, number, seq, stamp, intact);
         match step {
             // How old the first image is says nothing of the server.
             None => return,
@@ -398,15 +400,20 @@ impl Hearer {
         conn.stream(topic)
     }
 
+    /// Whether a payload is what somebody published, where that is asked for.
+    fn is_intact(&self, stamp: Option<payload::Stamp>, data: &[u8]) -> bool {
+        !self.verify || stamp.is_none() || payload::is_intact(data)
+    }
+
     /// Whether the payload is what was published under this number.
-    fn check(&mut self, subscriber: u32, topic: u32, seq: u64, stamp: Option<payload::Stamp>, data: &[u8]) {
+    fn check(&mut self, subscriber: u32, topic: u32, seq: u64, stamp: Option<payload::Stamp>, intact: bool) {
         let Some(stamp) = stamp else { return };
         if !self.verify {
             return;
         }
         let shift = seq.wrapping_sub(stamp.n);
         // What is not intact does not say where counting begins.
-        if !payload::is_intact(data) || *self.topics.shifts[topic as usize].get_or_insert(shift) != shift {
+        if !intact || *self.topics.shifts[topic as usize].get_or_insert(shift) != shift {
             self.fault(subscriber, Fault::Corrupted, topic, seq, 1);
         }
     }

@@ -91,7 +91,7 @@ mod tests {
     fn a_line_that_is_too_long_is_skipped_whole() {
         let long = vec![b'x'; LINE_BYTES_MAX as usize + 70_000];
         let bytes = [b"one\n\n".as_slice(), &long, b"\r\nthree"].concat();
-        let mut lines = Lines::new(Box::new(io::Cursor::new(bytes)));
+        let mut lines = Lines::new(Reader::new(io::Cursor::new(bytes)));
         assert_eq!(lines.next().unwrap().unwrap(), b"one");
         assert_eq!(lines.next().unwrap().unwrap_err().position, "line 3");
         assert_eq!(lines.next().unwrap().unwrap(), b"three");

@@ -55,7 +55,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct ReplayArgs {
     /// A format from `feed-sim list`
     pub(crate) format: String,
-    /// The recording, gzip or plain
+    /// The recording, plain, gzip, bzip2 or zstd; `-` is standard input
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -5,16 +5,16 @@
 
 pub mod binance;
 mod clock;
+mod input;
 mod lines;
 pub mod nba;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-
-use flate2::bufread::MultiGzDecoder;
+use std::io::{self, BufRead};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::publication::Feed;
+pub use input::{Progress, Reader};
 
 /// A format that can be replayed.
 pub struct Format {
@@ -49,72 +49,24 @@ pub fn find(name: &str) -> Option<&'static Format> {
 }
 
 impl Format {
-    /// The feed of a file, gzip or plain.
+    /// The feed of a file, or of standard input for `-`; plain, gzip, bzip2 or zstd.
     pub fn open(&self, path: &Path) -> io::Result<Box<dyn Feed>> {
-        (self.open)(Reader::open(path)?)
+        self.of_reader(Reader::open(path, &Arc::default())?)
     }
 
-    /// The feed of bytes in memory, gzip or plain.
+    /// The feed of bytes in memory, compressed or plain.
     pub fn of_bytes(&self, bytes: Vec<u8>) -> io::Result<Box<dyn Feed>> {
         self.of_stream(io::Cursor::new(bytes))
     }
 
-    /// The feed of bytes from anywhere, gzip or plain.
+    /// The feed of bytes from anywhere, compressed or plain.
     pub fn of_stream(&self, bytes: impl BufRead + Send + 'static) -> io::Result<Box<dyn Feed>> {
-        (self.open)(decompressed(bytes)?)
-    }
-}
-
-/// Decompressed bytes of a recording, and which file they come from: some formats have the name of the instrument there,
-/// and a second file beside it.
-pub struct Reader {
-    bytes: Box<dyn BufRead + Send>,
-    path: Option<PathBuf>,
-}
-
-impl Reader {
-    /// Bytes that are not compressed and come from no file.
-    pub fn new(bytes: impl BufRead + Send + 'static) -> Self {
-        Reader { bytes: Box::new(bytes), path: None }
+        self.of_reader(Reader::decompressing(bytes)?)
     }
 
-    /// A file, gzip or plain.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let reader = decompressed(BufReader::new(File::open(path)?))?;
-        Ok(Reader { path: Some(path.to_owned()), ..reader })
-    }
-
-    /// The file that is read; `None` for standard input and for memory.
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(buffer)
-    }
-}
-
-impl BufRead for Reader {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.bytes.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.bytes.consume(count);
-    }
-}
-
-/// What the first two bytes of a gzip file are.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-fn decompressed(mut file: impl BufRead + Send + 'static) -> io::Result<Reader> {
-    if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
-        // Captures that were stopped and continued are several members in one file.
-        Ok(Reader::new(BufReader::new(MultiGzDecoder::new(file))))
-    } else {
-        Ok(Reader::new(file))
+    /// The feed of a recording that is open.
+    pub fn of_reader(&self, reader: Reader) -> io::Result<Box<dyn Feed>> {
+        (self.open)(reader)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod faults;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use feed_sim::publish::{Broker, Lines, Target};
 use feed_sim::run::Play;
 use feed_sim::schedule::{Pace, Until};
+
+pub(crate) use faults::{FaultArgs, faults_help};
 
 /// Simulated and recorded feeds, published to a Tickcast broker.
 #[derive(Parser, Debug)]
@@ -32,6 +36,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Publish a recorded feed
     Replay(ReplayArgs),
+    /// The faults that `--fault` injects, and how they are written
+    Faults,
 }
 
 #[derive(Args, Debug)]
@@ -78,6 +84,8 @@ pub(crate) struct Common {
     /// Stop after so many updates
     #[arg(long, value_name = "N")]
     updates: Option<u64>,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 }
 
 /// A number above 0, or `max`.

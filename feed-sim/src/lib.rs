@@ -6,6 +6,8 @@
 //! scenario (from a seed) ─┐
 //! replay (from a file) ───┴─▶ Timed { due_us, Publication }   in order, on the feed's own clock
 //!                                │
+//!                            faults      what a real feed's lines do to it, where asked for: counted to the last update
+//!                                │
 //!                            schedule    what of it is due by now; late is counted, nothing is dropped
 //!                                │ batches
 //!                            publish     to a broker, to standard output, or to nowhere
@@ -21,6 +23,7 @@
 //! - It knows the broker by its protocol only, and does not depend on the server.
 
 pub mod demo;
+pub mod faults;
 pub mod publication;
 pub mod publish;
 pub mod random;

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Describe { name } => describe(&name),
         Command::Run(args) => in_runtime(simulate(args)),
         Command::Replay(args) => in_runtime(play_back(args)),
+        Command::Faults => list_faults(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +55,11 @@ fn list() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn list_faults() -> anyhow::Result<()> {
+    println!("{}", cli::faults_help());
+    Ok(())
+}
+
 fn describe(name: &str) -> anyhow::Result<()> {
     if let Some(entry) = scenario::find(name) {
         let (what, count) = entry.instruments;
@@ -71,14 +77,17 @@ async fn simulate(args: RunArgs) -> anyhow::Result<()> {
     let scenario = entry.build(args.seed, args.instruments);
     let pace = args.rate.map_or(Pace::Speed(1.0), |rate| rate.pace(scenario.updates_per_s()));
     let play = args.common.play(pace, false);
-    publish(Simulated(scenario), play, &args.common).await
+    publish(args.common.faults.inject(Simulated(scenario), args.seed)?, play, &args.common).await
 }
+
+/// What the faults of a replay come from, where nothing is said.
+const DEFAULT_SEED: u64 = 1;
 
 async fn play_back(args: ReplayArgs) -> anyhow::Result<()> {
     let format = replay::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
     let feed = format.open(&args.file).with_context(|| format!("cannot replay {}", args.file.display()))?;
     let play = args.common.play(args.speed.pace(1.0), args.strict);
-    publish(feed, play, &args.common).await
+    publish(args.common.faults.inject(feed, DEFAULT_SEED)?, play, &args.common).await
 }
 
 /// Plays the feed until it ends or somebody interrupts it, and says what became of it either way.

@@ -4,6 +4,8 @@ use std::fmt;
 
 pub use broker_client::Kind;
 
+use crate::faults::FaultCounts;
+
 /// One update as it will be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
@@ -13,12 +15,14 @@ pub struct Publication {
     pub kind: Kind,
     /// JSON text, carried byte for byte. One line: it never contains a line break.
     pub data: String,
+    /// How far the source's clock is off where it stamps the update, in microseconds: a fault, otherwise 0.
+    pub source_offset_us: i64,
 }
 
 impl Publication {
     /// An update of `topic`.
     pub fn new(topic: &str, kind: Kind, data: String) -> Self {
-        Publication { topic: topic.to_owned(), kind, data }
+        Publication { topic: topic.to_owned(), kind, data, source_offset_us: 0 }
     }
 
     /// Appends the update as one NDJSON line, as `POST /v1/publish` takes it.
@@ -86,6 +90,11 @@ pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
     /// What was read so far.
     fn counts(&self) -> Counts {
         Counts::default()
+    }
+
+    /// The faults that were injected so far; `None` where none are.
+    fn faults(&self) -> Option<FaultCounts> {
+        None
     }
 }
 

@@ -74,6 +74,10 @@ impl Feed for Box<dyn Feed> {
     fn counts(&self) -> crate::publication::Counts {
         (**self).counts()
     }
+
+    fn faults(&self) -> Option<crate::faults::FaultCounts> {
+        (**self).faults()
+    }
 }
 
 /// Whether `text` can be a segment of a topic as it stands. Stricter than the broker, and enough for symbols and ids.

@@ -67,6 +67,7 @@ pub async fn run(
     target.close().await;
     summary.read = schedule.counts();
     summary.lag = schedule.lag();
+    summary.faults = schedule.faults();
     (summary, result)
 }
 

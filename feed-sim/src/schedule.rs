@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::faults::FaultCounts;
 use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
 
 /// How fast a feed's clock runs.
@@ -123,6 +124,11 @@ impl<F: Feed> Schedule<F> {
     /// What the feed has read so far.
     pub fn counts(&self) -> Counts {
         self.feed.counts()
+    }
+
+    /// The faults that were injected into the feed so far.
+    pub fn faults(&self) -> Option<FaultCounts> {
+        self.feed.faults()
     }
 
     /// The feed's `due_us` on the clock that [`Until::duration`] is about, and on the real one if it is paced.

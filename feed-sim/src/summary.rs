@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::faults::FaultCounts;
 use crate::publication::Counts;
 use crate::schedule::{LATE_MS, Lag};
 
@@ -26,6 +27,8 @@ pub struct Summary {
     pub reconnects: u64,
     /// What was read.
     pub read: Counts,
+    /// The faults that were injected, where some were asked for.
+    pub faults: Option<FaultCounts>,
     /// How late updates were.
     pub lag: Lag,
     /// From the first update to the last answer.
@@ -82,6 +85,9 @@ impl fmt::Display for Summary {
                 f,
                 "records       {records} read, {bad} bad, {superseded} superseded, {venue_gaps} gaps in the venue's sequence"
             )?;
+        }
+        if let Some(faults) = &self.faults {
+            faults.tell(self.published, f)?;
         }
         let lag_ms = self.lag.lag_max.as_secs_f64() * 1e3;
         write!(f, "lag           {lag_ms:.0} ms at most, {} updates later than {LATE_MS} ms", self.lag.late_updates)

@@ -198,7 +198,9 @@ impl Broker {
             data: publication.data,
             source: Some((self.source.clone(), self.source_seq)),
             // When it should have been sent, not when it was: who measures from it sees our own lag too.
-            source_ts: due.map(|due| self.started_ts + due.as_micros() as u64),
+            source_ts: due.map(|due| {
+                (self.started_ts + due.as_micros() as u64).saturating_add_signed(publication.source_offset_us)
+            }),
         }
     }
 }

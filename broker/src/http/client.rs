@@ -17,7 +17,7 @@ use super::body::BodyBudget;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{history, publish, topics};
+use super::{history, publish, topics, web};
 use crate::access::{self, Access, AccessDenied, AccessRules};
 
 /// What requests need of the broker, shared by all connections.
@@ -117,6 +117,7 @@ where
         Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, context),
         Route::Topic(topic) => topics::image(query, &topic, remote, context),
         Route::History(topic) => history::page(query, &topic, remote, context),
+        Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }

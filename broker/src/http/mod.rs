@@ -17,6 +17,7 @@ mod query;
 mod reply;
 mod route;
 mod topics;
+mod web;
 
 pub use admin::{ConnectionRow, Observe, handle as handle_admin};
 pub use body::BodyBudget;

@@ -5,6 +5,7 @@ use broker_protocol::request::Refusal;
 use hyper::Method;
 
 use super::percent::decode;
+use super::web::AssetId;
 
 /// A resource of the client listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +20,16 @@ pub(super) enum Route {
     Topic(String),
     /// `/v1/topics/{topic}/history`
     History(String),
+    /// A file for browsers
+    Asset(AssetId),
 }
 
 impl Route {
     /// Finds it by the path as it came, in which only a topic's name is ever encoded: `%2F` is a slash inside it.
     pub(super) fn find(path: &str) -> Result<Route, Refusal> {
+        if let Some(asset) = AssetId::find(path) {
+            return Ok(Route::Asset(asset));
+        }
         let segments: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
         match segments.as_slice() {
             ["ws"] => Ok(Route::WebSocket),
@@ -41,7 +47,7 @@ impl Route {
         match self {
             Route::WebSocket => &[Method::GET],
             Route::Publish => &[Method::POST],
-            Route::Topics | Route::History(_) => &[Method::GET, Method::HEAD],
+            Route::Topics | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
             Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
         }
     }
@@ -73,6 +79,10 @@ mod tests {
             ("/v1/topics/BTC/USD", None),
             ("/v1/topics/a/history/", None),
             ("/v1/topics/%2", None),
+            ("/tickcast.js", AssetId::find("/tickcast.js").map(Route::Asset)),
+            ("/tickcast.js/", None),
+            ("/Tickcast.js", None),
+            ("/v1/tickcast.js", None),
             ("/v1/ws/", None),
             ("/v1/%77s", None),
             ("/v2/ws", None),

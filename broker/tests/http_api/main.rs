@@ -7,3 +7,4 @@ mod publish;
 mod routing;
 mod server;
 mod topics;
+mod web;

@@ -59,6 +59,7 @@ async fn another_method_is_told_the_right_ones() {
         ("PUT /v1/topics/a", "GET, HEAD, POST, DELETE"),
         ("PATCH /v1/topics/a", "GET, HEAD, POST, DELETE"),
         ("DELETE /v1/topics/a/history", "GET, HEAD"),
+        ("POST /tickcast.js", "GET, HEAD"),
         ("OPTIONS /v1/topics/a", "GET, HEAD, POST, DELETE"),
     ];
     for (line, allowed) in cases {

@@ -1,0 +1,80 @@
+/** A real broker: the binary that the environment variable BROKER names, on ports of its own. */
+import { spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { within } from "./wait.js";
+
+if (!process.env.BROKER) throw new Error("the environment variable BROKER names the broker's binary");
+
+/** The platform's WebSocket, or that of the package ws where there is none. */
+export const WebSocket = globalThis.WebSocket ?? createRequire(import.meta.url)("ws").WebSocket;
+
+export class Broker {
+  #process = null;
+  #flags;
+  /** HOST:PORT of its client listener. It keeps it when it is started again. */
+  address = "127.0.0.1:0";
+
+  constructor(flags = []) {
+    this.#flags = flags;
+  }
+
+  /** Starts one with these settings beside the usual ones; it ends with the test. */
+  static async start(test, flags = []) {
+    const broker = new Broker(flags);
+    test.after(() => broker.kill());
+    await broker.start();
+    return broker;
+  }
+
+  async start() {
+    const args = ["serve", "--listen", this.address, "--admin-listen", "127.0.0.1:0", "--drain-ms", "0", ...this.#flags];
+    const started = spawn(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = started;
+    let said = "";
+    const serving = new Promise((resolve, reject) => {
+      for (const stream of [started.stdout, started.stderr])
+        stream.on("data", (text) => {
+          const found = / listen=(\S+)/.exec((said += text));
+          if (found) resolve(found[1]);
+        });
+      started.on("exit", () => reject(new Error(`the broker ended: ${said}`)));
+    });
+    this.address = await within(serving, "broker that serves");
+  }
+
+  get url() {
+    return `ws://${this.address}`;
+  }
+
+  /** At once, as by a crash. */
+  async kill(signal = "SIGKILL") {
+    const ending = this.#process;
+    this.#process = null;
+    if (!ending || ending.exitCode !== null) return;
+    const ended = new Promise((resolve) => ending.on("exit", resolve));
+    ending.kill(signal);
+    await within(ended, "end of the broker");
+  }
+
+  async restart() {
+    await this.kill();
+    await this.start();
+  }
+
+  /** Publishes over HTTP, so that it does not depend on any client. */
+  publish(topic, kind, data) {
+    return this.#http("POST", `/v1/topics/${encodeURIComponent(topic)}?kind=${kind}`, JSON.stringify(data));
+  }
+
+  delete(topic) {
+    return this.#http("DELETE", `/v1/topics/${encodeURIComponent(topic)}`);
+  }
+
+  async #http(method, path, body) {
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    const answer = await fetch(`http://${this.address}${path}`, { method, headers, body });
+    const said = await answer.json();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${said.error.message}`);
+    return said;
+  }
+}

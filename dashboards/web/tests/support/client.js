@@ -1,0 +1,36 @@
+/** A client for a test: quick to come back, closed with the test, and everything that went wrong written down. */
+import { connect } from "../../tickcast.js";
+import { WebSocket } from "./broker.js";
+import { event, until } from "./wait.js";
+
+export function client(test, url, options = {}) {
+  const made = connect(url, { WebSocket, reconnect_first_ms: 20, reconnect_max_ms: 100, ...options });
+  test.after(() => made.close());
+  made.errors = [];
+  made.addEventListener("error", ({ error }) => made.errors.push(error));
+  return made;
+}
+
+/** A client that is connected. */
+export async function connected(test, url, options) {
+  const made = client(test, url, options);
+  await event(made, "open");
+  return made;
+}
+
+/** A subscription that keeps what it gets, in `messages`, and what a test asks most of it. */
+export function watch(client, topics, options = {}) {
+  const messages = [];
+  const subscription = client.subscribe(topics, options, (message) => messages.push(message));
+  const brief = () => messages.map((message) => {
+    const { op, topic, seq, from, to } = message;
+    if (op === "gap") return `gap ${topic} ${from}-${to} ${message.reason}`;
+    if (op === "topic") return `topic ${topic} ${message.start}`;
+    return seq === undefined ? `${op} ${topic}` : `${op} ${topic} ${seq}`;
+  });
+  return {
+    subscription, messages, brief,
+    data: (topic) => messages.filter((one) => one.topic === topic && one.op === "update").map((one) => one.data),
+    came: (text) => until(() => brief().includes(text), `a message "${text}"`),
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * How messages come and go. A transport is one connection: `open` begins it, then its listener hears `message(text)` for
+ * each message of the broker and, once, `close({code, reason})`. `current()` says whether anybody still listens.
+ *
+ * @module
+ */
+
+const SUBPROTOCOL = "tickcast.v1.json";
+/** What a browser says of a connection that ended without a close frame. */
+const ABNORMAL = 1006;
+
+/** A WebSocket: the platform's, or the one that was given, or in Node before 22 that of the package `ws`. */
+export class WebSocketTransport {
+  #socket = null;
+
+  async open(url, options, listener) {
+    const Socket = options.WebSocket ?? globalThis.WebSocket ?? (await wsPackage());
+    if (!listener.current()) return;
+    const socket = (this.#socket = new Socket(url, SUBPROTOCOL));
+    let failure = "";
+    socket.onmessage = ({ data }) => listener.message(data);
+    // Browsers do not say why; `ws` does.
+    socket.onerror = ({ message }) => { failure = message ?? ""; };
+    socket.onclose = ({ code, reason }) => listener.close({ code, reason: reason || failure });
+  }
+
+  send(_, text) {
+    this.#socket.send(text);
+  }
+
+  get unsentBytes() {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** `abrupt` where the other side is not expected to answer. */
+  close(abrupt) {
+    if (abrupt && this.#socket?.terminate) this.#socket.terminate();
+    else this.#socket?.close(1000);
+  }
+}
+
+async function wsPackage() {
+  // Not a literal, so that no bundler looks for a package that browsers do not need.
+  const name = "ws";
+  try {
+    return (await import(name)).WebSocket;
+  } catch (error) {
+    throw new TypeError(`there is no WebSocket here: take Node 22 or later, install the package ws, or give one as an option (${error.message})`);
+  }
+}

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod faults;
+mod stats;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use feed_sim::run::Play;
 use feed_sim::schedule::{Pace, Until};
 
 pub(crate) use faults::{FaultArgs, faults_help};
+pub(crate) use stats::StatsArgs;
 
 /// Simulated and recorded feeds, published to a Tickcast broker.
 #[derive(Parser, Debug)]
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// The faults that `--fault` injects, and how they are written
     Faults,
+    /// Figures of feeds side by side: rates, spreads, burstiness, sizes, returns
+    Stats(StatsArgs),
 }
 
 #[derive(Args, Debug)]

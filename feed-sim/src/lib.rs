@@ -31,6 +31,7 @@ pub mod replay;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod stats;
 pub mod summary;
 
 pub use demo::demo;

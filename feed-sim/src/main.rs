@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(args) => in_runtime(simulate(args)),
         Command::Replay(args) => in_runtime(play_back(args)),
         Command::Faults => list_faults(),
+        Command::Stats(args) => args.print(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,114 @@
+//! `feed-sim stats`: its options, and what they measure.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use feed_sim::publication::Feed;
+use feed_sim::replay;
+use feed_sim::scenario::{self, Simulated};
+use feed_sim::stats::{Collector, Figures, json, table};
+
+use super::seconds;
+
+/// So much of a scenario is measured, unless something else is asked for.
+const SCENARIO_DURATION: Duration = Duration::from_secs(600);
+
+#[derive(Args, Debug)]
+pub(crate) struct StatsArgs {
+    /// What to measure, each a column of the table: a scenario (`stocks`) or a recording (`binance:capture.gz`)
+    #[arg(required = true, value_name = "SCENARIO|FORMAT:FILE")]
+    sources: Vec<Source>,
+    /// What all randomness of the scenarios comes from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// So much of each on its own clock; without it 600 s of a scenario and the whole of a recording
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// How many stocks, or matches at once, a scenario has; without it its own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    instruments: Option<u32>,
+    /// Only this one: its symbol (`AAPL`) or its topics without their last segment (`stocks.AAPL`)
+    #[arg(long, value_name = "SYM")]
+    instrument: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A feed to be measured.
+#[derive(Debug, Clone)]
+enum Source {
+    Scenario(String),
+    Recording { format: String, file: PathBuf },
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Source, String> {
+        match text.split_once(':') {
+            Some((format, file)) if replay::find(format).is_some() && !file.is_empty() => {
+                Ok(Source::Recording { format: format.to_owned(), file: file.into() })
+            }
+            None if scenario::find(text).is_some() => Ok(Source::Scenario(text.to_owned())),
+            _ => Err("it is neither a scenario nor FORMAT:FILE with a format from `feed-sim list`".to_owned()),
+        }
+    }
+}
+
+impl Source {
+    /// What its column is called: of a recording the file's name says more than its path.
+    fn name(&self) -> String {
+        match self {
+            Source::Scenario(name) => name.clone(),
+            Source::Recording { format, file } => {
+                let name =
+                    file.file_name().map_or_else(|| file.display().to_string(), |name| name.display().to_string());
+                format!("{format}:{name}")
+            }
+        }
+    }
+
+    fn open(&self, args: &StatsArgs) -> anyhow::Result<Box<dyn Feed>> {
+        match self {
+            Source::Scenario(name) => {
+                let entry = scenario::find(name).context("the scenario is gone")?;
+                Ok(Box::new(Simulated(entry.build(args.seed, args.instruments))))
+            }
+            Source::Recording { format, file } => {
+                let format = replay::find(format).context("the format is gone")?;
+                format.open(file).with_context(|| format!("cannot read {}", file.display()))
+            }
+        }
+    }
+
+    fn measure(&self, args: &StatsArgs) -> anyhow::Result<Figures> {
+        let mut feed = self.open(args)?;
+        let own = match self {
+            Source::Scenario(_) => SCENARIO_DURATION,
+            Source::Recording { .. } => Duration::MAX,
+        };
+        let until_us = u64::try_from(args.duration.unwrap_or(own).as_micros()).unwrap_or(u64::MAX);
+        let mut collector = Collector::new(args.instrument.as_deref());
+        if let Err(bad) = collector.take_feed(&mut feed, until_us) {
+            tracing::warn!("{}: {bad}; the figures are of what came before", self.name());
+        }
+        Ok(Figures::new(&self.name(), &collector))
+    }
+}
+
+impl StatsArgs {
+    /// Measures each source after the other and prints the table.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let figures = self.sources.iter().map(|source| source.measure(self)).collect::<anyhow::Result<Vec<_>>>()?;
+        if self.json {
+            println!("{:#}", json(&figures));
+        } else {
+            println!("{}", table(&figures));
+        }
+        Ok(())
+    }
+}

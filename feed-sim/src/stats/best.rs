@@ -1,0 +1,45 @@
+//! The best prices of an instrument that publishes its book and no quotes.
+
+use std::collections::BTreeSet;
+
+use super::decimal::Price;
+use super::observe::Level;
+
+/// Levels of a side that are kept; of more, those far from the market are forgotten.
+const LEVELS_MAX: usize = 20_000;
+
+/// The prices at which there is something.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Best {
+    bids: BTreeSet<Price>,
+    asks: BTreeSet<Price>,
+}
+
+impl Best {
+    /// Takes in levels, and says the best prices then.
+    pub(super) fn book(&mut self, whole: bool, bids: &[Level], asks: &[Level]) -> (Option<Price>, Option<Price>) {
+        if whole {
+            self.bids.clear();
+            self.asks.clear();
+        }
+        apply(&mut self.bids, bids);
+        apply(&mut self.asks, asks);
+        while self.bids.len() > LEVELS_MAX {
+            self.bids.pop_first();
+        }
+        while self.asks.len() > LEVELS_MAX {
+            self.asks.pop_last();
+        }
+        (self.bids.last().copied(), self.asks.first().copied())
+    }
+}
+
+fn apply(side: &mut BTreeSet<Price>, levels: &[Level]) {
+    for (price, there) in levels {
+        if *there {
+            side.insert(*price);
+        } else {
+            side.remove(price);
+        }
+    }
+}

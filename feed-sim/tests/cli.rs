@@ -37,6 +37,16 @@ fn what_cannot_be_done_is_said_before_anything_runs() {
         (&["run", "stocks", "--to", "http://x"], "neither a WebSocket URL"),
         (&["run", "stocks", "--to", "ws://127.0.0.1:1/v1/ws"], "cannot publish to"),
         (&["run", "stocks", "--rate", "0"], "number above 0"),
+        (&["run", "stocks", "--fault", "gap=0"], "it is written gap=RATE[:RUN]"),
+        (&["run", "stocks", "--fault", "gip=1%"], "there are silence, gap"),
+        (&["run", "stocks", "--to", "null", "--fault", "gap=1%", "--fault", "gap=1%"], "is there twice"),
+        (&["run", "stocks", "--to", "null", "--fault-topic", "a.*"], "but no fault"),
+        (&["run", "stocks", "--to", "null", "--fault-seed", "1"], "nothing to draw"),
+        (&["run", "stocks", "--fault", "gap=1%", "--fault-topic", "a..b"], "segment 2"),
+        (&["stats", "stocks", "socks"], "neither a scenario nor FORMAT:FILE"),
+        (&["stats", "binance:"], "neither a scenario nor FORMAT:FILE"),
+        (&["stats", "binance:/nowhere/at/all"], "cannot read /nowhere/at/all"),
+        (&["stats"], "SCENARIO|FORMAT:FILE"),
     ] {
         let (output, stderr) = output(args);
         assert!(!output.status.success() && stderr.contains(reason), "{args:?}: {stderr}");
@@ -52,6 +62,33 @@ fn a_run_of_so_many_updates() {
     assert_eq!(first.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1_000);
     assert!(stderr.contains("published     1000 to stdout"), "{stderr}");
     assert_eq!(output(&args).0.stdout, first.stdout);
+}
+
+#[test]
+fn the_faults_of_a_seed() {
+    let run = |seed| {
+        let args = ["run", "stocks", "--to", "stdout", "--rate", "max", "--updates", "2000"];
+        let faults = ["--fault", "duplicate=5%", "--fault", "gap=5%", "--fault-seed", seed];
+        output(&[&args[..], &faults].concat())
+    };
+    let (first, stderr) = run("7");
+    assert!(stderr.contains(" from the feed, - ") && stderr.contains(" left out"), "{stderr}");
+    assert_eq!(run("7").0.stdout, first.stdout);
+    assert_ne!(run("8").0.stdout, first.stdout);
+    let (listed, _) = output(&["faults"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("clock-skew=RATE[:OFFSET]"));
+}
+
+#[test]
+fn statistics_side_by_side() {
+    let (shown, stderr) = output(&["stats", "stocks", "football", "--duration", "5", "--instruments", "2"]);
+    assert!(shown.status.success(), "{stderr}");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let heads: Vec<&str> = shown.lines().next().unwrap_or_default().split('|').map(str::trim).collect();
+    assert_eq!(heads, ["", "figure", "unit", "stocks", "football", ""], "{shown}");
+    let (json, _) = output(&["stats", "stocks", "--duration", "5", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert!(json[0]["figures"]["messages"].as_f64() > Some(100.0), "{json}");
 }
 
 #[test]

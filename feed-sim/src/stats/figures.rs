@@ -121,9 +121,9 @@ fn of_instrument(instrument: &super::instrument::Instrument) -> Vec<Figure> {
         figure("returns", "returns over 1 s", "", 0, Some(returns.count() as f64)),
         figure("return_deviation_bp", "return, standard deviation", "bp", 3, in_bp(returns.deviation())),
         figure("return_kurtosis", "return, kurtosis (normal: 3)", "", 1, returns.kurtosis()),
-        figure("return_abs_autocorrelation_1s", "|return|, autocorrelation at 1 s", "", 3, absolute_1),
-        figure("return_abs_autocorrelation_5s", "|return|, autocorrelation at 5 s", "", 3, absolute_5),
-        figure("return_abs_autocorrelation_10s", "|return|, autocorrelation at 10 s", "", 3, absolute_10),
-        figure("return_abs_autocorrelation_30s", "|return|, autocorrelation at 30 s", "", 3, absolute_30),
+        figure("return_abs_autocorrelation_1s", "absolute return, autocorrelation at 1 s", "", 3, absolute_1),
+        figure("return_abs_autocorrelation_5s", "absolute return, autocorrelation at 5 s", "", 3, absolute_5),
+        figure("return_abs_autocorrelation_10s", "absolute return, autocorrelation at 10 s", "", 3, absolute_10),
+        figure("return_abs_autocorrelation_30s", "absolute return, autocorrelation at 30 s", "", 3, absolute_30),
     ]
 }

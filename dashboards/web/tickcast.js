@@ -209,7 +209,7 @@ export class Client extends EventTarget {
     if (this.#state !== "open") return message.op === "hello" ? this.#opened(message, token) : undefined;
     switch (message.op) {
       case "image": case "update": case "patch": case "gap": case "closed": return this.#take(message);
-      case "topic": return this.#begin(message, {});
+      case "topic": return this.#begin(message);
       case "subscribed": return this.#subscribed(message);
       case "error": return this.#refused(message);
       case "published": case "pong": return this.#answered(message.id)?.resolve(message);
@@ -503,14 +503,14 @@ export class Client extends EventTarget {
   }
 
   /** A topic begins: by a row of an answer, or by a `topic` message. */
-  #begin(row, asked, isAnswer) {
+  #begin(row, asked = null, isAnswer = false) {
     const { topic, epoch } = row, stream = this.#streamOf(topic);
     if (!stream || (stream.resyncing && !isAnswer)) return;
     const entry = this.#entries.get(topic);
     if (entry && isAnswer) entry.begun = true;
     stream.resyncing = false;
     const lived = !stream.waits;
-    const wrong = stream.begin(row, asked ?? null);
+    const wrong = stream.begin(row, asked);
     if (wrong !== null) return this.#violated(stream, wrong, row);
     // It ended while we were away.
     if (epoch === null && lived) this.#hand(stream, { op: "closed", topic });

@@ -107,10 +107,15 @@ export class Stream {
       return null;
     }
     if (op === "gap") this.state = undefined;
-    else if (op === "patch") this.state = this.state === undefined ? undefined : mergePatch(this.state, data);
+    else if (op === "patch") this.state = this.#patched(message);
     else if (this.kind !== "event") this.state = data;
     this.ts = message.ts ?? this.ts;
     return this.#expect("next", lastOf(message));
+  }
+
+  /** A patch lies on the state; a topic's first one on nothing; where the state is not known, it still is not. */
+  #patched(message) {
+    return this.state === undefined && firstOf(message) > 1 ? undefined : mergePatch(this.state, message.data);
   }
 
   #expect(what, seq) {

@@ -88,7 +88,8 @@ export class Subscription {
     if (op === "closed") return this.#seen.delete(topic) || true;
     if (op === "topic") {
       if (seen?.epoch === epoch) return false;
-      this.#seen.set(topic, { epoch, seq: 0 });
+      // What was before a live start does not come, even if another subscription asks for it later.
+      this.#seen.set(topic, { epoch, seq: message.start === "live" ? message.seq : 0 });
     } else if (seen?.epoch === epoch) {
       if (lastOf(message) <= seen.seq) return false;
       seen.seq = lastOf(message);

@@ -18,7 +18,7 @@ export class Broker {
     this.#flags = flags;
   }
 
-  /** Starts one with these settings beside the usual ones; it ends with the test. */
+  /** Starts one with these flags; it ends with the test. */
   static async start(test, flags = []) {
     const broker = new Broker(flags);
     test.after(() => broker.kill());
@@ -27,7 +27,7 @@ export class Broker {
   }
 
   async start() {
-    const args = ["serve", "--listen", this.address, "--admin-listen", "127.0.0.1:0", "--drain-ms", "0", ...this.#flags];
+    const args = ["serve", "--listen", this.address, "--admin-listen", "127.0.0.1:0", ...this.#flags];
     const started = spawn(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     let said = "";
@@ -62,8 +62,8 @@ export class Broker {
   }
 
   /** Publishes over HTTP, so that it does not depend on any client. */
-  publish(topic, kind, data) {
-    return this.#http("POST", `/v1/topics/${encodeURIComponent(topic)}?kind=${kind}`, JSON.stringify(data));
+  publish(topic, kind, data, { written = false } = {}) {
+    return this.#http("POST", `/v1/topics/${encodeURIComponent(topic)}?kind=${kind}`, written ? data : JSON.stringify(data));
   }
 
   delete(topic) {

@@ -3,11 +3,16 @@
 //! A new format is a file under `replay/` with a [`Feed`] in it, and an entry in [`FORMATS`]. A recording comes from
 //! strangers: whatever is in it, a record either becomes publications or is reported with its position.
 
+mod betfair;
 pub mod binance;
 mod clock;
+mod coinbase;
 mod input;
+mod kraken;
 mod lines;
 pub mod nba;
+mod statsbomb;
+mod venue;
 
 use std::io::{self, BufRead};
 use std::path::Path;
@@ -30,16 +35,40 @@ pub struct Format {
 /// All formats.
 pub const FORMATS: &[Format] = &[
     Format {
+        name: "betfair",
+        summary: "Betfair exchange streams: markets, ladders and last prices",
+        description: betfair::DESCRIPTION,
+        open: |reader| Ok(Box::new(betfair::feed(reader))),
+    },
+    Format {
         name: "binance",
         summary: "Binance spot streams: trades, tickers and books",
         description: binance::DESCRIPTION,
         open: |reader| Ok(Box::new(binance::Binance::new(reader))),
     },
     Format {
+        name: "coinbase",
+        summary: "Coinbase Exchange WebSocket: books, quotes, trades and tickers",
+        description: coinbase::DESCRIPTION,
+        open: |reader| Ok(Box::new(coinbase::feed(reader))),
+    },
+    Format {
+        name: "kraken",
+        summary: "Kraken WebSocket v2 and v1: verified books, quotes, trades and tickers",
+        description: kraken::DESCRIPTION,
+        open: |reader| Ok(Box::new(kraken::feed(reader))),
+    },
+    Format {
         name: "nba",
         summary: "NBA play-by-play: actions and scores of a game",
         description: nba::DESCRIPTION,
         open: |reader| Ok(Box::new(nba::Nba::new(reader)?)),
+    },
+    Format {
+        name: "statsbomb",
+        summary: "StatsBomb events: events, scores and statistics of a football match",
+        description: statsbomb::DESCRIPTION,
+        open: |reader| Ok(Box::new(statsbomb::StatsBomb::new(reader)?)),
     },
 ];
 
@@ -80,9 +109,10 @@ impl Feed for Box<dyn Feed> {
     }
 }
 
-/// Whether `text` can be a segment of a topic as it stands. Stricter than the broker, and enough for symbols and ids.
+/// Whether `text` can be a segment of a topic as it stands: it has the broker's characters only, and is short enough that
+/// the whole name is.
 fn is_segment(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 64
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:/=+@^$~".contains(&byte))
 }

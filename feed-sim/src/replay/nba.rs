@@ -4,12 +4,12 @@
 //! breaks take no time.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_json_string};
+use crate::replay::venue::elements::{Broken, Document};
 use crate::replay::{Reader, is_segment};
 
 /// What `feed-sim describe nba` prints.
@@ -19,8 +19,8 @@ NBA play-by-play version 3, a JSON document with `game.actions[]`, gzip or plain
   nba.GAMEID.score  state  {\"home\",\"away\",\"home_points\",\"away_points\",\"period\",\"clock\"} whenever one of them changed
 The feed runs on the game's clock: breaks take no time.";
 
-/// The largest document we take: a hundred times that of a long game.
-const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+/// How far we look ahead for the teams: within that many actions both of any game have done something.
+const LOOK_AHEAD_ACTIONS: u64 = 500;
 const PERIOD_MS: u64 = 12 * 60_000;
 const OVERTIME_MS: u64 = 5 * 60_000;
 const PERIODS: u32 = 4;
@@ -28,8 +28,11 @@ const PERIODS: u32 = 4;
 /// The feed of a game.
 pub struct Nba {
     game_id: String,
-    /// Still to be played, with its place in the document.
-    actions: VecDeque<(usize, Box<RawValue>)>,
+    document: Document,
+    /// Actions that were read ahead.
+    ahead: VecDeque<Result<Vec<u8>, BadRecord>>,
+    /// How many actions were read from the document.
+    read: u64,
     score: Score,
     /// The score as it was published last.
     published: Option<String>,
@@ -46,20 +49,6 @@ struct Score {
     away: String,
     home_points: u32,
     away_points: u32,
-}
-
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(borrow)]
-    game: Game<'a>,
-}
-
-#[derive(Deserialize)]
-struct Game<'a> {
-    #[serde(rename = "gameId")]
-    game_id: String,
-    #[serde(borrow)]
-    actions: Vec<&'a RawValue>,
 }
 
 /// An action as far as we look at it.
@@ -79,48 +68,64 @@ struct Action<'a> {
 }
 
 impl Nba {
-    /// Reads a whole document: it is one JSON value, and shows what it is only at its end.
+    /// From the beginning of a document. The id of the game must stand before its actions, as it does where the league wrote it.
     pub fn new(reader: Reader) -> io::Result<Self> {
-        let mut text = String::new();
-        reader.take(DOCUMENT_BYTES_MAX + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > DOCUMENT_BYTES_MAX {
-            return Err(invalid(format!("the document is larger than {DOCUMENT_BYTES_MAX} bytes")));
+        let mut document = Document::new(reader);
+        let game_id = actions(&mut document).map_err(|broken| broken.error("play-by-play document"))?;
+        let game_id =
+            game_id.ok_or_else(|| invalid("no play-by-play document: `game.gameId`, then `game.actions`".into()))?;
+        if !is_segment(&game_id) {
+            return Err(invalid(format!("game id {game_id:?} cannot be part of a topic")));
         }
-        let Document { game } =
-            serde_json::from_str(&text).map_err(|error| invalid(format!("no play-by-play document: {error}")))?;
-        if !is_segment(&game.game_id) {
-            return Err(invalid(format!("game id {:?} cannot be part of a topic", game.game_id)));
-        }
-        let actions: VecDeque<_> = game.actions.into_iter().map(ToOwned::to_owned).enumerate().collect();
-        let mut score = Score::default();
-        // Which team is at home is said by the first action of each; the scoreboard shows both from the beginning.
-        for (_, raw) in &actions {
-            if !score.home.is_empty() && !score.away.is_empty() {
-                break;
-            }
-            let mut bytes = raw.get().as_bytes().to_vec();
-            if let Ok(action) = simd_json::serde::from_slice::<Action<'_>>(&mut bytes) {
-                match action.location {
-                    "h" => score.home = action.team.to_owned(),
-                    "v" => score.away = action.team.to_owned(),
-                    _ => {}
-                }
-            }
-        }
-        Ok(Nba {
-            game_id: game.game_id,
-            actions,
-            score,
+        let mut nba = Nba {
+            game_id,
+            document,
+            ahead: VecDeque::new(),
+            read: 0,
+            score: Score::default(),
             published: None,
             pending: VecDeque::new(),
             now_us: 0,
             records: 0,
             bad: 0,
+        };
+        nba.look_ahead();
+        Ok(nba)
+    }
+
+    /// Which team is at home is said by the first action of each; the scoreboard shows both from the beginning.
+    fn look_ahead(&mut self) {
+        while self.read < LOOK_AHEAD_ACTIONS && (self.score.home.is_empty() || self.score.away.is_empty()) {
+            let Some(action) = self.read() else { break };
+            if let Ok(text) = &action
+                && let Ok(action) = simd_json::serde::from_slice::<Action<'_>>(&mut text.clone())
+            {
+                match action.location {
+                    "h" => self.score.home = action.team.to_owned(),
+                    "v" => self.score.away = action.team.to_owned(),
+                    _ => {}
+                }
+            }
+            self.ahead.push_back(action);
+        }
+    }
+
+    /// The next action of the document.
+    fn read(&mut self) -> Option<Result<Vec<u8>, BadRecord>> {
+        let mut text = Vec::new();
+        let element = self.document.element(&mut text)?;
+        self.read += 1;
+        Some(match element {
+            Ok(value) => match value.check(&text) {
+                Ok(_) => Ok(text),
+                Err(reason) => Err(BadRecord { position: position(self.read - 1), reason, ends_recording: false }),
+            },
+            Err(broken) => Err(broken.bad_record()),
         })
     }
 
-    fn play(&mut self, raw: &RawValue) -> Result<(), String> {
-        let mut bytes = raw.get().as_bytes().to_vec();
+    fn play(&mut self, text: Vec<u8>) -> Result<(), String> {
+        let mut bytes = text.clone();
         let action: Action<'_> = simd_json::serde::from_slice(&mut bytes).map_err(|error| error.to_string())?;
         let elapsed_ms = elapsed_ms(action.period, action.clock)?;
         let points = |text: &str, before: u32| match text {
@@ -130,14 +135,14 @@ impl Nba {
         };
         let home_points = points(action.score_home, self.score.home_points)?;
         let away_points = points(action.score_away, self.score.away_points)?;
-        // Written anew without the document's line breaks; digits, escapes and the order of keys stay.
-        let value: serde_json::Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        // It comes without white space; digits, escapes and the order of keys are those of the document.
+        let text = String::from_utf8(text).map_err(|error| error.to_string())?;
 
         (self.score.home_points, self.score.away_points) = (home_points, away_points);
         // Some actions are entered late, with the clock of when they happened.
         self.now_us = self.now_us.max(elapsed_ms * 1_000);
         let topic = |what: &str| format!("nba.{}.{what}", self.game_id);
-        self.pending.push_back(Publication::new(&topic("event"), Kind::Event, value.to_string()));
+        self.pending.push_back(Publication::new(&topic("event"), Kind::Event, text));
         let score = self.score.text(action.period, action.clock);
         if self.published.as_ref() != Some(&score) {
             self.pending.push_back(Publication::new(&topic("score"), Kind::State, score.clone()));
@@ -155,12 +160,18 @@ impl Iterator for Nba {
             if let Some(publication) = self.pending.pop_front() {
                 return Some(Ok(Timed { due_us: self.now_us, publication }));
             }
-            let (index, raw) = self.actions.pop_front()?;
+            let action = match self.ahead.pop_front() {
+                Some(action) => action,
+                None => self.read()?,
+            };
+            let place = self.records;
             self.records += 1;
-            if let Err(reason) = self.play(&raw) {
+            let played = action.and_then(|text| {
+                self.play(text).map_err(|reason| BadRecord { position: position(place), reason, ends_recording: false })
+            });
+            if let Err(bad) = played {
                 self.bad += 1;
-                let position = format!("game.actions[{index}]");
-                return Some(Err(BadRecord { position, reason, ends_recording: false }));
+                return Some(Err(bad));
             }
         }
     }
@@ -211,6 +222,38 @@ fn remaining_ms(clock: &str) -> Option<u64> {
     }
     let number = |text: &str| text.parse::<u16>().ok().map(u64::from);
     Some(number(minutes)? * 60_000 + number(seconds)? * 1_000 + number(hundredths)? * 10)
+}
+
+/// Goes to the actions; the game's id, if it stood before them.
+fn actions(document: &mut Document) -> Result<Option<String>, Broken> {
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    document.enter(b'{')?;
+    loop {
+        if document.key(&mut key)?.is_none() {
+            return Ok(None);
+        }
+        if key == b"game" {
+            break;
+        }
+        document.value(&mut value)?;
+    }
+    document.enter(b'{')?;
+    let mut game_id = None;
+    while document.key(&mut key)?.is_some() {
+        if key == b"actions" {
+            document.enter(b'[')?;
+            return Ok(game_id);
+        }
+        document.value(&mut value)?;
+        if key == b"gameId" {
+            game_id = serde_json::from_slice(&value).ok();
+        }
+    }
+    Ok(None)
+}
+
+fn position(place: u64) -> String {
+    format!("game.actions[{place}]")
 }
 
 fn invalid(reason: String) -> io::Error {

@@ -1,0 +1,57 @@
+//! The venue's numbers: doubles in JSON, `1.5`, `2`, `2.0` or `1.0E7`, in no particular spelling.
+
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
+
+/// The longest spelling of a double.
+const NUMBER_BYTES_MAX: usize = 40;
+
+/// Reads a number that is not below zero.
+pub(super) fn number(raw: &RawValue) -> Result<Decimal, String> {
+    let text = raw.get();
+    let read = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { text.parse() };
+    match read {
+        Ok(number) if text.len() <= NUMBER_BYTES_MAX && !number.is_sign_negative() => Ok(number.normalize()),
+        _ => Err(format!("{text} is no price or size")),
+    }
+}
+
+/// With two decimals at least: every price and size of the venue has so many, and one spelling.
+pub(super) fn spelled(number: Decimal) -> String {
+    let mut number = number;
+    if number.scale() < 2 {
+        number.rescale(2);
+    }
+    number.to_string()
+}
+
+/// A number that may be unknown: `"NaN"` and `"Infinity"` are.
+pub(super) fn known(raw: &RawValue) -> Result<Option<String>, String> {
+    if raw.get().starts_with('"') { Ok(None) } else { number(raw).map(spelled).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_for_each_number() {
+        for (text, spelling) in [
+            ("2", "2.00"),
+            ("2.0", "2.00"),
+            ("1.5", "1.50"),
+            ("0", "0.00"),
+            ("1.0E7", "10000000.00"),
+            ("0.125", "0.125"),
+        ] {
+            let raw: &RawValue = serde_json::from_str(text).expect("JSON");
+            assert_eq!(number(raw).map(spelled).as_deref(), Ok(spelling));
+        }
+        for text in ["-1", "\"1\"", "null", "[1]", "1e99", "1e-99999999999"] {
+            let raw: &RawValue = serde_json::from_str(text).expect("JSON");
+            assert!(number(raw).is_err(), "{text}");
+        }
+        let raw: &RawValue = serde_json::from_str("\"NaN\"").expect("JSON");
+        assert_eq!(known(raw), Ok(None));
+    }
+}

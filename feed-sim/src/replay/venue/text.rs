@@ -1,0 +1,60 @@
+//! Pieces of JSON text that several venues' messages are made of.
+
+use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::replay::is_segment;
+
+/// Above this a number is no longer exact in a program whose numbers are doubles (2^53).
+const EXACT_MAX: u64 = 1 << 53;
+
+/// Which side of a trade came to take what the other one had offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::replay) enum Aggressor {
+    /// It bought.
+    Buy,
+    /// It sold.
+    Sell,
+}
+
+impl Aggressor {
+    /// As it is published.
+    pub(in crate::replay) fn name(self) -> &'static str {
+        match self {
+            Aggressor::Buy => "buy",
+            Aggressor::Sell => "sell",
+        }
+    }
+}
+
+/// A symbol or an id as it can stand in a topic.
+pub(in crate::replay) fn segment(text: &str) -> Result<&str, String> {
+    if is_segment(text) { Ok(text) } else { Err(format!("{text:?} cannot be part of a topic")) }
+}
+
+/// A number as JSON: a string where it is too large to be exact everywhere.
+pub(in crate::replay) fn id_text(id: u64) -> String {
+    if id < EXACT_MAX { id.to_string() } else { format!("\"{id}\"") }
+}
+
+/// Appends `,"venue_ts":microseconds` where the venue said when.
+pub(in crate::replay) fn push_venue_ts(data: &mut String, venue_ts: Option<i64>) {
+    if let Some(venue_ts) = venue_ts {
+        // Writing into a string never fails.
+        _ = write!(data, r#","venue_ts":{venue_ts}"#);
+    }
+}
+
+/// Microseconds since the UNIX epoch of an RFC 3339 time.
+pub(in crate::replay) fn rfc3339_us(text: &str) -> Result<i64, String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| format!("time {text:?}: {error}"))?;
+    // The years 0 to 9999 of RFC 3339 are far from the bounds of 64 bits.
+    i64::try_from(time.unix_timestamp_nanos() / 1_000).map_err(|error| format!("time {text:?}: {error}"))
+}
+
+/// The same JSON without line breaks, which can only stand between its tokens and say nothing there.
+pub(in crate::replay) fn one_line(json: &str) -> String {
+    if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ") } else { json.to_owned() }
+}

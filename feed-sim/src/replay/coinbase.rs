@@ -14,7 +14,7 @@ use crate::replay::venue::book::{ASKS, BIDS, Book};
 use crate::replay::venue::capture::{Captured, captured};
 use crate::replay::venue::level::{Change, decimal};
 use crate::replay::venue::line_feed::{Decode, LineFeed};
-use crate::replay::venue::text::{Aggressor, id_text, one_line, push_venue_ts, rfc3339_us, segment};
+use crate::replay::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts, rfc3339_us, segment};
 use fields::Message;
 
 /// What `feed-sim describe coinbase` prints.
@@ -78,7 +78,7 @@ impl Coinbase {
             "match" | "last_match" => self.trade(&message, out),
             "ticker" | "ticker_batch" => {
                 let topic = format!("coinbase.{}.ticker", message.symbol()?);
-                out.push_back(Publication::new(&topic, Kind::State, one_line(json)));
+                out.push_back(Publication::new(&topic, Kind::State, as_it_is(json)?));
                 Ok(())
             }
             "heartbeat" => self.heartbeat(&message),

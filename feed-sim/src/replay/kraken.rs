@@ -19,7 +19,7 @@ use crate::replay::venue::book::{Top, quote_fields, quote_publication};
 use crate::replay::venue::capture::{Captured, captured};
 use crate::replay::venue::level::decimal;
 use crate::replay::venue::line_feed::{Decode, LineFeed};
-use crate::replay::venue::text::{Aggressor, id_text, one_line, push_venue_ts};
+use crate::replay::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts};
 use books::Books;
 
 /// What `feed-sim describe kraken` prints.
@@ -175,8 +175,8 @@ fn topic(pair: &str, what: &str) -> String {
     format!("kraken.{pair}.{what}")
 }
 
-fn ticker(pair: &str, json: &str) -> Publication {
-    Publication::new(&topic(pair, "ticker"), Kind::State, one_line(json))
+fn ticker(pair: &str, json: &str) -> Result<Publication, String> {
+    Ok(Publication::new(&topic(pair, "ticker"), Kind::State, as_it_is(json)?))
 }
 
 fn quote(pair: &str, bid: Top<'_>, ask: Top<'_>, venue_ts: i64) -> Result<Publication, String> {

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use crate::replay::venue::elements::Document;
+use crate::replay::venue::text::as_it_is;
 use crate::replay::{Reader, is_segment};
 use fields::Event;
 use scoreboard::Scoreboard;
@@ -76,8 +77,9 @@ impl StatsBomb {
         let topic = |what: &str| format!("statsbomb.{}.{what}", self.match_id);
         let team = event.team.as_ref().map(|team| self.scoreboard.team(&team.name)).transpose()?;
         let possession = event.possession_team.as_ref().map(|team| self.scoreboard.team(&team.name)).transpose()?;
+        let data = as_it_is(text)?;
         self.clock.advance(event.period, elapsed_ms);
-        self.pending.push_back(Publication::new(&topic("event"), Kind::Event, text.to_owned()));
+        self.pending.push_back(Publication::new(&topic("event"), Kind::Event, data));
         if let Some(score) = self.scoreboard.take(&event, team) {
             self.pending.push_back(Publication::new(&topic("score"), Kind::State, score));
         }

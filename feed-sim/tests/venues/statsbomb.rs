@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feed_sim::publication::{Counts, Kind, Timed};
+use feed_sim::publication::{Counts, Kind};
 use feed_sim::replay::find;
 use serde_json::{Value, json};
 
@@ -277,8 +277,14 @@ fn the_recorded_match() {
         }
         assert_eq!(score[format!("{side}_goals")], naive[&(team, "goal")]);
     }
-    // Both halves with what was added to them.
-    assert_eq!(timed.last().map(|Timed { due_us, .. }| due_us / 60_000_000), Some(97));
+    // It takes as long as both halves, each up to its latest event.
+    let latest_ms = |period: u32| {
+        let timestamps = events.iter().filter(|event| event["period"] == period).map(|event| &event["timestamp"]);
+        let latest = timestamps.map(|text| text.as_str().expect("text")).max().expect("events");
+        let parts: Vec<u64> = latest.split([':', '.']).map(|part| part.parse().expect("a number")).collect();
+        ((parts[0] * 60 + parts[1]) * 60 + parts[2]) * 1_000 + parts[3]
+    };
+    assert_eq!(timed.last().map(|timed| timed.due_us), Some((latest_ms(1) + latest_ms(2)) * 1_000));
 
     // From memory there is no name to take the match from.
     let bytes = std::fs::read(&path).expect("readable");

@@ -6,7 +6,7 @@ use super::fields::{Definition, MarketChange, PositionPriceSize, PriceSize, Runn
 use super::numbers::{known, number, spelled};
 use super::runner::Ladder;
 use crate::replay::venue::level::Change;
-use crate::replay::venue::text::{one_line, segment};
+use crate::replay::venue::text::{as_it_is, segment};
 
 /// A market change.
 pub(super) struct Plan {
@@ -89,7 +89,7 @@ impl DefinitionPlan {
         let names = STATUSES.into_iter().find(|(name, _)| *name == definition.status);
         let names = names.ok_or_else(|| format!("{:?} is no status of a market", definition.status))?;
         let Definition { in_play, bet_delay, version, .. } = definition;
-        Ok(DefinitionPlan { json: one_line(raw.get()), status: Status { names, in_play, bet_delay }, version })
+        Ok(DefinitionPlan { json: as_it_is(raw.get())?, status: Status { names, in_play, bet_delay }, version })
     }
 }
 

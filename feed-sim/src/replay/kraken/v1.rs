@@ -115,7 +115,7 @@ pub(super) fn ticker(message: &Message<'_>, out: &mut VecDeque<Publication>) -> 
     if !payload.starts_with('{') {
         return Err("a ticker that is no object".to_owned());
     }
-    out.push_back(super::ticker(message.pair, payload));
+    out.push_back(super::ticker(message.pair, payload)?);
     Ok(())
 }
 

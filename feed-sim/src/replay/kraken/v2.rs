@@ -102,7 +102,7 @@ pub(super) fn tickers(data: &str, out: &mut VecDeque<Publication>) -> Result<(),
     let data: Vec<&RawValue> = parse(data)?;
     let tickers: Vec<Publication> = data
         .iter()
-        .map(|raw| Ok(ticker(segment(parse::<Identified<'_>>(raw.get())?.symbol)?, raw.get())))
+        .map(|raw| ticker(segment(parse::<Identified<'_>>(raw.get())?.symbol)?, raw.get()))
         .collect::<Result<_, String>>()?;
     out.extend(tickers);
     Ok(())

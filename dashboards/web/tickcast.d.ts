@@ -14,7 +14,9 @@ export interface ConnectOptions {
   token?: string | (() => string | Promise<string>);
   /** The WebSocket class; by default the platform's, else that of the package `ws`. */
   WebSocket?: unknown;
-  /** The ways to connect, in the order in which they are tried. */
+  /** For Server-Sent Events: the platform's by default. */
+  fetch?: typeof fetch;
+  /** The ways to connect, in the order in which they are tried: the second only while no WebSocket has ever opened. */
   transports?: Transport[];
   /** The time from an attempt's start to the broker's greeting. 5000 by default. */
   connect_timeout_ms?: number;

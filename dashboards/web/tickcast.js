@@ -16,6 +16,7 @@
  * @module
  */
 import { Entry, checkOptions, inMessagesOf, parseEntry, utf8Length } from "./tickcast/entry.js";
+import { SseTransport } from "./tickcast/sse.js";
 import { Stream } from "./tickcast/stream.js";
 import { Subscription, deliver, finish, join } from "./tickcast/subscription.js";
 import { WebSocketTransport } from "./tickcast/transport.js";
@@ -24,7 +25,7 @@ export { mergePatch } from "./tickcast/stream.js";
 
 /** What a client does unless told otherwise; `tickcast.d.ts` says what each means. Options without a default are undefined. */
 const CLIENT_OPTIONS = {
-  token: undefined, WebSocket: undefined, fetch: undefined, transports: ["websocket"], random: Math.random,
+  token: undefined, WebSocket: undefined, fetch: undefined, transports: ["websocket", "sse"], random: Math.random,
   connect_timeout_ms: 5_000, answer_timeout_ms: 30_000, reconnect_first_ms: 250, reconnect_max_ms: 10_000, requests_max: 1_000,
 };
 const SUBSCRIBE_OPTIONS = { from: "image", conflate_ms: 0, on_slow: "conflate", buffer_max: 1_024 };
@@ -34,7 +35,7 @@ const FINAL_CODES = [1002, 1003, 1007, 1009, 4003];
 const CODE_TOKEN = 4001, CODE_LATER = 4029;
 /** The code that stands for a connection that ended without one. */
 const ABNORMAL = 1006;
-const TRANSPORTS = { websocket: WebSocketTransport };
+const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
 /** A silent connection is given up after twice the broker's `heartbeat_ms` and this. */
 const SILENCE_SLACK_MS = 1_000;
 /** A connection that lived for so long was a good one: the next wait is a short one again. */
@@ -192,7 +193,8 @@ export class Client extends EventTarget {
       const said = typeof token === "function" ? await token() : token;
       const message = (text) => current() && this.#receive(text, said);
       const close = (end) => current() && this.#lost(end);
-      await transport.open(this.#url, this.#options, { current, message, close });
+      const alive = () => { this.#heardAt = performance.now(); };
+      await transport.open(this.#url, this.#options, { current, message, close, alive });
     } catch (error) {
       if (current()) this.#lost({ code: ABNORMAL, reason: error.message });
     }
@@ -213,6 +215,9 @@ export class Client extends EventTarget {
       case "subscribed": return this.#subscribed(message);
       case "error": return this.#refused(message);
       case "published": case "pong": return this.#answered(message.id)?.resolve(message);
+      case "hello":
+        this.#hello = message;
+        return this.#watch();
       case "goaway":
         this.#goawayMs = Number(message.after_ms) || 0;
         return this.#emit("goaway", { reason: message.reason, after_ms: this.#goawayMs });
@@ -414,7 +419,8 @@ export class Client extends EventTarget {
     const brought = [...this.#streams.values()].filter(isBrought);
     // Events first: of the others the image says everything.
     brought.sort((one, other) => (other.kind === "event") - (one.kind === "event"));
-    const resumed = brought.splice(0, Math.max(0, this.#hello.limits.subscriptions - entries.length));
+    const room = this.#transport.constructor.resumes ? this.#hello.limits.subscriptions - entries.length : 0;
+    const resumed = brought.splice(0, Math.max(0, room));
     // What cannot be resumed begins anew. Until then its state is unknown, as it may have ended meanwhile.
     for (const stream of brought) stream.state = undefined;
     const byName = entries.filter((entry) => !entry.pattern).map((entry) => this.#continued(entry));

@@ -29,6 +29,7 @@ pub(super) struct Asset {
 static ASSETS: &[Asset] = &[
     script("/tickcast.js", include_bytes!("../../../dashboards/web/tickcast.js")),
     script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
+    script("/tickcast/sse.js", include_bytes!("../../../dashboards/web/tickcast/sse.js")),
     script("/tickcast/stream.js", include_bytes!("../../../dashboards/web/tickcast/stream.js")),
     script("/tickcast/subscription.js", include_bytes!("../../../dashboards/web/tickcast/subscription.js")),
     script("/tickcast/transport.js", include_bytes!("../../../dashboards/web/tickcast/transport.js")),

@@ -1,16 +1,16 @@
 /**
  * How messages come and go. A transport is one connection: `open` begins it, then its listener hears `message(text)` for
- * each message of the broker and, once, `close({code, reason})`. `current()` says whether anybody still listens.
+ * each message of the broker, `alive()` for other signs of life and, once, `close({code, reason})`; `current()` says
+ * whether anybody still listens.
  *
  * @module
  */
 
 const SUBPROTOCOL = "tickcast.v1.json";
-/** What a browser says of a connection that ended without a close frame. */
-const ABNORMAL = 1006;
-
 /** A WebSocket: the platform's, or the one that was given, or in Node before 22 that of the package `ws`. */
 export class WebSocketTransport {
+  /** Single topics can be asked for from where they were. */
+  static resumes = true;
   #socket = null;
 
   async open(url, options, listener) {

@@ -1,0 +1,56 @@
+// A headless Chromium, driven through chromedriver.
+const { spawn } = require("child_process");
+
+// chromedriver takes a free port and says which.
+function start() {
+  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
+  return new Promise((yes, no) => {
+    let said = "";
+    driver.stdout.on("data", (text) => {
+      const port = /successfully on port (\d+)/.exec((said += text));
+      if (port) yes([driver, `http://127.0.0.1:${port[1]}`]);
+    });
+    driver.on("exit", () => no(new Error(`chromedriver ended: ${said}`)));
+    driver.on("error", no);
+  });
+}
+
+async function command(method, url, body) {
+  const answer = await (await fetch(url, { method, body: body && JSON.stringify(body) })).json();
+  if (answer.value?.error) throw new Error(`${answer.value.error}: ${answer.value.message}`);
+  return answer.value;
+}
+
+// In the page: comes back with what the promise gives, or with its error's text.
+const wrap = (expression) => `const done = arguments[arguments.length - 1];
+  (async () => ${expression})().then((value) => done({ value }), (error) => done({ error: String(error) }));`;
+
+// Opens a browser for `use({ go, run })`: go to an address, run an expression in the page, which may be a promise.
+async function withChromium(use) {
+  const [driver, url] = await start();
+  try {
+    const args = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage"];
+    // Chromium's sandbox does not start as root, as in most containers.
+    if (process.getuid() === 0) args.push("--no-sandbox");
+    const capabilities = { alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 60000 } } };
+    const { sessionId } = await command("POST", `${url}/session`, { capabilities });
+    const session = `${url}/session/${sessionId}`;
+    try {
+      await use({
+        go: (to) => command("POST", `${session}/url`, { url: to }),
+        run: async (expression) => {
+          const result = await command("POST", `${session}/execute/async`, { script: wrap(expression), args: [] });
+          if (result.error) throw new Error(result.error);
+          return result.value;
+        },
+      });
+    } finally {
+      await command("DELETE", session);
+    }
+  } finally {
+    driver.removeAllListeners("exit");
+    driver.kill();
+  }
+}
+
+module.exports = { withChromium };

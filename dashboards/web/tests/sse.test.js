@@ -1,0 +1,168 @@
+/** Where no WebSocket opens: Server-Sent Events from a scripted broker, whose streams say what the test wants. */
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { test } from "node:test";
+import { client, connected, watch } from "./support/client.js";
+import { Fake } from "./support/fake.js";
+import { event, record, until } from "./support/wait.js";
+
+class SseBroker {
+  #server;
+  /** By stream, oldest first: its query and its response. */
+  streams = [];
+  upgrades = 0;
+  published = [];
+
+  static async start(test, { forbids = false } = {}) {
+    const broker = new SseBroker();
+    broker.#server = createServer(async (request, response) => {
+      const url = new URL(request.url, "http://broker");
+      const json = (status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+      if (forbids) return json(403, { error: { code: "forbidden", message: "the Origin http://evil.example may not come here" } });
+      if (url.pathname === "/v1/topics") return json(200, { topics: [], next: null });
+      if (url.pathname === "/v1/sse") {
+        response.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders();
+        return broker.streams.push({ topics: url.searchParams.getAll("topic"), conflate_ms: url.searchParams.get("conflate_ms"), response });
+      }
+      let body = "";
+      for await (const part of request) body += part;
+      const topic = decodeURIComponent(url.pathname.slice("/v1/topics/".length));
+      broker.published.push([topic, url.search, body]);
+      return topic.includes("..") ? json(400, { error: { code: "bad_topic", message: "segment 2 is empty" } })
+        : json(200, { topic, epoch: "e", seq: broker.published.length });
+    });
+    broker.#server.on("upgrade", (_, socket) => { broker.upgrades += 1; socket.destroy(); });
+    broker.#server.listen(0, "127.0.0.1");
+    await once(broker.#server, "listening");
+    test.after(() => { broker.#server.closeAllConnections(); broker.#server.close(); });
+    return broker;
+  }
+
+  get url() { return `ws://127.0.0.1:${this.#server.address().port}`; }
+
+  /** To the newest stream; a part of a text is a part of a message. */
+  write(text) { this.streams.at(-1).response.write(text); }
+  send(...messages) { for (const message of messages) this.write(`id: 7\ndata: ${JSON.stringify(message)}\n\n`); }
+
+  /** Waits for the stream of exactly these topics, and begins them all. */
+  async begin(topics, row) {
+    await until(() => this.streams.length > 0 && String(this.streams.at(-1).topics) === String(topics), `a stream of ${topics}`);
+    this.send({ op: "subscribed", topics: topics.map((topic) => ({ topic, oldest: 1, conflate_ms: 0, ...row })), patterns: [], errors: [] });
+  }
+}
+
+const image = (topic, seq, data) => ({ op: "image", topic, epoch: "e", seq, ts: 1, data });
+const state = { kind: "state", epoch: "e", seq: 3, start: "image" };
+
+test("where no WebSocket opens, the same comes by Server-Sent Events", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = client(t, broker.url);
+  const closes = record(made, "close");
+  const seen = watch(made, "a", { conflate_ms: 100 });
+  assert.equal((await event(made, "open")).transport, "sse");
+  assert.deepEqual([broker.upgrades, made.transport, closes.length, closes[0][1].delay_ms], [1, "sse", 1, 0]);
+  await broker.begin(["a"], state);
+  broker.send(image("a", 3, "three"), { op: "update", topic: "a", seq: 4, ts: 1, data: "vier \u20ac" });
+  await seen.came("update a 4");
+  assert.deepEqual([seen.subscription.state("a"), broker.streams[0].conflate_ms], ["vier \u20ac", "100"]);
+
+  // Another topic: the stream is opened anew, and nobody gets twice what he had.
+  const other = watch(made, "b");
+  await broker.begin(["a", "b"], state);
+  assert.equal(broker.streams.at(-1).conflate_ms, null);
+  broker.send(image("a", 4, "vier \u20ac"), image("b", 3, 3), { op: "update", topic: "a", seq: 5, ts: 1, data: 5 });
+  await other.came("image b 3");
+  await seen.came("update a 5");
+  assert.deepEqual(seen.brief(), ["topic a image", "image a 3", "update a 4", "update a 5"]);
+  other.subscription.unsubscribe();
+  await until(() => broker.streams.length === 3, "a stream without it");
+  assert.deepEqual(broker.streams[2].topics, ["a"]);
+  assert.deepEqual(made.errors, []);
+});
+
+test("events that were published while the stream changed are told as lost", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = await connected(t, broker.url);
+  const seen = watch(made, "a");
+  await broker.begin(["a"], { kind: "event", epoch: "e", seq: 3, start: "live" });
+  broker.send({ op: "update", topic: "a", seq: 4, ts: 1, data: 4 });
+  await seen.came("update a 4");
+  watch(made, "b");
+  await broker.begin(["a", "b"], { kind: "event", epoch: "e", seq: 6, start: "live" });
+  await seen.came("gap a 5-6 disconnected");
+});
+
+test("messages come in any pieces, and with any line ends", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = await connected(t, broker.url);
+  const seen = watch(made, "a");
+  await broker.begin(["a"], state);
+  for (const piece of [": hello\r\n\r", "\ndata:", JSON.stringify(image("a", 3, "x")).slice(0, 20), JSON.stringify(image("a", 3, "x")).slice(20), "\r", "\n\r\n"]) {
+    broker.write(piece);
+    // Each in a packet of its own, as far as that is in our hands.
+    await new Promise((next) => setImmediate(next));
+  }
+  await seen.came("image a 3");
+  assert.deepEqual(made.errors, []);
+});
+
+test("publishing is a request of its own; what there is not is said", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = await connected(t, broker.url);
+  assert.deepEqual(await made.publish("BTC/USD", { px: "1" }, { kind: "state", source: "s", source_seq: 1 }).then(({ topic, seq }) => [topic, seq]), ["BTC/USD", 1]);
+  assert.deepEqual(broker.published, [["BTC/USD", "?kind=state&source=s&source_seq=1", '{"px":"1"}']]);
+  await assert.rejects(made.publish("a..b", 1), { code: "bad_topic", message: "segment 2 is empty" });
+  await assert.rejects(made.ping(), { code: "unavailable" });
+});
+
+test("a stream that ends is lost, and a WebSocket is tried first again", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = await connected(t, broker.url);
+  const seen = watch(made, "a");
+  await broker.begin(["a"], state);
+  broker.send(image("a", 3, 3));
+  await seen.came("image a 3");
+  broker.streams[0].response.end();
+  await event(made, "open");
+  await until(() => broker.streams.length === 2, "another stream");
+  assert.equal(broker.upgrades, 2);
+  await broker.begin(["a"], { ...state, seq: 9 });
+  broker.send(image("a", 9, 9));
+  await seen.came("image a 9");
+  assert.deepEqual(made.errors, []);
+});
+
+test("comments are a sign of life, and without any the stream is given up", async (t) => {
+  const broker = await SseBroker.start(t);
+  const made = await connected(t, broker.url);
+  watch(made, "a");
+  await broker.begin(["a"], state);
+  broker.send({ ...made.hello, heartbeat_ms: 20 });
+  const since = performance.now();
+  const closed = event(made, "close");
+  const alive = setInterval(() => broker.write(": alive\n"), 20);
+  t.after(() => clearInterval(alive));
+  await until(() => performance.now() - since > 1_300, "longer than its patience");
+  assert.equal(made.state, "open");
+  clearInterval(alive);
+  assert.match((await closed).reason, /nothing came for 1040 ms/);
+});
+
+test("who may not come here is told why, and does not come back", async (t) => {
+  const broker = await SseBroker.start(t, { forbids: true });
+  const made = client(t, broker.url);
+  await event(made, "close", ({ reconnect }) => !reconnect);
+  assert.match(made.errors[0].message, /the Origin http:\/\/evil.example may not come here/);
+  assert.equal(made.state, "closed");
+});
+
+test("where a WebSocket has opened once, it is not blocked", async (t) => {
+  const fake = await Fake.start(t);
+  const made = await connected(t, fake.url, { fetch: () => assert.fail("no request by HTTP") });
+  for (let round = 0; round < 3; round += 1) {
+    fake.close(1011, "");
+    await event(made, "open");
+  }
+  assert.deepEqual([made.transport, fake.connections], ["websocket", 4]);
+});

@@ -1,20 +1,20 @@
 //! The command line.
 
+mod common;
 mod faults;
 mod stats;
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
-use feed_sim::publish::{Broker, Lines, Target};
-use feed_sim::run::Play;
-use feed_sim::schedule::{Pace, Until};
+use feed_sim::schedule::Pace;
 
-pub(crate) use faults::{FaultArgs, faults_help};
+use common::seconds;
+pub(crate) use common::{Common, SummaryForm};
+
+pub(crate) use faults::faults_help;
 pub(crate) use stats::StatsArgs;
 
 /// Simulated and recorded feeds, published to a Tickcast broker.
@@ -77,21 +77,6 @@ pub(crate) struct ReplayArgs {
     pub(crate) strict: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Common {
-    /// A broker's WebSocket URL, `stdout` (NDJSON as `POST /v1/publish` takes it) or `null`
-    #[arg(long, value_name = "WHERE", env = "FEED_SIM_TO", default_value = "ws://127.0.0.1:9000/v1/ws")]
-    to: String,
-    /// Stop after so many seconds: real ones, or with `max` those of the feed's own clock
-    #[arg(long, value_name = "S", value_parser = seconds)]
-    duration: Option<Duration>,
-    /// Stop after so many updates
-    #[arg(long, value_name = "N")]
-    updates: Option<u64>,
-    #[command(flatten)]
-    pub(crate) faults: FaultArgs,
-}
-
 /// A number above 0, or `max`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rate {
@@ -111,36 +96,12 @@ impl FromStr for Rate {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it is no number of seconds")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
 impl Rate {
     /// As a pace, for something that comes `each_s` times a second by itself.
     pub(crate) fn pace(self, each_s: f64) -> Pace {
         match self {
             Rate::Of(number) => Pace::Speed(number / each_s),
             Rate::Max => Pace::Max,
-        }
-    }
-}
-
-impl Common {
-    pub(crate) fn play(&self, pace: Pace, strict: bool) -> Play {
-        Play { pace, until: Until { duration: self.duration, updates: self.updates }, strict }
-    }
-
-    /// Where `--to` leads.
-    pub(crate) async fn target(&self) -> anyhow::Result<Target> {
-        match self.to.as_str() {
-            "stdout" => Ok(Target::Lines(Lines::new(Box::new(std::io::stdout())))),
-            "null" => Ok(Target::Nowhere),
-            url if url.starts_with("ws://") || url.starts_with("wss://") => {
-                let broker = Broker::connect(url).await.with_context(|| format!("cannot publish to {url}"))?;
-                Ok(Target::Broker(Box::new(broker)))
-            }
-            other => bail!("--to {other:?} is neither a WebSocket URL nor `stdout` nor `null`"),
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::publish::{Broker, Target};
 use crate::run::{Play, run};
 use crate::scenario::{Simulated, find};
-use crate::schedule::{Pace, Until};
+use crate::schedule::Pace;
 use crate::summary::Summary;
 
 /// Updates per second in all.
@@ -21,8 +21,7 @@ pub async fn demo(url: &str, seed: u64, stop: impl Future<Output = ()>) -> anyho
     let scenario = entry.build(seed, None);
     let pace = Pace::Speed(DEMO_UPDATES_PER_S / scenario.updates_per_s());
     let target = Target::Broker(Box::new(Broker::connect(url).await?));
-    let play = Play { pace, until: Until::default(), strict: false };
-    let (summary, result) = run(Simulated(scenario), play, target, stop).await;
+    let (summary, result) = run(Simulated(scenario), Play::at(pace), target, stop).await;
     result?;
     Ok(summary)
 }

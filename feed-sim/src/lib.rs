@@ -10,7 +10,7 @@
 //!                                │
 //!                            schedule    what of it is due by now; late is counted, nothing is dropped
 //!                                │ batches
-//!                            publish     to a broker, to standard output, or to nowhere
+//!                            publish     to a broker, to standard output, to a file, or to nowhere
 //!                                │
 //!                            summary     what became of every single one
 //! ```
@@ -24,6 +24,7 @@
 
 pub mod demo;
 pub mod faults;
+pub mod progress;
 pub mod publication;
 pub mod publish;
 pub mod random;

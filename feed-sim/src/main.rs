@@ -1,28 +1,35 @@
 //! `feed-sim`: simulated and recorded feeds from the command line.
 
 mod cli;
+mod show;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use feed_sim::Summary;
+use feed_sim::progress::Progress;
 use feed_sim::publication::Feed;
 use feed_sim::publish::TargetGone;
-use feed_sim::replay::{self, FORMATS};
-use feed_sim::run::{Play, RunError, run};
+use feed_sim::replay::{self, FORMATS, Reader};
+use feed_sim::run::{Play, RunError, run_watched};
 use feed_sim::scenario::{self, CATALOGUE, Simulated};
 use feed_sim::schedule::Pace;
 
-use cli::{Cli, Command, Common, ReplayArgs, RunArgs};
+use cli::{Cli, Command, Common, ReplayArgs, RunArgs, SummaryForm};
+use show::{AboveLine, Shown};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let shown = Shown::new();
+    let log = shown.clone();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(move || AboveLine(log.clone()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_target(false)
@@ -30,8 +37,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::List => list(),
         Command::Describe { name } => describe(&name),
-        Command::Run(args) => in_runtime(simulate(args)),
-        Command::Replay(args) => in_runtime(play_back(args)),
+        Command::Run(args) => in_runtime(simulate(args, shown)),
+        Command::Replay(args) => in_runtime(play_back(args, shown)),
         Command::Faults => list_faults(),
         Command::Stats(args) => args.print(),
     };
@@ -73,33 +80,56 @@ fn describe(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn simulate(args: RunArgs) -> anyhow::Result<()> {
+async fn simulate(args: RunArgs, shown: Shown) -> anyhow::Result<()> {
     let entry = scenario::find(&args.scenario).ok_or_else(|| unknown("scenario", &args.scenario))?;
     let scenario = entry.build(args.seed, args.instruments);
     let pace = args.rate.map_or(Pace::Speed(1.0), |rate| rate.pace(scenario.updates_per_s()));
     let play = args.common.play(pace, false);
-    publish(args.common.faults.inject(Simulated(scenario), args.seed)?, play, &args.common).await
+    let feed = args.common.faults.inject(Simulated(scenario), args.seed)?;
+    publish(feed, play, Progress::default(), &args.common, shown).await
 }
 
 /// What the faults of a replay come from, where nothing is said.
 const DEFAULT_SEED: u64 = 1;
 
-async fn play_back(args: ReplayArgs) -> anyhow::Result<()> {
+async fn play_back(args: ReplayArgs, shown: Shown) -> anyhow::Result<()> {
     let format = replay::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
-    let feed = format.open(&args.file).with_context(|| format!("cannot replay {}", args.file.display()))?;
+    let recording = Arc::default();
+    let feed = Reader::open(&args.file, &recording)
+        .and_then(|reader| format.of_reader(reader))
+        .with_context(|| format!("cannot replay {}", args.file.display()))?;
     let play = args.common.play(args.speed.pace(1.0), args.strict);
-    publish(args.common.faults.inject(feed, DEFAULT_SEED)?, play, &args.common).await
+    let feed = args.common.faults.inject(feed, DEFAULT_SEED)?;
+    publish(feed, play, Progress::of_recording(recording), &args.common, shown).await
 }
 
 /// Plays the feed until it ends or somebody interrupts it, and says what became of it either way.
-async fn publish(feed: impl Feed, play: Play, common: &Common) -> anyhow::Result<()> {
+async fn publish(feed: impl Feed, play: Play, progress: Progress, common: &Common, shown: Shown) -> anyhow::Result<()> {
     let target = common.target().await?;
-    let (summary, result) = run(feed, play, target, interrupted()).await;
-    eprintln!("{summary}");
+    let progress = Arc::new(progress);
+    let following = (!common.is_quiet()).then(|| tokio::spawn(shown.clone().follow(progress.clone())));
+    let (summary, result) = run_watched(feed, play, target, interrupted(), &progress).await;
+    if let Some(following) = following {
+        following.abort();
+        // Its end is awaited, or it might draw once more.
+        let _ = following.await;
+    }
+    shown.end();
+    tell(&summary, common)?;
     match result {
         Err(RunError::TargetGone(TargetGone::ReaderLeft)) => Ok(()),
         result => Ok(result?),
     }
+}
+
+fn tell(summary: &Summary, common: &Common) -> anyhow::Result<()> {
+    match common.summary() {
+        (SummaryForm::Text, _) => eprintln!("{summary}"),
+        (SummaryForm::Json, false) => eprintln!("{}", serde_json::to_string(summary)?),
+        // Whoever closed the standard output wants to see none of it.
+        (SummaryForm::Json, true) => _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(summary)?),
+    }
+    Ok(())
 }
 
 /// Ready at the first Ctrl-C or SIGTERM. The second one ends the process at once: the first may be waiting for a reader of

@@ -1,6 +1,6 @@
 //! What a feed yields: one update of one topic, and when it is due.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub use broker_client::Kind;
 
@@ -27,13 +27,25 @@ impl Publication {
 
     /// Appends the update as one NDJSON line, as `POST /v1/publish` takes it.
     pub fn write_line(&self, line: &mut String) {
+        self.open_line(line);
+        line.push_str("}\n");
+    }
+
+    /// Appends the update as a line of a recording: as [`Publication::write_line`], and with `due_us`, the feed's own time
+    /// (which the broker's endpoint does not know and refuses).
+    pub fn write_timed_line(&self, due_us: u64, line: &mut String) {
+        self.open_line(line);
+        // A `String` takes whatever is written to it.
+        let _ = writeln!(line, ",\"due_us\":{due_us}}}");
+    }
+
+    fn open_line(&self, line: &mut String) {
         line.push_str("{\"topic\":");
         push_json_string(line, &self.topic);
         line.push_str(",\"kind\":\"");
         line.push_str(self.kind.as_str());
         line.push_str("\",\"data\":");
         line.push_str(&self.data);
-        line.push_str("}\n");
     }
 
     /// About how many bytes it takes on the wire: what batches are bounded by.
@@ -73,7 +85,7 @@ impl fmt::Display for BadRecord {
 impl std::error::Error for BadRecord {}
 
 /// What a feed read and did not turn into publications.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Records read from the recording, good and bad; 0 for a simulated feed.
     pub records: u64,
@@ -123,5 +135,8 @@ mod tests {
             "{\"topic\":\"a.b\",\"kind\":\"patch\",\"data\":{\"x\":null}}\n\
              {\"topic\":\"q\\\"\\n\",\"kind\":\"state\",\"data\":1.50}\n"
         );
+        line.clear();
+        Publication::new("a.b", Kind::Event, "{}".into()).write_timed_line(1_500, &mut line);
+        assert_eq!(line, "{\"topic\":\"a.b\",\"kind\":\"event\",\"data\":{},\"due_us\":1500}\n");
     }
 }

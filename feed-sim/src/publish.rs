@@ -2,20 +2,20 @@
 
 mod broker;
 mod lines;
-
-use std::io::Write;
+mod output;
 
 use crate::schedule::Due;
 use crate::summary::Summary;
-pub use broker::Broker;
+pub use broker::{Broker, Publishing};
 pub use lines::Lines;
+pub use output::{FILE_ENDINGS, is_file_name};
 
 /// A place that takes batches in order and says what became of each update.
 pub enum Target {
     /// A broker, over its WebSocket protocol.
     Broker(Box<Broker>),
-    /// NDJSON, as `POST /v1/publish` takes it.
-    Lines(Lines<Box<dyn Write + Send>>),
+    /// NDJSON, as `POST /v1/publish` takes it, or with the feed's own times into a file.
+    Lines(Lines),
     /// Nothing happens to them: what the feed itself costs.
     Nowhere,
 }
@@ -25,8 +25,24 @@ impl Target {
     pub fn name(&self) -> String {
         match self {
             Target::Broker(broker) => broker.url().to_owned(),
-            Target::Lines(_) => "stdout".to_owned(),
+            Target::Lines(lines) => lines.name().to_owned(),
             Target::Nowhere => "nowhere".to_owned(),
+        }
+    }
+
+    /// Among how many takers a batch is divided.
+    pub fn takers(&self) -> usize {
+        match self {
+            Target::Broker(broker) => broker.producers(),
+            Target::Lines(_) | Target::Nowhere => 1,
+        }
+    }
+
+    /// Connections that replaced a lost one, so far.
+    pub fn reconnects(&self) -> u64 {
+        match self {
+            Target::Broker(broker) => broker.reconnects(),
+            Target::Lines(_) | Target::Nowhere => 0,
         }
     }
 
@@ -49,7 +65,7 @@ impl Target {
     pub fn submit(&mut self, batch: &mut Vec<Due>, summary: &mut Summary) -> Result<(), TargetGone> {
         summary.published += batch.len() as u64;
         match self {
-            Target::Broker(broker) => broker.submit(batch, summary),
+            Target::Broker(broker) => broker.submit(batch),
             Target::Lines(lines) => lines.submit(batch, summary)?,
             Target::Nowhere => summary.acknowledged += batch.len() as u64,
         }
@@ -66,11 +82,14 @@ impl Target {
         }
     }
 
-    /// Waits for the last answers, within a bound.
-    pub async fn settle(&mut self, summary: &mut Summary) {
-        if let Target::Broker(broker) = self {
-            broker.settle(summary).await;
+    /// Waits for the last answers, within a bound, or writes what is left.
+    pub async fn settle(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
+        match self {
+            Target::Broker(broker) => broker.settle(summary).await,
+            Target::Lines(lines) => lines.finish(summary)?,
+            Target::Nowhere => {}
         }
+        Ok(())
     }
 
     /// Ends the connection.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::progress::{Progress, Snapshot};
 use crate::publication::{BadRecord, Feed};
 use crate::publish::{Target, TargetGone};
-use crate::schedule::{Pace, Schedule, Turn, Until};
+use crate::schedule::{BatchBounds, Pace, Schedule, Turn, Until};
 use crate::summary::Summary;
 
 /// How a feed is played.
@@ -20,6 +21,15 @@ pub struct Play {
     pub until: Until,
     /// Stop at the first record that cannot be used.
     pub strict: bool,
+    /// How much is handed over at once, to each taker of the target.
+    pub batch: BatchBounds,
+}
+
+impl Play {
+    /// To the feed's end, and past records that cannot be used.
+    pub fn at(pace: Pace) -> Self {
+        Play { pace, until: Until::default(), strict: false, batch: BatchBounds::default() }
+    }
 }
 
 /// Why a run ended before its feed did.
@@ -46,29 +56,41 @@ const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 pub async fn run(
     feed: impl Feed,
     play: Play,
-    mut target: Target,
+    target: Target,
     stop: impl Future<Output = ()>,
 ) -> (Summary, Result<(), RunError>) {
+    run_watched(feed, play, target, stop, &Progress::default()).await
+}
+
+/// As [`run`]; `progress` says meanwhile how far it is.
+pub async fn run_watched(
+    feed: impl Feed,
+    play: Play,
+    mut target: Target,
+    stop: impl Future<Output = ()>,
+    progress: &Progress,
+) -> (Summary, Result<(), RunError>) {
     let mut summary = Summary { target: target.name(), ..Summary::default() };
-    let mut schedule = Schedule::new(feed, play.pace, play.until);
+    let mut schedule = Schedule::new(feed, play.pace, play.until).with_batches(play.batch.times(target.takers()));
     let started = Instant::now();
     target.start();
     let result = {
         let mut stop = pin!(stop);
-        let playing = deliver(&mut schedule, play.strict, &mut target, &mut summary, started);
+        let playing = deliver(&mut schedule, play.strict, &mut target, &mut summary, started, progress);
         tokio::select! {
             biased;
             () = &mut stop => Ok(()),
             result = playing => result,
         }
     };
-    target.settle(&mut summary).await;
+    let settled = target.settle(&mut summary).await.map_err(RunError::TargetGone);
     summary.elapsed = started.elapsed();
     target.close().await;
     summary.read = schedule.counts();
     summary.lag = schedule.lag();
     summary.faults = schedule.faults();
-    (summary, result)
+    // What went wrong first is the reason of what goes wrong after it.
+    (summary, result.and(settled))
 }
 
 /// May be cancelled wherever it waits: an update is either not taken from the feed's count yet, or handed over.
@@ -78,6 +100,7 @@ async fn deliver(
     target: &mut Target,
     summary: &mut Summary,
     started: Instant,
+    progress: &Progress,
 ) -> Result<(), RunError> {
     let mut batch = Vec::new();
     let mut bad_records = 0;
@@ -96,6 +119,19 @@ async fn deliver(
                 "updates go out late: this machine or the target is too slow for the rate"
             );
         }
+        progress.note(Snapshot {
+            published: summary.published,
+            rejected: summary.rejected_updates(),
+            reconnects: target.reconnects(),
+            records: schedule.counts().records,
+            read_bytes: None,
+            newest: schedule.newest(),
+            next_due: match turn {
+                Ok(Turn::More) => schedule.newest().due,
+                Ok(Turn::Wait(due)) => Some(due),
+                Ok(Turn::Over) | Err(_) => None,
+            },
+        });
         match turn {
             // Lets the other tasks of the runtime run, and a stop be noticed.
             Ok(Turn::More) => tokio::task::yield_now().await,

@@ -30,6 +30,8 @@ pub struct Until {
 /// An update that is to be published now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
+    /// When it is due on the feed's own clock, whatever the pace.
+    pub due_us: u64,
     /// When it should have been, after the start; `None` where the feed is not paced.
     pub due: Option<Duration>,
     /// The update.
@@ -48,11 +50,12 @@ pub enum Turn {
 }
 
 /// How late updates were handed on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Lag {
     /// How many were later than [`LATE_MS`].
     pub late_updates: u64,
-    /// The latest of all.
+    /// The latest of all. In JSON `lag_max_ms`.
+    #[serde(rename = "lag_max_ms", serialize_with = "crate::summary::milliseconds")]
     pub lag_max: Duration,
 }
 
@@ -65,6 +68,31 @@ pub const BATCH_UPDATES_MAX: usize = 512;
 /// See [`BATCH_UPDATES_MAX`]. A single larger update is a batch of its own.
 pub const BATCH_BYTES_MAX: usize = 48 * 1024;
 
+/// The most that is handed over at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchBounds {
+    /// Updates.
+    pub updates_max: usize,
+    /// Bytes, as [`Publication::bytes`] counts them; a single larger update is a batch of its own.
+    pub bytes_max: usize,
+}
+
+impl Default for BatchBounds {
+    fn default() -> Self {
+        BatchBounds { updates_max: BATCH_UPDATES_MAX, bytes_max: BATCH_BYTES_MAX }
+    }
+}
+
+impl BatchBounds {
+    /// So many batches as one, to be divided among as many takers.
+    pub fn times(self, takers: usize) -> Self {
+        BatchBounds {
+            updates_max: self.updates_max.saturating_mul(takers),
+            bytes_max: self.bytes_max.saturating_mul(takers),
+        }
+    }
+}
+
 /// A feed that is being played.
 pub struct Schedule<F> {
     feed: F,
@@ -72,14 +100,31 @@ pub struct Schedule<F> {
     ahead: Option<Timed>,
     pace: Pace,
     until: Until,
+    batch: BatchBounds,
     updates: u64,
     lag: Lag,
+    newest: Newest,
+}
+
+/// Where a feed that is being played stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// The newest update on the feed's own clock.
+    pub due_us: u64,
+    /// The same on the real one, after the start; `None` where the feed is not paced.
+    pub due: Option<Duration>,
 }
 
 impl<F: Feed> Schedule<F> {
     /// From the feed's beginning.
     pub fn new(feed: F, pace: Pace, until: Until) -> Self {
-        Schedule { feed, ahead: None, pace, until, updates: 0, lag: Lag::default() }
+        let (batch, lag, newest) = Default::default();
+        Schedule { feed, ahead: None, pace, until, batch, updates: 0, lag, newest }
+    }
+
+    /// The same, with other bounds of a batch.
+    pub fn with_batches(self, batch: BatchBounds) -> Self {
+        Schedule { batch, ..self }
     }
 
     /// Moves what is due `elapsed` after the start into `batch`, up to a batch's bounds, with the real time at which each
@@ -106,19 +151,25 @@ impl<F: Feed> Schedule<F> {
                 return Ok(Turn::Wait(due));
             }
             bytes += next.publication.bytes();
-            if !batch.is_empty() && (batch.len() >= BATCH_UPDATES_MAX || bytes > BATCH_BYTES_MAX) {
+            if !batch.is_empty() && (batch.len() >= self.batch.updates_max || bytes > self.batch.bytes_max) {
                 self.ahead = Some(next);
                 return Ok(Turn::More);
             }
             self.updates += 1;
             self.note_lag(elapsed.saturating_sub(due.unwrap_or(elapsed)));
-            batch.push(Due { due, publication: next.publication });
+            self.newest = Newest { due_us: next.due_us, due };
+            batch.push(Due { due_us: next.due_us, due, publication: next.publication });
         }
     }
 
     /// How late it has been so far.
     pub fn lag(&self) -> Lag {
         self.lag
+    }
+
+    /// The newest update so far.
+    pub fn newest(&self) -> Newest {
+        self.newest
     }
 
     /// What the feed has read so far.
@@ -211,5 +262,10 @@ mod tests {
         assert!(batch.len() <= BATCH_UPDATES_MAX);
         let bytes: usize = batch.iter().map(|due| due.publication.bytes()).sum();
         assert!(bytes <= BATCH_BYTES_MAX && bytes > BATCH_BYTES_MAX / 2);
+        let few = BatchBounds { updates_max: 3, ..BatchBounds::default() };
+        let mut schedule = schedule.with_batches(few.times(2));
+        batch.clear();
+        assert_eq!((schedule.turn(ms(0), &mut batch), batch.len()), (Ok(Turn::More), 6));
+        assert_eq!(schedule.newest(), Newest { due_us: batch[5].due_us, due: None });
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use crate::faults::FaultCounts;
 use crate::publication::Counts;
 use crate::schedule::{LATE_MS, Lag};
 
 /// Exact counts of a run. `published` = `acknowledged` + `rejected` + `unanswered`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Where it went.
     pub target: String,
@@ -21,7 +23,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Updates that were refused, by code, each with the first reason that was given.
     pub rejected: BTreeMap<String, Rejected>,
-    /// Updates whose fate is unknown: the run was stopped before their answer came.
+    /// Updates whose fate is unknown: the run was stopped before their answer came, or the connection was lost before it and
+    /// they are not sent again.
     pub unanswered: u64,
     /// Connections lost on the way.
     pub reconnects: u64,
@@ -31,12 +34,13 @@ pub struct Summary {
     pub faults: Option<FaultCounts>,
     /// How late updates were.
     pub lag: Lag,
-    /// From the first update to the last answer.
+    /// From the first update to the last answer. In JSON `elapsed_ms`.
+    #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
     pub elapsed: Duration,
 }
 
 /// How many were refused for a reason, and the first of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// How many.
     pub updates: u64,
@@ -57,6 +61,11 @@ impl Summary {
     pub fn rejected_updates(&self) -> u64 {
         self.rejected.values().map(|rejected| rejected.updates).sum()
     }
+}
+
+/// A duration as a whole number of milliseconds.
+pub(crate) fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl fmt::Display for Summary {

@@ -47,6 +47,9 @@ fn what_cannot_be_done_is_said_before_anything_runs() {
         (&["stats", "binance:"], "neither a scenario nor FORMAT:FILE"),
         (&["stats", "binance:/nowhere/at/all"], "cannot read /nowhere/at/all"),
         (&["stats"], "SCENARIO|FORMAT:FILE"),
+        (&["run", "stocks", "--to", "/nowhere/at/all.ndjson"], "cannot write /nowhere/at/all.ndjson"),
+        (&["run", "stocks", "--to", "stocks.csv"], "whose name ends in .ndjson"),
+        (&["run", "stocks", "--producers", "0"], "1..=256"),
     ] {
         let (output, stderr) = output(args);
         assert!(!output.status.success() && stderr.contains(reason), "{args:?}: {stderr}");

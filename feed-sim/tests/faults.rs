@@ -224,7 +224,7 @@ async fn a_run_adds_up() {
         let feed = Simulated(find("stocks").expect("in the catalogue").build(4, None));
         let feed = Faulty::new(feed, &plan(&faults, Some("stocks.*.trade"), 4));
         let until = Until { duration: None, updates: Some(updates) };
-        let play = Play { pace: Pace::Max, until, strict: false };
+        let play = Play { until, ..Play::at(Pace::Max) };
         let (summary, result) = run(feed, play, Target::Nowhere, std::future::pending()).await;
         result.expect("it ends well");
         let counts = summary.faults.expect("faults");

@@ -55,7 +55,7 @@ fn stocks() -> Simulated {
 }
 
 fn play(pace: Pace, updates: Option<u64>) -> Play {
-    Play { pace, until: Until { duration: None, updates }, strict: false }
+    Play { until: Until { duration: None, updates }, ..Play::at(pace) }
 }
 
 #[tokio::test]

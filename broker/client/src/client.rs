@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
 use crate::connection_event::ConnectionEvents;
@@ -79,16 +80,37 @@ impl Client {
     /// [`Invalid`](PublishError::Invalid) or [`TooLarge`](PublishError::TooLarge); after any other error part of the batch
     /// may have been published.
     pub async fn publish_batch(&self, batch: Vec<Publish>) -> Result<BatchAnswer, PublishError> {
-        let entries = self.entries(&batch)?;
-        if entries.is_empty() {
-            return Ok(BatchAnswer::default());
+        self.publish_entries(self.entries(&batch)?).await
+    }
+
+    /// As [`publish_batch`](Client::publish_batch), but an update that cannot be sent does not hold up the others: it is
+    /// among [`rejected`](BatchAnswer::rejected), with the code that the broker would have given it.
+    pub async fn publish_each(&self, batch: Vec<Publish>) -> Result<BatchAnswer, PublishError> {
+        let (mut entries, mut indices, mut unsent) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+        for (index, update) in batch.iter().enumerate() {
+            match self.entry(index, update) {
+                Ok(entry) => {
+                    entries.push(entry);
+                    indices.push(index);
+                }
+                Err(PublishError::Invalid { code, why, .. }) => unsent.push((index, code, why)),
+                Err(error @ PublishError::TooLarge { .. }) => {
+                    unsent.push((index, ErrorCode::TooLarge, error.to_string()))
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let updates = entries.len();
-        self.ask_to_publish(|answer| {
-            let collector = Arc::new(Collector::new(updates, answer));
-            Request::Batch(BatchPart { entries: entries.into(), first_index: 0, collector })
-        })
-        .await
+        drop(batch);
+        let mut answer = self.publish_entries(entries).await?;
+        if !unsent.is_empty() {
+            // The broker counted what it got.
+            for (index, ..) in &mut answer.rejected {
+                *index = indices.get(*index).copied().unwrap_or(usize::MAX);
+            }
+            answer.rejected.append(&mut unsent);
+            answer.rejected.sort_by_key(|(index, ..)| *index);
+        }
+        Ok(answer)
     }
 
     /// Publishes many in order without waiting for the broker; waits only while too much is on its way already. If the
@@ -144,9 +166,9 @@ impl Client {
     }
 
     fn entry(&self, index: usize, update: &Publish) -> Result<Entry, PublishError> {
-        let entry = Entry::new(update).map_err(|why| {
+        let entry = Entry::new(update).map_err(|(code, why)| {
             let topic = update.topic.chars().take(TOPIC_CHARS_TOLD).collect();
-            PublishError::Invalid { index, topic, why }
+            PublishError::Invalid { index, topic, code, why }
         })?;
         match entry.too_large(index, self.handle.hello().limits.message_bytes) {
             Some(error) => Err(error),
@@ -156,6 +178,18 @@ impl Client {
 
     fn entries(&self, batch: &[Publish]) -> Result<Vec<Entry>, PublishError> {
         batch.iter().enumerate().map(|(index, update)| self.entry(index, update)).collect()
+    }
+
+    async fn publish_entries(&self, entries: Vec<Entry>) -> Result<BatchAnswer, PublishError> {
+        if entries.is_empty() {
+            return Ok(BatchAnswer::default());
+        }
+        let updates = entries.len();
+        self.ask_to_publish(|answer| {
+            let collector = Arc::new(Collector::new(updates, answer));
+            Request::Batch(BatchPart { entries: entries.into(), first_index: 0, collector })
+        })
+        .await
     }
 
     async fn ask_to_publish<T>(

@@ -139,6 +139,8 @@ pub enum PublishError {
         index: usize,
         /// Its topic.
         topic: String,
+        /// The code with which the broker would refuse it.
+        code: ErrorCode,
         /// What is wrong.
         why: String,
     },

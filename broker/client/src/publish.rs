@@ -15,7 +15,7 @@ pub struct Publish {
     pub data: String,
     /// Who says it, and the number that grows with each of its updates on the topic. It makes the update safe to send
     /// again: see [`Publish::source`].
-    pub source: Option<(String, u64)>,
+    pub source: Option<(Arc<str>, u64)>,
     /// When it happened at the source, in microseconds since the UNIX epoch; carried to subscribers.
     pub source_ts: Option<u64>,
 }
@@ -44,7 +44,7 @@ impl Publish {
     /// Names the source (at most 64 bytes) and its number for this update, which grows per topic. The broker publishes an
     /// update once however often it comes, so two redundant feeds may both send it, and this client sends it again where a
     /// lost connection leaves open whether it was taken.
-    pub fn source(mut self, source: impl Into<String>, source_seq: u64) -> Publish {
+    pub fn source(mut self, source: impl Into<Arc<str>>, source_seq: u64) -> Publish {
         self.source = Some((source.into(), source_seq));
         self
     }

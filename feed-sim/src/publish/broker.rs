@@ -1,78 +1,81 @@
-//! Publishing to a broker: acknowledged batches, several on their way at once.
+//! Publishing to a broker, over one connection or several.
 //!
-//! Every update carries this run's `source` and its number in the feed. After a lost connection the client sends again
-//! what was not answered, and the broker recognises what it has: so a reconnect neither loses, doubles nor reorders.
+//! A topic belongs to one connection, and so do all topics of its instrument: what agrees with each other stays in order
+//! also across topics.
 
-use std::collections::VecDeque;
-use std::future::{Future, pending, poll_fn};
-use std::pin::Pin;
+mod answers;
+mod producer;
+
+use std::future::poll_fn;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use broker_client::{BatchAnswer, Client, ConnectError, ConnectionEvent, Options, Publish, PublishError};
+use broker_client::{ConnectError, Publish};
 use tokio::time::timeout;
 
 use super::TargetGone;
-use crate::schedule::{BATCH_BYTES_MAX, Due};
+use crate::schedule::Due;
 use crate::summary::Summary;
+use producer::Producer;
 
-/// Batches on their way at once. Three quarters of a megabyte keeps a connection of 50 ms round trip at 15 MB/s, and is
-/// little enough that a broker which is slow holds the feed up soon.
-const IN_FLIGHT_BATCHES_MAX: usize = 16;
-/// The client's queues, so large that handing it a batch never waits there: that is what keeps batches in order.
-const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BATCHES_MAX * BATCH_BYTES_MAX;
 /// How long the end of a run waits for the last answers.
 const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it then waits for the connection to close.
-const CLOSE_TIMEOUT_MS: u64 = 500;
 
-type Answer = Pin<Box<dyn Future<Output = Result<BatchAnswer, PublishError>> + Send>>;
+/// How to publish to a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publishing {
+    /// Connections; each has its share of the topics.
+    pub producers: usize,
+    /// Updates carry neither source nor number: that is less to send and to look up, and nothing is sent again when a
+    /// connection is lost. What was on its way then is unanswered.
+    pub unacknowledged: bool,
+}
 
-/// A batch that waits for its answer, and the topic of each of its updates.
-struct InFlight {
-    answer: Answer,
-    topics: Vec<String>,
+impl Default for Publishing {
+    fn default() -> Self {
+        Publishing { producers: 1, unacknowledged: false }
+    }
 }
 
 /// A broker as a target.
 pub struct Broker {
     url: String,
-    client: Client,
-    /// Who we are to the broker: new in each run, so that a second run is not taken for a repetition of the first.
-    source: String,
+    producers: Vec<Producer>,
+    /// Who we are to the broker: new in each run, so that a second run is not taken for a repetition of the first. `None`
+    /// where nothing is sent again.
+    source: Option<Arc<str>>,
+    /// The number of the newest update in the feed. It does not depend on the number of producers.
     source_seq: u64,
     /// The wall clock at the start of the feed's, for `source_ts`; microseconds since the UNIX epoch.
     started_ts: u64,
-    in_flight: VecDeque<InFlight>,
-    /// Written by the task that watches the connection.
+    /// Written by the tasks that watch the connections.
     reconnects: Arc<AtomicU64>,
 }
 
 impl Broker {
-    /// Connects; a first attempt that fails is an error. Later losses mend themselves.
+    /// One connection, and everything is acknowledged.
     pub async fn connect(url: &str) -> Result<Broker, ConnectError> {
-        let options = Options {
-            outgoing_bytes_max: CLIENT_QUEUE_BYTES,
-            unanswered_bytes_max: CLIENT_QUEUE_BYTES,
-            // A broker that is away for an hour holds the feed up for an hour, and loses nothing.
-            answer_timeout_ms: 0,
-            close_timeout_ms: CLOSE_TIMEOUT_MS,
-            ..Options::new(url)
-        };
-        let client = Client::connect_with(options).await?;
+        Broker::connect_with(url, Publishing::default()).await
+    }
+
+    /// Connects; a first attempt that fails is an error. Later losses mend themselves.
+    pub async fn connect_with(url: &str, publishing: Publishing) -> Result<Broker, ConnectError> {
         let reconnects = Arc::new(AtomicU64::new(0));
-        tokio::spawn(watch(client.events(), reconnects.clone()));
-        let now_ts = now_ts();
+        let mut producers = Vec::new();
+        for _ in 0..publishing.producers.max(1) {
+            producers.push(Producer::connect(url, reconnects.clone()).await?);
+        }
+        let started_ts = now_ts();
+        let source = format!("feed-sim-{:x}-{started_ts:x}", process::id()).into();
         Ok(Broker {
             url: url.to_owned(),
-            client,
-            source: format!("feed-sim-{:x}-{now_ts:x}", process::id()),
+            producers,
+            source: (!publishing.unacknowledged).then_some(source),
             source_seq: 0,
-            started_ts: now_ts,
-            in_flight: VecDeque::new(),
+            started_ts,
             reconnects,
         })
     }
@@ -81,155 +84,130 @@ impl Broker {
         &self.url
     }
 
+    pub(super) fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
+    pub(super) fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+
     pub(super) fn start(&mut self) {
         self.started_ts = now_ts();
     }
 
+    /// Ready when every producer has room: one that waits holds up the others, or they would run ahead without bound.
     pub(super) async fn room(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
-        while self.in_flight.len() >= IN_FLIGHT_BATCHES_MAX {
-            self.settle_oldest(summary).await?;
-        }
-        Ok(())
+        poll_fn(|context| {
+            let mut all = Poll::Ready(Ok(()));
+            for producer in &mut self.producers {
+                match producer.poll_room(context, summary) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(gone) => return Poll::Ready(gone),
+                    Poll::Pending => all = Poll::Pending,
+                }
+            }
+            all
+        })
+        .await
     }
 
     pub(super) async fn idle(&mut self, summary: &mut Summary) -> TargetGone {
-        loop {
-            if self.in_flight.is_empty() {
-                return pending().await;
+        poll_fn(|context| {
+            for producer in &mut self.producers {
+                // Nothing to wait for is no end: there may be something after the next batch.
+                if let Poll::Ready(Err(gone)) = producer.poll_settled(context, summary) {
+                    return Poll::Ready(gone);
+                }
             }
-            if let Err(gone) = self.settle_oldest(summary).await {
-                return gone;
-            }
-        }
+            Poll::Pending
+        })
+        .await
     }
 
-    pub(super) fn submit(&mut self, batch: &mut Vec<Due>, summary: &mut Summary) {
-        let message_bytes_max = self.client.hello().limits.message_bytes as usize;
-        let mut updates = Vec::with_capacity(batch.len());
-        for due in batch.drain(..) {
-            let update = self.update(due);
-            // One that is too large would take its whole batch with it.
-            let bytes = update.topic.len() + update.data.len() + ENVELOPE_BYTES_MAX;
-            if bytes > message_bytes_max {
-                let message = format!("{bytes} bytes, and the broker takes messages up to {message_bytes_max}");
-                summary.reject("too_large", &update.topic, &message);
-            } else {
-                updates.push(update);
-            }
-        }
-        if updates.is_empty() {
+    pub(super) fn submit(&mut self, batch: &mut Vec<Due>) {
+        if let [producer] = &mut self.producers[..] {
+            let updates = batch.drain(..).map(|due| number(due, &mut self.source_seq, &self.source, self.started_ts));
+            producer.submit(updates);
             return;
         }
-        let topics = updates.iter().map(|update| update.topic.clone()).collect();
-        let client = self.client.clone();
-        let mut answer: Answer = Box::pin(async move { client.publish_batch(updates).await });
-        // The first poll puts the batch into the client's queue, behind the one before. Whether it is answered is looked
-        // at when it has become the oldest.
-        let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let answer = match polled {
-            Poll::Ready(result) => Box::pin(std::future::ready(result)),
-            Poll::Pending => answer,
-        };
-        self.in_flight.push_back(InFlight { answer, topics });
+        let mut shares: Vec<Vec<Publish>> = self.producers.iter().map(|_| Vec::new()).collect();
+        for due in batch.drain(..) {
+            let share = share_of(&due.publication.topic, shares.len());
+            shares[share].push(number(due, &mut self.source_seq, &self.source, self.started_ts));
+        }
+        for (producer, share) in self.producers.iter_mut().zip(shares) {
+            producer.submit(share.into_iter());
+        }
     }
 
     pub(super) async fn settle(&mut self, summary: &mut Summary) {
-        let all = async {
-            while !self.in_flight.is_empty() {
-                // Where the broker is gone, each of them says so at once.
-                let _ = self.settle_oldest(summary).await;
+        let all = poll_fn(|context| {
+            let mut all = Poll::Ready(());
+            for producer in &mut self.producers {
+                // Where the broker is gone, each batch says so at once.
+                while let Poll::Ready(Err(_)) = producer.poll_settled(context, summary) {}
+                if !producer.is_settled() {
+                    all = Poll::Pending;
+                }
             }
-        };
-        if timeout(LAST_ANSWERS_TIMEOUT, all).await.is_err() {
-            summary.unanswered += self.in_flight.iter().map(|batch| batch.topics.len() as u64).sum::<u64>();
-        }
-        summary.reconnects = self.reconnects.load(Ordering::Relaxed);
+            all
+        });
+        // What has no answer by then is counted below.
+        let _ = timeout(LAST_ANSWERS_TIMEOUT, all).await;
+        summary.unanswered += self.producers.iter().map(Producer::unanswered).sum::<u64>();
+        summary.reconnects = self.reconnects();
     }
 
     pub(super) async fn close(self) {
-        self.client.close().await;
-    }
-
-    /// Waits for the answer to the oldest batch and counts it. May be cancelled: the batch stays the oldest.
-    async fn settle_oldest(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
-        let Some(oldest) = self.in_flight.front_mut() else { return Ok(()) };
-        let result = poll_fn(|context| oldest.answer.as_mut().poll(context)).await;
-        let Some(InFlight { topics, .. }) = self.in_flight.pop_front() else { return Ok(()) };
-        let updates = topics.len() as u64;
-        let topic = |index: usize| topics.get(index).map_or("", String::as_str);
-        match result {
-            Ok(answer) => {
-                summary.acknowledged += answer.accepted;
-                summary.duplicates += answer.duplicates;
-                for (index, code, message) in &answer.rejected {
-                    summary.reject(code.as_str(), topic(*index), message);
-                }
-                // An answer that does not add up leaves updates that nobody accounts for.
-                summary.unanswered += updates.saturating_sub(answer.accepted + answer.rejected.len() as u64);
-                Ok(())
-            }
-            Err(PublishError::Closed(reason)) => {
-                summary.unanswered += updates;
-                Err(TargetGone::Broker(PublishError::Closed(reason)))
-            }
-            Err(PublishError::Refused { code, message, .. }) => {
-                topics.iter().for_each(|topic| summary.reject(code.as_str(), topic, &message));
-                Ok(())
-            }
-            Err(error @ (PublishError::Invalid { .. } | PublishError::TooLarge { .. })) => {
-                let message = error.to_string();
-                topics.iter().for_each(|topic| summary.reject("not_sent", topic, &message));
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(updates, error = %error, "a batch has no answer");
-                summary.unanswered += updates;
-                Ok(())
-            }
-        }
-    }
-
-    fn update(&mut self, due: Due) -> Publish {
-        self.source_seq += 1;
-        let Due { due, publication } = due;
-        Publish {
-            topic: publication.topic,
-            kind: Some(publication.kind),
-            data: publication.data,
-            source: Some((self.source.clone(), self.source_seq)),
-            // When it should have been sent, not when it was: who measures from it sees our own lag too.
-            source_ts: due.map(|due| {
-                (self.started_ts + due.as_micros() as u64).saturating_add_signed(publication.source_offset_us)
-            }),
+        for producer in self.producers {
+            producer.close().await;
         }
     }
 }
 
-/// `{"op":"publish","id":…,"batch":[{"topic":"","kind":"state","data":,"source":"…","source_seq":…,"source_ts":…}]}`.
-const ENVELOPE_BYTES_MAX: usize = 300;
-
-/// Tells what happens to the connection, and counts.
-async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>) {
-    while let Some(event) = events.next().await {
-        match event {
-            ConnectionEvent::Connected { session, resumed } => {
-                if resumed {
-                    reconnects.fetch_add(1, Ordering::Relaxed);
-                }
-                tracing::info!(session, "connected");
-            }
-            ConnectionEvent::Disconnected { reason, retry_ms, .. } => {
-                tracing::warn!(reason, retry_ms, "the connection was lost; the feed waits");
-            }
-            ConnectionEvent::AttemptFailed { reason, retry_ms } => {
-                tracing::warn!(reason, retry_ms, "no connection yet")
-            }
-            ConnectionEvent::GoAway { reason, after_ms } => tracing::info!(reason, after_ms, "the broker goes away"),
-            other => tracing::debug!(?other, "connection"),
-        }
+/// The update as it goes to the broker, with its number in the feed.
+fn number(due: Due, source_seq: &mut u64, source: &Option<Arc<str>>, started_ts: u64) -> Publish {
+    *source_seq += 1;
+    let Due { due, publication, .. } = due;
+    Publish {
+        topic: publication.topic,
+        kind: Some(publication.kind),
+        data: publication.data,
+        source: source.as_ref().map(|source| (source.clone(), *source_seq)),
+        // When it should have been sent, not when it was: who measures from it sees our own lag too.
+        source_ts: due
+            .map(|due| (started_ts + due.as_micros() as u64).saturating_add_signed(publication.source_offset_us)),
     }
+}
+
+/// Whose topic it is: by the topic without its last segment, which is the instrument. FNV-1a, because it is the same in
+/// every run and on every machine.
+fn share_of(topic: &str, producers: usize) -> usize {
+    const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let instrument = topic.rsplit_once('.').map_or(topic, |(instrument, _)| instrument);
+    let hash = instrument.bytes().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    (hash % producers as u64) as usize
 }
 
 fn now_ts() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instrument_stays_on_one_connection_and_all_have_some() {
+        let mut topics = [0; 4];
+        for instrument in 0..1_000 {
+            let share = share_of(&format!("stocks.S{instrument}.trade"), 4);
+            assert_eq!(share_of(&format!("stocks.S{instrument}.book"), 4), share);
+            topics[share] += 1;
+        }
+        assert!(topics.iter().all(|&topics| topics > 150), "{topics:?}");
+        assert_eq!(share_of("alone", 1), 0);
+    }
 }

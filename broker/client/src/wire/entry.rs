@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::push_string;
-use crate::Kind;
 use crate::error::PublishError;
 use crate::publish::Publish;
+use crate::{ErrorCode, Kind};
 
 /// One update as it stands in a `publish`, checked against the rules that do not need the broker: one bad update would
 /// spoil the message that it shares with others.
@@ -24,12 +24,13 @@ const SOURCE_BYTES_MAX: usize = 64;
 const SEQ_MAX: u64 = (1 << 53) - 1;
 
 impl Entry {
-    /// Encodes and checks; the error is the sentence for [`PublishError::Invalid`].
-    pub(crate) fn new(update: &Publish) -> Result<Entry, String> {
-        broker_protocol::topic::check_topic(&update.topic).map_err(|error| error.to_string())?;
-        let data = broker_protocol::Data::check(&update.data).map_err(|error| error.to_string())?;
+    /// Encodes and checks; the error is code and sentence for [`PublishError::Invalid`].
+    pub(crate) fn new(update: &Publish) -> Result<Entry, (ErrorCode, String)> {
+        let bad_request = |why: String| Err((ErrorCode::BadRequest, why));
+        broker_protocol::topic::check_topic(&update.topic).map_err(|error| (ErrorCode::BadTopic, error.to_string()))?;
+        let data = broker_protocol::Data::check(&update.data).map_err(|error| (error.code(), error.to_string()))?;
         if update.kind == Some(Kind::Patch) && !data.is_object() {
-            return Err("a patch is a JSON object".to_owned());
+            return bad_request("a patch is a JSON object".to_owned());
         }
         let mut json = String::with_capacity(update.topic.len() + data.raw().len() + 96);
         json.push_str(r#"{"topic":"#);
@@ -41,10 +42,10 @@ impl Entry {
         json.push_str(data.raw());
         if let Some((source, source_seq)) = &update.source {
             if source.len() > SOURCE_BYTES_MAX {
-                return Err(format!("its source is longer than {SOURCE_BYTES_MAX} bytes"));
+                return bad_request(format!("its source is longer than {SOURCE_BYTES_MAX} bytes"));
             }
             if *source_seq > SEQ_MAX {
-                return Err("its source_seq is 2^53 or more".to_owned());
+                return bad_request("its source_seq is 2^53 or more".to_owned());
             }
             json.push_str(r#","source":"#);
             push_string(&mut json, source);
@@ -104,7 +105,7 @@ mod tests {
             (Publish::event("a", "1").source("s".repeat(65), 1), "64"),
             (Publish::event("a", "1").source("s", 1 << 53), "2^53"),
         ] {
-            let error = Entry::new(&update).expect_err(&format!("{update:?}"));
+            let (_, error) = Entry::new(&update).expect_err(&format!("{update:?}"));
             assert!(error.contains(why), "{error}");
         }
     }

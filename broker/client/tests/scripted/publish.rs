@@ -59,6 +59,46 @@ async fn acknowledged() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_published_does_not_hold_up_the_others() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connect(server.options(), &hello(&[("message_bytes", 200)])).await;
+    let batch = vec![
+        Publish::event("a", "1,2"),
+        Publish::event("a", "2"),
+        Publish::event("a..b", "3"),
+        Publish::event("a", "4"),
+        Publish::event("a", format!("\"{}\"", "x".repeat(200))),
+        Publish::patch("a", "6"),
+    ];
+    let serve = async {
+        peer.expect(r#"{"op":"publish","id":1,"batch":[{"topic":"a","kind":"event","data":2},{"topic":"a","kind":"event","data":4}]}"#)
+            .await;
+        peer.send(
+            r#"{"op":"published","id":1,"accepted":1,"rejected":[{"index":1,"code":"kind_mismatch","message":"no"}]}"#,
+        )
+        .await;
+    };
+    let ((), answer) = tokio::join!(serve, soon(client.publish_each(batch)));
+    let answer = answer.unwrap();
+    let rejected: Vec<_> = answer.rejected.iter().map(|(index, code, _)| (*index, *code)).collect();
+    assert_eq!(
+        (answer.accepted, rejected),
+        (
+            1,
+            vec![
+                (0, ErrorCode::BadJson),
+                (2, ErrorCode::BadTopic),
+                (3, ErrorCode::KindMismatch),
+                (4, ErrorCode::TooLarge),
+                (5, ErrorCode::BadRequest)
+            ]
+        )
+    );
+    let none = soon(client.publish_each(vec![Publish::event("a", "")])).await.unwrap();
+    assert_eq!((none.accepted, none.rejected.len()), (0, 1));
+}
+
+#[tokio::test]
 async fn what_cannot_be_published_is_not_sent() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connect(server.options(), &hello(&[("message_bytes", 200)])).await;

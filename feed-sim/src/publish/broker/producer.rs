@@ -1,0 +1,124 @@
+//! One connection: batches, several on their way at once.
+//!
+//! An update with a source carries its number in the feed. After a lost connection the client sends again what was not
+//! answered, and the broker recognises what it has: so a reconnect neither loses, doubles nor reorders.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use broker_client::{Client, ConnectError, ConnectionEvent, Options, Publish};
+
+use super::answers::InFlight;
+use crate::publish::TargetGone;
+use crate::schedule::BATCH_BYTES_MAX;
+use crate::summary::Summary;
+
+/// Batches on their way at once. Three quarters of a megabyte keeps a connection of 50 ms round trip at 15 MB/s, and is
+/// little enough that a broker which is slow holds the feed up soon.
+const IN_FLIGHT_BATCHES_MAX: usize = 16;
+/// The client's queues, so large that handing it a batch never waits there: that is what keeps batches in order.
+const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BATCHES_MAX * BATCH_BYTES_MAX;
+/// How long the end of a run waits for the connection to close.
+const CLOSE_TIMEOUT_MS: u64 = 500;
+
+/// One connection and what waits for its answer.
+pub(super) struct Producer {
+    client: Client,
+    in_flight: VecDeque<InFlight>,
+}
+
+impl Producer {
+    /// `reconnects` counts the connections that replaced a lost one.
+    pub(super) async fn connect(url: &str, reconnects: Arc<AtomicU64>) -> Result<Producer, ConnectError> {
+        let options = Options {
+            outgoing_bytes_max: CLIENT_QUEUE_BYTES,
+            unanswered_bytes_max: CLIENT_QUEUE_BYTES,
+            // A broker that is away for an hour holds the feed up for an hour, and loses nothing.
+            answer_timeout_ms: 0,
+            close_timeout_ms: CLOSE_TIMEOUT_MS,
+            ..Options::new(url)
+        };
+        let client = Client::connect_with(options).await?;
+        tokio::spawn(watch(client.events(), reconnects));
+        Ok(Producer { client, in_flight: VecDeque::new() })
+    }
+
+    /// Hands over a share of a batch; at once, after [`Producer::poll_room`].
+    pub(super) fn submit(&mut self, updates: impl Iterator<Item = Publish>) {
+        let batch: Vec<Publish> = updates.collect();
+        if !batch.is_empty() {
+            self.in_flight.push_back(InFlight::publish(&self.client, batch));
+        }
+    }
+
+    /// Ready when there is room for a batch.
+    pub(super) fn poll_room(
+        &mut self,
+        context: &mut Context<'_>,
+        summary: &mut Summary,
+    ) -> Poll<Result<(), TargetGone>> {
+        while self.in_flight.len() >= IN_FLIGHT_BATCHES_MAX {
+            ready!(self.poll_oldest(context, summary))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when everything has its answer, or with the first batch that has none because the broker is gone.
+    pub(super) fn poll_settled(
+        &mut self,
+        context: &mut Context<'_>,
+        summary: &mut Summary,
+    ) -> Poll<Result<(), TargetGone>> {
+        while !self.is_settled() {
+            ready!(self.poll_oldest(context, summary))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// How many updates have no answer yet.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.in_flight.iter().map(InFlight::updates).sum()
+    }
+
+    pub(super) async fn close(self) {
+        self.client.close().await;
+    }
+
+    /// Counts the answer to the oldest batch when it is there.
+    fn poll_oldest(&mut self, context: &mut Context<'_>, summary: &mut Summary) -> Poll<Result<(), TargetGone>> {
+        let Some(oldest) = self.in_flight.front_mut() else { return Poll::Ready(Ok(())) };
+        let answer = ready!(oldest.poll(context));
+        match self.in_flight.pop_front() {
+            Some(oldest) => Poll::Ready(oldest.count(answer, summary)),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// Tells what happens to the connection, and counts.
+async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>) {
+    while let Some(event) = events.next().await {
+        match event {
+            ConnectionEvent::Connected { session, resumed } => {
+                if resumed {
+                    reconnects.fetch_add(1, Ordering::Relaxed);
+                }
+                tracing::info!(session, "connected");
+            }
+            ConnectionEvent::Disconnected { reason, retry_ms, .. } => {
+                tracing::warn!(reason, retry_ms, "the connection was lost; the feed waits");
+            }
+            ConnectionEvent::AttemptFailed { reason, retry_ms } => {
+                tracing::warn!(reason, retry_ms, "no connection yet")
+            }
+            ConnectionEvent::GoAway { reason, after_ms } => tracing::info!(reason, after_ms, "the broker goes away"),
+            other => tracing::debug!(?other, "connection"),
+        }
+    }
+}

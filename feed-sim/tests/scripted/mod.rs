@@ -1,0 +1,164 @@
+//! A scripted broker that loses connections and refuses updates. Tests use a part of it each.
+#![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use fastwebsockets::{Frame, OpCode, Payload, WebSocket, upgrade};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// What becomes of a connection after some messages.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// The message is lost with the connection.
+    BeforeTaking,
+    /// The message is taken in, and the answer is lost.
+    BeforeAnswering,
+    /// Closed in a way that forbids to come back.
+    Forbidden,
+    /// From then on it says nothing.
+    Silence,
+}
+
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// Every update that was published, in order: topic and the source's number (0 without one).
+    pub(crate) updates: Vec<(String, u64)>,
+    /// The data of each of them.
+    pub(crate) data: Vec<String>,
+    newest: HashMap<String, u64>,
+    pub(crate) sources: Vec<String>,
+    /// The most updates in a batch.
+    pub(crate) batch_max: usize,
+    /// Updates by connection.
+    pub(crate) by_connection: HashMap<usize, u64>,
+}
+
+pub(crate) struct Scripted {
+    pub(crate) taken: Mutex<Taken>,
+    /// How each connection ends, and after how many messages; later ones stay.
+    script: Vec<(usize, End)>,
+    pub(crate) silent: Notify,
+}
+
+impl Scripted {
+    pub(crate) async fn start(script: Vec<(usize, End)>) -> (Arc<Scripted>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}/v1/ws", listener.local_addr().expect("an address"));
+        let broker = Arc::new(Scripted { taken: Mutex::default(), script, silent: Notify::new() });
+        let accepting = broker.clone();
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (socket, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(accepting.clone().handshake(socket, number));
+            }
+        });
+        (broker, url)
+    }
+
+    async fn handshake(self: Arc<Self>, socket: TcpStream, number: usize) {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let broker = self.clone();
+            async move {
+                let (response, upgraded) = upgrade::upgrade(&mut request)?;
+                tokio::spawn(async move {
+                    let socket = upgraded.await.expect("an upgrade");
+                    broker.converse(socket, number).await;
+                });
+                Ok::<Response<Empty<Bytes>>, fastwebsockets::WebSocketError>(response)
+            }
+        });
+        // The client may leave in the middle: that is its affair.
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).with_upgrades().await;
+    }
+
+    async fn converse(&self, mut socket: WebSocket<TokioIo<hyper::upgrade::Upgraded>>, number: usize) {
+        let hello = json!({"op": "hello", "protocol": "tickcast.v1", "server": "scripted", "session": number.to_string(),
+            "heartbeat_ms": 25_000, "features": [], "limits": {"subscriptions": 1, "message_bytes": 65_536,
+            "image_bytes": 65_536, "behind_bytes": 65_536, "retain_updates": 1, "stall_ms": 60_000}});
+        if write(&mut socket, &hello).await.is_err() {
+            return;
+        }
+        let mut messages = 0;
+        while let Ok(frame) = socket.read_frame().await {
+            if frame.opcode != OpCode::Text {
+                return;
+            }
+            let request: Value = serde_json::from_slice(&frame.payload).expect("JSON");
+            assert!(frame.payload.len() <= 65_536, "within the limit of the hello");
+            drop(frame);
+            messages += 1;
+            let end = self.script.get(number).filter(|(after, _)| *after < messages).map(|(_, end)| *end);
+            match end {
+                Some(End::BeforeTaking) => return,
+                Some(End::Forbidden) => {
+                    let _ = socket.write_frame(Frame::close(4003, b"no")).await;
+                    // Closed with bytes unread, the connection would be reset, and the close frame lost on its way.
+                    while socket.read_frame().await.is_ok_and(|frame| frame.opcode != OpCode::Close) {}
+                    return;
+                }
+                Some(End::Silence) => self.silent.notify_one(),
+                Some(End::BeforeAnswering) => {
+                    self.take(number, &request);
+                    return;
+                }
+                None => {
+                    let answer = self.take(number, &request);
+                    if write(&mut socket, &answer).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes as PROTOCOL §3 says, but refuses everything about KO.
+    fn take(&self, connection: usize, request: &Value) -> Value {
+        let mut taken = self.taken.lock().expect("nobody panicked");
+        let (mut accepted, mut duplicates, mut rejected) = (0, 0, Vec::new());
+        let batch = request["batch"].as_array().expect("published in batches");
+        taken.batch_max = taken.batch_max.max(batch.len());
+        for (index, update) in batch.iter().enumerate() {
+            let topic = update["topic"].as_str().expect("a topic");
+            let source = update["source"].as_str();
+            let source_seq = update["source_seq"].as_u64();
+            assert_eq!(source.is_some(), source_seq.is_some());
+            if let Some(source) = source
+                && !taken.sources.iter().any(|known| known == source)
+            {
+                taken.sources.push(source.to_owned());
+            }
+            if topic.starts_with("stocks.KO.") {
+                rejected.push(json!({"index": index, "code": "kind_mismatch", "message": "not here"}));
+                continue;
+            }
+            accepted += 1;
+            if source_seq.is_some_and(|seq| taken.newest.get(topic).is_some_and(|newest| seq <= *newest)) {
+                duplicates += 1;
+                continue;
+            }
+            if let Some(source_seq) = source_seq {
+                taken.newest.insert(topic.to_owned(), source_seq);
+            }
+            taken.updates.push((topic.to_owned(), source_seq.unwrap_or(0)));
+            taken.data.push(update["data"].to_string());
+            *taken.by_connection.entry(connection).or_default() += 1;
+        }
+        json!({"op": "published", "id": request["id"], "accepted": accepted, "duplicates": duplicates, "rejected": rejected})
+    }
+}
+
+async fn write<S>(socket: &mut WebSocket<S>, message: &Value) -> Result<(), fastwebsockets::WebSocketError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    socket.write_frame(Frame::text(Payload::Owned(message.to_string().into_bytes()))).await
+}

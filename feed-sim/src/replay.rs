@@ -7,10 +7,18 @@ mod betfair;
 pub mod binance;
 mod clock;
 mod coinbase;
+mod dbn;
+mod decimal;
 mod input;
+mod instrument;
+mod itch;
 mod kraken;
+mod levels;
 mod lines;
+mod lobster;
 pub mod nba;
+mod order_book;
+mod played;
 mod statsbomb;
 mod venue;
 
@@ -53,10 +61,28 @@ pub const FORMATS: &[Format] = &[
         open: |reader| Ok(Box::new(coinbase::feed(reader))),
     },
     Format {
+        name: "dbn",
+        summary: "Databento DBN: books from market by order, trades, quotes, bars",
+        description: dbn::DESCRIPTION,
+        open: |reader| Ok(Box::new(dbn::feed(reader)?)),
+    },
+    Format {
+        name: "itch",
+        summary: "NASDAQ TotalView-ITCH 5.0: books rebuilt order by order, trades, status",
+        description: itch::DESCRIPTION,
+        open: |reader| Ok(Box::new(itch::feed(reader))),
+    },
+    Format {
         name: "kraken",
         summary: "Kraken WebSocket v2 and v1: verified books, quotes, trades and tickers",
         description: kraken::DESCRIPTION,
         open: |reader| Ok(Box::new(kraken::feed(reader))),
+    },
+    Format {
+        name: "lobster",
+        summary: "LOBSTER: messages and book of a stock, as CSV",
+        description: lobster::DESCRIPTION,
+        open: |reader| Ok(Box::new(lobster::feed(reader)?)),
     },
     Format {
         name: "nba",

@@ -56,6 +56,11 @@ impl Lines {
         Some(Ok(&mut self.line))
     }
 
+    /// The number of the line that was read last; the first is 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// A report about the line that was read last.
     pub(super) fn bad(&self, reason: String) -> BadRecord {
         BadRecord { position: format!("line {}", self.number), reason, ends_recording: false }

@@ -293,6 +293,7 @@ export class Client extends EventTarget {
     const bound = Math.min(max, first * 2 ** this.#attempts++);
     if (this.#goawayMs !== null) {
       const asked = Math.min(this.#goawayMs, GOAWAY_MS_MAX);
+      this.#goawayMs = null;
       return asked + random() * Math.max(asked / 2, first);
     }
     return code === CODE_LATER ? max + random() * max : random() * bound;
@@ -326,14 +327,15 @@ export class Client extends EventTarget {
         throw new TickcastError("unavailable", `${this.#requests.size} requests wait for their answer (requests_max)`);
       const id = ++this.#lastId, { answer_timeout_ms } = this.#options;
       const late = () => this.#answered(id).reject(new TickcastError("timeout", `no answer within ${answer_timeout_ms} ms`));
-      const request = { id, message: { ...message, id }, again, sent: false, resolve, reject, timer: setTimeout(late, answer_timeout_ms) };
+      const asked = { ...message, id }, text = JSON.stringify(asked);
+      const request = { id, message: asked, text, again, sent: false, resolve, reject, timer: setTimeout(late, answer_timeout_ms) };
       this.#requests.set(id, request);
       if (this.#state === "open") this.#sendRequest(request);
     });
   }
 
   #sendRequest(request) {
-    const text = JSON.stringify(request.message);
+    const { text } = request;
     const bytes_max = this.#hello.limits.message_bytes;
     // The broker closes the connection after such a message.
     if (utf8Length(text) > bytes_max)

@@ -153,6 +153,8 @@ test("a broker that says that it goes away is given the time that it asks for", 
   assert.equal(code, 1001);
   const after_ms = events[0][1].after_ms;
   assert.deepEqual([events[0][0], events[0][1].reason, delay_ms], ["goaway", "shutdown", after_ms]);
+  // It asked for that once: from then on the usual waits.
+  assert.equal((await event(made, "close")).delay_ms, 0);
   await broker.start();
   await event(made, "open");
 });

@@ -187,6 +187,7 @@ test("publishing: answers, refusals, what is too large, and twice the same", asy
   await assert.rejects(made.publish("publish.a", "x".repeat(70_000)), { code: "too_large" });
   await assert.rejects(made.publish("publish.a", "\u20ac".repeat(25_000)), { code: "too_large" });
   assert.throws(() => made.publish("publish.a", undefined), TypeError);
+  await assert.rejects(made.publish("publish.a", 1n), TypeError);
   const again = { source: "feed", source_seq: 7 };
   assert.equal((await made.publish("publish.b", 1, again)).duplicate, undefined);
   assert.equal((await made.publish("publish.b", 1, again)).duplicate, true);

@@ -136,7 +136,7 @@ fn tell(summary: &Summary, common: &Common) -> anyhow::Result<()> {
 /// our output that does not read.
 async fn interrupted() {
     wait_for_signal().await;
-    eprintln!("stopping; once more to stop at once");
+    tracing::warn!("stopping; once more to stop at once");
     tokio::spawn(async {
         wait_for_signal().await;
         std::process::exit(130);

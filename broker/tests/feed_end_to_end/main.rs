@@ -1,0 +1,98 @@
+//! A simulated market, published to the broker's binary over lines that are cut, and three subscribers: one that gets every update,
+//! one that stops reading for half of the run, and one that is disconnected again and again. In the end each of them holds
+//! exactly the simulator's own books, quotes and scores, by applying images, updates and RFC 7396 patches.
+//!
+//! `TICKCAST_FEED_UPDATES=1000000` makes the run as long as one likes.
+
+mod market;
+#[path = "../client_end_to_end/running.rs"]
+#[allow(dead_code, reason = "the other test uses all of it")]
+mod running;
+mod subscriber;
+
+use broker_client::{Client, OnSlow};
+use feed_sim::Summary;
+use feed_sim::progress::Progress;
+use feed_sim::publish::{Broker, Publishing, Target};
+use feed_sim::run::{Play, run_watched};
+use feed_sim::schedule::{Pace, Until};
+
+use market::Market;
+use running::{Line, Running, connect, soon};
+use subscriber::{Held, Manner};
+
+/// Enough that what a reader leaves unread fits into no buffer on the way.
+const UPDATES: u64 = 200_000;
+/// How often a line is cut.
+const CUTS: u64 = 6;
+/// Far less than the one that stops reading will be behind, and enough for the one that asks for every update.
+const SETTINGS: [&str; 6] = ["--behind-bytes", "65536", "--retain-updates", "100000", "--retain-bytes", "100000000"];
+
+fn updates() -> u64 {
+    let asked = std::env::var("TICKCAST_FEED_UPDATES").ok();
+    asked.map_or(UPDATES, |text| text.parse().expect("TICKCAST_FEED_UPDATES is a number"))
+}
+
+async fn publish(url: &str, market: &Market, updates: u64, publishing: Publishing, progress: &Progress) -> Summary {
+    let target = Target::Broker(Box::new(Broker::connect_with(url, publishing).await.expect("a connection")));
+    let play = Play { until: Until { duration: None, updates: Some(updates) }, ..Play::at(Pace::Max) };
+    let (summary, result) = run_watched(market.feed(), play, target, std::future::pending(), progress).await;
+    result.expect("the run ends well");
+    summary
+}
+
+/// Waits until so many updates were published: a reader that stops must not be the one to say when.
+async fn until_published(progress: &Progress, updates: u64) {
+    let published = async {
+        while progress.snapshot().published < updates {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    soon(published).await;
+}
+
+async fn follow<'a>(client: &Client, market: &'a Market, on_slow: OnSlow, manner: Manner<'_>) -> Held<'a> {
+    let mut held = Held::new(market);
+    let subscribe = client.subscribe(["stocks.>", "sports.>"]).on_slow(on_slow);
+    let subscription = soon(subscribe.send()).await.expect("it is taken");
+    held.follow(subscription, manner).await;
+    assert_eq!(client.counters().violations, 0);
+    held
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_subscriber_holds_the_simulators_own_state_in_the_end() {
+    let updates = updates();
+    let market = Market::new(updates);
+    let broker = Running::start("127.0.0.1:0", &SETTINGS).await;
+    let publishers = Line::to(broker.listen).await;
+    let (cut, progress) = (Line::to(broker.listen).await, Progress::default());
+    let every_update = connect(broker.url(), 4_096).await;
+    let slow = connect(broker.url(), 1).await;
+    let returning = connect(cut.url.clone(), 64).await;
+    let publishing = Publishing { producers: 2, ..Publishing::default() };
+    let every = updates / CUTS;
+    let (summary, whole, slow_held, returning_held) = tokio::join!(
+        publish(&publishers.url, &market, updates, publishing, &progress),
+        follow(&every_update, &market, OnSlow::Retain, Manner::Cuts { line: &publishers, every }),
+        follow(
+            &slow,
+            &market,
+            OnSlow::Conflate,
+            Manner::Stops { progress: &progress, from: updates / 4, to: updates / 4 * 3 }
+        ),
+        follow(&returning, &market, OnSlow::Conflate, Manner::Cuts { line: &cut, every }),
+    );
+    for (who, held) in [("every update", &whole), ("slow", &slow_held), ("returning", &returning_held)] {
+        held.assert_is(&market, who);
+    }
+    println!(
+        "{summary}\nreturning: {} lost by name; slow: {} lost by name, {} came",
+        returning_held.lost, slow_held.lost, slow_held.came
+    );
+    assert_eq!((summary.acknowledged, summary.unanswered, summary.rejected_updates()), (updates, 0, 0));
+    assert!(summary.reconnects > 0, "the publishers' line was cut while they published");
+    assert_eq!((whole.came, whole.lost), (updates, 0), "who asks for every update gets it, once");
+    assert!(slow_held.came < updates, "it was not slow enough for this test");
+    assert!(returning.counters().reconnects > 0);
+}

@@ -1,0 +1,133 @@
+//! A subscriber as anybody would write one: it applies what comes.
+
+use std::collections::HashMap;
+
+use broker_client::{Event, Kind, Start, Subscription, TopicStart};
+use feed_sim::progress::Progress;
+use serde_json::Value;
+
+use crate::market::{Market, fingerprint, merge, parse};
+use crate::running::{Line, next};
+use crate::until_published;
+
+/// How a subscriber behaves, and what it does to others.
+pub(crate) enum Manner<'a> {
+    /// It cuts a line after every so many updates, its own or another one.
+    Cuts { line: &'a Line, every: u64 },
+    /// Reads nothing from when so many updates were published until so many were.
+    Stops { progress: &'a Progress, from: u64, to: u64 },
+}
+
+#[derive(Default)]
+struct Topic {
+    /// What it has come to since its stream began.
+    seq: Option<u64>,
+    state: Value,
+    /// It is at its last update.
+    is_complete: bool,
+}
+
+/// What a subscriber holds.
+pub(crate) struct Held<'a> {
+    market: &'a Market,
+    topics: HashMap<String, Topic>,
+    complete: usize,
+    /// Updates that came.
+    pub(crate) came: u64,
+    /// Events that were lost, each by its number.
+    pub(crate) lost: u64,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(market: &'a Market) -> Held<'a> {
+        Held { market, topics: HashMap::new(), complete: 0, came: 0, lost: 0 }
+    }
+
+    /// Until every topic is at its last update.
+    pub(crate) async fn follow(&mut self, mut subscription: Subscription, manner: Manner<'_>) {
+        let (mut stopped, mut cuts) = (false, 0);
+        while self.complete < self.market.topics.len() {
+            let event = next(&mut subscription).await;
+            self.apply(event);
+            match manner {
+                Manner::Cuts { line, every } if self.came / every > cuts => {
+                    cuts = self.came / every;
+                    line.cut();
+                }
+                Manner::Stops { progress, from, to } if !stopped && progress.snapshot().published >= from => {
+                    stopped = true;
+                    until_published(progress, to).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            // Anything but a resumption starts anew: what follows need not connect to what came.
+            Event::Topic(begun) if begun.start != Start::Resumed => self.begin(&begun),
+            Event::Topic(_) => {}
+            Event::Image { topic, seq, data, .. } => self.topic(&topic, seq, |state| *state = parse(data.text())),
+            Event::Patch { topic, seq, data, .. } => {
+                self.came += 1;
+                self.topic(&topic, seq, |state| merge(state, parse(data.text())));
+            }
+            Event::Update { topic, kind: Kind::Event, seq, data, .. } => {
+                self.came += 1;
+                let events = self.market.topics[&*topic].events.as_ref().expect("a topic of events");
+                assert_eq!(events[seq as usize - 1], fingerprint(data.text()), "{topic} {seq}: {data}");
+                self.topic(&topic, seq, |_| {});
+            }
+            Event::Update { topic, seq, data, .. } => {
+                self.came += 1;
+                self.topic(&topic, seq, |state| *state = parse(data.text()));
+            }
+            Event::Gap { topic, from, to, .. } => {
+                let is_event = self.market.topics[&*topic].events.is_some();
+                if let Some(last) = self.topics.get(&*topic).and_then(|topic| topic.seq) {
+                    assert_eq!(from, last + 1, "{topic}: a gap connects to what came");
+                }
+                if is_event {
+                    self.lost += to + 1 - from;
+                    self.topic(&topic, to, |_| {});
+                } else {
+                    // What was missed of a state is in the image that follows.
+                    self.topics.entry(topic.to_string()).or_default().seq = Some(to);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn begin(&mut self, begun: &TopicStart) {
+        let topic = self.topics.entry(begun.topic.to_string()).or_default();
+        topic.seq = None;
+        self.complete -= usize::from(std::mem::take(&mut topic.is_complete));
+        // Of events that are all there nothing may follow.
+        if begun.kind == Some(Kind::Event) && begun.start == Start::Live && begun.seq > 0 {
+            self.topic(&begun.topic, begun.seq, |_| {});
+        }
+    }
+
+    fn topic(&mut self, name: &str, seq: u64, change: impl FnOnce(&mut Value)) {
+        let topic = self.topics.entry(name.to_owned()).or_default();
+        assert!(topic.seq.is_none_or(|before| before <= seq), "{name} goes back from {:?} to {seq}", topic.seq);
+        change(&mut topic.state);
+        topic.seq = Some(seq);
+        let last = self.market.topics[name].updates;
+        assert!(seq <= last, "{name}: {seq} of {last}");
+        if seq == last && !topic.is_complete {
+            topic.is_complete = true;
+            self.complete += 1;
+        }
+    }
+
+    pub(crate) fn assert_is(&self, market: &Market, who: &str) {
+        assert_eq!(self.topics.len(), market.topics.len(), "{who}");
+        for (name, own) in &market.topics {
+            let held = &self.topics[name];
+            assert_eq!((held.seq, &held.state), (Some(own.updates), &own.state), "{who}: {name}");
+        }
+    }
+}

@@ -26,7 +26,16 @@ const UPDATES: u64 = 200_000;
 /// How often a line is cut.
 const CUTS: u64 = 6;
 /// Far less than the one that stops reading will be behind, and enough for the one that asks for every update.
-const SETTINGS: [&str; 6] = ["--behind-bytes", "65536", "--retain-updates", "100000", "--retain-bytes", "100000000"];
+const SETTINGS: [&str; 8] = [
+    "--behind-bytes",
+    "65536",
+    "--retain-updates",
+    "100000",
+    "--retain-bytes",
+    "100000000",
+    "--retain-bytes-max",
+    "1000000000",
+];
 
 fn updates() -> u64 {
     let asked = std::env::var("TICKCAST_FEED_UPDATES").ok();

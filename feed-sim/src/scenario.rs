@@ -2,8 +2,15 @@
 //!
 //! A new one is a file under `scenario/` with a type that implements [`Scenario`], and an entry in [`CATALOGUE`].
 
+pub mod basketball;
+pub mod chat;
+mod ensemble;
 pub mod football;
+pub mod game;
 mod merged;
+pub mod sensors;
+mod sheet;
+pub mod status;
 pub mod stocks;
 
 use crate::publication::{BadRecord, Feed, Timed};
@@ -31,6 +38,15 @@ pub struct Entry {
     build: fn(seed: u64, instruments: u32) -> Box<dyn Scenario>,
 }
 
+/// What `feed-sim describe demo` prints.
+const DEMO_DESCRIPTION: &str = "\
+Five times as many stocks as matches, one chat room (chat.kitchen) and three servers (web-1, api-1, db-1); topics as in `stocks`,
+`football`, `chat` and `status`.
+Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"stocks.*.quote\",\"sports.football.*.score\",\"chat.>\",\"status.*.health\"]}";
+
+/// A few: the demo is about stocks and matches.
+const DEMO_SERVERS: u32 = 3;
+
 /// All scenarios.
 pub const CATALOGUE: &[Entry] = &[
     Entry {
@@ -42,20 +58,57 @@ pub const CATALOGUE: &[Entry] = &[
     },
     Entry {
         name: "football",
-        summary: "scores and events of football matches, with goals that are disallowed afterwards",
+        summary: "scores, events and statistics of football matches, with corrections, interruptions and lost coverage",
         description: football::DESCRIPTION,
         instruments: ("matches at once", 4),
         build: |seed, instruments| Box::new(football::Football::new(seed, instruments)),
     },
     Entry {
+        name: "basketball",
+        summary: "scores, events and statistics of basketball games, with corrections and baskets that are cancelled",
+        description: basketball::DESCRIPTION,
+        instruments: ("games at once", 3),
+        build: |seed, instruments| Box::new(basketball::Basketball::new(seed, instruments)),
+    },
+    Entry {
+        name: "status",
+        summary: "servers: load, state and incidents",
+        description: status::DESCRIPTION,
+        instruments: ("servers", 12),
+        build: |seed, instruments| Box::new(status::Status::new(seed, instruments)),
+    },
+    Entry {
+        name: "sensors",
+        summary: "temperature, humidity and battery of devices, with alarms and devices that go silent",
+        description: sensors::DESCRIPTION,
+        instruments: ("devices", 50),
+        build: |seed, instruments| Box::new(sensors::Sensors::new(seed, instruments)),
+    },
+    Entry {
+        name: "chat",
+        summary: "rooms with messages and presence, and text that a page must not run",
+        description: chat::DESCRIPTION,
+        instruments: ("rooms", 4),
+        build: |seed, instruments| Box::new(chat::Chat::new(seed, instruments)),
+    },
+    Entry {
+        name: "game",
+        summary: "positions of players twenty times a second, kills and a scoreboard",
+        description: game::DESCRIPTION,
+        instruments: ("players", 8),
+        build: |seed, instruments| Box::new(game::Game::new(seed, instruments)),
+    },
+    Entry {
         name: "demo",
-        summary: "stocks and football together, as `broker demo` shows them",
-        description: "Five times as many stocks as matches; topics as in `stocks` and `football`.",
+        summary: "stocks, football, a chat room and a few servers together, as `broker demo` shows them",
+        description: DEMO_DESCRIPTION,
         instruments: ("matches at once", 4),
         build: |seed, instruments| {
             Box::new(Merged::new(vec![
                 Box::new(stocks::Stocks::new(seed, instruments.saturating_mul(5))),
                 Box::new(football::Football::new(seed, instruments)),
+                Box::new(chat::Chat::new(seed, 1)),
+                Box::new(status::Status::new(seed, DEMO_SERVERS)),
             ]))
         },
     },

@@ -1,67 +1,87 @@
 //! What a match publishes, as bytes.
 
-use super::fixture::{Fixture, Phase, Team};
+use super::fixture::{Match, Phase};
 use crate::publication::{Kind, Publication};
+use crate::scenario::sheet::Side;
 
 /// What an event says beyond when it happened.
 pub(super) enum Detail {
     /// Of the match as a whole: kick-off and whistle.
     Plain(&'static str),
+    /// Of the match or of what we hear of it, and why.
+    Because { what: &'static str, reason: &'static str },
     /// Done by somebody.
-    By { what: &'static str, team: Team, player: u32 },
-    /// A goal that does not count after all.
-    Disallowed { team: Team, corrects: u64, reason: &'static str },
+    By { what: &'static str, side: Side, player: u32 },
+    Shot { side: Side, player: u32, on_target: bool },
+    RedCard { side: Side, player: u32, second_yellow: bool },
+    Substitution { side: Side, player: u32, player_on: u32 },
+    /// An earlier event that does not count after all.
+    TakenBack { what: &'static str, side: Side, corrects: u64, reason: &'static str },
+    /// An earlier event that was somebody else's.
+    PlayerWas { corrects: u64, player: u32 },
+    /// An earlier event that was at another time of the same half.
+    ClockWas { corrects: u64, clock_s: u32 },
 }
 
 /// An event of the match.
-pub(super) fn event(fixture: &Fixture, id: u64, detail: Detail) -> Publication {
+pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
+    let of = |side: Side| format!(r#","team":"{}","club":"{}""#, side.name(), game.club(side).name);
+    let by = |side, player| format!(r#"{},"player":{player}"#, of(side));
     let (what, rest) = match detail {
         Detail::Plain(what) => (what, String::new()),
-        Detail::By { what, team, player } => (what, format!(r#"{},"player":{player}"#, side(fixture, team))),
-        Detail::Disallowed { team, corrects, reason } => {
-            ("goal_disallowed", format!(r#"{},"corrects":{corrects},"reason":"{reason}""#, side(fixture, team)))
+        Detail::Because { what, reason } => (what, format!(r#","reason":"{reason}""#)),
+        Detail::By { what, side, player } => (what, by(side, player)),
+        Detail::Shot { side, player, on_target } => ("shot", format!(r#"{},"on_target":{on_target}"#, by(side, player))),
+        Detail::RedCard { side, player, second_yellow } => {
+            ("red_card", format!(r#"{},"second_yellow":{second_yellow}"#, by(side, player)))
+        }
+        Detail::Substitution { side, player, player_on } => {
+            ("substitution", format!(r#"{},"player_on":{player_on}"#, by(side, player)))
+        }
+        Detail::TakenBack { what, side, corrects, reason } => {
+            (what, format!(r#"{},"corrects":{corrects},"reason":"{reason}""#, of(side)))
+        }
+        Detail::PlayerWas { corrects, player } => {
+            ("correction", format!(r#","corrects":{corrects},"set":{{"player":{player}}}"#))
+        }
+        Detail::ClockWas { corrects, clock_s } => {
+            ("correction", format!(r#","corrects":{corrects},"set":{{"clock":"{}"}}"#, clock(clock_s)))
         }
     };
     let data = format!(
         r#"{{"id":{id},"match":{},"type":"{what}","period":{},"clock":"{}"{rest}}}"#,
-        fixture.number,
-        fixture.period,
-        clock(fixture.clock_s)
+        game.number,
+        game.period,
+        clock(game.clock_s)
     );
-    Publication::new(&topic(fixture, "event"), Kind::Event, data)
+    Publication::new(&topic(game, "event"), Kind::Event, data)
 }
 
 /// The scoreboard of the match.
-pub(super) fn score(fixture: &Fixture) -> Publication {
-    let status = match (fixture.phase, fixture.period) {
+pub(super) fn score(game: &Match) -> Publication {
+    let status = match (game.phase, game.period) {
         (Phase::Playing, 1) => "first_half",
         (Phase::Playing, _) => "second_half",
         (Phase::HalfTime, _) => "half_time",
         (Phase::FullTime, _) => "full_time",
+        (Phase::Interrupted, _) => "interrupted",
     };
     let data = format!(
-        r#"{{"match":{},"home":"{}","away":"{}","home_goals":{},"away_goals":{},"status":"{status}","period":{},"clock":"{}"}}"#,
-        fixture.number,
-        fixture.home.name,
-        fixture.away.name,
-        fixture.goals[0],
-        fixture.goals[1],
-        fixture.period,
-        clock(fixture.clock_s)
+        r#"{{"match":{},"home":"{}","away":"{}","home_goals":{},"away_goals":{},"status":"{status}","period":{},"clock":"{}","coverage":"{}"}}"#,
+        game.number,
+        game.club(Side::Home).name,
+        game.club(Side::Away).name,
+        game.goals[0],
+        game.goals[1],
+        game.period,
+        clock(game.clock_s),
+        if game.is_covered() { "live" } else { "suspended" }
     );
-    Publication::new(&topic(fixture, "score"), Kind::State, data)
+    Publication::new(&topic(game, "score"), Kind::State, data)
 }
 
-fn topic(fixture: &Fixture, what: &str) -> String {
-    format!("sports.football.{}-{}.{what}", fixture.home.code, fixture.away.code)
-}
-
-fn side(fixture: &Fixture, team: Team) -> String {
-    let word = match team {
-        Team::Home => "home",
-        Team::Away => "away",
-    };
-    format!(r#","team":"{word}","club":"{}""#, fixture.club(team).name)
+pub(super) fn topic(game: &Match, what: &str) -> String {
+    format!("sports.football.{}-{}.{what}", game.club(Side::Home).code, game.club(Side::Away).code)
 }
 
 fn clock(clock_s: u32) -> String {

@@ -1,0 +1,56 @@
+//! Chat rooms: who is there, and what they write, also what a page must show as text and never run.
+
+mod lines;
+mod room;
+
+use super::Scenario;
+use super::ensemble::Ensemble;
+use crate::publication::Timed;
+use room::Room;
+
+/// What `feed-sim describe chat` prints.
+pub const DESCRIPTION: &str = "\
+Per room ROOM (kitchen, trading, support, random, then room5, room6, ...):
+  chat.ROOM.message   event  {\"id\",\"type\",\"user\",\"name\",\"text\",\"at_ms\"} and \"reply_to\" or \"corrects\", which are ids: `type` is
+                      `message`, `edit` (\"text\" replaces that of the message in \"corrects\") or `delete` (without \"text\")
+  chat.ROOM.presence  patch  {USER:{\"name\",\"status\",\"typing\"}}: what changed; USER null who has left. `status` is `here` or `away`.
+                      The first message and every 256th is the whole room as `state`
+`id` counts the events of a room. Only who is there writes, and only to the messages of who wrote them edits and deletes
+come; a reply is to an earlier message. Who writes is typing before and not afterwards. `at_ms` is the feed's own clock.
+Names and texts are what people type: quotes, emoji, right-to-left and combining letters, line breaks (as \\n), and now and then
+`<script>` or `<img onerror>`. A page must show them as text.
+Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"chat.kitchen.message\",\"chat.*.presence\"]}";
+
+/// Updates per room and second, measured; a test keeps it true.
+const UPDATES_PER_ROOM_S: f64 = 1.0;
+
+/// The scenario `chat`.
+pub struct Chat(Ensemble<Room>);
+
+impl Chat {
+    /// `rooms`, each from its own stream of `seed`.
+    pub fn new(seed: u64, rooms: u32) -> Self {
+        let rooms = (0..rooms.max(1)).map(|number| Room::new(seed, number)).collect();
+        Chat(Ensemble::new(rooms, u64::from(room::GAP_MEAN_US), UPDATES_PER_ROOM_S))
+    }
+}
+
+impl Scenario for Chat {
+    fn next(&mut self) -> Timed {
+        self.0.next()
+    }
+
+    fn updates_per_s(&self) -> f64 {
+        self.0.updates_per_s()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_what_it_says() {
+        super::super::ensemble::assert_rate(Chat::new(3, 8), 60_000);
+    }
+}

@@ -1,0 +1,71 @@
+//! A multiplayer game: where everybody is, many times a second, and who got whom.
+
+mod arena;
+mod player;
+
+use super::Scenario;
+use super::ensemble::Ensemble;
+use crate::publication::Timed;
+use arena::Arena;
+
+/// What `feed-sim describe game` prints.
+pub const DESCRIPTION: &str = "\
+Per arena ARENA (a1, a2, ...; up to 16 players in each) and player PLAYER (p1 to p16):
+  game.ARENA.position.PLAYER  state  {\"tick\",\"x\",\"y\",\"life\",\"hp\",\"alive\"}: twenty times a second for every player
+  game.ARENA.event            event  {\"id\",\"tick\",\"type\"} and, as it applies, \"player\", \"item\", \"killer\", \"victim\", \"distance_cm\", \"hp\",
+                              \"life\", \"round\", \"winner\" (null in a draw): `type` is `round_start`, `round_end`, `spawn`, `pickup` or `kill`
+  game.ARENA.scoreboard       patch  {\"players\":{PLAYER:{\"kills\",\"deaths\",\"pickups\"}}}: what changed; whole, as `state` with \"round\",
+                              at each start of a round and every 256th time
+The map is 100 m by 60 m; x and y are centimetres from 0 to 10000 and 6000. Nobody moves more than 30 cm in a tick (6 m/s) but who
+spawns: then `life` is one more. Who was killed is not `alive`, stays where he fell and spawns after three seconds. A kill is
+told with the distance at which it happened, never above 15 m. The scoreboard is always the number of kills, deaths and pickups
+told in this round, which lasts two minutes; `tick` and `id` always rise.
+Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"game.a1.position.*\",\"game.a1.scoreboard\"],\"conflate_ms\":100}";
+
+/// Players of an arena.
+const PLAYERS_MAX: u32 = 16;
+
+/// Twenty ticks a second, as many action games have.
+const TICK_US: u64 = 50_000;
+
+/// Updates per player and second besides the positions, measured in an arena of eight; a test keeps it true.
+const OTHER_UPDATES_PER_PLAYER_S: f64 = 0.5;
+
+/// The scenario `game`.
+pub struct Game {
+    arenas: Ensemble<Arena>,
+    players: u32,
+}
+
+impl Game {
+    /// `players` in as many arenas as that takes, each arena from its own stream of `seed`.
+    pub fn new(seed: u64, players: u32) -> Self {
+        let players = players.max(1);
+        let players_of = |number: u32| (players - number * PLAYERS_MAX).min(PLAYERS_MAX);
+        let arenas: Vec<_> = (0..players.div_ceil(PLAYERS_MAX))
+            .map(|number| Arena::new(seed, number, players_of(number)))
+            .collect();
+        // The rate is that of all players together: see below.
+        Game { arenas: Ensemble::new(arenas, TICK_US, 0.0), players }
+    }
+}
+
+impl Scenario for Game {
+    fn next(&mut self) -> Timed {
+        self.arenas.next()
+    }
+
+    fn updates_per_s(&self) -> f64 {
+        f64::from(self.players) * (1e6 / TICK_US as f64 + OTHER_UPDATES_PER_PLAYER_S)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_what_it_says() {
+        super::super::ensemble::assert_rate(Game::new(3, 8), 100_000);
+    }
+}

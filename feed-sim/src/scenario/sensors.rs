@@ -1,0 +1,56 @@
+//! Sensors in rooms: readings, alarms, and devices that go silent.
+
+mod device;
+
+use super::Scenario;
+use super::ensemble::Ensemble;
+use crate::publication::Timed;
+use device::Device;
+
+/// What `feed-sim describe sensors` prints.
+pub const DESCRIPTION: &str = "\
+Per device DEVICE (s001, s002, ...), in an office, a cold room, a greenhouse or outdoors:
+  sensors.DEVICE.reading  state  {\"device\",\"place\",\"seq\",\"temperature_c\",\"humidity_pct\",\"battery_pct\",\"at_ms\"}: every five seconds
+  sensors.DEVICE.link     state  {\"device\",\"online\",\"last_seen_ms\"}: whether it is heard; when that changes
+  sensors.DEVICE.alarm    event  {\"id\",\"device\",\"type\",\"alarm\",\"at_ms\"}, \"raised\" for a cleared one and \"value\": `type` is `raised` or
+                          `cleared`, `alarm` is `temperature_high`, `temperature_low`, `battery_low` or `silent`
+Temperature (two decimals) and humidity (one) are decimal strings, as the device sends them. `seq` counts what the device
+measured: after a silence it has jumped by what was lost. A device that is not heard for three intervals is offline and
+`silent` until it is heard again. `raised` names the event that is cleared. A temperature alarm is cleared half a degree inside
+the limit, `battery_low` (below 20 %) with the new battery. `at_ms` and `last_seen_ms` are the feed's own clock.
+The first device goes silent within the first half minute, so that every run shows it.
+Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sensors.*.reading\",\"sensors.*.alarm\",\"sensors.s001.link\"]}";
+
+/// Updates per device and second, measured; a test keeps it true.
+const UPDATES_PER_DEVICE_S: f64 = 0.189;
+
+/// The scenario `sensors`.
+pub struct Sensors(Ensemble<Device>);
+
+impl Sensors {
+    /// `devices`, each from its own stream of `seed`.
+    pub fn new(seed: u64, devices: u32) -> Self {
+        let devices = (0..devices.max(1)).map(|number| Device::new(seed, number)).collect();
+        Sensors(Ensemble::new(devices, device::INTERVAL_US, UPDATES_PER_DEVICE_S))
+    }
+}
+
+impl Scenario for Sensors {
+    fn next(&mut self) -> Timed {
+        self.0.next()
+    }
+
+    fn updates_per_s(&self) -> f64 {
+        self.0.updates_per_s()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_what_it_says() {
+        super::super::ensemble::assert_rate(Sensors::new(3, 50), 100_000);
+    }
+}

@@ -1,0 +1,56 @@
+//! Servers that are watched: how each is, and incidents with a beginning and an end.
+
+mod server;
+
+use super::Scenario;
+use super::ensemble::Ensemble;
+use crate::publication::Timed;
+use server::Server;
+
+/// What `feed-sim describe status` prints.
+pub const DESCRIPTION: &str = "\
+Per server SERVER (web-1, api-1, db-1, cache-1, queue-1, web-2, ...):
+  status.SERVER.health    state  {\"server\",\"region\",\"state\",\"incident\",\"cpu_pct\",\"memory_pct\",\"requests_per_s\",\"latency_ms\",\"uptime_s\",
+                          \"at_ms\"}: every two seconds and at once when `state` (up, degraded or down) changes
+  status.SERVER.incident  event  {\"id\",\"incident\",\"server\",\"type\",\"state\",\"cause\",\"at_ms\"} and \"corrects\"
+`id` counts the events of a server, `incident` its incidents. An incident is `opened`, perhaps `acknowledged` and `escalated` (from
+degraded to down), and `resolved`; one that was a false alarm is `withdrawn`, which names its opening in `corrects`. The
+health's `state` is always what the last event says, and `incident` is the one that is open, else null. Of a server that is down
+nobody knows cpu and memory: they are null, and so are requests and latency. `at_ms` is the feed's own clock.
+The first server has an incident within the first twenty seconds, so that every run shows one.
+The load wanders between idle and full; how often something breaks is made up, often enough to be seen.
+Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"status.*.health\",\"status.>\"]}";
+
+/// Updates per server and second, measured; a test keeps it true.
+const UPDATES_PER_SERVER_S: f64 = 0.52;
+
+/// The scenario `status`.
+pub struct Status(Ensemble<Server>);
+
+impl Status {
+    /// `servers`, each from its own stream of `seed`.
+    pub fn new(seed: u64, servers: u32) -> Self {
+        let servers = (0..servers.max(1)).map(|number| Server::new(seed, number)).collect();
+        Status(Ensemble::new(servers, server::INTERVAL_US, UPDATES_PER_SERVER_S))
+    }
+}
+
+impl Scenario for Status {
+    fn next(&mut self) -> Timed {
+        self.0.next()
+    }
+
+    fn updates_per_s(&self) -> f64 {
+        self.0.updates_per_s()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_what_it_says() {
+        super::super::ensemble::assert_rate(Status::new(3, 20), 60_000);
+    }
+}

@@ -1,4 +1,4 @@
-//! `broker demo`: simulated stocks and football, published over a connection like anybody's.
+//! `broker demo`: simulated stocks, football, chat and servers, published over a connection like anybody's.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -52,7 +52,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// What to know and three things to try, in few lines. Each is tried by hand and in the README.
 fn greeting(listen: SocketAddr, admin: SocketAddr) -> String {
     format!(
-        r#"Tickcast runs, with simulated stocks (stocks.SYMBOL.quote, .trade, .book) and football (sports.football.>).
+        r#"Tickcast runs, with simulated stocks (stocks.SYMBOL.quote, .trade, .book), football (sports.football.>), a chat room
+(chat.kitchen.>) and servers (status.>).
 
   clients  ws://{listen}/v1/ws     http://{listen}/v1/topics
   metrics  http://{admin}/metrics

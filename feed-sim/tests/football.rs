@@ -80,7 +80,8 @@ impl Match {
         self.told.push(what.to_owned());
         if let Some(earlier) = data.get("corrects").map(|id| id.as_u64().expect("a number")) {
             assert!(earlier < id);
-            let corrected = self.events.get_mut(&earlier).expect("it corrects an earlier event of this match, and once");
+            let corrected =
+                self.events.get_mut(&earlier).expect("it corrects an earlier event of this match, and once");
             match what {
                 "correction" => {
                     let before = corrected.clone();

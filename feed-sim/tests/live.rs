@@ -160,7 +160,8 @@ fn who_writes_is_in_the_room() {
         let room = rooms.entry((seed, name.to_owned())).or_default();
         match publication.kind {
             Kind::State => {
-                assert!(room.people.is_null() || merged(&room.people, &data) == data, "the whole is what we had");
+                // It comes in place of a patch, which is about one person.
+                assert!(room.people.is_null() || differing(&room.people, &data) <= 1, "{} {data}", room.people);
                 room.people = data;
             }
             Kind::Patch => {
@@ -199,19 +200,17 @@ fn who_writes_is_in_the_room() {
     assert!(left > 0);
 }
 
-/// `before` without who is not in `after`, and with what `after` says: equal to `after` if no patch was wrong.
-fn merged(before: &Value, after: &Value) -> Value {
-    // A whole room comes instead of the patch for one person, who is the only difference.
-    let differing = |name: &&String| before.get(*name) != after.get(*name);
-    let names: BTreeSet<&String> = [before, after].iter().flat_map(|room| room.as_object().expect("people").keys()).collect();
-    assert!(names.iter().filter(|name| differing(name)).count() <= 1, "{before} {after}");
-    after.clone()
+/// How many people are otherwise in one room than in the other, or in one of them only.
+fn differing(before: &Value, after: &Value) -> usize {
+    let people = |room: &Value| room.as_object().expect("people").keys().cloned().collect::<BTreeSet<_>>();
+    people(before).union(&people(after)).filter(|&name| before.get(name) != after.get(name)).count()
 }
 
 #[test]
 fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
     #[derive(Default)]
     struct Arena {
+        at_ms: u64,
         tick: u64,
         /// Last position, life and whether he is alive.
         players: BTreeMap<String, (i64, i64, u64, bool)>,
@@ -228,6 +227,8 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
         let name = segments.next().expect("an arena").to_owned();
         let offset_ms = if name == "a1" { 0 } else { 25 };
         let arena = arenas.entry((seed, name)).or_default();
+        assert!(at_ms == arena.at_ms || !arena.owes_scoreboard, "the scoreboard follows at once");
+        arena.at_ms = at_ms;
         match segments.next().expect("a segment") {
             "position" => {
                 let player = segments.next().expect("a player").to_owned();

@@ -31,9 +31,9 @@ fn documented(description: &str) -> Vec<(String, String)> {
         .map(|line| {
             let mut words = line.split_whitespace();
             let topic = words.next().expect("a topic");
-            let pattern = topic.split('.').map(|segment| {
-                if segment.bytes().all(|byte| byte.is_ascii_uppercase()) { "*" } else { segment }
-            });
+            let pattern = topic
+                .split('.')
+                .map(|segment| if segment.bytes().all(|byte| byte.is_ascii_uppercase()) { "*" } else { segment });
             (pattern.collect::<Vec<_>>().join("."), words.next().expect("a kind").to_owned())
         })
         .collect()
@@ -126,5 +126,20 @@ fn neighbours_make_no_difference() {
         };
         // An arena is full with sixteen.
         assert_eq!(of(if name == "game" { 16 } else { 1 }), of(many), "{name}");
+    }
+}
+
+/// The demo adds nothing and leaves nothing out.
+#[test]
+fn the_demo_is_its_parts() {
+    let prefixed = |name: &str, instruments, prefix: &'static str| {
+        let mut scenario = find(name).expect("in the catalogue").build(7, Some(instruments));
+        let all = std::iter::from_fn(move || Some(scenario.next()));
+        all.filter(move |timed| timed.publication.topic.starts_with(prefix)).take(200).collect::<Vec<_>>()
+    };
+    for (name, instruments, prefix) in
+        [("stocks", 10, "stocks."), ("football", 2, "sports."), ("chat", 1, "chat."), ("status", 3, "status.")]
+    {
+        assert_eq!(prefixed("demo", 2, prefix), prefixed(name, instruments, prefix), "{name}");
     }
 }

@@ -22,7 +22,7 @@ Names and texts are what people type: quotes, emoji, right-to-left and combining
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"chat.kitchen.message\",\"chat.*.presence\"]}";
 
 /// Updates per room and second, measured; a test keeps it true.
-const UPDATES_PER_ROOM_S: f64 = 1.0;
+const UPDATES_PER_ROOM_S: f64 = 0.88;
 
 /// The scenario `chat`.
 pub struct Chat(Ensemble<Room>);

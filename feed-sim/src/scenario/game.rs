@@ -42,9 +42,8 @@ impl Game {
     pub fn new(seed: u64, players: u32) -> Self {
         let players = players.max(1);
         let players_of = |number: u32| (players - number * PLAYERS_MAX).min(PLAYERS_MAX);
-        let arenas: Vec<_> = (0..players.div_ceil(PLAYERS_MAX))
-            .map(|number| Arena::new(seed, number, players_of(number)))
-            .collect();
+        let arenas: Vec<_> =
+            (0..players.div_ceil(PLAYERS_MAX)).map(|number| Arena::new(seed, number, players_of(number))).collect();
         // The rate is that of all players together: see below.
         Game { arenas: Ensemble::new(arenas, TICK_US, 0.0), players }
     }

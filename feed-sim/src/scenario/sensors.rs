@@ -22,7 +22,7 @@ The first device goes silent within the first half minute, so that every run sho
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sensors.*.reading\",\"sensors.*.alarm\",\"sensors.s001.link\"]}";
 
 /// Updates per device and second, measured; a test keeps it true.
-const UPDATES_PER_DEVICE_S: f64 = 0.189;
+const UPDATES_PER_DEVICE_S: f64 = 0.1976;
 
 /// The scenario `sensors`.
 pub struct Sensors(Ensemble<Device>);

@@ -9,17 +9,56 @@ pub(super) enum Detail {
     /// Of the game as a whole.
     Plain(&'static str),
     /// Of a team: a time-out, or the ball after it went out.
-    Team { what: &'static str, side: Side },
-    By { what: &'static str, side: Side, player: u32 },
-    Shot { side: Side, player: u32, points: u32, made: bool, assist: Option<u32> },
-    FreeThrow { side: Side, player: u32, number: u32, of: u32, made: bool },
-    Rebound { side: Side, player: u32, kind: &'static str },
-    Foul { side: Side, player: u32, kind: &'static str },
-    Substitution { side: Side, player: u32, player_on: u32 },
+    Team {
+        what: &'static str,
+        side: Side,
+    },
+    By {
+        what: &'static str,
+        side: Side,
+        player: u32,
+    },
+    Shot {
+        side: Side,
+        player: u32,
+        points: u32,
+        made: bool,
+        assist: Option<u32>,
+    },
+    FreeThrow {
+        side: Side,
+        player: u32,
+        number: u32,
+        of: u32,
+        made: bool,
+    },
+    Rebound {
+        side: Side,
+        player: u32,
+        kind: &'static str,
+    },
+    Foul {
+        side: Side,
+        player: u32,
+        kind: &'static str,
+    },
+    Substitution {
+        side: Side,
+        player: u32,
+        player_on: u32,
+    },
     /// A basket that does not count after all.
-    Cancelled { side: Side, corrects: u64, reason: &'static str },
+    Cancelled {
+        side: Side,
+        corrects: u64,
+        reason: &'static str,
+    },
     /// An earlier event that should have said something else.
-    Correction { corrects: u64, field: &'static str, value: u32 },
+    Correction {
+        corrects: u64,
+        field: &'static str,
+        value: u32,
+    },
 }
 
 /// An event of the game.

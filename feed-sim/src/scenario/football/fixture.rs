@@ -100,7 +100,8 @@ pub(super) struct Match {
     /// The home side gets a free ball so many times in 1,024.
     home_share_of_1024: u32,
     later: Vec<Later>,
-    /// For so many ticks still nobody tells us anything; what happens meanwhile is told afterwards.
+    /// Whether what happens is told at once. Else nobody tells us anything for so many ticks still, and then all of it.
+    pub(super) is_covered: bool,
     uncovered_ticks: u32,
     untold: VecDeque<Publication>,
     kicked_off: bool,
@@ -126,6 +127,7 @@ impl Match {
             // 14.4 of 25.8 shots are the home side's: 572 of 1,024, some more and some less.
             home_share_of_1024: 472 + random.below(201),
             later: Vec::new(),
+            is_covered: true,
             uncovered_ticks: 0,
             untold: VecDeque::new(),
             kicked_off: false,
@@ -134,11 +136,6 @@ impl Match {
 
     pub(super) fn club(&self, side: Side) -> &Club {
         &self.clubs[side as usize]
-    }
-
-    /// Whether what happens is told at once.
-    pub(super) fn is_covered(&self) -> bool {
-        self.uncovered_ticks == 0
     }
 
     /// Lets a tick pass: the events of it, then the scoreboard and what changed in the statistics. Returns whether the
@@ -159,7 +156,7 @@ impl Match {
                 }
             }
         }
-        let was_covered = self.is_covered();
+        let was_covered = self.is_covered;
         if !self.kicked_off {
             self.kicked_off = true;
             // One to six minutes for what was lost, in the second half rather more.
@@ -169,7 +166,7 @@ impl Match {
             return false;
         }
         self.play_on(desk);
-        if was_covered || self.is_covered() {
+        if was_covered || self.is_covered {
             self.publish(desk, false);
         }
         false
@@ -178,9 +175,9 @@ impl Match {
     fn play_on(&mut self, desk: &mut Desk<'_>) {
         self.clock_s += TICK_PLAY_S;
         self.possession_ticks[self.attack as usize] += 1;
-        if !self.is_covered() {
+        if !self.is_covered {
             self.uncovered_ticks -= 1;
-            if self.is_covered() {
+            if self.uncovered_ticks == 0 {
                 self.cover_again(desk);
             }
         }
@@ -312,21 +309,22 @@ impl Match {
     }
 
     fn lose_coverage(&mut self, desk: &mut Desk<'_>) {
-        if !self.is_covered() {
+        if !self.is_covered {
             return;
         }
         let reason = ["scout lost connection", "no signal from the ground"][desk.random.below(2) as usize];
         self.tell(desk, Detail::Because { what: "coverage_suspended", reason });
         // One and a half to six minutes of play.
+        self.is_covered = false;
         self.uncovered_ticks = 18 + desk.random.below(55);
     }
 
     /// Tells what happened meanwhile, at the time at which it happened, and that the coverage is back.
     fn cover_again(&mut self, desk: &mut Desk<'_>) {
-        if self.uncovered_ticks == 0 && self.untold.is_empty() {
+        if self.is_covered {
             return;
         }
-        self.uncovered_ticks = 0;
+        self.is_covered = true;
         desk.out.append(&mut self.untold);
         self.tell(desk, Detail::Plain("coverage_resumed"));
     }
@@ -393,7 +391,11 @@ impl Match {
     fn tell(&mut self, desk: &mut Desk<'_>, detail: Detail) -> u64 {
         *desk.last_id += 1;
         let event = messages::event(self, *desk.last_id, detail);
-        if self.is_covered() { desk.out.push_back(event) } else { self.untold.push_back(event) }
+        if self.is_covered {
+            desk.out.push_back(event)
+        } else {
+            self.untold.push_back(event)
+        }
         *desk.last_id
     }
 

@@ -9,18 +9,48 @@ pub(super) enum Detail {
     /// Of the match as a whole: kick-off and whistle.
     Plain(&'static str),
     /// Of the match or of what we hear of it, and why.
-    Because { what: &'static str, reason: &'static str },
+    Because {
+        what: &'static str,
+        reason: &'static str,
+    },
     /// Done by somebody.
-    By { what: &'static str, side: Side, player: u32 },
-    Shot { side: Side, player: u32, on_target: bool },
-    RedCard { side: Side, player: u32, second_yellow: bool },
-    Substitution { side: Side, player: u32, player_on: u32 },
+    By {
+        what: &'static str,
+        side: Side,
+        player: u32,
+    },
+    Shot {
+        side: Side,
+        player: u32,
+        on_target: bool,
+    },
+    RedCard {
+        side: Side,
+        player: u32,
+        second_yellow: bool,
+    },
+    Substitution {
+        side: Side,
+        player: u32,
+        player_on: u32,
+    },
     /// An earlier event that does not count after all.
-    TakenBack { what: &'static str, side: Side, corrects: u64, reason: &'static str },
+    TakenBack {
+        what: &'static str,
+        side: Side,
+        corrects: u64,
+        reason: &'static str,
+    },
     /// An earlier event that was somebody else's.
-    PlayerWas { corrects: u64, player: u32 },
+    PlayerWas {
+        corrects: u64,
+        player: u32,
+    },
     /// An earlier event that was at another time of the same half.
-    ClockWas { corrects: u64, clock_s: u32 },
+    ClockWas {
+        corrects: u64,
+        clock_s: u32,
+    },
 }
 
 /// An event of the match.
@@ -31,7 +61,9 @@ pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
         Detail::Plain(what) => (what, String::new()),
         Detail::Because { what, reason } => (what, format!(r#","reason":"{reason}""#)),
         Detail::By { what, side, player } => (what, by(side, player)),
-        Detail::Shot { side, player, on_target } => ("shot", format!(r#"{},"on_target":{on_target}"#, by(side, player))),
+        Detail::Shot { side, player, on_target } => {
+            ("shot", format!(r#"{},"on_target":{on_target}"#, by(side, player)))
+        }
         Detail::RedCard { side, player, second_yellow } => {
             ("red_card", format!(r#"{},"second_yellow":{second_yellow}"#, by(side, player)))
         }
@@ -75,7 +107,7 @@ pub(super) fn score(game: &Match) -> Publication {
         game.goals[1],
         game.period,
         clock(game.clock_s),
-        if game.is_covered() { "live" } else { "suspended" }
+        if game.is_covered { "live" } else { "suspended" }
     );
     Publication::new(&topic(game, "score"), Kind::State, data)
 }

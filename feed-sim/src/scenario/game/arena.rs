@@ -136,8 +136,7 @@ impl Arena {
             self.tallies[index].kills += 1;
             self.tallies[victim].deaths += 1;
             let (killer, victim) = (index + 1, victim + 1);
-            let rest =
-                format_args!(",\"killer\":\"p{killer}\",\"victim\":\"p{victim}\",\"distance_cm\":{distance_cm}");
+            let rest = format_args!(",\"killer\":\"p{killer}\",\"victim\":\"p{victim}\",\"distance_cm\":{distance_cm}");
             self.tell("kill", rest, out);
         }
     }

@@ -40,7 +40,7 @@ fn golden_sports_and_others() {
 }
 
 const GOLDEN_SPORTS_AND_OTHERS: [u64; 6] = [
-    0xe94c892baff0ea47,
+    0x1342ed05ffb0dea3,
     0x68ddf613e0d98635,
     0xe863a28e033f4359,
     0x708391eb9f5399b0,

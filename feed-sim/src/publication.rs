@@ -50,10 +50,15 @@ impl Publication {
 
     /// About how many bytes it takes on the wire: what batches are bounded by.
     pub fn bytes(&self) -> usize {
-        /// `{"topic":"","kind":"state","data":}` and, for a broker, the source fields beside it.
-        const ENVELOPE_BYTES: usize = 140;
-        self.topic.len() + self.data.len() + ENVELOPE_BYTES
+        wire_bytes(&self.topic, &self.data)
     }
+}
+
+/// About how many bytes an update takes on the wire.
+pub(crate) fn wire_bytes(topic: &str, data: &str) -> usize {
+    /// `{"topic":"","kind":"state","data":}` and, for a broker, the source fields beside it.
+    const ENVELOPE_BYTES: usize = 140;
+    topic.len() + data.len() + ENVELOPE_BYTES
 }
 
 /// A publication and the moment at which it is due, in microseconds of the feed's own clock, which starts at 0.

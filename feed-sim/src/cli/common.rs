@@ -32,8 +32,8 @@ pub(crate) struct Common {
     /// Connections to the broker; each has its share of the instruments
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(PRODUCERS_MAX)))]
     producers: u16,
-    /// Publish without a source and its numbers: faster, and what is on its way when a connection is lost may be lost
-    /// with it (it is counted as unanswered)
+    /// Publish without a source and its numbers: less to send, and what is on its way when a connection is lost may be
+    /// lost with it (it is counted as unanswered)
     #[arg(long)]
     unacknowledged: bool,
     /// Updates that go into one message at most

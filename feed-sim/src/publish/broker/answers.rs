@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use broker_client::{BatchAnswer, Client, Publish, PublishError};
 
+use crate::publication::wire_bytes;
 use crate::publish::TargetGone;
 use crate::summary::Summary;
 
@@ -15,12 +16,14 @@ type Answer = Result<BatchAnswer, PublishError>;
 pub(super) struct InFlight {
     answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
     topics: Topics,
+    bytes: usize,
 }
 
 impl InFlight {
     /// Puts the batch into the client's queue, behind the one before. It must have room there.
     pub(super) fn publish(client: &Client, batch: Vec<Publish>) -> InFlight {
         let topics = Topics::of(&batch);
+        let bytes = batch.iter().map(|update| wire_bytes(&update.topic, &update.data)).sum();
         let client = client.clone();
         let mut answer: Pin<Box<dyn Future<Output = Answer> + Send>> =
             Box::pin(async move { client.publish_each(batch).await });
@@ -28,7 +31,12 @@ impl InFlight {
         if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             answer = Box::pin(std::future::ready(result));
         }
-        InFlight { answer, topics }
+        InFlight { answer, topics, bytes }
+    }
+
+    /// About what it takes on the wire.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn updates(&self) -> u64 {

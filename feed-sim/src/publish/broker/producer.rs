@@ -15,11 +15,12 @@ use crate::publish::TargetGone;
 use crate::schedule::BATCH_BYTES_MAX;
 use crate::summary::Summary;
 
-/// Batches on their way at once. Three quarters of a megabyte keeps a connection of 50 ms round trip at 15 MB/s, and is
-/// little enough that a broker which is slow holds the feed up soon.
-const IN_FLIGHT_BATCHES_MAX: usize = 16;
+/// What may be on its way at once, as [`Publication::bytes`](crate::publication::Publication::bytes) counts it, and one
+/// batch more. Three quarters of a megabyte keeps a connection of 50 ms round trip at 15 MB/s, and is little enough that a
+/// broker which is slow holds the feed up soon.
+const IN_FLIGHT_BYTES_MAX: usize = 16 * BATCH_BYTES_MAX;
 /// The client's queues, so large that handing it a batch never waits there: that is what keeps batches in order.
-const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BATCHES_MAX * BATCH_BYTES_MAX;
+const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BYTES_MAX;
 /// How long the end of a run waits for the connection to close.
 const CLOSE_TIMEOUT_MS: u64 = 500;
 
@@ -27,6 +28,7 @@ const CLOSE_TIMEOUT_MS: u64 = 500;
 pub(super) struct Producer {
     client: Client,
     in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
 }
 
 impl Producer {
@@ -42,14 +44,16 @@ impl Producer {
         };
         let client = Client::connect_with(options).await?;
         tokio::spawn(watch(client.events(), reconnects));
-        Ok(Producer { client, in_flight: VecDeque::new() })
+        Ok(Producer { client, in_flight: VecDeque::new(), in_flight_bytes: 0 })
     }
 
     /// Hands over a share of a batch; at once, after [`Producer::poll_room`].
     pub(super) fn submit(&mut self, updates: impl Iterator<Item = Publish>) {
         let batch: Vec<Publish> = updates.collect();
         if !batch.is_empty() {
-            self.in_flight.push_back(InFlight::publish(&self.client, batch));
+            let in_flight = InFlight::publish(&self.client, batch);
+            self.in_flight_bytes += in_flight.bytes();
+            self.in_flight.push_back(in_flight);
         }
     }
 
@@ -59,7 +63,7 @@ impl Producer {
         context: &mut Context<'_>,
         summary: &mut Summary,
     ) -> Poll<Result<(), TargetGone>> {
-        while self.in_flight.len() >= IN_FLIGHT_BATCHES_MAX {
+        while self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX {
             ready!(self.poll_oldest(context, summary))?;
         }
         Poll::Ready(Ok(()))
@@ -95,7 +99,10 @@ impl Producer {
         let Some(oldest) = self.in_flight.front_mut() else { return Poll::Ready(Ok(())) };
         let answer = ready!(oldest.poll(context));
         match self.in_flight.pop_front() {
-            Some(oldest) => Poll::Ready(oldest.count(answer, summary)),
+            Some(oldest) => {
+                self.in_flight_bytes -= oldest.bytes();
+                Poll::Ready(oldest.count(answer, summary))
+            }
             None => Poll::Ready(Ok(())),
         }
     }

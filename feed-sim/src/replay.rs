@@ -4,7 +4,7 @@
 //! strangers: whatever is in it, a record either becomes publications or is reported with its position.
 
 mod betfair;
-pub mod binance;
+mod binance;
 mod clock;
 mod coinbase;
 mod dbn;
@@ -52,7 +52,7 @@ pub const FORMATS: &[Format] = &[
         name: "binance",
         summary: "Binance spot streams: trades, tickers and books",
         description: binance::DESCRIPTION,
-        open: |reader| Ok(Box::new(binance::Binance::new(reader))),
+        open: |reader| Ok(Box::new(binance::feed(reader))),
     },
     Format {
         name: "coinbase",

@@ -8,16 +8,16 @@ mod fields;
 
 use std::collections::VecDeque;
 
-use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
-use crate::replay::clock::Clock;
-use crate::replay::lines::Lines;
-use crate::replay::{Reader, is_segment};
+use crate::publication::{Feed, Kind, Publication};
+use crate::replay::Reader;
+use crate::replay::venue::line_feed::{Decode, LineFeed};
+use crate::replay::venue::text::{as_it_is, segment};
 use book::Books;
 use fields::{Depth, Envelope, Identified, Snapshot};
 
 /// What `feed-sim describe binance` prints.
-pub const DESCRIPTION: &str = "\
-Binance spot, combined streams; a line is `<local receive time, ns> <raw JSON>`, gzip or plain:
+pub(super) const DESCRIPTION: &str = "\
+Binance spot, combined streams; a line is `<local receive time, ns> <raw JSON>`:
   binance.SYM.ticker  state  `data` of SYM@bookTicker, as the venue wrote it
   binance.SYM.trade   event  `data` of SYM@trade, as the venue wrote it
   binance.SYM.depth   state  the REST snapshot, {\"u\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}
@@ -25,86 +25,32 @@ Binance spot, combined streams; a line is `<local receive time, ns> <raw JSON>`,
                              snapshot includes already is left out, as the venue's manual asks for";
 
 /// The feed of a recording.
-pub struct Binance {
-    lines: Lines,
+pub(super) fn feed(reader: Reader) -> impl Feed {
+    LineFeed::new(reader, Binance::default())
+}
+
+#[derive(Default)]
+struct Binance {
     books: Books,
-    pending: VecDeque<Publication>,
-    clock: Clock,
-    now_us: u64,
-    records: u64,
-    bad: u64,
 }
 
-impl Binance {
-    /// From the beginning of a recording.
-    pub fn new(reader: Reader) -> Self {
-        Binance {
-            lines: Lines::new(reader),
-            books: Books::default(),
-            pending: VecDeque::new(),
-            clock: Clock::default(),
-            now_us: 0,
-            records: 0,
-            bad: 0,
-        }
+impl Decode for Binance {
+    fn decode(&mut self, line: &[u8], out: &mut VecDeque<Publication>) -> Result<Option<u64>, String> {
+        let (received_ns, json) = split(line)?;
+        publications(json, &mut self.books, out)?;
+        Ok(Some(received_ns))
     }
 
-    fn read(&mut self) -> Option<Result<(), BadRecord>> {
-        let result = match self.lines.next()? {
-            Ok(line) => {
-                self.records += 1;
-                let record = split(line).and_then(|(received_ns, json)| {
-                    publications(json, &mut self.books, &mut self.pending).map(|()| received_ns)
-                });
-                match record {
-                    Ok(received_ns) => {
-                        self.now_us = self.clock.advance_us(received_ns);
-                        Ok(())
-                    }
-                    Err(reason) => Err(self.lines.bad(reason)),
-                }
-            }
-            Err(bad) => {
-                self.records += 1;
-                Err(bad)
-            }
-        };
-        self.bad += u64::from(result.is_err());
-        Some(result)
+    fn finish(&mut self, out: &mut VecDeque<Publication>) {
+        self.books.let_go(out);
     }
-}
 
-impl Iterator for Binance {
-    type Item = Result<Timed, BadRecord>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(publication) = self.pending.pop_front() {
-                return Some(Ok(Timed { due_us: self.now_us, publication }));
-            }
-            match self.read() {
-                Some(Ok(())) => {}
-                Some(Err(bad)) => return Some(Err(bad)),
-                None => {
-                    // Updates that never saw their snapshot.
-                    self.books.let_go(&mut self.pending);
-                    if self.pending.is_empty() {
-                        return None;
-                    }
-                }
-            }
-        }
+    fn superseded(&self) -> u64 {
+        self.books.superseded
     }
-}
 
-impl Feed for Binance {
-    fn counts(&self) -> Counts {
-        Counts {
-            records: self.records,
-            bad: self.bad,
-            superseded: self.books.superseded,
-            venue_gaps: self.books.venue_gaps,
-        }
+    fn venue_gaps(&self) -> u64 {
+        self.books.venue_gaps
     }
 }
 
@@ -129,16 +75,16 @@ fn publications(json: &str, books: &mut Books, out: &mut VecDeque<Publication>) 
     match name.split('@').next() {
         Some("depth") => {
             let depth: Depth<'_> = parse(&mut bytes)?;
-            books.depth(symbol(depth.symbol)?, &depth, out)
+            books.depth(segment(depth.symbol)?, &depth, out)
         }
-        Some("bookTicker") => as_it_is(&mut bytes, data.get(), "ticker", Kind::State, out),
-        Some("trade") => as_it_is(&mut bytes, data.get(), "trade", Kind::Event, out),
+        Some("bookTicker") => unchanged(&mut bytes, data.get(), "ticker", Kind::State, out),
+        Some("trade") => unchanged(&mut bytes, data.get(), "trade", Kind::Event, out),
         _ => Err(format!("stream \"{stream}\" is none that we publish")),
     }
 }
 
 /// The venue's own object, checked and otherwise untouched.
-fn as_it_is(
+fn unchanged(
     bytes: &mut [u8],
     data: &str,
     what: &str,
@@ -146,17 +92,11 @@ fn as_it_is(
     out: &mut VecDeque<Publication>,
 ) -> Result<(), String> {
     let identified: Identified<'_> = parse(bytes)?;
-    let topic = format!("binance.{}.{what}", symbol(identified.symbol)?);
-    // A line break can only stand between its tokens, where it says nothing, and our lines may have none.
-    let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data.to_owned() };
-    out.push_back(Publication::new(&topic, kind, data));
+    let topic = format!("binance.{}.{what}", segment(identified.symbol)?);
+    out.push_back(Publication::new(&topic, kind, as_it_is(data)?));
     Ok(())
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a mut [u8]) -> Result<T, String> {
     simd_json::serde::from_slice(bytes).map_err(|error| error.to_string())
-}
-
-fn symbol(symbol: &str) -> Result<&str, String> {
-    if is_segment(symbol) { Ok(symbol) } else { Err(format!("symbol {symbol:?} cannot be part of a topic")) }
 }

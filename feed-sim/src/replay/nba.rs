@@ -14,7 +14,7 @@ use crate::replay::{Reader, is_segment};
 
 /// What `feed-sim describe nba` prints.
 pub const DESCRIPTION: &str = "\
-NBA play-by-play version 3, a JSON document with `game.actions[]`, gzip or plain:
+NBA play-by-play version 3, a JSON document with `game.actions[]`:
   nba.GAMEID.event  event  each action with all its fields
   nba.GAMEID.score  state  {\"home\",\"away\",\"home_points\",\"away_points\",\"period\",\"clock\"} whenever one of them changed
 The feed runs on the game's clock: breaks take no time.";

@@ -8,6 +8,8 @@ use crate::publication::{Kind, Publication};
 
 /// Updates kept back for a snapshot: five minutes of a stream of 100 ms. After that the book goes without one.
 const HELD_UPDATES_MAX: usize = 3_000;
+/// The most symbols of one recording; the venue has some thousands.
+const SYMBOLS_MAX: usize = 65_536;
 /// A snapshot that is larger goes out in pieces, the first as the state and the others as patches onto it: a broker takes
 /// messages up to 64 KiB unless it is told otherwise, and the rest of the message needs its place too.
 const PIECE_BYTES_MAX: usize = 64_000;
@@ -50,6 +52,9 @@ impl Books {
         let publication = Publication::new(&topic(symbol), Kind::Patch, data);
 
         if !self.books.contains_key(symbol) {
+            if self.books.len() >= SYMBOLS_MAX {
+                return Err(format!("{symbol} is one symbol more than the {SYMBOLS_MAX} of a recording"));
+            }
             self.books.insert(symbol.to_owned(), Book::default());
         }
         let Some(book) = self.books.get_mut(symbol) else { return Err("no book".to_owned()) };

@@ -71,6 +71,7 @@ test("where no WebSocket opens, the same comes by Server-Sent Events", async (t)
   const other = watch(made, "b");
   await broker.begin(["a", "b"], state);
   assert.equal(broker.streams.at(-1).conflate_ms, null);
+  await until(() => broker.streams[0].response.destroyed, "the end of the stream before");
   broker.send(image("a", 4, "vier \u20ac"), image("b", 3, 3), { op: "update", topic: "a", seq: 5, ts: 1, data: 5 });
   await other.came("image b 3");
   await seen.came("update a 5");

@@ -1,6 +1,7 @@
 /** Waiting for what is to happen, with a bound and a name for when it does not. */
 
-const PATIENCE_MS = 10_000;
+/** Much longer than anything takes, on a machine that is busy with other things too. */
+const PATIENCE_MS = 30_000;
 
 /** Until a condition holds; gives what it gave. */
 export async function until(condition, what) {

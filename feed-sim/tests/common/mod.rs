@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use feed_sim::publication::{BadRecord, Counts, Feed, Publication, Timed};
+use feed_sim::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use serde_json::Value;
 
 /// RFC 7396, word for word as its pseudo-code has it.
@@ -23,6 +23,14 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
         } else {
             merge(object.entry(name.clone()).or_insert(Value::Null), value);
         }
+    }
+}
+
+/// Applies an update of a book or the like as a subscriber does: a state replaces what was there, a patch changes it.
+pub(crate) fn apply(target: &mut Value, publication: &Publication) {
+    match publication.kind {
+        Kind::Patch => merge(target, &data(publication)),
+        _ => *target = data(publication),
     }
 }
 

@@ -2,9 +2,9 @@
 
 mod common;
 mod faults;
+mod replay;
 mod stats;
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +15,7 @@ use common::seconds;
 pub(crate) use common::{Common, SummaryForm};
 
 pub(crate) use faults::faults_help;
+pub(crate) use replay::ReplayArgs;
 pub(crate) use stats::StatsArgs;
 
 /// Simulated and recorded feeds, published to a Tickcast broker.
@@ -59,22 +60,6 @@ pub(crate) struct RunArgs {
     /// How many stocks, or matches at once; without it the scenario's own number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) instruments: Option<u32>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ReplayArgs {
-    /// A format from `feed-sim list`
-    pub(crate) format: String,
-    /// The recording, plain, gzip, bzip2 or zstd; `-` is standard input
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// So many times as fast as recorded, or `max`
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) speed: Rate,
-    /// Stop at the first record that cannot be used, with exit code 1
-    #[arg(long)]
-    pub(crate) strict: bool,
 }
 
 /// A number above 0, or `max`.

@@ -13,7 +13,7 @@ use feed_sim::Summary;
 use feed_sim::progress::Progress;
 use feed_sim::publication::Feed;
 use feed_sim::publish::TargetGone;
-use feed_sim::replay::{self, FORMATS, Reader};
+use feed_sim::replay::{self, FORMATS};
 use feed_sim::run::{Play, RunError, run_watched};
 use feed_sim::scenario::{self, CATALOGUE, Simulated};
 use feed_sim::schedule::Pace;
@@ -95,9 +95,8 @@ const DEFAULT_SEED: u64 = 1;
 async fn play_back(args: ReplayArgs, shown: Shown) -> anyhow::Result<()> {
     let format = replay::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
     let recording = Arc::default();
-    let feed = Reader::open(&args.file, &recording)
-        .and_then(|reader| format.of_reader(reader))
-        .with_context(|| format!("cannot replay {}", args.file.display()))?;
+    let feed = args.part.playback().feed(format, &args.file, Arc::clone(&recording));
+    let feed = feed.with_context(|| format!("cannot replay {}", args.file.display()))?;
     let play = args.common.play(args.speed.pace(1.0), args.strict);
     let feed = args.common.faults.inject(feed, DEFAULT_SEED)?;
     publish(feed, play, Progress::of_recording(recording), &args.common, shown).await

@@ -102,6 +102,21 @@ pub struct Counts {
     pub venue_gaps: u64,
 }
 
+/// What time it was, by the recording itself, when the feed's own clock was at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Nanoseconds since the UNIX epoch.
+    Epoch {
+        /// See above.
+        ns: u64,
+    },
+    /// Nanoseconds since midnight at the venue: the recording does not say of which day.
+    Midnight {
+        /// See above.
+        ns: u64,
+    },
+}
+
 /// Where updates come from, simulated or recorded: [`Timed`] publications in order of `due_us`.
 pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
     /// What was read so far.
@@ -111,6 +126,11 @@ pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
 
     /// The faults that were injected so far; `None` where none are.
     fn faults(&self) -> Option<FaultCounts> {
+        None
+    }
+
+    /// What time it was at the beginning, known with the first publication; `None` where the feed has no such times.
+    fn origin(&self) -> Option<Origin> {
         None
     }
 }

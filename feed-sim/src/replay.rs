@@ -7,8 +7,10 @@ mod betfair;
 mod binance;
 mod clock;
 mod coinbase;
+pub mod csv;
 mod dbn;
 mod decimal;
+mod images;
 mod input;
 mod instrument;
 mod itch;
@@ -16,11 +18,19 @@ mod kraken;
 mod levels;
 mod lines;
 mod lobster;
+mod mapped;
+mod mapping;
+mod moment;
 pub mod nba;
+pub mod ndjson;
 mod order_book;
+mod playback;
 mod played;
+mod repeated;
+mod selected;
 mod statsbomb;
 mod venue;
+mod window;
 
 use std::io::{self, BufRead};
 use std::path::Path;
@@ -28,6 +38,9 @@ use std::sync::Arc;
 
 use crate::publication::Feed;
 pub use input::{Progress, Reader};
+pub use mapping::{Mapping, MappingError};
+pub use moment::Moment;
+pub use playback::{Playback, PlaybackError, Rounds};
 
 /// A format that can be replayed.
 pub struct Format {
@@ -61,6 +74,17 @@ pub const FORMATS: &[Format] = &[
         open: |reader| Ok(Box::new(coinbase::feed(reader))),
     },
     Format {
+        name: "csv",
+        summary: "any CSV, with a mapping",
+        description: csv::DESCRIPTION,
+        open: |_| {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "CSV needs --mapping FILE.toml, which says what its columns mean",
+            ))
+        },
+    },
+    Format {
         name: "dbn",
         summary: "Databento DBN: books from market by order, trades, quotes, bars",
         description: dbn::DESCRIPTION,
@@ -89,6 +113,12 @@ pub const FORMATS: &[Format] = &[
         summary: "NBA play-by-play: actions and scores of a game",
         description: nba::DESCRIPTION,
         open: |reader| Ok(Box::new(nba::Nba::new(reader)?)),
+    },
+    Format {
+        name: "ndjson",
+        summary: "lines of JSON: updates as they are published, or any with a mapping",
+        description: ndjson::DESCRIPTION,
+        open: |reader| Ok(Box::new(ndjson::Ndjson::updates(reader))),
     },
     Format {
         name: "statsbomb",
@@ -123,7 +153,18 @@ impl Format {
     pub fn of_reader(&self, reader: Reader) -> io::Result<Box<dyn Feed>> {
         (self.open)(reader)
     }
+
+    /// What opens a recording of this format with a mapping; `None` for formats that know what their fields mean.
+    fn open_mapped(&self) -> Option<OpenMapped> {
+        match self.name {
+            "csv" => Some(|reader, mapping| Ok(Box::new(csv::Csv::new(reader, mapping)?))),
+            "ndjson" => Some(|reader, mapping| Ok(Box::new(ndjson::Ndjson::mapped(reader, mapping)))),
+            _ => None,
+        }
+    }
 }
+
+type OpenMapped = fn(Reader, Mapping) -> io::Result<Box<dyn Feed>>;
 
 impl Feed for Box<dyn Feed> {
     fn counts(&self) -> crate::publication::Counts {
@@ -132,6 +173,10 @@ impl Feed for Box<dyn Feed> {
 
     fn faults(&self) -> Option<crate::faults::FaultCounts> {
         (**self).faults()
+    }
+
+    fn origin(&self) -> Option<crate::publication::Origin> {
+        (**self).origin()
     }
 }
 

@@ -1,13 +1,17 @@
 //! From the times in a recording to a clock that starts at 0 and never goes back.
 
+use crate::publication::Origin;
+
 /// A step further than this is not a quiet market but a wrong time, or two recordings one after the other.
-const STEP_NS_MAX: u64 = 24 * 3_600 * 1_000_000_000;
+const STEP_NS_MAX: u64 = DAY_NS;
+const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 /// Records that were stamped by several threads may be a little out of order.
 const DISORDER_NS_MAX: u64 = 1_000_000_000;
 
 /// The feed's clock while it is read from a recording.
 #[derive(Default)]
 pub(super) struct Clock {
+    first_ns: Option<u64>,
     last_ns: Option<u64>,
     now_ns: u64,
 }
@@ -26,9 +30,20 @@ impl Clock {
                 }
                 self.last_ns = Some(recorded_ns);
             }
-            None => self.last_ns = Some(recorded_ns),
+            None => (self.first_ns, self.last_ns) = (Some(recorded_ns), Some(recorded_ns)),
         }
         self.now_ns / 1_000
+    }
+
+    /// The time of the first record: the recording's when ours was 0.
+    pub(super) fn first_ns(&self) -> Option<u64> {
+        self.first_ns
+    }
+
+    /// The same as a moment. Venues count from midnight or from the UNIX epoch, and none of them was recorded on the first day
+    /// of 1970.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.first_ns.map(|ns| if ns < DAY_NS { Origin::Midnight { ns } } else { Origin::Epoch { ns } })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::clock::Clock;
-use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
+use crate::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
 /// A recording, one record after the other.
 pub(super) trait Records: Send {
@@ -65,5 +65,9 @@ impl<R: Records> Iterator for Played<R> {
 impl<R: Records> Feed for Played<R> {
     fn counts(&self) -> Counts {
         Counts { records: self.read, bad: self.bad, venue_gaps: self.records.venue_gaps(), ..Counts::default() }
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.clock.origin()
     }
 }

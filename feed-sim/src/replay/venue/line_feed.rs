@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
+use crate::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 use crate::replay::Reader;
 use crate::replay::clock::Clock;
 use crate::replay::lines::Lines;
@@ -91,5 +91,9 @@ impl<D: Decode> Feed for LineFeed<D> {
     fn counts(&self) -> Counts {
         let (superseded, venue_gaps) = (self.decoder.superseded(), self.decoder.venue_gaps());
         Counts { records: self.records, bad: self.bad, superseded, venue_gaps }
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.clock.origin()
     }
 }

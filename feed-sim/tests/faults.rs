@@ -1,10 +1,11 @@
 //! Faults are injected as often as they say, counted to the last update, and the same for the same seed.
 
 mod common;
+mod scripted;
 
 use feed_sim::faults::{Fault, FaultCounts, Faulty, Plan};
 use feed_sim::publication::{BadRecord, Feed, Kind, Publication, Timed};
-use feed_sim::publish::Target;
+use feed_sim::publish::{Broker, Target};
 use feed_sim::run::{Play, run};
 use feed_sim::scenario::{Simulated, find};
 use feed_sim::schedule::{Pace, Until};
@@ -236,6 +237,28 @@ async fn a_run_adds_up() {
             "{text}"
         );
     }
+}
+
+/// What would spoil the message that it shares with others is refused before, each for itself; the others arrive.
+#[tokio::test]
+async fn a_malformed_update_does_not_take_its_batch_with_it() {
+    let (broker, url) = scripted::Scripted::start(vec![]).await;
+    let feed = Faulty::new(Numbered { next: 18, end: 5_000 }, &plan(&["malformed=10%", "clock-skew=1%"], None, 5));
+    let target = Target::Broker(Box::new(Broker::connect(&url).await.expect("a connection")));
+    let (summary, result) = run(feed, Play::at(Pace::Max), target, std::future::pending()).await;
+    result.expect("it ends well");
+    let counts = summary.faults.expect("faults");
+    assert_eq!((counts.from_feed, summary.published), (4_982, 4_982 + counts.malformed));
+    let rejected: Vec<(&str, u64)> =
+        summary.rejected.iter().map(|(code, rejected)| (code.as_str(), rejected.updates)).collect();
+    // In turn: cut JSON, wrong kind, too large, reserved topic. The scripted broker takes the second and the fourth.
+    let each = counts.malformed.div_ceil(4);
+    assert!(matches!(rejected[..], [("bad_json", json), ("too_large", large)] if json == each && each - large <= 1));
+    assert_eq!(summary.acknowledged + summary.rejected_updates(), summary.published);
+    let taken = broker.taken.lock().expect("nobody panicked");
+    let reserved = taken.updates.iter().filter(|(topic, _)| topic.starts_with('$')).count() as u64;
+    assert_eq!(reserved, counts.malformed / 4);
+    assert_eq!(taken.updates.len() as u64, summary.acknowledged);
 }
 
 proptest! {

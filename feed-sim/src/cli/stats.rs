@@ -60,14 +60,17 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// What its column is called: of a recording the file's name says more than its path.
-    fn name(&self) -> String {
+    /// What its column is called: of several recordings of a format the file's name as well, not its path.
+    fn name(&self, all: &[Source]) -> String {
         match self {
             Source::Scenario(name) => name.clone(),
             Source::Recording { format, file } => {
-                let name =
-                    file.file_name().map_or_else(|| file.display().to_string(), |name| name.display().to_string());
-                format!("{format}:{name}")
+                let same =
+                    |other: &&Source| matches!(other, Source::Recording { format: of_other, .. } if of_other == format);
+                match file.file_name() {
+                    Some(name) if all.iter().filter(same).count() > 1 => format!("{format}:{}", name.display()),
+                    _ => format.clone(),
+                }
             }
         }
     }
@@ -92,11 +95,12 @@ impl Source {
             Source::Recording { .. } => Duration::MAX,
         };
         let until_us = u64::try_from(args.duration.unwrap_or(own).as_micros()).unwrap_or(u64::MAX);
+        let name = self.name(&args.sources);
         let mut collector = Collector::new(args.instrument.as_deref());
         if let Err(bad) = collector.take_feed(&mut feed, until_us) {
-            tracing::warn!("{}: {bad}; the figures are of what came before", self.name());
+            tracing::warn!("{name}: {bad}; the figures are of what came before");
         }
-        Ok(Figures::new(&self.name(), &collector))
+        Ok(Figures::new(&name, &collector))
     }
 }
 

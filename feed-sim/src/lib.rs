@@ -16,8 +16,9 @@
 //! ```
 //!
 //! Invariants worth naming:
-//! - A scenario is a pure function of its seed: no clock, no thread, no hash order and no floating point goes into it, so
-//!   that the same seed gives the same bytes everywhere. Real time begins in [`schedule`].
+//! - A scenario is a pure function of its seed: no clock, no thread, no hash order and no floating point but what is the
+//!   same to the bit on every platform goes into it, so that the same seed gives the same bytes everywhere. Real time
+//!   begins in [`schedule`].
 //! - What a broker sees of one topic is in the feed's order, also across a reconnect.
 //! - Every update that was made is in exactly one of the summary's counts.
 //! - It knows the broker by its protocol only, and does not depend on the server.

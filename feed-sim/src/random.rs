@@ -1,6 +1,7 @@
 //! Seeded randomness that is the same on every machine, in every build and for ever.
 //!
-//! PCG-32 is specified to the bit, and everything drawn from it here is integer arithmetic. The convenience methods of
+//! PCG-32 is specified to the bit. What is drawn from it here is integer arithmetic, or `+ - * /` of IEEE 754 and the
+//! logarithm of the `libm` crate, which are the same everywhere (a platform's own `ln` is not). The convenience methods of
 //! `rand` are not used: their algorithms may change between its versions, and with them our golden bytes.
 
 use rand_pcg::Pcg32;
@@ -27,13 +28,8 @@ impl Random {
         self.0.next_u32() >> 22 < n
     }
 
-    /// How often a fair coin shows heads before tails, at most `max`.
-    pub fn heads(&mut self, max: u32) -> u32 {
-        self.0.next_u32().trailing_ones().min(max)
-    }
-
     /// The wait until the next of a run of things that come `mean_us` apart on average: often in quick succession, then
-    /// quiet for a while, as people and markets are.
+    /// quiet for a while, as people are.
     pub fn gap_us(&mut self, mean_us: u32) -> u64 {
         if self.chance(256) {
             u64::from(self.below(mean_us / 10))
@@ -41,6 +37,27 @@ impl Random {
             // 1/4 · 0.05 + 3/4 · 1.3167 = 1 mean.
             u64::from(mean_us / 4) + u64::from(self.below(mean_us / 15 * 32))
         }
+    }
+
+    /// A number above 0 and below 1, of 32 random bits.
+    pub fn unit(&mut self) -> f64 {
+        (f64::from(self.0.next_u32()) + 0.5) / 4_294_967_296.0
+    }
+
+    /// True with probability `p`.
+    pub fn happens(&mut self, p: f64) -> bool {
+        self.unit() < p
+    }
+
+    /// Exponentially distributed with mean 1.
+    pub fn exponential(&mut self) -> f64 {
+        -libm::log(self.unit())
+    }
+
+    /// About normally distributed with mean 0 and variance 1: how many of 64 fair coins show heads, so never beyond ±8.
+    pub fn normal(&mut self) -> f64 {
+        let heads = self.0.next_u32().count_ones() + self.0.next_u32().count_ones();
+        (f64::from(heads) - 32.0) / 4.0
     }
 }
 
@@ -65,12 +82,27 @@ mod tests {
     const GOLDEN: [u32; 6] = [897, 680, 20, 909, 458, 474];
 
     #[test]
-    fn gaps_have_their_mean_and_streams_differ() {
+    fn distributions_have_their_moments_and_streams_differ() {
         let mut random = Random::new(7, 0);
-        let sum: u64 = (0..100_000).map(|_| random.gap_us(30_000)).sum();
-        let mean = sum / 100_000;
-        assert!((29_500..30_500).contains(&mean), "{mean}");
+        let mean_of = |draw: &mut dyn FnMut() -> f64| (0..100_000).map(|_| draw()).sum::<f64>() / 1e5;
+        let mean = mean_of(&mut || random.gap_us(30_000) as f64);
+        assert!((29_500.0..30_500.0).contains(&mean), "{mean}");
+        let mean = mean_of(&mut || random.exponential());
+        assert!((0.98..1.02).contains(&mean), "{mean}");
+        let mean = mean_of(&mut || random.normal());
+        let variance = mean_of(&mut || random.normal().powi(2));
+        assert!(mean.abs() < 0.02 && (0.98..1.02).contains(&variance), "{mean} {variance}");
         let (mut a, mut b) = (Random::new(7, 1), Random::new(7, 2));
         assert!((0..4).any(|_| a.below(u32::MAX) != b.below(u32::MAX)));
     }
+
+    /// Exponents and logarithms are computed by software that is the same everywhere: to the last bit.
+    #[test]
+    fn floating_point_is_the_same_everywhere() {
+        let mut random = Random::new(3, 9);
+        let bits = [random.exponential(), random.normal(), random.unit(), libm::exp(-0.3), libm::pow(17.0, -0.6)];
+        assert_eq!(bits.map(f64::to_bits), GOLDEN_BITS, "{:#x?}", bits.map(f64::to_bits));
+    }
+    const GOLDEN_BITS: [u64; 5] =
+        [0x3ff6573c028992cc, 0xc002000000000000, 0x3fda7ea3d7200000, 0x3fe7b4c869c37c05, 0x3fc7629acd7763a6];
 }

@@ -51,7 +51,7 @@ const DEMO_SERVERS: u32 = 3;
 pub const CATALOGUE: &[Entry] = &[
     Entry {
         name: "stocks",
-        summary: "quotes, trades and books of stocks, from one simulated limit order book each",
+        summary: "trades, quotes, books, bars and status of stocks, from one simulated limit order book each",
         description: stocks::DESCRIPTION,
         instruments: ("stocks", 10),
         build: |seed, instruments| Box::new(stocks::Stocks::new(seed, instruments)),

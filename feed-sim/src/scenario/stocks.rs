@@ -1,9 +1,29 @@
-//! Stocks: quotes, trades and books that agree with each other, because all three are read off one simulated limit order
-//! book per instrument.
+//! Stocks: trades, quotes, books, bars and status that agree with each other, because all of them are read off one simulated
+//! limit order book per instrument.
+//!
+//! ```text
+//! factor      where the market, its sectors and each stock would be worth their price
+//! hawkes      when orders arrive, and of which class         ─┐
+//! session     which phase of the day it is                   ─┼─▶ market, call   what they do to the book
+//! order_size  how large they are, how far away they go       ─┘        │
+//!                                                                 book, auction, bars ─▶ messages
+//! ```
+//!
+//! `parameters` has every number with its source; `docs/market.md` explains the model.
 
+mod auction;
+mod bars;
 mod book;
+mod call;
+mod factor;
+mod hawkes;
 mod instrument;
 mod listing;
+mod market;
+mod messages;
+mod order_size;
+mod parameters;
+mod session;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,66 +31,107 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::Scenario;
 use crate::publication::{Publication, Timed};
 use crate::random::Random;
-use instrument::Instrument;
+use book::Side;
+use factor::Factors;
+use instrument::{Instrument, Streams};
+use messages::Trade;
+use order_size::Placement;
+use session::ACTIVITY;
 
 /// What `feed-sim describe stocks` prints.
 pub const DESCRIPTION: &str = "\
-Per instrument SYM, from one simulated limit order book:
-  stocks.SYM.quote  state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_seq\"}: the best levels of the book
-  stocks.SYM.trade  event  {\"id\",\"px\",\"qty\",\"side\",\"venue_seq\"}: at a price that the book showed; `side` is the aggressor's
-  stocks.SYM.book   patch  {\"venue_seq\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}: QTY null where a level is gone. The first message
-                           and every 256th is the whole book as `state`, so that a broker that was restarted has it again
+Per instrument SYM, all from one simulated limit order book:
+  stocks.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\",\"maker_order_id\",\"venue_seq\"}: at a price that the book showed; `side` is the
+                            aggressor's, `maker_order_id` the resting order's. An auction's has \"auction\" (its name) for both
+  stocks.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_seq\"}: the best levels of the book; null while not `open`
+  stocks.SYM.book    patch  {\"venue_seq\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}: QTY null where a level is gone. The first message
+                            and every 256th is the whole book as `state`, so that a broker that was restarted has it again
+  stocks.SYM.status  state  {\"status\",\"venue_seq\"}: pre_open, auction, open, halted or closed. An auction's has \"auction\" (opening,
+                            reopening, closing), \"indicative_px\", \"indicative_qty\"; a halt's has \"reason\"
+  stocks.SYM.bar_1s  state  {\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\",\"trades\"}: at the end of each second that had trades
+  stocks.SYM.bar_1m  state  the same and \"closed\": once a second while there are trades, and when the minute is over
 Prices and quantities are decimal strings on the instrument's tick: 0.01, below one dollar 0.0001. `venue_seq` counts the
-messages of an instrument over its three topics, in the order trades, book, quote; `id` its trades. Never crossed.";
+messages of an instrument over trade, quote, book and status, in the order in which they come; `id` its trades; `start` is in
+microseconds of the feed's clock. Never crossed while `open`; in a call bids may be above asks, until they trade at one price.
 
-/// How far apart the acts of one instrument are on average: an order placed, taken back, or filled.
-const ACT_GAP_MEAN_US: u32 = 200_000;
+A day is half an hour: pre_open, from 1.5 s auction, from about 4 s open, from 29:30 auction, from about 29:40 closed. Now and
+then news halt a stock for 10 s and an auction. Orders arrive by a Hawkes process, of the first stock 12 a second on average,
+of the k-th k^-0.6 times as many, more at both ends of the day; prices move with a common market and eleven sectors.
+docs/market.md has the model, its parameters with units and sources, and the timetable.";
 
-/// Publications per act, measured; the test `the_rate_is_what_it_says` keeps it true.
-const UPDATES_PER_ACT: f64 = 1.8;
+/// Publications per arriving order or cancellation, and per instrument and second beside them (calls, status, bars that end),
+/// measured over whole days; the test `the_rate_is_what_it_says` keeps them true.
+const UPDATES_PER_EVENT: f64 = 1.92;
+const UPDATES_PER_INSTRUMENT_S: f64 = 0.02;
+
+/// Away from the streams of the instruments.
+const FACTOR_STREAM: u64 = 1 << 41;
+
+/// What all instruments use, one after the other.
+struct Desk {
+    factors: Factors,
+    placement: Placement,
+    /// What the running act changed: levels of the book and trades.
+    changed: Vec<(Side, u32)>,
+    trades: Vec<Trade>,
+    /// What was published and nobody took yet.
+    pending: VecDeque<Publication>,
+}
 
 /// The scenario `stocks`.
 pub struct Stocks {
-    instruments: Vec<(Instrument, Random)>,
-    /// When each instrument acts next; of two at once the one listed first.
-    next_act: BinaryHeap<Reverse<(u64, usize)>>,
-    /// What the last act published and nobody took yet.
-    pending: VecDeque<Publication>,
+    instruments: Vec<Instrument>,
+    /// When something happens in each instrument; of two at once in the one listed first.
+    next: BinaryHeap<Reverse<(u64, u32)>>,
+    desk: Desk,
     now_us: u64,
+    updates_per_s: f64,
 }
 
 impl Stocks {
-    /// `instruments` books, each from its own stream of `seed`.
+    /// `instruments` books, each from its own streams of `seed`.
     pub fn new(seed: u64, instruments: u32) -> Self {
-        let mut next_act = BinaryHeap::new();
-        let instruments = (0..instruments.max(1))
+        let mut updates_per_s = 0.0;
+        let instruments: Vec<Instrument> = (0..instruments.max(1))
             .map(|number| {
-                // Two streams, so that a change of the market's behaviour does not change when it acts.
-                let mut timing = Random::new(seed, 2 * u64::from(number) + 1);
-                next_act.push(Reverse((timing.gap_us(ACT_GAP_MEAN_US), number as usize)));
-                (Instrument::new(listing::listing(number), Random::new(seed, 2 * u64::from(number))), timing)
+                let stream = |which: u64| Random::new(seed, 4 * u64::from(number) + which);
+                let listing = listing::listing(number);
+                updates_per_s += UPDATES_PER_INSTRUMENT_S + UPDATES_PER_EVENT * listing.events_per_s;
+                let streams = Streams { orders: stream(0), arrivals: stream(1), fair: stream(2), day: stream(3) };
+                Instrument::new(listing, streams)
             })
             .collect();
-        Stocks { instruments, next_act, pending: VecDeque::new(), now_us: 0 }
+        let desk = Desk {
+            factors: Factors::new(Random::new(seed, FACTOR_STREAM)),
+            placement: Placement::new(),
+            changed: Vec::new(),
+            trades: Vec::new(),
+            pending: VecDeque::new(),
+        };
+        let next =
+            (0..).zip(&instruments).map(|(number, instrument)| Reverse((instrument.next_us(), number))).collect();
+        Stocks { instruments, next, desk, now_us: 0, updates_per_s }
     }
 }
 
 impl Scenario for Stocks {
     fn next(&mut self) -> Timed {
         loop {
-            if let Some(publication) = self.pending.pop_front() {
+            if let Some(publication) = self.desk.pending.pop_front() {
                 return Timed { due_us: self.now_us, publication };
             }
-            let Reverse((due_us, number)) = self.next_act.pop().expect("each instrument has its next act in the heap");
-            let (instrument, timing) = &mut self.instruments[number];
-            instrument.act(&mut self.pending);
-            self.now_us = due_us;
-            self.next_act.push(Reverse((due_us + timing.gap_us(ACT_GAP_MEAN_US), number)));
+            let mut next = self.next.peek_mut().expect("each instrument has its next moment in the heap");
+            let Reverse((now_us, number)) = *next;
+            let instrument = &mut self.instruments[number as usize];
+            self.now_us = now_us;
+            self.desk.factors.advance(now_us, ACTIVITY.at);
+            instrument.wake(&mut self.desk);
+            *next = Reverse((instrument.next_us(), number));
         }
     }
 
     fn updates_per_s(&self) -> f64 {
-        self.instruments.len() as f64 * UPDATES_PER_ACT * 1e6 / f64::from(ACT_GAP_MEAN_US)
+        self.updates_per_s
     }
 }
 
@@ -80,11 +141,13 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        let mut stocks = Stocks::new(3, 10);
-        let updates = 200_000;
-        let last_us = (0..updates).map(|_| stocks.next().due_us).last().expect("some");
-        let rate = f64::from(updates) * 1e6 / last_us as f64;
-        let ratio = rate / stocks.updates_per_s();
-        assert!((0.97..1.03).contains(&ratio), "{rate} updates/s, {ratio} of what it says");
+        for (instruments, seed) in [(1, 3), (12, 4)] {
+            let mut stocks = Stocks::new(seed, instruments);
+            let day_us = 1_800_000_000;
+            let updates = std::iter::repeat_with(|| stocks.next().due_us).take_while(|&due_us| due_us < day_us).count();
+            let rate = updates as f64 / 1_800.0;
+            let ratio = rate / stocks.updates_per_s();
+            assert!((0.9..1.1).contains(&ratio), "{instruments}: {rate} updates/s, {ratio} of what it says");
+        }
     }
 }

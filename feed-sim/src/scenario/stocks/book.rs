@@ -1,6 +1,10 @@
-//! A limit order book by price level.
+//! A limit order book: orders in queues by price and time.
+//!
+//! It takes orders and gives them back, filled or cancelled; who may do what when is not its affair. In a call phase bids
+//! may be above asks; otherwise whoever adds an order sees to it that they are not.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
 
 /// A side of the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,10 +14,19 @@ pub(super) enum Side {
 }
 
 impl Side {
+    /// The other one.
     pub(super) fn opposite(self) -> Side {
         match self {
             Side::Bid => Side::Ask,
             Side::Ask => Side::Bid,
+        }
+    }
+
+    /// Whether `ticks` is a better price than `than` for who stands on the other side.
+    pub(super) fn better(self, ticks: u32, than: u32) -> bool {
+        match self {
+            Side::Bid => ticks > than,
+            Side::Ask => ticks < than,
         }
     }
 }
@@ -25,22 +38,53 @@ pub(super) struct Level {
     pub(super) qty: u32,
 }
 
-/// Quantities by price. Never crossed: an order that would be is an error of whoever places it.
-#[derive(Debug, Default)]
+/// What was taken off an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) order_id: u64,
+    pub(super) ticks: u32,
+    pub(super) qty: u32,
+}
+
+/// A resting order and the one behind it.
+struct Order {
+    id: u64,
+    qty: u32,
+    next: u32,
+}
+
+/// The orders at a price, oldest first.
+struct Queue {
+    ticks: u32,
+    qty: u32,
+    orders: u32,
+    first: u32,
+    last: u32,
+}
+
+/// No order.
+const NONE: u32 = u32::MAX;
+
+/// The orders of one instrument. Queues are in two short sorted arrays, the best price last, where nearly everything
+/// happens; orders are in one array with a list of free places, so that a book in use allocates nothing.
 pub(super) struct Book {
-    bids: BTreeMap<u32, u32>,
-    asks: BTreeMap<u32, u32>,
+    sides: [Vec<Queue>; 2],
+    /// Orders of each side.
+    counts: [u32; 2],
+    orders: Vec<Order>,
+    free: u32,
+    last_id: u64,
 }
 
 impl Book {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        Book { sides: [Vec::new(), Vec::new()], counts: [0; 2], orders: Vec::new(), free: NONE, last_id: 0 }
+    }
+
     /// The levels of a side from the best outwards.
     pub(super) fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
-        let (bids, asks) = match side {
-            Side::Bid => (Some(self.bids.iter().rev()), None),
-            Side::Ask => (None, Some(self.asks.iter())),
-        };
-        let levels = bids.into_iter().flatten().chain(asks.into_iter().flatten());
-        levels.map(|(&ticks, &qty)| Level { ticks, qty })
+        self.sides[side as usize].iter().rev().map(|queue| Level { ticks: queue.ticks, qty: queue.qty })
     }
 
     /// The best level of a side.
@@ -50,57 +94,117 @@ impl Book {
 
     /// The level furthest from the market.
     pub(super) fn furthest(&self, side: Side) -> Option<Level> {
-        let level = match side {
-            Side::Bid => self.bids.first_key_value(),
-            Side::Ask => self.asks.last_key_value(),
-        };
-        level.map(|(&ticks, &qty)| Level { ticks, qty })
+        self.sides[side as usize].first().map(|queue| Level { ticks: queue.ticks, qty: queue.qty })
     }
 
     /// How many levels a side has.
     pub(super) fn depth(&self, side: Side) -> usize {
-        self.side(side).len()
+        self.sides[side as usize].len()
+    }
+
+    /// How many orders a side has.
+    pub(super) fn orders(&self, side: Side) -> u32 {
+        self.counts[side as usize]
     }
 
     /// The quantity at a price; 0 where there is none.
     pub(super) fn qty(&self, side: Side, ticks: u32) -> u32 {
-        self.side(side).get(&ticks).copied().unwrap_or(0)
+        self.find(side, ticks).map_or(0, |at| self.sides[side as usize][at].qty)
     }
 
-    /// Adds an order to its level.
-    pub(super) fn add(&mut self, side: Side, order: Level) {
-        let opposite = self.best(side.opposite());
-        let crosses = opposite.is_some_and(|best| match side {
-            Side::Bid => order.ticks >= best.ticks,
-            Side::Ask => order.ticks <= best.ticks,
-        });
-        assert!(!crosses, "{side:?} at {} against {opposite:?}", order.ticks);
-        *self.side_mut(side).entry(order.ticks).or_default() += order.qty;
-    }
-
-    /// Takes up to `qty` from a level and says how much that was; an empty level is gone.
-    pub(super) fn take(&mut self, side: Side, ticks: u32, qty: u32) -> u32 {
-        let levels = self.side_mut(side);
-        let Some(there) = levels.get_mut(&ticks) else { return 0 };
-        let taken = qty.min(*there);
-        *there -= taken;
-        if *there == 0 {
-            levels.remove(&ticks);
+    /// Adds an order behind those at its price, and gives it the next number.
+    pub(super) fn add(&mut self, side: Side, order: Level) -> u64 {
+        assert!(order.qty > 0, "an order of nothing");
+        self.last_id += 1;
+        let place = self.keep(Order { id: self.last_id, qty: order.qty, next: NONE });
+        match self.find(side, order.ticks) {
+            Ok(at) => {
+                let queue = &mut self.sides[side as usize][at];
+                self.orders[queue.last as usize].next = place;
+                queue.last = place;
+                queue.qty += order.qty;
+                queue.orders += 1;
+            }
+            Err(at) => {
+                let queue = Queue { ticks: order.ticks, qty: order.qty, orders: 1, first: place, last: place };
+                self.sides[side as usize].insert(at, queue);
+            }
         }
-        taken
+        self.counts[side as usize] += 1;
+        self.last_id
     }
 
-    fn side(&self, side: Side) -> &BTreeMap<u32, u32> {
-        match side {
-            Side::Bid => &self.bids,
-            Side::Ask => &self.asks,
+    /// Fills the oldest order at the best price of a side with up to `qty`, which is above 0.
+    pub(super) fn fill(&mut self, side: Side, qty: u32) -> Option<Taken> {
+        let at = self.depth(side).checked_sub(1)?;
+        Some(self.take(side, at, 0, qty))
+    }
+
+    /// Cancels up to `qty`, above 0, of the order with `ahead` others before it in the queue of the level that is `away`
+    /// levels from the best; the last one, or the furthest level, where there are not so many.
+    pub(super) fn cancel(&mut self, side: Side, away: usize, ahead: u32, qty: u32) -> Option<Taken> {
+        let depth = self.depth(side);
+        let at = depth.checked_sub(1 + away.min(depth.saturating_sub(1)))?;
+        let ahead = ahead.min(self.sides[side as usize][at].orders - 1);
+        Some(self.take(side, at, ahead, qty))
+    }
+
+    /// How many orders wait at the level that is `away` levels from the best.
+    pub(super) fn queue_orders(&self, side: Side, away: usize) -> u32 {
+        self.sides[side as usize].iter().rev().nth(away).map_or(0, |queue| queue.orders)
+    }
+
+    /// Takes up to `qty` off an order; one that has nothing left is gone, and a queue without orders too.
+    fn take(&mut self, side: Side, at: usize, ahead: u32, qty: u32) -> Taken {
+        let queue = &mut self.sides[side as usize][at];
+        let (mut before, mut place) = (NONE, queue.first);
+        for _ in 0..ahead {
+            (before, place) = (place, self.orders[place as usize].next);
         }
+        let order = &mut self.orders[place as usize];
+        let taken = qty.min(order.qty);
+        order.qty -= taken;
+        queue.qty -= taken;
+        let (order_id, ticks) = (order.id, queue.ticks);
+        if order.qty == 0 {
+            let next = std::mem::replace(&mut order.next, self.free);
+            self.free = place;
+            match before {
+                NONE => queue.first = next,
+                before => self.orders[before as usize].next = next,
+            }
+            if next == NONE {
+                queue.last = before;
+            }
+            queue.orders -= 1;
+            self.counts[side as usize] -= 1;
+            if queue.orders == 0 {
+                self.sides[side as usize].remove(at);
+            }
+        }
+        Taken { order_id, ticks, qty: taken }
     }
 
-    fn side_mut(&mut self, side: Side) -> &mut BTreeMap<u32, u32> {
-        match side {
-            Side::Bid => &mut self.bids,
-            Side::Ask => &mut self.asks,
+    fn keep(&mut self, order: Order) -> u32 {
+        if self.free == NONE {
+            self.orders.push(order);
+            return (self.orders.len() - 1) as u32;
+        }
+        let place = self.free;
+        self.free = self.orders[place as usize].next;
+        self.orders[place as usize] = order;
+        place
+    }
+
+    /// Where the queue of a price is, or would be.
+    fn find(&self, side: Side, ticks: u32) -> Result<usize, usize> {
+        let queues = &self.sides[side as usize];
+        // Nearly everything happens near the best price, which is the last.
+        let behind = queues.iter().rev().take_while(|queue| side.better(queue.ticks, ticks)).count();
+        let after = queues.len() - behind;
+        match after.checked_sub(1) {
+            Some(at) if queues[at].ticks == ticks => Ok(at),
+            _ => Err(after),
         }
     }
 }

@@ -62,7 +62,7 @@ async fn until_published(progress: &Progress, updates: u64) {
 
 async fn follow<'a>(client: &Client, market: &'a Market, on_slow: OnSlow, manner: Manner<'_>) -> Held<'a> {
     let mut held = Held::new(market);
-    let subscribe = client.subscribe(["stocks.>", "sports.>"]).on_slow(on_slow);
+    let subscribe = client.subscribe(market.patterns()).on_slow(on_slow);
     let subscription = soon(subscribe.send()).await.expect("it is taken");
     held.follow(subscription, manner).await;
     assert_eq!(client.counters().violations, 0);

@@ -1,6 +1,6 @@
 //! What is published, and what there is to hold at the end: computed by running the scenario without a broker.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use feed_sim::publication::Kind;
@@ -47,6 +47,12 @@ impl Market {
             }
         }
         Market { topics }
+    }
+
+    /// What matches every topic: one pattern for each first segment.
+    pub(crate) fn patterns(&self) -> BTreeSet<String> {
+        let first = |topic: &String| topic.split('.').next().map(|segment| format!("{segment}.>"));
+        self.topics.keys().filter_map(first).collect()
     }
 
     pub(crate) fn feed(&self) -> Simulated {

@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::fs::OpenOptions;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::protocol::{Name, Templates};
@@ -226,7 +228,8 @@ pub(crate) struct How {
     /// The server's process, where it runs here: its CPU and memory are reported.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
-    /// Check every payload; exit with 1 where anything was lost silently, duplicated, reordered or corrupted.
+    /// Check every payload; exit with 1 where anything was lost silently, duplicated, reordered or corrupted, or had not
+    /// come when the time to drain was over.
     #[arg(long)]
     pub(crate) verify: bool,
 }
@@ -251,6 +254,18 @@ pub(crate) struct Out {
     /// Say nothing while it runs.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+impl Out {
+    /// Whether the files can be written, before anything is measured for them.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let files = [&self.json, &self.hgrm, &self.html].into_iter().flatten();
+        for path in files.filter(|path| path.as_os_str() != "-") {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            file.with_context(|| format!("the report cannot be written to {}", path.display()))?;
+        }
+        Ok(())
+    }
 }
 
 impl Change {

@@ -20,7 +20,10 @@ pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
     let mut scenario = Scenario::find(&command.scenario)?;
     command.change.apply(&mut scenario);
     scenario.check()?;
-    let label = command.out.label.clone().unwrap_or_else(|| command.scenario.clone());
+    // Only who listens, whatever the rest of the scenario is about.
+    let named = if scenario.publishes() { &command.scenario } else { "listening" };
+    let label = command.out.label.clone().unwrap_or_else(|| named.to_owned());
+    command.out.check()?;
     let setup = setup(scenario, &command.target, &command.speak, &command.how)?;
     if command.floor {
         return with_floor(command, &setup, &label);

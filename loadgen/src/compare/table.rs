@@ -67,7 +67,8 @@ fn wrong(reports: &[Report]) -> String {
         (sum(|report| report.continuity.duplicated), "duplicated"),
         (sum(|report| report.continuity.reordered), "reordered"),
         (sum(|report| report.continuity.corrupted), "corrupted"),
-        (sum(|report| report.continuity.missing), "not there at the end"),
+        (sum(|report| report.continuity.undelivered), "not there at the end"),
+        (sum(|report| report.continuity.missing), "gone with their connection"),
         (sum(|report| report.continuity.announced), "announced as lost"),
         (sum(|report| report.connections.ended.values().sum()), "connections ended"),
     ];

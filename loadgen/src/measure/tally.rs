@@ -92,8 +92,10 @@ pub(crate) struct Tally {
     /// By fault, in updates.
     pub(crate) faults: BTreeMap<Fault, u64>,
     pub(crate) findings: Vec<Finding>,
-    /// Updates that had not come when the run ended.
+    /// Updates that had not come when their subscriber's connection, or a run that was cut short, ended.
     pub(crate) missing: u64,
+    /// Updates that had not come to subscribers that were there and read, when the time to drain was over.
+    pub(crate) undelivered: u64,
     /// Reads from sockets.
     pub(crate) reads: u64,
     /// Connections that could not be made, by reason.
@@ -137,6 +139,7 @@ impl Tally {
             faults: BTreeMap::new(),
             findings: Vec::new(),
             missing: 0,
+            undelivered: 0,
             reads: 0,
             failed: Reasons::default(),
             ended: Reasons::default(),
@@ -202,6 +205,7 @@ impl Tally {
             (&mut self.skipped, other.skipped),
             (&mut self.gaps, other.gaps),
             (&mut self.missing, other.missing),
+            (&mut self.undelivered, other.undelivered),
             (&mut self.reads, other.reads),
             (&mut self.closed, other.closed),
             (&mut self.connected, other.connected),

@@ -121,7 +121,7 @@ fn connections(measured: &Measured) -> Connections {
 fn delivery(setup: &Setup, measured: &Measured, window: f64) -> Delivery {
     let tally = &measured.tally;
     let lost = tally.faults_of(Fault::Lost);
-    let due = tally.deliveries + tally.skipped + tally.gaps + lost + tally.missing;
+    let due = tally.deliveries + tally.skipped + tally.gaps + lost + tally.missing + tally.undelivered;
     Delivery {
         seconds: window,
         published_per_second: tally.window_published as f64 / setup.scenario.seconds,
@@ -182,6 +182,7 @@ fn continuity(tally: &Tally, verified: bool) -> Continuity {
         reordered: tally.faults_of(Fault::Reordered),
         corrupted: tally.faults_of(Fault::Corrupted),
         missing: tally.missing,
+        undelivered: tally.undelivered,
         findings: findings.collect(),
     }
 }

@@ -182,8 +182,12 @@ pub(crate) struct Continuity {
     pub(crate) reordered: u64,
     /// Payloads that are not what was published.
     pub(crate) corrupted: u64,
-    /// Updates that had not come when the run ended.
+    /// Updates that had not come when their subscriber's connection, or a run that was cut short, ended.
     pub(crate) missing: u64,
+    /// Updates that had not come to subscribers that were there and read, when the time to drain was over: lost or late,
+    /// which nobody can tell apart.
+    #[serde(default)]
+    pub(crate) undelivered: u64,
     /// The first of what is wrong.
     pub(crate) findings: Vec<String>,
 }
@@ -191,7 +195,7 @@ pub(crate) struct Continuity {
 impl Continuity {
     /// Whether every stream was whole.
     pub(crate) fn is_clean(&self) -> bool {
-        self.lost + self.duplicated + self.reordered + self.corrupted == 0
+        self.lost + self.duplicated + self.reordered + self.corrupted + self.undelivered == 0
     }
 }
 

@@ -131,7 +131,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     rows.push((
         streams,
         format!(
-            "{} delivered, {} skipped under an image, {} announced as lost, {} not yet there",
+            "{} delivered, {} skipped under an image, {} announced as lost, {} gone with their connection",
             count(continuity.delivered),
             count(continuity.skipped),
             count(continuity.announced),
@@ -141,8 +141,8 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     rows.push((
         "what must be 0",
         format!(
-            "{} lost silently, {} duplicated, {} reordered, {} corrupted",
-            continuity.lost, continuity.duplicated, continuity.reordered, continuity.corrupted
+            "{} lost silently, {} duplicated, {} reordered, {} corrupted, {} not there at the end",
+            continuity.lost, continuity.duplicated, continuity.reordered, continuity.corrupted, continuity.undelivered
         ),
     ));
     if delivery.forgiven > 0 {

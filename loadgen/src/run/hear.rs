@@ -10,6 +10,7 @@ use super::recent::{Known, Recent};
 use super::{Shared, Times};
 use crate::clock::wall_us;
 use crate::measure::tally::{Fault, Finding, Interval, Tally};
+use crate::measure::timing::Timing;
 use crate::payload;
 use crate::plan::Plan;
 use crate::protocol::{After, Heard, Protocol};
@@ -66,6 +67,8 @@ pub(super) struct Hearer {
     verify: bool,
     pub(super) tally: Tally,
     pub(super) interval: Interval,
+    /// Latencies of the interval, which `interval` and `tally` do not have yet.
+    pub(super) timing: Timing,
     /// Subscribers that are there.
     pub(super) open: u32,
     pub(super) times: Option<Times>,
@@ -98,6 +101,7 @@ impl Hearer {
             verify,
             tally: Tally::new(),
             interval: Interval::new(0),
+            timing: Timing::new(),
             open: 0,
             times: None,
             now_ns: 0,
@@ -440,11 +444,7 @@ impl Hearer {
             }
         };
         let corrected_ns = self.now_ns.saturating_sub(due_ns);
-        self.interval.corrected.saturating_record(corrected_ns);
-        if self.times.is_some_and(|times| times.in_window(due_ns)) {
-            self.tally.corrected.saturating_record(corrected_ns);
-            self.tally.raw.saturating_record(raw_ns);
-        }
+        self.timing.record(corrected_ns, raw_ns, self.times.is_some_and(|times| times.in_window(due_ns)));
     }
 
     fn fault(&mut self, subscriber: u32, fault: Fault, topic: u32, seq: u64, updates: u64) {
@@ -452,13 +452,11 @@ impl Hearer {
         self.tally.fault(Finding { fault, subscriber, topic: name.to_owned(), seq, updates });
     }
 
-    /// What the subscriber has not got of all that was published: counted as missing.
-    pub(super) fn count_missing(&mut self, conn: &Conn) {
-        for stream in &conn.streams {
-            if let Some(last) = stream.last() {
-                self.tally.missing += self.published_as(stream.topic).saturating_sub(last);
-            }
-        }
+    /// How many updates the subscriber has not got of all that were published.
+    pub(super) fn missing(&self, conn: &Conn) -> u64 {
+        let missing =
+            |stream: &Stream| stream.last().map_or(0, |last| self.published_as(stream.topic).saturating_sub(last));
+        conn.streams.iter().map(missing).sum()
     }
 
     /// Whether the subscriber has everything that was published.

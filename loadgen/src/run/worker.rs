@@ -130,8 +130,12 @@ impl Worker {
     pub(super) fn run(mut self) -> Result<Tally, String> {
         let result = self.serve();
         let still_slow = self.slow.is_some();
+        // Everybody had the time that was meant for it, unless the run was cut short.
+        let cut_short = result.is_err() || self.part.shared.stop.load(Ordering::Acquire);
         for conn in self.conns.iter().filter(|conn| conn.state == State::Open && !(conn.slow && still_slow)) {
-            self.hearer.count_missing(conn);
+            let missing = self.hearer.missing(conn);
+            let tally = &mut self.hearer.tally;
+            *(if cut_short { &mut tally.missing } else { &mut tally.undelivered }) += missing;
         }
         if let Err(error) = result {
             // Kept as another thread has told it, where one was first.
@@ -147,14 +151,14 @@ impl Worker {
             let now_ns = mono_ns();
             self.connect_some(now_ns);
             self.begin(now_ns)?;
-            let mut next_ns = self.publish()?;
+            let mut next_publish_ns = self.publish()?;
             if now_ns >= self.tick_ns {
                 self.tick_ns = now_ns + TICK_NS;
                 if self.tick(now_ns)? {
                     return Ok(());
                 }
             }
-            next_ns = next_ns.min(self.tick_ns);
+            let mut next_ns = next_publish_ns.min(self.tick_ns);
             if let Some(&(at, _)) = self.to_connect.front()
                 && self.connecting_now < self.handshakes()
             {
@@ -164,8 +168,10 @@ impl Worker {
             self.poll.wait(next_ns, now_ns, &mut ready).map_err(|error| format!("waiting for sockets: {error}"))?;
             for (index, ready) in ready.iter().enumerate() {
                 self.serve_one(*ready);
-                if index % READS_PER_TURN == READS_PER_TURN - 1 {
-                    self.publish()?;
+                // What is due goes out between two reads; a closed loop waits for the end of the round, so that several
+                // of its updates share a write.
+                if index % READS_PER_TURN == READS_PER_TURN - 1 && next_publish_ns <= mono_ns() {
+                    next_publish_ns = self.publish()?;
                 }
             }
             self.ready = ready;
@@ -473,7 +479,7 @@ impl Worker {
             State::Open => {
                 self.hearer.open -= 1;
                 self.hearer.tally.ended.add(reason);
-                self.hearer.count_missing(&self.conns[index as usize]);
+                self.hearer.tally.missing += self.hearer.missing(&self.conns[index as usize]);
             }
         }
     }
@@ -534,6 +540,7 @@ impl Worker {
 
     fn send_interval(&mut self) {
         let mut interval = std::mem::replace(&mut self.hearer.interval, Interval::new(0));
+        self.hearer.timing.take(&mut interval.corrected, &mut self.hearer.tally);
         interval.open = self.hearer.open;
         // Nobody listens any more where the run was ended.
         let _ = self.part.intervals.send(interval);

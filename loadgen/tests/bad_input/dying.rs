@@ -45,12 +45,15 @@ fn the_report_is_kept_and_says_that_it_is_not_of_a_whole_run() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_printed_all_the_same() {
+fn a_report_that_cannot_be_written_is_told_before_anything_is_measured() {
     let server = serve(Options::default(), |events| forward(&events, u64::MAX));
-    let outcome = small(&server).args(["--json=/no/such/folder/report.json"]).finish();
-    assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(outcome.stdout.contains("from when it was due"), "{outcome:?}");
-    assert!(outcome.stderr.contains("writing /no/such/folder/report.json: No such file"), "{outcome:?}");
+    for option in ["--json", "--hgrm", "--html"] {
+        let outcome = small(&server).args([format!("{option}=/no/such/folder/report").as_str()]).finish();
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert_eq!(outcome.stdout, "", "{outcome:?}");
+        let said = "the report cannot be written to /no/such/folder/report: No such file";
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+    }
 }
 
 #[test]

@@ -53,12 +53,13 @@ pub(super) fn of(report: &Report) -> (Verdict, String) {
     (Verdict::Whole, "Every stream was whole: nothing lost silently, duplicated, reordered or corrupted.".to_owned())
 }
 
-fn faults(continuity: &Continuity) -> [(u64, &'static str); 4] {
+fn faults(continuity: &Continuity) -> [(u64, &'static str); 5] {
     [
         (continuity.lost, "lost silently"),
         (continuity.duplicated, "duplicated"),
         (continuity.reordered, "reordered"),
         (continuity.corrupted, "corrupted"),
+        (continuity.undelivered, "not there at the end"),
     ]
 }
 
@@ -66,12 +67,13 @@ fn faults(continuity: &Continuity) -> [(u64, &'static str); 4] {
 pub(super) fn told(report: &Report, several: bool) -> Markup {
     let continuity = &report.continuity;
     let (verdict, sentence) = of(report);
-    let kinds: [(&str, u64); 9] = [
+    let kinds: [(&str, u64); 10] = [
         ("delivered", continuity.delivered),
         ("of them images", continuity.images),
         ("skipped under an image", continuity.skipped),
         ("announced as lost", continuity.announced),
-        ("not yet there at the end", continuity.missing),
+        ("gone with their connection", continuity.missing),
+        ("not there at the end", continuity.undelivered),
         ("lost silently", continuity.lost),
         ("duplicated", continuity.duplicated),
         ("reordered", continuity.reordered),

@@ -77,6 +77,7 @@ impl Broker {
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let settings = Settings {
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
+            events_base: clock::now().wall_us,
         };
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
@@ -98,6 +99,8 @@ impl Broker {
                 body_grace: Duration::from_millis(config.handshake_ms.into()),
                 bodies: http::BodyBudget::new(config.bodies_bytes_max),
                 sys_topics_public: config.sys_topics_public,
+                subscriptions: engine.limits().subscriptions,
+                events_base: settings.events_base,
             },
             shards: handles,
             metrics: Metrics {

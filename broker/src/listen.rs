@@ -2,6 +2,7 @@
 
 mod http_socket;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker_engine::ShardStats;
-use broker_protocol::codes::CloseReason;
+use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::frame;
-use fastwebsockets::upgrade::UpgradeFut;
+use broker_protocol::request::Refusal;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,9 +23,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use self::http_socket::HttpSocket;
-use crate::admission::Admission;
+use crate::admission::{Admission, Admitted};
 use crate::config::Config;
-use crate::http::{self, Context, Observe, Reply};
+use crate::http::{self, Context, EventsRequest, Observe, Reply};
 use crate::metrics::Metrics;
 use crate::shard::{Arrival, Command, Handle};
 use crate::websocket::handshake::{self, SUBPROTOCOL};
@@ -113,29 +114,42 @@ pub(crate) async fn serve_client(stream: TcpStream, remote: SocketAddr, shared: 
 
 /// Answers what is asked on a connection, up to its end, or to its upgrade and beyond.
 async fn serve_requests(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
-    // Once a request has become a WebSocket handshake: what becomes of its connection.
-    let upgraded: Arc<Mutex<Option<UpgradeFut>>> = Arc::default();
-    let for_upgrade = upgraded.clone();
+    let becomes: Arc<Mutex<Option<Becomes>>> = Arc::default();
+    let for_requests = becomes.clone();
     let for_service = shared.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, upgraded) = (for_service.clone(), for_upgrade.clone());
-        async move {
-            let upgrade = |request: Request<Incoming>| upgrade(request, &upgraded, &shared);
-            Ok::<Reply, std::convert::Infallible>(http::handle(request, remote.ip(), &shared.context, upgrade).await)
-        }
+        let (shared, becomes) = (for_service.clone(), for_requests.clone());
+        // In a box, because hyper keeps it where it may be moved as long as the socket can be taken out.
+        Box::pin(async move {
+            let become_one = |what| *becomes.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+            let upgrade = |request: Request<Incoming>| upgrade(request, become_one, &shared);
+            let stream = |request: EventsRequest| stream_events(request, remote, become_one, &shared);
+            let reply = http::handle(request, remote.ip(), &shared.context, upgrade, stream).await;
+            Ok::<Reply, std::convert::Infallible>(reply)
+        })
     });
     let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config)));
-    let result = connection(&shared.config).serve_connection(socket, service).with_upgrades().await;
+    let mut connection = connection(&shared.config).serve_connection(socket, service);
+    let result = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let becomes = becomes.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let result = match (result, becomes) {
+        // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
+        (Ok(()), Some(becomes)) => {
+            let parts = connection.into_parts();
+            Box::pin(hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &shared)).await
+        }
+        (Ok(()), None) => connection.await.map_err(Into::into),
+        (Err(error), _) => Err(error.into()),
+    };
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection ended early");
     }
-    // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
-    let upgraded = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(upgraded) = upgraded
-        && let Err(error) = hand_over(upgraded, remote, &shared).await
-    {
-        tracing::debug!(%remote, %error, "an upgrade came to nothing");
-    }
+}
+
+/// What an HTTP connection is from its last answer on.
+enum Becomes {
+    WebSocket,
+    Events(EventsRequest, Admitted),
 }
 
 /// A connection of the admin listener.
@@ -183,45 +197,83 @@ fn tune(stream: &TcpStream, config: &Config) {
     }
 }
 
-fn upgrade(mut request: Request<Incoming>, upgraded: &Mutex<Option<UpgradeFut>>, shared: &Shared) -> Reply {
-    if shared.draining.load(Ordering::Acquire) {
-        let code = broker_protocol::codes::ErrorCode::Unavailable;
-        return http::error(&broker_protocol::request::Refusal { code, message: "the broker is going away".into() });
+fn going_away(shared: &Shared) -> Option<Reply> {
+    shared.draining.load(Ordering::Acquire).then(|| refuse(ErrorCode::Unavailable, "the broker is going away"))
+}
+
+fn refuse(code: ErrorCode, message: &str) -> Reply {
+    http::error(&Refusal { code, message: message.into() })
+}
+
+fn upgrade(mut request: Request<Incoming>, become_one: impl FnOnce(Becomes), shared: &Shared) -> Reply {
+    if let Some(refusal) = going_away(shared) {
+        return refusal;
     }
     match handshake::upgrade(&mut request, Some(SUBPROTOCOL)) {
         Err(refusal) => *refusal,
-        Ok((reply, future)) => {
-            *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(future);
+        // What hyper would make of it is not waited for: the socket is taken out of its connection.
+        Ok((reply, _)) => {
+            become_one(Becomes::WebSocket);
             reply
         }
     }
 }
 
-/// Takes the socket out of hyper and gives it to the shard with the fewest connections.
-async fn hand_over(upgraded: UpgradeFut, remote: SocketAddr, shared: &Shared) -> anyhow::Result<()> {
-    let (socket, early): (HttpSocket, _) = handshake::socket(upgraded).await?;
-    let mut stream = socket.into_stream();
-    let admitted = match shared.admission.admit(remote) {
-        Ok(admitted) => admitted,
-        Err(limit) => {
-            // However many are refused at once, they hold their places among the sockets that there may be.
-            let mut close = Vec::new();
-            frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
-            tokio::time::timeout(REFUSAL_TIME, async {
-                stream.write_all(&close).await?;
-                stream.shutdown().await?;
-                // Until the client hangs up: a reset would take the close frame with it.
-                let mut rest = [0; 1024];
-                while tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await? > 0 {}
-                io::Result::Ok(())
-            })
-            .await
-            .ok();
-            return Ok(());
+fn stream_events(
+    request: EventsRequest,
+    remote: SocketAddr,
+    become_one: impl FnOnce(Becomes),
+    shared: &Shared,
+) -> Reply {
+    if let Some(refusal) = going_away(shared) {
+        return refusal;
+    }
+    match shared.admission.admit(remote) {
+        Err(limit) => refuse(ErrorCode::Limit, limit),
+        Ok(admitted) => {
+            become_one(Becomes::Events(request, admitted));
+            http::event_stream()
         }
+    }
+}
+
+/// Gives a connection that speaks HTTP no longer to the shard with the fewest connections.
+async fn hand_over(
+    mut socket: HttpSocket,
+    early: Vec<u8>,
+    becomes: Becomes,
+    remote: SocketAddr,
+    shared: &Shared,
+) -> anyhow::Result<()> {
+    socket.flush().await?;
+    if matches!(becomes, Becomes::Events(..)) && !socket.has_begun_events() {
+        anyhow::bail!("earlier answers are still to be read");
+    }
+    let mut stream = socket.into_stream();
+    let (admitted, events) = match becomes {
+        Becomes::Events(request, admitted) => (admitted, Some(request)),
+        Becomes::WebSocket => match shared.admission.admit(remote) {
+            Ok(admitted) => (admitted, None),
+            Err(limit) => {
+                // However many are refused at once, they hold their places among the sockets that there may be.
+                let mut close = Vec::new();
+                frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
+                tokio::time::timeout(REFUSAL_TIME, async {
+                    stream.write_all(&close).await?;
+                    stream.shutdown().await?;
+                    // Until the client hangs up: a reset would take the close frame with it.
+                    let mut rest = [0; 1024];
+                    while tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await? > 0 {}
+                    io::Result::Ok(())
+                })
+                .await
+                .ok();
+                return Ok(());
+            }
+        },
     };
     let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, events };
     let least = shared.shards.iter().min_by_key(|shard| shard.load.load(Ordering::Relaxed));
     if let Some(shard) = least {
         shard.load.fetch_add(1, Ordering::Relaxed);

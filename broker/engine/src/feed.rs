@@ -311,11 +311,19 @@ impl Feed {
         self.bytes.load(Ordering::Acquire)
     }
 
+    /// The ordinal last given, and the bytes appended, as of one moment: no entry with an ordinal up to that one is still
+    /// to be appended.
+    pub(crate) fn settled(&self) -> (u64, u64) {
+        let tail = lock(&self.tail);
+        (self.ordinal(), tail.bytes)
+    }
+
     /// A reader that starts at the tail, for shard `index`.
     pub fn reader(&self, index: usize) -> Reader {
         let tail = lock(&self.tail);
         self.shards[index].read_bytes.store(tail.bytes, Ordering::Release);
-        Reader { segment: tail.segment.clone(), slot: tail.slot, bytes: tail.bytes, index }
+        let ordinal = self.ordinal();
+        Reader { segment: tail.segment.clone(), slot: tail.slot, bytes: tail.bytes, ordinal, index }
     }
 }
 
@@ -324,6 +332,7 @@ pub struct Reader {
     segment: Arc<Segment>,
     slot: usize,
     bytes: u64,
+    ordinal: u64,
     index: usize,
 }
 
@@ -342,6 +351,7 @@ impl Reader {
     pub fn advance(&mut self) {
         if let Some(entry) = self.segment.slots.get(self.slot).and_then(Slot::get) {
             self.bytes = entry.end_bytes;
+            self.ordinal = entry.ordinal;
             self.slot += 1;
         }
     }
@@ -349,6 +359,11 @@ impl Reader {
     /// `end_bytes` of the last entry read: this reader's place in the feed.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The place in the broker's order up to which everything that was appended is read.
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.ordinal
     }
 
     /// Tells the publishers how far this shard is. Called once per round, not per entry.

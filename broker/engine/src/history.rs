@@ -10,7 +10,6 @@ use crate::limits::Retain;
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     /// Its place in the broker's order: what a stream over all topics resumes from.
-    #[allow(dead_code, reason = "read by Server-Sent Events, which number their messages by it")]
     pub ordinal: u64,
     /// When it was taken in, in microseconds since the epoch.
     pub ts: u64,
@@ -30,11 +29,13 @@ pub(crate) struct History {
     newest: u64,
     end_bytes: u64,
     bytes: u64,
+    /// The place in the broker's order of the newest update that is not retained any more; 0 where all are.
+    dropped_ordinal: u64,
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { kept: VecDeque::new(), newest: 0, end_bytes: 0, bytes: 0 }
+        Self { kept: VecDeque::new(), newest: 0, end_bytes: 0, bytes: 0, dropped_ordinal: 0 }
     }
 
     /// The newest `seq` ever pushed.
@@ -72,6 +73,13 @@ impl History {
         self.kept.range(skip as usize..)
     }
 
+    /// The `seq` of the last update up to this place in the broker's order, 0 where all came later; `None` where that is no
+    /// longer known.
+    pub(crate) fn seq_at(&self, ordinal: u64) -> Option<u64> {
+        let index = self.kept.partition_point(|kept| kept.ordinal <= ordinal) as u64;
+        (index > 0 || self.dropped_ordinal <= ordinal).then(|| self.oldest() + index - 1)
+    }
+
     pub(crate) fn push(&mut self, ordinal: u64, ts: u64, frame: Frame) {
         self.newest += 1;
         self.end_bytes += frame.len() as u64;
@@ -106,6 +114,7 @@ impl History {
     fn drop_oldest(&mut self) {
         if let Some(kept) = self.kept.pop_front() {
             self.bytes -= kept.frame.len() as u64 + KEPT_BYTES;
+            self.dropped_ordinal = kept.ordinal;
         }
     }
 }
@@ -119,12 +128,13 @@ mod tests {
         let retain = Retain { updates: 5, bytes: 3 * KEPT_BYTES + 300, ms: 10 };
         let mut history = History::new();
         let mut model: Vec<(u64, u64, usize)> = Vec::new();
+        let mut dropped = 0;
         for seq in 1..=200u64 {
             let size = (seq * 37 % 150) as usize;
             let ts = seq * 2_500;
             let frame = Frame::text(&vec![b'x'; size]);
             let len = frame.len();
-            history.push(seq, ts, frame);
+            history.push(3 * seq, ts, frame);
             history.trim(&retain, ts);
             model.push((seq, ts, len));
             while model.len() > 5
@@ -133,6 +143,11 @@ mod tests {
                 model.remove(0);
             }
             model.retain(|m| m.1 + 10_000 >= ts);
+            dropped = dropped.max(model.first().map_or(seq, |m| m.0 - 1));
+            for ordinal in 0..=3 * seq + 1 {
+                let expected = (ordinal >= 3 * dropped).then_some((ordinal / 3).min(seq));
+                assert_eq!(history.seq_at(ordinal), expected, "seq {seq}, place {ordinal}");
+            }
             assert_eq!(history.oldest(), model.first().map_or(seq + 1, |m| m.0));
             assert_eq!(history.newest(), seq);
             for from in history.oldest().saturating_sub(2)..=seq + 1 {

@@ -133,6 +133,8 @@ pub enum From {
     Live,
     /// With up to so many retained updates; 0 is `Live` but for topics whose start is their image.
     Last(u64),
+    /// With what came after this place in the broker's order. No message says so: Server-Sent Events resume from it.
+    After(u64),
 }
 
 /// What to do for a client that does not keep up.

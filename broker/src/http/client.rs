@@ -17,7 +17,7 @@ use super::body::BodyBudget;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{history, publish, topics, web};
+use super::{EventsRequest, events, history, publish, topics, web};
 use crate::access::{self, Access, AccessDenied, AccessRules};
 
 /// What requests need of the broker, shared by all connections.
@@ -38,6 +38,10 @@ pub struct Context {
     pub bodies: BodyBudget,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
+    /// The most subscriptions of a connection.
+    pub subscriptions: u64,
+    /// The id of the first place in the broker's order, for Server-Sent Events.
+    pub events_base: u64,
 }
 
 impl Context {
@@ -56,12 +60,14 @@ fn is_loopback(remote: IpAddr) -> bool {
     remote.to_canonical().is_loopback()
 }
 
-/// Answers one request. The WebSocket endpoint's are handed on: by then they may come here and their method is GET.
+/// Answers one request. The WebSocket endpoint's are handed on, by when they may come here and their method is GET; so is
+/// what a client of the events endpoint follows.
 pub async fn handle<B>(
     request: Request<B>,
     remote: IpAddr,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
+    stream: impl FnOnce(EventsRequest) -> Reply,
 ) -> Reply
 where
     B: Body<Data = Bytes> + Unpin,
@@ -70,7 +76,7 @@ where
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
-    let mut reply = answer(request, remote, context, upgrade, &access).await;
+    let mut reply = answer(request, remote, context, upgrade, stream, &access).await;
     if let Access::Foreign(origin) = access {
         reply::readable_by(&mut reply, origin);
     }
@@ -87,6 +93,7 @@ async fn answer<B>(
     remote: IpAddr,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
+    stream: impl FnOnce(EventsRequest) -> Reply,
     access: &Access,
 ) -> Reply
 where
@@ -111,6 +118,7 @@ where
             Ok(_) => return upgrade(request),
             Err(refusal) => Err(refusal),
         },
+        Route::Events => events::request(query, request.headers(), remote, context).map(stream),
         Route::Publish => publish::many(request, context).await,
         Route::Topics => topics::list(query, remote, context),
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, context).await,

@@ -10,6 +10,7 @@
 mod admin;
 mod body;
 mod client;
+mod events;
 mod history;
 mod percent;
 mod publish;
@@ -22,4 +23,5 @@ mod web;
 pub use admin::{ConnectionRow, Observe, handle as handle_admin};
 pub use body::BodyBudget;
 pub use client::{Context, handle};
-pub use reply::{Reply, error, error_with_status};
+pub use events::EventsRequest;
+pub use reply::{Reply, error, error_with_status, event_stream};

@@ -16,6 +16,15 @@ pub(super) struct Query {
 impl Query {
     /// Reads a query, in which each of the known names may stand once.
     pub(super) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Query, Refusal> {
+        Self::parse_repeating(query, known, "")
+    }
+
+    /// The same, but one of the names may stand any number of times.
+    pub(super) fn parse_repeating(
+        query: Option<&str>,
+        known: &[&'static str],
+        repeats: &str,
+    ) -> Result<Query, Refusal> {
         let mut given: Vec<(&'static str, String)> = Vec::new();
         for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -23,7 +32,7 @@ impl Query {
             let Some(known) = known.iter().find(|known| **known == name) else {
                 return Err(unknown(&name, known));
             };
-            if given.iter().any(|(given, _)| given == known) {
+            if *known != repeats && given.iter().any(|(given, _)| given == known) {
                 return Err(bad_request(format!("the parameter {known} stands twice")));
             }
             given.push((known, decode(value)?));
@@ -34,6 +43,11 @@ impl Query {
     /// A parameter's value.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The values of one that may stand several times, in their order.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.given.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that is a whole number.

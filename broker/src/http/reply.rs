@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -32,6 +32,16 @@ pub fn error(refusal: &Refusal) -> Reply {
         // Seconds; all of these pass quickly or not at all.
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    reply
+}
+
+/// The head of a stream of events, which ends with its connection. The body is the caller's to write.
+pub fn event_stream() -> Reply {
+    let mut reply = typed(StatusCode::OK, "text/event-stream", Vec::new());
+    let headers = reply.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    // nginx would collect the answer before it hands it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     reply
 }
 

@@ -12,6 +12,8 @@ use super::web::AssetId;
 pub(super) enum Route {
     /// `/v1/ws`
     WebSocket,
+    /// `/v1/sse`
+    Events,
     /// `/v1/publish`
     Publish,
     /// `/v1/topics`
@@ -33,6 +35,7 @@ impl Route {
         let segments: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
         match segments.as_slice() {
             ["ws"] => Ok(Route::WebSocket),
+            ["sse"] => Ok(Route::Events),
             ["publish"] => Ok(Route::Publish),
             ["topics"] => Ok(Route::Topics),
             ["topics", topic] => decode(topic).map(Route::Topic),
@@ -45,7 +48,7 @@ impl Route {
     /// What `Allow` says where the method is another. HEAD goes wherever GET does, but an upgrade.
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
-            Route::WebSocket => &[Method::GET],
+            Route::WebSocket | Route::Events => &[Method::GET],
             Route::Publish => &[Method::POST],
             Route::Topics | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
             Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
@@ -68,6 +71,7 @@ mod tests {
         let topic = |name: &str| Some(Route::Topic(name.into()));
         let cases = [
             ("/v1/ws", Some(Route::WebSocket)),
+            ("/v1/sse", Some(Route::Events)),
             ("/v1/publish", Some(Route::Publish)),
             ("/v1/topics", Some(Route::Topics)),
             ("/v1/topics/stocks.AAPL.quote", topic("stocks.AAPL.quote")),

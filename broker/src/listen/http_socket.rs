@@ -3,6 +3,7 @@
 //! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
 //!   its way out: nothing before it could, for no request comes to be that a service could answer;
 //! - a client that takes no byte of its answer for `stall_ms` is not waited for;
+//! - a stream of events is an answer without a length, which hyper would send in chunks;
 //! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
 
 use std::io;
@@ -30,17 +31,24 @@ pub(super) struct HttpSocket {
     /// An answer in place of one of hyper's, and how much of it is written.
     instead: Vec<u8>,
     written: usize,
+    /// The head of a stream of events was among what hyper wrote.
+    events: bool,
 }
 
 impl HttpSocket {
     /// Around a socket whose client may take nothing for `stall`.
     pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, patience: None, instead: Vec::new(), written: 0 }
+        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, events: false }
     }
 
     /// The socket itself, after an upgrade.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
+    }
+
+    /// Whether the last answer was the head of a stream of events, which has been written.
+    pub(super) fn has_begun_events(&self) -> bool {
+        self.events
     }
 
     /// Whether patience, which began at the first call, has ended.
@@ -83,7 +91,9 @@ impl AsyncWrite for HttpSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
         ready!(socket.poll_instead(cx))?;
-        match with_body(bytes) {
+        let events = without_length(bytes);
+        socket.events |= events.is_some();
+        match events.or_else(|| with_body(bytes)) {
             // It goes out with the flush that follows every write of hyper's.
             Some(instead) => {
                 (socket.instead, socket.written) = (instead, 0);
@@ -112,6 +122,21 @@ impl AsyncWrite for HttpSocket {
             }
         }
     }
+}
+
+/// What to send in place of `bytes`, where they end with the head of a stream of events: as hyper has made it, but without
+/// the length 0 of the body that hyper was given. The body comes after hyper's time, and ends with the connection.
+fn without_length(bytes: &[u8]) -> Option<Vec<u8>> {
+    const LENGTH: &[u8] = b"content-length: 0\r\n";
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let begin = bytes.windows(9).rposition(|window| window.starts_with(b"HTTP/1.") && window[8] == b' ')?;
+    let (before, head) = bytes.split_at(begin);
+    let find = |what: &[u8]| head.windows(what.len()).position(|window| window == what);
+    find(b"content-type: text/event-stream\r\n")?;
+    let at = find(LENGTH)?;
+    Some([before, &head[..at], &head[at + LENGTH.len()..]].concat())
 }
 
 /// What to send in place of `bytes`, where they end with an error of hyper's own. All of ours have a body, and no body of

@@ -151,7 +151,12 @@ impl Driver {
             // The broker has said its last word; what still comes is not listened to.
             return None;
         }
-        let Held { mut input, mut unread } = self.shard.sink(id)?.take_held();
+        let socket = self.shard.sink(id)?;
+        if socket.events.is_some() {
+            // Whoever gets events has asked for all of them with its request.
+            return None;
+        }
+        let Held { mut input, mut unread } = socket.take_held();
         let stop;
         if unread.is_empty() {
             let used;

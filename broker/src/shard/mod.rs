@@ -7,6 +7,7 @@
 //!
 //! Every step is bounded; a shard stopped at a bound stays runnable.
 
+mod events;
 mod input;
 mod poll;
 mod socket;
@@ -20,15 +21,17 @@ use std::time::Duration;
 
 use broker_engine::{Engine, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
+use broker_protocol::request::{OnSlow, Request, Subscribe, SubscribeEntry};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::{Notify, oneshot};
 
+use self::events::Events;
 use self::input::Hungry;
 use self::poll::{Poll, Ready};
 use self::socket::{Appetite, Socket};
 use crate::admission::Admitted;
 use crate::clock::now;
-use crate::http::ConnectionRow;
+use crate::http::{ConnectionRow, EventsRequest};
 use crate::websocket::Rules;
 
 /// Commands that wait for a shard at most; whoever sends more waits.
@@ -50,6 +53,8 @@ pub struct Arrival {
     pub admitted: Admitted,
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
+    /// What it follows, where it gets Server-Sent Events; `None` for WebSocket.
+    pub events: Option<EventsRequest>,
 }
 
 /// What the rest of the broker wants of a shard.
@@ -71,6 +76,8 @@ pub enum Command {
 pub struct Settings {
     /// Bounds on what clients send.
     pub rules: Rules,
+    /// The id of the first place in the broker's order, for Server-Sent Events.
+    pub events_base: u64,
 }
 
 /// A running shard, from outside.
@@ -275,7 +282,7 @@ impl Driver {
         let some = !ready.is_empty();
         for Ready { key, readable, writable, ended } in ready.drain(..) {
             let id = key as u32;
-            if writable {
+            if writable && self.shard.sink(id).is_none_or(Socket::flush) {
                 self.shard.writable(id);
                 self.awaken(id);
             }
@@ -311,8 +318,10 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved } = arrival;
-        let mut socket = Socket { stream, held: None, appetite: Appetite::None, full: false, ended: false, admitted };
+        let Arrival { stream, early, admitted, reserved, events: follows } = arrival;
+        let events = follows.is_some().then(|| Box::new(Events::new(self.settings.events_base)));
+        let (appetite, full, ended) = (Appetite::None, false, false);
+        let mut socket = Socket { stream, held: None, appetite, events, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         if !reserved {
@@ -323,6 +332,11 @@ impl Driver {
             tracing::warn!(%error, "a connection could not be watched");
             self.shard.disconnect(id);
             return;
+        }
+        if let Some(EventsRequest { topics, from, conflate_ms }) = follows {
+            let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
+            let subscribe = Subscribe { id: None, entries, from, conflate_ms, on_slow: OnSlow::default() };
+            self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
         self.readable(id, false);
     }

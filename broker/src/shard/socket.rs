@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use broker_engine::{Sink, Wrote};
 
+use super::events::Events;
 use crate::admission::Admitted;
 use crate::websocket::Input;
 
@@ -14,6 +15,8 @@ pub(super) struct Socket {
     /// What is held of its input. `None` for most.
     pub(super) held: Option<Box<Held>>,
     pub(super) appetite: Appetite,
+    /// How it is told in Server-Sent Events; `None` for WebSocket.
+    pub(super) events: Option<Box<Events>>,
     /// The socket took less than it was given, and has not said since that it takes more.
     pub(super) full: bool,
     /// The end of the stream is there, behind what was not read yet: it will not be told again.
@@ -72,8 +75,36 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Writes what is held back of events. Returns whether nothing is any more.
+    pub(super) fn flush(&mut self) -> bool {
+        let Some(events) = &mut self.events else { return true };
+        match events.flush(&mut self.stream) {
+            Ok(all) => {
+                self.full = !all;
+                all
+            }
+            // The next write finds it out.
+            Err(_) => true,
+        }
+    }
+}
+
 impl Sink for Socket {
     fn write(&mut self, bytes: &[u8]) -> Wrote {
+        if let Some(events) = &mut self.events {
+            return match events.flush(&mut self.stream) {
+                Ok(true) => {
+                    events.take(bytes);
+                    Wrote::Bytes(bytes.len())
+                }
+                Ok(false) => {
+                    self.full = true;
+                    Wrote::Full
+                }
+                Err(_) => Wrote::Gone,
+            };
+        }
         loop {
             match self.stream.write(bytes) {
                 Ok(len) if len > 0 => {
@@ -95,7 +126,27 @@ impl Sink for Socket {
     }
 
     fn finish(&mut self) {
+        if let Some(events) = &mut self.events {
+            events.finish();
+            self.flush();
+            return;
+        }
         // Fails where the peer is gone already: then there is nobody to tell.
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    fn end_turn(&mut self, in_step: Option<u64>) {
+        if let Some(events) = &mut self.events {
+            in_step.into_iter().for_each(|ordinal| events.in_step(ordinal));
+            self.flush();
+        }
+    }
+
+    fn follows_order(&self) -> bool {
+        self.events.is_some()
+    }
+
+    fn answers_pings(&self) -> bool {
+        self.events.is_none()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::access::{AccessRules, HostName, Origin};
-use broker::http::{BodyBudget, Context, error_with_status, handle};
+use broker::http::{BodyBudget, Context, error_with_status, event_stream, handle};
 use broker_engine::{Engine, Limits, Now};
 use broker_protocol::ErrorCode;
 use hyper::StatusCode;
@@ -45,6 +45,8 @@ pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -
         body_grace: Duration::from_secs(10),
         bodies: BodyBudget::new(100_000),
         sys_topics_public: false,
+        subscriptions: 10,
+        events_base: 1_000_000,
     };
     change(&mut context);
     let context = Arc::new(context);
@@ -57,7 +59,9 @@ pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -
             tokio::spawn(async move {
                 let service = service_fn(|request| async {
                     let upgrade = |_| error_with_status(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "test");
-                    Ok::<_, Infallible>(handle(request, remote, &context, upgrade).await)
+                    // What comes of it is for the whole broker's tests.
+                    let stream = |_| event_stream();
+                    Ok::<_, Infallible>(handle(request, remote, &context, upgrade, stream).await)
                 });
                 // Ends with an error where a test hangs up in the middle.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;

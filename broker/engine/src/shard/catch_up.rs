@@ -127,6 +127,16 @@ pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bo
         _ if conflated => (Start::Image, At::Image),
         From::Image if topic.has_image() => (Start::Image, At::Image),
         From::Image | From::Live => (Start::Live, live),
+        From::After(ordinal) => match state.history.seq_at(ordinal) {
+            // It began since.
+            Some(0) if topic.has_image() => (Start::Image, At::Image),
+            Some(0) if seq > 0 => (Start::History, At::From(1)),
+            Some(has) if has == seq => (Start::Resumed, live),
+            Some(has) => (Start::Resumed, At::From(has + 1)),
+            None if topic.has_image() => (Start::Reset, At::Image),
+            // Which of them the client has is not known: all that are not retained may be missing.
+            None => (Start::Reset, At::From(1)),
+        },
         From::Last(_) if state.has_patches => (Start::Image, At::Image),
         From::Last(updates) => {
             let first = state.history.oldest().max((seq + 1).saturating_sub(updates));

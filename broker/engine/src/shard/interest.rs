@@ -51,6 +51,8 @@ impl<S: Sink> Shard<S> {
         local.direct.each(|_, _| members += 1);
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
         state.interest |= self.bit;
+        // No shard had to see what was published before: that has places in the order which the feed knows nothing of.
+        self.followed_from = self.engine.feed.ordinal();
         // Where the beginning is still to be read, so is everything after it; else nothing up to now will come.
         let begun = topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire) <= self.reader.bytes();
         local.read_seq = if begun { state.seq() } else { 0 };

@@ -87,6 +87,8 @@ pub struct Shard<S> {
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
     pass: u64,
+    /// The place in the broker's order at which the newest of its topics was followed.
+    followed_from: u64,
     /// Subscribers visited since the last taking in began.
     visited: usize,
     /// Connections for which the last entry was more than they may have waiting.
@@ -125,6 +127,7 @@ impl<S: Sink> Shard<S> {
             views: Pages::new(),
             due: BTreeSet::new(),
             pass: 0,
+            followed_from: 0,
             visited: 0,
             overflowed: Vec::new(),
             to_close: Vec::new(),
@@ -336,6 +339,17 @@ impl<S: Sink> Shard<S> {
     /// Whether anything waits for this connection.
     pub fn has_pending(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
+    }
+
+    /// The place in the broker's order up to which a connection for which nothing waits has everything, and beyond which it
+    /// has nothing; `None` where that is not known just now.
+    fn place_in_order(&self) -> Option<u64> {
+        if self.reader.ordinal() >= self.followed_from {
+            return Some(self.reader.ordinal());
+        }
+        // An image may be newer than all that was read: of updates that were not appended, because nobody followed.
+        let (ordinal, bytes) = self.engine.feed.settled();
+        (self.reader.bytes() == bytes).then_some(ordinal)
     }
 
     fn local_of(&self, topic: TopicId) -> Option<LocalId> {

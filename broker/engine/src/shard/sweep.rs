@@ -121,7 +121,7 @@ impl<S: Sink> Shard<S> {
         }
         conn.stalled_since_ms = None;
         // Two pings in a row without any frame in answer.
-        if now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
+        if conn.sink.answers_pings() && now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
             if conn.pings_unanswered >= 2 {
                 self.stats.closed_silent.add(1);
                 let reason = CloseReason::NoSignOfLife;

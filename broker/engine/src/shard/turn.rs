@@ -81,6 +81,7 @@ impl<S: Sink> Shard<S> {
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
         let Some(outcome) = outcome else {
             // Nothing to write now; what only waits for the feed, or counts, takes its place again.
+            self.end_turn(id);
             self.queue_rest(id);
             return;
         };
@@ -92,6 +93,8 @@ impl<S: Sink> Shard<S> {
                 self.disconnect(id);
             }
             Outcome::All => {
+                self.end_turn(id);
+                let conn = &mut self.conns[id];
                 conn.last_write_us = now.mono_us;
                 if visible {
                     conn.last_data_ms = now.mono_ms();
@@ -112,8 +115,16 @@ impl<S: Sink> Shard<S> {
                 self.stats.writes_short.add(1);
                 self.stats.parked.add(1);
                 conn.place = Place::Parked;
+                conn.sink.end_turn(None);
             }
         }
+    }
+
+    fn end_turn(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { return };
+        let in_step = conn.sink.follows_order() && !conn.has_work() && conn.closing == Closing::No;
+        let in_step = if in_step { self.place_in_order() } else { None };
+        self.conns[id].sink.end_turn(in_step);
     }
 
     fn queue_rest(&mut self, id: ConnId) {

@@ -1,0 +1,73 @@
+//! `GET /v1/sse`: what a client of Server-Sent Events follows, and from where on.
+
+use std::net::IpAddr;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::pattern::Pattern;
+use broker_protocol::request::{From, Refusal, conflate_step_ms};
+use broker_protocol::topic::{check_topic, is_pattern};
+use hyper::header::{HeaderMap, HeaderName};
+
+use super::client::Context;
+use super::query::{Query, bad_request};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What a stream of events is to have in it, all checked.
+#[derive(Debug)]
+pub struct EventsRequest {
+    /// Topics and patterns.
+    pub topics: Vec<String>,
+    /// How they begin.
+    pub from: From,
+    /// A step of the ladder of intervals, or 0 for every update.
+    pub conflate_ms: u32,
+}
+
+/// Reads a request. An `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a
+/// `subscribe`, one wrong entry refuses all.
+pub(super) fn request(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    remote: IpAddr,
+    context: &Context,
+) -> Result<EventsRequest, Refusal> {
+    let query = Query::parse_repeating(query, &["topic", "conflate_ms", "resume"], "topic")?;
+    let topics: Vec<String> = query.texts("topic").map(str::to_owned).collect();
+    if topics.is_empty() {
+        return Err(bad_request("the parameter topic is missing: /v1/sse?topic=stocks.AAPL.quote&topic=sports.%3E"));
+    }
+    if topics.len() as u64 > context.subscriptions {
+        let message = format!("{} topics, and {} are allowed (subscriptions)", topics.len(), context.subscriptions);
+        return Err(Refusal { code: ErrorCode::Limit, message });
+    }
+    for topic in &topics {
+        let checked = match is_pattern(topic) {
+            true => Pattern::parse(topic).map(drop).map_err(|error| (ErrorCode::BadPattern, error.to_string())),
+            false => check_topic(topic).map_err(|error| (ErrorCode::BadTopic, error.to_string())),
+        };
+        checked.map_err(|(code, message)| Refusal { code, message })?;
+        context.check_visible(topic, remote)?;
+    }
+    // A browser's own comes back in the header after a reconnect: it is newer than what the address says.
+    let from =
+        match headers.get(LAST_EVENT_ID) {
+            Some(id) => Some(id.to_str().ok().and_then(number).ok_or_else(|| {
+                bad_request("Last-Event-ID must be the id of an event of this broker: a whole number")
+            })?),
+            None => query.number("resume")?,
+        };
+    let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));
+    Ok(EventsRequest { topics, from: from.map_or(From::Image, |id| resume(id, context)), conflate_ms })
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Where an id leads. One of another run of the broker, or of none, is older than everything.
+fn resume(id: u64, context: &Context) -> From {
+    let place = id.checked_sub(context.events_base).unwrap_or(0);
+    From::After(if place <= context.engine.feed().ordinal() { place } else { 0 })
+}

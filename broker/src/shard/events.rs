@@ -1,0 +1,245 @@
+//! Server-Sent Events (WHATWG HTML, §9.2) for networks that block WebSocket: the same frames, told in another way.
+//!
+//! ```text
+//! text frame      data: {"op":"update",…}        the last of a turn in step with  id: PLACE  before it
+//! heartbeat       : heartbeat                    a comment, which no client has to understand
+//! close frame     : closed 1001 going away       and the end of the stream
+//! ping, pong      nothing
+//! ```
+//!
+//! The engine writes frames to it as to any socket. One turn's worth is held until the socket has taken it: nothing more
+//! is accepted before that, so that a slow reader is slow to the engine too.
+//!
+//! An id is the broker's start in µs since the UNIX epoch plus a place in its order. So an id of an earlier run is below
+//! all of this one's, as long as places come slower than microseconds; an id for which that is not so is not sent.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+
+use crate::clock::now;
+
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+/// How a heartbeat begins: nothing else a client gets does.
+const HEARTBEAT: &[u8] = b"{\"op\":\"heartbeat\"";
+/// The longest head of a frame from the broker.
+const HEAD_BYTES_MAX: usize = 10;
+/// Memory that a large image grew is given back above this.
+const BYTES_KEPT: usize = 16 * 1024;
+
+/// Where in a frame the engine's bytes have come to.
+enum Part {
+    /// In its head, so much of which was read.
+    Head([u8; HEAD_BYTES_MAX], usize),
+    /// In its payload.
+    Payload { opcode: u8, left: usize },
+}
+
+/// The way out of a connection that gets events.
+pub(super) struct Events {
+    /// The id of the place 0.
+    base: u64,
+    part: Part,
+    out: Vec<u8>,
+    sent: usize,
+    /// Where in `out` the turn's last event begins.
+    event: Option<usize>,
+    /// The payload of a close frame.
+    close: Vec<u8>,
+    /// The id that was told last.
+    told: u64,
+    /// Nothing follows what is in `out`.
+    finished: bool,
+}
+
+impl Events {
+    /// One whose ids begin at `base`.
+    pub(super) fn new(base: u64) -> Self {
+        let (part, out, close) = (Part::Head([0; HEAD_BYTES_MAX], 0), Vec::new(), Vec::new());
+        Self { base, part, out, sent: 0, event: None, close, told: 0, finished: false }
+    }
+
+    /// Takes whole frames and parts of them, to be told with the next [`Events::flush`].
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match &mut self.part {
+                Part::Head(head, len) => {
+                    head[*len] = bytes[0];
+                    *len += 1;
+                    bytes = &bytes[1..];
+                    if let Some((opcode, left)) = payload(&head[..*len]) {
+                        self.begin(opcode, left, bytes);
+                    }
+                }
+                Part::Payload { opcode, left } => {
+                    let (now, rest) = bytes.split_at(bytes.len().min(*left));
+                    match *opcode {
+                        TEXT => self.out.extend_from_slice(now),
+                        CLOSE => self.close.extend_from_slice(now),
+                        _ => {}
+                    }
+                    *left -= now.len();
+                    bytes = rest;
+                    if *left == 0 {
+                        let opcode = *opcode;
+                        self.end(opcode);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, opcode: u8, left: usize, payload: &[u8]) {
+        if opcode == TEXT {
+            if payload.starts_with(HEARTBEAT) {
+                self.out.extend_from_slice(b": heartbeat\n\n");
+                self.part = Part::Payload { opcode: 0, left };
+                return;
+            }
+            self.event = Some(self.out.len());
+            self.out.extend_from_slice(b"data: ");
+        }
+        self.part = Part::Payload { opcode, left };
+        if left == 0 {
+            self.end(opcode);
+        }
+    }
+
+    fn end(&mut self, opcode: u8) {
+        self.part = Part::Head([0; HEAD_BYTES_MAX], 0);
+        match opcode {
+            TEXT => self.out.extend_from_slice(b"\n\n"),
+            CLOSE => {
+                let close = std::mem::take(&mut self.close);
+                let code = close.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
+                let reason = String::from_utf8_lossy(close.get(2..).unwrap_or_default()).replace(['\r', '\n'], " ");
+                // Writing to memory does not fail.
+                let _ = write!(self.out, ": closed {code} {reason}\n\n");
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the place up to which the client has everything, with the turn's last event.
+    pub(super) fn in_step(&mut self, ordinal: u64) {
+        let id = self.base + ordinal;
+        if id <= self.told || id > now().wall_us {
+            return;
+        }
+        self.told = id;
+        match self.event.take().filter(|at| *at >= self.sent) {
+            Some(at) => {
+                let line = format!("id: {id}\n");
+                self.out.splice(at..at, line.into_bytes());
+            }
+            // Alone, an id is no event, but the client remembers it.
+            None if self.event_is_over() => self.out.extend_from_slice(format!("id: {id}\n\n").as_bytes()),
+            None => {}
+        }
+    }
+
+    fn event_is_over(&self) -> bool {
+        matches!(self.part, Part::Head(_, 0))
+    }
+
+    /// Writes what is held. Returns whether all of it went out.
+    pub(super) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+        self.event = None;
+        while self.sent < self.out.len() {
+            match stream.write(&self.out[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(len) => self.sent += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        if self.out.capacity() > BYTES_KEPT {
+            self.out = Vec::new();
+        }
+        if self.finished {
+            // Fails where the peer is gone already: then there is nobody to tell.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+        Ok(true)
+    }
+
+    /// Nothing more will be taken.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+}
+
+/// What a frame's head says, once it is whole: opcode and length of the payload.
+fn payload(head: &[u8]) -> Option<(u8, usize)> {
+    let (first, rest) = head.split_first_chunk::<2>()?;
+    let len = match first[1] {
+        126 => u16::from_be_bytes(*rest.first_chunk()?).into(),
+        127 => usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).unwrap_or(usize::MAX),
+        len => len.into(),
+    };
+    Some((first[0] & 0x0f, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_protocol::frame;
+
+    use super::*;
+
+    fn frames(each: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        each(&mut bytes);
+        bytes
+    }
+
+    fn told(events: &Events) -> &str {
+        str::from_utf8(&events.out).expect("text")
+    }
+
+    #[test]
+    fn frames_cut_anywhere_are_told_the_same() {
+        let long = format!("{{\"op\":\"image\",\"data\":\"{}\"}}", "x".repeat(70_000));
+        let bytes = frames(|out| {
+            frame::push_text(out, b"{\"op\":\"hello\"}");
+            frame::push_ping(out, b"ping");
+            frame::push_text(out, b"{\"op\":\"heartbeat\",\"ts\":1}");
+            frame::push_text(out, &[b'y'; 300]);
+            frame::push_text(out, long.as_bytes());
+            frame::push_close(out, 4008, "took no byte\nfor stall_ms");
+        });
+        let expected = format!(
+            "data: {{\"op\":\"hello\"}}\n\n: heartbeat\n\ndata: {}\n\ndata: {long}\n\n: closed 4008 took no byte for stall_ms\n\n",
+            "y".repeat(300)
+        );
+        for step in [bytes.len(), 3, 1000, 4096] {
+            let mut events = Events::new(0);
+            for part in bytes.chunks(step) {
+                events.take(part);
+            }
+            // A heartbeat is never cut by the engine; cut, it would be an event like others.
+            let said = told(&events).replace("data: {\"op\":\"heartbeat\",\"ts\":1}", ": heartbeat");
+            assert_eq!(said, expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn the_last_event_of_a_turn_has_the_id() {
+        let mut events = Events::new(1_000);
+        events.take(&frames(|out| frame::push_text(out, b"1")));
+        events.take(&frames(|out| {
+            frame::push_text(out, b"2");
+            frame::push_ping(out, b"");
+        }));
+        events.in_step(7);
+        assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
+        // Nothing new, or nothing that could be told from another run's.
+        events.in_step(7);
+        events.in_step(u64::MAX / 2);
+        assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
+        events.in_step(9);
+        assert!(told(&events).ends_with("\n\nid: 1009\n\n"));
+    }
+}

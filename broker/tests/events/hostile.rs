@@ -1,0 +1,88 @@
+//! Requests that are wrong, and clients that do what nobody asked for.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::common::{PATIENCE, Running, ask};
+use crate::source::Source;
+
+#[test]
+fn what_is_wrong_is_said() {
+    let broker = Running::with(&[("subscriptions", "3")]);
+    let cases: &[(&str, &[&str], u16, &str, &str)] = &[
+        ("GET /v1/sse", &[], 400, "bad_request", "the parameter topic is missing"),
+        ("GET /v1/sse?topic=", &[], 400, "bad_topic", ""),
+        ("GET /v1/sse?topic=a..b", &[], 400, "bad_topic", "segment 2 of \"a..b\" is empty"),
+        ("GET /v1/sse?topic=ok&topic=a.%3E.b", &[], 400, "bad_pattern", ""),
+        ("GET /v1/sse?topic=a&topics=b", &[], 400, "bad_request", "there is no parameter \"topics\""),
+        ("GET /v1/sse?topic=a&conflate_ms=-5", &[], 400, "bad_request", "conflate_ms"),
+        ("GET /v1/sse?topic=a&conflate_ms=5&conflate_ms=6", &[], 400, "bad_request", "stands twice"),
+        ("GET /v1/sse?topic=a&resume=abc", &[], 400, "bad_request", "resume"),
+        ("GET /v1/sse?topic=a", &["Last-Event-ID: now"], 400, "bad_request", "Last-Event-ID"),
+        ("GET /v1/sse?topic=a&topic=b&topic=c&topic=d", &[], 429, "limit", "subscriptions"),
+        ("GET /v1/sse?topic=a", &["Origin: http://elsewhere.example"], 403, "forbidden", ""),
+        ("POST /v1/sse?topic=a", &[], 405, "method_not_allowed", ""),
+        ("GET /v1/sse/x?topic=a", &[], 404, "not_found", ""),
+    ];
+    for (line, headers, status, code, part) in cases {
+        let answer = ask(broker.listen, line, headers, b"");
+        assert_eq!((answer.status, answer.code().as_str()), (*status, *code), "{line}: {answer:?}");
+        assert!(answer.body.contains(&part.replace('"', "\\\"")), "{line}: {answer:?}");
+    }
+    broker.assert_settles();
+}
+
+#[test]
+fn there_are_places_for_so_many() {
+    let broker = Running::with(&[("connections_max", "1")]);
+    let source = Source::open(broker.listen, "topic=a", "");
+    let answer = ask(broker.listen, "GET /v1/sse?topic=a", &[], b"");
+    assert_eq!((answer.status, answer.code().as_str()), (429, "limit"), "{answer:?}");
+    drop(source);
+    broker.until_metric("tickcast_admitted", |count| count == 0.0);
+    drop(Source::open(broker.listen, "topic=a", ""));
+}
+
+#[test]
+fn what_comes_behind_the_request_is_not_listened_to() {
+    let broker = Running::start();
+    let mut stream = TcpStream::connect(broker.listen).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET /v1/sse?topic=a HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
+    stream.write_all(request.as_bytes()).unwrap();
+    for _ in 0..100 {
+        stream.write_all(&[0x81; 10_000]).unwrap();
+    }
+    broker.publish("a", "event", "42");
+    let (mut said, mut buffer) = (String::new(), [0; 4096]);
+    while !said.contains("\"data\":42}\n\n") {
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "{said}");
+        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+    }
+    drop(stream);
+    broker.assert_settles();
+}
+
+#[test]
+fn one_connection_may_have_asked_for_something_else_before() {
+    let broker = Running::start();
+    broker.publish("s", "state", "7");
+    let mut stream = TcpStream::connect(broker.listen).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let get = |path: &str, version: &str| format!("GET {path} HTTP/{version}\r\nHost: {}\r\n\r\n", broker.listen);
+    // Both at once: the second is answered behind the first.
+    let both = format!("{}{}", get("/v1/topics/s", "1.1"), get("/v1/sse?topic=s", "1.1"));
+    stream.write_all(both.as_bytes()).unwrap();
+    let (mut said, mut buffer) = (String::new(), [0; 4096]);
+    while said.matches("\"op\":\"image\"").count() < 2 {
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "{said}");
+        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+    }
+    let (first, second) = said.split_once("text/event-stream").unwrap();
+    assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{said}");
+    assert!(!second.contains("content-length"), "{said}");
+    drop(stream);
+    broker.assert_settles();
+}

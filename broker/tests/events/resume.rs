@@ -1,0 +1,258 @@
+//! Going on from an id.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::{Value, json};
+
+use crate::common::{Message, Running};
+use crate::source::{Said, Source};
+
+/// The id of everything that is there now, as a client of these topics gets it.
+fn id_now(broker: &Running, query: &str) -> String {
+    let mut source = Source::open(broker.listen, query, "");
+    source.expect("hello");
+    source.expect("subscribed");
+    loop {
+        broker.publish("marker", "event", "0");
+        loop {
+            let before = source.last_id.clone();
+            match source.said() {
+                Said::Event(text) if text.contains("\"topic\":\"marker\"") && text.contains("\"op\":\"update\"") => {
+                    // Where the marker was not the last of its turn, the next one will be.
+                    if source.last_id != before {
+                        return source.last_id;
+                    }
+                    break;
+                }
+                said => assert_ne!(said, Said::End),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_topic_goes_on_where_it_was() {
+    let broker = Running::with(&[("retain_updates", "3")]);
+    for topic in ["few", "many", "quiet", "fewstate", "manystate"] {
+        broker.publish(topic, if topic.ends_with("state") { "state" } else { "event" }, "0");
+    }
+    let query = "topic=few&topic=many&topic=quiet&topic=fewstate&topic=manystate&topic=new&topic=newstate&topic=marker";
+    let id = id_now(&broker, query);
+    for n in 1..=2 {
+        for (topic, kind) in [("few", "event"), ("fewstate", "state"), ("new", "event"), ("newstate", "state")] {
+            broker.publish(topic, kind, &n.to_string());
+        }
+    }
+    for n in 1..=10 {
+        broker.publish("many", "event", &n.to_string());
+        broker.publish("manystate", "state", &n.to_string());
+    }
+    for (query, header) in [(query.to_owned(), id.as_str()), (format!("{query}&resume={id}"), "")] {
+        let mut source = Source::open(broker.listen, &query, header);
+        source.expect("hello");
+        let answer = source.expect("subscribed");
+        let starts: BTreeMap<&str, &str> = answer.json["topics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["topic"].as_str().unwrap(), row["start"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            starts,
+            BTreeMap::from([
+                ("few", "resumed"),
+                ("fewstate", "resumed"),
+                ("many", "reset"),
+                ("manystate", "reset"),
+                ("quiet", "resumed"),
+                ("new", "history"),
+                ("newstate", "image"),
+                ("marker", "resumed"),
+            ])
+        );
+        broker.publish("marker", "event", "1");
+        let mut said: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        // Twelve messages, in the topics' own order only; the marker's come among them.
+        while said.values().map(Vec::len).sum::<usize>() < 12 {
+            let message = source.message();
+            if message.json["topic"] == "marker" {
+                continue;
+            }
+            said.entry(message.str("topic")).or_default().push(match message.op() {
+                "gap" => json!([message.num("from"), message.num("to")]),
+                "image" => json!({"image": message.json["data"]}),
+                _ => message.json["data"].clone(),
+            });
+        }
+        assert_eq!(
+            json!(said),
+            json!({
+                "few": [1, 2], "fewstate": [1, 2], "new": [1, 2], "newstate": [{"image": 2}],
+                // Of the eleven the last three are there; which of the others the client has, the number does not say.
+                "many": [[1, 8], 8, 9, 10], "manystate": [{"image": 10}],
+            })
+        );
+    }
+}
+
+#[test]
+fn ids_of_other_runs_and_of_none_begin_anew() {
+    let broker = Running::start();
+    for n in 1..=3 {
+        broker.publish("e", "event", &n.to_string());
+        broker.publish("s", "state", &n.to_string());
+    }
+    for id in ["0", "1", "1700000000000000", "9007199254740991", "18446744073709551615"] {
+        let mut source = Source::open(broker.listen, "topic=e&topic=s", id);
+        source.last_id.clear();
+        source.expect("hello");
+        assert!(source.expect("subscribed").has(&json!({"topics":[{"start":"history"},{"start":"image"}]})), "{id}");
+        let mut said: Vec<Value> = (0..4).map(|_| source.message().json["data"].clone()).collect();
+        said.sort_by_key(|data| data.as_u64());
+        assert_eq!(json!(said), json!([1, 2, 3, 3]), "{id}");
+    }
+}
+
+/// What a client with a memory knows of a topic.
+#[derive(Default)]
+struct Known {
+    epoch: String,
+    seq: u64,
+    /// A new start was announced: `image` and `history` may repeat nothing, but say where they begin.
+    state: Option<u64>,
+}
+
+/// Continuity as PROTOCOL §4 has it, over all of a client's connections.
+#[derive(Default)]
+struct Continuity {
+    topics: BTreeMap<String, Known>,
+    updates: u64,
+    images: u64,
+    lost: u64,
+}
+
+impl Continuity {
+    fn start(&mut self, row: &Value) {
+        let known = self.topics.entry(row["topic"].as_str().unwrap().to_owned()).or_default();
+        let epoch = row["epoch"].as_str().unwrap_or_default();
+        if known.epoch != epoch {
+            *known = Known { epoch: epoch.to_owned(), ..Known::default() };
+        }
+        match row["start"].as_str().unwrap() {
+            "resumed" => assert!(row["seq"].as_u64().unwrap() >= known.seq, "{row} with {}", known.seq),
+            // Only a client that had nothing begins with these.
+            "history" => assert_eq!(known.seq, 0, "{row}"),
+            "live" if known.seq == 0 => known.seq = row["seq"].as_u64().unwrap(),
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, message: &Message) {
+        match message.op() {
+            "hello" | "closed" => return,
+            "subscribed" => return message.json["topics"].as_array().unwrap().iter().for_each(|row| self.start(row)),
+            "topic" => return self.start(&message.json),
+            _ => {}
+        }
+        let known = self.topics.get_mut(&message.str("topic")).expect("it was introduced");
+        match message.op() {
+            "update" => {
+                assert_eq!(message.num("seq"), known.seq + 1, "{message:?}");
+                known.seq += 1;
+                known.state = message.json["data"].as_u64();
+                self.updates += 1;
+            }
+            "image" => {
+                assert!(message.num("seq") > known.seq, "{message:?} after {}", known.seq);
+                known.seq = message.num("seq");
+                known.state = message.json["data"].as_u64();
+                self.images += 1;
+            }
+            "gap" => {
+                // From an id alone the broker does not know what the client has: the gap may begin before that.
+                assert!(message.num("from") <= known.seq + 1, "{message:?} after {}", known.seq);
+                self.lost += message.num("to") - known.seq;
+                known.seq = message.num("to");
+            }
+            _ => panic!("{message:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lost() {
+    for (seed, retain) in [(1, "1000"), (2, "5")] {
+        let broker = Running::with(&[("retain_updates", retain)]);
+        let done = AtomicBool::new(false);
+        let names = ["e.0", "e.1", "e.2", "s.0", "s.1", "s.2"];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut random = StdRng::seed_from_u64(seed);
+                let mut publisher = broker.client();
+                for n in 0..6_000 {
+                    let name = names[random.random_range(0..names.len())];
+                    let kind = if name.starts_with('e') { "event" } else { "state" };
+                    publisher.say(&format!(r#"{{"op":"publish","topic":"{name}","kind":"{kind}","data":{n}}}"#));
+                    if random.random_range(0..400) == 0 {
+                        let name = names[random.random_range(0..names.len())];
+                        broker.http(&format!("DELETE /v1/topics/{name}"), "");
+                    }
+                    if n % 20 == 0 {
+                        publisher.say(r#"{"op":"ping"}"#);
+                        publisher.expect("pong");
+                    }
+                }
+                // Before the last updates: who gets those knows.
+                done.store(true, Ordering::Release);
+                for name in names {
+                    let kind = if name.starts_with('e') { "event" } else { "state" };
+                    publisher.say(&format!(r#"{{"op":"publish","topic":"{name}","kind":"{kind}","data":999999}}"#));
+                }
+                publisher.say(r#"{"op":"ping"}"#);
+                publisher.expect("pong");
+            });
+            let mut random = StdRng::seed_from_u64(seed + 100);
+            let mut continuity = Continuity::default();
+            let (mut last_id, mut connections) = (String::new(), 0);
+            loop {
+                connections += 1;
+                let mut source = Source::open(broker.listen, "topic=e.*&topic=s.0&topic=s.1&topic=s.2", &last_id);
+                let mut left = random.random_range(1..300);
+                // A client that is cut off knows what came up to its last id, and has to be told the rest again: it leaves
+                // only where it has just got one.
+                loop {
+                    let before = source.last_id.clone();
+                    match source.said() {
+                        Said::Event(text) => continuity.take(&Message::parse(text)),
+                        Said::Comment(_) | Said::Id => {}
+                        Said::End => panic!("ended"),
+                    }
+                    left -= 1;
+                    let at_an_id = source.last_id != before;
+                    let finish = done.load(Ordering::Acquire);
+                    let all = || {
+                        names
+                            .iter()
+                            .all(|name| continuity.topics.get(*name).is_some_and(|known| known.state == Some(999_999)))
+                    };
+                    if finish && all() {
+                        return assert!(
+                            continuity.updates > 1_000 && connections > 5,
+                            "{connections} connections, {} updates, {} images, {} lost",
+                            continuity.updates,
+                            continuity.images,
+                            continuity.lost
+                        );
+                    }
+                    if at_an_id && left <= 0 && !finish {
+                        break;
+                    }
+                }
+                last_id = source.last_id;
+            }
+        });
+        broker.assert_settles();
+    }
+}

@@ -1,0 +1,104 @@
+//! What a stream of events says.
+
+use serde_json::json;
+
+use crate::common::{Running, until};
+use crate::source::{Said, Source};
+
+#[test]
+fn topics_and_patterns_with_all_that_websocket_says() {
+    let broker = Running::start();
+    broker.publish("a.quote", "state", r#"{"bid":"189.10"}"#);
+    broker.publish("b.quote", "state", r#"{"bid":"7.00"}"#);
+    broker.publish("BTC/USD", "event", "1");
+    let mut source = Source::open(broker.listen, "topic=a.quote&topic=BTC/USD&topic=*.quote&topic=later", "");
+    let hello = source.expect("hello");
+    assert_eq!(hello.str("protocol"), "tickcast.v1");
+    let answer = source.expect("subscribed");
+    assert!(answer.has(&json!({"topics":[{"topic":"a.quote","start":"image","seq":1},{"topic":"BTC/USD","kind":"event","seq":1,"start":"live"},{"topic":"later","kind":null}],
+        "patterns":[{"pattern":"*.quote","matched":2}],"errors":[]})), "{answer:?}");
+    let (mut images, mut introduced) = (Vec::new(), 0);
+    while images.len() < 2 {
+        let message = source.message();
+        match message.op() {
+            "image" => images.push((message.str("topic"), message.data())),
+            "topic" => introduced += 1,
+            _ => panic!("{message:?}"),
+        }
+    }
+    images.sort();
+    let wanted = [("a.quote", r#"{"bid":"189.10"}"#), ("b.quote", r#"{"bid":"7.00"}"#)];
+    assert_eq!(images, wanted.map(|(topic, data)| (topic.to_owned(), data.to_owned())));
+    assert_eq!(introduced, 1, "only the pattern's own");
+    broker.publish("later", "patch", r#"{"x":{"y":1.50}}"#);
+    source.until(|message| message.has(&json!({"op":"topic","topic":"later","kind":"patch"})));
+    assert_eq!(source.expect("patch").data(), r#"{"x":{"y":1.50}}"#);
+    broker.publish("BTC/USD", "event", r#""two\nlines""#);
+    assert_eq!(source.expect("update").data(), r#""two\nlines""#);
+    broker.http("DELETE /v1/topics/later", "");
+    source.expect("closed");
+    assert!(!source.last_id.is_empty());
+    drop(source);
+    broker.assert_settles();
+}
+
+#[test]
+fn at_most_one_per_interval() {
+    let broker = Running::start();
+    broker.publish("q", "state", "0");
+    let mut source = Source::open(broker.listen, "topic=q&conflate_ms=90", "");
+    source.expect("hello");
+    assert!(source.expect("subscribed").has(&json!({"topics":[{"conflate_ms":100,"start":"image"}]})));
+    source.expect("image");
+    for n in 1..=50 {
+        broker.publish("q", "state", &n.to_string());
+    }
+    let mut messages = 0;
+    source.until(|message| {
+        messages += 1;
+        message.json["data"] == 50
+    });
+    assert!(messages < 50, "{messages} messages for 50 updates");
+}
+
+#[test]
+fn silence_is_told_in_comments_and_nobody_is_asked_for_a_pong() {
+    let broker = Running::with(&[("heartbeat_ms", "100")]);
+    let mut source = Source::open(broker.listen, "topic=q", "");
+    source.expect("hello");
+    source.expect("subscribed");
+    // Over WebSocket, two pings without an answer would have closed it by now.
+    for _ in 0..5 {
+        let said = std::iter::repeat_with(|| source.said()).find(|said| *said != Said::Id);
+        assert_eq!(said, Some(Said::Comment("heartbeat".into())));
+    }
+    broker.publish("q", "event", "1");
+    source.until(|message| message.op() == "update");
+}
+
+#[test]
+fn who_stops_says_so() {
+    let mut broker = Running::with(&[("drain_ms", "300")]);
+    let mut source = Source::open(broker.listen, "topic=q", "");
+    source.expect("hello");
+    source.expect("subscribed");
+    broker.begin_stop();
+    assert_eq!(source.expect("goaway").num("after_ms"), 300);
+    let mut said = Vec::new();
+    while said.last() != Some(&Said::End) {
+        said.push(source.said());
+    }
+    assert!(said.contains(&Said::Comment("closed 1001 going away".into())), "{said:?}");
+    broker.join();
+}
+
+#[test]
+fn events_and_websocket_are_counted_alike() {
+    let broker = Running::start();
+    let (one, two) = (Source::open(broker.listen, "topic=a&topic=b", ""), broker.client());
+    broker.until_metric("tickcast_connections", |count| count == 2.0);
+    broker.until_metric("tickcast_subscriptions", |count| count == 2.0);
+    drop((one, two));
+    until("both are gone", || broker.metric("tickcast_connections") == 0.0);
+    broker.assert_settles();
+}

@@ -68,6 +68,6 @@ fn number(text: &str) -> Option<u64> {
 
 /// Where an id leads. One of another run of the broker, or of none, is older than everything.
 fn resume(id: u64, context: &Context) -> From {
-    let place = id.checked_sub(context.events_base).unwrap_or(0);
+    let place = id.saturating_sub(context.events_base);
     From::After(if place <= context.engine.feed().ordinal() { place } else { 0 })
 }

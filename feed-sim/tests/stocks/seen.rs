@@ -125,9 +125,9 @@ impl Seen {
         self.bars.end(now_us);
     }
 
-    /// Price (as it is ordered and as text) and quantity of both best levels.
-    fn best(&self) -> Option<((u64, String, String), (u64, String, String))> {
-        let levels = |side: &str| -> Vec<(u64, String, String)> {
+    /// Both best levels.
+    fn best(&self) -> Option<(Level, Level)> {
+        let levels = |side: &str| -> Vec<Level> {
             let levels = self.book[side].as_object().expect("a side").iter();
             levels
                 .map(|(price, qty)| (decimal(&json!(price)), price.clone(), qty.as_str().expect("a string").to_owned()))
@@ -146,6 +146,9 @@ impl Seen {
         }
     }
 }
+
+/// A price, as it is ordered and as text, and the quantity there.
+type Level = (u64, String, String);
 
 /// A number of shares.
 pub(crate) fn shares(qty: &Value) -> u64 {

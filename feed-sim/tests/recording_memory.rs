@@ -11,6 +11,9 @@ use feed_sim::replay::find;
 const GROWTH_KIB_MAX: u64 = 3 << 10;
 const RECORDS: u64 = 200_000;
 
+/// Appends the record of this number.
+type Records = fn(u64, &mut Vec<u8>);
+
 /// Records that a function makes, one after the other.
 struct Made<F> {
     make: F,
@@ -97,12 +100,12 @@ fn peak_kib() -> u64 {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_long_recording_needs_no_more_memory_than_a_short_one() {
-    let formats: [(&str, fn(u64, &mut Vec<u8>)); 3] = [("itch", itch), ("lobster", lobster), ("dbn", dbn)];
+    let formats: [(&str, Records); 3] = [("itch", itch), ("lobster", lobster), ("dbn", dbn)];
     for (name, make) in formats {
         let bytes = BufReader::new(Made { make, nth: 0, record: Vec::new(), at: 0 });
         let mut feed = find(name).expect("a format").of_stream(bytes).expect("readable");
         let (mut published, mut before) = (0u64, 0);
-        while let Some(item) = feed.next() {
+        for item in feed.by_ref() {
             item.expect("no bad record");
             published += 1;
             // What a replay has at all, it has by now.

@@ -16,8 +16,13 @@ export interface ConnectOptions {
   WebSocket?: unknown;
   /** For Server-Sent Events: the platform's by default. */
   fetch?: typeof fetch;
-  /** The ways to connect, in the order in which they are tried: the second only while no WebSocket has ever opened. */
+  /** The ways to connect, in the order in which they are tried: the second where no WebSocket opens, or each is cut at once. */
   transports?: Transport[];
+  /**
+   * Over Server-Sent Events: the wait before a WebSocket is tried again, and how long that has to live before everything
+   * goes over to it. 5000 by default; the wait doubles up to ten minutes.
+   */
+  websocket_again_ms?: number;
   /** The time from an attempt's start to the broker's greeting. 5000 by default. */
   connect_timeout_ms?: number;
   /** How long `publish` and `ping` wait for their answer, reconnecting included. 30000 by default. */
@@ -77,7 +82,7 @@ export interface Client extends EventTarget {
 }
 
 export interface ClientEvents {
-  /** A connection is open, and everything subscribed is asked for again. */
+  /** A connection is open, or a WebSocket has taken the place of Server-Sent Events; everything subscribed is asked for again. */
   open: Event & { readonly hello: Hello; readonly transport: Transport };
   /** Every message of every topic, as it came; handlers get the same object. */
   message: Event & { readonly data: TopicMessage };

@@ -15,18 +15,23 @@
  *
  * @module
  */
-import { Entry, checkOptions, inMessagesOf, parseEntry, utf8Length } from "./tickcast/entry.js";
+import { Candidate } from "./tickcast/candidate.js";
+import { Entry, checkOptions, inMessagesOf, parseEntry } from "./tickcast/entry.js";
+import { TickcastError } from "./tickcast/error.js";
+import { endpoint, withDefaults } from "./tickcast/options.js";
+import { Requests } from "./tickcast/requests.js";
 import { SseTransport } from "./tickcast/sse.js";
 import { Stream } from "./tickcast/stream.js";
 import { Subscription, deliver, finish, join } from "./tickcast/subscription.js";
 import { WebSocketTransport } from "./tickcast/transport.js";
 
+export { TickcastError } from "./tickcast/error.js";
 export { mergePatch } from "./tickcast/stream.js";
 
 /** What a client does unless told otherwise; `tickcast.d.ts` says what each means. Options without a default are undefined. */
 const CLIENT_OPTIONS = {
   token: undefined, WebSocket: undefined, fetch: undefined, transports: ["websocket", "sse"], random: Math.random,
-  connect_timeout_ms: 5_000, answer_timeout_ms: 30_000, reconnect_first_ms: 250, reconnect_max_ms: 10_000, requests_max: 1_000,
+  websocket_again_ms: 5_000, connect_timeout_ms: 5_000, answer_timeout_ms: 30_000, reconnect_first_ms: 250, reconnect_max_ms: 10_000, requests_max: 1_000,
 };
 const SUBSCRIBE_OPTIONS = { from: "image", conflate_ms: 0, on_slow: "conflate", buffer_max: 1_024 };
 
@@ -40,12 +45,14 @@ const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
 const SILENCE_SLACK_MS = 1_000;
 /** A connection that lived for so long was a good one: the next wait is a short one again. */
 const STABLE_MS = 5_000;
+/** So many WebSockets in a row that did not open, or were cut at once, where others were fine before: perhaps the network changed. */
+const BLOCKED_MIN = 3;
+/** How often is asked whether a broker is there of which nothing is followed, in parts of its patience. */
+const CHECKS = 3;
 /** A broker may ask for any `after_ms`; beyond this a client would look dead. */
 const GOAWAY_MS_MAX = 60_000;
 /** More breaches of continuity on one connection, and it is given up. */
 const VIOLATIONS_MAX = 5;
-/** With more than this unsent, nothing more is published. */
-const UNSENT_BYTES_MAX = 1 << 20;
 /** Larger than any number of retained updates. */
 const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
 /** Of a name that was waited for: the broker answers a resume from an epoch that never was with all it has. */
@@ -57,16 +64,6 @@ const BEFORE_ALL = { epoch: "none", seq: 0 };
  */
 export function connect(url, options = {}) {
   return new Client(url, options);
-}
-
-/** What went wrong, with a `code` of the protocol or of this client, and what else is known as further fields. */
-export class TickcastError extends Error {
-  constructor(code, message, fields = {}) {
-    super(message);
-    this.name = "TickcastError";
-    this.code = code;
-    Object.assign(this, fields);
-  }
 }
 
 /** An event of the client, with its fields beside those of every event. */
@@ -84,9 +81,15 @@ export class Client extends EventTarget {
   #hello = null;
   /** The present connection, or attempt at one; null between them. */
   #transport = null;
-  /** Which of the transports it is. The second is tried only while no WebSocket has ever opened: one that did is not blocked. */
+  /** Which of the transports it is. */
   #transportAt = 0;
+  /** A WebSocket was good once. Those in a row that were not since. */
   #websocketWorked = false;
+  #websocketsFailed = 0;
+  /** A WebSocket that is tried beside Server-Sent Events. */
+  #candidate;
+  /** Where Server-Sent Events ended: from there the next ones go on. Null: from before everything. */
+  #place = null;
   /** Attempts since the last good connection. */
   #attempts = 0;
   #openedAt = 0;
@@ -96,8 +99,7 @@ export class Client extends EventTarget {
   /** Waits for `hello`, watches for silence, or waits for the next attempt: one of these at a time. */
   #timer;
   #lastId = 0;
-  /** By id: publishes and pings without an answer, sent or waiting for a connection. */
-  #requests = new Map();
+  #requests;
   /** By id: the `subscribe` messages of this connection without an answer. */
   #asked = new Map();
   #subscriptions = new Set();
@@ -114,6 +116,9 @@ export class Client extends EventTarget {
     const { transports } = this.#options;
     if (transports.length === 0 || !transports.every((name) => Object.hasOwn(TRANSPORTS, name)))
       throw new TypeError(`transports are of ${Object.keys(TRANSPORTS).join(", ")}, not ${JSON.stringify(transports)}`);
+    this.#requests = new Requests(this.#options);
+    const takeOver = (transport, hello, token) => this.#goOver(transport, hello, token);
+    this.#candidate = new Candidate(this.#options, (transport) => this.#openOne(transport), takeOver);
     // The network is back: there is no reason to wait longer.
     globalThis.addEventListener?.("online", this.#retryNow);
     this.#connect();
@@ -186,18 +191,41 @@ export class Client extends EventTarget {
   async #connect() {
     clearTimeout(this.#timer);
     const transport = (this.#transport = new TRANSPORTS[this.#options.transports[this.#transportAt]]());
-    const current = () => this.#transport === transport;
-    const { connect_timeout_ms, token } = this.#options;
+    const { connect_timeout_ms } = this.#options;
     this.#timer = setTimeout(() => this.#drop(`no hello within ${connect_timeout_ms} ms`), connect_timeout_ms);
+    await this.#openOne(transport);
+  }
+
+  async #openOne(transport) {
+    const { token } = this.#options, current = () => this.#transport === transport;
+    const fail = (end) => (current() ? this.#lost(end) : this.#candidate.failed(transport));
     try {
       const said = typeof token === "function" ? await token() : token;
-      const message = (text) => current() && this.#receive(text, said);
-      const close = (end) => current() && this.#lost(end);
-      const alive = () => { this.#heardAt = performance.now(); };
-      await transport.open(this.#url, this.#options, { current, message, close, alive });
+      await transport.open(this.#url, this.#options, {
+        current: () => current() || this.#candidate.is(transport),
+        message: (text) => (current() ? this.#receive(text, said) : this.#candidate.heard(transport, text, said)),
+        close: fail,
+        alive: () => { if (current()) this.#heardAt = performance.now(); },
+        answer: (message) => this.#requests.settle(message),
+        settled: (covers, mentioned) => current() && this.#endUnmentioned(covers, mentioned),
+        begun: [...this.#entries.values()].filter((entry) => entry.begun).map((entry) => entry.text),
+        place: this.#place,
+      });
     } catch (error) {
-      if (current()) this.#lost({ code: ABNORMAL, reason: error.message });
+      fail({ code: ABNORMAL, reason: error.message });
     }
+  }
+
+  /** From Server-Sent Events to a WebSocket that has proved good. */
+  #goOver(transport, hello, token) {
+    const before = this.#transport;
+    this.#transport = transport;
+    this.#transportAt = this.#options.transports.indexOf("websocket");
+    this.#asked.clear();
+    for (const stream of this.#streams.values()) stream.resyncing = false;
+    this.#heardAt = performance.now();
+    before.retire();
+    this.#opened(hello, token);
   }
 
   #receive(text, token) {
@@ -214,7 +242,7 @@ export class Client extends EventTarget {
       case "topic": return this.#begin(message);
       case "subscribed": return this.#subscribed(message);
       case "error": return this.#refused(message);
-      case "published": case "pong": return this.#answered(message.id)?.resolve(message);
+      case "published": case "pong": return this.#requests.settle(message);
       case "hello":
         this.#hello = message;
         return this.#watch();
@@ -226,19 +254,21 @@ export class Client extends EventTarget {
   }
 
   #opened(hello, token) {
+    const before = this.#state;
     this.#hello = hello;
     this.#state = "open";
     this.#violations = 0;
     this.#goawayMs = null;
     this.#openedAt = performance.now();
-    this.#websocketWorked ||= this.transport === "websocket";
+    if (this.transport === "websocket") [this.#websocketWorked, this.#place] = [true, null];
     this.#watch();
     // As no broker takes tokens yet, a refused one is told as an error and changes nothing.
     if (token !== undefined) this.#send({ op: "auth", id: ++this.#lastId, token });
     this.#restore();
-    for (const request of this.#requests.values()) this.#sendRequest(request);
-    this.#emit("statechange", { state: "open" });
+    this.#requests.sendAll(this.#transport, hello.limits.message_bytes);
+    if (before !== "open") this.#emit("statechange", { state: "open" });
     this.#emit("open", { hello, transport: this.transport });
+    if (this.transport === "sse" && this.#options.transports.includes("websocket")) this.#candidate.tryLater();
   }
 
   /** Gives up a connection that is silent. One timer that looks again, rather than one set anew with every message. */
@@ -246,8 +276,9 @@ export class Client extends EventTarget {
     const patience = 2 * this.#hello.heartbeat_ms + SILENCE_SLACK_MS;
     const left = this.#heardAt + patience - performance.now();
     clearTimeout(this.#timer);
-    if (left <= 0) this.#drop(`nothing came for ${patience} ms`);
-    else this.#timer = setTimeout(() => this.#watch(), left);
+    if (left <= 0) return this.#drop(`nothing came for ${patience} ms`);
+    this.#transport.check?.();
+    this.#timer = setTimeout(() => this.#watch(), Math.min(left, patience / CHECKS));
   }
 
   #send(message) {
@@ -263,17 +294,15 @@ export class Client extends EventTarget {
 
   #lost({ code, reason }) {
     clearTimeout(this.#timer);
+    this.#candidate.stop();
     const wasOpen = this.#state === "open";
+    if (wasOpen) this.#place = this.#transport.place ?? null;
     this.#transport = null;
     this.#asked.clear();
     for (const stream of this.#streams.values()) stream.resyncing = false;
     if (FINAL_CODES.includes(code) || (code === CODE_TOKEN && typeof this.#options.token !== "function"))
       return this.#end(new TickcastError("closed", `the broker closed the connection with ${code}: ${reason}`), { code, reason });
-    for (const [id, request] of this.#requests) {
-      if (request.sent && !request.again)
-        this.#answered(id).reject(new TickcastError("unanswered", "the connection was lost before the answer: it may have been published"));
-      request.sent = false;
-    }
+    this.#requests.lost();
     if (wasOpen && performance.now() - this.#openedAt >= STABLE_MS) this.#attempts = 0;
     const delay_ms = this.#delay(code, wasOpen);
     this.#timer = setTimeout(() => this.#connect(), delay_ms);
@@ -287,7 +316,13 @@ export class Client extends EventTarget {
   /** The wait before the next attempt: any time up to a bound that doubles, so that many clients do not come at once. */
   #delay(code, wasOpen) {
     const { reconnect_first_ms: first, reconnect_max_ms: max, random, transports } = this.#options;
-    this.#transportAt = wasOpen || this.#websocketWorked ? 0 : (this.#transportAt + 1) % transports.length;
+    let failed = !wasOpen;
+    if (transports[this.#transportAt] === "websocket") {
+      const cut = wasOpen && code === ABNORMAL && performance.now() - this.#openedAt < STABLE_MS;
+      this.#websocketsFailed = failed || cut ? this.#websocketsFailed + 1 : 0;
+      failed = this.#websocketsFailed >= (this.#websocketWorked ? BLOCKED_MIN : 1);
+    }
+    this.#transportAt = failed ? (this.#transportAt + 1) % transports.length : 0;
     // After one transport the other is tried at once: together they are one attempt.
     if (this.#transportAt > 0) return 0;
     const bound = Math.min(max, first * 2 ** this.#attempts++);
@@ -301,11 +336,12 @@ export class Client extends EventTarget {
 
   #end(error, { code, reason }) {
     clearTimeout(this.#timer);
+    this.#candidate.stop();
     globalThis.removeEventListener?.("online", this.#retryNow);
     const transport = this.#transport;
     this.#transport = null;
     this.#state = "closed";
-    for (const id of [...this.#requests.keys()]) this.#answered(id).reject(error ?? new TickcastError("closed", "the client was closed"));
+    this.#requests.end(error ?? new TickcastError("closed", "the client was closed"));
     for (const subscription of this.#subscriptions) finish(subscription, error);
     for (const all of [this.#subscriptions, this.#entries, this.#streams]) all.clear();
     transport?.close(false);
@@ -320,47 +356,17 @@ export class Client extends EventTarget {
 
   // ---- Requests with an answer ----
 
-  #request(message, again) {
-    return new Promise((resolve, reject) => {
-      if (this.#state === "closed") throw new TickcastError("closed", "the client is closed");
-      if (this.#requests.size >= this.#options.requests_max)
-        throw new TickcastError("unavailable", `${this.#requests.size} requests wait for their answer (requests_max)`);
-      const id = ++this.#lastId, { answer_timeout_ms } = this.#options;
-      const late = () => this.#answered(id).reject(new TickcastError("timeout", `no answer within ${answer_timeout_ms} ms`));
-      const asked = { ...message, id }, text = JSON.stringify(asked);
-      const request = { id, message: asked, text, again, sent: false, resolve, reject, timer: setTimeout(late, answer_timeout_ms) };
-      this.#requests.set(id, request);
-      if (this.#state === "open") this.#sendRequest(request);
-    });
-  }
-
-  #sendRequest(request) {
-    const { text } = request;
-    const bytes_max = this.#hello.limits.message_bytes;
-    // The broker closes the connection after such a message.
-    if (utf8Length(text) > bytes_max)
-      return this.#answered(request.id).reject(new TickcastError("too_large", `a message is at most ${bytes_max} bytes`));
-    if (this.#transport.unsentBytes > UNSENT_BYTES_MAX)
-      return this.#answered(request.id).reject(new TickcastError("unavailable", "the connection does not take more now"));
-    request.sent = true;
-    this.#transport.send(request.message, text);
-  }
-
-  /** The request that an id belongs to, which waits no longer. */
-  #answered(id) {
-    const request = this.#requests.get(id);
-    this.#requests.delete(id);
-    clearTimeout(request?.timer);
-    return request;
+  async #request(message, again) {
+    if (this.#state === "closed") throw new TickcastError("closed", "the client is closed");
+    const { request, answer } = this.#requests.add({ ...message, id: ++this.#lastId }, again);
+    if (request && this.#state === "open") this.#requests.send(request, this.#transport, this.#hello.limits.message_bytes);
+    return answer;
   }
 
   #refused(message) {
-    const { id, code, message: text, retry } = message;
-    const error = new TickcastError(code, text, { retry });
-    const request = this.#answered(id);
-    if (request) return request.reject(error);
-    const asked = this.#asked.get(id);
-    if (!asked) return this.#emit("error", { error });
+    if (this.#requests.settle(message)) return;
+    const { id, code, message: text, retry } = message, asked = this.#asked.get(id);
+    if (!asked) return this.#emit("error", { error: new TickcastError(code, text, { retry }) });
     // Of a `subscribe`: all of its entries.
     this.#subscribed({ id, errors: [...asked.resumes.keys()].map((topic) => ({ topic, code, message: text, retry })) });
   }
@@ -416,13 +422,13 @@ export class Client extends EventTarget {
    * subscribed, and then the names are given up again: the pattern covers them, and their streams go on without a break.
    */
   #restore() {
+    if (this.#transport.constructor.repeats) return this.#ask([...this.#entries.values()].map((entry) => this.#continued(entry)));
     const entries = [...this.#entries.values()], patterns = entries.filter((entry) => entry.pattern);
     const isBrought = ({ topic, position }) => position && !this.#entries.has(topic) && this.#patternOf(topic);
     const brought = [...this.#streams.values()].filter(isBrought);
     // Events first: of the others the image says everything.
     brought.sort((one, other) => (other.kind === "event") - (one.kind === "event"));
-    const room = this.#transport.constructor.resumes ? this.#hello.limits.subscriptions - entries.length : 0;
-    const resumed = brought.splice(0, Math.max(0, room));
+    const resumed = brought.splice(0, Math.max(0, this.#hello.limits.subscriptions - entries.length));
     // What cannot be resumed begins anew. Until then its state is unknown, as it may have ended meanwhile.
     for (const stream of brought) stream.state = undefined;
     const byName = entries.filter((entry) => !entry.pattern).map((entry) => this.#continued(entry));
@@ -515,10 +521,13 @@ export class Client extends EventTarget {
     const { topic, epoch } = row, stream = this.#streamOf(topic);
     if (!stream || (stream.resyncing && !isAnswer)) return;
     const entry = this.#entries.get(topic);
+    asked ??= (isAnswer && !entry?.begun && entry?.resume) || null;
     if (entry && isAnswer) entry.begun = true;
+    // By another entry it has begun, and goes on.
+    if (row.start === "joined") return;
     stream.resyncing = false;
     const lived = !stream.waits;
-    const wrong = stream.begin(row, asked);
+    const wrong = stream.begin(row, asked, this.#transport.constructor.repeats);
     if (wrong !== null) return this.#violated(stream, wrong, row);
     // It ended while we were away.
     if (epoch === null && lived) this.#hand(stream, { op: "closed", topic });
@@ -531,14 +540,31 @@ export class Client extends EventTarget {
   #take(message) {
     const { op, topic } = message, stream = this.#streamOf(topic);
     if (!stream || stream.resyncing) return;
+    if (this.#transport.constructor.repeats) message = stream.lacking(message);
+    if (message === null) return;
     const lost = stream.lostBefore(message);
     const wrong = stream.take(message);
     if (wrong !== null) return this.#violated(stream, wrong, message);
     if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
     this.#hand(stream, message);
-    if (op !== "closed") return;
+    if (op === "closed") this.#ended(stream);
+  }
+
+  #ended(stream) {
+    const { topic } = stream;
     for (const entry of this.#entries.values()) if (entry.pattern && entry.matches(topic)) entry.matched -= 1;
     this.#forgetUnwanted(stream);
+  }
+
+  /** Of a pattern's topics a stream that goes on mentions those that there are. */
+  #endUnmentioned(covers, mentioned) {
+    for (const stream of [...this.#streams.values()]) {
+      const { topic } = stream;
+      if (stream.waits || mentioned.has(topic) || !covers(topic)) continue;
+      stream.end();
+      this.#hand(stream, { op: "closed", topic });
+      this.#ended(stream);
+    }
   }
 
   #hand(stream, message) {
@@ -557,7 +583,7 @@ export class Client extends EventTarget {
     stream.resyncing = true;
     this.#emit("error", { error: new TickcastError("continuity", `${topic}: ${wrong}`, fields) });
     if (this.#state !== "open") return;
-    if (++this.#violations > VIOLATIONS_MAX) return this.#drop(`${this.#violations} breaches of continuity`);
+    if (++this.#violations > VIOLATIONS_MAX || this.#transport.constructor.repeats) return this.#drop(`${this.#violations} breaches of continuity`);
     const named = this.#entries.get(topic), entry = named ?? this.#patternOf(topic);
     const resume = kind === "event" ? position : null;
     if (entry) this.#ask([{ entry, text: topic, resume, from: "image" }], named ? [] : [topic]);
@@ -569,25 +595,4 @@ export class Client extends EventTarget {
     const known = [...this.#streams.values()].filter((stream) => subscription.covers(stream.topic));
     return known.flatMap((stream) => stream.joined()).filter(({ op }) => op === "topic" || from === "image");
   }
-}
-
-// ---- What a program gave us ----
-
-function withDefaults(options, defaults, what) {
-  for (const name of Object.keys(options ?? {}))
-    if (!Object.hasOwn(defaults, name)) throw new TypeError(`${what} has no option ${name}: there are ${Object.keys(defaults).join(", ")}`);
-  const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...Object.fromEntries(given) };
-}
-
-/** The WebSocket endpoint that a URL means: http is ws, no path is /v1/ws, none at all is where this module came from. */
-function endpoint(url) {
-  const own = url === undefined && import.meta.url.startsWith("http");
-  if (url === undefined && !own) throw new TypeError("connect needs the broker's URL here, such as ws://127.0.0.1:9000");
-  const address = own ? new URL("/", import.meta.url) : new URL(url, globalThis.location?.href);
-  address.protocol = address.protocol.replace(/^http/, "ws");
-  if (!/^wss?:$/.test(address.protocol)) throw new TypeError(`${url} is no address of a broker: it begins with ws, wss, http or https`);
-  if (address.pathname === "/") address.pathname = "/v1/ws";
-  address.hash = "";
-  return address.href;
 }

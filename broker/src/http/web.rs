@@ -28,7 +28,12 @@ pub(super) struct Asset {
 /// All of them. A page that runs scripts adds its `Content-Security-Policy` as a header of its row.
 static ASSETS: &[Asset] = &[
     script("/tickcast.js", include_bytes!("../../../dashboards/web/tickcast.js")),
+    script("/tickcast/candidate.js", include_bytes!("../../../dashboards/web/tickcast/candidate.js")),
     script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
+    script("/tickcast/error.js", include_bytes!("../../../dashboards/web/tickcast/error.js")),
+    script("/tickcast/events.js", include_bytes!("../../../dashboards/web/tickcast/events.js")),
+    script("/tickcast/options.js", include_bytes!("../../../dashboards/web/tickcast/options.js")),
+    script("/tickcast/requests.js", include_bytes!("../../../dashboards/web/tickcast/requests.js")),
     script("/tickcast/sse.js", include_bytes!("../../../dashboards/web/tickcast/sse.js")),
     script("/tickcast/stream.js", include_bytes!("../../../dashboards/web/tickcast/stream.js")),
     script("/tickcast/subscription.js", include_bytes!("../../../dashboards/web/tickcast/subscription.js")),

@@ -4,17 +4,9 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
 import { Proxy } from "./support/proxy.js";
+import { untilInPage as until } from "./support/page.js";
 
 const { withChromium } = createRequire(import.meta.url)("../../../broker/tests/foreign/chromium.cjs");
-
-/** In the page: waits for a condition on `window.seen`, everything that the subscription got. */
-const until = (condition) => `new Promise((resolve, reject) => {
-  const end = Date.now() + 10000;
-  const look = () => (${condition}) ? resolve(true)
-    : Date.now() > end ? reject(new Error("not within 10 s: " + ${JSON.stringify(condition)} + " of " + JSON.stringify(window.seen)))
-    : setTimeout(look, 5);
-  look();
-})`;
 
 test("a page imports it from its broker, and goes on through cuts and restarts", async (t) => {
   const broker = await Broker.start(t);

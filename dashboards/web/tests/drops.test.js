@@ -8,6 +8,7 @@ import { event, record, until } from "./support/wait.js";
 
 /** A broker behind a network that the test controls, and a client. */
 async function behindProxy(t, flags = [], options = {}) {
+  options = { transports: ["websocket"], ...options };
   const broker = await Broker.start(t, flags);
   const proxy = await Proxy.start(t, broker);
   const made = await connected(t, proxy.url, options);

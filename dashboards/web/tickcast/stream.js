@@ -55,9 +55,14 @@ export class Stream {
 
   /**
    * The topic begins, or begins anew, as a row of `subscribed` or a `topic` message says. `asked` is the position that we
-   * asked to resume from, where we did. Returns what is wrong with that, or null.
+   * asked to resume from, where we did; `repeats` where what we have may come again. Returns what is wrong with that, or
+   * null.
    */
-  begin(row, asked) {
+  begin(row, asked, repeats = false) {
+    if (repeats && this.#expects === "next" && this.epoch === row.epoch && row.start !== "live") {
+      this.row = row;
+      return null;
+    }
     const had = asked ?? this.position;
     const same = had !== null && had.epoch === row.epoch;
     const again = this.waits && row.epoch !== null && this.epoch === row.epoch;
@@ -100,17 +105,29 @@ export class Stream {
     const wrong = this.#check(message);
     if (wrong !== null) return wrong;
     const { op, data } = message;
-    if (op === "closed") {
-      this.#had = this.position;
-      this.#expects = "start";
-      this.state = undefined;
-      return null;
-    }
+    if (op === "closed") return this.end();
     if (op === "gap") this.state = undefined;
     else if (op === "patch") this.state = this.#patched(message);
     else if (this.kind !== "event") this.state = data;
     this.ts = message.ts ?? this.ts;
     return this.#expect("next", lastOf(message));
+  }
+
+  /** The topic ended. */
+  end() {
+    this.#had = this.position;
+    this.#expects = "start";
+    this.state = undefined;
+    return null;
+  }
+
+  /** What is new of a message that may come again: nothing (null), or of a gap the part that we lack. */
+  lacking(message) {
+    const { op } = message, seq = this.#seq;
+    if (this.#expects !== "next" || op === "closed") return message;
+    if (op === "image" && message.seq === seq) this.state ??= message.data;
+    if (lastOf(message) <= seq) return null;
+    return op === "gap" && message.from <= seq ? { ...message, from: seq + 1 } : message;
   }
 
   /** A patch lies on the state; a topic's first one on nothing; where the state is not known, it still is not. */

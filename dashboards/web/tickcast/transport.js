@@ -1,7 +1,9 @@
 /**
  * How messages come and go. A transport is one connection: `open` begins it, then its listener hears `message(text)` for
  * each message of the broker, `alive()` for other signs of life and, once, `close({code, reason})`; `current()` says
- * whether anybody still listens.
+ * whether anybody still listens. What only Server-Sent Events need of their listener: `begun`, the entries that an earlier
+ * connection had, and `place`, from where on they lack something; `answer(message)` for what they answer themselves;
+ * `settled(covers, mentioned)`: of the topics that are covered, those that were not mentioned have ended.
  *
  * @module
  */
@@ -9,8 +11,8 @@
 const SUBPROTOCOL = "tickcast.v1.json";
 /** A WebSocket: the platform's, or the one that was given, or in Node before 22 that of the package `ws`. */
 export class WebSocketTransport {
-  /** Single topics can be asked for from where they were. */
-  static resumes = true;
+  /** Nothing comes twice: single topics are asked for from where they were. */
+  static repeats = false;
   #socket = null;
 
   async open(url, options, listener) {

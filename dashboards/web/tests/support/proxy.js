@@ -5,6 +5,9 @@ import { once } from "node:events";
 export class Proxy {
   #server; #target; #pairs = new Set();
   #refuses = false;
+  /** What happens to WebSockets: null, `refused` by an HTTP answer, or `cut` as soon as the broker has said something. */
+  upgrades = null;
+  upgradesStopped = 0;
   /** Connections that came so far. */
   connections = 0;
 
@@ -61,7 +64,16 @@ export class Proxy {
     const server = connect(Number(port), host);
     const pair = [client, server];
     this.#pairs.add(pair);
-    client.pipe(server).pipe(client);
+    client.once("data", (head) => {
+      const stops = this.upgrades !== null && /^upgrade: *websocket/im.test(head);
+      this.upgradesStopped += stops;
+      if (stops && this.upgrades === "refused")
+        return client.end("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+      server.write(head);
+      client.pipe(server).pipe(client);
+      // The greeting comes with the answer to the upgrade, or right after it.
+      if (stops) server.on("data", (text) => text.includes("hello") && setImmediate(() => client.destroy()));
+    });
     for (const socket of pair) {
       socket.on("error", () => {});
       socket.on("close", () => {

@@ -1,0 +1,8 @@
+/** In a page: an expression that waits for a condition, and tells of `window.seen` where it does not come. */
+export const untilInPage = (condition) => `new Promise((resolve, reject) => {
+  const end = Date.now() + 20000;
+  const look = () => (${condition}) ? resolve(true)
+    : Date.now() > end ? reject(new Error("not within 20 s: " + ${JSON.stringify(condition)} + " of " + JSON.stringify(window.seen)))
+    : setTimeout(look, 5);
+  look();
+})`;

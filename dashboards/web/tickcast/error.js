@@ -1,0 +1,9 @@
+/** What went wrong, with a `code` of the protocol or of this client, and what else is known as further fields. */
+export class TickcastError extends Error {
+  constructor(code, message, fields = {}) {
+    super(message);
+    this.name = "TickcastError";
+    this.code = code;
+    Object.assign(this, fields);
+  }
+}

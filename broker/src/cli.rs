@@ -16,6 +16,8 @@ pub enum Task {
     Demo,
     /// Print every setting and stop.
     Config,
+    /// Ask the broker on this machine whether it takes connections, and stop.
+    Health,
 }
 
 /// A command line that made sense as far as words go; the values are checked with the rest of the configuration.
@@ -44,6 +46,7 @@ impl Cli {
         let (task, matches) = match matches.subcommand() {
             Some(("demo", inner)) => (Task::Demo, inner),
             Some(("config", inner)) => (Task::Config, inner),
+            Some(("health", inner)) => (Task::Health, inner),
             Some((_, inner)) => (Task::Serve, inner),
             None => (Task::Serve, matches),
         };
@@ -73,6 +76,7 @@ fn command() -> Command {
         .subcommand(Command::new("serve").about("Run the broker (what plain `broker` does)"))
         .subcommand(Command::new("demo").about("Run the broker with simulated feeds"))
         .subcommand(Command::new("config").about("Print every setting: meaning, unit, range, default, value, source"))
+        .subcommand(Command::new("health").about("Ask the broker at admin_listen whether it takes connections; 0 is yes, 1 is no"))
         .arg(config)
         .args(SETTINGS.iter().map(flag))
 }
@@ -118,6 +122,7 @@ mod tests {
             ("broker serve --shards 2", Task::Serve),
             ("broker demo", Task::Demo),
             ("broker --pin config", Task::Config),
+            ("broker health --admin-listen 127.0.0.1:9001", Task::Health),
         ] {
             assert_eq!(parse(line).unwrap().task, task, "{line}");
         }

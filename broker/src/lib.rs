@@ -15,6 +15,7 @@ pub mod admission;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod health;
 pub mod http;
 mod listen;
 pub mod logging;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use broker::cli::{Cli, Task};
 use broker::config::{self, Loaded};
-use broker::{Broker, logging};
+use broker::{Broker, health, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod demo;
@@ -27,6 +27,15 @@ fn main() -> ExitCode {
     if cli.task == Task::Config {
         print!("{}", config::show(&loaded));
         return ExitCode::SUCCESS;
+    }
+    if cli.task == Task::Health {
+        return match health::check(loaded.config.admin_listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
     }
     match serve(cli.task, loaded) {
         Ok(()) => ExitCode::SUCCESS,

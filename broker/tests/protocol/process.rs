@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Client, End};
+use crate::common::{Client, End, Running};
 
 #[test]
 fn a_signal_ends_it_with_goaway_and_success() {
@@ -40,6 +40,21 @@ fn a_signal_ends_it_with_goaway_and_success() {
             assert!(line["level"] != "ERROR", "{line}");
         }
     }
+}
+
+#[test]
+fn its_health_is_asked_with_the_settings_that_it_runs_with() {
+    let broker = Running::start();
+    let health = |admin_listen: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+        let output = command.arg("health").env("TICKCAST_ADMIN_LISTEN", admin_listen).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(health(&broker.admin.to_string()), (Some(0), String::new()));
+    assert_eq!(health(&format!("0.0.0.0:{}", broker.admin.port())), (Some(0), String::new()));
+    // The client listener is alive as well, but has no health to tell.
+    let (code, said) = health(&broker.listen.to_string());
+    assert!(code == Some(1) && said.contains("404"), "{code:?} {said}");
 }
 
 #[test]

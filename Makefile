@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser tools fuzz conformance bench compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser deploy-test tools fuzz conformance bench compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -19,6 +19,7 @@ test:
 	$(MAKE) doc
 	$(MAKE) loom
 	$(MAKE) foreign
+	$(MAKE) deploy-test
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -51,6 +52,11 @@ foreign: tools
 browser: tools
 	$(CARGO) build -p broker --locked
 	BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run browser
+
+# Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and the reverse proxies for real.
+deploy-test: tools
+	$(CARGO) build -p broker -p feed-sim --locked
+	BROKER=$(abspath $(TARGET))/debug/broker FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
 
 tools:
 	.ci/install-test-tools

@@ -1,0 +1,132 @@
+"""What the tests share: a broker on free ports, the example files with the test's own addresses in them, patience."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+DEPLOY = pathlib.Path(__file__).resolve().parent.parent
+ROOT = DEPLOY.parent
+TOOLS = ROOT / ".tools"
+BROKER = os.environ["BROKER"]
+FEED_SIM = os.environ["FEED_SIM"]
+# How long a test waits for what has to come. Machines that run other tests at the same time are slow.
+PATIENCE_S = 20
+
+
+def program(name):
+    """Where a program is, or None. Daemons are in /usr/sbin, which is not on everybody's path."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:{TOOLS}/python/bin")
+
+
+def until(what, condition, patience_s=PATIENCE_S):
+    """Waits until the condition gives something true, and returns that."""
+    end = time.monotonic() + patience_s
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            value = condition()
+            if value:
+                return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {patience_s} s: {what}")
+        time.sleep(0.02)
+
+
+def free_ports(count):
+    """So many ports that nobody listens on. Held all at once, so that they differ."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def run(*command, **options):
+    """Runs to its end, within a minute; gives exit code and all output."""
+    done = subprocess.run(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, **options
+    )
+    return done.returncode, done.stdout
+
+
+def rendered(path, replacements):
+    """An example file with the test's own addresses and paths in it. Each replacement has to be there to be replaced: a test
+    of something else than what is shipped would be worth nothing."""
+    text = path.read_text()
+    for old, new in replacements.items():
+        if old not in text:
+            raise AssertionError(f"{path.name} does not contain {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def settings(*arguments):
+    """The settings that the broker would run with, as `broker config` prints them."""
+    import tomllib
+
+    code, output = run(BROKER, "config", *arguments)
+    if code != 0:
+        raise AssertionError(output)
+    return tomllib.loads(output)
+
+
+def stop(process, signals=(signal.SIGTERM, signal.SIGKILL)):
+    """Ends a process of ours, kindly first."""
+    for each in signals:
+        if process.poll() is not None:
+            return
+        process.send_signal(each)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+
+
+class Broker:
+    """A broker of its own ports. `restart` gives it the same ones again."""
+
+    def __init__(self, folder, *arguments):
+        self.port, self.admin_port = free_ports(2)
+        self.log_path = pathlib.Path(folder) / "broker.log"
+        self.arguments = arguments
+        self.start()
+
+    def start(self):
+        command = [BROKER, "serve", "--listen", f"127.0.0.1:{self.port}", "--shards", "2"]
+        command += ["--admin-listen", f"127.0.0.1:{self.admin_port}", *self.arguments]
+        with self.log_path.open("a") as log:
+            self.process = subprocess.Popen(command, stderr=log, env={"TICKCAST_DRAIN_MS": "500"} | os.environ)
+        until("the broker is ready", self.ready)
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the broker ended with {self.process.returncode}: {self.log_path.read_text()}")
+        return ask(self.admin_port, "GET", "/readyz")[0] == 200
+
+    def metric(self, name):
+        """A metric without labels."""
+        body = ask(self.admin_port, "GET", "/metrics")[1]
+        return next(float(line.split()[1]) for line in body.splitlines() if line.startswith(f"{name} "))
+
+    def publish(self, topic, kind, data):
+        """Publishes straight to the broker."""
+        status, body = ask(self.port, "POST", f"/v1/topics/{topic}?kind={kind}", json.dumps(data))
+        if status != 200:
+            raise AssertionError(f"publishing: {status} {body}")
+
+    def stop(self):
+        stop(self.process)
+
+
+def ask(port, method, path, body=None, headers=None):
+    """One request in plain HTTP to this machine: status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, path, body, kind | (headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()

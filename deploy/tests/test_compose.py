@@ -1,0 +1,79 @@
+"""deploy/compose.yml: read by docker-compose, what it mounts is there, and its commands are ones that the programs take."""
+
+import pathlib
+import unittest
+
+import yaml
+from support import BROKER, DEPLOY, FEED_SIM, ROOT, program, run
+
+FILE = DEPLOY / "compose.yml"
+COMPOSE = yaml.safe_load(FILE.read_text())
+SERVICES = COMPOSE["services"]
+
+
+def yaml_of(path):
+    return yaml.safe_load(path.read_text())
+
+
+class ComposeTest(unittest.TestCase):
+    def test_docker_compose_takes_it(self):
+        if not program("docker-compose"):
+            self.skipTest("docker-compose is not installed")
+        code, said = run(program("docker-compose"), "-f", FILE, "config", "--quiet")
+        self.assertEqual((code, said), (0, ""))
+
+    def test_what_is_mounted_and_built_is_there(self):
+        for name, service in SERVICES.items():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                if source.startswith("."):
+                    self.assertTrue((DEPLOY / source).exists(), f"{name}: {source}")
+                    self.assertTrue(volume.endswith(":ro"), f"{name}: {volume}")
+                else:
+                    self.assertIn(source, COMPOSE["volumes"])
+        build = SERVICES["broker"]["build"]
+        self.assertEqual((DEPLOY / build["context"]).resolve(), ROOT)
+        self.assertTrue((ROOT / build["dockerfile"]).is_file())
+
+    def test_ports_are_for_this_machine_only(self):
+        for name, service in SERVICES.items():
+            for port in service.get("ports", []):
+                self.assertTrue(port.startswith("127.0.0.1:"), f"{name}: {port}")
+
+    def test_the_broker_takes_its_settings(self):
+        environment = SERVICES["broker"]["environment"] | {"TICKCAST_LISTEN": "0.0.0.0:9000"}
+        code, said = run(BROKER, "config", env=environment)
+        self.assertEqual(code, 0, said)
+        for name in environment:
+            self.assertTrue(f"from environment {name}\n" in said, name)
+        files = SERVICES["broker"]["ulimits"]["nofile"]["hard"]
+        self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 512)
+        # Other containers call it by its service's name.
+        self.assertEqual(environment["TICKCAST_ALLOW_HOST"], "broker")
+
+    def test_feed_sim_takes_its_arguments(self):
+        command = [FEED_SIM, *SERVICES["feed-sim"]["command"]]
+        place = command.index("--to") + 1
+        self.assertEqual(command[place], "ws://broker:9000/v1/ws")
+        command[place] = "null"
+        code, said = run(*command, "--updates", "10", "--rate", "max")
+        self.assertEqual(code, 0, said)
+
+    def test_prometheus_scrapes_what_it_does_elsewhere(self):
+        ours, usual = (yaml_of(path) for path in (DEPLOY / "compose" / "prometheus.yml", ROOT / "dashboards/prometheus/prometheus.yml"))
+        for each in (ours, usual):
+            each["targets"] = [config.pop("static_configs") for config in each["scrape_configs"]]
+        self.assertEqual(ours.pop("targets"), [[{"targets": ["broker:9001"]}]])
+        usual.pop("targets")
+        self.assertEqual(ours, usual)
+
+    def test_grafana_finds_prometheus_and_the_dashboards(self):
+        provisioning = ROOT / "dashboards/grafana/provisioning"
+        sources = [source for file in (provisioning / "datasources").glob("*.y*ml") for source in yaml_of(file)["datasources"]]
+        url = SERVICES["grafana"]["environment"].get("PROMETHEUS_URL")
+        self.assertTrue(any(source["url"] in ("http://prometheus:9090", "$PROMETHEUS_URL", "${PROMETHEUS_URL}") for source in sources), sources)
+        self.assertIn(url, (None, "http://prometheus:9090"))
+        mounted = {pathlib.PurePosixPath(volume.split(":")[1]) for volume in SERVICES["grafana"]["volumes"]}
+        for file in (provisioning / "dashboards").glob("*.y*ml"):
+            for provider in yaml_of(file)["providers"]:
+                self.assertIn(pathlib.PurePosixPath(provider["options"]["path"]), mounted)

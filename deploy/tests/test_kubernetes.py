@@ -1,0 +1,103 @@
+"""deploy/kubernetes: against Kubernetes' own schemas, and what schemas do not see: that the manifests fit one another and the
+broker."""
+
+import pathlib
+import tempfile
+import tomllib
+import unittest
+
+import yaml
+from support import BROKER, DEPLOY, program, run
+
+FOLDER = DEPLOY / "kubernetes"
+FILES = sorted(FOLDER.glob("*.yaml"))
+# From the first that has the preStop action `sleep` switched on, and the newest that the validator knows.
+VERSIONS = ["1.30", "1.37"]
+# Of an operator and of kubectl, not of Kubernetes itself.
+OTHERS = {"ServiceMonitor", "Kustomization"}
+OBJECTS = [each for file in FILES for each in yaml.safe_load_all(file.read_text())]
+
+
+def only(kind, name="tickcast"):
+    return next(each for each in OBJECTS if each["kind"] == kind and each["metadata"]["name"] == name)
+
+
+POD = only("Deployment")["spec"]["template"]
+BROKER_CONTAINER = POD["spec"]["containers"][0]
+CONFIG = tomllib.loads(only("ConfigMap")["data"]["tickcast.toml"])
+
+
+class KubernetesTest(unittest.TestCase):
+    def test_schemas(self):
+        if not program("kubernetes-validate"):
+            self.skipTest("kubernetes-validate is not installed")
+        own = [file for file in FILES if yaml.safe_load(file.read_text().split("\n---")[0])["kind"] not in OTHERS]
+        self.assertEqual(len(own), len(FILES) - len(OTHERS))
+        for version in VERSIONS:
+            code, said = run(program("kubernetes-validate"), "--strict", "--kubernetes-version", version, *own)
+            self.assertEqual(code, 0, said)
+            self.assertNotIn("WARN", said)
+
+    def test_the_kustomization_names_every_file(self):
+        kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+        self.assertEqual(sorted([*kustomization["resources"], "kustomization.yaml"]), [file.name for file in FILES])
+
+    def test_selectors_select(self):
+        labels = POD["metadata"]["labels"]
+        ports = {port["name"]: port["containerPort"] for port in BROKER_CONTAINER["ports"]}
+        selectors = [only("Deployment")["spec"]["selector"]["matchLabels"], only("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]]
+        selectors += [only("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]]
+        services = [each for each in OBJECTS if each["kind"] == "Service"]
+        for service in services:
+            selectors.append(service["spec"]["selector"])
+            for port in service["spec"]["ports"]:
+                self.assertEqual(port["port"], ports[port["targetPort"]])
+        for selector in selectors:
+            self.assertLessEqual(selector.items(), labels.items())
+        for rule in only("NetworkPolicy")["spec"]["ingress"]:
+            for port in rule["ports"]:
+                self.assertIn(port["port"], ports)
+        self.assertEqual({name: int(CONFIG[key].rsplit(":", 1)[1]) for name, key in (("clients", "listen"), ("admin", "admin_listen"))}, ports)
+        for each in OBJECTS:
+            if each["kind"] not in ("Namespace", "Kustomization"):
+                self.assertEqual(each["metadata"]["namespace"], only("Namespace")["metadata"]["name"], each["kind"])
+
+    def test_the_service_monitor_finds_the_admin_service_and_only_that(self):
+        monitor = only("ServiceMonitor")["spec"]
+        selected = [each for each in OBJECTS if each["kind"] == "Service" and monitor["selector"]["matchLabels"].items() <= each["metadata"]["labels"].items()]
+        self.assertEqual([service["metadata"]["name"] for service in selected], ["tickcast-admin"])
+        names = [port["name"] for port in selected[0]["spec"]["ports"]]
+        self.assertEqual([endpoint["port"] for endpoint in monitor["endpoints"]], names)
+        # The job's name, by which the rules find it.
+        self.assertEqual(selected[0]["metadata"]["labels"][monitor["jobLabel"]], "tickcast")
+
+    def test_there_is_time_to_go_away(self):
+        sleep_s = BROKER_CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
+        self.assertGreater(POD["spec"]["terminationGracePeriodSeconds"], sleep_s + CONFIG["drain_ms"] / 1000 + 2)
+        # And clients are sent away only where they find another.
+        rolling = only("Deployment")["spec"]["strategy"]["rollingUpdate"]
+        self.assertEqual(rolling, {"maxSurge": 1, "maxUnavailable": 0})
+
+    def test_probes_ask_what_the_admin_listener_answers(self):
+        for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/readyz")):
+            self.assertEqual(BROKER_CONTAINER[probe]["httpGet"], {"path": path, "port": "admin"})
+
+    def test_the_broker_takes_its_configuration(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "tickcast.toml"
+            file.write_text(only("ConfigMap")["data"]["tickcast.toml"])
+            code, said = run(BROKER, "config", "--config", file)
+            self.assertEqual(code, 0, said)
+        self.assertEqual(BROKER_CONTAINER["args"], ["serve", "--config", "/etc/tickcast/tickcast.toml"])
+        service, namespace = "tickcast", only("Namespace")["metadata"]["name"]
+        for name in (service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"):
+            self.assertIn(name, CONFIG["allow_host"])
+        bounds = sum(CONFIG[name] for name in ("retain_bytes_max", "images_bytes_max", "bodies_bytes_max"))
+        memory = int(BROKER_CONTAINER["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
+        # A quarter for the rest, and 8 KiB for each connection.
+        self.assertLess(bounds + CONFIG["connections_max"] * 8192, memory * 3 // 4)
+
+    def test_it_runs_as_nobody_and_writes_nothing(self):
+        security = BROKER_CONTAINER["securityContext"] | POD["spec"]["securityContext"]
+        self.assertTrue(security["runAsNonRoot"] and security["runAsUser"] > 0 and security["readOnlyRootFilesystem"])
+        self.assertEqual((security["allowPrivilegeEscalation"], security["capabilities"]), (False, {"drop": ["ALL"]}))

@@ -1,0 +1,103 @@
+"""deploy/systemd: checked by systemd itself, and its filter of system calls against those that the broker makes."""
+
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from websockets.sync.client import connect
+
+from support import BROKER, DEPLOY, ask, free_ports, program, rendered, run, settings, stop, until
+
+UNIT = DEPLOY / "systemd" / "tickcast.service"
+CONFIG = DEPLOY / "systemd" / "tickcast.toml"
+# Of 10; systemd calls 2 and more "OK", and most units have above 9. What remains is chiefly the network itself.
+EXPOSURE_MAX = 1.5
+
+
+def setting(name):
+    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+
+
+def calls_of(group):
+    """The system calls of a group of systemd's, groups in it included."""
+    code, said = run("systemd-analyze", "syscall-filter", group)
+    if code != 0:
+        raise AssertionError(said)
+    names = [line.strip() for line in said.splitlines() if line.startswith("    ") and not line.strip().startswith("#")]
+    return set().union(*(calls_of(name) if name.startswith("@") else {name} for name in names))
+
+
+def allowed_calls():
+    """What SystemCallFilter= leaves, line by line as systemd reads it; @default is always allowed."""
+    allowed = calls_of("@default")
+    for line in setting("SystemCallFilter"):
+        words = line.removeprefix("~").split()
+        calls = set().union(*(calls_of(word) if word.startswith("@") else {word} for word in words))
+        allowed = allowed - calls if line.startswith("~") else allowed | calls
+    return allowed | calls_of("@default")
+
+
+class SystemdTest(unittest.TestCase):
+    def setUp(self):
+        if not program("systemd-analyze"):
+            self.skipTest("systemd is not installed")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.unit = self.folder / UNIT.name
+        # It wants the program to be there.
+        self.unit.write_text(rendered(UNIT, {"/usr/local/bin/broker": BROKER}))
+
+    def test_verify(self):
+        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit), (0, ""))
+
+    def test_exposure(self):
+        code, said = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit)
+        self.assertEqual(code, 0, said)
+        exposure = float(re.search(r"exposure level for tickcast.service: ([\d.]+)", said).group(1))
+        print(f"         systemd-analyze security: exposure {exposure} of 10", flush=True)
+        self.assertLessEqual(exposure, EXPOSURE_MAX, said)
+
+    def test_the_broker_takes_the_example_configuration(self):
+        config = settings("--config", CONFIG)
+        self.assertEqual(setting("ExecStart"), ["/usr/local/bin/broker serve --config /etc/tickcast/tickcast.toml"])
+        self.assertGreaterEqual(int(setting("LimitNOFILE")[0]), config["connections_max"] + 512)
+        self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2)
+        self.assertEqual(config["topics"][0]["retain_updates"], 10_000)
+
+    def test_a_wrong_setting_ends_with_the_code_that_is_not_tried_again(self):
+        wrong = self.folder / "wrong.toml"
+        wrong.write_text("retain_update = 1\n")
+        code, said = run(BROKER, "serve", "--config", wrong)
+        self.assertEqual([str(code)], setting("RestartPreventExitStatus"), said)
+
+    def test_every_system_call_that_it_makes_is_allowed(self):
+        if not program("strace"):
+            self.skipTest("strace is not installed")
+        trace = self.folder / "calls"
+        port, admin_port = free_ports(2)
+        command = ["strace", "-f", "-qq", "-o", str(trace), BROKER, "serve", "--pin", "--shards", "2"]
+        command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
+        # More connections than there may be files, so that it tries to raise the limit.
+        traced = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={"TICKCAST_CONNECTIONS_MAX": "2000000"})
+        try:
+            until("the traced broker is ready", lambda: ask(admin_port, "GET", "/readyz")[0] == 200)
+            with connect(f"ws://127.0.0.1:{port}/v1/ws") as client:
+                client.recv(timeout=10)
+                client.send('{"op":"subscribe","topics":["calls"]}')
+                client.recv(timeout=10)
+                client.send('{"op":"publish","topic":"calls","kind":"event","data":1}')
+                while '"update"' not in client.recv(timeout=10):
+                    pass
+            ask(admin_port, "GET", "/metrics")
+            # strace hands a signal on only to whom it is sent: to the broker itself, its child.
+            child = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()[0]
+            run("kill", "-TERM", child)
+            self.assertEqual(traced.wait(20), 0)
+        finally:
+            stop(traced)
+        made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.MULTILINE))
+        self.assertLess({"accept4", "epoll_wait", "sched_setaffinity", "prlimit64"}, made, "the trace is one of a broker")
+        self.assertEqual(made - allowed_calls(), set())

@@ -178,3 +178,19 @@ test("the state is not known where its base is not", () => {
   assert.deepEqual(imaged.state, {});
   assert.equal(run("live", ["update 11"], { kind: "event" })[0].state, undefined);
 });
+
+test("what may come again: only what is new of it counts, and a jump is still a breach", () => {
+  const events = { kind: "event" }, again = { topic: "t", kind: "event", epoch: "e", seq: 20, oldest: 9, start: "reset", conflate_ms: 0 };
+  const [stream] = run("live", ["update 11", "update 12"], events);
+  for (const start of ["resumed", "reset", "history"]) assert.equal(stream.begin({ ...again, start }, null, true), null);
+  assert.equal(stream.position.seq, 12);
+  const update = (seq) => ({ op: "update", topic: "t", seq, ts: 1, data: seq }), gap = (from, to) => ({ op: "gap", topic: "t", from, to, reason: "expired" });
+  for (const old of [update(11), update(12), gap(1, 12)]) assert.equal(stream.lacking(old), null);
+  assert.deepEqual(stream.lacking(gap(1, 14)), gap(13, 14));
+  assert.equal(stream.take(stream.lacking(gap(1, 14))), null);
+  assert.notEqual(stream.take(stream.lacking(update(16))), null);
+  assert.equal(stream.take(stream.lacking(update(15))), null);
+  // Another epoch is another topic.
+  assert.equal(stream.begin({ ...again, epoch: "f", seq: 2, start: "history" }, null, true), null);
+  assert.equal(stream.take(stream.lacking(update(1))), null);
+});

@@ -100,7 +100,11 @@ class Broker:
         command += ["--admin-listen", f"127.0.0.1:{self.admin_port}", *self.arguments]
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(command, stderr=log, env={"TICKCAST_DRAIN_MS": "500"} | os.environ)
-        until("the broker is ready", self.ready)
+        try:
+            until("the broker is ready", self.ready)
+        except BaseException:
+            self.stop()
+            raise
 
     def ready(self):
         if self.process.poll() is not None:

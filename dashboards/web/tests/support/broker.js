@@ -71,8 +71,10 @@ export class Broker {
   }
 
   async #http(method, path, body) {
-    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-    const answer = await fetch(`http://${this.address}${path}`, { method, headers, body });
+    // A connection of its own: one that was kept may be closed by the broker at the very moment at which it is used again.
+    const headers = { Connection: "close", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+    const answer = await fetch(`http://${this.address}${path}`, { method, headers, body })
+      .catch((error) => { throw new Error(`${method} ${path}: ${error.message}`, { cause: error.cause }); });
     const said = await answer.json();
     if (!answer.ok) throw new Error(`${method} ${path}: ${said.error.message}`);
     return said;

@@ -5,6 +5,7 @@ import { once } from "node:events";
 export class Proxy {
   #server; #target; #pairs = new Set();
   #refuses = false;
+  #silent = false;
   /** What happens to WebSockets: null, `refused` by an HTTP answer, or `cut` as soon as the broker has said something. */
   upgrades = null;
   upgradesStopped = 0;
@@ -52,6 +53,12 @@ export class Proxy {
     for (const [client, server] of this.#pairs) server.unpipe(client).pause();
   }
 
+  /** The same of new connections too. */
+  silence() {
+    this.#silent = true;
+    this.stall();
+  }
+
   /** It goes on with what had piled up. */
   resume() {
     for (const [client, server] of this.#pairs) server.pipe(client);
@@ -70,7 +77,8 @@ export class Proxy {
       if (stops && this.upgrades === "refused")
         return client.end("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
       server.write(head);
-      client.pipe(server).pipe(client);
+      client.pipe(server);
+      if (!this.#silent) server.pipe(client);
       // The greeting comes with the answer to the upgrade, or right after it.
       if (stops) server.on("data", (text) => text.includes("hello") && setImmediate(() => client.destroy()));
     });

@@ -16,6 +16,8 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: u64,
+    /// Connections for which there was no place, since the start.
+    refused: u64,
     /// Kept only where there is a bound per address.
     by_address: HashMap<IpAddr, u32>,
 }
@@ -44,11 +46,13 @@ impl Admission {
     pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
         let mut counts = self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if counts.all >= self.connections_max {
+            counts.refused += 1;
             return Err("as many connections as connections_max allows");
         }
         if self.per_address_max > 0 {
             let count = counts.by_address.entry(remote.ip().to_canonical()).or_default();
             if *count >= self.per_address_max {
+                counts.refused += 1;
                 return Err("as many connections from this address as connections_per_address_max allows");
             }
             *count += 1;
@@ -59,6 +63,16 @@ impl Admission {
             SocketAddr::V6(remote) => Remote::V6(Box::new(remote)),
         };
         Ok(Admitted { remote, admission: self.clone() })
+    }
+
+    /// Connections that may have a place at the same time.
+    pub fn connections_max(&self) -> u64 {
+        self.connections_max
+    }
+
+    /// Connections for which there was no place, since the start.
+    pub fn refused(&self) -> u64 {
+        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).refused
     }
 
     /// Connections with a place.

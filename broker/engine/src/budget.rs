@@ -17,6 +17,8 @@ use crate::topic::{Topic, TopicId, TopicState};
 pub struct Budget {
     histories: AtomicU64,
     images: AtomicU64,
+    /// Histories that gave up their older half since the start.
+    halved: AtomicU64,
     classes: Mutex<Classes>,
 }
 
@@ -39,6 +41,11 @@ impl Budget {
     /// Bytes of all images.
     pub fn images(&self) -> u64 {
         self.images.load(Ordering::Relaxed)
+    }
+
+    /// How often a history gave up its older half because all together were too large.
+    pub fn halved(&self) -> u64 {
+        self.halved.load(Ordering::Relaxed)
     }
 
     /// Brings the totals up to what the topic holds now; called under its lock.
@@ -87,6 +94,7 @@ impl Budget {
             let Some(topic) = largest else { return };
             let mut state = topic.lock();
             state.history.drop_half();
+            self.halved.fetch_add(1, Ordering::Relaxed);
             self.count(&topic, &mut state);
         }
     }

@@ -56,6 +56,10 @@ pub struct Engine {
     sessions: AtomicU64,
     published: AtomicU64,
     duplicates: AtomicU64,
+    /// Updates that were refused, by the place of the code in [`ErrorCode::ALL`].
+    refused: [AtomicU64; ErrorCode::ALL.len()],
+    /// When a client last published, in µs since the UNIX epoch; 0 before the first.
+    last_publish_us: AtomicU64,
 }
 
 thread_local! {
@@ -87,6 +91,8 @@ impl Engine {
             sessions: AtomicU64::new(0),
             published: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
+            refused: std::array::from_fn(|_| AtomicU64::new(0)),
+            last_publish_us: AtomicU64::new(0),
         })
     }
 
@@ -113,6 +119,22 @@ impl Engine {
     /// Updates taken in since the start, and duplicates among what was offered.
     pub fn published(&self) -> (u64, u64) {
         (self.published.load(Ordering::Relaxed), self.duplicates.load(Ordering::Relaxed))
+    }
+
+    /// Counts an update that was refused. Whoever tells its publisher so does this, as some are refused before they come
+    /// here.
+    pub fn count_refused(&self, code: ErrorCode) {
+        self.refused[code.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Updates refused with this code since the start.
+    pub fn refused(&self, code: ErrorCode) -> u64 {
+        self.refused[code.index()].load(Ordering::Relaxed)
+    }
+
+    /// When a client last published, duplicates included, in µs since the UNIX epoch; `None` before the first.
+    pub fn last_publish_us(&self) -> Option<u64> {
+        Some(self.last_publish_us.load(Ordering::Relaxed)).filter(|us| *us > 0)
     }
 
     pub(crate) fn session(&self) -> u64 {
@@ -148,6 +170,9 @@ impl Engine {
             if let Some(result) = self.append(now, &topic, update) {
                 if self.budget.histories() > self.limits.retain_bytes_max {
                     self.budget.enforce(self.limits.retain_bytes_max);
+                }
+                if by == Publisher::Client && result.is_ok() {
+                    self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
                 }
                 return result;
             }

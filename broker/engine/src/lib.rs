@@ -47,7 +47,7 @@ pub use image::Tree;
 pub use limits::{Limits, Retain, TopicRule};
 pub use read::{Ask, HistoryPage, TopicRow};
 pub use shard::snapshot::Snapshot;
-pub use shard::stats::{BUCKETS, Histogram, ShardStats};
+pub use shard::stats::{BUCKETS, Cell, CloseCounts, ErrorCounts, Histogram, ShardStats};
 pub use shard::{ConnId, Shard};
 pub use sink::{Sink, Wrote};
 pub use topic::Topic;

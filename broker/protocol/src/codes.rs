@@ -13,6 +13,11 @@ macro_rules! catalogue {
         impl $name {
             /// Every entry of the catalogue.
             pub const ALL: &[$name] = &[$($name::$entry,)*];
+
+            /// Its place in [`Self::ALL`], for arrays that hold something for each.
+            pub fn index(self) -> usize {
+                Self::ALL.iter().position(|entry| *entry == self).unwrap_or_default()
+            }
         }
     };
 }
@@ -141,6 +146,24 @@ impl CloseReason {
     /// The code of the close frame.
     pub fn code(self) -> u16 {
         self as u16
+    }
+
+    /// The reason as one word, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::Normal => "normal",
+            CloseReason::GoingAway => "going_away",
+            CloseReason::ProtocolError => "protocol_error",
+            CloseReason::UnsupportedData => "unsupported_data",
+            CloseReason::InvalidUtf8 => "invalid_utf8",
+            CloseReason::TooBig => "too_big",
+            CloseReason::Internal => "internal",
+            CloseReason::Unauthenticated => "unauthenticated",
+            CloseReason::Forbidden => "forbidden",
+            CloseReason::Slow => "slow",
+            CloseReason::NoSignOfLife => "no_sign_of_life",
+            CloseReason::LimitExceeded => "limit_exceeded",
+        }
     }
 
     /// The reason's text in the close frame.

@@ -33,6 +33,26 @@ pub(super) async fn one<B>(request: Request<B>, topic: &str, context: &Context) 
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    counted(one_in(request, topic, context).await, context)
+}
+
+/// `POST /v1/publish`
+pub(super) async fn many<B>(request: Request<B>, context: &Context) -> Result<Reply, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    counted(lines_in(request, context).await, context)
+}
+
+/// Counts what is refused.
+fn counted<T>(result: Result<T, Refusal>, context: &Context) -> Result<T, Refusal> {
+    result.inspect_err(|refusal| context.engine.count_refused(refusal.code))
+}
+
+async fn one_in<B>(request: Request<B>, topic: &str, context: &Context) -> Result<Reply, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let query = Query::parse(request.uri().query(), &["kind", "source", "source_seq", "source_ts"])?;
     let kind = kind(&query)?;
     let source = source(&query)?;
@@ -52,8 +72,7 @@ where
     Ok(reply::json(out))
 }
 
-/// `POST /v1/publish`
-pub(super) async fn many<B>(request: Request<B>, context: &Context) -> Result<Reply, Refusal>
+async fn lines_in<B>(request: Request<B>, context: &Context) -> Result<Reply, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -63,7 +82,7 @@ where
     let (mut accepted, mut duplicates) = (0, 0);
     let mut rejected = Rejected::default();
     for (index, line) in body.bytes.split(|byte| *byte == b'\n').enumerate() {
-        match line_in(line, context).await {
+        match counted(line_in(line, context).await, context) {
             Ok(None) => {}
             Ok(Some(published)) => {
                 accepted += 1;

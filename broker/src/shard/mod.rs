@@ -201,6 +201,8 @@ struct Driver {
     ready: Vec<Ready>,
     hungry: Hungry,
     buffer: Box<[u8]>,
+    /// Up to when the thread's time is counted as busy.
+    busy_until_us: u64,
     stopping: bool,
 }
 
@@ -216,7 +218,21 @@ impl Driver {
     ) -> Self {
         let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
         let (ready, hungry) = (Vec::new(), Hungry::default());
-        Self { shard, index, poll, commands, notify, load, settings, ready, hungry, buffer, stopping: false }
+        let busy_until_us = now().mono_us;
+        Self {
+            shard,
+            index,
+            poll,
+            commands,
+            notify,
+            load,
+            settings,
+            ready,
+            hungry,
+            buffer,
+            busy_until_us,
+            stopping: false,
+        }
     }
 
     async fn run(mut self) {
@@ -233,6 +249,7 @@ impl Driver {
     /// Does a bounded amount of everything. Returns whether more is to be done at once.
     fn round(&mut self) -> bool {
         let begin = now();
+        self.count_busy(begin.mono_us);
         let mut more = self.take_commands();
         more |= self.shard.take_in(begin);
         let turned = self.shard.turn(&mut now);
@@ -250,6 +267,13 @@ impl Driver {
         more
     }
 
+    /// The thread was busy since it was last said so. Counted at every round and not only when it falls asleep: where a
+    /// shard has too much to do, it does not.
+    fn count_busy(&mut self, now_us: u64) {
+        self.shard.stats().busy_us.add(now_us - self.busy_until_us);
+        self.busy_until_us = now_us;
+    }
+
     async fn sleep(&mut self) {
         let engine = self.shard.engine().clone();
         let wake = engine.feed().wake(self.index);
@@ -259,7 +283,9 @@ impl Driver {
             wake.woke();
             return;
         }
-        let mut pause = Duration::from_micros(self.shard.next_tick_us().saturating_sub(now().mono_us));
+        let asleep_us = now().mono_us;
+        self.count_busy(asleep_us);
+        let mut pause = Duration::from_micros(self.shard.next_tick_us().saturating_sub(asleep_us));
         if self.hungry.waits_for_room() {
             pause = pause.min(ROOM_PAUSE);
         }
@@ -273,6 +299,7 @@ impl Driver {
             }
             () = tokio::time::sleep(pause) => self.ready.clear(),
         }
+        self.busy_until_us = now().mono_us;
         wake.woke();
         self.serve_ready();
     }

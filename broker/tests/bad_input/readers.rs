@@ -51,7 +51,7 @@ fn never_reads(request: &[u8]) {
     let sent = client.say_until_stuck(request, QUIET, 200 << 20);
     assert!(sent < 100 << 20, "it read {sent} bytes of requests whose answers nobody read");
     assert_serves(&broker);
-    broker.until_metric("tickcast_closed_slow_total", |count| count == 1.0);
+    broker.until_metric(r#"tickcast_closed_total{reason="slow"}"#, |count| count == 1.0);
     // It gets what it did not read, and then why it was closed.
     assert_eq!(client.end(), End::Close(Some(4008)));
     broker.assert_settles();
@@ -128,7 +128,7 @@ fn a_subscriber_that_reads_nothing_is_closed_and_holds_nobody_up() {
     let data = "x".repeat(1000);
     let mut seq = 0;
     awake.stream.set_nodelay(true).unwrap();
-    while broker.metric("tickcast_closed_slow_total") == 0.0 {
+    while broker.metric(r#"tickcast_closed_total{reason="slow"}"#) == 0.0 {
         for _ in 0..50 {
             publisher.say(&format!(r#"{{"op":"publish","id":1,"topic":"fire.hose","kind":"event","data":"{data}"}}"#));
             publisher.expect("published");

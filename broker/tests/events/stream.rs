@@ -97,8 +97,14 @@ fn events_and_websocket_are_counted_alike() {
     let broker = Running::start();
     let (one, two) = (Source::open(broker.listen, "topic=a&topic=b", ""), broker.client());
     broker.until_metric("tickcast_connections", |count| count == 2.0);
+    assert_eq!(broker.metric("tickcast_sse_connections"), 1.0);
     broker.until_metric("tickcast_subscriptions", |count| count == 2.0);
     drop((one, two));
     until("both are gone", || broker.metric("tickcast_connections") == 0.0);
+    assert_eq!(broker.metric("tickcast_sse_connections"), 0.0);
+    // Events end by hanging up; of a WebSocket that is an accident.
+    for how in ["client", "vanished"] {
+        assert_eq!(broker.metric(&format!("tickcast_closed_total{{reason=\"{how}\"}}")), 1.0, "{how}");
+    }
     broker.assert_settles();
 }

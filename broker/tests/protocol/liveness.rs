@@ -76,7 +76,7 @@ fn two_pings_without_any_frame_in_answer_close() {
     }
     assert_eq!(pings, 2);
     assert!(client.next_frame().is_none());
-    assert_eq!(broker.metric("tickcast_closed_silent_total"), 1.0);
+    assert_eq!(broker.metric(r#"tickcast_closed_total{reason="no_sign_of_life"}"#), 1.0);
     drop(client);
     broker.assert_settles();
 }

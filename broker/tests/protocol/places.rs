@@ -12,6 +12,7 @@ fn beyond_the_limit_connections_are_told_so_and_closed() {
             refused.expect_close(4029);
         }
         assert_eq!(broker.metric("tickcast_admitted"), 3.0);
+        assert_eq!(broker.metric(r#"tickcast_closed_total{reason="limit_exceeded"}"#), 5.0);
         // Plain HTTP is answered all the same.
         assert_eq!(broker.http("GET /v1/topics", "").status, 200);
         // Those who have a place keep it, and a place that is given back is free.

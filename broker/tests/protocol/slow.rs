@@ -101,9 +101,9 @@ fn disconnect_closes_once_something_is_lost() {
         let topic = format!("strict.{kind}");
         let (mut client, _) = asleep(&broker, &[&topic], "disconnect");
         let (mut patient, mut follower) = asleep(&broker, &[&topic], "conflate");
-        let closed = broker.metric("tickcast_closed_slow_total");
+        let closed = broker.metric(r#"tickcast_closed_total{reason="slow"}"#);
         let mut count = 0;
-        while broker.metric("tickcast_closed_slow_total") == closed {
+        while broker.metric(r#"tickcast_closed_total{reason="slow"}"#) == closed {
             flood(&broker, &topic, kind, 20);
             count += 20;
             assert!(count < 10_000, "nothing is ever lost");
@@ -111,7 +111,7 @@ fn disconnect_closes_once_something_is_lost() {
         assert_eq!(client.end(), End::Close(Some(4008)), "{kind}");
         read_to(&mut patient, &mut follower, &topic, count);
     }
-    assert_eq!(broker.metric("tickcast_closed_slow_total"), 2.0);
+    assert_eq!(broker.metric(r#"tickcast_closed_total{reason="slow"}"#), 2.0);
     broker.assert_settles();
 }
 

@@ -18,8 +18,17 @@ fn rows(document: &str) -> Vec<Vec<String>> {
 }
 
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\n"), "").await
+}
+
+async fn post(address: std::net::SocketAddr, path: &str, body: &str) -> String {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    exchange(address, &head, body).await
+}
+
+async fn exchange(address: std::net::SocketAddr, head: &str, body: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}Host: {address}\r\nConnection: close\r\n\r\n{body}");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
@@ -38,12 +47,46 @@ async fn every_metric_is_listed_and_every_listed_one_is_there() {
     let broker = start().await;
     let text = get(broker.admin_listen(), "/metrics").await;
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-    let shown: BTreeSet<(String, String)> = types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
-    let documented = rows("broker/docs/operating.md")
-        .into_iter()
-        .filter(|row| row.len() == 4 && (row[0].starts_with("tickcast_") || row[0].starts_with("process_")));
-    let documented: BTreeSet<(String, String)> = documented.map(|row| (row[0].clone(), row[1].clone())).collect();
+    let shown: BTreeSet<[String; 3]> =
+        types.map(|(name, kind)| [name.to_owned(), kind.to_owned(), labels(&text, name)]).collect();
+    let documented = rows("broker/docs/metrics.md").into_iter().filter(|row| row.len() == 6 && row[0].contains('_'));
+    let documented: BTreeSet<[String; 3]> =
+        documented.map(|row| [row[0].clone(), row[1].clone(), row[3].replace('–', "")]).collect();
     assert_eq!(shown, documented);
+    let reasons = read("broker/docs/metrics.md");
+    for reason in text.lines().filter_map(|line| line.strip_prefix("tickcast_closed_total{reason=\"")?.split_once('"'))
+    {
+        assert!(reasons.contains(&format!("`{}`", reason.0)), "metrics.md does not say what {} means", reason.0);
+    }
+    broker.stop().await;
+}
+
+/// The names of a family's labels, but for the bounds of a histogram's buckets.
+fn labels(text: &str, family: &str) -> String {
+    let series = text.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix('{')?.split_once('}'));
+    let names: BTreeSet<&str> =
+        series.flat_map(|(labels, _)| labels.split(',').filter_map(|label| Some(label.split_once('=')?.0))).collect();
+    names.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// What a topic or a client is called is in no label, and however many there are, there are no more series.
+#[tokio::test]
+async fn topics_and_clients_add_no_series() {
+    let broker = start().await;
+    let series = async || {
+        let text = get(broker.admin_listen(), "/metrics").await;
+        let names = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        names.map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>()
+    };
+    let before = series().await;
+    for number in 0..50 {
+        let body = post(broker.listen(), &format!("/v1/topics/many.{number}"), "1").await;
+        assert!(body.contains("epoch"), "{body}");
+        assert!(post(broker.listen(), "/v1/topics/no..name", "1").await.contains("bad_topic"));
+    }
+    assert_eq!(before, series().await);
+    let text = get(broker.admin_listen(), "/metrics").await;
+    assert!(text.contains("tickcast_publish_errors_total{code=\"bad_topic\"} 50\n"), "{text}");
     broker.stop().await;
 }
 

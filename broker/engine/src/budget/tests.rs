@@ -43,8 +43,10 @@ fn against_summing_up() {
             assert_eq!(budget.histories(), topics.iter().map(held).sum::<u64>(), "seed {seed}");
             let max = 20_000;
             let before: Vec<u64> = topics.iter().map(held).collect();
+            let halved = budget.halved();
             budget.enforce(max);
             let after: Vec<u64> = topics.iter().map(held).collect();
+            assert_eq!(budget.halved() > halved, after != before, "seed {seed}");
             assert!(after.iter().sum::<u64>() <= max, "seed {seed}");
             assert_eq!(budget.histories(), after.iter().sum::<u64>(), "seed {seed}");
             // Within a factor of two of the largest: sizes are filed by powers of two.

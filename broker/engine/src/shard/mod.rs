@@ -178,8 +178,10 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             sink,
         };
+        self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));
         let id = self.conns.insert(conn);
         self.stats.connections.add(1);
+        self.stats.opened.add(1);
         let limits = &self.engine.limits;
         let mut payload = Vec::new();
         let name = self.engine.session_name(session);
@@ -262,6 +264,13 @@ impl<S: Sink> Shard<S> {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
+        let listens = !conn.sink.answers_pings();
+        self.stats.listeners.sub(u64::from(listens));
+        if conn.closing == Closing::No {
+            // Who only listens cannot say goodbye in another way.
+            let ended = if listens { &self.stats.closed_by_client } else { &self.stats.vanished };
+            ended.add(1);
+        }
         conn.gone = true;
         // A place in a queue still names the slot: it goes when that comes by.
         if matches!(conn.place, Place::Rest | Place::Parked) {
@@ -292,7 +301,7 @@ impl<S: Sink> Shard<S> {
     pub fn refuse(&mut self, now: Now, id: ConnId, request: Option<&[u8]>, code: ErrorCode, text: &str) {
         let mut payload = Vec::new();
         message::error(&mut payload, request, code, text);
-        self.stats.errors.add(1);
+        self.stats.errors.add(code, 1);
         self.answer(now, id, &payload);
     }
 
@@ -308,14 +317,23 @@ impl<S: Sink> Shard<S> {
 
     /// Says goodbye: nothing but what is half-written and the close frame will follow.
     pub fn close(&mut self, now: Now, id: ConnId, reason: CloseReason, text: &str) {
-        self.close_with(now, id, reason.code(), text);
-    }
-
-    /// [`Shard::close`] with a code of the client's own, for an echo of its close frame. 0 sends a close frame without one.
-    pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
-        if self.conns.get(id).is_none_or(|conn| conn.gone || conn.closing != Closing::No) {
+        if self.is_closing(id) {
             return;
         }
+        self.stats.closed.count(reason);
+        self.say_goodbye(now, id, reason.code(), text);
+    }
+
+    /// The client closes: its close frame is echoed, with its code. 0 sends a close frame without one.
+    pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+        if self.is_closing(id) {
+            return;
+        }
+        self.stats.closed_by_client.add(1);
+        self.say_goodbye(now, id, code, text);
+    }
+
+    fn say_goodbye(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
         self.leave_all(id);
         let conn = &mut self.conns[id];
         conn.closing = Closing::Sent { finished: false };

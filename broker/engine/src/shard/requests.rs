@@ -58,8 +58,17 @@ impl<S: Sink> Shard<S> {
                 message::published(&mut payload, Some(id.as_bytes()), topic.name(), topic.epoch(), seq, duplicate);
                 self.answer(now, conn, &payload);
             }
-            Err(refusal) => self.refuse_with(now, conn, id, &refusal),
+            Err(refusal) => {
+                self.engine.count_refused(refusal.code);
+                self.refuse_with(now, conn, id, &refusal);
+            }
         }
+    }
+
+    /// One update of a batch; of a single one the answer counts the error.
+    fn count_refused(&self, code: ErrorCode) {
+        self.engine.count_refused(code);
+        self.stats.errors.add(code, 1);
     }
 
     fn publish_batch(
@@ -81,14 +90,16 @@ impl<S: Sink> Shard<S> {
                     accepted += 1;
                     duplicates += u64::from(published.duplicate);
                 }
-                Err(refusal) => rejected.add(index, INDEX_BYTES, refusal.code, refusal.message),
+                Err(refusal) => {
+                    self.count_refused(refusal.code);
+                    rejected.add(index, INDEX_BYTES, refusal.code, refusal.message);
+                }
             }
         }
         // Errors are sent either way.
         if id.is_none() && rejected.count() == 0 {
             return;
         }
-        self.stats.errors.add(rejected.count());
         let rejected = rejected.into_list();
         let mut payload = Vec::new();
         message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use broker_protocol::codes::{CloseReason, ErrorCode};
+
 /// A number that one thread writes and many read: a plain load and store, no locked instruction.
 #[derive(Debug, Default)]
 pub struct Cell(AtomicU64);
@@ -58,11 +60,49 @@ impl Histogram {
     }
 }
 
+/// Counts by error code.
+#[derive(Debug, Default)]
+pub struct ErrorCounts([Cell; ErrorCode::ALL.len()]);
+
+impl ErrorCounts {
+    /// Counts errors of one code; only the owning thread may.
+    pub fn add(&self, code: ErrorCode, n: u64) {
+        self.0[code.index()].add(n);
+    }
+
+    /// Those of one code.
+    pub fn get(&self, code: ErrorCode) -> u64 {
+        self.0[code.index()].get()
+    }
+}
+
+/// Counts by the reason for which the broker closed a connection.
+#[derive(Debug, Default)]
+pub struct CloseCounts([Cell; CloseReason::ALL.len()]);
+
+impl CloseCounts {
+    /// Counts a connection; only the owning thread may.
+    pub fn count(&self, reason: CloseReason) {
+        self.0[reason.index()].add(1);
+    }
+
+    /// Those of one reason.
+    pub fn get(&self, reason: CloseReason) -> u64 {
+        self.0[reason.index()].get()
+    }
+}
+
 /// What a shard counts.
 #[derive(Debug, Default)]
 pub struct ShardStats {
     /// Open connections now.
     pub connections: Cell,
+    /// Of the open ones those that only listen: Server-Sent Events.
+    pub listeners: Cell,
+    /// Connections taken on since the start.
+    pub opened: Cell,
+    /// Connections that catch up because too much waited for them, when all were last looked at.
+    pub behind: Cell,
     /// Connections whose socket is full now.
     pub parked: Cell,
     /// Subscriptions now, to topics and patterns.
@@ -87,12 +127,14 @@ pub struct ShardStats {
     pub gaps: Cell,
     /// Updates announced as lost.
     pub gap_updates: Cell,
-    /// Connections closed by the broker as slow consumers (4008).
-    pub closed_slow: Cell,
-    /// Connections closed by the broker for giving no sign of life (4009).
-    pub closed_silent: Cell,
+    /// Connections closed by the broker.
+    pub closed: CloseCounts,
+    /// Connections of which the client sent a close frame first, or hung up where it cannot send one.
+    pub closed_by_client: Cell,
+    /// Connections that ended without a close frame of either side.
+    pub vanished: Cell,
     /// Errors answered.
-    pub errors: Cell,
+    pub errors: ErrorCounts,
     /// Bytes of half-written frames held for blocked connections.
     pub pinned_bytes: Cell,
     /// Bytes of the ring in use.
@@ -105,6 +147,8 @@ pub struct ShardStats {
     pub frames_per_write: Histogram,
     /// Time of a round of the shard's loop, in µs, where it did something.
     pub round_us: Histogram,
+    /// Time that the shard's thread did not sleep, in µs.
+    pub busy_us: Cell,
     /// Bytes that waited for a connection when it fell behind.
     pub lag_bytes: Histogram,
 }

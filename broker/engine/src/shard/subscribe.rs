@@ -109,6 +109,7 @@ impl<S: Sink> Shard<S> {
         for entry in &request.entries {
             let (name, result) = match entry {
                 Entry::Bad { entry, code, message } => {
+                    self.stats.errors.add(*code, 1);
                     errors.add(entry, entry.len(), *code, message.clone());
                     continue;
                 }
@@ -122,10 +123,10 @@ impl<S: Sink> Shard<S> {
                 }
             };
             if let Err(message) = result {
+                self.stats.errors.add(ErrorCode::Limit, 1);
                 errors.add(name, name.len(), ErrorCode::Limit, message);
             }
         }
-        self.stats.errors.add(errors.count());
         let topics: Vec<TopicStart<'_>> = begun
             .iter()
             .map(|begun| TopicStart {

@@ -22,6 +22,8 @@ const NAMES_PER_SWEEP: usize = fault::bound(256, 2);
 pub(crate) struct Sweep {
     /// Where the pass over the connections goes on; `None` between passes.
     at: Option<usize>,
+    /// Connections behind among those that the pass has looked at.
+    behind: u64,
     next_us: u64,
     /// Patterns that names still refer to: those of the pass that is on, and those that wait for the next.
     burying: Vec<GroupId>,
@@ -67,7 +69,6 @@ impl<S: Sink> Shard<S> {
         more |= self.forget_names();
         while let Some((id, reason)) = self.to_close.pop() {
             if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
-                self.stats.closed_slow.add(1);
                 self.close(now, id, reason, reason.text());
             }
         }
@@ -102,6 +103,9 @@ impl<S: Sink> Shard<S> {
             self.look_after(id as ConnId, now, heartbeat_ms, stall_ms);
         }
         self.sweep.at = (end < self.conns.bound()).then_some(end);
+        if self.sweep.at.is_none() {
+            self.stats.behind.set(std::mem::take(&mut self.sweep.behind));
+        }
         self.sweep.at.is_some()
     }
 
@@ -110,11 +114,11 @@ impl<S: Sink> Shard<S> {
         if conn.gone || conn.closing != Closing::No {
             return;
         }
+        self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
         if conn.place == Place::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) >= stall_ms {
-                self.stats.closed_slow.add(1);
                 self.close(now, id, CloseReason::Slow, "took no byte for stall_ms");
             }
             return;
@@ -123,7 +127,6 @@ impl<S: Sink> Shard<S> {
         // Two pings in a row without any frame in answer.
         if conn.sink.answers_pings() && now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
             if conn.pings_unanswered >= 2 {
-                self.stats.closed_silent.add(1);
                 let reason = CloseReason::NoSignOfLife;
                 self.close(now, id, reason, reason.text());
                 return;

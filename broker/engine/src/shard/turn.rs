@@ -47,7 +47,6 @@ impl<S: Sink> Shard<S> {
     pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
         while let Some((id, reason)) = self.to_close.pop() {
             if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
-                self.stats.closed_slow.add(1);
                 self.close(clock(), id, reason, reason.text());
             }
         }

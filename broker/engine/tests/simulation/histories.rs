@@ -44,7 +44,7 @@ impl Met {
             evicted: sum(|stats| stats.evicted.get()),
             images: sum(|stats| stats.images.get()),
             gaps: sum(|stats| stats.gaps.get()),
-            closed_slow: sum(|stats| stats.closed_slow.get()),
+            closed_slow: sum(|stats| stats.closed.get(broker_protocol::CloseReason::Slow)),
             duplicates: world.engine.published().1,
         }
     }

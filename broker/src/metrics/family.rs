@@ -1,0 +1,98 @@
+//! One family of a scrape, from plain numbers.
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+/// A counter without labels.
+pub(super) fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, vec![counted(value as f64)])
+}
+
+/// A gauge without labels.
+pub(super) fn gauge(name: &str, help: &str, value: f64) -> MetricFamily {
+    family(name, help, MetricType::GAUGE, vec![gauged(value)])
+}
+
+/// A counter with one label and a value for each of what it may be.
+pub(super) fn labelled_counter<'a>(
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, f64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(is, value)| labelled(counted(value), label, is));
+    family(name, help, MetricType::COUNTER, metrics.collect())
+}
+
+/// A gauge likewise.
+pub(super) fn labelled_gauge<'a>(
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, f64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(is, value)| labelled(gauged(value), label, is));
+    family(name, help, MetricType::GAUGE, metrics.collect())
+}
+
+/// A histogram of powers of two: `counts[i]` are the values up to `2^i`, the last ones all above. `per_unit` of them are
+/// one of the unit that is shown.
+pub(super) fn histogram(name: &str, help: &str, per_unit: f64, counts: &[u64], sum: u64) -> MetricFamily {
+    let mut seen = 0;
+    let mut buckets = Vec::with_capacity(counts.len());
+    // The last one has no bound: it is the `+Inf` that the encoder adds.
+    for (power, count) in counts.iter().enumerate().take(counts.len() - 1) {
+        seen += count;
+        let mut bucket = Bucket::default();
+        bucket.set_cumulative_count(seen);
+        // Divided and not multiplied by 1e-6: then the bound is the nearest double, which is written with few digits.
+        bucket.set_upper_bound((1u64 << power) as f64 / per_unit);
+        buckets.push(bucket);
+    }
+    let mut histogram = HistogramProto::default();
+    histogram.set_sample_count(counts.iter().sum());
+    histogram.set_sample_sum(sum as f64 / per_unit);
+    histogram.set_bucket(buckets);
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    family(name, help, MetricType::HISTOGRAM, vec![metric])
+}
+
+/// A counter of seconds, which has a fraction.
+pub(super) fn seconds_counter(name: &str, help: &str, seconds: f64) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, vec![counted(seconds)])
+}
+
+fn counted(value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauged(value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn labelled(mut metric: Metric, name: &str, value: &str) -> Metric {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    metric.set_label(vec![label]);
+    metric
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}

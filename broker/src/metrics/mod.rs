@@ -1,0 +1,198 @@
+//! Everything that the broker counts, in Prometheus' terms. Shards count in memory of their own; this adds them up when
+//! somebody scrapes. No label carries a topic or a client, so the number of series is fixed. `docs/metrics.md` says what
+//! each is for.
+
+mod family;
+mod process;
+
+use std::sync::Arc;
+
+use broker_engine::{BUCKETS, Engine, Histogram, ShardStats};
+use broker_protocol::{CloseReason, ErrorCode};
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder, TextEncoder};
+
+use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge};
+use crate::admission::Admission;
+
+/// What a scrape looks at.
+pub struct Metrics {
+    /// The shared half of the engine.
+    pub engine: Arc<Engine>,
+    /// A shard's counters each.
+    pub shards: Vec<Arc<ShardStats>>,
+    /// The places.
+    pub admission: Arc<Admission>,
+    /// When the process started, in seconds since the epoch.
+    pub start_seconds: f64,
+}
+
+/// A metric that adds up over shards.
+type PerShard = (&'static str, &'static str, fn(&ShardStats) -> u64);
+
+const COUNTERS: &[PerShard] = &[
+    ("tickcast_opened_total", "Connections that shards took on.", |s| s.opened.get()),
+    ("tickcast_feed_entries_total", "Feed entries that shards took in.", |s| s.entries.get()),
+    ("tickcast_deliveries_total", "Data frames of which a socket took the first byte.", |s| s.deliveries.get()),
+    ("tickcast_writes_total", "Writes to sockets.", |s| s.writes.get()),
+    ("tickcast_writes_short_total", "Writes of which the socket did not take every byte.", |s| s.writes_short.get()),
+    ("tickcast_sent_bytes_total", "Bytes that sockets took.", |s| s.bytes.get()),
+    ("tickcast_fell_behind_total", "Times a connection had more than behind_bytes waiting.", |s| s.fell_behind.get()),
+    ("tickcast_evicted_total", "Times a connection fell out of step because the ring was reused.", |s| s.evicted.get()),
+    ("tickcast_images_total", "Images sent.", |s| s.images.get()),
+    ("tickcast_gaps_total", "Gaps sent.", |s| s.gaps.get()),
+    ("tickcast_gap_updates_total", "Updates that gaps announced as lost.", |s| s.gap_updates.get()),
+];
+
+const GAUGES: &[PerShard] = &[
+    ("tickcast_connections", "Open connections, WebSocket and Server-Sent Events.", |s| s.connections.get()),
+    ("tickcast_sse_connections", "Of these, Server-Sent Events.", |s| s.listeners.get()),
+    ("tickcast_connections_behind", "Connections that catch up because too much waited for them.", |s| s.behind.get()),
+    ("tickcast_connections_parked", "Connections whose socket takes no byte now.", |s| s.parked.get()),
+    ("tickcast_subscriptions", "Subscriptions to topics and patterns.", |s| s.subscriptions.get()),
+    ("tickcast_followed_topics", "Names that shards follow or wait for, summed over shards.", |s| s.local_topics.get()),
+    ("tickcast_pinned_bytes", "Half-written frames held for blocked connections.", |s| s.pinned_bytes.get()),
+    ("tickcast_ring_bytes", "Bytes of the shards' rings in use.", |s| s.ring_bytes.get()),
+];
+
+/// A histogram that adds up over shards, and how many of its unit make one of the base unit.
+type HistogramPerShard = (&'static str, &'static str, f64, fn(&ShardStats) -> &Histogram);
+
+const HISTOGRAMS: &[HistogramPerShard] = &[
+    (
+        "tickcast_publish_to_socket_seconds",
+        "From taking an update in to handing it to a socket: the oldest frame of each write.",
+        1e6,
+        |s| &s.latency_us,
+    ),
+    ("tickcast_write_frames", "Data frames in a write.", 1.0, |s| &s.frames_per_write),
+    ("tickcast_round_seconds", "A round of a shard's loop that had something to do.", 1e6, |s| &s.round_us),
+    ("tickcast_lag_bytes", "What waited for a connection when it fell behind.", 1.0, |s| &s.lag_bytes),
+];
+
+/// Ends of connections that are no reason of the broker's.
+const BY_CLIENT: &str = "client";
+const VANISHED: &str = "vanished";
+
+impl Metrics {
+    /// The text of a scrape, while so many sockets speak HTTP.
+    pub fn text(&self, http_connections: usize) -> String {
+        let mut families: Vec<_> =
+            COUNTERS.iter().map(|(name, help, read)| counter(name, help, self.sum(*read))).collect();
+        families.extend(GAUGES.iter().map(|(name, help, read)| gauge(name, help, self.sum(*read) as f64)));
+        families.extend(self.engine_counters());
+        families.extend(self.by_label());
+        families.extend(self.engine_gauges(http_connections));
+        families
+            .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
+        families.extend(process::families(self.start_seconds));
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    fn engine_counters(&self) -> [MetricFamily; 3] {
+        let (published, duplicates) = self.engine.published();
+        [
+            counter("tickcast_published_total", "Updates taken in.", published),
+            counter("tickcast_duplicates_total", "Updates that their source had published already.", duplicates),
+            counter(
+                "tickcast_histories_halved_total",
+                "Times that a topic gave up the older half of its history because all together were too large.",
+                self.engine.budget().halved(),
+            ),
+        ]
+    }
+
+    fn by_label(&self) -> [MetricFamily; 5] {
+        let errors =
+            ErrorCode::ALL.iter().map(|code| (code.as_str(), self.sum(|stats| stats.errors.get(*code)) as f64));
+        let refused = ErrorCode::ALL.iter().map(|code| (code.as_str(), self.engine.refused(*code) as f64));
+        let closed = CloseReason::ALL.iter().map(|reason| {
+            // Who gets no place is told so before a shard hears of it.
+            let no_place = if *reason == CloseReason::LimitExceeded { self.admission.refused() } else { 0 };
+            (reason.as_str(), (self.sum(|stats| stats.closed.get(*reason)) + no_place) as f64)
+        });
+        let closed = closed.chain([
+            (BY_CLIENT, self.sum(|stats| stats.closed_by_client.get()) as f64),
+            (VANISHED, self.sum(|stats| stats.vanished.get()) as f64),
+        ]);
+        let shards: Vec<String> = (0..self.shards.len()).map(|index| index.to_string()).collect();
+        let busy = shards.iter().zip(&self.shards).map(|(shard, stats)| (&**shard, stats.busy_us.get() as f64 / 1e6));
+        [
+            labelled_counter("tickcast_errors_total", "Errors answered over WebSocket.", "code", errors),
+            labelled_counter(
+                "tickcast_publish_errors_total",
+                "Updates and publish requests that were refused.",
+                "code",
+                refused,
+            ),
+            labelled_counter(
+                "tickcast_closed_total",
+                "Connections that ended, or got no place, by why.",
+                "reason",
+                closed,
+            ),
+            labelled_counter(
+                "tickcast_shard_busy_seconds_total",
+                "Time that a shard's thread did not sleep.",
+                "shard",
+                busy,
+            ),
+            labelled_gauge(
+                "tickcast_build_info",
+                "Always 1; its label tells the version.",
+                "version",
+                [(env!("CARGO_PKG_VERSION"), 1.0)],
+            ),
+        ]
+    }
+
+    fn engine_gauges(&self, http_connections: usize) -> impl Iterator<Item = MetricFamily> {
+        let (engine, limits) = (&self.engine, self.engine.limits());
+        let (budget, feed) = (engine.budget(), engine.feed());
+        let last_publish_seconds = engine.last_publish_us().unwrap_or(0) as f64 / 1e6;
+        [
+            ("tickcast_topics", "Topics that exist.", engine.topics_len() as f64),
+            ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max as f64),
+            ("tickcast_history_bytes", "Retained updates of all topics.", budget.histories() as f64),
+            ("tickcast_history_bytes_max", "What they may take (retain_bytes_max).", limits.retain_bytes_max as f64),
+            ("tickcast_image_bytes", "Images of all topics.", budget.images() as f64),
+            ("tickcast_image_bytes_max", "What they may take (images_bytes_max).", limits.images_bytes_max as f64),
+            (
+                "tickcast_feed_backlog_bytes",
+                "How far the slowest shard lags behind the feed.",
+                feed.backlog_bytes() as f64,
+            ),
+            ("tickcast_feed_backlog_bytes_max", "How far it may (feed_bytes_max).", limits.feed_bytes_max as f64),
+            (
+                "tickcast_last_publish_timestamp_seconds",
+                "When a client last published, since the epoch; 0 before the first.",
+                last_publish_seconds,
+            ),
+            ("tickcast_admitted", "Connections that have a place.", self.admission.count() as f64),
+            ("tickcast_connections_max", "Places (connections_max).", self.admission.connections_max() as f64),
+            ("tickcast_http_connections", "Connections that speak HTTP, this one included.", http_connections as f64),
+            ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
+        ]
+        .into_iter()
+        .map(|(name, help, value)| gauge(name, help, value))
+    }
+
+    fn sum(&self, read: impl Fn(&ShardStats) -> u64) -> u64 {
+        self.shards.iter().map(|stats| read(stats)).sum()
+    }
+
+    fn histogram(&self, name: &str, help: &str, per_unit: f64, read: fn(&ShardStats) -> &Histogram) -> MetricFamily {
+        let mut counts = [0; BUCKETS];
+        let mut sum = 0;
+        for stats in &self.shards {
+            let (shard_counts, shard_sum) = read(stats).read();
+            counts.iter_mut().zip(shard_counts).for_each(|(count, add)| *count += add);
+            sum += shard_sum;
+        }
+        histogram(name, help, per_unit, &counts, sum)
+    }
+}

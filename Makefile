@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser deploy-test tools fuzz conformance bench compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser deploy-test dashboards tools fuzz conformance bench compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -20,6 +20,7 @@ test:
 	$(MAKE) loom
 	$(MAKE) foreign
 	$(MAKE) deploy-test
+	$(MAKE) dashboards
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -57,6 +58,11 @@ browser: tools
 deploy-test: tools
 	$(CARGO) build -p broker -p feed-sim --locked
 	BROKER=$(abspath $(TARGET))/debug/broker FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
+
+# Prometheus' rules and Grafana's dashboards against the real promtool and Prometheus, and a broker under load.
+dashboards: tools
+	$(CARGO) build -p broker --locked
+	BROKER=$(abspath $(TARGET))/debug/broker dashboards/tests/run
 
 tools:
 	.ci/install-test-tools

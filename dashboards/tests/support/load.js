@@ -1,0 +1,82 @@
+/** Clients of all kinds that the metrics tell apart: some that read, one that does not, some that leave. */
+import { randomBytes } from "node:crypto";
+import { connect } from "node:net";
+
+const TOPICS = 20;
+const PAD = "x".repeat(1000);
+
+/** A WebSocket of nothing but a handshake and text frames, whose reading can be stopped. */
+export class Client {
+  constructor(address, entries) {
+    const [host, port] = address.split(":");
+    this.socket = connect(Number(port), host);
+    this.socket.on("error", () => {});
+    const key = randomBytes(16).toString("base64");
+    this.socket.write(
+      `GET /v1/ws HTTP/1.1\r\nHost: ${address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    // What is sent before the answer is there is read behind the handshake.
+    this.socket.write(frame(1, JSON.stringify({ op: "subscribe", topics: entries })));
+    this.socket.resume();
+  }
+
+  stopReading() {
+    this.socket.pause();
+  }
+
+  say(text) {
+    this.socket.write(frame(1, text));
+  }
+
+  /** Says goodbye with a close frame. */
+  leave() {
+    this.socket.end(frame(8, "\x03\xe8"));
+  }
+
+  vanish() {
+    this.socket.resetAndDestroy();
+  }
+}
+
+/** A frame of a client's: masked, by zeros. */
+function frame(opcode, text) {
+  const payload = Buffer.from(text, "latin1");
+  const head = payload.length < 126 ? [payload.length | 0x80] : [126 | 0x80, payload.length >> 8, payload.length & 255];
+  return Buffer.concat([Buffer.from([0x80 | opcode, ...head, 0, 0, 0, 0]), payload]);
+}
+
+/** Publishes over HTTP, twenty updates of 1 KB at a time, until stopped. */
+export class Publisher {
+  published = 0;
+  refused = 0;
+  #stopped = false;
+
+  constructor(address) {
+    this.address = address;
+    this.running = this.#run();
+  }
+
+  async stop() {
+    this.#stopped = true;
+    await this.running;
+  }
+
+  async #run() {
+    while (!this.#stopped) {
+      const lines = Array.from({ length: TOPICS }, (_, index) =>
+        JSON.stringify({ topic: `test.topic.${index}`, kind: "state", data: { pad: PAD, number: this.published + index } }),
+      );
+      lines.push(JSON.stringify({ topic: "test..wrong", data: 1 }));
+      const answer = await fetch(`http://${this.address}/v1/publish`, {
+        method: "POST",
+        headers: { "Content-Type": "application/x-ndjson" },
+        body: lines.join("\n"),
+      });
+      const said = await answer.json();
+      this.published += said.accepted;
+      this.refused += said.rejected.length;
+      await new Promise((next) => setTimeout(next, 20));
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/** A broker and a Prometheus of this test's own, on free ports; both end with it. */
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const PATIENCE_MS = 60_000;
+export const folder = new URL("../../", import.meta.url).pathname;
+
+/** Until a condition holds; gives what it gave. */
+export async function until(condition, what) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${typeof what === "function" ? what() : what}`);
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+
+/** Starts a program; `said` is what it has said so far. It is stopped, and waited for, after the tests. */
+function start(after, program, args) {
+  const running = { said: "", process: spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }) };
+  const ended = new Promise((resolve) => running.process.on("exit", resolve));
+  running.process.on("error", (error) => (running.said += error));
+  for (const stream of [running.process.stdout, running.process.stderr])
+    stream.on("data", (text) => (running.said += text));
+  after(async () => {
+    running.process.kill("SIGTERM");
+    await ended;
+  });
+  running.check = () => {
+    if (running.process.exitCode !== null) throw new Error(`${program} ended: ${running.said}`);
+  };
+  return running;
+}
+
+/** The addresses of a broker with these flags. */
+export async function startBroker(after, flags) {
+  const addresses = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+  const broker = start(after, process.env.BROKER, ["serve", ...addresses, "--drain-ms", "0", ...flags]);
+  const [, listen, admin] = await until(() => {
+    broker.check();
+    return / listen=(\S+) admin_listen=(\S+)/.exec(broker.said);
+  }, "a broker that serves");
+  return { listen, admin, pid: broker.process.pid, process: broker.process };
+}
+
+/** A Prometheus with this folder's configuration and rules, only faster and with this broker as its target. */
+export async function startPrometheus(after, admin) {
+  const data = await mkdtemp(join(tmpdir(), "tickcast-prometheus-"));
+  const address = `127.0.0.1:${await freePort()}`;
+  const config = await readFile(join(folder, "prometheus/prometheus.yml"), "utf8");
+  const changed = config
+    .replace("127.0.0.1:9001", admin)
+    .replace("rules/*.yml", join(folder, "prometheus/rules/*.yml"))
+    .replaceAll("_interval: 15s", "_interval: 1s");
+  await writeFile(join(data, "prometheus.yml"), changed);
+  const prometheus = start(after, "prometheus", [
+    `--config.file=${join(data, "prometheus.yml")}`,
+    `--storage.tsdb.path=${join(data, "data")}`,
+    `--web.listen-address=${address}`,
+  ]);
+  after(() => rm(data, { recursive: true, force: true }));
+  await until(async () => {
+    prometheus.check();
+    return (await fetch(`http://${address}/-/ready`).catch(() => null))?.ok;
+  }, "a Prometheus that is ready");
+  return {
+    /** What its HTTP API says. */
+    async ask(path, parameters = {}) {
+      const answer = await fetch(`http://${address}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+      const said = await answer.json();
+      if (said.status !== "success") throw new Error(`${path} ${JSON.stringify(parameters)}: ${said.error}`);
+      return said.data;
+    },
+    /** The numbers that a query gives now. */
+    async numbers(query) {
+      const { result } = await this.ask("query", { query });
+      return result.map((series) => Number(series.value[1])).filter((number) => !Number.isNaN(number));
+    },
+  };
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,31 @@
+/** Every query of the dashboards, as Grafana would send it. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { folder } from "./programs.js";
+
+export async function dashboards() {
+  const names = (await readdir(join(folder, "grafana"))).filter((name) => name.endsWith(".json"));
+  return Promise.all(names.map(async (name) => JSON.parse(await readFile(join(folder, "grafana", name), "utf8"))));
+}
+
+export function panels(board) {
+  return board.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]).filter((panel) => panel.type !== "row");
+}
+
+/** Grafana's own variables, with what they are where every broker is chosen and scrapes come each second. */
+const filled = (query) => query.replaceAll("$instance", ".*").replaceAll("$__rate_interval", "4s");
+
+/** `[where it stands, query]` of panels, and likewise of annotations. */
+export function queries(board) {
+  const ofPanels = panels(board).flatMap((panel) =>
+    panel.targets.map((target) => [`${board.title}: ${panel.title} ${target.refId}`, filled(target.expr)]),
+  );
+  const ofAnnotations = board.annotations.list.map((annotation) => [`${board.title}: ${annotation.name}`, filled(annotation.expr)]);
+  return { ofPanels, ofAnnotations };
+}
+
+/** The names of brokers' metrics in a text, those of a histogram's parts as the histogram's. */
+export function metricNames(text) {
+  const names = text.match(/(?<![\w:$])(tickcast|process)_[a-z_]+(?![\w:])/g) ?? [];
+  return new Set(names.map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+}

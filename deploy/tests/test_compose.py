@@ -7,7 +7,19 @@ import yaml
 from support import BROKER, DEPLOY, FEED_SIM, ROOT, program, run
 
 FILE = DEPLOY / "compose.yml"
-COMPOSE = yaml.safe_load(FILE.read_text())
+
+
+class Strict(yaml.SafeLoader):
+    """Refuses a key that stands twice, as newer versions of Compose do."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise AssertionError(f"twice in one mapping, line {node.start_mark.line + 1}: {twice}")
+        return super().construct_mapping(node, deep)
+
+
+COMPOSE = yaml.load(FILE.read_text(), Strict)
 SERVICES = COMPOSE["services"]
 
 

@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser deploy-test dashboards tools fuzz conformance bench compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -63,6 +63,18 @@ deploy-test: tools
 dashboards: tools
 	$(CARGO) build -p broker --locked
 	BROKER=$(abspath $(TARGET))/debug/broker dashboards/tests/run
+
+page: tools
+	$(CARGO) build -p broker --locked
+	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run page
+
+# The live page's pictures in the documents, taken anew by its test.
+SHOWN := markets-dark markets-light markets-phone-light instrument-phone-dark matches-light broker-dark
+screenshots: tools
+	$(CARGO) build -p broker --locked
+	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker node --test dashboards/web/tests/page/photographs.js
+	mkdir -p dashboards/web/screenshots
+	cd $(abspath $(TARGET))/photographs && cp $(SHOWN:=.png) $(CURDIR)/dashboards/web/screenshots/
 
 tools:
 	.ci/install-test-tools

@@ -5,7 +5,8 @@
 //! - `Host` has to be an IP address, `localhost` or a configured name: a page whose own name was made to point at us (DNS
 //!   rebinding) arrives with that name.
 //! - `Origin`, where there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
-//! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: links, images and forms of other pages.
+//! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: links, images and forms of other pages. Only
+//!   the live page at `/` may be opened by a link from anywhere, in a tab of its own: it is the same for everybody.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,6 +15,8 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Uri, http::uri::Authority};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The allow-lists of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub fn check(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Acce
     let host = check_host(uri, headers, rules)?;
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
+        (None, _) if is_visit(uri, headers) => Ok(Access::Own),
         (None, _) => check_fetch_site(headers).map(|()| Access::Own),
         (Some(_), Some(_)) => Err(denied("the request has more than one Origin")),
         (Some(value), None) => {
@@ -70,6 +74,12 @@ fn check_host(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Hos
         return Err(denied("the host in the request line is not the one in Host"));
     }
     Ok(host)
+}
+
+/// Whether a person opens the live page, in a tab and not in a frame of another page.
+fn is_visit(uri: &Uri, headers: &HeaderMap) -> bool {
+    let says = |name, value: &str| headers.get(name).is_some_and(|said| said == value);
+    uri.path() == "/" && says(SEC_FETCH_MODE, "navigate") && says(SEC_FETCH_DEST, "document")
 }
 
 fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {

@@ -55,6 +55,7 @@ fn greeting(listen: SocketAddr, admin: SocketAddr) -> String {
         r#"Tickcast runs, with simulated stocks (stocks.SYMBOL.quote, .trade, .book), football (sports.football.>), a chat room
 (chat.kitchen.>) and servers (status.>).
 
+  page     http://{listen}/
   clients  ws://{listen}/v1/ws     http://{listen}/v1/topics
   metrics  http://{admin}/metrics
 
@@ -62,9 +63,7 @@ Try, in another terminal:
   curl -s http://{listen}/v1/topics/stocks.AAPL.quote
   curl -s 'http://{listen}/v1/topics/stocks.AAPL.trade/history?last=3'
   curl -s -d '{{"text":"hello"}}' -H 'Content-Type: application/json' http://{listen}/v1/topics/chat.lobby
-or watch it live: open http://{listen}/v1/topics in a browser, and paste this into its console:
-  ws = new WebSocket("ws://{listen}/v1/ws"); ws.onmessage = (m) => console.log(m.data)
-  ws.onopen = () => ws.send('{{"op":"subscribe","topics":["stocks.AAPL.*","chat.>"]}}')
+or watch it live: open http://{listen}/ in a browser.
 
 Ctrl-C stops it, a second one at once.
 "#

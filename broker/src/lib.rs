@@ -113,12 +113,13 @@ impl Broker {
             admission,
             draining: AtomicBool::new(false),
             sockets: listen::sockets(&config),
+            clients_at: listen,
             config,
         });
         let tasks = vec![
             tokio::spawn(listen::accept(client, shared.clone(), listen::serve_client)),
             tokio::spawn(listen::accept(admin, shared.clone(), listen::serve_admin)),
-            tokio::spawn(sys::publish_stats(engine.clone(), stats)),
+            tokio::spawn(sys::publish_stats(engine.clone(), stats, shared.clone())),
             tokio::spawn(tidy(engine)),
         ];
         tracing::info!(%listen, %admin_listen, shards, "serving");

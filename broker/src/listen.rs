@@ -44,6 +44,8 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// What both listeners share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// The client listener's address, its port as the system gave it.
+    pub(crate) clients_at: SocketAddr,
     pub(crate) context: Context,
     pub(crate) shards: Vec<Handle>,
     pub(crate) admission: Arc<Admission>,
@@ -294,6 +296,10 @@ impl Observe for Shared {
         // One of them waits for the next to be accepted, on each listener.
         let free = self.sockets.available_permits() + LISTENERS;
         self.metrics.text(sockets_max(&self.config).saturating_sub(free))
+    }
+
+    fn clients_at(&self) -> SocketAddr {
+        self.clients_at
     }
 
     async fn connections(&self, slowest: usize) -> Vec<http::ConnectionRow> {

@@ -1,18 +1,29 @@
 //! `$SYS.stats`: once a second, as a topic like any other, what the broker's health page shows.
 
+mod percentiles;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_engine::{Engine, Publisher, ShardStats};
+use broker_engine::{BUCKETS, Engine, Publisher, ShardStats};
 use broker_protocol::data::Data;
 use broker_protocol::kind::Kind;
+use broker_protocol::pattern::Pattern;
 use broker_protocol::request::Publication;
 use serde::Serialize;
 
+use self::percentiles::{Counts, Percentiles, Window};
 use crate::clock::now;
+use crate::http::{ConnectionRow, Observe as _};
+use crate::listen::Shared;
 
+const TOPIC: &str = "$SYS.stats";
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Percentiles are of the last ten seconds: of one alone they jump.
+const WINDOW: usize = 10;
+/// Connections that are named.
+const SLOWEST: usize = 10;
 
 #[derive(Serialize)]
 struct Stats {
@@ -33,14 +44,36 @@ struct Stats {
     history_bytes: u64,
     image_bytes: u64,
     feed_backlog_bytes: u64,
+    latency_us: Percentiles,
+    slowest: Vec<Slow>,
+}
+
+/// A connection that is behind. Its address is for the admin listener only, as this topic may be public.
+#[derive(Serialize)]
+struct Slow {
+    session: String,
+    connected_ts: u64,
+    subscriptions: u64,
+    lag_updates: u64,
+    lag_bytes: u64,
+    lagging_since: Option<u64>,
+}
+
+impl From<ConnectionRow> for Slow {
+    fn from(row: ConnectionRow) -> Slow {
+        let ConnectionRow { session, connected_ts, subscriptions, lag_updates, lag_bytes, lagging_since, remote: _ } =
+            row;
+        Slow { session, connected_ts, subscriptions, lag_updates, lag_bytes, lagging_since }
+    }
 }
 
 /// Publishes for ever.
-pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStats>>) {
+pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStats>>, shared: Arc<Shared>) {
     let start = now().mono_us;
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut before = (start, 0, 0, 0);
+    let mut latencies = Window::new(WINDOW);
     loop {
         ticks.tick().await;
         let clock = now();
@@ -66,14 +99,39 @@ pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStat
             history_bytes: engine.budget().histories(),
             image_bytes: engine.budget().images(),
             feed_backlog_bytes: engine.feed().backlog_bytes(),
+            latency_us: latencies.slide(latency_counts(&shards)),
+            slowest: slowest(&engine, &shared).await,
         };
         before = counted;
         let Ok(text) = serde_json::to_string(&stats) else { continue };
         let Ok(data) = Data::check(&text) else { continue };
-        let topic = Cow::Borrowed("$SYS.stats");
+        let topic = Cow::Borrowed(TOPIC);
         let update = Publication { topic, kind: Some(Kind::State), data, source: None, source_ts: None };
         if let Err(refusal) = engine.publish(clock, &update, Publisher::Broker) {
             tracing::warn!(error = %refusal.message, "$SYS.stats could not be published");
         }
     }
+}
+
+fn latency_counts(shards: &[Arc<ShardStats>]) -> Counts {
+    let mut counts = [0; BUCKETS];
+    for stats in shards {
+        let (of_shard, _) = stats.latency_us.read();
+        counts.iter_mut().zip(of_shard).for_each(|(count, add)| *count += add);
+    }
+    counts
+}
+
+/// Who is behind, worst first. Every shard goes through its connections for that, so only while somebody looks.
+async fn slowest(engine: &Engine, shared: &Shared) -> Vec<Slow> {
+    let Ok(pattern) = Pattern::parse(TOPIC) else { return Vec::new() };
+    let (rows, _) = engine.topics(&pattern, None, 1);
+    if rows.first().is_none_or(|row| row.subscribers == 0) {
+        return Vec::new();
+    }
+    let mut rows = shared.connections(SLOWEST).await;
+    rows.retain(|row| row.lag_updates > 0);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.lag_bytes));
+    rows.truncate(SLOWEST);
+    rows.into_iter().map(Slow::from).collect()
 }

@@ -122,6 +122,28 @@ fn who_may_connect() {
         ("Host: localhost:9000 | Sec-Fetch-Site: none", OWN),
         ("Host: localhost:9000 | Sec-Fetch-Site: same-site", site),
         ("Host: localhost:9000 | Sec-Fetch-Site: cross-site", site),
+        // The live page, in a tab of its own.
+        (
+            "uri: / | Host: localhost:9000 | Sec-Fetch-Site: cross-site | Sec-Fetch-Mode: navigate | Sec-Fetch-Dest: document",
+            OWN,
+        ),
+        (
+            "uri: / | Host: evil.example | Sec-Fetch-Site: cross-site | Sec-Fetch-Mode: navigate | Sec-Fetch-Dest: document",
+            name,
+        ),
+        (
+            "uri: / | Host: localhost:9000 | Origin: http://evil.example | Sec-Fetch-Mode: navigate | Sec-Fetch-Dest: document",
+            origin,
+        ),
+        (
+            "uri: / | Host: localhost:9000 | Sec-Fetch-Site: cross-site | Sec-Fetch-Mode: navigate | Sec-Fetch-Dest: iframe",
+            site,
+        ),
+        ("uri: / | Host: localhost:9000 | Sec-Fetch-Site: cross-site | Sec-Fetch-Mode: no-cors", site),
+        (
+            "Host: localhost:9000 | Sec-Fetch-Site: cross-site | Sec-Fetch-Mode: navigate | Sec-Fetch-Dest: document",
+            site,
+        ),
         ("Host: localhost:9000 | Sec-Fetch-Site: NONE", site),
         ("Host: localhost:9000 | Sec-Fetch-Site: none | Sec-Fetch-Site: cross-site", site),
         // With one, that decides.

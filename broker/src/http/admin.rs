@@ -1,6 +1,7 @@
 //! The admin listener: metrics, health, and who is slow.
 
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
@@ -23,6 +24,9 @@ pub trait Observe: Sync {
 
     /// Everything it counts, in Prometheus' text format.
     fn metrics(&self) -> impl Future<Output = String> + Send;
+
+    /// Where its client listener is.
+    fn clients_at(&self) -> SocketAddr;
 
     /// At least its slowest connections, so many, in any order.
     fn connections(&self, slowest: usize) -> impl Future<Output = Vec<ConnectionRow>> + Send;
@@ -62,7 +66,7 @@ pub async fn handle<B>(request: Request<B>, rules: &AccessRules, broker: &impl O
 
 async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply, Refusal> {
     let path = request.uri().path();
-    if !["/metrics", "/healthz", "/readyz", "/v1/connections"].contains(&path) {
+    if !["/", "/metrics", "/healthz", "/readyz", "/v1/connections"].contains(&path) {
         return Err(nothing(path, ""));
     }
     let allowed = [Method::GET, Method::HEAD];
@@ -72,6 +76,7 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
     let known: &[&str] = if path == "/v1/connections" { &["slowest"] } else { &[] };
     let query = Query::parse(request.uri().query(), known)?;
     match path {
+        "/" => Ok(reply::text("text/plain; charset=utf-8", directions(broker.clients_at()))),
         "/metrics" => Ok(reply::text("text/plain; version=0.0.4; charset=utf-8", broker.metrics().await)),
         // Alive is whoever answers.
         "/healthz" => Ok(reply::text("text/plain; charset=utf-8", "ok\n".into())),
@@ -84,6 +89,22 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
             Ok(reply::json(connections(broker.connections(slowest).await, slowest)))
         }
     }
+}
+
+/// For who opened the wrong port in a browser.
+fn directions(clients: SocketAddr) -> String {
+    let host = match clients.ip() {
+        ip if ip.is_unspecified() => "this host".to_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+    };
+    let port = clients.port();
+    let page =
+        if clients.ip().is_unspecified() { format!("port {port} of {host}") } else { format!("http://{host}:{port}/") };
+    format!(
+        "This is Tickcast's admin listener. The live page is at {page}\n\n\
+         Here are /metrics (Prometheus), /healthz, /readyz and /v1/connections (who is slow).\n"
+    )
 }
 
 /// Worst first: most bytes, then most updates, then longest behind.

@@ -91,7 +91,10 @@ mod tests {
             ("/v1/%77s", None),
             ("/v2/ws", None),
             ("/ws", None),
-            ("/", None),
+            ("/", AssetId::find("/").map(Route::Asset)),
+            ("/live/main.js", AssetId::find("/live/main.js").map(Route::Asset)),
+            ("/live/", None),
+            ("/index.html", None),
             ("", None),
             ("*", None),
         ];

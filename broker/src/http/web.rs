@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
@@ -20,13 +21,42 @@ pub(super) struct Asset {
     /// Where it is, from the root of the listener.
     path: &'static str,
     content_type: &'static str,
-    /// What it has beside the headers that all of them have.
-    headers: &'static [(HeaderName, &'static str)],
     body: &'static [u8],
+    /// A page runs scripts, under a policy.
+    is_page: bool,
 }
 
-/// All of them. A page that runs scripts adds its `Content-Security-Policy` as a header of its row.
+/// A file of the live page, beside its modules.
+macro_rules! live {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../dashboards/web/live/", $name))
+    };
+}
+
+/// All of them.
 static ASSETS: &[Asset] = &[
+    Asset { path: "/", content_type: "text/html; charset=utf-8", body: live!("../index.html"), is_page: true },
+    style("/live/base.css", live!("base.css")),
+    style("/live/markets.css", live!("markets.css")),
+    style("/live/views.css", live!("views.css")),
+    Asset { path: "/live/icon.svg", content_type: "image/svg+xml", body: live!("icon.svg"), is_page: false },
+    script("/live/broker.js", live!("broker.js")),
+    script("/live/candles.js", live!("candles.js")),
+    script("/live/chat.js", live!("chat.js")),
+    script("/live/connection.js", live!("connection.js")),
+    script("/live/dom.js", live!("dom.js")),
+    script("/live/format.js", live!("format.js")),
+    script("/live/frame.js", live!("frame.js")),
+    script("/live/instrument.js", live!("instrument.js")),
+    script("/live/ladder.js", live!("ladder.js")),
+    script("/live/main.js", live!("main.js")),
+    script("/live/markets.js", live!("markets.js")),
+    script("/live/matches.js", live!("matches.js")),
+    script("/live/raw.js", live!("raw.js")),
+    script("/live/spark.js", live!("spark.js")),
+    script("/live/theme.js", live!("theme.js")),
+    script("/live/timeline.js", live!("timeline.js")),
+    script("/live/trades.js", live!("trades.js")),
     script("/tickcast.js", include_bytes!("../../../dashboards/web/tickcast.js")),
     script("/tickcast/candidate.js", include_bytes!("../../../dashboards/web/tickcast/candidate.js")),
     script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
@@ -41,13 +71,17 @@ static ASSETS: &[Asset] = &[
     Asset {
         path: "/tickcast.d.ts",
         content_type: "text/typescript; charset=utf-8",
-        headers: &[],
         body: include_bytes!("../../../dashboards/web/tickcast.d.ts"),
+        is_page: false,
     },
 ];
 
 const fn script(path: &'static str, body: &'static [u8]) -> Asset {
-    Asset { path, content_type: "text/javascript; charset=utf-8", headers: &[], body }
+    Asset { path, content_type: "text/javascript; charset=utf-8", body, is_page: false }
+}
+
+const fn style(path: &'static str, body: &'static [u8]) -> Asset {
+    Asset { path, content_type: "text/css; charset=utf-8", body, is_page: false }
 }
 
 /// Of each asset in its place, the entity tag of its bytes (RFC 9110 §8.8.3).
@@ -79,10 +113,24 @@ pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     // Kept, and asked for anew each time: a page and the broker that it talks to are of the same version.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    for (name, value) in asset.headers {
-        headers.insert(name, HeaderValue::from_static(value));
+    if asset.is_page {
+        headers.insert(CONTENT_SECURITY_POLICY, policy(request.get(HOST)));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     }
     reply
+}
+
+/// Nothing but our own files, and connections to where the page came from: whatever a feed might smuggle in, it has nobody
+/// to talk to. Browsers that do not count `ws:` of the same host as `'self'` (Safari before 15.4) need it named.
+fn policy(host: Option<&HeaderValue>) -> HeaderValue {
+    // The host was checked before anything was answered: it holds no space, semicolon or comma.
+    let sockets = host.and_then(|host| host.to_str().ok()).map(|host| format!(" ws://{host} wss://{host}"));
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{}; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        sockets.unwrap_or_default()
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 fn tag_of(body: &[u8]) -> HeaderValue {

@@ -25,7 +25,8 @@ async function command(method, url, body) {
 const wrap = (expression) => `const done = arguments[arguments.length - 1];
   (async () => ${expression})().then((value) => done({ value }), (error) => done({ error: String(error) }));`;
 
-// Opens a browser for `use({ go, run })`: go to an address, run an expression in the page, which may be a promise.
+// Opens a browser for `use({ go, run, devtools })`: go to an address, run an expression in the page, which may be a promise,
+// do a command of the DevTools protocol.
 async function withChromium(use) {
   const [driver, url] = await start();
   try {
@@ -43,6 +44,7 @@ async function withChromium(use) {
           if (result.error) throw new Error(result.error);
           return result.value;
         },
+        devtools: (cmd, params = {}) => command("POST", `${session}/goog/cdp/execute`, { cmd, params }),
       });
     } finally {
       await command("DELETE", session);

@@ -1,5 +1,7 @@
 //! The admin listener's answers.
 
+use std::net::SocketAddr;
+
 use broker::access::AccessRules;
 use broker::http::{ConnectionRow, Observe, handle_admin};
 use http_body_util::BodyExt;
@@ -8,6 +10,11 @@ use serde_json::json;
 
 struct Broker {
     ready: Result<(), String>,
+    clients_at: &'static str,
+}
+
+fn ready() -> Broker {
+    Broker { ready: Ok(()), clients_at: "127.0.0.1:9000" }
 }
 
 fn row(session: &str, lag_bytes: u64, lagging_since: Option<u64>) -> ConnectionRow {
@@ -25,6 +32,10 @@ fn row(session: &str, lag_bytes: u64, lagging_since: Option<u64>) -> ConnectionR
 impl Observe for Broker {
     fn ready(&self) -> Result<(), String> {
         self.ready.clone()
+    }
+
+    fn clients_at(&self) -> SocketAddr {
+        self.clients_at.parse().unwrap()
     }
 
     async fn metrics(&self) -> String {
@@ -49,7 +60,7 @@ async fn ask(line: &str, header: (&str, &str), broker: &Broker) -> (u16, String)
 
 #[tokio::test]
 async fn paths_methods_and_parameters() {
-    let broker = Broker { ready: Ok(()) };
+    let broker = ready();
     let none = ("Accept", "*/*");
     for (line, header, status, part) in [
         ("GET /healthz", none, 200, "ok"),
@@ -67,7 +78,7 @@ async fn paths_methods_and_parameters() {
         let (got, body) = ask(line, header, &broker).await;
         assert!(got == status && body.contains(part), "{line} {header:?}: {got} {body}");
     }
-    let draining = Broker { ready: Err("the broker is shutting down".into()) };
+    let draining = Broker { clients_at: "127.0.0.1:9000", ready: Err("the broker is shutting down".into()) };
     let (status, body) = ask("GET /readyz", none, &draining).await;
     assert!(status == 503 && body.contains("shutting down"), "{status} {body}");
     assert_eq!(ask("GET /healthz", none, &draining).await.0, 200);
@@ -75,7 +86,7 @@ async fn paths_methods_and_parameters() {
 
 #[tokio::test]
 async fn the_slowest_come_first() {
-    let (_, body) = ask("GET /v1/connections?slowest=3", ("Accept", "*/*"), &Broker { ready: Ok(()) }).await;
+    let (_, body) = ask("GET /v1/connections?slowest=3", ("Accept", "*/*"), &ready()).await;
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     let sessions: Vec<_> =
         body["connections"].as_array().unwrap().iter().map(|row| row["session"].as_str().unwrap()).collect();
@@ -85,4 +96,17 @@ async fn the_slowest_come_first() {
         "lag_updates": 9, "lag_bytes": 900, "lagging_since": 7
     });
     assert_eq!(body["connections"][0], expected);
+}
+
+#[tokio::test]
+async fn who_opens_it_in_a_browser_is_told_where_the_page_is() {
+    for (clients_at, said) in [
+        ("127.0.0.1:9000", "The live page is at http://127.0.0.1:9000/\n"),
+        ("[::1]:9000", "The live page is at http://[::1]:9000/\n"),
+        ("0.0.0.0:9000", "The live page is at port 9000 of this host\n"),
+    ] {
+        let broker = Broker { ready: Ok(()), clients_at };
+        let (status, body) = ask("GET /", ("Sec-Fetch-Site", "none"), &broker).await;
+        assert_eq!((status, body.contains(said)), (200, true), "{body}");
+    }
 }

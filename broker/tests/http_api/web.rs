@@ -1,5 +1,8 @@
 //! Files for browsers.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::server::start;
 
 const CLIENT: &str = include_str!("../../../dashboards/web/tickcast.js");
@@ -23,6 +26,58 @@ async fn the_browser_client_and_its_types() {
     }
     // A parameter is the page's business, and makes no other file of it.
     assert_eq!(server.get("/tickcast.js?v=2").await.body, CLIENT);
+}
+
+#[tokio::test]
+async fn the_live_page_and_all_that_it_needs() {
+    let server = start().await;
+    let page = server.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").unwrap();
+    let host = server.address;
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        &format!("connect-src 'self' ws://{host} wss://{host}"),
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(policy.split("; ").any(|one| one == part), "{part}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    // Everything that the page and its modules name is there; no file lies in the folder that is not served.
+    let mut named: BTreeSet<String> = quoted_paths(&page.body);
+    let mut seen = BTreeSet::new();
+    while let Some(path) = named.pop_first() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let folder = &path[..=path.rfind('/').unwrap()];
+        if path.ends_with(".js") {
+            named.extend(quoted_paths(&answer.body));
+            named.extend(answer.body.split("from \"./").skip(1).map(|rest| format!("{folder}{}", until_quote(rest))));
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards/web/live");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = format!("/live/{}", file.unwrap().file_name().to_str().unwrap());
+        assert!(seen.contains(&path), "{path} is not served, or nothing names it: {seen:?}");
+    }
+}
+
+/// The files that a page or a module names from the root of the listener.
+fn quoted_paths(text: &str) -> BTreeSet<String> {
+    let paths = text.split("\"/").skip(1).map(|rest| format!("/{}", until_quote(rest)));
+    paths.filter(|path| [".js", ".css", ".svg"].iter().any(|ending| path.ends_with(ending))).collect()
+}
+
+fn until_quote(text: &str) -> &str {
+    text.split('"').next().unwrap_or_default()
 }
 
 #[tokio::test]

@@ -10,36 +10,39 @@ export const WebSocket = globalThis.WebSocket ?? createRequire(import.meta.url)(
 
 export class Broker {
   #process = null;
-  #flags;
+  #flags; #command;
   /** HOST:PORT of its client listener. It keeps it when it is started again. */
   address = "127.0.0.1:0";
+  /** The same of its admin listener, which gets another port each time. */
+  admin = null;
 
-  constructor(flags = []) {
+  constructor(flags = [], command = "serve") {
     this.#flags = flags;
+    this.#command = command;
   }
 
   /** Starts one with these flags; it ends with the test. */
-  static async start(test, flags = []) {
-    const broker = new Broker(flags);
+  static async start(test, flags = [], command = "serve") {
+    const broker = new Broker(flags, command);
     test.after(() => broker.kill());
     await broker.start();
     return broker;
   }
 
   async start() {
-    const args = ["serve", "--listen", this.address, "--admin-listen", "127.0.0.1:0", ...this.#flags];
+    const args = [this.#command, "--listen", this.address, "--admin-listen", "127.0.0.1:0", ...this.#flags];
     const started = spawn(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     let said = "";
     const serving = new Promise((resolve, reject) => {
       for (const stream of [started.stdout, started.stderr])
         stream.on("data", (text) => {
-          const found = / listen=(\S+)/.exec((said += text));
-          if (found) resolve(found[1]);
+          const found = / listen=(\S+) admin_listen=(\S+)/.exec((said += text));
+          if (found) resolve(found.slice(1));
         });
       started.on("exit", () => reject(new Error(`the broker ended: ${said}`)));
     });
-    this.address = await within(serving, "broker that serves");
+    [this.address, this.admin] = await within(serving, "broker that serves");
   }
 
   get url() {

@@ -1,0 +1,120 @@
+/**
+ * The broker's own health: the figures of `$SYS.stats`, who is slow, and which topics are busy.
+ *
+ * @module
+ */
+import { el, panel, setText, table } from "./dom.js";
+import { NOTHING, bytes, count, micros, rate, span } from "./format.js";
+import { paintSoon } from "./frame.js";
+import { sparkline } from "./spark.js";
+
+const STATS = "$SYS.stats";
+/** How often the topics are counted, and how many at most. */
+const TOPICS_MS = 2000, TOPICS_MAX = 1000;
+const BUSIEST = 12;
+/** Seconds that the lines of the tiles go back. */
+const SECONDS = 120;
+
+/** What stands on the tiles: title, value, a second line, and the number that is drawn. */
+const TILES = [
+  ["Connections", (s) => count(s.connections), (s) => `${count(s.subscriptions)} subscribed`, (s) => s.connections],
+  ["Published", (s) => `${rate(s.published_per_s)}/s`, (s) => `${count(s.published)} in all`, (s) => s.published_per_s],
+  ["Delivered", (s) => `${rate(s.deliveries_per_s)}/s`, (s) => `${bytes(s.sent_bytes_per_s)}/s`, (s) => s.deliveries_per_s],
+  ["Latency, 99 of 100", (s) => micros(s.latency_us?.p99), (s) => `half ${micros(s.latency_us?.p50)}, 999 of 1000 ${micros(s.latency_us?.p999)}`, (s) => s.latency_us?.p99],
+  ["Memory of topics", (s) => bytes(s.history_bytes + s.image_bytes), (s) => `${count(s.topics)} topics, ${bytes(s.feed_backlog_bytes)} backlog`, (s) => s.history_bytes + s.image_bytes],
+  ["Told as lost", (s) => count(s.gap_updates), (s) => `${count(s.fell_behind)} times behind, ${count(s.connections_parked)} full sockets`, (s) => s.gap_updates],
+];
+
+/** The view. */
+export function showBroker() {
+  const tiles = TILES.map(([title, value, more, drawn]) => {
+    const [big, small, line] = [el("dd", { class: "value" }, NOTHING), el("dd", { class: "more" }, ""), sparkline()];
+    return { value, more, drawn, big, small, line, points: [], element: el("div", { class: "tile" }, el("dt", {}, title), big, small, el("dd", { class: "line" }, line.element)) };
+  });
+  const said = el("p", { class: "said", role: "status", hidden: true });
+  const uptime = el("p", { class: "uptime" }, "");
+  const slow = table("The connections for which most waits, worst first", [["Session", ""], ["Waiting", "number"], ["Updates", "number"], ["Behind for", "number"], ["Subscriptions", "number wide"], ["Connected for", "number wide"]], "plain");
+  const none = el("p", { class: "hint" }, "Nobody is behind.");
+  const busy = table("The topics with most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
+  const partly = el("p", { class: "hint small" }, "");
+  const element = el("div", { class: "health" }, el("h1", { class: "unseen" }, "The broker's health"), said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
+    panel("Slowest connections", "slow-panel", el("div", { class: "scroll" }, slow.table, none)).panel,
+    panel("Busiest topics", "busy-panel", el("div", { class: "scroll" }, busy.table, partly)).panel, uptime);
+  let subscription = null, timer, stats = null, before = new Map(), countedAt = 0;
+
+  function paint() {
+    if (stats === null) return;
+    for (const tile of tiles) {
+      setText(tile.big, tile.value(stats));
+      setText(tile.small, tile.more(stats));
+      tile.line.draw(tile.points);
+    }
+    setText(uptime, `Up for ${span(stats.uptime_s)} on ${stats.shards} shard${stats.shards === 1 ? "" : "s"}. Latency is from taking an update in to handing it to a socket, over the last ten seconds.`);
+    const now = Date.now() * 1000, since = (ts) => (ts === null ? NOTHING : span((now - ts) / 1e6));
+    const behind = (stats.slowest ?? []).filter((row) => row.lag_updates > 0);
+    none.hidden = behind.length > 0;
+    fill(slow.body, behind.map((row) => [row.session, bytes(row.lag_bytes), count(row.lag_updates), since(row.lagging_since), count(row.subscriptions), since(row.connected_ts)]), ["", "number", "number", "number", "number wide", "number wide"]);
+  }
+
+  function take({ op, code, message, state }) {
+    if (op === "error") {
+      said.hidden = false;
+      return setText(said, `The broker's own figures are not for this page: ${message} (${code}).`);
+    }
+    if (typeof state !== "object" || state === null) return;
+    said.hidden = true;
+    stats = state;
+    for (const tile of tiles) {
+      const value = tile.drawn(stats);
+      if (Number.isFinite(value)) tile.points.push(value);
+      if (tile.points.length > SECONDS) tile.points.shift();
+    }
+    paintSoon(paint);
+  }
+
+  /** Counts the topics' updates between two looks. */
+  async function look() {
+    const answer = await fetch(`/v1/topics?limit=${TOPICS_MAX}`).then((response) => response.json()).catch(() => null);
+    if (subscription === null) return;
+    const now = performance.now(), seconds = (now - countedAt) / 1000;
+    if (answer?.topics) {
+      const rows = answer.topics.map((row) => ({ ...row, known: before.get(row.topic) }));
+      const rated = rows.map((row) => ({ ...row, per_s: row.known?.epoch === row.epoch ? Math.max(0, row.seq - row.known.seq) / seconds : 0 }));
+      if (before.size > 0) {
+        rated.sort((one, other) => other.per_s - one.per_s || other.seq - one.seq);
+        fill(busy.body, rated.slice(0, BUSIEST).map((row) => [row.topic, rate(row.per_s), count(row.subscribers), count(row.seq)]), ["topic", "number", "number", "number wide"]);
+        setText(partly, answer.next === null ? "" : `Of the first ${count(TOPICS_MAX)} topics by name.`);
+      }
+      before = new Map(answer.topics.map(({ topic, epoch, seq }) => [topic, { epoch, seq }]));
+      countedAt = now;
+    }
+    // The second look comes soon, so that there is something to see.
+    timer = setTimeout(look, busy.body.childElementCount === 0 ? TOPICS_MS / 2 : TOPICS_MS);
+  }
+
+  return {
+    title: "Broker",
+    element,
+    enter(client, rest, within) {
+      if (within) return;
+      subscription = client.subscribe(STATS, take);
+      look();
+    },
+    leave() {
+      subscription.unsubscribe();
+      subscription = null;
+      clearTimeout(timer);
+      before = new Map();
+      for (const tile of tiles) tile.points = [];
+    },
+  };
+}
+
+/** Fills a table's body with rows of texts; rows and cells stay and change their text. */
+function fill(body, rows, classes) {
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((texts, at) => {
+    const row = body.rows[at] ?? body.appendChild(el("tr", {}, ...classes.map((name) => el("td", { class: name }, ""))));
+    texts.forEach((text, column) => setText(row.cells[column], text));
+  });
+}

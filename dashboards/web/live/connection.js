@@ -1,0 +1,62 @@
+/**
+ * How the page is connected: the word in the head, the note when data is old, the figures in the foot.
+ *
+ * @module
+ */
+import { setText } from "./dom.js";
+import { count, rate, span } from "./format.js";
+
+/** How often the ages on the page are brought up to date. */
+const TICK_MS = 500;
+
+/** Follows the client's state for as long as the page lives. */
+export function showConnection(client) {
+  const [link, text, note, why, age, stripRate, stripLast, stripWhere] =
+    ["link", "link-text", "stale-note", "stale-why", "stale-age", "strip-rate", "strip-last", "strip-where"].map((id) => document.getElementById(id));
+  let messages = 0, countedAt = performance.now(), heardAt = null, reason = "", total = 0;
+
+  client.addEventListener("message", () => {
+    messages += 1;
+    heardAt = performance.now();
+  });
+  client.addEventListener("close", (event) => {
+    reason = event.reason;
+    show();
+  });
+  client.addEventListener("goaway", () => { reason = "the broker is stopping"; });
+  client.addEventListener("statechange", show);
+  setInterval(tick, TICK_MS);
+  show();
+
+  function show() {
+    const { state } = client;
+    document.body.dataset.link = state;
+    const live = client.transport === "sse" ? "Live by Server-Sent Events" : "Live";
+    setText(text, { connecting: "Connecting", open: live, stale: "Reconnecting", closed: "Disconnected" }[state]);
+    link.dataset.state = state;
+    note.hidden = state === "open" || (state === "connecting" && reason === "");
+    if (!note.hidden) setText(why, whatHappened(state));
+    tick();
+  }
+
+  function whatHappened(state) {
+    const because = reason === "" ? "" : ` (${reason})`;
+    if (state === "closed") return `The broker closed the connection for good${because}. Reload the page to try again.`;
+    if (state === "stale") return `The connection to the broker is lost${because}. It is being brought back; what you see is old.`;
+    return `The broker cannot be reached${because}. Trying again.`;
+  }
+
+  function tick() {
+    const now = performance.now(), old = heardAt === null ? null : (now - heardAt) / 1000;
+    if (!note.hidden) setText(age, old === null ? "" : `Data is ${span(old)} old.`);
+    const seconds = (now - countedAt) / 1000;
+    if (seconds >= 1) {
+      total += messages;
+      setText(stripRate, `${rate(messages / seconds)} updates/s`);
+      [messages, countedAt] = [0, now];
+    }
+    setText(stripLast, old === null ? "nothing yet" : old < 2 ? `${count(total)} received` : `last one ${span(old)} ago`);
+    const server = client.hello?.server ?? "";
+    setText(stripWhere, `${new URL(client.url).host}${server === "" ? "" : ` · ${server}`}`);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * An order book as a ladder: asks above, bids below, and for each level a bar for how much stands there and better.
+ *
+ * @module
+ */
+import { el, setAttribute, setText, table } from "./dom.js";
+import { NOTHING, decimals, quantity } from "./format.js";
+import { flash, paintSoon } from "./frame.js";
+
+/** Levels of each side. */
+const LEVELS = 10;
+
+/** The best levels of a side `{price: quantity}`, best first, as `{price, value, qty, depth}`. */
+export function best(levels, isBetter, count) {
+  const sorted = Object.entries(levels ?? {}).map(([price, qty]) => ({ price, value: Number(price), qty: Number(qty) }));
+  sorted.sort((one, other) => isBetter(one.value, other.value));
+  let depth = 0;
+  return sorted.slice(0, count).map((level) => ({ ...level, depth: (depth += level.qty) }));
+}
+
+/** The element, and how to fill it. */
+export function ladder() {
+  const { table: element, body } = table("Order book: price levels with the quantity that bids and asks have there",
+    [["Bids", "number"], ["Price", "center"], ["Asks", "number left"]], "ladder");
+  const rows = (side) => Array.from({ length: LEVELS }, () => {
+    const [bid, price, ask] = [el("td", { class: "number qty" }, ""), el("th", { scope: "row", class: "center" }, ""), el("td", { class: "qty left" }, "")];
+    return { row: el("tr", { class: side }, bid, price, ask), price, qty: side === "bid" ? bid : ask, shown: {} };
+  });
+  const asks = rows("ask"), bids = rows("bid");
+  const middle = el("td", { colspan: "3" }, "");
+  body.append(...asks.map(({ row }) => row).reverse(), el("tr", { class: "middle" }, middle), ...bids.map(({ row }) => row));
+  let book = null;
+
+  function paint() {
+    const ask = best(book?.asks, (one, other) => one - other, LEVELS), bid = best(book?.bids, (one, other) => other - one, LEVELS);
+    const deepest = Math.max(ask.at(-1)?.depth ?? 0, bid.at(-1)?.depth ?? 0);
+    for (const [cells, levels] of [[asks, ask], [bids, bid]]) cells.forEach((cell, at) => fill(cell, levels[at], deepest));
+    setText(middle, book === null ? "no order book" : ask[0] && bid[0] ? `spread ${spreadOf(bid[0].price, ask[0].price)}` : "one side is empty");
+  }
+
+  function fill(cell, level, deepest) {
+    const { price = "", qty = null, depth = 0 } = level ?? {}, { shown } = cell;
+    setText(cell.price, price);
+    setText(cell.qty, level ? quantity(qty) : "");
+    // In steps of a percent, so that most updates change nothing.
+    const share = deepest === 0 ? "0%" : `${Math.round((depth / deepest) * 100)}%`;
+    if (shown.share !== share) cell.row.style.setProperty("--depth", share);
+    // The same price with another quantity: what moved there, not the whole ladder by a level.
+    if (shown.price === price && shown.qty !== qty && level) flash(cell.qty, qty > shown.qty ? "up" : "down");
+    cell.shown = { price, qty, share };
+    setAttribute(cell.row, "data-empty", level ? null : "");
+  }
+
+  return {
+    element,
+    take(state) {
+      book = state ?? null;
+      paintSoon(paint);
+    },
+    clear() {
+      book = null;
+      for (const cell of [...asks, ...bids]) cell.shown = {};
+      paintSoon(paint);
+    },
+    spread: (quote) => (quote?.bid && quote?.ask ? spreadOf(quote.bid, quote.ask) : NOTHING),
+  };
+}
+
+function spreadOf(bid, ask) {
+  return (Number(ask) - Number(bid)).toFixed(Math.max(decimals(bid), decimals(ask)));
+}

@@ -1,0 +1,58 @@
+/**
+ * The live page: one client, and the view that the address names.
+ *
+ * A view is `{ title, element, enter(client, rest), leave() }`. It subscribes when it is entered and stops when it is left,
+ * so a page costs the broker only what it shows. What comes in changes models; `frame.js` paints them.
+ *
+ * @module
+ */
+import { connect } from "/tickcast.js";
+import { showBroker } from "./broker.js";
+import { showChat } from "./chat.js";
+import { showConnection } from "./connection.js";
+import { showMarkets } from "./markets.js";
+import { showMatches } from "./matches.js";
+import { showRaw } from "./raw.js";
+
+const client = connect();
+const main = document.getElementById("view");
+document.getElementById("old").remove();
+document.documentElement.dataset.ready = "";
+showConnection(client);
+
+const views = new Map([
+  ["markets", showMarkets()], ["matches", showMatches()], ["chat", showChat()], ["raw", showRaw()], ["broker", showBroker()],
+]);
+const tabs = [...document.querySelectorAll(".tabs a")];
+let shown = null;
+
+/** Shows what the address names: `#/markets/stocks.AAPL` is the view `markets` with the rest `stocks.AAPL`. */
+function route() {
+  const [, name, ...rest] = location.hash.split("/");
+  const key = views.has(name) ? name : "markets", view = views.get(key);
+  for (const tab of tabs) {
+    if (tab.hash === `#/${key}`) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  }
+  document.title = `${view.title} · Tickcast`;
+  const within = view === shown;
+  if (!within) {
+    shown?.leave();
+    shown = view;
+    main.replaceChildren(view.element);
+    scrollTo(0, 0);
+  }
+  view.enter(client, decoded(rest.join("/")), within);
+}
+
+/** An address may be typed by hand: what is no proper encoding stands for itself. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+addEventListener("hashchange", route);
+route();

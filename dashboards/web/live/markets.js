@@ -1,0 +1,167 @@
+/**
+ * The markets: a watch list of every instrument that has quotes or trades, and beside it the chosen one.
+ *
+ * An instrument is what stands before `.quote` and `.trade`: `stocks.AAPL`, `coinbase.BTC-USD`.
+ *
+ * @module
+ */
+import { el, panel, setAttribute, setText, table } from "./dom.js";
+import { ARROWS, NOTHING, decimals, direction, price, signed } from "./format.js";
+import { flash, paintSoon } from "./frame.js";
+import { instrumentPanel } from "./instrument.js";
+import { POINTS_MAX, sparkline } from "./spark.js";
+
+const PATTERNS = ["*.*.quote", "*.*.trade"];
+/** More instruments than a person watches; the others are named by a sentence. */
+const ROWS_MAX = 300;
+/** Quotes change faster than an eye sees: twenty a second of each are enough. Trades always come all. */
+const CONFLATE_MS = 50;
+/** Sparklines are drawn anew at most so often, each. */
+const SPARK_MS = 500;
+const COLUMNS = [["Symbol", "symbol"], ["Trend", "trend"], ["Last", "number"], ["Change", "number"], ["%", "number"], ["Bid", "number wide"], ["Ask", "number wide"]];
+
+/** The view. */
+export function showMarkets() {
+  const { table: list, body } = table("Instruments with their last price, its change, and the best bid and ask", COLUMNS, "watch");
+  const empty = el("p", { class: "hint" }, "No instrument has been quoted or traded yet. They appear here as soon as one is.");
+  const more = el("p", { class: "hint", hidden: true });
+  const chosen = instrumentPanel();
+  const { panel: watch } = panel("Watch list", "watch-panel", el("div", { class: "scroll" }, list, empty, more));
+  const element = el("div", { class: "markets" }, watch, chosen.element);
+  const rows = new Map(), changed = new Set();
+  let subscription = null, client = null, wanted = "", beyond = new Set();
+
+  const paint = (now) => {
+    for (const row of changed) if (row.paint(now)) changed.delete(row);
+    if (changed.size > 0) paintSoon(paint);
+  };
+
+  function rowOf(instrument) {
+    const known = rows.get(instrument);
+    if (known) return known;
+    if (rows.size >= ROWS_MAX) {
+      beyond.add(instrument);
+      more.hidden = false;
+      setText(more, `and ${beyond.size === ROWS_MAX ? "many" : beyond.size} more; the tab Raw shows any topic`);
+      if (beyond.size >= ROWS_MAX) beyond = new Set([...beyond].slice(0, ROWS_MAX));
+      return null;
+    }
+    const row = new Row(instrument);
+    rows.set(instrument, row);
+    const after = [...rows.keys()].filter((name) => name > instrument).sort()[0];
+    body.insertBefore(row.element, after === undefined ? null : rows.get(after).element);
+    empty.hidden = true;
+    if (wanted === "") choose();
+    else row.choose(instrument === wanted);
+    return row;
+  }
+
+  function take(message) {
+    const at = message.topic.lastIndexOf("."), instrument = message.topic.slice(0, at);
+    const row = rowOf(instrument);
+    if (row?.take(message, message.topic.slice(at + 1))) {
+      changed.add(row);
+      paintSoon(paint);
+    }
+  }
+
+  /** Shows the wanted instrument; on a wide screen the first where none is wanted. */
+  function choose() {
+    const instrument = wanted === "" ? [...rows.keys()].sort()[0] : wanted;
+    for (const row of rows.values()) row.choose(row.instrument === instrument);
+    if (instrument !== undefined) chosen.show(client, instrument);
+  }
+
+  return {
+    title: "Markets",
+    element,
+    enter(ours, rest, within) {
+      client = ours;
+      wanted = rest;
+      element.dataset.chosen = rest === "" ? "no" : "yes";
+      if (!within) subscription = client.subscribe(PATTERNS, { from: { last: POINTS_MAX }, conflate_ms: CONFLATE_MS }, take);
+      choose();
+    },
+    leave() {
+      subscription.unsubscribe();
+      chosen.leave();
+      changed.clear();
+      rows.clear();
+      beyond.clear();
+      more.hidden = true;
+      body.replaceChildren();
+    },
+  };
+}
+
+/** An instrument in the list: what is known of it, and its cells. */
+class Row {
+  #quote = null; #last = null; #before = null; #first = null; #points = []; #drawnAt = -Infinity; #ended = false;
+  #link; #cells; #spark = sparkline();
+  /** What the cells show now, for their flashes. */
+  #shown = {};
+
+  constructor(instrument) {
+    this.instrument = instrument;
+    const [venue, symbol] = instrument.split(".");
+    this.#link = el("a", { href: `#/markets/${encodeURIComponent(instrument)}` }, symbol);
+    const cell = (className) => el("td", { class: className }, "");
+    this.#cells = { last: cell("number last"), change: cell("number change"), percent: cell("number change percent"), bid: cell("number wide"), ask: cell("number wide") };
+    const name = el("th", { scope: "row", class: "symbol" }, this.#link, el("span", { class: "venue" }, venue === "stocks" ? "" : venue));
+    const { last, change, percent, bid, ask } = this.#cells;
+    this.element = el("tr", { "data-instrument": instrument }, name, el("td", { class: "trend" }, this.#spark.element), last, change, percent, bid, ask);
+  }
+
+  choose(is) {
+    setAttribute(this.#link, "aria-current", is ? "true" : null);
+  }
+
+  /** Whether there is anything to paint. */
+  take({ op, data, state }, what) {
+    if (op === "closed") {
+      this.#ended = true;
+      return true;
+    }
+    if (data === undefined || data === null) return false;
+    this.#ended = false;
+    if (what === "quote") this.#quote = state ?? data;
+    else if (op === "update" && data.px !== undefined) this.#trade(String(data.px));
+    return true;
+  }
+
+  #trade(px) {
+    const value = Number(px);
+    if (!Number.isFinite(value)) return;
+    this.#first ??= value;
+    if (value !== Number(this.#last)) this.#before = this.#last;
+    this.#last = px;
+    this.#points.push(value);
+    if (this.#points.length > POINTS_MAX) this.#points.shift();
+  }
+
+  /** Paints what changed; false where the sparkline has to wait a little. */
+  paint(now) {
+    const { bid, ask } = this.#quote ?? {};
+    setAttribute(this.element, "data-ended", this.#ended ? "" : null);
+    this.#show("bid", price(bid), Number(bid));
+    this.#show("ask", price(ask), Number(ask));
+    this.#show("last", price(this.#last), Number(this.#last));
+    this.#cells.last.dataset.tick = this.#before === null ? "same" : direction(Number(this.#last), Number(this.#before));
+    const change = this.#last === null ? 0 : Number(this.#last) - this.#first, towards = direction(change, 0);
+    setText(this.#cells.change, this.#last === null ? NOTHING : `${ARROWS[towards]} ${signed(change, decimals(this.#last))}`);
+    setText(this.#cells.percent, this.#first ? signed((change / this.#first) * 100, 2) : NOTHING);
+    this.element.dataset.towards = towards;
+    if (now - this.#drawnAt < SPARK_MS) return false;
+    this.#drawnAt = now;
+    this.#spark.draw(this.#points);
+    return true;
+  }
+
+  #show(name, text, value) {
+    const before = this.#shown[name];
+    if (before?.text === text) return;
+    this.#shown[name] = { text, value };
+    setText(this.#cells[name], text);
+    if (before !== undefined && Number.isFinite(before.value) && Number.isFinite(value)) flash(this.#cells[name], direction(value, before.value));
+  }
+}

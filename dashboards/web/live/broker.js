@@ -37,9 +37,9 @@ export function showBroker() {
   const none = el("p", { class: "hint" }, "Nobody is behind.");
   const busy = table("The topics with most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
   const partly = el("p", { class: "hint small" }, "");
-  const element = el("div", { class: "health" }, el("h1", { class: "unseen" }, "The broker's health"), said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
-    panel("Slowest connections", "slow-panel", el("div", { class: "scroll" }, slow.table, none)).panel,
-    panel("Busiest topics", "busy-panel", el("div", { class: "scroll" }, busy.table, partly)).panel, uptime);
+  const element = el("div", { class: "health" }, said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
+    panel("Slowest connections", "slow-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Slowest connections" }, slow.table, none)).panel,
+    panel("Busiest topics", "busy-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Busiest topics" }, busy.table, partly)).panel, uptime);
   let subscription = null, timer, stats = null, before = new Map(), countedAt = 0;
 
   function paint() {

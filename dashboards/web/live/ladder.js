@@ -23,7 +23,7 @@ export function ladder() {
   const { table: element, body } = table("Order book: price levels with the quantity that bids and asks have there",
     [["Bids", "number"], ["Price", "center"], ["Asks", "number left"]], "ladder");
   const rows = (side) => Array.from({ length: LEVELS }, () => {
-    const [bid, price, ask] = [el("td", { class: "number qty" }, ""), el("th", { scope: "row", class: "center" }, ""), el("td", { class: "qty left" }, "")];
+    const [bid, price, ask] = [el("td", { class: "number qty" }, ""), el("td", { class: "center price-level" }, ""), el("td", { class: "qty left" }, "")];
     return { row: el("tr", { class: side }, bid, price, ask), price, qty: side === "bid" ? bid : ask, shown: {} };
   });
   const asks = rows("ask"), bids = rows("bid");

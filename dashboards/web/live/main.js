@@ -10,6 +10,7 @@ import { connect } from "/tickcast.js";
 import { showBroker } from "./broker.js";
 import { showChat } from "./chat.js";
 import { showConnection } from "./connection.js";
+import { el } from "./dom.js";
 import { showMarkets } from "./markets.js";
 import { showMatches } from "./matches.js";
 import { showRaw } from "./raw.js";
@@ -39,7 +40,7 @@ function route() {
   if (!within) {
     shown?.leave();
     shown = view;
-    main.replaceChildren(view.element);
+    main.replaceChildren(el("h1", { class: "unseen" }, view.title), view.element);
     scrollTo(0, 0);
   }
   view.enter(client, decoded(rest.join("/")), within);

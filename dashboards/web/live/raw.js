@@ -28,7 +28,7 @@ export function showRaw() {
   const examples = el("p", { class: "examples" }, "For example ", ...EXAMPLES.map((text) => el("a", { href: `#/raw/${encodeURIComponent(text)}` }, text)));
   const help = el("p", { class: "hint small" }, "* stands for one segment, > for all that follow. Newest first.");
   const list = el("ol", { class: "raw" });
-  const log = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Messages" }, list);
+  const log = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Messages" }, list);
   const { panel: whole } = panel("Any topic", "raw-panel", form, examples, said, el("div", { class: "raw-tools" }, pause, clear, counted, help), log);
   const element = el("div", { class: "single" }, whole);
   let client = null, subscription = null, waiting = [], paused = false, received = 0, unseen = 0, refused = false;

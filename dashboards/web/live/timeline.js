@@ -17,7 +17,7 @@ const WEIGHTY = ["goal", "red_card", "yellow_card", "goal_disallowed", "card_res
 export function timeline() {
   const list = el("ol", { class: "timeline" });
   const none = el("p", { class: "hint" }, "Nothing has happened yet");
-  const element = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events" }, none, list);
+  const element = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Events" }, none, list);
   /** By id. */
   const events = new Map();
   let fresh = [], match;

@@ -14,7 +14,7 @@ const SIDES = { buy: ["up", "▲"], sell: ["down", "▼"] };
 export function trades() {
   const columns = [["Time", ""], ["Price", "number"], ["Size", "number"], ["Side", "side"]];
   const { table: inner, body } = table("Trades, newest first; the side is the aggressor's", columns, "trades");
-  const element = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Trades" }, inner);
+  const element = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Trades" }, inner);
   const rows = [];
   let last = [];
 

@@ -26,18 +26,17 @@ test("everything is reached with the keyboard, and what has the focus is seen", 
     await page.open(broker.address);
     await page.shows(".watch tbody", "BBB");
     const reached = [];
-    for (let step = 0; step < 12; step += 1) {
+    for (let step = 0; step < 11; step += 1) {
       await page.press("Tab");
       reached.push(await page.run(`(${focused}.innerText || ${focused}.getAttribute("aria-label")).trim()`));
       const outline = await page.run(`getComputedStyle(${focused}).outlineStyle + parseFloat(getComputedStyle(${focused}).outlineWidth)`);
       assert.equal(outline, "solid2", `the focus on ${reached.at(-1)} is seen`);
     }
     assert.deepEqual(reached.slice(0, 10), ["To the content", "Tickcast", "Markets", "Matches", "Chat", "Raw", "Broker", "Dark theme", "AAA", "BBB"]);
-    await page.press("Tab", 8);
-    await page.press("Tab", 8);
+    assert.equal(await page.run(`${focused}.getAttribute("aria-label")`), "Trades", "what scrolls is reached too");
     await page.press("Tab", 8);
     await page.press("Enter");
-    await page.until(`document.querySelector(".title h2").textContent.startsWith("AAA") || document.querySelector(".title h2").textContent.startsWith("BBB")`);
+    await page.shows(".title h2", "BBB");
     await page.run(`document.getElementById("theme").focus()`);
     await page.theme("light");
     const ground = "getComputedStyle(document.body).backgroundColor";
@@ -105,8 +104,8 @@ test("what is wrong is a sentence: patterns, topics, ports, and browsers without
     await page.shows(".raw", "shown");
     await page.run(`document.querySelectorAll(".raw-tools button")[1].click()`);
     await page.until(`document.querySelectorAll(".raw li").length === 0`);
-    await page.run(`location.hash = "#/markets/%ZZ<b>"`);
-    await page.shows(".title h2", "%ZZ<b>");
+    await page.run(`location.hash = "#/markets/%ZZ"`);
+    await page.shows(".title h2", "%ZZ");
     assert.deepEqual(await page.wrong(), []);
 
     // The admin listener's port says where the page is.

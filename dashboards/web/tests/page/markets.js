@@ -19,7 +19,7 @@ test("prices move, the ladder follows the book, and what is published stays text
     // The first one is chosen where the address names none.
     await page.shows(".title h2", "AAA");
     await page.shows(".badge[data-status=open]", "Open");
-    await page.until(`document.querySelectorAll(".ladder tr:not([data-empty]) th").length === 4`);
+    await page.until(`document.querySelectorAll(".ladder tbody tr:not([data-empty]) .price-level:not(:empty)").length === 4`);
 
     // A cell lights up for a moment only: it is watched from before.
     await page.run(`{ window.lit = []; new MutationObserver((seen) => { for (const { target } of seen) if (target.dataset.flash) lit.push(target.className + " " + target.dataset.flash); })

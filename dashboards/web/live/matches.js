@@ -85,7 +85,7 @@ function scoreCard(match) {
     paint() {
       for (const [cells, name] of [[home, "home"], [away, "away"]]) {
         setText(cells.name, String(this.score[name] ?? name));
-        if (cells.goals.firstChild && cells.goals.firstChild.data !== points(this.score, name)) flash(cells.goals, "up");
+        if (!["", points(this.score, name)].includes(cells.goals.textContent)) flash(cells.goals, "up");
         setText(cells.goals, points(this.score, name));
       }
       setText(where, phase(this.score));
@@ -112,7 +112,7 @@ function matchPanel() {
     const before = goals.home.textContent + goals.away.textContent;
     for (const side of ["home", "away"]) {
       setText(names[side], String(score[side] ?? side));
-      if (goals[side].firstChild && goals[side].firstChild.data !== points(score, side)) flash(goals[side], "up");
+      if (!["", points(score, side)].includes(goals[side].textContent)) flash(goals[side], "up");
       setText(goals[side], points(score, side));
     }
     setText(where, phase(score));

@@ -6,7 +6,7 @@ use super::server::start;
 async fn what_is_not_there_is_said_in_json() {
     let server = start().await;
     let cases = [
-        ("GET /", 404, "not_found"),
+        ("GET /index.html", 404, "not_found"),
         ("GET /v1", 404, "not_found"),
         ("GET /v1/topics/BTC/USD", 404, "not_found"),
         ("GET /v1/topics/%zz", 400, "bad_request"),

@@ -61,7 +61,7 @@ docs/market.md has the model, its parameters with units and sources, and the tim
 
 /// Publications per arriving order or cancellation, and per instrument and second beside them (calls, status, bars that end),
 /// measured over whole days; the test `the_rate_is_what_it_says` keeps them true.
-const UPDATES_PER_EVENT: f64 = 1.92;
+const UPDATES_PER_EVENT: f64 = 1.85;
 const UPDATES_PER_INSTRUMENT_S: f64 = 0.02;
 
 /// Away from the streams of the instruments.

@@ -16,7 +16,7 @@ use super::book::{Book, Level, Side};
 use super::hawkes::{Class, Kind};
 use super::listing::Listing;
 use super::messages::{Origin, Trade};
-use super::order_size::order_qty;
+use super::order_size::{limit_qty, market_qty};
 use super::parameters::{
     EVENT_SHARES, HALT_BAND, INSIDE_MAX, INSIDE_PER_STEP, LEAN_FROM_STEPS, LEAN_FULL_STEPS, LEVELS_MAX, LEVELS_MIN,
     ORDERS_PER_SIDE, REDUCTION_SHARE, REFERENCE_MINUTES, SPREAD_STEPS_MAX, STEP_PER_TRADE_VOLATILITY, SWEEP_FROM_STEPS,
@@ -147,7 +147,7 @@ impl Market {
         let away = if stale { 0 } else { self.random.below(depth).min(self.random.below(depth)) } as usize;
         let ahead = self.random.below(self.book.queue_orders(side, away));
         let all = !self.random.happens(REDUCTION_SHARE);
-        let qty = if all { u32::MAX } else { order_qty(self.lot, &mut self.random) };
+        let qty = if all { u32::MAX } else { limit_qty(self.lot, &mut self.random) };
         if let Some(taken) = self.book.cancel(side, away, ahead, qty) {
             desk.changed.push((side, taken.ticks));
         }
@@ -164,7 +164,7 @@ impl Market {
         } else if self.random.happens(TAKES_LEVEL_SHARE) {
             best.qty
         } else {
-            order_qty(self.lot, &mut self.random) * if informed { 2 } else { 1 }
+            market_qty(self.lot, &mut self.random) * if informed { 2 } else { 1 }
         };
         let reach = if self.random.happens(0.5) { self.step_ticks } else { 0 };
         let mut worst = away(other, best.ticks, reach);
@@ -213,7 +213,7 @@ impl Market {
 
     /// Adds an order of some size.
     pub(super) fn add(&mut self, side: Side, ticks: u32, desk: &mut Desk) {
-        let qty = order_qty(self.lot, &mut self.random);
+        let qty = limit_qty(self.lot, &mut self.random);
         self.book.add(side, Level { ticks, qty });
         desk.changed.push((side, ticks));
     }

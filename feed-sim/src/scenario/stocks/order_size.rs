@@ -1,12 +1,22 @@
 //! How large orders are, and how far from the market they are placed.
 
 use super::parameters::{
-    ODD_LOT_SHARE, PLACEMENT_EXPONENT, PLACEMENT_STEPS_MAX, ROUND_NUMBER_SHARE, SIZE_EXPONENT_INVERSE, SIZE_LOTS_MAX,
+    LIMIT_SIZE_EXPONENT_INVERSE, MARKET_SIZE_EXPONENT_INVERSE, ODD_LOT_SHARE, PLACEMENT_EXPONENT, PLACEMENT_STEPS_MAX,
+    ROUND_NUMBER_SHARE, SIZE_LOTS_MAX,
 };
 use crate::random::Random;
 
-/// Shares of an order: mostly a few round lots, sometimes very many, sometimes less than one.
-pub(super) fn order_qty(lot: u32, random: &mut Random) -> u32 {
+/// Shares of a limit order: mostly a few round lots, sometimes very many, sometimes less than one.
+pub(super) fn limit_qty(lot: u32, random: &mut Random) -> u32 {
+    order_qty(lot, LIMIT_SIZE_EXPONENT_INVERSE, random)
+}
+
+/// Shares of a market order, which are seldom as many.
+pub(super) fn market_qty(lot: u32, random: &mut Random) -> u32 {
+    order_qty(lot, MARKET_SIZE_EXPONENT_INVERSE, random)
+}
+
+fn order_qty(lot: u32, exponent_inverse: f64, random: &mut Random) -> u32 {
     let kind = random.unit();
     if kind < ODD_LOT_SHARE && lot > 1 {
         return 1 + random.below(lot - 1);
@@ -15,7 +25,7 @@ pub(super) fn order_qty(lot: u32, random: &mut Random) -> u32 {
         return lot * if random.happens(0.7) { 5 } else { 10 };
     }
     // By inversion: P(n or more) = n^-exponent.
-    let lots = libm::pow(random.unit(), -SIZE_EXPONENT_INVERSE).min(SIZE_LOTS_MAX);
+    let lots = libm::pow(random.unit(), -exponent_inverse).min(SIZE_LOTS_MAX);
     lot * lots as u32
 }
 
@@ -51,7 +61,7 @@ mod tests {
     #[test]
     fn sizes_are_round_lots_with_a_heavy_tail() {
         let mut random = Random::new(1, 0);
-        let sizes: Vec<u32> = (0..200_000).map(|_| order_qty(100, &mut random)).collect();
+        let sizes: Vec<u32> = (0..200_000).map(|_| market_qty(100, &mut random)).collect();
         let share = |of: &dyn Fn(u32) -> bool| sizes.iter().filter(|&&qty| of(qty)).count() as f64 / 200_000.0;
         assert!((share(&|qty| qty % 100 != 0) - ODD_LOT_SHARE).abs() < 0.01);
         assert!(share(&|qty| qty == 100) > 0.4);
@@ -59,6 +69,11 @@ mod tests {
         let tail = share(&|qty| qty >= 2_000) / share(&|qty| qty >= 20_000);
         assert!((22.0..45.0).contains(&tail), "{tail}");
         assert!(sizes.iter().all(|qty| (1..=40_000).contains(qty)));
+        // And a limit order 10^1.1 = 13 times.
+        let sizes: Vec<u32> = (0..200_000).map(|_| limit_qty(100, &mut random)).collect();
+        let of_at_least = |least: u32| sizes.iter().filter(|&&qty| qty >= least).count() as f64;
+        let tail = of_at_least(2_000) / of_at_least(20_000);
+        assert!((10.0..16.0).contains(&tail), "{tail}");
     }
 
     #[test]

@@ -8,11 +8,11 @@
 //   phi_ij(t) = n_ij * sum_s w_s * beta_s * exp(-beta_s * t),   so that n_ij is the mean number of direct offspring.
 
 /// Decays beta_s, 1/s. A sum of exponentials stands for the power law that data show from milliseconds to minutes
-/// (Hardiman, Bercot, Bouchaud 2013; Bacry, Jaisson, Muzy 2016): 25 ms, 0.7 s and 20 s.
-pub(super) const KERNEL_DECAYS_PER_S: [f64; 3] = [40.0, 1.5, 0.05];
+/// (Hardiman, Bercot, Bouchaud 2013; Bacry, Jaisson, Muzy 2016): 1 ms, 0.1 s and 20 s.
+pub(super) const KERNEL_DECAYS_PER_S: [f64; 3] = [1_000.0, 10.0, 0.05];
 
 /// Weights w_s of the scales; their sum is 1. Ours.
-pub(super) const KERNEL_WEIGHTS: [f64; 3] = [0.45, 0.30, 0.25];
+pub(super) const KERNEL_WEIGHTS: [f64; 3] = [0.55, 0.35, 0.10];
 
 /// Mean shares of limit orders, market orders and cancellations among all events: mostly limit orders and cancellations in
 /// nearly equal numbers, and few trades (Smith et al. 2003; Bouchaud, Mézard, Potters 2002). Ours within that.
@@ -21,13 +21,13 @@ pub(super) const EVENT_SHARES: [f64; 3] = [0.48, 0.07, 0.45];
 /// n_ij by the class of the excited event (row), of the exciting one (column), and whether both are on the same side or on
 /// opposite ones. The pattern is that of Bacry, Jaisson, Muzy 2016 and of Achab et al. 2018: market orders call up more of
 /// their own side, limit orders that follow, and flight on the other side; limit orders and cancellations call up each
-/// other. The values are ours: a branching ratio (spectral radius) of 0.82, between the about 0.7 of Filimonov and
+/// other. The values are ours: a branching ratio (spectral radius) of 0.89, between the about 0.7 of Filimonov and
 /// Sornette 2012 and the nearly 1 of Hardiman et al. 2013.
 pub(super) const OFFSPRING: [[[f64; 2]; 3]; 3] = [
     // by limit      by market     by cancel
-    [[0.33, 0.08], [0.45, 0.35], [0.33, 0.06]],  // limit
-    [[0.02, 0.01], [0.35, 0.03], [0.00, 0.015]], // market
-    [[0.30, 0.06], [0.10, 0.35], [0.28, 0.08]],  // cancel
+    [[0.36, 0.08], [0.45, 0.35], [0.36, 0.06]],  // limit
+    [[0.02, 0.01], [0.40, 0.03], [0.01, 0.015]], // market
+    [[0.33, 0.06], [0.10, 0.35], [0.30, 0.08]],  // cancel
 ];
 
 /// Events per second of the most active instrument, mean over the continuous session. LOBSTER's sample of AAPL of
@@ -89,9 +89,10 @@ pub(super) const LEVELS_MIN: usize = 5;
 /// See [`LEVELS_MIN`].
 pub(super) const LEVELS_MAX: usize = 20;
 
-/// Sizes in round lots have a Pareto tail: P(n or more) = n^-1.5 (Gopikrishnan et al. 2000, exponents near 1.5 for trades;
-/// Maslov, Mills 2001, near 1 for limit orders).
-pub(super) const SIZE_EXPONENT_INVERSE: f64 = 1.0 / 1.5;
+/// Sizes of limit orders in round lots have a Pareto tail: P(n or more) = n^-1.1 (Maslov, Mills 2001: near 1).
+pub(super) const LIMIT_SIZE_EXPONENT_INVERSE: f64 = 1.0 / 1.1;
+/// Those of market orders n^-1.5 (Gopikrishnan et al. 2000: exponents near 1.5 for trades; Maslov, Mills 2001: near 1.4).
+pub(super) const MARKET_SIZE_EXPONENT_INVERSE: f64 = 1.0 / 1.5;
 /// The largest order, in round lots. Ours.
 pub(super) const SIZE_LOTS_MAX: f64 = 400.0;
 /// Share of orders of less than a round lot (O'Hara, Yao, Ye 2014: about a fifth of trades).
@@ -100,7 +101,7 @@ pub(super) const ODD_LOT_SHARE: f64 = 0.2;
 pub(super) const ROUND_NUMBER_SHARE: f64 = 0.06;
 
 /// Share of market orders that take exactly the best level: most trades that move the price do (Farmer et al. 2004).
-pub(super) const TAKES_LEVEL_SHARE: f64 = 0.25;
+pub(super) const TAKES_LEVEL_SHARE: f64 = 0.35;
 /// Share of cancellations that only make an order smaller. Ours.
 pub(super) const REDUCTION_SHARE: f64 = 0.1;
 
@@ -128,7 +129,7 @@ pub(super) const LOG_PRICE_MAX: f64 = 0.6;
 /// each with this variance: correlation that falls slowly, as in Bacry, Delour, Muzy 2001, over minutes to an hour.
 pub(super) const VOLATILITY_SCALES_S: [f64; 3] = [20.0, 200.0, 2_000.0];
 /// See [`VOLATILITY_SCALES_S`].
-pub(super) const VOLATILITY_SCALE_VARIANCE: f64 = 0.12;
+pub(super) const VOLATILITY_SCALE_VARIANCE: f64 = 0.2;
 
 /// News of an instrument, seconds apart on average, and how far they move it: at least this fraction, and so much more on
 /// average. Ours: now and then a halt to look at.

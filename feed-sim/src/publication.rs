@@ -1,6 +1,8 @@
 //! What a feed yields: one update of one topic, and when it is due.
 
 use std::fmt::{self, Write as _};
+use std::ops::Add;
+use std::task::{Context, Poll};
 
 pub use broker_client::Kind;
 
@@ -100,6 +102,26 @@ pub struct Counts {
     pub superseded: u64,
     /// Breaks in the venue's own sequence: the recording itself lacks something there.
     pub venue_gaps: u64,
+    /// Updates that are not played because only a part of the recording is: those from before its start, those of other
+    /// symbols, and the one at which it stops (what comes after that is not read).
+    pub left_out: u64,
+    /// Updates that no record stands for: the states of topics from before the start, when the window opens.
+    pub images: u64,
+}
+
+impl Add for Counts {
+    type Output = Counts;
+
+    fn add(self, other: Counts) -> Counts {
+        Counts {
+            records: self.records + other.records,
+            bad: self.bad + other.bad,
+            superseded: self.superseded + other.superseded,
+            venue_gaps: self.venue_gaps + other.venue_gaps,
+            left_out: self.left_out + other.left_out,
+            images: self.images + other.images,
+        }
+    }
 }
 
 /// What time it was, by the recording itself, when the feed's own clock was at 0.
@@ -132,6 +154,12 @@ pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
     /// What time it was at the beginning, known with the first publication; `None` where the feed has no such times.
     fn origin(&self) -> Option<Origin> {
         None
+    }
+
+    /// Ready where `next` returns without waiting for somebody else to write; otherwise `context` is woken when it would. Most
+    /// feeds always are: a file is there. A pipe is not.
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }
 

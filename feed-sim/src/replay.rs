@@ -17,6 +17,7 @@ mod itch;
 mod kraken;
 mod levels;
 mod lines;
+mod live;
 mod lobster;
 mod mapped;
 mod mapping;
@@ -35,6 +36,7 @@ mod window;
 use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::publication::Feed;
 pub use input::{Progress, Reader};
@@ -177,6 +179,10 @@ impl Feed for Box<dyn Feed> {
 
     fn origin(&self) -> Option<crate::publication::Origin> {
         (**self).origin()
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_ready(context)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loop that plays a feed to a target.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn deliver(
             next_due: match turn {
                 Ok(Turn::More) => schedule.newest().due,
                 Ok(Turn::Wait(due)) => Some(due),
-                Ok(Turn::Over) | Err(_) => None,
+                Ok(Turn::Dry(_) | Turn::Over) | Err(_) => None,
             },
         });
         match turn {
@@ -137,6 +137,11 @@ async fn deliver(
             Ok(Turn::More) => tokio::task::yield_now().await,
             Ok(Turn::Wait(due)) => tokio::select! {
                 () = sleep_until(started + due.min(WAIT_MAX)) => {}
+                gone = target.idle(summary) => return Err(RunError::TargetGone(gone)),
+            },
+            Ok(Turn::Dry(over)) => tokio::select! {
+                () = poll_fn(|context| schedule.poll_ready(context)) => {}
+                () = sleep_until(started + over.unwrap_or(WAIT_MAX).min(WAIT_MAX)) => {}
                 gone = target.idle(summary) => return Err(RunError::TargetGone(gone)),
             },
             Ok(Turn::Over) => return Ok(()),

@@ -3,6 +3,7 @@
 //! Time is passed in. What is late is published all the same and counted: a feed that silently left things out would
 //! make whatever is measured with it look better than it is.
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::faults::FaultCounts;
@@ -45,6 +46,9 @@ pub enum Turn {
     More,
     /// Nothing is due until so long after the start.
     Wait(Duration),
+    /// The feed itself has to wait for who writes it, and says when it need not ([`Schedule::poll_ready`]); the time that it
+    /// was given is over so long after the start.
+    Dry(Option<Duration>),
     /// The feed, or the time or number it was given, is at its end.
     Over,
 }
@@ -98,6 +102,10 @@ pub struct Schedule<F> {
     feed: F,
     /// Read from the feed and not due yet.
     ahead: Option<Timed>,
+    /// Whether the feed had nothing when it was asked last.
+    dry: bool,
+    /// Until when it had nothing.
+    dry_until: Duration,
     pace: Pace,
     until: Until,
     batch: BatchBounds,
@@ -118,8 +126,8 @@ pub struct Newest {
 impl<F: Feed> Schedule<F> {
     /// From the feed's beginning.
     pub fn new(feed: F, pace: Pace, until: Until) -> Self {
-        let (batch, lag, newest) = Default::default();
-        Schedule { feed, ahead: None, pace, until, batch, updates: 0, lag, newest }
+        let (batch, lag, newest, dry_until) = Default::default();
+        Schedule { feed, ahead: None, dry: false, dry_until, pace, until, batch, updates: 0, lag, newest }
     }
 
     /// The same, with other bounds of a batch.
@@ -131,10 +139,21 @@ impl<F: Feed> Schedule<F> {
     /// was due where there is one. A record that could not be read comes as an error at its place in the order: what is in
     /// `batch` was before it.
     pub fn turn(&mut self, elapsed: Duration, batch: &mut Vec<Due>) -> Result<Turn, BadRecord> {
+        if std::mem::take(&mut self.dry) {
+            self.dry_until = elapsed;
+        }
         let mut bytes: usize = batch.iter().map(|due| due.publication.bytes()).sum();
         loop {
             if self.until.updates.is_some_and(|updates| self.updates >= updates) {
                 return Ok(Turn::Over);
+            }
+            if self.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+                let over = self.until.duration.filter(|_| self.pace != Pace::Max);
+                if over.is_some_and(|over| over <= elapsed) {
+                    return Ok(Turn::Over);
+                }
+                self.dry = true;
+                return Ok(Turn::Dry(over));
             }
             let next = match self.ahead.take().map(Ok).or_else(|| self.feed.next()) {
                 Some(next) => next?,
@@ -162,6 +181,11 @@ impl<F: Feed> Schedule<F> {
         }
     }
 
+    /// Ready where [`Schedule::turn`] finds something: an update, or the end.
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.ahead.is_some() { Poll::Ready(()) } else { self.feed.poll_ready(context) }
+    }
+
     /// How late it has been so far.
     pub fn lag(&self) -> Lag {
         self.lag
@@ -187,6 +211,8 @@ impl<F: Feed> Schedule<F> {
         match self.pace {
             Pace::Speed(speed) => {
                 let due = Duration::try_from_secs_f64(due_us as f64 / 1e6 / speed).unwrap_or(Duration::MAX);
+                // What comes from a pipe after its time is due when it comes: it is not our lag.
+                let due = due.max(self.dry_until);
                 (due, Some(due))
             }
             Pace::Max => (Duration::from_micros(due_us), None),
@@ -252,6 +278,48 @@ mod tests {
         assert_eq!(count(Pace::Max, duration), (7, 0));
         assert_eq!(count(Pace::Speed(2.0), duration), (17, 17));
         assert_eq!(count(Pace::Max, Until { duration: None, updates: Some(3) }), (3, 0));
+    }
+
+    /// A pipe: what is in it so far.
+    struct Pipe(Vec<u64>);
+
+    impl Iterator for Pipe {
+        type Item = Result<Timed, BadRecord>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            Every10Ms(self.0.pop().expect("it would wait here")).next()
+        }
+    }
+
+    impl Feed for Pipe {
+        fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+            if self.0.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_handed_over_when_the_feed_would_wait() {
+        let until = Until { duration: Some(ms(500)), updates: None };
+        let mut schedule = Schedule::new(Pipe(vec![5, 4]), Pace::Speed(1.0), until);
+        let mut batch = Vec::new();
+        assert_eq!(schedule.turn(ms(60), &mut batch), Ok(Turn::Dry(Some(ms(500)))));
+        assert_eq!(batch.iter().map(|due| due.due).collect::<Vec<_>>(), [Some(ms(40)), Some(ms(50))]);
+        assert_eq!(schedule.lag().lag_max, ms(20));
+        // Due at 60 and 130 ms; the pipe has them at 100, which is when the first of them is due therefore.
+        schedule.feed.0 = vec![13, 6];
+        batch.clear();
+        assert_eq!(schedule.turn(ms(100), &mut batch), Ok(Turn::Wait(ms(130))));
+        assert_eq!(schedule.turn(ms(140), &mut batch), Ok(Turn::Dry(Some(ms(500)))));
+        assert_eq!(batch.iter().map(|due| due.due).collect::<Vec<_>>(), [Some(ms(100)), Some(ms(130))]);
+        assert_eq!(schedule.lag().lag_max, ms(20));
+        assert_eq!(
+            schedule.turn(ms(500), &mut batch),
+            Ok(Turn::Over),
+            "its time is over, whatever the pipe says later"
+        );
+        // The feed's own clock stands still with it.
+        let mut schedule = Schedule::new(Pipe(vec![]), Pace::Max, until);
+        assert_eq!(schedule.turn(ms(900), &mut batch), Ok(Turn::Dry(None)));
     }
 
     #[test]

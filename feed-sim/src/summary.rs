@@ -88,11 +88,17 @@ impl fmt::Display for Summary {
         if self.reconnects > 0 {
             writeln!(f, "reconnects    {}", self.reconnects)?;
         }
-        let Counts { records, bad, superseded, venue_gaps } = self.read;
+        let Counts { records, bad, superseded, venue_gaps, left_out, images } = self.read;
         if records > 0 {
             writeln!(
                 f,
                 "records       {records} read, {bad} bad, {superseded} superseded, {venue_gaps} gaps in the venue's sequence"
+            )?;
+        }
+        if left_out + images > 0 {
+            writeln!(
+                f,
+                "left out      {left_out} that are not of the part asked for; {images} states stand for what was before it"
             )?;
         }
         if let Some(faults) = &self.faults {

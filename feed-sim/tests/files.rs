@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use feed_sim::replay::find;
+use feed_sim::scenario;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -56,6 +58,36 @@ fn the_same_seed_is_the_same_bytes_compressed_or_not() {
         due_us = next_us;
     }
     assert!(due_us > 1_000_000, "the feed's own clock runs at any pace");
+}
+
+/// Publications and times: the feed's own clock begins where it did.
+#[test]
+fn a_file_replays_to_what_was_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths = ["first.ndjson.zst", "again.ndjson.zst"].map(|name| folder.path().join(name));
+    let [first, again] = paths.each_ref().map(|path| path.to_str().expect("UTF-8"));
+    for scenario in ["demo", "stocks", "game"] {
+        for (args, to) in [
+            (&["run", scenario, "--rate", "max", "--updates", "20000"][..], first),
+            (&["replay", "ndjson", first, "--speed", "max"], again),
+        ] {
+            let output = feed_sim(&[args, &["--to", to, "--force"]].concat());
+            assert!(
+                output.status.success() && stderr(&output).contains("published     20000 to "),
+                "{}",
+                stderr(&output)
+            );
+        }
+        let [first, again] = paths.each_ref().map(|path| std::fs::read(path).expect("it was written"));
+        let text = zstd::decode_all(&first[..]).expect("it is whole");
+        assert!(text == zstd::decode_all(&again[..]).expect("it is whole"), "{scenario}");
+        let mut feed = find("ndjson").expect("a format").of_bytes(first).expect("it opens");
+        let mut made = scenario::find(scenario).expect("in the catalogue").build(1, None);
+        for number in 0..20_000 {
+            assert_eq!(feed.next(), Some(Ok(made.next())), "{scenario}, update {number}");
+        }
+        assert_eq!(feed.next(), None);
+    }
 }
 
 #[test]

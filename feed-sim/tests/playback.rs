@@ -146,6 +146,32 @@ fn symbols_are_segments() {
     }
 }
 
+/// Each line is an update, so whatever was read went out or was left out; and images came on top.
+#[test]
+fn what_a_part_leaves_out_is_counted() {
+    let (third_us, two_thirds_us) = (last_us() / 3, 2 * last_us() / 3);
+    let trades = Playback { symbols: vec!["trade".to_owned()], ..Playback::default() };
+    for (playback, has_images) in [
+        (Playback::default(), false),
+        (trades.clone(), false),
+        (part(0, third_us), false),
+        (part(third_us, two_thirds_us), true),
+        (part(last_us() + 1, last_us() + 2), false),
+        (Playback { symbols: vec!["book".to_owned()], ..part(third_us, two_thirds_us) }, true),
+        (Playback { rounds: Rounds::Some(2), ..part(third_us, two_thirds_us) }, true),
+    ] {
+        let whole = playback.symbols.is_empty() && playback.start.is_none();
+        let told = format!("{playback:?}");
+        let feed = playback.feed(find("ndjson").expect("a format"), RECORDING.1.path(), Arc::default());
+        let (timed, _, counts) = all(feed.expect("it opens"));
+        assert_eq!(timed.len() as u64 + counts.left_out, counts.records + counts.images, "{told}");
+        assert_eq!((counts.left_out == 0, counts.images > 0), (whole, has_images), "{told}");
+    }
+    let feed = trades.feed(find("ndjson").expect("a format"), RECORDING.1.path(), Arc::default()).expect("it opens");
+    let others = RECORDING.0.iter().filter(|timed| !timed.publication.topic.ends_with(".trade")).count();
+    assert_eq!(all(feed).2.left_out, others as u64);
+}
+
 #[test]
 fn times_of_day_and_dates() {
     // From 2024-08-08T11:59:58Z on, once a second.
@@ -223,7 +249,11 @@ fn options_from_the_command_line() {
     assert!(output.status.success(), "{stderr}");
     let quotes: Vec<Timed> =
         RECORDING.0.iter().filter(|timed| timed.publication.topic.ends_with(".quote")).cloned().collect();
-    let expected = 2 * naive_window(&quotes, 1_000_000, 20_000_000).len();
+    let round = naive_window(&quotes, 1_000_000, 20_000_000);
+    let images =
+        2 * (round.len() - quotes.iter().filter(|timed| (1_000_000..20_000_000).contains(&timed.due_us)).count());
+    assert!(images > 0 && stderr.contains(&format!("{images} states stand for what was before it")), "{stderr}");
+    let expected = 2 * round.len();
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), expected);
     assert!(expected > 20 && stderr.contains(&format!("published     {expected} to stdout")), "{stderr}");
 

@@ -36,7 +36,7 @@ fn the_recorded_binance_streams() {
     let Some(path) = recording("binance_spot_btcusdt_20240808.gz") else { return };
     let (timed, bad, counts) = all(find("binance").expect("a format").open(&path).expect("it opens"));
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 41_249, bad: 0, superseded: 2, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 41_249, bad: 0, superseded: 2, venue_gaps: 0, ..Counts::default() });
     let expected = [
         (("binance.BTCUSDT.depth", Kind::State), 1),
         // Of 3,451 depth messages the snapshot includes two.
@@ -75,7 +75,7 @@ fn the_recorded_nba_game() {
     let Some(path) = recording("nba_playbyplay_0022400001.json.gz") else { return };
     let (timed, bad, counts) = all(find("nba").expect("a format").open(&path).expect("it opens"));
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 475, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 475, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(topics(&timed)[&("nba.0022400001.event", Kind::Event)], 475);
     assert_eq!(timed.last().expect("some").due_us, 48 * 60 * 1_000_000);
 
@@ -107,7 +107,7 @@ const BINANCE: &str = r#"1000 {"stream":"x@depth@100ms","data":{"e":"depthUpdate
 fn a_book_from_snapshot_and_updates() {
     let (timed, bad, counts) = of_text("binance", BINANCE);
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 5, bad: 0, superseded: 1, venue_gaps: 1 });
+    assert_eq!(counts, Counts { records: 5, bad: 0, superseded: 1, venue_gaps: 1, ..Counts::default() });
     let lines: Vec<(u64, &str, &str)> = timed
         .iter()
         .map(|timed| (timed.due_us, timed.publication.kind.as_str(), timed.publication.data.as_str()))
@@ -207,7 +207,7 @@ fn a_game_with_bad_actions() {
     let (timed, bad, counts) = of_text("nba", &serde_json::to_string_pretty(&document).expect("JSON"));
     let positions: Vec<&str> = bad.iter().map(|bad| bad.position.as_str()).collect();
     assert_eq!(positions, ["game.actions[1]", "game.actions[2]", "game.actions[3]"]);
-    assert_eq!(counts, Counts { records: 5, bad: 3, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 5, bad: 3, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(timed.iter().map(|timed| timed.due_us).collect::<Vec<_>>(), [60_000_000; 4]);
     assert_eq!(data(&timed[3].publication)["home"], "B\"S");
     assert_eq!(data(&timed[3].publication)["home_points"], 2);

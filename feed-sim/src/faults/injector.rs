@@ -1,6 +1,7 @@
 //! The adapter: a feed with faults.
 
 use std::collections::{HashMap, VecDeque};
+use std::task::{Context, Poll, ready};
 
 use broker_protocol::Pattern;
 
@@ -288,5 +289,17 @@ impl<F: Feed> Feed for Faulty<F> {
         let ready = self.ready.iter().filter(|item| item.is_ok()).count();
         let waiting = (ready + self.held_back.len() + self.corrections.len()) as u64;
         (!self.clean).then_some(FaultCounts { waiting, ..self.counts })
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.clean {
+            return self.feed.poll_ready(context);
+        }
+        // What it reads may be lost in a gap: then there is still nothing.
+        while self.ready.is_empty() && !self.over {
+            ready!(self.feed.poll_ready(context));
+            self.read();
+        }
+        Poll::Ready(())
     }
 }

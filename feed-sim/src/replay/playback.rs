@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::live::Live;
 use super::mapping::{Mapping, MappingError};
 use super::moment::Moment;
 use super::repeated::Repeated;
@@ -77,9 +78,14 @@ impl Playback {
             Some(path) => Some(Mapping::load(path)?),
             None => None,
         };
+        let live = is_live(path).then(|| name(path));
         let path = path.to_owned();
         let open = move || self.one_round(format, Reader::open(&path, &progress)?, mapping.clone());
-        if rounds == Some(1) { Ok(open()?) } else { Ok(Box::new(Repeated::new(Box::new(open), rounds)?)) }
+        match (rounds, live) {
+            (Some(1), Some(name)) => Ok(Box::new(Live::new(name, open)?)),
+            (Some(1), None) => Ok(open()?),
+            _ => Ok(Box::new(Repeated::new(Box::new(open), rounds)?)),
+        }
     }
 
     fn one_round(&self, format: &Format, reader: Reader, mapping: Option<Mapping>) -> io::Result<Box<dyn Feed>> {
@@ -96,4 +102,13 @@ impl Playback {
         }
         Ok(feed)
     }
+}
+
+/// Whether reading may have to wait for somebody who writes: standard input, a pipe with a name, a terminal.
+fn is_live(path: &Path) -> bool {
+    path == Path::new("-") || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }

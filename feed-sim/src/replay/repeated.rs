@@ -76,13 +76,7 @@ impl<F: Feed> Iterator for Repeated<F> {
 
 impl<F: Feed> Feed for Repeated<F> {
     fn counts(&self) -> Counts {
-        let (before, now) = (self.counts, self.feed.counts());
-        Counts {
-            records: before.records + now.records,
-            bad: before.bad + now.bad,
-            superseded: before.superseded + now.superseded,
-            venue_gaps: before.venue_gaps + now.venue_gaps,
-        }
+        self.counts + self.feed.counts()
     }
 
     fn origin(&self) -> Option<Origin> {

@@ -6,6 +6,7 @@ use crate::publication::{BadRecord, Counts, Feed, Origin, Timed};
 pub(super) struct Selected<F> {
     feed: F,
     symbols: Vec<Symbol>,
+    left_out: u64,
 }
 
 struct Symbol {
@@ -15,7 +16,8 @@ struct Symbol {
 
 impl<F: Feed> Selected<F> {
     pub(super) fn new(feed: F, symbols: Vec<String>) -> Self {
-        Selected { feed, symbols: symbols.into_iter().map(|name| Symbol { name, found: false }).collect() }
+        let symbols = symbols.into_iter().map(|name| Symbol { name, found: false }).collect();
+        Selected { feed, symbols, left_out: 0 }
     }
 
     /// A symbol that never came is a slip, more often than not.
@@ -47,6 +49,7 @@ impl<F: Feed> Iterator for Selected<F> {
                         symbol.found = true;
                         return Some(Ok(timed));
                     }
+                    self.left_out += 1;
                 }
                 Some(Err(bad)) => return Some(Err(bad)),
                 None => {
@@ -60,7 +63,7 @@ impl<F: Feed> Iterator for Selected<F> {
 
 impl<F: Feed> Feed for Selected<F> {
     fn counts(&self) -> Counts {
-        self.feed.counts()
+        self.feed.counts() + Counts { left_out: self.left_out, ..Counts::default() }
     }
 
     fn origin(&self) -> Option<Origin> {

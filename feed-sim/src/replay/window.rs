@@ -21,6 +21,8 @@ pub(super) struct Window<F> {
     /// The update that opened the window; it waits for the images.
     first: Option<Timed>,
     state: State,
+    /// What it leaves out, and the images that it made.
+    counts: Counts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,8 @@ impl<F: Feed> Window<F> {
             return Err(WindowError::Empty);
         }
         let (images, pending) = (Images::default(), VecDeque::new());
-        Ok(Window { feed, start_us, stop_us, ahead, images, pending, first: None, state: State::Before })
+        let (first, counts) = (None, Counts::default());
+        Ok(Window { feed, start_us, stop_us, ahead, images, pending, first, state: State::Before, counts })
     }
 }
 
@@ -77,6 +80,7 @@ impl<F: Feed> Iterator for Window<F> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(publication) = self.pending.pop_front() {
+                self.counts.images += 1;
                 return Some(Ok(Timed { due_us: 0, publication }));
             }
             if self.state != State::Before
@@ -104,8 +108,10 @@ impl<F: Feed> Iterator for Window<F> {
                 Some(Ok(timed)) => timed,
             };
             if timed.due_us < self.start_us {
+                self.counts.left_out += 1;
                 self.images.take_in(timed.publication);
             } else if timed.due_us >= self.stop_us {
+                self.counts.left_out += 1;
                 self.state = State::Over;
             } else {
                 let timed = Timed { due_us: timed.due_us - self.start_us, ..timed };
@@ -121,7 +127,7 @@ impl<F: Feed> Iterator for Window<F> {
 
 impl<F: Feed> Feed for Window<F> {
     fn counts(&self) -> Counts {
-        self.feed.counts()
+        self.feed.counts() + self.counts
     }
 
     fn origin(&self) -> Option<Origin> {

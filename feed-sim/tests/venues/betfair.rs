@@ -31,7 +31,7 @@ const NONE: &str = r#""spb":{},"spl":{},"batb":{},"batl":{},"bdatb":{},"bdatl":{
 fn each_message() {
     let (timed, bad, counts) = of_text("betfair", MESSAGES);
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     let expected = [
         r#"0 betfair.1-23.market state {"status":"OPEN","inPlay":false,"betDelay":0,"version":77,"runners":[{"id":5}]}"#,
         r#"0 betfair.1-23.status state {"status":"open","venue_status":"OPEN","in_play":false,"bet_delay":0,"version":77,"venue_ts":1000000}"#,

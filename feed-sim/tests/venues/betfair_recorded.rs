@@ -79,7 +79,7 @@ fn check(path: &Path, market: &str, messages: usize) -> (Vec<Timed>, BTreeMap<u6
     assert_eq!(naive_messages, messages);
     let (timed, bad, counts) = of_file("betfair", path);
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: messages as u64, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: messages as u64, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert!(timed.iter().all(|timed| timed.publication.data.len() < 65_000), "each fits a message of 64 KiB");
     let images = images(&timed);
     for (id, runner) in &runners {

@@ -29,7 +29,7 @@ pub(crate) fn fixture() -> &'static str {
 fn each_message() {
     let (timed, bad, counts) = of_text("coinbase", MESSAGES);
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(
         lines(&timed),
         [
@@ -177,7 +177,7 @@ fn the_recorded_capture() {
     let (timed, bad, counts) = of_file("coinbase", &path);
     assert_eq!(bad, []);
     // Two of the 9,952 lines are empty.
-    assert_eq!(counts, Counts { records: 9_950, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 9_950, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(count(&timed, Kind::State, ".book") + count(&timed, Kind::Patch, ".book"), 10 + 9_719);
     assert_eq!(count(&timed, Kind::Event, ".trade"), 10 + 97);
     assert_eq!(count(&timed, Kind::State, ".ticker"), 107);

@@ -72,7 +72,7 @@ pub(crate) fn fixture() -> String {
 fn each_message_of_version_2() {
     let (timed, bad, counts) = of_text("kraken", &fixture());
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 9, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 9, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(
         lines(&timed),
         [

@@ -80,7 +80,7 @@ pub(crate) fn nba_fixture() -> String {
 fn each_event() {
     let (timed, bad, counts) = of_text("statsbomb", &fixture());
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 18, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 18, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     let published: Vec<Value> = timed
         .iter()
         .filter(|timed| timed.publication.kind == Kind::Event)
@@ -168,7 +168,7 @@ fn events_that_cannot_be_used() {
     text += &format!(",{good}]");
     let (timed, bad, counts) = of_text("statsbomb", &text);
     assert_eq!(count(&timed, Kind::Event, ".event"), 3);
-    assert_eq!(counts, Counts { records: 9, bad: 6, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 9, bad: 6, superseded: 0, venue_gaps: 0, ..Counts::default() });
     let positions: Vec<&str> = bad.iter().map(|bad| bad.position.as_str()).collect();
     assert_eq!(positions, ["event 1", "event 2", "event 3", "event 4", "event 5", "event 7"]);
     for (bad, (_, reason)) in bad.iter().zip(wrong.iter().filter(|(event, _)| !event.contains("\"B\""))) {
@@ -264,7 +264,7 @@ fn the_recorded_match() {
     let Some(path) = recording("statsbomb_15986_events.json.gz") else { return };
     let (timed, bad, counts) = of_file("statsbomb", &path);
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 4_027, bad: 0, superseded: 0, venue_gaps: 0 });
+    assert_eq!(counts, Counts { records: 4_027, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(count(&timed, Kind::Event, "statsbomb.15986.event"), 4_027);
 
     // Everything goes out as it was, in the order of the file.

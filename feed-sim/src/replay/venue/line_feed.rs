@@ -90,7 +90,7 @@ impl<D: Decode> Iterator for LineFeed<D> {
 impl<D: Decode> Feed for LineFeed<D> {
     fn counts(&self) -> Counts {
         let (superseded, venue_gaps) = (self.decoder.superseded(), self.decoder.venue_gaps());
-        Counts { records: self.records, bad: self.bad, superseded, venue_gaps }
+        Counts { records: self.records, bad: self.bad, superseded, venue_gaps, ..Counts::default() }
     }
 
     fn origin(&self) -> Option<Origin> {

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -39,12 +40,15 @@ def until(what, condition, patience_s=PATIENCE_S):
 
 
 def free_ports(count):
-    """So many ports that nobody listens on. Held all at once, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """So many ports that nobody listens on: by chance, and below those that the kernel gives to outgoing connections and to
+    whoever asks for any, as nobody holds them until they are listened on."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(12_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("0.0.0.0", port))
+            found.append(port)
+    return found
 
 
 def run(*command, **options):

@@ -1,11 +1,12 @@
 """deploy/nginx in front of a broker, with the real nginx."""
 
+import pathlib
 import shutil
 import subprocess
 import unittest
 
 from proxied import Proxy, ProxyTests
-from support import DEPLOY, free_ports, program, rendered, run
+from support import DEPLOY, free_ports, program, rendered, run, until
 
 FILE = DEPLOY / "nginx" / "tickcast.conf"
 
@@ -44,9 +45,12 @@ class Nginx(Proxy):
         return [program("nginx"), "-p", f"{self.folder}/", "-c", f"{self.folder}/nginx.conf", "-e", f"{self.folder}/error.log"]
 
     def reload(self):
+        old = [pathlib.Path(f"/proc/{pid}/cmdline") for pid in self.workers()]
         code, said = run(*self.command(), "-s", "reload")
         if code != 0:
             raise AssertionError(said)
+        # Until then they accept as well, beside the new ones.
+        until("the old workers accept no more", lambda: all(not one.exists() or "shutting down" in one.read_text() for one in old))
 
 
 class NginxTest(ProxyTests, unittest.TestCase):

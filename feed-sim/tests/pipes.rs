@@ -79,6 +79,7 @@ impl Drop for Piped {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "between two looks at the condition")]
 fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is() {
@@ -109,6 +110,7 @@ fn what_is_written_comes_out_at_once() {
 
 /// The pipe was silent for a while, and nobody was slow.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "the silence itself is what is tested")]
 fn what_comes_late_from_the_pipe_is_no_lag() {
     let mut piped = Piped::start(&["--to", "stdout"]);
     piped.write(&update(0));

@@ -5,7 +5,7 @@ import http.client
 import json
 import os
 import pathlib
-import random
+import secrets
 import shutil
 import signal
 import socket
@@ -44,7 +44,8 @@ def free_ports(count):
     whoever asks for any, as nobody holds them until they are listened on."""
     found = []
     while len(found) < count:
-        port = random.randrange(12_000, 32_000)
+        # Not `random.randrange`: processes that were forked from one would all be given the same.
+        port = secrets.choice(range(12_000, 32_000))
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("0.0.0.0", port))
             found.append(port)

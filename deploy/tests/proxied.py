@@ -58,14 +58,14 @@ class Proxy:
         plain = socket.socket()
         if receive_bytes:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        plain.settimeout(10)
+        plain.settimeout(20)
         plain.connect(("127.0.0.1", self.port))
         return plain
 
     def connect(self, name=NAME, receive_bytes=None, **options):
         """A WebSocket client, which checks the certificate, and calls the broker by this name."""
         uri = f"wss://{name}:{self.port}/v1/ws"
-        options = {"subprotocols": ["tickcast.v1.json"], "open_timeout": 10, "close_timeout": 2} | options
+        options = {"subprotocols": ["tickcast.v1.json"], "open_timeout": 20, "close_timeout": 2} | options
         raw = self.socket(receive_bytes)
         return connect(uri, sock=raw, ssl=self.tls.context, server_hostname=NAME, compression=None, **options)
 

@@ -31,7 +31,7 @@ test("prices move, the ladder follows the book, and what is published stays text
     assert.equal(await page.text(`${row("BBB")} .percent`), "+0.35");
     await page.until(`lit.some((one) => one.endsWith("up")) && lit.some((one) => one.endsWith("down"))`);
     await page.until(`document.querySelectorAll(".watch [data-flash]").length === 0`);
-    assert.equal(await page.run(`document.querySelectorAll('${row("BBB")} .spark path')[1].getAttribute("d").startsWith("M0")`), true);
+    await page.until(`document.querySelectorAll('${row("BBB")} .spark path')[1]?.getAttribute("d")?.startsWith("M0")`);
 
     await page.run(`document.querySelector('${row("BBB")} a').click()`);
     await page.shows(".title h2", "BBB");

@@ -71,17 +71,20 @@ export class Proxy {
     const server = connect(Number(port), host);
     const pair = [client, server];
     this.#pairs.add(pair);
-    client.once("data", (head) => {
-      const stops = this.upgrades !== null && /^upgrade: *websocket/im.test(head);
-      this.upgradesStopped += stops;
-      if (stops && this.upgrades === "refused")
-        return client.end("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
-      server.write(head);
-      client.pipe(server);
-      if (!this.#silent) server.pipe(client);
-      // The greeting comes with the answer to the upgrade, or right after it.
-      if (stops) server.on("data", (text) => text.includes("hello") && setImmediate(() => client.destroy()));
+    if (!this.#silent) server.pipe(client);
+    let cuts = false;
+    client.on("data", (data) => {
+      // Not only at a connection's beginning: Node upgrades one that has served requests, where it has one.
+      if (this.upgrades !== null && /^upgrade: *websocket/im.test(data)) {
+        this.upgradesStopped += 1;
+        if (this.upgrades === "refused")
+          return client.end("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+        cuts = true;
+      }
+      server.write(data);
     });
+    // The greeting comes with the answer to the upgrade, or right after it.
+    server.on("data", (data) => cuts && data.includes("hello") && setImmediate(() => client.destroy()));
     for (const socket of pair) {
       socket.on("error", () => {});
       socket.on("close", () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { el, panel, setText, table } from "./dom.js";
-import { NOTHING, bytes, count, micros, rate, span } from "./format.js";
+import { NOTHING, bytes, count, micros, rate, span, things } from "./format.js";
 import { paintSoon } from "./frame.js";
 import { sparkline } from "./spark.js";
 
@@ -17,13 +17,19 @@ const SECONDS = 120;
 
 /** What stands on the tiles: title, value, a second line, and the number that is drawn. */
 const TILES = [
-  ["Connections", (s) => count(s.connections), (s) => `${count(s.subscriptions)} subscribed`, (s) => s.connections],
+  ["Connections", (s) => count(s.connections), (s) => things(s.subscriptions, "subscription"), (s) => s.connections],
   ["Published", (s) => `${rate(s.published_per_s)}/s`, (s) => `${count(s.published)} in all`, (s) => s.published_per_s],
   ["Delivered", (s) => `${rate(s.deliveries_per_s)}/s`, (s) => `${bytes(s.sent_bytes_per_s)}/s`, (s) => s.deliveries_per_s],
-  ["Latency, 99 of 100", (s) => micros(s.latency_us?.p99), (s) => `half ${micros(s.latency_us?.p50)}, 999 of 1000 ${micros(s.latency_us?.p999)}`, (s) => s.latency_us?.p99],
-  ["Memory of topics", (s) => bytes(s.history_bytes + s.image_bytes), (s) => `${count(s.topics)} topics, ${bytes(s.feed_backlog_bytes)} backlog`, (s) => s.history_bytes + s.image_bytes],
-  ["Told as lost", (s) => count(s.gap_updates), (s) => `${count(s.fell_behind)} times behind, ${count(s.connections_parked)} full sockets`, (s) => s.gap_updates],
+  ["Latency, 99 of 100", (s) => micros(s.latency_us?.p99), (s) => latencies(s.latency_us), (s) => s.latency_us?.p99],
+  ["Memory of topics", (s) => bytes(s.history_bytes + s.image_bytes), (s) => `${things(s.topics, "topic")}, ${bytes(s.feed_backlog_bytes)} backlog`, (s) => s.history_bytes + s.image_bytes],
+  ["Told as lost", (s) => count(s.gap_updates), (s) => `${things(s.fell_behind, "time")} behind, ${things(s.connections_parked, "full socket")}`, (s) => s.gap_updates],
 ];
+
+/** The other percentiles; or why there are none, as the broker measures what feeds publish, and for ten seconds. */
+function latencies(latency) {
+  if (latency?.p50 === undefined || latency.p50 === null) return "no feed update sent in 10 s";
+  return `half ${micros(latency.p50)}, 999 of 1000 ${micros(latency.p999)}`;
+}
 
 /** The view. */
 export function showBroker() {
@@ -49,7 +55,7 @@ export function showBroker() {
       setText(tile.small, tile.more(stats));
       tile.line.draw(tile.points);
     }
-    setText(uptime, `Up for ${span(stats.uptime_s)} on ${stats.shards} shard${stats.shards === 1 ? "" : "s"}. Latency is from taking an update in to handing it to a socket, over the last ten seconds.`);
+    setText(uptime, `Up for ${span(stats.uptime_s)} on ${things(stats.shards, "shard")}. Latency is from taking an update in to handing it to a socket, over the last ten seconds.`);
     const now = Date.now() * 1000, since = (ts) => (ts === null ? NOTHING : span((now - ts) / 1e6));
     const behind = (stats.slowest ?? []).filter((row) => row.lag_updates > 0);
     none.hidden = behind.length > 0;

@@ -39,7 +39,7 @@ export function candles() {
   }).observe(drawing);
 
   function paint(now) {
-    if (now - drawnAt < DRAW_MS) return paintSoon(paint);
+    if (now - drawnAt < DRAW_MS) return paintSoon(paint, drawnAt + DRAW_MS - now);
     drawnAt = now;
     none.hidden = seconds.length > 0;
     drawing.toggleAttribute("hidden", seconds.length === 0);

@@ -52,7 +52,8 @@ export function showConnection(client) {
     const seconds = (now - countedAt) / 1000;
     if (seconds >= 1) {
       total += messages;
-      setText(stripRate, `${rate(messages / seconds)} updates/s`);
+      const shown = rate(messages / seconds);
+      setText(stripRate, shown === "1" ? "1 update/s" : `${shown} updates/s`);
       [messages, countedAt] = [0, now];
     }
     setText(stripLast, old === null ? "nothing yet" : old < 2 ? `${count(total)} received` : `last one ${span(old)} ago`);

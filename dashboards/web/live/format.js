@@ -44,6 +44,9 @@ export const ARROWS = { up: "▲", down: "▼", same: "" };
 /** A count: 950, 12,340, 1.23M. */
 export const count = (value) => (value === undefined || value === null ? NOTHING : value < 100_000 ? grouped.format(Math.round(value)) : short.format(value));
 
+/** A count of things: 1 topic, 12,340 topics. */
+export const things = (value, one, several = `${one}s`) => `${count(value)} ${value === 1 ? one : several}`;
+
 /** A rate: 0.4, 12, 1,234. */
 export const rate = (value) => (value === undefined || value === null ? NOTHING : value < 10 ? String(Math.round(value * 10) / 10) : count(value));
 

@@ -23,7 +23,7 @@ export function ladder() {
   const { table: element, body } = table("Order book: price levels with the quantity that bids and asks have there",
     [["Bids", "number"], ["Price", "center"], ["Asks", "number left"]], "ladder");
   const rows = (side) => Array.from({ length: LEVELS }, () => {
-    const [bid, price, ask] = [el("td", { class: "number qty" }, ""), el("td", { class: "center price-level" }, ""), el("td", { class: "qty left" }, "")];
+    const [bid, price, ask] = ["number qty", "center price-level", "qty left"].map((name) => el("td", { class: name }, ""));
     return { row: el("tr", { class: side }, bid, price, ask), price, qty: side === "bid" ? bid : ask, shown: {} };
   });
   const asks = rows("ask"), bids = rows("bid");
@@ -34,21 +34,21 @@ export function ladder() {
   function paint() {
     const ask = best(book?.asks, (one, other) => one - other, LEVELS), bid = best(book?.bids, (one, other) => other - one, LEVELS);
     const deepest = Math.max(ask.at(-1)?.depth ?? 0, bid.at(-1)?.depth ?? 0);
-    for (const [cells, levels] of [[asks, ask], [bids, bid]]) cells.forEach((cell, at) => fill(cell, levels[at], deepest));
+    for (const [cells, levels] of [[asks, ask], [bids, bid]]) cells.forEach((one, at) => fill(one, levels[at], deepest));
     setText(middle, book === null ? "no order book" : ask[0] && bid[0] ? `spread ${spreadOf(bid[0].price, ask[0].price)}` : "one side is empty");
   }
 
-  function fill(cell, level, deepest) {
-    const { price = "", qty = null, depth = 0 } = level ?? {}, { shown } = cell;
-    setText(cell.price, price);
-    setText(cell.qty, level ? quantity(qty) : "");
+  function fill({ row, price, qty, shown }, level, deepest) {
+    const { price: at = "", qty: there = null, depth = 0 } = level ?? {};
+    setText(price, at);
+    setText(qty, level ? quantity(there) : "");
     // In steps of a percent, so that most updates change nothing.
     const share = deepest === 0 ? "0%" : `${Math.round((depth / deepest) * 100)}%`;
-    if (shown.share !== share) cell.row.style.setProperty("--depth", share);
+    if (shown.share !== share) qty.style.setProperty("--depth", share);
     // The same price with another quantity: what moved there, not the whole ladder by a level.
-    if (shown.price === price && shown.qty !== qty && level) flash(cell.qty, qty > shown.qty ? "up" : "down");
-    cell.shown = { price, qty, share };
-    setAttribute(cell.row, "data-empty", level ? null : "");
+    if (shown.at === at && shown.there !== there && level) flash(qty, there > shown.there ? "up" : "down");
+    Object.assign(shown, { at, there, share });
+    setAttribute(row, "data-empty", level ? null : "");
   }
 
   return {
@@ -59,7 +59,7 @@ export function ladder() {
     },
     clear() {
       book = null;
-      for (const cell of [...asks, ...bids]) cell.shown = {};
+      for (const one of [...asks, ...bids]) one.shown = {};
       paintSoon(paint);
     },
     spread: (quote) => (quote?.bid && quote?.ask ? spreadOf(quote.bid, quote.ask) : NOTHING),

@@ -16,9 +16,11 @@ const PATTERNS = ["*.*.quote", "*.*.trade"];
 const ROWS_MAX = 300;
 /** Quotes change faster than an eye sees: twenty a second of each are enough. Trades always come all. */
 const CONFLATE_MS = 50;
-/** Sparklines are drawn anew at most so often, each. */
-const SPARK_MS = 500;
-const COLUMNS = [["Symbol", "symbol"], ["Trend", "trend"], ["Last", "number"], ["Change", "number"], ["%", "number"], ["Bid", "number wide"], ["Ask", "number wide"]];
+/** Sparklines are drawn anew at most so often, each, and at most so many with one paint. */
+const SPARK_MS = 1000, SPARKS_PER_PAINT = 3;
+/** Rows out of sight that are painted with the others, for who searches the page or hears it: a few, one after the other. */
+const UNSEEN_PER_PAINT = 2;
+const COLUMNS = [["Symbol", "symbol"], ["Trend", "trend"], ["Last", "number"], ["Change", "number change-head"], ["%", "number percent-head"], ["Bid", "number wide"], ["Ask", "number wide"]];
 
 /** The view. */
 export function showMarkets() {
@@ -28,13 +30,33 @@ export function showMarkets() {
   const chosen = instrumentPanel();
   const { panel: watch } = panel("Watch list", "watch-panel", el("div", { class: "scroll" }, list, empty, more));
   const element = el("div", { class: "markets" }, watch, chosen.element);
-  const rows = new Map(), changed = new Set();
+  /** By instrument; those of them that have something to write, and to draw, in the order in which they got it. */
+  const rows = new Map(), changed = new Set(), moved = new Set();
+  const inSight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const row = rows.get(target.dataset.instrument);
+      if (row) row.isSeen = isIntersecting;
+    }
+    paintSoon(paint);
+  });
   let subscription = null, client = null, wanted = "", beyond = new Set();
 
-  const paint = (now) => {
-    for (const row of changed) if (row.paint(now)) changed.delete(row);
-    if (changed.size > 0) paintSoon(paint);
-  };
+  function paint(now) {
+    let unseen = 0, sparks = 0;
+    for (const row of changed) {
+      if (!row.isSeen && ++unseen > UNSEEN_PER_PAINT) continue;
+      changed.delete(row);
+      row.paint();
+    }
+    for (const row of moved) {
+      if (!row.isSeen || now - row.drawnAt < SPARK_MS) continue;
+      if (row.drawnAt > 0 && ++sparks > SPARKS_PER_PAINT) continue;
+      moved.delete(row);
+      row.draw(now);
+    }
+    if (changed.size > 0 || sparks > SPARKS_PER_PAINT) paintSoon(paint);
+    else if (moved.size > 0) paintSoon(paint, SPARK_MS);
+  }
 
   function rowOf(instrument) {
     const known = rows.get(instrument);
@@ -49,6 +71,7 @@ export function showMarkets() {
     const row = new Row(instrument);
     rows.set(instrument, row);
     const after = [...rows.keys()].filter((name) => name > instrument).sort()[0];
+    inSight.observe(row.element);
     body.insertBefore(row.element, after === undefined ? null : rows.get(after).element);
     empty.hidden = true;
     if (wanted === "") choose();
@@ -58,11 +81,11 @@ export function showMarkets() {
 
   function take(message) {
     const at = message.topic.lastIndexOf("."), instrument = message.topic.slice(0, at);
-    const row = rowOf(instrument);
-    if (row?.take(message, message.topic.slice(at + 1))) {
-      changed.add(row);
-      paintSoon(paint);
-    }
+    const row = rowOf(instrument), what = message.topic.slice(at + 1);
+    if (!row?.take(message, what)) return;
+    changed.add(row);
+    if (what === "trade") moved.add(row);
+    paintSoon(paint);
   }
 
   /** Shows the wanted instrument; on a wide screen the first where none is wanted. */
@@ -85,7 +108,8 @@ export function showMarkets() {
     leave() {
       subscription.unsubscribe();
       chosen.leave();
-      changed.clear();
+      for (const all of [changed, moved]) all.clear();
+      inSight.disconnect();
       rows.clear();
       beyond.clear();
       more.hidden = true;
@@ -96,8 +120,10 @@ export function showMarkets() {
 
 /** An instrument in the list: what is known of it, and its cells. */
 class Row {
-  #quote = null; #last = null; #before = null; #first = null; #points = []; #drawnAt = -Infinity; #ended = false;
+  #quote = null; #last = null; #before = null; #first = null; #points = []; #ended = false;
   #link; #cells; #spark = sparkline();
+  /** Whether it is within what the window shows; when its sparkline was drawn. */
+  isSeen = false; drawnAt = 0;
   /** What the cells show now, for their flashes. */
   #shown = {};
 
@@ -105,7 +131,7 @@ class Row {
     this.instrument = instrument;
     const [venue, symbol] = instrument.split(".");
     this.#link = el("a", { href: `#/markets/${encodeURIComponent(instrument)}` }, symbol);
-    const cell = (className) => el("td", { class: className }, "");
+    const cell = (name) => el("td", { class: name }, "");
     this.#cells = { last: cell("number last"), change: cell("number change"), percent: cell("number change percent"), bid: cell("number wide"), ask: cell("number wide") };
     const name = el("th", { scope: "row", class: "symbol" }, this.#link, el("span", { class: "venue" }, venue === "stocks" ? "" : venue));
     const { last, change, percent, bid, ask } = this.#cells;
@@ -139,22 +165,23 @@ class Row {
     if (this.#points.length > POINTS_MAX) this.#points.shift();
   }
 
-  /** Paints what changed; false where the sparkline has to wait a little. */
-  paint(now) {
+  /** Writes what changed. */
+  paint() {
     const { bid, ask } = this.#quote ?? {};
     setAttribute(this.element, "data-ended", this.#ended ? "" : null);
     this.#show("bid", price(bid), Number(bid));
     this.#show("ask", price(ask), Number(ask));
     this.#show("last", price(this.#last), Number(this.#last));
-    this.#cells.last.dataset.tick = this.#before === null ? "same" : direction(Number(this.#last), Number(this.#before));
     const change = this.#last === null ? 0 : Number(this.#last) - this.#first, towards = direction(change, 0);
     setText(this.#cells.change, this.#last === null ? NOTHING : `${ARROWS[towards]} ${signed(change, decimals(this.#last))}`);
     setText(this.#cells.percent, this.#first ? signed((change / this.#first) * 100, 2) : NOTHING);
-    this.element.dataset.towards = towards;
-    if (now - this.#drawnAt < SPARK_MS) return false;
-    this.#drawnAt = now;
+    setAttribute(this.element, "data-towards", towards);
+  }
+
+  /** Draws the sparkline. */
+  draw(now) {
+    this.drawnAt = now;
     this.#spark.draw(this.#points);
-    return true;
   }
 
   #show(name, text, value) {
@@ -162,6 +189,6 @@ class Row {
     if (before?.text === text) return;
     this.#shown[name] = { text, value };
     setText(this.#cells[name], text);
-    if (before !== undefined && Number.isFinite(before.value) && Number.isFinite(value)) flash(this.#cells[name], direction(value, before.value));
+    if (this.isSeen && before !== undefined && Number.isFinite(before.value) && Number.isFinite(value)) flash(this.#cells[name], direction(value, before.value));
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { el, panel, setAttribute, setText } from "./dom.js";
-import { count, timeOfDay } from "./format.js";
+import { count, things, timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
 
 /** Messages on the page; of more the oldest go. */
@@ -43,7 +43,7 @@ export function showRaw() {
   function drawn({ message, at }) {
     const { op, topic, seq, ts, data, from, to, reason } = message;
     const text = data === undefined ? [reason, from && `${from} to ${to}`].filter(Boolean).join(": ") : JSON.stringify(data);
-    const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)} … and ${count(text.length - TEXT_MAX)} characters more` : text;
+    const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)} … and ${things(text.length - TEXT_MAX, "character")} more` : text;
     return el("li", { "data-op": op }, el("span", { class: "time" }, timeOfDay(ts ?? at)), el("span", { class: "op" }, op),
       el("span", { class: "topic" }, topic), el("span", { class: "seq" }, seq === undefined ? "" : `#${seq}`), el("code", {}, cut));
   }

@@ -44,15 +44,16 @@ export function timeline() {
   function drawn(event) {
     const { data } = event, about = events.get(data.corrects)?.data;
     event.note = el("span", { class: "note" }, "");
-    const what = el("span", { class: "what" }, el("span", { class: "type" }, title(data)), " ", el("span", { class: "who" }, who(data)), event.note);
+    const details = el("span", {}, el("span", { class: "who" }, who(data)), event.note);
     if (data.corrects !== undefined) {
       const named = about ? `${words(about.type)} of ${about.clock ?? NOTHING}` : `event ${data.corrects}`;
       const how = data.set === undefined ? "" : `: ${changes(data.set)}`;
-      what.append(el("span", { class: "note" }, ` corrects: ${named}${how}`));
+      details.append(el("span", { class: "note" }, ` corrects: ${named}${how}`));
     }
     const weight = WEIGHTY.includes(data.type) || data.points !== undefined ? "weighty" : "";
     event.element = el("li", { class: weight, "data-type": String(data.type), "data-team": data.team },
-      el("span", { class: "clock" }, String(data.clock ?? "")), el("span", { class: "mark", "aria-hidden": "true" }), what);
+      el("span", { class: "clock" }, String(data.clock ?? "")), el("span", { class: "mark", "aria-hidden": "true" }),
+      el("span", { class: "what" }, el("span", { class: "type" }, title(data)), " ", details));
     return event.element;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The last trades, newest first, in rows that stay where they are and change their text.
+ * The last trades, newest first. A row that falls out at the end comes in again at the top, so that a trade costs one row.
  *
  * @module
  */
@@ -9,42 +9,51 @@ import { paintSoon } from "./frame.js";
 
 const ROWS = 40;
 const SIDES = { buy: ["up", "▲"], sell: ["down", "▼"] };
+const CELLS = ["", "number", "number", "side"];
 
 /** The element, and how a trade comes in. */
 export function trades() {
   const columns = [["Time", ""], ["Price", "number"], ["Size", "number"], ["Side", "side"]];
   const { table: inner, body } = table("Trades, newest first; the side is the aggressor's", columns, "trades");
   const element = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Trades" }, inner);
-  const rows = [];
-  let last = [];
+  /** Those on the page, the oldest first. */
+  let rows = [];
+  /** Those that are not painted yet. */
+  let fresh = [];
 
   function paint() {
-    while (rows.length < last.length) {
-      const cells = ["", "number", "number", "side"].map((name) => el("td", { class: name }, ""));
-      rows.push({ row: el("tr", {}, ...cells), cells });
-      body.append(rows.at(-1).row);
+    for (const trade of fresh.splice(0)) {
+      const row = rows.length < ROWS ? newRow() : rows.shift();
+      fill(row, trade);
+      body.prepend(row.element);
+      rows.push(row);
     }
-    while (rows.length > last.length) rows.pop().row.remove();
-    rows.forEach(({ row, cells: [time, px, qty, side] }, at) => {
-      const trade = last[last.length - 1 - at], [towards, arrow] = SIDES[trade.side] ?? ["same", ""];
-      setText(time, timeOfDay(trade.ts));
-      setText(px, String(trade.px));
-      setText(qty, quantity(trade.qty));
-      setText(side, `${arrow} ${trade.side ?? trade.auction ?? ""}`);
-      setAttribute(row, "data-towards", towards);
-    });
   }
 
   return {
     element,
     trade(ts, { px, qty, side, auction }) {
-      last.push({ ts, px, qty, side, auction });
-      if (last.length > ROWS) last.shift();
+      fresh.push({ ts, px, qty, side, auction });
+      if (fresh.length > ROWS) fresh.shift();
       paintSoon(paint);
     },
     clear() {
-      last = [];
-      paintSoon(paint);
+      [rows, fresh] = [[], []];
+      body.replaceChildren();
     },
   };
+}
+
+function newRow() {
+  const cells = CELLS.map((name) => el("td", { class: name }, ""));
+  return { element: el("tr", {}, ...cells), cells };
+}
+
+function fill({ element, cells: [time, price, size, side] }, trade) {
+  const [towards, arrow] = SIDES[trade.side] ?? ["same", ""];
+  setText(time, timeOfDay(trade.ts));
+  setText(price, String(trade.px));
+  setText(size, quantity(trade.qty));
+  setText(side, `${arrow} ${trade.side ?? trade.auction ?? ""}`);
+  setAttribute(element, "data-towards", towards);
 }

@@ -57,7 +57,7 @@ test("no violation that axe-core finds, in every view, light and dark", async (t
   }
   const broker = await filled(t), axe = readFileSync(AXE, "utf8");
   await withPage(async (page) => {
-    for (const [size, theme] of [[DESKTOP, "light"], [DESKTOP, "dark"], [PHONE, "light"]]) {
+    for (const [size, theme] of [[DESKTOP, "light"], [DESKTOP, "dark"], [PHONE, "light"], [PHONE, "dark"]]) {
       await page.size(size);
       // Colours in the middle of fading are nobody's colours.
       await page.theme(theme, "reduce");

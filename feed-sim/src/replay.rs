@@ -10,6 +10,7 @@ mod coinbase;
 pub mod csv;
 mod dbn;
 mod decimal;
+mod exact;
 mod images;
 mod input;
 mod instrument;

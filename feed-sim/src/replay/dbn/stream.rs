@@ -12,6 +12,7 @@ use ::dbn::{Metadata, RecordRef};
 use super::UPGRADE;
 use crate::publication::BadRecord;
 use crate::replay::Reader;
+use crate::replay::exact::Exact;
 
 /// `DBN`, the version, and the length of the metadata.
 const PRELUDE_BYTES: usize = 8;
@@ -26,11 +27,8 @@ const ALIGNMENT_BYTES: usize = 8;
 
 /// The records of a recording.
 pub(super) struct Stream {
-    reader: Reader,
+    input: Exact,
     decoder: DbnFsm,
-    /// Where the record that was read last began.
-    start: u64,
-    offset: u64,
     records: u64,
 }
 
@@ -62,7 +60,7 @@ impl Stream {
         match decoder.process() {
             ProcessResult::Metadata(metadata) => {
                 let offset = (PRELUDE_BYTES + bytes.len()) as u64;
-                Ok((Stream { reader, decoder, start: offset, offset, records: 0 }, metadata))
+                Ok((Stream { input: Exact::new(reader, offset), decoder, records: 0 }, metadata))
             }
             ProcessResult::Err(error) => Err(crate_error(error)),
             ProcessResult::ReadMore(_) | ProcessResult::Record(()) => Err(invalid("there is no metadata".to_owned())),
@@ -76,7 +74,7 @@ impl Stream {
 
     /// The next record; `None` after the last.
     pub(super) fn next(&mut self) -> Option<Result<RecordRef<'_>, BadRecord>> {
-        self.start = self.offset;
+        self.input.begin_record();
         self.records += 1;
         match self.read() {
             Ok(true) => {}
@@ -91,22 +89,20 @@ impl Stream {
 
     /// A report about the record that was read last.
     pub(super) fn bad(&self, reason: String) -> BadRecord {
-        BadRecord { position: format!("byte {}", self.start), reason, ends_recording: false }
+        BadRecord { position: self.input.position(), reason, ends_recording: false }
     }
 
     /// Whether there was a record. An error is the end of the recording.
     fn read(&mut self) -> Result<bool, String> {
         let mut record = [0; RECORD_BYTES_MAX];
-        if !self.take(&mut record[..1])? {
+        if !self.input.fill(&mut record[..1])? {
             return Ok(false);
         }
         let length = usize::from(record[0]) * WORD_BYTES;
         if length < HEADER_BYTES || !length.is_multiple_of(ALIGNMENT_BYTES) {
             return Err(format!("no record has {length} bytes: where the next one begins is unknown"));
         }
-        if !self.take(&mut record[1..length])? {
-            return Err(cut());
-        }
+        self.input.fill_rest(&mut record[1..length])?;
         self.decoder.write_all(&record[..length]);
         match self.decoder.process() {
             ProcessResult::Record(()) => Ok(true),
@@ -114,28 +110,6 @@ impl Stream {
             ProcessResult::ReadMore(_) | ProcessResult::Metadata(_) => Err("the decoder wants more".to_owned()),
         }
     }
-
-    /// Fills the buffer. `false`: there is nothing at all.
-    fn take(&mut self, buffer: &mut [u8]) -> Result<bool, String> {
-        let mut read = 0;
-        while read < buffer.len() {
-            match self.reader.read(&mut buffer[read..]) {
-                Ok(0) if read == 0 => return Ok(false),
-                Ok(0) => return Err(cut()),
-                Ok(bytes) => {
-                    read += bytes;
-                    self.offset += bytes as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("the recording cannot be read from here on: {error}")),
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn cut() -> String {
-    "the recording ends in the middle of a record".to_owned()
 }
 
 fn invalid(reason: String) -> io::Error {

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use jiff::Timestamp;
 
 use crate::replay::is_segment;
 
@@ -47,11 +46,10 @@ pub(in crate::replay) fn push_venue_ts(data: &mut String, venue_ts: Option<i64>)
     }
 }
 
-/// Microseconds since the UNIX epoch of an RFC 3339 time.
+/// Microseconds since the UNIX epoch of an RFC 3339 time (also with a blank in place of the T).
 pub(in crate::replay) fn rfc3339_us(text: &str) -> Result<i64, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| format!("time {text:?}: {error}"))?;
-    // The years 0 to 9999 of RFC 3339 are far from the bounds of 64 bits.
-    i64::try_from(time.unix_timestamp_nanos() / 1_000).map_err(|error| format!("time {text:?}: {error}"))
+    let time: Timestamp = text.parse().map_err(|error| format!("time {text:?}: {error}"))?;
+    Ok(time.as_microsecond())
 }
 
 /// A venue's own JSON, which has been parsed as far as we look at it, as it can be published.

@@ -1,17 +1,17 @@
 //! Simulated feeds, each a pure function of its seed.
 //!
-//! A new one is a file under `scenario/` with a type that implements [`Scenario`], and an entry in [`CATALOGUE`].
+//! A new one is a file under `scenario/` with a function that makes a [`Scenario`], and an entry in [`CATALOGUE`].
 
-pub mod basketball;
-pub mod chat;
+mod basketball;
+mod chat;
 mod ensemble;
-pub mod football;
-pub mod game;
+mod football;
+mod game;
 mod merged;
-pub mod sensors;
-mod sheet;
-pub mod status;
-pub mod stocks;
+mod sensors;
+mod sports;
+mod status;
+mod stocks;
 
 use crate::publication::{BadRecord, Feed, Timed};
 use merged::Merged;
@@ -61,42 +61,42 @@ pub const CATALOGUE: &[Entry] = &[
         summary: "scores, events and statistics of football matches, with corrections, interruptions and lost coverage",
         description: football::DESCRIPTION,
         instruments: ("matches at once", 4),
-        build: |seed, instruments| Box::new(football::Football::new(seed, instruments)),
+        build: |seed, instruments| Box::new(football::scenario(seed, instruments)),
     },
     Entry {
         name: "basketball",
         summary: "scores, events and statistics of basketball games, with corrections and baskets that are cancelled",
         description: basketball::DESCRIPTION,
         instruments: ("games at once", 3),
-        build: |seed, instruments| Box::new(basketball::Basketball::new(seed, instruments)),
+        build: |seed, instruments| Box::new(basketball::scenario(seed, instruments)),
     },
     Entry {
         name: "status",
         summary: "servers: load, state and incidents",
         description: status::DESCRIPTION,
         instruments: ("servers", 12),
-        build: |seed, instruments| Box::new(status::Status::new(seed, instruments)),
+        build: |seed, instruments| Box::new(status::scenario(seed, instruments)),
     },
     Entry {
         name: "sensors",
         summary: "temperature, humidity and battery of devices, with alarms and devices that go silent",
         description: sensors::DESCRIPTION,
         instruments: ("devices", 50),
-        build: |seed, instruments| Box::new(sensors::Sensors::new(seed, instruments)),
+        build: |seed, instruments| Box::new(sensors::scenario(seed, instruments)),
     },
     Entry {
         name: "chat",
         summary: "rooms with messages and presence, and text that a page must not run",
         description: chat::DESCRIPTION,
         instruments: ("rooms", 4),
-        build: |seed, instruments| Box::new(chat::Chat::new(seed, instruments)),
+        build: |seed, instruments| Box::new(chat::scenario(seed, instruments)),
     },
     Entry {
         name: "game",
         summary: "positions of players twenty times a second, kills and a scoreboard",
         description: game::DESCRIPTION,
         instruments: ("players", 8),
-        build: |seed, instruments| Box::new(game::Game::new(seed, instruments)),
+        build: |seed, instruments| Box::new(game::scenario(seed, instruments)),
     },
     Entry {
         name: "demo",
@@ -106,9 +106,9 @@ pub const CATALOGUE: &[Entry] = &[
         build: |seed, instruments| {
             Box::new(Merged::new(vec![
                 Box::new(stocks::Stocks::new(seed, instruments.saturating_mul(5))),
-                Box::new(football::Football::new(seed, instruments)),
-                Box::new(chat::Chat::new(seed, 1)),
-                Box::new(status::Status::new(seed, DEMO_SERVERS)),
+                Box::new(football::scenario(seed, instruments)),
+                Box::new(chat::scenario(seed, 1)),
+                Box::new(status::scenario(seed, DEMO_SERVERS)),
             ]))
         },
     },

@@ -7,16 +7,11 @@ mod rates;
 mod roster;
 mod teams;
 
-use std::collections::VecDeque;
-
-use super::Scenario;
-use super::ensemble::{Actor, Ensemble};
-use crate::publication::{Publication, Timed};
-use crate::random::Random;
-use game::{Desk, Game};
+use super::{Scenario, sports};
+use game::Game;
 
 /// What `feed-sim describe basketball` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per game GAME (home and away team, as BRH-CAL); games are played eight times as fast as in life, one after the other:
   sports.basketball.GAME.score  state  {\"game\",\"home\",\"away\",\"home_points\",\"away_points\",\"status\",\"period\",\"clock\",\"possession\",
                                 \"home_fouls\",\"away_fouls\"}: the fouls are those of the period
@@ -37,65 +32,15 @@ In the first game the first three is ruled a two, so that every run shows a corr
 Shots, rebounds, fouls and so on are as frequent as in the NBA (`scenario/basketball/rates.rs` names the sources).
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sports.basketball.*.score\",\"sports.basketball.BRH-CAL.*\"]}";
 
-/// How often a game is looked at: four times a second, so that its clock is seen to run.
-const TICK_US: u64 = 250_000;
-
 /// Publications per game and second, measured over whole games and their breaks; a test keeps it true.
 const UPDATES_PER_GAME_S: f64 = 5.05;
 
 /// Away from the streams of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 2 << 40;
 
-/// The next game on the same court has a number so much higher.
-const COURTS_MAX: u64 = 100_000;
-
-/// The scenario `basketball`.
-pub struct Basketball(Ensemble<Court>);
-
-impl Basketball {
-    /// `games` at once, each from its own stream of `seed`.
-    pub fn new(seed: u64, games: u32) -> Self {
-        let courts = (0..games.max(1)).map(|number| Court::new(seed, number)).collect();
-        Basketball(Ensemble::new(courts, TICK_US, UPDATES_PER_GAME_S))
-    }
-}
-
-impl Scenario for Basketball {
-    fn next(&mut self) -> Timed {
-        self.0.next()
-    }
-
-    fn updates_per_s(&self) -> f64 {
-        self.0.updates_per_s()
-    }
-}
-
-/// A court, and the game being played on it.
-struct Court {
-    number: u32,
-    round: u32,
-    random: Random,
-    last_id: u64,
-    game: Game,
-}
-
-impl Court {
-    fn new(seed: u64, number: u32) -> Self {
-        let random = Random::new(seed, STREAMS_FROM + u64::from(number));
-        Court { number, round: 0, random, last_id: 0, game: Game::new(number, 0) }
-    }
-}
-
-impl Actor for Court {
-    fn act(&mut self, _now_us: u64, out: &mut VecDeque<Publication>) -> u64 {
-        let mut desk = Desk { random: &mut self.random, last_id: &mut self.last_id, out };
-        if self.game.tick(&mut desk) {
-            self.round += 1;
-            self.game = Game::new(self.number, self.round);
-            self.game.tick(&mut desk);
-        }
-        TICK_US
-    }
+/// `games` at once, at least one, each from its own stream of `seed`.
+pub(super) fn scenario(seed: u64, games: u32) -> impl Scenario {
+    sports::grounds::<Game>(seed, STREAMS_FROM, games, UPDATES_PER_GAME_S)
 }
 
 #[cfg(test)]
@@ -104,6 +49,6 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        super::super::ensemble::assert_rate(Basketball::new(3, 4), 150_000);
+        super::super::ensemble::assert_rate(scenario(3, 4), 150_000);
     }
 }

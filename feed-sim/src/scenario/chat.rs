@@ -5,11 +5,10 @@ mod room;
 
 use super::Scenario;
 use super::ensemble::Ensemble;
-use crate::publication::Timed;
 use room::Room;
 
 /// What `feed-sim describe chat` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per room ROOM (kitchen, trading, support, random, then room5, room6, ...):
   chat.ROOM.message   event  {\"id\",\"type\",\"user\",\"name\",\"text\",\"at_ms\"} and \"reply_to\" or \"corrects\", which are ids: `type` is
                       `message`, `edit` (\"text\" replaces that of the message in \"corrects\") or `delete` (without \"text\")
@@ -24,25 +23,10 @@ Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"chat.kitchen.message\",\
 /// Updates per room and second, measured; a test keeps it true.
 const UPDATES_PER_ROOM_S: f64 = 0.88;
 
-/// The scenario `chat`.
-pub struct Chat(Ensemble<Room>);
-
-impl Chat {
-    /// `rooms`, each from its own stream of `seed`.
-    pub fn new(seed: u64, rooms: u32) -> Self {
-        let rooms = (0..rooms.max(1)).map(|number| Room::new(seed, number)).collect();
-        Chat(Ensemble::new(rooms, u64::from(room::GAP_MEAN_US), UPDATES_PER_ROOM_S))
-    }
-}
-
-impl Scenario for Chat {
-    fn next(&mut self) -> Timed {
-        self.0.next()
-    }
-
-    fn updates_per_s(&self) -> f64 {
-        self.0.updates_per_s()
-    }
+/// `rooms`, at least one, each from its own stream of `seed`.
+pub(super) fn scenario(seed: u64, rooms: u32) -> impl Scenario {
+    let updates_per_s = f64::from(rooms) * UPDATES_PER_ROOM_S;
+    Ensemble::new(rooms, |number| Room::new(seed, number), u64::from(room::GAP_MEAN_US), updates_per_s)
 }
 
 #[cfg(test)]
@@ -51,6 +35,6 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        super::super::ensemble::assert_rate(Chat::new(3, 8), 60_000);
+        super::super::ensemble::assert_rate(scenario(3, 8), 60_000);
     }
 }

@@ -21,16 +21,18 @@ pub(super) struct Ensemble<A> {
     /// What the last act published and nobody took yet.
     pending: VecDeque<Publication>,
     now_us: u64,
-    updates_per_actor_s: f64,
+    updates_per_s: f64,
 }
 
 impl<A: Actor> Ensemble<A> {
-    /// At least one actor. Their first acts are spread over `interval_us`, so that they take turns.
-    pub(super) fn new(actors: Vec<A>, interval_us: u64, updates_per_actor_s: f64) -> Self {
-        assert!(!actors.is_empty());
-        let count = actors.len() as u64;
+    /// Actors number 0 to `count - 1`, at least one, who together publish `updates_per_s`. Their first acts are spread over
+    /// `interval_us`, so that they take turns.
+    pub(super) fn new(count: u32, actor: impl Fn(u32) -> A, interval_us: u64, updates_per_s: f64) -> Self {
+        assert!(count > 0);
+        let actors: Vec<A> = (0..count).map(actor).collect();
+        let count = u64::from(count);
         let next_act = (0..actors.len()).map(|index| Reverse((interval_us * index as u64 / count, index))).collect();
-        Ensemble { actors, next_act, pending: VecDeque::new(), now_us: 0, updates_per_actor_s }
+        Ensemble { actors, next_act, pending: VecDeque::new(), now_us: 0, updates_per_s }
     }
 }
 
@@ -48,7 +50,7 @@ impl<A: Actor> Scenario for Ensemble<A> {
     }
 
     fn updates_per_s(&self) -> f64 {
-        self.actors.len() as f64 * self.updates_per_actor_s
+        self.updates_per_s
     }
 }
 

@@ -5,11 +5,10 @@ mod player;
 
 use super::Scenario;
 use super::ensemble::Ensemble;
-use crate::publication::Timed;
 use arena::Arena;
 
 /// What `feed-sim describe game` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per arena ARENA (a1, a2, ...; up to 16 players in each) and player PLAYER (p1 to p16):
   game.ARENA.position.PLAYER  state  {\"tick\",\"x\",\"y\",\"life\",\"hp\",\"alive\"}: twenty times a second for every player
   game.ARENA.event            event  {\"id\",\"tick\",\"type\"} and, as it applies, \"player\", \"item\", \"killer\", \"victim\", \"distance_cm\", \"hp\",
@@ -31,32 +30,12 @@ const TICK_US: u64 = 50_000;
 /// Updates per player and second besides the positions, measured in an arena of eight; a test keeps it true.
 const OTHER_UPDATES_PER_PLAYER_S: f64 = 0.5;
 
-/// The scenario `game`.
-pub struct Game {
-    arenas: Ensemble<Arena>,
-    players: u32,
-}
-
-impl Game {
-    /// `players` in as many arenas as that takes, each arena from its own stream of `seed`.
-    pub fn new(seed: u64, players: u32) -> Self {
-        let players = players.max(1);
-        let players_of = |number: u32| (players - number * PLAYERS_MAX).min(PLAYERS_MAX);
-        let arenas: Vec<_> =
-            (0..players.div_ceil(PLAYERS_MAX)).map(|number| Arena::new(seed, number, players_of(number))).collect();
-        // The rate is that of all players together: see below.
-        Game { arenas: Ensemble::new(arenas, TICK_US, 0.0), players }
-    }
-}
-
-impl Scenario for Game {
-    fn next(&mut self) -> Timed {
-        self.arenas.next()
-    }
-
-    fn updates_per_s(&self) -> f64 {
-        f64::from(self.players) * (1e6 / TICK_US as f64 + OTHER_UPDATES_PER_PLAYER_S)
-    }
+/// `players`, at least one, in as many arenas as that takes, each arena from its own stream of `seed`.
+pub(super) fn scenario(seed: u64, players: u32) -> impl Scenario {
+    let players_of = |number: u32| (players - number * PLAYERS_MAX).min(PLAYERS_MAX);
+    let updates_per_s = f64::from(players) * (1e6 / TICK_US as f64 + OTHER_UPDATES_PER_PLAYER_S);
+    let arena = |number| Arena::new(seed, number, players_of(number));
+    Ensemble::new(players.div_ceil(PLAYERS_MAX), arena, TICK_US, updates_per_s)
 }
 
 #[cfg(test)]
@@ -65,6 +44,6 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        super::super::ensemble::assert_rate(Game::new(3, 8), 100_000);
+        super::super::ensemble::assert_rate(scenario(3, 8), 100_000);
     }
 }

@@ -4,11 +4,10 @@ mod device;
 
 use super::Scenario;
 use super::ensemble::Ensemble;
-use crate::publication::Timed;
 use device::Device;
 
 /// What `feed-sim describe sensors` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per device DEVICE (s001, s002, ...), in an office, a cold room, a greenhouse or outdoors:
   sensors.DEVICE.reading  state  {\"device\",\"place\",\"seq\",\"temperature_c\",\"humidity_pct\",\"battery_pct\",\"at_ms\"}: every five seconds
   sensors.DEVICE.link     state  {\"device\",\"online\",\"last_seen_ms\"}: whether it is heard; when that changes
@@ -24,25 +23,10 @@ Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sensors.*.reading\",\"se
 /// Updates per device and second, measured; a test keeps it true.
 const UPDATES_PER_DEVICE_S: f64 = 0.1976;
 
-/// The scenario `sensors`.
-pub struct Sensors(Ensemble<Device>);
-
-impl Sensors {
-    /// `devices`, each from its own stream of `seed`.
-    pub fn new(seed: u64, devices: u32) -> Self {
-        let devices = (0..devices.max(1)).map(|number| Device::new(seed, number)).collect();
-        Sensors(Ensemble::new(devices, device::INTERVAL_US, UPDATES_PER_DEVICE_S))
-    }
-}
-
-impl Scenario for Sensors {
-    fn next(&mut self) -> Timed {
-        self.0.next()
-    }
-
-    fn updates_per_s(&self) -> f64 {
-        self.0.updates_per_s()
-    }
+/// `devices`, at least one, each from its own stream of `seed`.
+pub(super) fn scenario(seed: u64, devices: u32) -> impl Scenario {
+    let updates_per_s = f64::from(devices) * UPDATES_PER_DEVICE_S;
+    Ensemble::new(devices, |number| Device::new(seed, number), device::INTERVAL_US, updates_per_s)
 }
 
 #[cfg(test)]
@@ -51,6 +35,6 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        super::super::ensemble::assert_rate(Sensors::new(3, 50), 100_000);
+        super::super::ensemble::assert_rate(scenario(3, 50), 100_000);
     }
 }

@@ -4,11 +4,10 @@ mod server;
 
 use super::Scenario;
 use super::ensemble::Ensemble;
-use crate::publication::Timed;
 use server::Server;
 
 /// What `feed-sim describe status` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per server SERVER (web-1, api-1, db-1, cache-1, queue-1, web-2, ...):
   status.SERVER.health    state  {\"server\",\"region\",\"state\",\"incident\",\"cpu_pct\",\"memory_pct\",\"requests_per_s\",\"latency_ms\",\"uptime_s\",
                           \"at_ms\"}: every two seconds and at once when `state` (up, degraded or down) changes
@@ -24,25 +23,10 @@ Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"status.*.health\",\"stat
 /// Updates per server and second, measured; a test keeps it true.
 const UPDATES_PER_SERVER_S: f64 = 0.502;
 
-/// The scenario `status`.
-pub struct Status(Ensemble<Server>);
-
-impl Status {
-    /// `servers`, each from its own stream of `seed`.
-    pub fn new(seed: u64, servers: u32) -> Self {
-        let servers = (0..servers.max(1)).map(|number| Server::new(seed, number)).collect();
-        Status(Ensemble::new(servers, server::INTERVAL_US, UPDATES_PER_SERVER_S))
-    }
-}
-
-impl Scenario for Status {
-    fn next(&mut self) -> Timed {
-        self.0.next()
-    }
-
-    fn updates_per_s(&self) -> f64 {
-        self.0.updates_per_s()
-    }
+/// `servers`, at least one, each from its own stream of `seed`.
+pub(super) fn scenario(seed: u64, servers: u32) -> impl Scenario {
+    let updates_per_s = f64::from(servers) * UPDATES_PER_SERVER_S;
+    Ensemble::new(servers, |number| Server::new(seed, number), server::INTERVAL_US, updates_per_s)
 }
 
 #[cfg(test)]
@@ -51,6 +35,6 @@ mod tests {
 
     #[test]
     fn the_rate_is_what_it_says() {
-        super::super::ensemble::assert_rate(Status::new(3, 20), 60_000);
+        super::super::ensemble::assert_rate(scenario(3, 20), 60_000);
     }
 }

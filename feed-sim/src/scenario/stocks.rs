@@ -39,7 +39,7 @@ use order_size::Placement;
 use session::ACTIVITY;
 
 /// What `feed-sim describe stocks` prints.
-pub const DESCRIPTION: &str = "\
+pub(super) const DESCRIPTION: &str = "\
 Per instrument SYM, all from one simulated limit order book:
   stocks.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\",\"maker_order_id\",\"venue_seq\"}: at a price that the book showed; `side` is the
                             aggressor's, `maker_order_id` the resting order's. An auction's has \"auction\" (its name) for both
@@ -79,7 +79,7 @@ struct Desk {
 }
 
 /// The scenario `stocks`.
-pub struct Stocks {
+pub(super) struct Stocks {
     instruments: Vec<Instrument>,
     /// When something happens in each instrument; of two at once in the one listed first.
     next: BinaryHeap<Reverse<(u64, u32)>>,
@@ -90,7 +90,7 @@ pub struct Stocks {
 
 impl Stocks {
     /// `instruments` books, each from its own streams of `seed`.
-    pub fn new(seed: u64, instruments: u32) -> Self {
+    pub(super) fn new(seed: u64, instruments: u32) -> Self {
         let mut updates_per_s = 0.0;
         let instruments: Vec<Instrument> = (0..instruments.max(1))
             .map(|number| {

@@ -1,9 +1,9 @@
 //! What an attack ends with: a shot, free throws, or the ball lost.
 
-use super::game::{Afterthought, Basket, Desk, Game, Stat};
+use super::game::{Afterthought, Basket, Game, Stat};
 use super::messages::Detail;
 use super::rates;
-use crate::scenario::sheet::Side;
+use crate::scenario::sports::{Desk, Side};
 
 /// With the fifth foul of the defence in a period every further one brings free throws (NBA rule 12, section B-V).
 const FOULS_BEFORE_FREE_THROWS: u32 = 4;

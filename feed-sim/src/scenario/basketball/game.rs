@@ -1,13 +1,10 @@
 //! A game, tick by tick: its clock, periods, breaks, and what is said later of earlier events.
 
-use std::collections::VecDeque;
-
 use super::messages::{self, Detail};
 use super::roster::Roster;
-use super::teams::{Team, pairing};
-use crate::publication::Publication;
+use super::teams::LEAGUE;
 use crate::random::Random;
-use crate::scenario::sheet::{Sheet, Side};
+use crate::scenario::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
 
 /// Seconds of play per tick: at four ticks a second eight times as fast as in life.
 pub(super) const TICK_PLAY_S: u32 = 2;
@@ -86,17 +83,10 @@ pub(super) enum Afterthought {
     PlayerWas { event_id: u64, player: u32 },
 }
 
-/// What a game needs to tell something: chance, numbers for its events, and somewhere to put them.
-pub(super) struct Desk<'a> {
-    pub(super) random: &'a mut Random,
-    pub(super) last_id: &'a mut u64,
-    pub(super) out: &'a mut VecDeque<Publication>,
-}
-
 /// One game, from its first period to the break after it.
 pub(super) struct Game {
     pub(super) number: u64,
-    teams: [Team; 2],
+    pub(super) teams: Teams,
     pub(super) rosters: [Roster; 2],
     pub(super) sheet: Sheet<15>,
     pub(super) phase: Phase,
@@ -115,16 +105,15 @@ pub(super) struct Game {
     pub(super) staged: bool,
 }
 
-impl Game {
-    /// Game number `round` on court `court`.
-    pub(super) fn new(court: u32, round: u32) -> Self {
+impl Contest for Game {
+    fn new(court: u32, round: u32, _random: &mut Random) -> Self {
         let mut sheet = Sheet::new(&STATS);
         for side in Side::BOTH {
             sheet.set(side, Stat::TimeoutsLeft as usize, TIMEOUTS);
         }
         Game {
-            number: u64::from(round) * super::COURTS_MAX + u64::from(court) + 1,
-            teams: pairing(court, round),
+            number: contest_number(court, round),
+            teams: LEAGUE.pairing(court, round),
             rosters: [Roster::new(), Roster::new()],
             sheet,
             phase: Phase::Break,
@@ -139,17 +128,7 @@ impl Game {
         }
     }
 
-    pub(super) fn team(&self, side: Side) -> &Team {
-        &self.teams[side as usize]
-    }
-
-    pub(super) fn points(&self, side: Side) -> u32 {
-        self.sheet.get(side, Stat::Points as usize)
-    }
-
-    /// Lets a tick pass: the events of it, then the scoreboard and what changed in the statistics. Returns whether the
-    /// game and the break after it are over.
-    pub(super) fn tick(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn tick(&mut self, desk: &mut Desk<'_>) -> bool {
         let mut begins = false;
         if self.wait_ticks > 0 {
             self.wait_ticks -= 1;
@@ -175,9 +154,15 @@ impl Game {
             }
         }
         desk.out.push_back(messages::score(self));
-        let topic = messages::topic(self, "stats");
+        let topic = self.teams.topic("stats");
         desk.out.extend(self.sheet.publication(&topic, &format!("\"game\":{},", self.number), begins));
         false
+    }
+}
+
+impl Game {
+    pub(super) fn points(&self, side: Side) -> u32 {
+        self.sheet.get(side, Stat::Points as usize)
     }
 
     fn begin_period(&mut self, desk: &mut Desk<'_>) {

@@ -2,7 +2,7 @@
 
 use super::game::{Game, Phase};
 use crate::publication::{Kind, Publication};
-use crate::scenario::sheet::Side;
+use crate::scenario::sports::{Side, clock};
 
 /// What an event says beyond when it happened.
 pub(super) enum Detail {
@@ -63,8 +63,8 @@ pub(super) enum Detail {
 
 /// An event of the game.
 pub(super) fn event(game: &Game, id: u64, detail: Detail) -> Publication {
-    let of = |side: Side| format!(r#","team":"{}","club":"{}""#, side.name(), game.team(side).name);
-    let by = |side, player| format!(r#"{},"player":{player}"#, of(side));
+    let of = |side| game.teams.of(side);
+    let by = |side, player| game.teams.by(side, player);
     let (what, rest) = match detail {
         Detail::Plain(what) => (what, String::new()),
         Detail::Team { what, side } => (what, of(side)),
@@ -94,7 +94,7 @@ pub(super) fn event(game: &Game, id: u64, detail: Detail) -> Publication {
         game.period,
         clock(game.clock_s)
     );
-    Publication::new(&topic(game, "event"), Kind::Event, data)
+    Publication::new(&game.teams.topic("event"), Kind::Event, data)
 }
 
 /// The scoreboard of the game.
@@ -108,8 +108,8 @@ pub(super) fn score(game: &Game) -> Publication {
     let data = format!(
         r#"{{"game":{},"home":"{}","away":"{}","home_points":{},"away_points":{},"status":"{status}","period":{},"clock":"{}","possession":"{}","home_fouls":{},"away_fouls":{}}}"#,
         game.number,
-        game.team(Side::Home).name,
-        game.team(Side::Away).name,
+        game.teams.name(Side::Home),
+        game.teams.name(Side::Away),
         game.points(Side::Home),
         game.points(Side::Away),
         game.period,
@@ -118,13 +118,5 @@ pub(super) fn score(game: &Game) -> Publication {
         game.period_fouls[0],
         game.period_fouls[1],
     );
-    Publication::new(&topic(game, "score"), Kind::State, data)
-}
-
-pub(super) fn topic(game: &Game, what: &str) -> String {
-    format!("sports.basketball.{}-{}.{what}", game.team(Side::Home).code, game.team(Side::Away).code)
-}
-
-fn clock(clock_s: u32) -> String {
-    format!("{:02}:{:02}", clock_s / 60, clock_s % 60)
+    Publication::new(&game.teams.topic("score"), Kind::State, data)
 }

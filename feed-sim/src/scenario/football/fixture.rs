@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::clubs::{Club, pairing};
+use super::clubs::LEAGUE;
 use super::messages::{self, Detail};
 use super::rates::{self, Act};
 use super::squad::Squad;
 use crate::publication::Publication;
 use crate::random::Random;
-use crate::scenario::sheet::{Sheet, Side};
+use crate::scenario::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
 
 /// Seconds of play per tick: at four ticks a second twenty times as fast as in life.
 pub(super) const TICK_PLAY_S: u32 = 5;
@@ -72,17 +72,10 @@ enum Afterthought {
     ClockWas(u32),
 }
 
-/// What a match needs to tell something: chance, numbers for its events, and somewhere to put them.
-pub(super) struct Desk<'a> {
-    pub(super) random: &'a mut Random,
-    pub(super) last_id: &'a mut u64,
-    pub(super) out: &'a mut VecDeque<Publication>,
-}
-
 /// One match, from kick-off to the break after it.
 pub(super) struct Match {
     pub(super) number: u64,
-    clubs: [Club; 2],
+    pub(super) clubs: Teams,
     pub(super) goals: [u32; 2],
     squads: [Squad; 2],
     sheet: Sheet<9>,
@@ -107,13 +100,11 @@ pub(super) struct Match {
     kicked_off: bool,
 }
 
-impl Match {
-    /// The match of round `round` on pitch `pitch`.
-    pub(super) fn new(pitch: u32, round: u32, random: &mut Random) -> Self {
-        let (home, away) = pairing(pitch, round);
+impl Contest for Match {
+    fn new(pitch: u32, round: u32, random: &mut Random) -> Self {
         Match {
-            number: u64::from(round) * super::PITCHES_MAX + u64::from(pitch) + 1,
-            clubs: [home, away],
+            number: contest_number(pitch, round),
+            clubs: LEAGUE.pairing(pitch, round),
             goals: [0, 0],
             squads: [Squad::new(), Squad::new()],
             sheet: Sheet::new(&STATS),
@@ -134,13 +125,7 @@ impl Match {
         }
     }
 
-    pub(super) fn club(&self, side: Side) -> &Club {
-        &self.clubs[side as usize]
-    }
-
-    /// Lets a tick pass: the events of it, then the scoreboard and what changed in the statistics. Returns whether the
-    /// match and the break after it are over.
-    pub(super) fn tick(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn tick(&mut self, desk: &mut Desk<'_>) -> bool {
         if self.wait_ticks > 0 {
             self.wait_ticks -= 1;
             match (self.wait_ticks, self.phase) {
@@ -171,7 +156,9 @@ impl Match {
         }
         false
     }
+}
 
+impl Match {
     fn play_on(&mut self, desk: &mut Desk<'_>) {
         self.clock_s += TICK_PLAY_S;
         self.possession_ticks[self.attack as usize] += 1;
@@ -406,7 +393,7 @@ impl Match {
         let home_pct = (200 * home + home + away).checked_div(2 * (home + away)).unwrap_or(50);
         self.sheet.set(Side::Home, Stat::PossessionPct as usize, home_pct);
         self.sheet.set(Side::Away, Stat::PossessionPct as usize, 100 - home_pct);
-        let topic = messages::topic(self, "stats");
+        let topic = self.clubs.topic("stats");
         desk.out.extend(self.sheet.publication(&topic, &format!("\"match\":{},", self.number), whole));
     }
 }

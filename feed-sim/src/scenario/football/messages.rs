@@ -2,7 +2,7 @@
 
 use super::fixture::{Match, Phase};
 use crate::publication::{Kind, Publication};
-use crate::scenario::sheet::Side;
+use crate::scenario::sports::{Side, clock};
 
 /// What an event says beyond when it happened.
 pub(super) enum Detail {
@@ -55,8 +55,8 @@ pub(super) enum Detail {
 
 /// An event of the match.
 pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
-    let of = |side: Side| format!(r#","team":"{}","club":"{}""#, side.name(), game.club(side).name);
-    let by = |side, player| format!(r#"{},"player":{player}"#, of(side));
+    let of = |side| game.clubs.of(side);
+    let by = |side, player| game.clubs.by(side, player);
     let (what, rest) = match detail {
         Detail::Plain(what) => (what, String::new()),
         Detail::Because { what, reason } => (what, format!(r#","reason":"{reason}""#)),
@@ -86,7 +86,7 @@ pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
         game.period,
         clock(game.clock_s)
     );
-    Publication::new(&topic(game, "event"), Kind::Event, data)
+    Publication::new(&game.clubs.topic("event"), Kind::Event, data)
 }
 
 /// The scoreboard of the match.
@@ -101,21 +101,13 @@ pub(super) fn score(game: &Match) -> Publication {
     let data = format!(
         r#"{{"match":{},"home":"{}","away":"{}","home_goals":{},"away_goals":{},"status":"{status}","period":{},"clock":"{}","coverage":"{}"}}"#,
         game.number,
-        game.club(Side::Home).name,
-        game.club(Side::Away).name,
+        game.clubs.name(Side::Home),
+        game.clubs.name(Side::Away),
         game.goals[0],
         game.goals[1],
         game.period,
         clock(game.clock_s),
         if game.is_covered { "live" } else { "suspended" }
     );
-    Publication::new(&topic(game, "score"), Kind::State, data)
-}
-
-pub(super) fn topic(game: &Match, what: &str) -> String {
-    format!("sports.football.{}-{}.{what}", game.club(Side::Home).code, game.club(Side::Away).code)
-}
-
-fn clock(clock_s: u32) -> String {
-    format!("{:02}:{:02}", clock_s / 60, clock_s % 60)
+    Publication::new(&game.clubs.topic("score"), Kind::State, data)
 }

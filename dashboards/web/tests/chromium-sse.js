@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { Broker } from "./support/broker.js";
 import { Proxy } from "./support/proxy.js";
 import { untilInPage } from "./support/page.js";
+import { numbers } from "./support/whole.js";
 
 const { withChromium } = createRequire(import.meta.url)("../../../broker/tests/foreign/chromium.cjs");
-const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 test("an EventSource goes on by itself where its network was cut; the client does, and changes over", async (t) => {
   const broker = await Broker.start(t);

@@ -1,0 +1,33 @@
+/** Streams that have to stay whole, whatever happens to their connection. */
+import assert from "node:assert/strict";
+import { watch } from "./client.js";
+import { until } from "./wait.js";
+
+/** All from the first to the last. */
+export const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+/** One patch after the other of a book whose levels come and go. */
+export const patch = (number) => ({ [number % 7]: number, [(number + 3) % 7]: null });
+
+/** Until a subscription holds the state that the broker has. */
+export async function holdsWhatBrokerHas(broker, subscription, topic) {
+  const { data } = await (await fetch(`http://${broker.address}/v1/topics/${topic}`)).json();
+  await until(() => JSON.stringify(subscription.state(topic)) === JSON.stringify(data), "the state that the broker has");
+}
+
+/** Cuts the connection again and again while updates come: by name, by a pattern, and of a state none is missing, none comes twice. */
+export async function staysWholeWhileCut({ broker, proxy, made }) {
+  const named = watch(made, "again.trade"), pattern = watch(made, "again.>"), book = watch(made, "again.book");
+  await named.came("topic again.trade live");
+  for (const number of numbers(1, 120)) {
+    await broker.publish("again.trade", "event", number);
+    await broker.publish("again.book", "patch", patch(number));
+    if (number % 15 === 0) proxy.cut();
+  }
+  await named.came("update again.trade 120");
+  await pattern.came("update again.trade 120");
+  assert.deepEqual(named.data("again.trade"), numbers(1, 120));
+  assert.deepEqual(pattern.data("again.trade"), numbers(1, 120));
+  await holdsWhatBrokerHas(broker, book.subscription, "again.book");
+  assert.deepEqual(made.errors, []);
+}

@@ -47,6 +47,7 @@ static ASSETS: &[Asset] = &[
     script("/live/dom.js", live!("dom.js")),
     script("/live/format.js", live!("format.js")),
     script("/live/frame.js", live!("frame.js")),
+    script("/live/history.js", live!("history.js")),
     script("/live/instrument.js", live!("instrument.js")),
     script("/live/ladder.js", live!("ladder.js")),
     script("/live/main.js", live!("main.js")),

@@ -7,6 +7,7 @@
 import { el, panel, setAttribute, setText } from "./dom.js";
 import { timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
+import { subscribeFrom } from "./history.js";
 
 const PATTERN = "chat.>";
 const ROOMS_MAX = 50, LINES_MAX = 200, BEFORE = 100;
@@ -110,7 +111,7 @@ export function showChat() {
     enter(ours, rest, within) {
       client = ours;
       wanted = rest;
-      if (!within) subscription = client.subscribe(PATTERN, { from: { last: BEFORE } }, take);
+      if (!within) subscription = subscribeFrom(client, PATTERN, BEFORE, {}, take);
       paintSoon(paint);
     },
     leave() {

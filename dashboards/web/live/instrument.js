@@ -7,6 +7,7 @@ import { candles } from "./candles.js";
 import { el, panel, setText } from "./dom.js";
 import { ARROWS, NOTHING, direction, price, quantity, words } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
+import { history } from "./history.js";
 import { ladder } from "./ladder.js";
 import { trades } from "./trades.js";
 
@@ -81,9 +82,9 @@ export function instrumentPanel() {
    */
   async function lookBack(topic) {
     const asked = known;
-    const answer = await fetch(`/v1/topics/${encodeURIComponent(topic)}/history?last=${TRADES_MAX}`).then((response) => response.json()).catch(() => null);
+    const answer = await history(topic, TRADES_MAX);
     // Meanwhile another instrument may have been chosen, or the topic have begun anew.
-    if (known !== asked || !answer?.updates) return;
+    if (known !== asked || answer === null) return;
     const { first } = known;
     if (first && first.epoch !== answer.epoch) return;
     const before = answer.updates.filter(({ seq, data }) => data?.px !== undefined && seq < (first?.seq ?? Infinity));

@@ -8,6 +8,7 @@
 import { el, panel, setAttribute, setText, table } from "./dom.js";
 import { ARROWS, NOTHING, decimals, direction, price, signed } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
+import { subscribeFrom } from "./history.js";
 import { instrumentPanel } from "./instrument.js";
 import { POINTS_MAX, sparkline } from "./spark.js";
 
@@ -102,7 +103,7 @@ export function showMarkets() {
       client = ours;
       wanted = rest;
       element.dataset.chosen = rest === "" ? "no" : "yes";
-      if (!within) subscription = client.subscribe(PATTERNS, { from: { last: POINTS_MAX }, conflate_ms: CONFLATE_MS }, take);
+      if (!within) subscription = subscribeFrom(client, PATTERNS, POINTS_MAX, { conflate_ms: CONFLATE_MS }, take);
       choose();
     },
     leave() {

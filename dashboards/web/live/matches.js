@@ -8,6 +8,7 @@
 import { el, panel, setAttribute, setText } from "./dom.js";
 import { words } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
+import { subscribeFrom } from "./history.js";
 import { timeline } from "./timeline.js";
 
 const SCORES = "sports.*.*.score";
@@ -151,7 +152,7 @@ function matchPanel() {
       match = wanted;
       if (known) this.score(known);
       try {
-        subscriptions.push(client.subscribe(`${match}.event`, { from: { last: EVENTS_BEFORE } }, take), client.subscribe(`${match}.stats`, take));
+        subscriptions.push(subscribeFrom(client, `${match}.event`, EVENTS_BEFORE, {}, take), client.subscribe(`${match}.stats`, take));
       } catch (error) {
         setText(where, `${match}: ${error.message}`);
       }

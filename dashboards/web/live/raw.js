@@ -6,11 +6,14 @@
 import { el, panel, setAttribute, setText } from "./dom.js";
 import { count, things, timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
+import { subscribeFrom } from "./history.js";
 
 /** Messages on the page; of more the oldest go. */
 const ROWS_MAX = 200;
 /** Characters of one message that are shown. */
 const TEXT_MAX = 2000;
+/** Retained updates that a topic may begin with. */
+const LAST = 20;
 const EXAMPLES = ["stocks.>", "stocks.AAPL.book", "sports.*.*.event", "status.*.health", "$SYS.stats"];
 const SUGGESTED = 200;
 
@@ -18,7 +21,7 @@ const SUGGESTED = 200;
 export function showRaw() {
   const input = el("input", { id: "raw-topic", name: "topic", list: "raw-topics", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: "stocks.*.quote", "aria-describedby": "raw-said" });
   const known = el("datalist", { id: "raw-topics" });
-  const from = el("select", { id: "raw-from" }, ...[["image", "the image, then live"], ["live", "live only"], ["last", "the last 20, then live"]].map(([value, label]) => el("option", { value }, label)));
+  const from = el("select", { id: "raw-from" }, ...[["image", "the image, then live"], ["live", "live only"], ["last", `the last ${LAST}, then live`]].map(([value, label]) => el("option", { value }, label)));
   const said = el("p", { id: "raw-said", class: "said", role: "status" }, "");
   const pause = el("button", { type: "button", "aria-pressed": "false" }, "Pause"), clear = el("button", { type: "button" }, "Clear");
   const counted = el("span", { class: "counted" }, "");
@@ -78,7 +81,7 @@ export function showRaw() {
     say("");
     if (text === "") return paintSoon(paint);
     try {
-      subscription = client.subscribe(text, { from: from.value === "last" ? { last: 20 } : from.value }, take);
+      subscription = from.value === "last" ? subscribeFrom(client, text, LAST, {}, take) : client.subscribe(text, { from: from.value }, take);
       say(`Subscribed to ${text}. Nothing has come yet.`);
     } catch (error) {
       say(`${text} cannot be subscribed: ${error.message}`, true);

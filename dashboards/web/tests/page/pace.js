@@ -7,6 +7,8 @@ import { withPage, DESKTOP } from "../support/live_page.js";
 
 const SYMBOLS = Array.from({ length: 40 }, (_, at) => `S${String(at).padStart(2, "0")}`);
 const PER_SECOND = 600, BATCH_MS = 25, SECONDS = 4;
+/** Paints a second: one every 25 ms at most (live/frame.js), and the foot's ages. */
+const PAINTS_MAX = 44;
 
 /** Seconds that the page's main thread has worked so far, by what for. */
 async function spent(page) {
@@ -73,6 +75,7 @@ test("500 updates a second on screen: one paint per frame", async (t) => {
       `${tasks.length} tasks above 50 ms, the longest ${Math.max(0, ...tasks)} ms, ${(busy * 100).toFixed(1)} % of the time`);
     assert.ok(updates / seconds >= 500, `${updates} updates in ${seconds} s`);
     assert.ok(batches <= frames + 2, "not more than one paint per frame");
+    assert.ok(batches / seconds <= PAINTS_MAX, `${batches} paints in ${seconds} s`);
     // How much of a core and how many frames a second that takes is told above: a slow machine is no fault of the page.
     assert.ok(frames > 0 && used.length > 0);
     assert.deepEqual(await page.wrong(), []);

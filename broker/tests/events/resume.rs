@@ -98,6 +98,22 @@ fn every_topic_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_nobody_follows_has_its_place_too() {
+    let broker = Running::start();
+    broker.publish("s", "state", "1");
+    broker.publish("s", "state", "2");
+    let mut source = Source::open(broker.listen, "topic=later", "");
+    source.expect("hello");
+    source.expect("subscribed");
+    let id = source.last_id;
+    broker.publish("s", "state", "3");
+    let mut source = Source::open(broker.listen, "topic=s", &id);
+    source.expect("hello");
+    assert!(source.expect("subscribed").has(&json!({"topics":[{"start":"resumed"}]})));
+    assert!(source.expect("update").has(&json!({"seq":3,"data":3})));
+}
+
+#[test]
 fn ids_of_other_runs_and_of_none_begin_anew() {
     let broker = Running::start();
     for n in 1..=3 {

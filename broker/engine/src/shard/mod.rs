@@ -362,12 +362,16 @@ impl<S: Sink> Shard<S> {
     /// The place in the broker's order up to which a connection for which nothing waits has everything, and beyond which it
     /// has nothing; `None` where that is not known just now.
     fn place_in_order(&self) -> Option<u64> {
-        if self.reader.ordinal() >= self.followed_from {
-            return Some(self.reader.ordinal());
+        let (feed, read) = (&self.engine.feed, self.reader.ordinal());
+        // What nobody follows has places too, but is not appended: where all that was is read, it has passed as well. And
+        // an image may be newer than all that was read.
+        if read < feed.ordinal() && self.reader.bytes() == feed.appended_bytes() {
+            let (ordinal, bytes) = feed.settled();
+            if self.reader.bytes() == bytes {
+                return Some(ordinal);
+            }
         }
-        // An image may be newer than all that was read: of updates that were not appended, because nobody followed.
-        let (ordinal, bytes) = self.engine.feed.settled();
-        (self.reader.bytes() == bytes).then_some(ordinal)
+        (read >= self.followed_from).then_some(read)
     }
 
     fn local_of(&self, topic: TopicId) -> Option<LocalId> {

@@ -24,6 +24,8 @@ const CLOSE: u8 = 8;
 const HEARTBEAT: &[u8] = b"{\"op\":\"heartbeat\"";
 /// The longest head of a frame from the broker.
 const HEAD_BYTES_MAX: usize = 10;
+/// The line that tells the longest id.
+const ID_BYTES_MAX: usize = "id: ".len() + 20 + "\n".len();
 /// Memory that a large image grew is given back above this.
 const BYTES_KEPT: usize = 16 * 1024;
 
@@ -127,13 +129,18 @@ impl Events {
             return;
         }
         self.told = id;
+        let mut line = [0; ID_BYTES_MAX];
+        let mut rest = &mut line[..];
+        // It is long enough for any number.
+        let _ = writeln!(rest, "id: {id}");
+        let len = ID_BYTES_MAX - rest.len();
         match self.event.take().filter(|at| *at >= self.sent) {
-            Some(at) => {
-                let line = format!("id: {id}\n");
-                self.out.splice(at..at, line.into_bytes());
-            }
+            Some(at) => drop(self.out.splice(at..at, line[..len].iter().copied())),
             // Alone, an id is no event, but the client remembers it.
-            None if self.event_is_over() => self.out.extend_from_slice(format!("id: {id}\n\n").as_bytes()),
+            None if self.event_is_over() => {
+                self.out.extend_from_slice(&line[..len]);
+                self.out.push(b'\n');
+            }
             None => {}
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::common::Running;
 use crate::source::Source;
 
@@ -62,7 +64,7 @@ fn who_takes_nothing_is_closed() {
         n += 1;
         publisher.say(&format!(r#"{{"op":"publish","topic":"e","data":"{n}{fill}"}}"#));
         publisher.say(r#"{"op":"ping"}"#);
-        publisher.expect("pong");
+        publisher.skip_to(json!({"op":"pong"}));
     }
     drop((source, publisher));
     broker.assert_settles();

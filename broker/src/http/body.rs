@@ -99,7 +99,7 @@ pub(super) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Refu
     if known && !encoded {
         return Ok(());
     }
-    let message = format!("publishing needs Content-Type: {}, and no Content-Encoding", types.join(" or "));
+    let message = format!("a body here needs Content-Type: {}, and no Content-Encoding", types.join(" or "));
     Err(Refusal { code: ErrorCode::UnsupportedMediaType, message })
 }
 

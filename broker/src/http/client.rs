@@ -13,7 +13,7 @@ use hyper::body::Body;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
 use hyper::{Method, Request, Uri};
 
-use super::body::BodyBudget;
+use super::body::{BodyBudget, Bounds};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
@@ -52,6 +52,11 @@ impl Context {
         }
         let message = "topics that begin with $ are served to connections from loopback only".into();
         Err(Refusal { code: ErrorCode::Forbidden, message })
+    }
+
+    /// What a body may be: so many bytes, by this setting.
+    pub(super) fn bounds(&self, bytes_max: u64, setting: &'static str) -> Bounds<'_> {
+        Bounds { bytes_max, setting, grace: self.body_grace, budget: &self.bodies }
     }
 }
 
@@ -118,7 +123,7 @@ where
             Ok(_) => return upgrade(request),
             Err(refusal) => Err(refusal),
         },
-        Route::Events => events::request(query, request.headers(), remote, context).map(stream),
+        Route::Events => events::request(request, remote, context).await.map(stream),
         Route::Publish => publish::many(request, context).await,
         Route::Topics => topics::list(query, remote, context),
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, context).await,

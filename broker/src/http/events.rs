@@ -1,17 +1,24 @@
-//! `GET /v1/sse`: what a client of Server-Sent Events follows, and from where on.
+//! `/v1/sse`: what a client of Server-Sent Events follows, and from where on.
 
 use std::net::IpAddr;
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, Refusal, conflate_step_ms};
-use broker_protocol::topic::{check_topic, is_pattern};
-use hyper::header::{HeaderMap, HeaderName};
+use broker_protocol::topic::{TOPIC_BYTES_MAX, check_topic, is_pattern};
+use bytes::Bytes;
+use hyper::body::Body;
+use hyper::header::HeaderName;
+use hyper::{Method, Request};
 
+use super::body::{check_type, read};
 use super::client::Context;
 use super::query::{Query, bad_request};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The longest that one topic makes a form: `&topic=`, and each byte of the name as `%XX`.
+const TOPIC_FIELD_BYTES_MAX: u64 = 7 + 3 * TOPIC_BYTES_MAX as u64;
 
 /// What a stream of events is to have in it, all checked.
 #[derive(Debug)]
@@ -24,15 +31,26 @@ pub struct EventsRequest {
     pub conflate_ms: u32,
 }
 
-/// Reads a request. An `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a
-/// `subscribe`, one wrong entry refuses all.
-pub(super) fn request(
-    query: Option<&str>,
-    headers: &HeaderMap,
-    remote: IpAddr,
-    context: &Context,
-) -> Result<EventsRequest, Refusal> {
-    let query = Query::parse_repeating(query, &["topic", "conflate_ms", "resume"], "topic")?;
+/// Reads a request: the parameters are in the address, or for more topics than fit there in the form that is posted. An
+/// `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a `subscribe`, one wrong
+/// entry refuses all.
+pub(super) async fn request<B>(request: Request<B>, remote: IpAddr, context: &Context) -> Result<EventsRequest, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let form;
+    let parameters = if head.method == Method::POST {
+        Query::parse(head.uri.query(), &[])?;
+        check_type(&head.headers, &["application/x-www-form-urlencoded"])?;
+        // The other parameters are shorter than a topic each.
+        let bytes_max = (context.subscriptions + 2) * TOPIC_FIELD_BYTES_MAX;
+        form = read(body, context.bounds(bytes_max, "subscriptions")).await?;
+        Some(std::str::from_utf8(&form.bytes).map_err(|_| bad_request("the form is not UTF-8"))?)
+    } else {
+        head.uri.query()
+    };
+    let query = Query::parse_repeating(parameters, &["topic", "conflate_ms", "resume"], "topic")?;
     let topics: Vec<String> = query.texts("topic").map(str::to_owned).collect();
     if topics.is_empty() {
         return Err(bad_request("the parameter topic is missing: /v1/sse?topic=stocks.AAPL.quote&topic=sports.%3E"));
@@ -51,7 +69,7 @@ pub(super) fn request(
     }
     // A browser's own comes back in the header after a reconnect: it is newer than what the address says.
     let from =
-        match headers.get(LAST_EVENT_ID) {
+        match head.headers.get(LAST_EVENT_ID) {
             Some(id) => Some(id.to_str().ok().and_then(number).ok_or_else(|| {
                 bad_request("Last-Event-ID must be the id of an event of this broker: a whole number")
             })?),

@@ -14,7 +14,7 @@ use hyper::Request;
 use hyper::body::Body;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::body::{Bounds, check_type, read};
+use super::body::{check_type, read};
 use super::client::Context;
 use super::query::{Query, bad_request};
 use super::reply::{self, Reply};
@@ -58,7 +58,7 @@ where
     let source = source(&query)?;
     let source_ts = query.number("source_ts")?;
     check_type(request.headers(), &["application/json"])?;
-    let body = read(request.into_body(), bounds(context, context.message_bytes, "message_bytes")).await?;
+    let body = read(request.into_body(), context.bounds(context.message_bytes, "message_bytes")).await?;
     let text = std::str::from_utf8(&body.bytes).map_err(|_| not_utf8())?;
     let data = Data::check(text)?;
     if kind == Some(Kind::Patch) {
@@ -78,7 +78,7 @@ where
 {
     Query::parse(request.uri().query(), &[])?;
     check_type(request.headers(), &["application/x-ndjson", "application/json"])?;
-    let body = read(request.into_body(), bounds(context, context.ndjson_bytes_max, "ndjson_bytes_max")).await?;
+    let body = read(request.into_body(), context.bounds(context.ndjson_bytes_max, "ndjson_bytes_max")).await?;
     let (mut accepted, mut duplicates) = (0, 0);
     let mut rejected = Rejected::default();
     for (index, line) in body.bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -133,10 +133,6 @@ async fn wait_for_room(context: &Context) -> Result<(), Refusal> {
         }
     }
     Err(Refusal { code: ErrorCode::Unavailable, message: "the broker is behind with what was published before".into() })
-}
-
-fn bounds<'a>(context: &'a Context, bytes_max: u64, setting: &'static str) -> Bounds<'a> {
-    Bounds { bytes_max, setting, grace: context.body_grace, budget: &context.bodies }
 }
 
 fn kind(query: &Query) -> Result<Option<Kind>, Refusal> {

@@ -48,7 +48,8 @@ impl Route {
     /// What `Allow` says where the method is another. HEAD goes wherever GET does, but an upgrade.
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
-            Route::WebSocket | Route::Events => &[Method::GET],
+            Route::WebSocket => &[Method::GET],
+            Route::Events => &[Method::GET, Method::POST],
             Route::Publish => &[Method::POST],
             Route::Topics | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
             Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],

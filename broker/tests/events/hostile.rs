@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use crate::common::{PATIENCE, Running, ask};
 use crate::source::Source;
 
+const FORM: &[&str] = &["Content-Type: application/x-www-form-urlencoded"];
+
 #[test]
 fn what_is_wrong_is_said() {
     let broker = Running::with(&[("subscriptions", "3")]);
@@ -21,13 +23,35 @@ fn what_is_wrong_is_said() {
         ("GET /v1/sse?topic=a", &["Last-Event-ID: now"], 400, "bad_request", "Last-Event-ID"),
         ("GET /v1/sse?topic=a&topic=b&topic=c&topic=d", &[], 429, "limit", "subscriptions"),
         ("GET /v1/sse?topic=a", &["Origin: http://elsewhere.example"], 403, "forbidden", ""),
-        ("POST /v1/sse?topic=a", &[], 405, "method_not_allowed", ""),
+        ("PUT /v1/sse?topic=a", &[], 405, "method_not_allowed", ""),
+        ("POST /v1/sse?topic=a", FORM, 400, "bad_request", "there is no parameter \"topic\": there are none here"),
+        ("POST /v1/sse", FORM, 400, "bad_request", "the parameter topic is missing"),
+        ("POST /v1/sse", &[], 415, "unsupported_media_type", "application/x-www-form-urlencoded"),
         ("GET /v1/sse/x?topic=a", &[], 404, "not_found", ""),
     ];
     for (line, headers, status, code, part) in cases {
         let answer = ask(broker.listen, line, headers, b"");
         assert_eq!((answer.status, answer.code().as_str()), (*status, *code), "{line}: {answer:?}");
         assert!(answer.body.contains(&part.replace('"', "\\\"")), "{line}: {answer:?}");
+    }
+    broker.assert_settles();
+}
+
+#[test]
+fn a_form_is_bounded_and_checked_like_an_address() {
+    let broker = Running::with(&[("subscriptions", "3")]);
+    let longest = "topic=%61&".repeat(50_000);
+    let cases: &[(&[u8], u16, &str)] = &[
+        (b"topic=a&topic=b..c", 400, "segment 2"),
+        (b"topic=a&topic=b&topic=c&topic=d", 429, "subscriptions"),
+        (b"topic=a&topics=b", 400, "there is no parameter"),
+        (b"topic=\xff", 400, "not UTF-8"),
+        (longest.as_bytes(), 413, "subscriptions"),
+    ];
+    for (body, status, part) in cases {
+        let answer = ask(broker.listen, "POST /v1/sse", FORM, body);
+        assert_eq!(answer.status, *status, "{answer:?}");
+        assert!(answer.body.contains(part), "{answer:?}");
     }
     broker.assert_settles();
 }

@@ -27,11 +27,26 @@ impl Source {
     /// Opens a stream; it has to be one.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, query: &str, last_id: &str) -> Self {
+        Self::ask(address, &format!("GET /v1/sse?{query}"), "", last_id)
+    }
+
+    /// The same with a posted form.
+    #[track_caller]
+    pub(crate) fn post(address: SocketAddr, form: &str, last_id: &str) -> Self {
+        Self::ask(address, "POST /v1/sse", form, last_id)
+    }
+
+    #[track_caller]
+    fn ask(address: SocketAddr, line: &str, form: &str, last_id: &str) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let header = if last_id.is_empty() { String::new() } else { format!("Last-Event-ID: {last_id}\r\n") };
+        let body = match form.len() {
+            0 => String::new(),
+            len => format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len}\r\n"),
+        };
         let request =
-            format!("GET /v1/sse?{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{header}\r\n");
+            format!("{line} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{header}{body}\r\n{form}");
         stream.write_all(request.as_bytes()).unwrap();
         let mut source = Self { reader: BufReader::new(stream), last_id: last_id.to_owned() };
         let mut head = String::new();

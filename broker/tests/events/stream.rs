@@ -43,6 +43,28 @@ fn topics_and_patterns_with_all_that_websocket_says() {
 }
 
 #[test]
+fn more_topics_than_an_address_holds_are_posted() {
+    let broker = Running::start();
+    let names: Vec<String> = (0..1024).map(|n| format!("a.{}.{n}", "long".repeat(50))).collect();
+    let form: Vec<String> = names.iter().map(|name| format!("topic={name}")).collect();
+    let form = form.join("&");
+    let mut source = Source::post(broker.listen, &form, "");
+    source.expect("hello");
+    assert_eq!(source.expect("subscribed").json["topics"].as_array().unwrap().len(), names.len());
+    broker.publish(&names[1023], "event", "1");
+    source.until(|message| message.has(&json!({"op":"update","topic":names[1023],"seq":1})));
+    // Alone in its turn, an update has an id.
+    let id = source.last_id.clone();
+    drop(source);
+    broker.publish(&names[1023], "event", "2");
+    for (form, header) in [(form.clone(), id.as_str()), (format!("{form}&resume={id}"), "")] {
+        let mut source = Source::post(broker.listen, &form, header);
+        assert!(source.until(|message| message.op() == "update").has(&json!({"topic":names[1023],"seq":2})));
+    }
+    broker.assert_settles();
+}
+
+#[test]
 fn at_most_one_per_interval() {
     let broker = Running::start();
     broker.publish("q", "state", "0");

@@ -128,6 +128,20 @@ test("a network that cuts every WebSocket at once, and one that lets them throug
   assert.deepEqual([seen.data("b.trade"), made.errors], [numbers(1, number), []]);
 });
 
+test("a thousand topics by their names, which no address holds", async (t) => {
+  const { broker, proxy, made } = await blocked(t);
+  const names = numbers(1, 1_000).map((number) => `many.of_a_longer_name.${number}`);
+  const seen = watch(made, names);
+  await seen.came(`topic ${names[999]} live`);
+  await broker.publish(names[999], "event", 1);
+  await seen.came(`update ${names[999]} 1`);
+  proxy.cut();
+  await broker.publish(names[999], "event", 2);
+  await broker.publish(names[0], "event", 1);
+  for (const text of [`update ${names[999]} 2`, `update ${names[0]} 1`]) await seen.came(text);
+  assert.deepEqual([seen.data(names[999]), seen.data(names[0]), made.errors], [[1, 2], [1], []]);
+});
+
 test("one wrong entry is refused by its name, and all others come", async (t) => {
   const { broker, made } = await blocked(t);
   await broker.publish("w.good", "state", 1);

@@ -22,6 +22,9 @@ const HELLO = {
 const CODE_ABNORMAL = 1006, CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
 /** An id before all others: everything that is retained comes. */
 const BEFORE_ALL = "0";
+/** What fits into an address, on the way too: servers and proxies take 8 KB and more of a request's first line. */
+const QUERY_LENGTH_MAX = 4_000;
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 /** How a message about a topic begins. No name has a character that JSON escapes. */
 const OF_TOPIC = /^\{"op":"(\w+)","topic":"([^"]+)"/;
 
@@ -141,8 +144,8 @@ export class SseTransport {
     if (answer?.ok) this.#listener.alive();
   }
 
-  #get(path, signal) {
-    return this.#fetch(new URL(path, this.#base), { signal, headers: { Accept: "text/event-stream, application/json" } });
+  #get(path, signal, more = {}, headers = {}) {
+    return this.#fetch(new URL(path, this.#base), { ...more, signal, headers: { Accept: "text/event-stream, application/json", ...headers } });
   }
 
   #say(message) {
@@ -196,14 +199,17 @@ export class SseTransport {
     const conflate_ms = Math.min(...[...entries].map((text) => this.#wanted.get(text) ?? 0));
     if (conflate_ms > 0) query.push(`conflate_ms=${conflate_ms}`);
     if (id !== null) query.push(`resume=${id}`);
-    this.#run(feed, `/v1/sse?${query.join("&")}`);
+    this.#run(feed, query.join("&"));
     return feed;
   }
 
-  async #run(feed, path) {
+  async #run(feed, query) {
     let end = { code: CODE_ABNORMAL, reason: "the broker ended the stream" };
     try {
-      const answer = await this.#get(path, feed.signal);
+      const asks = query.length > QUERY_LENGTH_MAX
+        ? this.#get("/v1/sse", feed.signal, { method: "POST", body: query }, FORM)
+        : this.#get(`/v1/sse?${query}`, feed.signal);
+      const answer = await asks;
       if (!answer.ok) return await this.#refusedStream(feed, await refusal(answer));
       for await (const { data, id, comment } of events(answer.body)) {
         if (feed.ended) return;

@@ -155,7 +155,7 @@ mod tests {
         let mut rates = Vec::new();
         let reports = search(10.0, first, &mut |rate| {
             rates.push(rate);
-            let mut report = crate::report::empty();
+            let mut report = Report::default();
             report.scenario.publish.rate = Some(rate);
             (report.corrected.count, report.corrected.p99) = (1, 10.0 * rate / crossing);
             Ok(report)

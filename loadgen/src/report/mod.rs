@@ -29,7 +29,7 @@ pub(crate) use table::{Table, table};
 pub(crate) const SCHEMA: u32 = 1;
 
 /// A run, told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Report {
 }
 
 /// A machine.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// The processor's name.
     pub(crate) processor: String,
@@ -82,7 +82,7 @@ pub(crate) struct Machine {
 }
 
 /// Who was connected.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Connections {
     /// Subscribers that were there when publishing began.
     pub(crate) subscribers: u32,
@@ -120,7 +120,7 @@ pub(crate) struct Reconnect {
 }
 
 /// What was published and what came, in the window unless said otherwise.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     /// The window's length, s.
     pub(crate) seconds: f64,
@@ -219,7 +219,7 @@ pub(crate) struct Server {
 }
 
 /// What the load itself used.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Load {
     /// Threads.
     pub(crate) threads: u32,
@@ -254,57 +254,4 @@ pub(crate) struct Second {
     pub(crate) server_cpu_cores: Option<f64>,
     /// Memory of the server in RAM, bytes.
     pub(crate) server_rss_bytes: Option<u64>,
-}
-
-/// A report of nothing, for tests.
-#[cfg(test)]
-pub(crate) fn empty() -> Report {
-    Report {
-        schema: SCHEMA,
-        tool: "loadgen".to_owned(),
-        command: Vec::new(),
-        label: "nothing".to_owned(),
-        time: 0,
-        machine: machine(),
-        target: "ws://127.0.0.1:1".to_owned(),
-        protocol: protocol::Name::Tickcast,
-        scenario: Scenario::default(),
-        connections: Connections {
-            subscribers: 0,
-            connect_seconds: 0.0,
-            connect_rate: 0.0,
-            connect_p50_ms: 0.0,
-            connect_p99_ms: 0.0,
-            failed: BTreeMap::new(),
-            ended: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            closed: 0,
-            reconnect: None,
-        },
-        delivery: Delivery {
-            seconds: 1.0,
-            published_per_second: 0.0,
-            deliveries_per_second: 0.0,
-            bytes_per_second: 0.0,
-            frame_bytes: 0.0,
-            held: None,
-            reach: 0.0,
-            frames_per_read: 0.0,
-            late: 0,
-            forgiven: 0,
-        },
-        corrected: Latency::default(),
-        raw: Latency::default(),
-        continuity: Continuity::default(),
-        server: None,
-        load: Load {
-            threads: 1,
-            cpu_ns_per_delivery: 0.0,
-            cpu_part: 0.0,
-            rss_bytes_per_connection: 0.0,
-            bottleneck: None,
-        },
-        seconds: Vec::new(),
-        ended_early: None,
-    }
 }

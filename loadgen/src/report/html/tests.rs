@@ -56,11 +56,7 @@ fn report(label: &str, count: u64) -> Report {
             connect_rate: 2000.0,
             connect_p50_ms: 3.0,
             connect_p99_ms: 9.0,
-            failed: BTreeMap::new(),
-            ended: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            closed: 0,
-            reconnect: None,
+            ..Connections::default()
         },
         delivery: Delivery {
             seconds: 10.0,
@@ -71,8 +67,7 @@ fn report(label: &str, count: u64) -> Report {
             held: Some(1.0),
             reach: 1.0,
             frames_per_read: 1.01,
-            late: 0,
-            forgiven: 0,
+            ..Delivery::default()
         },
         corrected: latency.clone(),
         raw: latency,

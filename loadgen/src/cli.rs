@@ -24,7 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Subscribe, publish, measure: one scenario against one server.
     Run(Box<Run>),
-    /// Find out what a server can take: a grid of subscribers, rates and lengths, or the rate at which p99 crosses a bound.
+    /// Find out what a server can take of a scenario that has a rate: a grid of subscribers, rates and lengths, or the rate at
+    /// which p99 crosses a bound.
     Sweep(Box<Sweep>),
     /// Start several servers and measure each in turns with the others, with the physical limit among them.
     Compare(Box<Compare>),
@@ -47,12 +48,6 @@ pub(crate) enum Command {
 /// One scenario against one server.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
-    #[arg(default_value = "steady")]
-    pub(crate) scenario: String,
-    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path.
-    #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
-    pub(crate) target: String,
     /// Measure the physical limit in turns with the server, on the server's cores, with frames of the same length.
     #[arg(long)]
     pub(crate) floor: bool,
@@ -60,11 +55,7 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 3, requires = "floor")]
     pub(crate) repeats: usize,
     #[command(flatten)]
-    pub(crate) change: Change,
-    #[command(flatten)]
-    pub(crate) speak: Speak,
-    #[command(flatten)]
-    pub(crate) how: How,
+    pub(crate) against: Against,
     #[command(flatten)]
     pub(crate) out: Out,
 }
@@ -72,12 +63,6 @@ pub(crate) struct Run {
 /// What a server can take.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
-    /// A scenario with a rate.
-    #[arg(default_value = "steady")]
-    pub(crate) scenario: String,
-    /// The server.
-    #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
-    pub(crate) target: String,
     /// Numbers of subscribers to try.
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) grid_subscribers: Vec<u32>,
@@ -91,11 +76,7 @@ pub(crate) struct Sweep {
     #[arg(long, value_name = "MS")]
     pub(crate) bound_ms: Option<f64>,
     #[command(flatten)]
-    pub(crate) change: Change,
-    #[command(flatten)]
-    pub(crate) speak: Speak,
-    #[command(flatten)]
-    pub(crate) how: How,
+    pub(crate) against: Against,
     /// Write all reports as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -144,6 +125,23 @@ pub(crate) struct Compare {
     /// Say nothing while it runs.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// A scenario, a server, and how the one meets the other.
+#[derive(Debug, Args)]
+pub(crate) struct Against {
+    /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
+    #[arg(default_value = "steady")]
+    pub(crate) scenario: String,
+    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path.
+    #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) change: Change,
+    #[command(flatten)]
+    pub(crate) speak: Speak,
+    #[command(flatten)]
+    pub(crate) how: How,
 }
 
 /// What is different from the scenario.
@@ -269,8 +267,15 @@ impl Out {
 }
 
 impl Change {
-    /// Changes a scenario.
-    pub(crate) fn apply(&self, scenario: &mut Scenario) {
+    /// The scenario of that name, changed.
+    pub(crate) fn find(&self, name: &str) -> anyhow::Result<Scenario> {
+        let mut scenario = Scenario::find(name)?;
+        self.apply(&mut scenario);
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    fn apply(&self, scenario: &mut Scenario) {
         fn set<T: Clone>(to: &mut T, from: &Option<T>) {
             if let Some(value) = from {
                 *to = value.clone();

@@ -8,19 +8,13 @@ use anyhow::{Context as _, ensure};
 use crate::cli::Compare;
 use crate::compare::{File, Plan, Server, rounds, table, version};
 use crate::report::{self, Report, html};
-use crate::scenario::Scenario;
 
 pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
     let file = File::read(&command.file)?;
     let mut servers = file.choose(&command.servers)?;
     servers.extend(command.floors.iter().filter(|frames| **frames > 0).map(|frames| Server::floor(*frames)));
-    let scenarios = command.scenarios.iter().map(|name| {
-        let mut scenario = Scenario::find(name)?;
-        command.change.apply(&mut scenario);
-        scenario.check()?;
-        Ok((name, scenario))
-    });
+    let scenarios = command.scenarios.iter().map(|name| Ok((name, command.change.find(name)?)));
     let scenarios: Vec<_> = scenarios.collect::<anyhow::Result<_>>()?;
     let base = command
         .base

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 
-use crate::cli::{How, Out, Run, Speak};
+use crate::cli::{Against, Out, Run};
 use crate::compare::{Plan, Server, beside, table, verdict};
 use crate::measure::process;
 use crate::measure::tally::Tally;
@@ -17,21 +17,20 @@ use crate::run::{self, Measured, Setup, Target};
 use crate::scenario::Scenario;
 
 pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
-    let mut scenario = Scenario::find(&command.scenario)?;
-    command.change.apply(&mut scenario);
-    scenario.check()?;
+    let against = &command.against;
+    let scenario = against.change.find(&against.scenario)?;
     // Only who listens, whatever the rest of the scenario is about.
-    let named = if scenario.publishes() { &command.scenario } else { "listening" };
+    let named = if scenario.publishes() { &against.scenario } else { "listening" };
     let label = command.out.label.clone().unwrap_or_else(|| named.to_owned());
     command.out.check()?;
-    let setup = setup(scenario, &command.target, &command.speak, &command.how)?;
+    let setup = setup(scenario, against)?;
     if command.floor {
         return with_floor(command, &setup, &label);
     }
     let measured = watched(&setup, &label, command.out.quiet)?;
-    let report = report::build(&setup, command.speak.protocol, &label, &command.target, &measured);
+    let report = report::build(&setup, against.speak.protocol, &label, &against.target, &measured);
     write(&report, &measured.tally, &command.out)?;
-    let whole = report.continuity.is_clean() || !command.how.verify;
+    let whole = report.continuity.is_clean() || !against.how.verify;
     Ok(if whole && report.ended_early.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -40,7 +39,8 @@ fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitC
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
     ensure!(setup.scenario.publishes(), "--floor: the floor can only be measured with what is published here");
     // Where the server runs here and may not run anywhere, the floor runs where it does.
-    let cores = command.how.server_pid.and_then(process::cores).map(|list| process::core_list(&list));
+    let Against { target, speak, how, .. } = &command.against;
+    let cores = how.server_pid.and_then(process::cores).map(|list| process::core_list(&list));
     let floors = [Server::floor(1), Server::floor(16)];
     let plan = Plan {
         scenario: &setup.scenario,
@@ -49,16 +49,16 @@ fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitC
         folder: Path::new("."),
         repeats: command.repeats,
         server_cores: &cores.unwrap_or_default(),
-        load_cores: &command.how.cores,
-        threads: command.how.threads,
+        load_cores: &how.cores,
+        threads: how.threads,
         verify: false,
         quiet: command.out.quiet,
     };
-    let (protocol, quiet) = (command.speak.protocol, command.out.quiet);
+    let quiet = command.out.quiet;
     let mut last = None;
     let results = beside(&plan, label, |label| {
         let measured = last.insert(watched(setup, label, quiet)?);
-        Ok(report::build(setup, protocol, label, &command.target, measured))
+        Ok(report::build(setup, speak.protocol, label, target, measured))
     })?;
     let (mut report, measured) = results.of(label).last().cloned().zip(last).context("a round")?;
     report.label = label.to_owned();
@@ -72,7 +72,8 @@ fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitC
 }
 
 /// All that a run needs, checked.
-pub(super) fn setup(scenario: Scenario, target: &str, speak: &Speak, how: &How) -> anyhow::Result<Setup> {
+pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Setup> {
+    let Against { target, speak, how, .. } = against;
     ensure!((1..=1024).contains(&how.threads), "--threads is {}: 1 to 1024", how.threads);
     let protocol = match speak.protocol {
         Name::Tickcast => Protocol::Tickcast,
@@ -100,8 +101,8 @@ pub(super) fn setup(scenario: Scenario, target: &str, speak: &Speak, how: &How) 
 }
 
 /// Runs and makes a report of it.
-pub(super) fn measure(setup: &Setup, name: Name, label: &str, target: &str, quiet: bool) -> anyhow::Result<Report> {
-    Ok(report::build(setup, name, label, target, &watched(setup, label, quiet)?))
+pub(super) fn measure(setup: &Setup, against: &Against, label: &str, quiet: bool) -> anyhow::Result<Report> {
+    Ok(report::build(setup, against.speak.protocol, label, &against.target, &watched(setup, label, quiet)?))
 }
 
 /// Runs, and shows how it goes.

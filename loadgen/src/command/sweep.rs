@@ -8,7 +8,6 @@ use super::run::{measure, setup};
 use crate::cli::Sweep;
 use crate::report::number::short;
 use crate::report::{Report, Table};
-use crate::scenario::Scenario;
 
 /// A rate is held from this part on.
 const HELD: f64 = 0.98;
@@ -18,9 +17,8 @@ const PRECISION: f64 = 0.05;
 const TRIES_MAX: usize = 24;
 
 pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
-    let mut base = Scenario::find(&command.scenario)?;
-    command.change.apply(&mut base);
-    base.check()?;
+    let against = &command.against;
+    let base = against.change.find(&against.scenario)?;
     ensure!(
         base.publish.in_flight.is_none() && base.publishes(),
         "a sweep changes publish.rate: the scenario needs one"
@@ -53,9 +51,9 @@ pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
             let mut run = |rate: f64| {
                 scenario.publish.rate = Some(rate);
                 scenario.check()?;
-                let setup = setup(scenario.clone(), &command.target, &command.speak, &command.how)?;
+                let setup = setup(scenario.clone(), against)?;
                 let label = format!("{count} × {bytes} B at {}/s", short(rate));
-                measure(&setup, command.speak.protocol, &label, &command.target, command.quiet)
+                measure(&setup, against, &label, command.quiet)
             };
             let reports = match command.bound_ms {
                 Some(bound_ms) => search(bound_ms, rates[0], &mut run)?,

@@ -6,7 +6,6 @@
 
 mod market;
 #[path = "../client_end_to_end/running.rs"]
-#[allow(dead_code, reason = "the other test uses all of it")]
 mod running;
 mod subscriber;
 
@@ -103,5 +102,10 @@ async fn every_subscriber_holds_the_simulators_own_state_in_the_end() {
     assert!(summary.reconnects > 0, "the publishers' line was cut while they published");
     assert_eq!((whole.came, whole.lost), (updates, 0), "who asks for every update gets it, once");
     assert!(slow_held.came < updates, "it was not slow enough for this test");
-    assert!(returning.counters().reconnects > 0);
+    let reconnects = returning.counters().reconnects;
+    assert!(
+        reconnects > 0 && cut.accepted() > reconnects,
+        "it came back {reconnects} times, {} connections",
+        cut.accepted()
+    );
 }

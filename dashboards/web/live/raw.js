@@ -9,7 +9,9 @@ import { paintSoon } from "./frame.js";
 import { subscribeFrom } from "./history.js";
 
 /** Messages on the page; of more the oldest go. */
-const ROWS_MAX = 200;
+const ROWS_MAX = 100;
+/** Messages of so many milliseconds come on the page together: new lines move all others. */
+const TOGETHER_MS = 50;
 /** Characters of one message that are shown. */
 const TEXT_MAX = 2000;
 /** Retained updates that a topic may begin with. */
@@ -62,7 +64,7 @@ export function showRaw() {
       if (waiting.length > ROWS_MAX) waiting.shift();
     }
     if (received === 1 && !refused) say("");
-    paintSoon(paint);
+    paintSoon(paint, TOGETHER_MS);
   }
 
   function say(text, isError = false) {

@@ -72,7 +72,7 @@ page: tools
 SHOWN := markets-dark markets-light markets-phone-light instrument-phone-dark matches-light broker-dark
 screenshots: tools
 	$(CARGO) build -p broker --locked
-	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker node --test dashboards/web/tests/page/photographs.js
+	CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker node --test dashboards/web/tests/page/photographs.js
 	mkdir -p dashboards/web/screenshots
 	cd $(abspath $(TARGET))/photographs && cp $(SHOWN:=.png) $(CURDIR)/dashboards/web/screenshots/
 

@@ -16,8 +16,10 @@ export function showConnection(client) {
   let messages = 0, countedAt = performance.now(), heardAt = null, reason = "", total = 0;
 
   client.addEventListener("message", () => {
+    const isFirst = heardAt === null;
     messages += 1;
     heardAt = performance.now();
+    if (isFirst) tick();
   });
   client.addEventListener("close", (event) => {
     reason = event.reason;
@@ -56,7 +58,7 @@ export function showConnection(client) {
       setText(stripRate, shown === "1" ? "1 update/s" : `${shown} updates/s`);
       [messages, countedAt] = [0, now];
     }
-    setText(stripLast, old === null ? "nothing yet" : old < 2 ? `${count(total)} received` : `last one ${span(old)} ago`);
+    setText(stripLast, old === null ? "nothing yet" : old < 2 ? `${count(total + messages)} received` : `last one ${span(old)} ago`);
     const server = client.hello?.server ?? "";
     setText(stripWhere, `${new URL(client.url).host}${server === "" ? "" : ` · ${server}`}`);
   }

@@ -23,7 +23,7 @@ const SUGGESTED = 200;
 export function showRaw() {
   const input = el("input", { id: "raw-topic", name: "topic", list: "raw-topics", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: "stocks.*.quote", "aria-describedby": "raw-said" });
   const known = el("datalist", { id: "raw-topics" });
-  const from = el("select", { id: "raw-from" }, ...[["image", "the image, then live"], ["live", "live only"], ["last", `the last ${LAST}, then live`]].map(([value, label]) => el("option", { value }, label)));
+  const from = el("select", { id: "raw-from" }, ...[["image", "the image"], ["live", "live only"], ["last", `the last ${LAST}`]].map(([value, label]) => el("option", { value }, label)));
   const said = el("p", { id: "raw-said", class: "said", role: "status" }, "");
   const pause = el("button", { type: "button", "aria-pressed": "false" }, "Pause"), clear = el("button", { type: "button" }, "Clear");
   const counted = el("span", { class: "counted" }, "");

@@ -124,7 +124,7 @@ class Row {
   #quote = null; #last = null; #before = null; #first = null; #points = []; #ended = false;
   #link; #cells; #spark = sparkline();
   /** Whether it is within what the window shows; when its sparkline was drawn. */
-  isSeen = false; drawnAt = 0;
+  isSeen = false; drawnAt = -Infinity;
   /** What the cells show now, for their flashes. */
   #shown = {};
 

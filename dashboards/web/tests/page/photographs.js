@@ -12,7 +12,9 @@ const FOLDER = process.env.PHOTOGRAPHS ?? "target/photographs";
 const CANDLES = Number(process.env.CANDLES ?? 1);
 /** One of them is small enough for a document. */
 const BYTES_MAX = 200_000;
-const cells = `[...document.querySelectorAll(".watch tbody td.number, .ladder tbody td")].map((cell) => cell.textContent)`;
+/** What stands in the cells that a photograph shows. */
+const cells = `[...document.querySelectorAll(".watch tbody td.number, .ladder tbody td")]
+  .filter((cell) => cell.offsetHeight > 0 && cell.getBoundingClientRect().bottom < innerHeight - 60).map((cell) => cell.textContent)`;
 
 test("the demo, photographed", async (t) => {
   mkdirSync(FOLDER, { recursive: true });
@@ -29,7 +31,7 @@ test("the demo, photographed", async (t) => {
       await page.open(broker.address, hash);
       await page.until(ready);
     };
-    const traded = (count) => `document.querySelectorAll(".trades tbody tr").length >= ${count} && document.querySelectorAll(".watch tbody tr").length >= 20`;
+    const traded = (count) => `document.querySelectorAll(".trades tbody tr").length >= ${count} && document.querySelectorAll(".watch tbody tr").length >= 20 && (document.querySelector(".watch").offsetHeight === 0 || document.querySelector(".watch .spark path").hasAttribute("d"))`;
     const moved = async (name) => {
       const [before, first] = [await page.run(cells), await page.photograph()];
       await page.until(`${cells}.filter((text, at) => text !== ${JSON.stringify(before)}[at]).length >= 5`);

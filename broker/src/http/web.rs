@@ -59,7 +59,10 @@ static ASSETS: &[Asset] = &[
     script("/live/timeline.js", live!("timeline.js")),
     script("/live/trades.js", live!("trades.js")),
     script("/tickcast.js", include_bytes!("../../../dashboards/web/tickcast.js")),
+    script("/tickcast/asking.js", include_bytes!("../../../dashboards/web/tickcast/asking.js")),
+    script("/tickcast/backoff.js", include_bytes!("../../../dashboards/web/tickcast/backoff.js")),
     script("/tickcast/candidate.js", include_bytes!("../../../dashboards/web/tickcast/candidate.js")),
+    script("/tickcast/connection.js", include_bytes!("../../../dashboards/web/tickcast/connection.js")),
     script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
     script("/tickcast/error.js", include_bytes!("../../../dashboards/web/tickcast/error.js")),
     script("/tickcast/events.js", include_bytes!("../../../dashboards/web/tickcast/events.js")),
@@ -68,6 +71,7 @@ static ASSETS: &[Asset] = &[
     script("/tickcast/sse.js", include_bytes!("../../../dashboards/web/tickcast/sse.js")),
     script("/tickcast/stream.js", include_bytes!("../../../dashboards/web/tickcast/stream.js")),
     script("/tickcast/subscription.js", include_bytes!("../../../dashboards/web/tickcast/subscription.js")),
+    script("/tickcast/topics.js", include_bytes!("../../../dashboards/web/tickcast/topics.js")),
     script("/tickcast/transport.js", include_bytes!("../../../dashboards/web/tickcast/transport.js")),
     Asset {
         path: "/tickcast.d.ts",

@@ -54,6 +54,22 @@ export class Entry {
   }
 }
 
+/** By text: the entries that the broker is subscribed to, each for all subscriptions that have it. */
+export class Entries extends Map {
+  /** The texts of those to which the broker has answered. */
+  get begun() { return [...this.values()].filter((entry) => entry.begun).map((entry) => entry.text); }
+
+  /** A pattern that brings in a topic. */
+  patternOf(topic) {
+    return [...this.values()].find((entry) => entry.pattern && entry.matches(topic));
+  }
+
+  /** A topic ended: the patterns that brought it in have one less. */
+  ended(topic) {
+    for (const entry of this.values()) if (entry.pattern && entry.matches(topic)) entry.matched -= 1;
+  }
+}
+
 const encoder = new TextEncoder();
 export const utf8Length = (text) => encoder.encode(text).length;
 

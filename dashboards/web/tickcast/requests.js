@@ -35,20 +35,20 @@ export class Requests {
     return { request, answer };
   }
 
-  /** Sends one over a transport of a broker that takes messages up to so many bytes. */
-  send(request, transport, bytes_max) {
+  /** Sends one over a connection to a broker that takes messages up to so many bytes. */
+  send(request, connection, bytes_max) {
     const { id, message, text } = request;
     const refuse = (code, why) => this.#take(id).reject(new TickcastError(code, why));
     // The broker closes the connection after such a message.
     if (utf8Length(text) > bytes_max) return refuse("too_large", `a message is at most ${bytes_max} bytes`);
-    if (transport.unsentBytes > UNSENT_BYTES_MAX) return refuse("unavailable", "the connection does not take more now");
+    if (connection.unsentBytes > UNSENT_BYTES_MAX) return refuse("unavailable", "the connection does not take more now");
     request.sent = true;
-    transport.send(message, text);
+    connection.send(message, text);
   }
 
   /** On a new connection: those that are not on their way. */
-  sendAll(transport, bytes_max) {
-    for (const request of [...this.#waiting.values()]) if (!request.sent) this.send(request, transport, bytes_max);
+  sendAll(connection, bytes_max) {
+    for (const request of [...this.#waiting.values()]) if (!request.sent) this.send(request, connection, bytes_max);
   }
 
   /** Gives a request its answer. Returns whether it was one of these. */

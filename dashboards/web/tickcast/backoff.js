@@ -1,0 +1,79 @@
+/**
+ * After a connection: when the next attempt follows, and over which transport. Nothing here does I/O.
+ *
+ * @module
+ */
+
+/** The code that stands for a connection that ended without one. */
+export const ABNORMAL = 1006;
+const CODE_LATER = 4029;
+/** A connection that lived for so long was a good one: the next wait is a short one again. */
+const STABLE_MS = 5_000;
+/** So many WebSockets in a row that did not open, or were cut at once, where others were fine before: perhaps the network changed. */
+const BLOCKED_MIN = 3;
+/** A broker may ask for any `after_ms`; beyond this a client would look dead. */
+const GOAWAY_MS_MAX = 60_000;
+
+/** Counts what failed. */
+export class Backoff {
+  #options;
+  /** Which of the transports it is. */
+  #transportAt = 0;
+  /** A WebSocket was good once. Those in a row that were not since. */
+  #websocketWorked = false;
+  #websocketsFailed = 0;
+  /** Attempts since the last good connection. */
+  #attempts = 0;
+  /** The wait that the broker asked for, or null. */
+  #goawayMs = null;
+
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** The name of the transport to take, or that is taken. */
+  get transport() { return this.#options.transports[this.#transportAt]; }
+
+  /** A WebSocket took the place of another transport. */
+  wentOver() {
+    this.#transportAt = this.#options.transports.indexOf("websocket");
+  }
+
+  /** A connection is open over the transport. */
+  opened() {
+    this.#goawayMs = null;
+    if (this.transport === "websocket") this.#websocketWorked = true;
+  }
+
+  /** The broker is about to close, and asks for a wait. Returns it, as a number of ms. */
+  goaway(after_ms) {
+    return (this.#goawayMs = Number(after_ms) || 0);
+  }
+
+  /**
+   * A connection, or an attempt at one, ended with a close code: chooses the transport, and returns the wait in ms before
+   * the next attempt. It is any time up to a bound that doubles, so that many clients do not come at once. `lived_ms` is how
+   * long the connection was open, null where it never was.
+   */
+  next(code, lived_ms) {
+    const { reconnect_first_ms: first, reconnect_max_ms: max, random, transports } = this.#options;
+    const stable = lived_ms !== null && lived_ms >= STABLE_MS;
+    if (stable) this.#attempts = 0;
+    let failed = lived_ms === null;
+    if (this.transport === "websocket") {
+      const cut = !failed && !stable && code === ABNORMAL;
+      this.#websocketsFailed = failed || cut ? this.#websocketsFailed + 1 : 0;
+      failed = this.#websocketsFailed >= (this.#websocketWorked ? BLOCKED_MIN : 1);
+    }
+    this.#transportAt = failed ? (this.#transportAt + 1) % transports.length : 0;
+    // After one transport the other is tried at once: together they are one attempt.
+    if (this.#transportAt > 0) return 0;
+    const bound = Math.min(max, first * 2 ** this.#attempts++);
+    if (this.#goawayMs !== null) {
+      const asked = Math.min(this.#goawayMs, GOAWAY_MS_MAX);
+      this.#goawayMs = null;
+      return asked + random() * Math.max(asked / 2, first);
+    }
+    return code === CODE_LATER ? max + random() * max : random() * bound;
+  }
+}

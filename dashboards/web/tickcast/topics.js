@@ -1,0 +1,160 @@
+/**
+ * What comes of topics: the streams that check and apply it, and the subscriptions that get it.
+ *
+ * @module
+ */
+import { TickcastError } from "./error.js";
+import { Stream } from "./stream.js";
+import { deliver, finish } from "./subscription.js";
+
+/** More breaches of continuity on one connection, and it is given up. */
+const VIOLATIONS_MAX = 5;
+
+/** The topics that come in, and the subscriptions that they are handed to. */
+export class Topics {
+  #connection; #entries; #again; #emit;
+  #subscriptions = new Set();
+  /** By topic: what is known of it. */
+  #streams = new Map();
+  /** Breaches of continuity on this connection. */
+  #violations = 0;
+
+  /** `again(topic, resume)` asks for a topic anew; `emit(type, fields)` dispatches the client's events. */
+  constructor(connection, entries, again, emit) {
+    [this.#connection, this.#entries, this.#again, this.#emit] = [connection, entries, again, emit];
+  }
+
+  /** All of them, as they are now. */
+  get streams() { return [...this.#streams.values()]; }
+
+  /** A topic's stream, where there is one. */
+  get(topic) {
+    return this.#streams.get(topic);
+  }
+
+  /** A subscription gets what comes from here on. */
+  join(subscription) {
+    this.#subscriptions.add(subscription);
+    for (const stream of this.#streams.values())
+      if (subscription.covers(stream.topic)) stream.subscribers = [...stream.subscribers, subscription];
+  }
+
+  /** A subscription gets nothing any more. */
+  leave(subscription) {
+    this.#subscriptions.delete(subscription);
+    for (const stream of this.#streams.values()) {
+      stream.subscribers = stream.subscribers.filter((other) => other !== subscription);
+      this.#forgetUnwanted(stream);
+    }
+  }
+
+  /** What is known of a subscription's topics, for who joins what goes on already. */
+  known(subscription, from) {
+    if (typeof from === "object") return [];
+    const known = [...this.#streams.values()].filter((stream) => subscription.covers(stream.topic));
+    return known.flatMap((stream) => stream.joined()).filter(({ op }) => op === "topic" || from === "image");
+  }
+
+  /** The connection is left: what a topic was asked for anew does not come over it any more. */
+  away() {
+    this.#violations = 0;
+    for (const stream of this.#streams.values()) stream.resyncing = false;
+  }
+
+  /** Nothing follows, because of an error where there is one. */
+  end(error) {
+    for (const subscription of this.#subscriptions) finish(subscription, error);
+    this.#subscriptions.clear();
+    this.#streams.clear();
+  }
+
+  /** A topic begins: by a row of an answer, or by a `topic` message. */
+  begin(row, asked = null, isAnswer = false) {
+    const { topic, epoch } = row, stream = this.#streamOf(topic);
+    if (!stream || (stream.resyncing && !isAnswer)) return;
+    const entry = this.#entries.get(topic);
+    asked ??= (isAnswer && !entry?.begun && entry?.resume) || null;
+    if (entry && isAnswer) entry.begun = true;
+    // By another entry it has begun, and goes on.
+    if (row.start === "joined") return;
+    stream.resyncing = false;
+    const lived = !stream.waits;
+    const wrong = stream.begin(row, asked, this.#connection.repeats);
+    if (wrong !== null) return this.#violated(stream, wrong, row);
+    // It ended while we were away.
+    if (epoch === null && lived) this.#hand(stream, { op: "closed", topic });
+    this.#hand(stream, { ...row, op: "topic" });
+    const lost = stream.lostBefore();
+    if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
+    this.#forgetUnwanted(stream);
+  }
+
+  /** A message of a topic. */
+  take(message) {
+    const { op, topic } = message, stream = this.#streamOf(topic);
+    if (!stream || stream.resyncing) return;
+    if (this.#connection.repeats) message = stream.lacking(message);
+    if (message === null) return;
+    const lost = stream.lostBefore(message);
+    const wrong = stream.take(message);
+    if (wrong !== null) return this.#violated(stream, wrong, message);
+    if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
+    this.#hand(stream, message);
+    if (op === "closed") this.#ended(stream);
+  }
+
+  /** Of a pattern's topics a stream that goes on mentions those that there are. */
+  settled(covers, mentioned) {
+    for (const stream of [...this.#streams.values()]) {
+      const { topic } = stream;
+      if (stream.waits || mentioned.has(topic) || !covers(topic)) continue;
+      stream.end();
+      this.#hand(stream, { op: "closed", topic });
+      this.#ended(stream);
+    }
+  }
+
+  /** A topic's stream, made where somebody wants the topic. */
+  #streamOf(topic) {
+    const known = this.#streams.get(topic);
+    if (known) return known;
+    const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
+    // Of what was given up something may still be on its way.
+    if (subscribers.length === 0) return undefined;
+    const stream = new Stream(topic, subscribers);
+    this.#streams.set(topic, stream);
+    return stream;
+  }
+
+  #ended(stream) {
+    this.#entries.ended(stream.topic);
+    this.#forgetUnwanted(stream);
+  }
+
+  /** Forgets a topic that nobody wants, or that ended and that a pattern will bring in anew. */
+  #forgetUnwanted(stream) {
+    const { topic, subscribers, waits } = stream;
+    if (subscribers.length === 0 || (waits && !this.#entries.has(topic))) this.#streams.delete(topic);
+  }
+
+  #hand(stream, message) {
+    if (message.op !== "topic") message.epoch = stream.epoch;
+    if (stream.state !== undefined) message.state = stream.state;
+    for (const subscription of stream.subscribers) deliver(subscription, message);
+    this.#emit("message", { data: message });
+    const { op, topic, epoch, from, to, reason } = message;
+    if (op === "gap") this.#emit("gap", { topic, epoch, from, to, reason });
+  }
+
+  /** The broker broke its promise of continuity: the topic begins anew, events where they were, others with their image. */
+  #violated(stream, wrong, message) {
+    const { topic, kind, epoch, position } = stream;
+    const fields = { topic, epoch, position, received: message };
+    stream.resyncing = true;
+    this.#emit("error", { error: new TickcastError("continuity", `${topic}: ${wrong}`, fields) });
+    if (!this.#connection.isOpen) return;
+    if (++this.#violations > VIOLATIONS_MAX || this.#connection.repeats)
+      return this.#connection.drop(`${this.#violations} breaches of continuity`);
+    this.#again(topic, kind === "event" ? position : null);
+  }
+}

@@ -86,6 +86,24 @@ test("a broker that goes on breaking its promise loses the connection", async (t
   await event(made, "open");
 });
 
+test("an answer that is all breaches loses the connection, once", async (t) => {
+  const fake = await Fake.start(t);
+  const made = await connected(t, fake.url);
+  const names = [..."abcdefgh"];
+  watch(made, names);
+  const closes = record(made, "close");
+  const row = (topic) => ({ topic, kind: "event", epoch: "e", seq: 10, oldest: 1, start: "resumed", conflate_ms: 0 });
+  const { id } = await fake.next("subscribe");
+  fake.send({ op: "subscribed", id, topics: names.map(row), patterns: [], errors: [] });
+  await event(made, "open");
+  assert.deepEqual(closes.map(([, { reason }]) => reason), ["6 breaches of continuity"]);
+  assert.equal(made.errors.length, 6);
+  // The first five each alone before that; then all of them, on the next connection.
+  const asked = [];
+  while (asked.length < 6) asked.push((await fake.next("subscribe")).topics.map((entry) => entry.topic ?? entry));
+  assert.deepEqual(asked, [...names.slice(0, 5).map((name) => [name]), names]);
+});
+
 test("the table of close codes", async (t) => {
   const again = [1000, 1001, 1011, 1012, 3000, 4008, 4009, 4999], never = [1002, 1003, 1007, 1009, 4001, 4003];
   for (const code of [...again, ...never]) {

@@ -107,7 +107,11 @@ export class Asking {
   subscribed({ id, topics = [], patterns = [], errors = [] }) {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
-    for (const row of topics) this.#topics.begin(row, asked?.resumes.get(row.topic), true);
+    for (const row of topics) {
+      this.#topics.begin(row, asked?.resumes.get(row.topic), true);
+      // With too many breaches among them it was given up, and what is said of the others holds no longer.
+      if (!this.#connection.isOpen) return;
+    }
     for (const { pattern, matched } of patterns) {
       const entry = this.#entries.get(pattern);
       if (entry) [entry.begun, entry.matched] = [true, matched];

@@ -3,9 +3,8 @@
  *
  * @module
  */
+import { ABNORMAL } from "./transport.js";
 
-/** The code that stands for a connection that ended without one. */
-export const ABNORMAL = 1006;
 const CODE_LATER = 4029;
 /** A connection that lived for so long was a good one: the next wait is a short one again. */
 const STABLE_MS = 5_000;

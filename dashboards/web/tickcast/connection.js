@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { ABNORMAL, Backoff } from "./backoff.js";
+import { Backoff } from "./backoff.js";
 import { Candidate } from "./candidate.js";
 import { TickcastError } from "./error.js";
 import { endpoint } from "./options.js";
 import { SseTransport } from "./sse.js";
-import { WebSocketTransport } from "./transport.js";
+import { ABNORMAL, WebSocketTransport } from "./transport.js";
 
 /** Close codes after which the same client would only be closed again. */
 const FINAL_CODES = [1002, 1003, 1007, 1009, 4003];

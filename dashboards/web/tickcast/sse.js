@@ -13,13 +13,14 @@
  */
 import { events } from "./events.js";
 import { isPattern, matcher } from "./stream.js";
+import { ABNORMAL } from "./transport.js";
 
 /** What a broker greets with unless told otherwise: a stream's own greeting takes its place. */
 const HELLO = {
   op: "hello", protocol: "tickcast.v1", server: "", session: "", heartbeat_ms: 25_000, features: [],
   limits: { subscriptions: 1_024, message_bytes: 65_536, image_bytes: 1 << 20, behind_bytes: 65_536, retain_updates: 1_024, stall_ms: 60_000 },
 };
-const CODE_ABNORMAL = 1006, CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
+const CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
 /** An id before all others: everything that is retained comes. */
 const BEFORE_ALL = "0";
 /** What fits into an address, on the way too: servers and proxies take 8 KB and more of a request's first line. */
@@ -204,7 +205,7 @@ export class SseTransport {
   }
 
   async #run(feed, query) {
-    let end = { code: CODE_ABNORMAL, reason: "the broker ended the stream" };
+    let end = { code: ABNORMAL, reason: "the broker ended the stream" };
     try {
       const asks = query.length > QUERY_LENGTH_MAX
         ? this.#get("/v1/sse", feed.signal, { method: "POST", body: query }, FORM)
@@ -278,7 +279,7 @@ export class SseTransport {
 
   /** The broker's own refusal is final, unless it has no room just now; anything else may be of something in between. */
   #refused({ status, isOurs, error }) {
-    const code = !isOurs ? CODE_ABNORMAL : status === 429 ? CODE_LATER : CODE_FORBIDDEN;
+    const code = !isOurs ? ABNORMAL : status === 429 ? CODE_LATER : CODE_FORBIDDEN;
     this.#listener.close({ code, reason: error.message });
   }
 

@@ -9,6 +9,8 @@
  */
 
 const SUBPROTOCOL = "tickcast.v1.json";
+/** The code that stands for a connection that ended without one (RFC 6455, §7.1.5). */
+export const ABNORMAL = 1006;
 /** A WebSocket: the platform's, or the one that was given, or in Node before 22 that of the package `ws`. */
 export class WebSocketTransport {
   /** Nothing comes twice: single topics are asked for from where they were. */
@@ -19,11 +21,19 @@ export class WebSocketTransport {
     const Socket = options.WebSocket ?? globalThis.WebSocket ?? (await wsPackage());
     if (!listener.current()) return;
     const socket = (this.#socket = new Socket(url, SUBPROTOCOL));
-    let failure = "";
+    let failure = "", ended = false;
+    const end = (code, reason) => {
+      if (!ended) listener.close({ code, reason: reason || failure });
+      ended = true;
+    };
     socket.onmessage = ({ data }) => listener.message(data);
-    // Browsers do not say why; `ws` does.
-    socket.onerror = ({ message }) => { failure = message ?? ""; };
-    socket.onclose = ({ code, reason }) => listener.close({ code, reason: reason || failure });
+    socket.onerror = ({ message }) => {
+      // Browsers do not say why; `ws` does.
+      failure = message ?? "";
+      // What was refused closes at once, but in Node 22 never does.
+      setTimeout(() => end(ABNORMAL, ""));
+    };
+    socket.onclose = ({ code, reason }) => end(code, reason);
   }
 
   send(_, text) {

@@ -20,7 +20,7 @@ const TILES = [
   ["Connections", (s) => count(s.connections), (s) => things(s.subscriptions, "subscription"), (s) => s.connections],
   ["Published", (s) => `${rate(s.published_per_s)}/s`, (s) => `${count(s.published)} in all`, (s) => s.published_per_s],
   ["Delivered", (s) => `${rate(s.deliveries_per_s)}/s`, (s) => `${bytes(s.sent_bytes_per_s)}/s`, (s) => s.deliveries_per_s],
-  ["Latency, 99 of 100", (s) => micros(s.latency_us?.p99), (s) => latencies(s.latency_us), (s) => s.latency_us?.p99],
+  ["Latency, p99", (s) => micros(s.latency_us?.p99), (s) => latencies(s.latency_us), (s) => s.latency_us?.p99],
   ["Memory of topics", (s) => bytes(s.history_bytes + s.image_bytes), (s) => `${things(s.topics, "topic")}, ${bytes(s.feed_backlog_bytes)} backlog`, (s) => s.history_bytes + s.image_bytes],
   ["Told as lost", (s) => count(s.gap_updates), (s) => `${things(s.fell_behind, "time")} behind, ${things(s.connections_parked, "full socket")}`, (s) => s.gap_updates],
 ];
@@ -28,7 +28,7 @@ const TILES = [
 /** The other percentiles; or why there are none, as the broker measures what feeds publish, and for ten seconds. */
 function latencies(latency) {
   if (latency?.p50 === undefined || latency.p50 === null) return "no feed update sent in 10 s";
-  return `half ${micros(latency.p50)}, 999 of 1000 ${micros(latency.p999)}`;
+  return `p50 ${micros(latency.p50)}, p99.9 ${micros(latency.p999)}`;
 }
 
 /** The view. */

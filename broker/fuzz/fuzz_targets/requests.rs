@@ -3,7 +3,7 @@
 #![no_main]
 
 use broker_fuzz::is_json;
-use broker_protocol::request::{CONFLATE_LADDER_MS, Id, Publication, Refusal, SubscribeEntry, parse, parse_line};
+use broker_protocol::request::{CONFLATE_LADDER_MS, From, Id, Publication, Refusal, SubscribeEntry, parse, parse_line};
 use broker_protocol::{Data, ErrorCode, Kind, Request, message};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,6 +35,7 @@ fn check_request(request: Request<'_>) {
         Request::Subscribe(subscribe) => {
             let step = subscribe.conflate_ms;
             assert!(step == 0 || CONFLATE_LADDER_MS.contains(&step));
+            assert!(subscribe.resume.is_none_or(|id| id < 1 << 53 && subscribe.from == From::Image));
             for entry in subscribe.entries {
                 match entry {
                     SubscribeEntry::Plain(_) => {}

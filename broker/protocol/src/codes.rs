@@ -41,6 +41,8 @@ catalogue! {
         Forbidden,
         /// The topic carries another kind of updates.
         KindMismatch,
+        /// A patch, where the topic has no state that it could change.
+        NoState,
         /// There is no such thing.
         NotFound,
         /// A message, body or image over its limit.
@@ -51,6 +53,8 @@ catalogue! {
         RateLimited,
         /// The broker cannot do it now.
         Unavailable,
+        /// HTTP: the request did not arrive in time.
+        Timeout,
         /// HTTP: this path does not take this method.
         MethodNotAllowed,
         /// HTTP: the body's type is not one that is taken here.
@@ -70,11 +74,13 @@ impl ErrorCode {
             ErrorCode::BadToken => "bad_token",
             ErrorCode::Forbidden => "forbidden",
             ErrorCode::KindMismatch => "kind_mismatch",
+            ErrorCode::NoState => "no_state",
             ErrorCode::NotFound => "not_found",
             ErrorCode::TooLarge => "too_large",
             ErrorCode::Limit => "limit",
             ErrorCode::RateLimited => "rate_limited",
             ErrorCode::Unavailable => "unavailable",
+            ErrorCode::Timeout => "timeout",
             ErrorCode::MethodNotAllowed => "method_not_allowed",
             ErrorCode::UnsupportedMediaType => "unsupported_media_type",
         }
@@ -82,7 +88,7 @@ impl ErrorCode {
 
     /// Whether the same request may work later. A limit can have room again; a wrong request stays wrong.
     pub fn retry(self) -> bool {
-        matches!(self, ErrorCode::Limit | ErrorCode::RateLimited | ErrorCode::Unavailable)
+        matches!(self, ErrorCode::Limit | ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Timeout)
     }
 
     /// The HTTP status that goes with it.
@@ -97,7 +103,8 @@ impl ErrorCode {
             ErrorCode::Forbidden => 403,
             ErrorCode::NotFound => 404,
             ErrorCode::MethodNotAllowed => 405,
-            ErrorCode::KindMismatch => 409,
+            ErrorCode::Timeout => 408,
+            ErrorCode::KindMismatch | ErrorCode::NoState => 409,
             ErrorCode::TooLarge => 413,
             ErrorCode::UnsupportedMediaType => 415,
             ErrorCode::Limit | ErrorCode::RateLimited => 429,

@@ -13,9 +13,11 @@ use crate::codes::ErrorCode;
 use crate::kind::Kind;
 use crate::request::OnSlow;
 
-pub use answer::{authenticated, error, pong, published, published_batch, subscribed, subscriptions, unsubscribed};
-pub use http::{http_error, published_body, published_lines};
-pub use stream::{closed, gap, goaway, heartbeat, hello, image, topic, update};
+pub use answer::{
+    authenticated, error, pong, published, published_batch, ready, subscribed, subscriptions, unsubscribed,
+};
+pub use http::{http_error, images_body, published_body, published_lines};
+pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, topic, update};
 
 /// The limits that `hello` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

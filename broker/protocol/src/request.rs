@@ -98,6 +98,12 @@ pub struct Subscribe<'a> {
     pub conflate_ms: u32,
     /// What to do when the client does not keep up.
     pub on_slow: OnSlow,
+    /// Whether to say when everything that was asked for has begun.
+    pub ready: bool,
+    /// Whether to tell the connection its positions from now on.
+    pub positions: bool,
+    /// The position that the entries without an `epoch` and `seq` of their own go on from; then `from` is absent.
+    pub resume: Option<u64>,
 }
 
 /// One entry of `subscribe`.

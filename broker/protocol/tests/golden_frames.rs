@@ -78,11 +78,13 @@ fn the_catalogue_is_the_protocols() {
         ("bad_token", 401, false),
         ("forbidden", 403, false),
         ("kind_mismatch", 409, false),
+        ("no_state", 409, false),
         ("not_found", 404, false),
         ("too_large", 413, false),
         ("limit", 429, true),
         ("rate_limited", 429, true),
         ("unavailable", 503, true),
+        ("timeout", 408, true),
         ("method_not_allowed", 405, false),
         ("unsupported_media_type", 415, false),
     ];

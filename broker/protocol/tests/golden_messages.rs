@@ -74,6 +74,13 @@ fn subscribed_always_has_its_three_lists() {
 }
 
 #[test]
+fn everything_has_begun() {
+    check(|out| message::ready(out, Some(b"1")), r#"{"op":"ready","id":1}"#);
+    check(|out| message::ready(out, None), r#"{"op":"ready"}"#);
+    check(|out| message::position(out, 1795404341365597), r#"{"op":"position","id":"1795404341365597"}"#);
+}
+
+#[test]
 fn a_topic_starts() {
     let mut start = TopicStart {
         topic: "sports.match7.score",
@@ -214,5 +221,15 @@ fn http_bodies() {
         |out| message::published_lines(out, 1, 0, &[(2, ErrorCode::BadJson, "m".into())]),
         r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"}]}"#,
     );
+    let mut image = Vec::new();
+    message::image(&mut image, "q", "k9", 880, 1732270000123456, None, b"null");
+    check(
+        |out| message::images_body(out, [&image, &image], Some("q")),
+        concat!(
+            r#"{"images":[{"op":"image","topic":"q","epoch":"k9","seq":880,"ts":1732270000123456,"data":null},"#,
+            r#"{"op":"image","topic":"q","epoch":"k9","seq":880,"ts":1732270000123456,"data":null}],"next":"q"}"#
+        ),
+    );
+    check(|out| message::images_body(out, [b""; 0], None), r#"{"images":[],"next":null}"#);
     check(|out| message::published_lines(out, 4, 1, &[]), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
 }

@@ -362,7 +362,16 @@ impl Driver {
         }
         if let Some(EventsRequest { topics, from, conflate_ms }) = follows {
             let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
-            let subscribe = Subscribe { id: None, entries, from, conflate_ms, on_slow: OnSlow::default() };
+            let subscribe = Subscribe {
+                id: None,
+                entries,
+                from,
+                conflate_ms,
+                on_slow: OnSlow::default(),
+                ready: false,
+                positions: false,
+                resume: None,
+            };
             self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
         self.readable(id, false);

@@ -32,6 +32,11 @@ pub fn subscribed(
         .close();
 }
 
+/// Everything that a `subscribe` with `ready` asked for has begun.
+pub fn ready(out: &mut Vec<u8>, id: Option<&[u8]>) {
+    Object::message(out, "ready").id(id).close();
+}
+
 /// The answer to `unsubscribe`.
 pub fn unsubscribed(out: &mut Vec<u8>, id: Option<&[u8]>, entries: &[&str]) {
     Object::message(out, "unsubscribed").id(id).list("topics", entries, |out, entry| push_string(out, entry)).close();

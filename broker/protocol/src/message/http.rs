@@ -11,6 +11,14 @@ pub fn http_error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
     body.close();
 }
 
+/// A page of images, each the payload that [`super::image`] writes; `next` is the name to ask for more after.
+pub fn images_body(out: &mut Vec<u8>, images: impl IntoIterator<Item: AsRef<[u8]>>, next: Option<&str>) {
+    Object::open(out)
+        .list("images", images, |out, image| out.extend_from_slice(image.as_ref()))
+        .text_or_null("next", next)
+        .close();
+}
+
 /// One update was published, or a topic ended.
 pub fn published_body(out: &mut Vec<u8>, topic: &str, epoch: &str, seq: u64, duplicate: bool) {
     accepted(&mut Object::open(out), topic, epoch, seq, duplicate);

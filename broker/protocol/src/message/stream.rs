@@ -3,6 +3,7 @@
 use super::object::Object;
 use super::{GapReason, Limits, TopicStart};
 use crate::kind::Kind;
+use crate::write::push_number;
 
 /// The first message on every connection.
 pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, features: &[&str], limits: &Limits) {
@@ -84,6 +85,17 @@ pub fn gap(out: &mut Vec<u8>, topic: &str, from: u64, to: u64, reason: GapReason
 /// A topic ended.
 pub fn closed(out: &mut Vec<u8>, topic: &str) {
     Object::message(out, "closed").text("topic", topic).close();
+}
+
+/// The connection has everything of what it follows, up to this place in the broker's order. The id is a string, as
+/// the ids of Server-Sent Events are.
+pub fn position(out: &mut Vec<u8>, id: u64) {
+    let mut position = Object::message(out, "position");
+    let value = position.key("id");
+    value.push(b'"');
+    push_number(value, id);
+    value.push(b'"');
+    position.close();
 }
 
 /// The connection is alive, and there was nothing to say.

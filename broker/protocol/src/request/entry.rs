@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, Fields, Set, text_of, wrong};
+use super::fields::{EXACT_MAX, Field, Fields, Set, text_of, whole_of, wrong};
 use super::{From, OnSlow, Refusal, SubscribeEntry, conflate_step_ms};
 use crate::json::Scanner;
 use crate::quote::{bounded, quote};
@@ -53,6 +53,18 @@ pub(super) fn on_slow(fields: &Fields<'_>) -> Result<OnSlow, Refusal> {
     let Some(value) = fields.get(Field::OnSlow) else { return Ok(OnSlow::default()) };
     let on_slow = text_of(value.raw).and_then(|text| OnSlow::parse(&text));
     on_slow.ok_or_else(|| wrong(Field::OnSlow, "\"conflate\", \"retain\" or \"disconnect\""))
+}
+
+/// `resume`: the id of a position, or of a Server-Sent Event. It says how entries begin, and so does `from`.
+pub(super) fn resume(fields: &Fields<'_>) -> Result<Option<u64>, Refusal> {
+    let Some(text) = fields.text(Field::Resume)? else { return Ok(None) };
+    if fields.get(Field::From).is_some() {
+        return Err(Refusal::bad_request("\"from\" and \"resume\" both say how entries begin: give one of them"));
+    }
+    match whole_of(&text) {
+        Some(id) if id <= EXACT_MAX && !text.is_empty() => Ok(Some(id)),
+        _ => Err(wrong(Field::Resume, "a whole number below 2^53, in a string")),
+    }
 }
 
 /// Gives each element of `topics`, which must be there and an array.

@@ -8,7 +8,7 @@ use crate::quote::quote;
 use crate::walk::{unescaped, unescaped_str};
 
 /// Numbers that count are below 2^53, exact in every JSON reader.
-const EXACT_MAX: u64 = (1 << 53) - 1;
+pub(super) const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// Declares the names of all fields that occur in requests, whatever their operation.
 macro_rules! fields {
@@ -33,6 +33,7 @@ fields! {
     Source "source", SourceSeq "source_seq", SourceTs "source_ts", Batch "batch",
     Topics "topics", From "from", ConflateMs "conflate_ms", OnSlow "on_slow",
     Epoch "epoch", Seq "seq", Last "last", Token "token",
+    Ready "ready", Positions "positions", Resume "resume",
 }
 
 impl Field {
@@ -173,6 +174,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// `true` or `false`; absent it is `false`.
+    pub(super) fn flag(&self, field: Field) -> Result<bool, Refusal> {
+        match self.get(field).map(|value| value.raw) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(wrong(field, "true or false")),
+        }
+    }
+
     /// The `id`, if there is one.
     pub(super) fn id(&self) -> Result<Option<Id<'a>>, Refusal> {
         let Some(value) = self.get(Field::Id) else { return Ok(None) };
@@ -198,8 +208,8 @@ pub(super) fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     unescaped_str(raw.strip_prefix('"')?.strip_suffix('"')?)
 }
 
-/// What a scanned value says where it is digits and nothing else.
-fn whole_of(raw: &str) -> Option<u64> {
+/// What a text says where it is digits and nothing else.
+pub(super) fn whole_of(raw: &str) -> Option<u64> {
     raw.bytes().try_fold(0_u64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         Some(number.saturating_mul(10).saturating_add(digit))

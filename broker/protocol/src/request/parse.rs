@@ -10,7 +10,15 @@ use crate::quote::quote;
 /// The fields that every operation has.
 const COMMON: Set = Set::of(&[Field::Op, Field::Id]);
 
-const SUBSCRIBE: Set = Set::of(&[Field::Topics, Field::From, Field::ConflateMs, Field::OnSlow]);
+const SUBSCRIBE: Set = Set::of(&[
+    Field::Topics,
+    Field::From,
+    Field::ConflateMs,
+    Field::OnSlow,
+    Field::Ready,
+    Field::Positions,
+    Field::Resume,
+]);
 
 type Batch<'a> = Vec<Result<Publication<'a>, Refusal>>;
 
@@ -85,6 +93,9 @@ fn request<'a>(fields: &Fields<'a>, id: Option<Id<'a>>, batch: Option<Batch<'a>>
                 from: entry::from(fields)?,
                 conflate_ms: entry::conflate_ms(fields)?,
                 on_slow: entry::on_slow(fields)?,
+                ready: fields.flag(Field::Ready)?,
+                positions: fields.flag(Field::Positions)?,
+                resume: entry::resume(fields)?,
             }))
         }
         "unsubscribe" => {

@@ -151,6 +151,7 @@ proptest! {
 
 const MESSAGES: &[&str] = &[
     r#"{"op":"subscribe","id":"x","topics":["a.*",{"topic":"t","epoch":"k","seq":3}],"from":{"last":5},"conflate_ms":9}"#,
+    r#"{"op":"subscribe","topics":[],"ready":true,"positions":false,"resume":"1795404341365597"}"#,
     r#"{"op":"publish","topic":"t","kind":"patch","data":{"a":[1.5e3,"\u00e9\n"],"b":{}},"source":"s","source_seq":1}"#,
     r#"{"op":"publish","batch":[{"topic":"t","data":null},{"topic":"u","kind":"event","data":"x"}],"id":-1.0}"#,
 ];

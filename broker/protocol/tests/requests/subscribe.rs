@@ -56,6 +56,53 @@ fn options_of_subscribe() {
 }
 
 #[test]
+fn ready_positions_and_resume() {
+    let table = [
+        ("", false, false, None),
+        (r#","ready":true"#, true, false, None),
+        (r#","positions":true"#, false, true, None),
+        (r#","ready":false,"positions":false"#, false, false, None),
+        (r#","resume":"1795404341365597","ready":true,"positions":true"#, true, true, Some(1_795_404_341_365_597)),
+        (r#","resume":"0""#, false, false, Some(0)),
+        (r#","resume":"9007199254740991""#, false, false, Some((1 << 53) - 1)),
+        (r#","resume":"\u0031""#, false, false, Some(1)),
+    ];
+    for (fields, ready, positions, resume) in table {
+        let message = subscribe(fields);
+        let Request::Subscribe(request) = good(&message) else { panic!("subscribe") };
+        assert_eq!((request.ready, request.positions, request.resume), (ready, positions, resume), "{fields}");
+        assert_eq!(request.from, From::Image, "{fields}");
+    }
+    let flags = "must be true or false";
+    let id = "\"resume\" must be a whole number below 2^53, in a string";
+    let wrong = [
+        (r#","ready":null"#, flags),
+        (r#","ready":1"#, flags),
+        (r#","ready":"true""#, flags),
+        (r#","positions":0"#, flags),
+        (r#","positions":[]"#, flags),
+        (r#","resume":1795404341365597"#, "\"resume\" must be a string"),
+        (r#","resume":null"#, "\"resume\" must be a string"),
+        (r#","resume":"""#, id),
+        (r#","resume":"-1""#, id),
+        (r#","resume":"+1""#, id),
+        (r#","resume":" 1""#, id),
+        (r#","resume":"1.0""#, id),
+        (r#","resume":"0x1f""#, id),
+        (r#","resume":"9007199254740992""#, id),
+        (r#","resume":"99999999999999999999999999""#, id),
+        (r#","resume":"1","from":"image""#, "\"from\" and \"resume\""),
+        (r#","resume":"1","from":{"last":1}"#, "\"from\" and \"resume\""),
+        (r#","ready":true,"ready":true"#, "\"ready\" stands twice"),
+    ];
+    for (fields, sentence) in wrong {
+        check_refused(&subscribe(fields), None, ErrorCode::BadRequest, sentence);
+    }
+    let unsubscribe = r#"{"op":"unsubscribe","topics":[],"ready":true}"#;
+    check_refused(unsubscribe, None, ErrorCode::BadRequest, "\"ready\" is not a field of unsubscribe");
+}
+
+#[test]
 fn a_wrong_entry_stays_alone() {
     let table = [
         (r#"{"topic":"t","epoch":null}"#, Ok("t")),

@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use broker_engine::Engine;
+use broker_engine::{Engine, Limits};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message;
 use tokio::task::JoinHandle;
@@ -74,11 +74,12 @@ impl Broker {
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
-        let engine = Engine::new(config.engine_limits(), rand::random(), notify);
+        let begin = clock::now();
+        let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
+        let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let settings = Settings {
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
-            events_base: clock::now().wall_us,
         };
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
@@ -101,7 +102,6 @@ impl Broker {
                 bodies: http::BodyBudget::new(config.bodies_bytes_max),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
-                events_base: settings.events_base,
             },
             shards: handles,
             metrics: Metrics {

@@ -99,7 +99,7 @@ impl Engine {
     pub fn image(&self, topic: &str) -> Option<Frame> {
         let topic = self.directory.read().get(topic).cloned()?;
         let snapshot = topic.snapshot()?;
-        Some(topic.image_frame(&snapshot))
+        Some(topic.image_frame(&snapshot, self.limits.images_encoded_bytes_max))
     }
 
     /// Retained updates of a topic; `None` where there is none of this name.

@@ -76,16 +76,14 @@ where
             None => query.number("resume")?,
         };
     let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));
-    Ok(EventsRequest { topics, from: from.map_or(From::Image, |id| resume(id, context)), conflate_ms })
+    Ok(EventsRequest {
+        topics,
+        from: from.map_or(From::Image, |id| From::After(context.engine.place_of(id))),
+        conflate_ms,
+    })
 }
 
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
-}
-
-/// Where an id leads. One of another run of the broker, or of none, is older than everything.
-fn resume(id: u64, context: &Context) -> From {
-    let place = id.saturating_sub(context.events_base);
-    From::After(if place <= context.engine.feed().ordinal() { place } else { 0 })
 }

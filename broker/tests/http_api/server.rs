@@ -46,7 +46,6 @@ pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -
         bodies: BodyBudget::new(100_000),
         sys_topics_public: false,
         subscriptions: 10,
-        events_base: 1_000_000,
     };
     change(&mut context);
     let context = Arc::new(context);

@@ -43,8 +43,8 @@ pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Ru
     }
     at_most("newcomer", figures.newcomers.max.as_secs_f64() * 1e3, bars.newcomer, "ms");
     at_most("probe", figures.probes.max.as_secs_f64() * 1e3, bars.probe, "ms");
-    if let Some(rounds) = &run.rounds {
-        at_most("CPU per round of a shard", rounds.cpu_ms, bars.round_cpu, "ms");
+    if let Some(cpu_ms) = run.rounds.as_ref().and_then(|rounds| rounds.cpu_ms) {
+        at_most("CPU per round of a shard", cpu_ms, bars.round_cpu, "ms");
     }
     let grown = |kib: u64| kib.saturating_sub(run.start_kib) as f64 / MIB as f64;
     at_most("memory at its peak: grown by", grown(figures.peak_kib), size_of(size, attack.grows_mib), "MiB");

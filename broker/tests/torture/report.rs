@@ -92,7 +92,8 @@ impl Report {
         }
         let probe = milliseconds(figures.probes.max.as_secs_f64() * 1e3);
         let round = run.rounds.as_ref().map_or("?".to_owned(), |rounds| {
-            format!("{} / ≤ {}", milliseconds(rounds.cpu_ms), milliseconds(rounds.longest_ms))
+            let cpu = rounds.cpu_ms.map_or_else(|| "-".to_owned(), milliseconds);
+            format!("{cpu} / ≤ {}", milliseconds(rounds.longest_ms))
         });
         let memory = [run.start_kib, figures.peak_kib, run.after_kib].map(|kib| (kib / 1024).to_string()).join(" / ");
         let control = verdict.control.as_ref().map_or_else(String::new, |control| latencies(control)[0].clone());

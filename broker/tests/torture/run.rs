@@ -1,7 +1,7 @@
 //! One run of an attack, the best of several, and the control.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::attack::{Attack, Size, Stage};
 use crate::bars;
@@ -21,6 +21,8 @@ const GIVING_BACK: (Duration, Duration) = (Duration::from_secs(10), Duration::fr
 const STOPPING: Duration = Duration::from_secs(11);
 /// How long the control run takes, in seconds.
 const CONTROL_SECONDS: f64 = 4.0;
+/// The share of a core from which on the shards count as busy.
+const BUSY: f64 = 0.5;
 /// How long connecting the bystanders may take.
 const CONNECTING: Duration = Duration::from_secs(30);
 
@@ -42,8 +44,9 @@ pub(crate) struct Run {
 pub(crate) struct Rounds {
     /// An upper bound of the longest one, by the broker's own clock.
     pub(crate) longest_ms: f64,
-    /// CPU time of the shards for each round, by the kernel's accounting: what waits for a core does not count.
-    pub(crate) cpu_ms: f64,
+    /// CPU time of the shards for each round, by the kernel's accounting: what waits for a core does not count. Nothing where
+    /// the shards were mostly asleep, as what they do on waking up and falling asleep is in no round.
+    pub(crate) cpu_ms: Option<f64>,
 }
 
 /// The best run, what it missed, and the control.
@@ -87,7 +90,7 @@ fn run(attack: &Attack, size: Size, attacked: bool) -> io::Result<Run> {
     (attack.prepare)(&stage)?;
     let start_kib = settled(&broker, u64::MAX, SETTLING);
     let watch = Watch::start(&broker, TARGET, &Patience::of(CONNECTING))?;
-    let (before, cpu) = (broker.metrics(&stage.patience())?, broker.shards_cpu());
+    let (before, cpu, begin) = (broker.metrics(&stage.patience())?, broker.shards_cpu(), Instant::now());
     if attacked {
         stage.begin(size.pick(attack.seconds.0, attack.seconds.1));
         if let Err(error) = (attack.run)(&mut stage) {
@@ -96,9 +99,10 @@ fn run(attack: &Attack, size: Size, attacked: bool) -> io::Result<Run> {
     } else {
         pass(Duration::from_secs_f64(CONTROL_SECONDS));
     }
+    let (cpu, elapsed) = ((broker.shards_cpu() - cpu).as_secs_f64(), begin.elapsed().as_secs_f64());
     let rounds = broker.metrics(&Patience::of(STOPPING)).ok().map(|after| Rounds {
         longest_ms: after.longest_round(&before) * 1e3,
-        cpu_ms: (broker.shards_cpu() - cpu).as_secs_f64() * 1e3 / after.rounds(&before).max(1.0),
+        cpu_ms: (cpu > BUSY * elapsed).then(|| cpu * 1e3 / after.rounds(&before).max(1.0)),
     });
     let (mut complaints, notes) = stage.end();
     pass(size.pick(AFTERWARDS.0, AFTERWARDS.1));

@@ -1,7 +1,7 @@
 //! Large images of which the kernel takes a part: the rest is held until the client reads on.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::attack::{Attack, Stage};
 use crate::crowd::Crowd;
@@ -31,6 +31,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: encoded,
         seconds: (8.0, 2.0),
         grows_mib: (128 + 32, 12),
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "conflated_images",
+        what: "4 connections follow 40 images of 1 MB every 10 ms, and all of them change all the time",
+        settings: &[("retain_updates", ("1", "1"))],
+        prepare: |stage| (0..stage.size.pick(40, 8)).try_for_each(|number| image(stage, &format!("big.{number}"))),
+        run: conflated,
+        grows_mib: (128, 64),
         ..Attack::PLAIN
     },
 ];
@@ -79,6 +88,30 @@ fn half_written(stage: &mut Stage<'_>) -> io::Result<()> {
 fn change(publisher: &mut Link, stage: &Stage<'_>, number: usize) -> io::Result<()> {
     let patch = format!(r#"{{"op":"publish","id":1,"topic":"big","kind":"patch","data":{{"n":{number}}}}}"#);
     publisher.ask(&patch, "published", &stage.patience())?;
+    Ok(())
+}
+
+fn conflated(stage: &mut Stage<'_>) -> io::Result<()> {
+    let mut crowd = Crowd::new(true)?;
+    let request = text(&subscribe(["big.*"], r#","conflate_ms":10"#));
+    crowd.join_websockets(stage.broker.listen, 4, Options::attacker(), &request, &stage.to_the_end())?;
+    let (mut publisher, topics, patience) = (stage.link()?, stage.size.pick(40, 8), stage.patience());
+    let (mut changes, mut read) = (0, 0);
+    while !stage.is_over() {
+        // Every second one deletes a member: no patch can say that of a state that is skipped, but an image can.
+        for topic in 0..topics {
+            let value = if changes % 2 == 0 { "null" } else { "1" };
+            let data = format!(r#"{{"n":{changes},"k{}_1":{value}}}"#, changes % PATCHES);
+            let patch = format!(r#"{{"op":"publish","topic":"big.{topic}","kind":"patch","data":{data}}}"#);
+            publisher.say(&patch, &patience)?;
+        }
+        changes += 1;
+        let next = Instant::now() + Duration::from_millis(10);
+        while Instant::now() < next {
+            crowd.turn(Duration::from_millis(5), |_, bytes| read += bytes.len());
+        }
+    }
+    stage.note(format!("{changes} times {topics} changes; {:.0} MB read", read as f64 / 1e6));
     Ok(())
 }
 

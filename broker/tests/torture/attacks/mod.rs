@@ -13,6 +13,7 @@ mod listings;
 mod names;
 mod patterns;
 mod places;
+mod resting_streams;
 mod slow_history;
 mod slow_readers;
 mod sources;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
         names::ATTACKS,
         sources::ATTACKS,
         unread::ATTACKS,
+        resting_streams::ATTACKS,
         slow_readers::ATTACKS,
     ];
     families.into_iter().flatten()

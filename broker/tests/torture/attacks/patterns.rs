@@ -24,6 +24,19 @@ pub(super) const ATTACKS: &[Attack] = &[
         seconds: (8.0, 1.0),
         ..Attack::PLAIN
     },
+    Attack {
+        name: "counted_patterns",
+        what: "a client subscribes to 1,024 patterns that 20,000 topics match, and answers its pings meanwhile",
+        // So that several pings fall into the time that counting takes.
+        settings: &[("heartbeat_ms", ("1000", "1000"))],
+        prepare: |stage| {
+            let topics = 0..stage.size.pick(20_000, 10_000);
+            stage.publish(topics.map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number)))).map(drop)
+        },
+        run: counted,
+        seconds: (12.0, 2.0),
+        ..Attack::PLAIN
+    },
 ];
 
 /// Patterns of one connection: as many as `subscriptions` allows by default.
@@ -92,6 +105,17 @@ fn births(stage: &mut Stage<'_>) -> io::Result<()> {
     ));
     stage.check(told >= wanted, || format!("told of {told} of {wanted} beginnings"));
     holders.linger(&stage.to_the_end());
+    Ok(())
+}
+
+fn counted(stage: &mut Stage<'_>) -> io::Result<()> {
+    let (mut link, patience, begin) = (stage.link()?, stage.patience(), Instant::now());
+    let answer = link.ask(&subscribe((0..PATTERNS).map(pattern), r#","from":"live""#), "subscribed", &patience);
+    let took = begin.elapsed().as_secs_f64();
+    match answer.map_err(io::Error::from) {
+        Ok(_) => stage.note(format!("answered after {took:.1} s")),
+        Err(error) => stage.complain(format!("a live client was cut off after {took:.1} s: {error}")),
+    }
     Ok(())
 }
 

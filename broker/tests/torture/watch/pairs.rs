@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::{LAST_CHANCE, shards};
 use crate::broker::{Broker, SHARDS};
-use crate::frames::{self, TEXT};
+use crate::frames::{self, FIN, PING, PONG, TEXT};
 use crate::link::{Link, subscribe, text};
 use crate::patience::{Patience, Stop};
 use crate::wire::{Options, read_some};
@@ -22,6 +22,8 @@ use crate::wire::{Options, read_some};
 pub(crate) const STATE: &str = "quiet.state";
 /// Time between two updates of a topic.
 const EVERY: Duration = Duration::from_millis(10);
+/// The kernel waits for sockets in whole milliseconds. The rest of a wait is slept, so that updates go out when they are due.
+const COARSE: Duration = Duration::from_millis(1);
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -120,8 +122,13 @@ impl Pairs {
             if end.is_some_and(|end| all_here || now >= end) {
                 return self.pairs.map(Pair::end);
             }
-            // An interrupted wait is a short one.
-            let _ = self.poll.poll(&mut events, Some(next.saturating_duration_since(Instant::now()).min(EVERY)));
+            let left = next.saturating_duration_since(Instant::now()).min(EVERY);
+            if left < COARSE {
+                std::thread::park_timeout(left);
+            } else {
+                // An interrupted wait is a short one.
+                let _ = self.poll.poll(&mut events, Some(left - COARSE));
+            }
         }
     }
 }
@@ -133,6 +140,12 @@ impl End {
         // All sockets are looked at whenever there is news of any of them, so the tokens do not matter.
         poll.registry().register(&mut stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self { stream, buffer })
+    }
+
+    /// Answers a ping: it is alive.
+    fn pong(&mut self, ping: &[u8]) {
+        // A socket that does not take these few bytes is noticed by what follows.
+        let _ = self.stream.write(&frames::masked(FIN | PONG, ping));
     }
 
     /// Reads what is there.
@@ -191,6 +204,9 @@ impl Pair {
         let now = Instant::now();
         while let Some(frame) = frames::take(&mut self.subscriber.buffer) {
             let text = String::from_utf8_lossy(&frame.payload).into_owned();
+            if frame.opcode == PING {
+                self.subscriber.pong(&frame.payload);
+            }
             if frame.opcode == frames::CLOSE {
                 return Err(io::Error::other(format!("the subscriber was closed: {text}")));
             }

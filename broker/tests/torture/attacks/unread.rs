@@ -11,26 +11,26 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "incomplete_messages",
         what: "4,000 connections send 60,000 bytes of a message, and not the rest",
-        settings: &[("messages_partial_bytes_max", ("64MiB", "4MiB"))],
+        settings: &[("buffers_bytes_max", ("64MiB", "4MiB"))],
         run: |stage| {
             let message = text(&format!(r#"{{"op":"ping","id":"{}"}}"#, "x".repeat(64_000)));
-            connect(stage, stage.size.pick(4_000, 200), &message[..60_000])
+            connect(stage, stage.size.pick(4_000, 400), &message[..60_000])
         },
         seconds: (8.0, 1.0),
-        grows_mib: (64 + 64, 64),
+        grows_mib: (64 + 64, 18),
         ..Attack::PLAIN
     },
     Attack {
         name: "unread_answers",
         what: "1,500 connections ask again and again for a list of 50 long names, and do not read it",
-        settings: &[("answers_total_bytes_max", ("64MiB", "4MiB"))],
+        settings: &[("buffers_bytes_max", ("64MiB", "4MiB"))],
         run: |stage| {
             let names = (0..50).map(|number| format!("none.{}.{number}", "y".repeat(200)));
             let list = text(r#"{"op":"list"}"#).repeat(100);
-            connect(stage, stage.size.pick(1_500, 60), &[text(&subscribe(names, "")), list].concat())
+            connect(stage, stage.size.pick(1_500, 100), &[text(&subscribe(names, "")), list].concat())
         },
         seconds: (8.0, 1.0),
-        grows_mib: (64 + 64, 64),
+        grows_mib: (64 + 64, 18),
         ..Attack::PLAIN
     },
 ];

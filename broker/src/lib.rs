@@ -11,6 +11,7 @@
 //! What it never does: decide who gets what. That is the engine's.
 
 pub mod access;
+mod address;
 pub mod admission;
 pub mod cli;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod shard;
 mod sys;
 pub mod websocket;
+pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
@@ -98,8 +100,10 @@ impl Broker {
                 access: AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() },
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
-                body_grace: Duration::from_millis(config.handshake_ms.into()),
+                body_silence: Duration::from_millis(config.handshake_ms.into()),
                 bodies: http::BodyBudget::new(config.bodies_bytes_max),
+                reads: Arc::default(),
+                publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
             },

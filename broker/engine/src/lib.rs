@@ -46,7 +46,7 @@ pub use clock::Now;
 pub use engine::{Engine, Published, Publisher};
 pub use image::Tree;
 pub use limits::{Limits, Retain, TopicRule};
-pub use read::{Ask, HistoryPage, TopicRow};
+pub use read::{Ask, HistoryPage, Image, Met, TopicRow, Walk};
 pub use shard::snapshot::Snapshot;
 pub use shard::stats::{BUCKETS, Cell, CloseCounts, ErrorCounts, Histogram, ShardStats};
 pub use shard::{ConnId, Shard};

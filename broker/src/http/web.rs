@@ -6,7 +6,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -103,12 +102,12 @@ impl AssetId {
     }
 }
 
-/// The file; or 304 and no body for who has exactly that already.
+/// The file, or 304 without a body when the client's copy is current.
 pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     let (asset, tag) = (&ASSETS[id.0], &TAGS[id.0]);
     let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, tag));
     let body = if known { Bytes::new() } else { Bytes::from_static(asset.body) };
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(body.into());
     if known {
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
     }

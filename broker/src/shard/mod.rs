@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use broker_engine::{ConnId, Engine, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
-use broker_protocol::request::{OnSlow, Request, Subscribe, SubscribeEntry};
+use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::{Notify, oneshot};
 
@@ -396,18 +396,10 @@ impl Driver {
             self.shard.disconnect(id);
             return;
         }
-        if let Some(EventsRequest { topics, from, conflate_ms }) = follows {
+        if let Some(EventsRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
             let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
-            let subscribe = Subscribe {
-                id: None,
-                entries,
-                from,
-                conflate_ms,
-                on_slow: OnSlow::default(),
-                ready: false,
-                positions: false,
-                resume: None,
-            };
+            let subscribe =
+                Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
             self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
         // Who comes while the broker goes hears what the others have heard.

@@ -156,14 +156,13 @@ export class Asking {
     return true;
   }
 
-  /** Plans what to ask, and asks it: names before patterns, which would bring in what is about to be resumed. */
+  /** Plans what to ask, and asks it. */
   #askFor(entries) {
     if (entries.length === 0) return;
     if (this.#connection.repeats) return this.#ask(entries.map((entry) => ({ entry, text: entry.text })));
     const plan = new Plan(this.#entries, this.#topics, this.#connection.limits, this.#isNew);
-    const { names, patterns, lent } = plan.of(entries);
-    this.#ask(names);
-    this.#ask(patterns, lent);
+    const { items, lent } = plan.of(entries);
+    this.#ask(items, lent);
   }
 
   /**

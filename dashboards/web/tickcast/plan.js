@@ -28,9 +28,9 @@ export class Plan {
   }
 
   /**
-   * Items to ask for, in this order: `{ names, patterns, lent }`. An item is an entry, the text to subscribe, and how it
-   * begins: from its `resume`, or else from the `id` of a place, or else as `from` says. `lent` are names to be given up
-   * when all are answered.
+   * What to ask for: `{ items, lent }`. An item is an entry, the text to subscribe, and how it begins: from its `resume`, or
+   * else from the `id` of a place, or else as `from` says. They are in order: patterns would bring in what is about to be
+   * resumed by its name. `lent` are names to be given up when all are answered.
    */
   of(entries) {
     const names = [], patterns = [], begun = [], fresh = [];
@@ -49,7 +49,7 @@ export class Plan {
     }
     // What cannot be resumed begins anew. Until then its state is unknown, as it may have ended meanwhile.
     for (const stream of missing) if (stream.kind !== "event") stream.state = undefined;
-    return { names: [...names, ...lent], patterns: [...patterns, ...begun, ...fresh], lent: lent.map(({ text }) => text) };
+    return { items: [...names, ...lent, ...patterns, ...begun, ...fresh], lent: lent.map(({ text }) => text) };
   }
 
   #name(item) {

@@ -78,6 +78,13 @@ export class Fake {
     return this.received.splice(at - 1, 1)[0];
   }
 
+  /** Until a client has heard everything that was sent to it. */
+  async heard(client) {
+    const answered = client.ping(), { id } = await this.next("ping");
+    this.send({ op: "pong", id, ts: 1 });
+    await answered;
+  }
+
   /** Answers the next `subscribe`: each topic begins as `row` says, each pattern brings in so many. Gives the topics as asked. */
   async begin(row, matched = 0) {
     const request = await this.next("subscribe");

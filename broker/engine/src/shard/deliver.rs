@@ -9,7 +9,7 @@ use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
 use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
+use super::connection::{CatchUp, Conn, OnSlow, Place, Run, Step, Subscription, Target};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
 use super::patterns::Linked;
@@ -22,6 +22,10 @@ use crate::topic::{Topic, Wanted};
 
 /// Work to make a want of a frame that a connection no longer gets from the ring.
 const FALL_OUT_STEPS: usize = 2;
+/// Patterns that are looked for among a connection's own in a step of work.
+const PROBES_PER_STEP: usize = 2;
+/// A visit to a connection that catches up takes as long as so many to others.
+const SLOW_VISIT: usize = 15;
 /// Up to so many subscriptions of a connection are tried against a name one by one.
 const PATTERNS_TRIED: usize = 16;
 
@@ -55,6 +59,8 @@ pub(super) struct Marker<'s, S> {
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, CloseReason)>,
     pub(super) behind_bytes: u64,
+    /// Visits to connections that catch up, each as long as many others.
+    pub(super) slow_visits: usize,
 }
 
 impl<S> Marker<'_, S> {
@@ -62,8 +68,14 @@ impl<S> Marker<'_, S> {
     #[inline]
     pub(super) fn mark(&mut self, id: ConnId, via: Via, mark: &Mark<'_>) {
         let conn = &mut self.conns[id];
-        if conn.catch_up.is_some() && !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+        if conn.is_leaving() {
             return;
+        }
+        if conn.catch_up.is_some() {
+            self.slow_visits += 1;
+            if !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+                return;
+            }
         }
         if fault::strikes(Fault::FrameSkipped) {
             return;
@@ -179,7 +191,9 @@ impl<S: Sink> Shard<S> {
         }
         own.next()?;
         let mut best: Option<(GroupId, &Subscription)> = None;
+        let mut probes = 0;
         for group in self.matching(name).iter() {
+            probes += 1;
             // The list is in order: a less specific one cannot win any more.
             if best.is_some_and(|(held, _)| self.groups[held].specificity > self.groups[*group].specificity) {
                 break;
@@ -190,6 +204,7 @@ impl<S: Sink> Shard<S> {
                 best = Some((*group, subscription));
             }
         }
+        self.work.charge(probes / PROBES_PER_STEP);
         best.map(|(group, subscription)| found(Target::Pattern(group), subscription))
     }
 
@@ -208,6 +223,7 @@ impl<S: Sink> Shard<S> {
             overflowed: &mut self.overflowed,
             to_close: &mut self.to_close,
             behind_bytes: self.engine.limits.behind_bytes,
+            slow_visits: 0,
         };
         self.visited += local.direct.len();
         if let Linked::Many(set) = &local.groups {
@@ -229,6 +245,7 @@ impl<S: Sink> Shard<S> {
                     each(&mut marker, *conn, Some(*group), *step);
                 }
             }
+            self.visited += marker.slow_visits * SLOW_VISIT;
             return;
         }
         let in_use = |members: &Members| usize::from(!members.is_empty());
@@ -242,6 +259,7 @@ impl<S: Sink> Shard<S> {
                 }
                 members.each_conflated(|conn, step| each(&mut marker, conn, via, step));
             }
+            self.visited += marker.slow_visits * SLOW_VISIT;
             return;
         }
         self.pass += 1;
@@ -262,6 +280,7 @@ impl<S: Sink> Shard<S> {
                 each(&mut marker, conn, Some(via), step);
             });
         }
+        self.visited += marker.slow_visits * SLOW_VISIT;
     }
 
     /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
@@ -318,7 +337,7 @@ impl<S: Sink> Shard<S> {
     pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
-        if conn.closing != Closing::No {
+        if conn.is_leaving() {
             return;
         }
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.to_close) {

@@ -24,6 +24,7 @@ mod deliver;
 mod entry;
 mod evict;
 mod interest;
+mod leave;
 mod members;
 mod pages;
 mod patterns;
@@ -53,7 +54,7 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::connection::{Closing, Conn, Place, Subscriptions};
+use self::connection::{CatchUp, Closing, Conn, Place, Subscriptions};
 use self::evict::Eviction;
 use self::members::{Group, Local};
 use self::pages::Pages;
@@ -122,6 +123,10 @@ pub struct Shard<S> {
     /// The pass over the connections that makes room in the ring, where one is under way.
     evicting: Option<Eviction>,
     payers: Payers,
+    /// Connections that close or are gone, and have many subscriptions still to be left.
+    leavers: VecDeque<ConnId>,
+    /// What was pending of them, likewise.
+    discarded: VecDeque<Box<CatchUp>>,
 }
 
 /// Steps of work in a round beside delivering what is ready, and again for requests that are read: about half a
@@ -162,6 +167,8 @@ impl<S: Sink> Shard<S> {
             plan: Plan::default(),
             evicting: None,
             payers: Payers::default(),
+            leavers: VecDeque::new(),
+            discarded: VecDeque::new(),
             engine,
         }
     }
@@ -186,6 +193,7 @@ impl<S: Sink> Shard<S> {
             positions: false,
             unpositioned: false,
             gone: false,
+            in_leavers: false,
             has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
@@ -323,9 +331,7 @@ impl<S: Sink> Shard<S> {
             ended.add(1);
         }
         // A place in a queue still names the slot: it goes when that comes by.
-        if matches!(conn.place, Place::Rest | Place::Parked) {
-            self.conns.remove(id);
-        }
+        self.free(id);
     }
 
     /// The socket takes bytes again.

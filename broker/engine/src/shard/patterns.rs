@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -147,9 +147,7 @@ impl Patterns {
 impl Found {
     /// The one list of these patterns.
     fn share(&mut self, groups: Box<[GroupId]>) -> Arc<GroupSet> {
-        let mut hasher = self.hasher.build_hasher();
-        groups.hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = self.hasher.hash_one(&groups);
         if let Some(set) = self.sets.get(&hash).and_then(Weak::upgrade).filter(|set| set.groups == groups) {
             return set;
         }

@@ -53,7 +53,7 @@ impl<S: Sink> Shard<S> {
             let conn = &mut self.conns[id];
             conn.place = Place::Rest;
             if conn.gone {
-                self.conns.remove(id);
+                self.free(id);
             } else {
                 super::enqueue(conn, id, &mut self.fifo, now.mono_us);
                 more = true;
@@ -72,6 +72,7 @@ impl<S: Sink> Shard<S> {
         more |= self.forget_names();
         self.close_pending(&mut || now);
         self.settle_budgets(now);
+        more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to come round once more before it sleeps.
         more || !self.fifo.is_empty() || !self.later.is_empty()

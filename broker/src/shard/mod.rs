@@ -278,6 +278,7 @@ impl Driver {
             tracing::error!(%error, shard = self.index, "looking for ready sockets failed");
         }
         more |= self.serve_ready();
+        self.shard.begin_requests();
         more |= self.resume_deferred();
         more |= self.shard.tick(now());
         self.load.store(self.shard.stats().connections.get(), Ordering::Relaxed);

@@ -26,6 +26,7 @@ mod evict;
 mod interest;
 mod members;
 mod pages;
+mod patterns;
 pub(crate) mod payers;
 mod plan;
 mod position;
@@ -56,6 +57,7 @@ use self::connection::{Closing, Conn, Place, Subscriptions};
 use self::evict::Eviction;
 use self::members::{Group, Local};
 use self::pages::Pages;
+use self::patterns::Patterns;
 use self::payers::Payers;
 use self::plan::Plan;
 use self::ring::Ring;
@@ -69,7 +71,6 @@ use crate::feed::{Reader, ShardSet};
 use crate::names::ByName;
 use crate::sink::Sink;
 use crate::topic::TopicId;
-use crate::trie::Trie;
 
 /// A connection's number in its shard; used again after the connection is gone.
 pub type ConnId = u32;
@@ -98,7 +99,9 @@ pub struct Shard<S> {
     /// By the topic's number, `NO_LOCAL` where nobody here wants it.
     by_topic: Vec<LocalId>,
     groups: Pages<Group>,
-    patterns: Trie<GroupId>,
+    patterns: Patterns,
+    /// How often the members of some pattern changed.
+    pattern_changes: u64,
     views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
@@ -121,8 +124,9 @@ pub struct Shard<S> {
     payers: Payers,
 }
 
-/// Steps of work in a round, beside delivering what is ready: about a millisecond.
-const WORK_PER_ROUND: usize = fault::bound(8192, 40);
+/// Steps of work in a round beside delivering what is ready, and again for requests that are read: about half a
+/// millisecond each.
+const WORK_PER_ROUND: usize = fault::bound(4096, 40);
 
 impl<S: Sink> Shard<S> {
     /// Shard `index` of `engine`, with nobody connected.
@@ -143,7 +147,8 @@ impl<S: Sink> Shard<S> {
             by_name: ByName::default(),
             by_topic: Vec::new(),
             groups: Pages::new(),
-            patterns: Trie::default(),
+            patterns: Patterns::default(),
+            pattern_changes: 1,
             views: Pages::new(),
             due: BTreeSet::new(),
             pass: 0,
@@ -250,6 +255,11 @@ impl<S: Sink> Shard<S> {
     /// A connection's sink, for its driver.
     pub fn sink(&mut self, id: ConnId) -> Option<&mut S> {
         self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
+    }
+
+    /// Requests are read from now on in this round: they have work of their own, whatever was done before.
+    pub fn begin_requests(&mut self) {
+        self.work.renew();
     }
 
     /// Whether requests may still be done in this round.

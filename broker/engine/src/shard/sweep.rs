@@ -5,6 +5,7 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
 use super::connection::{Closing, Place};
+use super::patterns::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -166,7 +167,7 @@ impl<S: Sink> Shard<S> {
             // Who still catches up with an ended incarnation finds it here.
             local.prune(self.ring.tail());
             if local.previous.is_empty() {
-                local.groups.clear();
+                local.groups = Linked::default();
                 self.release(id as u32);
             }
         }
@@ -192,7 +193,13 @@ impl<S: Sink> Shard<S> {
                 let groups = &self.groups;
                 let before = local.groups.len();
                 self.work.charge(before / 8);
-                local.groups.retain(|group| !groups[*group].forgotten);
+                match &mut local.groups {
+                    Linked::Few(few) => few.retain(|group| !groups[*group].forgotten),
+                    Linked::Many(set) if set.groups.iter().any(|group| groups[*group].forgotten) => {
+                        local.groups = Linked::default();
+                    }
+                    Linked::Many(_) => {}
+                }
                 if local.groups.len() < before {
                     // A pattern whose walk has not come by covers the name nevertheless.
                     self.link_all(id as u32);

@@ -42,7 +42,7 @@ impl<S: Sink> Shard<S> {
         for entry in entries {
             self.work.charge(LEAVE_STEPS);
             if is_pattern(entry) {
-                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern).copied());
+                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern));
                 let old = group.and_then(|group| self.take_subscription(id, Target::Pattern(group)));
                 if let (Some(group), Some(old)) = (group, old) {
                     left.push(Left { group, old, unfinished: Vec::new() });
@@ -66,10 +66,14 @@ impl<S: Sink> Shard<S> {
         self.tell_ready(id, now);
     }
 
+    /// The members of what is subscribed to, to be changed.
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
             Target::Topic(local) => &mut self.locals[local].direct,
-            Target::Pattern(group) => &mut self.groups[group].members,
+            Target::Pattern(group) => {
+                self.pattern_changes += 1;
+                &mut self.groups[group].members
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 //! What it never does: decide who gets what. That is the engine's.
 
 pub mod access;
+mod address;
 pub mod admission;
 pub mod cli;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod shard;
 mod sys;
 pub mod websocket;
+pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use broker_engine::Engine;
+use broker_engine::{Engine, Limits};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message;
 use tokio::task::JoinHandle;
@@ -74,11 +76,12 @@ impl Broker {
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
-        let engine = Engine::new(config.engine_limits(), rand::random(), notify);
+        let begin = clock::now();
+        let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
+        let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let settings = Settings {
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
-            events_base: clock::now().wall_us,
         };
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
@@ -97,11 +100,12 @@ impl Broker {
                 access: AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() },
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
-                body_grace: Duration::from_millis(config.handshake_ms.into()),
+                body_silence: Duration::from_millis(config.handshake_ms.into()),
                 bodies: http::BodyBudget::new(config.bodies_bytes_max),
+                reads: Arc::default(),
+                publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
-                events_base: settings.events_base,
             },
             shards: handles,
             metrics: Metrics {

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use self::http_socket::HttpSocket;
 use crate::admission::{Admission, Admitted};
 use crate::config::Config;
-use crate::http::{self, Context, EventsRequest, Observe, Reply};
+use crate::http::{self, Context, EventsRequest, Observe, Peer, Reply};
 use crate::metrics::Metrics;
 use crate::shard::{Arrival, Command, Handle};
 use crate::websocket::handshake::{self, SUBPROTOCOL};
@@ -119,28 +119,50 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, shared: Arc<Share
     let becomes: Arc<Mutex<Option<Becomes>>> = Arc::default();
     let for_requests = becomes.clone();
     let for_service = shared.clone();
+    let socket = HttpSocket::new(stream, stall(&shared.config));
+    let flow = socket.flow();
+    let peer = Peer::new(remote.ip());
+    let hang_up = peer.hang_up.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, becomes) = (for_service.clone(), for_requests.clone());
+        let (flow, peer) = (flow.clone(), peer.clone());
         // In a box, because hyper keeps it where it may be moved as long as the socket can be taken out.
         Box::pin(async move {
+            if !flow.take_arrived() {
+                // It came together with the one before. Whoever sends hundreds at once has them done one by one.
+                shared.context.reads.turn().await;
+            }
             let become_one = |what| *becomes.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
             let upgrade = |request: Request<Incoming>| upgrade(request, become_one, &shared);
             let stream = |request: EventsRequest| stream_events(request, remote, become_one, &shared);
-            let reply = http::handle(request, remote.ip(), &shared.context, upgrade, stream).await;
-            Ok::<Reply, std::convert::Infallible>(reply)
+            let reply = http::handle(request, &peer, &shared.context, upgrade, stream).await;
+            if let Some(Becomes::Events { head, .. }) = becomes.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            {
+                // A stream has no length, and hyper would send it in chunks: so hyper does not hear of it.
+                *head = http::head_bytes(&reply);
+            } else {
+                return Ok(reply);
+            }
+            flow.flushed().await;
+            Err(HandedOver)
         })
     });
-    let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config)));
-    let mut connection = connection(&shared.config).serve_connection(socket, service);
-    let result = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let mut connection = connection(&shared.config).serve_connection(TokioIo::new(socket), service);
+    let result = tokio::select! {
+        result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => result,
+        () = hang_up.notified() => return,
+    };
     let becomes = becomes.lock().unwrap_or_else(PoisonError::into_inner).take();
     let result = match (result, becomes) {
         // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
-        (Ok(()), Some(becomes)) => {
+        (result, Some(becomes)) if result.is_ok() || becomes.is_events() => {
             let parts = connection.into_parts();
             Box::pin(hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &shared)).await
         }
-        (Ok(()), None) => connection.await.map_err(Into::into),
+        (Ok(()), _) => tokio::select! {
+            result = connection => result.map_err(Into::into),
+            () = hang_up.notified() => return,
+        },
         (Err(error), _) => Err(error.into()),
     };
     if let Err(error) = result {
@@ -151,8 +173,31 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, shared: Arc<Share
 /// What an HTTP connection is from its last answer on.
 enum Becomes {
     WebSocket,
-    Events(EventsRequest, Admitted),
+    Events {
+        request: EventsRequest,
+        admitted: Admitted,
+        /// The head of the answer, which is still to be written.
+        head: Vec<u8>,
+    },
 }
+
+impl Becomes {
+    fn is_events(&self) -> bool {
+        matches!(self, Becomes::Events { .. })
+    }
+}
+
+/// How the service of a connection says that HTTP is over.
+#[derive(Debug)]
+struct HandedOver;
+
+impl std::fmt::Display for HandedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is a stream of events from now on")
+    }
+}
+
+impl std::error::Error for HandedOver {}
 
 /// A connection of the admin listener.
 pub(crate) async fn serve_admin(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
@@ -177,7 +222,8 @@ fn connection(config: &Config) -> hyper::server::conn::http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.handshake_ms.into()))
         .max_buf_size(config.header_bytes_max as usize)
-        .half_close(false);
+        // A client that has said all it wants to may say so, and is answered all the same.
+        .half_close(true);
     builder
 }
 
@@ -233,7 +279,7 @@ fn stream_events(
     match shared.admission.admit(remote) {
         Err(limit) => refuse(ErrorCode::Limit, limit),
         Ok(admitted) => {
-            become_one(Becomes::Events(request, admitted));
+            become_one(Becomes::Events { request, admitted, head: Vec::new() });
             http::event_stream()
         }
     }
@@ -247,13 +293,13 @@ async fn hand_over(
     remote: SocketAddr,
     shared: &Shared,
 ) -> anyhow::Result<()> {
-    socket.flush().await?;
-    if matches!(becomes, Becomes::Events(..)) && !socket.has_begun_events() {
-        anyhow::bail!("earlier answers are still to be read");
+    if let Becomes::Events { head, .. } = &becomes {
+        socket.write_all(head).await?;
     }
+    socket.flush().await?;
     let mut stream = socket.into_stream();
     let (admitted, events) = match becomes {
-        Becomes::Events(request, admitted) => (admitted, Some(request)),
+        Becomes::Events { request, admitted, .. } => (admitted, Some(request)),
         Becomes::WebSocket => match shared.admission.admit(remote) {
             Ok(admitted) => (admitted, None),
             Err(limit) => {

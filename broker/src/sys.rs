@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_engine::{BUCKETS, Engine, Publisher, ShardStats};
+use broker_engine::{BUCKETS, Engine, Met, Publisher, ShardStats, Walk};
 use broker_protocol::data::Data;
 use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
@@ -24,6 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const WINDOW: usize = 10;
 /// Connections that are named.
 const SLOWEST: usize = 10;
+/// More than finding one topic by its name and its few patterns takes.
+const LOOK_STEPS: usize = 16;
 
 #[derive(Serialize)]
 struct Stats {
@@ -125,8 +127,8 @@ fn latency_counts(shards: &[Arc<ShardStats>]) -> Counts {
 /// Who is behind, worst first. Every shard goes through its connections for that, so only while somebody looks.
 async fn slowest(engine: &Engine, shared: &Shared) -> Vec<Slow> {
     let Ok(pattern) = Pattern::parse(TOPIC) else { return Vec::new() };
-    let (rows, _) = engine.topics(&pattern, None, 1);
-    if rows.first().is_none_or(|row| row.subscribers == 0) {
+    let row = engine.next_row(&mut Walk::new(pattern, None), &mut LOOK_STEPS.clone());
+    if !matches!(row, Met::One(row) if row.subscribers > 0) {
         return Vec::new();
     }
     let mut rows = shared.connections(SLOWEST).await;

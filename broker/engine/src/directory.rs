@@ -11,15 +11,25 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use broker_protocol::pattern::{Pattern, Segment};
 
 use crate::names::ByName;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId};
 
 /// The names, guarded by the directory's lock.
 #[derive(Default)]
 pub(crate) struct Names {
     by_name: ByName<Arc<Topic>>,
     in_order: BTreeMap<Arc<str>, Arc<Topic>>,
-    /// How many were ever taken out: unchanged, whoever was here still is.
-    removals: u64,
+    /// Topics that ended, until every shard has read of it: for those who go through the names meanwhile. By name and
+    /// number, as several incarnations of one may be here.
+    ended: BTreeMap<(Arc<str>, TopicId), Arc<Topic>>,
+}
+
+/// How far somebody who goes through the names has come in one step.
+#[derive(Clone, Copy)]
+pub(crate) enum Passed<'a> {
+    /// Up to this name and no further.
+    UpTo(&'a str),
+    /// To the end.
+    Rest,
 }
 
 /// All live topics.
@@ -57,13 +67,35 @@ impl Names {
         if self.by_name.get(topic.name()).is_some_and(|held| Arc::ptr_eq(held, topic)) {
             self.by_name.remove(topic.name());
             self.in_order.remove(topic.name());
-            self.removals += 1;
         }
     }
 
-    /// How many names were taken out so far.
-    pub(crate) fn removals(&self) -> u64 {
-        self.removals
+    /// Takes out a topic that ended. Some shard has still to read of it.
+    pub(crate) fn end(&mut self, topic: &Arc<Topic>) {
+        self.remove(topic);
+        self.ended.insert((topic.name().clone(), topic.id()), topic.clone());
+    }
+
+    /// Every shard has read of its end.
+    pub(crate) fn forget_ended(&mut self, topic: &Arc<Topic>) {
+        self.ended.remove(&(topic.name().clone(), topic.id()));
+    }
+
+    /// The topics that ended between `after` and the name that was come to, as far as `pattern` matches them.
+    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, passed: Passed<'_>) -> Vec<Arc<Topic>> {
+        if self.ended.is_empty() {
+            return Vec::new();
+        }
+        let from = match after {
+            Some(after) => Bound::Excluded((after.into(), TopicId::MAX)),
+            None => Bound::Unbounded,
+        };
+        let to = match passed {
+            Passed::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
+            Passed::Rest => Bound::Unbounded,
+        };
+        let range = self.ended.range::<(Arc<str>, TopicId), _>((from, to));
+        range.filter(|(_, topic)| pattern.matches(topic.name())).map(|(_, topic)| topic.clone()).collect()
     }
 
     /// The first topic after `after` (from the beginning where `None`), whatever its name.

@@ -1,4 +1,4 @@
-//! Reading topics without subscribing: listings, the image, the history.
+//! Reading topics without subscribing: listings and images in portions, the image of one, the history.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
 use crate::engine::Engine;
-use crate::topic::Topic;
+use crate::topic::{Snapshot, Topic};
+use crate::trie::Sum;
 
 /// One topic of a listing.
 #[derive(Clone, Debug)]
@@ -28,6 +29,27 @@ pub struct TopicRow {
     pub last_ts: u64,
 }
 
+/// A walk over the topics that a pattern matches, by the bytes of their names. It holds no lock between two portions:
+/// a topic that comes or goes meanwhile may be met or not.
+#[derive(Debug)]
+pub struct Walk {
+    pattern: Pattern,
+    at: Option<Arc<str>>,
+    /// The topic whose subscribers are being counted.
+    counting: Option<(Arc<Topic>, Sum)>,
+}
+
+/// What a portion of a walk came to.
+#[derive(Debug)]
+pub enum Met<T> {
+    /// The next one.
+    One(T),
+    /// The steps were used up before one was found.
+    Pause,
+    /// There are no more.
+    End,
+}
+
 /// Which part of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -46,45 +68,89 @@ pub struct HistoryPage {
     pub seq: u64,
     /// Its oldest retained `seq`.
     pub oldest: u64,
-    /// The updates, oldest first.
-    pub updates: Vec<Frame>,
+    /// The first of the updates that were asked for, where any are retained.
+    pub first: u64,
+}
+
+/// A topic's image that is still to be encoded.
+pub struct Image {
+    topic: Arc<Topic>,
+    snapshot: Snapshot,
+    /// What of it may be kept for the next who needs it.
+    encoded_bytes_max: u64,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl Image {
+    /// Whose it is.
+    pub fn topic(&self) -> &Arc<str> {
+        self.topic.name()
+    }
+
+    /// Roughly the bytes of the message: what encoding it costs, where nobody has needed it before.
+    pub fn bytes(&self) -> usize {
+        self.snapshot.tree.bytes()
+    }
+
+    /// The `image` message.
+    pub fn encode(&self) -> Frame {
+        self.topic.image_frame(&self.snapshot, self.encoded_bytes_max)
+    }
+}
+
+impl Walk {
+    /// Over the topics that `pattern` matches, after the name `after` where one is given.
+    pub fn new(pattern: Pattern, after: Option<&str>) -> Walk {
+        Walk { pattern, at: after.map(Into::into), counting: None }
+    }
 }
 
 impl Engine {
-    /// Up to `limit` topics that `pattern` matches, by the bytes of their names, after `after`; and the last name shown
-    /// where there are more.
-    pub fn topics(&self, pattern: &Pattern, after: Option<&str>, limit: usize) -> (Vec<TopicRow>, Option<Arc<str>>) {
-        let mut found: Vec<Arc<Topic>> = Vec::new();
-        let mut at: Option<Arc<str>> = after.map(Into::into);
-        let mut more = false;
-        loop {
-            // The lock is let go of between portions: a pattern that matches little may look at many names.
-            let mut steps = 1024;
-            let names = self.directory.read();
-            match names.next_match(pattern, at.as_deref(), &mut steps) {
-                Ok(Some(_)) if found.len() == limit => {
-                    more = true;
-                    break;
-                }
-                Ok(Some(topic)) => {
-                    at = Some(topic.name().clone());
-                    found.push(topic.clone());
-                }
-                Ok(None) => break,
-                Err(name) => at = Some(name),
+    /// Goes on to the walk's next topic. Each name that is looked at is one of `*steps`.
+    fn next_topic(&self, walk: &mut Walk, steps: &mut usize) -> Met<Arc<Topic>> {
+        if *steps == 0 {
+            return Met::Pause;
+        }
+        *steps -= 1;
+        let names = self.directory.read();
+        match names.next_match(&walk.pattern, walk.at.as_deref(), steps) {
+            Ok(Some(topic)) => {
+                walk.at = Some(topic.name().clone());
+                Met::One(topic.clone())
+            }
+            Ok(None) => Met::End,
+            Err(name) => {
+                walk.at = Some(name);
+                Met::Pause
             }
         }
-        let next = found.last().filter(|_| more).map(|topic| topic.name().clone());
-        (found.iter().map(|topic| self.row(topic)).collect(), next)
     }
 
-    fn row(&self, topic: &Arc<Topic>) -> TopicRow {
-        let mut subscribers = u64::from(topic.direct_subscribers());
+    /// Goes on to the walk's next topic, as a listing shows it. Each name that is looked at is one of `*steps`, and so is
+    /// each node of the patterns by which its subscribers are counted.
+    pub fn next_row(&self, walk: &mut Walk, steps: &mut usize) -> Met<TopicRow> {
+        let (topic, mut sum) = match walk.counting.take() {
+            Some(counting) => counting,
+            None => match self.next_topic(walk, steps) {
+                Met::One(topic) => (topic, Sum::default()),
+                Met::Pause => return Met::Pause,
+                Met::End => return Met::End,
+            },
+        };
         let patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        patterns.matching(topic.name(), |count| subscribers += count);
+        if !patterns.add_up(topic.name(), &mut sum, steps) {
+            walk.counting = Some((topic, sum));
+            return Met::Pause;
+        }
         drop(patterns);
+        let subscribers = u64::from(topic.direct_subscribers()) + sum.value;
         let state = topic.lock();
-        TopicRow {
+        Met::One(TopicRow {
             topic: topic.name().clone(),
             kind: topic.kind(),
             epoch: topic.epoch().into(),
@@ -92,27 +158,63 @@ impl Engine {
             oldest: state.history.oldest(),
             subscribers,
             last_ts: state.last_ts,
+        })
+    }
+
+    /// Goes on to the walk's next topic that has an image.
+    pub fn next_image(&self, walk: &mut Walk, steps: &mut usize) -> Met<Image> {
+        loop {
+            match self.next_topic(walk, steps) {
+                Met::One(topic) => {
+                    if let Some(snapshot) = topic.snapshot() {
+                        let encoded_bytes_max = self.limits.images_encoded_bytes_max;
+                        return Met::One(Image { topic, snapshot, encoded_bytes_max });
+                    }
+                }
+                Met::Pause => return Met::Pause,
+                Met::End => return Met::End,
+            }
         }
     }
 
-    /// The `image` message of a topic as JSON; `None` where there is no such topic, or no image of it.
-    pub fn image(&self, topic: &str) -> Option<Frame> {
+    /// The image of a topic; `None` where there is no such topic, or no image of it.
+    pub fn image(&self, topic: &str) -> Option<Image> {
         let topic = self.directory.read().get(topic).cloned()?;
         let snapshot = topic.snapshot()?;
-        Some(topic.image_frame(&snapshot))
+        Some(Image { topic, snapshot, encoded_bytes_max: self.limits.images_encoded_bytes_max })
     }
 
-    /// Retained updates of a topic; `None` where there is none of this name.
+    /// What is retained of a topic; `None` where there is none of this name.
     pub fn history(&self, topic: &str, ask: Ask) -> Option<HistoryPage> {
         let topic = self.directory.read().get(topic).cloned()?;
         let state = topic.lock();
         let (seq, oldest) = (state.seq(), state.history.oldest());
+        drop(state);
         let first = match ask {
             Ask::Last(count) => oldest.max((seq + 1).saturating_sub(count)),
             Ask::After(after) => oldest.max(after.saturating_add(1)),
         };
-        let updates = state.history.since(first).map(|kept| kept.frame.clone()).collect();
-        drop(state);
-        Some(HistoryPage { topic, seq, oldest, updates })
+        Some(HistoryPage { topic, seq, oldest, first })
+    }
+}
+
+impl HistoryPage {
+    /// The updates from `from` on, oldest first: up to the page's newest, up to `updates_max` of them, and no further than
+    /// the first that fills `bytes_max`; and the `seq` of the first. It is above `from` where that one is not retained any
+    /// more.
+    pub fn updates(&self, from: u64, updates_max: usize, bytes_max: usize) -> (u64, Vec<Frame>) {
+        let state = self.topic.lock();
+        let first = from.max(state.history.oldest());
+        let mut bytes = 0;
+        let wanted = (self.seq + 1).saturating_sub(first).min(updates_max as u64) as usize;
+        let mut updates = Vec::with_capacity(wanted.min(updates_max));
+        for kept in state.history.since(first).take(wanted) {
+            bytes += kept.frame.len();
+            updates.push(kept.frame.clone());
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        (first, updates)
     }
 }

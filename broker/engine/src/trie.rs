@@ -8,6 +8,7 @@
 //! At most two ways per segment, so 2^16 nodes for the longest name in the worst case that an attacker can build out of
 //! 65,536 patterns, and a handful in practice.
 
+mod count;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use std::collections::HashMap;
 
 use broker_protocol::pattern::{Pattern, Segment};
 use foldhash::fast::RandomState;
+
+pub(crate) use self::count::Sum;
 
 struct Node<T> {
     literal: HashMap<Box<str>, Node<T>, RandomState>,

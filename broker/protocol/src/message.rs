@@ -16,7 +16,9 @@ use crate::request::OnSlow;
 pub use answer::{
     authenticated, error, pong, published, published_batch, ready, subscribed, subscriptions, unsubscribed,
 };
-pub use http::{http_error, images_body, published_body, published_lines};
+pub use http::{
+    http_error, page_begin, page_end, published_body, published_lines_begin, published_lines_end, rejected_line,
+};
 pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, topic, update};
 
 /// The limits that `hello` tells.

@@ -217,19 +217,28 @@ fn http_bodies() {
         |out| message::published_body(out, "t", "k9", 3, true),
         r#"{"topic":"t","epoch":"k9","seq":3,"duplicate":true}"#,
     );
+    let lines = |rejected: &[u64], accepted, duplicates| {
+        let (mut out, mut list) = (Vec::new(), Vec::new());
+        rejected.iter().for_each(|line| message::rejected_line(&mut list, *line, ErrorCode::BadJson, "m"));
+        message::published_lines_begin(&mut out, accepted, duplicates);
+        out.extend_from_slice(&list);
+        message::published_lines_end(&mut out);
+        out
+    };
     check(
-        |out| message::published_lines(out, 1, 0, &[(2, ErrorCode::BadJson, "m".into())]),
-        r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"}]}"#,
+        |out| out.extend_from_slice(&lines(&[2, 7], 1, 0)),
+        r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"},{"line":7,"code":"bad_json","message":"m"}]}"#,
     );
-    let mut image = Vec::new();
-    message::image(&mut image, "q", "k9", 880, 1732270000123456, None, b"null");
-    check(
-        |out| message::images_body(out, [&image, &image], Some("q")),
-        concat!(
-            r#"{"images":[{"op":"image","topic":"q","epoch":"k9","seq":880,"ts":1732270000123456,"data":null},"#,
-            r#"{"op":"image","topic":"q","epoch":"k9","seq":880,"ts":1732270000123456,"data":null}],"next":"q"}"#
-        ),
-    );
-    check(|out| message::images_body(out, [b""; 0], None), r#"{"images":[],"next":null}"#);
-    check(|out| message::published_lines(out, 4, 1, &[]), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
+    check(|out| out.extend_from_slice(&lines(&[], 4, 1)), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
+    for (things, next, text) in [
+        (&["1", "2"][..], Some("q"), r#"{"images":[1,2],"next":"q"}"#),
+        (&[], None, r#"{"images":[],"next":null}"#),
+    ] {
+        let page = |out: &mut Vec<u8>| {
+            message::page_begin(out, "images");
+            out.extend_from_slice(things.join(",").as_bytes());
+            message::page_end(out, next);
+        };
+        check(page, text);
+    }
 }

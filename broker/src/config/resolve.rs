@@ -103,6 +103,7 @@ impl Config {
             ("message_bytes", self.message_bytes, "ndjson_bytes_max", self.ndjson_bytes_max),
             ("ndjson_bytes_max", self.ndjson_bytes_max, "bodies_bytes_max", self.bodies_bytes_max),
             ("image_bytes", self.image_bytes, "images_bytes_max", self.images_bytes_max),
+            ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
             ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
             ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
         ];

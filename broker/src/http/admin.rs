@@ -85,8 +85,8 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
             Err(message) => Err(Refusal { code: ErrorCode::Unavailable, message }),
         },
         _ => {
-            let slowest = query.count("slowest", SLOWEST.0, SLOWEST.1)?;
-            Ok(reply::json(connections(broker.connections(slowest).await, slowest)))
+            let slowest = query.count("slowest", SLOWEST.0, 0, SLOWEST.1)?;
+            Ok(reply::json(connections(broker.connections(slowest).await, slowest).into()))
         }
     }
 }

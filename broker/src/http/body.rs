@@ -1,6 +1,7 @@
 //! Bodies of requests: of a type we take, and bounded in size, in time, and all together.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker_protocol::codes::ErrorCode;
@@ -11,83 +12,60 @@ use hyper::body::{Body, Bytes};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use tokio::time::{Instant, timeout_at};
 
+use super::Peer;
+use super::budget::{BodyBudget, Held, unavailable};
 use super::query::bad_request;
+use crate::work::Work;
 
-/// The slowest pace at which a body is waited for, after a first grace: who drips bytes does not hold a connection for ever.
-const BODY_BYTES_PER_MS_MIN: u64 = 8;
+/// So much has to arrive within the time that a body may be silent, or its end: whoever drips bytes does not hold a
+/// connection for ever.
+const PROGRESS_BYTES: u64 = 1024;
 
-/// After a body over its limit, this much more is read and thrown away: closing on a sender that has not finished resets the
-/// connection, and it would never see the 413.
+/// After a body over its limit, this much more is read and thrown away: closing on a sender that has not finished resets
+/// the connection, and it would never see the 413.
 const EXCESS_BYTES_MAX: u64 = 1 << 20;
 
-/// The memory that bodies being read may take together.
-#[derive(Debug)]
-pub struct BodyBudget {
-    bytes_max: u64,
-    bytes: AtomicU64,
-}
+/// What is read of one body before others have their turn.
+const TURN_BYTES: u64 = 64 << 10;
 
-impl BodyBudget {
-    /// A budget of so many bytes for all requests at the same time.
-    pub fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: AtomicU64::new(0) }
-    }
-
-    /// Bytes of bodies held now.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn hold(&self) -> Held<'_> {
-        Held { budget: self, bytes: 0 }
-    }
-}
-
-/// What one body holds of the budget; given back when it goes, however it goes.
-#[derive(Debug)]
-struct Held<'a> {
-    budget: &'a BodyBudget,
-    bytes: u64,
-}
-
-impl Held<'_> {
-    fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let before = self.budget.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
-        if before + bytes <= self.budget.bytes_max {
-            Ok(())
-        } else {
-            let message = "the broker is reading too many bodies at the moment".into();
-            Err(Refusal { code: ErrorCode::Unavailable, message })
-        }
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
+/// A body is kept in blocks: nothing is moved when it grows, and what was used is given back bit by bit. The first is
+/// small, as most bodies are.
+const BLOCK_BYTES: usize = 64 << 10;
+const FIRST_BLOCK_BYTES: usize = 4 << 10;
 
 /// A body that was read.
 #[derive(Debug)]
-pub(super) struct Read<'a> {
+pub(super) struct Read {
     /// Its bytes.
-    pub(super) bytes: Vec<u8>,
-    _held: Held<'a>,
+    pub(super) blocks: VecDeque<Vec<u8>>,
+    /// What it holds of the budget.
+    pub(super) held: Held,
 }
 
-/// How much of a body is taken, and how long it may take.
+impl Read {
+    /// Its bytes in one piece.
+    pub(super) fn into_bytes(mut self) -> (Vec<u8>, Held) {
+        let mut bytes = self.blocks.pop_front().unwrap_or_default();
+        self.blocks.iter().for_each(|block| bytes.extend_from_slice(block));
+        (bytes, self.held)
+    }
+}
+
+/// How much of a body is taken, and how long it may be silent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds<'a> {
     /// Above this it is `too_large`.
     pub(super) bytes_max: u64,
     /// The setting that says so, for the error.
     pub(super) setting: &'static str,
-    /// The grace before the least pace counts.
-    pub(super) grace: Duration,
+    /// How long the next KiB, or the end, may take to arrive.
+    pub(super) silence: Duration,
     /// What all bodies share.
-    pub(super) budget: &'a BodyBudget,
+    pub(super) budget: &'a Arc<BodyBudget>,
+    /// The turns in which large ones are read.
+    pub(super) work: &'a Work,
+    /// Whose it is.
+    pub(super) peer: &'a Peer,
 }
 
 /// 415 for a body whose type is not one of these. Parameters (`; charset=utf-8`) are ignored, an encoding is not.
@@ -95,8 +73,10 @@ pub(super) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Refu
     let mut given = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
     let essence = given.next().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let known = types.iter().any(|known| known.eq_ignore_ascii_case(essence)) && given.next().is_none();
-    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
-    if known && !encoded {
+    // Codings are case-insensitive (RFC 9110 §8.4.1).
+    let plain = |coding: &str| coding.trim().eq_ignore_ascii_case("identity");
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or_default());
+    if known && encodings.all(|value| value.split(',').all(plain)) {
         return Ok(());
     }
     let message = format!("a body here needs Content-Type: {}, and no Content-Encoding", types.join(" or "));
@@ -104,47 +84,109 @@ pub(super) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Refu
 }
 
 /// Reads a body to its end, or to its bound.
-pub(super) async fn read<'a, B>(mut body: B, bounds: Bounds<'a>) -> Result<Read<'a>, Refusal>
+pub(super) async fn read<B>(mut body: B, bounds: Bounds<'_>) -> Result<Read, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let begun = Instant::now();
-    let mut held = bounds.budget.hold();
-    let mut bytes = Vec::new();
-    let mut received = 0u64;
+    let held = bounds.budget.hold(bounds.peer);
     // `Content-Length` already says what will come.
-    if body.size_hint().lower() > bounds.bytes_max + EXCESS_BYTES_MAX {
+    let announced = body.size_hint().lower();
+    if announced > bounds.bytes_max + EXCESS_BYTES_MAX {
         return Err(too_large(bounds));
     }
+    let mut blocks = Blocks { blocks: VecDeque::new(), bytes: 0, announced };
+    let (mut received, mut turn_at) = (0u64, TURN_BYTES);
+    let mut deadline = Instant::now() + bounds.silence;
     loop {
-        let pace = Duration::from_millis(received / BODY_BYTES_PER_MS_MIN);
-        let frame = match timeout_at(begun + bounds.grace + pace, body.frame()).await {
-            Err(_) => return Err(bad_request("the body did not arrive in time")),
+        let frame = tokio::select! {
+            biased;
+            () = held.given_up() => return Err(unavailable()),
+            frame = timeout_at(deadline, body.frame()) => frame,
+        };
+        let frame = match frame {
+            Err(_) => return Err(too_slow(bounds)),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(bad_request("the body is cut or malformed")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        let length = data.remaining() as u64;
-        received += length;
+        let before = received;
+        received += data.remaining() as u64;
+        if received / PROGRESS_BYTES > before / PROGRESS_BYTES {
+            deadline = Instant::now() + bounds.silence;
+        }
         if received <= bounds.bytes_max {
-            held.grow(length)?;
-            bytes.extend_from_slice(&data);
+            blocks.add(&data, &held)?;
         } else if received > bounds.bytes_max + EXCESS_BYTES_MAX {
             return Err(too_large(bounds));
         } else {
-            bytes = Vec::new();
+            blocks.clear(&held);
+        }
+        if received >= turn_at {
+            turn_at = received + TURN_BYTES;
+            let begun = Instant::now();
+            bounds.work.turn().await;
+            // That was for others, and is not the client's silence.
+            deadline += begun.elapsed();
         }
     }
     if received > bounds.bytes_max {
         return Err(too_large(bounds));
     }
-    Ok(Read { bytes, _held: held })
+    Ok(Read { blocks: blocks.blocks, held })
+}
+
+struct Blocks {
+    blocks: VecDeque<Vec<u8>>,
+    /// What they take.
+    bytes: u64,
+    /// The whole body at least, where the request says how long it is.
+    announced: u64,
+}
+
+impl Blocks {
+    fn add(&mut self, mut data: &[u8], held: &Held) -> Result<(), Refusal> {
+        while !data.is_empty() {
+            let room = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
+            if room == 0 {
+                let size = self.next_block();
+                held.grow(size as u64)?;
+                self.bytes += size as u64;
+                self.blocks.push_back(Vec::with_capacity(size));
+                continue;
+            }
+            let (now, rest) = data.split_at(room.min(data.len()));
+            if let Some(block) = self.blocks.back_mut() {
+                block.extend_from_slice(now);
+            }
+            data = rest;
+        }
+        Ok(())
+    }
+
+    fn next_block(&self) -> usize {
+        let missing = usize::try_from(self.announced.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        match (missing, self.blocks.back()) {
+            (0, None) => FIRST_BLOCK_BYTES,
+            (0, Some(block)) => (2 * block.capacity()).min(BLOCK_BYTES),
+            (missing, _) => missing.min(BLOCK_BYTES),
+        }
+    }
+
+    fn clear(&mut self, held: &Held) {
+        self.blocks = VecDeque::new();
+        held.shrink(std::mem::take(&mut self.bytes));
+    }
 }
 
 fn too_large(bounds: Bounds<'_>) -> Refusal {
     let message = format!("the body has more than {} bytes ({})", bounds.bytes_max, bounds.setting);
     Refusal { code: ErrorCode::TooLarge, message }
+}
+
+fn too_slow(bounds: Bounds<'_>) -> Refusal {
+    let message = format!("of the body neither the next KiB nor the end came for {} ms", bounds.silence.as_millis());
+    Refusal { code: ErrorCode::Timeout, message }
 }
 
 #[cfg(test)]
@@ -155,53 +197,122 @@ mod tests {
     use http_body_util::Full;
     use hyper::body::Frame;
     use hyper::header::HeaderValue;
+    use tokio::time::{Sleep, sleep};
 
     use super::*;
 
-    fn bounds(budget: &BodyBudget) -> Bounds<'_> {
-        Bounds { bytes_max: 10, setting: "message_bytes", grace: Duration::from_secs(10), budget }
+    const SILENCE: Duration = Duration::from_secs(10);
+
+    /// Reads a body of at most `bytes_max` bytes.
+    async fn read_up_to<B>(body: B, bytes_max: u64, budget: &Arc<BodyBudget>) -> Result<Read, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (work, peer) = (Work::default(), Peer::new("192.0.2.1".parse().unwrap()));
+        let (setting, silence) = ("message_bytes", SILENCE);
+        read(body, Bounds { bytes_max, setting, silence, budget, work: &work, peer: &peer }).await
     }
 
     #[tokio::test]
     async fn up_to_the_bound_and_not_a_byte_more() {
         let budget = BodyBudget::new(100);
-        let body = read(Full::from("0123456789"), bounds(&budget)).await.unwrap();
-        assert_eq!((body.bytes.as_slice(), budget.bytes()), (&b"0123456789"[..], 10));
-        drop(body);
-        let refusal = read(Full::from("0123456789a"), bounds(&budget)).await.unwrap_err();
+        let body = read_up_to(Full::from("0123456789"), 10, &budget).await.unwrap();
+        assert_eq!(budget.bytes(), 10);
+        assert_eq!(body.into_bytes().0, b"0123456789");
+        assert_eq!(budget.bytes(), 0);
+        let refusal = read_up_to(Full::from("0123456789a"), 10, &budget).await.unwrap_err();
         assert_eq!((refusal.code, budget.bytes()), (ErrorCode::TooLarge, 0));
     }
 
     #[tokio::test]
-    async fn all_bodies_share_a_budget() {
+    async fn all_bodies_share_a_budget_and_the_largest_pays() {
         let budget = BodyBudget::new(15);
-        let first = read(Full::from("0123456789"), bounds(&budget)).await.unwrap();
-        let refusal = read(Full::from("0123456789"), bounds(&budget)).await.unwrap_err();
-        assert_eq!(refusal.code, ErrorCode::Unavailable);
-        drop(first);
-        assert!(read(Full::from("0123456789"), bounds(&budget)).await.is_ok());
+        let first = read_up_to(Full::from("0123456789"), 10, &budget).await.unwrap();
+        let second = read_up_to(Full::from("012345"), 10, &budget).await.unwrap();
+        assert!(first.held.is_given_up() && !second.held.is_given_up());
+        drop((first, second));
+        assert!(read_up_to(Full::from("0123456789"), 10, &budget).await.is_ok());
     }
 
-    /// A sender that stops in the middle.
-    struct Stuck(Option<Bytes>);
+    #[tokio::test]
+    async fn blocks_join_to_what_was_sent() {
+        let budget = BodyBudget::new(1 << 20);
+        let sent: Vec<u8> = (0..300_000u32).map(|index| (index % 251) as u8).collect();
+        for known_length in [true, false] {
+            let whole = Full::from(sent.clone());
+            let read = match known_length {
+                true => read_up_to(whole, 1 << 20, &budget).await.unwrap(),
+                false => read_up_to(Drips::of(&sent, 777, Duration::ZERO), 1 << 20, &budget).await.unwrap(),
+            };
+            assert!(read.blocks.iter().all(|block| block.capacity() <= BLOCK_BYTES));
+            let counted: u64 = read.blocks.iter().map(|block| block.capacity() as u64).sum();
+            assert_eq!(budget.bytes(), counted);
+            let bytes = read.into_bytes().0;
+            assert!(bytes == sent, "known length: {known_length}");
+        }
+    }
 
-    impl Body for Stuck {
+    /// A sender that sends so many bytes at a time, with pauses, and says nothing of how many there will be; it stops
+    /// without an end.
+    struct Drips {
+        parts: VecDeque<Bytes>,
+        pause: Duration,
+        ends: bool,
+        sleep: Option<Pin<Box<Sleep>>>,
+    }
+
+    impl Drips {
+        fn of(bytes: &[u8], at_once: usize, pause: Duration) -> Self {
+            let parts = bytes.chunks(at_once).map(Bytes::copy_from_slice).collect();
+            Self { parts, pause, ends: true, sleep: None }
+        }
+    }
+
+    impl Body for Drips {
         type Data = Bytes;
         type Error = std::convert::Infallible;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
+            cx: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+            let pause = self.pause;
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(pause)));
+            if pause > Duration::ZERO && sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.sleep = None;
+            match self.parts.pop_front() {
+                Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+                None if self.ends => Poll::Ready(None),
+                None => Poll::Pending,
+            }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_stops_sending_is_not_waited_for() {
-        let budget = BodyBudget::new(100);
-        let refusal = read(Stuck(Some(Bytes::from_static(b"01"))), bounds(&budget)).await.unwrap_err();
-        assert_eq!((refusal.code, budget.bytes()), (ErrorCode::BadRequest, 0));
+    async fn a_body_has_to_make_progress() {
+        let budget = BodyBudget::new(1 << 20);
+        let bytes = vec![b'x'; 5 * 1024];
+        let second = Duration::from_secs(1);
+        for (at_once, pause, ends, good, at_most) in [
+            // A KiB in nine seconds, then the end.
+            (128, second, true, true, 50 * second),
+            // A KiB in eleven.
+            (100, second, true, false, 11 * second),
+            // All but the end.
+            (1024, second, false, false, 16 * second),
+            // Nothing at all.
+            (1024, 100 * second, true, false, 11 * second),
+        ] {
+            let begun = Instant::now();
+            let result = read_up_to(Drips { ends, ..Drips::of(&bytes, at_once, pause) }, 1 << 20, &budget).await;
+            let code = result.as_ref().map(drop).map_err(|refusal| refusal.code);
+            assert_eq!(code, if good { Ok(()) } else { Err(ErrorCode::Timeout) }, "{at_once} bytes at a time");
+            assert!(begun.elapsed() <= at_most, "{at_once} bytes at a time: {:?}", begun.elapsed());
+            drop(result);
+            assert_eq!(budget.bytes(), 0);
+        }
     }
 
     #[test]
@@ -227,9 +338,18 @@ mod tests {
             }
             assert_eq!(check_type(&headers, types).is_ok(), good, "{given:?}");
         }
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(check_type(&headers, json).is_err());
+        for (coding, good) in [
+            ("gzip", false),
+            ("identity", true),
+            ("Identity", true),
+            ("IDENTITY, identity", true),
+            ("identity, gzip", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            assert_eq!(check_type(&headers, json).is_ok(), good, "{coding}");
+        }
     }
 }

@@ -13,12 +13,15 @@ use hyper::body::Body;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
 use hyper::{Method, Request, Uri};
 
-use super::body::{BodyBudget, Bounds};
+use super::body::Bounds;
+use super::budget::BodyBudget;
+use super::listing::{self, Of};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{EventsRequest, events, history, publish, topics, web};
+use super::{EventsRequest, Peer, events, history, publish, topics, web};
 use crate::access::{self, Access, AccessDenied, AccessRules};
+use crate::work::Work;
 
 /// What requests need of the broker, shared by all connections.
 pub struct Context {
@@ -32,22 +35,24 @@ pub struct Context {
     pub message_bytes: u64,
     /// `ndjson_bytes_max`
     pub ndjson_bytes_max: u64,
-    /// `handshake_ms`: how long a body is waited for before its pace counts.
-    pub body_grace: Duration,
+    /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive.
+    pub body_silence: Duration,
     /// What all bodies may take together.
-    pub bodies: BodyBudget,
+    pub bodies: Arc<BodyBudget>,
+    /// The turns in which large answers are made and written.
+    pub reads: Arc<Work>,
+    /// The turns in which large bodies are read and published.
+    pub publishes: Arc<Work>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
     /// The most subscriptions of a connection.
     pub subscriptions: u64,
-    /// The id of the first place in the broker's order, for Server-Sent Events.
-    pub events_base: u64,
 }
 
 impl Context {
     /// The broker's own topics are for connections from this machine, unless configured otherwise.
-    pub(super) fn check_visible(&self, name: &str, remote: IpAddr) -> Result<(), Refusal> {
-        if !is_reserved(name) || self.sys_topics_public || is_loopback(remote) {
+    pub(super) fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
+        if !is_reserved(name) || self.sys_topics_public || is_loopback(peer.address) {
             return Ok(());
         }
         let message = "topics that begin with $ are served to connections from loopback only".into();
@@ -55,8 +60,8 @@ impl Context {
     }
 
     /// What a body may be: so many bytes, by this setting.
-    pub(super) fn bounds(&self, bytes_max: u64, setting: &'static str) -> Bounds<'_> {
-        Bounds { bytes_max, setting, grace: self.body_grace, budget: &self.bodies }
+    pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
+        Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
     }
 }
 
@@ -69,7 +74,7 @@ fn is_loopback(remote: IpAddr) -> bool {
 /// what a client of the events endpoint follows.
 pub async fn handle<B>(
     request: Request<B>,
-    remote: IpAddr,
+    peer: &Peer,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
     stream: impl FnOnce(EventsRequest) -> Reply,
@@ -81,7 +86,7 @@ where
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
-    let mut reply = answer(request, remote, context, upgrade, stream, &access).await;
+    let mut reply = answer(request, peer, context, upgrade, stream, &access).await;
     if let Access::Foreign(origin) = access {
         reply::readable_by(&mut reply, origin);
     }
@@ -95,7 +100,7 @@ pub(super) fn admit(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Resu
 
 async fn answer<B>(
     request: Request<B>,
-    remote: IpAddr,
+    peer: &Peer,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
     stream: impl FnOnce(EventsRequest) -> Reply,
@@ -123,13 +128,18 @@ where
             Ok(_) => return upgrade(request),
             Err(refusal) => Err(refusal),
         },
-        Route::Events => events::request(request, remote, context).await.map(stream),
-        Route::Publish => publish::many(request, context).await,
-        Route::Topics => topics::list(query, remote, context),
-        Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, context).await,
+        // What GET would answer, without the stream.
+        Route::Events if method == Method::HEAD => {
+            events::request(request, peer, context).await.map(|_| reply::event_stream())
+        }
+        Route::Events => events::request(request, peer, context).await.map(stream),
+        Route::Publish => publish::many(request, peer, context).await,
+        Route::Topics => listing::page(Of::Topics, query, peer, context).await,
+        Route::Images => listing::page(Of::Images, query, peer, context).await,
+        Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, peer, context).await,
         Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, context),
-        Route::Topic(topic) => topics::image(query, &topic, remote, context),
-        Route::History(topic) => history::page(query, &topic, remote, context),
+        Route::Topic(topic) => topics::image(query, &topic, peer, context).await,
+        Route::History(topic) => history::page(query, &topic, peer, context).await,
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))

@@ -1,16 +1,15 @@
 //! `/v1/sse`: what a client of Server-Sent Events follows, and from where on.
 
-use std::net::IpAddr;
-
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
-use broker_protocol::request::{From, Refusal, conflate_step_ms};
+use broker_protocol::request::{From, OnSlow, Refusal, conflate_step_ms};
 use broker_protocol::topic::{TOPIC_BYTES_MAX, check_topic, is_pattern};
 use bytes::Bytes;
 use hyper::body::Body;
-use hyper::header::HeaderName;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request};
 
+use super::Peer;
 use super::body::{check_type, read};
 use super::client::Context;
 use super::query::{Query, bad_request};
@@ -19,6 +18,13 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The longest that one topic makes a form: `&topic=`, and each byte of the name as `%XX`.
 const TOPIC_FIELD_BYTES_MAX: u64 = 7 + 3 * TOPIC_BYTES_MAX as u64;
+
+/// Bytes of parameters that are read in one turn.
+const TURN_BYTES: usize = 32 << 10;
+
+const PARAMETERS: &[&str] = &["topic", "conflate_ms", "on_slow", "ready", "resume", LAST_EVENT_ID_PARAMETER];
+/// What some clients send in place of the header, which would make a browser ask first whether it may.
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 /// What a stream of events is to have in it, all checked.
 #[derive(Debug)]
@@ -29,12 +35,16 @@ pub struct EventsRequest {
     pub from: From,
     /// A step of the ladder of intervals, or 0 for every update.
     pub conflate_ms: u32,
+    /// What to do when the client does not keep up.
+    pub on_slow: OnSlow,
+    /// Whether to say when everything has begun.
+    pub ready: bool,
 }
 
 /// Reads a request: the parameters are in the address, or for more topics than fit there in the form that is posted. An
 /// `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a `subscribe`, one wrong
 /// entry refuses all.
-pub(super) async fn request<B>(request: Request<B>, remote: IpAddr, context: &Context) -> Result<EventsRequest, Refusal>
+pub(super) async fn request<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<EventsRequest, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -44,14 +54,20 @@ where
         Query::parse(head.uri.query(), &[])?;
         check_type(&head.headers, &["application/x-www-form-urlencoded"])?;
         // The other parameters are shorter than a topic each.
-        let bytes_max = (context.subscriptions + 2) * TOPIC_FIELD_BYTES_MAX;
-        form = read(body, context.bounds(bytes_max, "subscriptions")).await?;
-        Some(std::str::from_utf8(&form.bytes).map_err(|_| bad_request("the form is not UTF-8"))?)
+        let bytes_max = (context.subscriptions + PARAMETERS.len() as u64) * TOPIC_FIELD_BYTES_MAX;
+        form = read(body, context.bounds(bytes_max, "subscriptions", peer)).await?.into_bytes();
+        Some(std::str::from_utf8(&form.0).map_err(|_| bad_request("the form is not UTF-8"))?)
     } else {
         head.uri.query()
     };
-    let query = Query::parse_repeating(parameters, &["topic", "conflate_ms", "resume"], "topic")?;
-    let topics: Vec<String> = query.texts("topic").map(str::to_owned).collect();
+    let mut query = Query::of(PARAMETERS, "topic");
+    let mut read = 0;
+    for part in parameters.unwrap_or_default().split('&') {
+        query.add(part)?;
+        read += part.len() + 1;
+        pause_after(&mut read, context).await;
+    }
+    let topics = query.take_repeated();
     if topics.is_empty() {
         return Err(bad_request("the parameter topic is missing: /v1/sse?topic=stocks.AAPL.quote&topic=sports.%3E"));
     }
@@ -65,27 +81,37 @@ where
             false => check_topic(topic).map_err(|error| (ErrorCode::BadTopic, error.to_string())),
         };
         checked.map_err(|(code, message)| Refusal { code, message })?;
-        context.check_visible(topic, remote)?;
+        context.check_visible(topic, peer)?;
+        read += topic.len();
+        pause_after(&mut read, context).await;
     }
-    // A browser's own comes back in the header after a reconnect: it is newer than what the address says.
-    let from =
-        match head.headers.get(LAST_EVENT_ID) {
-            Some(id) => Some(id.to_str().ok().and_then(number).ok_or_else(|| {
-                bad_request("Last-Event-ID must be the id of an event of this broker: a whole number")
-            })?),
-            None => query.number("resume")?,
-        };
     let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));
-    Ok(EventsRequest { topics, from: from.map_or(From::Image, |id| resume(id, context)), conflate_ms })
+    let on_slow = query.word("on_slow", OnSlow::parse, "conflate, retain or disconnect")?.unwrap_or_default();
+    let ready = query.word("ready", |text| text.parse().ok(), "true or false")?.unwrap_or(false);
+    let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| From::After(context.engine.place_of(id)));
+    Ok(EventsRequest { topics, from, conflate_ms, on_slow, ready })
 }
 
-fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+/// Lets others go first once so much was read that it was a turn's work.
+async fn pause_after(read: &mut usize, context: &Context) {
+    if *read >= TURN_BYTES {
+        *read = 0;
+        context.reads.turn().await;
+    }
 }
 
-/// Where an id leads. One of another run of the broker, or of none, is older than everything.
-fn resume(id: u64, context: &Context) -> From {
-    let place = id.saturating_sub(context.events_base);
-    From::After(if place <= context.engine.feed().ordinal() { place } else { 0 })
+/// The id to go on from. What a client sends by itself when it comes back is newer than what its address says.
+fn last_id(headers: &HeaderMap, query: &Query) -> Result<Option<u64>, Refusal> {
+    let by_itself = match headers.get(LAST_EVENT_ID) {
+        Some(id) => Some(id.to_str().unwrap_or_default()),
+        // Without an event so far there is none.
+        None => query.text(LAST_EVENT_ID_PARAMETER).filter(|id| !id.is_empty()),
+    };
+    let Some(id) = by_itself else { return query.number("resume") };
+    let wrong = || bad_request("Last-Event-ID must be the id of an event of this broker: a whole number");
+    let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let number = id.parse().ok().filter(|_| digits).ok_or_else(wrong)?;
+    // Whatever it says, what is wrong with the other one is said, too.
+    query.number("resume")?;
+    Ok(Some(number))
 }

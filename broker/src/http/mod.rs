@@ -4,24 +4,32 @@
 //! the method (405); are its parameters known (`query`, 400); is its body of a type we take (415) and small enough
 //! (`body`, 413, judged while it is read); then one call into the engine, and a `reply`, whose errors are JSON.
 //!
-//! Nothing here decides what a publish or a topic is: that is the engine's. Every request runs on the thread of its
-//! connection, so whatever takes long yields.
+//! Nothing here decides what a publish or a topic is: that is the engine's. Every request runs on the one thread that
+//! serves HTTP, so whatever takes long is done in portions, each in a turn ([`crate::work`]).
 
 mod admin;
+mod answer;
 mod body;
+mod budget;
 mod client;
 mod events;
 mod history;
+mod lines;
+mod listing;
+mod peer;
 mod percent;
 mod publish;
 mod query;
+mod rejected;
 mod reply;
 mod route;
 mod topics;
 mod web;
 
 pub use admin::{ConnectionRow, Observe, handle as handle_admin};
-pub use body::BodyBudget;
+pub use answer::{AnswerBody, GivenUp};
+pub use budget::BodyBudget;
 pub use client::{Context, handle};
 pub use events::EventsRequest;
-pub use reply::{Reply, error, error_with_status, event_stream};
+pub use peer::Peer;
+pub use reply::{Reply, error, error_with_status, event_stream, head_bytes};

@@ -10,34 +10,39 @@ const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// The known parameters of one request, decoded.
 pub(super) struct Query {
+    known: &'static [&'static str],
+    repeats: &'static str,
     given: Vec<(&'static str, String)>,
 }
 
 impl Query {
     /// Reads a query, in which each of the known names may stand once.
-    pub(super) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Query, Refusal> {
-        Self::parse_repeating(query, known, "")
+    pub(super) fn parse(query: Option<&str>, known: &'static [&'static str]) -> Result<Query, Refusal> {
+        let mut read = Query::of(known, "");
+        query.unwrap_or_default().split('&').try_for_each(|part| read.add(part))?;
+        Ok(read)
     }
 
-    /// The same, but one of the names may stand any number of times.
-    pub(super) fn parse_repeating(
-        query: Option<&str>,
-        known: &[&'static str],
-        repeats: &str,
-    ) -> Result<Query, Refusal> {
-        let mut given: Vec<(&'static str, String)> = Vec::new();
-        for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let name = decode(name)?;
-            let Some(known) = known.iter().find(|known| **known == name) else {
-                return Err(unknown(&name, known));
-            };
-            if *known != repeats && given.iter().any(|(given, _)| given == known) {
-                return Err(bad_request(format!("the parameter {known} stands twice")));
-            }
-            given.push((known, decode(value)?));
+    /// One to which parts are added: each of the known names may stand once, but `repeats` any number of times.
+    pub(super) fn of(known: &'static [&'static str], repeats: &'static str) -> Query {
+        Query { known, repeats, given: Vec::new() }
+    }
+
+    /// Reads one part, of those that stand between `&`.
+    pub(super) fn add(&mut self, part: &str) -> Result<(), Refusal> {
+        if part.is_empty() {
+            return Ok(());
         }
-        Ok(Query { given })
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = decode(name)?;
+        let Some(known) = self.known.iter().find(|known| **known == name) else {
+            return Err(unknown(&name, self.known));
+        };
+        if *known != self.repeats && self.given.iter().any(|(given, _)| given == known) {
+            return Err(bad_request(format!("the parameter {known} stands twice")));
+        }
+        self.given.push((known, decode(value)?));
+        Ok(())
     }
 
     /// A parameter's value.
@@ -45,9 +50,21 @@ impl Query {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
-    /// The values of one that may stand several times, in their order.
-    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.given.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value.as_str())
+    /// Takes out the values of the one that may stand several times, in their order.
+    pub(super) fn take_repeated(&mut self) -> Vec<String> {
+        let repeats = self.repeats;
+        self.given.extract_if(.., |(given, _)| *given == repeats).map(|(_, value)| value).collect()
+    }
+
+    /// A parameter that is one of these words.
+    pub(super) fn word<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        words: &str,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| bad_request(format!("the parameter {name} must be {words}")))
     }
 
     /// A parameter that is a whole number.
@@ -60,14 +77,14 @@ impl Query {
         }
     }
 
-    /// A number of things to list.
-    pub(super) fn count(&self, name: &str, default: u64, max: u64) -> Result<usize, Refusal> {
+    /// A number of things to list, within bounds.
+    pub(super) fn count(&self, name: &str, default: u64, min: u64, max: u64) -> Result<usize, Refusal> {
         let count = self.number(name)?.unwrap_or(default);
-        if (1..=max).contains(&count) {
+        if (min..=max).contains(&count) {
             // At most `max`, which is ours and small.
             Ok(usize::try_from(count).unwrap_or(usize::MAX))
         } else {
-            Err(bad_request(format!("the parameter {name} must be from 1 to {max}")))
+            Err(bad_request(format!("the parameter {name} must be from {min} to {max}")))
         }
     }
 }
@@ -120,8 +137,8 @@ mod tests {
         for text in ["", "-1", "+1", "1.0", "1e3", "9007199254740992", "99999999999999999999"] {
             assert!(parse(&format!("limit={text}")).unwrap().number("limit").is_err(), "{text}");
         }
-        assert!(parse("limit=0").unwrap().count("limit", 100, 1000).is_err());
-        assert!(parse("limit=1001").unwrap().count("limit", 100, 1000).is_err());
-        assert_eq!(parse("").unwrap().count("limit", 100, 1000), Ok(100));
+        assert!(parse("limit=0").unwrap().count("limit", 100, 1, 1000).is_err());
+        assert!(parse("limit=1001").unwrap().count("limit", 100, 1, 1000).is_err());
+        assert_eq!(parse("").unwrap().count("limit", 100, 1, 1000), Ok(100));
     }
 }

@@ -1,27 +1,29 @@
 //! Answers: JSON, and errors as PROTOCOL §6 has them.
 
+use std::time::SystemTime;
+
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::Refusal;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
+use super::answer::AnswerBody;
+
 /// An answer of either listener.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<AnswerBody>;
 
 /// A 200 with a JSON body.
-pub(super) fn json(body: Vec<u8>) -> Reply {
+pub(super) fn json(body: AnswerBody) -> Reply {
     typed(StatusCode::OK, "application/json", body)
 }
 
 /// A 200 with a body of another type.
 pub(super) fn text(content_type: &'static str, body: String) -> Reply {
-    typed(StatusCode::OK, content_type, body.into_bytes())
+    typed(StatusCode::OK, content_type, body.into_bytes().into())
 }
 
 /// An error with the status that goes with its code.
@@ -32,12 +34,16 @@ pub fn error(refusal: &Refusal) -> Reply {
         // Seconds; all of these pass quickly or not at all.
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    if refusal.code == ErrorCode::Timeout {
+        // What was missing is not waited for.
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     reply
 }
 
 /// The head of a stream of events, which ends with its connection. The body is the caller's to write.
 pub fn event_stream() -> Reply {
-    let mut reply = typed(StatusCode::OK, "text/event-stream", Vec::new());
+    let mut reply = typed(StatusCode::OK, "text/event-stream", AnswerBody::default());
     let headers = reply.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     // nginx would collect the answer before it hands it on.
@@ -45,11 +51,24 @@ pub fn event_stream() -> Reply {
     reply
 }
 
+/// The head of an answer as it stands on the wire, of HTTP/1.1, with a `Date`. The body is the caller's to write.
+pub fn head_bytes(reply: &Reply) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {}\r\n", reply.status()).into_bytes();
+    for (name, value) in reply.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(format!("date: {}\r\n\r\n", httpdate::fmt_http_date(SystemTime::now())).as_bytes());
+    head
+}
+
 /// An error whose status says more than its code: 426 for a request that should have been an upgrade.
 pub fn error_with_status(status: StatusCode, code: ErrorCode, message: &str) -> Reply {
     let mut body = Vec::new();
     message::http_error(&mut body, code, message);
-    typed(status, "application/json", body)
+    typed(status, "application/json", body.into())
 }
 
 /// A 405.
@@ -64,13 +83,17 @@ pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Reply {
     reply
 }
 
+/// The header fields that a page may send: those of our requests, and those that clients of Server-Sent Events send
+/// beside them (some forbid caches, some name themselves). A list, as `*` does not cover `authorization`.
+const HEADERS_ALLOWED: &str = "authorization, cache-control, content-type, last-event-id, x-requested-with";
+
 /// What a browser asks before a page of another origin may send JSON; it was on the allow-list.
 pub(super) fn preflight() -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(AnswerBody::default());
     *reply.status_mut() = StatusCode::NO_CONTENT;
     let headers = reply.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, DELETE"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS_ALLOWED));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     reply
 }
@@ -81,8 +104,8 @@ pub(super) fn readable_by(reply: &mut Reply, origin: HeaderValue) {
     reply.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-fn typed(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
+fn typed(status: StatusCode, content_type: &'static str, body: AnswerBody) -> Reply {
+    let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

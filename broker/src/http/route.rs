@@ -18,6 +18,8 @@ pub(super) enum Route {
     Publish,
     /// `/v1/topics`
     Topics,
+    /// `/v1/images`
+    Images,
     /// `/v1/topics/{topic}`, the name decoded and not yet checked
     Topic(String),
     /// `/v1/topics/{topic}/history`
@@ -38,6 +40,7 @@ impl Route {
             ["sse"] => Ok(Route::Events),
             ["publish"] => Ok(Route::Publish),
             ["topics"] => Ok(Route::Topics),
+            ["images"] => Ok(Route::Images),
             ["topics", topic] => decode(topic).map(Route::Topic),
             ["topics", topic, "history"] => decode(topic).map(Route::History),
             ["topics", ..] => Err(nothing(path, ": a slash inside a topic is written %2F")),
@@ -49,9 +52,9 @@ impl Route {
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Route::WebSocket => &[Method::GET],
-            Route::Events => &[Method::GET, Method::POST],
+            Route::Events => &[Method::GET, Method::HEAD, Method::POST],
             Route::Publish => &[Method::POST],
-            Route::Topics | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
+            Route::Topics | Route::Images | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
             Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
         }
     }
@@ -75,6 +78,8 @@ mod tests {
             ("/v1/sse", Some(Route::Events)),
             ("/v1/publish", Some(Route::Publish)),
             ("/v1/topics", Some(Route::Topics)),
+            ("/v1/images", Some(Route::Images)),
+            ("/v1/images/a", None),
             ("/v1/topics/stocks.AAPL.quote", topic("stocks.AAPL.quote")),
             ("/v1/topics/BTC%2FUSD", topic("BTC/USD")),
             ("/v1/topics/history", topic("history")),

@@ -6,7 +6,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -66,13 +65,19 @@ static ASSETS: &[Asset] = &[
     script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
     script("/tickcast/error.js", include_bytes!("../../../dashboards/web/tickcast/error.js")),
     script("/tickcast/events.js", include_bytes!("../../../dashboards/web/tickcast/events.js")),
+    script("/tickcast/feed.js", include_bytes!("../../../dashboards/web/tickcast/feed.js")),
+    script("/tickcast/http.js", include_bytes!("../../../dashboards/web/tickcast/http.js")),
     script("/tickcast/options.js", include_bytes!("../../../dashboards/web/tickcast/options.js")),
+    script("/tickcast/outage.js", include_bytes!("../../../dashboards/web/tickcast/outage.js")),
+    script("/tickcast/plan.js", include_bytes!("../../../dashboards/web/tickcast/plan.js")),
+    script("/tickcast/reader.js", include_bytes!("../../../dashboards/web/tickcast/reader.js")),
     script("/tickcast/requests.js", include_bytes!("../../../dashboards/web/tickcast/requests.js")),
     script("/tickcast/sse.js", include_bytes!("../../../dashboards/web/tickcast/sse.js")),
     script("/tickcast/stream.js", include_bytes!("../../../dashboards/web/tickcast/stream.js")),
     script("/tickcast/subscription.js", include_bytes!("../../../dashboards/web/tickcast/subscription.js")),
     script("/tickcast/topics.js", include_bytes!("../../../dashboards/web/tickcast/topics.js")),
     script("/tickcast/transport.js", include_bytes!("../../../dashboards/web/tickcast/transport.js")),
+    script("/tickcast/wake.js", include_bytes!("../../../dashboards/web/tickcast/wake.js")),
     Asset {
         path: "/tickcast.d.ts",
         content_type: "text/typescript; charset=utf-8",
@@ -103,12 +108,12 @@ impl AssetId {
     }
 }
 
-/// The file; or 304 and no body for who has exactly that already.
+/// The file, or 304 without a body when the client's copy is current.
 pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     let (asset, tag) = (&ASSETS[id.0], &TAGS[id.0]);
     let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, tag));
     let body = if known { Bytes::new() } else { Bytes::from_static(asset.body) };
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(body.into());
     if known {
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
     }

@@ -3,11 +3,14 @@
 //! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
 //!   its way out: nothing before it could, for no request comes to be that a service could answer;
 //! - a client that takes no byte of its answer for `stall_ms` is not waited for;
-//! - a stream of events is an answer without a length, which hyper would send in chunks;
+//! - whether a request came together with the one before, and whether all answers so far are written, is told to the
+//!   service that answers;
 //! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,12 +18,15 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 /// How long the client may take to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// What is thrown away at once meanwhile.
 const RUBBISH_BYTES: usize = 4096;
+/// More than the head of an answer that hyper makes by itself: a status, three fields.
+const BARE_HEAD_BYTES_MAX: usize = 256;
 
 /// The socket.
 pub(super) struct HttpSocket {
@@ -31,14 +37,44 @@ pub(super) struct HttpSocket {
     /// An answer in place of one of hyper's, and how much of it is written.
     instead: Vec<u8>,
     written: usize,
-    /// The head of a stream of events was among what hyper wrote.
-    events: bool,
+    flow: Arc<Flow>,
+}
+
+/// What the service of a connection hears of its socket.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Bytes have arrived since somebody asked.
+    arrived: AtomicBool,
+    /// Bytes were written that may not be out yet.
+    is_dirty: AtomicBool,
+    cleaned: Notify,
+}
+
+impl Flow {
+    /// Whether bytes have arrived since the last call. The request that is answered was among them, or else it arrived
+    /// together with an earlier one.
+    pub(super) fn take_arrived(&self) -> bool {
+        self.arrived.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until everything that was written is out.
+    pub(super) async fn flushed(&self) {
+        while self.is_dirty.load(Ordering::Relaxed) {
+            self.cleaned.notified().await;
+        }
+    }
+
+    fn set_dirty(&self, is_dirty: bool) {
+        if self.is_dirty.swap(is_dirty, Ordering::Relaxed) && !is_dirty {
+            self.cleaned.notify_one();
+        }
+    }
 }
 
 impl HttpSocket {
     /// Around a socket whose client may take nothing for `stall`.
     pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, events: false }
+        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, flow: Arc::default() }
     }
 
     /// The socket itself, after an upgrade.
@@ -46,9 +82,9 @@ impl HttpSocket {
         self.stream
     }
 
-    /// Whether the last answer was the head of a stream of events, which has been written.
-    pub(super) fn has_begun_events(&self) -> bool {
-        self.events
+    /// What is heard of it.
+    pub(super) fn flow(&self) -> Arc<Flow> {
+        self.flow.clone()
     }
 
     /// Whether patience, which began at the first call, has ended.
@@ -83,17 +119,22 @@ impl HttpSocket {
 
 impl AsyncRead for HttpSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, bytes)
+        let socket = self.get_mut();
+        let before = bytes.filled().len();
+        let result = Pin::new(&mut socket.stream).poll_read(cx, bytes);
+        if bytes.filled().len() > before {
+            socket.flow.arrived.store(true, Ordering::Relaxed);
+        }
+        result
     }
 }
 
 impl AsyncWrite for HttpSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
+        socket.flow.set_dirty(true);
         ready!(socket.poll_instead(cx))?;
-        let events = without_length(bytes);
-        socket.events |= events.is_some();
-        match events.or_else(|| with_body(bytes)) {
+        match with_body(bytes) {
             // It goes out with the flush that follows every write of hyper's.
             Some(instead) => {
                 (socket.instead, socket.written) = (instead, 0);
@@ -104,7 +145,11 @@ impl AsyncWrite for HttpSocket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_instead(cx)
+        let socket = self.get_mut();
+        ready!(socket.poll_instead(cx))?;
+        // Whoever flushes has nothing more to write: hyper does so once its own buffer is empty.
+        socket.flow.set_dirty(false);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -124,27 +169,18 @@ impl AsyncWrite for HttpSocket {
     }
 }
 
-/// What to send in place of `bytes`, where they end with the head of a stream of events: as hyper has made it, but without
-/// the length 0 of the body that hyper was given. The body comes after hyper's time, and ends with the connection.
-fn without_length(bytes: &[u8]) -> Option<Vec<u8>> {
-    const LENGTH: &[u8] = b"content-length: 0\r\n";
-    if !bytes.ends_with(b"\r\n\r\n") {
-        return None;
-    }
-    let begin = bytes.windows(9).rposition(|window| window.starts_with(b"HTTP/1.") && window[8] == b' ')?;
-    let (before, head) = bytes.split_at(begin);
-    let find = |what: &[u8]| head.windows(what.len()).position(|window| window == what);
-    find(b"content-type: text/event-stream\r\n")?;
-    let at = find(LENGTH)?;
-    Some([before, &head[..at], &head[at + LENGTH.len()..]].concat())
-}
-
 /// What to send in place of `bytes`, where they end with an error of hyper's own. All of ours have a body, and no body of
 /// ours can look like that: within JSON there is no line break.
+///
+/// Hyper hands over all that it still has at every write. Such an answer is short, and the last: only the end is looked at.
 fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
     const BEGIN: &[u8] = b"HTTP/1.1 4";
     const NO_BODY: &str = "content-length: 0\r\n";
-    let at = bytes.windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let tail = bytes.len().saturating_sub(BARE_HEAD_BYTES_MAX);
+    let at = tail + bytes[tail..].windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
     let head = std::str::from_utf8(&bytes[at..]).ok()?;
     let (before, after) = head.split_once(NO_BODY)?;
     if head.contains("content-type:") || !head.ends_with("\r\n\r\n") || head.matches("\r\n\r\n").count() != 1 {

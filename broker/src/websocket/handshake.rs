@@ -2,9 +2,7 @@
 //! the answer, but would give it to a request without `Upgrade` or with a short key as well.
 
 use broker_protocol::codes::ErrorCode;
-use bytes::Bytes;
 use fastwebsockets::upgrade::UpgradeFut;
-use http_body_util::Full;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -14,7 +12,7 @@ use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http::{Reply, error_with_status};
+use crate::http::{AnswerBody, Reply, error_with_status};
 
 /// The one subprotocol.
 pub const SUBPROTOCOL: &str = "tickcast.v1.json";
@@ -28,7 +26,7 @@ pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result
     if chosen && let Some(name) = subprotocol.and_then(|name| HeaderValue::from_str(name).ok()) {
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
-    Ok((Response::from_parts(head, Full::new(Bytes::new())), upgraded))
+    Ok((Response::from_parts(head, AnswerBody::default()), upgraded))
 }
 
 /// The socket behind an upgrade, as it was given to hyper, taken out so that no HTTP state stays; and what the client sent

@@ -8,6 +8,7 @@ mod fragments;
 mod frames;
 mod garbage;
 mod handshake;
+mod hogs;
 mod messages;
 mod names;
 mod quantities;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use broker::http::BodyBudget;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -32,8 +33,10 @@ async fn a_form_cannot_publish() {
             assert_eq!(answer.code(), "unsupported_media_type");
         }
     }
-    let headers = ["Content-Type: application/json", "Content-Encoding: gzip"];
-    assert_eq!(server.ask("POST /v1/topics/a", &headers, b"1").await.status, 415);
+    for (coding, status) in [("gzip", 415), ("identity", 200), ("Identity", 200)] {
+        let headers = ["Content-Type: application/json", &format!("Content-Encoding: {coding}")];
+        assert_eq!(server.ask("POST /v1/topics/a", &headers, b"1").await.status, status, "{coding}");
+    }
 }
 
 #[tokio::test]
@@ -82,7 +85,7 @@ async fn a_body_in_chunks_is_bounded_as_well() {
 
 #[tokio::test]
 async fn who_stops_in_the_middle_is_not_waited_for() {
-    let server = start_for("127.0.0.1", |context| context.body_grace = Duration::from_millis(50)).await;
+    let server = start_for("127.0.0.1", |context| context.body_silence = Duration::from_millis(50)).await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
         "POST /v1/topics/a HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n123",
@@ -90,8 +93,54 @@ async fn who_stops_in_the_middle_is_not_waited_for() {
     );
     socket.write_all(head.as_bytes()).await.unwrap();
     let answer = read_answer(&mut socket).await;
-    assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"));
+    assert_eq!((answer.status, answer.code().as_str()), (408, "timeout"), "{answer:?}");
+    assert_eq!((answer.header("connection"), answer.header("retry-after")), (Some("close"), Some("1")));
     assert_eq!(server.context.bodies.bytes(), 0);
+}
+
+/// Begins an NDJSON body of 9,000 bytes and sends all but the last of them.
+async fn hold_back(server: &super::server::Server) -> TcpStream {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /v1/publish HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n",
+        server.address
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(" ".repeat(8_999).as_bytes()).await.unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn few_that_hold_much_do_not_keep_out_one_with_little() {
+    let server = start_for("192.0.2.1", |context| context.bodies = BodyBudget::new(50_000)).await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(hold_back(&server).await);
+    }
+    while server.context.bodies.bytes() < 45_000 {
+        tokio::task::yield_now().await;
+    }
+    // There is room for one that is small, and for others that are not.
+    for _ in 0..3 {
+        assert_eq!(server.post("/v1/topics/a", &format!("\"{}\"", "x".repeat(900))).await.status, 200);
+    }
+    let body = format!("{{\"topic\":\"b\",\"data\":\"{}\"}}", "x".repeat(700)) + "\n" + &" ".repeat(6_000);
+    assert_eq!(server.post("/v1/publish", &body).await.json()["accepted"], 1);
+    // One of those who hold it back has paid, and is told so.
+    let mut paid = 0;
+    for mut socket in held {
+        if server.context.bodies.given_up() == paid {
+            break;
+        }
+        let mut byte = [0];
+        if tokio::time::timeout(Duration::from_millis(50), socket.peek(&mut byte)).await.is_ok() {
+            let answer = read_answer(&mut socket).await;
+            assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{answer:?}");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            paid += 1;
+        }
+    }
+    assert_eq!((paid, server.context.bodies.given_up()), (1, 1));
 }
 
 #[tokio::test]

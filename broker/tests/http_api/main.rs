@@ -3,6 +3,8 @@
 mod access;
 mod admin;
 mod bodies;
+mod images;
+mod portions;
 mod publish;
 mod routing;
 mod server;

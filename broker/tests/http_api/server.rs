@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::access::{AccessRules, HostName, Origin};
-use broker::http::{BodyBudget, Context, error_with_status, event_stream, handle};
+use broker::http::{BodyBudget, Context, Peer, error_with_status, event_stream, handle};
 use broker_engine::{Engine, Limits, Now};
 use broker_protocol::ErrorCode;
 use hyper::StatusCode;
@@ -32,9 +32,21 @@ pub(crate) async fn start() -> Server {
 
 /// A server that believes that its requests come from `remote`.
 pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -> Server {
-    let remote = remote.parse().unwrap();
+    start_all(remote, change, limits()).await
+}
+
+/// A server whose engine has other limits.
+pub(crate) async fn start_with(change: impl FnOnce(&mut Limits)) -> Server {
+    let mut limits = limits();
+    change(&mut limits);
+    start_all("127.0.0.1", |_| {}, limits).await
+}
+
+/// A server with everything chosen.
+pub(crate) async fn start_all(remote: &str, change: impl FnOnce(&mut Context), limits: Limits) -> Server {
+    let peer = Peer::new(remote.parse().unwrap());
     let mut context = Context {
-        engine: Engine::new(limits(), 7, Vec::new()),
+        engine: Engine::new(limits, 7, Vec::new()),
         now,
         access: AccessRules {
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
@@ -42,11 +54,12 @@ pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -
         },
         message_bytes: MESSAGE_BYTES,
         ndjson_bytes_max: NDJSON_BYTES_MAX,
-        body_grace: Duration::from_secs(10),
-        bodies: BodyBudget::new(100_000),
+        body_silence: Duration::from_secs(10),
+        bodies: BodyBudget::new(16 << 20),
+        reads: Arc::default(),
+        publishes: Arc::default(),
         sys_topics_public: false,
         subscriptions: 10,
-        events_base: 1_000_000,
     };
     change(&mut context);
     let context = Arc::new(context);
@@ -55,16 +68,19 @@ pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -
     let shared = context.clone();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let context = shared.clone();
+            let (context, peer) = (shared.clone(), Peer::new(peer.address));
             tokio::spawn(async move {
                 let service = service_fn(|request| async {
                     let upgrade = |_| error_with_status(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "test");
                     // What comes of it is for the whole broker's tests.
                     let stream = |_| event_stream();
-                    Ok::<_, Infallible>(handle(request, remote, &context, upgrade, stream).await)
+                    Ok::<_, Infallible>(handle(request, &peer, &context, upgrade, stream).await)
                 });
                 // Ends with an error where a test hangs up in the middle.
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+                tokio::select! {
+                    _ = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(socket), service) => {}
+                    () = peer.hang_up.notified() => {}
+                }
             });
         }
     });
@@ -77,8 +93,9 @@ fn now() -> Now {
     Now { mono_us: wall_us, wall_us }
 }
 
-fn limits() -> Limits {
-    Limits::default()
+pub(crate) fn limits() -> Limits {
+    // The tests publish a few thousand topics and updates.
+    Limits { message_bytes: MESSAGE_BYTES, ..Limits::default() }
 }
 
 /// An answer.
@@ -147,8 +164,30 @@ impl Server {
 pub(crate) async fn read_answer(socket: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).await.unwrap();
-    let text = String::from_utf8(bytes).unwrap();
+    parse(&String::from_utf8(bytes).unwrap())
+}
+
+/// Takes an answer apart.
+pub(crate) fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
+}
+
+/// A body that came in chunks (RFC 9112 §7.1), which has to be whole.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n").expect("the size of a chunk");
+        let size = usize::from_str_radix(size, 16).unwrap();
+        let (chunk, rest) = rest.split_at(size);
+        body = rest.strip_prefix("\r\n").expect("the end of a chunk");
+        if size == 0 {
+            assert_eq!(body, "");
+            return whole;
+        }
+        whole.push_str(chunk);
+    }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use broker_protocol::codes::CloseReason;
-use broker_protocol::frame::Frame;
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
@@ -13,11 +12,17 @@ use super::catch_up::{At, Introduce, Want};
 use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
-use super::stats::ShardStats;
+use super::payers::Purse;
+use super::walk::introduction;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::Topic;
+use crate::topic::{Topic, Wanted};
+
+/// Work to make a want of a frame that a connection no longer gets from the ring.
+const FALL_OUT_STEPS: usize = 2;
+/// A connection's own patterns that are tried in a step of work.
+const PATTERNS_PER_STEP: usize = 2;
 
 /// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
 pub(super) type Via = Option<GroupId>;
@@ -32,6 +37,8 @@ pub(super) struct Mark<'a> {
     pub(super) topic: &'a Arc<Topic>,
     pub(super) name: &'a str,
     pub(super) seq: u64,
+    /// The first `seq` that it stands for.
+    pub(super) first: u64,
     pub(super) oldest: u64,
     pub(super) taken_us: u64,
     /// See [`crate::feed::Entry::end_bytes`].
@@ -66,7 +73,8 @@ impl<S> Marker<'_, S> {
         }
         conn.pending_frames += 1;
         conn.pending_bytes += mark.len;
-        if u64::from(conn.pending_bytes) > self.behind_bytes {
+        if u64::from(conn.pending_bytes) > self.behind_bytes && !conn.overflowed {
+            conn.overflowed = true;
             self.overflowed.push(id);
         }
         if conn.place == Place::Rest {
@@ -123,19 +131,20 @@ fn passes<S>(
     }
     // The walk will not find it any more, and by another subscription the client may know it.
     if mark.closes && (conn.subscriptions.len() > 1 || conn.has_left) {
-        let earlier = catch_up.wants.values().map(|want| &want.topic).filter(|topic| topic.name() == mark.topic.name());
-        let want = Want {
-            topic: mark.topic.clone(),
-            at: At::Image,
-            introduce: Introduce::Fresh(From::Image),
-            after: earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id()),
-            reason: GapReason::Expired,
-            strict: false,
-            since: u64::MAX,
-        };
-        catch_up.wants.insert(mark.topic.id(), want);
+        let earlier =
+            catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
+        let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());
+        catch_up.want(introduction(mark.topic.clone(), From::Image, after));
     }
     false
+}
+
+/// Which of a name's members are gone through. Where several lists have any, all are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Only those that asked for fewer updates.
+    Conflated,
 }
 
 /// What a connection's most specific subscription to a name says.
@@ -147,36 +156,36 @@ pub(super) struct Resolved {
 }
 
 impl<S: Sink> Shard<S> {
-    /// The connection's most specific subscription that covers a name.
-    pub(super) fn resolve(&self, conn: &Conn<S>, local_id: LocalId) -> Option<Resolved> {
-        let found = |subscription: &Subscription| Resolved {
-            target: subscription.target,
+    /// The connection's most specific subscription that covers a name. Its own patterns are tried one by one: what others
+    /// subscribe to costs it nothing.
+    pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
+        let found = |target: Target, subscription: &Subscription| Resolved {
+            target,
             step: subscription.step,
             on_slow: subscription.on_slow,
         };
-        if let Some(direct) = conn.subscription(Target::Topic(local_id)) {
-            return Some(found(direct));
+        self.work.charge(1);
+        if let Some(local) = self.by_name.get(name).copied()
+            && let Some(direct) = conn.subscription(Target::Topic(local))
+        {
+            return Some(found(Target::Topic(local), direct));
         }
-        let mut best: Option<(&Group, &Subscription)> = None;
-        for id in &self.locals[local_id].groups {
-            let group = &self.groups[*id];
-            // The list is in order: a less specific one cannot win any more.
-            if best.is_some_and(|(held, _)| held.specificity > group.specificity) {
-                break;
-            }
-            if let Some(subscription) = conn.subscription(Target::Pattern(*id))
-                && best.is_none_or(|(_, held)| subscription.order > held.order)
-            {
-                best = Some((group, subscription));
-            }
-        }
-        best.map(|(_, subscription)| found(subscription))
+        let mut tried = 0;
+        let covering = conn.subscriptions.patterns().filter(|(group, _)| {
+            tried += 1;
+            self.groups[*group].pattern.matches(name)
+        });
+        let best = covering.max_by_key(|(group, subscription)| (self.groups[*group].specificity, subscription.order));
+        let best = best.map(|(group, subscription)| found(Target::Pattern(group), subscription));
+        self.work.charge(tried / PATTERNS_PER_STEP);
+        best
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
     pub(super) fn each_member(
         &mut self,
         local_id: LocalId,
+        which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
         let local = &self.locals[local_id];
@@ -192,9 +201,12 @@ impl<S: Sink> Shard<S> {
         self.visited += local.direct.len() + local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
         let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
-            local.direct.each(|conn, step| each(&mut marker, conn, None, step));
-            for id in &local.groups {
-                groups[*id].members.each(|conn, step| each(&mut marker, conn, Some(*id), step));
+            let groups = local.groups.iter().map(|id| (Some(*id), &groups[*id].members));
+            for (via, members) in std::iter::once((None, &local.direct)).chain(groups) {
+                if which == Which::All {
+                    members.each_plain(|conn| each(&mut marker, conn, via, 0));
+                }
+                members.each_conflated(|conn, step| each(&mut marker, conn, via, step));
             }
             return;
         }
@@ -221,53 +233,6 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Makes room in the ring for a frame and copies it in; `None` for one too large for it.
-    pub(super) fn put(&mut self, topic: &Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> Option<(u64, bool)> {
-        if !self.make_room(frame.len()) {
-            return None;
-        }
-        let at = self.ring.push(topic.clone(), seq, merged, frame);
-        Some((at, self.ring.joins(at)))
-    }
-
-    /// Makes room in the ring, at the cost of those who still have something pending there. False for a frame that does
-    /// not belong in the ring at all.
-    pub(super) fn make_room(&mut self, len: usize) -> bool {
-        if !self.ring.takes(len) {
-            return false;
-        }
-        while let Some(place) = self.ring.reclaim(len) {
-            self.evict(place);
-            self.ring.release(place);
-        }
-        true
-    }
-
-    /// Takes out of step whoever still has something pending before `place`.
-    fn evict(&mut self, place: u64) {
-        let held = self.conns.iter().filter(|(_, conn)| conn.runs.first().is_some_and(|run| run.at < place));
-        let held = held.filter(|(_, conn)| conn.place != Place::Parked || !fault::strikes(Fault::EvictionUnderReader));
-        let ids: Vec<ConnId> = held.map(|(id, _)| id).collect();
-        for id in ids {
-            self.stats.evicted.add(1);
-            self.fall_out(id);
-        }
-    }
-
-    /// Deals with those for whom the last entries were too much.
-    pub(super) fn settle_overflow(&mut self, now_us: u64) {
-        while let Some(id) = self.overflowed.pop() {
-            let conn = &mut self.conns[id];
-            if u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes {
-                conn.behind = true;
-                self.stats.fell_behind.add(1);
-                self.stats.lag_bytes.record(conn.pending_bytes.into());
-                self.fall_out(id);
-                enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
-            }
-        }
-    }
-
     /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
     pub(super) fn fall_out(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
@@ -277,7 +242,8 @@ impl<S: Sink> Shard<S> {
         let mut catch_up = conn.catch_up.take().unwrap_or_default();
         catch_up.swallowed_bytes += u64::from(bytes);
         catch_up.swallowed_updates += u64::from(frames);
-        let conn = &self.conns[id];
+        let may_be_strict = self.conns[id].is_strict;
+        self.work.charge(frames as usize * FALL_OUT_STEPS);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
                 let topic = &slot.topic;
@@ -286,27 +252,35 @@ impl<S: Sink> Shard<S> {
                     Some(_) => continue,
                 }
                 let Some(local_id) = self.by_name.get(topic.name()) else { continue };
-                let Some(resolved) = self.resolve(conn, *local_id) else { continue };
+                let strict = may_be_strict && self.is_strict(id, topic.name());
                 let want = Want {
-                    topic: topic.clone(),
+                    topic: Wanted::new(topic.clone()),
                     at: match slot.seq {
                         0 => At::From(1),
-                        _ if slot.merged => At::Image,
+                        seq if slot.merged => At::Image(seq),
                         // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
                         seq => At::From(seq),
                     },
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
                     after: self.locals[*local_id].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,
-                    strict: resolved.on_slow == OnSlow::Disconnect,
+                    strict,
                     since: 0,
+                    ready: None,
+                    until: 0,
                 };
-                catch_up.wants.insert(topic.id(), want);
+                catch_up.want(want);
             }
         }
         let conn = &mut self.conns[id];
         conn.catch_up = Some(catch_up);
         conn.settle();
+        self.file(id, Purse::Wants);
+    }
+
+    /// Whether the subscription that covers a name says `on_slow: "disconnect"`.
+    fn is_strict(&self, id: ConnId, name: &str) -> bool {
+        self.resolve(&self.conns[id], name).is_some_and(|resolved| resolved.on_slow == OnSlow::Disconnect)
     }
 
     /// Gives a frame that is too large for the ring by way of its topic.
@@ -328,20 +302,25 @@ impl<S: Sink> Shard<S> {
             self.fall_out(id);
         }
         let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
-        let strict = self.resolve(&self.conns[id], local_id).is_some_and(|r| r.on_slow == OnSlow::Disconnect);
+        let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
-        let after = self.locals[local_id].unfinished(catch_up, mark.topic);
-        catch_up.wants.entry(mark.topic.id()).or_insert_with(|| Want {
-            topic: mark.topic.clone(),
-            at: if merged { At::Image } else { At::From(mark.seq.max(1)) },
-            introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
-            after,
-            reason: GapReason::Slow,
-            strict,
-            since: 0,
-        });
+        if !catch_up.wants.contains_key(&mark.topic.id()) {
+            let after = self.locals[local_id].unfinished(catch_up, mark.topic);
+            catch_up.want(Want {
+                topic: Wanted::new(mark.topic.clone()),
+                at: if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
+                introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
+                after,
+                reason: GapReason::Slow,
+                strict,
+                since: 0,
+                ready: None,
+                until: 0,
+            });
+        }
         enqueue(conn, id, &mut self.fifo, mark.taken_us);
+        self.file(id, Purse::Wants);
     }
 }
 
@@ -350,7 +329,7 @@ impl Local {
     pub(super) fn unfinished(&self, catch_up: &CatchUp, topic: &Arc<Topic>) -> Option<crate::topic::TopicId> {
         // The newest of them waits for those before it.
         let wanted = |old: &Arc<Topic>| !Arc::ptr_eq(old, topic) && catch_up.wants.contains_key(&old.id());
-        self.previous.iter().rev().filter_map(std::sync::Weak::upgrade).find(wanted).map(|old| old.id())
+        self.previous().find(wanted).map(|old| old.id())
     }
 }
 
@@ -359,15 +338,4 @@ fn latest<S>(conn: &Conn<S>, local: &Local, groups: &Pages<Group>, group: &Group
     let tied = local.groups.iter().filter(|id| groups[**id].specificity == group.specificity);
     let own = tied.filter_map(|id| conn.subscription(Target::Pattern(*id)).map(|subscription| (*id, subscription)));
     own.max_by_key(|(_, subscription)| subscription.order).map(|(id, subscription)| (id, subscription.step))
-}
-
-/// Counts what a connection with a half-written frame holds.
-pub(super) fn pin<S>(conn: &mut Conn<S>, stats: &ShardStats, carry: Option<(Frame, u32)>) {
-    if let Some((frame, _)) = &conn.carry {
-        stats.pinned_bytes.sub(frame.len() as u64);
-    }
-    if let Some((frame, _)) = &carry {
-        stats.pinned_bytes.add(frame.len() as u64);
-    }
-    conn.carry = carry;
 }

@@ -48,3 +48,58 @@ fn finds_what_trying_each_finds() {
         assert!(trie.root.is_empty(), "seed {seed}: nodes are left behind");
     }
 }
+
+#[test]
+fn a_sum_in_portions_is_the_sum_in_one() {
+    for seed in 0..200 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut trie: Trie<u64> = Trie::default();
+        for _ in 0..60 {
+            if let Ok(pattern) = Pattern::parse(&name(&mut random, true)) {
+                *trie.entry(&pattern, || 0) += random.random_range(1..5);
+            }
+        }
+        for _ in 0..40 {
+            let topic = name(&mut random, false);
+            let mut expected = 0;
+            trie.matching(&topic, |value| expected += value);
+            let (mut sum, mut visited) = (Sum::default(), 0);
+            loop {
+                let steps = random.random_range(0..4);
+                let mut left = steps;
+                let complete = trie.add_up(&topic, &mut sum, &mut left);
+                visited += steps - left;
+                if complete {
+                    break;
+                }
+                assert_eq!(left, 0, "seed {seed}: {topic} stopped with steps left");
+            }
+            assert_eq!(sum.value, expected, "seed {seed}: {topic}");
+            assert!(visited <= 1 << (topic.split('.').count() + 1), "seed {seed}: {topic} took {visited} steps");
+        }
+    }
+}
+
+#[test]
+fn a_sum_outlives_the_nodes_that_it_stopped_at() {
+    for seed in 0..200 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut trie: Trie<u64> = Trie::default();
+        let mut patterns = Vec::new();
+        for _ in 0..60 {
+            if let Ok(pattern) = Pattern::parse(&name(&mut random, true)) {
+                trie.entry(&pattern, || 1);
+                patterns.push(pattern);
+            }
+        }
+        let topic = name(&mut random, false);
+        let all = patterns.iter().filter(|pattern| pattern.matches(&topic)).count() as u64;
+        let mut sum = Sum::default();
+        while !trie.add_up(&topic, &mut sum, &mut 1) {
+            if let Some(pattern) = patterns.pop() {
+                trie.remove(&pattern);
+            }
+        }
+        assert!(sum.value <= all, "seed {seed}: {topic} counts {} of {all}", sum.value);
+    }
+}

@@ -55,7 +55,11 @@ pub fn published_batch(
     duplicates: u64,
     rejected: &[(usize, ErrorCode, String)],
 ) {
-    counted(Object::message(out, "published").id(id), "index", accepted, duplicates, rejected);
+    how_many(Object::message(out, "published").id(id), accepted, duplicates)
+        .list("rejected", rejected, |out, (index, code, message)| {
+            code_and_message(Object::open(out).number("index", *index as u64), *code, message).close();
+        })
+        .close();
 }
 
 /// The answer to `list`.
@@ -103,20 +107,9 @@ pub(super) fn accepted(object: &mut Object<'_>, topic: &str, epoch: &str, seq: u
     object.close();
 }
 
-/// What is said of many updates; `place` is what a rejected one is found by.
-pub(super) fn counted(
-    object: &mut Object<'_>,
-    place: &str,
-    accepted: u64,
-    duplicates: u64,
-    rejected: &[(usize, ErrorCode, String)],
-) {
-    object.number("accepted", accepted);
-    object.number_if("duplicates", (duplicates > 0).then_some(duplicates));
-    object.list("rejected", rejected, |out, (at, code, message)| {
-        code_and_message(Object::open(out).number(place, *at as u64), *code, message).close();
-    });
-    object.close();
+/// How many of many updates were taken, over WebSocket and HTTP.
+pub(super) fn how_many<'m, 'o>(object: &'m mut Object<'o>, accepted: u64, duplicates: u64) -> &'m mut Object<'o> {
+    object.number("accepted", accepted).number_if("duplicates", (duplicates > 0).then_some(duplicates))
 }
 
 pub(super) fn code_and_message<'m, 'o>(

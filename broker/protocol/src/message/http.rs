@@ -1,6 +1,6 @@
 //! Bodies of HTTP answers: what the WebSocket answers say, without `op` and `id`.
 
-use super::answer::{accepted, code_and_message, counted};
+use super::answer::{accepted, code_and_message, how_many};
 use super::object::Object;
 use crate::codes::ErrorCode;
 
@@ -11,12 +11,15 @@ pub fn http_error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
     body.close();
 }
 
-/// A page of images, each the payload that [`super::image`] writes; `next` is the name to ask for more after.
-pub fn images_body(out: &mut Vec<u8>, images: impl IntoIterator<Item: AsRef<[u8]>>, next: Option<&str>) {
-    Object::open(out)
-        .list("images", images, |out, image| out.extend_from_slice(image.as_ref()))
-        .text_or_null("next", next)
-        .close();
+/// The beginning of a page of things; they follow, with commas between them.
+pub fn page_begin(out: &mut Vec<u8>, list: &str) {
+    Object::open(out).key(list).push(b'[');
+}
+
+/// The end of a page; `next` is the name to ask for more after.
+pub fn page_end(out: &mut Vec<u8>, next: Option<&str>) {
+    out.push(b']');
+    Object::go_on(out).text_or_null("next", next).close();
 }
 
 /// One update was published, or a topic ended.
@@ -24,7 +27,20 @@ pub fn published_body(out: &mut Vec<u8>, topic: &str, epoch: &str, seq: u64, dup
     accepted(&mut Object::open(out), topic, epoch, seq, duplicate);
 }
 
-/// Many were published. What was rejected is named by its line, from 1.
-pub fn published_lines(out: &mut Vec<u8>, accepted: u64, duplicates: u64, rejected: &[(usize, ErrorCode, String)]) {
-    counted(&mut Object::open(out), "line", accepted, duplicates, rejected);
+/// Many were published: the beginning of the answer. The rejected lines follow, then [`published_lines_end`].
+pub fn published_lines_begin(out: &mut Vec<u8>, accepted: u64, duplicates: u64) {
+    how_many(&mut Object::open(out), accepted, duplicates).key("rejected").push(b'[');
+}
+
+/// One line, counted from 1, that was rejected. `out` holds nothing but such lines.
+pub fn rejected_line(out: &mut Vec<u8>, line: u64, code: ErrorCode, message: &str) {
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    code_and_message(Object::open(out).number("line", line), code, message).close();
+}
+
+/// The end of the answer.
+pub fn published_lines_end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"]}");
 }

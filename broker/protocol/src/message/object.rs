@@ -14,6 +14,11 @@ impl<'o> Object<'o> {
         Object { out, first: true }
     }
 
+    /// An object of which a field is written already.
+    pub(super) fn go_on(out: &'o mut Vec<u8>) -> Object<'o> {
+        Object { out, first: false }
+    }
+
     /// A message: an object whose first field is its `op`.
     pub(super) fn message(out: &'o mut Vec<u8>, op: &str) -> Object<'o> {
         out.extend_from_slice(b"{\"op\":\"");

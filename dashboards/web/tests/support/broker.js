@@ -59,6 +59,10 @@ export class Broker {
     await within(ended, "end of the broker");
   }
 
+  signal(name) {
+    this.#process.kill(name);
+  }
+
   async restart() {
     await this.kill();
     await this.start();

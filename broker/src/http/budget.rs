@@ -1,0 +1,278 @@
+//! The memory that bodies may take together: those of requests that are read and worked on, and large answers that are
+//! written. Over the budget whoever holds most pays first: the largest body of the address that holds most is given up,
+//! never the small one that has just come.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+use tokio::sync::Notify;
+
+use super::Peer;
+use crate::address::Block;
+
+/// The budget.
+#[derive(Debug)]
+pub struct BodyBudget {
+    bytes_max: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: u64,
+    given_up: u64,
+    next: u64,
+    holders: HashMap<Block, Holder>,
+}
+
+/// What one address holds.
+#[derive(Debug, Default)]
+struct Holder {
+    bytes: u64,
+    bodies: HashMap<u64, Body>,
+}
+
+#[derive(Debug)]
+struct Body {
+    bytes: u64,
+    end: Arc<End>,
+}
+
+/// How a body hears that it is given up.
+#[derive(Debug)]
+struct End {
+    given_up: AtomicBool,
+    told: Notify,
+    /// It is an answer: nobody listens but whoever holds the connection.
+    is_written: AtomicBool,
+    hang_up: Arc<Notify>,
+}
+
+impl End {
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.told.notify_one();
+        if self.is_written.load(Ordering::Relaxed) {
+            self.hang_up.notify_one();
+        }
+    }
+}
+
+impl BodyBudget {
+    /// A budget of so many bytes.
+    pub fn new(bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self { bytes_max, state: Mutex::default() })
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    /// Bytes that may be held.
+    pub fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    /// Bodies that were given up since the start.
+    pub fn given_up(&self) -> u64 {
+        self.lock().given_up
+    }
+
+    /// What a body of this peer will hold: nothing yet.
+    pub(super) fn hold(self: &Arc<Self>, peer: &Peer) -> Held {
+        let block = Block::of(peer.address);
+        let (given_up, is_written) = (AtomicBool::new(false), AtomicBool::new(false));
+        let end = Arc::new(End { given_up, told: Notify::new(), is_written, hang_up: peer.hang_up.clone() });
+        let mut state = self.lock();
+        let id = state.next;
+        state.next += 1;
+        state.holders.entry(block).or_default().bodies.insert(id, Body { bytes: 0, end: end.clone() });
+        Held { budget: self.clone(), block, id, end }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// Gives up the largest body of whoever holds most. Returns whether there was one.
+    fn give_up_largest(&mut self) -> bool {
+        let Some(holder) = self.holders.values_mut().max_by_key(|holder| holder.bytes) else { return false };
+        // Of two that are equally large the older one goes.
+        let largest = holder.bodies.iter_mut().max_by_key(|(id, body)| (body.bytes, std::cmp::Reverse(**id)));
+        let Some((_, body)) = largest.filter(|(_, body)| body.bytes > 0) else { return false };
+        let bytes = std::mem::take(&mut body.bytes);
+        body.end.give_up();
+        holder.bytes -= bytes;
+        self.bytes -= bytes;
+        self.given_up += 1;
+        true
+    }
+}
+
+/// What one body holds of the budget; given back when it goes, however it goes.
+#[derive(Debug)]
+pub(super) struct Held {
+    budget: Arc<BodyBudget>,
+    block: Block,
+    id: u64,
+    end: Arc<End>,
+}
+
+impl Held {
+    /// Holds more.
+    ///
+    /// # Errors
+    /// `unavailable` where this body was given up, now or before.
+    pub(super) fn grow(&self, bytes: u64) -> Result<(), Refusal> {
+        let mut state = self.budget.lock();
+        if self.is_given_up() {
+            return Err(unavailable());
+        }
+        state.bytes += bytes;
+        if let Some(holder) = state.holders.get_mut(&self.block) {
+            holder.bytes += bytes;
+            if let Some(body) = holder.bodies.get_mut(&self.id) {
+                body.bytes += bytes;
+            }
+        }
+        while state.bytes > self.budget.bytes_max && state.give_up_largest() {}
+        if self.is_given_up() { Err(unavailable()) } else { Ok(()) }
+    }
+
+    /// Holds so much.
+    ///
+    /// # Errors
+    /// As [`Held::grow`].
+    pub(super) fn set(&self, bytes: u64) -> Result<(), Refusal> {
+        let before = self.bytes();
+        if bytes < before {
+            self.shrink(before - bytes);
+        }
+        self.grow(bytes.saturating_sub(before))
+    }
+
+    fn bytes(&self) -> u64 {
+        let state = self.budget.lock();
+        state.holders.get(&self.block).and_then(|holder| holder.bodies.get(&self.id)).map_or(0, |body| body.bytes)
+    }
+
+    /// Holds less.
+    pub(super) fn shrink(&self, bytes: u64) {
+        let mut state = self.budget.lock();
+        let Some(holder) = state.holders.get_mut(&self.block) else { return };
+        let Some(body) = holder.bodies.get_mut(&self.id) else { return };
+        // Of a body that was given up nothing is counted any more.
+        let bytes = bytes.min(body.bytes);
+        body.bytes -= bytes;
+        holder.bytes -= bytes;
+        state.bytes -= bytes;
+    }
+
+    /// From now on it is an answer that is written: where it is given up, its connection ends.
+    pub(super) fn is_written(&self) {
+        self.end.is_written.store(true, Ordering::Relaxed);
+        if self.is_given_up() {
+            self.end.hang_up.notify_one();
+        }
+    }
+
+    /// Whether this body has to let go of what it holds.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.end.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it has to.
+    pub(super) async fn given_up(&self) {
+        while !self.is_given_up() {
+            self.end.told.notified().await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.budget.lock();
+        let Some(holder) = state.holders.get_mut(&self.block) else { return };
+        let bytes = holder.bodies.remove(&self.id).map_or(0, |body| body.bytes);
+        holder.bytes -= bytes;
+        if holder.bodies.is_empty() {
+            state.holders.remove(&self.block);
+        }
+        state.bytes -= bytes;
+    }
+}
+
+/// What a request is told that was given up.
+pub(super) fn unavailable() -> Refusal {
+    let message = "the broker holds too many bodies at the moment, and this was the largest (bodies_bytes_max)".into();
+    Refusal { code: ErrorCode::Unavailable, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> Peer {
+        Peer::new(address.parse().unwrap())
+    }
+
+    #[test]
+    fn whoever_holds_most_pays_first() {
+        let budget = BodyBudget::new(100);
+        let large = budget.hold(&peer("192.0.2.1"));
+        let many: Vec<Held> = (0..4).map(|_| budget.hold(&peer("2001:db8::1"))).collect();
+        let neighbour = budget.hold(&peer("2001:db8::2"));
+        large.grow(40).unwrap();
+        many.iter().for_each(|held| held.grow(10).unwrap());
+        neighbour.grow(5).unwrap();
+        assert_eq!(budget.bytes(), 85);
+        // The two IPv6 addresses are one customer, who holds 45: the first of the largest bodies goes.
+        let new = budget.hold(&peer("192.0.2.2"));
+        new.grow(16).unwrap();
+        assert!(many[0].is_given_up() && !large.is_given_up() && !new.is_given_up());
+        assert_eq!((budget.bytes(), budget.given_up()), (91, 1));
+        assert_eq!(many[0].grow(1).unwrap_err().code, ErrorCode::Unavailable);
+        // Now the one with the large body holds most, and pays for growing itself.
+        assert_eq!(large.grow(10).unwrap_err().code, ErrorCode::Unavailable);
+        assert_eq!(budget.bytes(), 51);
+        many[1].shrink(4);
+        assert_eq!(budget.bytes(), 47);
+        drop((large, many, neighbour, new));
+        assert_eq!(budget.bytes(), 0);
+        assert!(budget.lock().holders.is_empty());
+    }
+
+    #[test]
+    fn who_asks_for_more_than_there_is_pays_alone() {
+        let budget = BodyBudget::new(100);
+        let (small, greedy) = (budget.hold(&peer("192.0.2.1")), budget.hold(&peer("192.0.2.1")));
+        small.grow(10).unwrap();
+        assert!(greedy.grow(1000).is_err());
+        assert!(!small.is_given_up());
+        assert_eq!(budget.bytes(), 10);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_given_up_ends_its_connection() {
+        let budget = BodyBudget::new(100);
+        let (reader, other) = (peer("192.0.2.1"), budget.hold(&peer("192.0.2.2")));
+        let answer = budget.hold(&reader);
+        answer.grow(90).unwrap();
+        answer.is_written();
+        tokio::join!(reader.hang_up.notified(), async { other.grow(20).unwrap() });
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told() {
+        let budget = BodyBudget::new(100);
+        let (waits, comes) = (budget.hold(&peer("192.0.2.1")), budget.hold(&peer("192.0.2.2")));
+        waits.grow(90).unwrap();
+        tokio::join!(waits.given_up(), async { comes.grow(20).unwrap() });
+    }
+}

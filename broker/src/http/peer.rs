@@ -1,0 +1,22 @@
+//! Who asks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Ends the connection: it holds too much of what all share.
+    pub hang_up: Arc<Notify>,
+}
+
+impl Peer {
+    /// One on a new connection.
+    pub fn new(address: IpAddr) -> Peer {
+        Peer { address, hang_up: Arc::default() }
+    }
+}

@@ -1,0 +1,216 @@
+//! The sockets that speak HTTP: so many at the same time, and no stranger keeps others out by holding them.
+//!
+//! Most are there for a few milliseconds, for a handshake or a request. Where all places are taken, somebody is holding
+//! some: then of the address that has most the one goes that began its request, or its wait for one, longest ago.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::address::Block;
+use crate::clock::now;
+use crate::http::Peer;
+
+/// Nobody has to go who began less than this ago: in a burst of handshakes all are busy, and those that are done make room.
+const AGE_MIN: Duration = Duration::from_millis(250);
+
+/// The places.
+#[derive(Debug)]
+pub(crate) struct HttpSockets {
+    max: usize,
+    state: Mutex<State>,
+    /// Somebody has left.
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    count: usize,
+    evicted: u64,
+    next: u64,
+    holders: HashMap<Block, HashMap<u64, Arc<Slot>>>,
+}
+
+/// One place's.
+#[derive(Debug)]
+struct Slot {
+    peer: Peer,
+    /// When it began its request, or to wait for one, on the monotonic clock; 0 once it was told to go.
+    begun_us: AtomicU64,
+}
+
+/// A socket's place, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    sockets: Arc<HttpSockets>,
+    block: Block,
+    id: u64,
+    slot: Arc<Slot>,
+}
+
+impl HttpSockets {
+    /// So many places.
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max: max.max(1), state: Mutex::default(), left: Notify::new() })
+    }
+
+    /// Places in all.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Places that are taken.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// Sockets that had to go, since the start.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.lock().evicted
+    }
+
+    /// A place for a socket that was accepted, as soon as there is one.
+    pub(crate) async fn enter(self: &Arc<Self>, remote: SocketAddr) -> Place {
+        loop {
+            let left = self.left.notified();
+            match self.try_enter(remote) {
+                Ok(place) => return place,
+                // At the latest then somebody may be told to go.
+                Err(pause) => _ = timeout(pause, left).await,
+            }
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>, remote: SocketAddr) -> Result<Place, Duration> {
+        let mut state = self.lock();
+        if state.count >= self.max {
+            return Err(state.make_room(now().mono_us));
+        }
+        let (block, id) = (Block::of(remote.ip()), state.next);
+        let slot = Arc::new(Slot { peer: Peer::new(remote.ip()), begun_us: AtomicU64::new(now().mono_us) });
+        state.next += 1;
+        state.count += 1;
+        state.holders.entry(block).or_default().insert(id, slot.clone());
+        Ok(Place { sockets: self.clone(), block, id, slot })
+    }
+
+    /// Tells all of them to go.
+    pub(crate) fn hang_up(&self) {
+        let state = self.lock();
+        state.holders.values().flat_map(HashMap::values).for_each(|slot| slot.peer.hang_up.notify_one());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// Tells one to go, where one has been there long enough. Returns after which time to look again.
+    fn make_room(&mut self, now_us: u64) -> Duration {
+        let stays = |slot: &&Arc<Slot>| slot.begun_us.load(Ordering::Relaxed) > 0;
+        let most = self.holders.values().max_by_key(|slots| slots.values().filter(stays).count());
+        let slots = most.into_iter().flat_map(HashMap::values).filter(stays);
+        let Some(oldest) = slots.min_by_key(|slot| slot.begun_us.load(Ordering::Relaxed)) else { return AGE_MIN };
+        let age = Duration::from_micros(now_us.saturating_sub(oldest.begun_us.load(Ordering::Relaxed)));
+        if age < AGE_MIN {
+            return AGE_MIN - age;
+        }
+        oldest.begun_us.store(0, Ordering::Relaxed);
+        oldest.peer.hang_up.notify_one();
+        self.evicted += 1;
+        AGE_MIN
+    }
+}
+
+impl Place {
+    /// Whose it is.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.slot.peer
+    }
+
+    /// An answer is out: what comes next begins now.
+    pub(crate) fn begin_anew(&self) {
+        // Whoever was told to go goes.
+        let now_us = now().mono_us;
+        let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(now_us));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.sockets.lock();
+        state.count -= 1;
+        if let Some(slots) = state.holders.get_mut(&self.block) {
+            slots.remove(&self.id);
+            if slots.is_empty() {
+                state.holders.remove(&self.block);
+            }
+        }
+        drop(state);
+        self.sockets.left.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 1)
+    }
+
+    fn begun(place: &Place, us: u64) {
+        place.slot.begun_us.store(us, Ordering::Relaxed);
+    }
+
+    #[tokio::test]
+    async fn of_whoever_has_most_the_one_that_began_first_goes() {
+        let sockets = HttpSockets::new(4);
+        let lone = sockets.enter(remote("192.0.2.1")).await;
+        let mut many = Vec::new();
+        for _ in 0..3 {
+            many.push(sockets.enter(remote("2001:db8::7")).await);
+        }
+        begun(&lone, 1_000_000);
+        begun(&many[0], 3_000_000);
+        begun(&many[1], 2_000_000);
+        begun(&many[2], 4_000_000);
+        // Nobody has been there long.
+        assert_eq!(sockets.lock().make_room(2_100_000), AGE_MIN - Duration::from_millis(100));
+        assert_eq!(sockets.evicted(), 0);
+        // Later one goes, and another one only when it is its turn.
+        for (at_us, gone) in [(5_000_000, 1), (5_000_000, 0)] {
+            sockets.lock().make_room(at_us);
+            many[gone].peer().hang_up.notified().await;
+        }
+        assert_eq!(sockets.evicted(), 2);
+        // An answer in the last moment changes nothing.
+        many[1].begin_anew();
+        assert_eq!(many[1].slot.begun_us.load(Ordering::Relaxed), 0);
+        assert_eq!(sockets.count(), 4);
+        drop((lone, many));
+        assert_eq!(sockets.count(), 0);
+        assert!(sockets.lock().holders.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_comes_waits_until_somebody_leaves() {
+        let sockets = HttpSockets::new(1);
+        let first = sockets.enter(remote("192.0.2.1")).await;
+        let hang_up = first.peer().hang_up.clone();
+        let second = async { sockets.enter(remote("192.0.2.2")).await };
+        let first = async {
+            hang_up.notified().await;
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(second, first);
+        assert_eq!((sockets.count(), sockets.evicted()), (1, 1));
+        drop(second);
+    }
+}

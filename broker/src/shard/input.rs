@@ -46,10 +46,14 @@ enum Took {
 }
 
 impl Driver {
-    /// Reads what a socket has; where it has `ended`, up to its end.
-    pub(super) fn readable(&mut self, id: ConnId, ended: bool) {
+    /// Reads what a socket has; where it has `ended`, up to its end. Where it is `gone`, whoever gets events is as well.
+    pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
+        if gone && socket.events.is_some() {
+            self.shard.disconnect(id);
+            return;
+        }
         if socket.appetite == Appetite::None {
             self.read_on(id);
         }
@@ -130,9 +134,13 @@ impl Driver {
 
     /// `None` where reading may go on.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
+        let is_closing = self.shard.is_closing(id);
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
         match socket.read(buffer) {
             Ok(None) => Some(Took::All),
+            // Whoever gets events may say that it has said everything, and still listen. Whoever hung up says the same; but
+            // its system answers to what is written then that nobody is there.
+            Ok(Some(0)) if !is_closing && socket.ask() => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
                 // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.

@@ -387,7 +387,8 @@ impl Driver {
         let Arrival { stream, early, admitted, reserved, events: follows } = arrival;
         let events = follows.is_some().then(|| Box::new(Events::new()));
         let (read_state, full, ended) = (ReadState::Idle, false, false);
-        let mut socket = Socket { stream, held: None, read_state, events, full, ended, admitted };
+        let mut socket =
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, events, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         // It is counted among the shard's own by now.

@@ -47,12 +47,17 @@ enum Took {
 }
 
 impl Driver {
-    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn.
-    pub(super) fn readable(&mut self, id: ConnId, ended: bool) {
+    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn. Where it is `gone`, whoever gets
+    /// events is as well.
+    pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
         // Whatever has come, it lives; also where it is not read for the moment.
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
+        if gone && socket.events.is_some() {
+            self.shard.disconnect(id);
+            return;
+        }
         if socket.read_state == ReadState::Idle {
             socket.read_state = ReadState::Deferred;
             self.reads.ids.push_back(id);
@@ -148,9 +153,13 @@ impl Driver {
 
     /// `None` where reading may go on.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
+        let is_closing = self.shard.is_closing(id);
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
         match socket.read(buffer) {
             Ok(None) => Some(Took::All),
+            // Whoever gets events may say that it has said everything, and still listen. Whoever hung up says the same; but
+            // its system answers to what is written then that nobody is there.
+            Ok(Some(0)) if !is_closing && socket.ask() => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
                 // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.

@@ -84,6 +84,14 @@ impl Socket {
 }
 
 impl Socket {
+    /// Writes something to whoever gets events, so that it is known whether it is there. Returns whether it gets events.
+    pub(super) fn ask(&mut self) -> bool {
+        let Some(events) = &mut self.events else { return false };
+        events.ask();
+        self.flush();
+        true
+    }
+
     /// Writes what is held back of events. Returns whether nothing is any more.
     pub(super) fn flush(&mut self) -> bool {
         let Some(events) = &mut self.events else { return true };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use broker::access::{AccessRules, HostName, Origin};
+use broker::access::{AccessRules, Gate, HostName, Origin};
 use broker::http::{BodyBudget, Context, Peer, error_with_status, event_stream, handle};
 use broker_engine::{Engine, Limits, Now};
 use broker_protocol::ErrorCode;
@@ -48,10 +48,10 @@ pub(crate) async fn start_all(remote: &str, change: impl FnOnce(&mut Context), l
     let mut context = Context {
         engine: Engine::new(limits, 7, Vec::new()),
         now,
-        access: AccessRules {
+        access: Arc::new(Gate::new(AccessRules {
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
             hosts: vec![HostName::parse("feed.example.com").unwrap()],
-        },
+        })),
         message_bytes: MESSAGE_BYTES,
         ndjson_bytes_max: NDJSON_BYTES_MAX,
         body_silence: Duration::from_secs(10),

@@ -91,11 +91,11 @@ test("a broker that stands still is given up after one and a half heartbeats, or
       const { came } = watch(made, "still.a");
       await came("topic still.a live");
       const closed = event(made, "close");
-      broker.signal("SIGSTOP");
+      await broker.standStill();
       if (wakes) window("online");
       assert.match((await closed).reason, transport === "sse" ? new RegExp(`${said}|${UNASKABLE}`) : new RegExp(said), transport);
       const opened = event(made, "open");
-      broker.signal("SIGCONT");
+      broker.goOn();
       await opened;
       await broker.publish("still.a", "event", 1);
       await came("update still.a 1");

@@ -184,11 +184,15 @@ export class Topics {
   #hand(stream, message) {
     if (message.op !== "topic") message.epoch = stream.epoch;
     if (stream.state !== undefined) message.state = stream.state;
-    const delivered = stream.subscribers.map((subscription) => deliver(subscription, message)).filter((one) => one !== null);
+    let from = Infinity;
+    for (const subscription of stream.subscribers) {
+      const delivered = deliver(subscription, message);
+      if (message.op === "gap" && delivered !== null) from = Math.min(from, delivered.from);
+    }
     this.#emit("message", { data: message });
-    const { op, topic, epoch, to, reason } = message;
+    const { topic, epoch, to, reason } = message;
     // What nobody lacks is not lost.
-    if (op === "gap" && delivered.length > 0) this.#emit("gap", { topic, epoch, from: Math.min(...delivered.map(({ from }) => from)), to, reason });
+    if (from < Infinity) this.#emit("gap", { topic, epoch, from, to, reason });
   }
 
   /** The broker broke its promise of continuity: the topic begins anew, events where they were, others with their image. */

@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench torture compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -102,6 +102,11 @@ conformance:
 # one alone with `cargo bench -p broker --bench NAME`.
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
+
+# Attacks against the release build, beside clients that want nothing special. Fails where a bar is missed: some 15 minutes
+# on a quiet machine with two cores. ARGS chooses attacks by parts of their names; BROKER attacks another build.
+torture:
+	$(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
 # Tickcast beside other servers, which it installs (loadgen/peers/install); some 30 minutes on a quiet machine with two
 # cores. What came of it here is loadgen/RESULTS.md.

@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use broker_engine::Engine;
+use broker_engine::{Engine, Limits};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -84,11 +84,12 @@ impl Broker {
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
-        let engine = Engine::new(config.engine_limits(), rand::random(), notify);
+        let begin = clock::now();
+        let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
+        let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let settings = Settings {
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
-            events_base: clock::now().wall_us,
         };
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
@@ -127,7 +128,6 @@ impl Broker {
                 publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
-                events_base: settings.events_base,
             },
             shards: handles,
             metrics: Metrics {

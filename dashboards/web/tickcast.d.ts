@@ -88,7 +88,10 @@ export interface ClientEvents {
   message: Event & { readonly data: TopicMessage };
   /** Updates are lost; handlers get it as a message too. */
   gap: Event & Pick<GapMessage, "topic" | "epoch" | "from" | "to" | "reason">;
-  /** Something is wrong: an entry that the broker refused, a breach of continuity, or why the client closed for good. */
+  /**
+   * Something is wrong: an entry that the broker refused, a breach of continuity, no connection to be had (`unreachable`, at
+   * most once until there is one), or why the client closed for good.
+   */
   error: Event & { readonly error: TickcastError };
   /** A connection, or an attempt at one, ended; `reconnect` says whether another follows, `delay_ms` when. */
   close: Event & { readonly code: number; readonly reason: string } & (
@@ -126,13 +129,22 @@ export interface Subscription extends AsyncIterable<Message> {
   covers(topic: string): boolean;
   /** The state of a topic; undefined where there is none, or it is not known yet, or the topic is of events. */
   state(topic: string): Json | undefined;
+  /**
+   * Resolves when everything has begun: each topic that there was, by name or by pattern, was told, with its image or with
+   * what was asked for of before. After a lost connection it waits until everything goes on. Rejects with a
+   * {@link TickcastError} where the subscription ends before, or all of its entries are refused.
+   */
+  ready(): Promise<void>;
   /** Ends the subscription. */
   unsubscribe(): void;
   /** What comes from here on, beginning with the images of what is known. `break` does not unsubscribe. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message>;
 }
 
-export type Kind = "event" | "state" | "patch";
+/** What a topic carries. */
+export type Kind = "event" | "state";
+/** What an update is: `patch` changes the state of a topic of states (RFC 7396). */
+export type UpdateKind = Kind | "patch";
 
 /** What a handler gets. Do not change it, nor its `state`: others get the same object. */
 export type Message = TopicMessage | RefusedMessage;
@@ -191,8 +203,11 @@ export interface ClosedMessage { op: "closed"; topic: string; epoch: string }
 export interface RefusedMessage { op: "error"; topic: string; code: string; message: string; retry: boolean }
 
 export interface PublishOptions {
-  /** By default the topic's own, and `event` for a new topic. */
-  kind?: Kind;
+  /**
+   * By default the topic's own, and `event` for a new topic. A `patch` of a topic that has no state is refused with the code
+   * `no_state`: publish a `state` first.
+   */
+  kind?: UpdateKind;
   /** With `source_seq`: who publishes, at most 64 bytes. What comes twice is then published once. */
   source?: string;
   source_seq?: number;
@@ -221,8 +236,8 @@ export interface Hello {
 /** What went wrong. */
 export class TickcastError extends Error {
   /**
-   * A code of the protocol (`bad_topic`, `limit`, …), or of this client: `continuity` (a breach by the broker), `closed`,
-   * `timeout`, `unanswered`, `unavailable`, `too_large`.
+   * A code of the protocol (`bad_topic`, `no_state`, `limit`, …), or of this client: `continuity` (a breach by the broker),
+   * `unreachable`, `closed`, `timeout`, `unanswered`, `unavailable`, `too_large`.
    */
   readonly code: string;
   /** The topic or pattern that it is about, where it is about one. */
@@ -233,6 +248,10 @@ export class TickcastError extends Error {
   readonly position?: { epoch: string; seq: number } | null;
   /** Of a breach of continuity: what came. */
   readonly received?: unknown;
+  /** Of `unreachable`: the address that was tried. */
+  readonly url?: string;
+  /** Of `unreachable`: why each transport failed last, as far as it is known. */
+  readonly reasons?: Partial<Record<Transport, string>>;
 }
 
 /** What `target` becomes by an RFC 7396 merge patch. Neither is changed; what is not touched is shared. */

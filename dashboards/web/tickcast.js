@@ -74,7 +74,8 @@ export class Client extends EventTarget {
       answer: (message) => this.#requests.settle(message),
       lost: () => this.#requests.lost(),
       ended: (error) => this.#ended(error),
-      begun: () => this.#entries.begun,
+      places: () => this.#entries.places,
+      reached: (id, texts) => this.#asking.reached(id, texts),
       settled: (covers, mentioned) => this.#topics.settled(covers, mentioned),
     }));
     this.#requests = new Requests(options);
@@ -103,6 +104,7 @@ export class Client extends EventTarget {
       leave: () => this.#asking.leave(subscription),
       state: (topic) => this.#topics.get(topic)?.state,
       known: () => this.#topics.known(subscription, options.from),
+      isReady: () => this.#asking.isReady(subscription),
     });
     this.#topics.join(subscription);
     this.#asking.join(subscription, wanted, options);
@@ -142,6 +144,8 @@ export class Client extends EventTarget {
       case "image": case "update": case "patch": case "gap": case "closed": return this.#topics.take(message);
       case "topic": return this.#topics.begin(message);
       case "subscribed": return this.#asking.subscribed(message);
+      case "ready": return this.#asking.ready(message);
+      case "position": return this.#asking.reached(message.id);
       case "error": return this.#refused(message);
       case "published": case "pong": return this.#requests.settle(message);
       // Others are later versions'.

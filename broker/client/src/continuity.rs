@@ -6,6 +6,9 @@
 //! [`Track`] holds what may come next, and says of each message whether it may. After a [`Violation`] it goes on from what
 //! came, so that one fault is reported once.
 //!
+//! A stream that goes on from a position of the connection repeats what the client got after that position: it is known by
+//! its numbers, and is not told again.
+//!
 //! A track also knows where to resume from: the last `image`, `update`, `patch` or `gap.to` that came, or, before anything
 //! came, what the start promised to connect to.
 
@@ -24,6 +27,28 @@ pub(crate) struct Position {
     pub(crate) seq: u64,
 }
 
+/// What the request that a start answers said of the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked<'a> {
+    /// Nothing: the stream begins as the subscription's options say.
+    Nothing,
+    /// The last update that the client has.
+    Position(&'a Position),
+    /// The id of a position: what the client has up to there, and perhaps more.
+    Id,
+}
+
+/// What a message adds to what came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// All of it.
+    All,
+    /// Only what it says from this number on.
+    From(u64),
+    /// Nothing: the client had it.
+    Nothing,
+}
+
 /// What may come next on a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
@@ -35,6 +60,9 @@ enum Next {
     Image { at_least: u64 },
     /// First of all something retained whose first number is at most this: how much is retained only shows then.
     Retained { newest: u64 },
+    /// What the client had up to `had`, once more from wherever the stream begins, and then on. `last` is the newest that
+    /// was repeated so far.
+    Again { last: Option<u64>, had: u64 },
 }
 
 /// One topic's stream, and what may come next on it.
@@ -48,16 +76,19 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    /// The stream that `start` begins. `asked` is the position the entry resumed from, `before` the track that it
-    /// replaces, where there is one.
-    pub(crate) fn begin(
-        start: &TopicStart,
-        asked: Option<&Position>,
-        before: Option<&Track>,
-    ) -> (Track, Option<Violation>) {
+    /// The stream that `start` begins; `before` is the track that it replaces, where there is one.
+    pub(crate) fn begin(start: &TopicStart, asked: Asked<'_>, before: Option<&Track>) -> (Track, Option<Violation>) {
         let epoch = start.epoch.clone();
         let same = |position: &&Position| Some(&position.epoch) == epoch.as_ref();
-        let had = asked.cloned().or_else(|| before.and_then(Track::position));
+        let had = match asked {
+            Asked::Position(position) => Some(position.clone()),
+            Asked::Nothing | Asked::Id => before.and_then(Track::position),
+        };
+        // From a position of its own the stream goes on exactly; from an id it may begin before what the client has.
+        let after = |seq: u64| match asked {
+            Asked::Id => Next::Again { last: None, had: seq },
+            Asked::Nothing | Asked::Position(_) => Next::After { last: seq },
+        };
         let mut violation = before
             .filter(|before| before.ended_in(start))
             .map(|before| Violation::SameEpoch { epoch: before.epoch.clone().unwrap_or_default() });
@@ -67,7 +98,7 @@ impl Track {
             Start::Image => Next::Image { at_least: start.seq },
             Start::History => Next::Retained { newest: start.seq },
             Start::Resumed => match had.as_ref().filter(same).filter(|position| position.seq <= start.seq) {
-                Some(position) => Next::After { last: position.seq },
+                Some(position) => after(position.seq),
                 None => {
                     violation = Some(Violation::NotAsked { epoch: epoch.clone(), seq: start.seq });
                     Next::Retained { newest: start.seq.saturating_add(1) }
@@ -76,7 +107,7 @@ impl Track {
             // The first lacking update of the present epoch comes next: itself, or in a gap.
             Start::Reset if start.kind == Some(Kind::Event) => match had.as_ref().filter(same) {
                 None => Next::After { last: 0 },
-                Some(position) if position.seq <= start.seq => Next::After { last: position.seq },
+                Some(position) if position.seq <= start.seq => after(position.seq),
                 // We claim to be ahead of the topic. What we lack is the broker's to say.
                 Some(_) => Next::Retained { newest: start.seq.saturating_add(1) },
             },
@@ -107,7 +138,9 @@ impl Track {
     /// The point to resume from: `None` where the stream had not got as far as having one.
     pub(crate) fn position(&self) -> Option<Position> {
         match (&self.next, &self.epoch) {
-            (Next::After { last }, Some(epoch)) => Some(Position { epoch: epoch.clone(), seq: *last }),
+            (Next::After { last: seq } | Next::Again { had: seq, .. }, Some(epoch)) => {
+                Some(Position { epoch: epoch.clone(), seq: *seq })
+            }
             _ => self.had.clone(),
         }
     }
@@ -116,34 +149,41 @@ impl Track {
     pub(crate) fn joined(&self) -> (Start, u64) {
         match self.next {
             Next::Start => (Start::Live, 0),
-            Next::After { last } => (Start::Live, last),
+            Next::After { last } | Next::Again { had: last, .. } => (Start::Live, last),
             Next::Image { at_least } => (Start::Image, at_least),
             Next::Retained { newest } => (Start::History, newest),
         }
     }
 
     /// An `update`; `from` where it stands for several.
-    pub(crate) fn update(&mut self, from: Option<u64>, seq: u64) -> Result<(), Violation> {
+    pub(crate) fn update(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         self.range(from.unwrap_or(seq), seq)
     }
 
     /// A `patch`; `from` where it stands for several.
-    pub(crate) fn patch(&mut self, from: Option<u64>, seq: u64) -> Result<(), Violation> {
+    pub(crate) fn patch(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         let kind = self.not_an_event();
-        self.range(from.unwrap_or(seq), seq).and(kind)
+        let first = from.unwrap_or(seq);
+        match self.range(first, seq)? {
+            // The difference from an older state than the client has cannot be laid on that.
+            Added::From(expected) => Err(Violation::NotNext { expected, from: first, to: seq }),
+            added => kind.map(|()| added),
+        }
     }
 
     /// A `gap`.
-    pub(crate) fn gap(&mut self, from: u64, to: u64) -> Result<(), Violation> {
+    pub(crate) fn gap(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         self.range(from, to)
     }
 
     /// An `image`.
-    pub(crate) fn image(&mut self, epoch: &str, seq: u64) -> Result<(), Violation> {
+    pub(crate) fn image(&mut self, epoch: &str, seq: u64) -> Result<Added, Violation> {
         let verdict = match self.next {
             Next::Start => Err(Violation::NotStarted { from: seq, to: seq }),
             Next::After { last } if seq <= last => Err(Violation::OldImage { at_least: last + 1, seq }),
-            Next::Image { at_least } if seq < at_least => Err(Violation::OldImage { at_least, seq }),
+            Next::Image { at_least } | Next::Again { had: at_least, .. } if seq < at_least => {
+                Err(Violation::OldImage { at_least, seq })
+            }
             // A history of patches starts with the image that they lie on, at whatever number that is.
             _ => self.not_an_event(),
         };
@@ -157,13 +197,14 @@ impl Track {
             self.epoch = Some(Arc::from(epoch));
         }
         self.next = Next::After { last: seq };
-        epoch_verdict.and(verdict)
+        epoch_verdict.and(verdict).map(|()| Added::All)
     }
 
     /// `closed`: the topic ended.
-    pub(crate) fn closed(&mut self) -> Result<(), Violation> {
+    pub(crate) fn closed(&mut self) -> Result<Added, Violation> {
         let verdict = match self.next {
-            Next::After { .. } => Ok(()),
+            // Of a stream that goes on from an id nobody can say whether there was anything to repeat.
+            Next::After { .. } | Next::Again { .. } => Ok(Added::All),
             Next::Start => Err(Violation::NotStarted { from: 0, to: 0 }),
             Next::Image { .. } | Next::Retained { .. } => Err(Violation::ClosedEarly),
         };
@@ -180,21 +221,39 @@ impl Track {
     }
 
     /// Updates `from` to `to` came, or were named as lost.
-    fn range(&mut self, from: u64, to: u64) -> Result<(), Violation> {
+    fn range(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         if from > to {
             return Err(Violation::Backwards { from, to });
         }
-        let verdict = match self.next {
-            Next::After { last } if from == last + 1 => Ok(()),
-            Next::After { last } => Err(Violation::NotNext { expected: last + 1, from, to }),
-            Next::Retained { newest } if from <= newest && from > 0 => Ok(()),
-            Next::Retained { newest } => Err(Violation::NotRetained { newest, from, to }),
-            Next::Image { at_least } => Err(Violation::NoImage { at_least, from, to }),
-            Next::Start => Err(Violation::NotStarted { from, to }),
+        let (verdict, next) = match self.next {
+            Next::After { last } if from == last + 1 => (Ok(Added::All), None),
+            Next::After { last } => (Err(Violation::NotNext { expected: last + 1, from, to }), None),
+            Next::Retained { newest } if from <= newest && from > 0 => (Ok(Added::All), None),
+            Next::Retained { newest } => (Err(Violation::NotRetained { newest, from, to }), None),
+            Next::Image { at_least } => (Err(Violation::NoImage { at_least, from, to }), None),
+            Next::Start => (Err(Violation::NotStarted { from, to }), None),
+            Next::Again { last, had } => again(last, had, from, to),
         };
-        self.next = Next::After { last: to };
+        self.next = next.unwrap_or(Next::After { last: to });
         verdict
     }
+}
+
+/// The updates `from` to `to` where those up to `had` may be repeated. What follows is only given while they go on.
+fn again(last: Option<u64>, had: u64, from: u64, to: u64) -> (Result<Added, Violation>, Option<Next>) {
+    let connects = match last {
+        Some(last) => from == last + 1,
+        None => from > 0 && from <= had + 1,
+    };
+    if !connects {
+        return (Err(Violation::NotNext { expected: last.unwrap_or(had) + 1, from, to }), None);
+    }
+    let added = match (from, to) {
+        (_, to) if to <= had => Added::Nothing,
+        (from, _) if from <= had => Added::From(had + 1),
+        _ => Added::All,
+    };
+    (Ok(added), (to < had).then_some(Next::Again { last: Some(to), had }))
 }
 
 #[cfg(test)]

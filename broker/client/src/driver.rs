@@ -3,14 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use broker_protocol::CloseReason;
+
 use crate::book::Book;
 use crate::connection_event::ConnectionEvent;
 use crate::error::{ClosedReason, ConnectError};
 use crate::options::Options;
-use crate::reconnect::{self, Next};
-use crate::run::{End, lock, run};
+use crate::reconnect::{self, Attempts, Next};
+use crate::run::{lock, run};
 use crate::shared::{Count, Handle, Shared};
 use crate::transport::{self, Connection};
+
+/// The HTTP status that refuses a handshake for want of a token.
+const UNAUTHORIZED: u16 = 401;
 
 /// Makes the first connection, and starts the task that owns it and those that follow.
 pub(crate) async fn start(options: Options) -> Result<Handle, ConnectError> {
@@ -41,33 +46,30 @@ async fn patience(shared: &Shared) {
 async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedReason {
     let backoff = shared.options.backoff;
     let mut connection = first;
-    let mut attempt = 0;
+    let mut attempts = Attempts::default();
     loop {
         lock(book).connected(connection.hello.limits);
         let began = Instant::now();
         let end = run(shared, book, connection).await;
+        attempts.ended(lock(book).is_restored(), began.elapsed(), &backoff);
         lock(book).lost(shared);
 
         if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
             return ClosedReason::Here;
         }
-        // A broker that takes connections and drops them at once must not be asked ever faster.
-        if began.elapsed() >= Duration::from_millis(backoff.max_ms) {
-            attempt = 0;
-        }
         let next = reconnect::after(end.code);
         if next == Next::Never {
             tell_lost(shared, end.reason.clone(), end.code, None);
-            return for_good(end);
+            return for_good(end.code.unwrap_or_default(), end.reason);
         }
         let mut wait_ms = match (next, end.after_ms) {
             (Next::Later, _) => backoff.delay_ms(u32::MAX, rand::random()),
             (_, Some(after_ms)) => backoff.delay_after_ms(after_ms, rand::random()),
-            (_, None) => backoff.delay_ms(attempt, rand::random()),
+            (_, None) => backoff.delay_ms(attempts.next(), rand::random()),
         };
         tell_lost(shared, end.reason, end.code, Some(wait_ms));
         connection = loop {
-            attempt = attempt.saturating_add(1);
+            attempts.begun();
             pause(shared, wait_ms).await;
             if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
                 return ClosedReason::Here;
@@ -75,10 +77,13 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
             match transport::connect(&shared.options).await {
                 Ok(connection) => break connection,
                 Err(ConnectError::Closed { code, reason, .. }) if reconnect::after(Some(code)) == Next::Never => {
-                    return ClosedReason::ByBroker { code, reason: reason.into() };
+                    return for_good(code, reason);
+                }
+                Err(ConnectError::Refused { status: UNAUTHORIZED, body, .. }) => {
+                    return ClosedReason::Unauthenticated { reason: body.into() };
                 }
                 Err(error) => {
-                    wait_ms = backoff.delay_ms(attempt, rand::random());
+                    wait_ms = backoff.delay_ms(attempts.next(), rand::random());
                     let reason = in_words(&error);
                     shared.tell(ConnectionEvent::AttemptFailed { reason, retry_ms: wait_ms });
                 }
@@ -108,8 +113,11 @@ fn tell_lost(shared: &Shared, reason: String, code: Option<u16>, retry_ms: Optio
     shared.tell(ConnectionEvent::Disconnected { reason, code, retry_ms });
 }
 
-fn for_good(end: End) -> ClosedReason {
-    ClosedReason::ByBroker { code: end.code.unwrap_or_default(), reason: end.reason.into() }
+fn for_good(code: u16, reason: String) -> ClosedReason {
+    match code == CloseReason::Unauthenticated.code() {
+        true => ClosedReason::Unauthenticated { reason: reason.into() },
+        false => ClosedReason::ByBroker { code, reason: reason.into() },
+    }
 }
 
 /// An error and what is behind it, in one line.

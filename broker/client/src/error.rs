@@ -78,6 +78,13 @@ pub enum ClosedReason {
     /// It was closed on this side.
     #[error("the client was closed")]
     Here,
+    /// The broker wants to know who this is (close code 4001, or HTTP 401 in the handshake), and this client has no token to
+    /// offer: it would end the same way as often as it came back. Nothing is tried again.
+    #[error("the broker wants authentication, and this client has none to offer: {reason}")]
+    Unauthenticated {
+        /// The broker's words.
+        reason: Arc<str>,
+    },
     /// The broker closed it in a way that forbids coming back (see the close codes in the protocol).
     #[error("the broker closed the connection for good, with code {code}: {reason}")]
     ByBroker {
@@ -166,6 +173,14 @@ pub enum PublishError {
         /// Whether the same update may work later.
         retry: bool,
     },
+    /// A patch, and the topic has no state that it could change: it was never published, it ended, or the broker lost it in a
+    /// restart. Publish the topic's whole state first (`{}` where nothing is known of it) and go on from that: patches that
+    /// were on their way by then are refused as well.
+    #[error("the topic has no state that the patch could change: publish a whole state first ({message})")]
+    NoState {
+        /// The broker's sentence.
+        message: String,
+    },
     /// The connection was lost between request and answer: the update may or may not have been published. Updates with a
     /// `source` never end here: they are sent again.
     #[error("the connection was lost before the answer came: the update may or may not have been published")]
@@ -179,6 +194,16 @@ pub enum PublishError {
     /// The client is over.
     #[error("nothing can be published any more")]
     Closed(#[source] ClosedReason),
+}
+
+impl PublishError {
+    /// The broker's refusal of an update.
+    pub(crate) fn refused(code: ErrorCode, message: String, retry: bool) -> PublishError {
+        match code {
+            ErrorCode::NoState => PublishError::NoState { message },
+            _ => PublishError::Refused { code, message, retry },
+        }
+    }
 }
 
 /// An update that was published without waiting for an answer and did not make it.

@@ -124,6 +124,10 @@ pub enum Event {
         /// The topic.
         topic: Arc<str>,
     },
+    /// The picture is whole: every topic of the subscription that was there when it was made has begun, with its image, its
+    /// history or whatever else it starts with. It comes once, after the last of that, where the subscription asked for it
+    /// with [`ready`](crate::SubscribeBuilder::ready).
+    Ready,
     /// The broker refused an entry of this subscription: at once, or when the client subscribed again after a reconnect.
     Refused(EntryError),
     /// The broker broke its promise of continuity for a topic. The stream goes on from here; what was between is unknown.
@@ -136,11 +140,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// The topic that the event is about (of a refused entry the entry, which may be a pattern).
+    /// The topic that the event is about: of a refused entry the entry, which may be a pattern, and nothing of
+    /// [`Event::Ready`], which is about all of them.
     pub fn topic(&self) -> &str {
         match self {
             Event::Topic(start) => &start.topic,
             Event::Refused(refused) => &refused.entry,
+            Event::Ready => "",
             Event::Image { topic, .. }
             | Event::Update { topic, .. }
             | Event::Patch { topic, .. }

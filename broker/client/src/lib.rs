@@ -45,15 +45,28 @@
 //! # What holds
 //!
 //! - **Continuity is checked**, per topic and epoch. What breaks the promise is an [`Event::Violation`].
-//! - **After a reconnect every subscription goes on from its last update**: topics resume, and so do the topics that a
-//!   pattern brought in, as far as the broker's limit on subscriptions leaves room; of the others an [`Event::Gap`] with
-//!   [`GapReason::Disconnected`] names what is lost. A topic that was first published while the connection was away
-//!   comes with everything that is retained of it. Only where a pattern had not yet brought in all its topics when the
-//!   connection was lost, or has more than can be resumed, do those that it finds begin as the subscription's [`From`]
-//!   says.
+//! - **After a reconnect every subscription goes on from its last update.** Topics resume from their own. Patterns, and
+//!   topics in thousands, go on from the connection's last position, which the broker tells about once a second: that is one
+//!   short request, and what it repeats is dropped here. What is no longer retained is an [`Event::Gap`]; a topic that was
+//!   first published while the connection was away comes with everything that is retained of it; one that ended meanwhile
+//!   is an [`Event::Closed`].
+//! - **Where no position stands for a pattern** (none came yet, or the broker does not know them) its topics resume one by
+//!   one, as far as the broker's limit on subscriptions leaves room; of the others an [`Event::Gap`] with
+//!   [`GapReason::Disconnected`] names what is lost. A topic that is new comes whole, except where such a pattern had not
+//!   yet brought in all its topics, or has more than can be resumed: then those that it finds begin as the subscription's
+//!   [`From`] says.
+//! - **When the picture is whole** is told by [`Event::Ready`], to a subscription that asks for it
+//!   ([`SubscribeBuilder::ready`]).
 //! - **What was acknowledged was published once and in order.** What was written and not acknowledged when a connection
 //!   was lost is sent again if it has a [`source`](Publish::source), and is otherwise reported as
 //!   [`Unanswered`](PublishError::Unanswered): it was published at most once.
+//! - **A patch needs a state to change.** Where the topic has none, as after a restart of the broker, it is refused with
+//!   [`NoState`](PublishError::NoState) (in a batch with [`ErrorCode::NoState`]): publish the whole state, then go on. A
+//!   producer of states or patches does that whenever the client tells of a connection that replaces a lost one
+//!   ([`ConnectionEvent::Connected`], `resumed`): the broker may have been restarted, and then has nothing.
+//! - **A connection that is lost is replaced**, soon if it had everything again, and ever slower where connections do not
+//!   last. The client ends for good only where the same client would end the same way: see [`ClosedReason`]. After
+//!   [`Unauthenticated`](ClosedReason::Unauthenticated) make another client when there is another token.
 //! - **Every queue has a bound** ([`Options`]). A full subscription queue stops the reading of the connection, so read
 //!   each subscription in a task of its own, or use one client for publishing and another for subscribing.
 

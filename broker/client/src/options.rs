@@ -8,7 +8,8 @@ pub struct Options {
     /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws`. Without a path it is `/v1/ws`. Only `ws://`
     /// for now.
     pub url: String,
-    /// The waits between attempts to connect again.
+    /// The waits between attempts to connect again. They begin anew after a connection that had everything again, and grow
+    /// with each of those that does not last for the longest wait.
     pub backoff: Backoff,
     /// The time from the first byte of an attempt to the broker's `hello`.
     pub connect_timeout_ms: u64,

@@ -1,6 +1,10 @@
-//! Which ends of a connection are followed by another, as the protocol's table of close codes says.
+//! Which ends of a connection are followed by another, as the protocol's table of close codes says, and how soon.
+
+use std::time::Duration;
 
 use broker_protocol::CloseReason;
+
+use crate::backoff::Backoff;
 
 /// What follows the end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +38,77 @@ pub(crate) fn after(code: Option<u16>) -> Next {
     }
 }
 
+/// What the waits between connections grow with.
+///
+/// A connection that got as far as having everything again shows that the broker is well: the next wait is short, as after
+/// a rolling restart a feed should be back at once. But a broker that takes connections and loses them must not be asked
+/// ever faster. So of short connections one after the other each doubles the wait, as failed attempts do.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    /// Attempts since the broker was well.
+    failed: u32,
+    /// Connections that had everything again and did not last, without one in between that did.
+    brief: u32,
+}
+
+impl Attempts {
+    /// A connection ended: whether everything was subscribed again, and how long it stood.
+    pub(crate) fn ended(&mut self, restored: bool, stood: Duration, backoff: &Backoff) {
+        let lasted = stood >= Duration::from_millis(backoff.max_ms);
+        if restored || lasted {
+            self.failed = 0;
+        }
+        match (lasted, restored) {
+            (true, _) => self.brief = 0,
+            (false, true) => self.brief = self.brief.saturating_add(1),
+            (false, false) => {}
+        }
+    }
+
+    /// Another attempt begins.
+    pub(crate) fn begun(&mut self) {
+        self.failed = self.failed.saturating_add(1);
+    }
+
+    /// The number of the next attempt, for [`Backoff::delay_ms`].
+    pub(crate) fn next(&self) -> u32 {
+        self.failed.saturating_add(self.brief.saturating_sub(1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rolling_restart_is_no_reason_to_wait_and_a_crash_loop_is() {
+        let backoff = Backoff { first_ms: 100, max_ms: 10_000, jitter: 0.0 };
+        let wait_ms = |attempts: &Attempts| backoff.delay_ms(attempts.next(), 0.0);
+        let mut attempts = Attempts::default();
+        // The broker was away for a while, came back, and goes away again after three seconds.
+        (0..6).for_each(|_| attempts.begun());
+        assert_eq!(wait_ms(&attempts), 6_400);
+        attempts.ended(true, Duration::from_secs(3), &backoff);
+        assert_eq!(wait_ms(&attempts), 100);
+        // It takes every connection, gives everything again, and loses it.
+        let waits: Vec<u64> = (0..9)
+            .map(|_| {
+                attempts.begun();
+                attempts.ended(true, Duration::from_millis(10), &backoff);
+                wait_ms(&attempts)
+            })
+            .collect();
+        assert_eq!(waits, [200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000]);
+        // One connection that lasts is enough.
+        attempts.begun();
+        attempts.ended(true, Duration::from_secs(10), &backoff);
+        assert_eq!(wait_ms(&attempts), 100);
+        // A handshake by itself shows nothing.
+        attempts.begun();
+        attempts.ended(false, Duration::from_millis(10), &backoff);
+        attempts.begun();
+        assert_eq!(wait_ms(&attempts), 400);
+    }
 
     #[test]
     fn the_protocols_table() {

@@ -71,6 +71,19 @@ pub(crate) struct NewSubscription {
     pub(crate) answer: Answer<Vec<EntryError>, SubscribeError>,
 }
 
+/// A `subscribe`, of one message's size.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// The subscription whose entries they are.
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) entries: Vec<SubscribeEntry>,
+    pub(crate) options: SubscribeOptions,
+    /// It asks for what an earlier connection had.
+    pub(crate) restores: bool,
+    /// The subscriptions that want to be told when all of it has begun.
+    pub(crate) ready: Vec<SubscriptionId>,
+}
+
 /// Written, and waiting for its answer.
 #[derive(Debug)]
 pub(crate) enum InFlight {
@@ -80,11 +93,7 @@ pub(crate) enum InFlight {
     },
     Batch(BatchPart),
     Unacknowledged(Vec<Entry>),
-    Subscribe {
-        subscription: SubscriptionId,
-        entries: Vec<SubscribeEntry>,
-        restores: bool,
-    },
+    Subscribe(Ask),
     /// Topics that were subscribed only to resume them, and go on under their pattern.
     Release {
         entries: Vec<String>,

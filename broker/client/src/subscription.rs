@@ -70,6 +70,14 @@ impl SubscribeBuilder {
         self
     }
 
+    /// Asks for an [`Event::Ready`] when every topic that is there has begun: then the picture is whole. Patterns find their
+    /// topics one after the other, and nothing else says when they are through. A broker that does not know this refuses
+    /// the subscription (`bad_request`).
+    pub fn ready(mut self) -> SubscribeBuilder {
+        self.options.ready = true;
+        self
+    }
+
     /// Adds a topic that goes on after update `seq` of `epoch`: what an earlier run of the program had got.
     pub fn resume(mut self, topic: impl Into<String>, epoch: impl Into<String>, seq: u64) -> SubscribeBuilder {
         let epoch: String = epoch.into();

@@ -1,24 +1,61 @@
-//! What all topics together may hold, and who pays when it is too much.
+//! What the broker may hold in all, and who pays when it is too much.
 //!
-//! Histories are filed by size class (powers of two), so that the topic with the largest is found without looking at all:
-//! the one that pays is within a factor of two of it. A topic is filed anew only when its class changes.
+//! Every byte that a client can make the broker hold is in one of these sums. A sum either refuses what would exceed it
+//! (images, sources, names, subscriptions), or its largest holder gives up something: a topic the older half of its
+//! history, or its encoded image; a connection its place (see `shard/payers.rs`).
+//!
+//! Topics are filed by size class (powers of two), so that the one with the most is found without looking at all: the one
+//! that pays is within a factor of two of it. A topic is filed anew only when its class changes.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::topic::{Topic, TopicId, TopicState};
 
-/// Totals over all topics, in bytes.
+/// A sum in bytes that threads add to and take from.
+#[derive(Debug, Default)]
+pub struct Total(AtomicU64);
+
+impl Total {
+    /// The sum now.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, bytes: u64) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Replaces one holder's share.
+    pub(crate) fn change(&self, old: u64, new: u64) {
+        if new != old {
+            self.0.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+        }
+    }
+
+    /// Replaces one holder's share, unless it grows and the sum would then exceed `max`.
+    pub(crate) fn try_change(&self, old: u64, new: u64, max: u64) -> bool {
+        if new <= old {
+            self.change(old, new);
+            return true;
+        }
+        let grown = |sum: u64| sum.checked_add(new - old).filter(|sum| *sum <= max);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
+    }
+}
+
+/// A sum whose holders are topics, the largest of them at hand.
 #[derive(Default)]
-pub struct Budget {
-    histories: AtomicU64,
-    images: AtomicU64,
-    /// Histories that gave up their older half since the start.
-    halved: AtomicU64,
+pub(crate) struct BySize {
+    total: Total,
     classes: Mutex<Classes>,
 }
 
@@ -28,19 +65,147 @@ struct Classes {
     by_size: BTreeSet<(u32, TopicId)>,
 }
 
-fn class(bytes: u64) -> u32 {
+/// The power of two that a size is below.
+pub(crate) fn class(bytes: u64) -> u32 {
     u64::BITS - bytes.leading_zeros()
+}
+
+impl BySize {
+    fn classes(&self) -> MutexGuard<'_, Classes> {
+        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a topic's share, of which `counted` bytes are in the sum, up to `bytes`; called under the topic's lock.
+    fn count(&self, topic: &Arc<Topic>, counted: &mut u64, bytes: u64) {
+        if bytes == *counted {
+            return;
+        }
+        self.total.change(*counted, bytes);
+        if class(bytes) != class(*counted) {
+            let mut classes = self.classes();
+            classes.by_size.remove(&(class(*counted), topic.id()));
+            if bytes > 0 {
+                classes.by_size.insert((class(bytes), topic.id()));
+                classes.topics.entry(topic.id()).or_insert_with(|| Arc::downgrade(topic));
+            } else {
+                classes.topics.remove(&topic.id());
+            }
+        }
+        *counted = bytes;
+    }
+
+    /// Takes a topic's share out.
+    fn forget(&self, topic: TopicId, counted: &mut u64) {
+        if *counted > 0 {
+            self.total.sub(*counted);
+            let mut classes = self.classes();
+            classes.by_size.remove(&(class(*counted), topic));
+            classes.topics.remove(&topic);
+        }
+        *counted = 0;
+    }
+
+    /// The topic with about the largest share.
+    fn largest(&self) -> Option<Arc<Topic>> {
+        let classes = self.classes();
+        classes.by_size.last().and_then(|(_, id)| classes.topics.get(id)).and_then(Weak::upgrade)
+    }
+}
+
+/// What of a topic is in the sums.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) history: u64,
+    pub(crate) image: u64,
+    pub(crate) encoded: u64,
+    pub(crate) sources: u64,
+    /// What it holds since it ended, for shards and connections that still want it.
+    pub(crate) ended: u64,
+    ended_filed: u64,
+}
+
+/// The sums over the whole broker, in bytes.
+#[derive(Default)]
+pub struct Budget {
+    histories: BySize,
+    /// Histories that gave up their older half since the start.
+    halved: AtomicU64,
+    images: Total,
+    encoded: BySize,
+    sources: Total,
+    /// What connections still want from topics.
+    pub(crate) wants: Total,
+    /// Of these, what is being let go of.
+    pub(crate) discarded: Total,
+    /// What ended topics hold for those who want it still.
+    ended: Total,
+    ended_filed: BySize,
+    /// States that differences are made from.
+    pub(crate) bases: Total,
+    /// Frames of which connections hold the rest.
+    pub(crate) partial: Total,
+    /// Unread answers, incomplete messages, unsent events.
+    pub(crate) buffers: Total,
+    /// Names without a topic that are subscribed to.
+    pub(crate) names: Total,
+    /// Subscriptions and their patterns.
+    pub(crate) subscriptions: Total,
 }
 
 impl Budget {
     /// Bytes of all histories.
     pub fn histories(&self) -> u64 {
-        self.histories.load(Ordering::Relaxed)
+        self.histories.total.bytes()
     }
 
     /// Bytes of all images.
     pub fn images(&self) -> u64 {
-        self.images.load(Ordering::Relaxed)
+        self.images.bytes()
+    }
+
+    /// Bytes of images that are kept encoded.
+    pub fn encoded(&self) -> u64 {
+        self.encoded.total.bytes()
+    }
+
+    /// Bytes of earlier states that are kept to make differences from.
+    pub fn bases(&self) -> u64 {
+        self.bases.bytes()
+    }
+
+    /// Bytes of the sources that topics remember.
+    pub fn sources(&self) -> u64 {
+        self.sources.bytes()
+    }
+
+    /// Bytes that ended topics hold for those who want them still.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.bytes()
+    }
+
+    /// Bytes of what connections still want from topics, and of what ended topics hold for them.
+    pub fn behind(&self) -> u64 {
+        self.wants.bytes() + self.ended.bytes()
+    }
+
+    /// Bytes of frames that were written in part.
+    pub fn partial(&self) -> u64 {
+        self.partial.bytes()
+    }
+
+    /// Bytes of unread answers, incomplete messages and unsent events.
+    pub fn buffers(&self) -> u64 {
+        self.buffers.bytes()
+    }
+
+    /// Bytes of names that are waited for.
+    pub fn names(&self) -> u64 {
+        self.names.bytes()
+    }
+
+    /// Bytes of subscriptions and their patterns.
+    pub fn subscriptions(&self) -> u64 {
+        self.subscriptions.bytes()
     }
 
     /// How often a history gave up its older half because all together were too large.
@@ -48,54 +213,93 @@ impl Budget {
         self.halved.load(Ordering::Relaxed)
     }
 
-    /// Brings the totals up to what the topic holds now; called under its lock.
-    pub(crate) fn count(&self, topic: &Arc<Topic>, state: &mut TopicState) {
-        let (history, image) = (state.history.bytes(), state.image.as_ref().map_or(0, |tree| tree.held_bytes() as u64));
-        let (old_history, old_image) = (state.counted_history, state.counted_image);
-        if history != old_history {
-            self.histories.fetch_add(history.wrapping_sub(old_history), Ordering::Relaxed);
-            state.counted_history = history;
-            if class(history) != class(old_history) {
-                let mut classes = self.classes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                classes.by_size.remove(&(class(old_history), topic.id()));
-                if history > 0 {
-                    classes.by_size.insert((class(history), topic.id()));
-                    classes.topics.entry(topic.id()).or_insert_with(|| Arc::downgrade(topic));
-                } else {
-                    classes.topics.remove(&topic.id());
-                }
-            }
-        }
-        if image != old_image {
-            self.images.fetch_add(image.wrapping_sub(old_image), Ordering::Relaxed);
-            state.counted_image = image;
+    /// Counts a topic's history; called under its lock.
+    pub(crate) fn count_history(&self, topic: &Arc<Topic>, state: &mut TopicState) {
+        if !state.closed {
+            self.histories.count(topic, &mut state.counted.history, state.history.bytes());
         }
     }
 
-    /// Forgets a topic that is dropped or ended and let go of.
-    pub(crate) fn forget(&self, topic: TopicId, state: &mut TopicState) {
-        self.histories.fetch_sub(state.counted_history, Ordering::Relaxed);
-        self.images.fetch_sub(state.counted_image, Ordering::Relaxed);
-        if state.counted_history > 0 {
-            let mut classes = self.classes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            classes.by_size.remove(&(class(state.counted_history), topic));
-            classes.topics.remove(&topic);
+    /// Counts a topic's encoded image; called under its lock.
+    pub(crate) fn count_encoded(&self, topic: &Arc<Topic>, state: &mut TopicState) {
+        if state.closed {
+            self.count_ended(topic, state);
+        } else {
+            let bytes = state.encoded_bytes();
+            self.encoded.count(topic, &mut state.counted.encoded, bytes);
         }
-        (state.counted_history, state.counted_image) = (0, 0);
+    }
+
+    /// Counts an image of `bytes` in place of the topic's, unless all would then exceed `max`.
+    pub(crate) fn change_image(&self, counted: &mut Counted, bytes: u64, max: u64) -> bool {
+        let fits = self.images.try_change(counted.image, bytes, max);
+        if fits {
+            counted.image = bytes;
+        }
+        fits
+    }
+
+    /// Counts sources of `bytes` in place of the topic's, unless all would then exceed `max`.
+    pub(crate) fn change_sources(&self, counted: &mut Counted, bytes: u64, max: u64) -> bool {
+        let fits = self.sources.try_change(counted.sources, bytes, max);
+        if fits {
+            counted.sources = bytes;
+        }
+        fits
+    }
+
+    /// A topic ended, or holds something else since: all that it holds counts for those who want it still.
+    pub(crate) fn count_ended(&self, topic: &Arc<Topic>, state: &mut TopicState) {
+        self.forget_live(topic.id(), &mut state.counted);
+        let bytes = state.held_bytes();
+        self.ended.change(state.counted.ended, bytes);
+        state.counted.ended = bytes;
+        // Only what every shard has read the end of may have to go early.
+        let filed = if state.unread_by == 0 { bytes } else { 0 };
+        self.ended_filed.count(topic, &mut state.counted.ended_filed, filed);
+    }
+
+    fn forget_live(&self, topic: TopicId, counted: &mut Counted) {
+        self.histories.forget(topic, &mut counted.history);
+        self.encoded.forget(topic, &mut counted.encoded);
+        self.images.sub(std::mem::take(&mut counted.image));
+        self.sources.sub(std::mem::take(&mut counted.sources));
+    }
+
+    /// Forgets a topic that is dropped.
+    pub(crate) fn forget(&self, topic: TopicId, counted: &mut Counted) {
+        self.forget_live(topic, counted);
+        self.ended.sub(std::mem::take(&mut counted.ended));
+        self.ended_filed.forget(topic, &mut counted.ended_filed);
     }
 
     /// Drops the older half of the largest histories until all fit `bytes_max` again. Called without any topic's lock.
-    pub(crate) fn enforce(&self, bytes_max: u64) {
+    pub(crate) fn fit_histories(&self, bytes_max: u64) {
         while self.histories() > bytes_max {
-            let largest = {
-                let classes = self.classes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                classes.by_size.last().and_then(|(_, id)| classes.topics.get(id)).and_then(Weak::upgrade)
-            };
-            let Some(topic) = largest else { return };
+            let Some(topic) = self.histories.largest() else { return };
             let mut state = topic.lock();
             state.history.drop_half();
             self.halved.fetch_add(1, Ordering::Relaxed);
-            self.count(&topic, &mut state);
+            self.count_history(&topic, &mut state);
+        }
+    }
+
+    /// Drops the largest encoded images until all fit `bytes_max` again. Called without any topic's lock.
+    pub(crate) fn fit_encoded(&self, bytes_max: u64) {
+        while self.encoded() > bytes_max {
+            let Some(topic) = self.encoded.largest() else { return };
+            let mut state = topic.lock();
+            state.forget_encoded();
+            self.count_encoded(&topic, &mut state);
+        }
+    }
+
+    /// Lets go of what the largest ended topics hold until what is wanted fits `bytes_max`, or none is left: those who want
+    /// it are told of a gap. Called without any topic's lock.
+    pub(crate) fn fit_ended(&self, bytes_max: u64) {
+        while self.behind().saturating_sub(self.discarded.bytes()) > bytes_max {
+            let Some(topic) = self.ended_filed.largest() else { return };
+            topic.lock().release(&topic);
         }
     }
 }

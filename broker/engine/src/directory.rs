@@ -11,15 +11,33 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use broker_protocol::pattern::{Pattern, Segment};
 
 use crate::names::ByName;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId};
 
 /// The names, guarded by the directory's lock.
 #[derive(Default)]
 pub(crate) struct Names {
     by_name: ByName<Arc<Topic>>,
     in_order: BTreeMap<Arc<str>, Arc<Topic>>,
-    /// How many were ever taken out: unchanged, whoever was here still is.
-    removals: u64,
+    /// Topics that ended, until every shard has read of it: for those who go through the names meanwhile. By name and
+    /// number, as several incarnations of one may be here.
+    ended: BTreeMap<(Arc<str>, TopicId), Arc<Topic>>,
+}
+
+/// A part of a count.
+pub(crate) struct Counted {
+    pub(crate) matched: u64,
+    pub(crate) looked_at: usize,
+    /// The name to go on from; `None` where the count is complete.
+    pub(crate) up_to: Option<Arc<str>>,
+}
+
+/// How far somebody who goes through the names has come in one step.
+#[derive(Clone, Copy)]
+pub(crate) enum Passed<'a> {
+    /// Up to this name and no further.
+    UpTo(&'a str),
+    /// To the end.
+    Rest,
 }
 
 /// All live topics.
@@ -57,19 +75,77 @@ impl Names {
         if self.by_name.get(topic.name()).is_some_and(|held| Arc::ptr_eq(held, topic)) {
             self.by_name.remove(topic.name());
             self.in_order.remove(topic.name());
-            self.removals += 1;
         }
     }
 
-    /// How many names were taken out so far.
-    pub(crate) fn removals(&self) -> u64 {
-        self.removals
+    /// Takes out a topic that ended. Some shard has still to read of it.
+    pub(crate) fn end(&mut self, topic: &Arc<Topic>) {
+        self.remove(topic);
+        self.ended.insert((topic.name().clone(), topic.id()), topic.clone());
+    }
+
+    /// Every shard has read of its end.
+    pub(crate) fn forget_ended(&mut self, topic: &Arc<Topic>) {
+        self.ended.remove(&(topic.name().clone(), topic.id()));
+    }
+
+    /// The topics that ended between `after` and the name that was come to, as far as `pattern` matches them.
+    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, passed: Passed<'_>) -> Vec<Arc<Topic>> {
+        if self.ended.is_empty() {
+            return Vec::new();
+        }
+        let from = match after {
+            Some(after) => Bound::Excluded((after.into(), TopicId::MAX)),
+            None => Bound::Unbounded,
+        };
+        let to = match passed {
+            Passed::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
+            Passed::Rest => Bound::Unbounded,
+        };
+        let range = self.ended.range::<(Arc<str>, TopicId), _>((from, to));
+        range.filter(|(_, topic)| pattern.matches(topic.name())).map(|(_, topic)| topic.clone()).collect()
     }
 
     /// The first topic after `after` (from the beginning where `None`), whatever its name.
     pub(crate) fn next(&self, after: Option<&str>) -> Option<&Arc<Topic>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.in_order.range::<str, _>((from, Bound::Unbounded)).next().map(|(_, topic)| topic)
+    }
+
+    /// Counts topics after `after` that `pattern` matches, looking at so many names.
+    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> Counted {
+        let mut counted = Counted { matched: 0, looked_at: 0, up_to: None };
+        let mut at: Option<Arc<str>> = after.map(Into::into);
+        while counted.looked_at < names {
+            let mut steps = names - counted.looked_at;
+            let before = steps;
+            let first = match self.next_match(pattern, at.as_deref(), &mut steps) {
+                Ok(Some(first)) => first.name().clone(),
+                Ok(None) => {
+                    counted.looked_at += before - steps + 1;
+                    return counted;
+                }
+                Err(name) => {
+                    counted.looked_at = names;
+                    counted.up_to = Some(name);
+                    return counted;
+                }
+            };
+            counted.looked_at += before - steps + 1;
+            counted.matched += 1;
+            // Names in a row that match are taken from one range without a new seek.
+            let row = self.in_order.range::<str, _>((Bound::Excluded(&*first), Bound::Unbounded));
+            let row = row.take(names.saturating_sub(counted.looked_at)).take_while(|(name, _)| pattern.matches(name));
+            let mut last = first;
+            for (name, _) in row {
+                counted.looked_at += 1;
+                counted.matched += 1;
+                last = name.clone();
+            }
+            at = Some(last);
+        }
+        counted.up_to = at;
+        counted
     }
 
     /// The first topic after `after` that `pattern` matches, trying at most `*steps` candidates; `Err` with the name to go
@@ -199,6 +275,16 @@ mod tests {
                     }
                 }
                 assert_eq!(found, expected, "seed {seed}, pattern {}", pattern.as_str());
+                let (mut matched, mut up_to) = (0, None::<Arc<str>>);
+                loop {
+                    let part = names.count(&pattern, up_to.as_deref(), random.random_range(1..6));
+                    matched += part.matched;
+                    up_to = part.up_to;
+                    if up_to.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(matched, expected.len() as u64, "seed {seed}, pattern {}", pattern.as_str());
             }
         }
     }

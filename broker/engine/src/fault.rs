@@ -38,6 +38,8 @@ pub enum Fault {
     ClosedForgotten,
     /// What is published meanwhile is delivered beside the image that holds it.
     ImageAndUpdate,
+    /// A topic begins without its first update.
+    BirthWithoutUpdate,
 }
 
 #[cfg(feature = "planted-faults")]

@@ -42,7 +42,7 @@ pub enum What {
     /// A topic came to exist; the frame is its `topic` message as a subscriber that waited for it gets it.
     Begins(std::sync::Arc<Topic>),
     /// A topic ended; the frame is its `closed` message, the `seq` one above the last.
-    Closed,
+    Closed(std::sync::Arc<Topic>),
 }
 
 /// One place in the feed.

@@ -11,8 +11,8 @@ use crate::limits::Retain;
 pub(crate) struct Kept {
     /// Its place in the broker's order: what a stream over all topics resumes from.
     pub ordinal: u64,
-    /// When it was taken in, in microseconds since the epoch.
-    pub ts: u64,
+    /// When it was taken in, on the monotonic clock in microseconds: an age must not follow the wall clock when that is set.
+    pub taken_us: u64,
     /// What its subscribers got.
     pub frame: Frame,
     /// Bytes of frames published on the topic up to and including this one.
@@ -80,21 +80,22 @@ impl History {
         (index > 0 || self.dropped_ordinal <= ordinal).then(|| self.oldest() + index - 1)
     }
 
-    pub(crate) fn push(&mut self, ordinal: u64, ts: u64, frame: Frame) {
+    /// Keeps an update that was taken in at `taken_us` on the monotonic clock.
+    pub(crate) fn push(&mut self, ordinal: u64, taken_us: u64, frame: Frame) {
         self.newest += 1;
         self.end_bytes += frame.len() as u64;
         self.bytes += frame.len() as u64 + KEPT_BYTES;
-        self.kept.push_back(Kept { ordinal, ts, frame, end_bytes: self.end_bytes });
+        self.kept.push_back(Kept { ordinal, taken_us, frame, end_bytes: self.end_bytes });
     }
 
-    /// Drops what the rule no longer keeps.
-    pub(crate) fn trim(&mut self, retain: &Retain, now_ts: u64) {
+    /// Drops what the rule no longer keeps at `now_us` on the monotonic clock.
+    pub(crate) fn trim(&mut self, retain: &Retain, now_us: u64) {
         while self.kept.len() as u64 > retain.updates || (self.bytes > retain.bytes && self.kept.len() > 1) {
             self.drop_oldest();
         }
         if retain.ms > 0 {
-            let dead = now_ts.saturating_sub(retain.ms.saturating_mul(1000));
-            while self.kept.front().is_some_and(|kept| kept.ts < dead) {
+            let dead = now_us.saturating_sub(retain.ms.saturating_mul(1000));
+            while self.kept.front().is_some_and(|kept| kept.taken_us < dead) {
                 self.drop_oldest();
             }
         }
@@ -109,6 +110,14 @@ impl History {
             self.drop_oldest();
         }
         self.kept.shrink_to_fit();
+    }
+
+    /// Drops all of it. What was published stays counted: the newest `seq` is what it was.
+    pub(crate) fn clear(&mut self) {
+        while !self.kept.is_empty() {
+            self.drop_oldest();
+        }
+        self.kept = VecDeque::new();
     }
 
     fn drop_oldest(&mut self) {

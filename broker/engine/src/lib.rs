@@ -31,6 +31,7 @@ pub mod feed;
 mod history;
 mod ids;
 mod image;
+mod largest;
 mod limits;
 mod names;
 mod read;
@@ -40,7 +41,7 @@ mod sync;
 mod topic;
 mod trie;
 
-pub use budget::Budget;
+pub use budget::{Budget, Total};
 pub use clock::Now;
 pub use engine::{Engine, Published, Publisher};
 pub use image::Tree;

@@ -34,6 +34,20 @@ pub struct Limits {
     pub image_bytes: u64,
     /// Bytes of all images together; a publish beyond is refused with `limit`.
     pub images_bytes_max: u64,
+    /// Bytes of images that are kept encoded; beyond, the largest is encoded anew when it is needed.
+    pub images_encoded_bytes_max: u64,
+    /// Bytes of frames that sockets took a part of; beyond, the connection with the largest is closed.
+    pub images_partial_bytes_max: u64,
+    /// Bytes of the sources that topics remember; a publish that would add beyond is refused with `limit`.
+    pub sources_bytes_max: u64,
+    /// Bytes of what connections still want from topics; beyond, the connection that wants most is closed.
+    pub behind_bytes_max: u64,
+    /// Bytes of unread answers, incomplete messages and unsent events; beyond, the connection with most is closed.
+    pub buffers_bytes_max: u64,
+    /// Bytes of names without a topic that are subscribed to; an entry beyond is refused with `limit`.
+    pub names_waited_bytes_max: u64,
+    /// Bytes of subscriptions and their patterns; an entry beyond is refused with `limit`.
+    pub subscriptions_bytes_max: u64,
     /// What is kept of a topic that no rule matches.
     pub retain: Retain,
     /// Bytes of all histories together; beyond, the topic with the largest history pays, oldest updates first.
@@ -64,6 +78,11 @@ pub struct Limits {
     pub message_bytes: u64,
     /// How long a topic may go without a publish before it ends, in milliseconds; 0 for ever.
     pub topic_idle_ms: u64,
+    /// The id of the first place in the broker's order, and when it was taken on the monotonic clock: the start of the
+    /// broker in microseconds since the UNIX epoch, so that no two runs share an id.
+    pub order_base: u64,
+    /// See `order_base`.
+    pub order_base_mono_us: u64,
     /// The server's name and version, told in `hello`.
     pub server: String,
 }
@@ -74,6 +93,13 @@ impl Default for Limits {
             topics_max: 1_000_000,
             image_bytes: 1 << 20,
             images_bytes_max: 1 << 30,
+            images_encoded_bytes_max: 1 << 29,
+            images_partial_bytes_max: 256 << 20,
+            sources_bytes_max: 64 << 20,
+            behind_bytes_max: 32 << 20,
+            buffers_bytes_max: 256 << 20,
+            names_waited_bytes_max: 64 << 20,
+            subscriptions_bytes_max: 256 << 20,
             retain: Retain { updates: 1024, bytes: 1 << 20, ms: 0 },
             retain_bytes_max: 1 << 30,
             topics: Vec::new(),
@@ -89,16 +115,19 @@ impl Default for Limits {
             feed_bytes_max: 64 << 20,
             message_bytes: 65_536,
             topic_idle_ms: 0,
+            order_base: 0,
+            order_base_mono_us: 0,
             server: concat!("tickcast/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
 
 impl Limits {
-    /// The rule for a topic: its kind where the configuration fixes one, and what is kept of it.
+    /// The rule for a topic: its kind where the configuration fixes one, and what is kept of it. A topic that grows by
+    /// patches is one of states.
     pub(crate) fn rule(&self, topic: &str) -> (Option<Kind>, Retain) {
         match self.topics.iter().find(|rule| rule.pattern.matches(topic)) {
-            Some(rule) => (rule.kind, rule.retain),
+            Some(rule) => (rule.kind.map(Kind::of_topic), rule.retain),
             None => (None, self.retain),
         }
     }

@@ -76,6 +76,8 @@ pub struct HistoryPage {
 pub struct Image {
     topic: Arc<Topic>,
     snapshot: Snapshot,
+    /// What of it may be kept for the next who needs it.
+    encoded_bytes_max: u64,
 }
 
 impl std::fmt::Debug for Image {
@@ -97,7 +99,7 @@ impl Image {
 
     /// The `image` message.
     pub fn encode(&self) -> Frame {
-        self.topic.image_frame(&self.snapshot)
+        self.topic.image_frame(&self.snapshot, self.encoded_bytes_max)
     }
 }
 
@@ -165,7 +167,8 @@ impl Engine {
             match self.next_topic(walk, steps) {
                 Met::One(topic) => {
                     if let Some(snapshot) = topic.snapshot() {
-                        return Met::One(Image { topic, snapshot });
+                        let encoded_bytes_max = self.limits.images_encoded_bytes_max;
+                        return Met::One(Image { topic, snapshot, encoded_bytes_max });
                     }
                 }
                 Met::Pause => return Met::Pause,
@@ -178,7 +181,7 @@ impl Engine {
     pub fn image(&self, topic: &str) -> Option<Image> {
         let topic = self.directory.read().get(topic).cloned()?;
         let snapshot = topic.snapshot()?;
-        Some(Image { topic, snapshot })
+        Some(Image { topic, snapshot, encoded_bytes_max: self.limits.images_encoded_bytes_max })
     }
 
     /// What is retained of a topic; `None` where there is none of this name.

@@ -19,9 +19,15 @@ pub trait Sink {
     /// No more bytes will be written: the peer may be told (a socket shuts down its sending side).
     fn finish(&mut self);
 
-    /// The turn's writes are over: a carrier that holds bytes back sends them now. `in_step` is the place in the broker's
-    /// order up to which the peer has everything that it follows, where it is in step; see [`Sink::follows_order`].
-    fn end_turn(&mut self, _in_step: Option<u64>) {}
+    /// The turn's writes are over: a carrier that holds bytes back sends them now. `position` is the id of the place in the
+    /// broker's order up to which the peer has everything that it follows, where it is in step; see
+    /// [`Sink::follows_order`].
+    fn end_turn(&mut self, _position: Option<u64>) {}
+
+    /// Bytes that it holds of what was read or is to be written.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 
     /// Whether it wants to know that place.
     fn follows_order(&self) -> bool {

@@ -1,14 +1,15 @@
 //! A topic: its sequence, its image and its history, under one lock.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
 use broker_protocol::message;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Counted};
 use crate::fault::{self, Fault};
 use crate::feed::ShardSet;
 use crate::history::History;
@@ -16,9 +17,12 @@ use crate::ids::Id;
 pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
+use crate::shard::catch_up::WANT_BYTES;
 
 /// Sources that a topic remembers for deduplication.
 pub(crate) const SOURCES_MAX: usize = 16;
+/// What a remembered source costs beside its name: its entry and the name's allocation.
+const SOURCE_BYTES: usize = std::mem::size_of::<(Box<str>, u64)>() + 16;
 
 /// One incarnation of a topic, from its first publish to its end.
 pub struct Topic {
@@ -31,6 +35,10 @@ pub struct Topic {
     pub(crate) direct: AtomicU32,
     /// The feed's length once its beginning was in, in bytes; set before anybody else sees the topic.
     pub(crate) begun_bytes: AtomicU64,
+    /// Set with `TopicState::closed`, for those who do not hold the lock.
+    ended: AtomicBool,
+    /// Connections that still want something of it.
+    wanted: AtomicU32,
     budget: Arc<Budget>,
     state: Mutex<TopicState>,
 }
@@ -44,19 +52,22 @@ pub(crate) struct TopicState {
     pub(crate) closed: bool,
     /// The shards that the `closed` entry is for, and its end in the feed.
     pub(crate) closed_to: Option<(ShardSet, u64)>,
+    /// Those of them that have still to read it.
+    pub(crate) unread_by: ShardSet,
     pub(crate) history: History,
     pub(crate) image: Option<Tree>,
-    /// The newest update's times.
+    /// When the newest update was taken in, in microseconds since the UNIX epoch. It never runs backwards.
     pub(crate) last_ts: u64,
+    /// The same on the monotonic clock, for lifetimes.
+    pub(crate) last_mono_us: u64,
     pub(crate) last_source_ts: Option<u64>,
     /// Some update was a patch.
     pub(crate) has_patches: bool,
     /// The `image` message of the newest `seq`, once somebody needed it.
     encoded: Option<Frame>,
     sources: Vec<(Box<str>, u64)>,
-    /// Bytes of history and image that the budgets were told of.
-    pub(crate) counted_history: u64,
-    pub(crate) counted_image: u64,
+    /// What the budget was told of.
+    pub(crate) counted: Counted,
 }
 
 impl std::fmt::Debug for Topic {
@@ -69,7 +80,7 @@ impl Drop for Topic {
     fn drop(&mut self) {
         let id = self.id();
         let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        self.budget.forget(id, state);
+        self.budget.forget(id, &mut state.counted);
     }
 }
 
@@ -95,20 +106,23 @@ impl Topic {
             retain,
             direct: AtomicU32::new(0),
             begun_bytes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            wanted: AtomicU32::new(0),
             budget,
             state: Mutex::new(TopicState {
                 interest,
                 closed: false,
                 closed_to: None,
+                unread_by: 0,
                 history: History::new(),
                 image: None,
                 last_ts: 0,
+                last_mono_us: 0,
                 last_source_ts: None,
                 has_patches: false,
                 encoded: None,
                 sources: Vec::new(),
-                counted_history: 0,
-                counted_image: 0,
+                counted: Counted::default(),
             }),
         }
     }
@@ -128,7 +142,7 @@ impl Topic {
         &self.epoch
     }
 
-    /// The kind of its first publish.
+    /// What its updates are: events, or states (which patches may change).
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -157,6 +171,41 @@ impl Topic {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// It ended: no update comes any more. Called under its lock, with the shards that will read of the end.
+    pub(crate) fn close(self: &Arc<Self>, state: &mut TopicState, told: ShardSet) {
+        (state.closed, state.unread_by) = (true, told);
+        self.ended.store(true, Ordering::SeqCst);
+        self.settle_end(state);
+    }
+
+    /// The shard `bit` has read of the end. Returns whether all have.
+    pub(crate) fn end_was_read(self: &Arc<Self>, bit: ShardSet) -> bool {
+        let mut state = self.lock();
+        state.unread_by &= !bit;
+        self.settle_end(&mut state);
+        state.unread_by == 0
+    }
+
+    /// Where in the feed its end is, where it ended and the shard `bit` has still to read of it.
+    pub(crate) fn end_unread_by(&self, bit: ShardSet) -> Option<u64> {
+        let state = self.lock();
+        state.closed_to.filter(|_| state.unread_by & bit != 0).map(|(_, end_bytes)| end_bytes)
+    }
+
+    /// Whether somebody wants something of it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst) > 0
+    }
+
+    /// Lets go of what an ended topic holds once no shard and no connection wants it.
+    fn settle_end(self: &Arc<Self>, state: &mut TopicState) {
+        if state.unread_by == 0 && self.wanted.load(Ordering::SeqCst) == 0 {
+            state.release(self);
+        } else {
+            self.budget.count_ended(self, state);
+        }
+    }
+
     /// The newest state, where there is one.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let state = self.lock();
@@ -172,8 +221,9 @@ impl Topic {
         })
     }
 
-    /// A snapshot's `image` message, encoded at most once per `seq` and outside the lock.
-    pub(crate) fn image_frame(&self, snapshot: &Snapshot) -> Frame {
+    /// A snapshot's `image` message, encoded outside the lock, and once per `seq` as long as all encoded images together fit
+    /// `encoded_bytes_max`.
+    pub(crate) fn image_frame(self: &Arc<Self>, snapshot: &Snapshot, encoded_bytes_max: u64) -> Frame {
         if let Some(frame) = &snapshot.encoded {
             return frame.clone();
         }
@@ -184,10 +234,49 @@ impl Topic {
         message::image(&mut payload, &self.name, &self.epoch, *seq, *ts, *source_ts, &data);
         let frame = Frame::text(&payload);
         let mut state = self.lock();
-        if state.history.newest() == *seq {
+        if state.history.newest() == *seq && state.image.is_some() && frame.len() as u64 <= encoded_bytes_max {
             state.encoded = Some(frame.clone());
+            self.budget.count_encoded(self, &mut state);
         }
+        drop(state);
+        self.budget.fit_encoded(encoded_bytes_max);
         frame
+    }
+}
+
+/// A topic of which a connection wants something: what it holds is kept for that even when it ends.
+#[derive(Debug)]
+pub(crate) struct Wanted(Arc<Topic>);
+
+impl Wanted {
+    pub(crate) fn new(topic: Arc<Topic>) -> Self {
+        topic.wanted.fetch_add(1, Ordering::SeqCst);
+        topic.budget.wants.add(WANT_BYTES);
+        Self(topic)
+    }
+}
+
+impl Clone for Wanted {
+    fn clone(&self) -> Self {
+        Self::new(self.0.clone())
+    }
+}
+
+impl Deref for Wanted {
+    type Target = Arc<Topic>;
+
+    fn deref(&self) -> &Arc<Topic> {
+        &self.0
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        let topic = &self.0;
+        topic.budget.wants.sub(WANT_BYTES);
+        if topic.wanted.fetch_sub(1, Ordering::SeqCst) == 1 && topic.ended.load(Ordering::SeqCst) {
+            topic.settle_end(&mut topic.lock());
+        }
     }
 }
 
@@ -202,7 +291,19 @@ pub(crate) struct Snapshot {
     encoded: Option<Frame>,
 }
 
+impl Snapshot {
+    /// Whether its message is at hand.
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.encoded.is_some()
+    }
+}
+
 impl TopicState {
+    /// Whether it ended and what it held is let go of.
+    pub(crate) fn is_released(&self, topic: &Topic) -> bool {
+        self.closed && topic.has_image() && self.image.is_none()
+    }
+
     /// The newest `seq`.
     pub(crate) fn seq(&self) -> u64 {
         self.history.newest()
@@ -222,9 +323,46 @@ impl TopicState {
         }
     }
 
+    /// The image will be encoded anew when somebody needs it.
+    pub(crate) fn forget_encoded(&mut self) {
+        self.encoded = None;
+    }
+
+    pub(crate) fn encoded_bytes(&self) -> u64 {
+        self.encoded.as_ref().map_or(0, |frame| frame.len() as u64)
+    }
+
+    /// All that the topic holds beside its name.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let image = self.image.as_ref().map_or(0, |tree| tree.held_bytes() as u64);
+        self.history.bytes() + image + self.encoded_bytes() + self.sources_bytes()
+    }
+
+    /// Lets go of all that an ended topic holds, but for its newest `seq`.
+    pub(crate) fn release(&mut self, topic: &Arc<Topic>) {
+        self.history.clear();
+        (self.image, self.encoded) = (None, None);
+        self.sources = Vec::new();
+        topic.budget.count_ended(topic, self);
+    }
+
     /// Roughly the bytes of an `image` message now.
     pub(crate) fn image_bytes(&self) -> u64 {
         self.image.as_ref().map_or(0, |tree| tree.bytes() as u64 + 128)
+    }
+
+    fn sources_bytes(&self) -> u64 {
+        self.sources.iter().map(|(name, _)| source_bytes(name)).sum()
+    }
+
+    /// What the sources hold once this one is remembered as well.
+    pub(crate) fn sources_bytes_with(&self, source: &str) -> u64 {
+        let held = self.sources_bytes();
+        if self.sources.iter().any(|(name, _)| **name == *source) {
+            return held;
+        }
+        let oldest = self.sources.first().filter(|_| self.sources.len() == SOURCES_MAX);
+        held + source_bytes(source) - oldest.map_or(0, |(name, _)| source_bytes(name))
     }
 
     /// Whether `source` published `source_seq` or a later one already; remembers it where not. A duplicate is a use.
@@ -252,6 +390,11 @@ impl TopicState {
             }
         }
     }
+}
+
+/// What remembering a source costs.
+pub(crate) fn source_bytes(source: &str) -> u64 {
+    (source.len() + SOURCE_BYTES) as u64
 }
 
 /// Makes epochs: short, and never the same twice for one seed and counter.

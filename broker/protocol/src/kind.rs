@@ -23,6 +23,14 @@ impl Kind {
         }
     }
 
+    /// What a topic is that carries such updates: patches change states.
+    pub fn of_topic(self) -> Kind {
+        match self {
+            Kind::Event => Kind::Event,
+            Kind::State | Kind::Patch => Kind::State,
+        }
+    }
+
     /// Reads the word on the wire.
     pub fn parse(text: &str) -> Option<Kind> {
         match text {

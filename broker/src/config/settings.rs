@@ -131,6 +131,10 @@ settings! {
         "Connections that speak HTTP at the same time: handshakes, requests, and those that wait for one. When all are taken, of the address that has most the one that has waited longest ends.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
         "Subscriptions (topics and patterns) of one connection.";
+    subscriptions_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "Subscriptions of all connections, and the patterns that they name; an entry over it is refused with limit.";
+    names_waited_bytes_max: u64 = "67108864" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "Names that are subscribed to and have no topic; an entry over it is refused with limit.";
     handshake_ms: u32 = "10000" "ms", Number(100, DAY_MS),
         "How long a connection may take over a request before it is closed.";
     heartbeat_ms: u32 = "25000" "ms", Number(10, DAY_MS),
@@ -152,6 +156,8 @@ settings! {
         "All bodies of HTTP requests that are being read at the same time; over it they are refused for the moment.";
     answers_bytes_max: u64 = "262144" "bytes", Bytes(4 * KIB, GIB),
         "Answers that one connection has not read yet; at this bound the broker stops reading its requests.";
+    buffers_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "Unread answers, incomplete messages and unsent Server-Sent Events of all connections; over it the connection that holds most is closed with 4008.";
 "Topics":
     topics_max: u32 = "1000000" "topics", Number(1, 100_000_000),
         "Topics at the same time.";
@@ -161,6 +167,12 @@ settings! {
         "The image (current state) of one topic.";
     images_bytes_max: u64 = "1073741824" "bytes", Bytes(64 * KIB, 64 * TIB),
         "All images together.";
+    images_encoded_bytes_max: u64 = "0" "bytes", Bytes(0, 64 * TIB),
+        "Images that are kept encoded, and earlier states that differences are made from; what does not fit is made anew when it is needed. 0 is half of images_bytes_max.";
+    images_partial_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * TIB),
+        "Images and updates of which sockets took a part, held for the rest; over it the connection with the largest is closed with 4008.";
+    sources_bytes_max: u64 = "67108864" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "Sources (source, source_seq) that topics remember; a publish that would add to them over it is refused with limit.";
     retain_updates: u64 = "1024" "updates", Number(0, 1_000_000_000),
         "Updates kept of each topic, for history and for those who catch up.";
     retain_bytes: u64 = "1048576" "bytes", Bytes(0, 64 * TIB),
@@ -172,6 +184,8 @@ settings! {
 "Delivery":
     behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB),
         "A connection with more than this waiting is behind: it gets images of state and patch topics instead of every update.";
+behind_bytes_max: u64 = "33554432" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "What all connections that are behind still want from topics, and what ended topics hold for them; over it the connection that wants most is closed with 4008.";
     turn_bytes_max: u64 = "65536" "bytes", Bytes(KIB, 64 * MIB),
         "Bytes written to one connection before the next has its turn.";
     ring_bytes: u64 = "8388608" "bytes", Bytes(64 * KIB, 64 * GIB),

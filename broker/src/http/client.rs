@@ -47,8 +47,6 @@ pub struct Context {
     pub sys_topics_public: bool,
     /// The most subscriptions of a connection.
     pub subscriptions: u64,
-    /// The id of the first place in the broker's order, for Server-Sent Events.
-    pub events_base: u64,
 }
 
 impl Context {

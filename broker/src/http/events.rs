@@ -88,7 +88,7 @@ where
     let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));
     let on_slow = query.word("on_slow", OnSlow::parse, "conflate, retain or disconnect")?.unwrap_or_default();
     let ready = query.word("ready", |text| text.parse().ok(), "true or false")?.unwrap_or(false);
-    let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| resume(id, context));
+    let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| From::After(context.engine.place_of(id)));
     Ok(EventsRequest { topics, from, conflate_ms, on_slow, ready })
 }
 
@@ -114,10 +114,4 @@ fn last_id(headers: &HeaderMap, query: &Query) -> Result<Option<u64>, Refusal> {
     // Whatever it says, what is wrong with the other one is said, too.
     query.number("resume")?;
     Ok(Some(number))
-}
-
-/// Where an id leads. One of another run of the broker, or of none, is older than everything.
-fn resume(id: u64, context: &Context) -> From {
-    let place = id.saturating_sub(context.events_base);
-    From::After(if place <= context.engine.feed().ordinal() { place } else { 0 })
 }

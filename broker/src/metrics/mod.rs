@@ -51,6 +51,9 @@ const COUNTERS: &[PerShard] = &[
     ("tickcast_sent_bytes_total", "Bytes that sockets took.", |s| s.bytes.get()),
     ("tickcast_fell_behind_total", "Times a connection had more than behind_bytes waiting.", |s| s.fell_behind.get()),
     ("tickcast_evicted_total", "Times a connection fell out of step because the ring was reused.", |s| s.evicted.get()),
+    ("tickcast_budget_closed_total", "Connections closed because they held most of a budget that was exceeded.", |s| {
+        s.paid.get()
+    }),
     ("tickcast_images_total", "Images sent.", |s| s.images.get()),
     ("tickcast_gaps_total", "Gaps sent.", |s| s.gaps.get()),
     ("tickcast_gap_updates_total", "Updates that gaps announced as lost.", |s| s.gap_updates.get()),
@@ -95,6 +98,7 @@ impl Metrics {
         families.extend(self.engine_counters());
         families.extend(self.by_label());
         families.extend(self.engine_gauges());
+        families.extend(self.budgets());
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
         families.extend(process::families(self.start_seconds));
@@ -213,12 +217,31 @@ impl Metrics {
                 (self.clients.count() + self.admins.count()) as f64,
             ),
             ("tickcast_http_connections_max", "Places for them (http_connections_max).", self.clients.max() as f64),
-            ("tickcast_bodies_bytes", "Bodies of HTTP requests and answers.", self.bodies.bytes() as f64),
-            ("tickcast_bodies_bytes_max", "What they may take (bodies_bytes_max).", self.bodies.bytes_max() as f64),
             ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
         ]
         .into_iter()
         .map(|(name, help, value)| gauge(name, help, value))
+    }
+
+    /// What clients share, and what of it is used.
+    fn budgets(&self) -> [MetricFamily; 2] {
+        let (budget, limits) = (self.engine.budget(), self.engine.limits());
+        let budgets = [
+            ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
+            ("bodies_bytes_max", self.bodies.bytes(), self.bodies.bytes_max()),
+            ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max),
+            ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max),
+            ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max),
+            ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max),
+            ("sources_bytes_max", budget.sources(), limits.sources_bytes_max),
+            ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max),
+        ];
+        let used = budgets.iter().map(|(name, used, _)| (*name, *used as f64));
+        let most = budgets.iter().map(|(name, _, most)| (*name, *most as f64));
+        [
+            labelled_gauge("tickcast_budget_bytes", "What is used of a budget that clients share.", "budget", used),
+            labelled_gauge("tickcast_budget_bytes_max", "What may be used of it: the setting.", "budget", most),
+        ]
     }
 
     fn sum(&self, read: impl Fn(&ShardStats) -> u64) -> u64 {

@@ -9,14 +9,10 @@
 //!
 //! The engine writes frames to it as to any socket. One turn's worth is held until the socket has taken it: nothing more
 //! is accepted before that, so that a slow reader is slow to the engine too.
-//!
-//! An id is the broker's start in µs since the UNIX epoch plus a place in its order. So an id of an earlier run is below
-//! all of this one's, as long as places come slower than microseconds; an id for which that is not so is not sent.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::TcpStream;
-
-use crate::clock::now;
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
@@ -29,7 +25,24 @@ const HEAD_BYTES_MAX: usize = 10;
 /// The line that tells the longest id.
 const ID_BYTES_MAX: usize = "id: ".len() + 20 + "\n".len();
 /// Memory that a large image grew is given back above this.
-const BYTES_KEPT: usize = 16 * 1024;
+const BYTES_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    /// The memory for a turn's bytes, of one stream after the other: none holds any at rest, and none is allocated as long
+    /// as sockets take their turns whole.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Empties a buffer, and keeps its memory for the next stream.
+fn give_back(buffer: &mut Vec<u8>) {
+    let mut buffer = std::mem::take(buffer);
+    buffer.clear();
+    SPARE.with_borrow_mut(|spare| {
+        if buffer.capacity() > spare.capacity() && buffer.capacity() <= BYTES_KEPT {
+            *spare = buffer;
+        }
+    });
+}
 
 /// Where in a frame the engine's bytes have come to.
 enum Part {
@@ -41,8 +54,6 @@ enum Part {
 
 /// The way out of a connection that gets events.
 pub(super) struct Events {
-    /// The id of the place 0.
-    base: u64,
     part: Part,
     out: Vec<u8>,
     sent: usize,
@@ -57,14 +68,17 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// One whose ids begin at `base`.
-    pub(super) fn new(base: u64) -> Self {
+    /// One that has told nothing yet.
+    pub(super) fn new() -> Self {
         let (part, out, close) = (Part::Head([0; HEAD_BYTES_MAX], 0), Vec::new(), Vec::new());
-        Self { base, part, out, sent: 0, event: None, close, told: 0, finished: false }
+        Self { part, out, sent: 0, event: None, close, told: 0, finished: false }
     }
 
     /// Takes whole frames and parts of them, to be told with the next [`Events::flush`].
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        if self.out.capacity() == 0 {
+            self.out = SPARE.take();
+        }
         while !bytes.is_empty() {
             match &mut self.part {
                 Part::Head(head, len) => {
@@ -124,10 +138,9 @@ impl Events {
         }
     }
 
-    /// Tells the place up to which the client has everything, with the turn's last event.
-    pub(super) fn in_step(&mut self, ordinal: u64) {
-        let id = self.base + ordinal;
-        if id <= self.told || id > now().wall_us {
+    /// Tells the position up to which the client has everything, with the turn's last event.
+    pub(super) fn in_step(&mut self, id: u64) {
+        if id <= self.told {
             return;
         }
         self.told = id;
@@ -170,16 +183,18 @@ impl Events {
                 Err(error) => return Err(error),
             }
         }
-        self.out.clear();
         self.sent = 0;
-        if self.out.capacity() > BYTES_KEPT {
-            self.out = Vec::new();
-        }
+        give_back(&mut self.out);
         if self.finished {
             // Fails where the peer is gone already: then there is nobody to tell.
             let _ = stream.shutdown(std::net::Shutdown::Write);
         }
         Ok(true)
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.out.capacity() + self.close.capacity()
     }
 
     /// Nothing more will be taken.
@@ -231,7 +246,7 @@ mod tests {
             "y".repeat(300)
         );
         for step in [bytes.len(), 3, 1000, 4096] {
-            let mut events = Events::new(0);
+            let mut events = Events::new();
             for part in bytes.chunks(step) {
                 events.take(part);
             }
@@ -243,19 +258,18 @@ mod tests {
 
     #[test]
     fn the_last_event_of_a_turn_has_the_id() {
-        let mut events = Events::new(1_000);
+        let mut events = Events::new();
         events.take(&frames(|out| frame::push_text(out, b"1")));
         events.take(&frames(|out| {
             frame::push_text(out, b"2");
             frame::push_ping(out, b"");
         }));
-        events.in_step(7);
+        events.in_step(1007);
         assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
-        // Nothing new, or nothing that could be told from another run's.
-        events.in_step(7);
-        events.in_step(u64::MAX / 2);
+        // Nothing new.
+        events.in_step(1007);
         assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
-        events.in_step(9);
+        events.in_step(1009);
         assert!(told(&events).ends_with("\n\nid: 1009\n\n"));
     }
 }

@@ -1,8 +1,8 @@
 //! What clients send: read into the shard's one buffer, cut into frames, done.
 //!
-//! A connection is read as long as it may be: while its answers are read, while no pattern of its is being counted, and
-//! while the feed has room for what it publishes. Otherwise its bytes wait, here up to a buffer's worth and then in the
-//! kernel, where they hold the client back.
+//! A connection is read as long as it may be: while its answers are read, while its last request is done, while the feed
+//! has room for what it publishes, and while the round has work left. Otherwise its bytes wait, here up to a buffer's
+//! worth and then in the kernel, where they hold the client back. Those that wait take turns.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,7 @@ use broker_engine::ConnId;
 use broker_protocol::{CloseReason, frame};
 
 use super::Driver;
-use super::socket::Appetite;
-use super::socket::Held;
+use super::socket::{Held, ReadState};
 use crate::clock::now;
 use crate::websocket::{self, Event, Input};
 
@@ -19,19 +18,19 @@ use crate::websocket::{self, Event, Input};
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 /// Reads of one connection in one round at most.
 const READS_PER_ROUND: usize = 4;
-/// Connections with waiting bytes that get a chance in one round.
-const HUNGRY_PER_ROUND: usize = 64;
+/// Connections with waiting bytes that are looked at in one round.
+const DEFERRED_PER_ROUND: usize = 1024;
 
-/// Connections with bytes that wait.
+/// Connections with bytes that wait, in the order of their turns.
 #[derive(Default)]
-pub(super) struct Hungry {
+pub(super) struct DeferredReads {
     ids: VecDeque<ConnId>,
     no_room: bool,
 }
 
-impl Hungry {
+impl DeferredReads {
     /// Whether some wait only for other shards to read the feed.
-    pub(super) fn waits_for_room(&self) -> bool {
+    pub(super) fn wait_for_room(&self) -> bool {
         self.no_room && !self.ids.is_empty()
     }
 }
@@ -41,54 +40,64 @@ enum Took {
     All,
     /// There is more, which has to wait.
     Waits,
+    /// The round's work is spent in the middle of what was read: it goes on first in the next round.
+    Spent,
     /// The connection is gone.
     Gone,
 }
 
 impl Driver {
-    /// Reads what a socket has; where it has `ended`, up to its end. Where it is `gone`, whoever gets events is as well.
+    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn. Where it is `gone`, whoever gets
+    /// events is as well.
     pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
+        // Whatever has come, it lives; also where it is not read for the moment.
+        self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
         if gone && socket.events.is_some() {
             self.shard.disconnect(id);
             return;
         }
-        if socket.appetite == Appetite::None {
-            self.read_on(id);
+        if socket.read_state == ReadState::Idle {
+            socket.read_state = ReadState::Deferred;
+            self.reads.ids.push_back(id);
         }
     }
 
     /// The socket takes bytes again: soon the connection may be read again, too.
-    pub(super) fn awaken(&mut self, id: ConnId) {
+    pub(super) fn unblock(&mut self, id: ConnId) {
         let Some(socket) = self.shard.sink(id) else { return };
         socket.full = false;
-        if socket.appetite == Appetite::Asleep {
-            socket.appetite = Appetite::Hungry;
-            self.hungry.ids.push_back(id);
+        if socket.read_state == ReadState::Blocked {
+            socket.read_state = ReadState::Deferred;
+            self.reads.ids.push_back(id);
         }
     }
 
-    /// Gives connections with waiting bytes another chance. Returns whether some can go on at once.
-    pub(super) fn feed_hungry(&mut self) -> bool {
+    /// Reads those that wait, as far as the round's work allows, and at least one. Returns whether some can go on at once.
+    pub(super) fn resume_deferred(&mut self) -> bool {
         let mut more = false;
-        self.hungry.no_room = !self.shard.engine().has_room();
-        for _ in 0..self.hungry.ids.len().min(HUNGRY_PER_ROUND) {
-            let Some(id) = self.hungry.ids.pop_front() else { break };
+        self.reads.no_room = !self.shard.engine().has_room();
+        let mut has_read = false;
+        for _ in 0..self.reads.ids.len().min(DEFERRED_PER_ROUND) {
+            if has_read && !self.shard.may_work() {
+                return true;
+            }
+            let Some(id) = self.reads.ids.pop_front() else { break };
             let may_go_on = self.may_go_on(id);
             let reads_answers = self.shard.may_read(id);
-            let Some(socket) = self.shard.sink(id).filter(|socket| socket.appetite == Appetite::Hungry) else {
+            let Some(socket) = self.shard.sink(id).filter(|socket| socket.read_state == ReadState::Deferred) else {
                 continue;
             };
             if may_go_on {
-                socket.appetite = Appetite::None;
+                socket.read_state = ReadState::Idle;
+                (has_read, more) = (true, true);
                 self.read_on(id);
-                more = true;
             } else if socket.full && !reads_answers {
                 // However many there are of these, they are not in the way of those who read.
-                socket.appetite = Appetite::Asleep;
+                socket.read_state = ReadState::Blocked;
             } else {
-                self.hungry.ids.push_back(id);
+                self.reads.ids.push_back(id);
             }
         }
         more
@@ -99,24 +108,31 @@ impl Driver {
     }
 
     fn read_on(&mut self, id: ConnId) {
-        match self.read_some(id) {
+        let took = self.read_some(id);
+        let Some(socket) = self.shard.sink(id) else { return };
+        match took {
             Took::All => {}
             Took::Gone => self.shard.disconnect(id),
             Took::Waits => {
-                if let Some(socket) = self.shard.sink(id) {
-                    socket.appetite = Appetite::Hungry;
-                    self.hungry.ids.push_back(id);
-                }
+                socket.read_state = ReadState::Deferred;
+                self.reads.ids.push_back(id);
+            }
+            Took::Spent => {
+                socket.read_state = ReadState::Deferred;
+                self.reads.ids.push_front(id);
             }
         }
     }
 
     fn read_some(&mut self, id: ConnId) -> Took {
-        // What waited here comes before what waits in the kernel.
-        if self.shard.sink(id).is_some_and(|socket| socket.held.is_some())
-            && let Some(stop) = self.received(id, &mut [])
-        {
-            return stop;
+        // What waited here comes before what waits in the kernel, for which it takes its turn again.
+        if self.shard.sink(id).is_some_and(|socket| socket.has_unread()) {
+            if let Some(stop) = self.received(id, &mut []) {
+                return stop;
+            }
+            if !self.shard.may_work() {
+                return Took::Waits;
+            }
         }
         for _ in 0..READS_PER_ROUND {
             if !self.may_go_on(id) {
@@ -127,6 +143,9 @@ impl Driver {
             self.buffer = buffer;
             if let Some(took) = took {
                 return took;
+            }
+            if !self.shard.may_work() {
+                break;
             }
         }
         Took::Waits
@@ -145,6 +164,7 @@ impl Driver {
             Ok(Some(len)) => {
                 // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.
                 let drained = len < buffer.len() && !socket.ended;
+                self.shard.worked(len);
                 if let Some(stop) = self.received(id, &mut buffer[..len]) {
                     return Some(stop);
                 }
@@ -164,6 +184,7 @@ impl Driver {
             // Whoever gets events has asked for all of them with its request.
             return None;
         }
+        let held = socket.held.is_some();
         let Held { mut input, mut unread } = socket.take_held();
         let stop;
         if unread.is_empty() {
@@ -175,9 +196,15 @@ impl Driver {
             let used;
             (used, stop) = self.frames(id, &mut input, &mut unread);
             unread.drain(..used);
+            if unread.capacity() / 4 > unread.len() {
+                unread.shrink_to_fit();
+            }
         }
         if let Some(socket) = self.shard.sink(id) {
             socket.hold(input, unread);
+            if held || socket.held.is_some() {
+                self.shard.count_buffers(id);
+            }
         }
         stop
     }
@@ -194,19 +221,26 @@ impl Driver {
             if !self.may_go_on(id) {
                 return (at, Some(Took::Waits));
             }
+            // The first message of a turn is done whatever it costs, so that everybody gets on.
+            if at > 0 && !self.shard.may_work() {
+                return (at, Some(Took::Spent));
+            }
             match websocket::next(input, &mut bytes[at..], &rules) {
                 Ok(None) => break,
                 Ok(Some((taken, event))) => {
-                    self.shard.heard(clock, id);
+                    self.shard.heard(id);
                     match event {
                         Event::Text(text) => self.shard.handle(clock, id, &text),
                         Event::Binary(_) => {
                             let reason = CloseReason::UnsupportedData;
                             self.shard.close(clock, id, reason, "binary messages are not taken: send JSON text");
                         }
-                        Event::Ping(payload) => self.shard.control(clock, id, |out| frame::push_pong(out, payload)),
+                        Event::Ping(payload) => {
+                            self.shard.worked(payload.len());
+                            self.shard.control(clock, id, |out| frame::push_pong(out, payload));
+                        }
                         Event::Close(code) => self.shard.close_with(clock, id, code.unwrap_or(0), ""),
-                        Event::Pong | Event::Fragment => {}
+                        Event::Pong | Event::Fragment => self.shard.worked(0),
                     }
                     at += taken;
                 }

@@ -1,7 +1,7 @@
 //! A shard's thread: it drives the engine's half of the shard over real sockets.
 //!
 //! ```text
-//! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, do ─ tick ─ yield to the runtime
+//! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, do, as work allows ─ tick ─ yield
 //! idle:   say so, look once more, sleep until the feed, a socket, a command or the clock wakes it
 //! ```
 //!
@@ -12,6 +12,7 @@ mod input;
 mod poll;
 mod socket;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -19,16 +20,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use broker_engine::{Engine, Shard, ShardStats};
+use broker_engine::{ConnId, Engine, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::{Notify, oneshot};
 
 use self::events::Events;
-use self::input::Hungry;
+use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
-use self::socket::{Appetite, Socket};
+use self::socket::{ReadState, Socket};
 use crate::admission::Admitted;
 use crate::clock::now;
 use crate::http::{ConnectionRow, EventsRequest};
@@ -39,6 +40,10 @@ use crate::websocket::Rules;
 const COMMANDS_MAX: usize = 4096;
 /// Commands taken in one round at most.
 const COMMANDS_PER_ROUND: usize = 64;
+/// A round that did nothing of note is counted where it took this long nevertheless, in µs.
+const ROUND_TOLD_US: u64 = 1000;
+/// Connections that are told or closed together in one round.
+const TOLD_PER_ROUND: usize = 256;
 /// How long a shard with nothing to do but wait for other shards to read the feed sleeps, and whoever has a command for one
 /// that has too many.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
@@ -76,8 +81,6 @@ pub enum Command {
 pub struct Settings {
     /// Bounds on what clients send.
     pub rules: Rules,
-    /// The id of the first place in the broker's order, for Server-Sent Events.
-    pub events_base: u64,
 }
 
 /// A running shard, from outside.
@@ -201,15 +204,22 @@ struct Driver {
     arriving: Arc<AtomicU64>,
     settings: Settings,
     ready: Vec<Ready>,
-    hungry: Hungry,
+    reads: DeferredReads,
     buffer: Box<[u8]>,
+    /// What all connections are still to hear, and from which number on.
+    to_all: VecDeque<(ToAll, ConnId)>,
+    /// What those hear who come while the broker goes.
+    farewell: Option<Arc<[u8]>>,
+    closes: Option<CloseReason>,
     /// Up to when the thread's time is counted as busy.
     busy_until_us: u64,
-    /// What everybody was told, and whoever still arrives is told as well.
-    told: Option<Arc<[u8]>>,
-    /// Why everybody was closed, and whoever still arrives is closed as well.
-    closed: Option<CloseReason>,
     stopping: bool,
+}
+
+/// What all connections are to hear.
+enum ToAll {
+    Tell(Arc<[u8]>),
+    Close(CloseReason),
 }
 
 impl Driver {
@@ -223,7 +233,7 @@ impl Driver {
         settings: Settings,
     ) -> Self {
         let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
-        let (ready, hungry) = (Vec::new(), Hungry::default());
+        let (ready, reads) = (Vec::new(), DeferredReads::default());
         let busy_until_us = now().mono_us;
         Self {
             shard,
@@ -234,11 +244,12 @@ impl Driver {
             arriving,
             settings,
             ready,
-            hungry,
+            reads,
             buffer,
+            to_all: VecDeque::new(),
+            farewell: None,
+            closes: None,
             busy_until_us,
-            told: None,
-            closed: None,
             stopping: false,
         }
     }
@@ -254,22 +265,27 @@ impl Driver {
         }
     }
 
-    /// Does a bounded amount of everything. Returns whether more is to be done at once.
+    /// Does a bounded amount of everything: delivers what is ready, then reads. Returns whether more is to be done at once.
     fn round(&mut self) -> bool {
         let begin = now();
         self.count_busy(begin.mono_us);
         let mut more = self.take_commands();
+        more |= self.say_to_all();
         more |= self.shard.take_in(begin);
-        let turned = self.shard.turn(&mut now);
-        more |= turned;
-        if let Err(error) = self.poll.now(&mut self.ready) {
+        more |= self.shard.turn(&mut now);
+        // What a sleep was woken by is still to be looked at.
+        if self.ready.is_empty()
+            && let Err(error) = self.poll.now(&mut self.ready)
+        {
             tracing::error!(%error, shard = self.index, "looking for ready sockets failed");
         }
         more |= self.serve_ready();
-        more |= self.feed_hungry();
+        self.shard.begin_requests();
+        more |= self.resume_deferred();
         more |= self.shard.tick(now());
-        if more {
-            self.shard.stats().round_us.record(now().mono_us - begin.mono_us);
+        let took_us = now().mono_us - begin.mono_us;
+        if more || took_us > ROUND_TOLD_US {
+            self.shard.stats().round_us.record(took_us);
         }
         more
     }
@@ -293,7 +309,7 @@ impl Driver {
         let asleep_us = now().mono_us;
         self.count_busy(asleep_us);
         let mut pause = Duration::from_micros(self.shard.next_tick_us().saturating_sub(asleep_us));
-        if self.hungry.waits_for_room() {
+        if self.reads.wait_for_room() {
             pause = pause.min(ROOM_PAUSE);
         }
         tokio::select! {
@@ -308,7 +324,6 @@ impl Driver {
         }
         self.busy_until_us = now().mono_us;
         wake.woke();
-        self.serve_ready();
     }
 
     fn serve_ready(&mut self) -> bool {
@@ -318,7 +333,7 @@ impl Driver {
             let id = key as u32;
             if writable && self.shard.sink(id).is_none_or(Socket::flush) {
                 self.shard.writable(id);
-                self.awaken(id);
+                self.unblock(id);
             }
             if readable {
                 self.readable(id, ended, gone);
@@ -338,14 +353,12 @@ impl Driver {
                     let _ = answer.send(self.slowest(count));
                 }
                 Command::Tell(payload) => {
-                    let ids: Vec<_> = self.shard.connections().collect();
-                    ids.into_iter().for_each(|id| self.shard.answer(now(), id, &payload));
-                    self.told = Some(payload);
+                    self.farewell = Some(payload.clone());
+                    self.to_all.push_back((ToAll::Tell(payload), 0));
                 }
                 Command::CloseAll(reason) => {
-                    let ids: Vec<_> = self.shard.connections().collect();
-                    ids.into_iter().for_each(|id| self.shard.close(now(), id, reason, reason.text()));
-                    self.closed = Some(reason);
+                    self.closes = Some(reason);
+                    self.to_all.push_back((ToAll::Close(reason), 0));
                 }
                 Command::Stop => self.stopping = true,
             }
@@ -353,11 +366,27 @@ impl Driver {
         true
     }
 
+    /// Says what all connections are to hear, some of them in each round. Returns whether there are more.
+    fn say_to_all(&mut self) -> bool {
+        let Some((what, from)) = self.to_all.pop_front() else { return false };
+        let ids: Vec<_> = self.shard.connections(from).take(TOLD_PER_ROUND).collect();
+        for id in &ids {
+            match &what {
+                ToAll::Tell(payload) => self.shard.answer(now(), *id, payload),
+                ToAll::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
+            }
+        }
+        if let Some(last) = ids.last() {
+            self.to_all.push_front((what, last + 1));
+        }
+        !self.to_all.is_empty()
+    }
+
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, early, admitted, reserved, events: follows } = arrival;
-        let events = follows.is_some().then(|| Box::new(Events::new(self.settings.events_base)));
-        let (appetite, full, ended) = (Appetite::None, false, false);
-        let mut socket = Socket { stream, held: None, appetite, events, full, ended, admitted };
+        let events = follows.is_some().then(|| Box::new(Events::new()));
+        let (read_state, full, ended) = (ReadState::Idle, false, false);
+        let mut socket = Socket { stream, held: None, read_state, events, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         // It is counted among the shard's own by now.
@@ -377,10 +406,11 @@ impl Driver {
                 Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
             self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
-        if let Some(payload) = &self.told {
-            self.shard.answer(now(), id, payload);
+        // Who comes while the broker goes hears what the others have heard.
+        if let Some(payload) = self.farewell.clone() {
+            self.shard.answer(now(), id, &payload);
         }
-        if let Some(reason) = self.closed {
+        if let Some(reason) = self.closes {
             self.shard.close(now(), id, reason, reason.text());
         }
         self.readable(id, false, false);

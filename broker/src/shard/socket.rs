@@ -14,7 +14,7 @@ pub(super) struct Socket {
     pub(super) stream: TcpStream,
     /// What is held of its input. `None` for most.
     pub(super) held: Option<Box<Held>>,
-    pub(super) appetite: Appetite,
+    pub(super) read_state: ReadState,
     /// How it is told in Server-Sent Events; `None` for WebSocket.
     pub(super) events: Option<Box<Events>>,
     /// The socket took less than it was given, and has not said since that it takes more.
@@ -27,14 +27,17 @@ pub(super) struct Socket {
 
 /// Whether a connection has input that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Appetite {
+pub(super) enum ReadState {
     /// It has none: it is read when there is something.
-    None,
-    /// It is among those that are looked at every round.
-    Hungry,
+    Idle,
+    /// It waits for its turn.
+    Deferred,
     /// It may not be read before it has read its answers, and its socket is full: nothing changes before that is writable.
-    Asleep,
+    Blocked,
 }
+
+/// What holding input costs beside the bytes.
+const HELD_BYTES: usize = 128;
 
 /// Input that could not be used yet.
 #[derive(Default)]
@@ -46,6 +49,11 @@ pub(super) struct Held {
 }
 
 impl Socket {
+    /// Whether there are bytes that were read and not used.
+    pub(super) fn has_unread(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.unread.is_empty())
+    }
+
     /// Takes out what is held.
     pub(super) fn take_held(&mut self) -> Held {
         self.held.take().map_or_else(Held::default, |held| *held)
@@ -143,11 +151,19 @@ impl Sink for Socket {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
-    fn end_turn(&mut self, in_step: Option<u64>) {
+    fn end_turn(&mut self, position: Option<u64>) {
         if let Some(events) = &mut self.events {
-            in_step.into_iter().for_each(|ordinal| events.in_step(ordinal));
+            position.into_iter().for_each(|id| events.in_step(id));
             self.flush();
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let events = self.events.as_ref().map_or(0, |events| events.held_bytes());
+        let held = self.held.as_ref().map_or(0, |held| {
+            held.unread.capacity() + held.input.as_ref().map_or(0, |input| input.bytes()) + HELD_BYTES
+        });
+        events + held
     }
 
     fn follows_order(&self) -> bool {

@@ -164,9 +164,10 @@ fn more_topics_than_there_may_be() {
 fn an_image_that_grows_too_large() {
     let broker = Running::with(&[("message_bytes", "1000"), ("image_bytes", "2000"), ("images_bytes_max", "70000")]);
     let mut client = broker.client();
-    let mut seq = 0;
+    broker.publish("grows", "state", "{}");
+    let mut seq = 1;
     let refusal = loop {
-        let key = format!("k{seq}");
+        let key = format!("k{}", seq - 1);
         client.say(
             &json!({"op":"publish","id":1,"topic":"grows","kind":"patch","data":{key: "x".repeat(300)}}).to_string(),
         );

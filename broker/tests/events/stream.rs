@@ -30,8 +30,10 @@ fn topics_and_patterns_with_all_that_websocket_says() {
     let wanted = [("a.quote", r#"{"bid":"189.10"}"#), ("b.quote", r#"{"bid":"7.00"}"#)];
     assert_eq!(images, wanted.map(|(topic, data)| (topic.to_owned(), data.to_owned())));
     assert_eq!(introduced, 1, "only the pattern's own");
+    broker.publish("later", "state", "{}");
+    source.until(|message| message.has(&json!({"op":"topic","topic":"later","kind":"state"})));
+    assert_eq!(source.expect("update").data(), "{}");
     broker.publish("later", "patch", r#"{"x":{"y":1.50}}"#);
-    source.until(|message| message.has(&json!({"op":"topic","topic":"later","kind":"patch"})));
     assert_eq!(source.expect("patch").data(), r#"{"x":{"y":1.50}}"#);
     broker.publish("BTC/USD", "event", r#""two\nlines""#);
     assert_eq!(source.expect("update").data(), r#""two\nlines""#);

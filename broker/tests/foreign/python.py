@@ -60,7 +60,7 @@ async def main():
             assert (update["seq"], update["data"]) == (n + 2, n), update
 
         # Patches: whoever applies them has the image.
-        http("POST", f"/v1/topics/{book}?kind=patch", '{"bids":{"1.10":"5"},"asks":{}}')
+        http("POST", f"/v1/topics/{book}?kind=state", '{"bids":{"1.10":"5"},"asks":{}}')
         await socket.send(json.dumps({"op": "subscribe", "id": 3, "topics": [book]}))
         await take(socket, "subscribed")
         state = (await take(socket, "image"))["data"]

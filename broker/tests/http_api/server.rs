@@ -70,7 +70,6 @@ pub(crate) async fn start_all(
         publishes: Arc::default(),
         sys_topics_public: false,
         subscriptions: 10,
-        events_base: 1_000_000,
     };
     change(&mut context);
     let context = Arc::new(context);

@@ -52,7 +52,7 @@ async fn a_listing_is_by_name_and_in_pages() {
 #[tokio::test]
 async fn the_image_is_the_message_of_the_stream() {
     let server = start().await;
-    server.post("/v1/topics/book?kind=patch", "{\"bids\":{\"189.10\":\"300\"},\"asks\":{}}").await;
+    server.post("/v1/topics/book?kind=state", "{\"bids\":{\"189.10\":\"300\"},\"asks\":{}}").await;
     server.post("/v1/topics/book?kind=patch", "{\"bids\":{\"189.10\":null,\"189.09\":\"1.0\"}}").await;
     let image = server.get("/v1/topics/book").await.json();
     let expected = json!({

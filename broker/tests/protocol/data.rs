@@ -103,8 +103,8 @@ fn merged_images_keep_places_and_texts() {
         ),
         (&[("state", r#"{"\u0061":1}"#), ("patch", r#"{"a":2}"#)], r#"{"a":2}"#),
         (&[("state", "[1,2]"), ("patch", r#"{"a":1}"#)], r#"{"a":1}"#),
-        (&[("patch", r#"{"a":{"b":null,"c":1}}"#)], r#"{"a":{"c":1}}"#),
-        (&[("patch", r#"{"z":1,"y":2}"#), ("patch", r#"{"x":3,"z":"\u00e4"}"#)], r#"{"z":"\u00e4","y":2,"x":3}"#),
+        (&[("state", "{}"), ("patch", r#"{"a":{"b":null,"c":1}}"#)], r#"{"a":{"c":1}}"#),
+        (&[("state", r#"{"z":1,"y":2}"#), ("patch", r#"{"x":3,"z":"\u00e4"}"#)], r#"{"z":"\u00e4","y":2,"x":3}"#),
     ];
     for (index, (updates, image)) in cases.iter().enumerate() {
         let topic = format!("merge.{index}");

@@ -7,9 +7,7 @@ use crate::common::Running;
 #[test]
 fn a_topic_that_ends_and_begins_anew_has_another_epoch() {
     let broker = Running::start();
-    for (kind, then) in
-        [("event", "event"), ("state", "state"), ("patch", "patch"), ("event", "state"), ("state", "event")]
-    {
+    for (kind, then) in [("event", "event"), ("state", "state"), ("event", "state"), ("state", "event")] {
         let topic = format!("ends.{kind}.{then}");
         broker.publish(&topic, kind, r#"{"n":1}"#);
         let old = broker.epoch(&topic);
@@ -56,9 +54,7 @@ fn a_kind_never_changes_within_an_epoch() {
         ("state", Some("event"), false),
         ("state", Some("patch"), true),
         ("state", None, true),
-        ("patch", Some("event"), false),
-        ("patch", Some("state"), true),
-        ("patch", None, true),
+        ("state", Some("state"), true),
     ] {
         let topic = format!("kind.{first}.{}", next.unwrap_or("none"));
         broker.publish(&topic, first, r#"{"a":1}"#);
@@ -72,10 +68,13 @@ fn a_kind_never_changes_within_an_epoch() {
         } else {
             assert!(answer.has(&json!({"op":"error","code":"kind_mismatch","retry":false})), "{topic}: {answer:?}");
         }
-        // Without a kind a topic that began with patches takes a whole state.
-        if (first, next) == ("patch", None) {
-            assert_eq!(broker.http(&format!("GET /v1/topics/{topic}"), "").json()["data"], json!({"b":2}));
-        }
+        // Without a kind a topic of states takes a whole one, as it does by name; a patch changes it.
+        let image = match (first, next) {
+            ("state", Some("patch")) => json!({"a":1,"b":2}),
+            ("state", Some("state") | None) => json!({"b":2}),
+            _ => continue,
+        };
+        assert_eq!(broker.http(&format!("GET /v1/topics/{topic}"), "").json()["data"], image);
     }
     client.say(r#"{"op":"publish","id":1,"topic":"kind.new","data":1}"#);
     client.expect("published");
@@ -96,4 +95,37 @@ fn a_topic_that_nobody_publishes_to_ends_where_configured() {
     broker.publish("idle", "event", "1");
     assert_ne!(client.expect("topic").str("epoch"), epoch);
     client.expect_has(json!({"op":"update","seq":1}));
+}
+
+#[test]
+fn a_patch_needs_a_state_to_change() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let mut watcher = broker.client();
+    watcher.subscribe(&["grow.>"]);
+    let refused = json!({"op":"error","id":1,"code":"no_state","retry":false});
+    let answer = client.request(r#"{"op":"publish","id":1,"topic":"grow.a","kind":"patch","data":{"x":1}}"#);
+    assert!(answer.has(&refused), "{answer:?}");
+    assert!(answer.str("message").contains(r#""kind":"state""#), "it says what to publish first: {answer:?}");
+    let over_http = broker.http("POST /v1/topics/grow.a?kind=patch", r#"{"x":1}"#);
+    assert_eq!((over_http.status, over_http.json()["error"]["code"].clone()), (409, json!("no_state")));
+    assert_eq!(broker.http("GET /v1/topics", "").json()["topics"], json!([]), "it makes no topic");
+    // In a batch and in NDJSON the lines before count.
+    let batch = r#"{"op":"publish","id":2,"batch":[{"topic":"grow.a","kind":"patch","data":{"x":1}},
+        {"topic":"grow.a","kind":"state","data":{}},{"topic":"grow.a","kind":"patch","data":{"x":2}}]}"#;
+    let answer = client.request(batch);
+    assert!(answer.has(&json!({"accepted":2,"rejected":[{"index":0,"code":"no_state"}]})), "{answer:?}");
+    let answer = client.request(r#"{"op":"publish","id":3,"topic":"grow.a","kind":"patch","data":{"y":3}}"#);
+    assert!(answer.has(&json!({"op":"published","seq":3})), "{answer:?}");
+    assert_eq!(broker.http("GET /v1/topics/grow.a", "").json()["data"], json!({"x":2,"y":3}));
+    // A topic that ended has no state either.
+    broker.http("DELETE /v1/topics/grow.a", "");
+    let answer = client.request(r#"{"op":"publish","id":1,"topic":"grow.a","kind":"patch","data":{"x":1}}"#);
+    assert!(answer.has(&refused), "{answer:?}");
+    // The watcher was told of one topic, with three updates in a row, and of its end.
+    watcher.expect_has(json!({"op":"topic","topic":"grow.a","kind":"state","seq":0}));
+    for seq in 1..=3 {
+        watcher.expect_has(json!({"topic":"grow.a","seq":seq}));
+    }
+    watcher.expect_has(json!({"op":"closed","topic":"grow.a"}));
 }

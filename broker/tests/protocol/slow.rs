@@ -43,16 +43,17 @@ fn conflate_gives_the_image_of_a_state() {
     let broker = Running::with(&SETTINGS);
     for kind in ["state", "patch"] {
         let topic = format!("slow.{kind}");
+        broker.publish(&topic, "state", "{}");
         let (mut client, mut follower) = asleep(&broker, &[&topic], "conflate");
         flood(&broker, &topic, kind, 1000);
-        read_to(&mut client, &mut follower, &topic, 1000);
+        read_to(&mut client, &mut follower, &topic, 1001);
         assert!(follower.skipped_updates > 500, "{} skipped", follower.skipped_updates);
         assert_eq!(follower.gap_updates, 0, "an image stands for what was skipped");
         assert!(follower.data(&topic).contains(r#""n":1000"#));
         // In step again.
         broker.publish(&topic, "state", "1");
         follower.take(&client.expect("update"));
-        assert_eq!(follower.last(&topic), 1001);
+        assert_eq!(follower.last(&topic), 1002);
     }
     assert!(broker.metric("tickcast_fell_behind_total") >= 2.0);
 }

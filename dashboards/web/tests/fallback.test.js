@@ -6,7 +6,7 @@ import { Broker } from "./support/broker.js";
 import { client, connected, watch } from "./support/client.js";
 import { Proxy } from "./support/proxy.js";
 import { event, record, until } from "./support/wait.js";
-import { holdsWhatBrokerHas, numbers, patch, staysWholeWhileCut } from "./support/whole.js";
+import { holdsWhatBrokerHas, numbers, patched, staysWholeWhileCut } from "./support/whole.js";
 
 /** Never while a test runs. */
 const LATER = { websocket_again_ms: 600_000 };
@@ -23,7 +23,7 @@ async function blocked(t, { flags = [], upgrades = "refused", options = LATER } 
 
 test("everything comes: images, patches, events, what is waited for, and the end", async (t) => {
   const { broker, proxy, made } = await blocked(t);
-  await broker.publish("s.book", "patch", { bids: { "1.0": "5" } });
+  await broker.publish("s.book", "state", { bids: { "1.0": "5" } });
   const book = watch(made, "s.book"), trades = watch(made, "s.trade.*"), later = watch(made, "s.later");
   await book.came("image s.book 1");
   await later.came("topic s.later live");
@@ -50,7 +50,7 @@ test("subscriptions come and go while updates come: none is missing, none comes 
   await events.came("topic c.trade live");
   const others = [];
   for (const number of numbers(1, 100)) {
-    await Promise.all([broker.publish("c.trade", "event", number), broker.publish("c.book", "patch", patch(number))]);
+    await Promise.all([broker.publish("c.trade", "event", number), broker.publish("c.book", ...patched(number))]);
     if (number % 10 === 0) others.push(watch(made, [`c.other.${number}`, "c.trade", "c.*"]));
     if (number % 15 === 0) others.shift().subscription.unsubscribe();
   }

@@ -48,9 +48,10 @@ test("a key __proto__ from the wire is a key", async (t) => {
   const made = await connected(t, broker.url);
   const { subscription, came } = watch(made, "live.proto");
   await came("topic live.proto live");
+  await broker.publish("live.proto", "state", {});
   for (const patch of ['{"__proto__":{"polluted":1},"a":1}', '{"__proto__":{"also":2}}'])
     await broker.publish("live.proto", "patch", patch, { written: true });
-  await came("patch live.proto 2");
+  await came("patch live.proto 3");
   const state = subscription.state("live.proto");
   assert.equal(JSON.stringify(state), '{"__proto__":{"polluted":1,"also":2},"a":1}');
   assert.deepEqual([{}.polluted, {}.also, state.polluted], [undefined, undefined, undefined]);

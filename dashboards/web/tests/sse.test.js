@@ -1,58 +1,10 @@
 /** Where no WebSocket opens: Server-Sent Events from a scripted broker, whose streams say what the test wants. */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import { once } from "node:events";
 import { test } from "node:test";
 import { client, connected, watch } from "./support/client.js";
 import { Fake } from "./support/fake.js";
+import { SseBroker } from "./support/sse_broker.js";
 import { event, record, until } from "./support/wait.js";
-
-class SseBroker {
-  #server;
-  /** By stream, oldest first: its query and its response. */
-  streams = [];
-  /** Of every message. */
-  id = 7;
-  upgrades = 0;
-  published = [];
-
-  static async start(test, { forbids = false } = {}) {
-    const broker = new SseBroker();
-    broker.#server = createServer(async (request, response) => {
-      const url = new URL(request.url, "http://broker");
-      const json = (status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
-      if (forbids) return json(403, { error: { code: "forbidden", message: "the Origin http://evil.example may not come here" } });
-      if (url.pathname === "/v1/topics") return json(200, { topics: [], next: null });
-      if (url.pathname === "/v1/sse") {
-        response.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders();
-        return broker.streams.push({ topics: url.searchParams.getAll("topic"), resume: url.searchParams.get("resume"), conflate_ms: url.searchParams.get("conflate_ms"), response });
-      }
-      let body = "";
-      for await (const part of request) body += part;
-      const topic = decodeURIComponent(url.pathname.slice("/v1/topics/".length));
-      broker.published.push([topic, url.search, body]);
-      return topic.includes("..") ? json(400, { error: { code: "bad_topic", message: "segment 2 is empty" } })
-        : json(200, { topic, epoch: "e", seq: broker.published.length });
-    });
-    broker.#server.on("upgrade", (_, socket) => { broker.upgrades += 1; socket.destroy(); });
-    broker.#server.listen(0, "127.0.0.1");
-    await once(broker.#server, "listening");
-    test.after(() => { broker.#server.closeAllConnections(); broker.#server.close(); });
-    return broker;
-  }
-
-  get url() { return `ws://127.0.0.1:${this.#server.address().port}`; }
-
-  /** To the newest stream; a part of a text is a part of a message. */
-  write(text) { this.streams.at(-1).response.write(text); }
-  send(...messages) { for (const message of messages) this.write(`id: ${this.id}\ndata: ${JSON.stringify(message)}\n\n`); }
-
-  /** Waits for the stream of exactly these topics, and begins them all. */
-  async begin(topics, row) {
-    await until(() => this.streams.length > 0 && String(this.streams.at(-1).topics) === String(topics), `a stream of ${topics}`);
-    this.send({ op: "subscribed", topics: topics.map((topic) => ({ topic, oldest: 1, conflate_ms: 0, ...row })), patterns: [], errors: [] });
-  }
-}
 
 const image = (topic, seq, data) => ({ op: "image", topic, epoch: "e", seq, ts: 1, data });
 const state = { kind: "state", epoch: "e", seq: 3, start: "image" };
@@ -70,15 +22,15 @@ test("where no WebSocket opens, the same comes by Server-Sent Events", async (t)
   assert.deepEqual([seen.subscription.state("a"), broker.streams[0].conflate_ms], ["vier \u20ac", "100"]);
 
   // Another topic begins by a stream of its own, then one goes on with both, and nobody gets twice what he had.
-  const other = watch(made, "b");
+  const other = watch(made, "b", { conflate_ms: 100 });
   broker.id = 5;
   await broker.begin(["b"], state);
-  await broker.begin(["a", "b"], state);
+  await broker.begin(["a", "b"], { ...state, seq: 4 });
   assert.deepEqual(broker.streams.map(({ topics, resume, conflate_ms }) => [String(topics), resume, conflate_ms]),
-    [["a", null, "100"], ["b", null, null], ["a,b", "5", null]]);
+    [["a", null, "100"], ["b", null, "100"], ["a,b", "5", "100"]]);
   await until(() => broker.streams.slice(0, 2).every(({ response }) => response.destroyed), "the end of the streams before");
-  broker.send({ op: "update", topic: "a", seq: 4, ts: 1, data: "vier \u20ac" }, image("b", 3, 3), { op: "update", topic: "a", seq: 5, ts: 1, data: 5 });
-  await other.came("image b 3");
+  broker.send({ op: "update", topic: "a", seq: 4, ts: 1, data: "vier \u20ac" }, image("b", 4, 4), { op: "update", topic: "a", seq: 5, ts: 1, data: 5 });
+  await other.came("image b 4");
   await seen.came("update a 5");
   assert.deepEqual(seen.brief(), ["topic a image", "image a 3", "update a 4", "update a 5"]);
   other.subscription.unsubscribe();
@@ -140,7 +92,7 @@ test("comments are a sign of life, and without any the stream is given up", asyn
   await until(() => performance.now() - since > 2_200, "longer than its patience");
   assert.equal(made.state, "open");
   clearInterval(alive);
-  assert.match((await closed).reason, /nothing came for 1800 ms/);
+  assert.match((await closed).reason, /nothing came for 1400 ms/);
 });
 
 test("who may not come here is told why, and does not come back", async (t) => {

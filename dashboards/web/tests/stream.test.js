@@ -172,9 +172,9 @@ test("continuity: the position to resume from", () => {
 });
 
 test("the state is not known where its base is not", () => {
-  const [patched] = run("live", ["patch 11"], { kind: "patch" });
+  const [patched] = run("live", ["patch 11"], { kind: "state" });
   assert.equal(patched.state, undefined);
-  const [imaged] = run("live", ["patch 11", "image 12", "patch 13"], { kind: "patch" });
+  const [imaged] = run("live", ["patch 11", "image 12", "patch 13"], { kind: "state" });
   assert.deepEqual(imaged.state, {});
   assert.equal(run("live", ["update 11"], { kind: "event" })[0].state, undefined);
 });
@@ -182,7 +182,7 @@ test("the state is not known where its base is not", () => {
 test("what may come again: only what is new of it counts, and a jump is still a breach", () => {
   const events = { kind: "event" }, again = { topic: "t", kind: "event", epoch: "e", seq: 20, oldest: 9, start: "reset", conflate_ms: 0 };
   const [stream] = run("live", ["update 11", "update 12"], events);
-  for (const start of ["resumed", "reset", "history"]) assert.equal(stream.begin({ ...again, start }, null, true), null);
+  for (const start of ["resumed", "reset", "history"]) assert.equal(stream.begin({ ...again, start }, null, { mayRepeat: true }), null);
   assert.equal(stream.position.seq, 12);
   const update = (seq) => ({ op: "update", topic: "t", seq, ts: 1, data: seq }), gap = (from, to) => ({ op: "gap", topic: "t", from, to, reason: "expired" });
   for (const old of [update(11), update(12), gap(1, 12)]) assert.equal(stream.lacking(old), null);
@@ -191,6 +191,6 @@ test("what may come again: only what is new of it counts, and a jump is still a 
   assert.notEqual(stream.take(stream.lacking(update(16))), null);
   assert.equal(stream.take(stream.lacking(update(15))), null);
   // Another epoch is another topic.
-  assert.equal(stream.begin({ ...again, epoch: "f", seq: 2, start: "history" }, null, true), null);
+  assert.equal(stream.begin({ ...again, epoch: "f", seq: 2, start: "history" }, null, { mayRepeat: true }), null);
   assert.equal(stream.take(stream.lacking(update(1))), null);
 });

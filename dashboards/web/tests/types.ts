@@ -6,7 +6,7 @@ const client: Client = connect("ws://127.0.0.1:9000", { reconnect_max_ms: 5_000,
 
 client.addEventListener("open", ({ hello, transport }) => console.log(hello.limits.message_bytes, transport));
 client.addEventListener("gap", ({ topic, from, to, reason }) => console.log(topic, to - from, reason === "slow"));
-client.addEventListener("error", ({ error }) => console.log(error instanceof TickcastError, error.code.length));
+client.addEventListener("error", ({ error }) => console.log(error instanceof TickcastError, error.code.length, error.url, error.reasons?.sse));
 client.addEventListener("close", ({ code, reconnect, delay_ms }) => console.log(code, reconnect, delay_ms));
 client.addEventListener("statechange", ({ state }) => {
   // @ts-expect-error there is no such state
@@ -20,7 +20,7 @@ const quotes: Subscription = client.subscribe(["stocks.*.quote", { topic: "a", e
       return console.log(message.topic, message.seq + 1, data, message.state);
     }
     case "gap": return console.log(message.to - message.from);
-    case "topic": return console.log(message.epoch?.length, message.start);
+    case "topic": return console.log(message.epoch?.length, message.start, message.kind === "state");
     case "closed": return console.log(message.topic);
     case "error": return console.log(message.code, message.retry);
     // @ts-expect-error there is no other message
@@ -32,8 +32,10 @@ client.subscribe("a", ({ topic }) => console.log(topic));
 client.subscribe("a", { conflate: 100 });
 // @ts-expect-error no JSON
 client.publish("a", () => {});
+client.publish("a", { px: "1" }, { kind: "patch" });
 
 export async function all(): Promise<void> {
+  await quotes.ready();
   for await (const message of quotes) {
     const one: Message = message;
     console.log(one.topic, quotes.state(one.topic));

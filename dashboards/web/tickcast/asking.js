@@ -1,22 +1,25 @@
 /**
  * What the broker is asked for: that it subscribes us to entries, again on every connection, and what it answers.
  *
+ * What comes before the answer to a request belongs to the requests before it. So an entry counts from its own answer on,
+ * and whoever wants something of before gets nothing until then.
+ *
  * @module
  */
 import { Entry, inMessagesOf } from "./entry.js";
 import { TickcastError } from "./error.js";
-import { deliver } from "./subscription.js";
-
-/** Larger than any number of retained updates. */
-const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
-/** Of a name that was waited for: the broker answers a resume from an epoch that never was with all it has. */
-const BEFORE_ALL = { epoch: "none", seq: 0 };
+import { Plan } from "./plan.js";
+import { deliver, hold, release, settle } from "./subscription.js";
 
 /** Keeps the broker's subscriptions to what the program's subscriptions want. */
 export class Asking {
   #connection; #entries; #topics; #emit;
-  /** By id: the `subscribe` messages of this connection without an answer. */
+  /** By id: the `subscribe` messages of this connection that are not answered, or of which not everything has begun. */
   #asked = new Map();
+  /** The id of the request that switches positions on, over this connection. */
+  #switch = null;
+  /** Whether the broker knows `positions`, `resume` and `ready`. Brokers of before refuse what has such a field. */
+  #isNew = true;
 
   /** `emit(type, fields)` dispatches the client's events. */
   constructor(connection, entries, topics, emit) {
@@ -25,135 +28,215 @@ export class Asking {
 
   /** A subscription begins that wants these entries, as `parseEntry` gave them. */
   join(subscription, wanted, options) {
-    const items = [];
+    const asked = [];
     for (const { text, resume } of wanted) {
       // What goes on already is joined where it is, unless this subscription wants something of before.
-      const special = resume !== null || typeof options.from === "object";
+      const isSpecial = resume !== null || typeof options.from === "object";
       const known = this.#entries.get(text);
       const entry = known ?? new Entry(text);
       this.#entries.set(text, entry);
-      if (!known || (special && !entry.begun)) [entry.from, entry.resume] = [options.from, resume];
+      if (isSpecial) hold(subscription, text);
+      if (!known || (isSpecial && !entry.begun)) [entry.from, entry.resume] = [options.from, resume];
+      else if (isSpecial) entry.wishes.set(subscription, { last: options.from.last ?? 0, resume });
       entry.subscribers.set(subscription, options);
-      const changed = entry.combine();
-      if (!known || special) items.push({ entry, text, resume, from: options.from });
-      else if (changed) items.push(this.#continued(entry));
+      const isChanged = entry.combine();
+      if (!known || isSpecial || isChanged) asked.push(entry);
     }
-    if (this.#connection.isOpen) this.#ask(items);
+    if (this.#connection.isOpen) this.#askFor(asked);
   }
 
   /** A subscription ends. */
   leave(subscription) {
-    const given = [], items = [];
+    const given = [], changed = [];
     for (const text of subscription.entries) {
       const entry = this.#entries.get(text);
       if (!entry?.subscribers.delete(subscription)) continue;
+      entry.wishes.delete(subscription);
       if (entry.subscribers.size === 0) {
         this.#entries.delete(text);
         given.push(text);
       } else if (entry.combine()) {
-        items.push(this.#continued(entry));
+        changed.push(entry);
       }
     }
     this.#topics.leave(subscription);
     if (!this.#connection.isOpen) return;
     this.#unsubscribe(given);
-    this.#ask(items);
+    this.#askFor(changed);
   }
 
   /** What was asked over the connection that is left gets no answer. */
   away() {
     this.#asked.clear();
+    this.#switch = null;
+    this.#entries.away();
   }
 
-  /**
-   * On a new connection: asks for everything from where it was. A pattern cannot resume, and topics that it brought in
-   * would begin anew. So they are resumed by their names, as far as the broker's limit leaves room, then the pattern is
-   * subscribed, and then the names are given up again: the pattern covers them, and their streams go on without a break.
-   */
+  /** On a new connection: asks for everything from where it was. */
   restore() {
-    if (this.#connection.repeats) return this.#ask([...this.#entries.values()].map((entry) => this.#continued(entry)));
-    const entries = [...this.#entries.values()], patterns = entries.filter((entry) => entry.pattern);
-    const isBrought = ({ topic, position }) => position && !this.#entries.has(topic) && this.#entries.patternOf(topic);
-    const brought = this.#topics.streams.filter(isBrought);
-    // Events first: of the others the image says everything.
-    brought.sort((one, other) => (other.kind === "event") - (one.kind === "event"));
-    const resumed = brought.splice(0, Math.max(0, this.#connection.limits.subscriptions - entries.length));
-    // What cannot be resumed begins anew. Until then its state is unknown, as it may have ended meanwhile.
-    for (const stream of brought) stream.state = undefined;
-    const byName = entries.filter((entry) => !entry.pattern).map((entry) => this.#continued(entry));
-    for (const stream of resumed) {
-      const { topic, position } = stream;
-      byName.push({ entry: this.#entries.patternOf(topic), text: topic, resume: position, from: "image" });
-    }
-    // All names before all patterns, which would bring in what is about to be resumed.
-    this.#ask(byName);
-    this.#ask(patterns.map((entry) => {
-      const item = this.#continued(entry);
-      // A topic that a pattern finds for the first time now is a new one, and all of it belongs to the subscription; but
-      // only if it had brought in all of its topics before, and all of those are resumed.
-      const known = this.#topics.streams.filter(({ topic }) => entry.matches(topic)).length;
-      if (entry.begun) item.from = brought.length === 0 && known >= entry.matched ? EVERYTHING : entry.from;
-      return item;
-    }), resumed.map((stream) => stream.topic));
+    this.#askFor([...this.#entries.values()]);
   }
 
   /** Asks for one topic anew, which a name or a pattern has brought in: from a position, or from its image. */
   again(topic, resume) {
-    const named = this.#entries.get(topic), entry = named ?? this.#entries.patternOf(topic);
+    const named = this.#entries.get(topic), entry = named ?? this.#entries.patternsOf(topic)[0];
     if (entry) this.#ask([{ entry, text: topic, resume, from: "image" }], named ? [] : [topic]);
   }
 
-  /** The answer to a `subscribe`. */
+  /** The answer to a `subscribe`; over Server-Sent Events also what a stream begins with, which answers no request. */
   subscribed({ id, topics = [], patterns = [], errors = [] }) {
     const asked = this.#asked.get(id);
-    this.#asked.delete(id);
+    if (id === this.#switch) this.#isNew = true;
+    const isOurs = (text) => {
+      const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
+      return entry !== undefined && this.#entries.get(entry.text) === entry;
+    };
     for (const row of topics) {
-      this.#topics.begin(row, asked?.resumes.get(row.topic), true);
+      if (isOurs(row.topic)) this.#answered(row.topic, row.conflate_ms, asked);
+      this.#topics.begin(row, asked?.items.get(row.topic) ?? null, true);
       // With too many breaches among them it was given up, and what is said of the others holds no longer.
       if (!this.#connection.isOpen) return;
     }
-    for (const { pattern, matched } of patterns) {
+    const anew = [];
+    for (const { pattern, matched, conflate_ms } of patterns) {
+      if (!isOurs(pattern)) continue;
       const entry = this.#entries.get(pattern);
-      if (entry) [entry.begun, entry.matched] = [true, matched];
+      if (entry.begun) anew.push(entry);
+      entry.matched = matched;
+      this.#answered(pattern, conflate_ms, asked);
     }
-    for (const row of errors) this.#refuse(row);
-    this.#unsubscribe((asked?.release ?? []).filter((topic) => !this.#entries.has(topic)));
+    if (asked) this.#topics.expect(anew);
+    for (const row of errors) {
+      const entry = this.#entries.get(row.topic);
+      // What was left and joined anew meanwhile has an answer of its own to come.
+      if (entry && entry === (asked?.items.get(row.topic)?.entry ?? entry)) this.#refuse(entry, row);
+    }
+    if (asked) this.#done(id, asked);
+  }
+
+  /** Everything that a request asked for has begun; over Server-Sent Events, that entries by their texts brought. */
+  ready({ id, entries }) {
+    const asked = this.#asked.get(id);
+    const isDone = (entry) => entry !== undefined && entry.answered && (asked ? entry.asked === id : true);
+    const done = (entries ?? [...(asked?.items.keys() ?? [])]).map((text) => this.#entries.get(text)).filter(isDone);
+    this.#asked.delete(id);
+    for (const entry of done) [entry.ready, entry.goesBack] = [true, false];
+    if (asked?.isNew) this.#topics.settle(done.filter((entry) => entry.pattern));
+    for (const subscription of new Set(done.flatMap((entry) => [...entry.subscribers.keys()]))) settle(subscription);
+  }
+
+  /** An id came: it stands for what the broker has answered, over Server-Sent Events of these entries. */
+  reached(id, texts = undefined) {
+    // Of a topic that is being mended we do not have everything.
+    if (!this.#topics.areMending) this.#entries.reached(id, texts);
+  }
+
+  /** Whether all that a subscription wants has begun: true, false, or null where nothing of it is left. */
+  isReady(subscription) {
+    const entries = subscription.entries.map((text) => this.#entries.get(text)).filter((entry) => entry?.subscribers.has(subscription));
+    return entries.length === 0 ? null : entries.every((entry) => entry.ready && !entry.wishes.has(subscription));
   }
 
   /** An error that answers a `subscribe`: it is that of all of its entries. Returns whether it was one. */
   refused({ id, code, message, retry }) {
+    if (id === this.#switch) {
+      this.#isNew = false;
+      return true;
+    }
     const asked = this.#asked.get(id);
-    if (asked) this.subscribed({ id, errors: [...asked.resumes.keys()].map((topic) => ({ topic, code, message, retry })) });
-    return asked !== undefined;
+    if (!asked) return false;
+    if (asked.isNew && !this.#isNew) {
+      // It was refused for what this broker does not know, so it is said in its words. What was lent is planned anew.
+      this.#asked.delete(id);
+      const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
+      this.#askFor(own.map(({ entry }) => entry));
+    } else {
+      this.subscribed({ id, errors: [...asked.items.keys()].map((topic) => ({ topic, code, message, retry })) });
+    }
+    return true;
   }
 
-  /** Sends `subscribe` for items `{entry, text, resume, from}`: as many messages as their options and sizes need. */
-  #ask(items, release = []) {
+  /** Plans what to ask, and asks it. */
+  #askFor(entries) {
+    if (entries.length === 0) return;
+    if (this.#connection.repeats) return this.#ask(entries.map((entry) => ({ entry, text: entry.text })));
+    const plan = new Plan(this.#entries, this.#topics, this.#connection.limits, this.#isNew);
+    const { items, lent } = plan.of(entries);
+    this.#ask(items, lent);
+  }
+
+  /**
+   * Sends `subscribe` for items `{entry, text, resume, id, from, goesBack}`: as many messages as their options and sizes
+   * need. With the answer to the last one the names of `lent` are given up again.
+   */
+  #ask(items, lent = []) {
     const { message_bytes, subscriptions } = this.#connection.limits;
+    const isNew = this.#isNew && !this.#connection.repeats;
     const groups = new Map();
     for (const item of items) {
-      const { entry, text, from } = item, { conflate_ms, on_slow } = entry;
+      const { entry, text, id, from } = item, { conflate_ms, on_slow } = entry;
       if (!entry.begun && this.#entries.size > subscriptions) {
         const message = `the broker takes ${subscriptions} topics and patterns of one connection`;
-        this.#refuse({ topic: text, code: "limit", message, retry: true });
+        this.#refuse(entry, { topic: text, code: "limit", message, retry: true });
         continue;
       }
-      const options = { from, conflate_ms, on_slow }, key = JSON.stringify(options);
+      const options = { ...(id ? { resume: id } : { from }), conflate_ms, on_slow, ...(isNew ? { ready: true } : {}) };
+      const key = JSON.stringify(options);
       if (!groups.has(key)) groups.set(key, { options, items: [] });
       groups.get(key).items.push(item);
     }
+    if (groups.size > 0) this.#switchOn();
     const written = ({ text, resume }) => (resume ? { topic: text, ...resume } : text);
     let last;
     for (const { options, items } of groups.values()) {
       for (const part of inMessagesOf(message_bytes, items, written)) {
         const id = this.#connection.nextId();
-        last = { resumes: new Map(part.map(({ text, resume }) => [text, resume])), release: [] };
+        last = { items: new Map(part.map((item) => [item.text, item])), isNew, lent: [] };
+        for (const { entry, text, goesBack } of part) {
+          if (entry.text !== text) continue;
+          [entry.asked, entry.ready, entry.goesBack] = [id, false, goesBack === true];
+          // Its streams go back to before the id.
+          if (goesBack) entry.place = null;
+        }
         this.#asked.set(id, last);
         this.#connection.send({ op: "subscribe", id, topics: part.map(written), ...options });
       }
     }
     // Answers come in the order of the requests: with the last one all have come.
-    if (last) last.release = release;
+    if (last) last.lent = lent;
+  }
+
+  /** Once per connection, before everything else: the broker tells positions, or that it is one that does not know them. */
+  #switchOn() {
+    if (this.#switch !== null || this.#connection.repeats) return;
+    this.#switch = this.#connection.nextId();
+    this.#connection.send({ op: "subscribe", id: this.#switch, topics: [], positions: true });
+  }
+
+  /** A name or pattern of a request is answered: whoever waited for that gets what comes from here on. */
+  #answered(text, conflate_ms, asked) {
+    const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
+    if (entry.text !== text) return this.#entries.lent.add(text);
+    entry.answer(conflate_ms);
+    for (const subscription of item?.subscribers ?? []) {
+      entry.wishes.delete(subscription);
+      release(subscription, text);
+    }
+  }
+
+  /** All of a request is answered. Without `ready` that is all that is known of it. */
+  #done(id, asked) {
+    const { items, lent, isNew } = asked;
+    for (const topic of lent) this.#entries.lent.delete(topic);
+    this.#unsubscribe(lent.filter((topic) => !this.#entries.has(topic)));
+    if (isNew) return;
+    if (!this.#connection.repeats) return this.ready({ id });
+    // Nothing of before can be had here, and what begins comes by streams that answer for themselves.
+    this.#asked.delete(id);
+    for (const { entry, text } of items.values()) {
+      entry.wishes.clear();
+      for (const subscription of entry.subscribers.keys()) release(subscription, text);
+    }
   }
 
   #unsubscribe(topics) {
@@ -161,21 +244,14 @@ export class Asking {
       this.#connection.send({ op: "unsubscribe", id: this.#connection.nextId(), topics: part });
   }
 
-  /** What to ask for so that an entry goes on where it is. */
-  #continued(entry) {
-    const { text, from } = entry;
-    if (!entry.begun) return { entry, text, resume: entry.resume, from };
-    const stream = this.#topics.get(text);
-    const resume = entry.pattern ? null : (stream?.position ?? (stream?.waits ? BEFORE_ALL : null));
-    return { entry, text, resume, from: entry.pattern ? "image" : from };
-  }
-
   /** An entry is refused: whoever has it is told, and it is forgotten. */
-  #refuse({ topic, code, message, retry }) {
-    const entry = this.#entries.get(topic);
-    if (!entry) return;
+  #refuse(entry, { topic, code, message, retry }) {
     this.#entries.delete(topic);
-    for (const subscription of entry.subscribers.keys()) deliver(subscription, { op: "error", topic, code, message, retry });
+    for (const subscription of entry.subscribers.keys()) {
+      release(subscription, topic);
+      deliver(subscription, { op: "error", topic, code, message, retry });
+    }
     this.#emit("error", { error: new TickcastError(code, `${topic}: ${message}`, { topic, retry }) });
+    for (const subscription of entry.subscribers.keys()) settle(subscription);
   }
 }

@@ -25,6 +25,8 @@ export class Backoff {
   #attempts = 0;
   /** The wait that the broker asked for, or null. */
   #goawayMs = null;
+  /** Whether the last wait was at least as long as the broker asked for. */
+  isAsked = false;
 
   constructor(options) {
     this.#options = options;
@@ -65,8 +67,10 @@ export class Backoff {
       failed = this.#websocketsFailed >= (this.#websocketWorked ? BLOCKED_MIN : 1);
     }
     this.#transportAt = failed ? (this.#transportAt + 1) % transports.length : 0;
+    this.isAsked = false;
     // After one transport the other is tried at once: together they are one attempt.
     if (this.#transportAt > 0) return 0;
+    this.isAsked = this.#goawayMs > 0 || code === CODE_LATER;
     const bound = Math.min(max, first * 2 ** this.#attempts++);
     if (this.#goawayMs !== null) {
       const asked = Math.min(this.#goawayMs, GOAWAY_MS_MAX);

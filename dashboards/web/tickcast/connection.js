@@ -8,15 +8,19 @@ import { Backoff } from "./backoff.js";
 import { Candidate } from "./candidate.js";
 import { TickcastError } from "./error.js";
 import { endpoint } from "./options.js";
+import { Outage } from "./outage.js";
 import { SseTransport } from "./sse.js";
 import { ABNORMAL, WebSocketTransport } from "./transport.js";
+import { Wake } from "./wake.js";
 
 /** Close codes after which the same client would only be closed again. */
 const FINAL_CODES = [1002, 1003, 1007, 1009, 4003];
 const CODE_TOKEN = 4001;
 const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
-/** A silent connection is given up after twice the broker's `heartbeat_ms` and this. */
-const SILENCE_SLACK_MS = 1_000;
+/** A silent connection is given up after so many of the broker's `heartbeat_ms`, and at least one and the slack. */
+const SILENCE_HEARTBEATS = 1.5, SILENCE_SLACK_MS = 1_000;
+/** A broker that is asked whether it is still there has so long to answer, or to say anything else. */
+const PROBE_MS = 3_000;
 /** How often is asked whether a broker is there of which nothing is followed, in parts of its patience. */
 const CHECKS = 3;
 
@@ -24,25 +28,25 @@ const CHECKS = 3;
  * The connection. Its listener hears `message(message)` for what the broker sends of topics and as answers; `opened()` on
  * each new connection, to ask for everything again; `away()` when one is left, by loss or for another, and no more answers
  * come over it; `lost()` when another attempt follows; `ended(error)` once, after which nothing follows; and
- * `emit(type, fields)`, the client's events. `begun()`, `answer(message)` and `settled(covers, mentioned)` are as for a
- * transport.
+ * `emit(type, fields)`, the client's events. `places()`, `reached(id, texts)`, `answer(message)` and
+ * `settled(covers, mentioned)` are as for a transport.
  */
 export class Connection {
-  #url; #options; #listener; #backoff;
+  #url; #options; #listener; #backoff; #outage; #wake;
   #state = "connecting";
   #hello = null;
   /** The present connection, or attempt at one; null between them. */
   #transport = null;
   /** A WebSocket that is tried beside Server-Sent Events. */
   #candidate;
-  /** Where Server-Sent Events ended: from there the next ones go on. Null: from before everything. */
-  #place = null;
   #openedAt = 0;
   #heardAt = 0;
+  /** The id of the question whether the broker is still there, until it is answered; and when it was asked. */
+  #probe = null;
+  #probedAt = 0;
   /** Waits for `hello`, watches for silence, or waits for the next attempt: one of these at a time. */
   #timer;
   #lastId = 0;
-  #retryNow = () => this.#transport || this.connect();
 
   constructor(url, options, listener) {
     [this.#url, this.#options, this.#listener] = [endpoint(url), options, listener];
@@ -50,10 +54,10 @@ export class Connection {
     if (transports.length === 0 || !transports.every((name) => Object.hasOwn(TRANSPORTS, name)))
       throw new TypeError(`transports are of ${Object.keys(TRANSPORTS).join(", ")}, not ${JSON.stringify(transports)}`);
     this.#backoff = new Backoff(options);
+    this.#outage = new Outage(this.#url, transports);
     const takeOver = (transport, hello, token) => this.#goOver(transport, hello, token);
     this.#candidate = new Candidate(options, (transport) => this.#openOne(transport), takeOver);
-    // The network is back: there is no reason to wait longer.
-    globalThis.addEventListener?.("online", this.#retryNow);
+    this.#wake = new Wake(() => this.#woke());
   }
 
   get state() { return this.#state; }
@@ -108,11 +112,11 @@ export class Connection {
         current: () => current() || this.#candidate.is(transport),
         message: (text) => (current() ? this.#receive(text, said) : this.#candidate.heard(transport, text, said)),
         close: fail,
-        alive: () => { if (current()) this.#heardAt = performance.now(); },
+        alive: () => { if (current()) [this.#heardAt, this.#probe] = [performance.now(), null]; },
         answer: (message) => this.#listener.answer(message),
         settled: (covers, mentioned) => current() && this.#listener.settled(covers, mentioned),
-        begun: this.#listener.begun(),
-        place: this.#place,
+        reached: (id, texts) => current() && this.#listener.reached(id, texts),
+        places: this.#listener.places(),
       });
     } catch (error) {
       fail({ code: ABNORMAL, reason: error.message });
@@ -126,6 +130,7 @@ export class Connection {
     this.#backoff.wentOver();
     this.#listener.away();
     this.#heardAt = performance.now();
+    this.#probe = null;
     before.retire();
     this.#opened(hello, token);
   }
@@ -143,6 +148,9 @@ export class Connection {
       case "hello":
         this.#hello = message;
         return this.#watch();
+      case "pong":
+        if (message.id === this.#probe) this.#probe = null;
+        return this.#listener.message(message);
       case "goaway":
         return this.#listener.emit("goaway", { reason: message.reason, after_ms: this.#backoff.goaway(message.after_ms) });
       default: return this.#listener.message(message);
@@ -155,7 +163,7 @@ export class Connection {
     this.#state = "open";
     this.#openedAt = performance.now();
     this.#backoff.opened();
-    if (this.transport === "websocket") this.#place = null;
+    this.#outage.opened();
     this.#watch();
     // As no broker takes tokens yet, a refused one is told as an error and changes nothing.
     if (token !== undefined) this.send({ op: "auth", id: this.nextId(), token });
@@ -165,12 +173,27 @@ export class Connection {
     if (this.transport === "sse" && this.#options.transports.includes("websocket")) this.#candidate.tryLater();
   }
 
+  /** The machine slept, or the network changed, or the page is looked at again. */
+  #woke() {
+    // There is no reason to wait longer, unless the broker asked for it.
+    if (this.#transport === null) return this.#backoff.isAsked ? undefined : this.connect();
+    if (this.#state !== "open" || this.#probe !== null) return;
+    [this.#probe, this.#probedAt] = [this.nextId(), performance.now()];
+    if (this.#transport.probe(this.#probe)) this.#watch();
+    else this.drop("the network may have changed");
+  }
+
   /** Gives up a connection that is silent. One timer that looks again, rather than one set anew with every message. */
   #watch() {
-    const patience = 2 * this.#hello.heartbeat_ms + SILENCE_SLACK_MS;
-    const left = this.#heardAt + patience - performance.now();
+    const heartbeat_ms = this.#hello.heartbeat_ms, isProbed = this.#probe !== null;
+    const patience = isProbed ? PROBE_MS : Math.max(SILENCE_HEARTBEATS * heartbeat_ms, heartbeat_ms + SILENCE_SLACK_MS);
+    const left = Math.max(this.#heardAt, isProbed ? this.#probedAt : 0) + patience - performance.now();
     clearTimeout(this.#timer);
-    if (left <= 0) return this.drop(`nothing came for ${patience} ms`);
+    if (left <= 0) {
+      // After a sleep that is no silence of the broker's: it is asked first.
+      if (!isProbed && this.#wake.look()) return;
+      return this.drop(`nothing came for ${patience} ms`);
+    }
     this.#transport.check?.();
     this.#timer = setTimeout(() => this.#watch(), Math.min(left, patience / CHECKS));
   }
@@ -179,8 +202,8 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#candidate.stop();
     const wasOpen = this.#state === "open";
-    if (wasOpen) this.#place = this.#transport.place ?? null;
-    this.#transport = null;
+    const unreachable = wasOpen ? null : this.#outage.failed(this.#backoff.transport, reason, performance.now());
+    [this.#transport, this.#probe] = [null, null];
     this.#listener.away();
     if (FINAL_CODES.includes(code) || (code === CODE_TOKEN && typeof this.#options.token !== "function"))
       return this.#end(new TickcastError("closed", `the broker closed the connection with ${code}: ${reason}`), { code, reason });
@@ -193,12 +216,13 @@ export class Connection {
       this.#listener.emit("statechange", { state: "stale" });
     }
     this.#listener.emit("close", { code, reason, reconnect: true, delay_ms });
+    if (unreachable) this.#listener.emit("error", { error: unreachable });
   }
 
   #end(error, { code, reason }) {
     clearTimeout(this.#timer);
     this.#candidate.stop();
-    globalThis.removeEventListener?.("online", this.#retryNow);
+    this.#wake.stop();
     const transport = this.#transport;
     this.#transport = null;
     this.#state = "closed";

@@ -4,15 +4,17 @@
  *
  * One stream brings everything that is subscribed. What can be said of it is said when it is opened, so it is opened anew
  * when something changes, and goes on from the last id that came. An id stands for all of its topics; what is subscribed
- * newly has to begin with its image. So that comes by a second stream first, and as soon as each has an id, one stream for
- * all goes on from the smaller one. Then some updates come twice: a Stream drops what it has.
+ * newly has to begin with its image. So that comes by a stream of its own first, and as soon as each has an id, one stream
+ * for all goes on from the smallest one. Then some updates come twice: a topic's `Stream` drops what it has.
  *
  * `fetch` and not `EventSource`, which shows neither heartbeats, nor an id that comes alone, nor why it was refused.
  *
  * @module
  */
-import { events } from "./events.js";
-import { isPattern, matcher } from "./stream.js";
+import { mostDemanding } from "./entry.js";
+import { BEFORE_ALL, Feed } from "./feed.js";
+import { publish, refusal } from "./http.js";
+import { isPattern } from "./stream.js";
 import { ABNORMAL } from "./transport.js";
 
 /** What a broker greets with unless told otherwise: a stream's own greeting takes its place. */
@@ -21,59 +23,27 @@ const HELLO = {
   limits: { subscriptions: 1_024, message_bytes: 65_536, image_bytes: 1 << 20, behind_bytes: 65_536, retain_updates: 1_024, stall_ms: 60_000 },
 };
 const CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
-/** An id before all others: everything that is retained comes. */
-const BEFORE_ALL = "0";
-/** What fits into an address, on the way too: servers and proxies take 8 KB and more of a request's first line. */
-const QUERY_LENGTH_MAX = 4_000;
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-/** How a message about a topic begins. No name has a character that JSON escapes. */
-const OF_TOPIC = /^\{"op":"(\w+)","topic":"([^"]+)"/;
-
-/** One stream of events. */
-class Feed {
-  #abort = new AbortController();
-  /** The last id, or the one that it goes on from; null where nothing can go on from here yet. */
-  id;
-  /** Opened from an id: what of its topics is not mentioned up to its next id has ended meanwhile. */
-  resumed;
-  /** By entry: whether it covers a topic. */
-  entries;
-  /** Topics that were mentioned, until there is an id of its own. */
-  mentioned = new Set();
-
-  constructor(entries, id) {
-    this.entries = new Map([...entries].map((text) => [text, matcher(text)]));
-    this.id = id;
-    this.resumed = id !== null;
-  }
-
-  get signal() { return this.#abort.signal; }
-  get ended() { return this.signal.aborted; }
-
-  covers(topic) {
-    for (const matches of this.entries.values()) if (matches(topic)) return true;
-    return false;
-  }
-
-  end() {
-    this.#abort.abort();
-  }
-}
+/** Streams at a time: a browser opens six connections to a server over HTTP/1.1, for all of its tabs. */
+const FEEDS_MAX = 3;
+/** With that many streams of which some have no id, something new waits so long before these begin anew to make room. */
+const GATHER_MS = 2_000;
 
 export class SseTransport {
   /** What came may come again, and what a connection had is resumed by itself, patterns too. */
   static repeats = true;
   #base; #listener; #fetch;
-  /** By topic or pattern: its `conflate_ms`. */
+  /** By topic or pattern: the options that it is wanted with. */
   #wanted = new Map();
-  /** Of those the ones that an earlier connection had, up to `#from`. */
-  #had; #from;
-  /** Brings what had begun; and what has still to begin, until both can go on as one. */
-  #main = null;
-  #joining = null;
-  /** The main stream has more than is wanted, or in other intervals. */
-  #outdated = false;
+  /** Of those the ones that have begun, and that no stream brings: up to where, `{id, conflated}`, or null for the image alone. */
+  #places;
+  /** The oldest first: what several cover comes by the first of them. */
+  #feeds = [];
+  /** The streams bring more than is wanted. */
+  #hasMore = false;
   #settling = false;
+  #gathering = null;
+  /** Whether the broker knows `ready` and `on_slow`. */
+  #isNew = true;
   #abort = new AbortController();
   #publishing = Promise.resolve();
   /** Of publishes that wait for their turn. */
@@ -82,8 +52,7 @@ export class SseTransport {
   async open(url, options, listener) {
     this.#base = url.replace(/^ws/, "http");
     this.#listener = listener;
-    this.#had = new Set(listener.begun);
-    this.#from = listener.place ?? BEFORE_ALL;
+    this.#places = new Map(listener.places);
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
     // Whether anything gets through at all, and whether we may come here.
     const answer = await this.#get("/v1/topics?limit=1", this.#abort.signal);
@@ -92,35 +61,29 @@ export class SseTransport {
     listener.message(JSON.stringify(HELLO));
   }
 
-  /** From where on another connection would have everything that this one has not. */
-  get place() {
-    const feeds = [this.#main, this.#joining].filter((feed) => feed !== null);
-    if (feeds.length === 0) return this.#from;
-    return feeds.some(({ id }) => id === null) ? BEFORE_ALL : earliest(feeds);
-  }
-
   send(request, text) {
     const { op, id, topics } = request;
     if (op === "subscribe") {
-      for (const entry of topics) {
-        const topic = entry.topic ?? entry;
-        this.#outdated ||= this.#main?.entries.has(topic) && this.#wanted.get(topic) !== request.conflate_ms;
-        this.#wanted.set(topic, request.conflate_ms);
-      }
+      const { conflate_ms, on_slow } = request;
+      for (const entry of topics) this.#wanted.set(entry.topic ?? entry, { conflate_ms, on_slow });
       this.#say({ op: "subscribed", id });
       this.#change();
     } else if (op === "unsubscribe") {
       for (const topic of topics) {
         this.#wanted.delete(topic);
-        this.#had.delete(topic);
-        this.#joining?.entries.delete(topic);
-        if (this.#main?.entries.delete(topic)) this.#outdated = true;
+        this.#places.delete(topic);
+        for (const feed of this.#feeds) this.#hasMore = feed.delete(topic) || this.#hasMore;
       }
       this.#change();
     } else if (op === "publish") {
+      const post = (path, options) => this.#fetch(new URL(path, this.#base), { ...options, signal: this.#abort.signal });
       // One after the other: two requests on their way may overtake each other.
       this.unsentBytes += text.length;
-      this.#publishing = this.#publishing.then(() => this.#publish(request)).finally(() => { this.unsentBytes -= text.length; });
+      this.#publishing = this.#publishing.then(async () => {
+        const answer = await publish(post, request);
+        this.unsentBytes -= text.length;
+        this.#listener.answer(answer);
+      });
     } else {
       this.#say({ op: "error", id, code: "unavailable", message: `there is no ${op} over Server-Sent Events`, retry: false });
     }
@@ -128,8 +91,8 @@ export class SseTransport {
 
   /** Ends the streams. What is being published still gets its answer. */
   retire() {
-    this.#main?.end();
-    this.#joining?.end();
+    clearTimeout(this.#gathering);
+    for (const feed of this.#feeds) feed.end();
   }
 
   close() {
@@ -139,10 +102,18 @@ export class SseTransport {
 
   /** Every so often, while there is no stream that would tell: whether the broker is there. */
   async check() {
-    if (this.#main) return;
+    if (this.#feeds.length > 0) return;
     const answer = await this.#get("/v1/topics?limit=1", this.#abort.signal).catch(() => null);
     await answer?.arrayBuffer().catch(() => {});
     if (answer?.ok) this.#listener.alive();
+  }
+
+  /** Opens the streams anew: what comes from then on says that the broker is there. */
+  probe() {
+    if (this.#feeds.some((feed) => !feed.canGoOn)) return false;
+    if (this.#feeds.length === 0) this.check();
+    else this.#merge();
+    return true;
   }
 
   #get(path, signal, more = {}, headers = {}) {
@@ -153,7 +124,7 @@ export class SseTransport {
     this.#listener.message(JSON.stringify(message));
   }
 
-  // ---- Streams ----
+  // ---- Which streams there are ----
 
   /** Does what is to be done about streams, once for all changes of this moment. */
   #change() {
@@ -166,88 +137,109 @@ export class SseTransport {
   }
 
   #settle() {
-    if (this.#joining?.entries.size === 0) {
-      this.#joining.end();
-      this.#joining = null;
-    }
-    if (this.#main?.entries.size === 0) {
-      this.#main.end();
-      [this.#main, this.#joining, this.#outdated] = [this.#joining, null, false];
-    }
-    const feeds = [this.#main, this.#joining].filter((feed) => feed !== null);
+    for (const feed of this.#feeds) if (feed.entries.size === 0) feed.end();
+    this.#feeds = this.#feeds.filter((feed) => !feed.ended);
+    if (this.#feeds.length === 0) this.#hasMore = false;
     // Without an id nothing can go on elsewhere: then changes wait.
-    if (feeds.length > 0 && (this.#joining || this.#outdated) && feeds.every(({ id }) => id !== null)) {
-      const id = earliest(feeds), entries = feeds.flatMap((feed) => [...feed.entries.keys()]);
-      this.retire();
-      [this.#main, this.#joining, this.#outdated] = [this.#read(entries, id), null, false];
+    if (this.#isOutdated && this.#feeds.every((feed) => feed.canGoOn)) this.#merge();
+    else this.#openMore();
+  }
+
+  /** One stream should go on for all of these, or with less than it has, or with other options. */
+  get #isOutdated() {
+    const { conflate_ms, on_slow } = mostDemanding([...this.#wanted.values()]);
+    const isOther = (feed) => feed.conflate_ms !== conflate_ms || feed.on_slow !== on_slow;
+    return this.#feeds.length > 1 || this.#hasMore || this.#feeds.some(isOther);
+  }
+
+  /** Ends these streams: what had begun goes on by another one, from where they are or, without an id, from before everything. */
+  #leave(feeds) {
+    for (const feed of feeds) {
+      feed.end();
+      for (const text of feed.entries)
+        if (feed.resumed || feed.canGoOn || feed.begun.has(text)) this.#places.set(text, feed.canGoOn ? { id: feed.id, conflated: feed.conflate_ms > 0 } : null);
     }
-    if (this.#main === null) {
-      const had = [...this.#wanted.keys()].filter((text) => this.#had.has(text));
-      this.#had.clear();
-      if (had.length > 0) this.#main = this.#read(had, this.#from);
+    this.#feeds = this.#feeds.filter((feed) => !feed.ended);
+  }
+
+  /** One stream goes on for all. */
+  #merge() {
+    this.#leave(this.#feeds);
+    this.#hasMore = false;
+    this.#openMore();
+  }
+
+  /** Opens streams for what none brings, as far as there may be more of them. */
+  #openMore() {
+    // Of several options the most demanding count for all of a connection, as of all streams one is to be made.
+    const options = mostDemanding([...this.#wanted.values()]);
+    const open = new Set(this.#feeds.flatMap((feed) => [...feed.entries]));
+    const waiting = [...this.#wanted.keys()].filter((text) => !open.has(text));
+    const placed = [], begun = [], fresh = [];
+    for (const text of waiting) {
+      const place = this.#places.get(text);
+      // What was conflated and is no longer may lack updates that an id stands for.
+      if (place && (options.conflate_ms > 0 || !place.conflated)) placed.push(text);
+      else if (this.#places.has(text)) begun.push(text);
+      else fresh.push(text);
     }
-    if (this.#joining) return;
-    const more = [...this.#wanted.keys()].filter((text) => !this.#main?.entries.has(text));
-    if (more.length === 0) return;
-    if (this.#main) this.#joining = this.#read(more, null);
-    else [this.#main, this.#outdated] = [this.#read(more, null), false];
+    const earliest = () => String(Math.min(...placed.map((text) => Number(this.#places.get(text).id))));
+    for (const [texts, id] of [[placed, earliest], [begun, () => BEFORE_ALL], [fresh, () => null]])
+      if (texts.length > 0 && this.#feeds.length < FEEDS_MAX) this.#open(texts, id(), options);
+    clearTimeout(this.#gathering);
+    if (waiting.some((text) => !this.#feeds.some((feed) => feed.entries.has(text))))
+      this.#gathering = setTimeout(() => this.#gather(), GATHER_MS);
+  }
+
+  /** Ids are absent for a while, and something new waits: what has none begins anew, in one stream. */
+  #gather() {
+    this.#leave(this.#feeds.filter((feed) => !feed.canGoOn));
+    this.#settle();
   }
 
   /** Opens a stream, and reads it in the background. */
-  #read(entries, id) {
-    const feed = new Feed(entries, id);
-    const query = [...entries].map((text) => `topic=${encodeURIComponent(text)}`);
-    const conflate_ms = Math.min(...[...entries].map((text) => this.#wanted.get(text) ?? 0));
-    if (conflate_ms > 0) query.push(`conflate_ms=${conflate_ms}`);
-    if (id !== null) query.push(`resume=${id}`);
-    this.#run(feed, query.join("&"));
-    return feed;
+  #open(entries, id, options) {
+    const feed = new Feed(entries, id, options, {
+      alive: () => this.#listener.alive(),
+      message: (from, text, topic) => this.#hear(from, text, topic),
+      ready: (from) => this.#begun(from),
+      reached: (from) => {
+        this.#listener.reached(from.id, from.entries);
+        if (this.#isOutdated) this.#change();
+      },
+      refused: async (from, answer) => this.#refusedStream(from, await refusal(answer)),
+      ended: (_, end) => this.#listener.close(end),
+    });
+    for (const text of entries) this.#places.delete(text);
+    this.#feeds.push(feed);
+    feed.run((...request) => this.#get(...request), this.#isNew);
   }
 
-  async #run(feed, query) {
-    let end = { code: ABNORMAL, reason: "the broker ended the stream" };
-    try {
-      const asks = query.length > QUERY_LENGTH_MAX
-        ? this.#get("/v1/sse", feed.signal, { method: "POST", body: query }, FORM)
-        : this.#get(`/v1/sse?${query}`, feed.signal);
-      const answer = await asks;
-      if (!answer.ok) return await this.#refusedStream(feed, await refusal(answer));
-      for await (const { data, id, comment } of events(answer.body)) {
-        if (feed.ended) return;
-        this.#listener.alive();
-        const closed = /^closed (\d+) (.*)/.exec(comment);
-        if (closed) end = { code: Number(closed[1]), reason: closed[2] };
-        if (data !== null) this.#hear(feed, data);
-        if (id !== null) this.#reached(feed, id);
-      }
-    } catch (error) {
-      end.reason = error.message;
-    }
-    if (!feed.ended) this.#listener.close(end);
+  // ---- What they bring ----
+
+  #hear(feed, text, topic) {
+    if (text.startsWith('{"op":"subscribed"')) return this.#subscribed(feed, JSON.parse(text));
+    if (topic === undefined || this.#isOf(feed, topic)) this.#listener.message(text);
   }
 
-  #reached(feed, id) {
-    feed.id = id;
-    if (feed.mentioned && feed.resumed) this.#listener.settled((topic) => feed.covers(topic), feed.mentioned);
-    feed.mentioned = null;
-    if (this.#joining || this.#outdated) this.#change();
+  /** What a stream begins with. What was left since it was opened is none of it. */
+  #subscribed(feed, answer) {
+    const topics = answer.topics.filter(({ topic }) => feed.entries.has(topic));
+    const patterns = answer.patterns.filter(({ pattern }) => feed.entries.has(pattern));
+    for (const { topic } of topics) feed.mentioned.add(topic);
+    for (const text of [...topics.map(({ topic }) => topic), ...patterns.map(({ pattern }) => pattern)]) feed.begun.add(text);
+    const rows = topics.map((row) => (this.#isOf(feed, row.topic) ? row : { ...row, start: "joined" }));
+    this.#say({ ...answer, topics: rows, patterns });
   }
 
-  #hear(feed, data) {
-    if (data.startsWith('{"op":"subscribed"')) {
-      const answer = JSON.parse(data), row = (topic) => (this.#isElsewhere(feed, topic.topic) ? { ...topic, start: "joined" } : topic);
-      for (const { topic } of answer.topics) feed.mentioned?.add(topic);
-      return this.#say({ ...answer, topics: answer.topics.map(row) });
-    }
-    const [, op, topic] = OF_TOPIC.exec(data) ?? [];
-    if (op === "topic") feed.mentioned?.add(topic);
-    if (topic === undefined || !this.#isElsewhere(feed, topic)) this.#listener.message(data);
+  /** Whether a topic comes by this stream: what began stays where it is. */
+  #isOf(feed, topic) {
+    return this.#feeds.length === 1 && !this.#hasMore ? true : this.#feeds.find((each) => each.covers(topic)) === feed;
   }
 
-  /** Whether the other stream brings a topic: what began stays where it is. Or none, as it was given up. */
-  #isElsewhere(feed, topic) {
-    if (feed === this.#joining) return this.#main?.covers(topic) ?? false;
-    return this.#outdated && !feed.covers(topic);
+  #begun(feed) {
+    if (feed.resumed) this.#listener.settled((topic) => feed.covers(topic), feed.mentioned);
+    this.#say({ op: "ready", entries: [...feed.entries] });
   }
 
   // ---- Refusals ----
@@ -255,9 +247,14 @@ export class SseTransport {
   /** One wrong entry, and all are refused. So each is asked about; where none is wrong, it is something else. */
   async #refusedStream(feed, refused) {
     if (feed.ended) return;
+    if (this.#isNew && refused.status === 400 && refused.error.code === "bad_request") {
+      // Perhaps for a parameter that a broker of before does not know.
+      this.#isNew = false;
+      return feed.run((...request) => this.#get(...request), false);
+    }
     const errors = [];
     if (refused.isOurs && [400, 403].includes(refused.status)) {
-      for (const topic of feed.entries.keys()) {
+      for (const topic of feed.entries) {
         const path = isPattern(topic) ? `/v1/topics?limit=1&match=${encodeURIComponent(topic)}` : `/v1/topics/${encodeURIComponent(topic)}`;
         const answer = await this.#get(path, feed.signal);
         if (answer.ok) await answer.arrayBuffer();
@@ -267,12 +264,12 @@ export class SseTransport {
     }
     if (feed.ended) return;
     if (errors.length === 0) return this.#refused(refused);
-    for (const { topic } of errors) this.#wanted.delete(topic);
-    feed.end();
+    for (const { topic } of errors) {
+      this.#wanted.delete(topic);
+      feed.delete(topic);
+    }
     // As if it had not been tried.
-    for (const topic of feed.entries.keys()) if (feed.resumed) this.#had.add(topic);
-    if (feed === this.#main) [this.#main, this.#from] = [null, feed.id ?? this.#from];
-    else this.#joining = null;
+    this.#leave([feed]);
     this.#say({ op: "subscribed", errors });
     this.#change();
   }
@@ -282,37 +279,4 @@ export class SseTransport {
     const code = !isOurs ? ABNORMAL : status === 429 ? CODE_LATER : CODE_FORBIDDEN;
     this.#listener.close({ code, reason: error.message });
   }
-
-  // ---- Publishing ----
-
-  async #publish({ id, topic, data, ...options }) {
-    const query = ["kind", "source", "source_seq", "source_ts"].filter((name) => options[name] !== undefined)
-      .map((name) => `${name}=${encodeURIComponent(options[name])}`);
-    try {
-      const answer = await this.#fetch(new URL(`/v1/topics/${encodeURIComponent(topic)}?${query.join("&")}`, this.#base), {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(data), signal: this.#abort.signal,
-      });
-      if (answer.ok) return this.#listener.answer({ op: "published", id, ...(await answer.json()) });
-      const { status, error } = await refusal(answer);
-      this.#listener.answer({ op: "error", id, ...error, retry: status === 429 || status === 503 });
-    } catch (error) {
-      this.#listener.answer({ op: "error", id, code: "unanswered", message: `no answer: it may have been published (${error.message})`, retry: false });
-    }
-  }
-}
-
-/** Of several streams' ids the first one in the broker's order. */
-function earliest(feeds) {
-  return String(Math.min(...feeds.map(({ id }) => Number(id))));
-}
-
-/** Why an answer is none; `isOurs` where the broker said so, and it would say so again. */
-async function refusal(answer) {
-  const said = await answer.json().catch(() => null);
-  const error = said?.error?.code ? said.error : null;
-  return {
-    status: answer.status,
-    isOurs: error !== null && answer.status < 500,
-    error: error ?? { code: "unavailable", message: `HTTP status ${answer.status}` },
-  };
 }

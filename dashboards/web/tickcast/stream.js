@@ -20,8 +20,14 @@ export class Stream {
   row = null;
   /** The subscriptions that cover the topic. Replaced as a whole, never changed: somebody may be going through it. */
   subscribers;
-  /** After a breach of continuity, what comes is ignored until the topic has begun anew. */
+  /** Until the topic has begun anew, what comes is ignored: after a breach of continuity, and where its state is lacking. */
   resyncing = false;
+  /** It was begun since this connection was made, or since a pattern that brings it in was asked for anew. */
+  mentioned = false;
+  /** What we have may come again, until the first that is new. */
+  #repeats = false;
+  /** It goes on after updates that its state lacks: the image has to be asked for. */
+  lacksImage = false;
   /**
    * What may come next: `start` (the name waits for a publish), `next` (the number after `seq`), `image` (of `seq` or
    * later), `retained` (something that begins at `seq` or before: how much is retained only shows then).
@@ -55,22 +61,24 @@ export class Stream {
 
   /**
    * The topic begins, or begins anew, as a row of `subscribed` or a `topic` message says. `asked` is the position that we
-   * asked to resume from, where we did; `repeats` where what we have may come again. Returns what is wrong with that, or
-   * null.
+   * asked to resume from, where we did. `mayRepeat`: it may go on from the id of a place, and what we have comes again.
+   * `goesBack`: somebody wants it again. Returns what is wrong with that, or null.
    */
-  begin(row, asked, repeats = false) {
-    if (repeats && this.#expects === "next" && this.epoch === row.epoch && row.start !== "live") {
-      this.row = row;
-      return null;
-    }
-    const had = asked ?? this.position;
+  begin(row, asked, { mayRepeat = false, goesBack = false } = {}) {
+    const position = this.position;
+    const goesOn = position !== null && position.epoch === row.epoch && !this.waits && !goesBack;
+    const resumes = row.start === "resumed" || row.start === "reset";
+    const isAsked = resumes && asked !== null && asked.epoch === row.epoch && asked.seq <= position?.seq;
+    [this.lacksImage, this.#repeats] = [false, false];
+    if (goesOn && (isAsked || (mayRepeat && (resumes || row.start === "image" || row.start === "history")))) return this.#goOn(row, position, isAsked);
+    const had = asked ?? position;
     const same = had !== null && had.epoch === row.epoch;
-    const again = this.waits && row.epoch !== null && this.epoch === row.epoch;
+    const revived = this.waits && row.epoch !== null && this.epoch === row.epoch;
     if (row.epoch !== this.epoch) this.state = undefined;
     // Until we know better: the point to resume from stays the one before.
     this.#expect("retained", 0);
     [this.kind, this.epoch, this.row, this.#had] = [row.kind, row.epoch ?? this.epoch, row, had];
-    if (again) return `it began again in epoch ${row.epoch}, in which it had ended`;
+    if (revived) return `it began again in epoch ${row.epoch}, in which it had ended`;
     if (row.epoch === null) return this.#expect("start", 0);
     switch (row.start) {
       case "live":
@@ -80,6 +88,8 @@ export class Stream {
       case "history": return this.#expect("retained", row.seq);
       case "resumed":
         if (same && had.seq <= row.seq) return this.#expect("next", had.seq);
+        // From an id, and we do not have what came before it.
+        if (mayRepeat && asked === null) return this.#goOnWithout(row);
         return `it was resumed at ${row.seq} of epoch ${row.epoch}, which is not where we asked to resume`;
       case "reset":
         if (row.kind !== "event") return this.#expect("image", row.seq);
@@ -89,6 +99,22 @@ export class Stream {
         return had.seq <= row.seq ? this.#expect("next", had.seq) : this.#expect("retained", row.seq + 1);
       default: return `it began with ${JSON.stringify(row.start)}, which version 1 does not have`;
     }
+  }
+
+  /** It goes on from a position or before it, and what we have of it comes again. */
+  #goOn(row, position, isAsked) {
+    if (row.seq < position.seq) return `it began at ${row.seq}, and ${position.seq} had come`;
+    // A conflated state may lack updates that an id stands for.
+    const lacks = !isAsked && row.start === "resumed" && row.kind !== "event" && this.row.conflate_ms > 0 && row.conflate_ms === 0;
+    [this.kind, this.row, this.#had, this.#repeats, this.lacksImage] = [row.kind, row, position, true, lacks];
+    const imageFollows = row.kind !== "event" && row.start !== "resumed" && row.start !== "history";
+    return imageFollows && row.seq > position.seq ? this.#expect("image", row.seq) : this.#expect("next", position.seq);
+  }
+
+  /** It goes on somewhere: which update that is shows when it comes. */
+  #goOnWithout(row) {
+    [this.state, this.lacksImage] = [undefined, row.kind !== "event"];
+    return this.#expect("retained", row.seq + 1);
   }
 
   /** Events that were lost between the position before this start and a message that came, or null: `{from, to}`. */
@@ -104,6 +130,7 @@ export class Stream {
   take(message) {
     const wrong = this.#check(message);
     if (wrong !== null) return wrong;
+    this.#repeats = false;
     const { op, data } = message;
     if (op === "closed") return this.end();
     if (op === "gap") this.state = undefined;
@@ -121,10 +148,10 @@ export class Stream {
     return null;
   }
 
-  /** What is new of a message that may come again: nothing (null), or of a gap the part that we lack. */
+  /** What is new of a message: where what we have comes again, nothing (null), or of a gap the part that we lack. */
   lacking(message) {
     const { op } = message, seq = this.#seq;
-    if (this.#expects !== "next" || op === "closed") return message;
+    if (!this.#repeats || this.#expects !== "next" || op === "closed") return message;
     if (op === "image" && message.seq === seq) this.state ??= message.data;
     if (lastOf(message) <= seq) return null;
     return op === "gap" && message.from <= seq ? { ...message, from: seq + 1 } : message;

@@ -3,12 +3,19 @@
  *
  * @module
  */
+import { TickcastError } from "./error.js";
+import { Reader } from "./reader.js";
 import { lastOf, matcher } from "./stream.js";
 
-/** Hands a message to a subscription, unless it had it already. For the client only. */
+/** Hands a message to a subscription, and returns what was new of it: null where it had all. For the client only. */
 export let deliver;
 /** Begins a subscription with what is known already of its topics. For the client only. */
 export let join;
+/** A subscription gets nothing of an entry until `release`: what it wants of before comes with the answer. For the client only. */
+export let hold;
+export let release;
+/** Tells who waits for it where all of a subscription has begun, or nothing of it is left. For the client only. */
+export let settle;
 /** Tells a subscription that nothing follows, because of an error where there is one. For the client only. */
 export let finish;
 
@@ -19,9 +26,17 @@ export class Subscription {
   #buffer_max; #handler; #client; #covers;
   /** By topic: `{epoch, seq}` of what came last. Who joins late, or after a reconnect, gets nothing twice. */
   #seen = new Map();
+  /** By text: entries of which nothing is delivered yet. */
+  #held = new Map();
   #readers = new Set();
   #joined = false;
   #ended = false;
+  /** Retained updates that were asked for of each topic that there is, until all have begun; then a new topic's come all. */
+  #last;
+  /** Those who wait until everything has begun: `{resolve, reject}`. */
+  #waiting = [];
+  /** Why the broker refused an entry, the last one. */
+  #refusal = null;
 
   constructor(entries, options, handler, client) {
     this.entries = Object.freeze(entries);
@@ -29,11 +44,15 @@ export class Subscription {
     this.#handler = handler;
     this.#client = client;
     this.#covers = entries.map(matcher);
+    this.#last = options.from?.last ?? null;
   }
 
   static {
     join = (subscription) => subscription.#join();
     deliver = (subscription, message) => subscription.#deliver(message);
+    hold = (subscription, text) => subscription.#held.set(text, matcher(text));
+    release = (subscription, text) => subscription.#held.delete(text);
+    settle = (subscription) => subscription.#settle();
     finish = (subscription, error) => subscription.#finish(error);
   }
 
@@ -45,6 +64,18 @@ export class Subscription {
   /** The state of a topic: undefined where there is none, or none is known yet, or the topic is of events. */
   state(topic) {
     return this.#ended || !this.covers(topic) ? undefined : this.#client.state(topic);
+  }
+
+  /**
+   * Resolves when everything has begun: each topic that there was, by name or pattern, was told, with its image or what was
+   * asked for of before. After a lost connection: when everything goes on. Rejects where the subscription ends before, or
+   * all of its entries are refused.
+   */
+  ready() {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#settle();
+    });
   }
 
   /** Nothing is delivered any more; the broker is told where nobody else wants the same. */
@@ -60,7 +91,7 @@ export class Subscription {
     if (this.#ended) reader.end(null);
     else this.#readers.add(reader);
     // Before that, what is known comes by way of joining.
-    if (this.#joined) for (const message of this.#client.known()) reader.push(message);
+    if (this.#joined) for (const message of this.#client.known()) if (!this.#isHeld(message)) reader.push(message);
     return reader;
   }
 
@@ -71,7 +102,9 @@ export class Subscription {
   }
 
   #deliver(message) {
-    if (this.#ended || !this.#isNew(message)) return;
+    if (this.#ended || this.#isHeld(message)) return null;
+    message = this.#lacking(message);
+    if (message === null) return null;
     for (const reader of this.#readers) reader.push(message);
     try {
       this.#handler?.(message, this);
@@ -79,121 +112,64 @@ export class Subscription {
       // As with an event's listener: the program is told, and everybody else goes on.
       queueMicrotask(() => { throw error; });
     }
+    return message;
   }
 
-  #isNew(message) {
+  #isHeld({ op, topic }) {
+    if (this.#held.size === 0 || op === "error") return false;
+    return [...this.#held.values()].some((matches) => matches(topic));
+  }
+
+  /** What is new of a message: all, nothing (null), or of a gap a part. */
+  #lacking(message) {
     const { op, topic, epoch } = message;
     const seen = this.#seen.get(topic);
-    if (op === "error") return true;
-    if (op === "closed") return this.#seen.delete(topic) || true;
-    if (op === "topic") {
-      if (seen?.epoch === epoch) return false;
-      // What was before a live start does not come, even if another subscription asks for it later.
-      this.#seen.set(topic, { epoch, seq: message.start === "live" ? message.seq : 0 });
+    if (op === "error") {
+      this.#refusal = message;
+    } else if (op === "closed") {
+      this.#seen.delete(topic);
+    } else if (op === "topic") {
+      if (seen?.epoch === epoch) return null;
+      this.#seen.set(topic, { epoch, seq: this.#before(message) });
     } else if (seen?.epoch === epoch) {
-      if (lastOf(message) <= seen.seq) return false;
+      if (lastOf(message) <= seen.seq) return null;
+      if (op === "gap" && message.from <= seen.seq) message = { ...message, from: seen.seq + 1 };
       seen.seq = lastOf(message);
     } else {
       this.#seen.set(topic, { epoch, seq: lastOf(message) });
     }
-    return true;
+    return message;
+  }
+
+  /** The update before the first that is wanted of a topic that begins. */
+  #before({ kind, start, seq, oldest }) {
+    // What was before a live start does not come, even if another subscription asks for it later.
+    if (start === "live") return seq;
+    if (kind !== "event" || this.#last === null) return 0;
+    // Others' wishes may bring more than was asked for here, and tell of more as lost.
+    return Math.max(0, seq - this.#last, start === "reset" ? oldest - 1 : 0);
+  }
+
+  #settle() {
+    const isReady = this.#ended ? null : this.#client.isReady(this);
+    if (isReady === false) return;
+    if (isReady) this.#last = null;
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (isReady) resolve();
+      else reject(this.#whyNot());
+    }
+  }
+
+  #whyNot() {
+    if (this.#refusal === null) return new TickcastError("closed", "the subscription ended before everything had begun");
+    const { topic, code, message, retry } = this.#refusal;
+    return new TickcastError(code, `${topic}: ${message}`, { topic, retry });
   }
 
   #finish(error) {
     this.#ended = true;
     this.#seen.clear();
+    this.#settle();
     for (const reader of this.#readers) reader.end(error);
   }
-}
-
-/** An async iterator with a bounded buffer. */
-class Reader {
-  #queue = [];
-  #waiting = [];
-  #ended = false;
-  #error = null;
-  #leave; #max; #limit;
-
-  constructor(max, leave) {
-    this.#max = this.#limit = Math.max(2, max);
-    this.#leave = leave;
-  }
-
-  push(message) {
-    const waiting = this.#waiting.shift();
-    if (waiting) return waiting.resolve({ value: message, done: false });
-    this.#queue.push(message);
-    if (this.#queue.length <= this.#limit) return;
-    this.#queue = condense(this.#queue, this.#max);
-    // With more topics than the buffer has places, one or two messages of each remain.
-    this.#limit = Math.max(this.#max, 2 * this.#queue.length);
-  }
-
-  end(error) {
-    this.#ended = true;
-    this.#error = error;
-    // What a program left, it does not want to read; after an error it may read what had come.
-    if (error === null) this.#queue = [];
-    for (const waiting of this.#waiting.splice(0)) this.#finish(waiting);
-  }
-
-  next() {
-    return new Promise((resolve, reject) => {
-      if (this.#queue.length > 0) resolve({ value: this.#queue.shift(), done: false });
-      else if (this.#ended) this.#finish({ resolve, reject });
-      else this.#waiting.push({ resolve, reject });
-    });
-  }
-
-  /** `break` ends the iteration, not the subscription. */
-  async return(value) {
-    this.#leave();
-    this.end(null);
-    return { value, done: true };
-  }
-
-  [Symbol.asyncIterator]() {
-    return this;
-  }
-
-  #finish({ resolve, reject }) {
-    const error = this.#error;
-    this.#error = null;
-    if (error) reject(error);
-    else resolve({ value: undefined, done: true });
-  }
-}
-
-/**
- * What stands for a full buffer, as the broker does it for slow clients: of a topic's states the newest, as an image; of
- * events the newest half of the buffer, and gaps that name the others.
- */
-function condense(queue, max) {
-  const cut = queue.length - Math.floor(max / 2);
-  const newest = new Map();
-  const isState = (message) => message.state !== undefined;
-  const isSign = ({ op }) => op === "topic" || op === "closed" || op === "error";
-  const what = (message) => `${isSign(message) ? "sign" : isState(message) ? "state" : "event"} ${message.topic}`;
-  queue.forEach((message, at) => newest.set(what(message), at));
-  const gaps = new Map(), condensed = [];
-  queue.forEach((message, at) => {
-    const { topic, epoch, ts, state } = message;
-    if (isSign(message)) {
-      if (newest.get(what(message)) === at) condensed.push(message);
-    } else if (isState(message)) {
-      if (newest.get(what(message)) === at) condensed.push({ op: "image", topic, epoch, seq: message.seq, ts, data: state, state });
-    } else if (at >= cut) {
-      condensed.push(message);
-    } else {
-      const key = `${topic} ${epoch}`;
-      let gap = gaps.get(key);
-      if (!gap) {
-        gap = { op: "gap", topic, epoch, from: message.from ?? message.seq, to: 0, reason: "reader" };
-        gaps.set(key, gap);
-        condensed.push(gap);
-      }
-      gap.to = lastOf(message);
-    }
-  });
-  return condensed;
 }

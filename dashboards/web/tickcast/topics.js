@@ -18,6 +18,8 @@ export class Topics {
   #streams = new Map();
   /** Breaches of continuity on this connection. */
   #violations = 0;
+  /** Streams that are to begin anew, over this connection. */
+  #mending = new Set();
 
   /** `again(topic, resume)` asks for a topic anew; `emit(type, fields)` dispatches the client's events. */
   constructor(connection, entries, again, emit) {
@@ -26,6 +28,9 @@ export class Topics {
 
   /** All of them, as they are now. */
   get streams() { return [...this.#streams.values()]; }
+
+  /** Whether something that came is not had, and was asked for anew. */
+  get areMending() { return this.#mending.size > 0; }
 
   /** A topic's stream, where there is one. */
   get(topic) {
@@ -58,7 +63,8 @@ export class Topics {
   /** The connection is left: what a topic was asked for anew does not come over it any more. */
   away() {
     this.#violations = 0;
-    for (const stream of this.#streams.values()) stream.resyncing = false;
+    this.#mending.clear();
+    for (const stream of this.#streams.values()) [stream.resyncing, stream.mentioned] = [false, false];
   }
 
   /** Nothing follows, because of an error where there is one. */
@@ -68,24 +74,31 @@ export class Topics {
     this.#streams.clear();
   }
 
-  /** A topic begins: by a row of an answer, or by a `topic` message. */
-  begin(row, asked = null, isAnswer = false) {
+  /**
+   * A topic begins: by a row of an answer, with the item that it answers where we asked for it over this connection, or by
+   * a `topic` message.
+   */
+  begin(row, item = null, isAnswer = false) {
     const { topic, epoch } = row, stream = this.#streamOf(topic);
-    if (!stream || (stream.resyncing && !isAnswer)) return;
-    const entry = this.#entries.get(topic);
-    asked ??= (isAnswer && !entry?.begun && entry?.resume) || null;
-    if (entry && isAnswer) entry.begun = true;
+    if (!stream) return;
+    stream.mentioned = true;
     // By another entry it has begun, and goes on.
-    if (row.start === "joined") return;
-    stream.resyncing = false;
+    if (row.start === "joined" || (stream.resyncing && !isAnswer)) return;
+    this.#mend(stream, false);
     const lived = !stream.waits;
-    const wrong = stream.begin(row, asked, this.#connection.repeats);
+    const goesBack = item?.goesBack ?? this.#entries.patternsOf(topic).some((entry) => entry.goesBack);
+    const mayRepeat = !isAnswer || this.#connection.repeats || (item !== null && item.id !== null);
+    const wrong = stream.begin(row, item?.resume ?? null, { mayRepeat, goesBack });
     if (wrong !== null) return this.#violated(stream, wrong, row);
     // It ended while we were away.
     if (epoch === null && lived) this.#hand(stream, { op: "closed", topic });
     this.#hand(stream, { ...row, op: "topic" });
     const lost = stream.lostBefore();
     if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
+    if (stream.lacksImage && !this.#connection.repeats) {
+      this.#mend(stream, true);
+      this.#again(topic, null);
+    }
     this.#forgetUnwanted(stream);
   }
 
@@ -93,7 +106,7 @@ export class Topics {
   take(message) {
     const { op, topic } = message, stream = this.#streamOf(topic);
     if (!stream || stream.resyncing) return;
-    if (this.#connection.repeats) message = stream.lacking(message);
+    message = stream.lacking(message);
     if (message === null) return;
     const lost = stream.lostBefore(message);
     const wrong = stream.take(message);
@@ -103,23 +116,45 @@ export class Topics {
     if (op === "closed") this.#ended(stream);
   }
 
-  /** Of a pattern's topics a stream that goes on mentions those that there are. */
+  /** Patterns were asked for anew, and begin to mention their topics: those that no other entry brings in. */
+  expect(patterns) {
+    if (patterns.length === 0) return;
+    for (const stream of this.#streams.values()) {
+      const { topic } = stream;
+      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#entries.lent.has(topic)) continue;
+      if (this.#entries.patternsOf(topic).every((entry) => patterns.includes(entry) || !entry.answered)) stream.mentioned = false;
+    }
+  }
+
+  /** Everything of these patterns has begun: what was not mentioned has ended. */
+  settle(patterns) {
+    if (patterns.length === 0) return;
+    this.settled((topic) => {
+      if (this.#entries.has(topic) || !patterns.some((entry) => entry.matches(topic))) return false;
+      return this.#entries.patternsOf(topic).every((entry) => entry.ready);
+    }, null);
+  }
+
+  /** Of the topics that are covered those that were mentioned are there, and all others have ended. */
   settled(covers, mentioned) {
     for (const stream of [...this.#streams.values()]) {
       const { topic } = stream;
-      if (stream.waits || mentioned.has(topic) || !covers(topic)) continue;
+      if (stream.waits || (mentioned?.has(topic) ?? stream.mentioned) || !covers(topic)) continue;
       stream.end();
       this.#hand(stream, { op: "closed", topic });
       this.#ended(stream);
     }
   }
 
-  /** A topic's stream, made where somebody wants the topic. */
+  /**
+   * A topic's stream, made where somebody wants the topic. Of what was given up something may still be on its way; it is
+   * nobody's, even where the same was asked for again: what belongs to that comes after its answer.
+   */
   #streamOf(topic) {
     const known = this.#streams.get(topic);
     if (known) return known;
+    if (!this.#entries.isAnswered(topic)) return undefined;
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
-    // Of what was given up something may still be on its way.
     if (subscribers.length === 0) return undefined;
     const stream = new Stream(topic, subscribers);
     this.#streams.set(topic, stream);
@@ -134,23 +169,37 @@ export class Topics {
   /** Forgets a topic that nobody wants, or that ended and that a pattern will bring in anew. */
   #forgetUnwanted(stream) {
     const { topic, subscribers, waits } = stream;
-    if (subscribers.length === 0 || (waits && !this.#entries.has(topic))) this.#streams.delete(topic);
+    if (subscribers.length > 0 && (!waits || this.#entries.has(topic))) return;
+    this.#streams.delete(topic);
+    this.#mending.delete(stream);
+  }
+
+  /** Whether what comes of a stream is ignored, until the topic has begun anew. */
+  #mend(stream, isMending) {
+    stream.resyncing = isMending;
+    if (isMending) this.#mending.add(stream);
+    else this.#mending.delete(stream);
   }
 
   #hand(stream, message) {
     if (message.op !== "topic") message.epoch = stream.epoch;
     if (stream.state !== undefined) message.state = stream.state;
-    for (const subscription of stream.subscribers) deliver(subscription, message);
+    let from = Infinity;
+    for (const subscription of stream.subscribers) {
+      const delivered = deliver(subscription, message);
+      if (message.op === "gap" && delivered !== null) from = Math.min(from, delivered.from);
+    }
     this.#emit("message", { data: message });
-    const { op, topic, epoch, from, to, reason } = message;
-    if (op === "gap") this.#emit("gap", { topic, epoch, from, to, reason });
+    const { topic, epoch, to, reason } = message;
+    // What nobody lacks is not lost.
+    if (from < Infinity) this.#emit("gap", { topic, epoch, from, to, reason });
   }
 
   /** The broker broke its promise of continuity: the topic begins anew, events where they were, others with their image. */
   #violated(stream, wrong, message) {
     const { topic, kind, epoch, position } = stream;
     const fields = { topic, epoch, position, received: message };
-    stream.resyncing = true;
+    this.#mend(stream, true);
     this.#emit("error", { error: new TickcastError("continuity", `${topic}: ${wrong}`, fields) });
     if (!this.#connection.isOpen) return;
     if (++this.#violations > VIOLATIONS_MAX || this.#connection.repeats)

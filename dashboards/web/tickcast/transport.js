@@ -1,9 +1,13 @@
 /**
  * How messages come and go. A transport is one connection: `open` begins it, then its listener hears `message(text)` for
  * each message of the broker, `alive()` for other signs of life and, once, `close({code, reason})`; `current()` says
- * whether anybody still listens. What only Server-Sent Events need of their listener: `begun`, the entries that an earlier
- * connection had, and `place`, from where on they lack something; `answer(message)` for what they answer themselves;
- * `settled(covers, mentioned)`: of the topics that are covered, those that were not mentioned have ended.
+ * whether anybody still listens. What only Server-Sent Events need of their listener: `places`, of the entries that had
+ * begun up to where they have everything; `reached(id, texts)`: these have everything up to there; `answer(message)` for
+ * what they answer themselves; `settled(covers, mentioned)`: of the topics that are covered, those that were not mentioned
+ * have ended.
+ *
+ * `probe(id)` asks whether the broker is still there: what comes from then on says so. It returns false where that cannot
+ * be asked without losing the connection.
  *
  * @module
  */
@@ -42,6 +46,12 @@ export class WebSocketTransport {
 
   get unsentBytes() {
     return this.#socket.bufferedAmount;
+  }
+
+  /** Asks the broker whether it is there. Its answer, like everything else, is a message. */
+  probe(id) {
+    this.send(null, JSON.stringify({ op: "ping", id }));
+    return true;
   }
 
   /** `abrupt` where the other side is not expected to answer. */

@@ -5,10 +5,11 @@ use super::topics::Told;
 use super::{Book, Delivery};
 use crate::ErrorCode;
 use crate::connection_event::ConnectionEvent;
+use crate::continuity::Asked;
 use crate::error::{PublishError, RequestError};
 use crate::event::{EntryError, Event, TopicStart};
 use crate::publish::Published;
-use crate::request::InFlight;
+use crate::request::{Ask, InFlight};
 use crate::shared::Shared;
 use crate::transport::{Broken, fault};
 use crate::wire::incoming::{Incoming, Rejected};
@@ -45,8 +46,25 @@ impl Book {
         // The writer may have waited for it.
         shared.outbox.wake();
         let result = match (request, message) {
+            (InFlight::Subscribe(ask), Incoming::Error { id, code: ErrorCode::BadRequest, .. })
+                if ask.options.positions || ask.options.resume.is_some() =>
+            {
+                let (subscription, restores) = (ask.subscription, ask.restores);
+                self.ask_without_positions(ask);
+                self.subscribe_is_over(id, subscription, restores, out);
+                Ok(())
+            }
+            (InFlight::Subscribe(ask), Incoming::Error { id, code, message, retry }) => {
+                let (subscription, restores) = (ask.subscription, ask.restores);
+                for entry in ask.entries {
+                    let message = message.clone();
+                    out.extend(self.refused(&EntryError { entry: entry.text, code, message, retry }));
+                }
+                self.subscribe_is_over(id, subscription, restores, out);
+                Ok(())
+            }
             (request, Incoming::Error { code, message, retry, .. }) => {
-                self.refused_request(request, code, &message, retry, shared, out);
+                refused_request(request, code, &message, retry, shared);
                 Ok(())
             }
             (InFlight::Publish { answer, .. }, Incoming::Published { topic, epoch, seq, duplicate, .. }) => {
@@ -61,20 +79,21 @@ impl Book {
             (InFlight::Unacknowledged(entries), Incoming::PublishedBatch { rejected, .. }) => {
                 for Rejected { index, code, message } in rejected {
                     if let Some(entry) = entries.get(index) {
-                        shared.unacknowledged(entry, PublishError::Refused { code, message, retry: code.retry() });
+                        shared.unacknowledged(entry, PublishError::refused(code, message, code.retry()));
                     }
                 }
                 Ok(())
             }
-            (
-                InFlight::Subscribe { subscription, entries, restores },
-                Incoming::Subscribed { topics, patterns, errors, .. },
-            ) => {
+            (InFlight::Subscribe(ask), Incoming::Subscribed { topics, patterns, errors, .. }) => {
+                let of_ids = |entry: &SubscribeEntry| entry.resume.is_some() || ask.options.resume.is_some();
+                for entry in &ask.entries {
+                    self.places.answered(&entry.text, &ask.options, ask.restores && of_ids(entry));
+                }
                 // Entries that were only to resume a pattern's topics are nobody's: the pattern brings them in anew.
                 errors.iter().for_each(|error| out.extend(self.refused(error)));
-                self.subscribed(subscription, &entries, topics, shared, told);
+                self.subscribed(&ask, topics, shared, told);
                 self.matched(patterns);
-                if restores {
+                if ask.restores {
                     self.restored();
                 }
                 Ok(())
@@ -102,16 +121,21 @@ impl Book {
         result
     }
 
+    /// A `subscribe` was refused as a whole: nothing more of it is due.
+    fn subscribe_is_over(&mut self, id: Option<u64>, subscription: u64, restores: bool, out: &mut Vec<Delivery>) {
+        self.subscriptions.message_answered(subscription);
+        if let Some(id) = id {
+            self.ready(id, out);
+        }
+        if restores {
+            self.restored();
+        }
+    }
+
     /// The broker took entries, and says where their topics stand.
-    fn subscribed(
-        &mut self,
-        subscription: u64,
-        asked: &[SubscribeEntry],
-        topics: Vec<TopicStart>,
-        shared: &Shared,
-        told: &mut Told,
-    ) {
-        for entry in asked {
+    fn subscribed(&mut self, ask: &Ask, topics: Vec<TopicStart>, shared: &Shared, told: &mut Told) {
+        let subscription = ask.subscription;
+        for entry in &ask.entries {
             if self.subscriptions.establish(subscription, &entry.text) {
                 match pattern_of(&entry.text) {
                     Some(pattern) => self.topics.join(subscription, |topic| pattern.matches(topic)),
@@ -120,8 +144,13 @@ impl Book {
             }
         }
         for start in topics {
-            let resume = asked.iter().find(|entry| *entry.text == *start.topic).and_then(|entry| entry.resume.clone());
-            self.begin(start, resume.as_ref(), shared, told);
+            let entry = ask.entries.iter().find(|entry| *entry.text == *start.topic);
+            let asked = match entry.and_then(|entry| entry.resume.as_ref()) {
+                Some(position) => Asked::Position(position),
+                None if ask.options.resume.is_some() => Asked::Id,
+                None => Asked::Nothing,
+            };
+            self.begin(start, asked, shared, told);
         }
         self.subscriptions.message_answered(subscription);
     }
@@ -141,46 +170,11 @@ impl Book {
         told.into_iter().map(|events| (events, Event::Refused(refused.clone()))).collect()
     }
 
-    /// The request as a whole was refused.
-    fn refused_request(
-        &mut self,
-        request: InFlight,
-        code: ErrorCode,
-        message: &str,
-        retry: bool,
-        shared: &Shared,
-        out: &mut Vec<Delivery>,
-    ) {
-        let publish = || PublishError::Refused { code, message: message.to_owned(), retry };
-        let other = || RequestError::Refused { code, message: message.to_owned(), retry };
-        match request {
-            InFlight::Publish { answer, .. } => drop(answer.send(Err(publish()))),
-            InFlight::Batch(part) => part.collector.fail(publish()),
-            InFlight::Unacknowledged(entries) => {
-                entries.iter().for_each(|entry| shared.unacknowledged(entry, publish()));
-            }
-            InFlight::Subscribe { subscription, entries, restores } => {
-                for entry in entries {
-                    let message = message.to_owned();
-                    out.extend(self.refused(&EntryError { entry: entry.text, code, message, retry }));
-                }
-                self.subscriptions.message_answered(subscription);
-                if restores {
-                    self.restored();
-                }
-            }
-            InFlight::Release { .. } => {}
-            InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Err(other())))),
-            InFlight::List { answer } => drop(answer.send(Err(other()))),
-            InFlight::Ping { answer } => drop(answer.send(Err(other()))),
-            InFlight::Flush { .. } => {}
-        }
-    }
-
     /// Entries are gone: topics that concern nobody any more are forgotten, and so are those that ended under a pattern.
     fn forget(&mut self, entries: &[String]) {
-        let Book { topics, subscriptions, .. } = self;
+        let Book { topics, subscriptions, places, .. } = self;
         for entry in entries {
+            places.left(entry);
             match pattern_of(entry) {
                 Some(pattern) => {
                     topics.refresh(|name| pattern.matches(name), |id, name| subscriptions.covers(id, name));
@@ -194,5 +188,22 @@ impl Book {
                 topics.by_name.remove(entry.as_str());
             }
         }
+    }
+}
+
+/// A request was refused.
+fn refused_request(request: InFlight, code: ErrorCode, message: &str, retry: bool, shared: &Shared) {
+    let publish = || PublishError::refused(code, message.to_owned(), retry);
+    let other = || RequestError::Refused { code, message: message.to_owned(), retry };
+    match request {
+        InFlight::Publish { answer, .. } => drop(answer.send(Err(publish()))),
+        InFlight::Batch(part) => part.collector.fail(publish()),
+        InFlight::Unacknowledged(entries) => {
+            entries.iter().for_each(|entry| shared.unacknowledged(entry, publish()));
+        }
+        InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Err(other())))),
+        InFlight::List { answer } => drop(answer.send(Err(other()))),
+        InFlight::Ping { answer } => drop(answer.send(Err(other()))),
+        InFlight::Subscribe(_) | InFlight::Release { .. } | InFlight::Flush { .. } => {}
     }
 }

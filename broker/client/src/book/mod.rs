@@ -19,6 +19,8 @@
 //! of never losing one.
 
 mod answer;
+mod places;
+mod positions;
 mod receive;
 mod restore;
 mod split;
@@ -26,7 +28,7 @@ mod subscriptions;
 mod take;
 mod topics;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
@@ -34,7 +36,7 @@ use crate::error::{ClosedReason, PublishError, RequestError, SubscribeError};
 use crate::event::Event;
 use crate::hello::Limits;
 use crate::outbox::Outbox;
-use crate::request::{InFlight, Request};
+use crate::request::{InFlight, Request, SubscriptionId};
 use crate::shared::Shared;
 use subscriptions::Subscriptions;
 use topics::Topics;
@@ -55,6 +57,12 @@ pub(crate) struct Book {
     /// What goes out before anything that waits in the outbox.
     first: VecDeque<take::Message>,
     restoring: restore::Restoring,
+    /// Which entries the positions that came stand for.
+    places: places::Places,
+    /// The requests whose `ready` is due, with the subscriptions that want to know.
+    readies: HashMap<u64, Vec<SubscriptionId>>,
+    /// This connection's broker refused positions: what needs them is done without.
+    without_positions: bool,
     /// Events that came up while writing: they go out with the next message that comes in.
     late: Vec<Delivery>,
 }
@@ -63,6 +71,7 @@ impl Book {
     /// A connection stands: everything subscribed is asked for again.
     pub(crate) fn connected(&mut self, limits: Limits) {
         self.limits = limits;
+        self.without_positions = false;
         self.restore();
     }
 
@@ -71,6 +80,8 @@ impl Book {
         self.first.clear();
         self.restoring = Default::default();
         self.subscriptions.forget_progress();
+        self.places.lost();
+        self.readies.clear();
         let in_flight = std::mem::take(&mut self.in_flight);
         self.unanswered_bytes = 0;
         let mut again = Vec::new();
@@ -142,7 +153,7 @@ fn retry(request: InFlight, shared: &Shared, again: &mut Vec<Request>) {
                 }
             }
         }
-        InFlight::Subscribe { .. } | InFlight::Release { .. } => {}
+        InFlight::Subscribe(_) | InFlight::Release { .. } => {}
         InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
         InFlight::List { answer } => again.push(Request::List { answer }),
         InFlight::Ping { answer } => again.push(Request::Ping { answer }),
@@ -159,7 +170,7 @@ fn fail_in_flight(request: InFlight, shared: &Shared, reason: &ClosedReason) {
         InFlight::Unacknowledged(entries) => {
             entries.iter().for_each(|entry| shared.unacknowledged(entry, PublishError::Unanswered));
         }
-        InFlight::Subscribe { .. } | InFlight::Release { .. } => {}
+        InFlight::Subscribe(_) | InFlight::Release { .. } => {}
         InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
         InFlight::List { answer } => drop(answer.send(Err(over()))),
         InFlight::Ping { answer } => drop(answer.send(Err(over()))),

@@ -3,7 +3,7 @@
 use super::topics::Told;
 use super::{Book, Delivery};
 use crate::connection_event::ConnectionEvent;
-use crate::continuity::Position;
+use crate::continuity::Asked;
 use crate::event::{Event, TopicStart};
 use crate::shared::{Count, Shared};
 use crate::transport::Broken;
@@ -26,7 +26,16 @@ impl Book {
                 Ok(())
             }
             Incoming::Topic(start) => {
-                self.begin(start, None, shared, &mut told);
+                // A pattern may have brought it in, and that can only have gone on from an id.
+                self.begin(start, Asked::Id, shared, &mut told);
+                Ok(())
+            }
+            Incoming::Ready { id } => {
+                self.ready(id, out);
+                Ok(())
+            }
+            Incoming::Position { id } => {
+                self.position(id, &mut told);
                 Ok(())
             }
             Incoming::GoAway { reason, after_ms } => {
@@ -51,7 +60,8 @@ impl Book {
                 topic,
                 Some(from.unwrap_or(seq)),
                 |track| track.update(from, seq),
-                |topic, track| {
+                |topic, track, added| {
+                    let from = added.or(from);
                     // A topic that merges patches takes whole states as well.
                     let kind =
                         if matches!(track.kind(), Some(Kind::State | Kind::Patch)) { Kind::State } else { Kind::Event };
@@ -64,7 +74,7 @@ impl Book {
                 topic,
                 Some(from.unwrap_or(seq)),
                 |track| track.patch(from, seq),
-                |topic, _| Event::Patch { topic, seq, from, ts, source_ts, data: Data::new(data) },
+                |topic, _, _| Event::Patch { topic, seq, from, ts, source_ts, data: Data::new(data) },
                 || subscriptions.covering(topic),
                 told,
             ),
@@ -72,7 +82,7 @@ impl Book {
                 topic,
                 None,
                 |track| track.image(epoch, seq),
-                |topic, track| {
+                |topic, track, _| {
                     let epoch = track.epoch().cloned().unwrap_or_else(|| epoch.into());
                     Event::Image { topic, epoch, seq, ts, source_ts, data: Data::new(data) }
                 },
@@ -83,7 +93,7 @@ impl Book {
                 topic,
                 Some(from),
                 |track| track.gap(from, to),
-                |topic, _| Event::Gap { topic, from, to, reason },
+                |topic, _, added| Event::Gap { topic, from: added.unwrap_or(from), to, reason },
                 || subscriptions.covering(topic),
                 told,
             ),
@@ -92,7 +102,7 @@ impl Book {
                     topic,
                     None,
                     |track| track.closed(),
-                    |topic, _| Event::Closed { topic },
+                    |topic, _, _| Event::Closed { topic },
                     || subscriptions.covering(topic),
                     told,
                 );
@@ -110,13 +120,14 @@ impl Book {
         }
     }
 
-    pub(super) fn begin(&mut self, start: TopicStart, asked: Option<&Position>, shared: &Shared, told: &mut Told) {
+    pub(super) fn begin(&mut self, start: TopicStart, asked: Asked<'_>, shared: &Shared, told: &mut Told) {
+        let restoring = !self.is_restored();
         let Book { topics, subscriptions, .. } = self;
         let name = start.topic.clone();
         if !topics.by_name.contains_key(&name) {
             subscriptions.introduced(&name);
         }
-        let violation = topics.begin(start, asked, || subscriptions.covering(&name), told);
+        let violation = topics.begin(start, asked, restoring, || subscriptions.covering(&name), told);
         if let Some(violation) = violation {
             shared.count(Count::Violations, 1);
             tracing::warn!(%violation, topic = %name, "the broker broke continuity");

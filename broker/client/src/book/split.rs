@@ -4,23 +4,25 @@ use super::Book;
 use super::take::Message;
 use crate::ErrorCode;
 use crate::event::EntryError;
-use crate::request::SubscriptionId;
-use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
+use crate::request::Ask;
+use crate::wire::outgoing::SubscribeEntry;
 
 /// Entries in one `subscribe` or `unsubscribe`: each has a row in the answer, whose size the broker's limits do not bound.
-const ENTRIES_MAX: usize = 256;
+pub(super) const ENTRIES_MAX: usize = 256;
 /// `{"op":"subscribe",…}` without its entries.
-const SUBSCRIBE_BYTES_MAX: usize = 256;
+const SUBSCRIBE_BYTES_MAX: usize = 384;
 
 impl Book {
+    /// Whether so many bytes of entries fit into one `subscribe`.
+    pub(super) fn fits(&self, entries: usize, bytes: usize) -> bool {
+        entries <= ENTRIES_MAX && SUBSCRIBE_BYTES_MAX + bytes <= self.message_bytes()
+    }
+
     /// Splits entries into messages that the broker takes. What fits into none is refused here.
-    pub(super) fn subscribe_messages(
-        &mut self,
-        subscription: SubscriptionId,
-        entries: Vec<SubscribeEntry>,
-        options: SubscribeOptions,
-        restores: bool,
-    ) -> Vec<Message> {
+    pub(super) fn subscribe_messages(&mut self, ask: Ask) -> Vec<Message> {
+        let Ask { subscription, entries, mut options, restores, ready } = ask;
+        options.ready = !ready.is_empty();
+        options.positions = self.asks_for_positions(&entries);
         let limit = self.message_bytes();
         let mut messages: Vec<Vec<SubscribeEntry>> = Vec::new();
         let mut bytes = 0;
@@ -42,11 +44,12 @@ impl Book {
             }
             bytes += entry_bytes;
         }
-        let messages: Vec<Message> = messages
-            .into_iter()
-            .map(|entries| Message::Subscribe { subscription, entries, options, restores })
-            .collect();
-        messages.iter().for_each(|_| self.subscriptions.message_sent(subscription));
+        let ask = |entries| Ask { subscription, entries, options, restores, ready: ready.clone() };
+        let messages: Vec<Message> = messages.into_iter().map(|entries| Message::Subscribe(ask(entries))).collect();
+        for _ in &messages {
+            self.subscriptions.message_sent(subscription);
+            self.subscriptions.ready_asked(&ready);
+        }
         messages
     }
 

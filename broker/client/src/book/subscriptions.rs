@@ -3,7 +3,7 @@
 //! On the wire a topic comes once per connection, with the options of the most specific entry. Here every subscription
 //! that covers it gets it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use broker_protocol::Pattern;
 use tokio::sync::mpsc;
@@ -43,11 +43,22 @@ impl Covering {
 /// One of the program's subscriptions.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) entries: Vec<RecordEntry>,
+    /// In the program's order; of one that stands there twice, as it was last meant.
+    entries: BTreeMap<usize, RecordEntry>,
+    /// Where each entry is among them.
+    numbers: HashMap<String, usize>,
     pub(super) options: SubscribeOptions,
     pub(super) events: mpsc::Sender<Event>,
     /// The program waits for the broker's first answer.
     progress: Option<Progress>,
+    /// The program wants to know when everything has begun: the requests of this connection that have not yet.
+    ready: Option<usize>,
+}
+
+impl Record {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &RecordEntry> {
+        self.entries.values()
+    }
 }
 
 #[derive(Debug)]
@@ -67,24 +78,35 @@ struct Progress {
 
 impl Subscriptions {
     pub(super) fn add(&mut self, new: NewSubscription) -> &Record {
-        let entries = new.entries.into_iter().map(|entry| RecordEntry { entry, established: false }).collect();
+        let (mut entries, mut numbers) = (BTreeMap::new(), HashMap::new());
+        for entry in new.entries {
+            let number = *numbers.entry(entry.text.clone()).or_insert(entries.len());
+            entries.insert(number, RecordEntry { entry, established: false });
+        }
         let progress = Some(Progress { messages: 0, refused: Vec::new(), answer: new.answer });
-        let record = Record { entries, options: new.options, events: new.events, progress };
+        let ready = new.options.ready.then_some(0);
+        let record = Record { entries, numbers, options: new.options, events: new.events, progress, ready };
         self.records.entry(new.id).or_insert(record)
     }
 
     /// Takes a subscription out, and gives the entries that no other has.
     pub(super) fn remove(&mut self, id: SubscriptionId) -> Vec<String> {
         let Some(record) = self.records.remove(&id) else { return Vec::new() };
-        let mut alone = Vec::new();
-        for entry in record.entries {
-            let text = entry.entry.text;
-            self.unindex(&text, id);
-            if !self.is_subscribed(&text) && !alone.contains(&text) {
-                alone.push(text);
-            }
-        }
-        alone
+        self.patterns.retain(|covering| covering.subscription != id);
+        record.numbers.keys().for_each(|text| self.unindex(text, id));
+        let others = self.names();
+        let texts = record.entries.into_values().map(|entry| entry.entry.text);
+        texts.filter(|text| !others.contains(text.as_str())).collect()
+    }
+
+    /// How many entries all subscriptions have.
+    pub(super) fn entries(&self) -> usize {
+        self.records.values().map(|record| record.entries.len()).sum()
+    }
+
+    /// The entries of all subscriptions.
+    pub(super) fn names(&self) -> HashSet<&str> {
+        self.records.values().flat_map(|record| record.numbers.keys().map(String::as_str)).collect()
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (SubscriptionId, &Record)> {
@@ -102,10 +124,8 @@ impl Subscriptions {
     /// The broker took an entry. Gives whether that is new.
     pub(super) fn establish(&mut self, id: SubscriptionId, text: &str) -> bool {
         let Some(record) = self.records.get_mut(&id) else { return false };
-        let mut new = false;
-        for entry in record.entries.iter_mut().filter(|entry| entry.entry.text == text) {
-            new |= !std::mem::replace(&mut entry.established, true);
-        }
+        let entry = record.numbers.get(text).and_then(|number| record.entries.get_mut(number));
+        let new = entry.is_some_and(|entry| !std::mem::replace(&mut entry.established, true));
         if new {
             match pattern_of(text) {
                 Some(pattern) => {
@@ -123,11 +143,8 @@ impl Subscriptions {
         let mut told = Vec::new();
         let mut losing = Vec::new();
         for (id, record) in &mut self.records {
-            let before = record.entries.len();
-            record.entries.retain(|entry| entry.entry.text != refused.entry);
-            if record.entries.len() == before {
-                continue;
-            }
+            let Some(number) = record.numbers.remove(&refused.entry) else { continue };
+            record.entries.remove(&number);
             losing.push(*id);
             match &mut record.progress {
                 Some(progress) => progress.refused.push(refused.clone()),
@@ -135,6 +152,7 @@ impl Subscriptions {
             }
         }
         for id in losing {
+            self.patterns.retain(|covering| covering.subscription != id || covering.pattern.as_str() != refused.entry);
             self.unindex(&refused.entry, id);
         }
         told
@@ -172,12 +190,32 @@ impl Subscriptions {
             if let Some(progress) = &mut record.progress {
                 progress.messages = 0;
             }
+            record.ready = record.ready.map(|_| 0);
         }
     }
 
-    /// Whether any subscription has this very entry.
-    pub(super) fn is_subscribed(&self, text: &str) -> bool {
-        self.records.values().any(|record| record.entries.iter().any(|entry| entry.entry.text == text))
+    /// The subscriptions that have one of these entries and still wait to be told that everything has begun.
+    pub(super) fn waiting_for(&self, entries: &[SubscribeEntry]) -> Vec<SubscriptionId> {
+        let waiting = self.records.iter().filter(|(_, record)| record.ready.is_some());
+        let concerned =
+            waiting.filter(|(_, record)| entries.iter().any(|entry| record.numbers.contains_key(&entry.text)));
+        concerned.map(|(id, _)| *id).collect()
+    }
+
+    /// A message asks for word of when everything has begun.
+    pub(super) fn ready_asked(&mut self, ids: &[SubscriptionId]) {
+        for id in ids {
+            if let Some(ready) = self.records.get_mut(id).and_then(|record| record.ready.as_mut()) {
+                *ready += 1;
+            }
+        }
+    }
+
+    /// All that one of those messages asked for has begun: whether that was the last of them. It is told once.
+    pub(super) fn begun(&mut self, id: SubscriptionId) -> bool {
+        let Some(record) = self.records.get_mut(&id) else { return false };
+        record.ready = record.ready.map(|messages| messages.saturating_sub(1));
+        record.ready.take_if(|messages| *messages == 0).is_some()
     }
 
     /// Whether a topic is an entry of its own.
@@ -199,11 +237,11 @@ impl Subscriptions {
             || self.patterns_of(topic).any(|covering| covering.subscription == id)
     }
 
-    /// Of the patterns that cover a topic the most specific: its options are those of the topic's stream.
-    pub(super) fn most_specific(&self, topic: &str) -> Option<SubscriptionId> {
+    /// Of the patterns that cover a topic the most specific, and whose it is: its options are those of the topic's stream.
+    pub(super) fn most_specific(&self, topic: &str) -> Option<(&str, SubscriptionId)> {
         // Of equals the last, which is the later subscription.
         let most = self.patterns_of(topic).max_by_key(|covering| covering.pattern.specificity());
-        most.map(|covering| covering.subscription)
+        most.map(|covering| (covering.pattern.as_str(), covering.subscription))
     }
 
     fn patterns_of(&self, topic: &str) -> impl Iterator<Item = &Covering> {
@@ -241,8 +279,8 @@ impl Subscriptions {
         }
     }
 
+    /// A subscription loses an entry that is a topic.
     fn unindex(&mut self, text: &str, id: SubscriptionId) {
-        self.patterns.retain(|covering| covering.subscription != id || covering.pattern.as_str() != text);
         if let Some(ids) = self.topics.get_mut(text) {
             ids.retain(|of| *of != id);
             if ids.is_empty() {

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use super::Book;
 use crate::error::{PublishError, RequestError};
 use crate::outbox::Queue;
-use crate::request::{Answer, BatchPart, InFlight, NewSubscription, Request, SubscriptionId};
+use crate::request::{Answer, Ask, BatchPart, InFlight, NewSubscription, Request, SubscriptionId};
 use crate::shared::Shared;
 use crate::transport::Frames;
 use crate::wire::entry::{ENVELOPE_BYTES_MAX, Entry};
-use crate::wire::outgoing::{self, SubscribeEntry, SubscribeOptions};
+use crate::wire::outgoing;
 
 /// One write carries about this much; more waits for the next, so that a pong is never far behind.
 const WRITE_BYTES_MAX: usize = 256 << 10;
@@ -19,16 +19,8 @@ const SHARED_MESSAGE_BYTES_MAX: usize = 32 << 10;
 /// A message that goes out before what waits.
 #[derive(Debug)]
 pub(super) enum Message {
-    Subscribe {
-        subscription: SubscriptionId,
-        entries: Vec<SubscribeEntry>,
-        options: SubscribeOptions,
-        /// It asks for what an earlier connection had.
-        restores: bool,
-    },
-    Release {
-        entries: Vec<String>,
-    },
+    Subscribe(Ask),
+    Release { entries: Vec<String> },
 }
 
 impl Book {
@@ -58,9 +50,12 @@ impl Book {
         let id = self.next_id();
         text.clear();
         match message {
-            Message::Subscribe { subscription, entries, options, restores } => {
-                outgoing::subscribe(text, id, &entries, options);
-                self.in_flight(id, InFlight::Subscribe { subscription, entries, restores });
+            Message::Subscribe(ask) => {
+                outgoing::subscribe(text, id, &ask.entries, ask.options);
+                if !ask.ready.is_empty() {
+                    self.readies.insert(id, ask.ready.clone());
+                }
+                self.in_flight(id, InFlight::Subscribe(ask));
             }
             Message::Release { entries } => {
                 outgoing::unsubscribe(text, id, &entries);
@@ -171,8 +166,9 @@ impl Book {
     fn subscribe(&mut self, new: NewSubscription, text: &mut String, frames: &mut Frames) {
         let (id, options) = (new.id, new.options);
         let record = self.subscriptions.add(new);
-        let entries = record.entries.iter().map(|entry| entry.entry.clone()).collect();
-        for message in self.subscribe_messages(id, entries, options, false) {
+        let entries = record.entries().map(|entry| entry.entry.clone()).collect();
+        let ready = if options.ready { vec![id] } else { Vec::new() };
+        for message in self.subscribe_messages(Ask { subscription: id, entries, options, restores: false, ready }) {
             self.message(message, text, frames);
         }
         // Where nothing fits into a message there is none to wait for.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::continuity::{Position, Track, Violation};
+use crate::continuity::{Added, Asked, Track, Violation};
 use crate::event::{Event, GapReason, Start, TopicStart};
 use crate::request::SubscriptionId;
 
@@ -44,16 +44,21 @@ impl Topics {
         self.by_name.keys().filter(|name| pattern.matches(name)).count() as u64
     }
 
-    /// A stream starts. `covering` is only asked for a topic that is new.
+    /// A stream starts. `covering` is only asked for a topic that is new. While a connection is `restoring` what was
+    /// before, a stream may start more than once, and none of that is what the program asked for.
     pub(super) fn begin(
         &mut self,
         start: TopicStart,
-        asked: Option<&Position>,
+        asked: Asked<'_>,
+        restoring: bool,
         covering: impl FnOnce() -> Vec<SubscriptionId>,
         told: &mut Told,
     ) -> Option<Violation> {
         let before = self.by_name.get_mut(&start.topic);
-        let lost = before.as_deref().and_then(|topic| topic.lost(&start, asked, self.connection));
+        let lost = before.as_deref().and_then(|topic| {
+            let away = restoring || topic.connection != self.connection;
+            topic.lost(&start, asked, away)
+        });
         let (track, violation) = Track::begin(&start, asked, before.as_deref().map(|topic| &topic.track));
         let topic = match before {
             Some(topic) => {
@@ -88,14 +93,15 @@ impl Topics {
         violation
     }
 
-    /// A message of a topic. `check` says whether it may come; then `event` goes to everyone whom it concerns.
-    /// `covering` is only asked for a topic that never started.
+    /// A message of a topic. `check` says whether it may come, and what it adds; then `event`, which is told where that
+    /// begins if not with the message, goes to everyone whom it concerns. `covering` is only asked for a topic that never
+    /// started.
     pub(super) fn take(
         &mut self,
         name: &str,
         first: Option<u64>,
-        check: impl FnOnce(&mut Track) -> Result<(), Violation>,
-        event: impl FnOnce(Arc<str>, &Track) -> Event,
+        check: impl FnOnce(&mut Track) -> Result<Added, Violation>,
+        event: impl FnOnce(Arc<str>, &Track, Option<u64>) -> Event,
         covering: impl FnOnce() -> Vec<SubscriptionId>,
         told: &mut Told,
     ) -> Option<Violation> {
@@ -110,12 +116,17 @@ impl Topics {
             topic.missed(last + 1, first - 1, told);
         }
         topic.introduce(told);
-        let violation = check(&mut topic.track).err();
+        let (from, violation) = match check(&mut topic.track) {
+            Ok(Added::All) => (None, None),
+            Ok(Added::From(from)) => (Some(from), None),
+            Ok(Added::Nothing) => return None,
+            Err(violation) => (None, Some(violation)),
+        };
         if let Some(violation) = &violation {
             topic.tell(told, |name| Event::Violation { topic: name, violation: violation.clone() });
         }
         if let Some((last, others)) = topic.routes.split_last() {
-            let came = event(topic.name.clone(), &topic.track);
+            let came = event(topic.name.clone(), &topic.track, from);
             told.extend(others.iter().map(|route| (route.subscription, came.clone())));
             told.push((last.subscription, came));
         }
@@ -134,7 +145,7 @@ impl Topics {
             start: Start::Live,
             conflate_ms: 0,
         };
-        let (track, _) = Track::begin(&start, None, None);
+        let (track, _) = Track::begin(&start, Asked::Nothing, None);
         let routes = covering.into_iter().map(|id| Route { subscription: id, introduced: true }).collect();
         let topic =
             Topic { name: name.clone(), track, routes, connection: self.connection, carried: None, conflate_ms: 0 };
@@ -156,6 +167,16 @@ impl Topics {
     /// A subscription is over.
     pub(super) fn leave(&mut self, id: SubscriptionId) {
         self.by_name.values_mut().for_each(|topic| topic.routes.retain(|route| route.subscription != id));
+    }
+
+    /// Takes out the topics that have not started on this connection: of those that are not `named`, when all of its
+    /// patterns have brought in what there is, none is left that lives.
+    pub(super) fn ended(&mut self, named: impl Fn(&str) -> bool, told: &mut Told) {
+        let connection = self.connection;
+        let gone = self.by_name.extract_if(|name, topic| topic.connection != connection && !named(name));
+        for (_, topic) in gone {
+            topic.tell(told, |name| Event::Closed { topic: name });
+        }
     }
 
     /// Of some topics, subscriptions that do not cover them any more leave, and topics that nobody is left of go.
@@ -193,11 +214,11 @@ impl Topic {
         }
     }
 
-    /// The last update before a stream that did not resume and goes on in the same epoch on another connection.
-    fn lost(&self, start: &TopicStart, asked: Option<&Position>, connection: u64) -> Option<u64> {
+    /// The last update before a stream that did not resume, and goes on in the same epoch after we were away.
+    fn lost(&self, start: &TopicStart, asked: Asked<'_>, away: bool) -> Option<u64> {
         let position = self.track.position()?;
-        let away = self.connection != connection && asked.is_none();
-        (away && Some(&position.epoch) == start.epoch.as_ref()).then_some(position.seq)
+        let anew = away && !matches!(asked, Asked::Position(_));
+        (anew && Some(&position.epoch) == start.epoch.as_ref()).then_some(position.seq)
     }
 
     fn missed(&self, from: u64, to: u64, told: &mut Told) {

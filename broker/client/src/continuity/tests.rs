@@ -6,6 +6,11 @@ fn start(kind: Option<Kind>, epoch: Option<&str>, seq: u64, start: Start) -> Top
     TopicStart { topic: "t".into(), kind, epoch: epoch.map(Into::into), seq, oldest: 1, start, conflate_ms: 0 }
 }
 
+/// What an entry asked that had this position, if it had any.
+fn of(position: Option<&Position>) -> Asked<'_> {
+    position.map_or(Asked::Nothing, Asked::Position)
+}
+
 fn position(epoch: &str, seq: u64) -> Position {
     Position { epoch: epoch.into(), seq }
 }
@@ -21,7 +26,7 @@ enum Came {
 }
 use Came::*;
 
-fn feed(track: &mut Track, came: &Came) -> Result<(), Violation> {
+fn feed(track: &mut Track, came: &Came) -> Result<Added, Violation> {
     match *came {
         Update(seq) => track.update(None, seq),
         Merged(from, seq) => track.update(Some(from), seq),
@@ -35,7 +40,7 @@ fn feed(track: &mut Track, came: &Came) -> Result<(), Violation> {
 /// Feeds messages after a start, and compares which of them (by index) are violations.
 #[track_caller]
 fn check(kind: Kind, begins: Start, seq: u64, asked: Option<Position>, came: &[Came], wrong: &[usize]) {
-    let (mut track, violation) = Track::begin(&start(Some(kind), Some("k1"), seq, begins), asked.as_ref(), None);
+    let (mut track, violation) = Track::begin(&start(Some(kind), Some("k1"), seq, begins), of(asked.as_ref()), None);
     assert_eq!(violation, None);
     let found: Vec<usize> =
         came.iter().enumerate().filter(|(_, came)| feed(&mut track, came).is_err()).map(|(index, _)| index).collect();
@@ -103,17 +108,62 @@ fn resuming_connects_to_what_was_asked() {
 fn resumed_from_nowhere_is_a_violation() {
     let resumed = start(Some(Kind::Event), Some("k1"), 9, Start::Resumed);
     for asked in [None, Some(position("k0", 4)), Some(position("k1", 10))] {
-        let (_, violation) = Track::begin(&resumed, asked.as_ref(), None);
+        let (_, violation) = Track::begin(&resumed, of(asked.as_ref()), None);
         assert!(matches!(violation, Some(Violation::NotAsked { .. })), "{asked:?}");
     }
 }
 
+/// A stream that goes on from an id, of a client that had everything up to `had`: what each message adds, `None` where it
+/// is a violation.
+#[track_caller]
+fn check_id(kind: Kind, begins: Start, seq: u64, had: u64, came: &[Came], added: &[Option<Added>]) {
+    let (before, _) = Track::begin(&start(Some(kind), Some("k1"), had, Start::Live), Asked::Nothing, None);
+    let (mut track, violation) = Track::begin(&start(Some(kind), Some("k1"), seq, begins), Asked::Id, Some(&before));
+    assert_eq!((violation, track.position()), (None, Some(position("k1", had))));
+    let found: Vec<Option<Added>> = came.iter().map(|came| feed(&mut track, came).ok()).collect();
+    assert_eq!(found, added, "{came:?}");
+}
+
+#[test]
+fn what_an_id_repeats_is_known_by_its_number() {
+    let (new, old) = (Some(Added::All), Some(Added::Nothing));
+    let event = Kind::Event;
+    check_id(event, Start::Resumed, 9, 7, &[Update(6), Update(7), Update(8), Update(9)], &[old, old, new, new]);
+    check_id(event, Start::Resumed, 7, 7, &[Update(8), Update(9)], &[new, new]);
+    check_id(event, Start::Resumed, 9, 7, &[Update(6), Update(8), Update(9)], &[old, None, new]);
+    check_id(event, Start::Resumed, 9, 7, &[Update(9)], &[None]);
+    check_id(event, Start::Resumed, 9, 7, &[Update(0)], &[None]);
+    check_id(event, Start::Resumed, 9, 7, &[Update(7), Gap(8, 9), Update(10)], &[old, new, new]);
+    check_id(event, Start::Resumed, 7, 7, &[Closed], &[new]);
+    // The gap begins at 1, whatever the client has of it.
+    check_id(event, Start::Reset, 9, 7, &[Gap(1, 5), Update(6), Update(7), Update(8)], &[old, old, old, new]);
+    check_id(event, Start::Reset, 9, 7, &[Gap(1, 8), Update(9)], &[Some(Added::From(8)), new]);
+    check_id(event, Start::Reset, 9, 7, &[Gap(9, 9)], &[None]);
+    let state = Kind::State;
+    check_id(state, Start::Resumed, 9, 7, &[Patch(7), Image(9), Update(10)], &[old, new, new]);
+    check_id(state, Start::Resumed, 9, 7, &[Image(6), Update(7)], &[None, new]);
+    check_id(state, Start::Resumed, 9, 7, &[Merged(6, 9)], &[Some(Added::From(8))]);
+    check_id(state, Start::Reset, 9, 7, &[Image(9), Update(10)], &[new, new]);
+}
+
+#[test]
+fn an_interrupted_repetition_loses_nothing() {
+    let (before, _) = Track::begin(&start(Some(Kind::Event), Some("k1"), 7, Start::Live), Asked::Nothing, None);
+    let resumed = start(Some(Kind::Event), Some("k1"), 9, Start::Resumed);
+    let (mut track, _) = Track::begin(&resumed, Asked::Id, Some(&before));
+    track.update(None, 5).unwrap();
+    assert_eq!(track.position(), Some(position("k1", 7)), "not where the repetition stands");
+    let (mut again, violation) = Track::begin(&resumed, Asked::Id, Some(&track));
+    assert_eq!((violation, again.update(None, 5)), (None, Ok(Added::Nothing)));
+}
+
 #[test]
 fn a_name_that_waits_and_a_topic_that_ends() {
-    let (mut track, violation) = Track::begin(&start(None, None, 0, Start::Live), None, None);
+    let (mut track, violation) = Track::begin(&start(None, None, 0, Start::Live), Asked::Nothing, None);
     assert_eq!((violation, track.waits(), track.position()), (None, true, None));
     assert!(track.clone().update(None, 1).is_err());
-    let (mut born, violation) = Track::begin(&start(Some(Kind::Event), Some("k1"), 0, Start::Live), None, Some(&track));
+    let (mut born, violation) =
+        Track::begin(&start(Some(Kind::Event), Some("k1"), 0, Start::Live), Asked::Nothing, Some(&track));
     assert_eq!(violation, None);
     born.update(None, 1).unwrap();
     born.closed().unwrap();
@@ -121,9 +171,9 @@ fn a_name_that_waits_and_a_topic_that_ends() {
     assert!(born.clone().closed().is_err(), "it ended already");
 
     let again = start(Some(Kind::Event), Some("k1"), 0, Start::Live);
-    assert!(matches!(Track::begin(&again, None, Some(&born)).1, Some(Violation::SameEpoch { .. })));
+    assert!(matches!(Track::begin(&again, Asked::Nothing, Some(&born)).1, Some(Violation::SameEpoch { .. })));
     let again = start(Some(Kind::Event), Some("k2"), 0, Start::Live);
-    assert_eq!(Track::begin(&again, None, Some(&born)).1, None);
+    assert_eq!(Track::begin(&again, Asked::Nothing, Some(&born)).1, None);
     track = born;
     assert!(track.update(None, 2).is_err(), "only a start may follow");
 }
@@ -132,22 +182,22 @@ fn a_name_that_waits_and_a_topic_that_ends() {
 fn the_point_to_resume_from_waits_for_what_was_promised() {
     let asked = position("k0", 4);
     let reset = start(Some(Kind::State), Some("k1"), 9, Start::Reset);
-    let (mut track, _) = Track::begin(&reset, Some(&asked), None);
+    let (mut track, _) = Track::begin(&reset, Asked::Position(&asked), None);
     assert_eq!(track.position(), Some(asked), "the image has not come: nothing of the new epoch is known");
     track.image("k1", 9).unwrap();
     assert_eq!(track.position(), Some(position("k1", 9)));
     track.gap(10, 14).unwrap();
     assert_eq!(track.position(), Some(position("k1", 14)));
 
-    let (track, _) = Track::begin(&start(Some(Kind::State), Some("k1"), 9, Start::Image), None, None);
+    let (track, _) = Track::begin(&start(Some(Kind::State), Some("k1"), 9, Start::Image), Asked::Nothing, None);
     assert_eq!(track.position(), None);
-    let (track, _) = Track::begin(&start(Some(Kind::State), Some("k1"), 9, Start::Live), None, None);
+    let (track, _) = Track::begin(&start(Some(Kind::State), Some("k1"), 9, Start::Live), Asked::Nothing, None);
     assert_eq!(track.position(), Some(position("k1", 9)));
 }
 
 #[test]
 fn an_image_of_another_epoch_is_a_violation() {
-    let (mut track, _) = Track::begin(&start(Some(Kind::State), Some("k2"), 3, Start::Image), None, None);
+    let (mut track, _) = Track::begin(&start(Some(Kind::State), Some("k2"), 3, Start::Image), Asked::Nothing, None);
     assert!(matches!(track.image("k1", 3), Err(Violation::OtherEpoch { .. })));
 }
 
@@ -223,7 +273,7 @@ proptest! {
         let mut came = sound(newest, &steps);
         spoil(&mut came, fault, at);
         let begins = start(Some(Kind::Patch), Some("k1"), newest, Start::Live);
-        let (mut track, _) = Track::begin(&begins, None, None);
+        let (mut track, _) = Track::begin(&begins, Asked::Nothing, None);
         let verdict = came.iter().all(|came| feed(&mut track, came).is_ok());
         prop_assert_eq!(verdict, is_whole(newest, &came), "{:?}", came);
         if verdict {

@@ -9,7 +9,7 @@ use crate::ErrorCode;
 use crate::client::Listed;
 use crate::event::{EntryError, GapReason, TopicStart};
 use crate::hello::Hello;
-use rows::{code, entry_error, kind, listed, rejected, rows, start, starts, unknown};
+use rows::{code, entry_error, kind, listed, position_id, rejected, rows, start, starts, unknown};
 
 /// One message from the broker. Strings and `data` of the frequent ones point into the message.
 #[derive(Debug, PartialEq)]
@@ -21,6 +21,14 @@ pub(crate) enum Incoming<'a> {
         /// Each with the number of topics that it matched.
         patterns: Vec<(String, u64)>,
         errors: Vec<EntryError>,
+    },
+    /// Everything that a `subscribe` asked for has begun.
+    Ready {
+        id: u64,
+    },
+    /// The client has everything of what it follows, up to here.
+    Position {
+        id: u64,
     },
     Topic(TopicStart),
     Image {
@@ -122,9 +130,11 @@ pub(crate) fn read<R>(text: &str, take: impl FnOnce(Incoming<'_>) -> R) -> Resul
     Ok(take(understand(&message, text)?))
 }
 
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 17] = [
     "hello",
     "subscribed",
+    "ready",
+    "position",
     "topic",
     "image",
     "update",
@@ -194,6 +204,8 @@ fn understand<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, 
                 .collect(),
             errors: rows(message.errors)?.into_iter().map(entry_error).collect(),
         },
+        "ready" => Incoming::Ready { id: answered },
+        "position" => Incoming::Position { id: position_id(given("position", "id", message.id)?)? },
         "unsubscribed" => Incoming::Unsubscribed { id: answered },
         "published" => match message.accepted {
             Some(accepted) => Incoming::PublishedBatch {

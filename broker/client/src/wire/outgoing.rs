@@ -49,6 +49,12 @@ pub(crate) struct SubscribeOptions {
     pub(crate) from: From,
     pub(crate) conflate_ms: u32,
     pub(crate) on_slow: OnSlow,
+    /// To be told when everything has begun.
+    pub(crate) ready: bool,
+    /// To be told the connection's positions.
+    pub(crate) positions: bool,
+    /// The id of the position that the entries go on from; `from` is then not asked for.
+    pub(crate) resume: Option<u64>,
 }
 
 pub(crate) fn publish(out: &mut String, id: u64, entry: &Entry) {
@@ -86,10 +92,11 @@ pub(crate) fn subscribe(out: &mut String, id: u64, entries: &[SubscribeEntry], o
         }
     }
     out.push(']');
-    match options.from {
-        From::Image => {}
-        From::Live => out.push_str(r#","from":"live""#),
-        From::Last(last) => drop(write!(out, r#","from":{{"last":{last}}}"#)),
+    match (options.resume, options.from) {
+        (Some(id), _) => drop(write!(out, r#","resume":"{id}""#)),
+        (None, From::Image) => {}
+        (None, From::Live) => out.push_str(r#","from":"live""#),
+        (None, From::Last(last)) => drop(write!(out, r#","from":{{"last":{last}}}"#)),
     }
     if options.conflate_ms > 0 {
         let _ = write!(out, r#","conflate_ms":{}"#, options.conflate_ms);
@@ -98,6 +105,11 @@ pub(crate) fn subscribe(out: &mut String, id: u64, entries: &[SubscribeEntry], o
         OnSlow::Conflate => {}
         OnSlow::Retain => out.push_str(r#","on_slow":"retain""#),
         OnSlow::Disconnect => out.push_str(r#","on_slow":"disconnect""#),
+    }
+    for (name, asked) in [("ready", options.ready), ("positions", options.positions)] {
+        if asked {
+            let _ = write!(out, r#","{name}":true"#);
+        }
     }
     out.push('}');
 }
@@ -162,10 +174,16 @@ mod tests {
             written(|out| subscribe(out, 1, &entries, SubscribeOptions::default())),
             r#"{"op":"subscribe","id":1,"topics":["sports.*.score",{"topic":"a","epoch":"k\"9","seq":893}]}"#
         );
-        let options = SubscribeOptions { from: From::Last(5), conflate_ms: 100, on_slow: OnSlow::Retain };
+        let options =
+            SubscribeOptions { from: From::Last(5), conflate_ms: 100, on_slow: OnSlow::Retain, ..Default::default() };
         assert_eq!(
             written(|out| subscribe(out, 2, &entries[..1], options)),
             r#"{"op":"subscribe","id":2,"topics":["sports.*.score"],"from":{"last":5},"conflate_ms":100,"on_slow":"retain"}"#
+        );
+        let options = SubscribeOptions { ready: true, positions: true, resume: Some(1_795_404_341_365_597), ..options };
+        assert_eq!(
+            written(|out| subscribe(out, 3, &entries[..1], options)),
+            r#"{"op":"subscribe","id":3,"topics":["sports.*.score"],"resume":"1795404341365597","conflate_ms":100,"on_slow":"retain","ready":true,"positions":true}"#
         );
         assert_eq!(
             written(|out| unsubscribe(out, 4, &["a".into(), "b".into()])),

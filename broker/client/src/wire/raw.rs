@@ -46,7 +46,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[serde(try_from = "u64")]
 pub(super) struct Seq(pub(super) u64);
 
-const SEQ_MAX: u64 = (1 << 53) - 1;
+pub(super) const SEQ_MAX: u64 = (1 << 53) - 1;
 
 impl TryFrom<u64> for Seq {
     type Error = &'static str;

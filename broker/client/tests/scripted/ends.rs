@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use broker_client::{Client, ClosedReason, ConnectionEvent, Event, Options};
+use broker_client::{Backoff, Client, ClosedReason, ConnectionEvent, ConnectionEvents, Event, Options};
 use fastwebsockets::{Frame, OpCode, Payload};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::server::{HELLO, Server, hello, soon, subscribed};
+use crate::server::{HELLO, Server, head, hello, soon, start, subscribed};
 
 #[tokio::test]
 async fn close_codes_that_lead_back() {
@@ -29,7 +29,7 @@ async fn close_codes_that_lead_back() {
 
 #[tokio::test]
 async fn close_codes_that_do_not() {
-    for code in [1002, 1003, 1007, 1009, 4001, 4003] {
+    for code in [1002, 1003, 1007, 1009, 4003] {
         let server = Server::bind().await;
         let (client, peer, mut subscription) = subscribed(&server, server.options()).await;
         let mut events = client.events();
@@ -44,6 +44,89 @@ async fn close_codes_that_do_not() {
         let error = client.publish(broker_client::Publish::event("a", "1")).await.unwrap_err();
         assert!(matches!(error, broker_client::PublishError::Closed(_)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn who_is_asked_for_a_token_ends_and_says_so() {
+    let last = async |client: &Client| {
+        let mut last = None;
+        let mut events = client.events();
+        while let Some(event) = soon(events.next()).await {
+            last = Some(event);
+        }
+        last
+    };
+    let server = Server::bind().await;
+    let (client, peer) = server.connected().await;
+    let (last_event, ()) = tokio::join!(last(&client), peer.close(4001));
+    let reason = ClosedReason::Unauthenticated { reason: "as scripted".into() };
+    assert_eq!(last_event, Some(ConnectionEvent::Closed(reason.clone())));
+    assert!(reason.to_string().contains("wants authentication"), "{reason}");
+
+    // The broker came back and takes nobody without a token.
+    let server = Server::bind().await;
+    let (client, peer) = server.connected().await;
+    peer.vanish();
+    let refuse = async {
+        let mut socket = server.socket().await;
+        head(&mut socket).await;
+        let body = "a token is needed";
+        let answer = format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        socket
+    };
+    let (last_event, _socket) = tokio::join!(last(&client), refuse);
+    let reason = ClosedReason::Unauthenticated { reason: "a token is needed".into() };
+    assert_eq!(last_event, Some(ConnectionEvent::Closed(reason)));
+}
+
+/// The wait that is told with the next lost connection.
+async fn next_wait_ms(events: &mut ConnectionEvents) -> u64 {
+    loop {
+        if let Some(ConnectionEvent::Disconnected { retry_ms: Some(retry_ms), .. }) = soon(events.next()).await {
+            return retry_ms;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_gave_everything_back_is_well_again() {
+    let server = Server::bind().await;
+    let backoff = Backoff { first_ms: 1, max_ms: 600_000, jitter: 0.0 };
+    let options = Options { backoff, ..server.options() };
+    let (client, peer, _subscription) = subscribed(&server, options).await;
+    let mut events = client.events();
+    peer.vanish();
+    assert_eq!(next_wait_ms(&mut events).await, 1);
+    for _ in 0..7 {
+        drop(server.socket().await);
+    }
+    // A handshake shows nothing: this broker may end of what it is asked next.
+    let mut peer = server.accept(HELLO).await;
+    assert_eq!(peer.next().await["op"], "subscribe");
+    peer.vanish();
+    assert_eq!(next_wait_ms(&mut events).await, 256);
+    let mut peer = server.accept(HELLO).await;
+    let request = peer.next().await;
+    peer.subscribed(&request["id"], &[start("a", "event", "k1", 0, "resumed")]).await;
+    peer.close(1011).await;
+    let wait_ms = next_wait_ms(&mut events).await;
+    assert!(wait_ms <= 2, "{wait_ms} ms after a connection that had everything again");
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_connections_and_loses_them_is_asked_ever_slower() {
+    let server = Server::bind().await;
+    let backoff = Backoff { first_ms: 1, max_ms: 600_000, jitter: 0.0 };
+    let (client, mut peer) = server.connect(Options { backoff, ..server.options() }, HELLO).await;
+    let mut events = client.events();
+    let mut waits_ms = Vec::new();
+    for _ in 0..8 {
+        peer.vanish();
+        waits_ms.push(next_wait_ms(&mut events).await);
+        peer = server.accept(HELLO).await;
+    }
+    assert_eq!(waits_ms, [1, 2, 4, 8, 16, 32, 64, 128]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod connect;
 mod ends;
+mod positions;
 mod publish;
 mod reconnect;
 mod server;

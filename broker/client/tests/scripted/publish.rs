@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use broker_client::{ConnectionEvent, ErrorCode, Options, Publish, PublishError};
+use broker_client::{ConnectionEvent, ErrorCode, Kind, Options, Publish, PublishError};
 use serde_json::Value;
 
 use crate::server::{HELLO, Peer, Server, hello, soon};
@@ -311,4 +311,42 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
     let error = soon(client.publish(Publish::event("a", "1"))).await.unwrap_err();
     assert_eq!(error, PublishError::Timeout { timeout_ms: 50 });
     assert!(soon(client.ping()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_patch_without_a_state_is_told_by_its_own_name() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let mut events = client.events();
+    let message = r#"\"a\" has no state: publish one first"#;
+    let refuse = async {
+        let id = peer.next().await["id"].clone();
+        peer.send(&format!(r#"{{"op":"error","id":{id},"code":"no_state","message":"{message}","retry":false}}"#))
+            .await;
+    };
+    let (answer, ()) = tokio::join!(soon(client.publish(Publish::patch("a", "{}"))), refuse);
+    let error = answer.unwrap_err();
+    assert_eq!(error, PublishError::NoState { message: "\"a\" has no state: publish one first".to_owned() });
+    assert!(error.to_string().contains("publish a whole state first"), "{error}");
+
+    let rejected = format!(r#"[{{"index":0,"code":"no_state","message":"{message}"}}]"#);
+    let batch = vec![Publish::patch("a", "{}"), Publish::state("a", "{}")];
+    let answer_batch = async |peer: &mut Peer| {
+        let id = peer.next().await["id"].clone();
+        peer.send(&format!(r#"{{"op":"published","id":{id},"accepted":1,"rejected":{rejected}}}"#)).await;
+    };
+    let (answer, ()) = tokio::join!(soon(client.publish_batch(batch.clone())), answer_batch(&mut peer));
+    let answer = answer.unwrap();
+    assert_eq!((answer.accepted, answer.rejected[0].0, answer.rejected[0].1), (1, 0, ErrorCode::NoState));
+
+    client.publish_batch_unacknowledged(batch).await.unwrap();
+    answer_batch(&mut peer).await;
+    soon(client.flush()).await.unwrap();
+    let told = loop {
+        if let Some(ConnectionEvent::Unacknowledged(told)) = soon(events.next()).await {
+            break told;
+        }
+    };
+    assert!(matches!(told.error, PublishError::NoState { .. }), "{told:?}");
+    assert_eq!((told.topic.as_str(), told.kind), ("a", Some(Kind::Patch)));
 }

@@ -45,7 +45,7 @@ async fn every_event() {
         .send();
     let serve = async {
         peer.expect(
-            r#"{"op":"subscribe","id":1,"topics":["a","x.*",{"topic":"b","epoch":"k1","seq":3}],"from":{"last":5},"conflate_ms":100,"on_slow":"retain"}"#,
+            r#"{"op":"subscribe","id":1,"topics":["a","x.*",{"topic":"b","epoch":"k1","seq":3}],"from":{"last":5},"conflate_ms":100,"on_slow":"retain","positions":true}"#,
         )
         .await;
         let rows = [start("a", "patch", "k1", 4, "image"), start("b", "event", "k1", 4, "resumed")];
@@ -283,4 +283,51 @@ async fn list_and_ping() {
         assert_eq!(soon(client.ping()).await.unwrap(), 1_732_270_000_125_000);
     };
     tokio::join!(serve, ask);
+}
+
+/// The broker's part of a topic that is subscribed to anew while updates are on their way: they come before the answer.
+async fn serve_again(peer: &mut Peer, left: bool, row: &str, first: u64) {
+    let unsubscribe = if left { Some(peer.next().await) } else { None };
+    let request = peer.next().await;
+    assert_eq!((&request["op"], &request["topics"]), (&json!("subscribe"), &json!(["a"])));
+    peer.update("a", 2).await;
+    peer.update("a", 3).await;
+    if let Some(unsubscribe) = unsubscribe {
+        assert_eq!(unsubscribe["op"], "unsubscribe");
+        peer.send(&format!(r#"{{"op":"unsubscribed","id":{},"topics":["a"]}}"#, unsubscribe["id"])).await;
+    } else {
+        peer.update("a", 4).await;
+    }
+    peer.subscribed(&request["id"], &[row.to_owned()]).await;
+    peer.update("a", first).await;
+    peer.update("a", first + 1).await;
+}
+
+#[tokio::test]
+async fn what_comes_before_the_answer_belongs_to_the_subscription_before() {
+    let server = Server::bind().await;
+    for (from, how, first) in [(From::Image, "live", 13), (From::Last(3), "history", 10)] {
+        for left in [true, false] {
+            let (client, mut peer, mut before) = subscribed(&server, server.options()).await;
+            peer.update("a", 1).await;
+            assert_eq!(next_seq(&mut before).await, 1);
+            // A click from one tab to another and back: left, and joined again before the broker heard of it.
+            let before = Some(before).filter(|_| !left);
+            let row = start("a", "event", "k1", 12, how);
+            let (again, ()) = tokio::join!(
+                soon(client.subscribe(["a"]).from(from).send()),
+                serve_again(&mut peer, left, &row, first)
+            );
+            let mut again = again.unwrap();
+            let Event::Topic(begun) = next(&mut again).await else { panic!() };
+            assert_eq!(begun.seq, 12, "{how}");
+            assert_eq!([next_seq(&mut again).await, next_seq(&mut again).await], [first, first + 1], "{how}");
+            if let Some(mut before) = before {
+                for seq in [2, 3, 4, first, first + 1] {
+                    assert_eq!(next_seq(&mut before).await, seq, "{how}");
+                }
+            }
+            assert_eq!(client.counters().violations, 0, "{how}, left: {left}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! An engine with one shard, and connections that count what they get.
-#![allow(dead_code, reason = "shared by two benchmarks, each of which uses a part")]
+#![allow(dead_code, reason = "shared by several benchmarks, each of which uses a part")]
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use broker_engine::{Engine, Limits, Now, Publisher, Shard, ShardStats, Sink, Wrote};
+use broker_engine::{ConnId, Engine, Limits, Now, Publisher, Shard, ShardStats, Sink, Wrote};
 use broker_protocol::request::{Publication, Request, parse};
 
 /// Time stands still.
@@ -19,14 +19,19 @@ const DATA_BYTES: usize = 120;
 pub(crate) struct Counts {
     pub(crate) bytes: Cell<u64>,
     pub(crate) writes: Cell<u64>,
+    /// Nothing is taken as long as this is set.
+    pub(crate) full: Cell<bool>,
 }
 
-/// Takes everything at once.
+/// Takes everything at once, unless its counts say that it is full.
 #[derive(Debug)]
 pub(crate) struct Counting(Rc<Counts>);
 
 impl Sink for Counting {
     fn write(&mut self, bytes: &[u8]) -> Wrote {
+        if self.0.full.get() {
+            return Wrote::Full;
+        }
         self.0.bytes.set(self.0.bytes.get() + bytes.len() as u64);
         self.0.writes.set(self.0.writes.get() + 1);
         Wrote::Bytes(bytes.len())
@@ -49,9 +54,10 @@ impl Bench {
     }
 
     /// Connects one more and sends this request.
-    pub(crate) fn connect(&mut self, request: &str) {
+    pub(crate) fn connect(&mut self, request: &str) -> ConnId {
         let id = self.shard.connect(NOW, Counting(self.counts.clone()));
         self.shard.handle(NOW, id, request);
+        id
     }
 
     /// Connects one more that follows these entries live.

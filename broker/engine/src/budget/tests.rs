@@ -34,7 +34,7 @@ fn against_summing_up() {
             let mut state = topic.lock();
             state.history.push(round, 0, Frame::text(&vec![0; random.random_range(0..2000)]));
             state.history.trim(&retain, 0);
-            budget.count(&topic, &mut state);
+            budget.count_history(&topic, &mut state);
             drop(state);
             drop(topic);
             if random.random_bool(0.03) {
@@ -44,7 +44,7 @@ fn against_summing_up() {
             let max = 20_000;
             let before: Vec<u64> = topics.iter().map(held).collect();
             let halved = budget.halved();
-            budget.enforce(max);
+            budget.fit_histories(max);
             let after: Vec<u64> = topics.iter().map(held).collect();
             assert_eq!(budget.halved() > halved, after != before, "seed {seed}");
             assert!(after.iter().sum::<u64>() <= max, "seed {seed}");

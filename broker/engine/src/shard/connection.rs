@@ -1,12 +1,13 @@
 //! What a shard holds per connection: 100 to 200 bytes at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use broker_protocol::frame::Frame;
 use smallvec::SmallVec;
 
-use super::catch_up::{Walk, Want};
-use super::{GroupId, LocalId};
+use super::catch_up::{At, Introduce, Want};
+pub(crate) use super::subscriptions::{Subscription, Subscriptions, Target};
+use super::walk::Walk;
 use crate::topic::TopicId;
 
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
@@ -22,27 +23,11 @@ impl Run {
     }
 }
 
-/// What a subscription is to: a topic by its name, or all that a pattern matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Target {
-    Topic(LocalId),
-    Pattern(GroupId),
-}
-
 /// A place on the ladder of intervals, 0 for every update.
 pub(crate) type Step = u8;
 
 /// What to do for a connection that does not keep up; see `OnSlow` of the protocol.
 pub(crate) use broker_protocol::request::OnSlow;
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subscription {
-    pub(crate) target: Target,
-    pub(crate) step: Step,
-    pub(crate) on_slow: OnSlow,
-    /// Which of two subscriptions came later.
-    pub(crate) order: u32,
-}
 
 /// Answers, pings and the close frame: bytes of whole frames, the first `written` of which are gone.
 #[derive(Debug, Default)]
@@ -61,11 +46,52 @@ pub(crate) struct CatchUp {
     /// Bytes that came in meanwhile for topics in `wants`.
     pub(crate) swallowed_bytes: u64,
     pub(crate) swallowed_updates: u64,
+    /// The wants that only swallow, by the place in the feed at which they are over. It rises.
+    expiry: VecDeque<(u64, TopicId)>,
 }
 
 impl CatchUp {
     pub(crate) fn is_empty(&self) -> bool {
         self.wants.is_empty() && self.walks.is_empty()
+    }
+
+    /// Puts a want in, in place of any of the same topic.
+    pub(crate) fn want(&mut self, want: Want) {
+        let topic = want.topic.id();
+        self.expires(topic, want.at, want.introduce);
+        self.wants.insert(topic, want);
+    }
+
+    /// A want goes on at `at`; what it had to introduce is.
+    pub(crate) fn go_on(&mut self, topic: TopicId, at: At) -> Option<&mut Want> {
+        let want = self.wants.get_mut(&topic)?;
+        (want.at, want.introduce) = (at, Introduce::No);
+        self.expires(topic, at, Introduce::No);
+        self.wants.get_mut(&topic)
+    }
+
+    fn expires(&mut self, topic: TopicId, at: At, introduce: Introduce) {
+        if let At::After { place, .. } = at
+            && introduce == Introduce::No
+        {
+            self.expiry.push_back((place, topic));
+        }
+    }
+
+    /// Lets go of wants whose only task was to swallow what the shard has read by now.
+    pub(crate) fn expire(&mut self, read: u64) {
+        while let Some((place, topic)) = self.expiry.front().copied()
+            && place <= read
+        {
+            self.expiry.pop_front();
+            let over = |want: &Want| matches!(want.at, At::After { place, .. } if place <= read);
+            if self.wants.get(&topic).is_some_and(|want| want.introduce == Introduce::No && over(want)) {
+                self.wants.remove(&topic);
+            }
+        }
+        if self.expiry.capacity() > 64 && self.expiry.len() < self.expiry.capacity() / 4 {
+            self.expiry.shrink_to(self.expiry.len() * 2);
+        }
     }
 }
 
@@ -100,8 +126,18 @@ pub(crate) struct Conn<S> {
     pub(crate) closing: Closing,
     /// More than `behind_bytes` waited for it, and it has not caught up since.
     pub(crate) behind: bool,
-    /// The slot only waits for its place in the FIFO to come by.
+    /// It is among those for whom the last entries were too much.
+    pub(crate) overflowed: bool,
+    /// Some subscription of it said `on_slow: "disconnect"`.
+    pub(crate) is_strict: bool,
+    /// It is told its position in the broker's order.
+    pub(crate) positions: bool,
+    /// Something went out since it was told last.
+    pub(crate) unpositioned: bool,
+    /// The slot only waits for its place in the FIFO to come by, or for its subscriptions to be left.
     pub(crate) gone: bool,
+    /// It is among those whose subscriptions are left in portions.
+    pub(crate) in_leavers: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
     pub(crate) has_left: bool,
     /// Topics that begin with `$` are not for it.
@@ -113,8 +149,9 @@ pub(crate) struct Conn<S> {
 
     pub(crate) carry: Option<(Frame, u32)>,
     pub(crate) control: Option<Box<Control>>,
-    pub(crate) counting: Option<Box<super::subscribe::Counting>>,
-    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) subscribing: Option<Box<super::subscribe::Subscribing>>,
+    pub(crate) readies: super::ready::Readies,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) next_order: u32,
     pub(crate) session: u64,
     pub(crate) connected_wall_us: u64,
@@ -124,9 +161,13 @@ pub(crate) struct Conn<S> {
     pub(crate) last_write_us: u64,
     /// Since when it has taken no byte although something waits, as the sweep saw it.
     pub(crate) stalled_since_ms: Option<u32>,
-    pub(crate) last_frame_ms: u32,
     pub(crate) last_ping_ms: u32,
     pub(crate) pings_unanswered: u8,
+    pub(crate) last_position_ms: u32,
+    /// What it buffers, as the sum was told.
+    pub(crate) buffered_bytes: u32,
+    /// The size classes by which it is filed among those who may have to pay.
+    pub(crate) filed: [u8; super::payers::PURSES],
     pub(crate) sink: S,
 }
 
@@ -139,20 +180,21 @@ impl<S> Conn<S> {
         self.control.as_ref().map_or(0, |control| control.bytes.len() - control.written)
     }
 
+    /// Nothing but answers goes out: a request has taken effect in part and is not answered yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.subscribing.as_ref().is_some_and(|request| request.has_effect())
+    }
+
     pub(crate) fn has_work(&self) -> bool {
         self.carry.is_some()
             || self.control.is_some()
             || !self.runs.is_empty()
             || self.catch_up.is_some()
-            || self.counting.is_some()
-    }
-
-    pub(crate) fn find(&self, target: Target) -> Result<usize, usize> {
-        self.subscriptions.binary_search_by_key(&target, |subscription| subscription.target)
+            || self.subscribing.is_some()
     }
 
     pub(crate) fn subscription(&self, target: Target) -> Option<&Subscription> {
-        self.find(target).ok().map(|index| &self.subscriptions[index])
+        self.subscriptions.get(target)
     }
 
     /// Lets go of the catch-up where nothing is left of it.

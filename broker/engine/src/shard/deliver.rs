@@ -5,19 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use broker_protocol::codes::CloseReason;
-use broker_protocol::frame::Frame;
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
 use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
+use super::connection::{CatchUp, Conn, OnSlow, Place, Run, Step, Subscription, Target};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
-use super::stats::ShardStats;
+use super::patterns::Linked;
+use super::payers::Purse;
+use super::walk::introduction;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::Topic;
+use crate::topic::{Topic, Wanted};
+
+/// Work to make a want of a frame that a connection no longer gets from the ring.
+const FALL_OUT_STEPS: usize = 2;
+/// Patterns that are looked for among a connection's own in a step of work.
+const PROBES_PER_STEP: usize = 2;
+/// A visit to a connection that catches up takes as long as so many to others.
+const SLOW_VISIT: usize = 15;
+/// Up to so many subscriptions of a connection are tried against a name one by one.
+const PATTERNS_TRIED: usize = 16;
 
 /// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
 pub(super) type Via = Option<GroupId>;
@@ -32,6 +42,8 @@ pub(super) struct Mark<'a> {
     pub(super) topic: &'a Arc<Topic>,
     pub(super) name: &'a str,
     pub(super) seq: u64,
+    /// The first `seq` that it stands for.
+    pub(super) first: u64,
     pub(super) oldest: u64,
     pub(super) taken_us: u64,
     /// See [`crate::feed::Entry::end_bytes`].
@@ -47,6 +59,8 @@ pub(super) struct Marker<'s, S> {
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, CloseReason)>,
     pub(super) behind_bytes: u64,
+    /// Visits to connections that catch up, each as long as many others.
+    pub(super) slow_visits: usize,
 }
 
 impl<S> Marker<'_, S> {
@@ -54,8 +68,14 @@ impl<S> Marker<'_, S> {
     #[inline]
     pub(super) fn mark(&mut self, id: ConnId, via: Via, mark: &Mark<'_>) {
         let conn = &mut self.conns[id];
-        if conn.catch_up.is_some() && !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+        if conn.is_leaving() {
             return;
+        }
+        if conn.catch_up.is_some() {
+            self.slow_visits += 1;
+            if !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+                return;
+            }
         }
         if fault::strikes(Fault::FrameSkipped) {
             return;
@@ -66,7 +86,8 @@ impl<S> Marker<'_, S> {
         }
         conn.pending_frames += 1;
         conn.pending_bytes += mark.len;
-        if u64::from(conn.pending_bytes) > self.behind_bytes {
+        if u64::from(conn.pending_bytes) > self.behind_bytes && !conn.overflowed {
+            conn.overflowed = true;
             self.overflowed.push(id);
         }
         if conn.place == Place::Rest {
@@ -123,19 +144,20 @@ fn passes<S>(
     }
     // The walk will not find it any more, and by another subscription the client may know it.
     if mark.closes && (conn.subscriptions.len() > 1 || conn.has_left) {
-        let earlier = catch_up.wants.values().map(|want| &want.topic).filter(|topic| topic.name() == mark.topic.name());
-        let want = Want {
-            topic: mark.topic.clone(),
-            at: At::Image,
-            introduce: Introduce::Fresh(From::Image),
-            after: earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id()),
-            reason: GapReason::Expired,
-            strict: false,
-            since: u64::MAX,
-        };
-        catch_up.wants.insert(mark.topic.id(), want);
+        let earlier =
+            catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
+        let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());
+        catch_up.want(introduction(mark.topic.clone(), From::Image, after));
     }
     false
+}
+
+/// Which of a name's members are gone through. Where several lists have any, all are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Only those that asked for fewer updates.
+    Conflated,
 }
 
 /// What a connection's most specific subscription to a name says.
@@ -148,54 +170,96 @@ pub(super) struct Resolved {
 
 impl<S: Sink> Shard<S> {
     /// The connection's most specific subscription that covers a name.
-    pub(super) fn resolve(&self, conn: &Conn<S>, local_id: LocalId) -> Option<Resolved> {
-        let found = |subscription: &Subscription| Resolved {
-            target: subscription.target,
+    pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
+        let found = |target: Target, subscription: &Subscription| Resolved {
+            target,
             step: subscription.step,
             on_slow: subscription.on_slow,
         };
-        if let Some(direct) = conn.subscription(Target::Topic(local_id)) {
-            return Some(found(direct));
+        self.work.charge(1);
+        if let Some(local) = self.by_name.get(name).copied()
+            && let Some(direct) = conn.subscription(Target::Topic(local))
+        {
+            return Some(found(Target::Topic(local), direct));
         }
-        let mut best: Option<(&Group, &Subscription)> = None;
-        for id in &self.locals[local_id].groups {
-            let group = &self.groups[*id];
+        let mut own = conn.subscriptions.patterns();
+        if conn.subscriptions.len() <= PATTERNS_TRIED {
+            // Its own are tried one by one: what others subscribe to costs it nothing.
+            let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
+            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, held.order));
+            return best.map(|(group, held)| found(Target::Pattern(group), held));
+        }
+        own.next()?;
+        let mut best: Option<(GroupId, &Subscription)> = None;
+        let mut probes = 0;
+        for group in self.matching(name).iter() {
+            probes += 1;
             // The list is in order: a less specific one cannot win any more.
-            if best.is_some_and(|(held, _)| held.specificity > group.specificity) {
+            if best.is_some_and(|(held, _)| self.groups[held].specificity > self.groups[*group].specificity) {
                 break;
             }
-            if let Some(subscription) = conn.subscription(Target::Pattern(*id))
+            if let Some(subscription) = conn.subscription(Target::Pattern(*group))
                 && best.is_none_or(|(_, held)| subscription.order > held.order)
             {
-                best = Some((group, subscription));
+                best = Some((*group, subscription));
             }
         }
-        best.map(|(_, subscription)| found(subscription))
+        self.work.charge(probes / PROBES_PER_STEP);
+        best.map(|(group, subscription)| found(Target::Pattern(group), subscription))
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
     pub(super) fn each_member(
         &mut self,
         local_id: LocalId,
+        which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
         let local = &self.locals[local_id];
+        let groups = &self.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
             fifo: &mut self.fifo,
             overflowed: &mut self.overflowed,
             to_close: &mut self.to_close,
             behind_bytes: self.engine.limits.behind_bytes,
+            slow_visits: 0,
         };
-        let groups = &self.groups;
+        self.visited += local.direct.len();
+        if let Linked::Many(set) = &local.groups {
+            self.pass += 1;
+            let (pass, mut members) = (self.pass, set.members());
+            if members.as_of != self.pattern_changes {
+                members.as_of = self.pattern_changes;
+                self.visited += collect(&set.groups, groups, marker.conns, pass, &mut members.list);
+                self.pass += 1;
+            }
+            let pass = self.pass;
+            local.direct.each(|conn, step| {
+                marker.conns[conn].marked = pass;
+                each(&mut marker, conn, None, step);
+            });
+            self.visited += members.list.len();
+            for (conn, group, step) in &members.list {
+                if marker.conns[*conn].marked != pass {
+                    each(&mut marker, *conn, Some(*group), *step);
+                }
+            }
+            self.visited += marker.slow_visits * SLOW_VISIT;
+            return;
+        }
         let in_use = |members: &Members| usize::from(!members.is_empty());
-        self.visited += local.direct.len() + local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
+        self.visited += local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
         let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
-            local.direct.each(|conn, step| each(&mut marker, conn, None, step));
-            for id in &local.groups {
-                groups[*id].members.each(|conn, step| each(&mut marker, conn, Some(*id), step));
+            let groups = local.groups.iter().map(|id| (Some(*id), &groups[*id].members));
+            for (via, members) in std::iter::once((None, &local.direct)).chain(groups) {
+                if which == Which::All {
+                    members.each_plain(|conn| each(&mut marker, conn, via, 0));
+                }
+                members.each_conflated(|conn, step| each(&mut marker, conn, via, step));
             }
+            self.visited += marker.slow_visits * SLOW_VISIT;
             return;
         }
         self.pass += 1;
@@ -205,67 +269,18 @@ impl<S: Sink> Shard<S> {
             each(&mut marker, conn, None, step);
         });
         for (index, id) in local.groups.iter().enumerate() {
-            let group = &groups[*id];
-            let ties = |other: Option<&u32>| other.is_some_and(|other| groups[*other].specificity == group.specificity);
-            let tied = ties(local.groups.get(index + 1)) || (index > 0 && ties(local.groups.get(index - 1)));
-            group.members.each(|conn, step| {
+            let tied = is_tied(&local.groups, groups, index);
+            groups[*id].members.each(|conn, step| {
                 let held = &mut marker.conns[conn];
                 if held.marked == pass {
                     return;
                 }
                 held.marked = pass;
-                let (via, step) =
-                    if tied { latest(held, local, groups, group).unwrap_or((*id, step)) } else { (*id, step) };
+                let (via, step) = own_of(held, &local.groups, groups, *id, step, tied);
                 each(&mut marker, conn, Some(via), step);
             });
         }
-    }
-
-    /// Makes room in the ring for a frame and copies it in; `None` for one too large for it.
-    pub(super) fn put(&mut self, topic: &Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> Option<(u64, bool)> {
-        if !self.make_room(frame.len()) {
-            return None;
-        }
-        let at = self.ring.push(topic.clone(), seq, merged, frame);
-        Some((at, self.ring.joins(at)))
-    }
-
-    /// Makes room in the ring, at the cost of those who still have something pending there. False for a frame that does
-    /// not belong in the ring at all.
-    pub(super) fn make_room(&mut self, len: usize) -> bool {
-        if !self.ring.takes(len) {
-            return false;
-        }
-        while let Some(place) = self.ring.reclaim(len) {
-            self.evict(place);
-            self.ring.release(place);
-        }
-        true
-    }
-
-    /// Takes out of step whoever still has something pending before `place`.
-    fn evict(&mut self, place: u64) {
-        let held = self.conns.iter().filter(|(_, conn)| conn.runs.first().is_some_and(|run| run.at < place));
-        let held = held.filter(|(_, conn)| conn.place != Place::Parked || !fault::strikes(Fault::EvictionUnderReader));
-        let ids: Vec<ConnId> = held.map(|(id, _)| id).collect();
-        for id in ids {
-            self.stats.evicted.add(1);
-            self.fall_out(id);
-        }
-    }
-
-    /// Deals with those for whom the last entries were too much.
-    pub(super) fn settle_overflow(&mut self, now_us: u64) {
-        while let Some(id) = self.overflowed.pop() {
-            let conn = &mut self.conns[id];
-            if u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes {
-                conn.behind = true;
-                self.stats.fell_behind.add(1);
-                self.stats.lag_bytes.record(conn.pending_bytes.into());
-                self.fall_out(id);
-                enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
-            }
-        }
+        self.visited += marker.slow_visits * SLOW_VISIT;
     }
 
     /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
@@ -277,7 +292,8 @@ impl<S: Sink> Shard<S> {
         let mut catch_up = conn.catch_up.take().unwrap_or_default();
         catch_up.swallowed_bytes += u64::from(bytes);
         catch_up.swallowed_updates += u64::from(frames);
-        let conn = &self.conns[id];
+        let may_be_strict = self.conns[id].is_strict;
+        self.work.charge(frames as usize * FALL_OUT_STEPS);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
                 let topic = &slot.topic;
@@ -286,34 +302,42 @@ impl<S: Sink> Shard<S> {
                     Some(_) => continue,
                 }
                 let Some(local_id) = self.by_name.get(topic.name()) else { continue };
-                let Some(resolved) = self.resolve(conn, *local_id) else { continue };
+                let strict = may_be_strict && self.is_strict(id, topic.name());
                 let want = Want {
-                    topic: topic.clone(),
+                    topic: Wanted::new(topic.clone()),
                     at: match slot.seq {
                         0 => At::From(1),
-                        _ if slot.merged => At::Image,
+                        seq if slot.merged => At::Image(seq),
                         // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
                         seq => At::From(seq),
                     },
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
                     after: self.locals[*local_id].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,
-                    strict: resolved.on_slow == OnSlow::Disconnect,
+                    strict,
                     since: 0,
+                    ready: None,
+                    until: 0,
                 };
-                catch_up.wants.insert(topic.id(), want);
+                catch_up.want(want);
             }
         }
         let conn = &mut self.conns[id];
         conn.catch_up = Some(catch_up);
         conn.settle();
+        self.file(id, Purse::Wants);
+    }
+
+    /// Whether the subscription that covers a name says `on_slow: "disconnect"`.
+    fn is_strict(&self, id: ConnId, name: &str) -> bool {
+        self.resolve(&self.conns[id], name).is_some_and(|resolved| resolved.on_slow == OnSlow::Disconnect)
     }
 
     /// Gives a frame that is too large for the ring by way of its topic.
     pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
-        if conn.closing != Closing::No {
+        if conn.is_leaving() {
             return;
         }
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.to_close) {
@@ -328,20 +352,25 @@ impl<S: Sink> Shard<S> {
             self.fall_out(id);
         }
         let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
-        let strict = self.resolve(&self.conns[id], local_id).is_some_and(|r| r.on_slow == OnSlow::Disconnect);
+        let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
-        let after = self.locals[local_id].unfinished(catch_up, mark.topic);
-        catch_up.wants.entry(mark.topic.id()).or_insert_with(|| Want {
-            topic: mark.topic.clone(),
-            at: if merged { At::Image } else { At::From(mark.seq.max(1)) },
-            introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
-            after,
-            reason: GapReason::Slow,
-            strict,
-            since: 0,
-        });
+        if !catch_up.wants.contains_key(&mark.topic.id()) {
+            let after = self.locals[local_id].unfinished(catch_up, mark.topic);
+            catch_up.want(Want {
+                topic: Wanted::new(mark.topic.clone()),
+                at: if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
+                introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
+                after,
+                reason: GapReason::Slow,
+                strict,
+                since: 0,
+                ready: None,
+                until: 0,
+            });
+        }
         enqueue(conn, id, &mut self.fifo, mark.taken_us);
+        self.file(id, Purse::Wants);
     }
 }
 
@@ -350,24 +379,56 @@ impl Local {
     pub(super) fn unfinished(&self, catch_up: &CatchUp, topic: &Arc<Topic>) -> Option<crate::topic::TopicId> {
         // The newest of them waits for those before it.
         let wanted = |old: &Arc<Topic>| !Arc::ptr_eq(old, topic) && catch_up.wants.contains_key(&old.id());
-        self.previous.iter().rev().filter_map(std::sync::Weak::upgrade).find(wanted).map(|old| old.id())
+        self.previous().find(wanted).map(|old| old.id())
     }
 }
 
-/// The latest of a connection's subscriptions among patterns that are equally specific.
-fn latest<S>(conn: &Conn<S>, local: &Local, groups: &Pages<Group>, group: &Group) -> Option<(GroupId, Step)> {
-    let tied = local.groups.iter().filter(|id| groups[**id].specificity == group.specificity);
+/// Looks up the members of patterns, each once, with the most specific of its own. Returns how many were looked at.
+fn collect<S>(
+    linked: &[GroupId],
+    groups: &Pages<Group>,
+    conns: &mut Pages<Conn<S>>,
+    pass: u64,
+    list: &mut Vec<(ConnId, GroupId, Step)>,
+) -> usize {
+    list.clear();
+    let mut visited = 0;
+    for (index, id) in linked.iter().enumerate() {
+        let (tied, members) = (is_tied(linked, groups, index), &groups[*id].members);
+        visited += members.len() + 1;
+        members.each(|conn, step| {
+            let held = &mut conns[conn];
+            if held.marked != pass {
+                held.marked = pass;
+                let (via, step) = own_of(held, linked, groups, *id, step, tied);
+                list.push((conn, via, step));
+            }
+        });
+    }
+    visited
+}
+
+/// Whether a pattern has others beside it that are as specific.
+fn is_tied(linked: &[GroupId], groups: &Pages<Group>, index: usize) -> bool {
+    let own = &groups[linked[index]].specificity;
+    let ties = |other: Option<&GroupId>| other.is_some_and(|other| groups[*other].specificity == *own);
+    ties(linked.get(index + 1)) || (index > 0 && ties(linked.get(index - 1)))
+}
+
+/// By which of patterns that are equally specific a connection gets a name, and with which step: its latest.
+fn own_of<S>(
+    conn: &Conn<S>,
+    linked: &[GroupId],
+    groups: &Pages<Group>,
+    id: GroupId,
+    step: Step,
+    tied: bool,
+) -> (GroupId, Step) {
+    if !tied {
+        return (id, step);
+    }
+    let tied = linked.iter().filter(|other| groups[**other].specificity == groups[id].specificity);
     let own = tied.filter_map(|id| conn.subscription(Target::Pattern(*id)).map(|subscription| (*id, subscription)));
-    own.max_by_key(|(_, subscription)| subscription.order).map(|(id, subscription)| (id, subscription.step))
-}
-
-/// Counts what a connection with a half-written frame holds.
-pub(super) fn pin<S>(conn: &mut Conn<S>, stats: &ShardStats, carry: Option<(Frame, u32)>) {
-    if let Some((frame, _)) = &conn.carry {
-        stats.pinned_bytes.sub(frame.len() as u64);
-    }
-    if let Some((frame, _)) = &carry {
-        stats.pinned_bytes.add(frame.len() as u64);
-    }
-    conn.carry = carry;
+    let latest = own.max_by_key(|(_, subscription)| subscription.order);
+    latest.map_or((id, step), |(id, subscription)| (id, subscription.step))
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use broker_protocol::pattern::Pattern;
-use smallvec::SmallVec;
-
 use super::members::{Group, Local, Members};
+use super::patterns::{FEW, Linked};
 use super::{GroupId, LocalId, NO_LOCAL, Shard};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
+use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
     /// The name's place, made where there is none, following the topic where there is one.
@@ -25,12 +24,12 @@ impl<S: Sink> Shard<S> {
         id
     }
 
-    /// The place of a name that has none, following nothing yet.
+    /// The place of a name that has none, following nothing yet. Patterns come to know it when they have a topic of that
+    /// name to tell of: names that nobody publishes cost them nothing.
     pub(super) fn insert_local(&mut self, name: Arc<str>) -> LocalId {
         let id = self.locals.insert(Local::new(name.clone()));
         self.stats.local_topics.add(1);
         self.by_name.insert(name, id);
-        self.link_all(id);
         id
     }
 
@@ -47,8 +46,7 @@ impl<S: Sink> Shard<S> {
         }
         self.by_topic[number] = id;
         let local = &mut self.locals[id];
-        let mut members = 0;
-        local.direct.each(|_, _| members += 1);
+        let members = local.direct.len() as u32;
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
         state.interest |= self.bit;
         // No shard had to see what was published before: that has places in the order which the feed knows nothing of.
@@ -58,6 +56,7 @@ impl<S: Sink> Shard<S> {
         local.read_seq = if begun { state.seq() } else { 0 };
         drop(state);
         local.topic = Some(topic);
+        self.forget_name(id);
     }
 
     /// Stops following the present incarnation.
@@ -70,6 +69,31 @@ impl<S: Sink> Shard<S> {
         }
         for view in views {
             self.drop_view(view);
+        }
+        // Those who are subscribed to it by name wait for it again, whether that is too much or not.
+        if !self.locals[id].direct.is_empty() {
+            let local = &mut self.locals[id];
+            local.is_waited = true;
+            self.engine.budget.names.add(local.name_bytes());
+        }
+    }
+
+    /// Counts a name that is about to be subscribed to, where it has no topic. False where that would be too much.
+    pub(super) fn count_name(&mut self, id: LocalId) -> bool {
+        let local = &mut self.locals[id];
+        if local.topic.is_some() || local.is_waited {
+            return true;
+        }
+        let max = self.engine.limits.names_waited_bytes_max;
+        local.is_waited = self.engine.budget.names.try_change(0, local.name_bytes(), max);
+        local.is_waited
+    }
+
+    /// The name is not waited for any more.
+    fn forget_name(&mut self, id: LocalId) {
+        let local = &mut self.locals[id];
+        if std::mem::take(&mut local.is_waited) {
+            self.engine.budget.names.sub(local.name_bytes());
         }
     }
 
@@ -86,42 +110,65 @@ impl<S: Sink> Shard<S> {
             return;
         }
         self.detach(id);
+        self.forget_name(id);
         if let Some(local) = self.locals.remove(id) {
             self.by_name.remove(&local.name);
             self.stats.local_topics.sub(1);
         }
     }
 
-    /// The pattern's group, made where there is none.
-    pub(super) fn group(&mut self, pattern: &Pattern) -> GroupId {
-        let groups = &mut self.groups;
-        *self.patterns.entry(pattern, || {
-            groups.insert(Group {
-                pattern: pattern.clone(),
-                specificity: pattern.specificity(),
-                members: Members::default(),
-                dead: false,
-            }) as GroupId
-        })
+    /// The pattern's group, made where there is none. `None` where that would be too much.
+    pub(super) fn group(&mut self, pattern: &Pattern) -> Option<GroupId> {
+        if let Some(group) = self.patterns.get(pattern) {
+            return Some(group);
+        }
+        let max = self.engine.limits.subscriptions_bytes_max;
+        if !self.engine.budget.subscriptions.try_change(0, pattern_bytes(pattern), max) {
+            return None;
+        }
+        let group = self.groups.insert(Group {
+            pattern: pattern.clone(),
+            specificity: pattern.specificity(),
+            members: Members::default(),
+            dead: false,
+            forgotten: false,
+        }) as GroupId;
+        self.patterns.insert(pattern, group);
+        Some(group)
     }
 
-    /// Makes every pattern that matches a name known to it. A walk links only the names that it comes to.
+    /// The patterns that match a name. Looking for them is work.
+    pub(super) fn matching(&self, name: &str) -> Linked {
+        let (linked, looked_for) = self.patterns.matching(name);
+        self.work.charge(1 + looked_for);
+        linked
+    }
+
+    /// Makes every pattern that matches a name known to it. A walk links only its own, to the names that it comes to.
     pub(super) fn link_all(&mut self, local: LocalId) {
-        let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
-        self.patterns.matching(&self.locals[local].name, |group| groups.push(*group));
-        groups.into_iter().for_each(|group| self.link(local, group));
+        let matching = self.matching(&self.locals[local].name);
+        match matching {
+            Linked::Few(groups) => groups.into_iter().for_each(|group| self.link(local, group)),
+            // What was linked matches as well, unless it is gone.
+            many => self.locals[local].groups = many,
+        }
     }
 
     /// Makes a pattern one of those that match a name, in the order of how specific they are.
-    fn link(&mut self, local: LocalId, group: GroupId) {
+    pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
         let groups = &self.groups;
-        let linked = &mut self.locals[local].groups;
-        if linked.contains(&group) {
+        let specificity = &groups[group].specificity;
+        let held = &self.locals[local].groups;
+        let first = held.partition_point(|other| groups[*other].specificity > *specificity);
+        let equal = held[first..].partition_point(|other| groups[*other].specificity == *specificity);
+        if held[first..first + equal].contains(&group) {
             return;
         }
-        let specificity = &groups[group].specificity;
-        let at = linked.iter().position(|other| groups[*other].specificity < *specificity);
-        linked.insert(at.unwrap_or(linked.len()), group);
+        match &mut self.locals[local].groups {
+            Linked::Few(few) if few.len() < FEW => few.insert(first + equal, group),
+            // One that others share; it has all that match. Those whose walks have not come by wait for them nevertheless.
+            _ => self.locals[local].groups = self.matching(&self.locals[local].name),
+        }
     }
 
     /// Lets go of a pattern without members; its topics forget it bit by bit, in the sweep.
@@ -131,12 +178,20 @@ impl<S: Sink> Shard<S> {
             return;
         }
         group.dead = true;
+        self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
         self.patterns.remove(&group.pattern);
         self.sweep.bury(id);
     }
 
     /// The interval steps in use on a name, a bit each.
     pub(super) fn steps(&self, local: &Local) -> u16 {
-        local.groups.iter().fold(local.direct.steps, |steps, group| steps | self.groups[*group].members.steps)
+        local.groups.iter().fold(local.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
     }
+}
+
+/// What a pattern costs: its group, and in the shard's trie and the listings' a node for each segment.
+fn pattern_bytes(pattern: &Pattern) -> u64 {
+    const GROUP_BYTES: usize = 256;
+    const NODE_BYTES: usize = 160;
+    (GROUP_BYTES + 3 * pattern.as_str().len() + 2 * NODE_BYTES * pattern.segments().count()) as u64
 }

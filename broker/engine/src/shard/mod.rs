@@ -22,20 +22,30 @@ pub(crate) mod catch_up;
 pub(crate) mod connection;
 mod deliver;
 mod entry;
+mod evict;
 mod interest;
+mod leave;
 mod members;
 mod pages;
+mod patterns;
+pub(crate) mod payers;
+mod plan;
+mod position;
+mod ready;
 mod refused;
 mod requests;
 mod ring;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod subscribe;
+mod subscriptions;
 mod sweep;
 mod take_in;
 mod turn;
 mod unsubscribe;
 mod view;
+mod walk;
+mod work;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -44,20 +54,24 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::catch_up::Piece;
-use self::connection::{Closing, Conn, Place};
+use self::connection::{CatchUp, Closing, Conn, Place, Subscriptions};
+use self::evict::Eviction;
 use self::members::{Group, Local};
 use self::pages::Pages;
+use self::patterns::Patterns;
+use self::payers::Payers;
+use self::plan::Plan;
 use self::ring::Ring;
 use self::stats::ShardStats;
 use self::view::View;
+use self::work::Work;
 use crate::clock::Now;
 use crate::engine::Engine;
+use crate::fault;
 use crate::feed::{Reader, ShardSet};
 use crate::names::ByName;
 use crate::sink::Sink;
 use crate::topic::TopicId;
-use crate::trie::Trie;
 
 /// A connection's number in its shard; used again after the connection is gone.
 pub type ConnId = u32;
@@ -70,11 +84,15 @@ const NO_LOCAL: LocalId = LocalId::MAX;
 /// One shard.
 pub struct Shard<S> {
     engine: Arc<Engine>,
+    index: usize,
     bit: ShardSet,
+    work: Work,
     reader: Reader,
     ring: Ring,
     conns: Pages<Conn<S>>,
     fifo: VecDeque<ConnId>,
+    /// Connections that catch up, or whose requests are long: behind those in `fifo`.
+    later: VecDeque<ConnId>,
     /// Connections whose minimum gap has not passed: when it will have, in order.
     delayed: VecDeque<(u64, ConnId)>,
     locals: Pages<Local>,
@@ -82,7 +100,9 @@ pub struct Shard<S> {
     /// By the topic's number, `NO_LOCAL` where nobody here wants it.
     by_topic: Vec<LocalId>,
     groups: Pages<Group>,
-    patterns: Trie<GroupId>,
+    patterns: Patterns,
+    /// How often the members of some pattern changed.
+    pattern_changes: u64,
     views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
@@ -99,13 +119,19 @@ pub struct Shard<S> {
     lingering: VecDeque<(u64, ConnId, u64)>,
     sweep: sweep::Sweep,
     stats: Arc<ShardStats>,
-    scratch: Vec<u8>,
-    pieces: Vec<Piece>,
-    /// Names taken out of the directory when the feed was last read up to date for a walk; `None` where it is not.
-    walks_as_of: Option<u64>,
-    /// Wants that a plan fulfilled without a frame.
-    moved: Vec<(ConnId, TopicId, catch_up::At)>,
+    plan: Plan,
+    /// The pass over the connections that makes room in the ring, where one is under way.
+    evicting: Option<Eviction>,
+    payers: Payers,
+    /// Connections that close or are gone, and have many subscriptions still to be left.
+    leavers: VecDeque<ConnId>,
+    /// What was pending of them, likewise.
+    discarded: VecDeque<Box<CatchUp>>,
 }
+
+/// Steps of work in a round beside delivering what is ready, and again for requests that are read: about half a
+/// millisecond each.
+const WORK_PER_ROUND: usize = fault::bound(4096, 40);
 
 impl<S: Sink> Shard<S> {
     /// Shard `index` of `engine`, with nobody connected.
@@ -113,17 +139,21 @@ impl<S: Sink> Shard<S> {
         let reader = engine.feed.reader(index);
         let ring = Ring::new(engine.limits.ring_bytes);
         Self {
+            index,
             bit: 1 << index,
+            work: Work::new(WORK_PER_ROUND),
             reader,
             ring,
             conns: Pages::new(),
             fifo: VecDeque::new(),
+            later: VecDeque::new(),
             delayed: VecDeque::new(),
             locals: Pages::new(),
             by_name: ByName::default(),
             by_topic: Vec::new(),
             groups: Pages::new(),
-            patterns: Trie::default(),
+            patterns: Patterns::default(),
+            pattern_changes: 1,
             views: Pages::new(),
             due: BTreeSet::new(),
             pass: 0,
@@ -134,10 +164,11 @@ impl<S: Sink> Shard<S> {
             lingering: VecDeque::new(),
             sweep: sweep::Sweep::default(),
             stats,
-            scratch: Vec::new(),
-            pieces: Vec::new(),
-            walks_as_of: None,
-            moved: Vec::new(),
+            plan: Plan::default(),
+            evicting: None,
+            payers: Payers::default(),
+            leavers: VecDeque::new(),
+            discarded: VecDeque::new(),
             engine,
         }
     }
@@ -157,7 +188,12 @@ impl<S: Sink> Shard<S> {
             place: Place::Rest,
             closing: Closing::No,
             behind: false,
+            overflowed: false,
+            is_strict: false,
+            positions: false,
+            unpositioned: false,
             gone: false,
+            in_leavers: false,
             has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
@@ -165,17 +201,20 @@ impl<S: Sink> Shard<S> {
             waiting_since_us: 0,
             carry: None,
             control: None,
-            counting: None,
-            subscriptions: Vec::new(),
+            subscribing: None,
+            readies: ready::Readies::default(),
+            subscriptions: Subscriptions::default(),
             next_order: 0,
             session,
             connected_wall_us: now.wall_us,
             last_data_ms: now.mono_ms(),
             last_write_us: 0,
             stalled_since_ms: None,
-            last_frame_ms: now.mono_ms(),
             last_ping_ms: now.mono_ms(),
             pings_unanswered: 0,
+            last_position_ms: now.mono_ms(),
+            buffered_bytes: 0,
+            filed: [0; payers::PURSES],
             sink,
         };
         self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));
@@ -226,15 +265,35 @@ impl<S: Sink> Shard<S> {
         self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
     }
 
-    /// Whether a request of this connection may be read now: it reads its answers, counts nothing just now, and is not
-    /// being closed.
+    /// Requests are read from now on in this round: they have work of their own, whatever was done before.
+    pub fn begin_requests(&mut self) {
+        self.work.renew();
+    }
+
+    /// Whether requests may still be done in this round.
+    pub fn may_work(&self) -> bool {
+        !self.work.is_spent()
+    }
+
+    /// So many bytes of clients were read or answered: that is work as well.
+    pub fn worked(&self, bytes: usize) {
+        self.work.charge_bytes(bytes);
+    }
+
+    /// Whether a request of this connection may be read now: it reads its answers, its last one is done, and it is not being
+    /// closed.
     pub fn may_read(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| {
             !conn.gone
                 && conn.closing == Closing::No
-                && conn.counting.is_none()
+                && conn.subscribing.is_none()
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max
         })
+    }
+
+    /// Whether a request of this connection is still being done.
+    pub fn is_busy(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_some_and(|conn| conn.subscribing.is_some())
     }
 
     /// Whether the broker has said its last word to this connection, and waits for it to hang up.
@@ -243,9 +302,8 @@ impl<S: Sink> Shard<S> {
     }
 
     /// A frame came from the client: it lives.
-    pub fn heard(&mut self, now: Now, id: ConnId) {
+    pub fn heard(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
-            conn.last_frame_ms = now.mono_ms();
             conn.pings_unanswered = 0;
         }
     }
@@ -257,9 +315,10 @@ impl<S: Sink> Shard<S> {
         }
         self.leave_all(id);
         let conn = &mut self.conns[id];
-        if let Some((frame, _)) = conn.carry.take() {
-            self.stats.pinned_bytes.sub(frame.len() as u64);
-        }
+        conn.gone = true;
+        conn.control = None;
+        self.forget_payer(id);
+        let conn = &mut self.conns[id];
         if conn.place == Place::Parked {
             self.stats.parked.sub(1);
         }
@@ -271,11 +330,8 @@ impl<S: Sink> Shard<S> {
             let ended = if listens { &self.stats.closed_by_client } else { &self.stats.vanished };
             ended.add(1);
         }
-        conn.gone = true;
         // A place in a queue still names the slot: it goes when that comes by.
-        if matches!(conn.place, Place::Rest | Place::Parked) {
-            self.conns.remove(id);
-        }
+        self.free(id);
     }
 
     /// The socket takes bytes again.
@@ -313,6 +369,7 @@ impl<S: Sink> Shard<S> {
         }
         push(conn.control());
         enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.count_buffers(id);
     }
 
     /// Says goodbye: nothing but what is half-written and the close frame will follow.
@@ -349,29 +406,14 @@ impl<S: Sink> Shard<S> {
         self.lingering.push_back((until, id, session));
     }
 
-    /// Every open connection.
-    pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, _)| id)
+    /// Every open connection from number `from` on.
+    pub fn connections(&self, from: ConnId) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns.iter_from(from).filter(|(_, conn)| !conn.gone).map(|(id, _)| id)
     }
 
     /// Whether anything waits for this connection.
     pub fn has_pending(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
-    }
-
-    /// The place in the broker's order up to which a connection for which nothing waits has everything, and beyond which it
-    /// has nothing; `None` where that is not known just now.
-    fn place_in_order(&self) -> Option<u64> {
-        let (feed, read) = (&self.engine.feed, self.reader.ordinal());
-        // What nobody follows has places too, but is not appended: where all that was is read, it has passed as well. And
-        // an image may be newer than all that was read.
-        if read < feed.ordinal() && self.reader.bytes() == feed.appended_bytes() {
-            let (ordinal, bytes) = feed.settled();
-            if self.reader.bytes() == bytes {
-                return Some(ordinal);
-            }
-        }
-        (read >= self.followed_from).then_some(read)
     }
 
     fn local_of(&self, topic: TopicId) -> Option<LocalId> {

@@ -49,8 +49,14 @@ impl<T> Pages<T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let places = self.pages.iter().flat_map(|page| page.iter());
-        (0..).zip(places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
+        self.iter_from(0)
+    }
+
+    /// Those with this number and above.
+    pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        let (page, at) = (from as usize / PAGE, from as usize % PAGE);
+        let places = self.pages.iter().skip(page).flat_map(|page| page.iter()).skip(at);
+        (from..).zip(places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
     }
 }
 

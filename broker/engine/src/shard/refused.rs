@@ -11,6 +11,7 @@ const LISTED_BYTES_MAX: usize = 820 * 1024;
 const KEYS_BYTES: usize = 56;
 
 /// The refused entries of one request; `P` is the place of one: its index, or its name.
+#[derive(Debug)]
 pub(super) struct Refused<P> {
     listed: Vec<(P, ErrorCode, String)>,
     listed_bytes: usize,
@@ -34,6 +35,11 @@ impl<P> Refused<P> {
                 self.listed.push((place, code, message));
             }
         }
+    }
+
+    /// The places that are listed.
+    pub(super) fn places(&self) -> impl Iterator<Item = &P> {
+        self.listed.iter().map(|(place, ..)| place)
     }
 
     /// How many there are.

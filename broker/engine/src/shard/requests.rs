@@ -12,12 +12,17 @@ use crate::clock::Now;
 use crate::engine::Publisher;
 use crate::sink::Sink;
 
+/// Work to list a subscription.
+const LIST_STEPS: usize = 2;
+/// Work to publish an update.
+const PUBLISH_STEPS: usize = 4;
 /// An index in a batch takes about so many.
 const INDEX_BYTES: usize = 5;
 
 impl<S: Sink> Shard<S> {
     /// Parses and does one message of a client. Whatever is wrong with it is answered; the connection stays.
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) {
+        self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
             Ok(request) => self.request(now, id, request),
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
@@ -49,6 +54,7 @@ impl<S: Sink> Shard<S> {
     }
 
     fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
+        self.work.charge(PUBLISH_STEPS);
         match self.engine.publish(now, update, Publisher::Client) {
             Ok(published) => {
                 let Some(id) = id else { return };
@@ -80,6 +86,7 @@ impl<S: Sink> Shard<S> {
     ) {
         let (mut accepted, mut duplicates) = (0, 0);
         let mut rejected = Refused::none();
+        self.work.charge(updates.len() * PUBLISH_STEPS);
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
                 Ok(update) => self.engine.publish(now, update, Publisher::Client),
@@ -109,8 +116,9 @@ impl<S: Sink> Shard<S> {
     fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {
         let Some(held) = self.conns.get(conn) else { return };
         let (mut topics, mut patterns) = (Vec::new(), Vec::new());
-        for subscription in &held.subscriptions {
-            let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match subscription.target {
+        self.work.charge(held.subscriptions.len() * LIST_STEPS);
+        for (target, subscription) in held.subscriptions.iter() {
+            let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match target {
                 Target::Topic(local) => (&mut topics, &self.locals[local].name),
                 Target::Pattern(group) => (&mut patterns, self.groups[group].pattern.as_str()),
             };

@@ -49,7 +49,8 @@ impl Ring {
         len <= self.bytes.len() / FRAME_SHARE
     }
 
-    fn tail(&self) -> u64 {
+    /// Where the oldest frame is.
+    pub(crate) fn tail(&self) -> u64 {
         self.slots.front().map_or(self.head, |slot| slot.at)
     }
 
@@ -65,6 +66,22 @@ impl Ring {
         let capacity = self.bytes.len() as u64;
         let end = self.place(len) + len as u64;
         (end > self.tail() + capacity).then(|| end - capacity + capacity / RECLAIM_SHARE)
+    }
+
+    /// Where little is left: the place up to which everything has to go, so that enough is.
+    pub(crate) fn low(&self) -> Option<u64> {
+        let (capacity, held) = (self.bytes.len() as u64, self.held());
+        (held > capacity / 4 * 3).then(|| self.head - capacity / 8 * 5)
+    }
+
+    /// What may be pushed in a round: less than what is kept free.
+    pub(crate) fn round_bytes(&self) -> u64 {
+        self.bytes.len() as u64 / 8
+    }
+
+    /// Where the next frame begins, unless it has to wrap.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
     }
 
     /// Lets go of every frame that begins before `place`. Nobody may have one of them pending.

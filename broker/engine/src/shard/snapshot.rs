@@ -1,6 +1,5 @@
 //! One connection as an operator sees it.
 
-use super::connection::Target;
 use super::{ConnId, Shard};
 use crate::sink::Sink;
 
@@ -28,8 +27,13 @@ impl<S: Sink> Shard<S> {
     pub fn slowest(&self, count: usize) -> Vec<(Snapshot, &S)> {
         let mut all: Vec<(u64, ConnId)> =
             self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, conn)| (self.lag_bytes(conn), id)).collect();
-        all.sort_unstable_by_key(|(bytes, id)| (std::cmp::Reverse(*bytes), *id));
-        all.truncate(count);
+        let rank = |(bytes, id): &(u64, ConnId)| (std::cmp::Reverse(*bytes), *id);
+        if count < all.len() {
+            // Few of many are asked for: the others need no order.
+            all.select_nth_unstable_by_key(count, rank);
+            all.truncate(count);
+        }
+        all.sort_unstable_by_key(rank);
         let show = |(lag_bytes, id): (u64, ConnId)| {
             let conn = &self.conns[id];
             let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_updates);
@@ -51,14 +55,5 @@ impl<S: Sink> Shard<S> {
         let carried = conn.carry.as_ref().map_or(0, |(frame, at)| frame.len() as u64 - u64::from(*at));
         let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_bytes);
         u64::from(conn.pending_bytes) + carried + swallowed + conn.control_bytes() as u64
-    }
-
-    /// Subscriptions of all connections to topics and to patterns, by walking them; for tests of what is counted.
-    pub fn count_subscriptions(&self) -> (usize, usize) {
-        let all = self.conns.iter().flat_map(|(_, conn)| &conn.subscriptions);
-        all.fold((0, 0), |(topics, patterns), subscription| match subscription.target {
-            Target::Topic(_) => (topics + 1, patterns),
-            Target::Pattern(_) => (topics, patterns + 1),
-        })
     }
 }

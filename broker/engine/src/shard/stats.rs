@@ -121,6 +121,8 @@ pub struct ShardStats {
     pub fell_behind: Cell,
     /// Times a connection's pending frames were taken from it because the ring had to be reused.
     pub evicted: Cell,
+    /// Connections closed because they held most of a sum that all share, and that was exceeded.
+    pub paid: Cell,
     /// Images sent.
     pub images: Cell,
     /// Gaps sent, and the updates that they announced as lost.

@@ -1,6 +1,8 @@
-//! Subscribing: first the topics of patterns are counted, bit by bit where they are many, then everything takes effect at
-//! once and is answered.
+//! Subscribing, in portions: first the topics of patterns are counted, then entry after entry takes effect, then the
+//! request is answered. Until it is, nothing but answers goes out to the connection, so that `subscribed` comes before
+//! everything of its topics.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
@@ -8,35 +10,55 @@ use broker_protocol::message::{self, EntryError, GapReason, PatternStart, Start,
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe};
 use broker_protocol::topic::is_pattern;
+use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Walk, Want, interval, ladder, start, step};
+use super::catch_up::{At, Introduce, Want, interval, ladder, start, step};
 use super::connection::{Step, Subscription, Target};
 use super::entry::{self, Entry};
+use super::payers::Purse;
+use super::ready::Token;
 use super::refused::Refused;
-use super::{ConnId, Shard};
+use super::walk::Walk;
+use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId, Wanted};
 
-/// Names looked at for one connection in one turn while its patterns are counted: about 0.1 ms, so that 64 connections that
-/// count at the same moment hold up the others for some 7 ms.
-const COUNT_NAMES_PER_TURN: usize = 256;
+/// Work to make one subscription.
+const ENTRY_STEPS: usize = 8;
 
-/// A subscribe request whose patterns are still being counted.
+/// A subscribe request on its way.
 #[derive(Debug)]
-pub(crate) struct Counting {
+pub(crate) struct Subscribing {
     id: Option<Box<[u8]>>,
     entries: Vec<Entry>,
     from: From,
     step: Step,
     on_slow: OnSlow,
-    /// The entry being counted, and the name up to which it is.
+    ready: Option<Token>,
+    positions: bool,
+    /// All patterns are counted: entries take effect.
+    counted: bool,
+    /// The entry that is next, and while it is counted the name up to which it is.
     at: usize,
     name: Option<Arc<str>>,
+    /// What was published before the request was read: the feed up to there is read before an entry takes effect whose
+    /// topic began or ended since the shard last read.
+    feed_bytes: Option<u64>,
+    begun: Vec<Begun>,
+    errors: Refused<Box<str>>,
+}
+
+impl Subscribing {
+    /// Whether some entries may have taken effect that are not answered yet.
+    pub(crate) fn has_effect(&self) -> bool {
+        self.counted
+    }
 }
 
 /// How one topic's subscription began, for the answer.
+#[derive(Debug)]
 struct Begun {
     name: Arc<str>,
     topic: Option<Arc<Topic>>,
@@ -46,88 +68,169 @@ struct Begun {
     conflate_ms: u32,
 }
 
+/// What entries that took effect in one portion replace.
+#[derive(Default)]
+struct Replaced {
+    topics: HashSet<TopicId, RandomState>,
+    /// Whether the pattern was subscribed before.
+    groups: HashMap<GroupId, bool, RandomState>,
+    walks: Vec<Walk>,
+}
+
+enum Progress {
+    /// The next entry may follow.
+    Done,
+    /// The feed is to be read first.
+    Waits,
+}
+
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
-        let no_reserved = self.conns.get(id).is_some_and(|conn| conn.no_reserved);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let no_reserved = conn.no_reserved;
         let mut entries: Vec<Entry> = request.entries.iter().map(|entry| Entry::check(entry, no_reserved)).collect();
         if entries.len() as u64 > self.engine.limits.subscriptions {
             entries = entry::once(entries);
         }
-        let counting = Counting {
+        let from = request.resume.map_or(request.from, |position| From::After(self.engine.place_of(position)));
+        conn.subscribing = Some(Box::new(Subscribing {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
-            from: request.from,
+            from,
             step: step(request.conflate_ms),
             on_slow: request.on_slow,
+            ready: request.ready.then(Token::new),
+            positions: request.positions,
+            counted: false,
             at: 0,
             name: None,
-        };
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.counting = Some(Box::new(counting));
-        self.count_on(id, now);
+            feed_bytes: None,
+            begun: Vec::new(),
+            errors: Refused::none(),
+        }));
+        self.subscribe_on(id, now);
         if let Some(conn) = self.conns.get_mut(id)
-            && conn.counting.is_some()
+            && conn.subscribing.is_some()
         {
             super::enqueue(conn, id, &mut self.fifo, now.mono_us);
         }
     }
 
-    /// Counts on; where all is counted, the request takes effect.
-    pub(super) fn count_on(&mut self, id: ConnId, now: Now) {
-        let Some(mut counting) = self.conns.get_mut(id).and_then(|conn| conn.counting.take()) else { return };
-        let mut names_left = COUNT_NAMES_PER_TURN;
-        while let Some(entry) = counting.entries.get_mut(counting.at) {
-            if let Entry::Pattern { pattern, matched } = entry {
-                let names = self.engine.directory.read();
-                loop {
-                    if names_left == 0 {
-                        drop(names);
-                        self.conns[id].counting = Some(counting);
-                        return;
-                    }
-                    names_left -= 1;
-                    match names.next_match(pattern, counting.name.as_deref(), &mut names_left) {
-                        Ok(Some(topic)) => {
-                            *matched += 1;
-                            counting.name = Some(topic.name().clone());
-                        }
-                        Ok(None) => break,
-                        Err(name) => counting.name = Some(name),
-                    }
-                }
-            }
-            counting.at += 1;
-            counting.name = None;
+    /// Goes on with a connection's request, as far as this round's work allows.
+    pub(super) fn subscribe_on(&mut self, id: ConnId, now: Now) {
+        let Some(mut request) = self.conns.get_mut(id).and_then(|conn| conn.subscribing.take()) else { return };
+        let done = (request.counted || self.count(&mut request)) && self.take_effect(id, &mut request);
+        if !done {
+            self.conns[id].subscribing = Some(request);
+            return;
         }
-        self.apply_subscribe(now, id, &counting);
+        self.answer_subscribe(now, id, *request);
     }
 
-    fn apply_subscribe(&mut self, now: Now, id: ConnId, request: &Counting) {
-        let mut begun = Vec::new();
-        let mut patterns = Vec::new();
-        let mut errors: Refused<&str> = Refused::none();
-        for entry in &request.entries {
-            let (name, result) = match entry {
-                Entry::Bad { entry, code, message } => {
-                    self.stats.errors.add(*code, 1);
-                    errors.add(entry, entry.len(), *code, message.clone());
-                    continue;
+    /// Counts the topics of the patterns. Returns whether all are counted.
+    fn count(&mut self, request: &mut Subscribing) -> bool {
+        while let Some(entry) = request.entries.get_mut(request.at) {
+            if let Entry::Pattern { pattern, matched } = entry {
+                loop {
+                    if self.work.is_spent() {
+                        return false;
+                    }
+                    let counted = self.engine.directory.read().count(pattern, request.name.as_deref(), COUNT_NAMES);
+                    self.work.charge(counted.looked_at * COUNT_STEPS);
+                    *matched += counted.matched;
+                    match counted.up_to {
+                        Some(name) => request.name = Some(name),
+                        None => break,
+                    }
                 }
-                Entry::Topic { name, resume } => {
-                    let result = self.subscribe_topic(now, id, name, resume.as_ref(), request);
-                    (&**name, result.map(|start| begun.push(start)))
+            }
+            request.at += 1;
+            request.name = None;
+        }
+        (request.counted, request.at) = (true, 0);
+        true
+    }
+
+    /// Lets entries take effect. Returns whether all have.
+    fn take_effect(&mut self, id: ConnId, request: &mut Subscribing) -> bool {
+        let mut replaced = Replaced::default();
+        let mut done = true;
+        while request.at < request.entries.len() {
+            if self.work.is_spent() {
+                done = false;
+                break;
+            }
+            self.work.charge(ENTRY_STEPS);
+            let entries = std::mem::take(&mut request.entries);
+            let progress = self.entry(id, &entries[request.at], request, &mut replaced);
+            request.entries = entries;
+            match progress {
+                Progress::Done => request.at += 1,
+                Progress::Waits => {
+                    done = false;
+                    break;
                 }
-                Entry::Pattern { pattern, matched } => {
-                    let result = self.subscribe_pattern(id, pattern, request);
-                    (pattern.as_str(), result.map(|()| patterns.push((pattern, *matched))))
-                }
-            };
-            if let Err(message) = result {
-                self.stats.errors.add(ErrorCode::Limit, 1);
-                errors.add(name, name.len(), ErrorCode::Limit, message);
             }
         }
-        let topics: Vec<TopicStart<'_>> = begun
+        self.replace_pending(id, replaced);
+        self.file(id, Purse::Wants);
+        done
+    }
+
+    fn entry(&mut self, id: ConnId, entry: &Entry, request: &mut Subscribing, replaced: &mut Replaced) -> Progress {
+        let (name, refusal) = match entry {
+            Entry::Bad { entry, code, message } => {
+                self.stats.errors.add(*code, 1);
+                request.errors.add(entry.clone(), entry.len(), *code, message.clone());
+                return Progress::Done;
+            }
+            Entry::Topic { name, resume } => {
+                if self.reads_first(name, request) {
+                    return Progress::Waits;
+                }
+                match self.subscribe_topic(id, name, resume.as_ref(), request, replaced) {
+                    Ok(begun) => {
+                        request.begun.push(begun);
+                        return Progress::Done;
+                    }
+                    Err(refusal) => (&**name, refusal),
+                }
+            }
+            Entry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
+                Ok(()) => return Progress::Done,
+                Err(refusal) => (pattern.as_str(), refusal),
+            },
+        };
+        self.stats.errors.add(ErrorCode::Limit, 1);
+        request.errors.add(name.into(), name.len(), ErrorCode::Limit, refusal);
+        Progress::Done
+    }
+
+    /// Whether the feed has to be read first: the name's topic began or ended since the shard last read, and those who are
+    /// subscribed to it already get that in order.
+    fn reads_first(&self, name: &str, request: &mut Subscribing) -> bool {
+        let up_to = match request.feed_bytes {
+            Some(bytes) => bytes,
+            None => {
+                let Some(local) = self.by_name.get(name) else { return false };
+                let topic = self.engine.directory.read().get(name).cloned();
+                let same = match (&self.locals[*local].topic, &topic) {
+                    (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if same {
+                    return false;
+                }
+                *request.feed_bytes.insert(self.engine.feed.appended_bytes())
+            }
+        };
+        self.reader.bytes() < up_to
+    }
+
+    fn answer_subscribe(&mut self, now: Now, id: ConnId, request: Subscribing) {
+        let topics: Vec<TopicStart<'_>> = request
+            .begun
             .iter()
             .map(|begun| TopicStart {
                 topic: &begun.name,
@@ -140,67 +243,87 @@ impl<S: Sink> Shard<S> {
             })
             .collect();
         let conflate_ms = ladder(request.step);
-        let patterns: Vec<PatternStart<'_>> = patterns
+        let refused: HashSet<&str, RandomState> = request.errors.places().map(|place| &**place).collect();
+        let patterns: Vec<PatternStart<'_>> = request
+            .entries
             .iter()
-            .map(|(pattern, matched)| PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
+            .filter_map(|entry| match entry {
+                Entry::Pattern { pattern, matched } if !refused.contains(pattern.as_str()) => {
+                    Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
+                }
+                _ => None,
+            })
             .collect();
-        let errors = errors.into_list();
+        let errors = request.errors.into_list();
         let errors: Vec<EntryError<'_>> = errors
             .iter()
             .map(|(topic, code, message)| EntryError { topic, is_pattern: is_pattern(topic), code: *code, message })
             .collect();
         let mut payload = Vec::new();
         message::subscribed(&mut payload, request.id.as_deref(), &topics, &patterns, &errors);
+        self.work.charge_bytes(payload.len());
+        let conn = &mut self.conns[id];
+        conn.positions |= request.positions;
+        conn.unpositioned = true;
         self.answer(now, id, &payload);
+        if let Some(token) = request.ready {
+            self.conns[id].readies.push(request.id, token);
+            self.tell_ready(id, now);
+        }
+        self.count_buffers(id);
     }
 
-    /// Puts a subscription in place of an equal one, or beside the others.
-    /// Returns whether there was one.
-    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Counting) -> Result<bool, String> {
-        let max = self.engine.limits.subscriptions;
+    /// Puts a subscription in place of an equal one, or beside the others. Returns whether there was one.
+    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<bool, String> {
+        let limits = &self.engine.limits;
         let conn = &mut self.conns[id];
-        let order = conn.next_order;
-        conn.next_order = order.wrapping_add(1);
-        let held = conn.find(target);
-        let new = Subscription { target, step: request.step, on_slow: request.on_slow, order };
-        match held {
-            Ok(index) => {
-                let old = std::mem::replace(&mut conn.subscriptions[index], new);
-                self.members(target).remove(id, old.step);
-            }
-            Err(_) if conn.subscriptions.len() as u64 >= max => {
+        let old = conn.subscription(target).copied();
+        if old.is_none() {
+            if conn.subscriptions.len() as u64 >= limits.subscriptions {
                 // Short: there may be thousands of these in one answer.
-                return Err(format!("there are {max} subscriptions already (subscriptions)"));
+                return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
             }
-            Err(index) => {
-                if conn.subscriptions.capacity() == conn.subscriptions.len() {
-                    // Most connections have one subscription: room for exactly that, then by doubling.
-                    conn.subscriptions.reserve_exact(conn.subscriptions.len().max(1));
-                }
-                conn.subscriptions.insert(index, new);
-                self.stats.subscriptions.add(1);
-                self.count_subscriber(target, 1);
+            if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
+                return Err(format!("all subscriptions would exceed {}", in_all(limits.subscriptions_bytes_max)));
             }
         }
-        self.members(target).add(id, request.step);
-        Ok(held.is_ok())
+        let order = conn.next_order;
+        conn.next_order = order.wrapping_add(1);
+        conn.is_strict |= request.on_slow == OnSlow::Disconnect;
+        if let Some(old) = old {
+            self.leave_members(target, old.member, old.step);
+        }
+        let member = self.members(target).add(id, request.step);
+        let new = Subscription { step: request.step, on_slow: request.on_slow, order, member };
+        self.conns[id].subscriptions.insert(target, new);
+        if old.is_none() {
+            self.stats.subscriptions.add(1);
+            self.count_subscriber(target, 1);
+        }
+        Ok(old.is_some())
     }
 
     fn subscribe_topic(
         &mut self,
-        now: Now,
         id: ConnId,
         name: &Arc<str>,
         resume: Option<&(Box<str>, u64)>,
-        request: &Counting,
+        request: &Subscribing,
+        replaced: &mut Replaced,
     ) -> Result<Begun, String> {
-        self.read_up_to_date(now, name);
         let local_id = self.local(name);
-        if let Err(refusal) = self.place_subscription(id, Target::Topic(local_id), request) {
+        let placed = match self.count_name(local_id) {
+            true => self.place_subscription(id, Target::Topic(local_id), request),
+            false => {
+                let max = self.engine.limits.names_waited_bytes_max;
+                Err(format!("all names that are waited for would exceed {max} bytes (names_waited_bytes_max)"))
+            }
+        };
+        if let Err(refusal) = placed {
             self.release(local_id);
             return Err(refusal);
         }
-        self.drop_pending(id, local_id);
+        self.forget_wants(id, local_id, &mut replaced.topics);
         let local = &self.locals[local_id];
         let name = local.name.clone();
         let Some(topic) = local.topic.clone() else {
@@ -217,30 +340,42 @@ impl<S: Sink> Shard<S> {
             Some((epoch, _)) if **epoch != *topic.epoch() && !fault::strikes(Fault::ResumeIntoNewEpoch) => {
                 (Start::Reset, reset(&topic, 1))
             }
-            Some(_) if conflated => (Start::Image, At::Image),
+            Some(_) if conflated => (Start::Image, At::Image(1)),
             Some((_, has)) if *has == seq => (Start::Resumed, live),
             Some((_, has)) if *has > seq => (Start::Reset, reset(&topic, 1)),
             Some((_, has)) if has + 1 < oldest => (Start::Reset, reset(&topic, has + 1)),
             Some((_, has)) => (Start::Resumed, At::From(has + 1)),
         };
         drop(state);
+        let begins = !matches!(at, At::After { .. });
         let want = Want {
-            topic: topic.clone(),
+            topic: Wanted::new(topic.clone()),
             at,
             introduce: Introduce::No,
             after: None,
             reason: GapReason::Expired,
             strict: request.on_slow == OnSlow::Disconnect,
             since: place,
+            ready: request.ready.clone().filter(|_| begins),
+            until: seq,
         };
-        let conn = &mut self.conns[id];
-        conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);
+        // Where the shard has read everything, there is nothing to swallow.
+        if begins || self.reader.bytes() < place {
+            self.conns[id].catch_up.get_or_insert_default().want(want);
+        }
         let conflate_ms = interval(request.step, &topic);
         Ok(Begun { name, topic: Some(topic), seq, oldest, start, conflate_ms })
     }
 
-    fn subscribe_pattern(&mut self, id: ConnId, pattern: &Pattern, request: &Counting) -> Result<(), String> {
-        let group = self.group(pattern);
+    fn subscribe_pattern(
+        &mut self,
+        id: ConnId,
+        pattern: &Pattern,
+        request: &Subscribing,
+        replaced: &mut Replaced,
+    ) -> Result<(), String> {
+        let max = self.engine.limits.subscriptions_bytes_max;
+        let group = self.group(pattern).ok_or_else(|| format!("all subscriptions would exceed {}", in_all(max)))?;
         let anew = match self.place_subscription(id, Target::Pattern(group), request) {
             Ok(anew) => anew,
             Err(refusal) => {
@@ -248,35 +383,48 @@ impl<S: Sink> Shard<S> {
                 return Err(refusal);
             }
         };
-        self.drop_pending_of(id, group, anew);
-        let conn = &mut self.conns[id];
-        let catch_up = conn.catch_up.get_or_insert_default();
-        catch_up.walks.retain(|walk| walk.group != group);
-        let walk = Walk { group, at: None, from: request.from, images_only: false, pattern: pattern.clone() };
-        catch_up.walks.push(walk);
+        // Of an entry that stands twice in the request the last one counts.
+        if replaced.groups.insert(group, anew).is_some() {
+            replaced.walks.retain(|walk| walk.group != group);
+        }
+        replaced.walks.push(Walk {
+            group,
+            at: None,
+            from: request.from,
+            images_only: false,
+            pattern: pattern.clone(),
+            ready: request.ready.clone(),
+        });
         Ok(())
     }
 
-    /// A name whose topic began or ended since the shard last read: the feed is read that far first, so that those who
-    /// are subscribed to it already get that in order.
-    fn read_up_to_date(&mut self, now: Now, name: &str) {
-        let Some(local) = self.by_name.get(name) else { return };
-        let held = self.locals[*local].topic.clone();
-        let topic = self.engine.directory.read().get(name).cloned();
-        let same = match (&held, &topic) {
-            (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),
-            (None, None) => true,
-            _ => false,
-        };
-        if same {
+    /// Drops what is pending of entries that begin anew, and begins the walks of patterns.
+    fn replace_pending(&mut self, id: ConnId, replaced: Replaced) {
+        let Replaced { topics, groups, mut walks } = replaced;
+        if !topics.is_empty() {
+            self.retain_runs(id, |topic| !topics.contains(&topic.id()));
+        }
+        if groups.is_empty() {
             return;
         }
-        let end = self.engine.feed.appended_bytes();
-        while self.reader.bytes() < end && self.take_in(now) {}
+        self.drop_pending_of(id, &groups);
+        let catch_up = self.conns[id].catch_up.get_or_insert_default();
+        catch_up.walks.retain(|walk| !groups.contains_key(&walk.group));
+        catch_up.walks.append(&mut walks);
     }
+}
+
+/// Names that are looked at for a count before the directory is let go of, and the work for one.
+const COUNT_NAMES: usize = fault::bound(64, 2);
+const COUNT_STEPS: usize = 3;
+/// What a subscription costs: its entry, and its place among the members.
+pub(super) const SUBSCRIPTION_BYTES: u64 = 48;
+
+fn in_all(max: u64) -> String {
+    format!("{max} bytes (subscriptions_bytes_max)")
 }
 
 /// What is wanted after a reset: the image, or every event from `first` on.
 fn reset(topic: &Topic, first: u64) -> At {
-    if topic.has_image() { At::Image } else { At::From(first) }
+    if topic.has_image() { At::Image(first) } else { At::From(first) }
 }

@@ -5,6 +5,7 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
 use super::connection::{Closing, Place};
+use super::patterns::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -24,6 +25,8 @@ pub(crate) struct Sweep {
     at: Option<usize>,
     /// Connections behind among those that the pass has looked at.
     behind: u64,
+    /// Where the oldest frame is that one of them still has to get, or that came since the pass began.
+    oldest_frame: u64,
     next_us: u64,
     /// Patterns that names still refer to: those of the pass that is on, and those that wait for the next.
     burying: Vec<GroupId>,
@@ -50,7 +53,7 @@ impl<S: Sink> Shard<S> {
             let conn = &mut self.conns[id];
             conn.place = Place::Rest;
             if conn.gone {
-                self.conns.remove(id);
+                self.free(id);
             } else {
                 super::enqueue(conn, id, &mut self.fifo, now.mono_us);
                 more = true;
@@ -67,14 +70,12 @@ impl<S: Sink> Shard<S> {
         more |= self.bury_some();
         more |= self.sweep_connections(now);
         more |= self.forget_names();
-        while let Some((id, reason)) = self.to_close.pop() {
-            if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
-                self.close(now, id, reason, reason.text());
-            }
-        }
+        self.close_pending(&mut || now);
+        self.settle_budgets(now);
+        more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to come round once more before it sleeps.
-        more || !self.fifo.is_empty()
+        more || !self.fifo.is_empty() || !self.later.is_empty()
     }
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
@@ -94,6 +95,7 @@ impl<S: Sink> Shard<S> {
                 let every_ms = (heartbeat_ms.min(stall_ms) / SWEEPS_PER_HEARTBEAT).clamp(1, 1000);
                 self.sweep.next_us = now.mono_us + u64::from(every_ms) * 1000;
                 self.sweep.names_at.get_or_insert(0);
+                self.sweep.oldest_frame = self.ring.head();
                 0
             }
             None => return false,
@@ -105,12 +107,17 @@ impl<S: Sink> Shard<S> {
         self.sweep.at = (end < self.conns.bound()).then_some(end);
         if self.sweep.at.is_none() {
             self.stats.behind.set(std::mem::take(&mut self.sweep.behind));
+            // What nobody has to get any more is let go of, also where nothing comes that would take its place.
+            self.ring.release(self.sweep.oldest_frame);
         }
         self.sweep.at.is_some()
     }
 
     fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Some(run) = conn.runs.first() {
+            self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
+        }
         if conn.gone || conn.closing != Closing::No {
             return;
         }
@@ -136,6 +143,11 @@ impl<S: Sink> Shard<S> {
             self.control(now, id, |out| frame::push_ping(out, b""));
         }
         let conn = &self.conns[id];
+        if conn.positions && conn.unpositioned && !conn.has_work() {
+            let position = self.position(now);
+            self.tell_position(id, position, now);
+        }
+        let conn = &self.conns[id];
         if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {
             let mut payload = Vec::new();
             message::heartbeat(&mut payload, now.wall_us);
@@ -154,9 +166,9 @@ impl<S: Sink> Shard<S> {
                 continue;
             }
             // Who still catches up with an ended incarnation finds it here.
-            local.prune();
+            local.prune(self.ring.tail());
             if local.previous.is_empty() {
-                local.groups.clear();
+                local.groups = Linked::default();
                 self.release(id as u32);
             }
         }
@@ -172,13 +184,23 @@ impl<S: Sink> Shard<S> {
             }
             self.sweep.burying = std::mem::take(&mut self.sweep.buried_next);
             self.sweep.burying_at = 0;
+            for group in &self.sweep.burying {
+                self.groups[*group].forgotten = true;
+            }
         }
         let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.bound());
         for id in self.sweep.burying_at..end {
             if let Some(local) = self.locals.get_mut(id as u32) {
-                let burying = &self.sweep.burying;
+                let groups = &self.groups;
                 let before = local.groups.len();
-                local.groups.retain(|group| !burying.contains(group));
+                self.work.charge(before / 8);
+                match &mut local.groups {
+                    Linked::Few(few) => few.retain(|group| !groups[*group].forgotten),
+                    Linked::Many(set) if set.groups.iter().any(|group| groups[*group].forgotten) => {
+                        local.groups = Linked::default();
+                    }
+                    Linked::Many(_) => {}
+                }
                 if local.groups.len() < before {
                     // A pattern whose walk has not come by covers the name nevertheless.
                     self.link_all(id as u32);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker_protocol::kind::Kind;
 
 use super::connection::Step;
-use super::deliver::{Mark, Via};
+use super::deliver::{Mark, Via, Which};
 use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
@@ -20,11 +20,16 @@ pub(crate) const ENTRIES_PER_TAKE_IN: usize = fault::bound(1024, 3);
 const VISITS_PER_TAKE_IN: usize = fault::bound(65_536, 4);
 
 impl<S: Sink> Shard<S> {
-    /// Takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
+    /// Begins a round: takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
     pub fn take_in(&mut self, now: Now) -> bool {
+        self.work.renew();
+        self.settle_overflow(now.mono_us);
+        self.evict_ahead();
         let mut more = true;
         let mut taken = 0;
         self.visited = 0;
+        // A part of the ring at most, so that it does not come round to readers before their turn.
+        let ring_end = self.ring.head() + self.ring.round_bytes();
         for _ in 0..ENTRIES_PER_TAKE_IN {
             let Some(entry) = self.reader.peek() else {
                 more = false;
@@ -43,12 +48,12 @@ impl<S: Sink> Shard<S> {
             match &entry.what {
                 What::Update => self.take_update(&entry),
                 What::Begins(topic) => self.take_beginning(&entry, topic),
-                What::Closed => self.take_end(&entry, now),
+                What::Closed(topic) => self.take_end(&entry, topic, now),
             }
             if !self.overflowed.is_empty() {
                 self.settle_overflow(now.mono_us);
             }
-            if self.visited > VISITS_PER_TAKE_IN {
+            if self.visited > VISITS_PER_TAKE_IN || self.ring.head() > ring_end {
                 break;
             }
         }
@@ -100,14 +105,15 @@ impl<S: Sink> Shard<S> {
             topic,
             name: topic.name(),
             seq: entry.seq,
+            first: entry.seq,
             oldest: entry.oldest,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
-            closes: matches!(entry.what, What::Closed),
+            closes: matches!(entry.what, What::Closed(_)),
         };
         if place.is_none() {
             let mut concerned: Vec<(ConnId, Via)> = Vec::new();
-            self.each_member(local_id, |_, conn, via, step| {
+            self.each_member(local_id, Which::All, |_, conn, via, step| {
                 if wanted(step) {
                     concerned.push((conn, via));
                 }
@@ -117,7 +123,7 @@ impl<S: Sink> Shard<S> {
             }
             return;
         }
-        self.each_member(local_id, |marker, conn, via, step| {
+        self.each_member(local_id, Which::All, |marker, conn, via, step| {
             if wanted(step) {
                 marker.mark(conn, via, &mark);
             }
@@ -129,9 +135,7 @@ impl<S: Sink> Shard<S> {
         let local_id = match self.by_name.get(topic.name()) {
             Some(local) => *local,
             None => {
-                let mut matched = false;
-                self.patterns.matching(topic.name(), |_| matched = true);
-                if !matched || fault::strikes(Fault::PatternMissesTopic) {
+                if self.matching(topic.name()).is_empty() || fault::strikes(Fault::PatternMissesTopic) {
                     topic.lock().interest &= !self.bit;
                     return;
                 }
@@ -151,7 +155,8 @@ impl<S: Sink> Shard<S> {
         if !fault::strikes(Fault::PatternMissesTopic) {
             self.link_all(local_id);
         }
-        self.locals[local_id].prune();
+        let tail = self.ring.tail();
+        self.locals[local_id].prune(tail);
         self.give_beginning(local_id, topic, entry, |step| step == 0 || !topic.has_image());
         if topic.has_image() {
             let steps = self.steps(&self.locals[local_id]);
@@ -176,7 +181,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let mut behind: Vec<(ConnId, Via)> = Vec::new();
-        self.each_member(local_id, |marker, conn, via, _| {
+        self.each_member(local_id, Which::All, |marker, conn, via, _| {
             if marker.conns[conn].catch_up.is_some() {
                 behind.push((conn, via));
             }
@@ -193,10 +198,11 @@ impl<S: Sink> Shard<S> {
             topic,
             name: topic.name(),
             seq: 0,
+            first: 0,
             oldest: 1,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
-            closes: matches!(entry.what, What::Closed),
+            closes: matches!(entry.what, What::Closed(_)),
         };
         for (conn, via) in behind {
             self.want_instead(conn, via, &mark, false);
@@ -204,7 +210,14 @@ impl<S: Sink> Shard<S> {
     }
 
     /// A topic ended: views give what they still hold, then everybody is told.
-    fn take_end(&mut self, entry: &Entry, now: Now) {
+    fn take_end(&mut self, entry: &Entry, topic: &Arc<Topic>, now: Now) {
+        self.give_end(entry, now);
+        if topic.end_was_read(self.bit) {
+            self.engine.directory.write().forget_ended(topic);
+        }
+    }
+
+    fn give_end(&mut self, entry: &Entry, now: Now) {
         let Some(local_id) = self.local_of(entry.topic) else { return };
         let Some(topic) = self.locals[local_id].topic.clone() else { return };
         for view in self.locals[local_id].views.clone() {
@@ -213,9 +226,10 @@ impl<S: Sink> Shard<S> {
         // Also those are concerned whose walk has not come by yet.
         self.link_all(local_id);
         self.give(local_id, &topic, entry, |_| true);
+        let (tail, head) = (self.ring.tail(), self.ring.head());
         let local = &mut self.locals[local_id];
-        local.prune();
-        local.previous.push(Arc::downgrade(&topic));
+        local.prune(tail);
+        local.previous.push((Arc::downgrade(&topic), head));
         drop(topic);
         self.detach(local_id);
         self.release(local_id);

@@ -9,9 +9,9 @@
 
 use broker_protocol::message::GapReason;
 
-use super::catch_up::{At, Introduce, Piece, PieceKind};
-use super::connection::{CatchUp, Closing, Conn, Place, Run};
-use super::deliver::pin;
+use super::catch_up::{At, Piece, PieceKind};
+use super::connection::{Closing, Place, Run};
+use super::payers::Purse;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
@@ -20,6 +20,9 @@ use crate::sink::{Sink, Wrote};
 /// Connections served before new input is looked for: small, so that what arrives meanwhile rides along to those who
 /// still wait; large enough that looking costs little.
 pub(crate) const CONNECTIONS_PER_TURN: usize = fault::bound(64, 2);
+
+/// Of those that catch up, or whose requests are long, so many have a turn even where others fill it.
+const LATER_PER_TURN: usize = fault::bound(16, 1);
 
 /// Scratch that a large image grew is given back above this.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
@@ -34,28 +37,33 @@ enum Outcome {
 
 impl<S: Sink> Shard<S> {
     /// Serves up to [`CONNECTIONS_PER_TURN`] connections, each once: who has more to do waits for the next turn behind the
-    /// others, and behind new input. Returns whether more wait.
+    /// others, and behind new input. Those that are in step come first. Returns whether more wait.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Now) -> bool {
-        for _ in 0..CONNECTIONS_PER_TURN.min(self.fifo.len()) {
+        let prompt = CONNECTIONS_PER_TURN.min(self.fifo.len());
+        for _ in 0..prompt {
             let Some(id) = self.fifo.pop_front() else { break };
             self.serve(id, clock);
         }
+        let later = LATER_PER_TURN.max(CONNECTIONS_PER_TURN - prompt).min(self.later.len());
+        for _ in 0..later {
+            let Some(id) = self.later.pop_front() else { break };
+            self.serve(id, clock);
+        }
         self.close_pending(clock);
-        !self.fifo.is_empty()
+        !self.fifo.is_empty() || !self.later.is_empty()
     }
 
     pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
         while let Some((id, reason)) = self.to_close.pop() {
-            if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.closing == Closing::No) {
-                self.close(clock(), id, reason, reason.text());
-            }
+            self.close(clock(), id, reason, reason.text());
         }
     }
 
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
         if conn.gone {
-            self.conns.remove(id);
+            conn.place = Place::Rest;
+            self.free(id);
             return;
         }
         let gap = self.engine.limits.write_gap_us;
@@ -68,19 +76,19 @@ impl<S: Sink> Shard<S> {
                 return;
             }
         }
-        // Still in its place: what these two queue for it is written in this very turn.
-        if conn.counting.is_some() {
-            self.count_on(id, clock());
+        // Still in its place: what this queues for it is written in this very turn.
+        if conn.subscribing.is_some() {
+            self.subscribe_on(id, clock());
         }
-        self.read_before_walks(id, clock());
         let conn = &mut self.conns[id];
         conn.place = Place::Rest;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
+        let simple = simple && !conn.is_held();
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
         let Some(outcome) = outcome else {
-            // Nothing to write now; what only waits for the feed, or counts, takes its place again.
-            self.end_turn(id);
+            // Nothing to write now; what only waits for the feed, or for work, takes its place again.
+            self.end_turn(id, clock);
             self.queue_rest(id);
             return;
         };
@@ -92,7 +100,7 @@ impl<S: Sink> Shard<S> {
                 self.disconnect(id);
             }
             Outcome::All => {
-                self.end_turn(id);
+                self.end_turn(id, &mut || now);
                 let conn = &mut self.conns[id];
                 conn.last_write_us = now.mono_us;
                 if visible {
@@ -119,11 +127,20 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn end_turn(&mut self, id: ConnId) {
+    /// The turn's writes are over: who is in step may be told where that is.
+    fn end_turn(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { return };
-        let in_step = conn.sink.follows_order() && !conn.has_work() && conn.closing == Closing::No;
-        let in_step = if in_step { self.place_in_order() } else { None };
-        self.conns[id].sink.end_turn(in_step);
+        if !conn.readies.is_empty() {
+            self.tell_ready(id, clock());
+        }
+        let conn = &self.conns[id];
+        let may_ask = conn.sink.follows_order() || (conn.positions && conn.unpositioned);
+        let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
+        let position = if in_step { self.position(clock()) } else { None };
+        self.conns[id].sink.end_turn(position);
+        if self.conns[id].positions {
+            self.tell_position(id, position, clock());
+        }
     }
 
     fn queue_rest(&mut self, id: ConnId) {
@@ -132,7 +149,9 @@ impl<S: Sink> Shard<S> {
             return;
         }
         conn.place = Place::Queued;
-        self.fifo.push_back(id);
+        // Catching up and long requests come after what is ready for others.
+        let waits = conn.catch_up.is_some() || conn.subscribing.is_some();
+        if waits { self.later.push_back(id) } else { self.fifo.push_back(id) }
     }
 
     /// Writes the only run from where it lies.
@@ -161,7 +180,7 @@ impl<S: Sink> Shard<S> {
         if taken == 0 {
             return 0;
         }
-        let conn = &mut self.conns[id];
+        let conn = &self.conns[id];
         let run = conn.runs[index];
         let mut gone = taken;
         let frames = if conn.runs.len() == 1 && taken == run.len as usize {
@@ -176,12 +195,13 @@ impl<S: Sink> Shard<S> {
                 let rest = Some((slot.frame.clone(), (cut - slot.at) as u32));
                 gone = (slot.at + slot.frame.len() as u64 - run.at) as usize;
                 if !fault::strikes(Fault::HalfFrame) {
-                    pin(conn, &self.stats, rest);
+                    self.set_carry(id, rest);
                 }
             }
         } else if fault::strikes(Fault::FrameSentTwice) {
             return 0;
         }
+        let conn = &mut self.conns[id];
         let run = &mut conn.runs[index];
         run.at += gone as u64;
         run.len -= gone as u32;
@@ -200,14 +220,14 @@ impl<S: Sink> Shard<S> {
     /// Gathers what waits, writes it, and moves on what went out. `None` where there is nothing to write.
     fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
         let max = self.engine.limits.turn_bytes_max;
-        self.scratch.clear();
-        self.pieces.clear();
+        self.plan.clear(max);
         let conn = &mut self.conns[id];
+        let held = conn.is_held();
         let mut carried = 0;
         if let Some((frame, offset)) = &conn.carry {
             let rest = &frame.bytes()[*offset as usize..];
             carried = rest.len().min(max);
-            self.scratch.extend_from_slice(&rest[..carried]);
+            self.plan.scratch.extend_from_slice(&rest[..carried]);
         }
         let whole_carry = conn.carry.as_ref().is_none_or(|(frame, at)| carried == frame.len() - *at as usize);
         let mut controlled = 0;
@@ -215,17 +235,17 @@ impl<S: Sink> Shard<S> {
         if whole_carry {
             if let Some(control) = &conn.control {
                 controlled = control.bytes.len() - control.written;
-                self.scratch.extend_from_slice(&control.bytes[control.written..]);
+                self.plan.scratch.extend_from_slice(&control.bytes[control.written..]);
             }
-            let mut all_runs = true;
-            for run in &conn.runs {
-                let room = max.saturating_sub(self.scratch.len());
+            let mut all_runs = !held;
+            for run in conn.runs.iter().filter(|_| !held) {
+                let room = max.saturating_sub(self.plan.scratch.len());
                 if room == 0 {
                     all_runs = false;
                     break;
                 }
                 let len = whole_frames(&self.ring, *run, room);
-                self.scratch.extend_from_slice(self.ring.bytes(run.at, len));
+                self.plan.scratch.extend_from_slice(self.ring.bytes(run.at, len));
                 runs += 1;
                 if len < run.len as usize {
                     all_runs = false;
@@ -233,25 +253,27 @@ impl<S: Sink> Shard<S> {
                 }
             }
             if all_runs
-                && self.scratch.len() < max
+                && self.plan.scratch.len() < max
                 && let Some(mut catch_up) = conn.catch_up.take()
             {
+                self.advance_walks(id, &mut catch_up);
                 self.plan_catch_up(id, &mut catch_up);
-                while let Some((_, topic, at)) = self.moved.pop() {
-                    if let Some(want) = catch_up.wants.get_mut(&topic) {
-                        (want.at, want.introduce) = (at, Introduce::No);
-                    }
+                while let Some((topic, at)) = self.plan.moved.pop() {
+                    catch_up.go_on(topic, at);
+                }
+                while let Some(topic) = self.plan.dropped.pop() {
+                    catch_up.wants.remove(&topic);
                 }
                 self.conns[id].catch_up = Some(catch_up);
             }
         }
-        if self.scratch.is_empty() {
+        if self.plan.scratch.is_empty() {
             self.expire(id);
             return None;
         }
-        let offered = self.scratch.len();
+        let offered = self.plan.scratch.len();
         let conn = &mut self.conns[id];
-        let taken = match conn.sink.write(&self.scratch) {
+        let taken = match conn.sink.write(&self.plan.scratch) {
             Wrote::Bytes(taken) => taken,
             Wrote::Full => 0,
             Wrote::Gone => return Some(Outcome::Gone),
@@ -260,17 +282,19 @@ impl<S: Sink> Shard<S> {
         self.progress(id, taken);
         self.commit(id, taken, carried, controlled, runs);
         self.expire(id);
-        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
-            self.scratch = Vec::new();
+        if self.plan.scratch.capacity() > SCRATCH_BYTES_KEPT {
+            self.plan.scratch = Vec::new();
         }
         Some(if taken == offered { Outcome::All } else { Outcome::Full })
     }
 
+    /// Lets go of what only waited for the feed, and files the connection by what it wants now.
     fn expire(&mut self, id: ConnId) {
-        // Borrowed apart: the wants look at the reader only.
-        if self.conns[id].catch_up.is_some() {
-            let read = self.reader.bytes();
-            self.conns[id].expire_wants(read);
+        let (conn, read) = (&mut self.conns[id], self.reader.bytes());
+        if let Some(catch_up) = &mut conn.catch_up {
+            catch_up.expire(read);
+            conn.settle();
+            self.file(id, Purse::Wants);
         }
     }
 
@@ -284,8 +308,9 @@ impl<S: Sink> Shard<S> {
             taken -= went;
             let offset = offset + went as u32;
             let rest = (frame.len() > offset as usize).then_some((frame, offset));
-            pin(conn, &self.stats, rest);
+            self.set_carry(id, rest);
         }
+        let conn = &mut self.conns[id];
         if controlled > 0
             && let Some(control) = &mut conn.control
         {
@@ -311,7 +336,10 @@ impl<S: Sink> Shard<S> {
             }
             self.conns[id].runs.retain(|run| run.len > 0);
         }
-        let mut pieces = std::mem::take(&mut self.pieces);
+        if controlled > 0 {
+            self.count_buffers(id);
+        }
+        let mut pieces = std::mem::take(&mut self.plan.pieces);
         for piece in pieces.drain(..) {
             if taken == 0 {
                 break;
@@ -321,12 +349,11 @@ impl<S: Sink> Shard<S> {
             self.apply(id, &piece);
             frames += 1;
             if went < piece.frame.len() {
-                let conn = &mut self.conns[id];
-                pin(conn, &self.stats, Some((piece.frame, went as u32)));
+                self.set_carry(id, Some((piece.frame, went as u32)));
                 break;
             }
         }
-        self.pieces = pieces;
+        self.plan.pieces = pieces;
         self.count_frames(frames);
     }
 
@@ -348,35 +375,23 @@ impl<S: Sink> Shard<S> {
             _ => {}
         }
         let conn = &mut self.conns[id];
-        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.wants.get_mut(&piece.topic)) else {
+        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.go_on(piece.topic, piece.at)) else {
             return;
         };
-        want.at = piece.at;
-        want.introduce = Introduce::No;
-        if piece.what != PieceKind::Introduction {
+        if !matches!(piece.what, PieceKind::Introduction(_)) {
             // What goes missing from now on does so because the connection is slow.
             want.reason = GapReason::Slow;
         }
-        if let PieceKind::Image { step } = piece.what
-            && step > 0
+        if let PieceKind::Introduction(Some(seq)) = piece.what {
+            want.until = seq;
+        }
+        want.has_begun();
+        if let PieceKind::Image { step, state } = &piece.what
+            && *step > 0
             && let At::After { seq, .. } = piece.at
         {
             let topic = want.topic.clone();
-            self.joined_view(id, &topic, step, seq);
-        }
-    }
-}
-
-impl<S> Conn<S> {
-    /// Lets go of wants whose only task was to swallow what the shard has read by now.
-    fn expire_wants(&mut self, read: u64) {
-        if let Some(catch_up) = &mut self.catch_up {
-            let CatchUp { wants, .. } = &mut **catch_up;
-            wants.retain(|_, want| match want.at {
-                At::After { place, .. } => want.introduce != Introduce::No || read < place,
-                _ => true,
-            });
-            self.settle();
+            self.joined_view(id, &topic, *step, seq, state.clone());
         }
     }
 }

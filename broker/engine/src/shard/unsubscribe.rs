@@ -1,44 +1,91 @@
 //! Leaving: a topic, a pattern, or altogether.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use broker_protocol::codes::CloseReason;
 use broker_protocol::message::{self, GapReason};
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, Id, OnSlow};
 use broker_protocol::topic::is_pattern;
+use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Walk, Want};
+use super::catch_up::{At, Introduce, Want};
 use super::connection::{Step, Subscription, Target};
 use super::members::{Group, Members};
+use super::payers::Purse;
+use super::subscribe::SUBSCRIPTION_BYTES;
+use super::walk::Walk;
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId};
+use crate::topic::{Topic, TopicId, Wanted};
+
+/// Work to leave one subscription.
+pub(super) const LEAVE_STEPS: usize = 4;
+/// Walks that a connection may have under way, for each subscription that it may have.
+const WALKS_PER_SUBSCRIPTION: u64 = 2;
+
+/// A pattern that is left, and its walks that were under way.
+struct Left {
+    group: GroupId,
+    old: Subscription,
+    unfinished: Vec<Walk>,
+}
 
 impl<S: Sink> Shard<S> {
     pub(super) fn unsubscribe(&mut self, now: Now, id: ConnId, request: Option<Id<'_>>, entries: &[Cow<'_, str>]) {
+        let mut topics = HashSet::default();
+        let mut left = Vec::new();
         for entry in entries {
+            self.work.charge(LEAVE_STEPS);
             if is_pattern(entry) {
-                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern).copied());
-                if let Some(group) = group {
-                    self.leave_pattern(id, group);
+                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern));
+                let old = group.and_then(|group| self.take_subscription(id, Target::Pattern(group)));
+                if let (Some(group), Some(old)) = (group, old) {
+                    left.push(Left { group, old, unfinished: Vec::new() });
                 }
             } else if let Some(local) = self.by_name.get(entry).copied() {
-                self.leave_topic(id, local);
+                self.leave_topic(id, local, &mut topics);
             }
         }
+        if !topics.is_empty() {
+            self.retain_runs(id, |topic| !topics.contains(&topic.id()));
+        }
+        if self.conns[id].subscriptions.len() == 0 {
+            // Nothing is left that something could be pending of.
+            self.discard_pending(id);
+            left.iter().for_each(|left| self.release_group(left.group));
+        } else if !left.is_empty() {
+            self.leave_patterns(id, left);
+        }
+        self.conns[id].settle();
+        self.file(id, Purse::Wants);
         let names: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
         let mut payload = Vec::new();
         message::unsubscribed(&mut payload, request.as_ref().map(Id::as_bytes), &names);
         self.answer(now, id, &payload);
+        self.tell_ready(id, now);
     }
 
+    /// The members of what is subscribed to, to be changed.
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
             Target::Topic(local) => &mut self.locals[local].direct,
-            Target::Pattern(group) => &mut self.groups[group].members,
+            Target::Pattern(group) => {
+                self.pattern_changes += 1;
+                &mut self.groups[group].members
+            }
+        }
+    }
+
+    /// Takes a connection out of the members of what it was subscribed to.
+    pub(super) fn leave_members(&mut self, target: Target, member: u32, step: Step) {
+        let Some(moved) = self.members(target).remove(member, step) else { return };
+        if let Some(subscription) = self.conns[moved].subscriptions.get_mut(target) {
+            subscription.member = member;
         }
     }
 
@@ -50,33 +97,41 @@ impl<S: Sink> Shard<S> {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
-            Target::Pattern(group) => {
-                let pattern = self.groups[group].pattern.clone();
-                self.engine.count_pattern(&pattern, add.into());
-            }
+            Target::Pattern(group) => self.engine.count_pattern(&self.groups[group].pattern, add.into()),
         }
+    }
+
+    /// A subscription is no more: the members, the sums and the listings are told.
+    pub(super) fn forget_subscription(&mut self, target: Target, old: Subscription) {
+        self.leave_members(target, old.member, old.step);
+        self.stats.subscriptions.sub(1);
+        self.engine.budget.subscriptions.sub(SUBSCRIPTION_BYTES);
+        self.count_subscriber(target, -1);
     }
 
     /// Takes a subscription from a connection, where there was one.
     fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
         let conn = &mut self.conns[id];
-        let index = conn.find(target).ok()?;
-        let old = conn.subscriptions.remove(index);
+        let old = conn.subscriptions.remove(target)?;
         conn.has_left = true;
-        self.members(target).remove(id, old.step);
-        self.stats.subscriptions.sub(1);
-        self.count_subscriber(target, -1);
+        self.forget_subscription(target, old);
         Some(old)
     }
 
-    fn leave_topic(&mut self, id: ConnId, local: LocalId) {
+    /// Leaves a topic. What is on the runs of those in `dropped` is still to be taken off them.
+    fn leave_topic(&mut self, id: ConnId, local: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
-        // A pattern whose walk has not come by covers the topic nevertheless.
-        self.link_all(local);
-        match self.resolve(&self.conns[id], local) {
+        let name = self.locals[local].name.clone();
+        match self.resolve(&self.conns[id], &name) {
             None if fault::strikes(Fault::UnsubscribeLeaks) => {}
-            None => self.drop_pending(id, local),
-            Some(left) => self.change_step(id, local, old.step, left.step, left.on_slow),
+            None => self.forget_wants(id, local, dropped),
+            Some(left) => {
+                // A pattern whose walk has not come by covers the topic nevertheless.
+                if let Target::Pattern(group) = left.target {
+                    self.link(local, group);
+                }
+                self.change_step(id, local, old.step, left.step, left.on_slow);
+            }
         }
         self.release(local);
     }
@@ -101,7 +156,7 @@ impl<S: Sink> Shard<S> {
         }
         match wants.map(|want| want.at) {
             // What it lacks comes from the topic anyhow, now by the new step.
-            Some(At::Image | At::From(_)) => {}
+            Some(At::Image(_) | At::From(_)) => {}
             after => {
                 let joins = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == new);
                 let sent = joins.map_or(0, |view| view.sent_seq);
@@ -111,19 +166,20 @@ impl<S: Sink> Shard<S> {
                 };
                 // A view may be ahead of what the shard has read: who lacks what it sent already gets the image.
                 if new > 0 && sent <= has {
-                    self.joined_view(id, &topic, new, has);
+                    self.joined_view(id, &topic, new, has, None);
                 } else {
                     let want = Want {
-                        topic: topic.clone(),
+                        topic: Wanted::new(topic.clone()),
                         at: At::From(has + 1),
                         introduce: Introduce::No,
                         after: None,
                         reason: GapReason::Slow,
                         strict: on_slow == OnSlow::Disconnect,
                         since: 0,
+                        ready: None,
+                        until: 0,
                     };
-                    let conn = &mut self.conns[id];
-                    conn.catch_up.get_or_insert_default().wants.insert(topic.id(), want);
+                    self.conns[id].catch_up.get_or_insert_default().want(want);
                 }
             }
         }
@@ -134,51 +190,70 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn leave_pattern(&mut self, id: ConnId, group: GroupId) {
-        let Some(old) = self.take_subscription(id, Target::Pattern(group)) else { return };
-        let mut unfinished: Vec<Walk> = Vec::new();
+    fn leave_patterns(&mut self, id: ConnId, mut left: Vec<Left>) {
+        let places: HashMap<GroupId, usize, RandomState> =
+            (0..).zip(&left).map(|(at, left)| (left.group, at)).collect();
         if let Some(catch_up) = &mut self.conns[id].catch_up {
-            catch_up.walks.retain(|walk| {
-                if walk.group == group {
-                    unfinished.push(walk.clone());
-                }
-                walk.group != group
-            });
+            for walk in catch_up.walks.extract_if(.., |walk| places.contains_key(&walk.group)) {
+                left[places[&walk.group]].unfinished.push(walk);
+            }
         }
-        self.drop_pending_of(id, group, false);
+        // Only what another subscription covers goes on.
+        self.retain_pending(id, |_, _, _| true);
         self.leave_to_walks(id);
-        // Less specific patterns of the connection cover its topics from now on. They are introduced anew where their
-        // interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
+        for left in &left {
+            if !self.walk_in_stead(id, left) {
+                // Not one that reads what it gets: it would have to be told of thousands of topics again and again.
+                self.to_close.push((id, CloseReason::Slow));
+                break;
+            }
+        }
+        left.iter().for_each(|left| self.release_group(left.group));
+    }
+
+    /// Less specific patterns of the connection cover the topics of a pattern that is left. They are introduced anew where
+    /// their interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
+    /// False where that would be too many walks.
+    fn walk_in_stead(&mut self, id: ConnId, left: &Left) -> bool {
         let rank = |group: &Group, order: u32| (group.specificity, order);
-        let left = &self.groups[group];
-        let (pattern, left_rank) = (left.pattern.clone(), rank(left, old.order));
+        let group = &self.groups[left.group];
+        let (pattern, left_rank) = (group.pattern.clone(), rank(group, left.old.order));
         let mut walks: Vec<Walk> = Vec::new();
-        for subscription in &self.conns[id].subscriptions {
-            let Target::Pattern(other) = subscription.target else { continue };
+        let held = self.conns[id].catch_up.as_ref().map_or(0, |catch_up| catch_up.walks.len());
+        let walks_max = (self.engine.limits.subscriptions.max(8) * WALKS_PER_SUBSCRIPTION) as usize;
+        for (other, subscription) in self.conns[id].subscriptions.patterns() {
             if rank(&self.groups[other], subscription.order) > left_rank {
                 continue;
             }
-            walks.extend(unfinished.iter().map(|walk| Walk { group: other, from: From::Image, ..walk.clone() }));
-            if subscription.step != old.step {
+            let of_other = |walk: &Walk| Walk { group: other, from: From::Image, ready: None, ..walk.clone() };
+            walks.extend(left.unfinished.iter().map(of_other));
+            if subscription.step != left.old.step {
                 let pattern = pattern.clone();
-                walks.push(Walk { group: other, at: None, from: From::Image, images_only: true, pattern });
+                let walk = Walk { group: other, at: None, from: From::Image, images_only: true, pattern, ready: None };
+                walks.push(walk);
+            }
+            if held + walks.len() > walks_max {
+                return false;
             }
         }
+        self.work.charge(walks.len() * LEAVE_STEPS + self.conns[id].subscriptions.len() / 8);
         if !walks.is_empty() {
             self.conns[id].catch_up.get_or_insert_default().walks.append(&mut walks);
         }
-        self.release_group(group);
-        self.conns[id].settle();
+        true
     }
 
     /// Drops introductions that a walk is going to make.
     fn leave_to_walks(&mut self, id: ConnId) {
         let Some(catch_up) = self.conns[id].catch_up.as_deref() else { return };
+        if catch_up.walks.is_empty() {
+            return;
+        }
         let twice = |want: &&Want| {
             let Introduce::Fresh(_) = want.introduce else { return false };
             let Some(local) = self.by_name.get(want.topic.name()).copied() else { return false };
             let live = self.locals[local].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
-            let best = self.resolve(&self.conns[id], local).map(|best| best.target);
+            let best = self.resolve(&self.conns[id], want.topic.name()).map(|best| best.target);
             let by_best = |walk: &Walk| best == Some(Target::Pattern(walk.group));
             live && catch_up.walks.iter().any(|walk| by_best(walk) && walk.will_introduce(&want.topic))
         };
@@ -188,73 +263,79 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Everything goes: the subscriptions and what is pending of them.
-    pub(super) fn leave_all(&mut self, id: ConnId) {
-        let conn = &mut self.conns[id];
-        conn.runs.clear();
-        conn.runs.shrink_to_fit();
-        (conn.pending_bytes, conn.pending_frames) = (0, 0);
-        conn.catch_up = None;
-        conn.counting = None;
-        conn.behind = false;
-        for subscription in std::mem::take(&mut conn.subscriptions) {
-            self.members(subscription.target).remove(id, subscription.step);
-            self.stats.subscriptions.sub(1);
-            self.count_subscriber(subscription.target, -1);
-            match subscription.target {
-                Target::Topic(local) => {
-                    for view in self.locals[local].views.clone() {
-                        self.views[view].ahead.remove(&id);
-                    }
-                    self.release(local);
-                }
-                Target::Pattern(group) => self.release_group(group),
-            }
-        }
-        self.overflowed.retain(|other| *other != id);
-        self.to_close.retain(|(other, _)| *other != id);
-    }
-
-    /// Drops what is pending for a name: its new start comes before anything else of it.
-    pub(super) fn drop_pending(&mut self, id: ConnId, local_id: LocalId) {
-        let name = self.locals[local_id].name.clone();
-        self.retain_pending(id, |_, topic| *topic.name() != name);
-        for view in self.locals[local_id].views.clone() {
+    pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
+        for view in self.locals[local].views.clone() {
             self.views[view].ahead.remove(&id);
         }
     }
 
-    /// Drops what is pending of a pattern's topics, but for those that another subscription covers at least as closely. Of
-    /// a topic that ended the client is told by whatever it was subscribed to, unless that was this very pattern, `anew`.
-    pub(super) fn drop_pending_of(&mut self, id: ConnId, group: GroupId, anew: bool) {
-        let pattern = self.groups[group].pattern.clone();
-        let conn = &self.conns[id];
-        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &want.topic));
-        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
-        let pending = wanted.chain(slots.map(|slot| &slot.topic)).filter(|topic| pattern.matches(topic.name()));
-        let mut locals: Vec<LocalId> = pending.filter_map(|topic| self.by_name.get(topic.name()).copied()).collect();
-        locals.sort_unstable();
-        locals.dedup();
-        locals.into_iter().for_each(|local| self.link_all(local));
-        self.retain_pending(id, |shard, topic| {
-            if !pattern.matches(topic.name()) {
-                return true;
+    /// Drops what is wanted of a name: its new start comes before anything else of it. Adds the incarnations that may be
+    /// pending to `dropped`, for the runs.
+    pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
+        self.leave_views(id, local_id);
+        let (conn, local) = (&mut self.conns[id], &self.locals[local_id]);
+        let previous = local.previous().map(|topic| topic.id());
+        for topic in local.topic.iter().map(|topic| topic.id()).chain(previous) {
+            if let Some(catch_up) = &mut conn.catch_up
+                && catch_up.wants.get(&topic).is_some_and(|want| !want.is_over())
+            {
+                catch_up.wants.remove(&topic);
             }
-            let Some(local_id) = shard.by_name.get(topic.name()) else { return false };
-            let Some(best) = shard.resolve(&shard.conns[id], *local_id) else { return false };
-            let live = shard.locals[*local_id].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, topic));
-            best.target != Target::Pattern(group) || !(live || anew)
+            if !conn.runs.is_empty() {
+                dropped.insert(topic);
+            }
+        }
+    }
+
+    /// Drops what is pending of the topics of patterns that are subscribed anew, but for those that another subscription
+    /// covers at least as closely. Of a topic that ended the client is told by whatever it was subscribed to, unless that
+    /// was this very pattern.
+    pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, bool, RandomState>) {
+        self.retain_pending(id, |shard, topic, best| {
+            let Target::Pattern(group) = best else { return true };
+            let Some(anew) = groups.get(&group) else { return true };
+            let local = shard.by_name.get(topic.name());
+            let held = local.and_then(|local| shard.locals[*local].topic.as_ref());
+            let live = held.is_some_and(|held| Arc::ptr_eq(held, topic));
+            !(live || *anew)
         });
     }
 
-    /// Keeps on a connection's runs and wants only the topics that `keep` says.
-    fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>) -> bool) {
-        if let Some(mut catch_up) = self.conns[id].catch_up.take() {
-            catch_up.wants.retain(|_, want| keep(self, &want.topic) || want.is_over());
-            let conn = &mut self.conns[id];
-            conn.catch_up = Some(catch_up);
+    /// Keeps on a connection's runs and wants only topics that some subscription covers, as far as `keep` says so of that.
+    /// From now on it gets them by way of that one, also where it is a pattern whose walk has not come by.
+    fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>, Target) -> bool) {
+        let conn = &self.conns[id];
+        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
+        let mut seen: HashSet<TopicId, RandomState> = HashSet::default();
+        let mut dropped: HashSet<TopicId, RandomState> = HashSet::default();
+        let mut links: Vec<(LocalId, GroupId)> = Vec::new();
+        for topic in wanted.chain(slots.map(|slot| &slot.topic)) {
+            if !seen.insert(topic.id()) {
+                continue;
+            }
+            let best = self.resolve(conn, topic.name()).map(|best| best.target);
+            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.by_name.get(topic.name())) {
+                links.push((*local, group));
+            }
+            if best.is_none_or(|best| !keep(self, topic, best)) {
+                dropped.insert(topic.id());
+            }
+        }
+        links.into_iter().for_each(|(local, group)| self.link(local, group));
+        if dropped.is_empty() {
+            return;
+        }
+        let conn = &mut self.conns[id];
+        if let Some(catch_up) = &mut conn.catch_up {
+            catch_up.wants.retain(|topic, want| !dropped.contains(topic) || want.is_over());
             conn.settle();
         }
+        self.retain_runs(id, |topic| !dropped.contains(&topic.id()));
+    }
+
+    /// Keeps on a connection's runs only the topics that `keep` says.
+    pub(super) fn retain_runs(&mut self, id: ConnId, keep: impl Fn(&Arc<Topic>) -> bool) {
         let runs = self.conns[id].runs.clone();
         if runs.is_empty() {
             return;
@@ -263,7 +344,7 @@ impl<S: Sink> Shard<S> {
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
-                if !keep(self, &slot.topic) {
+                if !keep(&slot.topic) {
                     continue;
                 }
                 let len = slot.frame.len() as u32;

@@ -11,10 +11,11 @@ use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
 use broker_protocol::message;
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use super::catch_up::ladder;
 use super::connection::Step;
-use super::deliver::Mark;
+use super::deliver::{Mark, Which};
 use super::{ConnId, LocalId, Shard, ViewId};
 use crate::fault::{self, Fault};
 use crate::image::Tree;
@@ -23,6 +24,8 @@ use crate::topic::{Snapshot, Topic};
 
 /// Views that come due in one round at most.
 const VIEWS_PER_ROUND: usize = fault::bound(64, 1);
+/// Subscribers visited for them at most, but for the last view's.
+const VISITS_PER_ROUND: usize = fault::bound(65_536, 4);
 
 pub(crate) struct View {
     pub(crate) local: LocalId,
@@ -34,9 +37,16 @@ pub(crate) struct View {
     sent_us: Option<u64>,
     /// When the next message is due; `None` where nothing changed since the last.
     pub(crate) due_us: Option<u64>,
-    /// Members that got an image of their own, and its `seq`.
+    /// Members that got an image of their own which is newer than the last message, and its `seq`.
     pub(crate) ahead: HashMap<ConnId, u64, RandomState>,
+    /// Their states, where differences may be asked for: so they get a difference next, as everybody does.
+    ahead_states: Vec<(u64, Tree)>,
+    /// What the states hold, as the budget was told.
+    counted: u64,
 }
+
+/// States of members that are ahead of their view, at most: for others an image is made instead of one more difference.
+const AHEAD_STATES_MAX: usize = 4;
 
 impl<S: Sink> Shard<S> {
     /// The view of a name at a step, made where there is none.
@@ -54,6 +64,8 @@ impl<S: Sink> Shard<S> {
             sent_us: None,
             due_us: None,
             ahead: HashMap::default(),
+            ahead_states: Vec::new(),
+            counted: 0,
         }) as ViewId;
         self.locals[local].views.push(id);
         id
@@ -62,19 +74,45 @@ impl<S: Sink> Shard<S> {
     /// The view is no more; its local has forgotten it already.
     pub(super) fn drop_view(&mut self, id: ViewId) {
         let Some(view) = self.views.remove(id) else { return };
+        self.engine.budget.bases.change(view.counted, 0);
         if let Some(due) = view.due_us {
             self.due.remove(&(due, id));
         }
     }
 
-    /// A connection got the image `seq` on its own.
-    pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64) {
+    /// A connection got the image `seq` on its own, of this state where differences may be asked for.
+    pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64, state: Option<Tree>) {
         let Some(local) = self.by_name.get(topic.name()).copied() else { return };
         if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
-        let view = self.view(local, step);
-        self.views[view].ahead.insert(conn, seq);
+        let id = self.view(local, step);
+        let view = &mut self.views[id];
+        if view.sent_seq == 0 && view.sent_us.is_none() && view.due_us.is_none() {
+            // Nothing was sent yet: it goes on from here.
+            (view.sent_seq, view.sent) = (seq, state);
+        } else if seq > view.sent_seq {
+            view.ahead.insert(conn, seq);
+            let is_held = view.ahead_states.iter().any(|(held, _)| *held == seq);
+            if let Some(state) = state.filter(|_| !is_held && view.ahead_states.len() < AHEAD_STATES_MAX) {
+                view.ahead_states.push((seq, state));
+            }
+        }
+        self.count_view(id);
+    }
+
+    /// Counts what a view holds; where that is too much it is let go of, and images are sent instead of differences.
+    fn count_view(&mut self, id: ViewId) {
+        let (view, budget) = (&mut self.views[id], &self.engine.budget);
+        let states = view.sent.iter().chain(view.ahead_states.iter().map(|(_, state)| state));
+        let bytes = states.map(|state| state.held_bytes() as u64).sum();
+        let max = self.engine.limits.images_encoded_bytes_max.saturating_sub(budget.encoded());
+        if budget.bases.try_change(view.counted, bytes, max) {
+            view.counted = bytes;
+        } else {
+            budget.bases.change(view.counted, 0);
+            (view.sent, view.ahead_states, view.counted) = (None, Vec::new(), 0);
+        }
     }
 
     /// The topic's newest update, which the shard just took in, concerns the views of these steps.
@@ -96,11 +134,15 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Sends what is due. Returns whether more is due already.
+    /// Sends what is due, as far as this round's work allows. Returns whether more is due already.
     pub(super) fn views_due(&mut self, now_us: u64) -> bool {
+        self.visited = 0;
         for _ in 0..VIEWS_PER_ROUND {
             match self.due.first() {
                 Some((due, id)) if *due <= now_us => {
+                    if self.work.is_spent() || self.visited > VISITS_PER_ROUND {
+                        return true;
+                    }
                     let id = *id;
                     self.emit(id, now_us);
                 }
@@ -117,6 +159,7 @@ impl<S: Sink> Shard<S> {
             self.due.remove(&(due, id));
         }
         let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
+        let encoded_max = self.engine.limits.images_encoded_bytes_max;
         let Some(topic) = self.locals[local_id].topic.clone() else { return };
         if self.steps(&self.locals[local_id]) & 1 << step == 0 {
             self.locals[local_id].views.retain(|held| *held != id);
@@ -128,16 +171,34 @@ impl<S: Sink> Shard<S> {
         if seq <= sent_seq {
             return;
         }
-        let difference = if now.has_patches { self.difference(id, &topic, &now) } else { None };
         let view = &mut self.views[id];
         let ahead = std::mem::take(&mut view.ahead);
+        let mut bases = std::mem::take(&mut view.ahead_states);
+        bases.extend(view.sent.take().map(|state| (sent_seq, state)));
         (view.sent_seq, view.sent_us) = (seq, Some(now_us));
         view.sent = now.has_patches.then(|| now.tree.clone());
-        // With a difference only who lacks its base needs the image.
-        let image = (difference.is_none() || !ahead.is_empty()).then(|| topic.image_frame(&now));
-        let first = sent_seq + 1;
-        let difference = difference.map(|frame| (self.put(&topic, first, true, &frame), frame.len()));
-        let image = image.map(|frame| (self.put(&topic, first, true, &frame), frame.len()));
+        self.count_view(id);
+        // By the `seq` that a member has: the difference since then, where there is one.
+        let mut messages: SmallVec<[(u64, Placed); 2]> = SmallVec::new();
+        for (has, state) in bases {
+            if has >= seq || !now.has_patches {
+                continue;
+            }
+            if let Some(frame) = self.difference(&topic, &now, has, &state) {
+                let len = frame.len();
+                messages.push((has, Placed { at: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
+            }
+        }
+        // Where no difference is made from the last message, everybody who has just that gets the image.
+        let is_covered = |has: u64| messages.iter().any(|(base, _)| *base == has);
+        if !is_covered(sent_seq) {
+            if !now.is_encoded() {
+                self.work.charge_bytes(now.tree.bytes());
+            }
+            let frame = topic.image_frame(&now, encoded_max);
+            let (first, len) = (sent_seq + 1, frame.len());
+            messages.push((sent_seq, Placed { at: self.put(&topic, first, true, &frame), len, first }));
+        }
         let mut mark = Mark {
             at: 0,
             len: 0,
@@ -145,46 +206,55 @@ impl<S: Sink> Shard<S> {
             topic: &topic,
             name: topic.name(),
             seq,
+            first: seq,
             oldest: 0,
             taken_us: now_us,
             end_bytes: u64::MAX,
             closes: false,
         };
-        let mut too_large = Vec::new();
-        self.each_member(local_id, |marker, conn, via, own_step| {
-            let has = ahead.get(&conn);
-            if own_step != step || has.is_some_and(|has| *has >= seq) {
+        let mut apart = Vec::new();
+        self.each_member(local_id, Which::Conflated, |marker, conn, via, own_step| {
+            let has = ahead.get(&conn).copied().unwrap_or(sent_seq);
+            if own_step != step || has >= seq {
                 return;
             }
-            let message = if has.is_none() { difference.as_ref().or(image.as_ref()) } else { image.as_ref() };
-            match message {
-                Some((Some((at, joins)), len)) => {
-                    (mark.at, mark.joins, mark.len) = (*at, *joins, *len as u32);
+            match messages.iter().find(|(base, _)| *base == has) {
+                Some((_, Placed { at: Some((at, joins)), len, first })) => {
+                    (mark.at, mark.joins, mark.len, mark.first) = (*at, *joins, *len as u32, *first);
                     marker.mark(conn, via, &mark);
                 }
-                Some((None, _)) => too_large.push((conn, via)),
-                None => {}
+                // It gets the image by way of the topic.
+                _ => apart.push((conn, via, has + 1)),
             }
         });
         mark.len = 0;
-        for (conn, via) in too_large {
+        for (conn, via, first) in apart {
+            mark.first = first;
             self.want_instead(conn, via, &mark, true);
         }
         self.settle_overflow(now_us);
     }
 
-    /// The difference since the view's last message, as a frame, where there is one and it is smaller than the image.
-    fn difference(&mut self, id: ViewId, topic: &Topic, now: &Snapshot) -> Option<Frame> {
-        let view = &self.views[id];
+    /// The difference since the state of `has`, as a frame, where there is one and it is smaller than the image.
+    fn difference(&self, topic: &Topic, now: &Snapshot, has: u64, state: &Tree) -> Option<Frame> {
         let mut patch = Vec::new();
-        if !Tree::diff(view.sent.as_ref()?, &now.tree, &mut patch) || patch.len() >= now.tree.bytes() {
+        let is_said = Tree::diff(state, &now.tree, &mut patch);
+        self.work.charge_bytes(patch.len());
+        if !is_said || patch.len() >= now.tree.bytes() {
             return None;
         }
         let mut payload = Vec::with_capacity(patch.len() + 128);
-        let from = (view.sent_seq + 1 < now.seq).then_some(view.sent_seq + 1);
+        let from = (has + 1 < now.seq).then_some(has + 1);
         message::update(&mut payload, Kind::Patch, topic.name(), now.seq, from, now.ts, now.source_ts, |out| {
             out.extend_from_slice(&patch);
         });
         Some(Frame::text(&payload))
     }
+}
+
+/// A view's message: where it is in the ring, if it fits there, and the first `seq` that it stands for.
+struct Placed {
+    at: Option<(u64, bool)>,
+    len: usize,
+    first: u64,
 }

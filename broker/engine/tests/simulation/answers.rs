@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::message::Message;
-use super::request::{Answer, Begun};
+use super::request::{Answer, Begun, Entry, begun_at};
 use super::stream::{Phase, Stream, Truth};
 use super::subscriptions::{Options, is_pattern};
 
@@ -48,7 +48,7 @@ impl Client {
                 self.unsubscribed(entries);
                 Ok(())
             }
-            Answer::Subscribed { placed, options, topics, patterns, errors } => {
+            Answer::Subscribed { placed, options, topics, patterns, errors, deferred } => {
                 same(message.op() == "subscribed")?;
                 let wrong: Vec<_> =
                     errors.iter().map(|(name, code)| (format!("\"{name}\""), (*code).to_owned())).collect();
@@ -56,11 +56,17 @@ impl Client {
                 let rows = message.list("patterns")?;
                 same(rows.len() == patterns.len())?;
                 for (row, (pattern, matched)) in rows.iter().zip(patterns) {
-                    same(row.text("pattern")? == *pattern && row.number("matched")? == *matched)?;
+                    let matches = deferred.is_some() || row.number("matched")? == *matched;
+                    same(row.text("pattern")? == *pattern && matches)?;
                     same(row.number("conflate_ms")? == options.conflate_ms)?;
                 }
                 let rows = message.list("topics")?;
                 same(rows.len() == topics.len())?;
+                let later = |(at, (row, begun))| match deferred {
+                    Some(entries) => begun_later(truth, row, begun, &entries[at], *options),
+                    None => Ok(Begun::clone(begun)),
+                };
+                let topics = &(0..).zip(rows.iter().zip(topics)).map(later).collect::<Result<Vec<_>, _>>()?;
                 for (row, begun) in rows.iter().zip(topics) {
                     same(is_as_told(row, begun)?)?;
                 }
@@ -109,6 +115,33 @@ impl Client {
             best.is_some()
         });
     }
+}
+
+/// How an entry had to begin that took effect after it was read: at some moment up to now, as the answer says.
+fn begun_later(
+    truth: Truth<'_>,
+    row: &Message<'_>,
+    read: &Begun,
+    entry: &Entry,
+    options: Options,
+) -> Result<Begun, String> {
+    let (seq, oldest) = (row.number("seq")?, row.number("oldest")?);
+    let live = match row.optional_text("epoch")? {
+        None => None,
+        Some(called) => {
+            let (at, epoch) = truth.model.epoch(&read.name, &called).ok_or("an epoch that never was")?;
+            let least = match &read.epoch {
+                Some((had, _)) if *had == at => read.seq,
+                Some((had, _)) if *had > at => return Err(format!("it was in epoch {had} already")),
+                _ => 0,
+            };
+            if seq < least || seq > epoch.seq() || oldest == 0 || oldest > seq + 1 {
+                return Err(format!("its seq was between {least} and {}", epoch.seq()));
+            }
+            Some((at, seq, oldest))
+        }
+    };
+    Ok(begun_at(truth.model, live, entry, read.name.clone(), options))
 }
 
 fn is_as_told(row: &Message<'_>, begun: &Begun) -> Result<bool, String> {

@@ -122,10 +122,15 @@ impl Model {
         let rule = limits.topics.iter().find(|rule| super::subscriptions::matches(rule.pattern.as_str(), &offer.topic));
         let own = self.live(&offer.topic).map(|epoch| epoch.kind);
         let new = own.is_none();
+        // A topic is one of events or of states, which patches change.
         let own = own.or(rule.and_then(|rule| rule.kind)).or(offer.kind).unwrap_or(Kind::Event);
-        let kind = offer.kind.unwrap_or(if own == Kind::Patch { Kind::State } else { own });
+        let own = if own == Kind::Patch { Kind::State } else { own };
+        let kind = offer.kind.unwrap_or(own);
         if (kind == Kind::Event) != (own == Kind::Event) {
             return Outcome::Refused("kind_mismatch");
+        }
+        if new && kind == Kind::Patch {
+            return Outcome::Refused("no_state");
         }
         let held = self.live(&offer.topic);
         if let (Some(epoch), Some((source, seq))) = (held, &offer.source)

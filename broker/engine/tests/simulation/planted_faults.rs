@@ -109,4 +109,5 @@ faults! {
     a_pattern_missing_a_new_topic PatternMissesTopic,
     a_closed_topic_never_told ClosedForgotten,
     an_update_beside_the_image_that_holds_it ImageAndUpdate,
+    a_birth_without_its_first_update BirthWithoutUpdate,
 }

@@ -72,7 +72,7 @@ impl Request {
 }
 
 /// A topic's start as the answer must tell it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Begun {
     pub name: String,
     /// Which incarnation, and its name; `None` where the topic is waited for.
@@ -95,6 +95,8 @@ pub enum Answer {
         topics: Vec<Begun>,
         patterns: Vec<(String, u64)>,
         errors: Vec<(String, &'static str)>,
+        /// The entries of `topics`, where the broker did not do the request at once: they count from a later moment then.
+        deferred: Option<Vec<Entry>>,
     },
     Unsubscribed(Vec<String>),
     Published {
@@ -139,23 +141,34 @@ pub fn subscribed(
             }
         }
     }
-    Answer::Subscribed { placed, options, topics, patterns, errors }
+    Answer::Subscribed { placed, options, topics, patterns, errors, deferred: None }
 }
 
 fn begun(model: &Model, engine: &Engine, entry: &Entry, name: String, options: Options) -> Begun {
-    let Some(epoch) = model.live(&name) else {
+    let oldest = engine.history(&name, Ask::Last(0)).map_or(1, |page| page.oldest);
+    let live = model.live(&name).map(|epoch| (model.topics[&name].len() - 1, epoch.seq(), oldest));
+    begun_at(model, live, entry, name, options)
+}
+
+/// How an entry begins where its topic is in an incarnation at some `seq`, with some `oldest`.
+pub fn begun_at(
+    model: &Model,
+    live: Option<(usize, u64, u64)>,
+    entry: &Entry,
+    name: String,
+    options: Options,
+) -> Begun {
+    let Some((at, seq, oldest)) = live else {
         let start = if matches!(entry, Entry::Resume { .. }) { "reset" } else { "live" };
         let (conflate_ms, expect) = (options.conflate_ms, Expect::Next(1));
         return Begun { name, epoch: None, kind: None, seq: 0, oldest: 1, start, expect, conflate_ms };
     };
-    let oldest = engine.history(&name, Ask::Last(0)).map_or(1, |page| page.oldest);
+    let epoch = &model.topics[&name][at];
     let conflate_ms = if epoch.has_image() { options.conflate_ms } else { 0 };
-    let seq = epoch.seq();
     let (start, expect) = match entry {
         Entry::Plain(_) => start(epoch, seq, oldest, options.from, conflate_ms),
-        Entry::Resume { epoch: had, seq: has, .. } => resume(epoch, oldest, (had, *has), conflate_ms),
+        Entry::Resume { epoch: had, seq: has, .. } => resume(epoch, seq, oldest, (had, *has), conflate_ms),
     };
-    let at = model.topics[&name].len() - 1;
     let (epoch, kind) = (Some((at, epoch.name.clone())), Some(epoch.kind.as_str()));
     Begun { name, epoch, kind, seq, oldest, start, expect, conflate_ms }
 }

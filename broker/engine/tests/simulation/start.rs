@@ -18,9 +18,14 @@ pub fn start(epoch: &Epoch, seq: u64, oldest: u64, from: From, conflate_ms: u64)
     }
 }
 
-/// How an entry begins that resumes after `has` in the epoch called so.
-pub fn resume(held: &Epoch, oldest: u64, (epoch, has): (&str, u64), conflate_ms: u64) -> (&'static str, Expect) {
-    let seq = held.seq();
+/// How an entry begins, at `seq` of an incarnation, that resumes after `has` in the epoch called so.
+pub fn resume(
+    held: &Epoch,
+    seq: u64,
+    oldest: u64,
+    (epoch, has): (&str, u64),
+    conflate_ms: u64,
+) -> (&'static str, Expect) {
     let image = held.has_image();
     let reset = |first| ("reset", if image { Expect::Image(seq) } else { Expect::Next(first) });
     match has {

@@ -46,6 +46,8 @@ impl Habits {
             0 => Some(dice.pick(&[Kind::Event, Kind::State, Kind::Patch])),
             1 | 2 => None,
             3 | 4 if own != Kind::Event => Some(dice.pick(&[Kind::State, Kind::Patch])),
+            // What grows by patches begins with a state.
+            5..8 if own == Kind::Patch => Some(Kind::State),
             _ => Some(own),
         };
         let data = match kind {

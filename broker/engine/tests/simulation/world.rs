@@ -10,7 +10,7 @@ use super::dice::Dice;
 use super::driver::{At, Driver};
 use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
-use super::request::{Answer, Request, batch, published, subscribed};
+use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
 use super::traffic::{Habits, limits};
 
@@ -161,7 +161,7 @@ impl World {
         let (number, shard, conn) = (self.clients[id].ids, self.clients[id].shard, self.clients[id].conn);
         let text = request.text(number);
         self.say(|_| format!("client {id} asks {text}"));
-        self.drivers[shard].shard.heard(now, conn);
+        self.drivers[shard].shard.heard(conn);
         self.drivers[shard].shard.handle(now, conn, &text);
         let answer = match &request {
             Request::Ping => Answer::Pong,
@@ -191,7 +191,16 @@ impl World {
                 let client = &mut self.clients[id];
                 client.disturb();
                 client.strict |= options.on_slow == "disconnect";
-                subscribed(&self.model, &self.engine, &self.limits, &mut client.held, entries, *options)
+                let mut answer =
+                    subscribed(&self.model, &self.engine, &self.limits, &mut client.held, entries, *options);
+                if let Answer::Subscribed { deferred, topics, .. } = &mut answer
+                    && self.drivers[shard].shard.is_busy(conn)
+                {
+                    let mut rest = entries.iter();
+                    let entry = |begun: &Begun| rest.find(|entry| entry.name() == begun.name).cloned();
+                    *deferred = topics.iter().map(entry).collect();
+                }
+                answer
             }
         };
         self.clients[id].awaited.push_back((number, answer));
@@ -210,7 +219,6 @@ impl World {
 
     /// Clients read what arrived from a shard.
     pub fn read(&mut self, shard: usize) -> Result<(), String> {
-        let now = self.now();
         let driver = &mut self.drivers[shard];
         let out_of_step = driver.stats.fell_behind.get() + driver.stats.evicted.get();
         let disturbed = std::mem::replace(&mut driver.out_of_step, out_of_step) != out_of_step;
@@ -223,7 +231,7 @@ impl World {
             let was_closed = client.closed;
             client.read(truth, out_of_step == 0).map_err(|error| format!("client {id}: {error}"))?;
             for _ in 0..std::mem::take(&mut client.pings) {
-                driver.shard.heard(now, client.conn);
+                driver.shard.heard(client.conn);
             }
             if let (None, Some(code)) = (was_closed, client.closed) {
                 let excused = code == 4008 && (client.strict || client.was_full) || code == 4009 && client.was_full;

@@ -13,7 +13,7 @@ test("a goal is told, taken back, and shown as taken back", async (t) => {
   await score({});
   await event({ id: 1, type: "goal", clock: "02:10", team: "home", club: "Redford", player: 9 });
   await event({ id: 2, type: "yellow_card", clock: "03:00", team: "away", club: "Bluewater", player: 4 });
-  await broker.publish("sports.football.RED-BLU.stats", "patch", { home: { shots: 3 }, away: { shots: 1 } });
+  await broker.publish("sports.football.RED-BLU.stats", "state", { home: { shots: 3 }, away: { shots: 1 } });
   await withPage(async (page) => {
     await page.size(DESKTOP);
     await page.open(broker.address, "#/matches");

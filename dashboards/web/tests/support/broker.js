@@ -1,7 +1,8 @@
 /** A real broker: the binary that the environment variable BROKER names, on ports of its own. */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { within } from "./wait.js";
+import { until, within } from "./wait.js";
 
 if (!process.env.BROKER) throw new Error("the environment variable BROKER names the broker's binary");
 
@@ -57,6 +58,18 @@ export class Broker {
     const ended = new Promise((resolve) => ending.on("exit", resolve));
     ending.kill(signal);
     await within(ended, "end of the broker");
+  }
+
+  /** It stands still, with all its connections open, until `goOn`. */
+  async standStill() {
+    const { pid } = this.#process;
+    this.#process.kill("SIGSTOP");
+    const isStopped = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].startsWith("T");
+    await until(isStopped, "broker that stands still");
+  }
+
+  goOn() {
+    this.#process.kill("SIGCONT");
   }
 
   async restart() {

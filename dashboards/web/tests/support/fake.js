@@ -10,21 +10,30 @@ const HELLO = {
   limits: { subscriptions: 100, message_bytes: 65_536, image_bytes: 1 << 20, behind_bytes: 65_536, retain_updates: 10, stall_ms: 60_000 },
 };
 
+/** Fields of `subscribe` that a broker of before refuses. */
+const NEW_FIELDS = ["ready", "positions", "resume"];
+
 export class Fake {
   #server; #sockets = [];
-  /** Everything that clients sent, parsed. */
+  #isOld;
+  /** Everything that clients sent, parsed; but what only switches positions on, which is answered at once. */
   received = [];
 
-  /** One that greets with these fields changed; it ends with the test. */
-  static async start(test, { greets = true, ...hello } = {}) {
-    const fake = new Fake();
-    fake.#server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  constructor(isOld) {
+    this.#isOld = isOld;
+  }
+
+  /** One that greets with these fields changed, `isOld` where it knows no positions, `within` an `SseBroker`; it ends with the test. */
+  static async start(test, { greets = true, isOld = false, within = null, ...hello } = {}) {
+    const fake = new Fake(isOld);
+    fake.#server = new WebSocketServer(within ? { noServer: true } : { port: 0, host: "127.0.0.1" });
     fake.#server.on("connection", (socket) => {
       fake.#sockets.push(socket);
-      socket.on("message", (text) => fake.received.push(JSON.parse(text)));
+      socket.on("message", (text) => fake.#take(socket, JSON.parse(text)));
       if (greets) socket.send(JSON.stringify({ ...HELLO, ...hello }));
     });
-    await once(fake.#server, "listening");
+    if (within) within.fake = fake;
+    else await once(fake.#server, "listening");
     test.after(() => {
       for (const socket of fake.#sockets) socket.terminate();
       fake.#server.close();
@@ -32,8 +41,21 @@ export class Fake {
     return fake;
   }
 
+  #take(socket, message) {
+    const { op, id, topics, positions } = message, say = (answer) => socket.send(JSON.stringify(answer));
+    const unknown = this.#isOld && NEW_FIELDS.find((field) => Object.hasOwn(message, field));
+    if (unknown) return say({ op: "error", id, code: "bad_request", message: `"${unknown}" is not a field of ${op}`, retry: false });
+    if (positions && topics.length === 0) return say({ op: "subscribed", id, topics: [], patterns: [], errors: [] });
+    this.received.push(message);
+  }
+
   get url() {
     return `ws://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** Takes a WebSocket that came to another server. */
+  upgrade(request, socket, head) {
+    this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#server.emit("connection", upgraded, request));
   }
 
   /** Connections that came so far. */
@@ -56,11 +78,24 @@ export class Fake {
     return this.received.splice(at - 1, 1)[0];
   }
 
-  /** Answers the next `subscribe`: each topic begins as `row` says. */
-  async begin(row) {
-    const { id, topics } = await this.next("subscribe");
-    const names = topics.map((entry) => entry.topic ?? entry);
-    this.send({ op: "subscribed", id, topics: names.map((topic) => ({ topic, oldest: 1, conflate_ms: 0, ...row })), patterns: [], errors: [] });
-    return topics;
+  /** Until a client has heard everything that was sent to it. */
+  async heard(client) {
+    const answered = client.ping(), { id } = await this.next("ping");
+    this.send({ op: "pong", id, ts: 1 });
+    await answered;
+  }
+
+  /** Answers the next `subscribe`: each topic begins as `row` says, each pattern brings in so many. Gives the topics as asked. */
+  async begin(row, matched = 0) {
+    const request = await this.next("subscribe");
+    this.answer(request, row, matched);
+    return request.topics;
+  }
+
+  /** Answers a `subscribe` in the same way. */
+  answer({ id, topics, conflate_ms }, row, matched = 0) {
+    const texts = topics.map((entry) => entry.topic ?? entry), isPattern = (text) => /[*>]/.test(text);
+    const rows = texts.filter((text) => !isPattern(text)).map((topic) => ({ topic, oldest: 1, conflate_ms, ...row }));
+    this.send({ op: "subscribed", id, topics: rows, patterns: texts.filter(isPattern).map((pattern) => ({ pattern, matched, conflate_ms })), errors: [] });
   }
 }

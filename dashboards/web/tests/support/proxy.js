@@ -9,6 +9,8 @@ export class Proxy {
   /** What happens to WebSockets: null, `refused` by an HTTP answer, or `cut` as soon as the broker has said something. */
   upgrades = null;
   upgradesStopped = 0;
+  /** How long everything of new connections takes, each way. */
+  lag_ms = 0;
   /** Connections that came so far. */
   connections = 0;
 
@@ -71,7 +73,9 @@ export class Proxy {
     const server = connect(Number(port), host);
     const pair = [client, server];
     this.#pairs.add(pair);
-    if (!this.#silent) server.pipe(client);
+    if (this.lag_ms > 0) delayed(server, client, this.lag_ms);
+    else if (!this.#silent) server.pipe(client);
+    const toServer = this.lag_ms > 0 ? (data) => setTimeout(() => server.write(data), this.lag_ms) : (data) => server.write(data);
     let cuts = false;
     client.on("data", (data) => {
       // Not only at a connection's beginning: Node upgrades one that has served requests, where it has one.
@@ -81,7 +85,7 @@ export class Proxy {
           return client.end("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
         cuts = true;
       }
-      server.write(data);
+      toServer(data);
     });
     // The greeting comes with the answer to the upgrade, or right after it.
     server.on("data", (data) => cuts && data.includes("hello") && setImmediate(() => client.destroy()));
@@ -93,4 +97,10 @@ export class Proxy {
       });
     }
   }
+}
+
+/** What one socket says another one says later, in the same order. */
+function delayed(from, to, lag_ms) {
+  from.on("data", (data) => setTimeout(() => to.write(data), lag_ms));
+  from.on("end", () => setTimeout(() => to.end(), lag_ms));
 }

@@ -6,8 +6,8 @@ import { until } from "./wait.js";
 /** All from the first to the last. */
 export const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** One patch after the other of a book whose levels come and go. */
-export const patch = (number) => ({ [number % 7]: number, [(number + 3) % 7]: null });
+/** Kind and data of one update after the other of a book whose levels come and go: it begins with a whole state. */
+export const patched = (number) => (number === 1 ? ["state", { 1: 1 }] : ["patch", { [number % 7]: number, [(number + 3) % 7]: null }]);
 
 /** Until a subscription holds the state that the broker has. */
 export async function holdsWhatBrokerHas(broker, subscription, topic) {
@@ -21,7 +21,7 @@ export async function staysWholeWhileCut({ broker, proxy, made }) {
   await named.came("topic again.trade live");
   for (const number of numbers(1, 120)) {
     await broker.publish("again.trade", "event", number);
-    await broker.publish("again.book", "patch", patch(number));
+    await broker.publish("again.book", ...patched(number));
     if (number % 15 === 0) proxy.cut();
   }
   await named.came("update again.trade 120");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Malformed, Rejected};
 use crate::client::Listed;
 use crate::event::{EntryError, Start, TopicStart};
-use crate::wire::raw::{ErrorRow, Message, PatternRow, RejectedRow, StartRow, Text, TopicRow};
+use crate::wire::raw::{ErrorRow, Message, PatternRow, RejectedRow, SEQ_MAX, StartRow, Text, TopicRow};
 use crate::{ErrorCode, Kind};
 
 pub(super) fn unknown(op: &'static str, field: &'static str, value: &str) -> Malformed {
@@ -27,6 +27,12 @@ pub(super) fn start(op: &'static str, text: &str) -> Result<Start, Malformed> {
         "reset" => Start::Reset,
         other => return Err(unknown(op, "start", other)),
     })
+}
+
+/// The id of a position: a number in a string, as the ids of Server-Sent Events are.
+pub(super) fn position_id(raw: &serde_json::value::RawValue) -> Result<u64, Malformed> {
+    let id = serde_json::from_str::<&str>(raw.get()).ok().and_then(|text| text.parse().ok());
+    id.filter(|id| *id <= SEQ_MAX).ok_or_else(|| unknown("position", "id", raw.get()))
 }
 
 pub(super) fn rows<'a, T: Deserialize<'a>>(raw: Option<&'a serde_json::value::RawValue>) -> Result<Vec<T>, Malformed> {

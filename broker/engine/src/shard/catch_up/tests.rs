@@ -1,15 +1,17 @@
-//! What the simulation does not bring about: there a publish is one step, while a publisher's thread may be between the
-//! beginning of a topic and its first update; and no history there is long enough for the feed to let go of a topic.
+//! What the simulation does not bring about: no history there is long enough for the feed to let go of a topic.
 
 mod start;
+
+use std::sync::Arc;
 
 use broker_protocol::data::Data;
 use broker_protocol::request::Publication;
 
-use super::*;
+use crate::clock::Now;
 use crate::engine::{Engine, Publisher};
 use crate::limits::Limits;
-use crate::sink::Wrote;
+use crate::shard::Shard;
+use crate::sink::{Sink, Wrote};
 
 /// A socket that takes so many writes whole, then nothing.
 struct Socket {
@@ -48,28 +50,6 @@ fn turns(shard: &mut Shard<Socket>) {
 fn update(topic: &str) -> Publication<'_> {
     let data = Data::check("1").unwrap();
     Publication { topic: topic.into(), kind: None, data, source: None, source_ts: None }
-}
-
-#[test]
-fn a_topic_that_has_begun_and_has_no_update_yet_is_introduced_although_the_socket_is_full() {
-    let limits = Limits { behind_bytes: 1, ..Limits::default() };
-    let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
-    let mut shard = Shard::new(engine.clone(), 0, Arc::default());
-    let id = shard.connect(NOW, Socket::taking(usize::MAX));
-    shard.handle(NOW, id, r#"{"op":"subscribe","topics":[">"]}"#);
-    turns(&mut shard);
-
-    *shard.sink(id).unwrap() = Socket::taking(0);
-    let topic = engine.begin(NOW, &update("a")).unwrap();
-    turns(&mut shard);
-    engine.publish(NOW, &update("a"), Publisher::Client).unwrap();
-    *shard.sink(id).unwrap() = Socket::taking(usize::MAX);
-    shard.writable(id);
-    turns(&mut shard);
-
-    let took = String::from_utf8_lossy(&shard.sink(id).unwrap().took).into_owned();
-    let at = |op: &str| took.find(&format!(r#""op":"{op}""#)).unwrap_or_else(|| panic!("no {op} in {took}"));
-    assert!(at("topic") < at("update") && took.contains(topic.epoch()), "{took}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The table of PROTOCOL §3: how a subscription begins.
 
+use std::sync::Arc;
+
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
 
@@ -38,7 +40,7 @@ fn topic(kind: Kind, patches: bool) -> Topic {
 #[test]
 fn as_the_protocol_says() {
     let live = (Start::Live, At::After { seq: 10, place: 77 });
-    let image = (Start::Image, At::Image);
+    let image = (Start::Image, At::Image(1));
     let history = |first| (Start::History, At::From(first));
     let table = [
         (Kind::Event, false, From::Image, false, live),
@@ -52,12 +54,12 @@ fn as_the_protocol_says() {
         (Kind::State, false, From::Last(0), false, live),
         (Kind::State, false, From::Last(2), false, history(9)),
         (Kind::State, true, From::Last(2), false, image),
-        (Kind::Patch, true, From::Last(0), false, image),
-        (Kind::Patch, true, From::Live, false, live),
+        (Kind::State, true, From::Last(0), false, image),
+        (Kind::State, true, From::Live, false, live),
         // Conflated, everything starts with its image; the caller leaves that out for events.
         (Kind::State, false, From::Live, true, image),
         (Kind::State, false, From::Last(2), true, image),
-        (Kind::Patch, true, From::Image, true, image),
+        (Kind::State, true, From::Image, true, image),
     ];
     for (kind, patches, from, conflated, expected) in table {
         let topic = topic(kind, patches);

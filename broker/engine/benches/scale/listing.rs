@@ -1,0 +1,46 @@
+//! A listing of very many topics, as a request over HTTP asks for it.
+
+use broker_engine::Limits;
+use broker_protocol::pattern::Pattern;
+
+use crate::Row;
+use crate::bench::{Bench, message, update};
+use crate::pieces::Pieces;
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "listing: 1,000,000 topics, *.*.nothing",
+        count: 1_000_000,
+        run: |count| list(count, "*.*.nothing", 0),
+    },
+    Row {
+        name: "listing: 1,000,000 topics, stocks.*.nothing",
+        count: 1_000_000,
+        run: |count| list(count, "stocks.*.nothing", 0),
+    },
+    Row {
+        name: "listing: 1,000,000 topics, the first page of >",
+        count: 1_000_000,
+        run: |count| list(count, ">", PAGE),
+    },
+];
+
+/// Rows of a page: as many as `limit` may be.
+const PAGE: usize = 1_000;
+/// Topics that begin before the shard takes them in.
+const CHUNK: usize = 500;
+
+fn list(count: usize, pattern: &str, found: usize) -> Pieces {
+    let mut bench = Bench::new(Limits { topics_max: 10_000_000, ..Limits::default() });
+    for first in (0..count).step_by(CHUNK) {
+        for number in first..count.min(first + CHUNK) {
+            bench.publish(&update(&message(&format!("stocks.S{number:07}.quote"), "event")));
+        }
+        bench.deliver();
+    }
+    let pattern = Pattern::parse(pattern).expect("a pattern");
+    let mut pieces = Pieces::default();
+    let (rows, _) = pieces.call(|| bench.engine.topics(&pattern, None, PAGE));
+    assert_eq!(rows.len(), found.min(count), "{count} topics");
+    pieces
+}

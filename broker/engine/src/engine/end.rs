@@ -1,0 +1,101 @@
+//! The end of topics: deleted, or idle for too long.
+
+use std::sync::Arc;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::frame::Frame;
+use broker_protocol::message;
+use broker_protocol::request::Refusal;
+use broker_protocol::topic::is_reserved;
+
+use super::{Engine, Published, Publisher, check_writable, refuse};
+use crate::clock::Now;
+use crate::feed::{Draft, What};
+use crate::topic::Topic;
+
+impl Engine {
+    /// Ends a topic: its subscribers get `closed` after what they still lack. What it held is free for others at once.
+    ///
+    /// # Errors
+    /// `bad_topic`, `forbidden`, `not_found` where there is none of this name, and `unavailable` while connections still
+    /// want too much of topics that ended before.
+    pub fn delete(&self, now: Now, name: &str, by: Publisher) -> Result<Published, Refusal> {
+        check_writable(name, by)?;
+        let topic = self.directory.read().get(name).cloned();
+        let topic = topic.ok_or_else(|| not_found(name))?;
+        if !self.may_end() {
+            let message =
+                format!("\"{name}\": clients are still being told of topics that ended before; try again soon");
+            return Err(refuse(ErrorCode::Unavailable, message));
+        }
+        self.end(now, &topic).ok_or_else(|| not_found(name))
+    }
+
+    /// Whether one more topic may end: what the ended ones hold for those who are still to be told fits its bound, or was
+    /// made to.
+    fn may_end(&self) -> bool {
+        let max = self.limits.behind_bytes_max;
+        self.budget.fit_ended(max);
+        self.budget.ended() <= max
+    }
+
+    /// `None` where it ended already.
+    fn end(&self, now: Now, topic: &Arc<Topic>) -> Option<Published> {
+        let mut state = topic.lock();
+        if state.closed {
+            return None;
+        }
+        let (seq, interest) = (state.seq(), state.interest);
+        let mut payload = Vec::new();
+        message::closed(&mut payload, topic.name());
+        if interest != 0 {
+            let appended = self.feed.append(Draft {
+                topic: topic.id(),
+                seq: seq + 1,
+                oldest: state.history.oldest(),
+                interest,
+                taken_us: now.mono_us,
+                what: What::Closed(topic.clone()),
+                frame: Frame::text(&payload),
+            });
+            state.closed_to = Some((interest, appended.end_bytes));
+        }
+        topic.close(&mut state, interest);
+        drop(state);
+        self.retire(topic);
+        self.feed.wake_all(interest);
+        Some(Published { topic: topic.clone(), seq, duplicate: false })
+    }
+
+    /// Takes a topic that ended out of the directory, which remembers it until every shard has read of it.
+    pub(super) fn retire(&self, topic: &Arc<Topic>) {
+        let mut names = self.directory.write();
+        if topic.lock().unread_by == 0 { names.remove(topic) } else { names.end(topic) }
+    }
+
+    /// Looks at `count` topics after `after`: drops updates that are too old, and ends topics that were idle too long.
+    /// Returns the name to go on from, or `None` at the end.
+    pub fn tidy(&self, now: Now, after: Option<&str>, count: usize) -> Option<Arc<str>> {
+        let mut at: Option<Arc<str>> = after.map(Into::into);
+        for _ in 0..count {
+            let topic = self.directory.read().next(at.as_deref()).cloned()?;
+            at = Some(topic.name().clone());
+            let mut state = topic.lock();
+            if topic.retain().ms > 0 {
+                state.history.trim(topic.retain(), now.mono_us);
+                self.budget.count_history(&topic, &mut state);
+            }
+            let idle_us = now.mono_us.saturating_sub(state.last_mono_us);
+            drop(state);
+            let idle_max = self.limits.topic_idle_ms;
+            if idle_max > 0 && idle_us > idle_max * 1000 && !is_reserved(topic.name()) && self.may_end() {
+                self.end(now, &topic);
+            }
+        }
+        at
+    }
+}
+
+fn not_found(name: &str) -> Refusal {
+    refuse(ErrorCode::NotFound, format!("there is no topic \"{name}\""))
+}

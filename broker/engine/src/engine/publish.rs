@@ -1,0 +1,322 @@
+//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and goes into the history and the feed.
+//!
+//! A publish that is refused changes nothing. So a topic's first update and the topic itself are one step: everything that
+//! could be refused is checked and reserved before the topic is in the directory.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::frame::Frame;
+use broker_protocol::kind::Kind;
+use broker_protocol::message;
+use broker_protocol::request::{Publication, Refusal};
+use broker_protocol::topic::is_reserved;
+
+use super::{Engine, Published, Publisher, begins_frame, check_writable, refuse};
+use crate::budget::Counted;
+use crate::clock::Now;
+use crate::fault::{self, Fault};
+use crate::feed::{Draft, ShardSet, What};
+use crate::image::Tree;
+use crate::topic::{self, Birth, Topic, TopicState};
+
+thread_local! {
+    /// The update's payload before it becomes a frame: one allocation per update instead of two.
+    static SCRATCH: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Scratch that a rare huge update grew is given back above this.
+const SCRATCH_BYTES_KEPT: usize = 1 << 20;
+
+/// An update whose kind is settled.
+struct Offer<'a> {
+    update: &'a Publication<'a>,
+    kind: Kind,
+    /// `data` without white space.
+    data: &'a [u8],
+}
+
+impl Engine {
+    /// Takes an update in: gives it its `seq`, makes its frame, keeps it and puts it into the feed.
+    ///
+    /// # Errors
+    /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with a sentence. Nothing was
+    /// changed then.
+    pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
+        check_writable(&update.topic, by)?;
+        SCRATCH.with_borrow_mut(|(data, payload)| {
+            data.clear();
+            update.data.append_compact(data);
+            let result = loop {
+                let topic = self.directory.read().get(&update.topic).cloned();
+                let result = match &topic {
+                    Some(topic) => self.append(now, topic, update, data, payload),
+                    None => self.begin(now, update, data, payload),
+                };
+                if let Some(result) = result {
+                    break result;
+                }
+                // It ended while we came: let its name go, and begin the next incarnation. Or it began: publish to it.
+                topic.iter().for_each(|topic| self.retire(topic));
+            };
+            if data.capacity() + payload.capacity() > SCRATCH_BYTES_KEPT {
+                (*data, *payload) = (Vec::new(), Vec::new());
+            }
+            let published = result?;
+            self.budget.fit_histories(self.limits.retain_bytes_max);
+            if by == Publisher::Client {
+                self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
+            }
+            Ok(published)
+        })
+    }
+
+    /// Begins a topic with its first update. `None` where somebody else has begun it meanwhile.
+    fn begin(
+        &self,
+        now: Now,
+        update: &Publication<'_>,
+        data: &[u8],
+        payload: &mut Vec<u8>,
+    ) -> Option<Result<Published, Refusal>> {
+        let name = &*update.topic;
+        let (fixed, retain) = self.limits.rule(name);
+        let kind = match self.first_kind(name, fixed, update.kind) {
+            Ok(kind) => kind,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let offer = Offer { update, kind, data };
+        let image = (kind == Kind::State).then(|| Tree::from_json(data));
+        if let Err(refusal) = self.check_image(name, image.as_ref()) {
+            return Some(Err(refusal));
+        }
+        let frame = offer.frame(1, now.wall_us, payload);
+        let mut names = self.directory.write();
+        if names.get(name).is_some() {
+            return None;
+        }
+        if names.len() as u64 >= self.limits.topics_max && !is_reserved(name) {
+            let max = self.limits.topics_max;
+            let message = format!("\"{name}\" would be one topic more than topics_max ({max})");
+            return Some(Err(refuse(ErrorCode::Limit, message)));
+        }
+        let mut counted = Counted::default();
+        if let Err(refusal) = self.reserve(&mut counted, &offer, None, image.as_ref()) {
+            return Some(Err(refusal));
+        }
+        let all = self.feed.all_shards();
+        let topic = Arc::new(Topic::new(Birth {
+            id: self.ids.take(),
+            name,
+            epoch: topic::epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
+            kind,
+            retain,
+            interest: all,
+            budget: self.budget.clone(),
+        }));
+        // Nobody else knows it yet: this lock is never waited for, whatever other locks are held.
+        let mut state = topic.lock();
+        state.counted = counted;
+        names.insert(topic.clone());
+        // Under the directory's lock: nobody can publish to it, or miss it in the directory, before its beginning is in
+        // the feed, and it is never seen without its first update.
+        let begun = self.feed.append(Draft {
+            topic: topic.id(),
+            seq: 0,
+            oldest: 1,
+            interest: all,
+            taken_us: now.mono_us,
+            what: What::Begins(topic.clone()),
+            frame: begins_frame(&topic, 0),
+        });
+        topic.begun_bytes.store(begun.end_bytes, Ordering::Release);
+        if fault::strikes(Fault::BirthWithoutUpdate) {
+            return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
+        }
+        self.take(now, &topic, &mut state, &offer, image, frame);
+        drop(state);
+        drop(names);
+        self.feed.wake_all(all);
+        Some(Ok(Published { topic, seq: 1, duplicate: false }))
+    }
+
+    /// The kind of a topic that begins with an update of `given` kind.
+    fn first_kind(&self, name: &str, fixed: Option<Kind>, given: Option<Kind>) -> Result<Kind, Refusal> {
+        match (fixed, given) {
+            (Some(fixed), Some(given)) if !fits(fixed, given) => Err(mismatch(name, fixed, given)),
+            (_, Some(Kind::Patch)) => Err(no_state(name)),
+            (Some(fixed), _) => Ok(fixed),
+            (None, given) => Ok(given.unwrap_or(Kind::Event)),
+        }
+    }
+
+    /// Publishes to a topic. `None` where it ended.
+    fn append(
+        &self,
+        now: Now,
+        topic: &Arc<Topic>,
+        update: &Publication<'_>,
+        data: &[u8],
+        payload: &mut Vec<u8>,
+    ) -> Option<Result<Published, Refusal>> {
+        let kind = update.kind.unwrap_or(topic.kind());
+        if !fits(topic.kind(), kind) {
+            return Some(Err(mismatch(topic.name(), topic.kind(), kind)));
+        }
+        let offer = Offer { update, kind, data };
+        let mut guard = topic.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return None;
+        }
+        if let Some((source, source_seq)) = &update.source
+            && state.is_duplicate(source, *source_seq)
+        {
+            self.duplicates.fetch_add(1, Ordering::Relaxed);
+            return Some(Ok(Published { topic: topic.clone(), seq: state.seq(), duplicate: true }));
+        }
+        let image = match (kind, &state.image) {
+            (Kind::Event, _) => None,
+            (Kind::State, _) => Some(Tree::from_json(data)),
+            (Kind::Patch, Some(tree)) => Some(tree.merge_patch(data)),
+            (Kind::Patch, None) => return Some(Err(no_state(topic.name()))),
+        };
+        let sources = update.source.as_ref().map(|(source, _)| state.sources_bytes_with(source));
+        let reserved = self.check_image(topic.name(), image.as_ref());
+        let reserved = reserved.and_then(|()| self.reserve(&mut state.counted, &offer, sources, image.as_ref()));
+        if let Err(refusal) = reserved {
+            return Some(Err(refusal));
+        }
+        let seq = state.seq() + 1;
+        let frame = offer.frame(seq, now.wall_us.max(state.last_ts), payload);
+        let interest = self.take(now, topic, state, &offer, image, frame);
+        drop(guard);
+        self.feed.wake_all(interest);
+        Some(Ok(Published { topic: topic.clone(), seq, duplicate: false }))
+    }
+
+    /// Makes an update, for which all is reserved, the topic's newest. Returns the shards to be woken.
+    fn take(
+        &self,
+        now: Now,
+        topic: &Arc<Topic>,
+        state: &mut TopicState,
+        offer: &Offer<'_>,
+        image: Option<Tree>,
+        frame: Frame,
+    ) -> ShardSet {
+        if let Some((source, source_seq)) = &offer.update.source {
+            state.remember(source, *source_seq);
+        }
+        let seq = state.seq() + 1;
+        if image.is_some() {
+            state.set_image(image);
+            self.budget.count_encoded(topic, state);
+        }
+        state.has_patches |= offer.kind == Kind::Patch;
+        state.last_ts = now.wall_us.max(state.last_ts);
+        state.last_mono_us = now.mono_us;
+        state.last_source_ts = offer.update.source_ts;
+        let interest = state.interest;
+        let ordinal = if interest == 0 {
+            self.feed.pass()
+        } else {
+            let oldest = state.history.oldest();
+            let appended = self.feed.append(Draft {
+                topic: topic.id(),
+                seq,
+                oldest,
+                interest,
+                taken_us: now.mono_us,
+                what: What::Update,
+                frame: frame.clone(),
+            });
+            appended.ordinal
+        };
+        state.history.push(ordinal, now.mono_us, frame);
+        state.history.trim(topic.retain(), now.mono_us);
+        self.budget.count_history(topic, state);
+        self.published.fetch_add(1, Ordering::Relaxed);
+        interest
+    }
+
+    fn check_image(&self, name: &str, image: Option<&Tree>) -> Result<(), Refusal> {
+        let (bytes, max) = (image.map_or(0, Tree::bytes), self.limits.image_bytes);
+        if bytes as u64 <= max {
+            return Ok(());
+        }
+        let message =
+            format!("the image of \"{name}\" would have {bytes} bytes, at most {max} (image_bytes) are taken");
+        Err(refuse(ErrorCode::TooLarge, message))
+    }
+
+    /// Counts what the update adds to the sums, or nothing where one of them would be exceeded. `sources` is what the
+    /// topic's sources hold with the update's.
+    fn reserve(
+        &self,
+        counted: &mut Counted,
+        offer: &Offer<'_>,
+        sources: Option<u64>,
+        image: Option<&Tree>,
+    ) -> Result<(), Refusal> {
+        let (name, limits) = (&*offer.update.topic, &self.limits);
+        let old = counted.sources;
+        if let Some(bytes) = sources.or_else(|| offer.first_source_bytes())
+            && !self.budget.change_sources(counted, bytes, limits.sources_bytes_max)
+        {
+            let max = limits.sources_bytes_max;
+            let message = format!("\"{name}\": all sources together would exceed {max} bytes (sources_bytes_max)");
+            return Err(refuse(ErrorCode::Limit, message));
+        }
+        if let Some(tree) = image
+            && !self.budget.change_image(counted, tree.held_bytes() as u64, limits.images_bytes_max)
+        {
+            self.budget.change_sources(counted, old, u64::MAX);
+            let max = limits.images_bytes_max;
+            let message = format!("\"{name}\": all images together would exceed {max} bytes (images_bytes_max)");
+            return Err(refuse(ErrorCode::Limit, message));
+        }
+        Ok(())
+    }
+}
+
+impl Offer<'_> {
+    /// The update as its subscribers get it.
+    fn frame(&self, seq: u64, ts: u64, payload: &mut Vec<u8>) -> Frame {
+        payload.clear();
+        let (topic, source_ts) = (&*self.update.topic, self.update.source_ts);
+        message::update(payload, self.kind, topic, seq, None, ts, source_ts, |out| {
+            out.extend_from_slice(self.data);
+        });
+        Frame::text(payload)
+    }
+
+    fn first_source_bytes(&self) -> Option<u64> {
+        self.update.source.as_ref().map(|(source, _)| topic::source_bytes(source))
+    }
+}
+
+/// Whether an update of `kind` may go to a topic that carries `own`.
+fn fits(own: Kind, kind: Kind) -> bool {
+    (own == Kind::Event) == (kind == Kind::Event)
+}
+
+fn mismatch(name: &str, own: Kind, kind: Kind) -> Refusal {
+    let wanted = if own == Kind::Event { "\"event\"" } else { "\"state\" or \"patch\"" };
+    let (own, kind) = (own.as_str(), kind.as_str());
+    let message = format!(
+        "\"{name}\" is of kind {own}, and {kind} does not mix with that: publish with \"kind\":{wanted}, or end the topic \
+         (DELETE) and begin it anew"
+    );
+    refuse(ErrorCode::KindMismatch, message)
+}
+
+fn no_state(name: &str) -> Refusal {
+    let message = format!(
+        "\"{name}\" has no state that a patch could change: publish the whole state with \"kind\":\"state\" first ({{}} is \
+         one)"
+    );
+    refuse(ErrorCode::NoState, message)
+}

@@ -1,0 +1,41 @@
+//! Which shard has the connection that holds most of a sum that all share: each shard says how much its largest holds, so
+//! that the largest of all pays.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::feed::SHARDS_MAX;
+use crate::shard::payers::{PURSES, Purse};
+
+/// The size class of the largest holder of each sum, by shard. Written by the shards, each its own; read by all.
+pub(crate) struct Largest([[AtomicU8; SHARDS_MAX]; PURSES]);
+
+impl Default for Largest {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| std::array::from_fn(|_| AtomicU8::new(0))))
+    }
+}
+
+impl Largest {
+    pub(crate) fn set(&self, purse: Purse, shard: usize, class: u32) {
+        let held = &self.0[purse as usize][shard];
+        // Mostly it is what it was: other shards keep what they have read.
+        if u32::from(held.load(Ordering::Relaxed)) != class {
+            held.store(class as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls `each` with every other shard whose largest holder has more.
+    pub(crate) fn each_larger(&self, purse: Purse, shard: usize, class: u32, mut each: impl FnMut(usize)) {
+        for (other, held) in self.0[purse as usize].iter().enumerate() {
+            if other != shard && u32::from(held.load(Ordering::Relaxed)) > class {
+                each(other);
+            }
+        }
+    }
+
+    pub(crate) fn is_larger_elsewhere(&self, purse: Purse, shard: usize, class: u32) -> bool {
+        let mut larger = false;
+        self.each_larger(purse, shard, class, |_| larger = true);
+        larger
+    }
+}

@@ -1,0 +1,245 @@
+//! A turn's plan: what a connection wants becomes frames that the topics hold anyway, as many as the turn allows.
+//!
+//! ```text
+//! introduce   the `topic` message, where the client does not know the topic yet
+//! history     every update that it lacks, after a gap for those that are not retained
+//! image       the newest state in their place
+//! closed      where the topic ended
+//! ```
+
+use broker_protocol::codes::CloseReason;
+use broker_protocol::frame::Frame;
+use broker_protocol::message::{self, GapReason, Start, TopicStart};
+use broker_protocol::request::OnSlow;
+
+use super::catch_up::{At, Introduce, Piece, PieceKind, Want, interval, start};
+use super::connection::{CatchUp, Step};
+use super::deliver::Resolved;
+use super::{ConnId, Shard};
+use crate::engine::begins_frame;
+use crate::fault::{self, Fault};
+use crate::sink::Sink;
+use crate::topic::{Topic, TopicId};
+
+/// Wants that are looked at in one turn at most.
+const WANTS_PER_TURN: usize = fault::bound(256, 2);
+
+/// The frames that a turn writes behind what is in its scratch buffer already, and what their going out does.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The turn's bytes.
+    pub(super) scratch: Vec<u8>,
+    pub(super) pieces: Vec<Piece>,
+    /// Wants that are fulfilled without a frame.
+    pub(super) moved: Vec<(TopicId, At)>,
+    /// Wants of which nothing can come any more.
+    pub(super) dropped: Vec<TopicId>,
+    bytes_max: usize,
+}
+
+impl Plan {
+    /// Begins anew, for a turn of so many bytes.
+    pub(super) fn clear(&mut self, bytes_max: usize) {
+        self.scratch.clear();
+        self.pieces.clear();
+        self.bytes_max = bytes_max;
+    }
+
+    /// Whether the turn is at its end: the last frame may stand in it only in part.
+    pub(super) fn is_full(&self) -> bool {
+        self.scratch.len() >= self.bytes_max
+    }
+
+    fn push(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
+        let room = self.bytes_max.saturating_sub(self.scratch.len());
+        // A frame is begun even where little room is left, lest a large one never comes.
+        let included = frame.len().min(room.max(1024));
+        self.scratch.extend_from_slice(&frame.bytes()[..included]);
+        self.pieces.push(Piece { frame, included, topic, at, what });
+    }
+
+    fn text(&mut self, payload: &[u8], topic: TopicId, at: At, what: PieceKind) {
+        self.push(Frame::text(payload), topic, at, what);
+    }
+
+    fn closed(&mut self, topic: &Topic, seq: u64, place: u64) {
+        let mut payload = Vec::new();
+        message::closed(&mut payload, topic.name());
+        self.text(&payload, topic.id(), At::After { seq: seq + 1, place }, PieceKind::Closed);
+    }
+
+    fn gap(&mut self, topic: &Topic, from: u64, to: u64, reason: GapReason, then: At) {
+        let told = to - u64::from(from < to && fault::strikes(Fault::ShortGap));
+        let mut payload = Vec::new();
+        message::gap(&mut payload, topic.name(), from, told, reason);
+        self.text(&payload, topic.id(), then, PieceKind::Gap { updates: to + 1 - from });
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// Plans what the wants of a connection put behind what is in the scratch buffer already.
+    pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
+        let mut left = WANTS_PER_TURN;
+        let cursor = catch_up.cursor;
+        let order = catch_up.wants.range(cursor..).chain(catch_up.wants.range(..cursor));
+        for (topic, want) in order {
+            if self.plan.is_full() || left == 0 || self.work.is_spent() {
+                catch_up.cursor = *topic;
+                break;
+            }
+            left -= 1;
+            self.work.charge(WANT_STEPS);
+            // A number may by now be a later incarnation's: waiting for that would be waiting for each other.
+            let previous = want.after.and_then(|old| catch_up.wants.get(&old));
+            if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
+                continue;
+            }
+            self.plan_want(id, want);
+        }
+    }
+
+    fn plan_want(&mut self, id: ConnId, want: &Want) {
+        if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
+            return;
+        }
+        let resolved = self.resolve(&self.conns[id], want.topic.name());
+        // Unsubscribing takes the wants along: without a subscription there is nothing to say.
+        let Some(resolved) = resolved else {
+            self.plan.dropped.push(want.topic.id());
+            return;
+        };
+        match self.plan_introduction(want, resolved.step) {
+            At::After { .. } => {}
+            At::From(from) => self.plan_history(id, want, &resolved, from),
+            At::Image(lacks) => self.plan_image(id, want, &resolved, lacks),
+        }
+    }
+
+    /// Plans the `topic` message, where one is due. Returns what is wanted after it.
+    fn plan_introduction(&mut self, want: &Want, step: Step) -> At {
+        let topic = &want.topic;
+        match want.introduce {
+            Introduce::No => want.at,
+            Introduce::Begins => {
+                let frame = begins_frame(topic, interval(step, topic));
+                self.plan.push(frame, topic.id(), want.at, PieceKind::Introduction(None));
+                want.at
+            }
+            Introduce::Fresh(from) => {
+                let state = topic.lock();
+                let place = self.engine.feed.appended_bytes();
+                let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), place);
+                let (seq, oldest) = (state.seq(), state.history.oldest());
+                if state.closed && matches!(then, At::After { .. }) {
+                    // Its `closed` may have been swallowed for this want already.
+                    then = At::From(seq + 1);
+                }
+                if state.is_released(topic) {
+                    (start, then) = (Start::Live, At::From(seq + 1));
+                }
+                drop(state);
+                let mut payload = Vec::new();
+                message::topic(
+                    &mut payload,
+                    &TopicStart {
+                        topic: topic.name(),
+                        kind: Some(topic.kind()),
+                        epoch: Some(topic.epoch()),
+                        seq,
+                        oldest,
+                        start,
+                        conflate_ms: interval(step, topic),
+                    },
+                );
+                self.plan.text(&payload, topic.id(), then, PieceKind::Introduction(Some(seq)));
+                then
+            }
+        }
+    }
+
+    /// Plans every retained update from `from` on, or the image where that stands for them.
+    fn plan_history(&mut self, id: ConnId, want: &Want, resolved: &Resolved, from: u64) {
+        let topic = &want.topic;
+        let conflated = resolved.step > 0 && topic.has_image();
+        let state = topic.lock();
+        let place = self.engine.feed.appended_bytes();
+        let (seq, oldest) = (state.seq(), state.history.oldest());
+        let (closed, released) = (state.closed, state.is_released(topic));
+        // What ended is wanted until its `closed` went out as well.
+        let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
+        let dropped = from < oldest;
+        if dropped && is_refused(want, resolved) {
+            self.to_close.push((id, CloseReason::Slow));
+            return;
+        }
+        let is_smaller = || state.history.bytes_from(from).is_some_and(|bytes| state.image_bytes() < bytes);
+        let may_merge = self.conns[id].behind && resolved.on_slow == OnSlow::Conflate;
+        let merged =
+            topic.has_image() && !released && from <= seq && (conflated || dropped || (may_merge && is_smaller()));
+        if merged {
+            drop(state);
+            self.plan_image(id, want, resolved, from);
+            return;
+        }
+        if dropped {
+            let then = if oldest > seq { done } else { At::From(oldest) };
+            self.plan.gap(topic, from, oldest - 1, want.reason, then);
+        }
+        let first = from.max(oldest);
+        for (next, kept) in (first..).zip(state.history.since(first)) {
+            let then = if next == seq { done } else { At::From(next + 1) };
+            self.plan.push(kept.frame.clone(), topic.id(), then, PieceKind::Update);
+            if self.plan.is_full() {
+                return;
+            }
+        }
+        drop(state);
+        if closed {
+            self.plan.closed(topic, seq, place);
+        } else if from > seq && want.introduce == Introduce::No {
+            // Nothing is lacking: only what is in the feed already must not come twice. But an introduction that is in
+            // this plan has to go out first.
+            self.plan.moved.push((topic.id(), At::After { seq, place }));
+        }
+    }
+
+    /// Plans the newest state, for a client that lacks what comes from `lacks` on.
+    fn plan_image(&mut self, id: ConnId, want: &Want, resolved: &Resolved, lacks: u64) {
+        let topic = &want.topic;
+        let Some(now) = topic.snapshot() else {
+            // It ended, and what it held is let go of: what is lost is told.
+            let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
+            if lacks <= seq && is_refused(want, resolved) {
+                self.to_close.push((id, CloseReason::Slow));
+                return;
+            }
+            if lacks <= seq {
+                self.plan.gap(topic, lacks, seq, want.reason, At::From(seq + 1));
+            }
+            self.plan.closed(topic, seq, place);
+            return;
+        };
+        let (seq, closed) = (now.seq, now.closed);
+        if !now.is_encoded() {
+            self.work.charge_bytes(now.tree.bytes());
+        }
+        let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
+        let place = self.engine.feed.appended_bytes();
+        let step = if topic.has_image() { resolved.step } else { 0 };
+        let said = !closed || fault::strikes(Fault::ClosedForgotten);
+        let done = if said { At::After { seq, place } } else { At::From(seq + 1) };
+        let state = (step > 0 && now.has_patches).then(|| now.tree.clone());
+        self.plan.push(frame, topic.id(), done, PieceKind::Image { step, state });
+        if !said && !self.plan.is_full() {
+            self.plan.closed(topic, seq, place);
+        }
+    }
+}
+
+/// Whether the client asked to be disconnected rather than to lose what is not there any more.
+fn is_refused(want: &Want, resolved: &Resolved) -> bool {
+    resolved.on_slow == OnSlow::Disconnect && want.reason == GapReason::Slow
+}
+
+/// Work to look at a want and to plan its messages.
+const WANT_STEPS: usize = 4;

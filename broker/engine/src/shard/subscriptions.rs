@@ -1,0 +1,172 @@
+//! What one connection is subscribed to: a sorted list while it is short, as it is for most, and a map where it is long, so
+//! that subscribing to n names costs n log n however many there are.
+
+use std::collections::BTreeMap;
+
+use super::connection::{OnSlow, Step};
+use super::{GroupId, LocalId};
+
+/// What a subscription is to: a topic by its name, or all that a pattern matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    Topic(LocalId),
+    Pattern(GroupId),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) step: Step,
+    pub(crate) on_slow: OnSlow,
+    /// Which of two subscriptions came later.
+    pub(crate) order: u32,
+    /// Where among the target's members the connection stands.
+    pub(crate) member: u32,
+}
+
+/// Subscriptions that are kept as a list at most.
+const LIST_MAX: usize = 64;
+
+/// The subscriptions of a connection, by their target.
+#[derive(Debug)]
+pub(crate) enum Subscriptions {
+    List(Vec<(Target, Subscription)>),
+    Map(BTreeMap<Target, Subscription>),
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Subscriptions::List(Vec::new())
+    }
+}
+
+impl Subscriptions {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Subscriptions::List(list) => list.len(),
+            Subscriptions::Map(map) => map.len(),
+        }
+    }
+
+    pub(crate) fn get(&self, target: Target) -> Option<&Subscription> {
+        match self {
+            Subscriptions::List(list) => find(list, target).ok().map(|at| &list[at].1),
+            Subscriptions::Map(map) => map.get(&target),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, target: Target) -> Option<&mut Subscription> {
+        match self {
+            Subscriptions::List(list) => find(list, target).ok().map(|at| &mut list[at].1),
+            Subscriptions::Map(map) => map.get_mut(&target),
+        }
+    }
+
+    /// Puts a subscription in, in place of the one with this target.
+    pub(crate) fn insert(&mut self, target: Target, subscription: Subscription) -> Option<Subscription> {
+        if let Subscriptions::List(list) = self {
+            match find(list, target) {
+                Ok(at) => return Some(std::mem::replace(&mut list[at].1, subscription)),
+                Err(at) if list.len() < LIST_MAX => {
+                    if list.capacity() == list.len() {
+                        // Most connections have one subscription: room for exactly that, then by doubling.
+                        list.reserve_exact(list.len().max(1));
+                    }
+                    list.insert(at, (target, subscription));
+                    return None;
+                }
+                Err(_) => *self = Subscriptions::Map(std::mem::take(list).into_iter().collect()),
+            }
+        }
+        match self {
+            Subscriptions::Map(map) => map.insert(target, subscription),
+            Subscriptions::List(_) => None,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, target: Target) -> Option<Subscription> {
+        match self {
+            Subscriptions::List(list) => find(list, target).ok().map(|at| list.remove(at).1),
+            Subscriptions::Map(map) => {
+                let removed = map.remove(&target);
+                // Far below the bound, lest it goes to and fro.
+                if map.len() < LIST_MAX / 2 {
+                    *self = Subscriptions::List(std::mem::take(map).into_iter().collect());
+                }
+                removed
+            }
+        }
+    }
+
+    /// Takes one out, whichever.
+    pub(crate) fn pop(&mut self) -> Option<(Target, Subscription)> {
+        match self {
+            Subscriptions::List(list) => list.pop(),
+            Subscriptions::Map(map) => map.pop_last(),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Target, &Subscription)> {
+        let (list, map) = match self {
+            Subscriptions::List(list) => (Some(list), None),
+            Subscriptions::Map(map) => (None, Some(map)),
+        };
+        let list = list.into_iter().flatten().map(|(target, subscription)| (*target, subscription));
+        list.chain(map.into_iter().flat_map(|map| map.iter()).map(|(target, subscription)| (*target, subscription)))
+    }
+
+    /// Those to patterns.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = (GroupId, &Subscription)> {
+        // Patterns come after all topics.
+        let (list, map) = match self {
+            Subscriptions::List(list) => {
+                let first = list.partition_point(|(target, _)| matches!(target, Target::Topic(_)));
+                (Some(&list[first..]), None)
+            }
+            Subscriptions::Map(map) => (None, Some(map.range(Target::Pattern(0)..))),
+        };
+        let list = list.into_iter().flatten().map(|(target, subscription)| (*target, subscription));
+        let map = map.into_iter().flatten().map(|(target, subscription)| (*target, subscription));
+        list.chain(map).filter_map(|(target, subscription)| match target {
+            Target::Pattern(group) => Some((group, subscription)),
+            Target::Topic(_) => None,
+        })
+    }
+}
+
+fn find(list: &[(Target, Subscription)], target: Target) -> Result<usize, usize> {
+    list.binary_search_by_key(&target, |(held, _)| *held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+    #[test]
+    fn against_a_map() {
+        for (seed, names) in [(1, 10), (2, 90), (3, 400)] {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (mut held, mut model) = (Subscriptions::default(), BTreeMap::new());
+            for order in 0..5_000 {
+                let number = random.random_range(0..names);
+                let target = if random.random_bool(0.5) { Target::Topic(number) } else { Target::Pattern(number) };
+                if random.random_bool(0.55) {
+                    let subscription = Subscription { step: 0, on_slow: OnSlow::default(), order, member: 0 };
+                    let old = held.insert(target, subscription).map(|old| old.order);
+                    assert_eq!(old, model.insert(target, order));
+                } else {
+                    assert_eq!(held.remove(target).map(|old| old.order), model.remove(&target));
+                }
+                assert_eq!(held.len(), model.len());
+                assert_eq!(held.get(target).map(|held| held.order), model.get(&target).copied());
+                if order % 50 == 0 {
+                    let all: Vec<_> = held.iter().map(|(target, held)| (target, held.order)).collect();
+                    assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
+                    let patterns = model.iter().filter(|(target, _)| matches!(target, Target::Pattern(_)));
+                    let patterns: Vec<u32> = patterns.map(|(_, order)| *order).collect();
+                    assert_eq!(held.patterns().map(|(_, held)| held.order).collect::<Vec<_>>(), patterns);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A pattern's topics, introduced one after the other in the order of their names.
+//!
+//! A walk goes through the directory as it is now, while the shard may still have feed entries to read of topics that are
+//! no longer there. Such a topic was not introduced, so the connection must hear nothing of it: the walk leaves a want
+//! that swallows its entries, up to its `closed`. The directory remembers ended topics until every shard has read of
+//! their end, so that the walk meets them. Nobody waits for anybody.
+
+use std::sync::Arc;
+
+use broker_protocol::message::GapReason;
+use broker_protocol::request::{From, OnSlow};
+
+use super::catch_up::{At, Introduce, Want};
+use super::connection::{CatchUp, Target};
+use super::ready::Token;
+use super::{ConnId, GroupId, Shard};
+use crate::directory::Passed;
+use crate::fault;
+use crate::sink::Sink;
+use crate::topic::{Topic, Wanted};
+
+/// Topics that a walk introduces in one turn at most.
+const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
+/// Names that a walk looks at in one turn at most.
+const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
+/// Work to look at a name, and to introduce a topic to a connection.
+const NAME_STEPS: usize = 4;
+const INTRODUCE_STEPS: usize = 16;
+
+/// How far a walk has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    pub(crate) group: GroupId,
+    /// The last name dealt with.
+    pub(crate) at: Option<Arc<str>>,
+    pub(crate) from: From,
+    /// Only topics that have an image: the connection knows all of them, but at another interval.
+    pub(crate) images_only: bool,
+    pub(crate) pattern: broker_protocol::pattern::Pattern,
+    /// Held until the walk is over.
+    pub(crate) ready: Option<Token>,
+}
+
+impl Walk {
+    /// Whether the walk will come to this topic.
+    pub(crate) fn will_introduce(&self, topic: &Topic) -> bool {
+        let name = &**topic.name();
+        self.at.as_deref().is_none_or(|at| name > at)
+            && (topic.has_image() || !self.images_only)
+            && self.pattern.matches(name)
+    }
+}
+
+/// The want that swallows everything up to the `closed` of a topic that the client was never told of.
+pub(super) fn swallow(topic: Arc<Topic>, place: u64) -> Want {
+    Want {
+        topic: Wanted::new(topic),
+        at: At::After { seq: u64::MAX, place },
+        introduce: Introduce::No,
+        after: None,
+        reason: GapReason::Expired,
+        strict: false,
+        since: 0,
+        ready: None,
+        until: 0,
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// Makes wants of the next topics of a connection's walks.
+    pub(super) fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
+        let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.wants.len());
+        let mut steps = WALK_STEPS_PER_TURN;
+        while topics > 0
+            && steps > 0
+            && !self.work.is_spent()
+            && let Some(walk) = catch_up.walks.last_mut()
+        {
+            let before = steps;
+            let (next, ended) = {
+                let names = self.engine.directory.read();
+                let next = names.next_match(&walk.pattern, walk.at.as_deref(), &mut steps);
+                let next = next.map(|topic| topic.cloned());
+                let passed = match &next {
+                    Ok(Some(topic)) => Passed::UpTo(topic.name()),
+                    Ok(None) => Passed::Rest,
+                    Err(name) => Passed::UpTo(name),
+                };
+                let ended = names.ended(&walk.pattern, walk.at.as_deref(), passed);
+                (next, ended)
+            };
+            steps = steps.saturating_sub(1 + ended.len());
+            self.work.charge((before - steps) * NAME_STEPS);
+            let mut walk = walk.clone();
+            for topic in ended {
+                self.pass_ended(id, catch_up, &walk, topic);
+            }
+            match next {
+                Ok(Some(topic)) => {
+                    topics -= 1;
+                    walk.at = Some(topic.name().clone());
+                    self.work.charge(INTRODUCE_STEPS);
+                    if let Some(last) = catch_up.walks.last_mut() {
+                        last.at = walk.at.clone();
+                    }
+                    self.introduce(id, catch_up, &walk, topic);
+                }
+                Ok(None) => {
+                    catch_up.walks.pop();
+                }
+                Err(name) => {
+                    if let Some(last) = catch_up.walks.last_mut() {
+                        last.at = Some(name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether another walk of the same pattern, further down the list, still comes to the topic: it does it.
+    fn is_left_to_another(catch_up: &CatchUp, walk: &Walk, topic: &Topic) -> bool {
+        let others = catch_up.walks.split_last().map_or(&[][..], |(_, others)| others);
+        others.iter().any(|other| other.group == walk.group && other.will_introduce(topic))
+    }
+
+    /// The walk comes by a topic that has ended, of which the shard has yet to read.
+    fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
+        let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
+        let Some(local) = self.local_of(topic.id()) else { return };
+        if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
+            return;
+        }
+        if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
+            return;
+        }
+        let target = self.resolve(&self.conns[id], topic.name()).map(|resolved| resolved.target);
+        if target != Some(Target::Pattern(walk.group)) {
+            return;
+        }
+        let want = if self.may_know(id) {
+            let after = self.locals[local].unfinished(catch_up, &topic);
+            introduction(topic, From::Image, after)
+        } else {
+            swallow(topic, end_bytes)
+        };
+        catch_up.want(want);
+    }
+
+    /// Whether the client may know topics that its walks have not come to, by another subscription.
+    pub(super) fn may_know(&self, id: ConnId) -> bool {
+        let conn = &self.conns[id];
+        conn.subscriptions.len() > 1 || conn.has_left
+    }
+
+    fn introduce(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
+        if !topic.has_image() && walk.images_only {
+            return;
+        }
+        // A walk in another pattern's stead goes where that one would have gone.
+        if !self.groups[walk.group].pattern.matches(topic.name()) {
+            return;
+        }
+        // Where two walks of a pattern come by, the later one does it.
+        if Self::is_left_to_another(catch_up, walk, &topic) {
+            return;
+        }
+        let local_id = self.local(topic.name());
+        self.link(local_id, walk.group);
+        let resolved = self.resolve(&self.conns[id], topic.name());
+        if let Some(Target::Pattern(best)) = resolved.map(|resolved| resolved.target)
+            && best != walk.group
+        {
+            // The topic is for that one's walk to introduce: until then nothing may come by way of this one.
+            self.link(local_id, best);
+        }
+        let local = &self.locals[local_id];
+        match &local.topic {
+            None => self.attach(local_id, topic.clone()),
+            Some(held) if !Arc::ptr_eq(held, &topic) => {
+                // The shard follows an earlier incarnation: it will read of that one's end and of this one's beginning.
+                let held = held.clone();
+                self.pass_ended(id, catch_up, walk, held);
+                return;
+            }
+            Some(_) => {}
+        }
+        let Some(resolved) = resolved else { return };
+        // Another subscription, more specific, has it already.
+        if resolved.target != Target::Pattern(walk.group) {
+            return;
+        }
+        let after = self.locals[local_id].unfinished(catch_up, &topic);
+        let mut want = introduction(topic, walk.from, after);
+        want.strict = resolved.on_slow == OnSlow::Disconnect;
+        want.since = self.engine.feed.appended_bytes();
+        want.ready = walk.ready.clone();
+        catch_up.want(want);
+    }
+}
+
+/// The want of a topic that the client does not know, or has to be told of anew.
+pub(super) fn introduction(topic: Arc<Topic>, from: From, after: Option<crate::topic::TopicId>) -> Want {
+    Want {
+        topic: Wanted::new(topic),
+        at: At::Image(1),
+        introduce: Introduce::Fresh(from),
+        after,
+        reason: GapReason::Expired,
+        strict: false,
+        since: u64::MAX,
+        ready: None,
+        until: 0,
+    }
+}

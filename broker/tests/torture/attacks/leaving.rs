@@ -1,0 +1,48 @@
+//! Many who leave at the same time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::patterns::count;
+use crate::attack::{Attack, Stage};
+use crate::crowd::Crowd;
+use crate::link::{subscribe, text};
+use crate::wire::Options;
+
+pub(super) const ATTACKS: &[Attack] = &[Attack {
+    name: "leave_storm",
+    what: "10,000 subscribers of one topic connect, and leave all at once",
+    run: leave,
+    seconds: (10.0, 1.0),
+    ..Attack::PLAIN
+}];
+
+fn leave(stage: &mut Stage<'_>) -> io::Result<()> {
+    let (listen, patience) = (stage.broker.listen, stage.to_the_end());
+    let wanted = stage.size.pick(10_000, 500);
+    let request = text(&subscribe(["crowd.topic"], r#","from":"live""#));
+    let begin = Instant::now();
+    let mut crowd = Crowd::new(true)?;
+    // In portions: a storm of arrivals is another attack.
+    while crowd.len() < wanted && !stage.is_over() {
+        crowd.join_websockets(listen, 250, Options::attacker(), &request, &patience)?;
+        crowd.turn(Duration::from_millis(5), |_, _| {});
+    }
+    let mut subscribed = 0;
+    let before = stage.broker.metrics(&patience)?.get("tickcast_subscriptions");
+    while stage.broker.metrics(&patience)?.get("tickcast_subscriptions") < wanted as f64 {
+        crowd.turn(Duration::from_millis(50), |_, bytes| subscribed += count(bytes, br#""op":"subscribed""#));
+    }
+    let came = begin.elapsed();
+    let begin = Instant::now();
+    drop(crowd);
+    // All that is left is the bystanders'.
+    while stage.broker.metrics(&stage.patience())?.get("tickcast_connections") > 50.0 {
+        crate::patience::pass(Duration::from_millis(10));
+    }
+    let (came, left) = (came.as_secs_f64() * 1e3, begin.elapsed().as_secs_f64() * 1e3);
+    stage.note(format!(
+        "{wanted} came in {came:.0} ms ({before:.0} subscribed by then), and were gone after {left:.0} ms"
+    ));
+    Ok(())
+}

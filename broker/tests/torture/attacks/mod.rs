@@ -1,0 +1,49 @@
+//! The attacks, one file for each family.
+
+mod backlog;
+mod batch_publishers;
+mod bodies;
+mod churn;
+mod deleted_topics;
+mod ghost_topics;
+mod half_written;
+mod handshakes;
+mod leaving;
+mod listings;
+mod names;
+mod patterns;
+mod places;
+mod resting_streams;
+mod slow_history;
+mod slow_readers;
+mod sources;
+mod stalled_wildcards;
+mod unread;
+
+use crate::attack::Attack;
+
+/// All of them, in the order in which they run.
+pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
+    let families = [
+        patterns::ATTACKS,
+        listings::ATTACKS,
+        stalled_wildcards::ATTACKS,
+        half_written::ATTACKS,
+        deleted_topics::ATTACKS,
+        bodies::ATTACKS,
+        batch_publishers::ATTACKS,
+        backlog::ATTACKS,
+        churn::ATTACKS,
+        places::ATTACKS,
+        handshakes::ATTACKS,
+        ghost_topics::ATTACKS,
+        slow_history::ATTACKS,
+        leaving::ATTACKS,
+        names::ATTACKS,
+        sources::ATTACKS,
+        unread::ATTACKS,
+        resting_streams::ATTACKS,
+        slow_readers::ATTACKS,
+    ];
+    families.into_iter().flatten()
+}

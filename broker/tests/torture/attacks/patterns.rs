@@ -1,0 +1,125 @@
+//! Names that thousands of patterns match. What one request or one publish costs must not be their product in one piece.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::attack::{Attack, Stage};
+use crate::crowd::Crowd;
+use crate::link::{subscribe, unsubscribe};
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "wide_subscribe",
+        what: "4 connections hold 1,024 patterns each; a fifth subscribes to 1,000 names that all of them match",
+        run: wide_subscribe,
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "births",
+        what: "4 connections hold 1,024 patterns each; 20,000 topics begin that all of them match",
+        run: births,
+        // The topics stay.
+        grows_mib: (160, 96),
+        keeps_mib: (96, 48),
+        seconds: (8.0, 1.0),
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "counted_patterns",
+        what: "a client subscribes to 1,024 patterns that 20,000 topics match, and answers its pings meanwhile",
+        // So that several pings fall into the time that counting takes.
+        settings: &[("heartbeat_ms", ("1000", "1000"))],
+        prepare: |stage| {
+            let topics = 0..stage.size.pick(20_000, 10_000);
+            stage.publish(topics.map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number)))).map(drop)
+        },
+        run: counted,
+        seconds: (12.0, 2.0),
+        ..Attack::PLAIN
+    },
+];
+
+/// Patterns of one connection: as many as `subscriptions` allows by default.
+const PATTERNS: usize = 1024;
+/// Segments before the last one of the names, each of which a pattern names or leaves open.
+const SEGMENTS: usize = 14;
+/// Names in one request: with their length, less than `message_bytes`.
+const NAMES: usize = 1000;
+
+/// A pattern that matches every name of [`name`]. No two numbers have the same one.
+pub(super) fn pattern(number: usize) -> String {
+    let segments = (0..SEGMENTS).map(|bit| if number >> bit & 1 == 1 { "*." } else { "a." });
+    segments.chain(["*"]).collect()
+}
+
+pub(super) fn name(number: usize) -> String {
+    format!("{}{number}", "a.".repeat(SEGMENTS))
+}
+
+/// Connections to the attacked shard that hold [`PATTERNS`] each, and read what comes.
+pub(super) fn holders(stage: &mut Stage<'_>, count: usize) -> io::Result<Crowd> {
+    let (mut crowd, patience) = (Crowd::new(true)?, stage.patience());
+    for connection in 0..count {
+        let mut link = stage.link()?;
+        let patterns = (connection * PATTERNS..(connection + 1) * PATTERNS).map(pattern);
+        let answer = link.ask(&subscribe(patterns, r#","from":"live""#), "subscribed", &patience)?;
+        let errors = answer["errors"].as_array().map_or(0, Vec::len);
+        stage.check(errors == 0, || format!("{errors} of {PATTERNS} patterns refused"));
+        crowd.adopt(link)?;
+    }
+    Ok(crowd)
+}
+
+fn wide_subscribe(stage: &mut Stage<'_>) -> io::Result<()> {
+    let _holders = holders(stage, stage.size.pick(4, 3))?;
+    let (mut victim, patience) = (stage.link()?, stage.patience());
+    let names: Vec<String> = (0..NAMES).map(name).collect();
+    let (mut requests, mut longest) = (0, Duration::ZERO);
+    while !stage.is_over() {
+        let begin = Instant::now();
+        victim.ask(&subscribe(&names, ""), "subscribed", &patience)?;
+        longest = longest.max(begin.elapsed());
+        victim.ask(&unsubscribe(&names), "unsubscribed", &patience)?;
+        requests += 1;
+    }
+    stage.note(format!("{requests} requests, the longest answered in {:.0} ms", longest.as_secs_f64() * 1e3));
+    Ok(())
+}
+
+fn births(stage: &mut Stage<'_>) -> io::Result<()> {
+    let mut holders = holders(stage, stage.size.pick(4, 2))?;
+    let (topics, begin) = (stage.size.pick(20_000, 1_000), Instant::now());
+    let published = stage.publish((0..topics).map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number))));
+    let took = begin.elapsed();
+    stage.check(matches!(published, Ok(0)), || format!("publishing failed: {published:?}"));
+    // Everybody is told of every topic, and gets its first update.
+    let (mut told, patience) = (0, stage.patience().or_before(Duration::from_secs(20)));
+    let wanted = topics * holders.len();
+    while told < wanted && !patience.is_over() {
+        holders.turn(Duration::from_millis(10), |_, bytes| told += count(bytes, br#""op":"topic""#));
+    }
+    stage.note(format!(
+        "{topics} topics published in {:.0} ms, all told in {:.0} ms",
+        took.as_secs_f64() * 1e3,
+        begin.elapsed().as_secs_f64() * 1e3
+    ));
+    stage.check(told >= wanted, || format!("told of {told} of {wanted} beginnings"));
+    holders.linger(&stage.to_the_end());
+    Ok(())
+}
+
+fn counted(stage: &mut Stage<'_>) -> io::Result<()> {
+    let (mut link, patience, begin) = (stage.link()?, stage.patience(), Instant::now());
+    let answer = link.ask(&subscribe((0..PATTERNS).map(pattern), r#","from":"live""#), "subscribed", &patience);
+    let took = begin.elapsed().as_secs_f64();
+    match answer.map_err(io::Error::from) {
+        Ok(_) => stage.note(format!("answered after {took:.1} s")),
+        Err(error) => stage.complain(format!("a live client was cut off after {took:.1} s: {error}")),
+    }
+    Ok(())
+}
+
+/// How often this stands in it. What lies across two reads is not found: a few are forgiven by whoever counts.
+pub(super) fn count(bytes: &[u8], what: &[u8]) -> usize {
+    bytes.windows(what.len()).filter(|window| *window == what).count()
+}

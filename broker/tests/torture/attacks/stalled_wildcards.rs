@@ -1,0 +1,109 @@
+//! Subscribers of everything that stop reading while everything changes.
+
+use std::io;
+use std::time::Duration;
+
+use super::listings::{many, many_topics};
+use super::patterns::count;
+use crate::attack::{Attack, Stage};
+use crate::crowd::Crowd;
+use crate::link::{subscribe, text};
+use crate::wire::Options;
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "stalled_wildcards",
+        what: "50 connections follow all of 100,000 topics and stop reading; then every topic changes twice",
+        settings: &[("behind_bytes_max", ("32MiB", "2MiB"))],
+        prepare: many_topics,
+        run: stall,
+        seconds: (15.0, 4.0),
+        // What those who are behind still want may take `behind_bytes_max`; the rest are updates in histories and rings.
+        grows_mib: (32 + 96, 40),
+        keeps_mib: (72, 40),
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "passing_topics",
+        what: "20 connections follow everything and stop reading; topics with 1 KiB of state begin and end",
+        settings: &[("images_bytes_max", ("16MiB", "4MiB")), ("behind_bytes_max", ("32MiB", "2MiB"))],
+        run: passing,
+        seconds: (10.0, 4.0),
+        grows_mib: (16 + 32 + 64, 64),
+        ..Attack::PLAIN
+    },
+];
+
+fn stall(stage: &mut Stage<'_>) -> io::Result<()> {
+    let connections = stage.size.pick(50, 10);
+    let mut crowd = Crowd::new(true)?;
+    let request = text(&subscribe([">"], r#","from":"live""#));
+    crowd.join_websockets(
+        stage.broker.listen,
+        connections,
+        Options::receiving(64 * 1024),
+        &request,
+        &stage.to_the_end(),
+    )?;
+    // They read what they are told of at first, as an ordinary client does.
+    let (mut told, wanted) = (0, connections * stage.size.pick(100_000, 20_000));
+    while told < wanted - wanted / 100 && !stage.is_over() {
+        crowd.turn(Duration::from_millis(10), |_, bytes| told += count(bytes, br#""op":"topic""#));
+    }
+    stage.check(told >= wanted - wanted / 100, || format!("told of {told} of {wanted} topics in time"));
+    for value in 2..4 {
+        let lines = (0..stage.size.pick(100_000, 20_000))
+            .map(|number| format!(r#"{{"topic":"{}","kind":"state","data":{value}}}"#, many(number)));
+        let rejected = stage.publish(lines)?;
+        stage.check(rejected == 0, || format!("{rejected} updates refused"));
+    }
+    // They are stalled now, for as long as the rest of the attack takes.
+    stage.to_the_end().pass();
+    let metrics = stage.broker.metrics(&stage.patience())?;
+    let behind = metrics.get("tickcast_connections_behind");
+    stage.note(format!("{connections} were told of {told} topics; {behind} are behind at the end"));
+    Ok(())
+}
+
+fn passing(stage: &mut Stage<'_>) -> io::Result<()> {
+    let mut crowd = Crowd::new(false)?;
+    let request = text(&subscribe([">"], ""));
+    crowd.join_websockets(stage.broker.listen, 20, Options::receiving(2048), &request, &stage.to_the_end())?;
+    let (mut link, patience) = (stage.link()?, stage.patience());
+    let data = "x".repeat(1024);
+    let (mut number, mut refused) = (0, 0);
+    while !stage.is_over() && number < stage.size.pick(100_000, 8_000) {
+        // A few at once, ended by their owner over HTTP as soon as they are there.
+        let names: Vec<String> = (number..number + 50).map(|number| format!("game.{number}")).collect();
+        for name in &names {
+            let publish = format!(r#"{{"op":"publish","id":1,"topic":"{name}","kind":"state","data":"{data}"}}"#);
+            link.say(&publish, &patience)?;
+        }
+        for _ in &names {
+            let answer = link.message(&patience)?;
+            refused += u64::from(answer["op"] == "error");
+        }
+        delete(stage, &names)?;
+        number += names.len();
+    }
+    stage.note(format!("{number} topics came and went"));
+    stage.check(refused == 0, || format!("{refused} of {number} publishes refused, though few topics are alive"));
+    Ok(())
+}
+
+/// Ends these topics, on one connection.
+pub(super) fn delete(stage: &Stage<'_>, names: &[String]) -> io::Result<()> {
+    let patience = stage.patience();
+    let mut wire = crate::wire::Wire::connect(stage.broker.listen, Options::attacker(), &patience)?;
+    for names in names.chunks(50) {
+        let requests = names
+            .iter()
+            .map(|name| format!("DELETE /v1/topics/{name} HTTP/1.1\r\nHost: {}\r\n\r\n", stage.broker.listen));
+        wire.send(requests.collect::<String>().as_bytes(), &patience)?;
+        for _ in names {
+            // 404 where the publish was refused.
+            crate::http::answer(&mut wire, &patience)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+/** A broker that says by Server-Sent Events whatever a test wants, and takes WebSockets where the test has a fake for them. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { until } from "./wait.js";
+
+/** What its streams take, as a broker of this version and as one of before. */
+const PARAMETERS = ["topic", "conflate_ms", "resume", "ready", "on_slow"], OLD_PARAMETERS = PARAMETERS.slice(0, 3);
+
+export class SseBroker {
+  #server;
+  /** By stream, oldest first: its query and its response. */
+  streams = [];
+  /** Of every message; null for none. */
+  id = 7;
+  upgrades = 0;
+  /** A `Fake` that gets the WebSockets; they are refused where there is none. */
+  fake = null;
+  published = [];
+
+  static async start(test, { forbids = false, isOld = false } = {}) {
+    const broker = new SseBroker();
+    broker.#server = createServer(async (request, response) => {
+      const url = new URL(request.url, "http://broker");
+      const json = (status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+      if (forbids) return json(403, { error: { code: "forbidden", message: "the Origin http://evil.example may not come here" } });
+      if (url.pathname === "/v1/topics") return json(200, { topics: [], next: null });
+      if (url.pathname === "/v1/sse") {
+        const known = isOld ? OLD_PARAMETERS : PARAMETERS, unknown = [...url.searchParams.keys()].find((name) => !known.includes(name));
+        if (unknown) return json(400, { error: { code: "bad_request", message: `there is no parameter ${unknown}` } });
+        response.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders();
+        const { topic: _, ...parameters } = Object.fromEntries(url.searchParams);
+        return broker.streams.push({ topics: url.searchParams.getAll("topic"), resume: null, conflate_ms: null, on_slow: null, ...parameters, response });
+      }
+      let body = "";
+      for await (const part of request) body += part;
+      const topic = decodeURIComponent(url.pathname.slice("/v1/topics/".length));
+      broker.published.push([topic, url.search, body]);
+      return topic.includes("..") ? json(400, { error: { code: "bad_topic", message: "segment 2 is empty" } })
+        : topic.endsWith(".fragment") ? json(409, { error: { code: "no_state", message: "there is no state to change: publish one first" } })
+        : json(200, { topic, epoch: "e", seq: broker.published.length });
+    });
+    broker.#server.on("upgrade", (request, socket, head) => {
+      broker.upgrades += 1;
+      if (broker.fake) broker.fake.upgrade(request, socket, head);
+      else socket.destroy();
+    });
+    broker.#server.listen(0, "127.0.0.1");
+    await once(broker.#server, "listening");
+    test.after(() => { broker.#server.closeAllConnections(); broker.#server.close(); });
+    return broker;
+  }
+
+  get url() { return `ws://127.0.0.1:${this.#server.address().port}`; }
+
+  /** Of the streams so far: topics, and where they go on from. */
+  get asked() { return this.streams.map(({ topics, resume }) => [String(topics), resume]); }
+
+  /** Streams that are open. */
+  get open() { return this.streams.filter(({ response }) => !response.destroyed); }
+
+  /** The newest open stream of exactly these topics. */
+  of(topics) { return this.open.findLast((stream) => String(stream.topics) === String(topics)); }
+
+  /** To the newest stream; a part of a text is a part of a message. */
+  write(text, stream = this.streams.at(-1)) { stream.response.write(text); }
+  send(...messages) { this.to(this.streams.at(-1), ...messages); }
+  to(stream, ...messages) {
+    for (const message of messages) this.write(`${this.id === null ? "" : `id: ${this.id}\n`}data: ${JSON.stringify(message)}\n\n`, stream);
+  }
+
+  /** Waits for the stream of exactly these topics, and begins them all. Gives the stream. */
+  async begin(topics, row) {
+    const stream = await until(() => this.of(topics), `a stream of ${topics}`);
+    const isPattern = (text) => /[*>]/.test(text), conflate_ms = Number(stream.conflate_ms ?? 0);
+    const rows = topics.filter((text) => !isPattern(text)).map((topic) => ({ topic, oldest: 1, conflate_ms, ...row }));
+    this.to(stream, { op: "subscribed", topics: rows, patterns: topics.filter(isPattern).map((pattern) => ({ pattern, matched: 1, conflate_ms })), errors: [] });
+    return stream;
+  }
+}

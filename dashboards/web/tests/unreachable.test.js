@@ -1,0 +1,74 @@
+/** Where no connection comes to be, for a reason that a browser hides: the program is told, once, and it goes on trying. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import { Outage } from "../tickcast/outage.js";
+import { Broker } from "./support/broker.js";
+import { client } from "./support/client.js";
+import { event, record, until } from "./support/wait.js";
+
+/** A port on which nobody listens. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+test("nobody listens: one error names the address and what may be the reason, and it comes when somebody does", async (t) => {
+  for (const transports of [["websocket", "sse"], ["websocket"], ["sse"]]) {
+    const broker = new Broker();
+    broker.address = `127.0.0.1:${await freePort()}`;
+    t.after(() => broker.kill());
+    const made = client(t, broker.url, { transports }), closes = record(made, "close");
+    made.subscribe("a");
+    const { error } = await event(made, "error");
+    const url = `${broker.url}/v1/ws`;
+    assert.deepEqual([error.code, error.url, Object.keys(error.reasons)], ["unreachable", url, transports]);
+    assert.ok(error.message.startsWith(`the broker at ${url} cannot be reached (${transports[0]}: `), error.message);
+    assert.match(error.message, /Perhaps no broker listens there, the address or the port is wrong, or the network stops it\. The client goes on trying\.$/);
+    await until(() => closes.length > 10, "more attempts");
+    assert.deepEqual([made.state, made.errors.length], ["connecting", 1]);
+    assert.ok(closes.every(([, { reconnect }]) => reconnect));
+    await broker.start();
+    await event(made, "open");
+    // A restart is no outage yet.
+    const stale = event(made, "close");
+    await broker.kill();
+    await stale;
+    const lost = closes.length;
+    await until(() => closes.length > lost + 5, "attempts");
+    await broker.start();
+    await event(made, "open");
+    assert.equal(made.errors.length, 1);
+    made.close();
+  }
+});
+
+test("when it is told: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
+  const outage = new Outage("ws://broker:9000/v1/ws", ["websocket", "sse"]);
+  assert.equal(outage.failed("websocket", "", 0), null);
+  const error = outage.failed("sse", "Failed to fetch", 1);
+  assert.deepEqual(error.reasons, { websocket: "it did not open", sse: "Failed to fetch" });
+  assert.equal(outage.failed("websocket", "", 1_000_000), null);
+  outage.opened();
+  assert.deepEqual([0, 9_999].map((now) => outage.failed("websocket", "refused", now)), [null, null]);
+  assert.equal(outage.failed("websocket", "refused", 10_000).code, "unreachable");
+  assert.equal(outage.failed("sse", "refused", 90_000), null);
+  outage.opened();
+  assert.equal(outage.failed("websocket", "refused", 100_000), null);
+});
+
+test("what stops a page alone is named where it may be that", (t) => {
+  t.after(() => delete globalThis.location);
+  const said = (origin, url) => {
+    globalThis.location = new URL(origin);
+    return new Outage(url, ["websocket"]).failed("websocket", "", 0).message;
+  };
+  assert.match(said("https://shop.example/cart", "ws://broker.example:9000/v1/ws"),
+    /the broker does not allow pages of https:\/\/shop\.example \(its setting allow_origin\), the browser lets a page that came by https connect to wss only, or/);
+  assert.doesNotMatch(said("http://broker.example:9000/", "ws://broker.example:9000/v1/ws"), /allow_origin|https/);
+});

@@ -50,6 +50,10 @@ use crate::metrics::Metrics;
 use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;
 
+/// Files that are opened once clients are let in: the admin listener's thread has some, a scrape reads some, and a client
+/// that was accepted may wait for its place.
+const FURTHER_FILES: u64 = 16;
+
 /// A running broker.
 pub struct Broker {
     shared: Arc<Shared>,
@@ -100,8 +104,9 @@ impl Broker {
             }
         }
 
-        // All other files are open now.
-        let (places, warning) = config::places(config.places(), config::open_files(), admin::SOCKETS_MAX as u64);
+        // Nearly all other files are open now.
+        let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
+        let (places, warning) = config::places(config.places(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let admission = Admission::new(places.connections, config.connections_per_address_max);
         let clients = HttpSockets::new(places.http as usize);

@@ -28,6 +28,8 @@ use super::reply::{self, Reply};
 const TURN_BYTES: usize = 32 << 10;
 /// What publishing a line costs beside its bytes, as if it were so many more.
 const LINE_BYTES: usize = 128;
+/// What a blank line costs.
+const BLANK_BYTES: usize = 8;
 /// How much less a line costs that is only counted.
 const COUNTING_IS_CHEAPER: usize = 16;
 /// A single update that is larger than this is published in a turn.
@@ -116,7 +118,7 @@ where
             }
             Next::Blank => {
                 number += 1;
-                cost += LINE_BYTES;
+                cost += BLANK_BYTES;
                 continue;
             }
             Next::Line(line) => line,

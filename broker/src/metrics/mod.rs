@@ -217,8 +217,6 @@ impl Metrics {
                 (self.clients.count() + self.admins.count()) as f64,
             ),
             ("tickcast_http_connections_max", "Places for them (http_connections_max).", self.clients.max() as f64),
-            ("tickcast_bodies_bytes", "Bodies of HTTP requests and answers.", self.bodies.bytes() as f64),
-            ("tickcast_bodies_bytes_max", "What they may take (bodies_bytes_max).", self.bodies.bytes_max() as f64),
             ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
         ]
         .into_iter()
@@ -230,6 +228,7 @@ impl Metrics {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
             ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
+            ("bodies_bytes_max", self.bodies.bytes(), self.bodies.bytes_max()),
             ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max),
             ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max),
             ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max),

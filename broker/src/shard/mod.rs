@@ -208,12 +208,11 @@ struct Driver {
     buffer: Box<[u8]>,
     /// What all connections are still to hear, and from which number on.
     to_all: VecDeque<(ToAll, ConnId)>,
+    /// What those hear who come while the broker goes.
+    farewell: Option<Arc<[u8]>>,
+    closes: Option<CloseReason>,
     /// Up to when the thread's time is counted as busy.
     busy_until_us: u64,
-    /// What everybody was told, and whoever still arrives is told as well.
-    told: Option<Arc<[u8]>>,
-    /// Why everybody was closed, and whoever still arrives is closed as well.
-    closed: Option<CloseReason>,
     stopping: bool,
 }
 
@@ -248,9 +247,9 @@ impl Driver {
             reads,
             buffer,
             to_all: VecDeque::new(),
+            farewell: None,
+            closes: None,
             busy_until_us,
-            told: None,
-            closed: None,
             stopping: false,
         }
     }
@@ -354,11 +353,11 @@ impl Driver {
                     let _ = answer.send(self.slowest(count));
                 }
                 Command::Tell(payload) => {
-                    self.told = Some(payload.clone());
+                    self.farewell = Some(payload.clone());
                     self.to_all.push_back((ToAll::Tell(payload), 0));
                 }
                 Command::CloseAll(reason) => {
-                    self.closed = Some(reason);
+                    self.closes = Some(reason);
                     self.to_all.push_back((ToAll::Close(reason), 0));
                 }
                 Command::Stop => self.stopping = true,
@@ -408,10 +407,11 @@ impl Driver {
                 Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
             self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
-        if let Some(payload) = &self.told {
-            self.shard.answer(now(), id, payload);
+        // Who comes while the broker goes hears what the others have heard.
+        if let Some(payload) = self.farewell.clone() {
+            self.shard.answer(now(), id, &payload);
         }
-        if let Some(reason) = self.closed {
+        if let Some(reason) = self.closes {
             self.shard.close(now(), id, reason, reason.text());
         }
         self.readable(id, false, false);

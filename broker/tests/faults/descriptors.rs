@@ -68,8 +68,9 @@ fn clients_beyond_them_are_refused_with_a_code() {
     client.say(r#"{"op":"ping"}"#);
     client.expect("pong");
     assert_eq!(process.end(Signal::TERM).0, Some(0));
+    // There were never more clients than files: nothing failed.
     let lines = process.logged();
-    assert!(lines.len() < 10, "{lines:?}");
+    assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn sockets_that_say_nothing_keep_nobody_out() {
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{answer:?}");
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
-    assert!(lines.len() < 10, "{lines:?}");
+    assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
 }
 
 /// In a process of its own, as it has no file left at the end.

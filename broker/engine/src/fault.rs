@@ -40,6 +40,14 @@ pub enum Fault {
     ImageAndUpdate,
     /// A topic begins without its first update.
     BirthWithoutUpdate,
+    /// A walk goes on only where the feed is read to its end.
+    WalkWaitsForTail,
+    /// A want comes to its turn again and again, and nothing of it is sent.
+    WantStands,
+    /// What was wanted stays counted.
+    BudgetKept,
+    /// Counting the topics of patterns costs no work.
+    WorkUncounted,
 }
 
 #[cfg(feature = "planted-faults")]
@@ -58,6 +66,11 @@ mod planted {
         CHANCES.set(0);
     }
 
+    /// Whether the fault is planted: for those that are none unless they always strike.
+    pub(crate) fn planted(fault: Fault) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+
     /// A fault that always strikes is easily found: this one does at every third occasion.
     pub(crate) fn strikes(fault: Fault) -> bool {
         if PLANTED.get() != Some(fault) {
@@ -71,12 +84,19 @@ mod planted {
 #[cfg(feature = "planted-faults")]
 pub use planted::plant;
 #[cfg(feature = "planted-faults")]
-pub(crate) use planted::strikes;
+pub(crate) use planted::{planted, strikes};
 
 /// Whether the fault is planted, and strikes now.
 #[cfg(not(feature = "planted-faults"))]
 #[inline(always)]
 pub(crate) const fn strikes(_: Fault) -> bool {
+    false
+}
+
+/// Whether the fault is planted.
+#[cfg(not(feature = "planted-faults"))]
+#[inline(always)]
+pub(crate) const fn planted(_: Fault) -> bool {
     false
 }
 

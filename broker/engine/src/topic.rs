@@ -273,7 +273,9 @@ impl Deref for Wanted {
 impl Drop for Wanted {
     fn drop(&mut self) {
         let topic = &self.0;
-        topic.budget.wants.sub(WANT_BYTES);
+        if !fault::strikes(Fault::BudgetKept) {
+            topic.budget.wants.sub(WANT_BYTES);
+        }
         if topic.wanted.fetch_sub(1, Ordering::SeqCst) == 1 && topic.ended.load(Ordering::SeqCst) {
             topic.settle_end(&mut topic.lock());
         }

@@ -102,6 +102,9 @@ impl<S: Sink> Shard<S> {
         if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
             return;
         }
+        if fault::planted(Fault::WantStands) && matches!(want.at, At::Image(_)) {
+            return;
+        }
         let resolved = self.resolve(&self.conns[id], want.topic.name());
         // Unsubscribing takes the wants along: without a subscription there is nothing to say.
         let Some(resolved) = resolved else {

@@ -15,7 +15,7 @@ use super::connection::{CatchUp, Target};
 use super::ready::Token;
 use super::{ConnId, GroupId, Shard};
 use crate::directory::Passed;
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, Wanted};
 
@@ -69,6 +69,9 @@ pub(super) fn swallow(topic: Arc<Topic>, place: u64) -> Want {
 impl<S: Sink> Shard<S> {
     /// Makes wants of the next topics of a connection's walks.
     pub(super) fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
+        if fault::planted(Fault::WalkWaitsForTail) && self.reader.bytes() < self.engine.feed.appended_bytes() {
+            return;
+        }
         let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.wants.len());
         let mut steps = WALK_STEPS_PER_TURN;
         while topics > 0

@@ -145,6 +145,27 @@ fn gauges(world: &World) -> Result<(), String> {
     if live == told { Ok(()) } else { Err(format!("{told} topics, there are {live}")) }
 }
 
+/// Where nobody is left and nothing lives, nothing is held.
+fn budgets(world: &World) -> Result<(), String> {
+    let budget = world.engine.budget();
+    let counted = [
+        ("histories", budget.histories()),
+        ("images", budget.images()),
+        ("encoded images", budget.encoded()),
+        ("states for differences", budget.bases()),
+        ("sources", budget.sources()),
+        ("wants", budget.behind()),
+        ("half-written frames", budget.partial()),
+        ("buffers", budget.buffers()),
+        ("names", budget.names()),
+        ("subscriptions", budget.subscriptions()),
+    ];
+    match counted.iter().find(|(_, bytes)| *bytes > 0) {
+        Some((what, bytes)) => Err(format!("{bytes} bytes of {what} are counted for nobody")),
+        None => Ok(()),
+    }
+}
+
 /// The listing tells each topic as it is.
 fn listing(world: &World) -> Result<(), String> {
     let mut walk = Walk::new(Pattern::parse(">").expect("a pattern"), None);
@@ -203,6 +224,7 @@ pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
         world.now_us += 2_000_000;
     }
     gauges(world)?;
+    budgets(world)?;
     for (index, driver) in world.drivers.iter().enumerate() {
         let local_topics = driver.stats.local_topics.get();
         if local_topics > 0 {

@@ -8,6 +8,7 @@
 //! model       every update and every merged state, kept naively
 //! client      believes only what it was told; checks answers, and per topic …
 //! stream      … start, continuity, data, gaps, conflation, order
+//! liveness    everybody gets on while a publisher keeps a backlog
 //! finale      at peace everybody has everything; when all have left nothing is held
 //! ```
 //!
@@ -21,6 +22,7 @@ mod dice;
 mod driver;
 mod finale;
 mod histories;
+mod liveness;
 mod message;
 mod model;
 mod network;
@@ -86,5 +88,12 @@ fn every_stream_is_what_the_protocol_promises() {
         let sum: u64 = met.iter().map(|met| met.counts()[index].1).sum();
         eprintln!("{what}: {sum} in {histories} of {seeds} histories");
         assert!(histories as u64 * 100 >= seeds, "too few histories have {what}");
+    }
+}
+
+#[test]
+fn everybody_gets_on_while_a_publisher_keeps_a_backlog() {
+    if let Err(error) = liveness::check() {
+        panic!("{error}");
     }
 }

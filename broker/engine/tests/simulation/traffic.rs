@@ -155,6 +155,9 @@ pub fn options(dice: &mut Dice) -> Options {
     Options { from, asked_ms, conflate_ms: round_up(asked_ms), on_slow }
 }
 
+/// All images together, where they are to meet their bound.
+pub const IMAGES_FEW: u64 = 1500;
+
 /// From this seed on the ring is so small that it comes round again and again, under readers that may have much waiting.
 pub const TIGHT_FROM: u64 = 100_000;
 
@@ -182,6 +185,7 @@ fn drawn(dice: &mut Dice) -> Limits {
     Limits {
         topics_max: dice.pick(&[1_000_000, 1_000_000, 1_000_000, 5]),
         image_bytes: dice.pick(&[1 << 20, 1 << 20, 400]),
+        images_bytes_max: dice.pick(&[1 << 30, 1 << 30, 1 << 30, IMAGES_FEW]),
         retain: retain(dice),
         retain_bytes_max: dice.pick(&[1 << 30, 1 << 30, 40_000, 5000]),
         topics,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker_engine::{Engine, Limits, Now, Publisher};
+use broker_protocol::codes::ErrorCode;
 
 use super::client::Client;
 use super::dice::Dice;
@@ -12,7 +13,7 @@ use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
-use super::traffic::{Habits, limits};
+use super::traffic::{Habits, IMAGES_FEW, limits};
 
 pub struct World {
     pub dice: Dice,
@@ -78,7 +79,15 @@ impl World {
         self.say(|_| format!("publish {{{}}}", offer.fields()));
         let line = format!("{{{}}}", offer.fields());
         let update = broker_protocol::request::parse_line(&line).map_err(|refusal| refusal.message)?;
+        let before = self.state_of(&offer.topic);
         let result = self.engine.publish(self.now(), &update, Publisher::Client);
+        if let Err(refusal) = &result
+            && self.is_over_budget(refusal.code)
+        {
+            // How much an image holds the model does not know; but what is refused must change nothing.
+            let after = self.state_of(&offer.topic);
+            return if before == after { Ok(true) } else { Err(format!("refused, and {before:?} became {after:?}")) };
+        }
         let outcome = self.offered(offer)?;
         let told = match result {
             Ok(published) if published.duplicate => Outcome::Duplicate { seq: published.seq },
@@ -86,6 +95,17 @@ impl World {
             Err(refusal) => Outcome::Refused(refusal.code.as_str()),
         };
         if told == outcome { Ok(true) } else { Err(format!("{told:?}, but {outcome:?} was right of {offer:?}")) }
+    }
+
+    /// Whether a publish was refused because all images together would be too large.
+    fn is_over_budget(&self, code: ErrorCode) -> bool {
+        code == ErrorCode::Limit && self.limits.images_bytes_max == IMAGES_FEW
+    }
+
+    /// How many topics there are, and where one of them is.
+    fn state_of(&self, topic: &str) -> (usize, Option<(u64, u64)>) {
+        let page = self.engine.history(topic, broker_engine::Ask::Last(0));
+        (self.engine.topics_len(), page.map(|page| (page.seq, page.oldest)))
     }
 
     /// The model takes in what the broker just did.
@@ -157,13 +177,23 @@ impl World {
     pub fn handle(&mut self, id: usize) -> Result<(), String> {
         let now = self.now();
         let Some(request) = self.clients[id].outgoing.pop_front() else { return Ok(()) };
+        // Which of a batch are refused for what images hold the model does not know.
+        let request = match request {
+            Request::Batch(mut offers) if self.limits.images_bytes_max == IMAGES_FEW => {
+                Request::Publish(offers.swap_remove(0))
+            }
+            request => request,
+        };
         self.clients[id].ids += 1;
         let (number, shard, conn) = (self.clients[id].ids, self.clients[id].shard, self.clients[id].conn);
         let text = request.text(number);
         self.say(|_| format!("client {id} asks {text}"));
+        let refused = self.engine.refused(ErrorCode::Limit);
         self.drivers[shard].shard.heard(conn);
         self.drivers[shard].shard.handle(now, conn, &text);
+        let over_budget = self.engine.refused(ErrorCode::Limit) > refused && self.is_over_budget(ErrorCode::Limit);
         let answer = match &request {
+            Request::Publish(_) if over_budget => Answer::Refused("limit"),
             Request::Ping => Answer::Pong,
             Request::List => {
                 let row = |held: &super::subscriptions::Subscription| {

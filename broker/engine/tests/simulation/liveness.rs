@@ -1,0 +1,154 @@
+//! Progress under load: a publisher keeps more in the feed than a round takes in, all the time, and everybody else must get
+//! on nevertheless, within a number of rounds that is written down here.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use broker_engine::{ConnId, Engine, Limits, Now, Publisher, Shard, ShardStats};
+use broker_protocol::request::parse_line;
+
+use super::network::{Pipe, SharedPipe, SimSink};
+
+/// What is always in the feed: more than a round takes in.
+const BACKLOG_BYTES: u64 = 400_000;
+/// Updates of each busy topic in a round at most.
+const PUBLISHED_PER_ROUND: usize = 1_000;
+/// Quiet topics with an image, which a pattern brings in.
+const QUIET: usize = 60;
+/// Rounds within which a pattern brings all of them in, a few at a time.
+const ROUNDS_OF_A_WALK: usize = 4_000;
+/// Rounds within which an update of a topic that somebody is in step with has to be there, once the shard has read it.
+const ROUNDS_OF_AN_UPDATE: usize = 60;
+/// Rounds that counting takes at least, where its work is counted: many patterns, each over all quiet topics.
+const ROUNDS_OF_A_COUNT: usize = 3;
+
+struct Load {
+    engine: Arc<Engine>,
+    shard: Shard<SimSink>,
+    now: Now,
+    published: u64,
+    pipes: Vec<SharedPipe>,
+}
+
+impl Load {
+    fn new(limits: Limits) -> Self {
+        let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
+        let shard = Shard::new(engine.clone(), 0, Arc::<ShardStats>::default());
+        Self { engine, shard, now: Now { mono_us: 1_000_000, wall_us: 1_000_000 }, published: 0, pipes: Vec::new() }
+    }
+
+    fn publish(&mut self, topic: &str, kind: &str) {
+        self.published += 1;
+        let line = format!(r#"{{"topic":"{topic}","kind":"{kind}","data":{{"n":{}}}}}"#, self.published);
+        let update = parse_line(&line).expect("a publish");
+        self.engine.publish(self.now, &update, Publisher::Client).expect("it is taken");
+    }
+
+    fn connect(&mut self, room: usize) -> (ConnId, SharedPipe) {
+        let pipe = Rc::new(RefCell::new(Pipe { room, ..Pipe::default() }));
+        self.pipes.push(pipe.clone());
+        (self.shard.connect(self.now, SimSink(pipe.clone())), pipe)
+    }
+
+    /// A round of the shard's loop, with the feed kept longer than the round takes in.
+    fn round(&mut self) {
+        // What nobody follows does not come into the feed.
+        for _ in 0..PUBLISHED_PER_ROUND {
+            if self.engine.feed().backlog_bytes() < BACKLOG_BYTES {
+                self.publish("busy.a", "event");
+                self.publish("busy.b", "state");
+            }
+        }
+        self.round_of_shard();
+    }
+
+    fn round_of_shard(&mut self) {
+        self.now.mono_us += 1_000;
+        self.now.wall_us += 1_000;
+        let now = self.now;
+        self.shard.take_in(now);
+        self.shard.turn(&mut || now);
+        self.shard.begin_requests();
+        self.shard.tick(now);
+    }
+
+    /// Rounds until as many messages came that have this in them. What others get meanwhile is thrown away.
+    fn rounds_until(&mut self, pipe: &SharedPipe, what: &str, count: usize, at_most: usize) -> Result<usize, String> {
+        let mut seen = 0;
+        for round in 0..at_most {
+            // A turn writes whole messages to a socket with room.
+            let arrived = std::mem::take(&mut pipe.borrow_mut().arrived);
+            seen += String::from_utf8_lossy(&arrived).matches(what).count();
+            if seen >= count {
+                return Ok(round);
+            }
+            self.pipes.iter().for_each(|pipe| pipe.borrow_mut().arrived.clear());
+            self.round();
+        }
+        Err(format!("{seen} of {count} {what} within {at_most} rounds"))
+    }
+}
+
+/// Runs all of it. What went wrong, if anything.
+pub fn check() -> Result<(), String> {
+    let mut load = Load::new(Limits { feed_bytes_max: 64 << 20, ..Limits::default() });
+    for number in 0..QUIET {
+        load.publish(&format!("quiet.{number:02}"), "state");
+    }
+    let (busy, busy_pipe) = load.connect(usize::MAX);
+    load.shard.handle(load.now, busy, r#"{"op":"subscribe","topics":["busy.a"]}"#);
+    let (viewer, viewer_pipe) = load.connect(usize::MAX);
+    load.shard.handle(load.now, viewer, r#"{"op":"subscribe","topics":["busy.b"],"conflate_ms":10}"#);
+    let (step, step_pipe) = load.connect(usize::MAX);
+    load.shard.handle(load.now, step, r#"{"op":"subscribe","topics":["quiet.00"]}"#);
+    load.rounds_until(&step_pipe, r#""op":"image""#, 1, ROUNDS_OF_AN_UPDATE)?;
+    load.rounds_until(&busy_pipe, r#""op":"update""#, 1, ROUNDS_OF_AN_UPDATE)?;
+
+    // A pattern's images come although the feed is never read to its end, and a ready after them.
+    let (walker, walker_pipe) = load.connect(usize::MAX);
+    load.shard.handle(load.now, walker, r#"{"op":"subscribe","id":1,"topics":["quiet.>"],"ready":true}"#);
+    load.rounds_until(&walker_pipe, r#""op":"image","topic":"quiet."#, QUIET, ROUNDS_OF_A_WALK)?;
+    load.rounds_until(&walker_pipe, r#"{"op":"ready","id":1}"#, 1, ROUNDS_OF_AN_UPDATE)?;
+
+    // Whoever is in step gets an update soon after the shard has read it, also beside those who have much to catch up.
+    let backlog = load.engine.feed().backlog_bytes();
+    load.publish("quiet.00", "state");
+    let rounds = load.rounds_until(&step_pipe, r#""op":"update","topic":"quiet.00""#, 1, ROUNDS_OF_A_WALK)?;
+    if rounds > ROUNDS_OF_AN_UPDATE + backlog as usize / 300 {
+        return Err(format!("an update took {rounds} rounds, {backlog} bytes were before it"));
+    }
+
+    // A view goes on at its interval.
+    load.rounds_until(&viewer_pipe, r#""topic":"busy.b""#, 5, ROUNDS_OF_A_WALK)?;
+
+    // What a request asks for in one piece is spread over rounds, and is answered.
+    let patterns: Vec<String> = (0..400).map(|number| format!(r#""*.{number:02}""#)).collect();
+    let wide: Vec<String> = (0..200).map(|_| r#""quiet.*""#.to_owned()).collect();
+    let (counter, counter_pipe) = load.connect(usize::MAX);
+    let request = format!(r#"{{"op":"subscribe","id":7,"topics":[{},{}]}}"#, wide.join(","), patterns.join(","));
+    load.shard.handle(load.now, counter, &request);
+    let rounds = load.rounds_until(&counter_pipe, r#""op":"subscribed","id":7"#, 1, ROUNDS_OF_A_WALK)?;
+    if rounds < ROUNDS_OF_A_COUNT {
+        return Err(format!("so many patterns were counted in {rounds} rounds: the work is not counted"));
+    }
+
+    // Clients that stop reading are bounded by their budget, whatever comes.
+    let limits = Limits { behind_bytes: 500, behind_bytes_max: 20_000, ..Limits::default() };
+    let mut load = Load::new(limits);
+    for _ in 0..8 {
+        let (stalled, _) = load.connect(400);
+        load.shard.handle(load.now, stalled, r#"{"op":"subscribe","topics":["many.>"]}"#);
+    }
+    for number in 0..2_000 {
+        load.publish(&format!("many.{}", number % 500), "state");
+        if number % 20 == 0 {
+            load.round_of_shard();
+        }
+    }
+    for _ in 0..ROUNDS_OF_AN_UPDATE {
+        load.round_of_shard();
+    }
+    let behind = load.engine.budget().behind();
+    if behind > 20_000 { Err(format!("{behind} bytes are wanted by those behind, 20000 may be")) } else { Ok(()) }
+}

@@ -307,3 +307,28 @@ test("a pattern that goes on, and somebody wants its last updates before that is
   for (const each of [first, second]) await each.came("update p.a 8");
   assert.deepEqual([names.topics, first.data("p.a"), second.data("p.a"), made.errors], [[{ topic: "p.a", epoch: "e", seq: 2 }], numbers(2, 8), [6, 7, 8], []]);
 });
+
+test("a name that is lent for two requests is given up with the later one", async (t) => {
+  const { fake, made } = await start(t);
+  const first = watch(made, "p.*"), one = await fake.next("subscribe");
+  fake.answer(one, {}, 1);
+  fake.send(row("p.a", { seq: 1, start: "live" }), ...updates(2, 4, "p.a"));
+  await first.came("update p.a 4");
+  const second = watch(made, "p.*", { from: { last: 1 } });
+  const names = await fake.next("subscribe"), pattern = await fake.next("subscribe");
+  const third = watch(made, "p.*", { from: { last: 2 } });
+  const again = await fake.next("subscribe"), last = await fake.next("subscribe");
+  fake.answer(names, { ...events, seq: 4, start: "resumed" });
+  fake.answer(pattern, {}, 1);
+  fake.send(update(4, "p.a"));
+  await second.came("update p.a 4");
+  await fake.heard(made);
+  assert.deepEqual(fake.received, []);
+  fake.answer(again, { ...events, seq: 5, start: "resumed" });
+  fake.answer(last, {}, 1);
+  fake.send(...updates(3, 5, "p.a"));
+  assert.deepEqual((await fake.next("unsubscribe")).topics, ["p.a"]);
+  for (const each of [first, second, third]) await each.came("update p.a 5");
+  assert.deepEqual([first, second, third].map((each) => each.data("p.a")), [numbers(2, 5), [4, 5], [4, 5]]);
+  assert.deepEqual(made.errors, []);
+});

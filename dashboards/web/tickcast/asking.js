@@ -19,6 +19,8 @@ export class Asking {
   #asked = new Map();
   /** By id: `unsubscribe` messages that are not answered, as functions that tell whether a topic is covered. */
   #leaving = new Map();
+  /** By name: how many requests without an answer it is lent for. */
+  #lending = new Map();
   /** The id of the request that switches positions on, over this connection. */
   #switch = null;
   /** Whether the broker knows `positions`, `resume` and `ready`. Brokers of before refuse what has such a field. */
@@ -72,6 +74,7 @@ export class Asking {
   away() {
     this.#asked.clear();
     this.#leaving.clear();
+    this.#lending.clear();
     this.#switch = null;
     this.#entries.away();
   }
@@ -155,6 +158,7 @@ export class Asking {
     if (asked.isNew && !this.#isNew) {
       // It was refused for what this broker does not know, so it is said in its words. What was lent is planned anew.
       this.#asked.delete(id);
+      this.#giveBack(asked);
       const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
       this.#askFor(own.map(({ entry }) => entry));
     } else {
@@ -205,8 +209,10 @@ export class Asking {
         this.#connection.send({ op: "subscribe", id, topics: part.map(written), ...options });
       }
     }
+    if (!last) return;
     // Answers come in the order of the requests: with the last one all have come.
-    if (last) last.lent = lent;
+    last.lent = lent;
+    for (const topic of lent) this.#lending.set(topic, (this.#lending.get(topic) ?? 0) + 1);
   }
 
   /** Once per connection, before everything else: the broker tells positions, or that it is one that does not know them. */
@@ -231,9 +237,9 @@ export class Asking {
 
   /** All of a request is answered. Without `ready` that is all that is known of it. */
   #done(id, asked) {
-    const { items, lent, isNew } = asked;
-    for (const topic of lent) this.#entries.lent.delete(topic);
-    this.#unsubscribe(lent.filter((topic) => !this.#entries.has(topic)));
+    const { items, isNew } = asked, given = this.#giveBack(asked);
+    for (const topic of given) this.#entries.lent.delete(topic);
+    this.#unsubscribe(given.filter((topic) => !this.#entries.has(topic)));
     if (isNew) return;
     if (!this.#connection.repeats) return this.ready({ id });
     // Nothing of before can be had here, but what is known; and what begins comes by streams that answer for themselves.
@@ -247,6 +253,17 @@ export class Asking {
         queueMicrotask(() => join(subscription));
       }
     }
+  }
+
+  /** The names that were lent for a request, and for no other one that is not answered yet. */
+  #giveBack({ lent }) {
+    const given = [];
+    for (const topic of lent) {
+      const others = this.#lending.get(topic) - 1;
+      if (others > 0) this.#lending.set(topic, others);
+      else if (this.#lending.delete(topic)) given.push(topic);
+    }
+    return given;
   }
 
   #unsubscribe(topics) {

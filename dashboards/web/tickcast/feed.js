@@ -32,6 +32,8 @@ export class Feed {
   mentioned = new Set();
   /** Everything has begun. */
   isReady = false;
+  /** It was asked for with what a broker of before does not know. */
+  isNew = false;
   conflate_ms; on_slow;
   /** Opened from an id: what of its topics is not mentioned until everything has begun, has ended meanwhile. */
   resumed;
@@ -82,6 +84,10 @@ export class Feed {
 
   /** Opens it with `get(path, signal, options, headers)`, and reads it to its end. `isNew`: the broker knows `ready` and `on_slow`. */
   async run(get, isNew) {
+    this.isNew = isNew;
+    // What was left before it is opened, it does not bring.
+    for (const text of this.given) this.#patterns.delete(text);
+    this.given.clear();
     const query = this.#query(isNew);
     let end = { code: ABNORMAL, reason: "the broker ended the stream" };
     try {

@@ -274,7 +274,12 @@ export class SseTransport {
   /** One wrong entry, and all are refused. So each is asked about; where none is wrong, it is something else. */
   async #refusedStream(feed, refused) {
     if (feed.ended) return;
-    if (this.#isNew && refused.status === 400 && refused.error.code === "bad_request") {
+    if (feed.entries.size === 0) {
+      // What was left meanwhile is nobody's.
+      feed.end();
+      return this.#change();
+    }
+    if (feed.isNew && refused.status === 400 && refused.error.code === "bad_request") {
       // Perhaps for a parameter that a broker of before does not know.
       this.#isNew = false;
       return feed.run((...request) => this.#get(...request), false);

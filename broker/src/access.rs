@@ -2,7 +2,7 @@
 //! browser lets it not forge are `Origin`, `Host` and `Sec-Fetch-Site`, and these decide here, before anything else is looked
 //! at, on both listeners.
 //!
-//! - `Host` has to be an IP address, `localhost` or a configured name: a page whose own name was made to point at us (DNS
+//! - `Host` has to be there once in HTTP/1.1 (400), and to be an IP address, `localhost` or a configured name: a page whose own name was made to point at us (DNS
 //!   rebinding) arrives with that name.
 //! - `Origin`, where there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
 //! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: links, images and forms of other pages. Only
@@ -12,7 +12,11 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
-use hyper::{Uri, http::uri::Authority};
+use hyper::{Uri, Version, http::uri::Authority};
+
+pub use self::gate::Gate;
+
+mod gate;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -36,44 +40,90 @@ pub enum Access {
     Foreign(HeaderValue),
 }
 
-/// Why a request is refused, for the person who reads the 403.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessDenied(pub String);
+pub struct AccessDenied {
+    /// What of it is refused.
+    pub what: Denied,
+    /// For the person who reads the answer.
+    pub message: String,
+}
+
+/// What of a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// `Host` is a name that the broker does not go by.
+    Host,
+    /// The page's origin is not on the list.
+    Origin,
+    /// A page of another site, which did not name its origin.
+    Site,
+    /// The request breaks HTTP, whoever it comes from.
+    Malformed,
+}
+
+impl Denied {
+    /// Those that are counted.
+    pub const COUNTED: [Denied; 3] = [Denied::Host, Denied::Origin, Denied::Site];
+
+    /// Its word in metrics and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Denied::Host => "host",
+            Denied::Origin => "origin",
+            Denied::Site => "site",
+            Denied::Malformed => "malformed",
+        }
+    }
+}
 
 /// Decides over one request.
-pub fn check(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, AccessDenied> {
-    let host = check_host(uri, headers, rules)?;
+pub fn check(version: Version, uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, AccessDenied> {
+    let host = check_host(version, uri, headers, rules)?;
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) if is_visit(uri, headers) => Ok(Access::Own),
         (None, _) => check_fetch_site(headers).map(|()| Access::Own),
-        (Some(_), Some(_)) => Err(denied("the request has more than one Origin")),
+        (Some(_), Some(_)) => Err(denied(Denied::Malformed, "the request has more than one Origin")),
         (Some(value), None) => {
             let origin = value.to_str().ok().and_then(Origin::parse);
             match origin {
-                Some(origin) if origin.is_at(&host) => Ok(Access::Own),
+                Some(origin) if host.as_ref().is_some_and(|host| origin.is_at(host)) => Ok(Access::Own),
                 Some(origin) if rules.origins.contains(&origin) => Ok(Access::Foreign(value.clone())),
-                _ => Err(denied(format!("the origin {} may not connect here (allow_origin)", quoted(value)))),
+                _ => {
+                    let message = format!("the origin {} may not connect here (allow_origin)", quoted(value));
+                    Err(denied(Denied::Origin, message))
+                }
             }
         }
     }
 }
 
-fn check_host(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<HostPort, AccessDenied> {
+/// The host that the request is for; `None` where it names none, which only HTTP/1.0 may (RFC 9112 §3.2): no browser does,
+/// and probes of load balancers do.
+fn check_host(
+    version: Version,
+    uri: &Uri,
+    headers: &HeaderMap,
+    rules: &AccessRules,
+) -> Result<Option<HostPort>, AccessDenied> {
     let mut hosts = headers.get_all(HOST).iter();
-    let (Some(value), None) = (hosts.next(), hosts.next()) else {
-        return Err(denied("the request needs exactly one Host"));
+    let value = match (hosts.next(), hosts.next()) {
+        (Some(value), None) => value,
+        (None, _) if version < Version::HTTP_11 && uri.authority().is_none() => return Ok(None),
+        _ => return Err(denied(Denied::Malformed, "the request needs exactly one Host")),
     };
     let host = value.to_str().ok().and_then(HostPort::parse);
     let Some(host) = host.filter(|host| host.name.is_trusted(rules)) else {
-        return Err(denied(format!("this broker does not go by the name {} (allow_host)", quoted(value))));
+        let message = format!("this broker does not go by the name {} (allow_host)", quoted(value));
+        return Err(denied(Denied::Host, message));
     };
     // A request line with a full URL names the host a second time (RFC 9112 §3.2.2).
     let repeated = uri.authority().map(Authority::as_str).map(HostPort::parse);
     if repeated.is_some_and(|repeated| repeated.as_ref() != Some(&host)) {
-        return Err(denied("the host in the request line is not the one in Host"));
+        return Err(denied(Denied::Malformed, "the host in the request line is not the one in Host"));
     }
-    Ok(host)
+    Ok(Some(host))
 }
 
 /// Whether a person opens the live page, in a tab and not in a frame of another page.
@@ -86,12 +136,15 @@ fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {
     let own = |value: &HeaderValue| value == "same-origin" || value == "none";
     match headers.get_all(SEC_FETCH_SITE).iter().find(|value| !own(value)) {
         None => Ok(()),
-        Some(value) => Err(denied(format!("a page of another site may not ask (Sec-Fetch-Site: {})", quoted(value)))),
+        Some(value) => {
+            let message = format!("a page of another site may not ask (Sec-Fetch-Site: {})", quoted(value));
+            Err(denied(Denied::Site, message))
+        }
     }
 }
 
-fn denied(sentence: impl Into<String>) -> AccessDenied {
-    AccessDenied(sentence.into())
+fn denied(what: Denied, message: impl Into<String>) -> AccessDenied {
+    AccessDenied { what, message: message.into() }
 }
 
 /// A stranger's header in a sentence: bounded and printable.

@@ -2,8 +2,10 @@
 //! connection's last owner drops it, wherever that is.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex};
+
+use crate::address::Block;
 
 /// The places.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ struct Counts {
     /// Connections for which there was no place, since the start.
     refused: u64,
     /// Kept only where there is a bound per address.
-    by_address: HashMap<IpAddr, u32>,
+    by_address: HashMap<Block, u32>,
 }
 
 /// A place that a connection has.
@@ -50,7 +52,7 @@ impl Admission {
             return Err("as many connections as connections_max allows");
         }
         if self.per_address_max > 0 {
-            let count = counts.by_address.entry(remote.ip().to_canonical()).or_default();
+            let count = counts.by_address.entry(Block::of(remote.ip())).or_default();
             if *count >= self.per_address_max {
                 counts.refused += 1;
                 return Err("as many connections from this address as connections_per_address_max allows");
@@ -95,12 +97,41 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         counts.all -= 1;
-        let address = self.remote().ip().to_canonical();
+        let address = Block::of(self.remote().ip());
         if let Some(count) = counts.by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
                 counts.by_address.remove(&address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_customers_block() {
+        let admission = Admission::new(100, 2);
+        let admit = |address: &str| admission.admit(SocketAddr::new(address.parse().unwrap(), 1));
+        let mut admitted = Vec::new();
+        for (address, is_admitted) in [
+            ("2001:db8::1", true),
+            ("2001:db8::2:3:4:5", true),
+            ("2001:db8::6", false),
+            ("2001:db8:0:1::6", true),
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", true),
+            ("::ffff:192.0.2.1", false),
+            ("::ffff:192.0.2.2", true),
+        ] {
+            let result = admit(address);
+            assert_eq!(result.is_ok(), is_admitted, "{address}");
+            admitted.extend(result);
+        }
+        drop(admitted);
+        assert_eq!((admission.count(), admission.refused()), (0, 2));
+        assert!(admission.counts.lock().unwrap().by_address.is_empty());
     }
 }

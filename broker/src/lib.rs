@@ -20,59 +20,67 @@ pub mod health;
 pub mod http;
 mod listen;
 pub mod logging;
-pub mod metrics;
+mod metrics;
 pub mod shard;
+mod stop;
 mod sys;
+mod tidy;
+mod vital;
 pub mod websocket;
 pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
-use broker_protocol::codes::CloseReason;
-use broker_protocol::message;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
-use crate::access::AccessRules;
+use crate::access::{AccessRules, Gate};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::listen::Shared;
+use crate::listen::admin::{self, Admin};
+use crate::listen::sockets::HttpSockets;
 use crate::metrics::Metrics;
-use crate::shard::{Command, Prepared, Settings};
+use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;
 
-/// Topics that the housekeeping looks at in a row, and its pause then: 50,000 topics a second, some 1 % of a core.
-const TIDY_TOPICS: usize = 256;
-const TIDY_PAUSE: Duration = Duration::from_millis(5);
-/// How often it begins anew.
-const TIDY_INTERVAL: Duration = Duration::from_millis(500);
-/// After the close frames, how long connections have to hang up.
-const CLOSE_TIME: Duration = Duration::from_millis(1500);
+/// Files that are opened once clients are let in: the admin listener's thread has some, a scrape reads some, and a client
+/// that was accepted may wait for its place.
+const FURTHER_FILES: u64 = 16;
 
 /// A running broker.
 pub struct Broker {
     shared: Arc<Shared>,
     listen: SocketAddr,
     admin_listen: SocketAddr,
-    tasks: Vec<JoinHandle<()>>,
+    accepting: AbortHandle,
+    tasks: Vec<AbortHandle>,
+    admin: Admin,
 }
 
 impl Broker {
-    /// Binds both listeners, starts the shards and serves. Must be called inside a tokio runtime, which serves HTTP.
+    /// Binds both listeners, starts the shards and serves. Must be called inside a tokio runtime of one thread, which
+    /// serves HTTP.
     ///
     /// # Errors
     /// A port that is taken, or a thread that cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
-        let client =
-            listen::bind(config.listen).with_context(|| format!("cannot listen on {} (listen)", config.listen))?;
-        let admin = listen::bind(config.admin_listen)
-            .with_context(|| format!("cannot listen on {} (admin_listen)", config.admin_listen))?;
+        let bind = |address, setting: &str, flag| {
+            listen::bind(address).map_err(|error| {
+                let hint = listen::bind_hint(&error, flag);
+                anyhow::anyhow!("cannot listen on {address} ({setting}): {error}{hint}")
+            })
+        };
+        let client = bind(config.listen, "listen", "listen")?;
+        let admin = bind(config.admin_listen, "admin_listen", "admin-listen")?;
         let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
+        let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
@@ -83,25 +91,39 @@ impl Broker {
         let settings = Settings {
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
         };
+        let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            handles
-                .push(prepared.start(engine.clone(), index, core, settings).context("a shard could not be started")?);
+            match prepared.start(engine.clone(), index, core, settings, ending.clone()) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    stop::threads(&handles, &ending).await;
+                    return Err(error).with_context(|| format!("shard {index} of {shards} could not be started"));
+                }
+            }
         }
 
-        let admission = Admission::new(config.connections_max, config.connections_per_address_max);
+        // Nearly all other files are open now.
+        let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
+        let (places, warning) = config::places(config.places(), config::open_files(), kept);
+        warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+        let admission = Admission::new(places.connections, config.connections_per_address_max);
+        let clients = HttpSockets::new(places.http as usize);
+        let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let stats = listen::stats(&handles);
+        let rules = AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() };
+        let (access, bodies) = (Arc::new(Gate::new(rules)), http::BodyBudget::new(config.bodies_bytes_max));
         let shared = Arc::new(Shared {
             context: http::Context {
                 engine: engine.clone(),
                 now: clock::now,
-                access: AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() },
+                access: access.clone(),
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
                 body_silence: Duration::from_millis(config.handshake_ms.into()),
-                bodies: http::BodyBudget::new(config.bodies_bytes_max),
+                bodies: bodies.clone(),
                 reads: Arc::default(),
                 publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
@@ -112,22 +134,34 @@ impl Broker {
                 engine: engine.clone(),
                 shards: stats.clone(),
                 admission: admission.clone(),
+                clients: clients.clone(),
+                admins: admins.clone(),
+                access,
+                bodies,
                 start_seconds,
             },
             admission,
-            draining: AtomicBool::new(false),
-            sockets: listen::sockets(&config),
+            draining: watch::Sender::new(false),
+            clients,
+            admins,
+            ending,
             clients_at: listen,
             config,
         });
-        let tasks = vec![
-            tokio::spawn(listen::accept(client, shared.clone(), listen::serve_client)),
-            tokio::spawn(listen::accept(admin, shared.clone(), listen::serve_admin)),
-            tokio::spawn(sys::publish_stats(engine.clone(), stats, shared.clone())),
-            tokio::spawn(tidy(engine)),
-        ];
+        let admin = match admin::start(admin, shared.clone()) {
+            Ok(admin) => admin,
+            Err(error) => {
+                stop::threads(&shared.shards, &shared.ending).await;
+                return Err(error).context("the admin listener could not be started");
+            }
+        };
+        let accepting = vital::spawn("accepting clients", listen::accept_clients(client, shared.clone()));
+        let mut tasks = vec![vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone()))];
+        if tidy::is_needed(&engine) {
+            tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
+        }
         tracing::info!(%listen, %admin_listen, shards, "serving");
-        Ok(Broker { shared, listen, admin_listen, tasks })
+        Ok(Broker { shared, listen, admin_listen, accepting, tasks, admin })
     }
 
     /// Where clients connect.
@@ -139,73 +173,10 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
-
-    /// Stops: no new connections, `goaway`, time to read it and what is pending, close frames, the end. Takes `drain_ms`
-    /// and two seconds at most.
-    pub async fn stop(mut self) {
-        self.shared.draining.store(true, Ordering::Release);
-        // The client listener goes first; the admin listener tells that we drain.
-        let client = self.tasks.remove(0);
-        client.abort();
-        let _ = client.await;
-        let drain_ms = self.shared.config.drain_ms;
-        tracing::info!(connections = self.shared.admission.count(), drain_ms, "going away");
-        let mut payload = Vec::new();
-        message::goaway(&mut payload, "shutdown", drain_ms.into());
-        let payload: Arc<[u8]> = payload.into();
-        for shard in &self.shared.shards {
-            shard.send(Command::Tell(payload.clone())).await;
-        }
-        self.wait_until_empty(Duration::from_millis(drain_ms.into())).await;
-        for shard in &self.shared.shards {
-            shard.send(Command::CloseAll(CloseReason::GoingAway)).await;
-        }
-        self.wait_until_empty(CLOSE_TIME).await;
-        for shard in &self.shared.shards {
-            shard.send(Command::Stop).await;
-        }
-        for task in &self.tasks {
-            task.abort();
-        }
-        for task in self.tasks {
-            // Ends as cancelled, which is what was asked for.
-            let _ = task.await;
-        }
-        if let Ok(mut shared) = Arc::try_unwrap(self.shared) {
-            shared.shards.iter_mut().for_each(shard::Handle::join);
-        }
-    }
-
-    async fn wait_until_empty(&self, at_most: Duration) {
-        let end = tokio::time::Instant::now() + at_most;
-        while self.shared.admission.count() > 0 && tokio::time::Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
 }
 
 /// The cores that this process may run on.
 fn allowed_cores() -> io::Result<Vec<usize>> {
     let set = rustix::thread::sched_getaffinity(None)?;
     Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
-}
-
-/// Drops what is too old and ends what was idle too long, a few topics at a time.
-async fn tidy(engine: Arc<Engine>) {
-    let limits = engine.limits();
-    let ages = limits.retain.ms > 0 || limits.topics.iter().any(|rule| rule.retain.ms > 0);
-    if !ages && limits.topic_idle_ms == 0 {
-        return;
-    }
-    loop {
-        tokio::time::sleep(TIDY_INTERVAL).await;
-        let mut after: Option<Arc<str>> = None;
-        loop {
-            after = engine.tidy(clock::now(), after.as_deref(), TIDY_TOPICS);
-            if after.is_none() {
-                break;
-            }
-            tokio::time::sleep(TIDY_PAUSE).await;
-        }
-    }
 }

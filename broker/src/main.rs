@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use broker::cli::{Cli, Task};
-use broker::config::{self, Loaded};
+use broker::config::{self, Config, Loaded};
 use broker::{Broker, health, logging};
-use tokio::signal::unix::{SignalKind, signal};
+
+use self::signals::Signals;
 
 mod demo;
+mod say;
+mod signals;
 
 // The allocator that the measurements were made with: the system's gives less back to a thread that another one's
 // frames are freed on.
@@ -17,61 +20,86 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::from_process();
-    let loaded = match config::load(&cli.flags, cli.config_file.clone()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    if cli.task == Task::Config {
-        print!("{}", config::show(&loaded));
-        return ExitCode::SUCCESS;
-    }
-    if cli.task == Task::Health {
-        return match health::check(loaded.config.admin_listen) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
+    match cli.task {
+        Task::Config => match load(&cli) {
+            Ok(loaded) => say::output("broker config", &config::show(&loaded)),
+            Err(code) => code,
+        },
+        Task::Health => match load(&cli).map(|loaded| health::check(loaded.config.admin_listen)) {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(error)) => {
+                say::complaint(&format!("{error:#}"));
                 ExitCode::FAILURE
             }
-        };
+            Err(code) => code,
+        },
+        Task::Serve | Task::Demo => {
+            let code = serve(&cli);
+            logging::flush();
+            code
+        }
     }
-    match serve(cli.task, loaded) {
+}
+
+fn load(cli: &Cli) -> Result<Loaded, ExitCode> {
+    config::load(&cli.flags, cli.config_file.clone()).map_err(|error| {
+        say::complaint(&error.to_string());
+        ExitCode::from(2)
+    })
+}
+
+/// Sockets and timers are looked at after so many tasks: a handshake is some, and a burst of them should not keep others
+/// waiting for long.
+const TASKS_BETWEEN_LOOKS: u32 = 16;
+
+fn serve(cli: &Cli) -> ExitCode {
+    // Shards have threads and runtimes of their own; this one accepts and serves HTTP.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(TASKS_BETWEEN_LOOKS).build();
+    let started = runtime.context("the runtime cannot be started").and_then(|runtime| {
+        // First of all: a signal that comes while the broker starts is heard.
+        let signals = runtime.block_on(async { Signals::listen() })?;
+        Ok((runtime, signals))
+    });
+    let (runtime, signals) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            say::complaint(&format!("{error:#}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let loaded = match load(cli) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if let Err(error) = logging::start(loaded.config.log_format, &loaded.config.log_level) {
+        say::complaint(&format!("the thread that writes the log cannot be started: {error}"));
+        return ExitCode::FAILURE;
+    }
+    loaded.warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+    config::raise_open_files(loaded.config.places());
+    match runtime.block_on(run(cli.task, loaded.config, signals)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!(target: logging::EACH, "{error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(task: Task, Loaded { config, warnings, .. }: Loaded) -> anyhow::Result<()> {
-    logging::start(config.log_format, &config.log_level);
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(warning) = config::raise_open_files(config.connections_max) {
-        tracing::warn!("{warning}");
+async fn run(task: Task, config: Config, mut signals: Signals) -> anyhow::Result<()> {
+    let broker = Broker::start(config).await?;
+    let demo = (task == Task::Demo).then(|| demo::start(&broker));
+    signals.end().await;
+    // A second signal does not wait.
+    tokio::select! {
+        () = async {
+            if let Some(demo) = demo {
+                demo.stop().await;
+            }
+            broker.stop().await;
+        } => {}
+        () = signals.end() => {}
     }
-    // Shards have threads and runtimes of their own; this one accepts and serves HTTP.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
-        let broker = Broker::start(config).await?;
-        let demo = (task == Task::Demo).then(|| demo::start(&broker));
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if let Some(demo) = demo {
-            demo.stop().await;
-        }
-        // A second signal does not wait.
-        tokio::select! {
-            () = broker.stop() => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        anyhow::Ok(())
-    })
+    Ok(())
 }

@@ -131,7 +131,7 @@ async fn slowest(engine: &Engine, shared: &Shared) -> Vec<Slow> {
     if !matches!(row, Met::One(row) if row.subscribers > 0) {
         return Vec::new();
     }
-    let mut rows = shared.connections(SLOWEST).await;
+    let (mut rows, _) = shared.connections(SLOWEST).await;
     rows.retain(|row| row.lag_updates > 0);
     rows.sort_by_key(|row| std::cmp::Reverse(row.lag_bytes));
     rows.truncate(SLOWEST);

@@ -79,7 +79,7 @@ mod tests {
             }
             let before = *turns.borrow();
             let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-            (client.unwrap(), accepted.unwrap());
+            let _connection = (client.unwrap(), accepted.unwrap());
             *turns.borrow() - before
         };
         tasks.run_until(connecting).await

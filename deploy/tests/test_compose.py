@@ -59,7 +59,7 @@ class ComposeTest(unittest.TestCase):
         for name in environment:
             self.assertTrue(f"from environment {name}\n" in said, name)
         files = SERVICES["broker"]["ulimits"]["nofile"]["hard"]
-        self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 512)
+        self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 4096 + 512)
         # Other containers call it by its service's name.
         self.assertEqual(environment["TICKCAST_ALLOW_HOST"], "broker")
 

@@ -25,6 +25,7 @@
 
 pub mod demo;
 pub mod faults;
+mod image;
 pub mod progress;
 pub mod publication;
 pub mod publish;

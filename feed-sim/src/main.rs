@@ -1,9 +1,10 @@
 //! `feed-sim`: simulated and recorded feeds from the command line.
 
 mod cli;
+mod say;
 mod show;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -45,39 +46,40 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("feed-sim: {error:#}");
+            say::aside(&format!("feed-sim: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn list() -> anyhow::Result<()> {
-    println!("scenarios, for `feed-sim run`:");
-    for entry in CATALOGUE {
-        println!("  {:10} {}", entry.name, entry.summary);
-    }
-    println!("formats, for `feed-sim replay`:");
-    for format in FORMATS {
-        println!("  {:10} {}", format.name, format.summary);
-    }
-    Ok(())
+    let scenarios = CATALOGUE.iter().map(|entry| (entry.name, entry.summary));
+    let formats = FORMATS.iter().map(|format| (format.name, format.summary));
+    let mut text = String::new();
+    text.push_str("scenarios, for `feed-sim run`:\n");
+    scenarios.for_each(|(name, summary)| text.push_str(&format!("  {name:10} {summary}\n")));
+    text.push_str("formats, for `feed-sim replay`:\n");
+    formats.for_each(|(name, summary)| text.push_str(&format!("  {name:10} {summary}\n")));
+    Ok(say::output(&text)?)
 }
 
 fn list_faults() -> anyhow::Result<()> {
-    println!("{}", cli::faults_help());
-    Ok(())
+    Ok(say::output(&format!("{}\n", cli::faults_help()))?)
 }
 
 fn describe(name: &str) -> anyhow::Result<()> {
-    if let Some(entry) = scenario::find(name) {
+    let text = if let Some(entry) = scenario::find(name) {
         let (what, count) = entry.instruments;
         let rate = entry.build(1, None).updates_per_s();
-        println!("{}: {}\n\n{}\n", entry.name, entry.summary, entry.description);
-        println!("--instruments counts {what}; {count} by default, which is about {rate:.0} updates/s by itself.");
+        format!(
+            "{}: {}\n\n{}\n\n--instruments counts {what}; {count} by default, which is about {rate:.0} updates/s by \
+             itself.\n",
+            entry.name, entry.summary, entry.description
+        )
     } else {
-        println!("{}", replay::find(name).ok_or_else(|| unknown("scenario or format", name))?.description);
-    }
-    Ok(())
+        format!("{}\n", replay::find(name).ok_or_else(|| unknown("scenario or format", name))?.description)
+    };
+    Ok(say::output(&text)?)
 }
 
 async fn simulate(args: RunArgs, shown: Shown) -> anyhow::Result<()> {
@@ -123,10 +125,9 @@ async fn publish(feed: impl Feed, play: Play, progress: Progress, common: &Commo
 
 fn tell(summary: &Summary, common: &Common) -> anyhow::Result<()> {
     match common.summary() {
-        (SummaryForm::Text, _) => eprintln!("{summary}"),
-        (SummaryForm::Json, false) => eprintln!("{}", serde_json::to_string(summary)?),
-        // Whoever closed the standard output wants to see none of it.
-        (SummaryForm::Json, true) => _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(summary)?),
+        (SummaryForm::Text, _) => say::aside(&summary.to_string()),
+        (SummaryForm::Json, false) => say::aside(&serde_json::to_string(summary)?),
+        (SummaryForm::Json, true) => say::output(&format!("{}\n", serde_json::to_string(summary)?))?,
     }
     Ok(())
 }

@@ -105,7 +105,8 @@ pub struct Counts {
     /// Updates that are not played because only a part of the recording is: those from before its start, those of other
     /// symbols, and the one at which it stops (what comes after that is not read).
     pub left_out: u64,
-    /// Updates that no record stands for: the states of topics from before the start, when the window opens.
+    /// Updates that no record stands for: the states of topics from before the start, when the window opens, and the empty
+    /// ones that topics begin with whose first record is a patch.
     pub images: u64,
 }
 

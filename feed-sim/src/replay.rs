@@ -3,6 +3,7 @@
 //! A new format is a file under `replay/` with a [`Feed`] in it, and an entry in [`FORMATS`]. A recording comes from
 //! strangers: whatever is in it, a record either becomes publications or is reported with its position.
 
+mod begun;
 mod betfair;
 mod binance;
 mod clock;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::publication::Feed;
+use begun::Begun;
 pub use input::{Progress, Reader};
 pub use mapping::{Mapping, MappingError};
 pub use moment::Moment;
@@ -154,7 +156,15 @@ impl Format {
 
     /// The feed of a recording that is open.
     pub fn of_reader(&self, reader: Reader) -> io::Result<Box<dyn Feed>> {
-        (self.open)(reader)
+        Ok(Box::new(Begun::new((self.open)(reader)?)))
+    }
+
+    /// The feed of a recording that is open, as a mapping says; a format that takes none ignores it.
+    fn of_mapped(&self, reader: Reader, mapping: Mapping) -> io::Result<Box<dyn Feed>> {
+        match self.open_mapped() {
+            Some(open) => Ok(Box::new(Begun::new(open(reader, mapping)?))),
+            None => self.of_reader(reader),
+        }
     }
 
     /// What opens a recording of this format with a mapping; `None` for formats that know what their fields mean.

@@ -65,10 +65,12 @@ pub(crate) struct AboveLine(pub(crate) Shown);
 
 impl Write for AboveLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.bar.suspend(|| io::stderr().write(bytes))
+        // A line that cannot be written is lost, and nothing else happens: its reader is gone, or the disk is full.
+        let _ = self.0.bar.suspend(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub struct Summary {
     pub unanswered: u64,
     /// Connections lost on the way.
     pub reconnects: u64,
+    /// Whole states that the broker got again because it had lost them, or might have.
+    pub states_again: StatesAgain,
     /// What was read.
     pub read: Counts,
     /// The faults that were injected, where some were asked for.
@@ -46,6 +48,20 @@ pub struct Rejected {
     pub updates: u64,
     /// The topic of the first, and what the target said about it.
     pub first: String,
+}
+
+/// Whole states that were sent again, after a reconnect or a patch that the broker had no state for. They are none of the
+/// feed's updates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StatesAgain {
+    /// Topics, each as often as its state was sent again.
+    pub sent: u64,
+    /// Of them, those whose last update the broker had.
+    pub known: u64,
+    /// Of them, those that the broker did not take.
+    pub refused: u64,
+    /// Of them, those whose answer went with a connection: after the next one they were sent again.
+    pub unanswered: u64,
 }
 
 impl Summary {
@@ -87,6 +103,13 @@ impl fmt::Display for Summary {
         }
         if self.reconnects > 0 {
             writeln!(f, "reconnects    {}", self.reconnects)?;
+        }
+        let StatesAgain { sent, known, refused, unanswered } = self.states_again;
+        if sent > 0 {
+            writeln!(
+                f,
+                "states again  {sent} whole, as the broker may have lost them: {known} it had, {refused} refused, {unanswered} unanswered"
+            )?;
         }
         let Counts { records, bad, superseded, venue_gaps, left_out, images } = self.read;
         if records > 0 {

@@ -126,3 +126,32 @@ fn an_interrupt_ends_it_with_the_summary() {
     assert!(child.wait().expect("it ended").success(), "{stderr}");
     assert!(stderr.contains(&format!("published     {} to stdout", lines.lines().count())), "{stderr}");
 }
+
+/// What a command exits with, and says on standard error, when its output goes there.
+fn ends(args: &[&str], out: impl Into<Stdio>) -> (Option<i32>, String) {
+    let output = feed_sim(args).stdout(out).output().expect("it starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn whoever_has_read_enough_ends_it_quietly() {
+    for args in [&["list"][..], &["describe", "stocks"], &["describe", "binance"], &["faults"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(ends(args, writer), (Some(0), String::new()), "{args:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let (code, said) = ends(args, full);
+        assert!(code == Some(1) && said.contains("standard output cannot be written"), "{args:?}: {code:?} {said}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_lost_and_nothing_else_happens() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = feed_sim(&["run", "stocks", "--to", "null", "--updates", "10", "--rate", "max"])
+        .env("RUST_LOG", "debug")
+        .stderr(writer)
+        .status();
+    assert_eq!(status.expect("it starts").code(), Some(0));
+}

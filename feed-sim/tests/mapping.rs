@@ -40,7 +40,7 @@ fn check(format: &str, text: &str, mapping: &str, expected: &[&str]) {
     let (timed, bad, counts) = replayed(format, text.as_bytes(), mapping).expect("it opens");
     assert_eq!(bad, []);
     assert_eq!(lines(&timed), expected);
-    assert!(counts.records >= timed.len() as u64 && counts.bad == 0);
+    assert!(counts.records + counts.images >= timed.len() as u64 && counts.bad == 0);
 }
 
 #[test]
@@ -89,13 +89,17 @@ fn csv_of_all_kinds() {
          [csv]\ndelimiter = \";\"\nquote = \"'\"\n",
         &[r#"0 x event {"k":"event","v":"a;\"b'\nc"}"#, r#"40000 x event {"k":"event","v":"3"}"#],
     );
-    // No header, no quotes; JSON in a column.
+    // No header, no quotes; JSON in a column; a state before the first patch.
     check(
         "csv",
         "10\t\"a\t{\"n\": [1,2]}\n11\t\"b\tnull\n",
         "topic = \"x\"\ntime = { field = \"1\", unit = \"s\", since = \"midnight\" }\nkind = \"patch\"\n\
          [data]\nname = \"2\"\nraw = { field = \"3\", as = \"json\" }\n[csv]\nheader = false\nquote = \"\"\ndelimiter = \"\\t\"\n",
-        &[r#"0 x patch {"name":"\"a","raw":{"n": [1,2]}}"#, r#"1000000 x patch {"name":"\"b","raw":null}"#],
+        &[
+            "0 x state {}",
+            r#"0 x patch {"name":"\"a","raw":{"n": [1,2]}}"#,
+            r#"1000000 x patch {"name":"\"b","raw":null}"#,
+        ],
     );
     // Names from the mapping; times of day over midnight.
     check(
@@ -137,11 +141,18 @@ fn updates_as_they_are_published() {
                 {\"topic\":\"a.c\",\"data\":[1],\"due_us\":2500,\"source\":\"s\",\"source_seq\":1,\"source_ts\":5}\n\
                 {\"topic\":\"a\\u002ed\",\"kind\":\"patch\",\"data\":{\"y\":null}}\n\
                 {\"topic\":\"a.b\",\"kind\":\"event\",\"data\":0,\"due_us\":4000}\n";
-    let (timed, bad, _) = all(find("ndjson").expect("a format").of_bytes(text.into()).expect("readable"));
-    assert_eq!(bad, []);
+    let (timed, bad, counts) = all(find("ndjson").expect("a format").of_bytes(text.into()).expect("readable"));
+    assert_eq!((bad, counts.images), (vec![], 1));
     assert_eq!(
         lines(&timed),
-        [r#"0 a.b state {"x": 1.50}"#, "2500 a.c event [1]", r#"2500 a.d patch {"y":null}"#, "4000 a.b event 0"]
+        [
+            r#"0 a.b state {"x": 1.50}"#,
+            "2500 a.c event [1]",
+            // A patch needs a state to change.
+            "2500 a.d state {}",
+            r#"2500 a.d patch {"y":null}"#,
+            "4000 a.b event 0"
+        ]
     );
     for (line, reason) in [
         (r#"{"kind":"state","data":1}"#, "missing field `topic`"),

@@ -27,6 +27,7 @@ mod poll;
 mod protocol;
 mod report;
 mod run;
+mod say;
 mod scenario;
 mod stream;
 mod wire;
@@ -41,7 +42,7 @@ pub fn main() -> ExitCode {
     match command::execute(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("loadgen: {error:#}");
+            say::aside(&format!("loadgen: {error:#}"));
             ExitCode::from(2)
         }
     }

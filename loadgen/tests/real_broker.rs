@@ -161,3 +161,10 @@ fn every_shipped_scenario_loses_nothing_without_a_word() {
         });
     }
 }
+
+#[test]
+fn what_grows_by_patches_begins_with_a_state() {
+    let Some(broker) = Broker::start() else { return };
+    let text = "[subscribers]\ncount = 40\ntopics = 10\neach = 10\n[publish]\nrate = 300.0\nkind = \"patch\"\n";
+    check("patches", &broker.url, &shortened(text));
+}

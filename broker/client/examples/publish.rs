@@ -22,9 +22,10 @@ async fn main() -> anyhow::Result<()> {
     let published = client.publish(quote).await?;
     println!("the quote is update {} of epoch {}", published.seq, published.epoch);
 
-    // Many at once, in order; each is taken or rejected for itself.
+    // Many at once, in order; each is taken or rejected for itself. What grows by patches begins with a state.
     let batch = vec![
         Publish::event("example.AAPL.trade", r#"{"px":"189.11","qty":"100"}"#),
+        Publish::state("example.AAPL.book", r#"{"bids":{},"asks":{}}"#),
         Publish::patch("example.AAPL.book", r#"{"bids":{"189.10":"300"}}"#),
         Publish::patch("example.AAPL.trade", r#"{"a":"trade is no state"}"#),
     ];

@@ -135,6 +135,8 @@ pub struct Budget {
     sources: Total,
     /// What connections still want from topics.
     pub(crate) wants: Total,
+    /// Of these, what is being let go of.
+    pub(crate) discarded: Total,
     /// What ended topics hold for those who want it still.
     ended: Total,
     ended_filed: BySize,
@@ -295,7 +297,7 @@ impl Budget {
     /// Lets go of what the largest ended topics hold until what is wanted fits `bytes_max`, or none is left: those who want
     /// it are told of a gap. Called without any topic's lock.
     pub(crate) fn fit_ended(&self, bytes_max: u64) {
-        while self.behind() > bytes_max {
+        while self.behind().saturating_sub(self.discarded.bytes()) > bytes_max {
             let Some(topic) = self.ended_filed.largest() else { return };
             topic.lock().release(&topic);
         }

@@ -23,6 +23,14 @@ pub(crate) struct Names {
     ended: BTreeMap<(Arc<str>, TopicId), Arc<Topic>>,
 }
 
+/// A part of a count.
+pub(crate) struct Counted {
+    pub(crate) matched: u64,
+    pub(crate) looked_at: usize,
+    /// The name to go on from; `None` where the count is complete.
+    pub(crate) up_to: Option<Arc<str>>,
+}
+
 /// How far somebody who goes through the names has come in one step.
 #[derive(Clone, Copy)]
 pub(crate) enum Passed<'a> {
@@ -102,6 +110,42 @@ impl Names {
     pub(crate) fn next(&self, after: Option<&str>) -> Option<&Arc<Topic>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.in_order.range::<str, _>((from, Bound::Unbounded)).next().map(|(_, topic)| topic)
+    }
+
+    /// Counts topics after `after` that `pattern` matches, looking at so many names.
+    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> Counted {
+        let mut counted = Counted { matched: 0, looked_at: 0, up_to: None };
+        let mut at: Option<Arc<str>> = after.map(Into::into);
+        while counted.looked_at < names {
+            let mut steps = names - counted.looked_at;
+            let before = steps;
+            let first = match self.next_match(pattern, at.as_deref(), &mut steps) {
+                Ok(Some(first)) => first.name().clone(),
+                Ok(None) => {
+                    counted.looked_at += before - steps + 1;
+                    return counted;
+                }
+                Err(name) => {
+                    counted.looked_at = names;
+                    counted.up_to = Some(name);
+                    return counted;
+                }
+            };
+            counted.looked_at += before - steps + 1;
+            counted.matched += 1;
+            // Names in a row that match are taken from one range without a new seek.
+            let row = self.in_order.range::<str, _>((Bound::Excluded(&*first), Bound::Unbounded));
+            let row = row.take(names.saturating_sub(counted.looked_at)).take_while(|(name, _)| pattern.matches(name));
+            let mut last = first;
+            for (name, _) in row {
+                counted.looked_at += 1;
+                counted.matched += 1;
+                last = name.clone();
+            }
+            at = Some(last);
+        }
+        counted.up_to = at;
+        counted
     }
 
     /// The first topic after `after` that `pattern` matches, trying at most `*steps` candidates; `Err` with the name to go
@@ -231,6 +275,16 @@ mod tests {
                     }
                 }
                 assert_eq!(found, expected, "seed {seed}, pattern {}", pattern.as_str());
+                let (mut matched, mut up_to) = (0, None::<Arc<str>>);
+                loop {
+                    let part = names.count(&pattern, up_to.as_deref(), random.random_range(1..6));
+                    matched += part.matched;
+                    up_to = part.up_to;
+                    if up_to.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(matched, expected.len() as u64, "seed {seed}, pattern {}", pattern.as_str());
             }
         }
     }

@@ -64,6 +64,9 @@ pub struct Engine {
     last_publish_us: AtomicU64,
 }
 
+/// How far a shard may be behind and still keep up: some milliseconds of its time.
+const KEEPING_UP_BYTES: u64 = 1 << 20;
+
 fn refuse(code: ErrorCode, message: String) -> Refusal {
     Refusal { code, message }
 }
@@ -156,6 +159,12 @@ impl Engine {
     /// Whether publishers may go on, or have to wait for the slowest shard.
     pub fn has_room(&self) -> bool {
         self.feed.has_room()
+    }
+
+    /// Whether the slowest shard keeps up with what is published. Where it does not, those who publish much wait, so that
+    /// what others publish does not come late.
+    pub fn keeps_up(&self) -> bool {
+        self.feed.backlog_bytes() <= KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4)
     }
 
     /// Changes how many connections are subscribed to a pattern.

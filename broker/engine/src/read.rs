@@ -10,6 +10,9 @@ use crate::engine::Engine;
 use crate::topic::{Snapshot, Topic};
 use crate::trie::Sum;
 
+/// Nodes of the patterns' trie that cost about as much as one name of a large directory.
+const NODES_PER_STEP: usize = 16;
+
 /// One topic of a listing.
 #[derive(Clone, Debug)]
 pub struct TopicRow {
@@ -131,8 +134,8 @@ impl Engine {
         }
     }
 
-    /// Goes on to the walk's next topic, as a listing shows it. Each name that is looked at is one of `*steps`, and so is
-    /// each node of the patterns by which its subscribers are counted.
+    /// Goes on to the walk's next topic, as a listing shows it. Each name that is looked at is one of `*steps`, and so are
+    /// a few nodes of the patterns by which its subscribers are counted.
     pub fn next_row(&self, walk: &mut Walk, steps: &mut usize) -> Met<TopicRow> {
         let (topic, mut sum) = match walk.counting.take() {
             Some(counting) => counting,
@@ -142,12 +145,15 @@ impl Engine {
                 Met::End => return Met::End,
             },
         };
+        let mut nodes = *steps * NODES_PER_STEP;
         let patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if !patterns.add_up(topic.name(), &mut sum, steps) {
+        let complete = patterns.add_up(topic.name(), &mut sum, &mut nodes);
+        drop(patterns);
+        *steps = nodes / NODES_PER_STEP;
+        if !complete {
             walk.counting = Some((topic, sum));
             return Met::Pause;
         }
-        drop(patterns);
         let subscribers = u64::from(topic.direct_subscribers()) + sum.value;
         let state = topic.lock();
         Met::One(TopicRow {

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 
 use broker_protocol::pattern::{Pattern, Segment};
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 pub(crate) use self::count::Sum;
 
@@ -104,6 +105,39 @@ impl<T> Trie<T> {
             }
         }
         down(&mut self.root, pattern.segments())
+    }
+
+    /// Collects the literal segments that patterns name for what follows `beginning`, one or more whole segments, and that
+    /// some topic of that beginning may have. False where they are more than `max`.
+    pub(crate) fn literals_below(&self, beginning: &str, max: usize, out: &mut SmallVec<[Box<str>; 2]>) -> bool {
+        fn down<T>(
+            node: &Node<T>,
+            beginning: Option<&str>,
+            own: bool,
+            max: usize,
+            out: &mut SmallVec<[Box<str>; 2]>,
+        ) -> bool {
+            let Some(beginning) = beginning else {
+                for literal in node.literal.keys() {
+                    if out.contains(literal) {
+                        continue;
+                    }
+                    if out.len() == max {
+                        return false;
+                    }
+                    out.push(literal.clone());
+                }
+                return true;
+            };
+            let (segment, rest) = match beginning.split_once('.') {
+                Some((segment, rest)) => (segment, Some(rest)),
+                None => (beginning, None),
+            };
+            node.literal.get(segment).is_none_or(|child| down(child, rest, false, max, out))
+                && (own || node.one.as_ref().is_none_or(|child| down(child, rest, false, max, out)))
+        }
+        // What a name of one segment begins with decides whether `*` stands for it.
+        !beginning.is_empty() && down(&self.root, Some(beginning), beginning.starts_with('$'), max, out)
     }
 
     /// Calls `found` with the value of every pattern that matches the topic `name`.

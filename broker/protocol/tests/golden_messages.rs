@@ -230,10 +230,9 @@ fn http_bodies() {
         r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"},{"line":7,"code":"bad_json","message":"m"}]}"#,
     );
     check(|out| out.extend_from_slice(&lines(&[], 4, 1)), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
-    for (things, next, text) in [
-        (&["1", "2"][..], Some("q"), r#"{"images":[1,2],"next":"q"}"#),
-        (&[], None, r#"{"images":[],"next":null}"#),
-    ] {
+    for (things, next, text) in
+        [(&["1", "2"][..], Some("q"), r#"{"images":[1,2],"next":"q"}"#), (&[], None, r#"{"images":[],"next":null}"#)]
+    {
         let page = |out: &mut Vec<u8>| {
             message::page_begin(out, "images");
             out.extend_from_slice(things.join(",").as_bytes());

@@ -9,10 +9,13 @@ const FOREIGN: &str = "foreign";
 fn outcome(request: &str) -> String {
     let mut headers = HeaderMap::new();
     let mut uri = Uri::from_static("/v1/ws");
+    let mut version = Version::HTTP_11;
     for line in request.split('|').map(str::trim).filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
         if name == "uri" {
             uri = value.parse().unwrap();
+        } else if name == "old" {
+            version = Version::HTTP_10;
         } else {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -24,10 +27,10 @@ fn outcome(request: &str) -> String {
             .into(),
         hosts: vec![HostName::parse("feed.example.com").unwrap()],
     };
-    match check(&uri, &headers, &rules) {
+    match check(version, &uri, &headers, &rules) {
         Ok(Access::Own) => OWN.into(),
         Ok(Access::Foreign(_)) => FOREIGN.into(),
-        Err(AccessDenied(sentence)) => sentence,
+        Err(denied) => denied.message,
     }
 }
 
@@ -51,6 +54,12 @@ fn who_may_connect() {
         ("Host: feed.example.com", OWN),
         ("Host: Feed.Example.COM:443", OWN),
         ("", one),
+        ("old", OWN),
+        ("old | Host: evil.example", name),
+        ("old | Host: localhost | Host: localhost", one),
+        ("old | Origin: http://localhost", origin),
+        ("old | Origin: https://desk.example.com", FOREIGN),
+        ("old | Sec-Fetch-Site: cross-site", site),
         ("Host: localhost | Host: localhost", one),
         ("Host: localhost | Host: evil.example", one),
         ("Host:", name),

@@ -21,7 +21,7 @@ mod tests;
 mod topic_rules;
 mod value;
 
-pub use open_files::raise_open_files;
+pub use open_files::{Places, open_files, places, raise_open_files};
 pub use problem::{ConfigError, Problem};
 pub use raw::{Raw, Source};
 pub use resolve::{Loaded, load, resolve};

@@ -2,13 +2,41 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Files that are open besides connections: listeners, pollers, wake-ups, logs, and room for a second's accepts.
+/// Files that are open besides connections: listeners, pollers, wake-ups, logs, and those that are kept for the admin
+/// listener.
 const OTHER_FILES: u64 = 512;
+/// Where there are fewer than the settings ask for, of those that are left this part is for sockets that speak HTTP.
+const HTTP_PART: u64 = 4;
 
-/// Raises this process's limit on open files as far as the system lets it, and says so where that is not enough for
-/// `connections_max`.
-pub fn raise_open_files(connections_max: u32) -> Option<String> {
-    let needed = u64::from(connections_max) + OTHER_FILES;
+/// How many of each there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// WebSocket connections and streams of events.
+    pub connections: u32,
+    /// Sockets that speak HTTP.
+    pub http: u32,
+}
+
+impl Places {
+    /// Open files that they need, with all others.
+    fn files(self) -> u64 {
+        u64::from(self.connections) + u64::from(self.http) + OTHER_FILES
+    }
+}
+
+/// Open files of this process; 0 where the system does not tell. Since Linux 6.2 the folder's size says it; before it is
+/// 0, and the entries have to be counted.
+pub fn open_files() -> u64 {
+    const FOLDER: &str = "/proc/self/fd";
+    match std::fs::metadata(FOLDER).map(|folder| folder.len()) {
+        Ok(len) if len > 0 => len,
+        _ => std::fs::read_dir(FOLDER).map_or(0, |entries| entries.count() as u64),
+    }
+}
+
+/// Raises this process's limit on open files as far as the system lets it.
+pub fn raise_open_files(wanted: Places) {
+    let needed = wanted.files();
     let mut limit = getrlimit(Resource::Nofile);
     let enough = |limit: Option<u64>| limit.is_none_or(|files| files >= needed);
     if !enough(limit.current) {
@@ -16,13 +44,54 @@ pub fn raise_open_files(connections_max: u32) -> Option<String> {
         // Refused in some sandboxes; what counts is read back.
         let _ = setrlimit(Resource::Nofile, limit);
     }
-    let current = getrlimit(Resource::Nofile).current;
-    (!enough(current)).then(|| {
-        let files = current.unwrap_or_default();
-        format!(
-            "connections_max = {connections_max} needs {needed} open files and this process may have {files}: about {} \
-             connections will fit (raise `ulimit -n`, or LimitNOFILE= of the systemd unit)",
-            files.saturating_sub(OTHER_FILES)
-        )
-    })
+}
+
+/// The places for which there are open files, where `open` are open already and `kept` are kept; and what to tell the
+/// operator where they are fewer than wanted. Clients that come when all are taken are told so, and nothing else of the
+/// broker runs out of files.
+pub fn places(wanted: Places, open: u64, kept: u64) -> (Places, Option<String>) {
+    divide(wanted, getrlimit(Resource::Nofile).current, open, kept)
+}
+
+fn divide(wanted: Places, limit: Option<u64>, open: u64, kept: u64) -> (Places, Option<String>) {
+    let Some(limit) = limit else { return (wanted, None) };
+    let free = limit.saturating_sub(open + kept);
+    if free >= u64::from(wanted.connections) + u64::from(wanted.http) {
+        return (wanted, None);
+    }
+    let at_most = |most: u32, files: u64| u32::try_from(files).unwrap_or(u32::MAX).clamp(1, most);
+    let http = at_most(wanted.http, free / HTTP_PART);
+    let places = Places { connections: at_most(wanted.connections, free.saturating_sub(http.into())), http };
+    let warning = format!(
+        "connections_max = {} and http_connections_max = {} need {} open files and this process may have {limit}: it takes \
+         {} connections and {} that speak HTTP (raise `ulimit -n`, or LimitNOFILE= of the systemd unit)",
+        wanted.connections,
+        wanted.http,
+        wanted.files(),
+        places.connections,
+        places.http,
+    );
+    (places, Some(warning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_is_divided() {
+        let wanted = Places { connections: 1000, http: 400 };
+        for (limit, open, kept, connections, http) in [
+            (None, 30, 50, 1000, 400),
+            (Some(1480), 30, 50, 1000, 400),
+            (Some(1479), 30, 50, 1000, 349),
+            (Some(1000), 30, 50, 690, 230),
+            (Some(256), 30, 50, 132, 44),
+            (Some(64), 30, 50, 1, 1),
+        ] {
+            let (places, warning) = divide(wanted, limit, open, kept);
+            assert_eq!(places, Places { connections, http }, "{limit:?}");
+            assert_eq!(warning.is_some(), places != wanted, "{warning:?}");
+        }
+    }
 }

@@ -120,11 +120,12 @@ impl Raw {
         for given in self.given.get(name).into_iter().flatten() {
             value = T::parse(given.text.trim(), allowed);
             if value.is_none() {
+                let hint = T::hint(given.text.trim()).map(|hint| format!("; {hint}")).unwrap_or_default();
                 problems.push(Problem::BadValue {
                     setting: name.into(),
                     value: given.text.clone(),
                     source: given.source.clone(),
-                    expected: T::expected(allowed),
+                    expected: T::expected(allowed) + &hint,
                 });
             }
         }

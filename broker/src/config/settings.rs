@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::open_files::Places;
 use super::problem::Problem;
 use super::raw::Raw;
 use super::topic_rules::TopicRule;
@@ -126,6 +127,8 @@ settings! {
         "Connections at the same time. Each needs an open file: the start warns where the process may not have so many.";
     connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
         "Connections from one IP address at the same time; 0 is no limit, right for loopback and behind a proxy, where all have one address.";
+    http_connections_max: u32 = "4096" "connections", Number(16, 16_000_000),
+        "Connections that speak HTTP at the same time: handshakes, requests, and those that wait for one. When all are taken, of the address that has most the one that has waited longest ends.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
         "Subscriptions (topics and patterns) of one connection.";
     subscriptions_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
@@ -195,4 +198,11 @@ behind_bytes_max: u64 = "33554432" "bytes", Bytes(64 * KIB, 64 * GIB),
         "Unsent bytes that the kernel takes of one connection (TCP_NOTSENT_LOWAT); 0 leaves it to the kernel.";
     send_buffer_bytes: u32 = "0" "bytes", Bytes(0, GIB),
         "The kernel's send buffer of one connection (SO_SNDBUF); 0 leaves it to the kernel.";
+}
+
+impl Config {
+    /// The places that are asked for.
+    pub fn places(&self) -> Places {
+        Places { connections: self.connections_max, http: self.http_connections_max }
+    }
 }

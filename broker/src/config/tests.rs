@@ -73,10 +73,22 @@ fn what_is_wrong_names_itself() {
         (&[], &[], "heartbeat = 2", "heartbeat (from file broker.toml): there is no such setting"),
         (&[], &[], "config = \"other.toml\"", "config (from file broker.toml): there is no such setting"),
         (&[], &[], "shards = ", "broker.toml is not TOML"),
-        (&[("listen", "localhost")], &[], "", "expected an IP address and a port"),
+        (&[("listen", "localhost")], &[], "", "expected an IP address or localhost, and a port"),
+        (&[("listen", "somewhere.example:9000")], &[], "", "expected an IP address or localhost, and a port"),
         (&[("log_level", "inof")], &[], "", "log_level = \"inof\""),
         (&[("allow_origin", "example.com")], &[], "", "expected origins as a browser sends them"),
-        (&[("allow_origin", "https://a.example/x")], &[], "", "expected origins"),
+        (
+            &[("allow_origin", "https://a.example/x")],
+            &[],
+            "",
+            "the path /x is no part of an origin: write https://a.example",
+        ),
+        (
+            &[("allow_origin", "https://ok.example,https://a.example:8443/")],
+            &[],
+            "",
+            "the slash at its end is no part of an origin: write https://a.example:8443",
+        ),
         (&[("allow_host", "https://a.example")], &[], "", "expected host names"),
         // An overruled value is checked as well.
         (&[("shards", "1")], &[("TICKCAST_SHARDS", "x")], "", "shards = \"x\" (from environment TICKCAST_SHARDS)"),
@@ -118,6 +130,15 @@ fn beyond_loopback_with_the_setting_that_says_so() {
     let named = [("listen", "0.0.0.0:9000"), ("open_publish", "true"), ("allow_host", "feed.example.com")];
     assert_eq!(run(&named, &[], "").unwrap().warnings, [""; 0]);
     assert!(refusal(&[("listen", "[::1]:9000")], &[], "").is_empty());
+}
+
+#[test]
+fn localhost_is_loopback() {
+    let config = run(&[("listen", "localhost:9100"), ("admin_listen", "localhost:0")], &[], "").unwrap().config;
+    assert_eq!(
+        (config.listen.to_string(), config.admin_listen.to_string()),
+        ("127.0.0.1:9100".into(), "127.0.0.1:0".into())
+    );
 }
 
 #[test]

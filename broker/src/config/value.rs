@@ -1,7 +1,7 @@
 //! The types of settings: how each is read from text, and how it is written in a file.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -30,6 +30,11 @@ pub(super) trait Value: Sized {
 
     /// What would be right, for the error.
     fn expected(allowed: Allowed) -> String;
+
+    /// What in particular is wrong with this text, where that is easily overlooked.
+    fn hint(_text: &str) -> Option<String> {
+        None
+    }
 
     /// As it stands in a TOML file.
     fn toml(&self) -> String;
@@ -101,11 +106,13 @@ impl Value for bool {
 
 impl Value for SocketAddr {
     fn parse(text: &str, _: Allowed) -> Option<Self> {
-        text.parse().ok()
+        // The one name that means the same everywhere. What others mean is for the operator to say.
+        let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+        port.map(|port| (Ipv4Addr::LOCALHOST, port).into()).or_else(|| text.parse().ok())
     }
 
     fn expected(_: Allowed) -> String {
-        "an IP address and a port, as in 127.0.0.1:9000 or [::1]:9000".into()
+        "an IP address or localhost, and a port, as in 127.0.0.1:9000 or [::1]:9000".into()
     }
 
     fn toml(&self) -> String {
@@ -190,6 +197,14 @@ impl Value for Vec<Origin> {
 
     fn expected(_: Allowed) -> String {
         "origins as a browser sends them, as in https://desk.example.com or http://localhost:5173".into()
+    }
+
+    fn hint(text: &str) -> Option<String> {
+        let wrong = parts(text).find(|part| Origin::parse(part).is_none())?;
+        let (scheme, rest) = wrong.split_once("://")?;
+        let (host, path) = rest.split_once('/')?;
+        let what = if path.is_empty() { "the slash at its end".to_owned() } else { format!("the path /{path}") };
+        Some(format!("{what} is no part of an origin: write {scheme}://{host}"))
     }
 
     fn toml(&self) -> String {

@@ -8,11 +8,10 @@ use broker_protocol::request::Refusal;
 use hyper::{Method, Request};
 use serde::Serialize;
 
-use super::client::admit;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::nothing;
-use crate::access::{Access, AccessRules};
+use crate::access::{Access, Gate};
 
 /// Connections listed where the request does not say how many, and at most.
 const SLOWEST: (u64, u64) = (50, 10_000);
@@ -23,13 +22,13 @@ pub trait Observe: Sync {
     fn ready(&self) -> Result<(), String>;
 
     /// Everything it counts, in Prometheus' text format.
-    fn metrics(&self) -> impl Future<Output = String> + Send;
+    fn metrics(&self) -> String;
 
     /// Where its client listener is.
     fn clients_at(&self) -> SocketAddr;
 
-    /// At least its slowest connections, so many, in any order.
-    fn connections(&self, slowest: usize) -> impl Future<Output = Vec<ConnectionRow>> + Send;
+    /// At least its slowest connections, so many, in any order; and the shards that were too busy to tell of theirs.
+    fn connections(&self, slowest: usize) -> impl Future<Output = (Vec<ConnectionRow>, Vec<usize>)> + Send;
 }
 
 /// One connection as `/v1/connections` shows it.
@@ -52,8 +51,8 @@ pub struct ConnectionRow {
 }
 
 /// Answers one request.
-pub async fn handle<B>(request: Request<B>, rules: &AccessRules, broker: &impl Observe) -> Reply {
-    let access = match admit(request.uri(), request.headers(), rules) {
+pub async fn handle<B>(request: Request<B>, remote: IpAddr, gate: &Gate, broker: &impl Observe) -> Reply {
+    let access = match gate.admit(&request, remote) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
@@ -77,7 +76,7 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
     let query = Query::parse(request.uri().query(), known)?;
     match path {
         "/" => Ok(reply::text("text/plain; charset=utf-8", directions(broker.clients_at()))),
-        "/metrics" => Ok(reply::text("text/plain; version=0.0.4; charset=utf-8", broker.metrics().await)),
+        "/metrics" => Ok(reply::text("text/plain; version=0.0.4; charset=utf-8", broker.metrics())),
         // Alive is whoever answers.
         "/healthz" => Ok(reply::text("text/plain; charset=utf-8", "ok\n".into())),
         "/readyz" => match broker.ready() {
@@ -86,7 +85,8 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
         },
         _ => {
             let slowest = query.count("slowest", SLOWEST.0, 0, SLOWEST.1)?;
-            Ok(reply::json(connections(broker.connections(slowest).await, slowest).into()))
+            let (rows, silent) = broker.connections(slowest).await;
+            Ok(reply::json(connections(rows, &silent, slowest).into()))
         }
     }
 }
@@ -107,12 +107,16 @@ fn directions(clients: SocketAddr) -> String {
     )
 }
 
-/// Worst first: most bytes, then most updates, then longest behind.
-fn connections(mut rows: Vec<ConnectionRow>, slowest: usize) -> Vec<u8> {
+/// Worst first: most bytes, then most updates, then longest behind. Shards that are missing are named.
+fn connections(mut rows: Vec<ConnectionRow>, silent: &[usize], slowest: usize) -> Vec<u8> {
     rows.sort_by_key(|row| {
         let since = row.lagging_since.unwrap_or(u64::MAX);
         (std::cmp::Reverse((row.lag_bytes, row.lag_updates)), since, row.connected_ts)
     });
     rows.truncate(slowest);
-    serde_json::to_vec(&serde_json::json!({ "connections": rows })).unwrap_or_default()
+    let mut body = serde_json::json!({ "connections": rows });
+    if !silent.is_empty() {
+        body["busy_shards"] = silent.into();
+    }
+    serde_json::to_vec(&body).unwrap_or_default()
 }

@@ -10,8 +10,8 @@ use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
 use bytes::Bytes;
 use hyper::body::Body;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
-use hyper::{Method, Request, Uri};
+use hyper::header::ACCESS_CONTROL_REQUEST_METHOD;
+use hyper::{Method, Request};
 
 use super::body::Bounds;
 use super::budget::BodyBudget;
@@ -20,7 +20,7 @@ use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::{EventsRequest, Peer, events, history, publish, topics, web};
-use crate::access::{self, Access, AccessDenied, AccessRules};
+use crate::access::{Access, Gate};
 use crate::work::Work;
 
 /// What requests need of the broker, shared by all connections.
@@ -30,7 +30,7 @@ pub struct Context {
     /// The clocks.
     pub now: fn() -> Now,
     /// Who may connect.
-    pub access: AccessRules,
+    pub access: Arc<Gate>,
     /// `message_bytes`
     pub message_bytes: u64,
     /// `ndjson_bytes_max`
@@ -82,7 +82,7 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let access = match admit(request.uri(), request.headers(), &context.access) {
+    let access = match context.access.admit(&request, peer.address) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
@@ -91,11 +91,6 @@ where
         reply::readable_by(&mut reply, origin);
     }
     reply
-}
-
-/// The 403 of PROTOCOL §5, on both listeners.
-pub(super) fn admit(uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, Refusal> {
-    access::check(uri, headers, rules).map_err(|AccessDenied(message)| Refusal { code: ErrorCode::Forbidden, message })
 }
 
 async fn answer<B>(

@@ -32,4 +32,4 @@ pub use budget::BodyBudget;
 pub use client::{Context, handle};
 pub use events::EventsRequest;
 pub use peer::Peer;
-pub use reply::{Reply, error, error_with_status, event_stream, head_bytes};
+pub use reply::{Reply, error, error_bytes, error_with_status, event_stream, head_bytes};

@@ -12,7 +12,7 @@ use broker_protocol::request::{ID_BYTES_MAX, Publication, Refusal, parse_line};
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Body;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Peer;
 use super::answer::AnswerBody;
@@ -28,11 +28,15 @@ use super::reply::{self, Reply};
 const TURN_BYTES: usize = 32 << 10;
 /// What publishing a line costs beside its bytes, as if it were so many more.
 const LINE_BYTES: usize = 128;
+/// What a blank line costs.
+const BLANK_BYTES: usize = 8;
 /// How much less a line costs that is only counted.
 const COUNTING_IS_CHEAPER: usize = 16;
 /// A single update that is larger than this is published in a turn.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
+/// How long a portion of many updates waits at most for shards that do not keep up.
+const PACE_WAIT_MAX: Duration = Duration::from_millis(100);
 /// How long one request waits for the shards to catch up before what it publishes is `unavailable`.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -104,6 +108,7 @@ where
         if cost >= TURN_BYTES {
             cost = 0;
             context.publishes.turn().await;
+            keep_pace(context).await;
         }
         let line = match lines.next() {
             Next::End => break,
@@ -113,7 +118,7 @@ where
             }
             Next::Blank => {
                 number += 1;
-                cost += LINE_BYTES;
+                cost += BLANK_BYTES;
                 continue;
             }
             Next::Line(line) => line,
@@ -147,6 +152,14 @@ fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
     }
     let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
     context.engine.publish((context.now)(), &parse_line(text)?, Publisher::Client)
+}
+
+/// Waits a moment where the shards do not keep up: what others publish is not to come late because somebody publishes much.
+async fn keep_pace(context: &Context) {
+    let end = Instant::now() + PACE_WAIT_MAX;
+    while !context.engine.keeps_up() && Instant::now() < end {
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Waits until the shards are near enough to what was published: once for a request, however many updates it has.

@@ -7,7 +7,8 @@ use broker_protocol::message;
 use broker_protocol::request::Refusal;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -62,6 +63,16 @@ pub fn head_bytes(reply: &Reply) -> Vec<u8> {
     }
     head.extend_from_slice(format!("date: {}\r\n\r\n", httpdate::fmt_http_date(SystemTime::now())).as_bytes());
     head
+}
+
+/// A whole answer as it stands on the wire, for a connection that ends with it.
+pub fn error_bytes(refusal: &Refusal) -> Vec<u8> {
+    let mut body = Vec::new();
+    message::http_error(&mut body, refusal.code, &refusal.message);
+    let mut reply = error(refusal);
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    reply.headers_mut().insert(CONTENT_LENGTH, body.len().into());
+    [head_bytes(&reply), body].concat()
 }
 
 /// An error whose status says more than its code: 426 for a request that should have been an upgrade.

@@ -21,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
+use super::sockets::Place;
+
 /// How long the client may take to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// What is thrown away at once meanwhile.
@@ -38,6 +40,7 @@ pub(super) struct HttpSocket {
     instead: Vec<u8>,
     written: usize,
     flow: Arc<Flow>,
+    place: Arc<Place>,
 }
 
 /// What the service of a connection hears of its socket.
@@ -48,9 +51,31 @@ pub(super) struct Flow {
     /// Bytes were written that may not be out yet.
     is_dirty: AtomicBool,
     cleaned: Notify,
+    /// A request is being answered, or one was.
+    is_asked: AtomicBool,
+    was_asked: AtomicBool,
+    /// The head that is being read names a length that hyper takes for one of its own numbers.
+    is_endless: AtomicBool,
 }
 
 impl Flow {
+    /// A request is being answered.
+    pub(super) fn begin(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+        self.is_endless.store(false, Ordering::Relaxed);
+    }
+
+    /// It has its answer.
+    pub(super) fn end(&self) {
+        self.is_asked.store(false, Ordering::Relaxed);
+        self.was_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is asked at the moment, but was before.
+    pub(super) fn is_idle(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed) && !self.is_asked.load(Ordering::Relaxed)
+    }
+
     /// Whether bytes have arrived since the last call. The request that is answered was among them, or else it arrived
     /// together with an earlier one.
     pub(super) fn take_arrived(&self) -> bool {
@@ -59,22 +84,30 @@ impl Flow {
 
     /// Waits until everything that was written is out.
     pub(super) async fn flushed(&self) {
-        while self.is_dirty.load(Ordering::Relaxed) {
+        while self.is_dirty() {
             self.cleaned.notified().await;
         }
     }
 
-    fn set_dirty(&self, is_dirty: bool) {
-        if self.is_dirty.swap(is_dirty, Ordering::Relaxed) && !is_dirty {
+    /// Whether something was written that may not be out yet.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.is_dirty.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether that is new.
+    fn set_dirty(&self, is_dirty: bool) -> bool {
+        let is_new = self.is_dirty.swap(is_dirty, Ordering::Relaxed) != is_dirty;
+        if is_new && !is_dirty {
             self.cleaned.notify_one();
         }
+        is_new
     }
 }
 
 impl HttpSocket {
-    /// Around a socket whose client may take nothing for `stall`.
-    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, flow: Arc::default() }
+    /// Around a socket in its place, whose client may take nothing for `stall`.
+    pub(super) fn new(stream: TcpStream, stall: Duration, place: Arc<Place>) -> Self {
+        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, flow: Arc::default(), place }
     }
 
     /// The socket itself, after an upgrade.
@@ -122,8 +155,13 @@ impl AsyncRead for HttpSocket {
         let socket = self.get_mut();
         let before = bytes.filled().len();
         let result = Pin::new(&mut socket.stream).poll_read(cx, bytes);
-        if bytes.filled().len() > before {
+        let arrived = &bytes.filled()[before..];
+        if !arrived.is_empty() {
             socket.flow.arrived.store(true, Ordering::Relaxed);
+            // Of bodies this is not asked.
+            if !socket.flow.is_asked.load(Ordering::Relaxed) {
+                socket.flow.is_endless.fetch_or(names_endless_body(arrived), Ordering::Relaxed);
+            }
         }
         result
     }
@@ -134,7 +172,7 @@ impl AsyncWrite for HttpSocket {
         let socket = self.get_mut();
         socket.flow.set_dirty(true);
         ready!(socket.poll_instead(cx))?;
-        match with_body(bytes) {
+        match with_body(bytes, socket.flow.is_endless.load(Ordering::Relaxed)) {
             // It goes out with the flush that follows every write of hyper's.
             Some(instead) => {
                 (socket.instead, socket.written) = (instead, 0);
@@ -148,7 +186,9 @@ impl AsyncWrite for HttpSocket {
         let socket = self.get_mut();
         ready!(socket.poll_instead(cx))?;
         // Whoever flushes has nothing more to write: hyper does so once its own buffer is empty.
-        socket.flow.set_dirty(false);
+        if socket.flow.set_dirty(false) {
+            socket.place.begin_anew();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -173,7 +213,9 @@ impl AsyncWrite for HttpSocket {
 /// ours can look like that: within JSON there is no line break.
 ///
 /// Hyper hands over all that it still has at every write. Such an answer is short, and the last: only the end is looked at.
-fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
+///
+/// To a body of 2^64-1 or 2^64-2 bytes hyper says that the head is too large, as these stand for something else there.
+fn with_body(bytes: &[u8], is_endless: bool) -> Option<Vec<u8>> {
     const BEGIN: &[u8] = b"HTTP/1.1 4";
     const NO_BODY: &str = "content-length: 0\r\n";
     if !bytes.ends_with(b"\r\n\r\n") {
@@ -192,6 +234,9 @@ fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
             (ErrorCode::BadRequest, "this is no HTTP/1.1 request; in a URL, > has to be written %3E, and a space %20")
         }
         "414" => (ErrorCode::TooLarge, "the URL is too long"),
+        "431" if is_endless => {
+            (ErrorCode::TooLarge, "the body has more bytes than any that is taken here (Content-Length)")
+        }
         "431" => {
             (ErrorCode::TooLarge, "the request line and the headers are larger than header_bytes_max, or too many")
         }
@@ -199,12 +244,25 @@ fn with_body(bytes: &[u8]) -> Option<Vec<u8>> {
     };
     let mut body = Vec::new();
     message::http_error(&mut body, code, text);
+    let status_line = "HTTP/1.1 431 Request Header Fields Too Large";
+    let before = match is_endless {
+        true => before.replacen(status_line, "HTTP/1.1 413 Payload Too Large", 1),
+        false => before.to_owned(),
+    };
     let head = format!(
         "{before}content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
          content-length: {}\r\n{after}",
         body.len()
     );
     Some([&bytes[..at], head.as_bytes(), &body].concat())
+}
+
+/// Whether the two lengths are among these bytes, which hyper takes for something else.
+fn names_endless_body(bytes: &[u8]) -> bool {
+    const DIGITS: &[u8] = b"1844674407370955161";
+    bytes
+        .windows(DIGITS.len() + 1)
+        .any(|window| window.starts_with(DIGITS) && matches!(window.last(), Some(b'4' | b'5')))
 }
 
 #[cfg(test)]
@@ -218,10 +276,10 @@ mod tests {
         let empty = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
         let good = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
         for text in [ours, empty, good, "", "HTTP/1.1 4", &bare[..bare.len() - 1]] {
-            assert_eq!(with_body(text.as_bytes()), None, "{text:?}");
+            assert_eq!(with_body(text.as_bytes(), false), None, "{text:?}");
         }
         for before in ["", good, ours] {
-            let text = String::from_utf8(with_body(format!("{before}{bare}").as_bytes()).unwrap()).unwrap();
+            let text = String::from_utf8(with_body(format!("{before}{bare}").as_bytes(), false).unwrap()).unwrap();
             let added = text.strip_prefix(before).unwrap();
             let (head, body) = added.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with("date: now") && head.contains(&format!("content-length: {}\r\n", body.len())));

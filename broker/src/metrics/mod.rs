@@ -13,16 +13,28 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge};
+use crate::access::Gate;
 use crate::admission::Admission;
+use crate::http::BodyBudget;
+use crate::listen::sockets::HttpSockets;
+use crate::logging;
 
 /// What a scrape looks at.
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// The shared half of the engine.
     pub engine: Arc<Engine>,
     /// A shard's counters each.
     pub shards: Vec<Arc<ShardStats>>,
     /// The places.
     pub admission: Arc<Admission>,
+    /// The client listener's sockets that speak HTTP.
+    pub clients: Arc<HttpSockets>,
+    /// The admin listener's.
+    pub admins: Arc<HttpSockets>,
+    /// Who may connect.
+    pub access: Arc<Gate>,
+    /// What bodies hold.
+    pub bodies: Arc<BodyBudget>,
     /// When the process started, in seconds since the epoch.
     pub start_seconds: f64,
 }
@@ -78,14 +90,14 @@ const BY_CLIENT: &str = "client";
 const VANISHED: &str = "vanished";
 
 impl Metrics {
-    /// The text of a scrape, while so many sockets speak HTTP.
-    pub fn text(&self, http_connections: usize) -> String {
+    /// The text of a scrape.
+    pub(crate) fn text(&self) -> String {
         let mut families: Vec<_> =
             COUNTERS.iter().map(|(name, help, read)| counter(name, help, self.sum(*read))).collect();
         families.extend(GAUGES.iter().map(|(name, help, read)| gauge(name, help, self.sum(*read) as f64)));
         families.extend(self.engine_counters());
         families.extend(self.by_label());
-        families.extend(self.engine_gauges(http_connections));
+        families.extend(self.engine_gauges());
         families.extend(self.budgets());
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
@@ -97,7 +109,7 @@ impl Metrics {
         String::from_utf8(text).unwrap_or_default()
     }
 
-    fn engine_counters(&self) -> [MetricFamily; 3] {
+    fn engine_counters(&self) -> [MetricFamily; 6] {
         let (published, duplicates) = self.engine.published();
         [
             counter("tickcast_published_total", "Updates taken in.", published),
@@ -107,10 +119,21 @@ impl Metrics {
                 "Times that a topic gave up the older half of its history because all together were too large.",
                 self.engine.budget().halved(),
             ),
+            counter(
+                "tickcast_http_evicted_total",
+                "Sockets that spoke HTTP and had to go, as there were more than http_connections_max.",
+                self.clients.evicted(),
+            ),
+            counter(
+                "tickcast_bodies_given_up_total",
+                "Bodies of HTTP requests and answers that held most of bodies_bytes_max when it was used up.",
+                self.bodies.given_up(),
+            ),
+            counter("tickcast_log_lines_lost_total", "Lines of the log that could not be written.", logging::lost()),
         ]
     }
 
-    fn by_label(&self) -> [MetricFamily; 5] {
+    fn by_label(&self) -> [MetricFamily; 7] {
         let errors =
             ErrorCode::ALL.iter().map(|code| (code.as_str(), self.sum(|stats| stats.errors.get(*code)) as f64));
         let refused = ErrorCode::ALL.iter().map(|code| (code.as_str(), self.engine.refused(*code) as f64));
@@ -125,7 +148,17 @@ impl Metrics {
         ]);
         let shards: Vec<String> = (0..self.shards.len()).map(|index| index.to_string()).collect();
         let busy = shards.iter().zip(&self.shards).map(|(shard, stats)| (&**shard, stats.busy_us.get() as f64 / 1e6));
+        let connections =
+            shards.iter().zip(&self.shards).map(|(shard, stats)| (&**shard, stats.connections.get() as f64));
+        let denied = self.access.denied().map(|(what, count)| (what.as_str(), count as f64));
         [
+            labelled_counter(
+                "tickcast_refused_total",
+                "Requests that were refused because of who they came from.",
+                "what",
+                denied,
+            ),
+            labelled_gauge("tickcast_shard_connections", "Connections that a shard serves.", "shard", connections),
             labelled_counter("tickcast_errors_total", "Errors answered over WebSocket.", "code", errors),
             labelled_counter(
                 "tickcast_publish_errors_total",
@@ -154,7 +187,7 @@ impl Metrics {
         ]
     }
 
-    fn engine_gauges(&self, http_connections: usize) -> impl Iterator<Item = MetricFamily> {
+    fn engine_gauges(&self) -> impl Iterator<Item = MetricFamily> {
         let (engine, limits) = (&self.engine, self.engine.limits());
         let (budget, feed) = (engine.budget(), engine.feed());
         let last_publish_seconds = engine.last_publish_us().unwrap_or(0) as f64 / 1e6;
@@ -178,7 +211,12 @@ impl Metrics {
             ),
             ("tickcast_admitted", "Connections that have a place.", self.admission.count() as f64),
             ("tickcast_connections_max", "Places (connections_max).", self.admission.connections_max() as f64),
-            ("tickcast_http_connections", "Connections that speak HTTP, this one included.", http_connections as f64),
+            (
+                "tickcast_http_connections",
+                "Connections that speak HTTP, this one included.",
+                (self.clients.count() + self.admins.count()) as f64,
+            ),
+            ("tickcast_http_connections_max", "Places for them (http_connections_max).", self.clients.max() as f64),
             ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
         ]
         .into_iter()
@@ -190,6 +228,7 @@ impl Metrics {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
             ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
+            ("bodies_bytes_max", self.bodies.bytes(), self.bodies.bytes_max()),
             ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max),
             ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max),
             ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max),

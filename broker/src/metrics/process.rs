@@ -5,8 +5,7 @@ use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::family::{gauge, seconds_counter};
-
-const OPEN_FILES: &str = "/proc/self/fd";
+use crate::config::open_files;
 
 /// The families. A number that the kernel does not tell is shown as 0.
 pub(super) fn families(start_seconds: f64) -> [MetricFamily; 5] {
@@ -16,7 +15,7 @@ pub(super) fn families(start_seconds: f64) -> [MetricFamily; 5] {
     [
         seconds_counter("process_cpu_seconds_total", "CPU time that the process has used.", cpu_seconds),
         gauge("process_resident_memory_bytes", "Memory of the process that is resident.", resident_bytes()),
-        gauge("process_open_fds", "Open files, of which each connection is one.", open_files()),
+        gauge("process_open_fds", "Open files, of which each connection is one.", open_files() as f64),
         gauge("process_max_fds", "Files that the process may have open.", files_max),
         gauge("process_start_time_seconds", "Start time of the process since the epoch.", start_seconds),
     ]
@@ -26,12 +25,4 @@ pub(super) fn families(start_seconds: f64) -> [MetricFamily; 5] {
 fn resident_bytes() -> f64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
     pages.map_or(0.0, |pages: f64| pages * rustix::param::page_size() as f64)
-}
-
-/// Since Linux 6.2 the folder's size; before it is 0, and the entries have to be counted.
-fn open_files() -> f64 {
-    match std::fs::metadata(OPEN_FILES).map(|folder| folder.len()) {
-        Ok(len) if len > 0 => len as f64,
-        _ => std::fs::read_dir(OPEN_FILES).map_or(0.0, |entries| entries.count() as f64),
-    }
 }

@@ -18,6 +18,8 @@ const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 /// How a heartbeat begins: nothing else a client gets does.
 const HEARTBEAT: &[u8] = b"{\"op\":\"heartbeat\"";
+/// How it is told.
+const HEARTBEAT_COMMENT: &[u8] = b": heartbeat\n\n";
 /// The longest head of a frame from the broker.
 const HEAD_BYTES_MAX: usize = 10;
 /// The line that tells the longest id.
@@ -108,7 +110,7 @@ impl Events {
     fn begin(&mut self, opcode: u8, left: usize, payload: &[u8]) {
         if opcode == TEXT {
             if payload.starts_with(HEARTBEAT) {
-                self.out.extend_from_slice(b": heartbeat\n\n");
+                self.out.extend_from_slice(HEARTBEAT_COMMENT);
                 self.part = Part::Payload { opcode: 0, left };
                 return;
             }
@@ -155,6 +157,13 @@ impl Events {
                 self.out.push(b'\n');
             }
             None => {}
+        }
+    }
+
+    /// Says what means nothing. In the middle of an event there is something to be written anyway.
+    pub(super) fn ask(&mut self) {
+        if self.event_is_over() {
+            self.out.extend_from_slice(HEARTBEAT_COMMENT);
         }
     }
 

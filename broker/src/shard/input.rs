@@ -2,7 +2,10 @@
 //!
 //! A connection is read as long as it may be: while its answers are read, while its last request is done, while the feed
 //! has room for what it publishes, and while the round has work left. Otherwise its bytes wait, here up to a buffer's
-//! worth and then in the kernel, where they hold the client back. Those that wait take turns.
+//! worth and then in the kernel, where they hold the client back.
+//!
+//! Those that wait take turns. A connection that says more than a round's work holds is heavy until it was read to its end:
+//! heavy ones have their turns behind all others, and only while the shards keep up with what is published.
 
 use std::collections::VecDeque;
 
@@ -24,14 +27,19 @@ const DEFERRED_PER_ROUND: usize = 1024;
 /// Connections with bytes that wait, in the order of their turns.
 #[derive(Default)]
 pub(super) struct DeferredReads {
-    ids: VecDeque<ConnId>,
+    light: VecDeque<ConnId>,
+    heavy: VecDeque<ConnId>,
     no_room: bool,
 }
 
 impl DeferredReads {
-    /// Whether some wait only for other shards to read the feed.
+    /// Whether some wait only for shards to read the feed.
     pub(super) fn wait_for_room(&self) -> bool {
-        self.no_room && !self.ids.is_empty()
+        self.no_room && !(self.light.is_empty() && self.heavy.is_empty())
+    }
+
+    fn push(&mut self, id: ConnId, heavy: bool) {
+        if heavy { self.heavy.push_back(id) } else { self.light.push_back(id) }
     }
 }
 
@@ -40,22 +48,28 @@ enum Took {
     All,
     /// There is more, which has to wait.
     Waits,
-    /// The round's work is spent in the middle of what was read: it goes on first in the next round.
+    /// The round's work is spent in the middle of what was read: of the heavy ones it is the next.
     Spent,
     /// The connection is gone.
     Gone,
 }
 
 impl Driver {
-    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn.
-    pub(super) fn readable(&mut self, id: ConnId, ended: bool) {
+    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn. Where it is `gone`, whoever gets
+    /// events is as well.
+    pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
         // Whatever has come, it lives; also where it is not read for the moment.
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
+        if gone && socket.events.is_some() {
+            self.shard.disconnect(id);
+            return;
+        }
         if socket.read_state == ReadState::Idle {
             socket.read_state = ReadState::Deferred;
-            self.reads.ids.push_back(id);
+            socket.heavy = false;
+            self.reads.push(id, false);
         }
     }
 
@@ -65,37 +79,60 @@ impl Driver {
         socket.full = false;
         if socket.read_state == ReadState::Blocked {
             socket.read_state = ReadState::Deferred;
-            self.reads.ids.push_back(id);
+            let heavy = socket.heavy;
+            self.reads.push(id, heavy);
         }
     }
 
-    /// Reads those that wait, as far as the round's work allows, and at least one. Returns whether some can go on at once.
+    /// Reads those that wait, as far as the round's work allows, and at least one of the heavy. Returns whether some can go
+    /// on at once.
     pub(super) fn resume_deferred(&mut self) -> bool {
-        let mut more = false;
         self.reads.no_room = !self.shard.engine().has_room();
-        let mut has_read = false;
-        for _ in 0..self.reads.ids.len().min(DEFERRED_PER_ROUND) {
-            if has_read && !self.shard.may_work() {
-                return true;
+        let mut more = false;
+        for _ in 0..self.reads.light.len().min(DEFERRED_PER_ROUND) {
+            if !self.shard.may_work() {
+                more = true;
+                break;
             }
-            let Some(id) = self.reads.ids.pop_front() else { break };
-            let may_go_on = self.may_go_on(id);
-            let reads_answers = self.shard.may_read(id);
-            let Some(socket) = self.shard.sink(id).filter(|socket| socket.read_state == ReadState::Deferred) else {
-                continue;
-            };
-            if may_go_on {
-                socket.read_state = ReadState::Idle;
-                (has_read, more) = (true, true);
-                self.read_on(id);
-            } else if socket.full && !reads_answers {
-                // However many there are of these, they are not in the way of those who read.
-                socket.read_state = ReadState::Blocked;
-            } else {
-                self.reads.ids.push_back(id);
+            let Some(id) = self.reads.light.pop_front() else { break };
+            more |= self.resume(id);
+        }
+        if self.shard.engine().keeps_up() {
+            let mut has_read = false;
+            for _ in 0..self.reads.heavy.len().min(DEFERRED_PER_ROUND) {
+                if has_read && !self.shard.may_work() {
+                    return true;
+                }
+                let Some(id) = self.reads.heavy.pop_front() else { break };
+                has_read |= self.resume(id);
             }
+            more |= has_read;
+        } else {
+            self.reads.no_room |= !self.reads.heavy.is_empty();
         }
         more
+    }
+
+    /// Gives a connection its turn. False where it may not be read now.
+    fn resume(&mut self, id: ConnId) -> bool {
+        let may_go_on = self.may_go_on(id);
+        let reads_answers = self.shard.may_read(id);
+        let Some(socket) = self.shard.sink(id).filter(|socket| socket.read_state == ReadState::Deferred) else {
+            return false;
+        };
+        if may_go_on {
+            socket.read_state = ReadState::Idle;
+            self.read_on(id);
+            return true;
+        }
+        if socket.full && !reads_answers {
+            // However many there are of these, they are not in the way of those who read.
+            socket.read_state = ReadState::Blocked;
+        } else {
+            let heavy = socket.heavy;
+            self.reads.push(id, heavy);
+        }
+        false
     }
 
     fn may_go_on(&self, id: ConnId) -> bool {
@@ -104,30 +141,37 @@ impl Driver {
 
     fn read_on(&mut self, id: ConnId) {
         let took = self.read_some(id);
+        let may_read = self.shard.may_read(id);
         let Some(socket) = self.shard.sink(id) else { return };
         match took {
             Took::All => {}
             Took::Gone => self.shard.disconnect(id),
             Took::Waits => {
                 socket.read_state = ReadState::Deferred;
-                self.reads.ids.push_back(id);
+                // Who may not be read has not said too much yet.
+                socket.heavy |= may_read;
+                let heavy = socket.heavy;
+                self.reads.push(id, heavy);
             }
             Took::Spent => {
                 socket.read_state = ReadState::Deferred;
-                self.reads.ids.push_front(id);
+                (socket.heavy, socket.has_rest) = (true, true);
+                self.reads.heavy.push_front(id);
             }
         }
     }
 
     fn read_some(&mut self, id: ConnId) -> Took {
         // What waited here comes before what waits in the kernel, for which it takes its turn again.
-        if self.shard.sink(id).is_some_and(|socket| socket.has_unread()) {
-            if let Some(stop) = self.received(id, &mut []) {
-                return stop;
-            }
-            if !self.shard.may_work() {
-                return Took::Waits;
-            }
+        let Some(socket) = self.shard.sink(id) else { return Took::All };
+        let has_rest = std::mem::take(&mut socket.has_rest);
+        if socket.has_unread()
+            && let Some(stop) = self.received(id, &mut [])
+        {
+            return stop;
+        }
+        if has_rest {
+            return Took::Waits;
         }
         for _ in 0..READS_PER_ROUND {
             if !self.may_go_on(id) {
@@ -148,9 +192,13 @@ impl Driver {
 
     /// `None` where reading may go on.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
+        let is_closing = self.shard.is_closing(id);
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
         match socket.read(buffer) {
             Ok(None) => Some(Took::All),
+            // Whoever gets events may say that it has said everything, and still listen. Whoever hung up says the same; but
+            // its system answers to what is written then that nobody is there.
+            Ok(Some(0)) if !is_closing && socket.ask() => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
                 // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,19 +33,19 @@ use self::socket::{ReadState, Socket};
 use crate::admission::Admitted;
 use crate::clock::now;
 use crate::http::{ConnectionRow, EventsRequest};
+use crate::vital;
 use crate::websocket::Rules;
 
 /// Commands that wait for a shard at most; whoever sends more waits.
 const COMMANDS_MAX: usize = 4096;
 /// Commands taken in one round at most.
 const COMMANDS_PER_ROUND: usize = 64;
-/// `EX_SOFTWARE` of sysexits(3): an internal error.
-const EXIT_SOFTWARE: i32 = 70;
 /// A round that did nothing of note is counted where it took this long nevertheless, in µs.
 const ROUND_TOLD_US: u64 = 1000;
 /// Connections that are told or closed together in one round.
 const TOLD_PER_ROUND: usize = 256;
-/// How long a shard with nothing to do but wait for other shards to read the feed sleeps.
+/// How long a shard with nothing to do but wait for other shards to read the feed sleeps, and whoever has a command for one
+/// that has too many.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// A connection whose handshake is done.
@@ -89,36 +89,48 @@ pub struct Handle {
     notify: Arc<Notify>,
     /// What it counts.
     pub stats: Arc<ShardStats>,
-    /// Connections given to it and not yet gone; written by whoever gives and by the shard.
-    pub load: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    /// Connections that were given to it and are not counted among its own yet.
+    arriving: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
 }
 
 impl Handle {
-    /// Hands a command over, waiting where too many are there already.
-    pub async fn send(&self, mut command: Command) {
-        loop {
-            match self.commands.try_send(command) {
-                Ok(()) => break,
-                Err(TrySendError::Full(back)) => {
-                    command = back;
-                    self.notify.notify_one();
-                    tokio::task::yield_now().await;
-                }
-                // The thread has ended: so has everything that the command was about.
-                Err(TrySendError::Disconnected(_)) => break,
-            }
-        }
-        self.notify.notify_one();
+    /// Connections that it has, or was given.
+    pub fn load(&self) -> u64 {
+        self.arriving.load(Ordering::Acquire) + self.stats.connections.get()
     }
 
-    /// Waits for the thread to end; it was told to stop.
-    pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("a shard's thread panicked");
+    /// Gives it a connection.
+    pub async fn connect(&self, arrival: Arrival) {
+        self.arriving.fetch_add(1, Ordering::AcqRel);
+        self.send(Command::Connect(Box::new(arrival))).await;
+    }
+
+    /// Hands a command over, waiting where too many are there already.
+    pub async fn send(&self, mut command: Command) {
+        while let Err(back) = self.try_send(command) {
+            command = back;
+            tokio::time::sleep(ROOM_PAUSE).await;
         }
+    }
+
+    /// Hands a command over, where there are not too many already.
+    ///
+    /// # Errors
+    /// Gives it back.
+    pub fn try_send(&self, command: Command) -> Result<(), Command> {
+        let result = match self.commands.try_send(command) {
+            // The thread has ended: so has everything that the command was about.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(back)) => Err(back),
+        };
+        self.notify.notify_one();
+        result
+    }
+
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 }
 
@@ -135,52 +147,42 @@ impl Prepared {
         (Self { notify }, Box::new(move || wake.notify_one()))
     }
 
-    /// Starts the thread, on the given core if any.
+    /// Starts the thread, on the given core if any. It ends the process where it ends before `ending` says that it may.
+    ///
+    /// # Errors
+    /// There is no file or no thread left for it.
     pub fn start(
         self,
         engine: Arc<Engine>,
         index: usize,
         core: Option<usize>,
         settings: Settings,
+        ending: Arc<AtomicBool>,
     ) -> io::Result<Handle> {
         let (commands, incoming) = crossbeam_channel::bounded(COMMANDS_MAX);
         let stats = Arc::new(ShardStats::default());
-        let load = Arc::new(AtomicU64::new(0));
+        let arriving = Arc::new(AtomicU64::new(0));
         let notify = self.notify.clone();
-        let state = (stats.clone(), load.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+        let state = (stats.clone(), arriving.clone());
+        let make = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+            let inside = runtime.enter();
+            let set = Poll::set()?;
+            drop(inside);
+            Ok((runtime, set))
+        };
+        // Where it panics, its connections' state is lost, and new ones would still be given to it: the process ends.
+        let thread = vital::thread(format!("shard-{index}"), ending, make, move |(runtime, set)| {
             if let Some(core) = core {
                 pin(core);
             }
-            let (stats, load) = state;
-            let _end = EndTogether;
+            let (stats, arriving) = state;
             runtime.block_on(async move {
-                let shard = Shard::new(engine, index, stats);
-                let driver = match Poll::new() {
-                    Ok(poll) => Driver::new(shard, index, poll, incoming, self.notify, load, settings),
-                    Err(error) => {
-                        tracing::error!(%error, "a shard cannot wait for its sockets");
-                        return;
-                    }
-                };
-                driver.run().await;
+                let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
+                Driver::new(shard, index, poll, incoming, self.notify, arriving, settings).run().await;
             });
         })?;
-        Ok(Handle { commands, notify, stats, load, thread: Some(thread) })
-    }
-}
-
-/// A shard that panicked has lost its connections' state, and new ones would still be given to it: the process ends, says
-/// so, and whoever supervises it starts it anew.
-struct EndTogether;
-
-impl Drop for EndTogether {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("a shard panicked: this is a bug, the broker ends");
-            std::process::exit(EXIT_SOFTWARE);
-        }
+        Ok(Handle { commands, notify, stats, arriving, thread })
     }
 }
 
@@ -199,7 +201,7 @@ struct Driver {
     poll: Poll,
     commands: Receiver<Command>,
     notify: Arc<Notify>,
-    load: Arc<AtomicU64>,
+    arriving: Arc<AtomicU64>,
     settings: Settings,
     ready: Vec<Ready>,
     reads: DeferredReads,
@@ -227,7 +229,7 @@ impl Driver {
         poll: Poll,
         commands: Receiver<Command>,
         notify: Arc<Notify>,
-        load: Arc<AtomicU64>,
+        arriving: Arc<AtomicU64>,
         settings: Settings,
     ) -> Self {
         let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
@@ -239,7 +241,7 @@ impl Driver {
             poll,
             commands,
             notify,
-            load,
+            arriving,
             settings,
             ready,
             reads,
@@ -257,7 +259,7 @@ impl Driver {
             if self.round() {
                 // The runtime looks at its own timers and files now and then.
                 tokio::task::yield_now().await;
-            } else {
+            } else if !self.stopping {
                 self.sleep().await;
             }
         }
@@ -278,9 +280,9 @@ impl Driver {
             tracing::error!(%error, shard = self.index, "looking for ready sockets failed");
         }
         more |= self.serve_ready();
+        self.shard.begin_requests();
         more |= self.resume_deferred();
         more |= self.shard.tick(now());
-        self.load.store(self.shard.stats().connections.get(), Ordering::Relaxed);
         let took_us = now().mono_us - begin.mono_us;
         if more || took_us > ROUND_TOLD_US {
             self.shard.stats().round_us.record(took_us);
@@ -327,14 +329,14 @@ impl Driver {
     fn serve_ready(&mut self) -> bool {
         let mut ready = std::mem::take(&mut self.ready);
         let some = !ready.is_empty();
-        for Ready { key, readable, writable, ended } in ready.drain(..) {
+        for Ready { key, readable, writable, ended, gone } in ready.drain(..) {
             let id = key as u32;
             if writable && self.shard.sink(id).is_none_or(Socket::flush) {
                 self.shard.writable(id);
                 self.unblock(id);
             }
             if readable {
-                self.readable(id, ended);
+                self.readable(id, ended, gone);
             }
         }
         self.ready = ready;
@@ -384,9 +386,12 @@ impl Driver {
         let Arrival { stream, early, admitted, reserved, events: follows } = arrival;
         let events = follows.is_some().then(|| Box::new(Events::new()));
         let (read_state, full, ended) = (ReadState::Idle, false, false);
-        let mut socket = Socket { stream, held: None, read_state, events, full, ended, admitted };
+        let mut socket =
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, events, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
+        // It is counted among the shard's own by now.
+        self.arriving.fetch_sub(1, Ordering::AcqRel);
         if !reserved {
             self.shard.forbid_reserved(id);
         }
@@ -409,12 +414,12 @@ impl Driver {
         if let Some(reason) = self.closes {
             self.shard.close(now(), id, reason, reason.text());
         }
-        self.readable(id, false);
+        self.readable(id, false, false);
     }
 
     fn slowest(&self, count: usize) -> Vec<ConnectionRow> {
         let clock = now();
-        let wall = |mono_us: u64| clock.wall_us - clock.mono_us.saturating_sub(mono_us);
+        let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));
         let rows = self.shard.slowest(count).into_iter().map(|(snapshot, socket)| ConnectionRow {
             session: snapshot.session.into(),
             remote: socket.remote().to_string(),

@@ -27,6 +27,8 @@ pub(super) struct Ready {
     pub(super) writable: bool,
     /// The client has said that no more will come, or is gone: the end is to be read behind the last bytes.
     pub(super) ended: bool,
+    /// Nothing goes either way any more.
+    pub(super) gone: bool,
 }
 
 pub(super) struct Poll {
@@ -35,14 +37,21 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    /// An empty set. Must be called inside the runtime that will wait on it.
+    /// An empty set, for [`Poll::new`]. Must be called inside the runtime that will wait on it.
+    ///
+    /// # Errors
+    /// The process may have no further file, say.
     #[allow(
         deprecated,
         reason = "its successor is unsafe and asks that the file stays open: an `OwnedFd` that never leaves does"
     )]
-    pub(super) fn new() -> io::Result<Self> {
-        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { set: AsyncFd::with_interest(set, Interest::READABLE)?, events: Vec::with_capacity(EVENTS_MAX) })
+    pub(super) fn set() -> io::Result<AsyncFd<OwnedFd>> {
+        AsyncFd::with_interest(epoll::create(epoll::CreateFlags::CLOEXEC)?, Interest::READABLE)
+    }
+
+    /// Looks at a set, on the thread that calls this.
+    pub(super) fn new(set: AsyncFd<OwnedFd>) -> Self {
+        Self { set, events: Vec::with_capacity(EVENTS_MAX) }
     }
 
     /// Watches a socket until it is closed. What is ready is told once, until it was used up.
@@ -88,6 +97,7 @@ fn look(set: &OwnedFd, events: &mut Vec<epoll::Event>, ready: &mut Vec<Ready>) -
             readable: flags.intersects(Flags::IN | Flags::RDHUP | Flags::HUP | Flags::ERR),
             writable: flags.intersects(Flags::OUT | Flags::HUP | Flags::ERR),
             ended: flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR),
+            gone: flags.intersects(Flags::HUP | Flags::ERR),
         }
     }));
     Ok(())

@@ -15,6 +15,10 @@ pub(super) struct Socket {
     /// What is held of its input. `None` for most.
     pub(super) held: Option<Box<Held>>,
     pub(super) read_state: ReadState,
+    /// It has said more than a round's work holds, and was not read to its end since.
+    pub(super) heavy: bool,
+    /// Its turn ended in the middle of what was read.
+    pub(super) has_rest: bool,
     /// How it is told in Server-Sent Events; `None` for WebSocket.
     pub(super) events: Option<Box<Events>>,
     /// The socket took less than it was given, and has not said since that it takes more.
@@ -84,6 +88,14 @@ impl Socket {
 }
 
 impl Socket {
+    /// Writes something to whoever gets events, so that it is known whether it is there. Returns whether it gets events.
+    pub(super) fn ask(&mut self) -> bool {
+        let Some(events) = &mut self.events else { return false };
+        events.ask();
+        self.flush();
+        true
+    }
+
     /// Writes what is held back of events. Returns whether nothing is any more.
     pub(super) fn flush(&mut self) -> bool {
         let Some(events) = &mut self.events else { return true };

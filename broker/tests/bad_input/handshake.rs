@@ -76,7 +76,8 @@ fn what_is_no_handshake_is_refused_with_a_reason() {
         ("GET", &[], &["Host: rebound.example"], 403, "forbidden"),
         ("GET", &[], &["Host: 127.0.0.1.nip.io"], 403, "forbidden"),
         ("GET", &[], &["Host: localhost.evil.example"], 403, "forbidden"),
-        ("GET", &["Host"], &[], 403, "forbidden"),
+        ("GET", &["Host"], &[], 400, "bad_request"),
+        ("GET", &[], &["Host: localhost", "Host: localhost"], 400, "bad_request"),
     ];
     for (method, without, with, status, code) in cases {
         let answer = shake(&broker, method, without, with);

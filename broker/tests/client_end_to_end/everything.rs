@@ -83,3 +83,14 @@ async fn refused_entries_are_told_and_the_others_taken() {
     let refused: Vec<_> = subscription.refused().iter().map(|one| (one.entry.as_str(), one.code)).collect();
     assert_eq!(refused, [("c", ErrorCode::Limit)]);
 }
+
+#[tokio::test]
+async fn a_patch_needs_a_state() {
+    let (_broker, client) = both().await;
+    let patch = || Publish::patch("book", r#"{"bids":{"1":"5"}}"#);
+    let error = soon(client.publish(patch())).await.unwrap_err();
+    assert!(matches!(error, PublishError::NoState { .. }), "{error}");
+    let answer = soon(client.publish_batch(vec![patch(), Publish::state("book", "{}"), patch()])).await.unwrap();
+    assert_eq!((answer.accepted, answer.rejected[0].0, answer.rejected[0].1), (2, 0, ErrorCode::NoState));
+    assert_eq!(soon(client.publish(patch())).await.unwrap().seq, 3);
+}

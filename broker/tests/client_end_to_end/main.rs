@@ -3,6 +3,7 @@
 
 mod cut;
 mod everything;
+mod positions;
 mod restart;
 mod running;
 mod slow;

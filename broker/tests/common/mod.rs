@@ -10,6 +10,7 @@ mod frames;
 mod http;
 mod message;
 mod panics;
+mod process;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ pub(crate) use client::{Client, End, HANDSHAKE, Hands};
 pub(crate) use frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, masked};
 pub(crate) use http::{Answer, ask, exchange};
 pub(crate) use message::Message;
+pub(crate) use process::{PROGRAM, Process, command, command_with_files, ends, free_address};
 
 /// How long a test waits for what has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

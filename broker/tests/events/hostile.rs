@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::common::{PATIENCE, Running, ask};
+use crate::common::{PATIENCE, Running, ask, until};
 use crate::source::Source;
 
 const FORM: &[&str] = &["Content-Type: application/x-www-form-urlencoded"];
@@ -23,6 +23,10 @@ fn what_is_wrong_is_said() {
         ("GET /v1/sse?topic=a", &["Last-Event-ID: now"], 400, "bad_request", "Last-Event-ID"),
         ("GET /v1/sse?topic=a&topic=b&topic=c&topic=d", &[], 429, "limit", "subscriptions"),
         ("GET /v1/sse?topic=a", &["Origin: http://elsewhere.example"], 403, "forbidden", ""),
+        ("GET /v1/sse?topic=a&on_slow=wait", &[], 400, "bad_request", "conflate, retain or disconnect"),
+        ("GET /v1/sse?topic=a&ready=1", &[], 400, "bad_request", "true or false"),
+        ("GET /v1/sse?topic=a&lastEventId=now", &[], 400, "bad_request", "Last-Event-ID"),
+        ("GET /v1/sse?topic=a&lastEventId=1&resume=x", &[], 400, "bad_request", "resume"),
         ("PUT /v1/sse?topic=a", &[], 405, "method_not_allowed", ""),
         ("POST /v1/sse?topic=a", FORM, 400, "bad_request", "there is no parameter \"topic\": there are none here"),
         ("POST /v1/sse", FORM, 400, "bad_request", "the parameter topic is missing"),
@@ -109,5 +113,60 @@ fn one_connection_may_have_asked_for_something_else_before() {
     assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{said}");
     assert!(!second.contains("content-length"), "{said}");
     drop(stream);
+    broker.assert_settles();
+}
+
+#[test]
+fn who_has_said_everything_may_say_so_and_listen() {
+    let broker = Running::start();
+    broker.publish("half", "state", "1");
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(broker.listen).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET /v1/sse?topic=half HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        streams.push((stream, String::new()));
+    }
+    for data in ["1", "2", "3"] {
+        broker.publish("half", "state", data);
+        for (stream, said) in &mut streams {
+            let mut buffer = [0; 4096];
+            while !said.contains(&format!("\"data\":{data}}}\n\n")) {
+                let len = stream.read(&mut buffer).unwrap();
+                assert!(len > 0, "{said}");
+                said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+            }
+        }
+    }
+    // When it hangs up altogether it says nothing more: the next event finds that out.
+    drop(streams);
+    until("them to be gone", || {
+        broker.publish("half", "state", "4");
+        broker.metric("tickcast_sse_connections") == 0.0
+    });
+    broker.assert_settles();
+}
+
+#[test]
+fn who_hangs_up_is_gone_at_once() {
+    let broker = Running::start();
+    drop((Source::open(broker.listen, "topic=a", ""), Source::open(broker.listen, "topic=a", "")));
+    let begin = std::time::Instant::now();
+    broker.until_metric("tickcast_sse_connections", |count| count == 0.0);
+    // And not with the next heartbeat.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
+    broker.assert_settles();
+}
+
+#[test]
+fn head_is_the_head_of_what_get_would_answer() {
+    let broker = Running::start();
+    let answer = ask(broker.listen, "HEAD /v1/sse?topic=a", &[], b"");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream")), "{answer:?}");
+    assert_eq!(answer.body, "");
+    assert_eq!(ask(broker.listen, "HEAD /v1/sse?topic=a..b", &[], b"").status, 400);
+    assert_eq!(broker.metric("tickcast_opened_total"), 0.0);
     broker.assert_settles();
 }

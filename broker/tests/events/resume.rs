@@ -272,3 +272,28 @@ fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lo
         broker.assert_settles();
     }
 }
+
+#[test]
+fn an_id_in_the_address_goes_on_like_one_in_the_header() {
+    let broker = Running::start();
+    broker.publish("away", "event", "0");
+    let id = id_now(&broker, "topic=away&topic=marker");
+    broker.publish("away", "event", "1");
+    let latest = id_now(&broker, "topic=away&topic=marker");
+    broker.publish("away", "event", "2");
+    for (query, header, first) in [
+        (format!("topic=away&resume={id}"), "", 2),
+        (format!("topic=away&lastEventId={id}"), "", 2),
+        // What comes back by itself is newer than what the page's address says.
+        (format!("topic=away&resume={id}&lastEventId={latest}"), "", 3),
+        (format!("topic=away&lastEventId={id}"), latest.as_str(), 3),
+        // There was no event yet.
+        (format!("topic=away&resume={id}&lastEventId="), "", 2),
+    ] {
+        let mut source = Source::open(broker.listen, &query, header);
+        source.expect("hello");
+        let subscribed = source.expect("subscribed");
+        assert_eq!(subscribed["topics"][0]["start"], "resumed", "{query} {header}");
+        assert_eq!(source.expect("update")["seq"], first, "{query} {header}");
+    }
+}

@@ -5,6 +5,7 @@
 //! `TICKCAST_FEED_UPDATES=1000000` makes the run as long as one likes.
 
 mod market;
+mod restart;
 #[path = "../client_end_to_end/running.rs"]
 mod running;
 mod subscriber;

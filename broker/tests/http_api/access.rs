@@ -16,7 +16,6 @@ async fn pages_of_others_are_refused_before_anything_is_done() {
         (&["Origin: null"], 403),
         (&["Origin: http://evil.example"], 403),
         (&["Host: evil.example"], 403),
-        (&["Host: localhost", "Host: localhost"], 403),
         (&["Sec-Fetch-Site: cross-site"], 403),
     ];
     for (headers, status) in cases {
@@ -35,9 +34,25 @@ async fn pages_of_others_are_refused_before_anything_is_done() {
 }
 
 #[tokio::test]
-async fn without_a_host_403() {
-    let answer = start().await.raw(b"GET /v1/topics HTTP/1.1\r\nConnection: close\r\n\r\n").await;
-    assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
+async fn a_host_is_a_must_of_http_1_1_and_stands_once() {
+    let server = start().await;
+    for (request, status) in [
+        ("GET /v1/topics HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        ("GET /v1/topics HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        ("GET /v1/topics HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        ("GET /v1/topics HTTP/1.0\r\n\r\n", 200),
+        ("GET /v1/topics HTTP/1.0\r\nHost: localhost\r\n\r\n", 200),
+        ("GET /v1/topics HTTP/1.0\r\nHost: evil.example\r\n\r\n", 403),
+        ("GET /v1/topics HTTP/1.0\r\nOrigin: http://evil.example\r\n\r\n", 403),
+    ] {
+        let answer = server.raw(request.as_bytes()).await;
+        assert_eq!(answer.status, status, "{request}: {answer:?}");
+        if status == 400 {
+            assert_eq!(answer.code(), "bad_request");
+        }
+    }
+    let denied: Vec<u64> = server.context.access.denied().map(|(_, count)| count).collect();
+    assert_eq!(denied, [1, 1, 0], "by host, origin and site");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The admin listener's answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use broker::access::AccessRules;
+use broker::access::{AccessRules, Gate};
 use broker::http::{ConnectionRow, Observe, handle_admin};
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -11,10 +11,11 @@ use serde_json::json;
 struct Broker {
     ready: Result<(), String>,
     clients_at: &'static str,
+    silent: Vec<usize>,
 }
 
 fn ready() -> Broker {
-    Broker { ready: Ok(()), clients_at: "127.0.0.1:9000" }
+    Broker { ready: Ok(()), clients_at: "127.0.0.1:9000", silent: Vec::new() }
 }
 
 fn row(session: &str, lag_bytes: u64, lagging_since: Option<u64>) -> ConnectionRow {
@@ -38,21 +39,28 @@ impl Observe for Broker {
         self.clients_at.parse().unwrap()
     }
 
-    async fn metrics(&self) -> String {
+    fn metrics(&self) -> String {
         "tickcast_updates_total 3\n".into()
     }
 
-    async fn connections(&self, slowest: usize) -> Vec<ConnectionRow> {
+    async fn connections(&self, slowest: usize) -> (Vec<ConnectionRow>, Vec<usize>) {
         assert!(slowest <= 10_000);
-        vec![row("fine", 0, None), row("worst", 900, Some(7)), row("longer", 500, Some(3)), row("later", 500, Some(4))]
+        let rows = vec![
+            row("fine", 0, None),
+            row("worst", 900, Some(7)),
+            row("longer", 500, Some(3)),
+            row("later", 500, Some(4)),
+        ];
+        (rows, self.silent.clone())
     }
 }
 
 async fn ask(line: &str, header: (&str, &str), broker: &Broker) -> (u16, String) {
     let (method, path) = line.split_once(' ').unwrap();
+    let gate = Gate::new(AccessRules::default());
     let request =
         Request::builder().method(method).uri(path).header("Host", "localhost:9001").header(header.0, header.1);
-    let reply = handle_admin(request.body(()).unwrap(), &AccessRules::default(), broker).await;
+    let reply = handle_admin(request.body(()).unwrap(), IpAddr::from([127, 0, 0, 1]), &gate, broker).await;
     let status = reply.status().as_u16();
     let body = reply.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
@@ -79,7 +87,7 @@ async fn paths_methods_and_parameters() {
         let (got, body) = ask(line, header, &broker).await;
         assert!(got == status && body.contains(part), "{line} {header:?}: {got} {body}");
     }
-    let draining = Broker { clients_at: "127.0.0.1:9000", ready: Err("the broker is shutting down".into()) };
+    let draining = Broker { ready: Err("the broker is shutting down".into()), ..ready() };
     let (status, body) = ask("GET /readyz", none, &draining).await;
     assert!(status == 503 && body.contains("shutting down"), "{status} {body}");
     assert_eq!(ask("GET /healthz", none, &draining).await.0, 200);
@@ -100,13 +108,22 @@ async fn the_slowest_come_first() {
 }
 
 #[tokio::test]
+async fn shards_that_are_too_busy_to_tell_are_named() {
+    let busy = Broker { silent: vec![1, 3], ..ready() };
+    let (status, body) = ask("GET /v1/connections", ("Accept", "*/*"), &busy).await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["busy_shards"]), (200, &json!([1, 3])));
+    assert_eq!(body["connections"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
 async fn who_opens_it_in_a_browser_is_told_where_the_page_is() {
     for (clients_at, said) in [
         ("127.0.0.1:9000", "The live page is at http://127.0.0.1:9000/\n"),
         ("[::1]:9000", "The live page is at http://[::1]:9000/\n"),
         ("0.0.0.0:9000", "The live page is at port 9000 of this host\n"),
     ] {
-        let broker = Broker { ready: Ok(()), clients_at };
+        let broker = Broker { clients_at, ..ready() };
         let (status, body) = ask("GET /", ("Sec-Fetch-Site", "none"), &broker).await;
         assert_eq!((status, body.contains(said)), (200, true), "{body}");
     }

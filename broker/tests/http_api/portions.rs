@@ -108,7 +108,7 @@ async fn what_goes_while_a_history_is_read_is_told_by_a_gap() {
 async fn who_reads_nothing_holds_a_portion_and_gives_way_to_others() {
     let mut limits = limits();
     limits.retain.bytes = 40 << 20;
-    let server = start_all("192.0.2.1", |context| context.bodies = BodyBudget::new(400_000), limits).await;
+    let server = start_all("192.0.2.1", |context| context.bodies = BodyBudget::new(400_000), limits, Vec::new()).await;
     let image = format!("{{\"topic\":\"image\",\"kind\":\"state\",\"data\":\"{}\"}}", "x".repeat(900));
     publish_many(&server, std::iter::once(image)).await;
     fill(&server, 600);

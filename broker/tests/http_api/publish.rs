@@ -1,8 +1,10 @@
 //! Publishing: one, and many.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use super::server::{MESSAGE_BYTES, Server, start};
+use super::server::{MESSAGE_BYTES, Server, start, start_with_stuck_shard};
 
 async fn lines(server: &Server, body: &[u8]) -> serde_json::Value {
     let answer = server.ask("POST /v1/publish", &["Content-Type: application/x-ndjson"], body).await;
@@ -141,4 +143,25 @@ async fn a_line_has_the_bound_of_a_message() {
 #[tokio::test]
 async fn an_empty_body_publishes_nothing() {
     assert_eq!(lines(&start().await, b"").await, json!({"accepted": 0, "rejected": []}));
+}
+
+#[tokio::test]
+async fn a_request_waits_for_the_shards_once_and_not_line_by_line() {
+    let server = start_with_stuck_shard(20_000).await;
+    let line = format!("{{\"topic\":\"a\",\"data\":\"{}\"}}\n", "x".repeat(800));
+    // What fits is taken, and nothing more for five seconds.
+    let begin = Instant::now();
+    let answer = lines(&server, line.repeat(11).as_bytes()).await;
+    assert_eq!(answer["accepted"], 11);
+    let answer =
+        lines(&server, format!("{}{}", line.repeat(11), "{\"topic\":\"a\",\"data\":1}\n".repeat(40)).as_bytes()).await;
+    assert!(answer["accepted"].as_u64() > Some(5), "{answer}");
+    let rejected = answer["rejected"].as_array().unwrap();
+    assert!(rejected.len() > 30 && rejected.iter().all(|line| line["code"] == "unavailable"), "{answer}");
+    let took = begin.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(10)).contains(&took), "{took:?}");
+    // A single update says when to come again.
+    let answer = server.post("/v1/topics/a", "1").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
 }

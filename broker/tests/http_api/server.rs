@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use broker::access::{AccessRules, HostName, Origin};
+use broker::access::{AccessRules, Gate, HostName, Origin};
 use broker::http::{BodyBudget, Context, Peer, error_with_status, event_stream, handle};
 use broker_engine::{Engine, Limits, Now};
 use broker_protocol::ErrorCode;
@@ -32,26 +32,36 @@ pub(crate) async fn start() -> Server {
 
 /// A server that believes that its requests come from `remote`.
 pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -> Server {
-    start_all(remote, change, limits()).await
+    start_all(remote, change, limits(), Vec::new()).await
 }
 
 /// A server whose engine has other limits.
 pub(crate) async fn start_with(change: impl FnOnce(&mut Limits)) -> Server {
     let mut limits = limits();
     change(&mut limits);
-    start_all("127.0.0.1", |_| {}, limits).await
+    start_all("127.0.0.1", |_| {}, limits, Vec::new()).await
+}
+
+/// A server with a shard that never reads what is published.
+pub(crate) async fn start_with_stuck_shard(feed_bytes_max: u64) -> Server {
+    start_all("127.0.0.1", |_| {}, Limits { feed_bytes_max, ..limits() }, vec![Box::new(|| {})]).await
 }
 
 /// A server with everything chosen.
-pub(crate) async fn start_all(remote: &str, change: impl FnOnce(&mut Context), limits: Limits) -> Server {
+pub(crate) async fn start_all(
+    remote: &str,
+    change: impl FnOnce(&mut Context),
+    limits: Limits,
+    notify: Vec<Box<dyn Fn() + Send + Sync>>,
+) -> Server {
     let peer = Peer::new(remote.parse().unwrap());
     let mut context = Context {
-        engine: Engine::new(limits, 7, Vec::new()),
+        engine: Engine::new(limits, 7, notify),
         now,
-        access: AccessRules {
+        access: Arc::new(Gate::new(AccessRules {
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
             hosts: vec![HostName::parse("feed.example.com").unwrap()],
-        },
+        })),
         message_bytes: MESSAGE_BYTES,
         ndjson_bytes_max: NDJSON_BYTES_MAX,
         body_silence: Duration::from_secs(10),

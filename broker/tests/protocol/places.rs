@@ -1,6 +1,11 @@
 //! How many may connect.
 
-use crate::common::{Client, Running};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use broker::config::{self, Places};
+
+use crate::common::{Client, HANDSHAKE, PATIENCE, Running};
 
 #[test]
 fn beyond_the_limit_connections_are_told_so_and_closed() {
@@ -26,4 +31,31 @@ fn beyond_the_limit_connections_are_told_so_and_closed() {
         clients.clear();
         broker.assert_settles();
     }
+}
+
+#[test]
+fn a_burst_is_spread_evenly() {
+    // Both ends of each connection are files of this process.
+    config::raise_open_files(Places { connections: 4_000, http: 4_000 });
+    let broker = Running::with(&[("shards", "4")]);
+    let handshake = format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, HANDSHAKE.join("\r\n"));
+    let mut streams: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(broker.listen).unwrap()).collect();
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(handshake.as_bytes()).unwrap();
+    }
+    for stream in &mut streams {
+        let (mut said, mut bytes) = (String::new(), [0; 1024]);
+        while !said.contains("\"op\":\"hello\"") {
+            let len = stream.read(&mut bytes).unwrap();
+            assert!(len > 0, "{said}");
+            said.push_str(&String::from_utf8_lossy(&bytes[..len]));
+        }
+    }
+    for shard in 0..4 {
+        let connections = broker.metric(&format!("tickcast_shard_connections{{shard=\"{shard}\"}}"));
+        assert!((240.0..=260.0).contains(&connections), "shard {shard} has {connections}");
+    }
+    drop(streams);
+    broker.assert_settles();
 }

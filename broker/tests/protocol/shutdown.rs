@@ -1,11 +1,12 @@
 //! The broker goes away.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{End, Running, ask, until};
+use crate::common::{End, HANDSHAKE, PATIENCE, Running, ask, until};
 
 #[test]
 fn clients_are_told_and_then_closed() {
@@ -56,4 +57,46 @@ fn who_does_not_hang_up_does_not_hold_it_up() {
     broker.join();
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     drop(client);
+}
+
+#[test]
+fn a_handshake_that_was_answered_before_hears_of_it() {
+    let settings = [("drain_ms", "1000"), ("send_buffer_bytes", "4096"), ("notsent_lowat_bytes", "0")];
+    let mut broker = Running::with(&settings);
+    let upgrade = format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, HANDSHAKE.join("\r\n"));
+    let other = format!("GET /v1/topics HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
+    // Each has so many answers before the handshake's that for some of them the socket is full just then.
+    let mut streams: Vec<TcpStream> = (0..120)
+        .map(|others| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_recv_buffer_size(1).unwrap();
+            socket.connect(&broker.listen.into()).unwrap();
+            let mut stream: TcpStream = socket.into();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all((other.repeat(others) + &upgrade).as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // What can be answered has been, and for some nothing can be any more.
+    broker.until_metric("tickcast_connections", |connections| connections > 5.0);
+    broker.until_metric("tickcast_http_connections", |sockets| sockets > 5.0);
+    broker.begin_stop();
+    until("the listener to close", || TcpStream::connect(broker.listen).is_err());
+    let (mut told, mut refused) = (0, 0);
+    for stream in &mut streams {
+        let mut said = Vec::new();
+        // Where the broker has ended before this client has read, it is reset.
+        let end = stream.read_to_end(&mut said);
+        let text = String::from_utf8_lossy(&said);
+        if text.contains("101 Switching Protocols") && end.is_ok() {
+            let close = said.ends_with(&[&1001u16.to_be_bytes()[..], b"going away"].concat());
+            assert!(text.contains("\"goaway\"") && close, "{text:?}");
+            told += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(told > 5, "{told} told, {refused} refused");
+    drop(streams);
+    broker.join();
 }

@@ -57,3 +57,20 @@ fn no_source_is_unsafe() {
         }
     }
 }
+
+#[test]
+fn no_command_panics_when_nobody_reads_what_it_says() {
+    // These panic where the reader is gone or the disk is full. What writes and hears of it is in `say.rs`, or a log's.
+    let forms = ["print", "println", "eprint", "eprintln"].map(|form| format!("{form}!("));
+    for (name, text) in sources() {
+        let is_product = ["broker/src/", "broker/client/src/", "feed-sim/src/", "loadgen/src/"];
+        if !is_product.iter().any(|folder| name.starts_with(folder)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let word = |at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+            let found = forms.iter().any(|form| code(line).find(form.as_str()).is_some_and(word));
+            assert!(!found, "{name}:{}: {line}", number + 1);
+        }
+    }
+}

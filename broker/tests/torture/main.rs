@@ -13,6 +13,7 @@
 //! report      the table
 //! broker      the broker's process
 //! crowd, link, wire, http   sockets: many at once, WebSocket, bytes, HTTP
+//! tally       counting what a crowd hears
 //! ```
 //!
 //! `make torture` runs it in full against the release build, and fails where a bar is missed. As a part of `cargo test` it is
@@ -29,6 +30,7 @@ mod link;
 mod patience;
 mod report;
 mod run;
+mod tally;
 mod watch;
 mod wire;
 

@@ -22,7 +22,7 @@ const STOPPING: Duration = Duration::from_secs(11);
 /// How long the control run takes, in seconds.
 const CONTROL_SECONDS: f64 = 4.0;
 /// The share of a core from which on the shards count as busy.
-const BUSY: f64 = 0.5;
+const BUSY: f64 = 0.25;
 /// How long connecting the bystanders may take.
 const CONNECTING: Duration = Duration::from_secs(30);
 

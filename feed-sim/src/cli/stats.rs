@@ -12,6 +12,7 @@ use feed_sim::scenario::{self, Simulated};
 use feed_sim::stats::{Collector, Figures, json, table};
 
 use super::seconds;
+use crate::say;
 
 /// So much of a scenario is measured, unless something else is asked for.
 const SCENARIO_DURATION: Duration = Duration::from_secs(600);
@@ -108,11 +109,7 @@ impl StatsArgs {
     /// Measures each source after the other and prints the table.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         let figures = self.sources.iter().map(|source| source.measure(self)).collect::<anyhow::Result<Vec<_>>>()?;
-        if self.json {
-            println!("{:#}", json(&figures));
-        } else {
-            println!("{}", table(&figures));
-        }
-        Ok(())
+        let text = if self.json { format!("{:#}\n", json(&figures)) } else { format!("{}\n", table(&figures)) };
+        Ok(say::output(&text)?)
     }
 }

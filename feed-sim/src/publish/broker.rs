@@ -3,7 +3,9 @@
 //! A topic belongs to one connection, and so do all topics of its instrument: what agrees with each other stays in order
 //! also across topics.
 
+mod again;
 mod answers;
+mod memory;
 mod producer;
 
 use std::future::poll_fn;
@@ -64,20 +66,14 @@ impl Broker {
     /// Connects; a first attempt that fails is an error. Later losses mend themselves.
     pub async fn connect_with(url: &str, publishing: Publishing) -> Result<Broker, ConnectError> {
         let reconnects = Arc::new(AtomicU64::new(0));
+        let started_ts = now_ts();
+        let source: Arc<str> = format!("feed-sim-{:x}-{started_ts:x}", process::id()).into();
+        let source = (!publishing.unacknowledged).then_some(source);
         let mut producers = Vec::new();
         for _ in 0..publishing.producers.max(1) {
-            producers.push(Producer::connect(url, reconnects.clone()).await?);
+            producers.push(Producer::connect(url, source.clone(), reconnects.clone()).await?);
         }
-        let started_ts = now_ts();
-        let source = format!("feed-sim-{:x}-{started_ts:x}", process::id()).into();
-        Ok(Broker {
-            url: url.to_owned(),
-            producers,
-            source: (!publishing.unacknowledged).then_some(source),
-            source_seq: 0,
-            started_ts,
-            reconnects,
-        })
+        Ok(Broker { url: url.to_owned(), producers, source, source_seq: 0, started_ts, reconnects })
     }
 
     pub(super) fn url(&self) -> &str {

@@ -89,9 +89,9 @@ impl Playback {
     }
 
     fn one_round(&self, format: &Format, reader: Reader, mapping: Option<Mapping>) -> io::Result<Box<dyn Feed>> {
-        let mut feed = match (mapping, format.open_mapped()) {
-            (Some(mapping), Some(open)) => open(reader, mapping)?,
-            _ => format.of_reader(reader)?,
+        let mut feed = match mapping {
+            Some(mapping) => format.of_mapped(reader, mapping)?,
+            None => format.of_reader(reader)?,
         };
         if !self.symbols.is_empty() {
             feed = Box::new(Selected::new(feed, self.symbols.clone()));

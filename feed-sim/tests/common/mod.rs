@@ -58,6 +58,11 @@ pub(crate) fn all(mut feed: Box<dyn Feed>) -> (Vec<Timed>, Vec<BadRecord>, Count
         }
     }
     assert!(good.is_sorted_by_key(|timed| timed.due_us), "the feed's clock never goes back");
+    let mut begun = std::collections::HashSet::new();
+    for Timed { publication, .. } in &good {
+        let known = publication.kind == Kind::Event || !begun.insert(&publication.topic);
+        assert!(known || publication.kind == Kind::State, "{} begins with a patch", publication.topic);
+    }
     (good, bad, feed.counts())
 }
 

@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What becomes of a connection after some messages.
 #[derive(Clone, Copy)]
@@ -26,6 +26,8 @@ pub(crate) enum End {
     Forbidden,
     /// From then on it says nothing.
     Silence,
+    /// The message is lost with the connection, and the broker comes back with nothing: no topics, no sources.
+    Restart,
 }
 
 #[derive(Default)]
@@ -34,6 +36,12 @@ pub(crate) struct Taken {
     pub(crate) updates: Vec<(String, u64)>,
     /// The data of each of them.
     pub(crate) data: Vec<String>,
+    /// The state of each topic that has one.
+    pub(crate) states: HashMap<String, Value>,
+    /// A topic that ends when so many updates of it were taken.
+    pub(crate) ends: Option<(String, u64)>,
+    /// A topic whose states are refused from then on.
+    pub(crate) refused: Option<String>,
     newest: HashMap<String, u64>,
     pub(crate) sources: Vec<String>,
     /// The most updates in a batch.
@@ -47,13 +55,32 @@ pub(crate) struct Scripted {
     /// How each connection ends, and after how many messages; later ones stay.
     script: Vec<(usize, End)>,
     pub(crate) silent: Notify,
+    restarts: watch::Sender<u64>,
+}
+
+impl Taken {
+    fn lose(&mut self) {
+        self.states.clear();
+        self.newest.clear();
+    }
 }
 
 impl Scripted {
+    /// Every connection is lost, and everything that the broker had.
+    pub(crate) fn restart(&self) {
+        self.taken.lock().expect("nobody panicked").lose();
+        self.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
     pub(crate) async fn start(script: Vec<(usize, End)>) -> (Arc<Scripted>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("ws://{}/v1/ws", listener.local_addr().expect("an address"));
-        let broker = Arc::new(Scripted { taken: Mutex::default(), script, silent: Notify::new() });
+        let broker = Arc::new(Scripted {
+            taken: Mutex::default(),
+            script,
+            silent: Notify::new(),
+            restarts: watch::Sender::default(),
+        });
         let accepting = broker.clone();
         tokio::spawn(async move {
             for number in 0.. {
@@ -88,7 +115,13 @@ impl Scripted {
             return;
         }
         let mut messages = 0;
-        while let Ok(frame) = socket.read_frame().await {
+        let mut restarts = self.restarts.subscribe();
+        loop {
+            let frame = tokio::select! {
+                frame = socket.read_frame() => frame,
+                _ = restarts.changed() => return,
+            };
+            let Ok(frame) = frame else { return };
             if frame.opcode != OpCode::Text {
                 return;
             }
@@ -99,6 +132,10 @@ impl Scripted {
             let end = self.script.get(number).filter(|(after, _)| *after < messages).map(|(_, end)| *end);
             match end {
                 Some(End::BeforeTaking) => return,
+                Some(End::Restart) => {
+                    self.taken.lock().expect("nobody panicked").lose();
+                    return;
+                }
                 Some(End::Forbidden) => {
                     let _ = socket.write_frame(Frame::close(4003, b"no")).await;
                     // Closed with bytes unread, the connection would be reset, and the close frame lost on its way.
@@ -120,7 +157,7 @@ impl Scripted {
         }
     }
 
-    /// Publishes as PROTOCOL §3 says, but refuses everything about KO.
+    /// Publishes as the protocol says, but refuses everything about KO.
     fn take(&self, connection: usize, request: &Value) -> Value {
         let mut taken = self.taken.lock().expect("nobody panicked");
         let (mut accepted, mut duplicates, mut rejected) = (0, 0, Vec::new());
@@ -140,6 +177,15 @@ impl Scripted {
                 rejected.push(json!({"index": index, "code": "kind_mismatch", "message": "not here"}));
                 continue;
             }
+            let kind = update["kind"].as_str().expect("a kind");
+            if kind == "patch" && !taken.states.contains_key(topic) {
+                rejected.push(json!({"index": index, "code": "no_state", "message": "publish a state first"}));
+                continue;
+            }
+            if kind == "state" && taken.refused.as_deref() == Some(topic) {
+                rejected.push(json!({"index": index, "code": "limit", "message": "no room"}));
+                continue;
+            }
             accepted += 1;
             if source_seq.is_some_and(|seq| taken.newest.get(topic).is_some_and(|newest| seq <= *newest)) {
                 duplicates += 1;
@@ -150,9 +196,42 @@ impl Scripted {
             }
             taken.updates.push((topic.to_owned(), source_seq.unwrap_or(0)));
             taken.data.push(update["data"].to_string());
+            match kind {
+                "state" => _ = taken.states.insert(topic.to_owned(), update["data"].clone()),
+                "patch" => merge(taken.states.entry(topic.to_owned()).or_default(), &update["data"]),
+                _ => {}
+            }
+            if let Some((ends, after)) = &mut taken.ends
+                && ends == topic
+            {
+                *after -= 1;
+                if *after == 0 {
+                    let ended = taken.ends.take().map(|(topic, _)| topic).unwrap_or_default();
+                    taken.states.remove(&ended);
+                    taken.newest.remove(&ended);
+                }
+            }
             *taken.by_connection.entry(connection).or_default() += 1;
         }
         json!({"op": "published", "id": request["id"], "accepted": accepted, "duplicates": duplicates, "rejected": rejected})
+    }
+}
+
+/// RFC 7396.
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().expect("made one above").remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
     }
 }
 

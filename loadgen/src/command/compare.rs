@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::cli::Compare;
 use crate::compare::{File, Plan, Server, rounds, table, version};
 use crate::report::{self, Report, html};
+use crate::say;
 
 pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
@@ -27,7 +28,7 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
         );
     }
     let mut text = head(command, &file, &servers);
-    print!("{text}");
+    say::output(&text)?;
     let mut wrong = false;
     for (name, scenario) in &scenarios {
         let plan = Plan {
@@ -45,7 +46,7 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
         let results = rounds(&plan);
         wrong |= !results.failed.is_empty();
         let section = format!("\n## {}\n\n{}\n\n{}", file_name(name), scenario.about, table(&results, base.as_deref()));
-        print!("{section}");
+        say::output(&section)?;
         text.push_str(&section);
         if let Some(folder) = &command.out {
             fs::create_dir_all(folder).with_context(|| format!("the folder {}", folder.display()))?;

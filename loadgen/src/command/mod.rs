@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::floor;
+use crate::say;
 use crate::scenario::SHIPPED;
 
 /// Does what the command line says. The code to exit with is 1 where a verified stream was not whole, or a run was cut
@@ -18,7 +19,10 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::Compare(compare) => compare::compare(&compare),
         Command::Floor { listen, frames_per_write } => {
-            floor::serve(listen, frames_per_write, |address| println!("listening at ws://{address}"))?;
+            floor::serve(listen, frames_per_write, |address| {
+                // Whoever started it for its address may have gone: it serves all the same.
+                let _ = say::output(&format!("listening at ws://{address}\n"));
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Scenarios { name } => scenarios(name.as_deref()),
@@ -30,12 +34,14 @@ fn scenarios(name: Option<&str>) -> anyhow::Result<ExitCode> {
         Some(name) => {
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
             let (_, text) = shipped.ok_or_else(|| anyhow::anyhow!("no scenario {name:?} is shipped"))?;
-            print!("{text}");
+            say::output(text)?;
         }
         None => {
+            let mut list = String::new();
             for (name, text) in SHIPPED {
-                println!("{name:22} {}", crate::scenario::Scenario::parse(text)?.about);
+                list.push_str(&format!("{name:22} {}\n", crate::scenario::Scenario::parse(text)?.about));
             }
+            say::output(&list)?;
         }
     }
     Ok(ExitCode::SUCCESS)

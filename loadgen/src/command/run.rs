@@ -14,6 +14,7 @@ use crate::protocol::{Name, Protocol};
 use crate::report::progress::Watch;
 use crate::report::{self, Report, hgrm, html};
 use crate::run::{self, Measured, Setup, Target};
+use crate::say;
 use crate::scenario::Scenario;
 
 pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
@@ -64,9 +65,8 @@ fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitC
     report.label = label.to_owned();
     write(&report, &measured.tally, &command.out)?;
     if command.out.json.as_deref() != Some(Path::new("-")) {
-        println!("\n{}", table(&results, Some("floor")));
-        println!("{}", verdict(&results, label, "floor"));
-        println!("{}", verdict(&results, label, "floor-16"));
+        let verdicts = ["floor", "floor-16"].map(|floor| verdict(&results, label, floor));
+        say::output(&format!("\n{}\n{}\n", table(&results, Some("floor")), verdicts.join("\n")))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,9 +118,9 @@ fn write(report: &Report, tally: &Tally, out: &Out) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report).context("the report as JSON")?;
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     match &out.json {
-        Some(path) if path == Path::new("-") => println!("{json}"),
+        Some(path) if path == Path::new("-") => say::output(&format!("{json}\n"))?,
         path => {
-            print!("{}", report::table(report));
+            say::output(&report::table(report).to_string())?;
             files.extend(path.clone().map(|path| (path, json)));
         }
     }

@@ -8,6 +8,7 @@ use super::run::{measure, setup};
 use crate::cli::Sweep;
 use crate::report::number::short;
 use crate::report::{Report, Table};
+use crate::say;
 
 /// A rate is held from this part on.
 const HELD: f64 = 0.98;
@@ -66,13 +67,14 @@ pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
             all.extend(reports);
         }
     }
-    print!("{}", table.text());
+    let mut text = table.text();
     if let Some(bound_ms) = command.bound_ms {
-        println!(
-            "\n*: the highest rate that was held with p99 below {bound_ms} ms, to within {:.0} %",
+        text.push_str(&format!(
+            "\n*: the highest rate that was held with p99 below {bound_ms} ms, to within {:.0} %\n",
             PRECISION * 100.0
-        );
+        ));
     }
+    say::output(&text)?;
     if let Some(path) = &command.json {
         std::fs::write(path, serde_json::to_string_pretty(&all)?)
             .with_context(|| format!("writing {}", path.display()))?;

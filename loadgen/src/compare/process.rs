@@ -11,6 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::file::Server;
 use crate::clock::pause;
+use crate::say;
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(15);
@@ -119,7 +120,7 @@ fn on_cores<T>(cores: &[usize], work: impl FnOnce() -> T) -> T {
         let mut set = CpuSet::new();
         cores.iter().for_each(|core| set.set(*core));
         if let Err(error) = sched_setaffinity(None, &set) {
-            eprintln!("cores {cores:?} cannot be used ({error}): the server runs anywhere");
+            say::aside(&format!("cores {cores:?} cannot be used ({error}): the server runs anywhere"));
         }
     }
     let done = work();

@@ -17,6 +17,7 @@ use crate::measure::tally::{Interval, Tally};
 use crate::plan::Plan;
 use crate::protocol::Protocol;
 use crate::report::progress::Watch;
+use crate::say;
 use crate::scenario::Scenario;
 
 /// How long everything rests between the last subscription and the first update.
@@ -251,6 +252,6 @@ fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     if let Err(error) = sched_setaffinity(None, &set) {
-        eprintln!("core {core} cannot be used ({error}): the thread runs anywhere");
+        say::aside(&format!("core {core} cannot be used ({error}): the thread runs anywhere"));
     }
 }

@@ -156,7 +156,9 @@ impl Publisher {
         payload::write(&mut self.payload, self.bytes, Stamp { due_ns, sent_ns: now_ns, topic, n });
         let line = if self.protocol.publishes_by_path() { index } else { index % self.lines.len() };
         let output = &mut self.lines[line].output;
-        self.protocol.publish(output, &mut self.text, &self.names[index], &self.kind, &self.payload);
+        // A patch needs a state to change: a topic begins with one.
+        let kind = if n == 1 && self.kind == "patch" { "state" } else { self.kind.as_str() };
+        self.protocol.publish(output, &mut self.text, &self.names[index], kind, &self.payload);
         self.schedule.take();
         self.published += 1;
         self.due += self.followers[index];

@@ -36,3 +36,18 @@ fn a_scenario_that_there_is_not() {
     let names = ["\"stedy\"", "steady", "slow-mix", "reconnect-storm", "soak"];
     loadgen("stedy").args(["--target", NOWHERE]).finish().assert_refused(&names);
 }
+
+#[test]
+fn whoever_has_read_enough_ends_it_quietly() {
+    for args in [&["scenarios"][..], &["scenarios", "steady"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.args(args).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{args:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("standard output cannot be written"), "{said}");
+    }
+}

@@ -134,8 +134,10 @@ pub(crate) struct Conn<S> {
     pub(crate) positions: bool,
     /// Something went out since it was told last.
     pub(crate) unpositioned: bool,
-    /// The slot only waits for its place in the FIFO to come by.
+    /// The slot only waits for its place in the FIFO to come by, or for its subscriptions to be left.
     pub(crate) gone: bool,
+    /// It is among those whose subscriptions are left in portions.
+    pub(crate) in_leavers: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
     pub(crate) has_left: bool,
     /// Topics that begin with `$` are not for it.

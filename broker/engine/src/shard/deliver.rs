@@ -9,9 +9,10 @@ use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
 use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Closing, Conn, OnSlow, Place, Run, Step, Subscription, Target};
+use super::connection::{CatchUp, Conn, OnSlow, Place, Run, Step, Subscription, Target};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
+use super::patterns::Linked;
 use super::payers::Purse;
 use super::walk::introduction;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
@@ -21,8 +22,12 @@ use crate::topic::{Topic, Wanted};
 
 /// Work to make a want of a frame that a connection no longer gets from the ring.
 const FALL_OUT_STEPS: usize = 2;
-/// A connection's own patterns that are tried in a step of work.
-const PATTERNS_PER_STEP: usize = 2;
+/// Patterns that are looked for among a connection's own in a step of work.
+const PROBES_PER_STEP: usize = 2;
+/// A visit to a connection that catches up takes as long as so many to others.
+const SLOW_VISIT: usize = 15;
+/// Up to so many subscriptions of a connection are tried against a name one by one.
+const PATTERNS_TRIED: usize = 16;
 
 /// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
 pub(super) type Via = Option<GroupId>;
@@ -54,6 +59,8 @@ pub(super) struct Marker<'s, S> {
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, CloseReason)>,
     pub(super) behind_bytes: u64,
+    /// Visits to connections that catch up, each as long as many others.
+    pub(super) slow_visits: usize,
 }
 
 impl<S> Marker<'_, S> {
@@ -61,8 +68,14 @@ impl<S> Marker<'_, S> {
     #[inline]
     pub(super) fn mark(&mut self, id: ConnId, via: Via, mark: &Mark<'_>) {
         let conn = &mut self.conns[id];
-        if conn.catch_up.is_some() && !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+        if conn.is_leaving() {
             return;
+        }
+        if conn.catch_up.is_some() {
+            self.slow_visits += 1;
+            if !passes(conn, id, via, mark, self.behind_bytes, self.to_close) {
+                return;
+            }
         }
         if fault::strikes(Fault::FrameSkipped) {
             return;
@@ -156,8 +169,7 @@ pub(super) struct Resolved {
 }
 
 impl<S: Sink> Shard<S> {
-    /// The connection's most specific subscription that covers a name. Its own patterns are tried one by one: what others
-    /// subscribe to costs it nothing.
+    /// The connection's most specific subscription that covers a name.
     pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
         let found = |target: Target, subscription: &Subscription| Resolved {
             target,
@@ -170,15 +182,30 @@ impl<S: Sink> Shard<S> {
         {
             return Some(found(Target::Topic(local), direct));
         }
-        let mut tried = 0;
-        let covering = conn.subscriptions.patterns().filter(|(group, _)| {
-            tried += 1;
-            self.groups[*group].pattern.matches(name)
-        });
-        let best = covering.max_by_key(|(group, subscription)| (self.groups[*group].specificity, subscription.order));
-        let best = best.map(|(group, subscription)| found(Target::Pattern(group), subscription));
-        self.work.charge(tried / PATTERNS_PER_STEP);
-        best
+        let mut own = conn.subscriptions.patterns();
+        if conn.subscriptions.len() <= PATTERNS_TRIED {
+            // Its own are tried one by one: what others subscribe to costs it nothing.
+            let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
+            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, held.order));
+            return best.map(|(group, held)| found(Target::Pattern(group), held));
+        }
+        own.next()?;
+        let mut best: Option<(GroupId, &Subscription)> = None;
+        let mut probes = 0;
+        for group in self.matching(name).iter() {
+            probes += 1;
+            // The list is in order: a less specific one cannot win any more.
+            if best.is_some_and(|(held, _)| self.groups[held].specificity > self.groups[*group].specificity) {
+                break;
+            }
+            if let Some(subscription) = conn.subscription(Target::Pattern(*group))
+                && best.is_none_or(|(_, held)| subscription.order > held.order)
+            {
+                best = Some((*group, subscription));
+            }
+        }
+        self.work.charge(probes / PROBES_PER_STEP);
+        best.map(|(group, subscription)| found(Target::Pattern(group), subscription))
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
@@ -189,16 +216,40 @@ impl<S: Sink> Shard<S> {
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
         let local = &self.locals[local_id];
+        let groups = &self.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
             fifo: &mut self.fifo,
             overflowed: &mut self.overflowed,
             to_close: &mut self.to_close,
             behind_bytes: self.engine.limits.behind_bytes,
+            slow_visits: 0,
         };
-        let groups = &self.groups;
+        self.visited += local.direct.len();
+        if let Linked::Many(set) = &local.groups {
+            self.pass += 1;
+            let (pass, mut members) = (self.pass, set.members());
+            if members.as_of != self.pattern_changes {
+                members.as_of = self.pattern_changes;
+                self.visited += collect(&set.groups, groups, marker.conns, pass, &mut members.list);
+                self.pass += 1;
+            }
+            let pass = self.pass;
+            local.direct.each(|conn, step| {
+                marker.conns[conn].marked = pass;
+                each(&mut marker, conn, None, step);
+            });
+            self.visited += members.list.len();
+            for (conn, group, step) in &members.list {
+                if marker.conns[*conn].marked != pass {
+                    each(&mut marker, *conn, Some(*group), *step);
+                }
+            }
+            self.visited += marker.slow_visits * SLOW_VISIT;
+            return;
+        }
         let in_use = |members: &Members| usize::from(!members.is_empty());
-        self.visited += local.direct.len() + local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
+        self.visited += local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
         let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
             let groups = local.groups.iter().map(|id| (Some(*id), &groups[*id].members));
@@ -208,6 +259,7 @@ impl<S: Sink> Shard<S> {
                 }
                 members.each_conflated(|conn, step| each(&mut marker, conn, via, step));
             }
+            self.visited += marker.slow_visits * SLOW_VISIT;
             return;
         }
         self.pass += 1;
@@ -217,20 +269,18 @@ impl<S: Sink> Shard<S> {
             each(&mut marker, conn, None, step);
         });
         for (index, id) in local.groups.iter().enumerate() {
-            let group = &groups[*id];
-            let ties = |other: Option<&u32>| other.is_some_and(|other| groups[*other].specificity == group.specificity);
-            let tied = ties(local.groups.get(index + 1)) || (index > 0 && ties(local.groups.get(index - 1)));
-            group.members.each(|conn, step| {
+            let tied = is_tied(&local.groups, groups, index);
+            groups[*id].members.each(|conn, step| {
                 let held = &mut marker.conns[conn];
                 if held.marked == pass {
                     return;
                 }
                 held.marked = pass;
-                let (via, step) =
-                    if tied { latest(held, local, groups, group).unwrap_or((*id, step)) } else { (*id, step) };
+                let (via, step) = own_of(held, &local.groups, groups, *id, step, tied);
                 each(&mut marker, conn, Some(via), step);
             });
         }
+        self.visited += marker.slow_visits * SLOW_VISIT;
     }
 
     /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
@@ -287,7 +337,7 @@ impl<S: Sink> Shard<S> {
     pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
-        if conn.closing != Closing::No {
+        if conn.is_leaving() {
             return;
         }
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.to_close) {
@@ -333,9 +383,52 @@ impl Local {
     }
 }
 
-/// The latest of a connection's subscriptions among patterns that are equally specific.
-fn latest<S>(conn: &Conn<S>, local: &Local, groups: &Pages<Group>, group: &Group) -> Option<(GroupId, Step)> {
-    let tied = local.groups.iter().filter(|id| groups[**id].specificity == group.specificity);
+/// Looks up the members of patterns, each once, with the most specific of its own. Returns how many were looked at.
+fn collect<S>(
+    linked: &[GroupId],
+    groups: &Pages<Group>,
+    conns: &mut Pages<Conn<S>>,
+    pass: u64,
+    list: &mut Vec<(ConnId, GroupId, Step)>,
+) -> usize {
+    list.clear();
+    let mut visited = 0;
+    for (index, id) in linked.iter().enumerate() {
+        let (tied, members) = (is_tied(linked, groups, index), &groups[*id].members);
+        visited += members.len() + 1;
+        members.each(|conn, step| {
+            let held = &mut conns[conn];
+            if held.marked != pass {
+                held.marked = pass;
+                let (via, step) = own_of(held, linked, groups, *id, step, tied);
+                list.push((conn, via, step));
+            }
+        });
+    }
+    visited
+}
+
+/// Whether a pattern has others beside it that are as specific.
+fn is_tied(linked: &[GroupId], groups: &Pages<Group>, index: usize) -> bool {
+    let own = &groups[linked[index]].specificity;
+    let ties = |other: Option<&GroupId>| other.is_some_and(|other| groups[*other].specificity == *own);
+    ties(linked.get(index + 1)) || (index > 0 && ties(linked.get(index - 1)))
+}
+
+/// By which of patterns that are equally specific a connection gets a name, and with which step: its latest.
+fn own_of<S>(
+    conn: &Conn<S>,
+    linked: &[GroupId],
+    groups: &Pages<Group>,
+    id: GroupId,
+    step: Step,
+    tied: bool,
+) -> (GroupId, Step) {
+    if !tied {
+        return (id, step);
+    }
+    let tied = linked.iter().filter(|other| groups[**other].specificity == groups[id].specificity);
     let own = tied.filter_map(|id| conn.subscription(Target::Pattern(*id)).map(|subscription| (*id, subscription)));
-    own.max_by_key(|(_, subscription)| subscription.order).map(|(id, subscription)| (id, subscription.step))
+    let latest = own.max_by_key(|(_, subscription)| subscription.order);
+    latest.map_or((id, step), |(id, subscription)| (id, subscription.step))
 }

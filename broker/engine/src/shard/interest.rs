@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use broker_protocol::pattern::Pattern;
-use smallvec::SmallVec;
-
 use super::members::{Group, Local, Members};
+use super::patterns::{FEW, Linked};
 use super::{GroupId, LocalId, NO_LOCAL, Shard};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
+use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
     /// The name's place, made where there is none, following the topic where there is one.
@@ -121,56 +120,54 @@ impl<S: Sink> Shard<S> {
     /// The pattern's group, made where there is none. `None` where that would be too much.
     pub(super) fn group(&mut self, pattern: &Pattern) -> Option<GroupId> {
         if let Some(group) = self.patterns.get(pattern) {
-            return Some(*group);
+            return Some(group);
         }
         let max = self.engine.limits.subscriptions_bytes_max;
         if !self.engine.budget.subscriptions.try_change(0, pattern_bytes(pattern), max) {
             return None;
         }
-        let groups = &mut self.groups;
-        Some(*self.patterns.entry(pattern, || {
-            groups.insert(Group {
-                pattern: pattern.clone(),
-                specificity: pattern.specificity(),
-                members: Members::default(),
-                dead: false,
-                forgotten: false,
-            }) as GroupId
-        }))
+        let group = self.groups.insert(Group {
+            pattern: pattern.clone(),
+            specificity: pattern.specificity(),
+            members: Members::default(),
+            dead: false,
+            forgotten: false,
+        }) as GroupId;
+        self.patterns.insert(pattern, group);
+        Some(group)
+    }
+
+    /// The patterns that match a name. Looking for them is work.
+    pub(super) fn matching(&self, name: &str) -> Linked {
+        let (linked, looked_for) = self.patterns.matching(name);
+        self.work.charge(1 + looked_for);
+        linked
     }
 
     /// Makes every pattern that matches a name known to it. A walk links only its own, to the names that it comes to.
     pub(super) fn link_all(&mut self, local: LocalId) {
-        let mut matching: Vec<GroupId> = Vec::new();
-        self.patterns.matching(&self.locals[local].name, |group| matching.push(*group));
-        self.visited += matching.len();
-        // What is linked matches, but for patterns that are gone and not forgotten yet.
-        if let [group] = matching[..] {
-            self.link(local, group);
-        } else if !matching.is_empty() {
-            let groups = &self.groups;
-            let linked = &mut self.locals[local].groups;
-            matching.extend(linked.iter());
-            matching.sort_unstable_by(|one, other| {
-                let by_rank = groups[*other].specificity.cmp(&groups[*one].specificity);
-                by_rank.then(one.cmp(other))
-            });
-            matching.dedup();
-            if matching.len() != linked.len() {
-                *linked = SmallVec::from_vec(matching);
-            }
+        let matching = self.matching(&self.locals[local].name);
+        match matching {
+            Linked::Few(groups) => groups.into_iter().for_each(|group| self.link(local, group)),
+            // What was linked matches as well, unless it is gone.
+            many => self.locals[local].groups = many,
         }
     }
 
     /// Makes a pattern one of those that match a name, in the order of how specific they are.
     pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
         let groups = &self.groups;
-        let linked = &mut self.locals[local].groups;
         let specificity = &groups[group].specificity;
-        let first = linked.partition_point(|other| groups[*other].specificity > *specificity);
-        let equal = linked[first..].partition_point(|other| groups[*other].specificity == *specificity);
-        if !linked[first..first + equal].contains(&group) {
-            linked.insert(first + equal, group);
+        let held = &self.locals[local].groups;
+        let first = held.partition_point(|other| groups[*other].specificity > *specificity);
+        let equal = held[first..].partition_point(|other| groups[*other].specificity == *specificity);
+        if held[first..first + equal].contains(&group) {
+            return;
+        }
+        match &mut self.locals[local].groups {
+            Linked::Few(few) if few.len() < FEW => few.insert(first + equal, group),
+            // One that others share; it has all that match. Those whose walks have not come by wait for them nevertheless.
+            _ => self.locals[local].groups = self.matching(&self.locals[local].name),
         }
     }
 

@@ -9,7 +9,8 @@ use broker_protocol::pattern::{Pattern, Specificity};
 use smallvec::SmallVec;
 
 use super::connection::Step;
-use super::{ConnId, GroupId, ViewId};
+use super::patterns::Linked;
+use super::{ConnId, ViewId};
 use crate::topic::Topic;
 
 /// Connections, those that get every update apart from those that asked for fewer. Each knows where it stands, so that it
@@ -116,7 +117,7 @@ pub(crate) struct Local {
     pub(crate) previous: SmallVec<[(Weak<Topic>, u64); 1]>,
     pub(crate) direct: Members,
     /// Patterns that match, the most specific first.
-    pub(crate) groups: SmallVec<[GroupId; 2]>,
+    pub(crate) groups: Linked,
     pub(crate) views: SmallVec<[ViewId; 1]>,
     /// The newest `seq` of `topic` that the shard took in.
     pub(crate) read_seq: u64,
@@ -134,7 +135,7 @@ impl Local {
             topic: None,
             previous: SmallVec::new(),
             direct: Members::default(),
-            groups: SmallVec::new(),
+            groups: Linked::default(),
             views: SmallVec::new(),
             read_seq: 0,
             is_waited: false,

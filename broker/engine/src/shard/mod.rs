@@ -24,8 +24,10 @@ mod deliver;
 mod entry;
 mod evict;
 mod interest;
+mod leave;
 mod members;
 mod pages;
+mod patterns;
 pub(crate) mod payers;
 mod plan;
 mod position;
@@ -52,10 +54,11 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::connection::{Closing, Conn, Place, Subscriptions};
+use self::connection::{CatchUp, Closing, Conn, Place, Subscriptions};
 use self::evict::Eviction;
 use self::members::{Group, Local};
 use self::pages::Pages;
+use self::patterns::Patterns;
 use self::payers::Payers;
 use self::plan::Plan;
 use self::ring::Ring;
@@ -69,7 +72,6 @@ use crate::feed::{Reader, ShardSet};
 use crate::names::ByName;
 use crate::sink::Sink;
 use crate::topic::TopicId;
-use crate::trie::Trie;
 
 /// A connection's number in its shard; used again after the connection is gone.
 pub type ConnId = u32;
@@ -98,7 +100,9 @@ pub struct Shard<S> {
     /// By the topic's number, `NO_LOCAL` where nobody here wants it.
     by_topic: Vec<LocalId>,
     groups: Pages<Group>,
-    patterns: Trie<GroupId>,
+    patterns: Patterns,
+    /// How often the members of some pattern changed.
+    pattern_changes: u64,
     views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
@@ -119,10 +123,15 @@ pub struct Shard<S> {
     /// The pass over the connections that makes room in the ring, where one is under way.
     evicting: Option<Eviction>,
     payers: Payers,
+    /// Connections that close or are gone, and have many subscriptions still to be left.
+    leavers: VecDeque<ConnId>,
+    /// What was pending of them, likewise.
+    discarded: VecDeque<Box<CatchUp>>,
 }
 
-/// Steps of work in a round, beside delivering what is ready: about a millisecond.
-const WORK_PER_ROUND: usize = fault::bound(8192, 40);
+/// Steps of work in a round beside delivering what is ready, and again for requests that are read: about half a
+/// millisecond each.
+const WORK_PER_ROUND: usize = fault::bound(4096, 40);
 
 impl<S: Sink> Shard<S> {
     /// Shard `index` of `engine`, with nobody connected.
@@ -143,7 +152,8 @@ impl<S: Sink> Shard<S> {
             by_name: ByName::default(),
             by_topic: Vec::new(),
             groups: Pages::new(),
-            patterns: Trie::default(),
+            patterns: Patterns::default(),
+            pattern_changes: 1,
             views: Pages::new(),
             due: BTreeSet::new(),
             pass: 0,
@@ -157,6 +167,8 @@ impl<S: Sink> Shard<S> {
             plan: Plan::default(),
             evicting: None,
             payers: Payers::default(),
+            leavers: VecDeque::new(),
+            discarded: VecDeque::new(),
             engine,
         }
     }
@@ -181,6 +193,7 @@ impl<S: Sink> Shard<S> {
             positions: false,
             unpositioned: false,
             gone: false,
+            in_leavers: false,
             has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
@@ -252,6 +265,11 @@ impl<S: Sink> Shard<S> {
         self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
     }
 
+    /// Requests are read from now on in this round: they have work of their own, whatever was done before.
+    pub fn begin_requests(&mut self) {
+        self.work.renew();
+    }
+
     /// Whether requests may still be done in this round.
     pub fn may_work(&self) -> bool {
         !self.work.is_spent()
@@ -313,9 +331,7 @@ impl<S: Sink> Shard<S> {
             ended.add(1);
         }
         // A place in a queue still names the slot: it goes when that comes by.
-        if matches!(conn.place, Place::Rest | Place::Parked) {
-            self.conns.remove(id);
-        }
+        self.free(id);
     }
 
     /// The socket takes bytes again.

@@ -37,7 +37,8 @@ impl Purse {
 
     fn bytes(self, budget: &Budget) -> u64 {
         match self {
-            Purse::Wants => budget.behind(),
+            // What is let go of already is as good as gone.
+            Purse::Wants => budget.behind().saturating_sub(budget.discarded.bytes()),
             Purse::Partial => budget.partial(),
             Purse::Buffers => budget.buffers(),
         }

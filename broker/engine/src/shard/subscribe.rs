@@ -132,20 +132,15 @@ impl<S: Sink> Shard<S> {
         while let Some(entry) = request.entries.get_mut(request.at) {
             if let Entry::Pattern { pattern, matched } = entry {
                 loop {
-                    let mut steps = self.work.left().min(COUNT_NAMES);
-                    if steps == 0 {
+                    if self.work.is_spent() {
                         return false;
                     }
-                    let (before, names) = (steps, self.engine.directory.read());
-                    let next = names.next_match(pattern, request.name.as_deref(), &mut steps);
-                    self.work.charge(before - steps + 1);
-                    match next {
-                        Ok(Some(topic)) => {
-                            *matched += 1;
-                            request.name = Some(topic.name().clone());
-                        }
-                        Ok(None) => break,
-                        Err(name) => request.name = Some(name),
+                    let counted = self.engine.directory.read().count(pattern, request.name.as_deref(), COUNT_NAMES);
+                    self.work.charge(counted.looked_at * COUNT_STEPS);
+                    *matched += counted.matched;
+                    match counted.up_to {
+                        Some(name) => request.name = Some(name),
+                        None => break,
                     }
                 }
             }
@@ -419,8 +414,9 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Names that are counted at most before the directory is let go of.
-const COUNT_NAMES: usize = fault::bound(256, 2);
+/// Names that are looked at for a count before the directory is let go of, and the work for one.
+const COUNT_NAMES: usize = fault::bound(64, 2);
+const COUNT_STEPS: usize = 3;
 /// What a subscription costs: its entry, and its place among the members.
 pub(super) const SUBSCRIPTION_BYTES: u64 = 48;
 

@@ -97,6 +97,14 @@ impl Subscriptions {
         }
     }
 
+    /// Takes one out, whichever.
+    pub(crate) fn pop(&mut self) -> Option<(Target, Subscription)> {
+        match self {
+            Subscriptions::List(list) => list.pop(),
+            Subscriptions::Map(map) => map.pop_last(),
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Target, &Subscription)> {
         let (list, map) = match self {
             Subscriptions::List(list) => (Some(list), None),

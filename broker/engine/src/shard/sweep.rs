@@ -5,6 +5,7 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
 use super::connection::{Closing, Place};
+use super::patterns::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -52,7 +53,7 @@ impl<S: Sink> Shard<S> {
             let conn = &mut self.conns[id];
             conn.place = Place::Rest;
             if conn.gone {
-                self.conns.remove(id);
+                self.free(id);
             } else {
                 super::enqueue(conn, id, &mut self.fifo, now.mono_us);
                 more = true;
@@ -71,6 +72,7 @@ impl<S: Sink> Shard<S> {
         more |= self.forget_names();
         self.close_pending(&mut || now);
         self.settle_budgets(now);
+        more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to come round once more before it sleeps.
         more || !self.fifo.is_empty() || !self.later.is_empty()
@@ -166,7 +168,7 @@ impl<S: Sink> Shard<S> {
             // Who still catches up with an ended incarnation finds it here.
             local.prune(self.ring.tail());
             if local.previous.is_empty() {
-                local.groups.clear();
+                local.groups = Linked::default();
                 self.release(id as u32);
             }
         }
@@ -192,7 +194,13 @@ impl<S: Sink> Shard<S> {
                 let groups = &self.groups;
                 let before = local.groups.len();
                 self.work.charge(before / 8);
-                local.groups.retain(|group| !groups[*group].forgotten);
+                match &mut local.groups {
+                    Linked::Few(few) => few.retain(|group| !groups[*group].forgotten),
+                    Linked::Many(set) if set.groups.iter().any(|group| groups[*group].forgotten) => {
+                        local.groups = Linked::default();
+                    }
+                    Linked::Many(_) => {}
+                }
                 if local.groups.len() < before {
                     // A pattern whose walk has not come by covers the name nevertheless.
                     self.link_all(id as u32);

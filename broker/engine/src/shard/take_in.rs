@@ -135,9 +135,7 @@ impl<S: Sink> Shard<S> {
         let local_id = match self.by_name.get(topic.name()) {
             Some(local) => *local,
             None => {
-                let mut matched = false;
-                self.patterns.matching(topic.name(), |_| matched = true);
-                if !matched || fault::strikes(Fault::PatternMissesTopic) {
+                if self.matching(topic.name()).is_empty() || fault::strikes(Fault::PatternMissesTopic) {
                     topic.lock().interest &= !self.bit;
                     return;
                 }

@@ -62,7 +62,8 @@ impl<S: Sink> Shard<S> {
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
         if conn.gone {
-            self.conns.remove(id);
+            conn.place = Place::Rest;
+            self.free(id);
             return;
         }
         let gap = self.engine.limits.write_gap_us;

@@ -24,7 +24,7 @@ use crate::sink::Sink;
 use crate::topic::{Topic, TopicId, Wanted};
 
 /// Work to leave one subscription.
-const LEAVE_STEPS: usize = 4;
+pub(super) const LEAVE_STEPS: usize = 4;
 /// Walks that a connection may have under way, for each subscription that it may have.
 const WALKS_PER_SUBSCRIPTION: u64 = 2;
 
@@ -42,7 +42,7 @@ impl<S: Sink> Shard<S> {
         for entry in entries {
             self.work.charge(LEAVE_STEPS);
             if is_pattern(entry) {
-                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern).copied());
+                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern));
                 let old = group.and_then(|group| self.take_subscription(id, Target::Pattern(group)));
                 if let (Some(group), Some(old)) = (group, old) {
                     left.push(Left { group, old, unfinished: Vec::new() });
@@ -54,7 +54,11 @@ impl<S: Sink> Shard<S> {
         if !topics.is_empty() {
             self.retain_runs(id, |topic| !topics.contains(&topic.id()));
         }
-        if !left.is_empty() {
+        if self.conns[id].subscriptions.len() == 0 {
+            // Nothing is left that something could be pending of.
+            self.discard_pending(id);
+            left.iter().for_each(|left| self.release_group(left.group));
+        } else if !left.is_empty() {
             self.leave_patterns(id, left);
         }
         self.conns[id].settle();
@@ -66,10 +70,14 @@ impl<S: Sink> Shard<S> {
         self.tell_ready(id, now);
     }
 
+    /// The members of what is subscribed to, to be changed.
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
             Target::Topic(local) => &mut self.locals[local].direct,
-            Target::Pattern(group) => &mut self.groups[group].members,
+            Target::Pattern(group) => {
+                self.pattern_changes += 1;
+                &mut self.groups[group].members
+            }
         }
     }
 
@@ -94,7 +102,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// A subscription is no more: the members, the sums and the listings are told.
-    fn forget_subscription(&mut self, target: Target, old: Subscription) {
+    pub(super) fn forget_subscription(&mut self, target: Target, old: Subscription) {
         self.leave_members(target, old.member, old.step);
         self.stats.subscriptions.sub(1);
         self.engine.budget.subscriptions.sub(SUBSCRIPTION_BYTES);
@@ -255,33 +263,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Everything goes: the subscriptions and what is pending of them.
-    pub(super) fn leave_all(&mut self, id: ConnId) {
-        let conn = &mut self.conns[id];
-        conn.runs.clear();
-        conn.runs.shrink_to_fit();
-        (conn.pending_bytes, conn.pending_frames) = (0, 0);
-        conn.catch_up = None;
-        conn.subscribing = None;
-        conn.behind = false;
-        conn.readies = Default::default();
-        let subscriptions = std::mem::take(&mut conn.subscriptions);
-        self.file(id, Purse::Wants);
-        self.work.charge(subscriptions.len() * LEAVE_STEPS);
-        let targets: Vec<(Target, Subscription)> = subscriptions.iter().map(|(target, old)| (target, *old)).collect();
-        for (target, old) in targets {
-            self.forget_subscription(target, old);
-            match target {
-                Target::Topic(local) => {
-                    self.leave_views(id, local);
-                    self.release(local);
-                }
-                Target::Pattern(group) => self.release_group(group),
-            }
-        }
-    }
-
-    fn leave_views(&mut self, id: ConnId, local: LocalId) {
+    pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
         for view in self.locals[local].views.clone() {
             self.views[view].ahead.remove(&id);
         }

@@ -23,8 +23,9 @@ use crate::topic::{Topic, Wanted};
 const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
 /// Names that a walk looks at in one turn at most.
 const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
-/// Work to introduce a topic to a connection.
-const INTRODUCE_STEPS: usize = 8;
+/// Work to look at a name, and to introduce a topic to a connection.
+const NAME_STEPS: usize = 4;
+const INTRODUCE_STEPS: usize = 16;
 
 /// How far a walk has come.
 #[derive(Clone, Debug)]
@@ -89,7 +90,7 @@ impl<S: Sink> Shard<S> {
                 (next, ended)
             };
             steps = steps.saturating_sub(1 + ended.len());
-            self.work.charge(before - steps);
+            self.work.charge((before - steps) * NAME_STEPS);
             let mut walk = walk.clone();
             for topic in ended {
                 self.pass_ended(id, catch_up, &walk, topic);

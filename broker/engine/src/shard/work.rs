@@ -41,9 +41,4 @@ impl Work {
     pub(crate) fn is_spent(&self) -> bool {
         self.left.get() == 0
     }
-
-    /// Steps that are left.
-    pub(crate) fn left(&self) -> usize {
-        self.left.get()
-    }
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::patterns::{count, holders, name};
+use super::patterns::{holders, name};
 use crate::attack::{Attack, Stage};
 use crate::crowd::Crowd;
 use crate::http;
 use crate::link::Link;
 use crate::patience::Stop;
+use crate::tally::Tally;
 use crate::wire::Options;
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -59,20 +60,17 @@ fn list(stage: &mut Stage<'_>, connections: usize, path: &str) -> io::Result<()>
     let mut crowd = Crowd::new(true)?;
     let request: Arc<[u8]> = http::get(stage.broker.listen, path).repeat(PIPELINED).into_bytes().into();
     crowd.join(stage.broker.listen, connections, Options::attacker(), &request, &stage.to_the_end())?;
-    let (mut answered, mut asked) = (vec![0; connections], vec![PIPELINED; connections]);
+    let (mut answered, mut asked) = (Tally::new("HTTP/1.1 200"), vec![PIPELINED; connections]);
     let (all, stop) = (Arc::new(AtomicUsize::new(0)), Stop::default());
     let witness = witness(stage, all.clone(), stop.clone());
     while !stage.is_over() {
         crowd.turn(Duration::from_millis(10), |member, bytes| {
-            let answers = count(bytes, b"HTTP/1.1 200");
-            answered[member] += answers;
-            all.fetch_add(answers, Ordering::Relaxed);
+            all.fetch_add(answered.count(member, bytes), Ordering::Relaxed);
         });
-        for member in 0..crowd.len() {
-            // One answer may have lain across two reads.
-            if answered[member] + 2 >= asked[member] {
+        for (member, asked) in asked.iter_mut().enumerate() {
+            if answered.of(member) >= *asked {
                 crowd.say(member, &request);
-                asked[member] += PIPELINED;
+                *asked += PIPELINED;
             }
         }
     }
@@ -82,7 +80,7 @@ fn list(stage: &mut Stage<'_>, connections: usize, path: &str) -> io::Result<()>
     stage.check(newcomer <= MEANWHILE, || format!("{newcomer} listings were answered while one newcomer waited"));
     stage.check(probe <= MEANWHILE, || format!("{probe} listings were answered while one probe waited"));
     stage.check(crowd.ended() == 0, || format!("{} of {connections} connections were closed", crowd.ended()));
-    stage.note(format!("{} listings answered", answered.iter().sum::<usize>()));
+    stage.note(format!("{} listings answered", answered.all()));
     Ok(())
 }
 

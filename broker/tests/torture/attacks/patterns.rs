@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::attack::{Attack, Stage};
 use crate::crowd::Crowd;
 use crate::link::{subscribe, unsubscribe};
+use crate::tally::Tally;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -93,11 +94,12 @@ fn births(stage: &mut Stage<'_>) -> io::Result<()> {
     let took = begin.elapsed();
     stage.check(matches!(published, Ok(0)), || format!("publishing failed: {published:?}"));
     // Everybody is told of every topic, and gets its first update.
-    let (mut told, patience) = (0, stage.patience().or_before(Duration::from_secs(20)));
+    let (mut told, patience) = (Tally::new(r#""op":"topic""#), stage.patience().or_before(Duration::from_secs(20)));
     let wanted = topics * holders.len();
-    while told < wanted && !patience.is_over() {
-        holders.turn(Duration::from_millis(10), |_, bytes| told += count(bytes, br#""op":"topic""#));
+    while told.all() < wanted && !patience.is_over() {
+        holders.turn(Duration::from_millis(10), |member, bytes| _ = told.count(member, bytes));
     }
+    let told = told.all();
     stage.note(format!(
         "{topics} topics published in {:.0} ms, all told in {:.0} ms",
         took.as_secs_f64() * 1e3,
@@ -117,9 +119,4 @@ fn counted(stage: &mut Stage<'_>) -> io::Result<()> {
         Err(error) => stage.complain(format!("a live client was cut off after {took:.1} s: {error}")),
     }
     Ok(())
-}
-
-/// How often this stands in it. What lies across two reads is not found: a few are forgiven by whoever counts.
-pub(super) fn count(bytes: &[u8], what: &[u8]) -> usize {
-    bytes.windows(what.len()).filter(|window| *window == what).count()
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use super::listings::{many, many_topics};
-use super::patterns::count;
 use crate::attack::{Attack, Stage};
 use crate::crowd::Crowd;
 use crate::link::{subscribe, text};
+use crate::tally::Tally;
 use crate::wire::Options;
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -46,11 +46,12 @@ fn stall(stage: &mut Stage<'_>) -> io::Result<()> {
         &stage.to_the_end(),
     )?;
     // They read what they are told of at first, as an ordinary client does.
-    let (mut told, wanted) = (0, connections * stage.size.pick(100_000, 20_000));
-    while told < wanted - wanted / 100 && !stage.is_over() {
-        crowd.turn(Duration::from_millis(10), |_, bytes| told += count(bytes, br#""op":"topic""#));
+    let (mut told, wanted) = (Tally::new(r#""op":"topic""#), connections * stage.size.pick(100_000, 20_000));
+    while told.all() < wanted && !stage.is_over() {
+        crowd.turn(Duration::from_millis(10), |member, bytes| _ = told.count(member, bytes));
     }
-    stage.check(told >= wanted - wanted / 100, || format!("told of {told} of {wanted} topics in time"));
+    let told = told.all();
+    stage.check(told >= wanted, || format!("told of {told} of {wanted} topics in time"));
     for value in 2..4 {
         let lines = (0..stage.size.pick(100_000, 20_000))
             .map(|number| format!(r#"{{"topic":"{}","kind":"state","data":{value}}}"#, many(number)));

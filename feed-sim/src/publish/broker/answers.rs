@@ -1,12 +1,15 @@
 //! Batches on their way, and what their answers mean for the summary.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use broker_client::{BatchAnswer, Client, Publish, PublishError};
+use broker_client::{BatchAnswer, Client, ErrorCode, Publish, PublishError};
 
-use crate::publication::wire_bytes;
+use super::again::{Again, Whole};
+use super::memory::Memory;
+use crate::publication::{Kind, wire_bytes};
 use crate::publish::TargetGone;
 use crate::summary::Summary;
 
@@ -15,14 +18,32 @@ type Answer = Result<BatchAnswer, PublishError>;
 /// A batch that waits for its answer.
 pub(super) struct InFlight {
     answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
-    topics: Topics,
+    sent: Sent,
     bytes: usize,
 }
 
+/// What a batch consists of.
+enum Sent {
+    /// Updates of the feed.
+    Feed(Updates),
+    /// Whole states, again.
+    Again(Whole),
+}
+
 impl InFlight {
-    /// Puts the batch into the client's queue, behind the one before. It must have room there.
+    /// Updates of the feed.
     pub(super) fn publish(client: &Client, batch: Vec<Publish>) -> InFlight {
-        let topics = Topics::of(&batch);
+        let updates = Updates::of(&batch);
+        InFlight::queue(client, batch, Sent::Feed(updates))
+    }
+
+    /// Whole states, again.
+    pub(super) fn again(client: &Client, batch: Vec<Publish>, whole: Whole) -> InFlight {
+        InFlight::queue(client, batch, Sent::Again(whole))
+    }
+
+    /// Puts the batch into the client's queue, behind the one before. It must have room there.
+    fn queue(client: &Client, batch: Vec<Publish>, sent: Sent) -> InFlight {
         let bytes = batch.iter().map(|update| wire_bytes(&update.topic, &update.data)).sum();
         let client = client.clone();
         let mut answer: Pin<Box<dyn Future<Output = Answer> + Send>> =
@@ -31,7 +52,7 @@ impl InFlight {
         if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             answer = Box::pin(std::future::ready(result));
         }
-        InFlight { answer, topics, bytes }
+        InFlight { answer, sent, bytes }
     }
 
     /// About what it takes on the wire.
@@ -39,26 +60,75 @@ impl InFlight {
         self.bytes
     }
 
+    /// The updates of the feed in it.
     pub(super) fn updates(&self) -> u64 {
-        self.topics.ends.len() as u64
+        match &self.sent {
+            Sent::Feed(updates) => updates.kept.len() as u64,
+            Sent::Again(_) => 0,
+        }
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
         self.answer.as_mut().poll(context)
     }
 
+    /// What became of it: counted, and remembered. `again` gets the topics whose state the broker lost.
+    pub(super) fn count(
+        self,
+        answer: Answer,
+        summary: &mut Summary,
+        memory: &mut Memory,
+        again: &mut Again,
+    ) -> Result<(), TargetGone> {
+        match self.sent {
+            Sent::Feed(updates) => updates.count(answer, summary, memory, again),
+            Sent::Again(whole) => whole.count(answer, summary, again),
+        }
+    }
+}
+
+/// The updates of a batch, for when it is answered.
+struct Updates {
+    topics: Topics,
+    kept: Vec<Kept>,
+}
+
+struct Kept {
+    kind: Kind,
+    /// Of a state or patch; an event leaves no state.
+    data: String,
+    source_seq: Option<u64>,
+}
+
+impl Updates {
+    fn of(batch: &[Publish]) -> Updates {
+        let kept = batch.iter().map(|update| {
+            let kind = update.kind.unwrap_or(Kind::Event);
+            let data = if kind == Kind::Event { String::new() } else { update.data.clone() };
+            Kept { kind, data, source_seq: update.source.as_ref().map(|(_, seq)| *seq) }
+        });
+        Updates { topics: Topics::of(batch), kept: kept.collect() }
+    }
+
     /// What became of each update.
-    pub(super) fn count(self, answer: Answer, summary: &mut Summary) -> Result<(), TargetGone> {
-        let (updates, topics) = (self.updates(), self.topics);
+    fn count(
+        self,
+        answer: Answer,
+        summary: &mut Summary,
+        memory: &mut Memory,
+        again: &mut Again,
+    ) -> Result<(), TargetGone> {
+        let updates = self.kept.len() as u64;
         match answer {
             Ok(answer) => {
                 summary.acknowledged += answer.accepted;
                 summary.duplicates += answer.duplicates;
                 for (index, code, message) in &answer.rejected {
-                    summary.reject(code.as_str(), topics.get(*index), message);
+                    summary.reject(code.as_str(), self.topics.get(*index), message);
                 }
                 // An answer that does not add up leaves updates that nobody accounts for.
                 summary.unanswered += updates.saturating_sub(answer.accepted + answer.rejected.len() as u64);
+                self.remember(answer.rejected.into_iter().map(|(index, code, _)| (index, code)), memory, again);
                 Ok(())
             }
             Err(PublishError::Closed(reason)) => {
@@ -66,19 +136,38 @@ impl InFlight {
                 Err(TargetGone::Broker(PublishError::Closed(reason)))
             }
             Err(PublishError::Refused { code, message, .. }) => {
-                topics.iter().for_each(|topic| summary.reject(code.as_str(), topic, &message));
+                self.topics.iter().for_each(|topic| summary.reject(code.as_str(), topic, &message));
                 Ok(())
             }
             Err(error @ PublishError::TooLarge { .. }) => {
                 // The connection that replaced a lost one is to a broker that takes less.
                 let message = error.to_string();
-                topics.iter().for_each(|topic| summary.reject("too_large", topic, &message));
+                self.topics.iter().for_each(|topic| summary.reject("too_large", topic, &message));
                 Ok(())
             }
             Err(error) => {
                 tracing::warn!(updates, error = %error, "a batch has no answer");
                 summary.unanswered += updates;
+                // It may have been taken, and what the broker is to have includes it.
+                self.remember(std::iter::empty(), memory, again);
                 Ok(())
+            }
+        }
+    }
+
+    /// Takes what was not refused into the memory. A patch that the broker had no state for is in the state that it gets
+    /// again, if it ever had one.
+    fn remember(self, rejected: impl Iterator<Item = (usize, ErrorCode)>, memory: &mut Memory, again: &mut Again) {
+        let rejected: HashMap<usize, ErrorCode> = rejected.collect();
+        for (index, Kept { kind, data, source_seq }) in self.kept.into_iter().enumerate() {
+            let topic = self.topics.get(index);
+            match rejected.get(&index) {
+                None => memory.take_in(topic, kind, data, source_seq),
+                Some(ErrorCode::NoState) if memory.knows(topic) => {
+                    memory.take_in(topic, kind, data, source_seq);
+                    again.topic(topic);
+                }
+                Some(_) => {}
             }
         }
     }

@@ -1,7 +1,8 @@
 //! One connection: batches, several on their way at once.
 //!
 //! An update with a source carries its number in the feed. After a lost connection the client sends again what was not
-//! answered, and the broker recognises what it has: so a reconnect neither loses, doubles nor reorders.
+//! answered, and the broker recognises what it has: so a reconnect neither loses, doubles nor reorders. What the broker
+//! itself lost it gets again ([`super::again`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,8 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use broker_client::{Client, ConnectError, ConnectionEvent, Options, Publish};
+use tokio::sync::mpsc;
 
+use super::again::Again;
 use super::answers::InFlight;
+use super::memory::Memory;
 use crate::publish::TargetGone;
 use crate::schedule::BATCH_BYTES_MAX;
 use crate::summary::Summary;
@@ -29,11 +33,21 @@ pub(super) struct Producer {
     client: Client,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    /// Who we are to the broker.
+    source: Option<Arc<str>>,
+    memory: Memory,
+    again: Again,
+    /// Another connection replaces a lost one.
+    reconnected: mpsc::Receiver<()>,
 }
 
 impl Producer {
     /// `reconnects` counts the connections that replaced a lost one.
-    pub(super) async fn connect(url: &str, reconnects: Arc<AtomicU64>) -> Result<Producer, ConnectError> {
+    pub(super) async fn connect(
+        url: &str,
+        source: Option<Arc<str>>,
+        reconnects: Arc<AtomicU64>,
+    ) -> Result<Producer, ConnectError> {
         let options = Options {
             outgoing_bytes_max: CLIENT_QUEUE_BYTES,
             unanswered_bytes_max: CLIENT_QUEUE_BYTES,
@@ -43,30 +57,39 @@ impl Producer {
             ..Options::new(url)
         };
         let client = Client::connect_with(options).await?;
-        tokio::spawn(watch(client.events(), reconnects));
-        Ok(Producer { client, in_flight: VecDeque::new(), in_flight_bytes: 0 })
+        // One that was not looked at yet stands for those after it.
+        let (tell, reconnected) = mpsc::channel(1);
+        tokio::spawn(watch(client.events(), reconnects, tell));
+        let (memory, again) = Default::default();
+        Ok(Producer { client, in_flight: VecDeque::new(), in_flight_bytes: 0, source, memory, again, reconnected })
     }
 
     /// Hands over a share of a batch; at once, after [`Producer::poll_room`].
     pub(super) fn submit(&mut self, updates: impl Iterator<Item = Publish>) {
         let batch: Vec<Publish> = updates.collect();
         if !batch.is_empty() {
-            let in_flight = InFlight::publish(&self.client, batch);
-            self.in_flight_bytes += in_flight.bytes();
-            self.in_flight.push_back(in_flight);
+            self.push(InFlight::publish(&self.client, batch));
         }
     }
 
-    /// Ready when there is room for a batch.
+    fn push(&mut self, in_flight: InFlight) {
+        self.in_flight_bytes += in_flight.bytes();
+        self.in_flight.push_back(in_flight);
+    }
+
+    /// Ready when there is room for a batch, and the broker has everything again that it lost.
     pub(super) fn poll_room(
         &mut self,
         context: &mut Context<'_>,
         summary: &mut Summary,
     ) -> Poll<Result<(), TargetGone>> {
-        while self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX {
+        loop {
+            ready!(self.poll_again(context, summary))?;
+            if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX {
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_oldest(context, summary))?;
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Ready when everything has its answer, or with the first batch that has none because the broker is gone.
@@ -75,17 +98,44 @@ impl Producer {
         context: &mut Context<'_>,
         summary: &mut Summary,
     ) -> Poll<Result<(), TargetGone>> {
-        while !self.is_settled() {
+        loop {
+            ready!(self.poll_again(context, summary))?;
+            if self.in_flight.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_oldest(context, summary))?;
+        }
+    }
+
+    /// Ready when no state is due again: those that are have been sent.
+    fn poll_again(&mut self, context: &mut Context<'_>, summary: &mut Summary) -> Poll<Result<(), TargetGone>> {
+        while let Poll::Ready(Some(())) = self.reconnected.poll_recv(context) {
+            self.again.all(&self.memory);
+        }
+        if self.again.is_due() {
+            // What the whole states are is known when everything before them is answered.
+            while self.unanswered() > 0 {
+                ready!(self.poll_oldest(context, summary))?;
+            }
+        }
+        while self.again.is_due() {
+            while self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX {
+                ready!(self.poll_oldest(context, summary))?;
+            }
+            let message_bytes = self.client.hello().limits.message_bytes;
+            let (batch, whole) = self.again.next(&mut self.memory, &self.source, message_bytes);
+            if !batch.is_empty() {
+                self.push(InFlight::again(&self.client, batch, whole));
+            }
         }
         Poll::Ready(Ok(()))
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.in_flight.is_empty()
+        self.in_flight.is_empty() && !self.again.is_due()
     }
 
-    /// How many updates have no answer yet.
+    /// How many updates of the feed have no answer yet.
     pub(super) fn unanswered(&self) -> u64 {
         self.in_flight.iter().map(InFlight::updates).sum()
     }
@@ -101,7 +151,8 @@ impl Producer {
         match self.in_flight.pop_front() {
             Some(oldest) => {
                 self.in_flight_bytes -= oldest.bytes();
-                Poll::Ready(oldest.count(answer, summary))
+                let counted = oldest.count(answer, summary, &mut self.memory, &mut self.again);
+                Poll::Ready(counted.inspect_err(|_| self.again.clear()))
             }
             None => Poll::Ready(Ok(())),
         }
@@ -109,12 +160,13 @@ impl Producer {
 }
 
 /// Tells what happens to the connection, and counts.
-async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>) {
+async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>, tell: mpsc::Sender<()>) {
     while let Some(event) = events.next().await {
         match event {
             ConnectionEvent::Connected { session, resumed } => {
                 if resumed {
                     reconnects.fetch_add(1, Ordering::Relaxed);
+                    let _ = tell.try_send(());
                 }
                 tracing::info!(session, "connected");
             }

@@ -1,0 +1,204 @@
+//! The patterns that somebody in this shard is subscribed to, and which of them match a name.
+//!
+//! Where thousands of patterns match the same names, finding them anew for each name would cost a shard milliseconds. So
+//! what was found for a name is kept for the others that differ in their last segment only, and names with the same
+//! patterns share one list of them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use broker_protocol::pattern::{Pattern, Specificity};
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::connection::Step;
+use super::{ConnId, GroupId};
+use crate::fault;
+use crate::trie::Trie;
+
+/// Patterns that a name keeps in a list of its own at most.
+pub(super) const FEW: usize = fault::bound(8, 1);
+/// Beginnings of names for which it is remembered what matches them.
+const REMEMBERED_MAX: usize = 256;
+/// Last segments that patterns name below one beginning; with more it is not remembered.
+const LITERALS_MAX: usize = 64;
+
+/// Patterns that match a name, the most specific first; where they are many, all names with the same ones share them.
+#[derive(Clone, Debug)]
+pub(crate) enum Linked {
+    Few(SmallVec<[GroupId; 2]>),
+    Many(Arc<GroupSet>),
+}
+
+impl Default for Linked {
+    fn default() -> Self {
+        Linked::Few(SmallVec::new())
+    }
+}
+
+impl Deref for Linked {
+    type Target = [GroupId];
+
+    fn deref(&self) -> &[GroupId] {
+        match self {
+            Linked::Few(groups) => groups,
+            Linked::Many(set) => &set.groups,
+        }
+    }
+}
+
+/// Many patterns that match the same names.
+#[derive(Debug)]
+pub(crate) struct GroupSet {
+    pub(super) groups: Box<[GroupId]>,
+    members: Mutex<SetMembers>,
+}
+
+/// The connections that have one of the patterns, each with the most specific of its own.
+#[derive(Debug, Default)]
+pub(super) struct SetMembers {
+    /// When they were looked up, counted in changes of any pattern's members; 0 is never.
+    pub(super) as_of: u64,
+    pub(super) list: Vec<(ConnId, GroupId, Step)>,
+}
+
+impl GroupSet {
+    /// The shard's thread is the only one that asks.
+    pub(super) fn members(&self) -> MutexGuard<'_, SetMembers> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Remembered {
+    groups: Linked,
+    /// Last segments for which something else holds.
+    literals: SmallVec<[Box<str>; 2]>,
+}
+
+/// A pattern in the trie.
+#[derive(Clone, Copy)]
+pub(super) struct Ranked {
+    pub(super) group: GroupId,
+    specificity: Specificity,
+}
+
+/// The patterns of a shard.
+#[derive(Default)]
+pub(super) struct Patterns {
+    trie: Trie<Ranked>,
+    found: RefCell<Found>,
+}
+
+/// What was found for names; of no use once a pattern comes or goes.
+#[derive(Default)]
+struct Found {
+    by_beginning: HashMap<Box<str>, Remembered, RandomState>,
+    /// By the hash of the list. Those that no name has any more are forgotten when others come.
+    sets: HashMap<u64, Weak<GroupSet>, RandomState>,
+    hasher: RandomState,
+}
+
+impl Patterns {
+    pub(super) fn get(&self, pattern: &Pattern) -> Option<GroupId> {
+        self.trie.get(pattern).map(|ranked| ranked.group)
+    }
+
+    pub(super) fn insert(&mut self, pattern: &Pattern, group: GroupId) {
+        self.found.get_mut().by_beginning.clear();
+        self.trie.entry(pattern, || Ranked { group, specificity: pattern.specificity() });
+    }
+
+    pub(super) fn remove(&mut self, pattern: &Pattern) {
+        self.found.get_mut().by_beginning.clear();
+        self.trie.remove(pattern);
+    }
+
+    /// The patterns that match a name, and how many had to be looked for.
+    pub(super) fn matching(&self, name: &str) -> (Linked, usize) {
+        let (beginning, last) = name.rsplit_once('.').unwrap_or(("", name));
+        let mut found = self.found.borrow_mut();
+        if let Some(held) = found.by_beginning.get(beginning).filter(|held| !held.literals.iter().any(|l| **l == *last))
+        {
+            return (held.groups.clone(), 0);
+        }
+        let mut ranked: SmallVec<[Ranked; FEW]> = SmallVec::new();
+        self.trie.matching(name, |one| ranked.push(*one));
+        ranked.sort_unstable_by(|one, other| other.specificity.cmp(&one.specificity).then(one.group.cmp(&other.group)));
+        let groups = ranked.iter().map(|ranked| ranked.group);
+        if ranked.len() <= FEW {
+            // Found anew as fast as it is looked up.
+            return (Linked::Few(groups.collect()), ranked.len());
+        }
+        let linked = Linked::Many(found.share(groups.collect()));
+        let mut literals = SmallVec::new();
+        if self.trie.literals_below(beginning, LITERALS_MAX, &mut literals) && !literals.iter().any(|l| **l == *last) {
+            if found.by_beginning.len() >= REMEMBERED_MAX {
+                found.by_beginning.clear();
+            }
+            found.by_beginning.insert(beginning.into(), Remembered { groups: linked.clone(), literals });
+        }
+        (linked, ranked.len())
+    }
+}
+
+impl Found {
+    /// The one list of these patterns.
+    fn share(&mut self, groups: Box<[GroupId]>) -> Arc<GroupSet> {
+        let hash = self.hasher.hash_one(&groups);
+        if let Some(set) = self.sets.get(&hash).and_then(Weak::upgrade).filter(|set| set.groups == groups) {
+            return set;
+        }
+        if self.sets.len() >= REMEMBERED_MAX {
+            self.sets.retain(|_, set| set.strong_count() > 0);
+        }
+        let set = Arc::new(GroupSet { groups, members: Mutex::default() });
+        self.sets.insert(hash, Arc::downgrade(&set));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+    #[test]
+    fn what_is_remembered_is_what_would_be_found() {
+        for seed in 0..60 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (mut patterns, mut model): (Patterns, Vec<(Pattern, GroupId)>) = (Patterns::default(), Vec::new());
+            for round in 0..400 {
+                let segment = |random: &mut StdRng| ["a", "b", "c", "$S"][random.random_range(0..4)];
+                if random.random_bool(0.2) || model.len() < 30 {
+                    let mut parts: Vec<_> = (0..random.random_range(1..6))
+                        .map(|_| if random.random_bool(0.6) { "*" } else { segment(&mut random) })
+                        .collect();
+                    if random.random_bool(0.3) {
+                        parts.push(">");
+                    }
+                    let Ok(pattern) = Pattern::parse(&parts.join(".")) else { continue };
+                    match model.iter().position(|(held, _)| *held == pattern) {
+                        Some(at) => {
+                            model.swap_remove(at);
+                            patterns.remove(&pattern);
+                        }
+                        None => {
+                            patterns.insert(&pattern, round);
+                            model.push((pattern, round));
+                        }
+                    }
+                }
+                let name: Vec<_> = (0..random.random_range(1..6)).map(|_| segment(&mut random)).collect();
+                let name = name.join(".");
+                let (found, _) = patterns.matching(&name);
+                let mut expected: Vec<_> = model.iter().filter(|(pattern, _)| pattern.matches(&name)).collect();
+                expected.sort_by_key(|(pattern, group)| (std::cmp::Reverse(pattern.specificity()), *group));
+                let expected: Vec<GroupId> = expected.into_iter().map(|(_, group)| *group).collect();
+                assert_eq!(found.to_vec(), expected, "seed {seed}, {name}");
+            }
+        }
+    }
+}

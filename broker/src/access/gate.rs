@@ -1,0 +1,60 @@
+//! Where requests come in: who is refused is answered, logged and counted. A browser hides from its page why it cannot
+//! connect, so the log is where an operator finds it.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::{Request, Uri, Version};
+
+use super::{Access, AccessRules, Denied, check};
+
+/// The rules, and what came of them.
+#[derive(Debug)]
+pub struct Gate {
+    rules: AccessRules,
+    denied: [AtomicU64; Denied::COUNTED.len()],
+}
+
+impl Gate {
+    /// A gate with these rules.
+    pub fn new(rules: AccessRules) -> Gate {
+        Gate { rules, denied: Default::default() }
+    }
+
+    /// Decides over one request.
+    pub(crate) fn admit<B>(&self, request: &Request<B>, remote: IpAddr) -> Result<Access, Refusal> {
+        let (version, uri, headers) = (request.version(), request.uri(), request.headers());
+        self.decide(version, uri, headers)
+            .inspect_err(|(what, refusal)| {
+                if *what != Denied::Malformed {
+                    let header = |name| text(headers, name);
+                    let (what, origin, host) = (what.as_str(), header(ORIGIN), header(HOST));
+                    tracing::warn!(what, origin, host, %remote, "a request was refused: {}", refusal.message);
+                }
+            })
+            .map_err(|(_, refusal)| refusal)
+    }
+
+    fn decide(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Access, (Denied, Refusal)> {
+        check(version, uri, headers, &self.rules).map_err(|denied| {
+            let place = Denied::COUNTED.iter().position(|what| *what == denied.what);
+            place.map(|place| self.denied[place].fetch_add(1, Ordering::Relaxed));
+            let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
+            (denied.what, Refusal { code, message: denied.message })
+        })
+    }
+
+    /// Requests that were refused since the start, by why.
+    pub fn denied(&self) -> impl Iterator<Item = (Denied, u64)> {
+        Denied::COUNTED.iter().zip(&self.denied).map(|(what, count)| (*what, count.load(Ordering::Relaxed)))
+    }
+}
+
+/// A stranger's header for the log: bounded and printable.
+fn text(headers: &HeaderMap, name: HeaderName) -> String {
+    let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    value.unwrap_or_default().chars().take(80).flat_map(char::escape_default).collect()
+}

@@ -1,0 +1,177 @@
+//! The program itself, in a process of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{Answer, Client, PATIENCE, ask, until};
+
+/// The built program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_broker");
+
+/// A running broker. It is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    log: Option<BufReader<ChildStderr>>,
+}
+
+/// A broker that is to run with these flags, on free ports, with its log in JSON.
+pub(crate) fn command(flags: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    let usual = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--shards", "2", "--log-format", "json"];
+    let left_out = |name: &str| flags.contains(&name);
+    for pair in usual.chunks(2).filter(|pair| !left_out(pair[0])) {
+        command.args(pair);
+    }
+    command.args(flags);
+    command
+}
+
+/// The same with so many open files at most.
+pub(crate) fn command_with_files(files: usize, flags: &[&str]) -> Command {
+    let broker = command(flags);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\""));
+    command.arg(broker.get_program()).args(broker.get_args());
+    command
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Process {
+    /// One that serves, with these flags.
+    #[track_caller]
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::run(command(flags))
+    }
+
+    /// One that serves, by one of the commands above.
+    #[track_caller]
+    pub(crate) fn run(mut command: Command) -> Self {
+        let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self { child, listen: nowhere, admin: nowhere, log: None };
+        let mut log = BufReader::new(process.child.stderr.take().unwrap());
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served: {:?}", process.child.wait());
+            let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if said["message"] == "serving" {
+                let address = |name: &str| said[name].as_str().unwrap().parse().unwrap();
+                (process.listen, process.admin) = (address("listen"), address("admin_listen"));
+                process.log = Some(log);
+                return process;
+            }
+        }
+    }
+
+    /// One whose log goes somewhere else, on addresses that are given.
+    #[track_caller]
+    pub(crate) fn logging_to(log: Stdio, flags: &[&str]) -> Self {
+        let (listen, admin) = (free_address(), free_address());
+        let (listen_flag, admin_flag) = (listen.to_string(), admin.to_string());
+        let mut command = command(&[&["--listen", &listen_flag, "--admin-listen", &admin_flag], flags].concat());
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let mut process = Self { child, listen, admin, log: None };
+        until("it to serve", || {
+            assert_eq!(process.child.try_wait().unwrap(), None, "it ended before it served");
+            std::net::TcpStream::connect(admin).is_ok()
+        });
+        process
+    }
+
+    /// Nobody reads its log any more.
+    pub(crate) fn let_go_of_log(&mut self) {
+        self.log = None;
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.listen)
+    }
+
+    pub(crate) fn get(&self, address: SocketAddr, path: &str) -> Answer {
+        ask(address, &format!("GET {path}"), &[], b"")
+    }
+
+    /// What a metric says now.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let answer = self.get(self.admin, "/metrics");
+        let mut lines = answer.body.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("there is no {name} in {answer:?}"))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the process to end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Ends it by a signal, and returns how it ended and how long that took.
+    #[track_caller]
+    pub(crate) fn end(&mut self, signal: Signal) -> (Option<i32>, Duration) {
+        let begin = Instant::now();
+        self.signal(signal);
+        (self.wait().code(), begin.elapsed())
+    }
+
+    /// What it logged since it serves. It has to have ended.
+    #[track_caller]
+    pub(crate) fn logged(&mut self) -> Vec<Value> {
+        let mut text = String::new();
+        if let Some(mut log) = self.log.take() {
+            log.read_to_string(&mut text).unwrap();
+        }
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended where a test has got that far.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command that ends by itself, and returns its exit code and what it wrote to standard error.
+#[track_caller]
+pub(crate) fn ends(command: &mut Command) -> (Option<i32>, String) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("it does not end");
+        }
+        std::thread::yield_now();
+    }
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}

@@ -1,0 +1,11 @@
+//! Faults that are nobody's doing: the log's reader is gone, the disk is full, there is no file or thread left, a signal
+//! comes at a bad moment. Each through the program itself, as whoever supervises it sees it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod descriptors;
+mod log;
+mod peers;
+mod signals;
+mod start;

@@ -1,0 +1,137 @@
+//! Signals, at any moment.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{Answer, End, HANDSHAKE, PATIENCE, Process, ask, command, until};
+
+/// What the broker may take to end beyond `drain_ms`, and what a busy machine may add to that.
+const END_MAX: Duration = Duration::from_secs(10);
+
+#[test]
+fn sighup_ends_nothing_and_says_so() {
+    let mut process = Process::start(&["--drain-ms", "0"]);
+    let mut client = process.client();
+    for _ in 0..3 {
+        process.signal(Signal::HUP);
+    }
+    client.say(r#"{"op":"ping"}"#);
+    client.expect("pong");
+    assert!(process.runs());
+    drop(client);
+    assert_eq!(process.end(Signal::TERM).0, Some(0));
+    let lines = process.logged();
+    let said =
+        |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("nothing was reloaded"));
+    assert_eq!(lines.iter().filter(said).count(), 1, "{lines:?}");
+}
+
+#[test]
+fn while_it_starts() {
+    let (mut by_signal, mut well) = (0, 0);
+    for wait in 0..30 {
+        let mut child = command(&["--drain-ms", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        until("some moment of the start", || begin.elapsed() >= Duration::from_millis(wait));
+        let signal = if wait % 2 == 0 { Signal::TERM } else { Signal::INT };
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let mut status = None;
+        until("the process to end", || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        let status = status.unwrap();
+        match (status.code(), status.signal()) {
+            (Some(0), _) => well += 1,
+            // Before its first line ran.
+            (None, Some(number)) if number == signal.as_raw() => by_signal += 1,
+            _ => panic!("{status} after {wait} ms"),
+        }
+        assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
+    }
+    assert!(well > 0, "{by_signal} ended by the signal");
+}
+
+#[test]
+fn in_a_burst_of_handshakes() {
+    let mut process = Process::start(&["--drain-ms", "300", "--shards", "4"]);
+    let address = process.listen;
+    let request = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n{}\r\n\r\n", HANDSHAKE.join("\r\n"));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let request = request.clone();
+            std::thread::spawn(move || {
+                let (mut streams, begin) = (Vec::new(), Instant::now());
+                while begin.elapsed() < PATIENCE {
+                    let Ok(mut stream) = TcpStream::connect(address) else { break };
+                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                    if stream.write_all(request.as_bytes()).is_ok() {
+                        streams.push(stream);
+                    }
+                }
+                // Every connection of which the handshake was done is told, and closed.
+                let mut told = 0;
+                for mut stream in streams {
+                    let mut said = Vec::new();
+                    // Those that nobody had accepted yet are reset.
+                    let _ = stream.read_to_end(&mut said);
+                    let text = String::from_utf8_lossy(&said);
+                    match Answer::parse(&said).status {
+                        101 => {
+                            let close = said.windows(2).any(|code| code == 1001u16.to_be_bytes());
+                            assert!(text.contains("\"goaway\"") && close, "{text:?}");
+                            told += 1;
+                        }
+                        0 => assert!(said.is_empty(), "{text}"),
+                        status => assert_eq!(status, 503, "{text}"),
+                    }
+                }
+                told
+            })
+        })
+        .collect();
+    until("some handshakes", || process.metric("tickcast_opened_total") > 200.0);
+    let (code, took) = process.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(took < END_MAX, "{took:?}");
+    let told: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
+    assert!(told > 100, "{told}");
+}
+
+#[test]
+fn in_the_longest_request() {
+    let mut process = Process::start(&["--drain-ms", "300"]);
+    let lines: String = (0..40_000).map(|n| format!("{{\"topic\":\"m.{}.{n}.q\",\"data\":1}}\n", n % 100)).collect();
+    let published = ask(process.listen, "POST /v1/publish", &["Content-Type: application/x-ndjson"], lines.as_bytes());
+    assert_eq!(published.json()["accepted"], 40_000);
+    let mut client = process.client();
+    let mut hogs: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(process.listen).unwrap()).collect();
+    let listing = format!("GET /v1/topics?match=*.*.*.zzz HTTP/1.1\r\nHost: {}\r\n\r\n", process.listen).repeat(20);
+    hogs.iter_mut().for_each(|hog| hog.write_all(listing.as_bytes()).unwrap());
+    until("them to be at it", || process.metric("tickcast_http_connections") > 50.0);
+    let begin = Instant::now();
+    process.signal(Signal::TERM);
+    client.expect("goaway");
+    assert_eq!(client.end(), End::Close(Some(1001)));
+    drop(client);
+    assert_eq!(process.wait().code(), Some(0));
+    assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_second_one_does_not_wait() {
+    for task in ["serve", "demo"] {
+        let mut process = Process::start(&[task, "--drain-ms", "3600000"]);
+        let mut client = process.client();
+        process.signal(Signal::TERM);
+        client.skip_to(serde_json::json!({"op":"goaway"}));
+        let (code, took) = process.end(Signal::INT);
+        assert_eq!(code, Some(0));
+        assert!(took < END_MAX, "{took:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! It cannot start: the exit code says so, and the last line of the log says why.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+
+use crate::common::{Process, command, command_with_files, ends};
+
+#[track_caller]
+fn last_message(said: &str) -> String {
+    let last = said.lines().last().unwrap_or_else(|| panic!("nothing was said"));
+    let last: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
+    assert_eq!(last["level"], "ERROR", "{said}");
+    last["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--listen", "--admin-listen"] {
+        let (code, said) = ends(&mut command(&[flag, &address]));
+        let message = last_message(&said);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(message.contains(&address) && message.contains("another program"), "{message}");
+        assert!(message.contains(flag), "what to do is said: {message}");
+    }
+}
+
+#[test]
+fn too_few_files_for_its_threads() {
+    let (mut started, mut failed) = (0, 0);
+    for files in (10..300).step_by(29) {
+        let flags = ["--shards", "32", "--drain-ms", "0"];
+        let mut child = command_with_files(files, &flags);
+        // It either serves, or says why not.
+        let child = child.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let log = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        for line in std::io::BufRead::lines(log) {
+            let line = line.unwrap();
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains("\"serving\"") {
+                let pid = rustix::process::Pid::from_child(&child);
+                rustix::process::kill_process(pid, Signal::TERM).unwrap();
+            }
+        }
+        let code = child.wait().unwrap().code();
+        if said.contains("\"serving\"") {
+            assert_eq!(code, Some(0), "with {files} files: {said}");
+            started += 1;
+        } else {
+            assert_eq!(code, Some(1), "with {files} files: {said}");
+            assert!(said.contains("Too many open files"), "with {files} files: {said}");
+            failed += 1;
+        }
+    }
+    assert!(started > 0 && failed > 0, "{started} started, {failed} did not");
+}
+
+#[test]
+fn by_a_name_for_this_machine() {
+    let mut process = Process::start(&["--listen", "localhost:0", "--drain-ms", "0"]);
+    assert!(process.listen.ip().is_loopback());
+    assert_eq!(process.end(Signal::TERM).0, Some(0));
+}

@@ -1,0 +1,219 @@
+//! A broker that loses what it had gets the whole states again, from every scenario and every recording, and the summary says so.
+
+mod scripted;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use feed_sim::Summary;
+use feed_sim::publication::{BadRecord, Feed, Kind, Publication, Timed};
+use feed_sim::publish::{Broker, Publishing, Target};
+use feed_sim::replay::{self, Playback};
+use feed_sim::run::{Play, run};
+use feed_sim::scenario::{CATALOGUE, Simulated};
+use feed_sim::schedule::{BatchBounds, Pace, Until};
+use serde_json::{Map, Value, json};
+
+use scripted::{End, Scripted, merge};
+
+/// Small batches, so that a broker is lost in the middle of a short run.
+const BATCH: BatchBounds = BatchBounds { updates_max: 50, bytes_max: 48 << 10 };
+
+async fn publish(url: &str, feed: impl Feed, publishing: Publishing, updates: u64) -> Summary {
+    let target = Target::Broker(Box::new(Broker::connect_with(url, publishing).await.expect("a connection")));
+    let until = Until { duration: None, updates: Some(updates) };
+    let play = Play { until, batch: BATCH, ..Play::at(Pace::Max) };
+    let (summary, result) = run(feed, play, target, std::future::pending()).await;
+    result.expect("it ends well");
+    assert_eq!(summary.published, summary.acknowledged + summary.rejected_updates() + summary.unanswered, "{summary}");
+    summary
+}
+
+/// The states that a feed makes of its topics, but for those that the scripted broker refuses.
+fn states(feed: impl Feed, updates: u64) -> HashMap<String, Value> {
+    let mut states: HashMap<String, Value> = HashMap::new();
+    for timed in feed.take(updates as usize) {
+        let Publication { topic, kind, data, .. } = timed.expect("a good record").publication;
+        let data: Value = serde_json::from_str(&data).expect("JSON");
+        match kind {
+            Kind::Event => {}
+            _ if topic.starts_with("stocks.KO.") => {}
+            Kind::State => _ = states.insert(topic, data),
+            Kind::Patch => merge(states.get_mut(&topic).expect("a topic begins with a state"), &data),
+        }
+    }
+    states
+}
+
+fn assert_same(broker: &Scripted, expected: &HashMap<String, Value>, what: &str) {
+    let taken = broker.taken.lock().expect("nobody panicked");
+    let mut different: Vec<&String> =
+        expected.keys().filter(|topic| taken.states.get(*topic) != expected.get(*topic)).collect();
+    different.sort();
+    assert!(different.is_empty(), "{what}: {different:?} of {} topics", expected.len());
+    assert_eq!(taken.states.len(), expected.len(), "{what}");
+}
+
+#[tokio::test]
+async fn every_scenario_is_whole_again_after_a_restart() {
+    const UPDATES: u64 = 6_000;
+    for entry in CATALOGUE {
+        let feed = || Simulated(entry.build(3, None));
+        let expected = states(feed(), UPDATES);
+        for publishing in [Publishing::default(), Publishing { producers: 2, unacknowledged: true }] {
+            let (broker, url) = Scripted::start(vec![(20, End::Restart), (15, End::Restart)]).await;
+            let summary = publish(&url, feed(), publishing, UPDATES).await;
+            assert_same(&broker, &expected, entry.name);
+            if !expected.is_empty() {
+                assert!(summary.states_again.sent > 0, "{}: {summary}", entry.name);
+                assert!(summary.to_string().contains("states again"), "{summary}");
+            }
+            // Without numbers it is not known of what was on its way that the broker refuses it (KO).
+            assert!(summary.states_again.refused == 0 || publishing.unacknowledged, "{}: {summary}", entry.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_lost_nothing_gets_nothing_twice() {
+    let entry = CATALOGUE.iter().find(|entry| entry.name == "stocks").expect("in the catalogue");
+    let (broker, url) = Scripted::start(vec![(20, End::BeforeAnswering), (15, End::BeforeTaking)]).await;
+    let summary = publish(&url, Simulated(entry.build(3, None)), Publishing::default(), 6_000).await;
+    let taken = broker.taken.lock().expect("nobody panicked");
+    assert_eq!(taken.updates.len() as u64, summary.acknowledged, "no update but the feed's");
+    let again = summary.states_again;
+    assert!(again.sent > 0 && again.known == again.sent, "{summary}");
+}
+
+/// Captured without the snapshot that the book begins with, so that it begins with a patch.
+fn recording(lines: u64) -> Vec<u8> {
+    let line = |n: u64| {
+        format!(
+            "{} {{\"stream\":\"x@depth@100ms\",\"data\":{{\"e\":\"depthUpdate\",\"E\":{n},\"s\":\"X\",\"U\":{n},\"u\":{n},\"b\":[[\"{}.5\",\"{n}\"]],\"a\":[]}}}}\n",
+            n * 1_000,
+            n % 700
+        )
+    };
+    (1..=lines).map(line).collect::<String>().into_bytes()
+}
+
+#[tokio::test]
+async fn every_recording_is_whole_again_after_a_restart() {
+    const LINES: u64 = 6_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let updates: String = (0..LINES)
+        .map(|n| {
+            format!(
+                "{{\"topic\":\"book.{}\",\"kind\":\"patch\",\"data\":{{\"{}\":{n}}},\"due_us\":{n}}}\n",
+                n % 3,
+                n % 100
+            )
+        })
+        .collect();
+    for (format, bytes) in [("binance", recording(LINES)), ("ndjson", updates.into_bytes())] {
+        let path = folder.path().join(format);
+        std::fs::write(&path, bytes).expect("room on the disk");
+        let format = replay::find(format).expect("a format");
+        let feed = || Playback::default().feed(format, &path, Arc::default()).expect("a recording");
+        let expected = states(feed(), u64::MAX >> 1);
+        assert!(!expected.is_empty());
+        let (broker, url) = Scripted::start(vec![(20, End::Restart), (15, End::Restart)]).await;
+        let summary = publish(&url, feed(), Publishing::default(), u64::MAX).await;
+        assert_same(&broker, &expected, format.name);
+        assert!(summary.states_again.sent >= expected.len() as u64, "{summary}");
+        assert!(summary.read.images > 0, "an empty state comes before a topic's first patch: {summary}");
+    }
+}
+
+/// Updates of one topic, each when it is asked for, and nothing after them until a very long time has passed.
+struct Few(Vec<Publication>);
+
+impl Iterator for Few {
+    type Item = Result<Timed, BadRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return Some(Ok(Timed {
+                due_us: u64::MAX >> 1,
+                publication: Publication::new("late", Kind::Event, "1".into()),
+            }));
+        }
+        Some(Ok(Timed { due_us: 0, publication: self.0.remove(0) }))
+    }
+}
+
+impl Feed for Few {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// Waits until the broker has taken something.
+async fn until(broker: &Scripted, has: impl Fn(&scripted::Taken) -> bool) {
+    let waited = async {
+        while !has(&broker.taken.lock().expect("nobody panicked")) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.expect("the broker gets it");
+}
+
+#[tokio::test]
+async fn a_feed_that_says_nothing_more_gives_its_states_again_all_the_same() {
+    // So large that it goes out in pieces.
+    let side = |from: u32| (from..from + 2_000).map(|px| (format!("{px}.25"), json!("10"))).collect::<Map<_, _>>();
+    let updates: Vec<Publication> = std::iter::once(("book", Kind::State, json!({"bids": {}, "asks": {}})))
+        .chain((0..4).map(|n| ("book", Kind::Patch, json!({"bids": side(10_000 + n * 2_000)}))))
+        .chain([("status", Kind::State, json!({"up": true}))])
+        .map(|(topic, kind, data)| Publication::new(topic, kind, data.to_string()))
+        .collect();
+    let expected = states(Few(updates.clone()), updates.len() as u64);
+    let (broker, url) = Scripted::start(vec![]).await;
+    let target = Target::Broker(Box::new(Broker::connect(&url).await.expect("a connection")));
+    let stop = tokio::sync::Notify::new();
+    let playing = run(Few(updates), Play::at(Pace::Speed(1.0)), target, stop.notified());
+    let watching = async {
+        until(&broker, |taken| taken.states == expected).await;
+        broker.restart();
+        until(&broker, |taken| taken.states == expected).await;
+        stop.notify_one();
+    };
+    let ((summary, result), ()) = tokio::join!(playing, watching);
+    result.expect("a stop is no error");
+    assert_eq!((summary.states_again.sent, summary.states_again.refused), (2, 0), "{summary}");
+}
+
+#[tokio::test]
+async fn a_topic_that_ended_is_whole_again_with_the_next_patch() {
+    let updates: Vec<Publication> = std::iter::once(("book", Kind::State, json!({"a": 1})))
+        .chain((0..2_000).map(|n| ("book", Kind::Patch, json!({format!("k{}", n % 50): n}))))
+        .map(|(topic, kind, data)| Publication::new(topic, kind, data.to_string()))
+        .collect();
+    let count = updates.len() as u64;
+    let expected = states(Few(updates.clone()), count);
+    let (broker, url) = Scripted::start(vec![]).await;
+    broker.taken.lock().expect("nobody panicked").ends = Some(("book".to_owned(), 700));
+    let summary = publish(&url, Few(updates.clone()), Publishing::default(), count).await;
+    assert_same(&broker, &expected, "book");
+    assert_eq!((summary.states_again.sent, summary.states_again.known), (1, 0), "{summary}");
+    let (code, rejected) = summary.rejected.first_key_value().expect("the patches that found nothing");
+    assert!(code == "no_state" && rejected.updates >= 1, "{summary}");
+
+    // A broker that has no room for it is not asked again for each patch.
+    let (broker, url) = Scripted::start(vec![]).await;
+    {
+        let mut taken = broker.taken.lock().expect("nobody panicked");
+        taken.states.insert("book".to_owned(), json!({}));
+        taken.ends = Some(("book".to_owned(), 700));
+    }
+    let feed = Few(updates);
+    let refusing = async {
+        until(&broker, |taken| taken.updates.len() > 300).await;
+        broker.taken.lock().expect("nobody panicked").refused = Some("book".to_owned());
+    };
+    let (summary, ()) = tokio::join!(publish(&url, feed, Publishing::default(), count), refusing);
+    let again = summary.states_again;
+    assert!(again.sent <= 2 && again.refused == again.sent, "{summary}");
+}

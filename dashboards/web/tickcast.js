@@ -103,8 +103,10 @@ export class Client extends EventTarget {
     const subscription = new Subscription(wanted.map((entry) => entry.text), options, handler, {
       leave: () => this.#asking.leave(subscription),
       state: (topic) => this.#topics.get(topic)?.state,
+      begun: (message) => this.#topics.begun(message),
       known: () => this.#topics.known(subscription, options.from),
       isReady: () => this.#asking.isReady(subscription),
+      isAnswered: (topic) => this.#entries.isAnswered(topic),
     });
     this.#topics.join(subscription);
     this.#asking.join(subscription, wanted, options);
@@ -144,6 +146,7 @@ export class Client extends EventTarget {
       case "image": case "update": case "patch": case "gap": case "closed": return this.#topics.take(message);
       case "topic": return this.#topics.begin(message);
       case "subscribed": return this.#asking.subscribed(message);
+      case "unsubscribed": return this.#asking.unsubscribed(message);
       case "ready": return this.#asking.ready(message);
       case "position": return this.#asking.reached(message.id);
       case "error": return this.#refused(message);

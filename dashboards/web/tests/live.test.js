@@ -270,7 +270,8 @@ test("what a program gets wrong is said at once", async (t) => {
     [() => connect("ws://a", { tokens: 1 }), /no option tokens/], [() => made.subscribe("a", { conflate: 1 }), /no option conflate/],
     [() => made.subscribe(7), /a topic is a string/], [() => made.subscribe([null]), /a topic is a string/],
     [() => made.subscribe("x".repeat(256)), /at most 255/], [() => made.subscribe("a", { on_slow: "wait" }), /on_slow is one of/],
-    [() => made.subscribe("a", { conflate_ms: -1 }), /conflate_ms/], [() => connect("ws://a", { transports: ["pigeon"] }), /transports/],
+    [() => made.subscribe("a", { conflate_ms: -1 }), /conflate_ms/], [() => made.subscribe("a", { from: { last: -1 } }), /from is/],
+    [() => made.subscribe("a", { from: { first: 3 } }), /from is/], [() => made.subscribe("a", { from: null }), /from is/], [() => connect("ws://a", { transports: ["pigeon"] }), /transports/],
   ];
   for (const [wrong, said] of cases) assert.throws(wrong, said);
 });

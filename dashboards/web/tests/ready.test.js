@@ -122,6 +122,20 @@ test("over Server-Sent Events the broker says so as well, and a broker of before
   }
 });
 
+test("several streams at once that a broker of before refuses are asked for in its words, each", async (t) => {
+  const broker = await SseBroker.start(t, { isOld: true });
+  const made = await connected(t, broker.url, { transports: ["sse"] });
+  const seen = [];
+  for (const name of ["a", "b", "c"]) {
+    seen.push(watch(made, name));
+    // Each a stream of its own.
+    await new Promise((next) => setTimeout(next));
+  }
+  for (const name of ["a", "b", "c"]) await broker.begin([name], state);
+  for (const one of seen) await one.came(`topic ${one.subscription.entries} image`);
+  assert.deepEqual([made.state, made.errors], ["open", []]);
+});
+
 test("a subscription that waits for its connection is ready when it has one", async (t) => {
   const fake = await Fake.start(t, { greets: false });
   const made = client(t, fake.url, { transports: ["websocket"], connect_timeout_ms: 50 });

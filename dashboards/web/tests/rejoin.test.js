@@ -193,22 +193,142 @@ test("who joins and wants the last updates gets just those; who was there before
   assert.deepEqual([gaps, made.errors], [[], []]);
 });
 
-test("and with a pattern: of what is lost on the way to others a gap tells", async (t) => {
+test("and with a pattern: its topics go back by their names, those of others too, and new ones come as it is wanted", async (t) => {
   const { fake, made } = await start(t);
-  const first = watch(made, "p.*");
-  await fake.begin({}, 1);
-  fake.send(row("p.a", { seq: 10, start: "live" }), update(11, "p.a"));
-  await first.came("update p.a 11");
+  const first = watch(made, ["p.*", "p.b"]);
+  const begun = await fake.next("subscribe");
+  fake.answer(begun, { ...events, seq: 5, start: "live" }, 1);
+  fake.send(row("p.a", { seq: 10, start: "live" }), update(11, "p.a"), update(6, "p.b"));
+  await first.came("update p.b 6");
   const second = watch(made, "p.*", { from: { last: 2 } });
-  const asked = await fake.next("subscribe");
-  // More than are wanted, for those on the way to the first.
-  assert.deepEqual([asked.topics, asked.from], [["p.*"], { last: 64 }]);
+  const names = await fake.next("subscribe"), pattern = await fake.next("subscribe");
+  assert.deepEqual([names.topics, pattern.topics, pattern.from],
+    [[{ topic: "p.b", epoch: "e", seq: 4 }, { topic: "p.a", epoch: "e", seq: 9 }], ["p.*"], { last: 2 }]);
   fake.send(update(12, "p.a"));
-  fake.answer(asked, {}, 1);
-  fake.send(row("p.a", { seq: 100, start: "history" }), ...updates(37, 101, "p.a"));
-  for (const one of [first, second]) await one.came("update p.a 101");
-  assert.deepEqual(second.data("p.a"), numbers(99, 101));
-  assert.deepEqual([first.data("p.a"), first.brief().filter((line) => line.startsWith("gap"))],
-    [[11, 12, ...numbers(37, 101)], ["gap p.a 13-36 disconnected"]]);
+  fake.send({ op: "subscribed", id: names.id, patterns: [], errors: [],
+    topics: [row("p.a", { seq: 14, start: "resumed" }), row("p.b", { seq: 6, start: "resumed" })] });
+  // Before the pattern's answer, and yet his.
+  fake.send(...updates(10, 14, "p.a"), ...updates(5, 6, "p.b"));
+  fake.answer(pattern, {}, 2);
+  fake.send(row("p.c", { seq: 9, start: "history" }), ...updates(8, 9, "p.c"), update(15, "p.a"));
+  assert.deepEqual((await fake.next("unsubscribe")).topics, ["p.a"]);
+  for (const one of [first, second]) await one.came("update p.a 15");
+  assert.deepEqual([second.data("p.a"), second.data("p.b"), second.data("p.c")], [[13, 14, 15], [5, 6], [8, 9]]);
+  assert.deepEqual([first.data("p.a"), first.data("p.b"), first.data("p.c")], [numbers(11, 15), [6], [8, 9]]);
+  assert.deepEqual([made.errors, [...first.brief(), ...second.brief()].filter((line) => line.startsWith("gap"))], [[], []]);
+});
+
+test("a name that is left before its answer, and that a pattern of the same request covers, goes on by the pattern", async (t) => {
+  const { fake, made } = await start(t);
+  const name = watch(made, "p.a"), pattern = watch(made, ["p.b", "p.*"]);
+  const one = await fake.next("subscribe"), two = await fake.next("subscribe");
+  const both = watch(made, ["p.a", "p.*"], { on_slow: "retain" }), three = await fake.next("subscribe");
+  name.subscription.unsubscribe();
+  both.subscription.unsubscribe();
+  fake.answer(one, { ...events, seq: 3, start: "live" });
+  fake.send(update(4, "p.a"));
+  fake.answer(two, { ...events, seq: 0, start: "live" }, 1);
+  fake.answer(three, { ...events, seq: 4, start: "resumed" }, 1);
+  fake.send(...updates(5, 6, "p.a"), { op: "ready", id: three.id });
+  await pattern.came("update p.a 6");
+  assert.deepEqual([name.messages, both.messages, made.errors], [[], [], []]);
+  assert.deepEqual(pattern.brief(), ["topic p.b live", "topic p.a resumed", "update p.a 5", "update p.a 6"]);
+});
+
+test("the name of another one goes on by a pattern when it is left, though the pattern's answer did not mention it", async (t) => {
+  const { fake, made } = await start(t);
+  const name = watch(made, "p.a"), one = await fake.next("subscribe");
+  fake.answer(one, { ...state, seq: 3, start: "image" });
+  fake.send(image(3, "p.a"), { op: "ready", id: one.id });
+  await name.came("image p.a 3");
+  const pattern = watch(made, "p.*"), two = await fake.next("subscribe");
+  name.subscription.unsubscribe();
+  // To the broker the name still was there: it does not introduce the topic, and ready is ready without it.
+  fake.answer(two, {}, 1);
+  fake.send({ op: "ready", id: two.id }, update(4, "p.a"));
+  await pattern.came("update p.a 4");
+  assert.deepEqual([pattern.brief(), pattern.subscription.state("p.a"), made.errors], [["topic p.a image", "image p.a 3", "update p.a 4"], 4, []]);
+});
+
+test("who joined for the last updates while there was no connection gets them, and others go on from where they were", async (t) => {
+  const { fake, made } = await start(t);
+  const first = watch(made, "p.a");
+  await fake.begin({ ...events, seq: 10, start: "live" });
+  fake.send(...updates(11, 12, "p.a"));
+  await first.came("update p.a 12");
+  fake.close(1011, "");
+  await until(() => made.state === "stale", "stale");
+  const second = watch(made, "p.*", { from: { last: 3 } });
+  const names = await fake.next("subscribe"), pattern = await fake.next("subscribe");
+  assert.deepEqual([names.topics, pattern.topics, pattern.from], [[{ topic: "p.a", epoch: "e", seq: 9 }], ["p.*"], { last: 3 }]);
+  fake.answer(names, { ...events, seq: 14, start: "resumed" });
+  fake.send(...updates(10, 14, "p.a"));
+  fake.answer(pattern, {}, 1);
+  fake.send(update(15, "p.a"));
+  for (const one of [first, second]) await one.came("update p.a 15");
+  assert.deepEqual([first.data("p.a"), second.data("p.a"), made.errors], [numbers(11, 15), numbers(12, 15), []]);
+  assert.equal(second.brief()[0], "topic p.a resumed");
+});
+
+test("what another one's pattern brings goes on for who joined, though that pattern is left before the answer", async (t) => {
+  const { fake, made } = await start(t);
+  const wide = watch(made, "p.>"), one = await fake.next("subscribe");
+  fake.answer(one, {}, 1);
+  fake.send(row("p.a", { seq: 1, start: "live" }), update(2, "p.a"));
+  await wide.came("update p.a 2");
+  const narrow = watch(made, "p.*"), two = await fake.next("subscribe");
+  fake.send(update(3, "p.a"));
+  await narrow.came("update p.a 3");
+  wide.subscription.unsubscribe();
+  fake.send(...updates(4, 6, "p.a"));
+  fake.answer(two, { ...events, seq: 6, start: "resumed" }, 1);
+  fake.send(...updates(3, 7, "p.a"));
+  await narrow.came("update p.a 7");
+  assert.deepEqual([narrow.data("p.a"), made.errors], [numbers(3, 7), []]);
+});
+
+test("a pattern that goes on, and somebody wants its last updates before that is answered: first it goes on, then back", async (t) => {
+  const { fake, made } = await start(t);
+  const first = watch(made, "p.*"), one = await fake.next("subscribe");
+  fake.answer(one, {}, 1);
+  fake.send(row("p.a", { seq: 1, start: "live" }), { op: "position", id: "50" }, ...updates(2, 4, "p.a"));
+  await first.came("update p.a 4");
+  fake.close(1011, "");
+  const restored = await fake.next("subscribe");
+  assert.equal(restored.resume, "50");
+  const second = watch(made, "p.*", { from: { last: 2 } });
+  const names = await fake.next("subscribe"), again = await fake.next("subscribe");
+  fake.answer(restored, {}, 1);
+  fake.send(row("p.a", { seq: 6, start: "resumed" }), ...updates(2, 6, "p.a"));
+  fake.answer(names, { ...events, seq: 7, start: "resumed" });
+  fake.send(...updates(3, 7, "p.a"));
+  fake.answer(again, {}, 1);
+  fake.send(update(8, "p.a"));
+  for (const each of [first, second]) await each.came("update p.a 8");
+  assert.deepEqual([names.topics, first.data("p.a"), second.data("p.a"), made.errors], [[{ topic: "p.a", epoch: "e", seq: 2 }], numbers(2, 8), [6, 7, 8], []]);
+});
+
+test("a name that is lent for two requests is given up with the later one", async (t) => {
+  const { fake, made } = await start(t);
+  const first = watch(made, "p.*"), one = await fake.next("subscribe");
+  fake.answer(one, {}, 1);
+  fake.send(row("p.a", { seq: 1, start: "live" }), ...updates(2, 4, "p.a"));
+  await first.came("update p.a 4");
+  const second = watch(made, "p.*", { from: { last: 1 } });
+  const names = await fake.next("subscribe"), pattern = await fake.next("subscribe");
+  const third = watch(made, "p.*", { from: { last: 2 } });
+  const again = await fake.next("subscribe"), last = await fake.next("subscribe");
+  fake.answer(names, { ...events, seq: 4, start: "resumed" });
+  fake.answer(pattern, {}, 1);
+  fake.send(update(4, "p.a"));
+  await second.came("update p.a 4");
+  await fake.heard(made);
+  assert.deepEqual(fake.received, []);
+  fake.answer(again, { ...events, seq: 5, start: "resumed" });
+  fake.answer(last, {}, 1);
+  fake.send(...updates(3, 5, "p.a"));
+  assert.deepEqual((await fake.next("unsubscribe")).topics, ["p.a"]);
+  for (const each of [first, second, third]) await each.came("update p.a 5");
+  assert.deepEqual([first, second, third].map((each) => each.data("p.a")), [numbers(2, 5), [4, 5], [4, 5]]);
   assert.deepEqual(made.errors, []);
 });

@@ -105,3 +105,81 @@ test("of several on_slow the most demanding counts, and another one is a stream 
   const again = await until(() => broker.streams.length === 2 && broker.streams[1], "another stream");
   assert.deepEqual([again.topics, again.on_slow, again.resume], [["t"], "retain", "7"]);
 });
+
+test("a name that is left goes on by the pattern of the same stream", async (t) => {
+  const { broker, made } = await start(t);
+  broker.id = null;
+  const name = watch(made, "p.a"), pattern = watch(made, "p.*");
+  const stream = await until(() => broker.of(["p.a", "p.*"]), "the stream of both");
+  name.subscription.unsubscribe();
+  broker.to(stream, { op: "subscribed", errors: [], patterns: [{ pattern: "p.*", matched: 1, conflate_ms: 0 }],
+    topics: [{ topic: "p.a", oldest: 1, conflate_ms: 0, ...state, seq: 3, start: "image" }] }, image("p.a", 3));
+  await pattern.came("image p.a 3");
+  assert.deepEqual([name.messages, made.errors], [[], []]);
+});
+
+test("what is ready stays so, whatever else is asked for of what is there", async (t) => {
+  const { broker, made } = await start(t);
+  const seen = watch(made, "t"), other = watch(made, "u");
+  const stream = await broker.begin(["t", "u"], { ...events, seq: 3, start: "live" });
+  broker.to(stream, { op: "ready" });
+  await seen.subscription.ready();
+  const slow = watch(made, "t", { conflate_ms: 100 });
+  seen.subscription.unsubscribe();
+  await slow.subscription.ready();
+  await other.subscription.ready();
+  assert.deepEqual([broker.streams.length, made.errors], [1, []]);
+});
+
+test("an id of one stream does not stand for topics that come by another one", async (t) => {
+  const { broker, made } = await start(t);
+  const pattern = watch(made, "p.*"), first = await broker.begin(["p.*"], {});
+  broker.to(first, { op: "topic", topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 3, start: "live" });
+  broker.id = 20;
+  broker.to(first, update("p.a", 4));
+  await pattern.came("update p.a 4");
+  const name = watch(made, "p.a");
+  broker.id = 90;
+  const second = await broker.begin(["p.a"], { ...events, seq: 9, start: "live" });
+  broker.to(second, update("p.a", 10));
+  await until(() => broker.of(["p.*", "p.a"]), "one stream for both");
+  assert.deepEqual(broker.asked.at(-1), ["p.*,p.a", "20"]);
+  // Lost before it has brought anything: by all it goes on from the earlier one.
+  broker.streams.at(-1).response.end();
+  const again = await until(() => broker.streams.length === 4 && broker.of(["p.*", "p.a"]), "another stream");
+  assert.equal(again.resume, "20");
+  broker.to(again, { op: "subscribed", errors: [], patterns: [{ pattern: "p.*", matched: 1, conflate_ms: 0 }],
+    topics: [{ topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 10, start: "resumed" }] }, ...updates("p.a", 5, 10));
+  for (const one of [pattern, name]) await one.came("update p.a 10");
+  assert.deepEqual([pattern.data("p.a"), name.data("p.a"), made.errors], [numbers(4, 10), numbers(5, 10), []]);
+});
+
+test("a name that is left while a pattern's stream is ahead goes on by its own until both are one, also when it is joined again", async (t) => {
+  const { broker, made } = await start(t);
+  const name = watch(made, ["p.a", "other"]), first = await broker.begin(["p.a", "other"], { ...events, seq: 3, start: "live" });
+  broker.id = null;
+  const pattern = watch(made, "p.*"), second = await broker.begin(["p.*"], {});
+  broker.to(second, { op: "topic", topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 5, start: "live" }, ...updates("p.a", 6, 8));
+  broker.to(first, ...updates("p.a", 4, 6));
+  await pattern.came("update p.a 6");
+  name.subscription.unsubscribe();
+  const other = watch(made, "other"), third = await broker.begin(["other"], { ...events, seq: 3, start: "live" });
+  // The pattern's stream has brought more, which did not count.
+  broker.to(second, update("p.a", 9));
+  broker.to(first, update("p.a", 7));
+  await pattern.came("update p.a 7");
+  const again = watch(made, "p.a");
+  await again.subscription.ready();
+  broker.id = 30;
+  broker.to(first, update("p.a", 8));
+  broker.id = 40;
+  broker.to(second, update("p.a", 10));
+  broker.write("id: 40\n\n", third);
+  const all = await until(() => broker.open.length === 1 && broker.open[0], "one stream");
+  assert.deepEqual([all.topics, all.resume], [["p.*", "other", "p.a"], "30"]);
+  broker.to(all, { op: "subscribed", errors: [], patterns: [{ pattern: "p.*", matched: 1, conflate_ms: 0 }],
+    topics: ["other", "p.a"].map((topic) => ({ topic, oldest: 1, conflate_ms: 0, ...events, seq: topic === "other" ? 3 : 11, start: "resumed" })) }, ...updates("p.a", 9, 11));
+  for (const one of [pattern, again]) await one.came("update p.a 11");
+  assert.deepEqual([name.data("p.a"), pattern.data("p.a"), again.data("p.a"), made.errors], [numbers(4, 6), numbers(4, 11), numbers(8, 11), []]);
+  assert.deepEqual(other.brief(), ["topic other live"]);
+});

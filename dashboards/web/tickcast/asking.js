@@ -9,13 +9,18 @@
 import { Entry, inMessagesOf } from "./entry.js";
 import { TickcastError } from "./error.js";
 import { Plan } from "./plan.js";
-import { deliver, hold, release, settle } from "./subscription.js";
+import { isPattern, matcher } from "./stream.js";
+import { deliver, hold, isHeld, join, release, settle } from "./subscription.js";
 
 /** Keeps the broker's subscriptions to what the program's subscriptions want. */
 export class Asking {
   #connection; #entries; #topics; #emit;
   /** By id: the `subscribe` messages of this connection that are not answered, or of which not everything has begun. */
   #asked = new Map();
+  /** By id: `unsubscribe` messages that are not answered, as functions that tell whether a topic is covered. */
+  #leaving = new Map();
+  /** By name: how many requests without an answer it is lent for. */
+  #lending = new Map();
   /** The id of the request that switches positions on, over this connection. */
   #switch = null;
   /** Whether the broker knows `positions`, `resume` and `ready`. Brokers of before refuse what has such a field. */
@@ -35,9 +40,9 @@ export class Asking {
       const known = this.#entries.get(text);
       const entry = known ?? new Entry(text);
       this.#entries.set(text, entry);
-      if (isSpecial) hold(subscription, text);
-      if (!known || (isSpecial && !entry.begun)) [entry.from, entry.resume] = [options.from, resume];
-      else if (isSpecial) entry.wishes.set(subscription, { last: options.from.last ?? 0, resume });
+      if (isSpecial || (this.#connection.isOpen && !entry.answered)) hold(subscription, text, isSpecial);
+      if (!known) entry.from = options.from;
+      if (isSpecial) entry.wishes.set(subscription, { last: options.from.last ?? 0, resume });
       entry.subscribers.set(subscription, options);
       const isChanged = entry.combine();
       if (!known || isSpecial || isChanged) asked.push(entry);
@@ -68,6 +73,8 @@ export class Asking {
   /** What was asked over the connection that is left gets no answer. */
   away() {
     this.#asked.clear();
+    this.#leaving.clear();
+    this.#lending.clear();
     this.#switch = null;
     this.#entries.away();
   }
@@ -80,7 +87,7 @@ export class Asking {
   /** Asks for one topic anew, which a name or a pattern has brought in: from a position, or from its image. */
   again(topic, resume) {
     const named = this.#entries.get(topic), entry = named ?? this.#entries.patternsOf(topic)[0];
-    if (entry) this.#ask([{ entry, text: topic, resume, from: "image" }], named ? [] : [topic]);
+    if (entry) this.#ask([{ entry, text: topic, resume, id: null, from: "image", goesBack: false, subscribers: [] }], named ? [] : [topic]);
   }
 
   /** The answer to a `subscribe`; over Server-Sent Events also what a stream begins with, which answers no request. */
@@ -91,27 +98,30 @@ export class Asking {
       const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
       return entry !== undefined && this.#entries.get(entry.text) === entry;
     };
+    const ours = patterns.filter(({ pattern }) => isOurs(pattern));
+    for (const { pattern, matched, conflate_ms } of ours) {
+      this.#entries.get(pattern).matched = matched;
+      this.#answered(pattern, conflate_ms, asked);
+    }
+    for (const { topic, conflate_ms } of topics) if (isOurs(topic)) this.#answered(topic, conflate_ms, asked);
+    const isLeaving = (topic) => [...this.#leaving.values()].some((covers) => covers(topic));
+    if (asked) this.#topics.expect(ours.map(({ pattern }) => this.#entries.get(pattern)), isLeaving);
     for (const row of topics) {
-      if (isOurs(row.topic)) this.#answered(row.topic, row.conflate_ms, asked);
       this.#topics.begin(row, asked?.items.get(row.topic) ?? null, true);
       // With too many breaches among them it was given up, and what is said of the others holds no longer.
       if (!this.#connection.isOpen) return;
     }
-    const anew = [];
-    for (const { pattern, matched, conflate_ms } of patterns) {
-      if (!isOurs(pattern)) continue;
-      const entry = this.#entries.get(pattern);
-      if (entry.begun) anew.push(entry);
-      entry.matched = matched;
-      this.#answered(pattern, conflate_ms, asked);
-    }
-    if (asked) this.#topics.expect(anew);
     for (const row of errors) {
       const entry = this.#entries.get(row.topic);
       // What was left and joined anew meanwhile has an answer of its own to come.
       if (entry && entry === (asked?.items.get(row.topic)?.entry ?? entry)) this.#refuse(entry, row);
     }
     if (asked) this.#done(id, asked);
+  }
+
+  /** The answer to an `unsubscribe`. */
+  unsubscribed({ id }) {
+    this.#leaving.delete(id);
   }
 
   /** Everything that a request asked for has begun; over Server-Sent Events, that entries by their texts brought. */
@@ -148,6 +158,7 @@ export class Asking {
     if (asked.isNew && !this.#isNew) {
       // It was refused for what this broker does not know, so it is said in its words. What was lent is planned anew.
       this.#asked.delete(id);
+      this.#giveBack(asked);
       const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
       this.#askFor(own.map(({ entry }) => entry));
     } else {
@@ -159,7 +170,7 @@ export class Asking {
   /** Plans what to ask, and asks it. */
   #askFor(entries) {
     if (entries.length === 0) return;
-    if (this.#connection.repeats) return this.#ask(entries.map((entry) => ({ entry, text: entry.text })));
+    if (this.#connection.repeats) return this.#ask(entries.map((entry) => ({ entry, text: entry.text, subscribers: [] })));
     const plan = new Plan(this.#entries, this.#topics, this.#connection.limits, this.#isNew);
     const { items, lent } = plan.of(entries);
     this.#ask(items, lent);
@@ -192,18 +203,16 @@ export class Asking {
       for (const part of inMessagesOf(message_bytes, items, written)) {
         const id = this.#connection.nextId();
         last = { items: new Map(part.map((item) => [item.text, item])), isNew, lent: [] };
-        for (const { entry, text, goesBack } of part) {
-          if (entry.text !== text) continue;
-          [entry.asked, entry.ready, entry.goesBack] = [id, false, goesBack === true];
-          // Its streams go back to before the id.
-          if (goesBack) entry.place = null;
-        }
+        // Over Server-Sent Events what is there goes on, whatever else is asked for.
+        if (!this.#connection.repeats) for (const { entry, text } of part) if (entry.text === text) entry.ask(id);
         this.#asked.set(id, last);
         this.#connection.send({ op: "subscribe", id, topics: part.map(written), ...options });
       }
     }
+    if (!last) return;
     // Answers come in the order of the requests: with the last one all have come.
-    if (last) last.lent = lent;
+    last.lent = lent;
+    for (const topic of lent) this.#lending.set(topic, (this.#lending.get(topic) ?? 0) + 1);
   }
 
   /** Once per connection, before everything else: the broker tells positions, or that it is one that does not know them. */
@@ -216,32 +225,53 @@ export class Asking {
   /** A name or pattern of a request is answered: whoever waited for that gets what comes from here on. */
   #answered(text, conflate_ms, asked) {
     const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
-    if (entry.text !== text) return this.#entries.lent.add(text);
-    entry.answer(conflate_ms);
+    if (entry.text !== text) this.#entries.lent.add(text);
+    else entry.answer(conflate_ms, item?.goesBack);
     for (const subscription of item?.subscribers ?? []) {
-      entry.wishes.delete(subscription);
+      if (entry.text === text) entry.wishes.delete(subscription);
       release(subscription, text);
     }
+    // Who joined it while it was asked for has asked for nothing else.
+    for (const subscription of entry.subscribers.keys()) if (isHeld(subscription, text, false)) release(subscription, text);
   }
 
   /** All of a request is answered. Without `ready` that is all that is known of it. */
   #done(id, asked) {
-    const { items, lent, isNew } = asked;
-    for (const topic of lent) this.#entries.lent.delete(topic);
-    this.#unsubscribe(lent.filter((topic) => !this.#entries.has(topic)));
+    const { items, isNew } = asked, given = this.#giveBack(asked);
+    for (const topic of given) this.#entries.lent.delete(topic);
+    this.#unsubscribe(given.filter((topic) => !this.#entries.has(topic)));
     if (isNew) return;
     if (!this.#connection.repeats) return this.ready({ id });
-    // Nothing of before can be had here, and what begins comes by streams that answer for themselves.
+    // Nothing of before can be had here, but what is known; and what begins comes by streams that answer for themselves.
     this.#asked.delete(id);
     for (const { entry, text } of items.values()) {
       entry.wishes.clear();
-      for (const subscription of entry.subscribers.keys()) release(subscription, text);
+      for (const subscription of entry.subscribers.keys()) {
+        if (!isHeld(subscription, text, true)) continue;
+        if (entry.answered) release(subscription, text);
+        else hold(subscription, text, false);
+        queueMicrotask(() => join(subscription));
+      }
     }
   }
 
+  /** The names that were lent for a request, and for no other one that is not answered yet. */
+  #giveBack({ lent }) {
+    const given = [];
+    for (const topic of lent) {
+      const others = this.#lending.get(topic) - 1;
+      if (others > 0) this.#lending.set(topic, others);
+      else if (this.#lending.delete(topic)) given.push(topic);
+    }
+    return given;
+  }
+
   #unsubscribe(topics) {
-    for (const part of inMessagesOf(this.#connection.limits.message_bytes, topics))
-      this.#connection.send({ op: "unsubscribe", id: this.#connection.nextId(), topics: part });
+    for (const part of inMessagesOf(this.#connection.limits.message_bytes, topics)) {
+      const id = this.#connection.nextId(), names = new Set(part), patterns = part.filter(isPattern).map(matcher);
+      if (!this.#connection.repeats) this.#leaving.set(id, (topic) => names.has(topic) || patterns.some((matches) => matches(topic)));
+      this.#connection.send({ op: "unsubscribe", id, topics: part });
+    }
   }
 
   /** An entry is refused: whoever has it is told, and it is forgotten. */

@@ -69,7 +69,7 @@ export class Connection {
   /** The name of the transport while open, else null. */
   get transport() { return this.isOpen ? this.#backoff.transport : null; }
   /** Whether what we have may come again over this transport. */
-  get repeats() { return this.#transport.constructor.repeats; }
+  get repeats() { return this.#transport?.constructor.repeats ?? false; }
   get unsentBytes() { return this.#transport.unsentBytes; }
 
   /** An id for a message to the broker. */

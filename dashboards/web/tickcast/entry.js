@@ -20,7 +20,9 @@ export function parseEntry(entry) {
 }
 
 /** Throws where options have a value that cannot be shared sensibly with those of others. */
-export function checkOptions({ conflate_ms, on_slow }) {
+export function checkOptions({ from, conflate_ms, on_slow }) {
+  if (typeof from === "object" && !(Object.keys(from ?? {}).join() === "last" && Number.isSafeInteger(from.last) && from.last >= 0))
+    throw new TypeError(`from is "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
   if (!ON_SLOW.includes(on_slow)) throw new TypeError(`on_slow is one of ${ON_SLOW.join(", ")}, not ${on_slow}`);
   if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms is a number of milliseconds, not ${conflate_ms}`);
 }
@@ -39,10 +41,9 @@ export class Entry {
   subscribers = new Map();
   conflate_ms = 0;
   on_slow = "conflate";
-  /** How it begins, until the broker has answered. */
+  /** How it begins. */
   from = "image";
-  resume = null;
-  /** By subscription, of those that joined what had begun: `{last, resume}`, what they want of before. */
+  /** By subscription, of those that it was not asked for yet: `{last, resume}`, what they want of before. */
   wishes = new Map();
   /** The broker has answered: over any connection, and over the present one. */
   begun = false;
@@ -74,16 +75,22 @@ export class Entry {
 
   /** What is wanted of before, by all together: `{last, resume}`; null where nothing is. */
   get wish() {
-    const wishes = this.begun ? [...this.wishes.values()] : [{ last: this.from.last ?? 0, resume: this.resume }];
-    const last = Math.max(0, ...wishes.map((wish) => wish.last));
+    const wishes = [...this.wishes.values()], last = Math.max(0, ...wishes.map((wish) => wish.last));
     const resumes = wishes.map((wish) => wish.resume).filter((resume) => resume !== null);
     resumes.sort((one, other) => one.seq - other.seq);
     return last > 0 || resumes.length > 0 ? { last, resume: resumes[0] ?? null } : null;
   }
 
+  /** It is asked for over this connection. */
+  ask(id) {
+    [this.asked, this.ready] = [id, false];
+  }
+
   /** The broker has answered a request of it. */
-  answer(interval_ms = 0) {
-    [this.begun, this.answered, this.interval_ms] = [true, true, interval_ms];
+  answer(interval_ms = 0, goesBack = false) {
+    [this.begun, this.answered, this.interval_ms, this.goesBack] = [true, true, interval_ms, goesBack];
+    // Its streams go back to before the id.
+    if (goesBack) this.place = null;
   }
 
   /** The connection over which it was asked for is left. */

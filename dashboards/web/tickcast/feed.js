@@ -21,8 +21,10 @@ export class Feed {
   #listener;
   /** The last id, or the one that it goes on from; null where nothing can go on from here yet. */
   id;
-  /** What it brings; and of those the patterns, with whether they cover a topic. */
+  /** What it brings; and what it brings although it was left, as others cover the same. */
   entries;
+  given = new Set();
+  /** Of both the patterns, with whether they cover a topic. */
   #patterns = new Map();
   /** Those of which the stream has said how they begin. */
   begun = new Set();
@@ -30,6 +32,8 @@ export class Feed {
   mentioned = new Set();
   /** Everything has begun. */
   isReady = false;
+  /** It was asked for with what a broker of before does not know. */
+  isNew = false;
   conflate_ms; on_slow;
   /** Opened from an id: what of its topics is not mentioned until everything has begun, has ended meanwhile. */
   resumed;
@@ -51,15 +55,27 @@ export class Feed {
   get canGoOn() { return this.id !== null && this.id !== BEFORE_ALL; }
 
   covers(topic) {
-    if (this.entries.has(topic)) return true;
+    if (this.entries.has(topic) || this.given.has(topic)) return true;
     for (const matches of this.#patterns.values()) if (matches(topic)) return true;
     return false;
   }
 
-  /** An entry is not wanted any more. Returns whether it was one of these. */
-  delete(text) {
-    this.#patterns.delete(text);
-    return this.entries.delete(text);
+  /**
+   * An entry is not wanted any more. `isShared`: other entries cover some of its topics, which go on by this stream, as
+   * another one may be ahead of it. Returns whether it was one of these.
+   */
+  delete(text, isShared) {
+    if (!this.entries.delete(text)) return false;
+    if (isShared) this.given.add(text);
+    else this.#patterns.delete(text);
+    return true;
+  }
+
+  /** An entry that was left is wanted again. Returns whether it is one that still comes. */
+  takeBack(text) {
+    if (!this.given.delete(text)) return false;
+    this.entries.add(text);
+    return true;
   }
 
   end() {
@@ -68,6 +84,10 @@ export class Feed {
 
   /** Opens it with `get(path, signal, options, headers)`, and reads it to its end. `isNew`: the broker knows `ready` and `on_slow`. */
   async run(get, isNew) {
+    this.isNew = isNew;
+    // What was left before it is opened, it does not bring.
+    for (const text of this.given) this.#patterns.delete(text);
+    this.given.clear();
     const query = this.#query(isNew);
     let end = { code: ABNORMAL, reason: "the broker ended the stream" };
     try {

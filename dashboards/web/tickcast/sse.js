@@ -14,7 +14,7 @@
 import { mostDemanding } from "./entry.js";
 import { BEFORE_ALL, Feed } from "./feed.js";
 import { publish, refusal } from "./http.js";
-import { isPattern } from "./stream.js";
+import { isPattern, matcher } from "./stream.js";
 import { ABNORMAL } from "./transport.js";
 
 /** What a broker greets with unless told otherwise: a stream's own greeting takes its place. */
@@ -65,14 +65,21 @@ export class SseTransport {
     const { op, id, topics } = request;
     if (op === "subscribe") {
       const { conflate_ms, on_slow } = request;
-      for (const entry of topics) this.#wanted.set(entry.topic ?? entry, { conflate_ms, on_slow });
+      const texts = topics.map((entry) => entry.topic ?? entry);
+      for (const text of texts) this.#wanted.set(text, { conflate_ms, on_slow });
       this.#say({ op: "subscribed", id });
+      this.#takeBack(texts);
       this.#change();
     } else if (op === "unsubscribe") {
-      for (const topic of topics) {
-        this.#wanted.delete(topic);
-        this.#places.delete(topic);
-        for (const feed of this.#feeds) this.#hasMore = feed.delete(topic) || this.#hasMore;
+      for (const text of topics) {
+        this.#wanted.delete(text);
+        this.#places.delete(text);
+      }
+      const texts = [...this.#wanted.keys()], patterns = texts.filter(isPattern).map(matcher);
+      for (const text of topics) {
+        // Other entries may cover some of its topics.
+        const isShared = isPattern(text) ? patterns.length > 0 || texts.some(matcher(text)) : patterns.some((matches) => matches(text));
+        for (const feed of this.#feeds) this.#hasMore = feed.delete(text, isShared) || this.#hasMore;
       }
       this.#change();
     } else if (op === "publish") {
@@ -126,6 +133,17 @@ export class SseTransport {
 
   // ---- Which streams there are ----
 
+  /** What was left and still comes, as others cover the same, goes on where it is. */
+  #takeBack(texts) {
+    for (const feed of this.#feeds) {
+      const back = texts.filter((text) => feed.takeBack(text)), { conflate_ms } = feed;
+      if (back.length === 0) continue;
+      const topics = back.filter((text) => !isPattern(text)).map((topic) => ({ topic, start: "joined", conflate_ms }));
+      this.#say({ op: "subscribed", topics, patterns: back.filter(isPattern).map((pattern) => ({ pattern, matched: 0, conflate_ms })) });
+      if (feed.isReady) this.#say({ op: "ready", entries: back });
+    }
+  }
+
   /** Does what is to be done about streams, once for all changes of this moment. */
   #change() {
     if (this.#settling) return;
@@ -137,7 +155,7 @@ export class SseTransport {
   }
 
   #settle() {
-    for (const feed of this.#feeds) if (feed.entries.size === 0) feed.end();
+    for (const feed of this.#feeds) if (feed.entries.size === 0 && (feed.given.size === 0 || this.#wanted.size === 0)) feed.end();
     this.#feeds = this.#feeds.filter((feed) => !feed.ended);
     if (this.#feeds.length === 0) this.#hasMore = false;
     // Without an id nothing can go on elsewhere: then changes wait.
@@ -152,19 +170,19 @@ export class SseTransport {
     return this.#feeds.length > 1 || this.#hasMore || this.#feeds.some(isOther);
   }
 
-  /** Ends these streams: what had begun goes on by another one, from where they are or, without an id, from before everything. */
-  #leave(feeds) {
+  /** Ends these streams: what had begun goes on by another one, from an id or, where that is null, from before everything. */
+  #leave(feeds, id) {
     for (const feed of feeds) {
       feed.end();
-      for (const text of feed.entries)
-        if (feed.resumed || feed.canGoOn || feed.begun.has(text)) this.#places.set(text, feed.canGoOn ? { id: feed.id, conflated: feed.conflate_ms > 0 } : null);
+      const place = id === null ? null : { id, conflated: feed.conflate_ms > 0 };
+      for (const text of feed.entries) if (feed.resumed || place !== null || feed.begun.has(text)) this.#places.set(text, place);
     }
     this.#feeds = this.#feeds.filter((feed) => !feed.ended);
   }
 
-  /** One stream goes on for all. */
+  /** One stream goes on for all, from the earliest id: also of a stream that has only what was left. */
   #merge() {
-    this.#leave(this.#feeds);
+    this.#leave(this.#feeds, String(Math.min(...this.#feeds.map(({ id }) => Number(id)))));
     this.#hasMore = false;
     this.#openMore();
   }
@@ -176,13 +194,9 @@ export class SseTransport {
     const open = new Set(this.#feeds.flatMap((feed) => [...feed.entries]));
     const waiting = [...this.#wanted.keys()].filter((text) => !open.has(text));
     const placed = [], begun = [], fresh = [];
-    for (const text of waiting) {
-      const place = this.#places.get(text);
-      // What was conflated and is no longer may lack updates that an id stands for.
-      if (place && (options.conflate_ms > 0 || !place.conflated)) placed.push(text);
-      else if (this.#places.has(text)) begun.push(text);
-      else fresh.push(text);
-    }
+    // What was conflated and is no longer may lack updates that an id stands for, and other entries may cover the same.
+    const areWhole = options.conflate_ms > 0 || !waiting.some((text) => this.#places.get(text)?.conflated);
+    for (const text of waiting) (areWhole && this.#places.get(text) ? placed : this.#places.has(text) ? begun : fresh).push(text);
     const earliest = () => String(Math.min(...placed.map((text) => Number(this.#places.get(text).id))));
     for (const [texts, id] of [[placed, earliest], [begun, () => BEFORE_ALL], [fresh, () => null]])
       if (texts.length > 0 && this.#feeds.length < FEEDS_MAX) this.#open(texts, id(), options);
@@ -191,9 +205,13 @@ export class SseTransport {
       this.#gathering = setTimeout(() => this.#gather(), GATHER_MS);
   }
 
-  /** Ids are absent for a while, and something new waits: what has none begins anew, in one stream. */
+  /**
+   * Ids are absent for a while, and something new waits: from the first stream on that has none they begin anew, as one. A
+   * later one may have ignored what comes by an earlier one.
+   */
   #gather() {
-    this.#leave(this.#feeds.filter((feed) => !feed.canGoOn));
+    const stuck = this.#feeds.findIndex((feed) => !feed.canGoOn);
+    if (stuck >= 0) this.#leave(this.#feeds.slice(stuck), null);
     this.#settle();
   }
 
@@ -203,10 +221,7 @@ export class SseTransport {
       alive: () => this.#listener.alive(),
       message: (from, text, topic) => this.#hear(from, text, topic),
       ready: (from) => this.#begun(from),
-      reached: (from) => {
-        this.#listener.reached(from.id, from.entries);
-        if (this.#isOutdated) this.#change();
-      },
+      reached: () => this.#reached(),
       refused: async (from, answer) => this.#refusedStream(from, await refusal(answer)),
       ended: (_, end) => this.#listener.close(end),
     });
@@ -224,12 +239,24 @@ export class SseTransport {
 
   /** What a stream begins with. What was left since it was opened is none of it. */
   #subscribed(feed, answer) {
-    const topics = answer.topics.filter(({ topic }) => feed.entries.has(topic));
+    // By a pattern it may come all the same.
+    const topics = answer.topics.filter(({ topic }) => feed.covers(topic));
     const patterns = answer.patterns.filter(({ pattern }) => feed.entries.has(pattern));
     for (const { topic } of topics) feed.mentioned.add(topic);
     for (const text of [...topics.map(({ topic }) => topic), ...patterns.map(({ pattern }) => pattern)]) feed.begun.add(text);
     const rows = topics.map((row) => (this.#isOf(feed, row.topic) ? row : { ...row, start: "joined" }));
     this.#say({ ...answer, topics: rows, patterns });
+  }
+
+  /** An id came: it stands for what a stream brings, but of what an earlier one brings as well, only that one's does. */
+  #reached() {
+    let earliest = Infinity;
+    for (const feed of this.#feeds) {
+      if (!feed.canGoOn) break;
+      earliest = Math.min(earliest, Number(feed.id));
+      this.#listener.reached(String(earliest), feed.entries);
+    }
+    if (this.#isOutdated) this.#change();
   }
 
   /** Whether a topic comes by this stream: what began stays where it is. */
@@ -247,7 +274,12 @@ export class SseTransport {
   /** One wrong entry, and all are refused. So each is asked about; where none is wrong, it is something else. */
   async #refusedStream(feed, refused) {
     if (feed.ended) return;
-    if (this.#isNew && refused.status === 400 && refused.error.code === "bad_request") {
+    if (feed.entries.size === 0) {
+      // What was left meanwhile is nobody's.
+      feed.end();
+      return this.#change();
+    }
+    if (feed.isNew && refused.status === 400 && refused.error.code === "bad_request") {
       // Perhaps for a parameter that a broker of before does not know.
       this.#isNew = false;
       return feed.run((...request) => this.#get(...request), false);
@@ -266,10 +298,10 @@ export class SseTransport {
     if (errors.length === 0) return this.#refused(refused);
     for (const { topic } of errors) {
       this.#wanted.delete(topic);
-      feed.delete(topic);
+      feed.delete(topic, false);
     }
     // As if it had not been tried.
-    this.#leave([feed]);
+    this.#leave([feed], feed.canGoOn ? feed.id : null);
     this.#say({ op: "subscribed", errors });
     this.#change();
   }

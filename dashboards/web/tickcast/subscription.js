@@ -11,9 +11,14 @@ import { lastOf, matcher } from "./stream.js";
 export let deliver;
 /** Begins a subscription with what is known already of its topics. For the client only. */
 export let join;
-/** A subscription gets nothing of an entry until `release`: what it wants of before comes with the answer. For the client only. */
+/**
+ * A subscription gets nothing of an entry until `release`, of the entry or for a topic: what comes before the answer is of
+ * an earlier request. But what comes by other entries it gets, unless `isFirm`: then it wants something of before, and that
+ * comes with the answer. `isHeld` says whether an entry still is, firmly or not. For the client only.
+ */
 export let hold;
 export let release;
+export let isHeld;
 /** Tells who waits for it where all of a subscription has begun, or nothing of it is left. For the client only. */
 export let settle;
 /** Tells a subscription that nothing follows, because of an error where there is one. For the client only. */
@@ -26,8 +31,9 @@ export class Subscription {
   #buffer_max; #handler; #client; #covers;
   /** By topic: `{epoch, seq}` of what came last. Who joins late, or after a reconnect, gets nothing twice. */
   #seen = new Map();
-  /** By text: entries of which nothing is delivered yet. */
+  /** By text: entries of which nothing is delivered yet, `{matches, isFirm}`; but topics of which something is. */
   #held = new Map();
+  #released = new Set();
   #readers = new Set();
   #joined = false;
   #ended = false;
@@ -50,8 +56,9 @@ export class Subscription {
   static {
     join = (subscription) => subscription.#join();
     deliver = (subscription, message) => subscription.#deliver(message);
-    hold = (subscription, text) => subscription.#held.set(text, matcher(text));
-    release = (subscription, text) => subscription.#held.delete(text);
+    hold = (subscription, text, isFirm) => subscription.#held.set(text, { matches: matcher(text), isFirm });
+    release = (subscription, text) => subscription.#release(text);
+    isHeld = (subscription, text, isFirm) => subscription.#held.get(text)?.isFirm === isFirm;
     settle = (subscription) => subscription.#settle();
     finish = (subscription, error) => subscription.#finish(error);
   }
@@ -103,6 +110,13 @@ export class Subscription {
 
   #deliver(message) {
     if (this.#ended || this.#isHeld(message)) return null;
+    const { op, topic } = message;
+    // By the entry that brings it, it began for others before.
+    if (op !== "topic" && op !== "closed" && op !== "error" && !this.#seen.has(topic)) this.#hand(this.#client.begun(message));
+    return this.#hand(message);
+  }
+
+  #hand(message) {
     message = this.#lacking(message);
     if (message === null) return null;
     for (const reader of this.#readers) reader.push(message);
@@ -115,9 +129,20 @@ export class Subscription {
     return message;
   }
 
+  #release(text) {
+    if (this.#held.size === 0) return;
+    this.#held.delete(text);
+    // By another entry, which still is held, it is not any more.
+    if (this.#held.size > 0) this.#released.add(text);
+    else this.#released.clear();
+  }
+
   #isHeld({ op, topic }) {
-    if (this.#held.size === 0 || op === "error") return false;
-    return [...this.#held.values()].some((matches) => matches(topic));
+    if (this.#held.size === 0 || op === "error" || this.#released.has(topic)) return false;
+    const holding = [...this.#held.values()].filter(({ matches }) => matches(topic));
+    if (holding.some(({ isFirm }) => isFirm)) return true;
+    // What it has begun to get it goes on getting, even where what brought it is left meanwhile.
+    return holding.length > 0 && !this.#seen.has(topic) && !this.#client.isAnswered(topic);
   }
 
   /** What is new of a message: all, nothing (null), or of a gap a part. */
@@ -127,7 +152,7 @@ export class Subscription {
     if (op === "error") {
       this.#refusal = message;
     } else if (op === "closed") {
-      this.#seen.delete(topic);
+      if (!this.#seen.delete(topic)) return null;
     } else if (op === "topic") {
       if (seen?.epoch === epoch) return null;
       this.#seen.set(topic, { epoch, seq: this.#before(message) });

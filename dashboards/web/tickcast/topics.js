@@ -55,9 +55,16 @@ export class Topics {
 
   /** What is known of a subscription's topics, for who joins what goes on already. */
   known(subscription, from) {
-    if (typeof from === "object") return [];
+    // What is wanted of before is asked for, where that can be.
+    if (typeof from === "object" && !this.#connection.repeats) return [];
     const known = [...this.#streams.values()].filter((stream) => subscription.covers(stream.topic));
-    return known.flatMap((stream) => stream.joined()).filter(({ op }) => op === "topic" || from === "image");
+    return known.flatMap((stream) => stream.joined()).filter(({ op }) => op === "topic" || from !== "live");
+  }
+
+  /** How a topic is told to begin with a message that comes of it. */
+  begun(message) {
+    const first = message.from ?? message.seq, isImage = message.op === "image";
+    return { op: "topic", ...this.#streams.get(message.topic).row, seq: isImage ? message.seq : first - 1, start: isImage ? "image" : "live" };
   }
 
   /** The connection is left: what a topic was asked for anew does not come over it any more. */
@@ -79,7 +86,7 @@ export class Topics {
    * a `topic` message.
    */
   begin(row, item = null, isAnswer = false) {
-    const { topic, epoch } = row, stream = this.#streamOf(topic);
+    const { topic, epoch } = row, stream = this.#streams.get(topic) ?? this.#newStream(topic);
     if (!stream) return;
     stream.mentioned = true;
     // By another entry it has begun, and goes on.
@@ -104,7 +111,10 @@ export class Topics {
 
   /** A message of a topic. */
   take(message) {
-    const { op, topic } = message, stream = this.#streamOf(topic);
+    const { op, topic } = message;
+    // Of what was given up something may still be on its way. It is nobody's, even where the same was asked for again: what
+    // belongs to that comes after its answer.
+    const stream = this.#streams.get(topic) ?? (this.#entries.isAnswered(topic) ? this.#newStream(topic) : undefined);
     if (!stream || stream.resyncing) return;
     message = stream.lacking(message);
     if (message === null) return;
@@ -116,12 +126,15 @@ export class Topics {
     if (op === "closed") this.#ended(stream);
   }
 
-  /** Patterns were asked for anew, and begin to mention their topics: those that no other entry brings in. */
-  expect(patterns) {
+  /**
+   * Patterns were asked for, and begin to mention their topics: those that no other entry brings in. `isLeaving`: to the
+   * broker another one still did.
+   */
+  expect(patterns, isLeaving) {
     if (patterns.length === 0) return;
     for (const stream of this.#streams.values()) {
       const { topic } = stream;
-      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#entries.lent.has(topic)) continue;
+      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#entries.lent.has(topic) || isLeaving(topic)) continue;
       if (this.#entries.patternsOf(topic).every((entry) => patterns.includes(entry) || !entry.answered)) stream.mentioned = false;
     }
   }
@@ -146,14 +159,8 @@ export class Topics {
     }
   }
 
-  /**
-   * A topic's stream, made where somebody wants the topic. Of what was given up something may still be on its way; it is
-   * nobody's, even where the same was asked for again: what belongs to that comes after its answer.
-   */
-  #streamOf(topic) {
-    const known = this.#streams.get(topic);
-    if (known) return known;
-    if (!this.#entries.isAnswered(topic)) return undefined;
+  /** A topic's stream, where somebody wants the topic. */
+  #newStream(topic) {
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
     if (subscribers.length === 0) return undefined;
     const stream = new Stream(topic, subscribers);

@@ -106,7 +106,7 @@ bench:
 # Attacks against the release build, beside clients that want nothing special. Fails where a bar is missed: some 15 minutes
 # on a quiet machine with two cores. ARGS chooses attacks by parts of their names; BROKER attacks another build.
 torture:
-	$(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
+	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
 # Tickcast beside other servers, which it installs (loadgen/peers/install); some 30 minutes on a quiet machine with two
 # cores. What came of it here is loadgen/RESULTS.md.

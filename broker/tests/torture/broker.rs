@@ -193,6 +193,17 @@ impl Metrics {
         self.get(&format!("tickcast_shard_busy_seconds_total{{shard=\"{shard}\"}}"))
     }
 
+    /// What the broker's gauges of memory say, in MB: those that say anything worth mentioning.
+    pub(crate) fn bytes_held(&self) -> String {
+        let gauges = self.0.iter().filter_map(|(name, bytes)| {
+            let what = name.strip_prefix("tickcast_")?.strip_suffix("_bytes")?;
+            (*bytes >= 1e5).then(|| format!("{what} {:.1} MB", bytes / 1e6))
+        });
+        let mut gauges: Vec<String> = gauges.collect();
+        gauges.sort();
+        if gauges.is_empty() { "nothing".to_owned() } else { gauges.join(", ") }
+    }
+
     /// How many of something there were in a round, on average since `before`.
     pub(crate) fn per_round(&self, before: &Self, name: &str) -> f64 {
         (self.get(name) - before.get(name)) / self.rounds(before).max(1.0)

@@ -104,11 +104,16 @@ fn run(attack: &Attack, size: Size, attacked: bool) -> io::Result<Run> {
         longest_ms: after.longest_round(&before) * 1e3,
         cpu_ms: (cpu > BUSY * elapsed).then(|| cpu * 1e3 / after.rounds(&before).max(1.0)),
     });
-    let (mut complaints, notes) = stage.end();
+    let (mut complaints, mut notes) = stage.end();
     pass(size.pick(AFTERWARDS.0, AFTERWARDS.1));
     let figures = watch.stop(&broker);
     let keeps_kib = start_kib + 1024 * size.pick(attack.keeps_mib.0, attack.keeps_mib.1);
     let after_kib = settled(&broker, keeps_kib, size.pick(GIVING_BACK.0, GIVING_BACK.1));
+    if after_kib > keeps_kib
+        && let Ok(metrics) = broker.metrics(&Patience::of(STOPPING))
+    {
+        notes.push(format!("memory that the broker counts afterwards: {}", metrics.bytes_held()));
+    }
     if broker.has_ended() {
         complaints.push("the broker has ended".to_owned());
     }

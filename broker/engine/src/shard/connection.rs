@@ -55,6 +55,11 @@ impl CatchUp {
         self.wants.is_empty() && self.walks.is_empty()
     }
 
+    /// About how many wants there are of which something is still to be sent: those that only swallow wait for the feed.
+    pub(crate) fn unsent(&self) -> usize {
+        self.wants.len().saturating_sub(self.expiry.len())
+    }
+
     /// Puts a want in, in place of any of the same topic.
     pub(crate) fn want(&mut self, want: Want) {
         let topic = want.topic.id();

@@ -72,7 +72,7 @@ impl<S: Sink> Shard<S> {
         if fault::planted(Fault::WalkWaitsForTail) && self.reader.bytes() < self.engine.feed.appended_bytes() {
             return;
         }
-        let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.wants.len());
+        let mut topics = WALK_TOPICS_PER_TURN.saturating_sub(catch_up.unsent());
         let mut steps = WALK_STEPS_PER_TURN;
         while topics > 0
             && steps > 0

@@ -31,6 +31,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: encoded,
         seconds: (8.0, 2.0),
         grows_mib: (128 + 32, 12),
+        // The images stay, and so does what is kept of them encoded.
+        keeps_mib: (128 + 32, 12),
         ..Attack::PLAIN
     },
     Attack {

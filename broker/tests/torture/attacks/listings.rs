@@ -26,13 +26,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "pattern_listings",
         what: "4 connections hold 1,024 patterns each; 3 more list the 1,000 topics that all of them match",
-        prepare: |stage| {
-            stage.publish((0..1000).map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number)))).map(drop)
-        },
         run: |stage| {
-            let _holders = holders(stage, stage.size.pick(4, 2))?;
+            let mut holders = holders(stage, stage.size.pick(4, 2))?;
+            // They begin now: patterns that come later would be counted first, which is another attack.
+            stage.publish((0..1000).map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number))))?;
+            holders.turn(Duration::from_millis(100), |_, _| {});
             list(stage, 3, "/v1/topics?limit=1000")
         },
+        seconds: (8.0, 1.0),
         ..Attack::PLAIN
     },
 ];

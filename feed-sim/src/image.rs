@@ -12,8 +12,8 @@ const WAITING_BYTES_MAX: usize = 32 << 10;
 /// A state, and the patches that came since.
 pub(crate) struct Image {
     base: Base,
-    waiting: Vec<String>,
-    waiting_bytes: usize,
+    /// The patches, a line each: what is published has no line break.
+    waiting: String,
 }
 
 enum Base {
@@ -24,26 +24,28 @@ enum Base {
 }
 
 impl Image {
-    /// As it was published, whole.
-    pub(crate) fn state(text: String) -> Image {
-        Image { base: Base::Text(text), waiting: Vec::new(), waiting_bytes: 0 }
-    }
-
     /// Nothing, to be patched.
     pub(crate) fn nothing() -> Image {
-        Image { base: Base::Tree(Value::Null, 0), waiting: Vec::new(), waiting_bytes: 0 }
+        Image { base: Base::Tree(Value::Null, 0), waiting: String::new() }
     }
 
-    /// A whole state takes the place of everything before.
-    pub(crate) fn set(&mut self, text: String) {
-        *self = Image::state(text);
+    /// A whole state takes the place of everything before, and of its memory too.
+    pub(crate) fn set(&mut self, text: &str) {
+        self.waiting.clear();
+        match &mut self.base {
+            Base::Text(before) => {
+                before.clear();
+                before.push_str(text);
+            }
+            Base::Tree(..) => self.base = Base::Text(text.to_owned()),
+        }
     }
 
     /// A merge patch changes it.
-    pub(crate) fn patch(&mut self, text: String) {
-        self.waiting_bytes += text.len();
-        self.waiting.push(text);
-        if self.waiting_bytes > WAITING_BYTES_MAX {
+    pub(crate) fn patch(&mut self, text: &str) {
+        self.waiting.push_str(text);
+        self.waiting.push('\n');
+        if self.waiting.len() > WAITING_BYTES_MAX {
             self.settle();
         }
     }
@@ -54,7 +56,7 @@ impl Image {
             Base::Text(text) => text.len(),
             Base::Tree(_, bytes) => *bytes,
         };
-        base + self.waiting_bytes
+        base + self.waiting.len()
     }
 
     /// The state as texts of at most about `bytes_max`: a state, and patches that make the whole of it.
@@ -75,10 +77,10 @@ impl Image {
             Base::Text(text) => value(text),
             Base::Tree(tree, _) => std::mem::take(tree),
         };
-        for patch in self.waiting.drain(..) {
-            merge(&mut tree, value(&patch));
+        for patch in self.waiting.lines() {
+            merge(&mut tree, value(patch));
         }
-        self.waiting_bytes = 0;
+        self.waiting.clear();
         let bytes = tree.to_string().len();
         self.base = Base::Tree(tree, bytes);
     }
@@ -199,8 +201,9 @@ mod tests {
     #[test]
     fn a_large_state_goes_out_in_pieces_that_a_broker_takes() {
         let side = |from: u32| (from..from + 5_000).map(|px| (format!("{px}.25"), json!("10"))).collect::<Map<_, _>>();
-        let mut image = Image::state(json!({"bids": {"1": "1"}, "halted": null}).to_string());
-        image.patch(json!({"bids": side(10_000), "asks": side(20_000)}).to_string());
+        let mut image = Image::nothing();
+        image.set(&json!({"bids": {"1": "1"}, "halted": null}).to_string());
+        image.patch(&json!({"bids": side(10_000), "asks": side(20_000)}).to_string());
         let texts = image.pieces(PIECE_BYTES_MAX);
         assert!(texts.len() > 3);
         assert!(texts.iter().all(|text| text.len() <= PIECE_BYTES_MAX));
@@ -212,22 +215,23 @@ mod tests {
 
     #[test]
     fn patches_wait_until_somebody_looks() {
-        let mut image = Image::state(r#"{"a":1.50}"#.to_owned());
+        let mut image = Image::nothing();
+        image.set(r#"{"a":1.50}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"a":1.50}"#]);
-        image.patch(r#"{"b":{"c":null,"d":2}}"#.to_owned());
-        image.patch(r#"{"a":null}"#.to_owned());
+        image.patch(r#"{"b":{"c":null,"d":2}}"#);
+        image.patch(r#"{"a":null}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"b":{"d":2}}"#]);
         // More than may wait, and a whole state that makes all of it void.
         let text = "x".repeat(1_000);
         for number in 0..200 {
-            image.patch(format!(r#"{{"t{number}":"{text}"}}"#));
-            assert!(image.waiting_bytes <= WAITING_BYTES_MAX);
+            image.patch(&format!(r#"{{"t{number}":"{text}"}}"#));
+            assert!(image.waiting.len() <= WAITING_BYTES_MAX);
         }
         assert!(image.bytes() > 150_000, "{}", image.bytes());
-        image.set("[1]".to_owned());
+        image.set("[1]");
         assert_eq!((image.pieces(PIECE_BYTES_MAX), image.bytes()), (vec!["[1]".to_owned()], 3));
         // As RFC 7396 has it: what is no object is replaced by one.
-        image.patch(r#"{"a":1}"#.to_owned());
+        image.patch(r#"{"a":1}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"a":1}"#]);
     }
 }

@@ -17,8 +17,8 @@ impl Images {
         let Publication { topic, kind, data, .. } = publication;
         match kind {
             Kind::Event => {}
-            Kind::State => _ = self.topics.insert(topic, Image::state(data)),
-            Kind::Patch => self.topics.entry(topic).or_insert_with(Image::nothing).patch(data),
+            Kind::State => self.topics.entry(topic).or_insert_with(Image::nothing).set(&data),
+            Kind::Patch => self.topics.entry(topic).or_insert_with(Image::nothing).patch(&data),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) enum End {
     Forbidden,
     /// From then on it says nothing.
     Silence,
-    /// The message is lost with the connection, and the broker comes back with nothing: no topics, no sources.
+    /// The message is lost with all connections, and the broker comes back with nothing: no topics, no sources.
     Restart,
 }
 
@@ -133,7 +133,7 @@ impl Scripted {
             match end {
                 Some(End::BeforeTaking) => return,
                 Some(End::Restart) => {
-                    self.taken.lock().expect("nobody panicked").lose();
+                    self.restart();
                     return;
                 }
                 Some(End::Forbidden) => {

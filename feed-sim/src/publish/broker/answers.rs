@@ -87,27 +87,31 @@ impl InFlight {
     }
 }
 
-/// The updates of a batch, for when it is answered.
+/// The updates of a batch, for when it is answered. Texts are in one string each, because a batch is not rare.
 struct Updates {
-    topics: Topics,
+    topics: Texts,
+    /// Of states and patches; an event leaves no state.
+    data: Texts,
     kept: Vec<Kept>,
 }
 
 struct Kept {
     kind: Kind,
-    /// Of a state or patch; an event leaves no state.
-    data: String,
     source_seq: Option<u64>,
 }
 
 impl Updates {
     fn of(batch: &[Publish]) -> Updates {
-        let kept = batch.iter().map(|update| {
-            let kind = update.kind.unwrap_or(Kind::Event);
-            let data = if kind == Kind::Event { String::new() } else { update.data.clone() };
-            Kept { kind, data, source_seq: update.source.as_ref().map(|(_, seq)| *seq) }
+        let kept = batch.iter().map(|update| Kept {
+            kind: update.kind.unwrap_or(Kind::Event),
+            source_seq: update.source.as_ref().map(|(_, seq)| *seq),
         });
-        Updates { topics: Topics::of(batch), kept: kept.collect() }
+        let kept: Vec<Kept> = kept.collect();
+        let data = batch.iter().zip(&kept).map(|(update, kept)| match kept.kind {
+            Kind::Event => "",
+            Kind::State | Kind::Patch => update.data.as_str(),
+        });
+        Updates { topics: Texts::of(batch.iter().map(|update| update.topic.as_str())), data: Texts::of(data), kept }
     }
 
     /// What became of each update.
@@ -159,8 +163,8 @@ impl Updates {
     /// again, if it ever had one.
     fn remember(self, rejected: impl Iterator<Item = (usize, ErrorCode)>, memory: &mut Memory, again: &mut Again) {
         let rejected: HashMap<usize, ErrorCode> = rejected.collect();
-        for (index, Kept { kind, data, source_seq }) in self.kept.into_iter().enumerate() {
-            let topic = self.topics.get(index);
+        for (index, Kept { kind, source_seq }) in self.kept.into_iter().enumerate() {
+            let (topic, data) = (self.topics.get(index), self.data.get(index));
             match rejected.get(&index) {
                 None => memory.take_in(topic, kind, data, source_seq),
                 Some(ErrorCode::NoState) if memory.knows(topic) => {
@@ -173,28 +177,28 @@ impl Updates {
     }
 }
 
-/// The topics of a batch, for what is refused of it: one string, because a refusal is rare and a batch is not.
-struct Topics {
-    names: String,
+/// Texts, one behind the other.
+struct Texts {
+    all: String,
     ends: Vec<usize>,
 }
 
-impl Topics {
-    fn of(batch: &[Publish]) -> Topics {
-        let mut names = String::with_capacity(batch.iter().map(|update| update.topic.len()).sum());
-        let ends = batch.iter().map(|update| {
-            names.push_str(&update.topic);
-            names.len()
+impl Texts {
+    fn of<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Texts {
+        let mut all = String::with_capacity(texts.clone().map(str::len).sum());
+        let ends = texts.map(|text| {
+            all.push_str(text);
+            all.len()
         });
         let ends = ends.collect();
-        Topics { names, ends }
+        Texts { all, ends }
     }
 
-    /// The topic at that place of the batch; nothing where there is none, for the number is the broker's.
+    /// The text at that place; nothing where there is none, for the number is the broker's.
     fn get(&self, index: usize) -> &str {
         let Some(&end) = self.ends.get(index) else { return "" };
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.names[start..end]
+        &self.all[start..end]
     }
 
     fn iter(&self) -> impl Iterator<Item = &str> {

@@ -29,33 +29,26 @@ struct Known {
 
 impl Memory {
     /// An update that the broker took, or will have with the whole state. Events leave no state.
-    pub(super) fn take_in(&mut self, topic: &str, kind: Kind, data: String, source_seq: Option<u64>) {
-        self.now += 1;
-        match (self.topics.get_mut(topic), kind) {
-            (_, Kind::Event) => {}
-            (Some(known), _) => {
-                let before = known.image.bytes();
-                match kind {
-                    Kind::Patch => known.image.patch(data),
-                    _ => known.image.set(data),
-                }
-                known.source_seq = source_seq;
-                known.updated = self.now;
-                self.bytes = (self.bytes + known.image.bytes()).saturating_sub(before);
-            }
-            (None, _) => {
-                let image = match kind {
-                    Kind::Patch => {
-                        let mut image = Image::nothing();
-                        image.patch(data);
-                        image
-                    }
-                    _ => Image::state(data),
-                };
-                self.bytes += topic.len() + image.bytes();
-                self.topics.insert(topic.to_owned(), Known { image, source_seq, updated: self.now });
-            }
+    pub(super) fn take_in(&mut self, topic: &str, kind: Kind, data: &str, source_seq: Option<u64>) {
+        if kind == Kind::Event {
+            return;
         }
+        self.now += 1;
+        let known = match self.topics.get_mut(topic) {
+            Some(known) => known,
+            None => {
+                self.bytes += topic.len();
+                let known = Known { image: Image::nothing(), source_seq, updated: self.now };
+                self.topics.entry(topic.to_owned()).or_insert(known)
+            }
+        };
+        let before = known.image.bytes();
+        match kind {
+            Kind::Patch => known.image.patch(data),
+            _ => known.image.set(data),
+        }
+        (known.source_seq, known.updated) = (source_seq, self.now);
+        self.bytes = (self.bytes + known.image.bytes()).saturating_sub(before);
         if self.bytes > BYTES_MAX {
             self.forget();
         }
@@ -110,8 +103,8 @@ mod tests {
         let mut memory = Memory::default();
         let megabyte = "x".repeat(1 << 20);
         for number in 0..300 {
-            memory.take_in(&format!("t.{number}"), Kind::State, megabyte.clone(), Some(number));
-            memory.take_in("always", Kind::Patch, format!(r#"{{"n":{number}}}"#), Some(number));
+            memory.take_in(&format!("t.{number}"), Kind::State, &megabyte, Some(number));
+            memory.take_in("always", Kind::Patch, &format!(r#"{{"n":{number}}}"#), Some(number));
             assert!(memory.bytes <= BYTES_MAX);
         }
         assert!(memory.knows("always") && memory.knows("t.299") && !memory.knows("t.0"));
@@ -123,7 +116,7 @@ mod tests {
     #[test]
     fn events_leave_no_state() {
         let mut memory = Memory::default();
-        memory.take_in("trade", Kind::Event, "1".to_owned(), None);
+        memory.take_in("trade", Kind::Event, "1", None);
         assert_eq!((memory.knows("trade"), memory.bytes), (false, 0));
     }
 }

@@ -16,6 +16,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use broker_engine::{Engine, Limits, Now, Publisher, Retain, Shard, ShardStats};
+use broker_protocol::codes::ErrorCode;
 use network::{SimSink, pipe};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use reader::Reader;
@@ -54,9 +55,16 @@ fn publisher(engine: &Engine, begin: Instant, seed: u64) {
         while !engine.has_room() {
             std::thread::yield_now();
         }
-        let line = format!("{{\"topic\":\"{topic}\",\"kind\":\"{kind}\",\"data\":{{\"k{seed}\":{index}}}}}");
-        let update = broker_protocol::request::parse_line(&line).expect("an update");
-        engine.publish(now(begin), &update, Publisher::Client).expect("it is taken");
+        let publish = |kind: &str| {
+            let line = format!("{{\"topic\":\"{topic}\",\"kind\":\"{kind}\",\"data\":{{\"k{seed}\":{index}}}}}");
+            let update = broker_protocol::request::parse_line(&line).expect("an update");
+            engine.publish(now(begin), &update, Publisher::Client)
+        };
+        match publish(kind) {
+            // It has ended, or not begun: what grows by patches begins with a state.
+            Err(refusal) if refusal.code == ErrorCode::NoState => drop(publish("state").expect("it is taken")),
+            result => drop(result.expect("it is taken")),
+        }
     }
 }
 

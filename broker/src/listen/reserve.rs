@@ -1,15 +1,18 @@
 //! Open files that are kept for one purpose: held by files that nobody needs, and given up when the process has no other.
 
-use std::fs::File;
 use std::io;
 
-/// What the files are that nobody needs.
-const NOTHING: &str = "/dev/null";
+use socket2::{Domain, Socket, Type};
+
+/// A file that nobody needs: a socket that is connected to nothing. It is there in a container without any files, too.
+fn nothing() -> io::Result<Socket> {
+    Socket::new(Domain::UNIX, Type::DGRAM, None)
+}
 
 /// The files.
 #[derive(Debug)]
 pub(super) struct Reserve {
-    files: Vec<File>,
+    files: Vec<Socket>,
 }
 
 impl Reserve {
@@ -18,7 +21,7 @@ impl Reserve {
     /// # Errors
     /// The process may not have so many.
     pub(super) fn new(files: usize) -> io::Result<Reserve> {
-        Ok(Reserve { files: (0..files).map(|_| File::open(NOTHING)).collect::<io::Result<_>>()? })
+        Ok(Reserve { files: (0..files).map(|_| nothing()).collect::<io::Result<_>>()? })
     }
 
     /// Gives one up. Returns whether there was one.
@@ -29,7 +32,7 @@ impl Reserve {
     /// Takes files until there are so many again, as far as the process may have them now.
     pub(super) fn refill(&mut self, files: usize) {
         while self.files.len() < files {
-            let Ok(file) = File::open(NOTHING) else { return };
+            let Ok(file) = nothing() else { return };
             self.files.push(file);
         }
     }

@@ -144,8 +144,12 @@ pub struct Budget {
     pub(crate) bases: Total,
     /// Frames of which connections hold the rest.
     pub(crate) partial: Total,
+    /// Of these, what only connections hold that are closing.
+    pub(crate) partial_leaving: Total,
     /// Unread answers, incomplete messages, unsent events.
     pub(crate) buffers: Total,
+    /// Of these, what connections hold that are closing.
+    pub(crate) buffers_leaving: Total,
     /// Names without a topic that are subscribed to.
     pub(crate) names: Total,
     /// Subscriptions and their patterns.
@@ -196,6 +200,11 @@ impl Budget {
     /// Bytes of unread answers, incomplete messages and unsent events.
     pub fn buffers(&self) -> u64 {
         self.buffers.bytes()
+    }
+
+    /// Bytes of all these that are let go of already, or go with connections that are closing: others do not pay for them.
+    pub fn leaving(&self) -> u64 {
+        self.discarded.bytes() + self.partial_leaving.bytes() + self.buffers_leaving.bytes()
     }
 
     /// Bytes of names that are waited for.

@@ -29,6 +29,9 @@ pub trait Sink {
         0
     }
 
+    /// Nothing more is listened to: what it holds of what was read goes.
+    fn stop_listening(&mut self) {}
+
     /// Whether it wants to know that place.
     fn follows_order(&self) -> bool {
         false

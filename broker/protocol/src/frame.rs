@@ -77,6 +77,16 @@ pub fn push_head(out: &mut Vec<u8>, opcode: u8, payload_len: usize) {
     out.extend_from_slice(&head[..head_bytes]);
 }
 
+/// The length of the frame that begins here, its head included: one of those above, whose head is whole.
+pub fn first_len(bytes: &[u8]) -> usize {
+    let number = |len: usize| bytes[2..2 + len].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    match bytes[1] {
+        126 => 4 + number(2),
+        127 => 10 + number(8),
+        short => 2 + usize::from(short),
+    }
+}
+
 /// Appends a text frame.
 pub fn push_text(out: &mut Vec<u8>, payload: &[u8]) {
     push_head(out, TEXT, payload.len());

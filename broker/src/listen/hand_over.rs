@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::http_socket::HttpSocket;
 use super::serve::Becomes;
+use super::sockets::Place;
 use crate::shard::Arrival;
 
 /// What one closing connection may take to be told that there is no place for it.
@@ -23,6 +24,7 @@ pub(super) async fn hand_over(
     early: Vec<u8>,
     becomes: Becomes,
     remote: SocketAddr,
+    place: &Place,
     shared: &Shared,
 ) -> anyhow::Result<()> {
     if let Becomes::Events { head, .. } = &becomes {
@@ -35,7 +37,9 @@ pub(super) async fn hand_over(
         Becomes::WebSocket => match shared.admission.admit(remote) {
             Ok(admitted) => (admitted, None),
             Err(limit) => {
-                // However many are refused at once, they hold their places among the sockets that there may be.
+                // However many are refused at once, they hold their places among the sockets that there may be, but not
+                // where somebody else waits for one.
+                place.is_over();
                 let _ = tokio::time::timeout(REFUSAL_TIME, refuse(stream, limit)).await;
                 return Ok(());
             }

@@ -140,7 +140,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
         // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
         (result, Some(becomes)) if result.is_ok() || matches!(becomes, Becomes::Events { .. }) => {
             let parts = connection.into_parts();
-            let given = hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &shared);
+            let given = hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &place, &shared);
             tokio::select! {
                 result = Box::pin(given) => result,
                 () = place.peer().hang_up.notified() => return,

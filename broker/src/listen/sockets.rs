@@ -129,6 +129,11 @@ impl State {
 }
 
 impl Place {
+    /// Its socket was told its last word, and is there only until the client has it: it is the first to go.
+    pub(crate) fn is_over(&self) {
+        let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(1));
+    }
+
     /// Whose it is.
     pub(crate) fn peer(&self) -> &Peer {
         &self.slot.peer

@@ -225,7 +225,7 @@ impl Metrics {
     }
 
     /// What clients share, and what of it is used.
-    fn budgets(&self) -> [MetricFamily; 2] {
+    fn budgets(&self) -> [MetricFamily; 3] {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
             ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
@@ -242,6 +242,11 @@ impl Metrics {
         [
             labelled_gauge("tickcast_budget_bytes", "What is used of a budget that clients share.", "budget", used),
             labelled_gauge("tickcast_budget_bytes_max", "What may be used of it: the setting.", "budget", most),
+            gauge(
+                "tickcast_budget_leaving_bytes",
+                "What is used and goes with connections that are closing.",
+                budget.leaving() as f64,
+            ),
         ]
     }
 

@@ -170,6 +170,10 @@ impl Sink for Socket {
         events + held
     }
 
+    fn stop_listening(&mut self) {
+        self.held = None;
+    }
+
     fn follows_order(&self) -> bool {
         self.events.is_some()
     }

@@ -28,6 +28,20 @@ pub(crate) enum At {
     After { seq: u64, place: u64 },
 }
 
+impl At {
+    /// What is lacking where what `earlier` says is lacking too.
+    pub(crate) fn reaching_back_to(self, earlier: At) -> At {
+        let lacks = |at: At| match at {
+            At::Image(seq) | At::From(seq) => Some(seq),
+            At::After { .. } => None,
+        };
+        match (lacks(self), lacks(earlier)) {
+            (Some(seq), Some(before)) if before < seq => earlier,
+            _ => self,
+        }
+    }
+}
+
 /// Whether a `topic` message has to come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Introduce {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker_protocol::frame::Frame;
+use broker_protocol::frame::{self, Frame};
 use smallvec::SmallVec;
 
 use super::catch_up::{At, Introduce, Want};
@@ -34,6 +34,20 @@ pub(crate) use broker_protocol::request::OnSlow;
 pub(crate) struct Control {
     pub(crate) bytes: Vec<u8>,
     pub(crate) written: usize,
+}
+
+impl Control {
+    /// Drops what was not written of it, but for the rest of a half-written frame.
+    pub(crate) fn drop_unsent(&mut self) {
+        let mut end = 0;
+        while end < self.written {
+            end += frame::first_len(&self.bytes[end..]);
+        }
+        self.bytes.truncate(end);
+        self.bytes.drain(..self.written);
+        self.bytes.shrink_to_fit();
+        self.written = 0;
+    }
 }
 
 /// What a connection gets from the topics instead of from the ring.
@@ -145,6 +159,8 @@ pub(crate) struct Conn<S> {
     pub(crate) gone: bool,
     /// It is among those whose subscriptions are left in portions.
     pub(crate) in_leavers: bool,
+    /// What it holds of the sums goes with it, as they know.
+    pub(crate) leaves_budgets: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
     pub(crate) has_left: bool,
     /// Topics that begin with `$` are not for it.
@@ -171,8 +187,9 @@ pub(crate) struct Conn<S> {
     pub(crate) last_ping_ms: u32,
     pub(crate) pings_unanswered: u8,
     pub(crate) last_position_ms: u32,
-    /// What it buffers, as the sum was told.
+    /// What it buffers, as the sum was told, and as much of that as goes with it.
     pub(crate) buffered_bytes: u32,
+    pub(crate) leaving_bytes: u32,
     /// The size classes by which it is filed among those who may have to pay.
     pub(crate) filed: [u8; super::payers::PURSES],
     pub(crate) sink: S,

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use broker_protocol::codes::CloseReason;
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
@@ -61,7 +60,7 @@ pub(super) struct Marker<'s, S> {
     pub(super) conns: &'s mut Pages<Conn<S>>,
     pub(super) fifo: &'s mut VecDeque<ConnId>,
     pub(super) overflowed: &'s mut Vec<ConnId>,
-    pub(super) to_close: &'s mut Vec<(ConnId, CloseReason)>,
+    pub(super) to_close: &'s mut Vec<(ConnId, u64)>,
     pub(super) behind_bytes: u64,
     /// Visits to connections that catch up, each as long as many others.
     pub(super) slow_visits: usize,
@@ -113,7 +112,7 @@ fn passes<S>(
     via: Via,
     mark: &Mark<'_>,
     behind_bytes: u64,
-    to_close: &mut Vec<(ConnId, CloseReason)>,
+    to_close: &mut Vec<(ConnId, u64)>,
 ) -> bool {
     let Some(catch_up) = conn.catch_up.as_deref_mut() else { return true };
     if let Some(want) = catch_up.wants.get_mut(&mark.topic.id()) {
@@ -129,7 +128,7 @@ fn passes<S>(
             && let At::From(from) = want.at
             && from < mark.oldest
         {
-            to_close.push((id, CloseReason::Slow));
+            to_close.push((id, conn.session));
         }
         if mark.end_bytes <= want.since {
             return false;
@@ -314,21 +313,26 @@ impl<S: Sink> Shard<S> {
             for slot in self.ring.slots(run.at, run.len as usize) {
                 seen += 1;
                 let topic = &slot.topic;
-                match catch_up.wants.get(&topic.id()) {
+                let at = match slot.seq {
+                    0 => At::From(1),
+                    seq if slot.merged => At::Image(seq),
+                    // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
+                    seq => At::From(seq),
+                };
+                match catch_up.wants.get_mut(&topic.id()) {
                     Some(Want { at: At::After { .. }, .. }) | None => {}
-                    Some(_) => continue,
+                    Some(want) => {
+                        // What was wanted is what comes after this.
+                        want.at = want.at.reaching_back_to(at);
+                        continue;
+                    }
                 }
                 let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
                 let Some(local_id) = local_id else { continue };
                 let strict = may_be_strict && self.is_strict(id, topic.name());
                 let want = Want {
                     topic: Wanted::new(topic.clone()),
-                    at: match slot.seq {
-                        0 => At::From(1),
-                        seq if slot.merged => At::Image(seq),
-                        // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
-                        seq => At::From(seq),
-                    },
+                    at,
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
                     after: self.locals[local_id].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,

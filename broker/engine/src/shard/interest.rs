@@ -40,6 +40,7 @@ impl<S: Sink> Shard<S> {
         if state.is_over_for(self.bit, self.reader.bytes()) {
             return;
         }
+        let is_to_begin = self.is_to_begin(&topic);
         let number = topic.id() as usize;
         if self.by_topic.len() <= number {
             self.by_topic.resize(number + 1, NO_LOCAL);
@@ -52,11 +53,16 @@ impl<S: Sink> Shard<S> {
         // No shard had to see what was published before: that has places in the order which the feed knows nothing of.
         self.followed_from = self.engine.feed.ordinal();
         // Where the beginning is still to be read, so is everything after it; else nothing up to now will come.
-        let begun = topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire) <= self.reader.bytes();
-        local.read_seq = if begun { state.seq() } else { 0 };
+        local.read_seq = if is_to_begin { 0 } else { state.seq() };
         drop(state);
         local.topic = Some(topic);
         self.forget_name(id);
+    }
+
+    /// Whether a topic's beginning is still to be read, and everything after it.
+    pub(super) fn is_to_begin(&self, topic: &Topic) -> bool {
+        // Where it is not appended yet this is 0.
+        topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire).wrapping_sub(1) >= self.reader.bytes()
     }
 
     /// Stops following the present incarnation.
@@ -65,7 +71,10 @@ impl<S: Sink> Shard<S> {
         let views = std::mem::take(&mut local.views);
         if let Some(topic) = local.topic.take() {
             self.forget(topic.id());
-            topic.lock().interest &= !self.bit;
+            // Until its beginning was read it is not known whether a pattern wants it: the beginning decides that.
+            if !self.is_to_begin(&topic) {
+                topic.lock().interest &= !self.bit;
+            }
         }
         for view in views {
             self.drop_view(view);

@@ -113,8 +113,9 @@ pub struct Shard<S> {
     visited: usize,
     /// Connections for which the last entry was more than they may have waiting.
     overflowed: Vec<ConnId>,
-    /// Connections that count the topics of a pattern, or otherwise have to be closed once the borrow is over.
-    to_close: Vec<(ConnId, CloseReason)>,
+    /// Connections to be closed as slow once the borrow is over, with their sessions: until then they may be gone, and others
+    /// have their numbers.
+    to_close: Vec<(ConnId, u64)>,
     /// Closing connections and when they are dropped at the latest, in order.
     lingering: VecDeque<(u64, ConnId, u64)>,
     sweep: sweep::Sweep,
@@ -196,6 +197,7 @@ impl<S: Sink> Shard<S> {
             unpositioned: false,
             gone: false,
             in_leavers: false,
+            leaves_budgets: false,
             has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
@@ -216,6 +218,7 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             last_position_ms: now.mono_ms(),
             buffered_bytes: 0,
+            leaving_bytes: 0,
             filed: [0; payers::PURSES],
             sink,
         };
@@ -403,8 +406,10 @@ impl<S: Sink> Shard<S> {
         } else {
             frame::push_close(conn.control(), code, text);
         }
+        conn.sink.stop_listening();
         let session = conn.session;
         enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.leave_budgets(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
         self.lingering.push_back((until, id, session));
     }

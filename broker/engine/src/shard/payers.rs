@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 
 use super::catch_up::WANT_BYTES;
 use super::connection::{Closing, Conn};
+use super::stats::ShardStats;
 use super::{ConnId, Shard};
 use crate::budget::{Budget, class};
 use crate::clock::Now;
@@ -37,10 +38,19 @@ impl Purse {
 
     fn bytes(self, budget: &Budget) -> u64 {
         match self {
-            // What is let go of already is as good as gone.
-            Purse::Wants => budget.behind().saturating_sub(budget.discarded.bytes()),
+            Purse::Wants => budget.behind(),
             Purse::Partial => budget.partial(),
             Purse::Buffers => budget.buffers(),
+        }
+    }
+
+    /// As much of it as is let go of already, or goes with connections that are closing: it is as good as gone, and nobody
+    /// else has to pay for it.
+    fn leaving(self, budget: &Budget) -> u64 {
+        match self {
+            Purse::Wants => budget.discarded.bytes(),
+            Purse::Partial => budget.partial_leaving.bytes(),
+            Purse::Buffers => budget.buffers_leaving.bytes(),
         }
     }
 
@@ -68,29 +78,46 @@ const FILED_BYTES_MIN: u64 = 256;
 #[derive(Default)]
 pub(super) struct Payers {
     filed: [BTreeSet<(u32, ConnId)>; PURSES],
-    /// Connections that were told to go and still hold a frame: they go without further notice where that is not enough.
-    leaving: VecDeque<(ConnId, u64)>,
+    /// Connections that were told to go and still hold something: they go without further notice where that is too much.
+    leaving: [VecDeque<(ConnId, u64)>; PURSES],
     /// Frames that connections hold the rest of, by where they are in memory: however many hold one, it is there once.
-    partial: HashMap<usize, (u32, u64), RandomState>,
+    partial: HashMap<usize, Partial, RandomState>,
+}
+
+/// A frame of which connections hold the rest.
+struct Partial {
+    holders: u32,
+    /// Those of them that are closing.
+    leaving: u32,
+    bytes: u64,
 }
 
 impl Payers {
-    /// Counts a connection more that holds the rest of a frame. Returns the bytes that this adds.
-    fn hold(&mut self, frame: &Frame) -> u64 {
-        let held = self.partial.entry(frame.bytes().as_ptr() as usize).or_insert((0, frame.len() as u64));
-        held.0 += 1;
-        if held.0 == 1 { held.1 } else { 0 }
-    }
-
-    /// Counts one less. Returns the bytes that are free then.
-    fn let_go(&mut self, frame: &Frame) -> u64 {
+    /// Changes who holds the rest of a frame, and tells the sums what it makes.
+    fn change_holders(
+        &mut self,
+        frame: &Frame,
+        budget: &Budget,
+        stats: &ShardStats,
+        change: impl FnOnce(&mut Partial),
+    ) {
         let key = frame.bytes().as_ptr() as usize;
-        let Some(held) = self.partial.get_mut(&key) else { return 0 };
-        held.0 -= 1;
-        if held.0 > 0 {
-            return 0;
+        let none = Partial { holders: 0, leaving: 0, bytes: frame.len() as u64 };
+        let held = self.partial.entry(key).or_insert(none);
+        let counts = |held: &Partial| {
+            let bytes = if held.holders > 0 { held.bytes } else { 0 };
+            (bytes, if held.leaving == held.holders { bytes } else { 0 })
+        };
+        let (before, leaving_before) = counts(held);
+        change(held);
+        let (after, leaving) = counts(held);
+        budget.partial.change(before, after);
+        budget.partial_leaving.change(leaving_before, leaving);
+        stats.pinned_bytes.add(after.saturating_sub(before));
+        stats.pinned_bytes.sub(before.saturating_sub(after));
+        if held.holders == 0 {
+            self.partial.remove(&key);
         }
-        self.partial.remove(&key).map_or(0, |held| held.1)
     }
 }
 
@@ -101,16 +128,18 @@ impl<S: Sink> Shard<S> {
         if carry.is_none() && conn.carry.is_none() {
             return;
         }
-        let budget = &self.engine.budget;
+        let (budget, stats, leaving) = (&self.engine.budget, &self.stats, u32::from(conn.leaves_budgets));
         if let Some((frame, _)) = &carry {
-            let more = self.payers.hold(frame);
-            budget.partial.add(more);
-            self.stats.pinned_bytes.add(more);
+            self.payers.change_holders(frame, budget, stats, |held| {
+                held.holders += 1;
+                held.leaving += leaving;
+            });
         }
         if let Some((frame, _)) = &conn.carry {
-            let less = self.payers.let_go(frame);
-            budget.partial.sub(less);
-            self.stats.pinned_bytes.sub(less);
+            self.payers.change_holders(frame, budget, stats, |held| {
+                held.holders -= 1;
+                held.leaving -= leaving;
+            });
         }
         conn.carry = carry;
         self.file(id, Purse::Partial);
@@ -122,7 +151,10 @@ impl<S: Sink> Shard<S> {
         let control = conn.control.as_ref().map_or(0, |control| control.bytes.capacity());
         let held = control + conn.readies.held_bytes() + conn.sink.held_bytes();
         let bytes = if conn.gone { 0 } else { held as u64 };
+        let leaving = if conn.leaves_budgets { bytes } else { 0 };
         let old = std::mem::replace(&mut conn.buffered_bytes, bytes as u32);
+        let left = std::mem::replace(&mut conn.leaving_bytes, leaving as u32);
+        self.engine.budget.buffers_leaving.change(left.into(), leaving);
         if bytes == u64::from(old) {
             return;
         }
@@ -148,6 +180,17 @@ impl<S: Sink> Shard<S> {
         if class > 0 {
             filed.insert((class, id));
         }
+    }
+
+    /// A connection closes: what it still holds goes with it.
+    pub(super) fn leave_budgets(&mut self, id: ConnId) {
+        let conn = &mut self.conns[id];
+        conn.leaves_budgets = true;
+        if let Some((frame, _)) = &conn.carry {
+            let frame = frame.clone();
+            self.payers.change_holders(&frame, &self.engine.budget, &self.stats, |held| held.leaving += 1);
+        }
+        self.count_buffers(id);
     }
 
     /// A connection is gone, and holds nothing.
@@ -192,30 +235,26 @@ impl<S: Sink> Shard<S> {
     pub(super) fn settle_budgets(&mut self, now: Now) {
         self.close_overdrawn(now);
         for purse in Purse::ALL {
-            if !self.exceeds(purse) {
-                if purse == Purse::Partial {
-                    self.payers.leaving.clear();
-                }
-            } else {
+            if self.exceeds(purse) {
                 if purse == Purse::Wants {
                     self.engine.budget.fit_ended(self.engine.limits.behind_bytes_max);
                 }
                 while self.exceeds(purse) && self.pay(now, purse) {}
             }
+            self.drop_leaving(purse);
             let largest = self.payers.filed[purse as usize].last().map_or(0, |(class, _)| *class);
             self.engine.largest.set(purse, self.index, largest);
         }
     }
 
     fn exceeds(&self, purse: Purse) -> bool {
-        purse.bytes(&self.engine.budget) > purse.bytes_max(&self.engine.limits)
+        let budget = &self.engine.budget;
+        purse.bytes(budget).saturating_sub(purse.leaving(budget)) > purse.bytes_max(&self.engine.limits)
     }
 
     /// The connection with the most pays. False where none of this shard can, or another shard's has more.
     fn pay(&mut self, now: Now, purse: Purse) -> bool {
-        let Some((filed, id)) = self.payers.filed[purse as usize].last().copied() else {
-            return purse == Purse::Partial && self.drop_leaving();
-        };
+        let Some((filed, id)) = self.payers.filed[purse as usize].last().copied() else { return false };
         self.file(id, purse);
         if self.payers.filed[purse as usize].last() != Some(&(filed, id)) {
             return true;
@@ -231,26 +270,36 @@ impl<S: Sink> Shard<S> {
             return true;
         }
         let session = conn.session;
+        if purse == Purse::Buffers
+            && let Some(control) = &mut conn.control
+        {
+            control.drop_unsent();
+        }
         self.stats.paid.add(1);
         self.close(now, id, CloseReason::Slow, purse.text());
-        if purse == Purse::Partial {
-            self.payers.leaving.push_back((id, session));
-            // It has a moment to take the rest and its close frame, unless even that is too much.
-            let bytes_max = purse.bytes_max(&self.engine.limits);
-            if purse.bytes(&self.engine.budget) > bytes_max + bytes_max / 4 {
-                self.drop_leaving();
-            }
+        if purse != Purse::Wants {
+            self.payers.leaving[purse as usize].push_back((id, session));
         }
         true
     }
 
-    /// Drops the connection that was first told to go. False where there is none.
-    fn drop_leaving(&mut self) -> bool {
-        let Some((id, session)) = self.payers.leaving.pop_front() else { return false };
-        if self.conns.get(id).is_some_and(|conn| conn.session == session) {
-            self.disconnect(id);
+    /// Connections that were told to go have a moment to take the rest of what they hold and their close frame, unless with
+    /// that it is by a quarter too much: then the first of them are dropped.
+    fn drop_leaving(&mut self, purse: Purse) {
+        let max = purse.bytes_max(&self.engine.limits);
+        while purse.bytes(&self.engine.budget) > max + max / 4
+            && let Some((id, session)) = self.payers.leaving[purse as usize].pop_front()
+        {
+            if self.conns.get(id).is_some_and(|conn| conn.session == session) {
+                self.disconnect(id);
+            }
         }
-        true
+        // Those that have gone by themselves are not remembered.
+        while let Some((id, session)) = self.payers.leaving[purse as usize].front().copied()
+            && self.conns.get(id).is_none_or(|conn| conn.gone || conn.session != session)
+        {
+            self.payers.leaving[purse as usize].pop_front();
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 //! closed      where the topic ended
 //! ```
 
-use broker_protocol::codes::CloseReason;
 use broker_protocol::frame::Frame;
 use broker_protocol::message::{self, GapReason, Start, TopicStart};
 use broker_protocol::request::OnSlow;
@@ -172,7 +171,7 @@ impl<S: Sink> Shard<S> {
         let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
         let dropped = from < oldest;
         if dropped && is_refused(want, resolved) {
-            self.to_close.push((id, CloseReason::Slow));
+            self.to_close.push((id, self.conns[id].session));
             return;
         }
         let is_smaller = || state.history.bytes_from(from).is_some_and(|bytes| state.image_bytes() < bytes);
@@ -213,7 +212,7 @@ impl<S: Sink> Shard<S> {
             // It ended, and what it held is let go of: what is lost is told.
             let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
-                self.to_close.push((id, CloseReason::Slow));
+                self.to_close.push((id, self.conns[id].session));
                 return;
             }
             if lacks <= seq {

@@ -7,6 +7,7 @@
 //! Mostly there is just one run: it is written from the ring as it lies. Otherwise the parts are gathered by copying, the
 //! write is made, and only what the socket took is counted as sent: a part that did not go out stays where it was.
 
+use broker_protocol::codes::CloseReason;
 use broker_protocol::message::GapReason;
 
 use super::catch_up::{At, Piece, PieceKind};
@@ -55,8 +56,11 @@ impl<S: Sink> Shard<S> {
     }
 
     pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
-        while let Some((id, reason)) = self.to_close.pop() {
-            self.close(clock(), id, reason, reason.text());
+        const REASON: CloseReason = CloseReason::Slow;
+        while let Some((id, session)) = self.to_close.pop() {
+            if self.conns.get(id).is_some_and(|conn| conn.session == session) {
+                self.close(clock(), id, REASON, REASON.text());
+            }
         }
     }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use broker_protocol::codes::CloseReason;
 use broker_protocol::message::{self, GapReason};
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, Id, OnSlow};
@@ -140,7 +139,7 @@ impl<S: Sink> Shard<S> {
     fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
         let local = &self.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
-        if old == new || !topic.has_image() {
+        if old == new || !topic.has_image() || self.is_to_begin(&topic) {
             return;
         }
         // The last `seq` that it has or will have got of what is on its runs.
@@ -204,7 +203,7 @@ impl<S: Sink> Shard<S> {
         for left in &left {
             if !self.walk_in_stead(id, left) {
                 // Not one that reads what it gets: it would have to be told of thousands of topics again and again.
-                self.to_close.push((id, CloseReason::Slow));
+                self.to_close.push((id, self.conns[id].session));
                 break;
             }
         }

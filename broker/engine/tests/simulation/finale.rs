@@ -84,6 +84,11 @@ fn rest(world: &mut World) -> Result<(), String> {
 /// Whether everybody was told everything, where it asked for intervals up to this one.
 fn all_complete(world: &World, peace_ms: u64) -> Result<(), String> {
     for id in world.open() {
+        let client = &world.clients[id];
+        if world.is_poor && world.drivers[client.shard].shard.is_closing(client.conn) {
+            // It had to pay, and its slot waits for its place in a queue to come by.
+            continue;
+        }
         complete(&world.clients[id], &world.model, peace_ms)
             .map_err(|error| format!("client {id} at peace for {peace_ms} ms: {error}"))?;
     }
@@ -158,6 +163,7 @@ fn budgets(world: &World) -> Result<(), String> {
         ("wants", budget.behind()),
         ("half-written frames", budget.partial()),
         ("buffers", budget.buffers()),
+        ("what is leaving", budget.leaving()),
         ("names", budget.names()),
         ("subscriptions", budget.subscriptions()),
     ];
@@ -219,6 +225,11 @@ pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
     }
     for name in world.model.live_names().cloned().collect::<Vec<_>>() {
         world.delete(&name)?;
+        if world.model.live(&name).is_some() {
+            // Of those that ended before the shards had yet to read.
+            rest(world)?;
+            world.delete(&name)?;
+        }
     }
     for _ in 0..5 {
         rest(world)?;

@@ -27,6 +27,7 @@ pub struct Met {
     pub deliveries: u64,
     pub cut_writes: u64,
     pub fell_behind: u64,
+    pub paid: u64,
     pub evicted: u64,
     pub images: u64,
     pub gaps: u64,
@@ -41,6 +42,7 @@ impl Met {
             deliveries: sum(|stats| stats.deliveries.get()),
             cut_writes: sum(|stats| stats.writes_short.get()),
             fell_behind: sum(|stats| stats.fell_behind.get()),
+            paid: sum(|stats| stats.paid.get()),
             evicted: sum(|stats| stats.evicted.get()),
             images: sum(|stats| stats.images.get()),
             gaps: sum(|stats| stats.gaps.get()),
@@ -50,11 +52,12 @@ impl Met {
     }
 
     /// The counts, to be summed and looked at one by one.
-    pub fn counts(&self) -> [(&'static str, u64); 8] {
+    pub fn counts(&self) -> [(&'static str, u64); 9] {
         [
             ("deliveries", self.deliveries),
             ("writes cut", self.cut_writes),
             ("times behind", self.fell_behind),
+            ("connections that had to pay", self.paid),
             ("evictions", self.evicted),
             ("images", self.images),
             ("gaps", self.gaps),

@@ -64,8 +64,12 @@ fn every_stream_is_what_the_protocol_promises() {
                     if index >= seeds {
                         return;
                     }
-                    // Every fourth has a tight ring.
-                    let seed = if index % 4 == 3 { traffic::TIGHT_FROM + index } else { index };
+                    // Every fourth has a tight ring, and every fourth little to share.
+                    let seed = match index % 4 {
+                        3 => traffic::TIGHT_FROM + index,
+                        1 => traffic::POOR_FROM + index,
+                        _ => index,
+                    };
                     match histories::run(seed, false) {
                         Ok(counts) => met.lock().unwrap_or_else(PoisonError::into_inner).push(counts),
                         Err(error) => failed.lock().unwrap_or_else(PoisonError::into_inner).push((seed, error)),

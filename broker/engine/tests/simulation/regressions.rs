@@ -1,7 +1,7 @@
 //! Histories that found something, and what it was.
 
 /// A seed, and what was wrong.
-const FOUND: [(u64, &str); 19] = [
+const FOUND: [(u64, &str); 24] = [
     (1, "publishers waited for a shard without interest, which nobody woke"),
     (7, "{\"last\":0} started a topic with patches live, without its image"),
     (10, "a pattern subscribed while a followed name had no topic was not told of its next beginning"),
@@ -20,6 +20,17 @@ const FOUND: [(u64, &str); 19] = [
     (2155, "introduced by the old options behind the answer to a more specific pattern"),
     (2777, "introduced twice"),
     (3851, "a topic that just ended was never closed for somebody who subscribed to another pattern just then"),
+    (
+        21_650,
+        "`closed` dropped, as an equally specific pattern was subscribed anew, and not the one that had told of the topic",
+    ),
+    (33_893, "a subscription that was refused stopped following a topic whose beginning was still to be read"),
+    (43_918, "an update that a connection fell out of step with, of a topic of which it wanted only what follows"),
+    (
+        130_915,
+        "an update of a topic that was not introduced, after a name was left for a pattern before its beginning was read",
+    ),
+    (138_659, "a connection was closed for another that had its number before"),
     (100_803, "a topic that began anew, before its predecessor was closed, for somebody evicted by that very frame"),
 ];
 

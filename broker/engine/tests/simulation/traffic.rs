@@ -161,11 +161,31 @@ pub const IMAGES_FEW: u64 = 1500;
 /// From this seed on the ring is so small that it comes round again and again, under readers that may have much waiting.
 pub const TIGHT_FROM: u64 = 100_000;
 
+/// From this seed on the sums that all connections share are so small that somebody has to pay now and then.
+pub const POOR_FROM: u64 = 200_000;
+
+/// All sources together, where they are to meet their bound.
+pub const SOURCES_FEW: u64 = 600;
+
 /// The limits of a seed: so small that all of them are met.
 pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
     let limits = drawn(dice);
     match seed {
         0..TIGHT_FROM => limits,
+        POOR_FROM.. => {
+            // Dice of its own: the histories of the other seeds stay what they are.
+            let mut dice = Dice::new(!seed);
+            Limits {
+                behind_bytes_max: dice.pick(&[600, 3000, 20_000]),
+                images_encoded_bytes_max: dice.pick(&[0, 300, 2000]),
+                images_partial_bytes_max: dice.pick(&[300, 2000, 20_000]),
+                buffers_bytes_max: dice.pick(&[1000, 8000, 50_000]),
+                sources_bytes_max: dice.pick(&[SOURCES_FEW, 64 << 20]),
+                // Which topics may not end yet the model does not know.
+                topic_idle_ms: 0,
+                ..limits
+            }
+        }
         _ => Limits { ring_bytes: if seed.is_multiple_of(2) { 2048 } else { 4096 }, behind_bytes: 65_536, ..limits },
     }
 }

@@ -161,6 +161,8 @@ pub(crate) struct Conn<S> {
     pub(crate) in_leavers: bool,
     /// What it holds of the sums goes with it, as they know.
     pub(crate) leaves_budgets: bool,
+    /// What is on its runs is becoming wants, in portions.
+    pub(crate) is_falling: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
     pub(crate) has_left: bool,
     /// Topics that begin with `$` are not for it.
@@ -204,9 +206,10 @@ impl<S> Conn<S> {
         self.control.as_ref().map_or(0, |control| control.bytes.len() - control.written)
     }
 
-    /// Nothing but answers goes out: a request has taken effect in part and is not answered yet.
+    /// Nothing but answers goes out: a request has taken effect in part and is not answered yet, or the connection is falling
+    /// out of step.
     pub(crate) fn is_held(&self) -> bool {
-        self.subscribing.as_ref().is_some_and(|request| request.has_effect())
+        self.is_falling || self.subscribing.as_ref().is_some_and(|request| request.has_effect())
     }
 
     pub(crate) fn has_work(&self) -> bool {

@@ -19,12 +19,6 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, Wanted};
 
-/// Work to make a want of a frame that a connection no longer gets from the ring.
-const FALL_OUT_STEPS: usize = 2;
-/// Frames that are looked at in a step of work.
-const FRAMES_PER_STEP: usize = 2;
-/// After so many wants it is looked whether all together are too much.
-const FALL_OUT_CHECK: usize = 32;
 /// Patterns that are looked for among a connection's own in a step of work.
 const PROBES_PER_STEP: usize = 2;
 /// A visit to a connection that catches up takes as long as so many to others.
@@ -297,73 +291,8 @@ impl<S: Sink> Shard<S> {
         self.visited += marker.slow_visits * SLOW_VISIT;
     }
 
-    /// Turns everything on a connection's runs into wants: from here on it catches up from the topics.
-    pub(super) fn fall_out(&mut self, id: ConnId) {
-        let conn = &mut self.conns[id];
-        let runs = std::mem::take(&mut conn.runs);
-        let (bytes, frames) = (conn.pending_bytes, conn.pending_frames);
-        (conn.pending_bytes, conn.pending_frames) = (0, 0);
-        let mut catch_up = conn.catch_up.take().unwrap_or_default();
-        catch_up.swallowed_bytes += u64::from(bytes);
-        catch_up.swallowed_updates += u64::from(frames);
-        let may_be_strict = self.conns[id].is_strict;
-        let (mut seen, mut made, mut overdrawn) = (0, 0, false);
-        self.work.charge(frames as usize / FRAMES_PER_STEP);
-        'runs: for run in &runs {
-            for slot in self.ring.slots(run.at, run.len as usize) {
-                seen += 1;
-                let topic = &slot.topic;
-                let at = match slot.seq {
-                    0 => At::From(1),
-                    seq if slot.merged => At::Image(seq),
-                    // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
-                    seq => At::From(seq),
-                };
-                match catch_up.wants.get_mut(&topic.id()) {
-                    Some(Want { at: At::After { .. }, .. }) | None => {}
-                    Some(want) => {
-                        // What was wanted is what comes after this.
-                        want.at = want.at.reaching_back_to(at);
-                        continue;
-                    }
-                }
-                let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
-                let Some(local_id) = local_id else { continue };
-                let strict = may_be_strict && self.is_strict(id, topic.name());
-                let want = Want {
-                    topic: Wanted::new(topic.clone()),
-                    at,
-                    introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                    after: self.locals[local_id].unfinished(&catch_up, topic),
-                    reason: GapReason::Slow,
-                    strict,
-                    since: 0,
-                    ready: None,
-                    until: 0,
-                };
-                catch_up.want(want);
-                self.work.charge(FALL_OUT_STEPS);
-                made += 1;
-                // As it went on so far, it will go on.
-                let in_all = || catch_up.wants.len() * frames as usize / seen;
-                if made % FALL_OUT_CHECK == 0 && self.must_pay(in_all()) {
-                    overdrawn = true;
-                    break 'runs;
-                }
-            }
-        }
-        let conn = &mut self.conns[id];
-        conn.catch_up = Some(catch_up);
-        if overdrawn {
-            self.overdraw(id);
-            return;
-        }
-        conn.settle();
-        self.file(id, Purse::Wants);
-    }
-
     /// Whether the subscription that covers a name says `on_slow: "disconnect"`.
-    fn is_strict(&self, id: ConnId, name: &str) -> bool {
+    pub(super) fn is_strict(&self, id: ConnId, name: &str) -> bool {
         self.resolve(&self.conns[id], name).is_some_and(|resolved| resolved.on_slow == OnSlow::Disconnect)
     }
 

@@ -41,7 +41,9 @@ impl<S: Sink> Shard<S> {
         }
         while let Some(place) = self.ring.reclaim(len) {
             for id in 0..self.conns.bound() {
-                self.evict(id as ConnId, place);
+                if self.begin_eviction(id as ConnId, place) {
+                    self.fall_out(id as ConnId);
+                }
             }
             self.ring.release(place);
         }
@@ -64,7 +66,10 @@ impl<S: Sink> Shard<S> {
             self.work.charge(1);
             // One of them may have much pending: the others wait for the next round then.
             while eviction.at < end && !self.work.is_spent() {
-                self.evict(eviction.at as ConnId, eviction.place);
+                let id = eviction.at as ConnId;
+                if self.begin_eviction(id, eviction.place) && !self.fall_out_as_work_allows(id) {
+                    break;
+                }
                 eviction.at += 1;
             }
         }
@@ -77,32 +82,39 @@ impl<S: Sink> Shard<S> {
         self.evicting.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
     }
 
-    /// Takes a connection out of step that still has something pending before `place`.
-    fn evict(&mut self, id: ConnId, place: u64) {
+    /// Whether a connection has to fall out of step, as it still has something pending before `place`.
+    fn begin_eviction(&mut self, id: ConnId, place: u64) -> bool {
         let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < place);
-        let Some(conn) = self.conns.get(id).filter(|conn| holds(conn)) else { return };
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.is_falling || holds(conn)) else { return false };
         if conn.place == Place::Parked && fault::strikes(Fault::EvictionUnderReader) {
-            return;
+            return false;
         }
-        self.stats.evicted.add(1);
-        self.fall_out(id);
+        self.stats.evicted.add(u64::from(!conn.is_falling));
+        true
     }
 
     /// Deals with those for whom the last entries were too much, as far as this round's work allows.
     pub(super) fn settle_overflow(&mut self, now_us: u64) {
         while !self.work.is_spent()
-            && let Some(id) = self.overflowed.pop()
+            && let Some(id) = self.overflowed.last().copied()
         {
             // It may be gone, and another have its number.
-            let Some(conn) = self.conns.get_mut(id) else { continue };
-            conn.overflowed = false;
-            if !conn.gone && u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes {
-                conn.behind = true;
-                self.stats.fell_behind.add(1);
-                self.stats.lag_bytes.record(conn.pending_bytes.into());
-                self.fall_out(id);
-                enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
+            if let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.gone && conn.overflowed) {
+                let is_too_much = u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes;
+                if is_too_much && !conn.is_falling {
+                    conn.behind = true;
+                    self.stats.fell_behind.add(1);
+                    self.stats.lag_bytes.record(conn.pending_bytes.into());
+                }
+                if is_too_much || conn.is_falling {
+                    if !self.fall_out_as_work_allows(id) {
+                        return;
+                    }
+                    enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
+                }
+                self.conns[id].overflowed = false;
             }
+            self.overflowed.pop();
         }
     }
 }

@@ -47,7 +47,7 @@ impl<S: Sink> Shard<S> {
         conn.runs.clear();
         conn.runs.shrink_to_fit();
         (conn.pending_bytes, conn.pending_frames) = (0, 0);
-        conn.behind = false;
+        (conn.behind, conn.is_falling) = (false, false);
         let catch_up = conn.catch_up.take();
         self.file(id, Purse::Wants);
         if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.wants.len() > AT_ONCE) {

@@ -23,6 +23,7 @@ pub(crate) mod connection;
 mod deliver;
 mod entry;
 mod evict;
+mod fall_out;
 mod interest;
 mod leave;
 mod members;
@@ -198,6 +199,7 @@ impl<S: Sink> Shard<S> {
             gone: false,
             in_leavers: false,
             leaves_budgets: false,
+            is_falling: false,
             has_left: false,
             no_reserved: false,
             runs: SmallVec::new(),
@@ -293,6 +295,7 @@ impl<S: Sink> Shard<S> {
             !conn.gone
                 && conn.closing == Closing::No
                 && conn.subscribing.is_none()
+                && !conn.is_falling
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max
         })
     }

@@ -1,0 +1,127 @@
+//! Falling out of step: what is on a connection's runs becomes wants, and from there on it catches up from the topics.
+//!
+//! Where much is pending this is done in portions, from the oldest frame on. Meanwhile nothing but answers goes out and no
+//! request of the connection is read, so that nobody sees it half-done: of a topic the older frames may be wanted already
+//! while the newer ones are still on the runs.
+
+use super::catch_up::{At, Introduce, Want};
+use super::connection::CatchUp;
+use super::payers::Purse;
+use super::{ConnId, Shard};
+use crate::fault;
+use crate::sink::Sink;
+use crate::topic::Wanted;
+use broker_protocol::message::GapReason;
+
+/// Work to make a want of a frame.
+const WANT_STEPS: usize = 2;
+/// Frames that are looked at in a step of work.
+const FRAMES_PER_STEP: usize = 2;
+/// Frames of a portion. After each it is looked whether there is work left, and whether all together want too much.
+const FRAMES_AT_ONCE: usize = fault::bound(64, 2);
+
+/// What a portion has done.
+#[derive(Default)]
+struct Portion {
+    frames: usize,
+    wants: usize,
+}
+
+impl<S: Sink> Shard<S> {
+    /// Turns everything on a connection's runs into wants, at once.
+    pub(super) fn fall_out(&mut self, id: ConnId) {
+        while !self.fall_out_some(id) {}
+    }
+
+    /// Turns it into wants as far as this round's work allows. Returns whether all of it is.
+    pub(super) fn fall_out_as_work_allows(&mut self, id: ConnId) -> bool {
+        while !self.work.is_spent() {
+            if self.fall_out_some(id) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn fall_out_some(&mut self, id: ConnId) -> bool {
+        let conn = &mut self.conns[id];
+        let mut catch_up = conn.catch_up.take().unwrap_or_default();
+        if !std::mem::replace(&mut conn.is_falling, true) {
+            catch_up.swallowed_bytes += u64::from(conn.pending_bytes);
+            catch_up.swallowed_updates += u64::from(conn.pending_frames);
+        }
+        let portion = self.want_oldest(id, &mut catch_up);
+        self.work.charge(portion.frames / FRAMES_PER_STEP + portion.wants * WANT_STEPS);
+        let conn = &mut self.conns[id];
+        // As it went in this portion, it will go on.
+        let to_come = conn.pending_frames as usize * portion.wants / portion.frames.max(1);
+        let wants = catch_up.wants.len() + to_come;
+        conn.catch_up = Some(catch_up);
+        if portion.wants > 0 && self.must_pay(wants) {
+            self.overdraw(id);
+            return true;
+        }
+        let conn = &mut self.conns[id];
+        conn.is_falling = !conn.runs.is_empty();
+        let is_done = !conn.is_falling;
+        if is_done {
+            conn.settle();
+        }
+        self.file(id, Purse::Wants);
+        is_done
+    }
+
+    /// Takes the oldest frames off a connection's runs and makes wants of them.
+    fn want_oldest(&mut self, id: ConnId, catch_up: &mut CatchUp) -> Portion {
+        let mut portion = Portion::default();
+        let may_be_strict = self.conns[id].is_strict;
+        let Some(mut run) = self.conns[id].runs.first().copied() else { return portion };
+        let (mut bytes, before) = (0, catch_up.wants.len());
+        for slot in self.ring.slots(run.at, run.len as usize).take(FRAMES_AT_ONCE) {
+            portion.frames += 1;
+            bytes += slot.frame.len() as u32;
+            let topic = &slot.topic;
+            let at = match slot.seq {
+                0 => At::From(1),
+                seq if slot.merged => At::Image(seq),
+                // Where the connection asked for fewer by now, this becomes the image; but not a mere `closed`.
+                seq => At::From(seq),
+            };
+            match catch_up.wants.get_mut(&topic.id()) {
+                Some(Want { at: At::After { .. }, .. }) | None => {}
+                Some(want) => {
+                    // What was wanted is what comes after this.
+                    want.at = want.at.reaching_back_to(at);
+                    continue;
+                }
+            }
+            let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
+            let Some(local_id) = local_id else { continue };
+            let strict = may_be_strict && self.is_strict(id, topic.name());
+            let want = Want {
+                topic: Wanted::new(topic.clone()),
+                at,
+                introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
+                after: self.locals[local_id].unfinished(catch_up, topic),
+                reason: GapReason::Slow,
+                strict,
+                since: 0,
+                ready: None,
+                until: 0,
+            };
+            catch_up.want(want);
+        }
+        portion.wants = catch_up.wants.len().saturating_sub(before);
+        run.at += u64::from(bytes);
+        run.len -= bytes;
+        let conn = &mut self.conns[id];
+        conn.pending_bytes -= bytes;
+        conn.pending_frames -= portion.frames as u32;
+        if run.len > 0 {
+            conn.runs[0] = run;
+        } else {
+            conn.runs.remove(0);
+        }
+        portion
+    }
+}

@@ -65,7 +65,7 @@ pub struct Engine {
 }
 
 /// How far a shard may be behind and still keep up: some milliseconds of its time.
-const KEEPING_UP_BYTES: u64 = 1 << 20;
+const KEEPING_UP_BYTES: u64 = 256 << 10;
 
 fn refuse(code: ErrorCode, message: String) -> Refusal {
     Refusal { code, message }

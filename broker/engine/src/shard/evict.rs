@@ -77,6 +77,12 @@ impl<S: Sink> Shard<S> {
         self.ring.release(eviction.place);
     }
 
+    /// Whether connections fall out of step more slowly than entries come: what is on their runs is not to fill the ring,
+    /// where it would cost more of them their place.
+    pub(super) fn must_settle_first(&self) -> bool {
+        !self.overflowed.is_empty() && self.ring.is_half_full()
+    }
+
     /// Whether a frame of this length has to wait: the room for it is being made, in portions.
     pub(super) fn must_wait_for_room(&self, len: usize) -> bool {
         self.evicting.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()

@@ -16,7 +16,7 @@ use broker_protocol::message::GapReason;
 /// Work to make a want of a frame.
 const WANT_STEPS: usize = 2;
 /// Frames that are looked at in a step of work.
-const FRAMES_PER_STEP: usize = 2;
+const FRAMES_PER_STEP: usize = 8;
 /// Frames of a portion. After each it is looked whether there is work left, and whether all together want too much.
 const FRAMES_AT_ONCE: usize = fault::bound(64, 2);
 

@@ -77,6 +77,10 @@ impl Ring {
         (held > capacity / 4 * 3).then(|| self.head - capacity / 8 * 5)
     }
 
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.held() > self.bytes.len() as u64 / 2
+    }
+
     /// What may be pushed in a round: less than what is kept free.
     pub(crate) fn round_bytes(&self) -> u64 {
         self.bytes.len() as u64 / 8

@@ -31,6 +31,9 @@ impl<S: Sink> Shard<S> {
         // A part of the ring at most, so that it does not come round to readers before their turn.
         let ring_end = self.ring.head() + self.ring.round_bytes();
         for _ in 0..ENTRIES_PER_TAKE_IN {
+            if self.must_settle_first() {
+                break;
+            }
             let Some(entry) = self.reader.peek() else {
                 more = false;
                 break;

@@ -57,7 +57,7 @@ impl<S: Sink> Shard<S> {
         let to_come = conn.pending_frames as usize * portion.wants / portion.frames.max(1);
         let wants = catch_up.wants.len() + to_come;
         conn.catch_up = Some(catch_up);
-        if portion.wants > 0 && self.must_pay(wants) {
+        if portion.wants > 0 && self.must_pay(wants, to_come) {
             self.overdraw(id);
             return true;
         }

@@ -200,13 +200,13 @@ impl<S: Sink> Shard<S> {
         Purse::ALL.into_iter().for_each(|purse| self.file(id, purse));
     }
 
-    /// Whether a connection that will have so many wants has to pay for all, as nobody has twice as much: then there is no
-    /// need to find out which. Where many fall out of step together, making the wants of each, only to let go of others',
-    /// would take longer than all that they are for.
-    pub(super) fn must_pay(&self, wants: usize) -> bool {
+    /// Whether a connection that will have so many wants, of which so many are still to come, has to pay for all: with those
+    /// it would be too much, and nobody has twice as much. Then there is no need to find out which. Where many fall out of
+    /// step together, making the wants of each, only to let go of others', would take longer than all that they are for.
+    pub(super) fn must_pay(&self, wants: usize, to_come: usize) -> bool {
         let class = class(wants as u64 * WANT_BYTES) + 1;
         let most = self.payers.filed[Purse::Wants as usize].last().map_or(0, |(class, _)| *class);
-        self.exceeds(Purse::Wants)
+        self.exceeds_with(Purse::Wants, to_come as u64 * WANT_BYTES)
             && class >= most
             && !self.engine.largest.is_larger_elsewhere(Purse::Wants, self.index, class)
     }
@@ -248,8 +248,13 @@ impl<S: Sink> Shard<S> {
     }
 
     fn exceeds(&self, purse: Purse) -> bool {
+        self.exceeds_with(purse, 0)
+    }
+
+    /// Whether a sum is too much when so many bytes have come to it.
+    fn exceeds_with(&self, purse: Purse, more: u64) -> bool {
         let budget = &self.engine.budget;
-        purse.bytes(budget).saturating_sub(purse.leaving(budget)) > purse.bytes_max(&self.engine.limits)
+        purse.bytes(budget).saturating_sub(purse.leaving(budget)) + more > purse.bytes_max(&self.engine.limits)
     }
 
     /// The connection with the most pays. False where none of this shard can, or another shard's has more.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use super::positions::next_position;
-use crate::common::{Client, Message, Running};
+use crate::common::{Client, Finally, Message, Running};
 
 const TOPICS: [(&str, &str); 6] = [
     ("x.few", "event"),
@@ -289,6 +289,7 @@ fn after_cuts_at_any_moment_nothing_is_missing() {
             publisher.say(r#"{"op":"ping"}"#);
             publisher.expect("pong");
         });
+        let _end = Finally(|| done.store(true, Ordering::Release));
         let mut memory = Memory::default();
         let mut id: Option<String> = None;
         // Cut in the middle of what comes, a different number of messages after the last position.

@@ -20,6 +20,7 @@ pub mod health;
 pub mod http;
 mod listen;
 pub mod logging;
+mod memory;
 mod metrics;
 pub mod shard;
 mod stop;
@@ -157,7 +158,10 @@ impl Broker {
             }
         };
         let accepting = vital::spawn("accepting clients", listen::accept_clients(client, shared.clone()));
-        let mut tasks = vec![vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone()))];
+        let mut tasks = vec![
+            vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
+            vital::spawn("giving memory back", memory::give_back()),
+        ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
         }

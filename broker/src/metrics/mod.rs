@@ -50,6 +50,7 @@ const COUNTERS: &[PerShard] = &[
     ("tickcast_writes_short_total", "Writes of which the socket did not take every byte.", |s| s.writes_short.get()),
     ("tickcast_sent_bytes_total", "Bytes that sockets took.", |s| s.bytes.get()),
     ("tickcast_fell_behind_total", "Times a connection had more than behind_bytes waiting.", |s| s.fell_behind.get()),
+    ("tickcast_detours_total", "Times a frame too large for the ring went by way of its topic.", |s| s.detours.get()),
     ("tickcast_evicted_total", "Times a connection fell out of step because the ring was reused.", |s| s.evicted.get()),
     ("tickcast_budget_closed_total", "Connections closed because they held most of a budget that was exceeded.", |s| {
         s.paid.get()

@@ -87,6 +87,10 @@ impl Driver {
     /// Reads those that wait, as far as the round's work allows, and at least one of the heavy. Returns whether some can go
     /// on at once.
     pub(super) fn resume_deferred(&mut self) -> bool {
+        if !self.shard.may_work() {
+            // The rounds before have done too much.
+            return !(self.reads.light.is_empty() && self.reads.heavy.is_empty());
+        }
         self.reads.no_room = !self.shard.engine().has_room();
         let mut more = false;
         for _ in 0..self.reads.light.len().min(DEFERRED_PER_ROUND) {

@@ -38,11 +38,11 @@ use crate::websocket::Rules;
 /// Commands that wait for a shard at most; whoever sends more waits.
 const COMMANDS_MAX: usize = 4096;
 /// Commands taken in one round at most.
-const COMMANDS_PER_ROUND: usize = 64;
+const COMMANDS_PER_ROUND: usize = 16;
 /// A round that did nothing of note is counted where it took this long nevertheless, in µs.
 const ROUND_TOLD_US: u64 = 1000;
 /// Connections that are told or closed together in one round.
-const TOLD_PER_ROUND: usize = 256;
+const TOLD_PER_ROUND: usize = 64;
 /// How long a shard with nothing to do but wait for other shards to read the feed sleeps, and whoever has a command for one
 /// that has too many.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);

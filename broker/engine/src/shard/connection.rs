@@ -104,6 +104,8 @@ impl CatchUp {
 pub(crate) enum Closing {
     /// Stays open.
     No,
+    /// Would hold too much, and is told to go before the round is over.
+    Due,
     /// The close frame is among the control bytes, or already written; nothing else will be.
     Sent { finished: bool },
 }

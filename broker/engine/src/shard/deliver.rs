@@ -22,6 +22,10 @@ use crate::topic::{Topic, Wanted};
 
 /// Work to make a want of a frame that a connection no longer gets from the ring.
 const FALL_OUT_STEPS: usize = 2;
+/// Frames that are looked at in a step of work.
+const FRAMES_PER_STEP: usize = 2;
+/// After so many wants it is looked whether all together are too much.
+const FALL_OUT_CHECK: usize = 32;
 /// Patterns that are looked for among a connection's own in a step of work.
 const PROBES_PER_STEP: usize = 2;
 /// A visit to a connection that catches up takes as long as so many to others.
@@ -169,8 +173,18 @@ pub(super) struct Resolved {
 }
 
 impl<S: Sink> Shard<S> {
-    /// The connection's most specific subscription that covers a name.
+    /// The connection's most specific subscription that covers a name, the latest of equally specific ones.
     pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
+        self.resolve_as(conn, name, |_, held| Some(held.order))
+    }
+
+    /// The same where patterns have this order among equally specific ones, and `None` stands for one that is not there.
+    pub(super) fn resolve_as(
+        &self,
+        conn: &Conn<S>,
+        name: &str,
+        order_of: impl Fn(GroupId, &Subscription) -> Option<u32>,
+    ) -> Option<Resolved> {
         let found = |target: Target, subscription: &Subscription| Resolved {
             target,
             step: subscription.step,
@@ -182,30 +196,31 @@ impl<S: Sink> Shard<S> {
         {
             return Some(found(Target::Topic(local), direct));
         }
-        let mut own = conn.subscriptions.patterns();
+        let mut own = conn.subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
         if conn.subscriptions.len() <= PATTERNS_TRIED {
             // Its own are tried one by one: what others subscribe to costs it nothing.
             let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
-            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, held.order));
+            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, order_of(*group, held)));
             return best.map(|(group, held)| found(Target::Pattern(group), held));
         }
         own.next()?;
-        let mut best: Option<(GroupId, &Subscription)> = None;
+        let mut best: Option<(GroupId, &Subscription, u32)> = None;
         let mut probes = 0;
         for group in self.matching(name).iter() {
             probes += 1;
             // The list is in order: a less specific one cannot win any more.
-            if best.is_some_and(|(held, _)| self.groups[held].specificity > self.groups[*group].specificity) {
+            if best.is_some_and(|(held, ..)| self.groups[held].specificity > self.groups[*group].specificity) {
                 break;
             }
             if let Some(subscription) = conn.subscription(Target::Pattern(*group))
-                && best.is_none_or(|(_, held)| subscription.order > held.order)
+                && let Some(order) = order_of(*group, subscription)
+                && best.is_none_or(|(.., latest)| order > latest)
             {
-                best = Some((*group, subscription));
+                best = Some((*group, subscription, order));
             }
         }
         self.work.charge(probes / PROBES_PER_STEP);
-        best.map(|(group, subscription)| found(Target::Pattern(group), subscription))
+        best.map(|(group, subscription, _)| found(Target::Pattern(group), subscription))
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
@@ -293,15 +308,18 @@ impl<S: Sink> Shard<S> {
         catch_up.swallowed_bytes += u64::from(bytes);
         catch_up.swallowed_updates += u64::from(frames);
         let may_be_strict = self.conns[id].is_strict;
-        self.work.charge(frames as usize * FALL_OUT_STEPS);
-        for run in &runs {
+        let (mut seen, mut made, mut overdrawn) = (0, 0, false);
+        self.work.charge(frames as usize / FRAMES_PER_STEP);
+        'runs: for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
+                seen += 1;
                 let topic = &slot.topic;
                 match catch_up.wants.get(&topic.id()) {
                     Some(Want { at: At::After { .. }, .. }) | None => {}
                     Some(_) => continue,
                 }
-                let Some(local_id) = self.by_name.get(topic.name()) else { continue };
+                let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
+                let Some(local_id) = local_id else { continue };
                 let strict = may_be_strict && self.is_strict(id, topic.name());
                 let want = Want {
                     topic: Wanted::new(topic.clone()),
@@ -312,7 +330,7 @@ impl<S: Sink> Shard<S> {
                         seq => At::From(seq),
                     },
                     introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                    after: self.locals[*local_id].unfinished(&catch_up, topic),
+                    after: self.locals[local_id].unfinished(&catch_up, topic),
                     reason: GapReason::Slow,
                     strict,
                     since: 0,
@@ -320,10 +338,22 @@ impl<S: Sink> Shard<S> {
                     until: 0,
                 };
                 catch_up.want(want);
+                self.work.charge(FALL_OUT_STEPS);
+                made += 1;
+                // As it went on so far, it will go on.
+                let in_all = || catch_up.wants.len() * frames as usize / seen;
+                if made % FALL_OUT_CHECK == 0 && self.must_pay(in_all()) {
+                    overdrawn = true;
+                    break 'runs;
+                }
             }
         }
         let conn = &mut self.conns[id];
         conn.catch_up = Some(catch_up);
+        if overdrawn {
+            self.overdraw(id);
+            return;
+        }
         conn.settle();
         self.file(id, Purse::Wants);
     }
@@ -343,6 +373,7 @@ impl<S: Sink> Shard<S> {
         if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.to_close) {
             return;
         }
+        self.stats.detours.add(1);
         // What waits of the topic already waits before it.
         let pending = conn
             .runs
@@ -350,6 +381,9 @@ impl<S: Sink> Shard<S> {
             .any(|run| self.ring.slots(run.at, run.len as usize).any(|slot| slot.topic.id() == mark.topic.id()));
         if pending {
             self.fall_out(id);
+            if self.conns[id].is_leaving() {
+                return;
+            }
         }
         let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
         let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);

@@ -61,14 +61,20 @@ impl<S: Sink> Shard<S> {
                 return;
             }
             let end = (eviction.at + CONNECTIONS_PER_STEP).min(bound);
-            for id in eviction.at..end {
-                self.evict(id as ConnId, eviction.place);
-            }
-            eviction.at = end;
             self.work.charge(1);
+            // One of them may have much pending: the others wait for the next round then.
+            while eviction.at < end && !self.work.is_spent() {
+                self.evict(eviction.at as ConnId, eviction.place);
+                eviction.at += 1;
+            }
         }
         self.evicting = None;
         self.ring.release(eviction.place);
+    }
+
+    /// Whether a frame of this length has to wait: the room for it is being made, in portions.
+    pub(super) fn must_wait_for_room(&self, len: usize) -> bool {
+        self.evicting.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
     }
 
     /// Takes a connection out of step that still has something pending before `place`.

@@ -12,6 +12,8 @@ use crate::sink::Sink;
 const AT_ONCE: usize = fault::bound(64, 1);
 /// Wants that go in a step of work.
 const WANTS_PER_STEP: usize = 1;
+/// What is still to be let go of may be this share of what all may want.
+const DISCARDED_SHARE: u64 = 4;
 /// Work to leave a pattern: the shard's and the listings' patterns are told.
 const PATTERN_STEPS: usize = 40;
 
@@ -53,6 +55,12 @@ impl<S: Sink> Shard<S> {
             self.engine.budget.discarded.add(catch_up.wants.len() as u64 * WANT_BYTES);
             self.discarded.push_back(catch_up);
         }
+    }
+
+    /// Whether so much is still to be let go of that nothing new may come for anybody meanwhile. Closing those who hold most
+    /// frees nothing before that is done.
+    pub(super) fn must_let_go_first(&self) -> bool {
+        self.engine.budget.discarded.bytes() > self.engine.limits.behind_bytes_max / DISCARDED_SHARE
     }
 
     /// Leaves one of a connection's subscriptions. False where there is none.

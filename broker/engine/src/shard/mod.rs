@@ -123,15 +123,16 @@ pub struct Shard<S> {
     /// The pass over the connections that makes room in the ring, where one is under way.
     evicting: Option<Eviction>,
     payers: Payers,
+    /// Connections that would hold too much, and are told so in this round.
+    overdrawn: Vec<ConnId>,
     /// Connections that close or are gone, and have many subscriptions still to be left.
     leavers: VecDeque<ConnId>,
     /// What was pending of them, likewise.
     discarded: VecDeque<Box<CatchUp>>,
 }
 
-/// Steps of work in a round beside delivering what is ready, and again for requests that are read: about half a
-/// millisecond each.
-const WORK_PER_ROUND: usize = fault::bound(4096, 40);
+/// Steps of work in each part of a round: about an eighth of a millisecond.
+const WORK_PER_ROUND: usize = fault::bound(1024, 40);
 
 impl<S: Sink> Shard<S> {
     /// Shard `index` of `engine`, with nobody connected.
@@ -167,6 +168,7 @@ impl<S: Sink> Shard<S> {
             plan: Plan::default(),
             evicting: None,
             payers: Payers::default(),
+            overdrawn: Vec::new(),
             leavers: VecDeque::new(),
             discarded: VecDeque::new(),
             engine,
@@ -265,9 +267,10 @@ impl<S: Sink> Shard<S> {
         self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
     }
 
-    /// Requests are read from now on in this round: they have work of their own, whatever was done before.
+    /// Requests are read from now on in this round, up to [`Shard::tick`]: they have work of their own, whatever was done
+    /// before.
     pub fn begin_requests(&mut self) {
-        self.work.renew();
+        self.work.begin_requests();
     }
 
     /// Whether requests may still be done in this round.

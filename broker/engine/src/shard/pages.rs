@@ -1,51 +1,106 @@
 //! Numbered places for values, in pages that never move: a connection more costs its place and no copy of all others, and
-//! no pause while they are copied.
+//! no pause while they are copied. A page without a value in it is given back; numbers are used from the lowest.
 
+use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
 /// Places in a page.
 const PAGE: usize = 256;
 
 pub(crate) struct Pages<T> {
-    pages: Vec<Box<[Option<T>]>>,
-    free: Vec<u32>,
+    pages: Vec<Page<T>>,
+    /// The pages that have a free place.
+    roomy: BTreeSet<u32>,
+}
+
+struct Page<T> {
+    /// None at all where none is in use.
+    places: Box<[Option<T>]>,
+    /// The places in use, a bit each.
+    used: [u64; PAGE / 64],
+}
+
+impl<T> Page<T> {
+    fn new() -> Self {
+        Self { places: Box::default(), used: [0; PAGE / 64] }
+    }
+
+    fn insert(&mut self, value: T) -> Option<usize> {
+        let word = self.used.iter().position(|word| *word != u64::MAX)?;
+        let bit = self.used[word].trailing_ones() as usize;
+        if self.places.is_empty() {
+            self.places = (0..PAGE).map(|_| None).collect();
+        }
+        let at = word * 64 + bit;
+        self.places[at] = Some(value);
+        self.used[word] |= 1 << bit;
+        Some(at)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<T> {
+        let value = self.places.get_mut(at)?.take()?;
+        self.used[at / 64] &= !(1 << (at % 64));
+        if self.used.iter().all(|word| *word == 0) {
+            self.places = Box::default();
+        }
+        Some(value)
+    }
+
+    fn is_full(&self) -> bool {
+        self.used.iter().all(|word| *word == u64::MAX)
+    }
 }
 
 impl<T> Pages<T> {
     pub(crate) fn new() -> Self {
-        Self { pages: Vec::new(), free: Vec::new() }
+        Self { pages: Vec::new(), roomy: BTreeSet::new() }
     }
 
-    /// One above the highest number ever in use.
+    /// Above every number in use.
     pub(crate) fn bound(&self) -> usize {
         self.pages.len() * PAGE
     }
 
     pub(crate) fn insert(&mut self, value: T) -> u32 {
-        if self.free.is_empty() {
-            let first = self.bound() as u32;
-            self.pages.push((0..PAGE).map(|_| None).collect());
-            self.free.extend((first..first + PAGE as u32).rev());
+        let page = match self.roomy.first() {
+            Some(page) => *page as usize,
+            None => {
+                self.pages.push(Page::new());
+                self.roomy.insert(self.pages.len() as u32 - 1);
+                self.pages.len() - 1
+            }
+        };
+        let at = self.pages[page].insert(value).expect("a page among those with room has room");
+        if self.pages[page].is_full() {
+            self.roomy.remove(&(page as u32));
         }
-        let id = self.free.pop().unwrap_or_default();
-        self.pages[id as usize / PAGE][id as usize % PAGE] = Some(value);
-        id
+        (page * PAGE + at) as u32
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let value = self.pages.get_mut(id as usize / PAGE)?[id as usize % PAGE].take();
-        if value.is_some() {
-            self.free.push(id);
+        let number = id as usize / PAGE;
+        let page = self.pages.get_mut(number)?;
+        let was_full = page.is_full();
+        let value = page.remove(id as usize % PAGE)?;
+        if was_full {
+            self.roomy.insert(number as u32);
         }
-        value
+        while self.pages.last().is_some_and(|page| page.places.is_empty()) {
+            self.pages.pop();
+            self.roomy.remove(&(self.pages.len() as u32));
+        }
+        if self.pages.capacity() > 64 && self.pages.len() < self.pages.capacity() / 4 {
+            self.pages.shrink_to(self.pages.len() * 2);
+        }
+        Some(value)
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.pages.get(id as usize / PAGE)?[id as usize % PAGE].as_ref()
+        self.pages.get(id as usize / PAGE)?.places.get(id as usize % PAGE)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.pages.get_mut(id as usize / PAGE)?[id as usize % PAGE].as_mut()
+        self.pages.get_mut(id as usize / PAGE)?.places.get_mut(id as usize % PAGE)?.as_mut()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
@@ -54,9 +109,12 @@ impl<T> Pages<T> {
 
     /// Those with this number and above.
     pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
-        let (page, at) = (from as usize / PAGE, from as usize % PAGE);
-        let places = self.pages.iter().skip(page).flat_map(|page| page.iter()).skip(at);
-        (from..).zip(places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
+        let pages = self.pages.iter().enumerate().skip(from as usize / PAGE);
+        let values = pages.flat_map(|(number, page)| {
+            let first = (number * PAGE) as u32;
+            (first..).zip(&page.places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
+        });
+        values.skip_while(move |(id, _)| *id < from)
     }
 }
 

@@ -157,8 +157,40 @@ impl<S: Sink> Shard<S> {
         Purse::ALL.into_iter().for_each(|purse| self.file(id, purse));
     }
 
+    /// Whether a connection that will have so many wants has to pay for all, as nobody has twice as much: then there is no
+    /// need to find out which. Where many fall out of step together, making the wants of each, only to let go of others',
+    /// would take longer than all that they are for.
+    pub(super) fn must_pay(&self, wants: usize) -> bool {
+        let class = class(wants as u64 * WANT_BYTES) + 1;
+        let most = self.payers.filed[Purse::Wants as usize].last().map_or(0, |(class, _)| *class);
+        self.exceeds(Purse::Wants)
+            && class >= most
+            && !self.engine.largest.is_larger_elsewhere(Purse::Wants, self.index, class)
+    }
+
+    /// What a connection wants is too much. Nothing is for it any more, and it is told so before the round is over.
+    pub(super) fn overdraw(&mut self, id: ConnId) {
+        self.conns[id].closing = Closing::Due;
+        self.discard_pending(id);
+        self.overdrawn.push(id);
+    }
+
+    fn close_overdrawn(&mut self, now: Now) {
+        while let Some(id) = self.overdrawn.pop() {
+            // It may be gone, and another have its number.
+            if let Some(conn) = self.conns.get_mut(id)
+                && conn.closing == Closing::Due
+            {
+                conn.closing = Closing::No;
+                self.stats.paid.add(1);
+                self.close(now, id, CloseReason::Slow, Purse::Wants.text());
+            }
+        }
+    }
+
     /// Closes the connections that hold most of a sum that is exceeded, until it is not, or others hold more.
     pub(super) fn settle_budgets(&mut self, now: Now) {
+        self.close_overdrawn(now);
         for purse in Purse::ALL {
             if !self.exceeds(purse) {
                 if purse == Purse::Partial {

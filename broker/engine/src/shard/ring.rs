@@ -36,6 +36,9 @@ pub(crate) struct Ring {
 /// One scan over the connections makes room for this share of the ring.
 const RECLAIM_SHARE: u64 = 16;
 
+/// Room for slots that is kept where the ring is empty.
+const SLOTS_KEPT: usize = 1024;
+
 /// A frame above this share of the ring goes by way of the topic instead.
 const FRAME_SHARE: usize = 8;
 
@@ -88,6 +91,9 @@ impl Ring {
     pub(crate) fn release(&mut self, place: u64) {
         while self.slots.front().is_some_and(|slot| slot.at < place) {
             self.slots.pop_front();
+        }
+        if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
+            self.slots = VecDeque::new();
         }
     }
 

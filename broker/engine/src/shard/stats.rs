@@ -121,6 +121,9 @@ pub struct ShardStats {
     pub fell_behind: Cell,
     /// Times a connection's pending frames were taken from it because the ring had to be reused.
     pub evicted: Cell,
+    /// Times a frame reached a connection by way of its topic, as it is too large for the ring or comes behind the end of
+    /// an earlier topic of that name.
+    pub detours: Cell,
     /// Connections closed because they held most of a sum that all share, and that was exceeded.
     pub paid: Cell,
     /// Images sent.

@@ -72,8 +72,8 @@ struct Begun {
 #[derive(Default)]
 struct Replaced {
     topics: HashSet<TopicId, RandomState>,
-    /// Whether the pattern was subscribed before.
-    groups: HashMap<GroupId, bool, RandomState>,
+    /// The order that a pattern had before, where it was subscribed.
+    groups: HashMap<GroupId, Option<u32>, RandomState>,
     walks: Vec<Walk>,
 }
 
@@ -275,8 +275,8 @@ impl<S: Sink> Shard<S> {
         self.count_buffers(id);
     }
 
-    /// Puts a subscription in place of an equal one, or beside the others. Returns whether there was one.
-    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<bool, String> {
+    /// Puts a subscription in place of an equal one, or beside the others. Returns the order of the one that there was.
+    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
@@ -302,7 +302,7 @@ impl<S: Sink> Shard<S> {
             self.stats.subscriptions.add(1);
             self.count_subscriber(target, 1);
         }
-        Ok(old.is_some())
+        Ok(old.map(|old| old.order))
     }
 
     fn subscribe_topic(
@@ -378,16 +378,18 @@ impl<S: Sink> Shard<S> {
     ) -> Result<(), String> {
         let max = self.engine.limits.subscriptions_bytes_max;
         let group = self.group(pattern).ok_or_else(|| format!("all subscriptions would exceed {}", in_all(max)))?;
-        let anew = match self.place_subscription(id, Target::Pattern(group), request) {
-            Ok(anew) => anew,
+        let before = match self.place_subscription(id, Target::Pattern(group), request) {
+            Ok(before) => before,
             Err(refusal) => {
                 self.release_group(group);
                 return Err(refusal);
             }
         };
         // Of an entry that stands twice in the request the last one counts.
-        if replaced.groups.insert(group, anew).is_some() {
+        if replaced.groups.contains_key(&group) {
             replaced.walks.retain(|walk| walk.group != group);
+        } else {
+            replaced.groups.insert(group, before);
         }
         replaced.walks.push(Walk {
             group,

@@ -15,9 +15,9 @@ use crate::sink::Sink;
 /// at most.
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
 /// Connections looked at in one round at most.
-const CONNECTIONS_PER_SWEEP: usize = fault::bound(1024, 2);
+const CONNECTIONS_PER_SWEEP: usize = fault::bound(256, 2);
 /// Names looked at in one round for patterns that are gone.
-const NAMES_PER_SWEEP: usize = fault::bound(256, 2);
+const NAMES_PER_SWEEP: usize = fault::bound(64, 2);
 
 #[derive(Default)]
 pub(crate) struct Sweep {
@@ -45,6 +45,7 @@ impl Sweep {
 impl<S: Sink> Shard<S> {
     /// Does what has become due. Returns whether more is due already.
     pub fn tick(&mut self, now: Now) -> bool {
+        self.work.end_requests();
         let mut more = self.views_due(now.mono_us);
         while let Some((due, id)) = self.delayed.front().copied()
             && due <= now.mono_us

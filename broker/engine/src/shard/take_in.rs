@@ -35,12 +35,16 @@ impl<S: Sink> Shard<S> {
                 more = false;
                 break;
             };
-            taken += 1;
             if entry.interest & self.bit == 0 {
+                taken += 1;
                 self.reader.advance();
                 continue;
             }
             let entry = entry.clone();
+            if self.must_wait_for_room(entry.frame.len()) || self.must_let_go_first() {
+                break;
+            }
+            taken += 1;
             self.reader.advance();
             if fault::strikes(Fault::OrderAcrossTopics) {
                 self.take_next_first(&entry);

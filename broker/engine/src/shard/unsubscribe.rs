@@ -289,15 +289,21 @@ impl<S: Sink> Shard<S> {
 
     /// Drops what is pending of the topics of patterns that are subscribed anew, but for those that another subscription
     /// covers at least as closely. Of a topic that ended the client is told by whatever it was subscribed to, unless that
-    /// was this very pattern.
-    pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, bool, RandomState>) {
+    /// was one of these patterns. With each of them comes the order that it had before, if it was there.
+    pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, Option<u32>, RandomState>) {
+        let among = |best: Target| matches!(best, Target::Pattern(group) if groups.contains_key(&group));
         self.retain_pending(id, |shard, topic, best| {
-            let Target::Pattern(group) = best else { return true };
-            let Some(anew) = groups.get(&group) else { return true };
+            if !among(best) {
+                return true;
+            }
             let local = shard.by_name.get(topic.name());
             let held = local.and_then(|local| shard.locals[*local].topic.as_ref());
-            let live = held.is_some_and(|held| Arc::ptr_eq(held, topic));
-            !(live || *anew)
+            if held.is_some_and(|held| Arc::ptr_eq(held, topic)) {
+                return false;
+            }
+            let order_of = |group, held: &Subscription| groups.get(&group).map_or(Some(held.order), |before| *before);
+            let before = shard.resolve_as(&shard.conns[id], topic.name(), order_of);
+            !before.is_some_and(|before| among(before.target))
         });
     }
 

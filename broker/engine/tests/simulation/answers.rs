@@ -81,8 +81,10 @@ impl Client {
         for entry in placed {
             self.known.place(entry, options, u64::MAX);
         }
+        // Of a name that stands twice in the request the last one counts, and goes on from what was there before.
+        let had = self.streams.clone();
         for begun in topics {
-            let held = self.streams.get(&begun.name).or(self.remembered.get(&begun.name));
+            let held = had.get(&begun.name).or(self.remembered.get(&begun.name));
             let stream = match &begun.epoch {
                 None => Stream::waiting(),
                 Some((at, epoch)) => Stream::begun(*at, epoch, begun.expect, held, truth.now_us),
@@ -95,10 +97,12 @@ impl Client {
                 continue;
             }
             // Of the old options nothing follows; what another pattern brought in may go on until this one does.
-            if best == before.best(name).map(|best| &best.entry) && !stream.loose {
+            let same = best == before.best(name).map(|best| &best.entry);
+            if same && !stream.loose {
                 stream.phase = Phase::Unintroduced;
             } else {
                 stream.loosen();
+                stream.forgotten |= same;
             }
         }
     }

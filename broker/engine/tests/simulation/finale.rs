@@ -108,7 +108,8 @@ fn complete(client: &Client, model: &Model, interval_ms: u64) -> Result<(), Stri
             return Err(format!("{name} was not introduced"));
         };
         let right = match stream.phase {
-            Phase::Running => !epoch.closed && stream.epoch_at == Some(at) && stream.is_current(epoch),
+            Phase::Running if epoch.closed => stream.forgotten && stream.epoch_at == Some(at),
+            Phase::Running => stream.epoch_at == Some(at) && stream.is_current(epoch),
             _ => epoch.closed,
         };
         if !right {

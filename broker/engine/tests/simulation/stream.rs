@@ -73,6 +73,8 @@ pub struct Stream {
     ordered: bool,
     /// The options changed without a new start, which may still come.
     pub loose: bool,
+    /// Meanwhile the very pattern that it came by was subscribed anew: a topic that has ended by then is not mentioned.
+    pub forgotten: bool,
     /// Some message may stand for several updates.
     pub merged: bool,
     /// No message since the start.
@@ -92,6 +94,7 @@ impl Stream {
             state: None,
             ordered: true,
             loose: false,
+            forgotten: false,
             merged: false,
             fresh: true,
             counted: (0, 0),
@@ -134,7 +137,9 @@ impl Stream {
         if self.phase != Phase::Running {
             return Err(format!("a topic in the phase {:?}", self.phase));
         }
-        if let Expect::From(least) = self.expect {
+        if let Expect::From(least) = self.expect
+            && message.op() != "image"
+        {
             let first = message.optional_number("seq")?.or(message.optional_number("from")?).unwrap_or(least);
             self.expect = Expect::Next(first.max(least));
         }

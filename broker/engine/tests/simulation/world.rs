@@ -250,7 +250,8 @@ impl World {
     /// Clients read what arrived from a shard.
     pub fn read(&mut self, shard: usize) -> Result<(), String> {
         let driver = &mut self.drivers[shard];
-        let out_of_step = driver.stats.fell_behind.get() + driver.stats.evicted.get();
+        let stats = &driver.stats;
+        let out_of_step = stats.fell_behind.get() + stats.evicted.get() + stats.detours.get();
         let disturbed = std::mem::replace(&mut driver.out_of_step, out_of_step) != out_of_step;
         let truth = Truth { model: &self.model, engine: &self.engine, now_us: self.now_us };
         let on_shard = |(_, client): &(usize, &mut Client)| client.shard == shard && !client.over;

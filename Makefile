@@ -29,7 +29,7 @@ clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy -p broker-engine --all-targets --features planted-faults --locked -- -D warnings
 
-unit:
+unit: tools
 	$(CARGO) test --workspace --locked
 
 # Would the simulation notice? One fault after the other is planted in the engine, and each must be found.

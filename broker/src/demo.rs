@@ -2,12 +2,16 @@
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use broker::Broker;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 const SEED: u64 = 1;
+/// How long the feeds may take to stop once the broker has stopped.
+const FEEDS_TIME: Duration = Duration::from_secs(1);
 
 /// The running feeds.
 pub(crate) struct Demo {
@@ -34,10 +38,14 @@ pub(crate) fn start(broker: &Broker) -> Demo {
 }
 
 impl Demo {
-    /// Stops the feeds.
-    pub(crate) async fn stop(self) {
+    /// Stops the feeds while the broker stops.
+    pub(crate) async fn stop_with(mut self, broker: impl Future<Output = ()>) {
+        // Fails where the feeds have ended already.
         let _ = self.stop.send(());
-        let _ = self.task.await;
+        broker.await;
+        if timeout(FEEDS_TIME, &mut self.task).await.is_err() {
+            tracing::warn!("the simulated feeds did not stop in time: the broker ends without waiting for them");
+        }
     }
 }
 
@@ -73,6 +81,23 @@ Ctrl-C stops it, a second one at once.
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn feeds_are_told_at_once_and_waited_for_a_second_at_most() {
+        let (stop, stopped) = oneshot::channel();
+        let (told, mut was_told) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let _ = stopped.await;
+            let _ = told.send(());
+            // They hang on something.
+            std::future::pending().await
+        });
+        let begin = tokio::time::Instant::now();
+        // The broker ends as soon as they know.
+        let broker = async { (&mut was_told).await.unwrap() };
+        Demo { stop, task }.stop_with(broker).await;
+        assert_eq!(begin.elapsed().as_secs(), FEEDS_TIME.as_secs());
+    }
 
     #[test]
     fn a_listener_on_all_addresses_is_named_by_one_that_works() {

@@ -62,7 +62,8 @@ pub struct Broker {
     admin_listen: SocketAddr,
     accepting: AbortHandle,
     tasks: Vec<AbortHandle>,
-    admin: Admin,
+    /// Until it is dropped it answers, and says that the broker is going away.
+    _admin: Admin,
 }
 
 impl Broker {
@@ -165,7 +166,7 @@ impl Broker {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
         }
         tracing::info!(%listen, %admin_listen, shards, "serving");
-        Ok(Broker { shared, listen, admin_listen, accepting, tasks, admin })
+        Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
     }
 
     /// Where clients connect.

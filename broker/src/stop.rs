@@ -22,8 +22,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 impl Broker {
     /// Stops: no new connections, `goaway`, time to read it and what is pending, close frames, the end. Takes `drain_ms`
-    /// and two seconds at most.
-    pub async fn stop(self) {
+    /// and two seconds at most. Until the broker is dropped its topics stay, and the admin listener tells that it is going
+    /// away: to drop them takes seconds where they are a million.
+    pub async fn stop(&self) {
         let shared = &self.shared;
         let drain_ms = shared.config.drain_ms;
         tracing::info!(connections = shared.admission.count(), drain_ms, "going away");
@@ -44,8 +45,6 @@ impl Broker {
         shared.clients.hang_up();
         threads(&shared.shards, &shared.ending).await;
         self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
-        // Until the very end it tells that the broker is going away.
-        drop(self.admin);
     }
 }
 

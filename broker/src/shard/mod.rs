@@ -17,7 +17,6 @@ use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use broker_engine::{ConnId, Engine, Shard, ShardStats};
@@ -91,7 +90,8 @@ pub struct Handle {
     pub stats: Arc<ShardStats>,
     /// Connections that were given to it and are not counted among its own yet.
     arriving: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    /// It does nothing any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Handle {
@@ -128,9 +128,10 @@ impl Handle {
         result
     }
 
-    /// Whether the thread has ended.
+    /// Whether it does nothing any more. Its thread may still free what it held, which takes seconds where it followed a
+    /// million topics.
     pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -163,7 +164,8 @@ impl Prepared {
         let stats = Arc::new(ShardStats::default());
         let arriving = Arc::new(AtomicU64::new(0));
         let notify = self.notify.clone();
-        let state = (stats.clone(), arriving.clone());
+        let ended = Arc::new(AtomicBool::new(false));
+        let state = (stats.clone(), arriving.clone(), ended.clone());
         let make = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
             let inside = runtime.enter();
@@ -172,17 +174,19 @@ impl Prepared {
             Ok((runtime, set))
         };
         // Where it panics, its connections' state is lost, and new ones would still be given to it: the process ends.
-        let thread = vital::thread(format!("shard-{index}"), ending, make, move |(runtime, set)| {
+        vital::thread(format!("shard-{index}"), ending, make, move |(runtime, set)| {
             if let Some(core) = core {
                 pin(core);
             }
-            let (stats, arriving) = state;
+            let (stats, arriving, ended) = state;
             runtime.block_on(async move {
                 let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
-                Driver::new(shard, index, poll, incoming, self.notify, arriving, settings).run().await;
+                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings);
+                driver.run().await;
+                ended.store(true, Ordering::Release);
             });
         })?;
-        Ok(Handle { commands, notify, stats, arriving, thread })
+        Ok(Handle { commands, notify, stats, arriving, ended })
     }
 }
 
@@ -254,7 +258,7 @@ impl Driver {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(&mut self) {
         while !self.stopping {
             if self.round() {
                 // The runtime looks at its own timers and files now and then.

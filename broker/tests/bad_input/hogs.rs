@@ -1,13 +1,18 @@
 //! Requests that cost much, many of them at once: everybody else is served meanwhile.
 
+//!
+//! How long that is depends on the machine and on what else it does. So it is counted how many of the costly answers come
+//! while one of the others is served: where somebody has to wait for them, it is nearly all.
+
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::common::{PATIENCE, Running, ask};
+use crate::common::{Finally, PATIENCE, Running, ask};
 
-/// Far more than anybody waits while others are served, and far less than what the costly requests take together.
-const WAIT_MAX: Duration = Duration::from_secs(1);
+/// While one of the others is served, not more of all the costly answers may come than this: they are made in turns, so that
+/// half of them may come at once.
+const SHARE_MAX: f64 = 0.75;
 
 /// Publishes so many topics of four segments.
 fn fill(broker: &Running, topics: usize) {
@@ -19,35 +24,51 @@ fn fill(broker: &Running, topics: usize) {
     }
 }
 
-/// Serves others while `hogs` have asked for what costs much, until each of them has had so many answers.
-fn serve_others(broker: &Running, hogs: &mut [TcpStream], answers: usize) {
-    hogs.iter().for_each(|hog| hog.set_nonblocking(true).unwrap());
-    let mut had = vec![0; hogs.len()];
+/// Reads what comes of the costly answers and counts those that have begun, up to so many.
+fn read_answers(mut hog: &TcpStream, answers: usize, begun: &AtomicUsize) {
     let mut text = vec![0; 1 << 20];
-    let begun = Instant::now();
-    let mut others = 0;
-    while had.iter().any(|had| *had < answers) {
-        let begin = Instant::now();
-        let mut client = broker.client();
-        client.say(r#"{"op":"ping"}"#);
-        client.expect("pong");
-        assert!(begin.elapsed() < WAIT_MAX, "a newcomer waited {:?}", begin.elapsed());
-        let begin = Instant::now();
-        assert_eq!(broker.http("GET /v1/topics/m.0.0.q/history?last=1", "").status, 200);
-        assert!(begin.elapsed() < WAIT_MAX, "a cheap request waited {:?}", begin.elapsed());
-        let begin = Instant::now();
-        assert_eq!(ask(broker.admin, "GET /healthz", &[], b"").status, 200);
-        assert!(begin.elapsed() < WAIT_MAX, "/healthz waited {:?}", begin.elapsed());
-        others += 1;
-        for (hog, had) in hogs.iter_mut().zip(&mut had) {
-            while let Ok(len) = hog.read(&mut text) {
-                assert!(len > 0, "a hog was cut off after {had} answers");
-                *had += String::from_utf8_lossy(&text[..len]).matches("HTTP/1.1 200 ").count();
+    let mut had = 0;
+    while had < answers {
+        let len = hog.read(&mut text).unwrap_or_else(|error| panic!("{error} after {had} answers"));
+        assert!(len > 0, "a hog was cut off after {had} answers");
+        let more = String::from_utf8_lossy(&text[..len]).matches("HTTP/1.1 200 ").count();
+        had += more;
+        begun.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Serves others while `hogs` have asked for what costs much, until each of them has had so many answers.
+fn serve_others(broker: &Running, hogs: &[TcpStream], answers: usize) {
+    let (all, begun) = (answers * hogs.len(), AtomicUsize::new(0));
+    hogs.iter().for_each(|hog| hog.set_read_timeout(Some(4 * PATIENCE)).unwrap());
+    let others = std::thread::scope(|scope| {
+        // Whoever fails to serve others does not have the readers wait.
+        let _end = Finally(|| hogs.iter().for_each(|hog| drop(hog.shutdown(Shutdown::Both))));
+        let readers: Vec<_> = hogs.iter().map(|hog| scope.spawn(|| read_answers(hog, answers, &begun))).collect();
+        let mut others = 0;
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            for what in ["a newcomer", "a cheap request", "/healthz"] {
+                let before = begun.load(Ordering::Relaxed);
+                match what {
+                    "a newcomer" => {
+                        let mut client = broker.client();
+                        client.say(r#"{"op":"ping"}"#);
+                        client.expect("pong");
+                    }
+                    "/healthz" => assert_eq!(ask(broker.admin, "GET /healthz", &[], b"").status, 200),
+                    _ => assert_eq!(broker.http("GET /v1/topics/m.0.0.q/history?last=1", "").status, 200),
+                }
+                let meanwhile = begun.load(Ordering::Relaxed) - before;
+                assert!(
+                    meanwhile as f64 <= SHARE_MAX * all as f64,
+                    "{what} waited while {meanwhile} of {all} costly answers came"
+                );
+                others += 1;
             }
         }
-        assert!(begun.elapsed() < 4 * PATIENCE, "{had:?} answers of {answers}");
-    }
-    assert!(others > 1, "it was over before anybody else came");
+        others
+    });
+    assert!(others > 3, "it was over before anybody else came");
 }
 
 #[test]
@@ -57,7 +78,7 @@ fn listings_by_the_hundred_on_one_connection() {
     let mut hog = TcpStream::connect(broker.listen).unwrap();
     let request = format!("GET /v1/topics?match=*.*.*.zzz HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
     hog.write_all(request.repeat(100).as_bytes()).unwrap();
-    serve_others(&broker, &mut [hog], 100);
+    serve_others(&broker, &[hog], 100);
     broker.assert_settles();
 }
 
@@ -68,7 +89,7 @@ fn listings_on_many_connections() {
     let request = format!("GET /v1/topics?match=*.*.*.zzz HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
     let mut hogs: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(broker.listen).unwrap()).collect();
     hogs.iter_mut().for_each(|hog| hog.write_all(request.repeat(2).as_bytes()).unwrap());
-    serve_others(&broker, &mut hogs, 2);
+    serve_others(&broker, &hogs, 2);
     broker.assert_settles();
 }
 
@@ -83,6 +104,6 @@ fn histories_of_megabytes() {
     let request = format!("GET /v1/topics/long/history?last=800 HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
     let mut hogs: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(broker.listen).unwrap()).collect();
     hogs.iter_mut().for_each(|hog| hog.write_all(request.repeat(3).as_bytes()).unwrap());
-    serve_others(&broker, &mut hogs, 3);
+    serve_others(&broker, &hogs, 3);
     broker.assert_settles();
 }

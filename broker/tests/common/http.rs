@@ -21,7 +21,11 @@ impl Answer {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_owned(), body: body.to_owned() }
+        let mut answer = Self { status, head: head.to_owned(), body: body.to_owned() };
+        if answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            answer.body = unchunked(body);
+        }
+        answer
     }
 
     #[track_caller]
@@ -44,6 +48,17 @@ impl Answer {
         assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
         error["code"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// A body that came in chunks (RFC 9112 §7.1), as far as it came.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap_or(0);
+        whole.push_str(rest.get(..size).unwrap_or(rest));
+        body = rest.get(size..).and_then(|rest| rest.strip_prefix("\r\n")).unwrap_or_default();
+    }
+    whole
 }
 
 /// A request with these header lines besides the usual ones.

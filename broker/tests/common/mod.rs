@@ -24,6 +24,15 @@ pub(crate) use process::{PROGRAM, Process, command, command_with_files, ends, fr
 /// How long a test waits for what has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Does something at the end of its scope, also where a test fails in between: what other threads wait for, say.
+pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Waits until the condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {

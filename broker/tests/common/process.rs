@@ -121,6 +121,16 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Of its processor time, what it spent itself and not in the kernel, in hundredths of a second; and whether it has
+    /// ended and was not waited for yet.
+    #[track_caller]
+    pub(crate) fn own_time(&self) -> (u64, bool) {
+        // proc(5): the name, in parentheses, may have any character in it; the state is the field behind it.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+        (fields[11].parse().unwrap(), fields[0] == "Z")
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod change_over;
 mod hostile;
 mod resume;
 mod slow;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use crate::common::{Message, PATIENCE};
 
@@ -99,12 +100,14 @@ impl Source {
     /// The next event.
     #[track_caller]
     pub(crate) fn message(&mut self) -> Message {
+        let end = Instant::now() + PATIENCE;
         loop {
             match self.said() {
                 Said::Event(text) => return Message::parse(text),
                 Said::Comment(_) | Said::Id => {}
                 Said::End => panic!("the stream has ended"),
             }
+            assert!(Instant::now() < end, "no event came for {PATIENCE:?}, only comments and ids");
         }
     }
 

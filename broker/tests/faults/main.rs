@@ -3,7 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "shared with the tests of events")]
+#[path = "../events/source.rs"]
+mod source;
 
+mod clock;
 mod descriptors;
 mod log;
 mod peers;

@@ -123,6 +123,48 @@ fn in_the_longest_request() {
     assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
 }
 
+/// What is freed piece by piece takes time in proportion to it, on whatever machine: so the processor's time counts here,
+/// and not the clock.
+#[test]
+fn with_many_topics_nobody_waits_until_they_are_freed() {
+    const TOPICS: usize = 200_000;
+    /// In hundredths of a second. To free them takes about fifty, to stop one or two.
+    const OWN_TIME_MAX: u64 = 20;
+    let mut process = Process::start(&["--drain-ms", "0"]);
+    for block in (0..TOPICS).collect::<Vec<_>>().chunks(20_000) {
+        let lines: String = block
+            .iter()
+            .map(|n| format!("{{\"topic\":\"m.{}.{n}\",\"kind\":\"state\",\"data\":1}}\n", n % 100))
+            .collect();
+        let answer = ask(process.listen, "POST /v1/publish", &["Content-Type: application/x-ndjson"], lines.as_bytes());
+        assert_eq!(answer.json()["accepted"], block.len(), "{answer:?}");
+    }
+    let mut client = process.client();
+    let before = process.own_time().0;
+    process.signal(Signal::TERM);
+    client.skip_to(serde_json::json!({"op":"goaway"}));
+    assert_eq!(client.end(), End::Close(Some(1001)));
+    drop(client);
+    until("the process to end", || process.own_time().1);
+    let took = process.own_time().0 - before;
+    assert!(took <= OWN_TIME_MAX, "{took} hundredths of a second of work");
+    assert_eq!(process.wait().code(), Some(0));
+    let lines = process.logged();
+    assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
+}
+
+#[test]
+fn the_feeds_of_a_demo_stop_with_the_broker() {
+    let mut process = Process::start(&["demo", "--drain-ms", "3600000"]);
+    until("the feeds to publish", || process.metric("tickcast_published_total") > 100.0);
+    // Nobody else is there: once the feeds have gone, nothing is left to wait for.
+    let (code, took) = process.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(took < END_MAX, "{took:?}");
+    let lines = process.logged();
+    assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
+}
+
 #[test]
 fn a_second_one_does_not_wait() {
     for task in ["serve", "demo"] {

@@ -1,8 +1,12 @@
 //! HTTP over real sockets: PROTOCOL §1, §5 and §6 with real bytes, against a real engine.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod access;
 mod admin;
 mod bodies;
+mod busy;
 mod images;
 mod portions;
 mod publish;

@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use super::tree::{files, read, root};
 
 /// The rows of a document's tables, cell by cell, without the marks around code.
-fn rows(document: &str) -> Vec<Vec<String>> {
+pub(super) fn rows(document: &str) -> Vec<Vec<String>> {
     let text = read(document);
     let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |").map(str::to_owned));
     lines.map(|line| line.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect()).collect()
 }
 
-async fn get(address: std::net::SocketAddr, path: &str) -> String {
+pub(super) async fn get(address: std::net::SocketAddr, path: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\n"), "").await
 }
 
@@ -35,7 +35,7 @@ async fn exchange(address: std::net::SocketAddr, head: &str, body: &str) -> Stri
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
-async fn start() -> Broker {
+pub(super) async fn start() -> Broker {
     let flags = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "1"), ("drain_ms", "0")];
     let flags = flags.map(|(name, value)| (name, value.into()));
     let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));

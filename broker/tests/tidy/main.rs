@@ -4,4 +4,5 @@
 mod documents;
 mod files;
 mod layers;
+mod memory;
 mod tree;

@@ -47,7 +47,7 @@ pub use engine::{Engine, Published, Publisher};
 pub use image::Tree;
 pub use limits::{Limits, Retain, TopicRule};
 pub use read::{Ask, HistoryPage, Image, Met, TopicRow, Walk};
-pub use shard::snapshot::Snapshot;
+pub use shard::snapshot::{Slowest, Snapshot};
 pub use shard::stats::{BUCKETS, Cell, CloseCounts, ErrorCounts, Histogram, ShardStats};
 pub use shard::{ConnId, Shard};
 pub use sink::{Sink, Wrote};

@@ -10,6 +10,7 @@
 mod events;
 mod input;
 mod poll;
+mod slowest;
 mod socket;
 
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, oneshot};
 use self::events::Events;
 use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
+use self::slowest::Asked;
 use self::socket::{ReadState, Socket};
 use crate::admission::Admitted;
 use crate::clock::now;
@@ -212,6 +214,8 @@ struct Driver {
     buffer: Box<[u8]>,
     /// What all connections are still to hear, and from which number on.
     to_all: VecDeque<(ToAll, ConnId)>,
+    /// Those who want to know which connections are slow.
+    asked: VecDeque<Asked>,
     /// What those hear who come while the broker goes.
     farewell: Option<Arc<[u8]>>,
     closes: Option<CloseReason>,
@@ -251,6 +255,7 @@ impl Driver {
             reads,
             buffer,
             to_all: VecDeque::new(),
+            asked: VecDeque::new(),
             farewell: None,
             closes: None,
             busy_until_us,
@@ -275,6 +280,7 @@ impl Driver {
         self.count_busy(begin.mono_us);
         let mut more = self.take_commands();
         more |= self.say_to_all();
+        more |= self.tell_slowest();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);
         // What a sleep was woken by is still to be looked at.
@@ -352,10 +358,7 @@ impl Driver {
             let Ok(command) = self.commands.try_recv() else { return false };
             match command {
                 Command::Connect(arrival) => self.arrive(*arrival),
-                Command::Slowest(count, answer) => {
-                    // Nobody waits any more: nothing is lost.
-                    let _ = answer.send(self.slowest(count));
-                }
+                Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
                 Command::Tell(payload) => {
                     self.farewell = Some(payload.clone());
                     self.to_all.push_back((ToAll::Tell(payload), 0));
@@ -419,20 +422,5 @@ impl Driver {
             self.shard.close(now(), id, reason, reason.text());
         }
         self.readable(id, false, false);
-    }
-
-    fn slowest(&self, count: usize) -> Vec<ConnectionRow> {
-        let clock = now();
-        let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));
-        let rows = self.shard.slowest(count).into_iter().map(|(snapshot, socket)| ConnectionRow {
-            session: snapshot.session.into(),
-            remote: socket.remote().to_string(),
-            connected_ts: snapshot.connected_ts,
-            subscriptions: snapshot.subscriptions,
-            lag_updates: snapshot.lag_updates,
-            lag_bytes: snapshot.lag_bytes,
-            lagging_since: snapshot.lagging_since_us.map(wall),
-        });
-        rows.collect()
     }
 }

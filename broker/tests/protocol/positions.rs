@@ -17,6 +17,104 @@ pub(crate) fn next_position(client: &mut Client) -> String {
     id
 }
 
+/// So many heartbeats come, one after the other: nothing is delivered meanwhile.
+#[track_caller]
+fn expect_silence(client: &mut Client, heartbeats: usize) {
+    (0..heartbeats).for_each(|_| drop(client.expect("heartbeat")));
+}
+
+#[test]
+fn they_follow_what_was_delivered_at_most_once_a_second_and_rise() {
+    let broker = Running::start();
+    broker.publish("s.1", "state", "1");
+    let mut client = broker.client();
+    let begin = Instant::now();
+    client.say(r#"{"op":"subscribe","topics":["s.*","e"],"positions":true}"#);
+    let mut last = 0;
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let broker = &broker;
+        scope.spawn(move || {
+            while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                broker.publish("e", "event", "1");
+            }
+        });
+        for number in 1..=4 {
+            let id: u64 = next_position(&mut client).parse().unwrap();
+            assert!(id > last, "{id} after {last}");
+            last = id;
+            // Sent at most once a second, so the fourth not before the third second: however late this reads them.
+            let least = Duration::from_millis(1000 * (number - 1)).saturating_sub(Duration::from_millis(50));
+            assert!(begin.elapsed() >= least, "position {number} after {:?}", begin.elapsed());
+        }
+        drop(stop);
+    });
+}
+
+#[test]
+fn where_nothing_is_delivered_none_comes() {
+    let broker = Running::with(&[("heartbeat_ms", "400")]);
+    broker.publish("s", "state", "1");
+    let mut client = broker.client();
+    // The answer counts.
+    client.say(r#"{"op":"subscribe","topics":["later"],"positions":true}"#);
+    next_position(&mut client);
+    expect_silence(&mut client, 6);
+    // What others get is nothing to this connection.
+    broker.publish("s", "state", "2");
+    expect_silence(&mut client, 6);
+    broker.publish("later", "event", "1");
+    client.expect("topic");
+    client.expect("update");
+    next_position(&mut client);
+    expect_silence(&mut client, 3);
+}
+
+#[test]
+fn who_did_not_ask_is_told_none_and_who_asked_once_goes_on() {
+    let broker = Running::with(&[("heartbeat_ms", "400")]);
+    broker.publish("s", "state", "1");
+    for option in ["", r#","positions":false"#] {
+        let mut client = broker.client();
+        client.say(&format!(r#"{{"op":"subscribe","topics":["s"]{option}}}"#));
+        client.expect("subscribed");
+        client.expect("image");
+        expect_silence(&mut client, 6);
+    }
+    let mut client = broker.client();
+    client.say(r#"{"op":"subscribe","topics":["s"],"positions":true}"#);
+    next_position(&mut client);
+    client.say(r#"{"op":"subscribe","topics":["e"],"positions":false}"#);
+    next_position(&mut client);
+    broker.publish("e", "event", "1");
+    client.skip_to(json!({"op":"update"}));
+    next_position(&mut client);
+    for wrong in ["1", "\"true\"", "null"] {
+        client.say(&format!(r#"{{"op":"subscribe","topics":["x"],"positions":{wrong}}}"#));
+        let error = client.skip_to(json!({"op":"error","code":"bad_request"}));
+        assert!(error.str("message").contains("positions"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_conflated_state_that_waits_for_its_interval_holds_none_back() {
+    let broker = Running::start();
+    broker.publish("q", "state", "1");
+    let mut client = broker.client();
+    client.say(r#"{"op":"subscribe","topics":["q"],"conflate_ms":60000,"positions":true}"#);
+    client.say(r#"{"op":"subscribe","topics":["e"]}"#);
+    client.skip_to(json!({"op":"image"}));
+    next_position(&mut client);
+    // The first change comes at once; the second waits for a minute.
+    broker.publish("q", "state", "2");
+    client.skip_to(json!({"topic":"q","data":2}));
+    broker.publish("q", "state", "3");
+    broker.publish("e", "event", "1");
+    client.skip_to(json!({"op":"update","topic":"e"}));
+    // The wait for it is bounded far below a minute.
+    next_position(&mut client);
+}
+
 #[test]
 fn they_wait_until_everything_has_begun_and_nothing_waits() {
     const TOPICS: usize = 100;

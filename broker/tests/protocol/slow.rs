@@ -166,3 +166,50 @@ fn the_slowest_are_listed() {
     assert!(row["lag_updates"].as_u64().unwrap() > 0 && row["lag_bytes"].as_u64().unwrap() > 0, "{row}");
     assert!(row["lagging_since"].as_u64().unwrap() >= row["connected_ts"].as_u64().unwrap(), "{row}");
 }
+
+#[test]
+fn the_slowest_are_found_among_many_however_many_ask() {
+    let broker = Running::with(&SETTINGS);
+    // More than are told of in one round, on both sides of those that are slow.
+    let mut rest: Vec<_> = (0..300).map(|_| broker.client()).collect();
+    let slow: Vec<_> = ["lag.1", "lag.2", "lag.3"].map(|topic| asleep(&broker, &[topic], "conflate").0).into();
+    rest.extend((0..300).map(|_| broker.client()));
+    for (updates, topic) in [(10, "lag.1"), (45, "lag.2"), (30, "lag.3")] {
+        flood(&broker, topic, "event", updates);
+    }
+    let sessions = |index: &[usize]| index.iter().map(|at| slow[*at].hello["session"].clone()).collect::<Vec<_>>();
+    let ask = |count: usize| {
+        let answer = crate::common::ask(broker.admin, &format!("GET /v1/connections?slowest={count}"), &[], b"");
+        let json = answer.json();
+        // Who is asked by many at once may take longer than they wait: then it is said so.
+        assert!(
+            json["busy_shards"].is_null() || json["busy_shards"].as_array().is_some_and(|shards| !shards.is_empty())
+        );
+        (json["busy_shards"].is_null(), json["connections"].as_array().unwrap().clone())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut whole = 0;
+                crate::common::until("three whole answers", || {
+                    let (is_whole, rows) = ask(2);
+                    if is_whole {
+                        let found: Vec<_> = rows.iter().map(|row| row["session"].clone()).collect();
+                        assert_eq!(found, sessions(&[1, 2]));
+                        whole += 1;
+                    }
+                    whole == 3
+                });
+            });
+        }
+    });
+    crate::common::until("all of them", || {
+        let (is_whole, rows) = ask(10_000);
+        assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row["lag_bytes"].as_u64())));
+        let names: std::collections::BTreeSet<_> = rows.iter().map(|row| row["session"].to_string()).collect();
+        assert_eq!(names.len(), rows.len(), "some are told twice");
+        // Those who published may not have gone yet.
+        is_whole && rows.len() == rest.len() + slow.len()
+    });
+    assert!(ask(0).1.is_empty());
+}

@@ -103,10 +103,6 @@ impl<T> Pages<T> {
         self.pages.get_mut(id as usize / PAGE)?.places.get_mut(id as usize % PAGE)?.as_mut()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.iter_from(0)
-    }
-
     /// Those with this number and above.
     pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
         let pages = self.pages.iter().enumerate().skip(from as usize / PAGE);
@@ -154,7 +150,7 @@ mod tests {
             assert_eq!(pages.get(id), model.get(&id));
         }
         assert_eq!(
-            pages.iter().map(|(id, value)| (id, *value)).collect::<Vec<_>>(),
+            pages.iter_from(0).map(|(id, value)| (id, *value)).collect::<Vec<_>>(),
             model.into_iter().collect::<Vec<_>>()
         );
     }

@@ -1,7 +1,13 @@
-//! One connection as an operator sees it.
+//! Connections as an operator sees them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use super::{ConnId, Shard};
 use crate::sink::Sink;
+
+/// Connections that are looked at in one portion: some 50 µs.
+const LOOKED_AT: ConnId = 2048;
 
 /// How far a connection is behind, and what it is.
 #[derive(Clone, Debug)]
@@ -22,38 +28,123 @@ pub struct Snapshot {
     pub lagging_since_us: Option<u64>,
 }
 
+/// The search for the connections for which most bytes wait, in portions.
+#[derive(Debug)]
+pub struct Slowest {
+    count: usize,
+    /// The number that is looked at next.
+    next: ConnId,
+    /// The worst so far, the best of them on top.
+    worst: BinaryHeap<Reverse<(u64, Reverse<ConnId>)>>,
+}
+
+impl Slowest {
+    /// For so many.
+    pub fn new(count: usize) -> Self {
+        Self { count, next: 0, worst: BinaryHeap::new() }
+    }
+
+    /// Their numbers, the worst first.
+    pub fn into_ids(self) -> Vec<ConnId> {
+        self.worst.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(id)))| id).collect()
+    }
+}
+
 impl<S: Sink> Shard<S> {
-    /// The `count` connections for which most bytes wait, the worst first, and their sinks.
-    pub fn slowest(&self, count: usize) -> Vec<(Snapshot, &S)> {
-        let mut all: Vec<(u64, ConnId)> =
-            self.conns.iter().filter(|(_, conn)| !conn.gone).map(|(id, conn)| (self.lag_bytes(conn), id)).collect();
-        let rank = |(bytes, id): &(u64, ConnId)| (std::cmp::Reverse(*bytes), *id);
-        if count < all.len() {
-            // Few of many are asked for: the others need no order.
-            all.select_nth_unstable_by_key(count, rank);
-            all.truncate(count);
+    /// Looks at a portion of the connections. Returns whether there are more.
+    pub fn look_for_slowest(&self, slowest: &mut Slowest) -> bool {
+        if slowest.count == 0 {
+            return false;
         }
-        all.sort_unstable_by_key(rank);
-        let show = |(lag_bytes, id): (u64, ConnId)| {
-            let conn = &self.conns[id];
-            let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_updates);
-            let snapshot = Snapshot {
-                id,
-                session: self.engine.session_name(conn.session),
-                connected_ts: conn.connected_wall_us,
-                subscriptions: conn.subscriptions.len() as u64,
-                lag_updates: u64::from(conn.pending_frames) + swallowed,
-                lag_bytes,
-                lagging_since_us: (conn.waiting_since_us > 0).then_some(conn.waiting_since_us),
-            };
-            (snapshot, &conn.sink)
+        let bound = self.conns.bound() as ConnId;
+        let end = bound.min(slowest.next + LOOKED_AT);
+        for id in slowest.next..end {
+            let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { continue };
+            let place = Reverse((self.lag_bytes(conn), Reverse(id)));
+            if slowest.worst.len() < slowest.count {
+                slowest.worst.push(place);
+            } else if let Some(mut best) = slowest.worst.peek_mut()
+                && place < *best
+            {
+                *best = place;
+            }
+        }
+        slowest.next = end;
+        end < bound
+    }
+
+    /// One connection, and its sink.
+    pub fn snapshot(&self, id: ConnId) -> Option<(Snapshot, &S)> {
+        let conn = self.conns.get(id).filter(|conn| !conn.gone)?;
+        let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_updates);
+        let snapshot = Snapshot {
+            id,
+            session: self.engine.session_name(conn.session),
+            connected_ts: conn.connected_wall_us,
+            subscriptions: conn.subscriptions.len() as u64,
+            lag_updates: u64::from(conn.pending_frames) + swallowed,
+            lag_bytes: self.lag_bytes(conn),
+            lagging_since_us: (conn.waiting_since_us > 0).then_some(conn.waiting_since_us),
         };
-        all.into_iter().map(show).collect()
+        Some((snapshot, &conn.sink))
     }
 
     fn lag_bytes(&self, conn: &super::connection::Conn<S>) -> u64 {
         let carried = conn.carry.as_ref().map_or(0, |(frame, at)| frame.len() as u64 - u64::from(*at));
         let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_bytes);
         u64::from(conn.pending_bytes) + carried + swallowed + conn.control_bytes() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+    use crate::clock::Now;
+    use crate::engine::Engine;
+    use crate::limits::Limits;
+    use crate::sink::Wrote;
+
+    /// It takes nothing: what is said to it waits.
+    struct Full;
+
+    impl Sink for Full {
+        fn write(&mut self, _bytes: &[u8]) -> Wrote {
+            Wrote::Full
+        }
+
+        fn finish(&mut self) {}
+    }
+
+    #[test]
+    fn they_are_found_in_portions_wherever_they_are() {
+        const NOW: Now = Now { mono_us: 1_000_000, wall_us: 1_000_000 };
+        let engine = Engine::new(Limits::default(), 1, vec![Box::new(|| {})]);
+        let mut shard = Shard::new(engine, 0, Arc::default());
+        let mut random = StdRng::seed_from_u64(1);
+        let ids: Vec<ConnId> = (0..3 * LOOKED_AT).map(|_| shard.connect(NOW, Full)).collect();
+        for id in &ids {
+            // Many hold the same.
+            let bytes = 10 * random.random_range(0..40);
+            shard.answer(NOW, *id, &vec![b' '; bytes]);
+            if random.random_range(0..4) == 0 {
+                shard.disconnect(*id);
+            }
+        }
+        let mut model: Vec<(u64, ConnId)> =
+            ids.iter().filter_map(|id| shard.snapshot(*id).map(|(snapshot, _)| (snapshot.lag_bytes, *id))).collect();
+        model.sort_by_key(|(bytes, id)| (Reverse(*bytes), *id));
+        for count in [0, 1, 7, 1_000, 100_000] {
+            let mut slowest = Slowest::new(count);
+            let mut portions = 1;
+            while shard.look_for_slowest(&mut slowest) {
+                portions += 1;
+            }
+            assert!(portions == if count == 0 { 1 } else { 3 }, "{portions} portions for {count}");
+            assert_eq!(slowest.into_ids(), model.iter().take(count).map(|(_, id)| *id).collect::<Vec<_>>());
+        }
     }
 }

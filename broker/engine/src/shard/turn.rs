@@ -173,7 +173,7 @@ impl<S: Sink> Shard<S> {
         self.stats.bytes.add(taken as u64);
         self.progress(id, taken);
         let frames = self.take_from_run(id, 0, taken);
-        self.count_frames(frames);
+        self.count_frames(id, frames);
         let conn = &mut self.conns[id];
         conn.runs.retain(|run| run.len > 0);
         Some(if taken == len { Outcome::All } else { Outcome::Full })
@@ -359,11 +359,12 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.plan.pieces = pieces;
-        self.count_frames(frames);
+        self.count_frames(id, frames);
     }
 
-    fn count_frames(&self, frames: u32) {
+    fn count_frames(&mut self, id: ConnId, frames: u32) {
         if frames > 0 {
+            self.conns[id].unpositioned = true;
             self.stats.deliveries.add(frames.into());
             self.stats.frames_per_write.record(frames.into());
         }

@@ -22,6 +22,7 @@ mod listen;
 pub mod logging;
 mod metrics;
 pub mod shard;
+mod sock_diag;
 mod stop;
 mod sys;
 mod tidy;

@@ -34,6 +34,13 @@ pub trait Sink {
         false
     }
 
+    /// For how many milliseconds the peer has made no room for more, where the carrier knows it better than by when it last
+    /// took bytes from us: a kernel takes them in large steps, while a slow reader makes room in small ones. Asked only
+    /// of a peer that is about to be given up.
+    fn stalled_ms(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether the peer can answer a ping.
     fn answers_pings(&self) -> bool {
         true

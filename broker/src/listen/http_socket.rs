@@ -2,7 +2,7 @@
 //!
 //! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
 //!   its way out: nothing before it could, for no request comes to be that a service could answer;
-//! - a client that takes no byte of its answer for `stall_ms` is not waited for;
+//! - a client that reads nothing of its answer for `stall_ms` is not waited for;
 //! - whether a request came together with the one before, and whether all answers so far are written, is told to the
 //!   service that answers;
 //! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use super::sockets::Place;
+use crate::sock_diag;
 
 /// How long the client may take to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -131,9 +132,19 @@ impl HttpSocket {
                 self.patience = None;
                 Poll::Ready(result)
             }
-            Poll::Pending if self.waited(cx, self.stall) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending if self.waited(cx, self.stall) && self.has_stalled(cx) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Whether a client whose socket took nothing for so long has read nothing either. If it has, patience begins anew.
+    fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        let stalled = sock_diag::stalled_for(self.stream.local_addr(), self.stream.peer_addr());
+        let left = stalled.map_or(Duration::ZERO, |stalled| self.stall.saturating_sub(stalled));
+        self.patience = None;
+        left.is_zero() || self.waited(cx, left)
     }
 
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,6 +7,7 @@ use broker_engine::{Sink, Wrote};
 
 use super::events::Events;
 use crate::admission::Admitted;
+use crate::sock_diag;
 use crate::websocket::Input;
 
 /// One connection.
@@ -172,6 +173,11 @@ impl Sink for Socket {
 
     fn follows_order(&self) -> bool {
         self.events.is_some()
+    }
+
+    fn stalled_ms(&self) -> Option<u32> {
+        let stalled = sock_diag::stalled_for(self.stream.local_addr(), self.stream.peer_addr())?;
+        Some(stalled.as_millis().try_into().unwrap_or(u32::MAX))
     }
 
     fn answers_pings(&self) -> bool {

@@ -16,6 +16,8 @@ use crate::sink::Sink;
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
 /// Connections looked at in one round at most.
 const CONNECTIONS_PER_SWEEP: usize = fault::bound(1024, 2);
+/// Peers in one round of whom it is asked whether they have made room meanwhile: asking costs a few system calls.
+const QUESTIONS_PER_SWEEP: usize = fault::bound(32, 1);
 /// Names looked at in one round for patterns that are gone.
 const NAMES_PER_SWEEP: usize = fault::bound(256, 2);
 
@@ -101,10 +103,12 @@ impl<S: Sink> Shard<S> {
             None => return false,
         };
         let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.bound());
-        for id in from..end {
-            self.look_after(id as ConnId, now, heartbeat_ms, stall_ms);
+        let (mut at, mut questions) = (from, 0);
+        while at < end && questions < QUESTIONS_PER_SWEEP {
+            questions += usize::from(self.look_after(at as ConnId, now, heartbeat_ms, stall_ms));
+            at += 1;
         }
-        self.sweep.at = (end < self.conns.bound()).then_some(end);
+        self.sweep.at = (at < self.conns.bound()).then_some(at);
         if self.sweep.at.is_none() {
             self.stats.behind.set(std::mem::take(&mut self.sweep.behind));
             // What nobody has to get any more is let go of, also where nothing comes that would take its place.
@@ -113,22 +117,30 @@ impl<S: Sink> Shard<S> {
         self.sweep.at.is_some()
     }
 
-    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
+    /// Returns whether its sink was asked for how long the peer has stalled.
+    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
             self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
         }
         if conn.gone || conn.closing != Closing::No {
-            return;
+            return false;
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
         if conn.place == Place::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
-            if now_ms.wrapping_sub(since) >= stall_ms {
-                self.close(now, id, CloseReason::Slow, "took no byte for stall_ms");
+            if now_ms.wrapping_sub(since) < stall_ms {
+                return false;
             }
-            return;
+            match conn.sink.stalled_ms() {
+                // It has read meanwhile, too little for its socket to take more from us.
+                Some(stalled_ms) if stalled_ms < stall_ms => {
+                    conn.stalled_since_ms = Some(now_ms.wrapping_sub(stalled_ms));
+                }
+                _ => self.close(now, id, CloseReason::Slow, "read nothing for stall_ms"),
+            }
+            return true;
         }
         conn.stalled_since_ms = None;
         // Two pings in a row without any frame in answer.
@@ -136,7 +148,7 @@ impl<S: Sink> Shard<S> {
             if conn.pings_unanswered >= 2 {
                 let reason = CloseReason::NoSignOfLife;
                 self.close(now, id, reason, reason.text());
-                return;
+                return false;
             }
             conn.pings_unanswered += 1;
             conn.last_ping_ms = now_ms;
@@ -153,6 +165,7 @@ impl<S: Sink> Shard<S> {
             message::heartbeat(&mut payload, now.wall_us);
             self.answer(now, id, &payload);
         }
+        false
     }
 
     /// Lets go of names that only patterns cover and that have no topic any more: the next beginning makes them again.
@@ -215,5 +228,105 @@ impl<S: Sink> Shard<S> {
             }
         }
         !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::QUESTIONS_PER_SWEEP;
+    use crate::clock::Now;
+    use crate::engine::Engine;
+    use crate::limits::Limits;
+    use crate::shard::Shard;
+    use crate::sink::{Sink, Wrote};
+
+    const STALL_MS: u32 = 1_000;
+
+    /// A socket that is full, and what it knows of its peer.
+    #[derive(Default)]
+    struct Full {
+        stalled_ms: Option<u32>,
+        asked: Cell<usize>,
+    }
+
+    impl Sink for Full {
+        fn write(&mut self, _: &[u8]) -> Wrote {
+            Wrote::Full
+        }
+
+        fn finish(&mut self) {}
+
+        fn stalled_ms(&self) -> Option<u32> {
+            self.asked.set(self.asked.get() + 1);
+            self.stalled_ms
+        }
+    }
+
+    fn at(ms: u32) -> Now {
+        Now { mono_us: u64::from(ms) * 1_000, wall_us: u64::from(ms) * 1_000 }
+    }
+
+    /// A shard with so many parked connections.
+    fn parked(count: usize) -> (Shard<Full>, Vec<super::ConnId>) {
+        let limits = Limits { stall_ms: STALL_MS, heartbeat_ms: 1 << 30, ..Limits::default() };
+        let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
+        let mut shard = Shard::new(engine, 0, Arc::default());
+        let ids = (0..count).map(|_| shard.connect(at(1), Full::default())).collect();
+        while shard.turn(&mut || at(1)) {}
+        (shard, ids)
+    }
+
+    /// Everything that is due up to `to`, at the moments at which a driver would do it.
+    fn pass(shard: &mut Shard<Full>, from: u32, to: u32) {
+        for ms in (from..=to).step_by(10) {
+            while shard.tick(at(ms)) && !shard.turn(&mut || at(ms)) {}
+        }
+    }
+
+    #[test]
+    fn who_has_made_room_is_not_stalled_until_it_makes_none_for_a_whole_stall() {
+        let (mut shard, ids) = parked(1);
+        let [id] = ids[..] else { unreachable!() };
+        // Whenever it is asked, the peer made room 400 ms before.
+        shard.sink(id).unwrap().stalled_ms = Some(400);
+        pass(&mut shard, 10, 10_000);
+        assert!(!shard.is_closing(id));
+        let asked = shard.sink(id).unwrap().asked.get();
+        assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, which is every 600 ms at most");
+
+        shard.sink(id).unwrap().stalled_ms = Some(STALL_MS);
+        pass(&mut shard, 10_010, 10_010 + STALL_MS + 100);
+        assert!(shard.is_closing(id));
+    }
+
+    #[test]
+    fn where_nothing_is_known_of_the_peer_it_counts_what_its_socket_takes() {
+        let (mut shard, ids) = parked(1);
+        pass(&mut shard, 10, STALL_MS - 100);
+        assert!(!shard.is_closing(ids[0]));
+        pass(&mut shard, STALL_MS - 90, STALL_MS + 200);
+        assert!(shard.is_closing(ids[0]));
+    }
+
+    #[test]
+    fn one_round_asks_of_a_few_and_the_rounds_together_of_all() {
+        let count = 3 * QUESTIONS_PER_SWEEP + 1;
+        let (mut shard, ids) = parked(count);
+        for id in &ids {
+            shard.sink(*id).unwrap().stalled_ms = Some(0);
+        }
+        pass(&mut shard, 10, STALL_MS - 100);
+        let mut before = 0;
+        let mut rounds = 0;
+        while before < count {
+            shard.tick(at(2 * STALL_MS));
+            let asked = ids.iter().map(|id| shard.sink(*id).unwrap().asked.get()).sum::<usize>();
+            assert!(asked - before <= QUESTIONS_PER_SWEEP && asked > before, "{before}, then {asked}");
+            (before, rounds) = (asked, rounds + 1);
+        }
+        assert_eq!((before, rounds), (count, 4));
     }
 }

@@ -23,6 +23,7 @@ pub mod logging;
 mod metrics;
 pub mod shard;
 mod sock_diag;
+mod stall;
 mod stop;
 mod sys;
 mod tidy;

@@ -1,10 +1,9 @@
-//! Whether a client whose socket is full reads nevertheless: its kernel tells ours, and ours tells whoever asks for a
-//! socket's statistics over netlink (`sock_diag(7)`), as `ss -ti` does.
+//! What the kernel knows of a connection, asked for over netlink (`sock_diag(7)`), as `ss -ti` does.
 //!
 //! A socket says that it takes bytes again only when much has become free. Of a client that reads slowly that may be
 //! minutes later; but whenever its window opens, the kernel sends what then fits. So how long ago the kernel last sent it
-//! data, and heard an acknowledgement, is how long the client has stalled: an acknowledgement alone may answer a probe of
-//! a window that stays closed, and data alone may be sent again and again to nobody.
+//! data is how long its window has been closed, as long as acknowledgements come: without them the same data is sent again
+//! and again, to nobody. They come of a closed window too, which the kernel probes.
 //!
 //! `getsockopt(TCP_INFO)` says the same, but there is no safe way to call it without a crate for that alone.
 
@@ -36,26 +35,20 @@ const LAST_ACK_RECEIVED: usize = 56;
 /// More than any answer: `tcp_info` and a few attributes of some bytes each.
 const ANSWER_BYTES_MAX: usize = 4096;
 
-/// For how long the peer of a connection has made no room for further bytes; `None` where the kernel does not say.
-pub(crate) fn stalled_for(local: io::Result<SocketAddr>, peer: io::Result<SocketAddr>) -> Option<Duration> {
-    // A socket that has no peer any more does not have to be asked about.
-    let (Ok(local), Ok(peer)) = (local, peer) else { return None };
-    match ask(local, peer) {
-        Ok(stalled) => Some(stalled),
-        // The connection is gone since it was decided to ask.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            tracing::warn!(
-                %error,
-                "the kernel does not say which slow clients read (sock_diag over netlink): those whose socket takes \
-                 no byte for stall_ms are closed"
-            );
-            None
-        }
-    }
+/// When a connection went on last, before now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The peer was sent data.
+    pub(crate) sent: Duration,
+    /// The peer acknowledged something.
+    pub(crate) acknowledged: Duration,
 }
 
-fn ask(local: SocketAddr, peer: SocketAddr) -> io::Result<Duration> {
+/// How the connection between these addresses gets on.
+///
+/// # Errors
+/// `NotFound` where there is no such connection; others where the kernel does not say.
+pub(crate) fn progress(local: SocketAddr, peer: SocketAddr) -> io::Result<Progress> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
     // The kernel answers before `send` returns.
@@ -96,8 +89,8 @@ fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     out
 }
 
-/// For how long a peer has stalled, by an answer.
-fn read(answer: &[u8]) -> io::Result<Duration> {
+/// What an answer says.
+fn read(answer: &[u8]) -> io::Result<Progress> {
     let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "its answer is not understood");
     match u16_at(answer, 4) {
         Some(BY_FAMILY) => {}
@@ -111,9 +104,8 @@ fn read(answer: &[u8]) -> io::Result<Duration> {
     while let (Some(len), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
         let value = rest.get(ATTRIBUTE_HEAD_BYTES..len.into()).ok_or_else(unreadable)?;
         if kind == INFO {
-            let sent = u32_at(value, LAST_DATA_SENT).ok_or_else(unreadable)?;
-            let acknowledged = u32_at(value, LAST_ACK_RECEIVED).ok_or_else(unreadable)?;
-            return Ok(Duration::from_millis(sent.max(acknowledged).into()));
+            let ago = |at| u32_at(value, at).map(|ms| Duration::from_millis(ms.into())).ok_or_else(unreadable);
+            return Ok(Progress { sent: ago(LAST_DATA_SENT)?, acknowledged: ago(LAST_ACK_RECEIVED)? });
         }
         rest = rest.get(usize::from(len).next_multiple_of(4)..).unwrap_or_default();
     }

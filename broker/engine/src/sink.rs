@@ -34,11 +34,11 @@ pub trait Sink {
         false
     }
 
-    /// For how many milliseconds the peer has made no room for more, where the carrier knows it better than by when it last
-    /// took bytes from us: a kernel takes them in large steps, while a slow reader makes room in small ones. Asked only
-    /// of a peer that is about to be given up.
-    fn stalled_ms(&self) -> Option<u32> {
-        None
+    /// For how many milliseconds more to wait for a peer of which nothing was taken for `stall_ms`; 0 to give it up. A
+    /// carrier may know that the peer takes something all the same: a kernel takes bytes in large steps, while a slow reader
+    /// makes room in small ones.
+    fn more_patience_ms(&self, _stall_ms: u32) -> u32 {
+        0
     }
 
     /// Whether the peer can answer a ping.

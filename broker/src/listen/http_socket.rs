@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use super::sockets::Place;
-use crate::sock_diag;
+use crate::stall::{later_by_kernel, more_patience};
 
 /// How long the client may take to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -139,12 +139,15 @@ impl HttpSocket {
         }
     }
 
-    /// Whether a client whose socket took nothing for so long has read nothing either. If it has, patience begins anew.
+    /// Whether a client whose socket took nothing for so long is given up. If not, it is waited for anew.
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let stalled = sock_diag::stalled_for(self.stream.local_addr(), self.stream.peer_addr());
-        let left = stalled.map_or(Duration::ZERO, |stalled| self.stall.saturating_sub(stalled));
+        let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), self.stall);
         self.patience = None;
-        left.is_zero() || self.waited(cx, left)
+        if more.is_zero() {
+            return true;
+        }
+        later_by_kernel(&self.stream, self.stall);
+        self.waited(cx, more)
     }
 
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

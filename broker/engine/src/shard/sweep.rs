@@ -16,7 +16,7 @@ use crate::sink::Sink;
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
 /// Connections looked at in one round at most.
 const CONNECTIONS_PER_SWEEP: usize = fault::bound(1024, 2);
-/// Peers in one round of whom it is asked whether they have made room meanwhile: asking costs a few system calls.
+/// Peers in one round of whom it is asked whether to wait for them: asking costs a few system calls.
 const QUESTIONS_PER_SWEEP: usize = fault::bound(32, 1);
 /// Names looked at in one round for patterns that are gone.
 const NAMES_PER_SWEEP: usize = fault::bound(256, 2);
@@ -117,7 +117,7 @@ impl<S: Sink> Shard<S> {
         self.sweep.at.is_some()
     }
 
-    /// Returns whether its sink was asked for how long the peer has stalled.
+    /// Returns whether its sink was asked for more patience.
     fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
@@ -133,12 +133,9 @@ impl<S: Sink> Shard<S> {
             if now_ms.wrapping_sub(since) < stall_ms {
                 return false;
             }
-            match conn.sink.stalled_ms() {
-                // It has read meanwhile, too little for its socket to take more from us.
-                Some(stalled_ms) if stalled_ms < stall_ms => {
-                    conn.stalled_since_ms = Some(now_ms.wrapping_sub(stalled_ms));
-                }
-                _ => self.close(now, id, CloseReason::Slow, "read nothing for stall_ms"),
+            match conn.sink.more_patience_ms(stall_ms).min(stall_ms) {
+                0 => self.close(now, id, CloseReason::Slow, "read nothing for stall_ms"),
+                more_ms => conn.stalled_since_ms = Some(now_ms.wrapping_sub(stall_ms - more_ms)),
             }
             return true;
         }
@@ -245,10 +242,10 @@ mod tests {
 
     const STALL_MS: u32 = 1_000;
 
-    /// A socket that is full, and what it knows of its peer.
+    /// A socket that is full, and how much longer to wait for its peer.
     #[derive(Default)]
     struct Full {
-        stalled_ms: Option<u32>,
+        more_ms: u32,
         asked: Cell<usize>,
     }
 
@@ -259,9 +256,10 @@ mod tests {
 
         fn finish(&mut self) {}
 
-        fn stalled_ms(&self) -> Option<u32> {
+        fn more_patience_ms(&self, stall_ms: u32) -> u32 {
+            assert_eq!(stall_ms, STALL_MS);
             self.asked.set(self.asked.get() + 1);
-            self.stalled_ms
+            self.more_ms
         }
     }
 
@@ -287,23 +285,27 @@ mod tests {
     }
 
     #[test]
-    fn who_has_made_room_is_not_stalled_until_it_makes_none_for_a_whole_stall() {
+    fn a_peer_is_waited_for_as_long_as_its_socket_says() {
         let (mut shard, ids) = parked(1);
         let [id] = ids[..] else { unreachable!() };
-        // Whenever it is asked, the peer made room 400 ms before.
-        shard.sink(id).unwrap().stalled_ms = Some(400);
+        shard.sink(id).unwrap().more_ms = 600;
         pass(&mut shard, 10, 10_000);
         assert!(!shard.is_closing(id));
         let asked = shard.sink(id).unwrap().asked.get();
         assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, which is every 600 ms at most");
 
-        shard.sink(id).unwrap().stalled_ms = Some(STALL_MS);
-        pass(&mut shard, 10_010, 10_010 + STALL_MS + 100);
+        // More than a stall at a time is not given.
+        shard.sink(id).unwrap().more_ms = u32::MAX;
+        pass(&mut shard, 10_010, 20_000);
+        assert!(!shard.is_closing(id) && shard.sink(id).unwrap().asked.get() >= asked + 8);
+
+        shard.sink(id).unwrap().more_ms = 0;
+        pass(&mut shard, 20_010, 20_010 + STALL_MS + 100);
         assert!(shard.is_closing(id));
     }
 
     #[test]
-    fn where_nothing_is_known_of_the_peer_it_counts_what_its_socket_takes() {
+    fn a_peer_that_is_not_waited_for_is_closed_after_stall_ms() {
         let (mut shard, ids) = parked(1);
         pass(&mut shard, 10, STALL_MS - 100);
         assert!(!shard.is_closing(ids[0]));
@@ -316,7 +318,7 @@ mod tests {
         let count = 3 * QUESTIONS_PER_SWEEP + 1;
         let (mut shard, ids) = parked(count);
         for id in &ids {
-            shard.sink(*id).unwrap().stalled_ms = Some(0);
+            shard.sink(*id).unwrap().more_ms = STALL_MS;
         }
         pass(&mut shard, 10, STALL_MS - 100);
         let mut before = 0;

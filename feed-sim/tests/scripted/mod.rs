@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, upgrade};
 use http_body_util::Empty;
@@ -14,6 +15,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
+
+/// How long a connection waits that a restarted broker is slow to take: much longer than a run takes to end.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// What becomes of a connection after some messages.
 #[derive(Clone, Copy)]
@@ -40,6 +44,12 @@ pub(crate) struct Taken {
     pub(crate) states: HashMap<String, Value>,
     /// A topic that ends when so many updates of it were taken.
     pub(crate) ends: Option<(String, u64)>,
+    /// After so many updates the broker is restarted by the next message, and of the connections that come back all but the
+    /// first have to wait.
+    pub(crate) restarts_after: Option<usize>,
+    /// When that has happened: the number of the next connection.
+    restarted: Option<usize>,
+    connections: usize,
     /// A topic whose states are refused from then on.
     pub(crate) refused: Option<String>,
     newest: HashMap<String, u64>,
@@ -72,6 +82,15 @@ impl Scripted {
         self.restarts.send_modify(|restarts| *restarts += 1);
     }
 
+    fn restarts_now(&self) -> bool {
+        let mut taken = self.taken.lock().expect("nobody panicked");
+        let now = taken.restarts_after.is_some_and(|after| taken.updates.len() >= after);
+        if now {
+            (taken.restarts_after, taken.restarted) = (None, Some(taken.connections));
+        }
+        now
+    }
+
     pub(crate) async fn start(script: Vec<(usize, End)>) -> (Arc<Scripted>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("ws://{}/v1/ws", listener.local_addr().expect("an address"));
@@ -92,6 +111,14 @@ impl Scripted {
     }
 
     async fn handshake(self: Arc<Self>, socket: TcpStream, number: usize) {
+        let waits = {
+            let mut taken = self.taken.lock().expect("nobody panicked");
+            taken.connections = number + 1;
+            taken.restarted.is_some_and(|first| number > first)
+        };
+        if waits {
+            tokio::time::sleep(SLOW).await;
+        }
         let service = service_fn(move |mut request: Request<Incoming>| {
             let broker = self.clone();
             async move {
@@ -128,6 +155,17 @@ impl Scripted {
             let request: Value = serde_json::from_slice(&frame.payload).expect("JSON");
             assert!(frame.payload.len() <= 65_536, "within the limit of the hello");
             drop(frame);
+            if request["op"] == "ping" {
+                let pong = json!({"op": "pong", "id": request["id"], "ts": 1});
+                if write(&mut socket, &pong).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            if self.restarts_now() {
+                self.restart();
+                return;
+            }
             messages += 1;
             let end = self.script.get(number).filter(|(after, _)| *after < messages).map(|(_, end)| *end);
             match end {

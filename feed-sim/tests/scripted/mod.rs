@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
-/// How long a connection waits that a restarted broker is slow to take: much longer than a run takes to end.
+/// How late a connection may notice that the broker was restarted: much later than a run would have ended.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// What becomes of a connection after some messages.
@@ -44,12 +44,9 @@ pub(crate) struct Taken {
     pub(crate) states: HashMap<String, Value>,
     /// A topic that ends when so many updates of it were taken.
     pub(crate) ends: Option<(String, u64)>,
-    /// After so many updates the broker is restarted by the next message, and of the connections that come back all but the
-    /// first have to wait.
+    /// After so many updates the broker is restarted by the next message. All other connections notice it late.
     pub(crate) restarts_after: Option<usize>,
-    /// When that has happened: the number of the next connection.
-    restarted: Option<usize>,
-    connections: usize,
+    restarted: bool,
     /// A topic whose states are refused from then on.
     pub(crate) refused: Option<String>,
     newest: HashMap<String, u64>,
@@ -86,7 +83,7 @@ impl Scripted {
         let mut taken = self.taken.lock().expect("nobody panicked");
         let now = taken.restarts_after.is_some_and(|after| taken.updates.len() >= after);
         if now {
-            (taken.restarts_after, taken.restarted) = (None, Some(taken.connections));
+            (taken.restarts_after, taken.restarted) = (None, true);
         }
         now
     }
@@ -111,14 +108,6 @@ impl Scripted {
     }
 
     async fn handshake(self: Arc<Self>, socket: TcpStream, number: usize) {
-        let waits = {
-            let mut taken = self.taken.lock().expect("nobody panicked");
-            taken.connections = number + 1;
-            taken.restarted.is_some_and(|first| number > first)
-        };
-        if waits {
-            tokio::time::sleep(SLOW).await;
-        }
         let service = service_fn(move |mut request: Request<Incoming>| {
             let broker = self.clone();
             async move {
@@ -146,7 +135,13 @@ impl Scripted {
         loop {
             let frame = tokio::select! {
                 frame = socket.read_frame() => frame,
-                _ = restarts.changed() => return,
+                _ = restarts.changed() => {
+                    let is_late = self.taken.lock().expect("nobody panicked").restarted;
+                    if is_late {
+                        tokio::time::sleep(SLOW).await;
+                    }
+                    return;
+                }
             };
             let Ok(frame) = frame else { return };
             if frame.opcode != OpCode::Text {

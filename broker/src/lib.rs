@@ -23,6 +23,8 @@ pub mod logging;
 mod memory;
 mod metrics;
 pub mod shard;
+mod sock_diag;
+mod stall;
 mod stop;
 mod sys;
 mod tidy;

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::http::Context;
 use crate::metrics::Metrics;
 use crate::shard::Handle;
+use crate::stall::kernel_patience;
 
 /// After a failed accept (no file left, say) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,9 +37,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ACCEPTS_PER_TURN: usize = 16;
 /// Connections that the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4096;
-/// Beyond `stall_ms`, by which we close a connection that takes nothing: what the kernel waits for before it gives up one
-/// that acknowledges nothing.
-const USER_TIMEOUT_BEYOND_STALL: Duration = Duration::from_secs(3);
 
 /// What both listeners share.
 pub(crate) struct Shared {
@@ -135,9 +133,8 @@ fn stall(config: &Config) -> Duration {
 fn tune(stream: &TcpStream, config: &Config) {
     let socket = SockRef::from(stream);
     let mut result = socket.set_tcp_nodelay(true);
-    // RFC 5482: a client that acknowledges nothing is given up as soon as one that takes nothing, whatever it speaks. The
-    // kernel alone would go on for a quarter of an hour.
-    result = result.and(socket.set_tcp_user_timeout(Some(stall(config) + USER_TIMEOUT_BEYOND_STALL)));
+    // A client that is gone is given up as soon as one that takes nothing, whatever it speaks.
+    result = result.and(socket.set_tcp_user_timeout(Some(kernel_patience(stall(config)))));
     if config.notsent_lowat_bytes > 0 {
         result = result.and(socket.set_tcp_notsent_lowat(config.notsent_lowat_bytes));
     }

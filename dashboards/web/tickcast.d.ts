@@ -199,7 +199,10 @@ export interface GapMessage {
 /** The topic ended. The subscription did not: when it is published again, `topic` comes with a new epoch. */
 export interface ClosedMessage { op: "closed"; topic: string; epoch: string }
 
-/** The broker refused an entry; it is no longer part of the subscription. */
+/**
+ * The broker refused an entry. Where `retry` is true the client asks for it again, later and later, until the broker takes
+ * it; this is told once. Else it is no longer part of the subscription.
+ */
 export interface RefusedMessage { op: "error"; topic: string; code: string; message: string; retry: boolean }
 
 export interface PublishOptions {

@@ -80,7 +80,7 @@ export class Client extends EventTarget {
     }));
     this.#requests = new Requests(options);
     this.#topics = new Topics(connection, this.#entries, (topic, resume) => this.#asking.again(topic, resume), emit);
-    this.#asking = new Asking(connection, this.#entries, this.#topics, emit);
+    this.#asking = new Asking(connection, this.#entries, this.#topics, options, emit);
     connection.connect();
   }
 
@@ -163,6 +163,7 @@ export class Client extends EventTarget {
 
   #ended(error) {
     this.#requests.end(error ?? new TickcastError("closed", "the client was closed"));
+    this.#asking.away();
     this.#topics.end(error);
     this.#entries.clear();
   }

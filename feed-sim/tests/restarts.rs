@@ -217,3 +217,25 @@ async fn a_topic_that_ended_is_whole_again_with_the_next_patch() {
     let again = summary.states_again;
     assert!(again.sent <= 2 && again.refused == again.sent, "{summary}");
 }
+
+#[tokio::test]
+async fn a_restart_at_the_end_of_a_run_concerns_connections_too_that_have_nothing_on_their_way() {
+    let states_of_all = (0..40).map(|n| (format!("t.{n}.state"), Kind::State, json!({"n": n})));
+    let updates: Vec<Publication> = states_of_all
+        // Ends with one topic alone: one connection publishes, the others have nothing to do.
+        .chain((0..200).map(|n| ("t.0.state".to_owned(), Kind::Patch, json!({format!("k{}", n % 7): n}))))
+        .map(|(topic, kind, data)| Publication::new(&topic, kind, data.to_string()))
+        .collect();
+    let count = updates.len();
+    let expected = states(Few(updates.clone()), count as u64);
+    for producers in [1, 3] {
+        let (broker, url) = Scripted::start(vec![]).await;
+        // Everything up to there is taken: three connections have had one batch each. The next message is lost, and is of the
+        // one topic.
+        broker.taken.lock().expect("nobody panicked").restarts_after = Some(3 * BATCH.updates_max);
+        let publishing = Publishing { producers, ..Publishing::default() };
+        let summary = publish(&url, Few(updates.clone()), publishing, count as u64).await;
+        assert_same(&broker, &expected, &format!("{producers} producers"));
+        assert_eq!((summary.unanswered, summary.states_again.sent), (0, 40), "{summary}");
+    }
+}

@@ -128,7 +128,9 @@ pub enum Event {
     /// history or whatever else it starts with. It comes once, after the last of that, where the subscription asked for it
     /// with [`ready`](crate::SubscribeBuilder::ready).
     Ready,
-    /// The broker refused an entry of this subscription: at once, or when the client subscribed again after a reconnect.
+    /// The broker refused an entry of this subscription: at once, or when the client subscribed again after a reconnect. With
+    /// [`retry`](EntryError::retry) it stays part of the subscription, and the client asks for it again until the broker takes
+    /// it; that it is refused is told once.
     Refused(EntryError),
     /// The broker broke its promise of continuity for a topic. The stream goes on from here; what was between is unknown.
     Violation {

@@ -9,7 +9,8 @@ pub struct Options {
     /// for now.
     pub url: String,
     /// The waits between attempts to connect again. They begin anew after a connection that had everything again, and grow
-    /// with each of those that does not last for the longest wait.
+    /// with each of those that does not last for the longest wait. The same waits are kept before what the broker has refused
+    /// for now is subscribed again.
     pub backoff: Backoff,
     /// The time from the first byte of an attempt to the broker's `hello`.
     pub connect_timeout_ms: u64,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
 use crate::book::{Book, Delivery};
 use crate::shared::Shared;
@@ -143,6 +144,8 @@ async fn write(
 ) -> End {
     let mut frames = Frames::default();
     let mut said_goodbye = false;
+    // When to ask again for what was refused for now.
+    let mut again_at = None;
     loop {
         let urgent = std::mem::take(&mut *control.lock());
         if let Some(payload) = urgent.pong {
@@ -153,6 +156,16 @@ async fn write(
             frames.close(code, &reason);
         } else if !said_goodbye {
             let mut book = lock(book);
+            if again_at.is_some_and(|at| at <= Instant::now()) {
+                again_at = None;
+                book.ask_again();
+            }
+            if !book.waits_to_ask_again() {
+                again_at = None;
+            } else if again_at.is_none() {
+                let wait_ms = shared.options.backoff.delay_ms(book.attempt(), rand::random());
+                again_at = Some(Instant::now() + Duration::from_millis(wait_ms));
+            }
             book.take(shared, &mut frames);
             if frames.bytes().is_empty() && shared.is_closing() && book.is_idle(&shared.outbox) {
                 frames.close(1000, "");
@@ -162,6 +175,7 @@ async fn write(
         if frames.bytes().is_empty() {
             tokio::select! {
                 () = shared.outbox.woken() => {}
+                () = until(again_at) => {}
                 // A program that reads slowly is slow, not dead: the broker can tell by this.
                 () = tokio::time::sleep(heartbeat), if control.blocked.load(Ordering::Relaxed) => frames.pong(b""),
             }
@@ -175,6 +189,14 @@ async fn write(
             let _ = writer.shutdown().await;
             return End { reason: String::new(), code: None, farewell: None, after_ms: None };
         }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

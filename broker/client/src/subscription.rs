@@ -85,8 +85,8 @@ impl SubscribeBuilder {
         self
     }
 
-    /// Subscribes, and waits for the broker's answer. Entries that it refuses are in [`Subscription::refused`]; it is an
-    /// error where it refuses all.
+    /// Subscribes, and waits for the broker's answer. Entries that it refuses are in [`Subscription::refused`]; those that may
+    /// work later (`retry`) stay part of the subscription, and are asked for again. It is an error where it refuses all.
     pub async fn send(self) -> Result<Subscription, SubscribeError> {
         if self.entries.is_empty() {
             return Err(SubscribeError::Empty);

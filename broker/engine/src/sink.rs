@@ -37,6 +37,13 @@ pub trait Sink {
         false
     }
 
+    /// For how many milliseconds more to wait for a peer of which nothing was taken for `stall_ms`; 0 to give it up. A
+    /// carrier may know that the peer takes something all the same: a kernel takes bytes in large steps, while a slow reader
+    /// makes room in small ones.
+    fn more_patience_ms(&self, _stall_ms: u32) -> u32 {
+        0
+    }
+
     /// Whether the peer can answer a ping.
     fn answers_pings(&self) -> bool {
         true

@@ -140,7 +140,7 @@ settings! {
     heartbeat_ms: u32 = "25000" "ms", Number(10, DAY_MS),
         "Silence after which a heartbeat is sent; a ping goes as often, and two without any frame in between close the connection.";
     stall_ms: u32 = "60000" "ms", Number(10, DAY_MS),
-        "A client that takes no byte for this long while something waits for it is closed.";
+        "A client that reads nothing for this long while something waits for it is closed.";
     drain_ms: u32 = "5000" "ms", Number(0, 3_600_000),
         "At shutdown, the time from goaway to close.";
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),

@@ -14,6 +14,7 @@ use super::http_socket::HttpSocket;
 use super::serve::Becomes;
 use super::sockets::Place;
 use crate::shard::Arrival;
+use crate::stall::never_by_kernel;
 
 /// What one closing connection may take to be told that there is no place for it.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
@@ -35,7 +36,10 @@ pub(super) async fn hand_over(
     let (admitted, events) = match becomes {
         Becomes::Events { request, admitted, .. } => (admitted, Some(request)),
         Becomes::WebSocket => match shared.admission.admit(remote) {
-            Ok(admitted) => (admitted, None),
+            Ok(admitted) => {
+                never_by_kernel(&stream);
+                (admitted, None)
+            }
             Err(limit) => {
                 // However many are refused at once, they hold their places among the sockets that there may be, but not
                 // where somebody else waits for one.

@@ -2,7 +2,7 @@
 //!
 //! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
 //!   its way out: nothing before it could, for no request comes to be that a service could answer;
-//! - a client that takes no byte of its answer for `stall_ms` is not waited for;
+//! - a client that reads nothing of its answer for `stall_ms` is not waited for;
 //! - whether a request came together with the one before, and whether all answers so far are written, is told to the
 //!   service that answers;
 //! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use super::sockets::Place;
+use crate::stall::{later_by_kernel, more_patience};
 
 /// How long the client may take to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -131,9 +132,22 @@ impl HttpSocket {
                 self.patience = None;
                 Poll::Ready(result)
             }
-            Poll::Pending if self.waited(cx, self.stall) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending if self.waited(cx, self.stall) && self.has_stalled(cx) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Whether a client whose socket took nothing for so long is given up. If not, it is waited for anew.
+    fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), self.stall);
+        self.patience = None;
+        if more.is_zero() {
+            return true;
+        }
+        later_by_kernel(&self.stream, self.stall);
+        self.waited(cx, more)
     }
 
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,11 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use broker_engine::{Sink, Wrote};
 
 use super::events::Events;
 use crate::admission::Admitted;
+use crate::stall::{later_by_kernel, more_patience};
 use crate::websocket::Input;
 
 /// One connection.
@@ -176,6 +178,15 @@ impl Sink for Socket {
 
     fn follows_order(&self) -> bool {
         self.events.is_some()
+    }
+
+    fn more_patience_ms(&self, stall_ms: u32) -> u32 {
+        let stall = Duration::from_millis(stall_ms.into());
+        let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), stall);
+        if !more.is_zero() && self.events.is_some() {
+            later_by_kernel(&self.stream, stall);
+        }
+        more.as_millis().try_into().unwrap_or(u32::MAX)
     }
 
     fn answers_pings(&self) -> bool {

@@ -13,4 +13,5 @@ mod messages;
 mod names;
 mod quantities;
 mod readers;
+mod slow_readers;
 mod vanishing;

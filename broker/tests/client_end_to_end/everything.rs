@@ -85,6 +85,27 @@ async fn refused_entries_are_told_and_the_others_taken() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_now_comes_when_there_is_room() {
+    let broker = Running::start("127.0.0.1:0", &["--subscriptions", "2"]).await;
+    let client = connect(broker.url(), 1_024).await;
+    let first = soon(client.subscribe(["a"]).send()).await.unwrap();
+    let mut second = soon(client.subscribe(["b", "c"]).send()).await.unwrap();
+    assert_eq!(second.refused().iter().map(|one| (one.entry.as_str(), one.retry)).collect::<Vec<_>>(), [("c", true)]);
+    drop(first);
+    loop {
+        if let Event::Topic(begun) = next(&mut second).await
+            && &*begun.topic == "c"
+        {
+            break;
+        }
+    }
+    soon(client.publish(Publish::event("c", "1"))).await.unwrap();
+    let event = next(&mut second).await;
+    assert!(matches!(&event, Event::Topic(begun) if &*begun.topic == "c"), "{event:?}");
+    let Event::Update { seq: 1, .. } = next(&mut second).await else { panic!() };
+}
+
+#[tokio::test]
 async fn a_patch_needs_a_state() {
     let (_broker, client) = both().await;
     let patch = || Publish::patch("book", r#"{"bids":{"1":"5"}}"#);

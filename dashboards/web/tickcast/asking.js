@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { Retries } from "./backoff.js";
 import { Entry, inMessagesOf } from "./entry.js";
 import { TickcastError } from "./error.js";
 import { Plan } from "./plan.js";
@@ -25,10 +26,13 @@ export class Asking {
   #switch = null;
   /** Whether the broker knows `positions`, `resume` and `ready`. Brokers of before refuse what has such a field. */
   #isNew = true;
+  /** What was refused over this connection, and is asked for again. */
+  #retries;
 
   /** `emit(type, fields)` dispatches the client's events. */
-  constructor(connection, entries, topics, emit) {
+  constructor(connection, entries, topics, options, emit) {
     [this.#connection, this.#entries, this.#topics, this.#emit] = [connection, entries, topics, emit];
+    this.#retries = new Retries(options, (texts) => this.#askAgain(texts));
   }
 
   /** A subscription begins that wants these entries, as `parseEntry` gave them. */
@@ -59,7 +63,8 @@ export class Asking {
       entry.wishes.delete(subscription);
       if (entry.subscribers.size === 0) {
         this.#entries.delete(text);
-        given.push(text);
+        const isRefused = this.#retries.over(text) && !entry.answered;
+        if (!isRefused) given.push(text);
       } else if (entry.combine()) {
         changed.push(entry);
       }
@@ -76,6 +81,7 @@ export class Asking {
     this.#leaving.clear();
     this.#lending.clear();
     this.#switch = null;
+    this.#retries.away();
     this.#entries.away();
   }
 
@@ -115,6 +121,8 @@ export class Asking {
       const entry = this.#entries.get(row.topic);
       // What was left and joined anew meanwhile has an answer of its own to come.
       if (entry && entry === (asked?.items.get(row.topic)?.entry ?? entry)) this.#refuse(entry, row);
+      // What a pattern has brought in was to begin anew, and is nothing that anybody else asks for.
+      else if (!entry && row.retry && this.#topics.get(row.topic)?.resyncing) this.#retries.refused(row.topic, row.code, row.retry_ms);
     }
     if (asked) this.#done(id, asked);
   }
@@ -148,7 +156,7 @@ export class Asking {
   }
 
   /** An error that answers a `subscribe`: it is that of all of its entries. Returns whether it was one. */
-  refused({ id, code, message, retry }) {
+  refused({ id, code, message, retry, retry_ms }) {
     if (id === this.#switch) {
       this.#isNew = false;
       return true;
@@ -162,9 +170,18 @@ export class Asking {
       const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
       this.#askFor(own.map(({ entry }) => entry));
     } else {
-      this.subscribed({ id, errors: [...asked.items.keys()].map((topic) => ({ topic, code, message, retry })) });
+      this.subscribed({ id, errors: [...asked.items.keys()].map((topic) => ({ topic, code, message, retry, retry_ms })) });
     }
     return true;
+  }
+
+  /** Asks again for what was refused. */
+  #askAgain(texts) {
+    this.#askFor(texts.map((text) => this.#entries.get(text)).filter((entry) => entry !== undefined));
+    for (const text of texts) {
+      const stream = this.#entries.has(text) ? undefined : this.#topics.get(text);
+      if (stream?.resyncing) this.again(text, stream.kind === "event" ? stream.position : null);
+    }
   }
 
   /** Plans what to ask, and asks it. */
@@ -186,7 +203,8 @@ export class Asking {
     const groups = new Map();
     for (const item of items) {
       const { entry, text, id, from } = item, { conflate_ms, on_slow } = entry;
-      if (!entry.begun && this.#entries.size > subscriptions) {
+      this.#retries.asked(text);
+      if (!entry.begun && this.#entries.size - this.#retries.size > subscriptions) {
         const message = `the broker takes ${subscriptions} topics and patterns of one connection`;
         this.#refuse(entry, { topic: text, code: "limit", message, retry: true });
         continue;
@@ -224,6 +242,7 @@ export class Asking {
 
   /** A name or pattern of a request is answered: whoever waited for that gets what comes from here on. */
   #answered(text, conflate_ms, asked) {
+    this.#retries.over(text);
     const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
     if (entry.text !== text) this.#entries.lent.add(text);
     else entry.answer(conflate_ms, item?.goesBack);
@@ -274,14 +293,20 @@ export class Asking {
     }
   }
 
-  /** An entry is refused: whoever has it is told, and it is forgotten. */
-  #refuse(entry, { topic, code, message, retry }) {
-    this.#entries.delete(topic);
-    for (const subscription of entry.subscribers.keys()) {
-      release(subscription, topic);
-      deliver(subscription, { op: "error", topic, code, message, retry });
+  /** An entry is refused: for now, or for good and it is forgotten. Whoever lacks it is told, once as long as it waits. */
+  #refuse(entry, { topic, code, message, retry, retry_ms }) {
+    let subscriptions = [...entry.subscribers.keys()];
+    if (retry) {
+      if (!this.#retries.refused(topic, code, retry_ms)) return;
+      // To others it goes on.
+      if (entry.answered) subscriptions = subscriptions.filter((subscription) => isHeld(subscription, topic, true));
+    } else {
+      this.#retries.over(topic);
+      this.#entries.delete(topic);
+      for (const subscription of subscriptions) release(subscription, topic);
     }
+    for (const subscription of subscriptions) deliver(subscription, { op: "error", topic, code, message, retry });
     this.#emit("error", { error: new TickcastError(code, `${topic}: ${message}`, { topic, retry }) });
-    for (const subscription of entry.subscribers.keys()) settle(subscription);
+    if (!retry) for (const subscription of subscriptions) settle(subscription);
   }
 }

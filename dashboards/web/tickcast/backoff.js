@@ -1,5 +1,6 @@
 /**
- * After a connection: when the next attempt follows, and over which transport. Nothing here does I/O.
+ * When something is tried again: after a connection the next attempt, and over which transport; and what the broker has
+ * refused for now. Nothing here does I/O.
  *
  * @module
  */
@@ -10,8 +11,8 @@ const CODE_LATER = 4029;
 const STABLE_MS = 5_000;
 /** So many WebSockets in a row that did not open, or were cut at once, where others were fine before: perhaps the network changed. */
 const BLOCKED_MIN = 3;
-/** A broker may ask for any `after_ms`; beyond this a client would look dead. */
-const GOAWAY_MS_MAX = 60_000;
+/** A broker may ask for any wait; beyond this a client would look dead. */
+const ASKED_MS_MAX = 60_000;
 
 /** Counts what failed. */
 export class Backoff {
@@ -73,10 +74,76 @@ export class Backoff {
     this.isAsked = this.#goawayMs > 0 || code === CODE_LATER;
     const bound = Math.min(max, first * 2 ** this.#attempts++);
     if (this.#goawayMs !== null) {
-      const asked = Math.min(this.#goawayMs, GOAWAY_MS_MAX);
+      const asked = Math.min(this.#goawayMs, ASKED_MS_MAX);
       this.#goawayMs = null;
       return asked + random() * Math.max(asked / 2, first);
     }
     return code === CODE_LATER ? max + random() * max : random() * bound;
+  }
+}
+
+/** Topics and patterns that the broker has refused for now. All that wait are asked for again together. */
+export class Retries {
+  #options; #askAgain;
+  /** By text: `{code, count}`, why it was refused last and how often in a row. */
+  #refused = new Map();
+  #waiting = new Set();
+  #timer = null;
+
+  /** `askAgain(texts)` asks for what has waited long enough. */
+  constructor(options, askAgain) {
+    [this.#options, this.#askAgain] = [options, askAgain];
+  }
+
+  /** How many wait. */
+  get size() { return this.#waiting.size; }
+
+  /** One was refused with a code, perhaps with a wait that the broker asks for. Returns whether that is news. */
+  refused(text, code, retry_ms = 0) {
+    const before = this.#refused.get(text), count = (before?.count ?? 0) + 1;
+    this.#refused.set(text, { code, count });
+    this.#waiting.add(text);
+    this.#timer ??= setTimeout(() => this.#due(), this.#delay(count, retry_ms));
+    return before?.code !== code;
+  }
+
+  /** One is asked for. Returns whether it waited. */
+  asked(text) {
+    const waited = this.#waiting.delete(text);
+    if (this.#waiting.size === 0) this.#stop();
+    return waited;
+  }
+
+  /** One is answered, or nobody wants it any more. Returns whether it waited. */
+  over(text) {
+    this.#refused.delete(text);
+    return this.asked(text);
+  }
+
+  /** The connection is left. */
+  away() {
+    this.#refused.clear();
+    this.#waiting.clear();
+    this.#stop();
+  }
+
+  #due() {
+    this.#timer = null;
+    const texts = [...this.#waiting];
+    this.#waiting.clear();
+    this.#askAgain(texts);
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  /** The waits double up to the bound of those between connections. Half of each is left to chance. */
+  #delay(count, retry_ms) {
+    const { reconnect_first_ms: first, reconnect_max_ms: max, random } = this.#options;
+    const wait = (Math.min(max, first * 2 ** (count - 1)) * (1 + random())) / 2;
+    const asked = Math.min(Number(retry_ms) || 0, ASKED_MS_MAX);
+    return asked > 0 ? asked + wait : wait;
   }
 }

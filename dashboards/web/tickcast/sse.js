@@ -246,6 +246,14 @@ export class SseTransport {
     for (const text of [...topics.map(({ topic }) => topic), ...patterns.map(({ pattern }) => pattern)]) feed.begun.add(text);
     const rows = topics.map((row) => (this.#isOf(feed, row.topic) ? row : { ...row, start: "joined" }));
     this.#say({ ...answer, topics: rows, patterns });
+    const { errors = [] } = answer;
+    if (errors.length === 0) return;
+    // It does not bring these, and they may be asked for again.
+    for (const { topic } of errors) {
+      this.#wanted.delete(topic);
+      feed.delete(topic, false);
+    }
+    this.#change();
   }
 
   /** An id came: it stands for what a stream brings, but of what an earlier one brings as well, only that one's does. */

@@ -41,7 +41,7 @@ export class Subscription {
   #last;
   /** Those who wait until everything has begun: `{resolve, reject}`. */
   #waiting = [];
-  /** Why the broker refused an entry, the last one. */
+  /** Why the broker refused an entry for good, the last one. */
   #refusal = null;
 
   constructor(entries, options, handler, client) {
@@ -150,7 +150,7 @@ export class Subscription {
     const { op, topic, epoch } = message;
     const seen = this.#seen.get(topic);
     if (op === "error") {
-      this.#refusal = message;
+      if (!message.retry) this.#refusal = message;
     } else if (op === "closed") {
       if (!this.#seen.delete(topic)) return null;
     } else if (op === "topic") {

@@ -23,7 +23,7 @@ use crate::schedule::Due;
 use crate::summary::Summary;
 use producer::Producer;
 
-/// How long the end of a run waits for the last answers.
+/// How long the end of a run waits for the next of the last answers.
 const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to publish to a broker.
@@ -138,7 +138,39 @@ impl Broker {
     }
 
     pub(super) async fn settle(&mut self, summary: &mut Summary) {
-        let all = poll_fn(|context| {
+        // As long as answers come they are waited for, however slowly. What has none by then is counted below.
+        let answered = |summary: &Summary| {
+            (summary.acknowledged, summary.rejected_updates(), summary.unanswered, summary.states_again.sent)
+        };
+        let mut before = answered(summary);
+        while timeout(LAST_ANSWERS_TIMEOUT, self.all_settled(summary)).await.is_err() {
+            if std::mem::replace(&mut before, answered(summary)) == answered(summary) {
+                break;
+            }
+        }
+        summary.unanswered += self.producers.iter().map(Producer::unanswered).sum::<u64>();
+        summary.reconnects = self.reconnects();
+    }
+
+    /// Waits until everything has its answer, and the broker has lost nothing before the last of them.
+    async fn all_settled(&mut self, summary: &mut Summary) {
+        loop {
+            self.settled(summary).await;
+            // A broker that was restarted while others had something on their way is known to them alone. Whatever it
+            // lost before the last answer, one of them has noticed by then.
+            let mut is_over = true;
+            for producer in &mut self.producers {
+                is_over &= producer.is_still_connected().await;
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Waits until everything has its answer.
+    async fn settled(&mut self, summary: &mut Summary) {
+        poll_fn(|context| {
             let mut all = Poll::Ready(());
             for producer in &mut self.producers {
                 // Where the broker is gone, each batch says so at once.
@@ -148,11 +180,8 @@ impl Broker {
                 }
             }
             all
-        });
-        // What has no answer by then is counted below.
-        let _ = timeout(LAST_ANSWERS_TIMEOUT, all).await;
-        summary.unanswered += self.producers.iter().map(Producer::unanswered).sum::<u64>();
-        summary.reconnects = self.reconnects();
+        })
+        .await;
     }
 
     pub(super) async fn close(self) {

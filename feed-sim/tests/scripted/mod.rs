@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, upgrade};
 use http_body_util::Empty;
@@ -14,6 +15,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
+
+/// How late a connection may notice that the broker was restarted: much later than a run would have ended.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// What becomes of a connection after some messages.
 #[derive(Clone, Copy)]
@@ -40,6 +44,9 @@ pub(crate) struct Taken {
     pub(crate) states: HashMap<String, Value>,
     /// A topic that ends when so many updates of it were taken.
     pub(crate) ends: Option<(String, u64)>,
+    /// After so many updates the broker is restarted by the next message. All other connections notice it late.
+    pub(crate) restarts_after: Option<usize>,
+    restarted: bool,
     /// A topic whose states are refused from then on.
     pub(crate) refused: Option<String>,
     newest: HashMap<String, u64>,
@@ -70,6 +77,15 @@ impl Scripted {
     pub(crate) fn restart(&self) {
         self.taken.lock().expect("nobody panicked").lose();
         self.restarts.send_modify(|restarts| *restarts += 1);
+    }
+
+    fn restarts_now(&self) -> bool {
+        let mut taken = self.taken.lock().expect("nobody panicked");
+        let now = taken.restarts_after.is_some_and(|after| taken.updates.len() >= after);
+        if now {
+            (taken.restarts_after, taken.restarted) = (None, true);
+        }
+        now
     }
 
     pub(crate) async fn start(script: Vec<(usize, End)>) -> (Arc<Scripted>, String) {
@@ -119,7 +135,13 @@ impl Scripted {
         loop {
             let frame = tokio::select! {
                 frame = socket.read_frame() => frame,
-                _ = restarts.changed() => return,
+                _ = restarts.changed() => {
+                    let is_late = self.taken.lock().expect("nobody panicked").restarted;
+                    if is_late {
+                        tokio::time::sleep(SLOW).await;
+                    }
+                    return;
+                }
             };
             let Ok(frame) = frame else { return };
             if frame.opcode != OpCode::Text {
@@ -128,6 +150,17 @@ impl Scripted {
             let request: Value = serde_json::from_slice(&frame.payload).expect("JSON");
             assert!(frame.payload.len() <= 65_536, "within the limit of the hello");
             drop(frame);
+            if request["op"] == "ping" {
+                let pong = json!({"op": "pong", "id": request["id"], "ts": 1});
+                if write(&mut socket, &pong).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            if self.restarts_now() {
+                self.restart();
+                return;
+            }
             messages += 1;
             let end = self.script.get(number).filter(|(after, _)| *after < messages).map(|(_, end)| *end);
             match end {

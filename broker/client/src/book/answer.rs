@@ -1,5 +1,7 @@
 //! Answers find their request, and tell whoever waits for them.
 
+use std::collections::HashSet;
+
 use super::subscriptions::pattern_of;
 use super::topics::Told;
 use super::{Book, Delivery};
@@ -84,7 +86,11 @@ impl Book {
                 }
                 Ok(())
             }
-            (InFlight::Subscribe(ask), Incoming::Subscribed { topics, patterns, errors, .. }) => {
+            (InFlight::Subscribe(mut ask), Incoming::Subscribed { topics, patterns, errors, .. }) => {
+                if !errors.is_empty() {
+                    let refused: HashSet<&str> = errors.iter().map(|error| error.entry.as_str()).collect();
+                    ask.entries.retain(|entry| !refused.contains(entry.text.as_str()));
+                }
                 let of_ids = |entry: &SubscribeEntry| entry.resume.is_some() || ask.options.resume.is_some();
                 for entry in &ask.entries {
                     self.places.answered(&entry.text, &ask.options, ask.restores && of_ids(entry));
@@ -163,10 +169,12 @@ impl Book {
         }
     }
 
-    /// An entry is refused: whoever had it is told.
+    /// An entry is refused, for now or for good: whoever has it is told.
     pub(super) fn refused(&mut self, refused: &EntryError) -> Vec<Delivery> {
         let told = self.subscriptions.refuse(refused);
-        self.forget(std::slice::from_ref(&refused.entry));
+        if !self.subscriptions.refusals.contains(&refused.entry) {
+            self.forget(std::slice::from_ref(&refused.entry));
+        }
         told.into_iter().map(|events| (events, Event::Refused(refused.clone()))).collect()
     }
 

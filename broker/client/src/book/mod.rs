@@ -22,6 +22,7 @@ mod answer;
 mod places;
 mod positions;
 mod receive;
+mod refusals;
 mod restore;
 mod split;
 mod subscriptions;
@@ -92,6 +93,16 @@ impl Book {
         for request in again.into_iter().rev() {
             queue.push_front(request);
         }
+    }
+
+    /// Whether something waits to be asked for again, because the broker refused it for now.
+    pub(crate) fn waits_to_ask_again(&self) -> bool {
+        self.subscriptions.refusals.is_waiting()
+    }
+
+    /// How often that was asked for again already.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.subscriptions.refusals.attempt()
     }
 
     /// Nothing is left to write or to wait for.

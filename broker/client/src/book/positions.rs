@@ -19,7 +19,9 @@ impl Book {
     pub(super) fn position(&mut self, id: u64, told: &mut Told) {
         self.places.position(id);
         // It comes when everything subscribed has begun. What has not by then, though all was asked for again, is no more.
-        if self.is_restored() && !std::mem::replace(&mut self.restoring.swept, true) {
+        // What the broker refused for now may bring topics in yet.
+        let is_whole = self.is_restored() && self.subscriptions.refusals.are_none();
+        if is_whole && !std::mem::replace(&mut self.restoring.swept, true) {
             let Book { topics, subscriptions, .. } = self;
             topics.ended(|name| subscriptions.is_named(name), told);
         }

@@ -62,9 +62,20 @@ impl Book {
     pub(super) fn restore(&mut self) {
         self.topics.connection += 1;
         self.restoring = Restoring::default();
-        let (topics, patterns) = self.entries_to_restore();
-        let named = topics.len() + patterns.len();
+        let entries = self.entries_to_restore(|_| true);
+        let named = entries.0.len() + entries.1.len();
+        self.ask_for(entries, named);
+    }
 
+    /// Asks again for what the broker refused for now.
+    pub(crate) fn ask_again(&mut self) {
+        let texts = self.subscriptions.refusals.take();
+        let entries = self.entries_to_restore(|text| texts.contains(text));
+        self.ask_for(entries, self.subscriptions.entries());
+    }
+
+    /// Asks for topics and patterns from where they were, of so many entries that there are in all.
+    fn ask_for(&mut self, (topics, patterns): (Vec<Owned>, Vec<Owned>), named: usize) {
         let bytes = topics.iter().map(|(_, entry)| entry.bytes_max()).sum();
         let (by_id, exact) = match self.fits(topics.len(), bytes) {
             true => (Vec::new(), topics),
@@ -78,7 +89,7 @@ impl Book {
         messages.extend(extras);
         messages.extend(self.messages_by_id(pattern_by_id));
         messages.extend(others);
-        self.restoring.messages = messages.len();
+        self.restoring.messages += messages.len();
         self.first.extend(messages);
     }
 
@@ -169,9 +180,9 @@ impl Book {
         }
     }
 
-    /// The entries of all subscriptions, topics and patterns apart. Of those that several have, the last one's options
-    /// held, so only that one asks.
-    fn entries_to_restore(&self) -> (Vec<Owned>, Vec<Owned>) {
+    /// Entries of all subscriptions, topics and patterns apart. Of those that several have, the last one's options held, so
+    /// only that one asks.
+    fn entries_to_restore(&self, which: impl Fn(&str) -> bool) -> (Vec<Owned>, Vec<Owned>) {
         let mut owners: HashMap<&str, SubscriptionId> = HashMap::new();
         for (id, record) in self.subscriptions.iter() {
             owners.extend(record.entries().map(|entry| (entry.entry.text.as_str(), id)));
@@ -180,6 +191,9 @@ impl Book {
         for (id, record) in self.subscriptions.iter() {
             for entry in record.entries() {
                 let text = entry.entry.text.as_str();
+                if !which(text) {
+                    continue;
+                }
                 if entry.established && owners.get(text) != Some(&id) {
                     continue;
                 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use broker_protocol::Pattern;
 use tokio::sync::mpsc;
 
+use super::refusals::Refusals;
+
 use crate::error::{ClosedReason, RequestError, SubscribeError};
 use crate::event::{EntryError, Event};
 use crate::request::{Answer, NewSubscription, SubscriptionId};
@@ -20,6 +22,8 @@ pub(super) struct Subscriptions {
     topics: HashMap<String, Vec<SubscriptionId>>,
     /// Established entries that are patterns, in the order of subscription.
     patterns: Vec<Covering>,
+    /// Entries that were refused for now.
+    pub(super) refusals: Refusals,
 }
 
 /// An established pattern.
@@ -56,6 +60,17 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Tells the program in the answer for which it waits, or gives where to tell it.
+    fn told(&mut self, refused: &EntryError) -> Option<mpsc::Sender<Event>> {
+        match &mut self.progress {
+            Some(progress) => {
+                progress.refused.push(refused.clone());
+                None
+            }
+            None => Some(self.events.clone()),
+        }
+    }
+
     pub(super) fn entries(&self) -> impl Iterator<Item = &RecordEntry> {
         self.entries.values()
     }
@@ -96,7 +111,9 @@ impl Subscriptions {
         record.numbers.keys().for_each(|text| self.unindex(text, id));
         let others = self.names();
         let texts = record.entries.into_values().map(|entry| entry.entry.text);
-        texts.filter(|text| !others.contains(text.as_str())).collect()
+        let alone: Vec<String> = texts.filter(|text| !others.contains(text.as_str())).collect();
+        alone.iter().for_each(|text| self.refusals.over(text));
+        alone
     }
 
     /// How many entries all subscriptions have.
@@ -126,6 +143,7 @@ impl Subscriptions {
         let Some(record) = self.records.get_mut(&id) else { return false };
         let entry = record.numbers.get(text).and_then(|number| record.entries.get_mut(number));
         let new = entry.is_some_and(|entry| !std::mem::replace(&mut entry.established, true));
+        self.refusals.over(text);
         if new {
             match pattern_of(text) {
                 Some(pattern) => {
@@ -137,19 +155,30 @@ impl Subscriptions {
         new
     }
 
-    /// The broker refused an entry: every subscription that has it loses it, and gives where to tell it. A subscription
-    /// whose program waits for the first answer is told in that.
+    /// The broker refused an entry for now: every subscription that has it keeps it. Gives where to tell it, which is once.
+    fn refuse_for_now(&mut self, refused: &EntryError) -> Vec<mpsc::Sender<Event>> {
+        let having = |record: &&mut Record| record.numbers.contains_key(&refused.entry);
+        let mut having = self.records.values_mut().filter(having).peekable();
+        if having.peek().is_none() || !self.refusals.refused(&refused.entry, refused.code) {
+            return Vec::new();
+        }
+        having.filter_map(|record| record.told(refused)).collect()
+    }
+
+    /// The broker refused an entry: for now, or every subscription that has it loses it. Gives where to tell it. A
+    /// subscription whose program waits for the first answer is told in that.
     pub(super) fn refuse(&mut self, refused: &EntryError) -> Vec<mpsc::Sender<Event>> {
+        if refused.retry {
+            return self.refuse_for_now(refused);
+        }
+        self.refusals.over(&refused.entry);
         let mut told = Vec::new();
         let mut losing = Vec::new();
         for (id, record) in &mut self.records {
             let Some(number) = record.numbers.remove(&refused.entry) else { continue };
             record.entries.remove(&number);
             losing.push(*id);
-            match &mut record.progress {
-                Some(progress) => progress.refused.push(refused.clone()),
-                None => told.push(record.events.clone()),
-            }
+            told.extend(record.told(refused));
         }
         for id in losing {
             self.patterns.retain(|covering| covering.subscription != id || covering.pattern.as_str() != refused.entry);
@@ -176,8 +205,10 @@ impl Subscriptions {
     pub(super) fn settle(&mut self, id: SubscriptionId) {
         let Some(record) = self.records.get_mut(&id) else { return };
         let Some(progress) = record.progress.take_if(|progress| progress.messages == 0) else { return };
-        if record.entries.is_empty() {
-            self.records.remove(&id);
+        let is_refused = |entry: &RecordEntry| !entry.established && self.refusals.contains(&entry.entry.text);
+        // Of what is refused as a whole the program can decide by itself whether to ask again.
+        if record.entries().all(is_refused) {
+            self.remove(id);
             let _ = progress.answer.send(Err(SubscribeError::Refused(progress.refused)));
         } else {
             let _ = progress.answer.send(Ok(progress.refused));
@@ -192,6 +223,7 @@ impl Subscriptions {
             }
             record.ready = record.ready.map(|_| 0);
         }
+        self.refusals.lost();
     }
 
     /// The subscriptions that have one of these entries and still wait to be told that everything has begun.

@@ -5,5 +5,6 @@ mod ends;
 mod positions;
 mod publish;
 mod reconnect;
+mod refused_for_now;
 mod server;
 mod subscribe;

@@ -16,6 +16,8 @@ use crate::sink::Sink;
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
 /// Connections looked at in one round at most.
 const CONNECTIONS_PER_SWEEP: usize = fault::bound(256, 2);
+/// Peers in one round of whom it is asked whether to wait for them: asking costs a few system calls.
+const QUESTIONS_PER_SWEEP: usize = fault::bound(8, 1);
 /// Names looked at in one round for patterns that are gone.
 const NAMES_PER_SWEEP: usize = fault::bound(64, 2);
 
@@ -102,10 +104,12 @@ impl<S: Sink> Shard<S> {
             None => return false,
         };
         let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.bound());
-        for id in from..end {
-            self.look_after(id as ConnId, now, heartbeat_ms, stall_ms);
+        let (mut at, mut questions) = (from, 0);
+        while at < end && questions < QUESTIONS_PER_SWEEP {
+            questions += usize::from(self.look_after(at as ConnId, now, heartbeat_ms, stall_ms));
+            at += 1;
         }
-        self.sweep.at = (end < self.conns.bound()).then_some(end);
+        self.sweep.at = (at < self.conns.bound()).then_some(at);
         if self.sweep.at.is_none() {
             self.stats.behind.set(std::mem::take(&mut self.sweep.behind));
             // What nobody has to get any more is let go of, also where nothing comes that would take its place.
@@ -114,22 +118,27 @@ impl<S: Sink> Shard<S> {
         self.sweep.at.is_some()
     }
 
-    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
+    /// Returns whether its sink was asked for more patience.
+    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
             self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
         }
         if conn.gone || conn.closing != Closing::No {
-            return;
+            return false;
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
         if conn.place == Place::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
-            if now_ms.wrapping_sub(since) >= stall_ms {
-                self.close(now, id, CloseReason::Slow, "took no byte for stall_ms");
+            if now_ms.wrapping_sub(since) < stall_ms {
+                return false;
             }
-            return;
+            match conn.sink.more_patience_ms(stall_ms).min(stall_ms) {
+                0 => self.close(now, id, CloseReason::Slow, "read nothing for stall_ms"),
+                more_ms => conn.stalled_since_ms = Some(now_ms.wrapping_sub(stall_ms - more_ms)),
+            }
+            return true;
         }
         conn.stalled_since_ms = None;
         // Two pings in a row without any frame in answer.
@@ -137,7 +146,7 @@ impl<S: Sink> Shard<S> {
             if conn.pings_unanswered >= 2 {
                 let reason = CloseReason::NoSignOfLife;
                 self.close(now, id, reason, reason.text());
-                return;
+                return false;
             }
             conn.pings_unanswered += 1;
             conn.last_ping_ms = now_ms;
@@ -154,6 +163,7 @@ impl<S: Sink> Shard<S> {
             message::heartbeat(&mut payload, now.wall_us);
             self.answer(now, id, &payload);
         }
+        false
     }
 
     /// Lets go of names that only patterns cover and that have no topic any more: the next beginning makes them again.
@@ -216,5 +226,110 @@ impl<S: Sink> Shard<S> {
             }
         }
         !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::QUESTIONS_PER_SWEEP;
+    use crate::clock::Now;
+    use crate::engine::Engine;
+    use crate::limits::Limits;
+    use crate::shard::Shard;
+    use crate::sink::{Sink, Wrote};
+
+    const STALL_MS: u32 = 1_000;
+
+    /// A socket that is full, and how much longer to wait for its peer.
+    #[derive(Default)]
+    struct Full {
+        more_ms: u32,
+        asked: Cell<usize>,
+    }
+
+    impl Sink for Full {
+        fn write(&mut self, _: &[u8]) -> Wrote {
+            Wrote::Full
+        }
+
+        fn finish(&mut self) {}
+
+        fn more_patience_ms(&self, stall_ms: u32) -> u32 {
+            assert_eq!(stall_ms, STALL_MS);
+            self.asked.set(self.asked.get() + 1);
+            self.more_ms
+        }
+    }
+
+    fn at(ms: u32) -> Now {
+        Now { mono_us: u64::from(ms) * 1_000, wall_us: u64::from(ms) * 1_000 }
+    }
+
+    /// A shard with so many parked connections.
+    fn parked(count: usize) -> (Shard<Full>, Vec<super::ConnId>) {
+        let limits = Limits { stall_ms: STALL_MS, heartbeat_ms: 1 << 30, ..Limits::default() };
+        let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
+        let mut shard = Shard::new(engine, 0, Arc::default());
+        let ids = (0..count).map(|_| shard.connect(at(1), Full::default())).collect();
+        while shard.turn(&mut || at(1)) {}
+        (shard, ids)
+    }
+
+    /// Everything that is due up to `to`, at the moments at which a driver would do it.
+    fn pass(shard: &mut Shard<Full>, from: u32, to: u32) {
+        for ms in (from..=to).step_by(10) {
+            while shard.tick(at(ms)) && !shard.turn(&mut || at(ms)) {}
+        }
+    }
+
+    #[test]
+    fn a_peer_is_waited_for_as_long_as_its_socket_says() {
+        let (mut shard, ids) = parked(1);
+        let [id] = ids[..] else { unreachable!() };
+        shard.sink(id).unwrap().more_ms = 600;
+        pass(&mut shard, 10, 10_000);
+        assert!(!shard.is_closing(id));
+        let asked = shard.sink(id).unwrap().asked.get();
+        assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, which is every 600 ms at most");
+
+        // More than a stall at a time is not given.
+        shard.sink(id).unwrap().more_ms = u32::MAX;
+        pass(&mut shard, 10_010, 20_000);
+        assert!(!shard.is_closing(id) && shard.sink(id).unwrap().asked.get() >= asked + 8);
+
+        shard.sink(id).unwrap().more_ms = 0;
+        pass(&mut shard, 20_010, 20_010 + STALL_MS + 100);
+        assert!(shard.is_closing(id));
+    }
+
+    #[test]
+    fn a_peer_that_is_not_waited_for_is_closed_after_stall_ms() {
+        let (mut shard, ids) = parked(1);
+        pass(&mut shard, 10, STALL_MS - 100);
+        assert!(!shard.is_closing(ids[0]));
+        pass(&mut shard, STALL_MS - 90, STALL_MS + 200);
+        assert!(shard.is_closing(ids[0]));
+    }
+
+    #[test]
+    fn one_round_asks_of_a_few_and_the_rounds_together_of_all() {
+        let count = 3 * QUESTIONS_PER_SWEEP + 1;
+        let (mut shard, ids) = parked(count);
+        for id in &ids {
+            shard.sink(*id).unwrap().more_ms = STALL_MS;
+        }
+        pass(&mut shard, 10, STALL_MS - 100);
+        let mut before = 0;
+        let mut rounds = 0;
+        while before < count {
+            shard.tick(at(2 * STALL_MS));
+            let asked = ids.iter().map(|id| shard.sink(*id).unwrap().asked.get()).sum::<usize>();
+            assert!(asked - before <= QUESTIONS_PER_SWEEP && asked > before, "{before}, then {asked}");
+            (before, rounds) = (asked, rounds + 1);
+        }
+        assert_eq!((before, rounds), (count, 4));
     }
 }

@@ -59,6 +59,11 @@ impl Memory {
         self.topics.contains_key(topic)
     }
 
+    /// Whether there is no state at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
     /// The topics, each once, in the order of their names.
     pub(super) fn topics(&self) -> Vec<String> {
         let mut topics: Vec<String> = self.topics.keys().cloned().collect();

@@ -37,8 +37,10 @@ pub(super) struct Producer {
     source: Option<Arc<str>>,
     memory: Memory,
     again: Again,
-    /// Another connection replaces a lost one.
+    /// Wakes whoever waits when another connection replaces a lost one.
     reconnected: mpsc::Receiver<()>,
+    /// How often that has happened, as far as it was acted upon.
+    reconnects: u64,
 }
 
 impl Producer {
@@ -61,7 +63,16 @@ impl Producer {
         let (tell, reconnected) = mpsc::channel(1);
         tokio::spawn(watch(client.events(), reconnects, tell));
         let (memory, again) = Default::default();
-        Ok(Producer { client, in_flight: VecDeque::new(), in_flight_bytes: 0, source, memory, again, reconnected })
+        Ok(Producer {
+            client,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            source,
+            memory,
+            again,
+            reconnected,
+            reconnects: 0,
+        })
     }
 
     /// Hands over a share of a batch; at once, after [`Producer::poll_room`].
@@ -109,7 +120,9 @@ impl Producer {
 
     /// Ready when no state is due again: those that are have been sent.
     fn poll_again(&mut self, context: &mut Context<'_>, summary: &mut Summary) -> Poll<Result<(), TargetGone>> {
-        while let Poll::Ready(Some(())) = self.reconnected.poll_recv(context) {
+        while let Poll::Ready(Some(())) = self.reconnected.poll_recv(context) {}
+        let reconnects = self.client.counters().reconnects;
+        if std::mem::replace(&mut self.reconnects, reconnects) != reconnects {
             self.again.all(&self.memory);
         }
         if self.again.is_due() {
@@ -133,6 +146,15 @@ impl Producer {
 
     pub(super) fn is_settled(&self) -> bool {
         self.in_flight.is_empty() && !self.again.is_due()
+    }
+
+    /// Waits for an answer of the broker, and tells whether it came over the connection that everything before was sent over.
+    /// A connection that has nothing on its way may be lost, and its states with it, and nobody has noticed. Where the broker
+    /// is gone for good, or no state is to be kept, nothing is asked.
+    pub(super) async fn is_still_connected(&mut self) -> bool {
+        self.memory.is_empty()
+            || self.client.ping().await.is_err()
+            || self.client.counters().reconnects == self.reconnects
     }
 
     /// How many updates of the feed have no answer yet.

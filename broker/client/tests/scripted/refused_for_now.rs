@@ -1,0 +1,116 @@
+//! What the broker refuses for now is asked for again; what it refuses for good is not.
+
+use broker_client::{ErrorCode, Event, Start, Subscription};
+use serde_json::{Value, json};
+
+use crate::server::{HELLO, Peer, Server, soon, start, subscribed, topic};
+
+async fn next(subscription: &mut Subscription) -> Event {
+    soon(subscription.next()).await.expect("the subscription goes on")
+}
+
+/// Answers the next `subscribe`: one entry is refused. Gives the topics that were asked for.
+async fn refuse(peer: &mut Peer, entry: &str, code: &str, retry: bool, others: &[String]) -> Value {
+    let request = peer.next().await;
+    assert_eq!(request["op"], "subscribe", "{request}");
+    let (id, rows) = (&request["id"], others.join(","));
+    let error = format!(r#"{{"topic":"{entry}","code":"{code}","message":"not now","retry":{retry}}}"#);
+    peer.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[{rows}],"patterns":[],"errors":[{error}]}}"#)).await;
+    request["topics"].clone()
+}
+
+#[tokio::test]
+async fn on_the_way_back_it_goes_on_from_where_it_was_and_is_told_once() {
+    let server = Server::bind().await;
+    let (client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
+    peer.update("a", 1).await;
+    next(&mut subscription).await;
+    peer.vanish();
+    let mut peer = server.accept(HELLO).await;
+    let from = json!([{"topic": "a", "epoch": "k1", "seq": 1}]);
+    for _ in 0..3 {
+        assert_eq!(refuse(&mut peer, "a", "limit", true, &[]).await, from);
+    }
+    let request = peer.next().await;
+    assert_eq!(request["topics"], from);
+    peer.subscribed(&request["id"], &[start("a", "event", "k1", 2, "resumed")]).await;
+    peer.update("a", 2).await;
+    let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
+    assert_eq!((refused.entry.as_str(), refused.code, refused.retry), ("a", ErrorCode::Limit, true));
+    let Event::Topic(resumed) = next(&mut subscription).await else { panic!() };
+    assert_eq!(resumed.start, Start::Resumed);
+    let Event::Update { seq: 2, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
+async fn of_a_new_subscription_the_rest_comes_and_another_reason_is_told_too() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let row = start("a", "event", "k1", 0, "live");
+    let (subscription, asked) = tokio::join!(
+        soon(client.subscribe(["a", "b", "x.*"]).send()),
+        refuse(&mut peer, "b", "limit", true, std::slice::from_ref(&row)),
+    );
+    let mut subscription = subscription.unwrap();
+    assert_eq!(asked, json!(["a", "b", "x.*"]));
+    assert_eq!(subscription.refused().iter().map(|one| one.entry.as_str()).collect::<Vec<_>>(), ["b"]);
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    for (code, retry) in [("limit", true), ("unavailable", true), ("forbidden", false)] {
+        assert_eq!(refuse(&mut peer, "b", code, retry, &[]).await, json!(["b"]));
+    }
+    for (code, retry) in [(ErrorCode::Unavailable, true), (ErrorCode::Forbidden, false)] {
+        let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
+        assert_eq!((refused.code, refused.retry), (code, retry));
+    }
+    // It is nobody's now: what is asked next is something else.
+    let pinged = async {
+        let request = peer.next().await;
+        assert_eq!(request["op"], "ping");
+        peer.send(&format!(r#"{{"op":"pong","id":{},"ts":1}}"#, request["id"])).await;
+    };
+    let (pong, ()) = tokio::join!(soon(client.ping()), pinged);
+    pong.unwrap();
+    drop(subscription);
+    assert_eq!(peer.next().await["topics"], json!(["a", "x.*"]));
+}
+
+#[tokio::test]
+async fn topics_of_a_pattern_that_is_refused_for_now_have_not_ended() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let serve = async {
+        let request = peer.next().await;
+        let (id, pattern) = (&request["id"], r#"{"pattern":"x.*","matched":1,"conflate_ms":0}"#);
+        peer.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[],"patterns":[{pattern}],"errors":[]}}"#)).await;
+        peer.send(&topic(&start("x.e", "event", "k1", 0, "live"))).await;
+        peer.update("x.e", 1).await;
+        peer.send(r#"{"op":"position","id":"7"}"#).await;
+        peer
+    };
+    let (subscription, peer) = tokio::join!(soon(client.subscribe(["x.*"]).send()), serve);
+    let mut subscription = subscription.unwrap();
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    let Event::Update { seq: 1, .. } = next(&mut subscription).await else { panic!() };
+    // The position has been read when what comes after it has.
+    let mut peer = peer;
+    peer.update("x.e", 2).await;
+    let Event::Update { seq: 2, .. } = next(&mut subscription).await else { panic!() };
+    peer.vanish();
+
+    let mut peer = server.accept(HELLO).await;
+    assert_eq!(refuse(&mut peer, "x.*", "limit", true, &[]).await, json!(["x.*"]));
+    peer.send(r#"{"op":"position","id":"9"}"#).await;
+    let request = peer.next().await;
+    assert_eq!((&request["topics"], &request["resume"]), (&json!(["x.*"]), &json!("7")));
+    let (id, pattern) = (&request["id"], r#"{"pattern":"x.*","matched":1,"conflate_ms":0}"#);
+    peer.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[],"patterns":[{pattern}],"errors":[]}}"#)).await;
+    peer.send(&topic(&start("x.e", "event", "k1", 3, "resumed"))).await;
+    peer.update("x.e", 3).await;
+    let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
+    assert!(refused.retry);
+    let Event::Topic(resumed) = next(&mut subscription).await else { panic!("it was told to have ended") };
+    assert_eq!(resumed.start, Start::Resumed);
+    let Event::Update { seq: 3, .. } = next(&mut subscription).await else { panic!() };
+    assert_eq!(client.counters().violations, 0);
+}

@@ -213,7 +213,10 @@ impl<S: Sink> Shard<S> {
 
     /// What a connection wants is too much. Nothing is for it any more, and it is told so before the round is over.
     pub(super) fn overdraw(&mut self, id: ConnId) {
-        self.conns[id].closing = Closing::Due;
+        let conn = &mut self.conns[id];
+        conn.closing = Closing::Due;
+        conn.subscribing = None;
+        conn.readies = Default::default();
         self.discard_pending(id);
         self.overdrawn.push(id);
     }

@@ -1,7 +1,7 @@
 //! Histories that found something, and what it was.
 
 /// A seed, and what was wrong.
-const FOUND: [(u64, &str); 24] = [
+const FOUND: [(u64, &str); 25] = [
     (1, "publishers waited for a shard without interest, which nobody woke"),
     (7, "{\"last\":0} started a topic with patches live, without its image"),
     (10, "a pattern subscribed while a followed name had no topic was not told of its next beginning"),
@@ -32,6 +32,7 @@ const FOUND: [(u64, &str); 24] = [
     ),
     (138_659, "a connection was closed for another that had its number before"),
     (100_803, "a topic that began anew, before its predecessor was closed, for somebody evicted by that very frame"),
+    (202_549, "a subscription that took effect for somebody who had to pay just then"),
 ];
 
 #[test]

@@ -61,8 +61,6 @@ pub(crate) struct Attack {
     pub(crate) keeps_mib: Sized<u64>,
     /// Whether newcomers may be refused with a code, because the attackers have taken all places.
     pub(crate) takes_places: bool,
-    /// Whether it is known to miss a bar, and not mended yet: a miss is told, and fails only the full form.
-    pub(crate) is_open: bool,
 }
 
 impl Attack {
@@ -78,7 +76,6 @@ impl Attack {
         grows_mib: (96, 96),
         keeps_mib: (32, 32),
         takes_places: false,
-        is_open: false,
     };
 
     /// The settings for one size.

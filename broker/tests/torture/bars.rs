@@ -41,9 +41,6 @@ const SHORT: Bars = Bars {
     stop: 10_000.0,
 };
 
-/// What the allocator may keep, in MiB, where the small form is measured.
-const ALLOCATOR_MIB: f64 = 32.0;
-
 /// What a run missed. Nothing where it passed.
 pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Run>) -> Vec<String> {
     let bars = size.pick(FULL, SHORT);
@@ -68,9 +65,7 @@ pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Ru
         at_most("CPU per round of a shard", cpu_ms, bars.round_cpu, "ms");
     }
     let grown = |kib: u64| kib.saturating_sub(run.start_kib) as f64 / MIB as f64;
-    // What the allocator keeps of each thread is as much as what the small form makes the broker hold.
-    let slack = size.pick(0.0, ALLOCATOR_MIB);
-    let (grows, keeps) = (size_of(size, attack.grows_mib) + slack, size_of(size, attack.keeps_mib) + slack);
+    let (grows, keeps) = (size_of(size, attack.grows_mib), size_of(size, attack.keeps_mib));
     at_most("memory at its peak: grown by", grown(figures.peak_kib), grows, "MiB");
     at_most("memory after: grown by", grown(run.after_kib), keeps, "MiB");
     at_most("SIGTERM to the end", run.stopped.map_or(f64::INFINITY, |took| took.as_secs_f64() * 1e3), bars.stop, "ms");

@@ -22,7 +22,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "500 connections subscribe to 1,000 patterns of 210 bytes each",
         settings: &[("subscriptions_bytes_max", ("64MiB", "4MiB"))],
         run: |stage| hold(stage, ".>"),
-        is_open: true,
         grows_mib: (64 + 48, 24),
         ..Attack::PLAIN
     },

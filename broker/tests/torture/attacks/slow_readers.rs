@@ -14,7 +14,6 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
     // A tenth of the default, so that a line of 20,000 bytes a second is as one of 2,000 with the default.
     settings: &[("stall_ms", ("6000", "2000"))],
     run: read_slowly,
-    is_open: true,
     seconds: (16.0, 5.0),
     ..Attack::PLAIN
 }];

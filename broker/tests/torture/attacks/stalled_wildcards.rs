@@ -18,8 +18,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         prepare: many_topics,
         run: stall,
         seconds: (15.0, 4.0),
-        // What those who are behind still want may take `behind_bytes_max`; the rest are updates in histories and rings.
-        grows_mib: (32 + 96, 40),
+        // What those who are behind still want may take `behind_bytes_max`, and a quarter more that is being let go of. The
+        // rest are two updates in each history, two rings, and what each shard knows of a topic that it follows.
+        grows_mib: (32 + 8 + 32 + 16 + 64, 40),
         keeps_mib: (72, 40),
         ..Attack::PLAIN
     },

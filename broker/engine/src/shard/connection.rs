@@ -172,7 +172,7 @@ pub(crate) struct Conn<S> {
     /// When what waits first began to wait, on the monotonic clock in µs; 0 where nothing does.
     pub(crate) waiting_since_us: u64,
 
-    pub(crate) carry: Option<(Frame, u32)>,
+    pub(crate) carry: Option<Box<(Frame, u32)>>,
     pub(crate) control: Option<Box<Control>>,
     pub(crate) subscribing: Option<Box<super::subscribe::Subscribing>>,
     pub(crate) readies: super::ready::Readies,
@@ -189,9 +189,8 @@ pub(crate) struct Conn<S> {
     pub(crate) last_ping_ms: u32,
     pub(crate) pings_unanswered: u8,
     pub(crate) last_position_ms: u32,
-    /// What it buffers, as the sum was told, and as much of that as goes with it.
+    /// What it buffers, as the sum was told.
     pub(crate) buffered_bytes: u32,
-    pub(crate) leaving_bytes: u32,
     /// The size classes by which it is filed among those who may have to pay.
     pub(crate) filed: [u8; super::payers::PURSES],
     pub(crate) sink: S,

@@ -220,7 +220,6 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             last_position_ms: now.mono_ms(),
             buffered_bytes: 0,
-            leaving_bytes: 0,
             filed: [0; payers::PURSES],
             sink,
         };

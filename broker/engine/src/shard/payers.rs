@@ -135,13 +135,13 @@ impl<S: Sink> Shard<S> {
                 held.leaving += leaving;
             });
         }
-        if let Some((frame, _)) = &conn.carry {
+        if let Some((frame, _)) = conn.carry.as_deref() {
             self.payers.change_holders(frame, budget, stats, |held| {
                 held.holders -= 1;
                 held.leaving -= leaving;
             });
         }
-        conn.carry = carry;
+        conn.carry = carry.map(Box::new);
         self.file(id, Purse::Partial);
     }
 
@@ -151,12 +151,12 @@ impl<S: Sink> Shard<S> {
         let control = conn.control.as_ref().map_or(0, |control| control.bytes.capacity());
         let held = control + conn.readies.held_bytes() + conn.sink.held_bytes();
         let bytes = if conn.gone { 0 } else { held as u64 };
-        let leaving = if conn.leaves_budgets { bytes } else { 0 };
         let old = std::mem::replace(&mut conn.buffered_bytes, bytes as u32);
-        let left = std::mem::replace(&mut conn.leaving_bytes, leaving as u32);
-        self.engine.budget.buffers_leaving.change(left.into(), leaving);
         if bytes == u64::from(old) {
             return;
+        }
+        if conn.leaves_budgets {
+            self.engine.budget.buffers_leaving.change(old.into(), bytes);
         }
         self.engine.budget.buffers.change(old.into(), bytes);
         if class(bytes) != class(old.into()) {
@@ -186,7 +186,8 @@ impl<S: Sink> Shard<S> {
     pub(super) fn leave_budgets(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
         conn.leaves_budgets = true;
-        if let Some((frame, _)) = &conn.carry {
+        self.engine.budget.buffers_leaving.add(conn.buffered_bytes.into());
+        if let Some((frame, _)) = conn.carry.as_deref() {
             let frame = frame.clone();
             self.payers.change_holders(&frame, &self.engine.budget, &self.stats, |held| held.leaving += 1);
         }
@@ -315,7 +316,7 @@ impl<S: Sink> Shard<S> {
 fn held<S: Sink>(conn: &Conn<S>, purse: Purse) -> u64 {
     match purse {
         Purse::Wants => conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.wants.len() as u64 * WANT_BYTES),
-        Purse::Partial => conn.carry.as_ref().map_or(0, |(frame, _)| frame.len() as u64),
+        Purse::Partial => conn.carry.as_deref().map_or(0, |(frame, _)| frame.len() as u64),
         Purse::Buffers => conn.buffered_bytes.into(),
     }
 }

@@ -229,12 +229,12 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         let held = conn.is_held();
         let mut carried = 0;
-        if let Some((frame, offset)) = &conn.carry {
+        if let Some((frame, offset)) = conn.carry.as_deref() {
             let rest = &frame.bytes()[*offset as usize..];
             carried = rest.len().min(max);
             self.plan.scratch.extend_from_slice(&rest[..carried]);
         }
-        let whole_carry = conn.carry.as_ref().is_none_or(|(frame, at)| carried == frame.len() - *at as usize);
+        let whole_carry = conn.carry.as_deref().is_none_or(|(frame, at)| carried == frame.len() - *at as usize);
         let mut controlled = 0;
         let mut runs = 0;
         if whole_carry {
@@ -307,7 +307,7 @@ impl<S: Sink> Shard<S> {
     fn commit(&mut self, id: ConnId, mut taken: usize, carried: usize, controlled: usize, runs: usize) {
         let conn = &mut self.conns[id];
         if carried > 0
-            && let Some((frame, offset)) = conn.carry.clone()
+            && let Some((frame, offset)) = conn.carry.as_deref().cloned()
         {
             let went = taken.min(carried);
             taken -= went;

@@ -164,7 +164,7 @@ impl Engine {
     /// Whether the slowest shard keeps up with what is published. Where it does not, those who publish much wait, so that
     /// what others publish does not come late.
     pub fn keeps_up(&self) -> bool {
-        self.feed.backlog_bytes() <= KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4)
+        self.feed.keeps_up(KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4))
     }
 
     /// Changes how many connections are subscribed to a pattern.

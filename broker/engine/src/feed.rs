@@ -15,6 +15,9 @@
 //! `awake` to false, looks once more, and only then sleeps. Either the publisher sees `false` and wakes it, or the shard
 //! sees the entry. `tests/loom_feed.rs` tries every interleaving of the two.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::sync::OnceLock;
 
 use broker_protocol::frame::Frame;
@@ -289,6 +292,20 @@ impl Feed {
         self.shards
             .iter()
             .all(|shard| appended - shard.read_bytes.load(Ordering::Acquire).min(appended) < self.bytes_max)
+    }
+
+    /// Whether every shard is as near to the tail as this. One that is not may be asleep, as nothing of what was appended
+    /// concerns it: it is woken, lest somebody waits for it for ever.
+    pub(crate) fn keeps_up(&self, bytes_max: u64) -> bool {
+        let appended = self.bytes.load(Ordering::Acquire);
+        let mut keeps_up = true;
+        for shard in &self.shards {
+            if appended.saturating_sub(shard.read_bytes.load(Ordering::Acquire)) > bytes_max {
+                keeps_up = false;
+                shard.wake();
+            }
+        }
+        keeps_up
     }
 
     /// Bytes between the slowest shard and the tail.

@@ -2,6 +2,7 @@
 //! request is answered. Until it is, nothing but answers goes out to the connection, so that `subscribed` comes before
 //! everything of its topics.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -386,10 +387,9 @@ impl<S: Sink> Shard<S> {
             }
         };
         // Of an entry that stands twice in the request the last one counts.
-        if replaced.groups.contains_key(&group) {
-            replaced.walks.retain(|walk| walk.group != group);
-        } else {
-            replaced.groups.insert(group, before);
+        match replaced.groups.entry(group) {
+            Slot::Occupied(_) => replaced.walks.retain(|walk| walk.group != group),
+            Slot::Vacant(slot) => _ = slot.insert(before),
         }
         replaced.walks.push(Walk {
             group,

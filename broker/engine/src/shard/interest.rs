@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::members::{Group, Local, Members};
 use super::patterns::{FEW, Linked};
 use super::{GroupId, LocalId, NO_LOCAL, Shard};
+use crate::limits::Limits;
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 use broker_protocol::pattern::Pattern;
@@ -131,7 +132,7 @@ impl<S: Sink> Shard<S> {
         if let Some(group) = self.patterns.get(pattern) {
             return Some(group);
         }
-        let max = self.engine.limits.subscriptions_bytes_max;
+        let max = patterns_bytes_max(&self.engine.limits);
         if !self.engine.budget.subscriptions.try_change(0, pattern_bytes(pattern), max) {
             return None;
         }
@@ -196,6 +197,12 @@ impl<S: Sink> Shard<S> {
     pub(super) fn steps(&self, local: &Local) -> u16 {
         local.groups.iter().fold(local.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
     }
+}
+
+/// What a pattern may not bring the sum of all subscriptions above. What is left is for subscriptions alone: however many
+/// patterns somebody thinks of, those who want a topic or a pattern that is there already get it.
+pub(super) fn patterns_bytes_max(limits: &Limits) -> u64 {
+    limits.subscriptions_bytes_max / 4 * 3
 }
 
 /// What a pattern costs: its group, and in the shard's trie and the listings' a node for each segment.

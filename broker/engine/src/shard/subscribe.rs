@@ -16,6 +16,7 @@ use foldhash::fast::RandomState;
 use super::catch_up::{At, Introduce, Want, interval, ladder, start, step};
 use super::connection::{Step, Subscription, Target};
 use super::entry::{self, Entry};
+use super::interest::patterns_bytes_max;
 use super::payers::Purse;
 use super::ready::Token;
 use super::refused::Refused;
@@ -287,7 +288,8 @@ impl<S: Sink> Shard<S> {
                 return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
             }
             if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
-                return Err(format!("all subscriptions would exceed {}", in_all(limits.subscriptions_bytes_max)));
+                let max = limits.subscriptions_bytes_max;
+                return Err(format!("all subscriptions would exceed {max} bytes (subscriptions_bytes_max)"));
             }
         }
         let order = conn.next_order;
@@ -377,8 +379,11 @@ impl<S: Sink> Shard<S> {
         request: &Subscribing,
         replaced: &mut Replaced,
     ) -> Result<(), String> {
-        let max = self.engine.limits.subscriptions_bytes_max;
-        let group = self.group(pattern).ok_or_else(|| format!("all subscriptions would exceed {}", in_all(max)))?;
+        let max = patterns_bytes_max(&self.engine.limits);
+        let too_much = || {
+            format!("a new pattern would bring all subscriptions above {max} bytes (3/4 of subscriptions_bytes_max)")
+        };
+        let group = self.group(pattern).ok_or_else(too_much)?;
         let before = match self.place_subscription(id, Target::Pattern(group), request) {
             Ok(before) => before,
             Err(refusal) => {
@@ -423,10 +428,6 @@ const COUNT_NAMES: usize = fault::bound(64, 2);
 const COUNT_STEPS: usize = 3;
 /// What a subscription costs: its entry, and its place among the members.
 pub(super) const SUBSCRIPTION_BYTES: u64 = 48;
-
-fn in_all(max: u64) -> String {
-    format!("{max} bytes (subscriptions_bytes_max)")
-}
 
 /// What is wanted after a reset: the image, or every event from `first` on.
 fn reset(topic: &Topic, first: u64) -> At {

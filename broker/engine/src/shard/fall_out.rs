@@ -111,6 +111,10 @@ impl<S: Sink> Shard<S> {
             };
             catch_up.want(want);
         }
+        if portion.frames == 0 {
+            // Nobody has a run whose frames are gone from the ring. Were it so, this would have to end nevertheless.
+            bytes = run.len;
+        }
         portion.wants = catch_up.wants.len().saturating_sub(before);
         run.at += u64::from(bytes);
         run.len -= bytes;

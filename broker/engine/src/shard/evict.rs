@@ -77,6 +77,11 @@ impl<S: Sink> Shard<S> {
         self.ring.release(eviction.place);
     }
 
+    /// Whether connections that have to fall out of step still wait for that.
+    pub(super) fn is_evicting(&self) -> bool {
+        self.evicting.is_some() || !self.overflowed.is_empty()
+    }
+
     /// Whether connections fall out of step more slowly than entries come: what is on their runs is not to fill the ring,
     /// where it would cost more of them their place.
     pub(super) fn must_settle_first(&self) -> bool {

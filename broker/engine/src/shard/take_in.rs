@@ -68,7 +68,8 @@ impl<S: Sink> Shard<S> {
             self.reader.publish_progress(&self.engine.feed);
             self.stats.entries.add(taken);
         }
-        more
+        // Whoever is falling out of step waits for the rest of it, also where nothing more comes.
+        more || self.is_evicting()
     }
 
     /// What a test plants, and must find.

@@ -4,6 +4,9 @@
 //! Connections are filed by size class (powers of two), so that the one with the most is at hand: it is within a factor of
 //! two of it. What a connection holds is looked at again before it has to pay.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use broker_protocol::codes::CloseReason;

@@ -117,8 +117,9 @@ test("a broker that is started again: another epoch, and everything from its beg
   await broker.kill();
   await until(() => made.state === "stale", "stale");
   assert.equal(subscription.state("restart.quote"), "old");
+  const opened = event(made, "open");
   await broker.start();
-  await event(made, "open");
+  await opened;
   await came("closed restart.quote");
   assert.equal(subscription.state("restart.quote"), undefined);
   for (const data of [1, 2]) await broker.publish("restart.trade", "event", data);
@@ -142,8 +143,9 @@ test("a broker that says that it goes away is given the time that it asks for", 
   assert.deepEqual([events[0][0], events[0][1].reason, delay_ms], ["goaway", "shutdown", after_ms]);
   // It asked for that once: from then on the usual waits.
   assert.equal((await event(made, "close")).delay_ms, 0);
+  const opened = event(made, "open");
   await broker.start();
-  await event(made, "open");
+  await opened;
 });
 
 test("a client that does not keep up gets what is retained, and a gap that names the rest", async (t) => {

@@ -18,6 +18,13 @@ async function freePort() {
   return port;
 }
 
+/** Until the broker serves and the client is connected to it. The client may be faster than the broker's log is read. */
+async function serving(broker, made) {
+  const opened = event(made, "open");
+  await broker.start();
+  await opened;
+}
+
 test("nobody listens: one error names the address and what may be the reason, and it comes when somebody does", async (t) => {
   for (const transports of [["websocket", "sse"], ["websocket"], ["sse"]]) {
     const broker = new Broker();
@@ -33,16 +40,14 @@ test("nobody listens: one error names the address and what may be the reason, an
     await until(() => closes.length > 10, "more attempts");
     assert.deepEqual([made.state, made.errors.length], ["connecting", 1]);
     assert.ok(closes.every(([, { reconnect }]) => reconnect));
-    await broker.start();
-    await event(made, "open");
+    await serving(broker, made);
     // A restart is no outage yet.
     const stale = event(made, "close");
     await broker.kill();
     await stale;
     const lost = closes.length;
     await until(() => closes.length > lost + 5, "attempts");
-    await broker.start();
-    await event(made, "open");
+    await serving(broker, made);
     assert.equal(made.errors.length, 1);
     made.close();
   }

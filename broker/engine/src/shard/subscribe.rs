@@ -49,6 +49,8 @@ pub(crate) struct Subscribing {
     /// topic began or ended since the shard last read.
     feed_bytes: Option<u64>,
     begun: Vec<Begun>,
+    /// Where in `entries` the patterns are that took effect.
+    patterns: Vec<u32>,
     errors: Refused<Box<str>>,
 }
 
@@ -108,6 +110,7 @@ impl<S: Sink> Shard<S> {
             name: None,
             feed_bytes: None,
             begun: Vec::new(),
+            patterns: Vec::new(),
             errors: Refused::none(),
         }));
         self.subscribe_on(id, now);
@@ -201,7 +204,10 @@ impl<S: Sink> Shard<S> {
                 }
             }
             Entry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
-                Ok(()) => return Progress::Done,
+                Ok(()) => {
+                    request.patterns.push(request.at as u32);
+                    return Progress::Done;
+                }
                 Err(refusal) => (pattern.as_str(), refusal),
             },
         };
@@ -247,12 +253,11 @@ impl<S: Sink> Shard<S> {
             })
             .collect();
         let conflate_ms = ladder(request.step);
-        let refused: HashSet<&str, RandomState> = request.errors.places().map(|place| &**place).collect();
         let patterns: Vec<PatternStart<'_>> = request
-            .entries
+            .patterns
             .iter()
-            .filter_map(|entry| match entry {
-                Entry::Pattern { pattern, matched } if !refused.contains(pattern.as_str()) => {
+            .filter_map(|at| match &request.entries[*at as usize] {
+                Entry::Pattern { pattern, matched } => {
                     Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
                 }
                 _ => None,

@@ -7,17 +7,15 @@ use std::sync::atomic::Ordering;
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Conn, OnSlow, Place, Run, Step, Subscription, Target};
+use super::conn::{At, CatchUp, Conn, Introduce, OnSlow, Place, Run, Step, Subscription, Target, Want};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
 use super::patterns::Linked;
-use super::payers::Purse;
-use super::walk::introduction;
 use super::{ConnId, GroupId, LocalId, Shard, enqueue};
+use crate::budget::purse::Purse;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, Wanted};
+use crate::topic::Topic;
 
 /// Patterns that are looked for among a connection's own in a step of work.
 const PROBES_PER_STEP: usize = 2;
@@ -144,7 +142,7 @@ fn passes<S>(
         let earlier =
             catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
         let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());
-        catch_up.want(introduction(mark.topic.clone(), From::Image, after));
+        catch_up.want(Want::introduction(mark.topic.clone(), From::Image, after));
     }
     false
 }
@@ -325,15 +323,14 @@ impl<S: Sink> Shard<S> {
         if !catch_up.wants.contains_key(&mark.topic.id()) {
             let after = self.locals[local_id].unfinished(catch_up, mark.topic);
             catch_up.want(Want {
-                topic: Wanted::new(mark.topic.clone()),
-                at: if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
                 introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
                 after,
-                reason: GapReason::Slow,
                 strict,
-                since: 0,
-                ready: None,
-                until: 0,
+                ..Want::new(
+                    mark.topic.clone(),
+                    if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
+                    GapReason::Slow,
+                )
             });
         }
         enqueue(conn, id, &mut self.fifo, mark.taken_us);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker_protocol::frame::Frame;
 
-use super::connection::{Conn, Place};
+use super::conn::{Conn, Place};
 use super::{ConnId, Shard, enqueue};
 use crate::fault::{self, Fault};
 use crate::sink::Sink;

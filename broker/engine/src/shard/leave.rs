@@ -1,11 +1,11 @@
 //! A connection leaves altogether: its subscriptions and what is pending of them go, in portions where they are many.
 
-use super::connection::{Closing, Conn, Place, Target};
-use super::payers::Purse;
+use super::conn::WANT_BYTES;
+use super::conn::{Closing, Conn, Place, Target};
 use super::unsubscribe::LEAVE_STEPS;
 use super::{ConnId, Shard};
+use crate::budget::purse::Purse;
 use crate::fault;
-use crate::shard::catch_up::WANT_BYTES;
 use crate::sink::Sink;
 
 /// Subscriptions, and wants, that go at once.

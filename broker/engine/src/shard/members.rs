@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use broker_protocol::pattern::{Pattern, Specificity};
 use smallvec::SmallVec;
 
-use super::connection::Step;
+use super::conn::Step;
 use super::patterns::Linked;
 use super::{ConnId, ViewId};
 use crate::topic::Topic;

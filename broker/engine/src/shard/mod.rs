@@ -18,18 +18,19 @@
 //! * Nobody has a run in a part of the ring that is reused: before that, whoever has one falls out of step.
 //! * A connection stands in the FIFO at most once.
 
-pub(crate) mod catch_up;
-pub(crate) mod connection;
+mod conn;
 mod deliver;
 mod entry;
 mod evict;
 mod fall_out;
+pub(crate) mod id;
 mod interest;
+mod introduce;
 mod leave;
 mod members;
 mod pages;
 mod patterns;
-pub(crate) mod payers;
+mod payers;
 mod plan;
 mod position;
 mod ready;
@@ -37,15 +38,14 @@ mod refused;
 mod requests;
 mod ring;
 pub(crate) mod snapshot;
+mod start;
 pub(crate) mod stats;
-pub(crate) mod subscribe;
-mod subscriptions;
+mod subscribe;
 mod sweep;
 mod take_in;
 mod turn;
 mod unsubscribe;
 mod view;
-mod walk;
 mod work;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -55,8 +55,10 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::connection::{CatchUp, Closing, Conn, Place, Subscriptions};
+use self::conn::{CatchUp, Closing, Conn, Place, Subscriptions};
 use self::evict::Eviction;
+pub use self::id::ConnId;
+use self::id::{GroupId, LocalId, ViewId};
 use self::members::{Group, Local};
 use self::pages::Pages;
 use self::patterns::Patterns;
@@ -73,12 +75,6 @@ use crate::feed::{Reader, ShardSet};
 use crate::names::ByName;
 use crate::sink::Sink;
 use crate::topic::TopicId;
-
-/// A connection's number in its shard; used again after the connection is gone.
-pub type ConnId = u32;
-pub(crate) type LocalId = u32;
-pub(crate) type GroupId = u32;
-pub(crate) type ViewId = u32;
 
 const NO_LOCAL: LocalId = LocalId::MAX;
 
@@ -208,7 +204,7 @@ impl<S: Sink> Shard<S> {
             carry: None,
             control: None,
             subscribing: None,
-            readies: ready::Readies::default(),
+            readies: conn::Readies::default(),
             subscriptions: Subscriptions::default(),
             next_order: 0,
             session,
@@ -220,7 +216,7 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             last_position_ms: now.mono_ms(),
             buffered_bytes: 0,
-            filed: [0; payers::PURSES],
+            filed: [0; crate::budget::purse::PURSES],
             sink,
         };
         self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));

@@ -14,7 +14,7 @@ use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::connection::Step;
+use super::conn::Step;
 use super::{ConnId, GroupId};
 use crate::fault;
 use crate::trie::Trie;

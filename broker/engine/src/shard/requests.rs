@@ -4,8 +4,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
-use super::catch_up::ladder;
-use super::connection::Target;
+use super::conn::{Target, ladder};
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;

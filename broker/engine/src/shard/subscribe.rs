@@ -13,64 +13,20 @@ use broker_protocol::request::{From, OnSlow, Subscribe};
 use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Want, interval, ladder, start, step};
-use super::connection::{Step, Subscription, Target};
+use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
 use super::entry::{self, Entry};
 use super::interest::patterns_bytes_max;
-use super::payers::Purse;
-use super::ready::Token;
 use super::refused::Refused;
-use super::walk::Walk;
+use super::start::start;
 use super::{ConnId, GroupId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId, Wanted};
+use crate::topic::{Topic, TopicId};
 
 /// Work to make one subscription.
 const ENTRY_STEPS: usize = 8;
-
-/// A subscribe request on its way.
-#[derive(Debug)]
-pub(crate) struct Subscribing {
-    id: Option<Box<[u8]>>,
-    entries: Vec<Entry>,
-    from: From,
-    step: Step,
-    on_slow: OnSlow,
-    ready: Option<Token>,
-    positions: bool,
-    /// All patterns are counted: entries take effect.
-    counted: bool,
-    /// The entry that is next, and while it is counted the name up to which it is.
-    at: usize,
-    name: Option<Arc<str>>,
-    /// What was published before the request was read: the feed up to there is read before an entry takes effect whose
-    /// topic began or ended since the shard last read.
-    feed_bytes: Option<u64>,
-    begun: Vec<Begun>,
-    /// Where in `entries` the patterns are that took effect.
-    patterns: Vec<u32>,
-    errors: Refused<Box<str>>,
-}
-
-impl Subscribing {
-    /// Whether some entries may have taken effect that are not answered yet.
-    pub(crate) fn has_effect(&self) -> bool {
-        self.counted
-    }
-}
-
-/// How one topic's subscription began, for the answer.
-#[derive(Debug)]
-struct Begun {
-    name: Arc<str>,
-    topic: Option<Arc<Topic>>,
-    seq: u64,
-    oldest: u64,
-    start: Start,
-    conflate_ms: u32,
-}
 
 /// What entries that took effect in one portion replace.
 #[derive(Default)]
@@ -359,15 +315,11 @@ impl<S: Sink> Shard<S> {
         drop(state);
         let begins = !matches!(at, At::After { .. });
         let want = Want {
-            topic: Wanted::new(topic.clone()),
-            at,
-            introduce: Introduce::No,
-            after: None,
-            reason: GapReason::Expired,
             strict: request.on_slow == OnSlow::Disconnect,
             since: place,
             ready: request.ready.clone().filter(|_| begins),
             until: seq,
+            ..Want::new(topic.clone(), at, GapReason::Expired)
         };
         // Where the shard has read everything, there is nothing to swallow.
         if begins || self.reader.bytes() < place {

@@ -4,7 +4,7 @@
 use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
-use super::connection::{Closing, Place};
+use super::conn::{Closing, Place};
 use super::patterns::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;

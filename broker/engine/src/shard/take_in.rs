@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker_protocol::kind::Kind;
 
-use super::connection::Step;
+use super::conn::{Step, ladder};
 use super::deliver::{Mark, Via, Which};
 use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
@@ -169,7 +169,7 @@ impl<S: Sink> Shard<S> {
         if topic.has_image() {
             let steps = self.steps(&self.locals[local_id]);
             for own in (1..16).filter(|step| steps & 1 << step != 0) {
-                let frame = begins_frame(topic, super::catch_up::ladder(own));
+                let frame = begins_frame(topic, ladder(own));
                 let entry = Entry { frame, ..entry.clone() };
                 self.give_beginning(local_id, topic, &entry, |step| step == own);
             }

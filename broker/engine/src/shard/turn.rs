@@ -10,10 +10,10 @@
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message::GapReason;
 
-use super::catch_up::{At, Piece, PieceKind};
-use super::connection::{Closing, Place, Run};
-use super::payers::Purse;
+use super::conn::{At, Closing, Place, Run};
+use super::plan::{Piece, PieceKind};
 use super::{ConnId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};

@@ -10,17 +10,15 @@ use broker_protocol::request::{From, Id, OnSlow};
 use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::{Step, Subscription, Target};
+use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
 use super::members::{Group, Members};
-use super::payers::Purse;
 use super::subscribe::SUBSCRIPTION_BYTES;
-use super::walk::Walk;
 use super::{ConnId, GroupId, LocalId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId, Wanted};
+use crate::topic::{Topic, TopicId};
 
 /// Work to leave one subscription.
 pub(super) const LEAVE_STEPS: usize = 4;
@@ -168,15 +166,8 @@ impl<S: Sink> Shard<S> {
                     self.joined_view(id, &topic, new, has, None);
                 } else {
                     let want = Want {
-                        topic: Wanted::new(topic.clone()),
-                        at: At::From(has + 1),
-                        introduce: Introduce::No,
-                        after: None,
-                        reason: GapReason::Slow,
                         strict: on_slow == OnSlow::Disconnect,
-                        since: 0,
-                        ready: None,
-                        until: 0,
+                        ..Want::new(topic.clone(), At::From(has + 1), GapReason::Slow)
                     };
                     self.conns[id].catch_up.get_or_insert_default().want(want);
                 }
@@ -345,7 +336,7 @@ impl<S: Sink> Shard<S> {
         if runs.is_empty() {
             return;
         }
-        let mut kept: smallvec::SmallVec<[super::connection::Run; 1]> = smallvec::SmallVec::new();
+        let mut kept: smallvec::SmallVec<[super::conn::Run; 1]> = smallvec::SmallVec::new();
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
@@ -355,7 +346,7 @@ impl<S: Sink> Shard<S> {
                 let len = slot.frame.len() as u32;
                 match kept.last_mut() {
                     Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
-                    _ => kept.push(super::connection::Run { at: slot.at, len }),
+                    _ => kept.push(super::conn::Run { at: slot.at, len }),
                 }
                 bytes += len;
                 frames += 1;

@@ -13,8 +13,7 @@ use broker_protocol::message;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::catch_up::ladder;
-use super::connection::Step;
+use super::conn::{Step, ladder};
 use super::deliver::{Mark, Which};
 use super::{ConnId, LocalId, Shard, ViewId};
 use crate::fault::{self, Fault};

@@ -5,12 +5,6 @@
 
 use std::sync::Arc;
 
-use broker_protocol::message;
-
-use super::{ConnId, Shard};
-use crate::clock::Now;
-use crate::sink::Sink;
-
 /// What holds back the `ready` of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Token(Arc<()>);
@@ -50,27 +44,12 @@ impl Readies {
         self.0.as_ref().map_or(0, |list| list.capacity() * READY_BYTES)
     }
 
-    fn take_begun(&mut self) -> Vec<Option<Box<[u8]>>> {
+    pub(crate) fn take_begun(&mut self) -> Vec<Option<Box<[u8]>>> {
         let Some(list) = &mut self.0 else { return Vec::new() };
         let begun = list.extract_if(.., |(_, token)| token.is_last()).map(|(id, _)| id).collect();
         if list.is_empty() {
             self.0 = None;
         }
         begun
-    }
-}
-
-impl<S: Sink> Shard<S> {
-    /// Tells of the requests of which everything has begun. What they are about is written, or on its way as the rest of a
-    /// frame, so that this follows it.
-    pub(super) fn tell_ready(&mut self, id: ConnId, now: Now) {
-        if self.conns[id].readies.is_empty() {
-            return;
-        }
-        for request in self.conns[id].readies.take_begun() {
-            let mut payload = Vec::new();
-            message::ready(&mut payload, request.as_deref());
-            self.answer(now, id, &payload);
-        }
     }
 }

@@ -1,17 +1,17 @@
 //! Putting frames onto runs, and taking them off again where a connection falls out of step.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
-use super::conn::{At, CatchUp, Conn, Introduce, OnSlow, Place, Run, Step, Subscription, Target, Want};
+use super::conn::{At, CatchUp, Conn, Introduce, OnSlow, Run, Step, Subscription, Target, Want};
 use super::members::{Group, Local, Members};
 use super::pages::Pages;
 use super::patterns::Linked;
-use super::{ConnId, GroupId, LocalId, Shard, enqueue};
+use super::queue::Queue;
+use super::{ConnId, GroupId, LocalId, Shard};
 use crate::budget::purse::Purse;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
@@ -50,7 +50,7 @@ pub(super) struct Mark<'a> {
 /// The parts of a shard that marking changes, borrowed apart from those that it walks over.
 pub(super) struct Marker<'s, S> {
     pub(super) conns: &'s mut Pages<Conn<S>>,
-    pub(super) fifo: &'s mut VecDeque<ConnId>,
+    pub(super) queue: &'s mut Queue,
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, u64)>,
     pub(super) behind_bytes: u64,
@@ -85,13 +85,8 @@ impl<S> Marker<'_, S> {
             conn.overflowed = true;
             self.overflowed.push(id);
         }
-        if conn.place == Place::Rest {
-            conn.place = Place::Queued;
-            self.fifo.push_back(id);
-        }
-        if conn.waiting_since_us == 0 {
-            conn.waiting_since_us = mark.taken_us.max(1);
-        }
+        self.queue.push(id, &mut conn.turn);
+        conn.begin_waiting(mark.taken_us);
     }
 }
 
@@ -225,7 +220,7 @@ impl<S: Sink> Shard<S> {
         let groups = &self.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
-            fifo: &mut self.fifo,
+            queue: &mut self.queue,
             overflowed: &mut self.overflowed,
             to_close: &mut self.to_close,
             behind_bytes: self.engine.limits.behind_bytes,
@@ -333,7 +328,7 @@ impl<S: Sink> Shard<S> {
                 )
             });
         }
-        enqueue(conn, id, &mut self.fifo, mark.taken_us);
+        self.enqueue(id, mark.taken_us);
         self.file(id, Purse::Wants);
     }
 }

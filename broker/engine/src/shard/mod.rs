@@ -33,6 +33,7 @@ mod patterns;
 mod payers;
 mod plan;
 mod position;
+mod queue;
 mod ready;
 mod refused;
 mod requests;
@@ -55,7 +56,7 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::conn::{CatchUp, Closing, Conn, Place, Subscriptions};
+use self::conn::{CatchUp, Closing, Conn, Subscriptions, Turn};
 use self::evict::Eviction;
 pub use self::id::ConnId;
 use self::id::{GroupId, LocalId, ViewId};
@@ -64,6 +65,7 @@ use self::pages::Pages;
 use self::patterns::Patterns;
 use self::payers::Payers;
 use self::plan::Plan;
+use self::queue::Queue;
 use self::ring::Ring;
 use self::stats::ShardStats;
 use self::view::View;
@@ -87,11 +89,7 @@ pub struct Shard<S> {
     reader: Reader,
     ring: Ring,
     conns: Pages<Conn<S>>,
-    fifo: VecDeque<ConnId>,
-    /// Connections that catch up, or whose requests are long: behind those in `fifo`.
-    later: VecDeque<ConnId>,
-    /// Connections whose minimum gap has not passed: when it will have, in order.
-    delayed: VecDeque<(u64, ConnId)>,
+    queue: Queue,
     locals: Pages<Local>,
     by_name: ByName<LocalId>,
     /// By the topic's number, `NO_LOCAL` where nobody here wants it.
@@ -144,9 +142,7 @@ impl<S: Sink> Shard<S> {
             reader,
             ring,
             conns: Pages::new(),
-            fifo: VecDeque::new(),
-            later: VecDeque::new(),
-            delayed: VecDeque::new(),
+            queue: Queue::default(),
             locals: Pages::new(),
             by_name: ByName::default(),
             by_topic: Vec::new(),
@@ -185,7 +181,7 @@ impl<S: Sink> Shard<S> {
             marked: 0,
             pending_bytes: 0,
             pending_frames: 0,
-            place: Place::Rest,
+            turn: Turn::None,
             closing: Closing::No,
             behind: false,
             overflowed: false,
@@ -323,7 +319,7 @@ impl<S: Sink> Shard<S> {
         conn.control = None;
         self.forget_payer(id);
         let conn = &mut self.conns[id];
-        if conn.place == Place::Parked {
+        if conn.turn == Turn::Parked {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
@@ -341,10 +337,8 @@ impl<S: Sink> Shard<S> {
     /// The socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
-            && conn.place == Place::Parked
+            && self.queue.unpark(id, &mut conn.turn)
         {
-            conn.place = Place::Queued;
-            self.fifo.push_back(id);
             self.stats.parked.sub(1);
         }
     }
@@ -372,7 +366,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         push(conn.control());
-        enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.enqueue(id, now.mono_us);
         self.count_buffers(id);
     }
 
@@ -406,7 +400,7 @@ impl<S: Sink> Shard<S> {
         }
         conn.sink.stop_listening();
         let session = conn.session;
-        enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.enqueue(id, now.mono_us);
         self.leave_budgets(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
         self.lingering.push_back((until, id, session));
@@ -425,15 +419,11 @@ impl<S: Sink> Shard<S> {
     fn local_of(&self, topic: TopicId) -> Option<LocalId> {
         self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
     }
-}
 
-/// Gives a connection with something to get its place in the FIFO, unless it has one or its socket is full.
-fn enqueue<S>(conn: &mut Conn<S>, id: ConnId, fifo: &mut VecDeque<ConnId>, now_us: u64) {
-    if conn.waiting_since_us == 0 {
-        conn.waiting_since_us = now_us.max(1);
-    }
-    if conn.place == Place::Rest {
-        conn.place = Place::Queued;
-        fifo.push_back(id);
+    /// A connection has something to get from now on.
+    fn enqueue(&mut self, id: ConnId, now_us: u64) {
+        let conn = &mut self.conns[id];
+        conn.begin_waiting(now_us);
+        self.queue.push(id, &mut conn.turn);
     }
 }

@@ -70,10 +70,8 @@ impl<S: Sink> Shard<S> {
             errors: Refused::none(),
         }));
         self.subscribe_on(id, now);
-        if let Some(conn) = self.conns.get_mut(id)
-            && conn.subscribing.is_some()
-        {
-            super::enqueue(conn, id, &mut self.fifo, now.mono_us);
+        if self.is_busy(id) {
+            self.enqueue(id, now.mono_us);
         }
     }
 

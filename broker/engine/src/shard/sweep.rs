@@ -4,7 +4,7 @@
 use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
-use super::conn::{Closing, Place};
+use super::conn::{Closing, Turn};
 use super::patterns::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
@@ -49,16 +49,13 @@ impl<S: Sink> Shard<S> {
     pub fn tick(&mut self, now: Now) -> bool {
         self.work.end_requests();
         let mut more = self.views_due(now.mono_us);
-        while let Some((due, id)) = self.delayed.front().copied()
-            && due <= now.mono_us
-        {
-            self.delayed.pop_front();
+        while let Some(id) = self.queue.pop_delayed(now.mono_us) {
             let conn = &mut self.conns[id];
-            conn.place = Place::Rest;
+            conn.turn = Turn::None;
             if conn.gone {
                 self.free(id);
             } else {
-                super::enqueue(conn, id, &mut self.fifo, now.mono_us);
+                self.enqueue(id, now.mono_us);
                 more = true;
             }
         }
@@ -78,13 +75,13 @@ impl<S: Sink> Shard<S> {
         more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to come round once more before it sleeps.
-        more || !self.fifo.is_empty() || !self.later.is_empty()
+        more || !self.queue.is_empty()
     }
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
     pub fn next_tick_us(&self) -> u64 {
         let views = self.due.first().map(|(due, _)| *due);
-        let delayed = self.delayed.front().map(|(due, _)| *due);
+        let delayed = self.queue.next_delayed_us();
         let lingering = self.lingering.front().map(|(until, ..)| *until);
         [views, delayed, lingering].into_iter().flatten().fold(self.sweep.next_us, u64::min)
     }
@@ -129,7 +126,7 @@ impl<S: Sink> Shard<S> {
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
-        if conn.place == Place::Parked {
+        if conn.turn == Turn::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) < stall_ms {
                 return false;

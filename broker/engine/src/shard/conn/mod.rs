@@ -61,14 +61,14 @@ pub(crate) enum Closing {
 
 /// Whether and where a connection waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Turn {
     /// Nothing to do for it.
-    Rest,
-    /// In the FIFO.
+    None,
+    /// In one of the queues.
     Queued,
     /// Its socket is full.
     Parked,
-    /// Among those whose minimum gap since the last write has not passed.
+    /// Its minimum gap since the last write has not passed.
     Delayed,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Conn<S> {
     pub(crate) marked: u64,
     pub(crate) pending_bytes: u32,
     pub(crate) pending_frames: u32,
-    pub(crate) place: Place,
+    pub(crate) turn: Turn,
     pub(crate) closing: Closing,
     /// More than `behind_bytes` waited for it, and it has not caught up since.
     pub(crate) behind: bool,
@@ -132,6 +132,14 @@ pub(crate) struct Conn<S> {
 }
 
 impl<S> Conn<S> {
+    /// Something waits for it from now on, unless something does already.
+    #[inline]
+    pub(crate) fn begin_waiting(&mut self, now_us: u64) {
+        if self.waiting_since_us == 0 {
+            self.waiting_since_us = now_us.max(1);
+        }
+    }
+
     pub(crate) fn control(&mut self) -> &mut Vec<u8> {
         &mut self.control.get_or_insert_default().bytes
     }

@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
-use super::conn::{At, CatchUp, Conn, Introduce, OnSlow, Run, Step, Subscription, Target, Want};
-use super::members::{Group, Local, Members};
+use super::conn::{At, Conn, Introduce, OnSlow, Run, Step, Subscription, Target, Want};
+use super::follows::{Group, Linked, Members, Resolved};
 use super::pages::Pages;
-use super::patterns::Linked;
 use super::queue::Queue;
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::budget::purse::Purse;
@@ -17,13 +16,8 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Patterns that are looked for among a connection's own in a step of work.
-const PROBES_PER_STEP: usize = 2;
 /// A visit to a connection that catches up takes as long as so many to others.
 const SLOW_VISIT: usize = 15;
-/// Up to so many subscriptions of a connection are tried against a name one by one.
-const PATTERNS_TRIED: usize = 16;
-
 /// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
 pub(super) type Via = Option<GroupId>;
 
@@ -150,14 +144,6 @@ pub(super) enum Which {
     Conflated,
 }
 
-/// What a connection's most specific subscription to a name says.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resolved {
-    pub(super) target: Target,
-    pub(super) step: Step,
-    pub(super) on_slow: OnSlow,
-}
-
 impl<S: Sink> Shard<S> {
     /// The connection's most specific subscription that covers a name, the latest of equally specific ones.
     pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
@@ -171,42 +157,9 @@ impl<S: Sink> Shard<S> {
         name: &str,
         order_of: impl Fn(GroupId, &Subscription) -> Option<u32>,
     ) -> Option<Resolved> {
-        let found = |target: Target, subscription: &Subscription| Resolved {
-            target,
-            step: subscription.step,
-            on_slow: subscription.on_slow,
-        };
-        self.work.charge(1);
-        if let Some(local) = self.by_name.get(name).copied()
-            && let Some(direct) = conn.subscription(Target::Topic(local))
-        {
-            return Some(found(Target::Topic(local), direct));
-        }
-        let mut own = conn.subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
-        if conn.subscriptions.len() <= PATTERNS_TRIED {
-            // Its own are tried one by one: what others subscribe to costs it nothing.
-            let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
-            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, order_of(*group, held)));
-            return best.map(|(group, held)| found(Target::Pattern(group), held));
-        }
-        own.next()?;
-        let mut best: Option<(GroupId, &Subscription, u32)> = None;
-        let mut probes = 0;
-        for group in self.matching(name).iter() {
-            probes += 1;
-            // The list is in order: a less specific one cannot win any more.
-            if best.is_some_and(|(held, ..)| self.groups[held].specificity > self.groups[*group].specificity) {
-                break;
-            }
-            if let Some(subscription) = conn.subscription(Target::Pattern(*group))
-                && let Some(order) = order_of(*group, subscription)
-                && best.is_none_or(|(.., latest)| order > latest)
-            {
-                best = Some((*group, subscription, order));
-            }
-        }
-        self.work.charge(probes / PROBES_PER_STEP);
-        best.map(|(group, subscription, _)| found(Target::Pattern(group), subscription))
+        let (resolved, steps) = self.follows.resolve(&conn.subscriptions, name, order_of);
+        self.work.charge(steps);
+        resolved
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
@@ -216,8 +169,8 @@ impl<S: Sink> Shard<S> {
         which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
-        let local = &self.locals[local_id];
-        let groups = &self.groups;
+        let local = &self.follows.locals[local_id];
+        let groups = &self.follows.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
             queue: &mut self.queue,
@@ -230,8 +183,8 @@ impl<S: Sink> Shard<S> {
         if let Linked::Many(set) = &local.groups {
             self.pass += 1;
             let (pass, mut members) = (self.pass, set.members());
-            if members.as_of != self.pattern_changes {
-                members.as_of = self.pattern_changes;
+            if members.as_of != self.follows.changes() {
+                members.as_of = self.follows.changes();
                 self.visited += collect(&set.groups, groups, marker.conns, pass, &mut members.list);
                 self.pass += 1;
             }
@@ -311,12 +264,12 @@ impl<S: Sink> Shard<S> {
                 return;
             }
         }
-        let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
+        let Some(local_id) = self.follows.named(mark.name) else { return };
         let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         if !catch_up.wants.contains_key(&mark.topic.id()) {
-            let after = self.locals[local_id].unfinished(catch_up, mark.topic);
+            let after = self.follows.locals[local_id].unfinished(catch_up, mark.topic);
             catch_up.want(Want {
                 introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
                 after,
@@ -330,15 +283,6 @@ impl<S: Sink> Shard<S> {
         }
         self.enqueue(id, mark.taken_us);
         self.file(id, Purse::Wants);
-    }
-}
-
-impl Local {
-    /// An ended incarnation that the connection has not caught up with: it comes first.
-    pub(super) fn unfinished(&self, catch_up: &CatchUp, topic: &Arc<Topic>) -> Option<crate::topic::TopicId> {
-        // The newest of them waits for those before it.
-        let wanted = |old: &Arc<Topic>| !Arc::ptr_eq(old, topic) && catch_up.wants.contains_key(&old.id());
-        self.previous().find(wanted).map(|old| old.id())
     }
 }
 

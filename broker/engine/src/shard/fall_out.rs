@@ -93,12 +93,12 @@ impl<S: Sink> Shard<S> {
                     continue;
                 }
             }
-            let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
+            let local_id = self.follows.of_topic(topic.id()).or_else(|| self.follows.named(topic.name()));
             let Some(local_id) = local_id else { continue };
             let strict = may_be_strict && self.is_strict(id, topic.name());
             let want = Want {
                 introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                after: self.locals[local_id].unfinished(catch_up, topic),
+                after: self.follows.locals[local_id].unfinished(catch_up, topic),
                 strict,
                 ..Want::new(topic.clone(), at, GapReason::Slow)
             };

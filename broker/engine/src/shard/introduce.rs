@@ -87,11 +87,11 @@ impl<S: Sink> Shard<S> {
     /// The walk comes by a topic that has ended, of which the shard has yet to read.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
-        let Some(local) = self.local_of(topic.id()) else { return };
+        let Some(local) = self.follows.of_topic(topic.id()) else { return };
         if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
+        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
             return;
         }
         let target = self.resolve(&self.conns[id], topic.name()).map(|resolved| resolved.target);
@@ -99,7 +99,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let want = if self.may_know(id) {
-            let after = self.locals[local].unfinished(catch_up, &topic);
+            let after = self.follows.locals[local].unfinished(catch_up, &topic);
             Want::introduction(topic, From::Image, after)
         } else {
             Want::swallowing(topic, end_bytes)
@@ -118,7 +118,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         // A walk in another pattern's stead goes where that one would have gone.
-        if !self.groups[walk.group].pattern.matches(topic.name()) {
+        if !self.follows.groups[walk.group].pattern.matches(topic.name()) {
             return;
         }
         // Where two walks of a pattern come by, the later one does it.
@@ -134,7 +134,7 @@ impl<S: Sink> Shard<S> {
             // The topic is for that one's walk to introduce: until then nothing may come by way of this one.
             self.link(local_id, best);
         }
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         match &local.topic {
             None => self.attach(local_id, topic.clone()),
             Some(held) if !Arc::ptr_eq(held, &topic) => {
@@ -150,7 +150,7 @@ impl<S: Sink> Shard<S> {
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }
-        let after = self.locals[local_id].unfinished(catch_up, &topic);
+        let after = self.follows.locals[local_id].unfinished(catch_up, &topic);
         let mut want = Want::introduction(topic, walk.from, after);
         want.strict = resolved.on_slow == OnSlow::Disconnect;
         want.since = self.engine.feed.appended_bytes();

@@ -23,13 +23,12 @@ mod deliver;
 mod entry;
 mod evict;
 mod fall_out;
+mod follow;
+mod follows;
 pub(crate) mod id;
-mod interest;
 mod introduce;
 mod leave;
-mod members;
 mod pages;
-mod patterns;
 mod payers;
 mod plan;
 mod position;
@@ -58,11 +57,10 @@ use smallvec::SmallVec;
 
 use self::conn::{CatchUp, Closing, Conn, Subscriptions, Turn};
 use self::evict::Eviction;
+use self::follows::Follows;
 pub use self::id::ConnId;
 use self::id::{GroupId, LocalId, ViewId};
-use self::members::{Group, Local};
 use self::pages::Pages;
-use self::patterns::Patterns;
 use self::payers::Payers;
 use self::plan::Plan;
 use self::queue::Queue;
@@ -74,11 +72,7 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::fault;
 use crate::feed::{Reader, ShardSet};
-use crate::names::ByName;
 use crate::sink::Sink;
-use crate::topic::TopicId;
-
-const NO_LOCAL: LocalId = LocalId::MAX;
 
 /// One shard.
 pub struct Shard<S> {
@@ -90,14 +84,7 @@ pub struct Shard<S> {
     ring: Ring,
     conns: Pages<Conn<S>>,
     queue: Queue,
-    locals: Pages<Local>,
-    by_name: ByName<LocalId>,
-    /// By the topic's number, `NO_LOCAL` where nobody here wants it.
-    by_topic: Vec<LocalId>,
-    groups: Pages<Group>,
-    patterns: Patterns,
-    /// How often the members of some pattern changed.
-    pattern_changes: u64,
+    follows: Follows,
     views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
@@ -141,15 +128,10 @@ impl<S: Sink> Shard<S> {
             work: Work::new(WORK_PER_ROUND),
             reader,
             ring,
-            conns: Pages::new(),
+            conns: Pages::default(),
             queue: Queue::default(),
-            locals: Pages::new(),
-            by_name: ByName::default(),
-            by_topic: Vec::new(),
-            groups: Pages::new(),
-            patterns: Patterns::default(),
-            pattern_changes: 1,
-            views: Pages::new(),
+            follows: Follows::default(),
+            views: Pages::default(),
             due: BTreeSet::new(),
             pass: 0,
             followed_from: 0,
@@ -414,10 +396,6 @@ impl<S: Sink> Shard<S> {
     /// Whether anything waits for this connection.
     pub fn has_pending(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
-    }
-
-    fn local_of(&self, topic: TopicId) -> Option<LocalId> {
-        self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
     }
 
     /// A connection has something to get from now on.

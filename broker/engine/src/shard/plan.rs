@@ -12,7 +12,7 @@ use broker_protocol::message::{self, GapReason, Start, TopicStart};
 use broker_protocol::request::OnSlow;
 
 use super::conn::{At, CatchUp, Introduce, Step, Want, interval};
-use super::deliver::Resolved;
+use super::follows::Resolved;
 use super::start::start;
 use super::{ConnId, Shard};
 use crate::engine::begins_frame;

@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 
 use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
 use super::entry::{self, Entry};
-use super::interest::patterns_bytes_max;
+use super::follow::patterns_bytes_max;
 use super::refused::Refused;
 use super::start::start;
 use super::{ConnId, GroupId, Shard};
@@ -176,9 +176,9 @@ impl<S: Sink> Shard<S> {
         let up_to = match request.feed_bytes {
             Some(bytes) => bytes,
             None => {
-                let Some(local) = self.by_name.get(name) else { return false };
+                let Some(local) = self.follows.named(name) else { return false };
                 let topic = self.engine.directory.read().get(name).cloned();
-                let same = match (&self.locals[*local].topic, &topic) {
+                let same = match (&self.follows.locals[local].topic, &topic) {
                     (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),
                     (None, None) => true,
                     _ => false,
@@ -257,7 +257,7 @@ impl<S: Sink> Shard<S> {
         if let Some(old) = old {
             self.leave_members(target, old.member, old.step);
         }
-        let member = self.members(target).add(id, request.step);
+        let member = self.follows.members(target).add(id, request.step);
         let new = Subscription { step: request.step, on_slow: request.on_slow, order, member };
         self.conns[id].subscriptions.insert(target, new);
         if old.is_none() {
@@ -288,7 +288,7 @@ impl<S: Sink> Shard<S> {
             return Err(refusal);
         }
         self.forget_wants(id, local_id, &mut replaced.topics);
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         let name = local.name.clone();
         let Some(topic) = local.topic.clone() else {
             let start = if resume.is_some() { Start::Reset } else { Start::Live };

@@ -5,7 +5,7 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
 use super::conn::{Closing, Turn};
-use super::patterns::Linked;
+use super::follows::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -167,9 +167,9 @@ impl<S: Sink> Shard<S> {
     /// Without this, every name that ever was would stay for as long as somebody is subscribed to `>`.
     fn forget_names(&mut self) -> bool {
         let Some(from) = self.sweep.names_at else { return false };
-        let end = (from + NAMES_PER_SWEEP).min(self.locals.bound());
+        let end = (from + NAMES_PER_SWEEP).min(self.follows.locals.bound());
         for id in from..end {
-            let Some(local) = self.locals.get_mut(id as u32) else { continue };
+            let Some(local) = self.follows.locals.get_mut(id as u32) else { continue };
             if local.topic.is_some() || !local.direct.is_empty() {
                 continue;
             }
@@ -180,7 +180,7 @@ impl<S: Sink> Shard<S> {
                 self.release(id as u32);
             }
         }
-        self.sweep.names_at = (end < self.locals.bound()).then_some(end);
+        self.sweep.names_at = (end < self.follows.locals.bound()).then_some(end);
         self.sweep.names_at.is_some()
     }
 
@@ -193,13 +193,13 @@ impl<S: Sink> Shard<S> {
             self.sweep.burying = std::mem::take(&mut self.sweep.buried_next);
             self.sweep.burying_at = 0;
             for group in &self.sweep.burying {
-                self.groups[*group].forgotten = true;
+                self.follows.groups[*group].forgotten = true;
             }
         }
-        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.bound());
+        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.follows.locals.bound());
         for id in self.sweep.burying_at..end {
-            if let Some(local) = self.locals.get_mut(id as u32) {
-                let groups = &self.groups;
+            if let Some(local) = self.follows.locals.get_mut(id as u32) {
+                let groups = &self.follows.groups;
                 let before = local.groups.len();
                 self.work.charge(before / 8);
                 match &mut local.groups {
@@ -217,9 +217,9 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.sweep.burying_at = end;
-        if end == self.locals.bound() {
+        if end == self.follows.locals.bound() {
             for group in std::mem::take(&mut self.sweep.burying) {
-                self.groups.remove(group);
+                self.follows.groups.remove(group);
             }
         }
         !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()

@@ -48,7 +48,7 @@ mod unsubscribe;
 mod view;
 mod work;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use broker_protocol::codes::{CloseReason, ErrorCode};
@@ -66,7 +66,7 @@ use self::plan::Plan;
 use self::queue::Queue;
 use self::ring::Ring;
 use self::stats::ShardStats;
-use self::view::View;
+use self::view::Views;
 use self::work::Work;
 use crate::clock::Now;
 use crate::engine::Engine;
@@ -85,8 +85,7 @@ pub struct Shard<S> {
     conns: Pages<Conn<S>>,
     queue: Queue,
     follows: Follows,
-    views: Pages<View>,
-    due: BTreeSet<(u64, ViewId)>,
+    views: Views,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
     pass: u64,
     /// The place in the broker's order at which the newest of its topics was followed.
@@ -131,8 +130,7 @@ impl<S: Sink> Shard<S> {
             conns: Pages::default(),
             queue: Queue::default(),
             follows: Follows::default(),
-            views: Pages::default(),
-            due: BTreeSet::new(),
+            views: Views::default(),
             pass: 0,
             followed_from: 0,
             visited: 0,

@@ -11,6 +11,8 @@ use broker_protocol::frame::Frame;
 use broker_protocol::message::{self, GapReason, Start, TopicStart};
 use broker_protocol::request::OnSlow;
 
+use smallvec::SmallVec;
+
 use super::conn::{At, CatchUp, Introduce, Step, Want, interval};
 use super::follows::Resolved;
 use super::start::start;
@@ -30,10 +32,6 @@ pub(super) struct Plan {
     /// The turn's bytes.
     pub(super) scratch: Vec<u8>,
     pub(super) pieces: Vec<Piece>,
-    /// Wants that are fulfilled without a frame.
-    pub(super) moved: Vec<(TopicId, At)>,
-    /// Wants of which nothing can come any more.
-    pub(super) dropped: Vec<TopicId>,
     bytes_max: usize,
 }
 
@@ -103,11 +101,25 @@ impl Plan {
     }
 }
 
+/// What planning a want came to.
+#[derive(Clone, Copy, Debug)]
+enum Verdict {
+    /// What goes out of the plan moves the want on, or nothing can be done for it now.
+    Stands,
+    /// It goes on at this without a frame.
+    GoesOn(At),
+    /// Nothing can come of it any more.
+    Over,
+    /// Updates are gone that the client would rather be disconnected than miss.
+    Refused,
+}
+
 impl<S: Sink> Shard<S> {
     /// Plans what the wants of a connection put behind what is in the scratch buffer already.
     pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         let mut left = WANTS_PER_TURN;
         let cursor = catch_up.cursor;
+        let mut verdicts: SmallVec<[(TopicId, Verdict); 4]> = SmallVec::new();
         let order = catch_up.wants.range(cursor..).chain(catch_up.wants.range(..cursor));
         for (topic, want) in order {
             if self.plan.is_full() || left == 0 || self.work.is_spent() {
@@ -121,27 +133,35 @@ impl<S: Sink> Shard<S> {
             if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
                 continue;
             }
-            self.plan_want(id, want);
+            let verdict = self.plan_want(id, want);
+            if !matches!(verdict, Verdict::Stands) {
+                verdicts.push((*topic, verdict));
+            }
+        }
+        for (topic, verdict) in verdicts {
+            match verdict {
+                Verdict::Stands => {}
+                Verdict::GoesOn(at) => _ = catch_up.go_on(topic, at),
+                Verdict::Over => _ = catch_up.wants.remove(&topic),
+                Verdict::Refused => self.to_close.push((id, self.conns[id].session)),
+            }
         }
     }
 
-    fn plan_want(&mut self, id: ConnId, want: &Want) {
+    fn plan_want(&mut self, id: ConnId, want: &Want) -> Verdict {
         if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
-            return;
+            return Verdict::Stands;
         }
         if fault::planted(Fault::WantStands) && matches!(want.at, At::Image(_)) {
-            return;
+            return Verdict::Stands;
         }
         let resolved = self.resolve(&self.conns[id], want.topic.name());
         // Unsubscribing takes the wants along: without a subscription there is nothing to say.
-        let Some(resolved) = resolved else {
-            self.plan.dropped.push(want.topic.id());
-            return;
-        };
+        let Some(resolved) = resolved else { return Verdict::Over };
         match self.plan_introduction(want, resolved.step) {
-            At::After { .. } => {}
+            At::After { .. } => Verdict::Stands,
             At::From(from) => self.plan_history(id, want, &resolved, from),
-            At::Image(lacks) => self.plan_image(id, want, &resolved, lacks),
+            At::Image(lacks) => self.plan_image(want, &resolved, lacks),
         }
     }
 
@@ -188,7 +208,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Plans every retained update from `from` on, or the image where that stands for them.
-    fn plan_history(&mut self, id: ConnId, want: &Want, resolved: &Resolved, from: u64) {
+    fn plan_history(&mut self, id: ConnId, want: &Want, resolved: &Resolved, from: u64) -> Verdict {
         let topic = &want.topic;
         let conflated = resolved.step > 0 && topic.has_image();
         let state = topic.lock();
@@ -199,8 +219,7 @@ impl<S: Sink> Shard<S> {
         let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
         let dropped = from < oldest;
         if dropped && is_refused(want, resolved) {
-            self.to_close.push((id, self.conns[id].session));
-            return;
+            return Verdict::Refused;
         }
         let is_smaller = || state.history.bytes_from(from).is_some_and(|bytes| state.image_bytes() < bytes);
         let may_merge = self.conns[id].behind && resolved.on_slow == OnSlow::Conflate;
@@ -208,8 +227,7 @@ impl<S: Sink> Shard<S> {
             topic.has_image() && !released && from <= seq && (conflated || dropped || (may_merge && is_smaller()));
         if merged {
             drop(state);
-            self.plan_image(id, want, resolved, from);
-            return;
+            return self.plan_image(want, resolved, from);
         }
         if dropped {
             let then = if oldest > seq { done } else { At::From(oldest) };
@@ -220,7 +238,7 @@ impl<S: Sink> Shard<S> {
             let then = if next == seq { done } else { At::From(next + 1) };
             self.plan.push(kept.frame.clone(), topic.id(), then, PieceKind::Update);
             if self.plan.is_full() {
-                return;
+                return Verdict::Stands;
             }
         }
         drop(state);
@@ -229,25 +247,25 @@ impl<S: Sink> Shard<S> {
         } else if from > seq && want.introduce == Introduce::No {
             // Nothing is lacking: only what is in the feed already must not come twice. But an introduction that is in
             // this plan has to go out first.
-            self.plan.moved.push((topic.id(), At::After { seq, place }));
+            return Verdict::GoesOn(At::After { seq, place });
         }
+        Verdict::Stands
     }
 
     /// Plans the newest state, for a client that lacks what comes from `lacks` on.
-    fn plan_image(&mut self, id: ConnId, want: &Want, resolved: &Resolved, lacks: u64) {
+    fn plan_image(&mut self, want: &Want, resolved: &Resolved, lacks: u64) -> Verdict {
         let topic = &want.topic;
         let Some(now) = topic.snapshot() else {
             // It ended, and what it held is let go of: what is lost is told.
             let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
-                self.to_close.push((id, self.conns[id].session));
-                return;
+                return Verdict::Refused;
             }
             if lacks <= seq {
                 self.plan.gap(topic, lacks, seq, want.reason, At::From(seq + 1));
             }
             self.plan.closed(topic, seq, place);
-            return;
+            return Verdict::Stands;
         };
         let (seq, closed) = (now.seq, now.closed);
         if !now.is_encoded() {
@@ -263,6 +281,7 @@ impl<S: Sink> Shard<S> {
         if !said && !self.plan.is_full() {
             self.plan.closed(topic, seq, place);
         }
+        Verdict::Stands
     }
 }
 

@@ -80,7 +80,7 @@ impl<S: Sink> Shard<S> {
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
     pub fn next_tick_us(&self) -> u64 {
-        let views = self.due.first().map(|(due, _)| *due);
+        let views = self.views.next_due().map(|(due, _)| due);
         let delayed = self.queue.next_delayed_us();
         let lingering = self.lingering.front().map(|(until, ..)| *until);
         [views, delayed, lingering].into_iter().flatten().fold(self.sweep.next_us, u64::min)

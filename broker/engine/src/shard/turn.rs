@@ -262,12 +262,6 @@ impl<S: Sink> Shard<S> {
             {
                 self.advance_walks(id, &mut catch_up);
                 self.plan_catch_up(id, &mut catch_up);
-                while let Some((topic, at)) = self.plan.moved.pop() {
-                    catch_up.go_on(topic, at);
-                }
-                while let Some(topic) = self.plan.dropped.pop() {
-                    catch_up.wants.remove(&topic);
-                }
                 self.conns[id].catch_up = Some(catch_up);
             }
         }

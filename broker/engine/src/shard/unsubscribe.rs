@@ -9,11 +9,12 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, Id, OnSlow};
 use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
 use super::follows::Group;
 use super::subscribe::SUBSCRIPTION_BYTES;
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, GroupId, LocalId, Shard, ViewId};
 use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
@@ -162,11 +163,9 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
-        for view in self.follows.locals[local_id].views.clone() {
-            if self.views[view].step == old {
-                self.views[view].ahead.remove(&id);
-            }
-        }
+        let of_old = self.follows.locals[local_id].views.iter().copied().filter(|view| self.views[*view].step == old);
+        let of_old: SmallVec<[ViewId; 1]> = of_old.collect();
+        self.views.forget_member(&of_old, id);
     }
 
     fn leave_patterns(&mut self, id: ConnId, mut left: Vec<Left>) {
@@ -243,9 +242,7 @@ impl<S: Sink> Shard<S> {
     }
 
     pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
-        for view in self.follows.locals[local].views.clone() {
-            self.views[view].ahead.remove(&id);
-        }
+        self.views.forget_member(&self.follows.locals[local].views, id);
     }
 
     /// Drops what is wanted of a name: its new start comes before anything else of it. Adds the incarnations that may be
@@ -325,7 +322,7 @@ impl<S: Sink> Shard<S> {
         if runs.is_empty() {
             return;
         }
-        let mut kept: smallvec::SmallVec<[super::conn::Run; 1]> = smallvec::SmallVec::new();
+        let mut kept: SmallVec<[super::conn::Run; 1]> = SmallVec::new();
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {

@@ -4,7 +4,8 @@
 //! is encoded once for all members: the image, or where patches made it and it is smaller the difference since the last.
 //! A difference fits only who has exactly the last; who got an image of his own since then gets an image again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use broker_protocol::frame::Frame;
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::conn::{Step, ladder};
 use super::deliver::{Mark, Which};
+use super::pages::Pages;
 use super::{ConnId, LocalId, Shard, ViewId};
 use crate::fault::{self, Fault};
 use crate::image::Tree;
@@ -47,15 +49,31 @@ pub(crate) struct View {
 /// States of members that are ahead of their view, at most: for others an image is made instead of one more difference.
 const AHEAD_STATES_MAX: usize = 4;
 
-impl<S: Sink> Shard<S> {
-    /// The view of a name at a step, made where there is none.
-    pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
-        let views = &self.views;
-        let held = &self.follows.locals[local].views;
-        if let Some(view) = held.iter().find(|view| views[**view].step == step) {
-            return *view;
-        }
-        let id = self.views.insert(View {
+/// The views of a shard, and when they have to say something.
+#[derive(Default)]
+pub(super) struct Views {
+    views: Pages<View>,
+    due: BTreeSet<(u64, ViewId)>,
+}
+
+impl Index<ViewId> for Views {
+    type Output = View;
+
+    fn index(&self, id: ViewId) -> &View {
+        &self.views[id]
+    }
+}
+
+impl IndexMut<ViewId> for Views {
+    fn index_mut(&mut self, id: ViewId) -> &mut View {
+        &mut self.views[id]
+    }
+}
+
+impl Views {
+    /// A view of a name at a step, of which nothing was said yet.
+    fn insert(&mut self, local: LocalId, step: Step) -> ViewId {
+        self.views.insert(View {
             local,
             step,
             sent_seq: 0,
@@ -65,7 +83,47 @@ impl<S: Sink> Shard<S> {
             ahead: HashMap::default(),
             ahead_states: Vec::new(),
             counted: 0,
-        }) as ViewId;
+        }) as ViewId
+    }
+
+    fn remove(&mut self, id: ViewId) -> Option<View> {
+        self.set_due(id, None);
+        self.views.remove(id)
+    }
+
+    /// Says when a view is due next; `None` where nothing changed since its last message.
+    fn set_due(&mut self, id: ViewId, due_us: Option<u64>) {
+        let Some(view) = self.views.get_mut(id) else { return };
+        if let Some(old) = std::mem::replace(&mut view.due_us, due_us) {
+            self.due.remove(&(old, id));
+        }
+        if let Some(new) = due_us {
+            self.due.insert((new, id));
+        }
+    }
+
+    /// The view that is due first, and when, on the monotonic clock in µs.
+    pub(super) fn next_due(&self) -> Option<(u64, ViewId)> {
+        self.due.first().copied()
+    }
+
+    /// A member leaves: what it got on its own is forgotten.
+    pub(super) fn forget_member(&mut self, views: &[ViewId], conn: ConnId) {
+        for view in views {
+            self.views[*view].ahead.remove(&conn);
+        }
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// The view of a name at a step, made where there is none.
+    pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
+        let views = &self.views;
+        let held = &self.follows.locals[local].views;
+        if let Some(view) = held.iter().find(|view| views[**view].step == step) {
+            return *view;
+        }
+        let id = self.views.insert(local, step);
         self.follows.locals[local].views.push(id);
         id
     }
@@ -74,9 +132,6 @@ impl<S: Sink> Shard<S> {
     pub(super) fn drop_view(&mut self, id: ViewId) {
         let Some(view) = self.views.remove(id) else { return };
         self.engine.budget.bases.change(view.counted, 0);
-        if let Some(due) = view.due_us {
-            self.due.remove(&(due, id));
-        }
     }
 
     /// A connection got the image `seq` on its own, of this state where differences may be asked for.
@@ -127,8 +182,7 @@ impl<S: Sink> Shard<S> {
             if due <= now_us {
                 self.emit(id, now_us);
             } else if !fault::strikes(Fault::ViewLosesLastUpdate) {
-                view.due_us = Some(due);
-                self.due.insert((due, id));
+                self.views.set_due(id, Some(due));
             }
         }
     }
@@ -137,12 +191,11 @@ impl<S: Sink> Shard<S> {
     pub(super) fn views_due(&mut self, now_us: u64) -> bool {
         self.visited = 0;
         for _ in 0..VIEWS_PER_ROUND {
-            match self.due.first() {
-                Some((due, id)) if *due <= now_us => {
+            match self.views.next_due() {
+                Some((due, id)) if due <= now_us => {
                     if self.work.is_spent() || self.visited > VISITS_PER_ROUND {
                         return true;
                     }
-                    let id = *id;
                     self.emit(id, now_us);
                 }
                 _ => return false,
@@ -153,10 +206,8 @@ impl<S: Sink> Shard<S> {
 
     /// Sends the newest state to the members, where they lack it.
     pub(super) fn emit(&mut self, id: ViewId, now_us: u64) {
+        self.views.set_due(id, None);
         let view = &mut self.views[id];
-        if let Some(due) = view.due_us.take() {
-            self.due.remove(&(due, id));
-        }
         let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
         let encoded_max = self.engine.limits.images_encoded_bytes_max;
         let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
@@ -256,4 +307,23 @@ struct Placed {
     at: Option<(u64, bool)>,
     len: usize,
     first: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_due_once_and_not_after_it_is_gone() {
+        let mut views = Views::default();
+        let (one, other) = (views.insert(7, 1), views.insert(7, 2));
+        views.set_due(one, Some(30));
+        views.set_due(other, Some(20));
+        views.set_due(other, Some(40));
+        assert_eq!((views.next_due(), views[other].due_us), (Some((30, one)), Some(40)));
+        views.set_due(one, None);
+        assert_eq!(views.next_due(), Some((40, other)));
+        assert!(views.remove(other).is_some() && views.remove(other).is_none());
+        assert_eq!(views.next_due(), None);
+    }
 }

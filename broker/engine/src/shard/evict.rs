@@ -15,9 +15,18 @@ use crate::topic::Topic;
 /// Connections that are looked at in a step of work.
 const CONNECTIONS_PER_STEP: usize = 16;
 
+/// Connections that have to fall out of step.
+#[derive(Default)]
+pub(super) struct Evictions {
+    /// The pass over the connections that makes room in the ring, where one is under way.
+    pass: Option<Eviction>,
+    /// Those for which the last entry was more than they may have waiting.
+    pub(super) overflowed: Vec<ConnId>,
+}
+
 /// A pass over the connections that makes room.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Eviction {
+struct Eviction {
     /// Everything before this place is to be free.
     place: u64,
     /// The next connection to be looked at.
@@ -52,14 +61,14 @@ impl<S: Sink> Shard<S> {
 
     /// Makes room ahead of what will come, as far as this round's work allows.
     pub(super) fn evict_ahead(&mut self) {
-        let Some(mut eviction) = self.evicting.or_else(|| self.ring.low().map(|place| Eviction { place, at: 0 }))
+        let Some(mut eviction) = self.evictions.pass.or_else(|| self.ring.low().map(|place| Eviction { place, at: 0 }))
         else {
             return;
         };
         let bound = self.conns.bound();
         while eviction.at < bound {
             if self.work.is_spent() {
-                self.evicting = Some(eviction);
+                self.evictions.pass = Some(eviction);
                 return;
             }
             let end = (eviction.at + CONNECTIONS_PER_STEP).min(bound);
@@ -73,24 +82,24 @@ impl<S: Sink> Shard<S> {
                 eviction.at += 1;
             }
         }
-        self.evicting = None;
+        self.evictions.pass = None;
         self.ring.release(eviction.place);
     }
 
     /// Whether connections that have to fall out of step still wait for that.
     pub(super) fn is_evicting(&self) -> bool {
-        self.evicting.is_some() || !self.overflowed.is_empty()
+        self.evictions.pass.is_some() || !self.evictions.overflowed.is_empty()
     }
 
     /// Whether connections fall out of step more slowly than entries come: what is on their runs is not to fill the ring,
     /// where it would cost more of them their place.
     pub(super) fn must_settle_first(&self) -> bool {
-        !self.overflowed.is_empty() && self.ring.is_half_full()
+        !self.evictions.overflowed.is_empty() && self.ring.is_half_full()
     }
 
     /// Whether a frame of this length has to wait: the room for it is being made, in portions.
     pub(super) fn must_wait_for_room(&self, len: usize) -> bool {
-        self.evicting.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
+        self.evictions.pass.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
     }
 
     /// Whether a connection has to fall out of step, as it still has something pending before `place`.
@@ -107,7 +116,7 @@ impl<S: Sink> Shard<S> {
     /// Deals with those for whom the last entries were too much, as far as this round's work allows.
     pub(super) fn settle_overflow(&mut self, now_us: u64) {
         while !self.work.is_spent()
-            && let Some(id) = self.overflowed.last().copied()
+            && let Some(id) = self.evictions.overflowed.last().copied()
         {
             // It may be gone, and another have its number.
             if let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.gone && conn.overflowed) {
@@ -125,7 +134,7 @@ impl<S: Sink> Shard<S> {
                 }
                 self.conns[id].overflowed = false;
             }
-            self.overflowed.pop();
+            self.evictions.overflowed.pop();
         }
     }
 }

@@ -149,7 +149,7 @@ impl<S: Sink> Shard<S> {
         }
         self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
         self.follows.retire_group(id);
-        self.sweep.bury(id);
+        self.retiring.retire(id);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A connection leaves altogether: its subscriptions and what is pending of them go, in portions where they are many.
 
 use super::conn::WANT_BYTES;
-use super::conn::{Closing, Conn, Target, Turn};
+use super::conn::{Closing, Conn, Target};
 use super::unsubscribe::LEAVE_STEPS;
 use super::{ConnId, Shard};
 use crate::budget::purse::Purse;
@@ -37,7 +37,7 @@ impl<S: Sink> Shard<S> {
             while self.leave_one(id) {}
         } else if !conn.in_leavers {
             conn.in_leavers = true;
-            self.leavers.push_back(id);
+            self.departures.leavers.push_back(id);
         }
     }
 
@@ -53,7 +53,7 @@ impl<S: Sink> Shard<S> {
         if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.wants.len() > AT_ONCE) {
             // It counts no more for those who may have to pay.
             self.engine.budget.discarded.add(catch_up.wants.len() as u64 * WANT_BYTES);
-            self.discarded.push_back(catch_up);
+            self.departures.discarded.push_back(catch_up);
         }
     }
 
@@ -83,17 +83,17 @@ impl<S: Sink> Shard<S> {
 
     /// Goes on with what leaves in portions, as far as this round's work allows. Returns whether there is more.
     pub(super) fn leave_some(&mut self) -> bool {
-        while let Some(id) = self.leavers.front().copied() {
+        while let Some(id) = self.departures.leavers.front().copied() {
             while !self.work.is_spent() && self.leave_one(id) {}
             let conn = &mut self.conns[id];
             if conn.subscriptions.len() > 0 {
                 return true;
             }
-            self.leavers.pop_front();
+            self.departures.leavers.pop_front();
             conn.in_leavers = false;
             self.free(id);
         }
-        while let Some(catch_up) = self.discarded.front_mut() {
+        while let Some(catch_up) = self.departures.discarded.front_mut() {
             while !self.work.is_spent() && catch_up.wants.pop_first().is_some() {
                 self.work.charge(WANTS_PER_STEP);
                 self.engine.budget.discarded.sub(WANT_BYTES);
@@ -101,16 +101,8 @@ impl<S: Sink> Shard<S> {
             if !catch_up.wants.is_empty() {
                 return true;
             }
-            self.discarded.pop_front();
+            self.departures.discarded.pop_front();
         }
         false
-    }
-
-    /// Frees the number of a connection that is gone, once no queue names it any more.
-    pub(super) fn free(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get(id) else { return };
-        if conn.gone && !conn.in_leavers && matches!(conn.turn, Turn::None | Turn::Parked) {
-            self.conns.remove(id);
-        }
     }
 }

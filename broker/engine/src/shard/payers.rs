@@ -169,11 +169,11 @@ impl<S: Sink> Shard<S> {
         conn.subscribing = None;
         conn.readies = Default::default();
         self.discard_pending(id);
-        self.overdrawn.push(id);
+        self.departures.overdrawn.push(id);
     }
 
     fn close_overdrawn(&mut self, now: Now) {
-        while let Some(id) = self.overdrawn.pop() {
+        while let Some(id) = self.departures.overdrawn.pop() {
             // It may be gone, and another have its number.
             if let Some(conn) = self.conns.get_mut(id)
                 && conn.closing == Closing::Due

@@ -143,7 +143,7 @@ impl<S: Sink> Shard<S> {
                 Verdict::Stands => {}
                 Verdict::GoesOn(at) => _ = catch_up.go_on(topic, at),
                 Verdict::Over => _ = catch_up.wants.remove(&topic),
-                Verdict::Refused => self.to_close.push((id, self.conns[id].session)),
+                Verdict::Refused => self.departures.close_as_slow(id, self.conns[id].session),
             }
         }
     }

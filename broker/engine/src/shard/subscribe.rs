@@ -7,10 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
-use broker_protocol::message::{self, EntryError, GapReason, PatternStart, Start, TopicStart};
+use broker_protocol::message::{GapReason, Start};
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe};
-use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
 
 use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
@@ -190,50 +189,6 @@ impl<S: Sink> Shard<S> {
             }
         };
         self.reader.bytes() < up_to
-    }
-
-    fn answer_subscribe(&mut self, now: Now, id: ConnId, request: Subscribing) {
-        let topics: Vec<TopicStart<'_>> = request
-            .begun
-            .iter()
-            .map(|begun| TopicStart {
-                topic: &begun.name,
-                kind: begun.topic.as_ref().map(|topic| topic.kind()),
-                epoch: begun.topic.as_ref().map(|topic| topic.epoch()),
-                seq: begun.seq,
-                oldest: begun.oldest,
-                start: begun.start,
-                conflate_ms: begun.conflate_ms,
-            })
-            .collect();
-        let conflate_ms = ladder(request.step);
-        let patterns: Vec<PatternStart<'_>> = request
-            .patterns
-            .iter()
-            .filter_map(|at| match &request.entries[*at as usize] {
-                Entry::Pattern { pattern, matched } => {
-                    Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
-                }
-                _ => None,
-            })
-            .collect();
-        let errors = request.errors.into_list();
-        let errors: Vec<EntryError<'_>> = errors
-            .iter()
-            .map(|(topic, code, message)| EntryError { topic, is_pattern: is_pattern(topic), code: *code, message })
-            .collect();
-        let mut payload = Vec::new();
-        message::subscribed(&mut payload, request.id.as_deref(), &topics, &patterns, &errors);
-        self.work.charge_bytes(payload.len());
-        let conn = &mut self.conns[id];
-        conn.positions |= request.positions;
-        conn.unpositioned = true;
-        self.answer(now, id, &payload);
-        if let Some(token) = request.ready {
-            self.conns[id].readies.push(request.id, token);
-            self.tell_ready(id, now);
-        }
-        self.count_buffers(id);
     }
 
     /// Puts a subscription in place of an equal one, or beside the others. Returns the order of the one that there was.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use broker_protocol::kind::Kind;
 
 use super::conn::{Step, ladder};
-use super::deliver::{Mark, Via, Which};
+use super::mark::{Mark, Via};
+use super::visit::Which;
 use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
@@ -27,7 +28,7 @@ impl<S: Sink> Shard<S> {
         self.evict_ahead();
         let mut more = true;
         let mut taken = 0;
-        self.visited = 0;
+        self.visits.count = 0;
         // A part of the ring at most, so that it does not come round to readers before their turn.
         let ring_end = self.ring.head() + self.ring.round_bytes();
         for _ in 0..ENTRIES_PER_TAKE_IN {
@@ -57,10 +58,10 @@ impl<S: Sink> Shard<S> {
                 What::Begins(topic) => self.take_beginning(&entry, topic),
                 What::Closed(topic) => self.take_end(&entry, topic, now),
             }
-            if !self.overflowed.is_empty() {
+            if !self.evictions.overflowed.is_empty() {
                 self.settle_overflow(now.mono_us);
             }
-            if self.visited > VISITS_PER_TAKE_IN || self.ring.head() > ring_end {
+            if self.visits.count > VISITS_PER_TAKE_IN || self.ring.head() > ring_end {
                 break;
             }
         }

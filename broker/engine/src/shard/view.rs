@@ -15,8 +15,9 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::conn::{Step, ladder};
-use super::deliver::{Mark, Which};
+use super::mark::Mark;
 use super::pages::Pages;
+use super::visit::Which;
 use super::{ConnId, LocalId, Shard, ViewId};
 use crate::fault::{self, Fault};
 use crate::image::Tree;
@@ -189,11 +190,11 @@ impl<S: Sink> Shard<S> {
 
     /// Sends what is due, as far as this round's work allows. Returns whether more is due already.
     pub(super) fn views_due(&mut self, now_us: u64) -> bool {
-        self.visited = 0;
+        self.visits.count = 0;
         for _ in 0..VIEWS_PER_ROUND {
             match self.views.next_due() {
                 Some((due, id)) if due <= now_us => {
-                    if self.work.is_spent() || self.visited > VISITS_PER_ROUND {
+                    if self.work.is_spent() || self.visits.count > VISITS_PER_ROUND {
                         return true;
                     }
                     self.emit(id, now_us);

@@ -1,0 +1,79 @@
+//! A connection comes: what is held for it, and its greeting.
+
+use broker_protocol::message;
+use smallvec::SmallVec;
+
+use super::conn;
+use super::conn::{Closing, Conn, Subscriptions, Turn};
+use super::{ConnId, Shard};
+use crate::clock::Now;
+use crate::sink::Sink;
+
+impl<S: Sink> Shard<S> {
+    /// Takes a connection on, whose handshake is done, and greets it.
+    pub fn connect(&mut self, now: Now, sink: S) -> ConnId {
+        let session = self.engine.session();
+        let conn = Conn {
+            marked: 0,
+            pending_bytes: 0,
+            pending_frames: 0,
+            turn: Turn::None,
+            closing: Closing::No,
+            behind: false,
+            overflowed: false,
+            is_strict: false,
+            positions: false,
+            unpositioned: false,
+            gone: false,
+            in_leavers: false,
+            leaves_budgets: false,
+            is_falling: false,
+            has_left: false,
+            no_reserved: false,
+            runs: SmallVec::new(),
+            catch_up: None,
+            waiting_since_us: 0,
+            carry: None,
+            control: None,
+            subscribing: None,
+            readies: conn::Readies::default(),
+            subscriptions: Subscriptions::default(),
+            next_order: 0,
+            session,
+            connected_wall_us: now.wall_us,
+            last_data_ms: now.mono_ms(),
+            last_write_us: 0,
+            stalled_since_ms: None,
+            last_ping_ms: now.mono_ms(),
+            pings_unanswered: 0,
+            last_position_ms: now.mono_ms(),
+            buffered_bytes: 0,
+            filed: [0; crate::budget::purse::PURSES],
+            sink,
+        };
+        self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));
+        let id = self.conns.insert(conn);
+        self.stats.connections.add(1);
+        self.stats.opened.add(1);
+        let limits = &self.engine.limits;
+        let mut payload = Vec::new();
+        let name = self.engine.session_name(session);
+        message::hello(
+            &mut payload,
+            &limits.server,
+            &name,
+            limits.heartbeat_ms.into(),
+            &[],
+            &message::Limits {
+                subscriptions: limits.subscriptions,
+                message_bytes: limits.message_bytes,
+                image_bytes: limits.image_bytes,
+                behind_bytes: limits.behind_bytes,
+                retain_updates: limits.retain.updates,
+                stall_ms: limits.stall_ms.into(),
+            },
+        );
+        self.answer(now, id, &payload);
+        id
+    }
+}

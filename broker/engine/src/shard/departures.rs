@@ -1,0 +1,148 @@
+//! Connections on their way out: told to go, gone, or leaving much behind.
+//!
+//! A connection that is closed gets the rest of a half-written frame and its close frame, and has `close_ms` to hang up.
+//! One that is gone keeps its number until no queue names it. What many subscriptions and wants hold is let go of in
+//! portions; see `leave.rs`.
+
+use std::collections::VecDeque;
+
+use broker_protocol::codes::CloseReason;
+use broker_protocol::frame;
+
+use super::conn::{CatchUp, Closing, Turn};
+use super::{ConnId, Shard};
+use crate::clock::Now;
+use crate::sink::Sink;
+
+/// The connections of a shard that go.
+#[derive(Default)]
+pub(super) struct Departures {
+    /// Those that are closed as slow once the borrow is over, with their sessions: until then they may be gone, and others
+    /// have their numbers.
+    slow: Vec<(ConnId, u64)>,
+    /// Those that are closed, and when they are dropped at the latest, in order.
+    lingering: VecDeque<(u64, ConnId, u64)>,
+    /// Those that would hold too much, and are told so in this round.
+    pub(super) overdrawn: Vec<ConnId>,
+    /// Those that close or are gone, and have many subscriptions still to be left.
+    pub(super) leavers: VecDeque<ConnId>,
+    /// What was pending of them, likewise.
+    pub(super) discarded: VecDeque<Box<CatchUp>>,
+}
+
+impl Departures {
+    /// A connection is to be closed as slow, before the round is over.
+    pub(super) fn close_as_slow(&mut self, id: ConnId, session: u64) {
+        self.slow.push((id, session));
+    }
+
+    /// The next of those that did not hang up in time.
+    fn pop_late(&mut self, now_us: u64) -> Option<(ConnId, u64)> {
+        let (until_us, id, session) = *self.lingering.front()?;
+        if until_us > now_us {
+            return None;
+        }
+        self.lingering.pop_front();
+        Some((id, session))
+    }
+
+    /// When the first of them has to be gone, on the monotonic clock in µs.
+    pub(super) fn next_late_us(&self) -> Option<u64> {
+        self.lingering.front().map(|(until_us, ..)| *until_us)
+    }
+}
+
+impl<S: Sink> Shard<S> {
+    /// The connection is gone: everything that it held is let go of.
+    pub fn disconnect(&mut self, id: ConnId) {
+        if self.conns.get(id).is_none_or(|conn| conn.gone) {
+            return;
+        }
+        self.leave_all(id);
+        let conn = &mut self.conns[id];
+        conn.gone = true;
+        conn.control = None;
+        self.forget_payer(id);
+        let conn = &mut self.conns[id];
+        if conn.turn == Turn::Parked {
+            self.stats.parked.sub(1);
+        }
+        self.stats.connections.sub(1);
+        let listens = !conn.sink.answers_pings();
+        self.stats.listeners.sub(u64::from(listens));
+        if conn.closing == Closing::No {
+            // Who only listens cannot say goodbye in another way.
+            let ended = if listens { &self.stats.closed_by_client } else { &self.stats.vanished };
+            ended.add(1);
+        }
+        // A place in a queue still names the slot: it goes when that comes by.
+        self.free(id);
+    }
+
+    /// Says goodbye: nothing but what is half-written and the close frame will follow.
+    pub fn close(&mut self, now: Now, id: ConnId, reason: CloseReason, text: &str) {
+        if self.is_closing(id) {
+            return;
+        }
+        self.stats.closed.count(reason);
+        self.say_goodbye(now, id, reason.code(), text);
+    }
+
+    /// The client closes: its close frame is echoed, with its code. 0 sends a close frame without one.
+    pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+        if self.is_closing(id) {
+            return;
+        }
+        self.stats.closed_by_client.add(1);
+        self.say_goodbye(now, id, code, text);
+    }
+
+    fn say_goodbye(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+        self.leave_all(id);
+        let conn = &mut self.conns[id];
+        conn.closing = Closing::Sent { finished: false };
+        // Answers that nobody asked to wait for go with the data, but not the rest of one that is half-written.
+        if code == 0 {
+            frame::push_head(conn.control(), 8, 0);
+        } else {
+            frame::push_close(conn.control(), code, text);
+        }
+        conn.sink.stop_listening();
+        let session = conn.session;
+        self.enqueue(id, now.mono_us);
+        self.leave_budgets(id);
+        let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
+        self.departures.lingering.push_back((until, id, session));
+    }
+
+    /// Whether the broker has said its last word to this connection, and waits for it to hang up.
+    pub fn is_closing(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_none_or(|conn| conn.gone || conn.closing != Closing::No)
+    }
+
+    pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
+        const REASON: CloseReason = CloseReason::Slow;
+        while let Some((id, session)) = self.departures.slow.pop() {
+            if self.conns.get(id).is_some_and(|conn| conn.session == session) {
+                self.close(clock(), id, REASON, REASON.text());
+            }
+        }
+    }
+
+    /// Frees the number of a connection that is gone, once no queue names it any more.
+    pub(super) fn free(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if conn.gone && !conn.in_leavers && matches!(conn.turn, Turn::None | Turn::Parked) {
+            self.conns.remove(id);
+        }
+    }
+
+    /// Drops those that did not hang up in time.
+    pub(super) fn drop_late(&mut self, now: Now) {
+        while let Some((id, session)) = self.departures.pop_late(now.mono_us) {
+            if self.conns.get(id).is_some_and(|conn| conn.session == session) {
+                self.disconnect(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Taking back what is pending of topics that a connection does not have any more, or has anew.
+
+use super::conn::{Subscription, Target};
+use super::{ConnId, GroupId, LocalId, Shard};
+use crate::sink::Sink;
+use crate::topic::{Topic, TopicId};
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+impl<S: Sink> Shard<S> {
+    pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
+        self.views.forget_member(&self.follows.locals[local].views, id);
+    }
+
+    /// Drops what is wanted of a name: its new start comes before anything else of it. Adds the incarnations that may be
+    /// pending to `dropped`, for the runs.
+    pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
+        self.leave_views(id, local_id);
+        let (conn, local) = (&mut self.conns[id], &self.follows.locals[local_id]);
+        let previous = local.previous().map(|topic| topic.id());
+        for topic in local.topic.iter().map(|topic| topic.id()).chain(previous) {
+            if let Some(catch_up) = &mut conn.catch_up
+                && catch_up.wants.get(&topic).is_some_and(|want| !want.is_over())
+            {
+                catch_up.wants.remove(&topic);
+            }
+            if !conn.runs.is_empty() {
+                dropped.insert(topic);
+            }
+        }
+    }
+
+    /// Drops what is pending of the topics of patterns that are subscribed anew, but for those that another subscription
+    /// covers at least as closely. Of a topic that ended the client is told by whatever it was subscribed to, unless that
+    /// was one of these patterns. With each of them comes the order that it had before, if it was there.
+    pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, Option<u32>, RandomState>) {
+        let among = |best: Target| matches!(best, Target::Pattern(group) if groups.contains_key(&group));
+        self.retain_pending(id, |shard, topic, best| {
+            if !among(best) {
+                return true;
+            }
+            let local = shard.follows.named(topic.name());
+            let held = local.and_then(|local| shard.follows.locals[local].topic.as_ref());
+            if held.is_some_and(|held| Arc::ptr_eq(held, topic)) {
+                return false;
+            }
+            let order_of = |group, held: &Subscription| groups.get(&group).map_or(Some(held.order), |before| *before);
+            let before = shard.resolve_as(&shard.conns[id], topic.name(), order_of);
+            !before.is_some_and(|before| among(before.target))
+        });
+    }
+
+    /// Keeps on a connection's runs and wants only topics that some subscription covers, as far as `keep` says so of that.
+    /// From now on it gets them by way of that one, also where it is a pattern whose walk has not come by.
+    pub(super) fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>, Target) -> bool) {
+        let conn = &self.conns[id];
+        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
+        let mut seen: HashSet<TopicId, RandomState> = HashSet::default();
+        let mut dropped: HashSet<TopicId, RandomState> = HashSet::default();
+        let mut links: Vec<(LocalId, GroupId)> = Vec::new();
+        for topic in wanted.chain(slots.map(|slot| &slot.topic)) {
+            if !seen.insert(topic.id()) {
+                continue;
+            }
+            let best = self.resolve(conn, topic.name()).map(|best| best.target);
+            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.follows.named(topic.name())) {
+                links.push((local, group));
+            }
+            if best.is_none_or(|best| !keep(self, topic, best)) {
+                dropped.insert(topic.id());
+            }
+        }
+        links.into_iter().for_each(|(local, group)| self.link(local, group));
+        if dropped.is_empty() {
+            return;
+        }
+        let conn = &mut self.conns[id];
+        if let Some(catch_up) = &mut conn.catch_up {
+            catch_up.wants.retain(|topic, want| !dropped.contains(topic) || want.is_over());
+            conn.settle();
+        }
+        self.retain_runs(id, |topic| !dropped.contains(&topic.id()));
+    }
+
+    /// Keeps on a connection's runs only the topics that `keep` says.
+    pub(super) fn retain_runs(&mut self, id: ConnId, keep: impl Fn(&Arc<Topic>) -> bool) {
+        let runs = self.conns[id].runs.clone();
+        if runs.is_empty() {
+            return;
+        }
+        let mut kept: SmallVec<[super::conn::Run; 1]> = SmallVec::new();
+        let (mut bytes, mut frames) = (0, 0);
+        for run in &runs {
+            for slot in self.ring.slots(run.at, run.len as usize) {
+                if !keep(&slot.topic) {
+                    continue;
+                }
+                let len = slot.frame.len() as u32;
+                match kept.last_mut() {
+                    Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
+                    _ => kept.push(super::conn::Run { at: slot.at, len }),
+                }
+                bytes += len;
+                frames += 1;
+            }
+        }
+        let conn = &mut self.conns[id];
+        conn.runs = kept;
+        (conn.pending_bytes, conn.pending_frames) = (bytes, frames);
+    }
+}

@@ -1,0 +1,101 @@
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::QUESTIONS_PER_SWEEP;
+use crate::clock::Now;
+use crate::engine::Engine;
+use crate::limits::Limits;
+use crate::shard::Shard;
+use crate::sink::{Sink, Wrote};
+
+const STALL_MS: u32 = 1_000;
+
+/// A socket that is full, and how much longer to wait for its peer.
+#[derive(Default)]
+struct Full {
+    more_ms: u32,
+    asked: Cell<usize>,
+}
+
+impl Sink for Full {
+    fn write(&mut self, _: &[u8]) -> Wrote {
+        Wrote::Full
+    }
+
+    fn finish(&mut self) {}
+
+    fn more_patience_ms(&self, stall_ms: u32) -> u32 {
+        assert_eq!(stall_ms, STALL_MS);
+        self.asked.set(self.asked.get() + 1);
+        self.more_ms
+    }
+}
+
+fn at(ms: u32) -> Now {
+    Now { mono_us: u64::from(ms) * 1_000, wall_us: u64::from(ms) * 1_000 }
+}
+
+/// A shard with so many parked connections.
+fn parked(count: usize) -> (Shard<Full>, Vec<super::ConnId>) {
+    let limits = Limits { stall_ms: STALL_MS, heartbeat_ms: 1 << 30, ..Limits::default() };
+    let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
+    let mut shard = Shard::new(engine, 0, Arc::default());
+    let ids = (0..count).map(|_| shard.connect(at(1), Full::default())).collect();
+    while shard.turn(&mut || at(1)) {}
+    (shard, ids)
+}
+
+/// Everything that is due up to `to`, at the moments at which a driver would do it.
+fn pass(shard: &mut Shard<Full>, from: u32, to: u32) {
+    for ms in (from..=to).step_by(10) {
+        while shard.tick(at(ms)) && !shard.turn(&mut || at(ms)) {}
+    }
+}
+
+#[test]
+fn a_peer_is_waited_for_as_long_as_its_socket_says() {
+    let (mut shard, ids) = parked(1);
+    let [id] = ids[..] else { unreachable!() };
+    shard.sink(id).unwrap().more_ms = 600;
+    pass(&mut shard, 10, 10_000);
+    assert!(!shard.is_closing(id));
+    let asked = shard.sink(id).unwrap().asked.get();
+    assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, which is every 600 ms at most");
+
+    // More than a stall at a time is not given.
+    shard.sink(id).unwrap().more_ms = u32::MAX;
+    pass(&mut shard, 10_010, 20_000);
+    assert!(!shard.is_closing(id) && shard.sink(id).unwrap().asked.get() >= asked + 8);
+
+    shard.sink(id).unwrap().more_ms = 0;
+    pass(&mut shard, 20_010, 20_010 + STALL_MS + 100);
+    assert!(shard.is_closing(id));
+}
+
+#[test]
+fn a_peer_that_is_not_waited_for_is_closed_after_stall_ms() {
+    let (mut shard, ids) = parked(1);
+    pass(&mut shard, 10, STALL_MS - 100);
+    assert!(!shard.is_closing(ids[0]));
+    pass(&mut shard, STALL_MS - 90, STALL_MS + 200);
+    assert!(shard.is_closing(ids[0]));
+}
+
+#[test]
+fn one_round_asks_of_a_few_and_the_rounds_together_of_all() {
+    let count = 3 * QUESTIONS_PER_SWEEP + 1;
+    let (mut shard, ids) = parked(count);
+    for id in &ids {
+        shard.sink(*id).unwrap().more_ms = STALL_MS;
+    }
+    pass(&mut shard, 10, STALL_MS - 100);
+    let mut before = 0;
+    let mut rounds = 0;
+    while before < count {
+        shard.tick(at(2 * STALL_MS));
+        let asked = ids.iter().map(|id| shard.sink(*id).unwrap().asked.get()).sum::<usize>();
+        assert!(asked - before <= QUESTIONS_PER_SWEEP && asked > before, "{before}, then {asked}");
+        (before, rounds) = (asked, rounds + 1);
+    }
+    assert_eq!((before, rounds), (count, 4));
+}

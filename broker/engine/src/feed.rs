@@ -23,6 +23,8 @@ use std::sync::OnceLock;
 use broker_protocol::frame::Frame;
 
 use crate::fault::{self, Fault};
+use crate::ids::Log;
+pub use crate::shard_set::{SHARDS_MAX, ShardSet};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::topic::{Topic, TopicId};
 
@@ -30,12 +32,6 @@ use crate::topic::{Topic, TopicId};
 const SEGMENT_SLOTS: usize = 1024;
 #[cfg(loom)]
 const SEGMENT_SLOTS: usize = 2;
-
-/// A set of shards, a bit each.
-pub type ShardSet = u64;
-
-/// Shards at most: the bits of a [`ShardSet`].
-pub const SHARDS_MAX: usize = 64;
 
 /// What an entry tells.
 #[derive(Clone, Debug)]
@@ -211,6 +207,16 @@ const WAKES_PER_BACKLOG: u64 = 4;
 /// Bytes that an entry costs in the feed beside its frame, for [`Feed::has_room`].
 const ENTRY_BYTES: u64 = std::mem::size_of::<Slot<Entry>>() as u64;
 
+impl Log for Feed {
+    fn end(&self) -> u64 {
+        self.appended_bytes()
+    }
+
+    fn read_by_all(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.read_bytes.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
+    }
+}
+
 impl Feed {
     /// A feed read by as many shards as there are notifiers; `bytes_max` bounds how far the slowest may lag.
     pub fn new(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
@@ -316,11 +322,6 @@ impl Feed {
             .map(|shard| appended.saturating_sub(shard.read_bytes.load(Ordering::Acquire)))
             .max()
             .unwrap_or(0)
-    }
-
-    /// How far every shard has read, in bytes of the feed, for those who reuse what entries name.
-    pub(crate) fn read_bytes_min(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.read_bytes.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
     }
 
     /// Bytes appended so far: what a shard has read once its reader is at today's tail.

@@ -17,6 +17,9 @@
 //!
 //! I/O, clocks, async: sockets are a [`Sink`], time is [`Now`], and whoever drives a shard decides when it runs.
 //!
+//! Modules build on each other in one direction, but for one circle: a topic counts itself in the sums of the `budget`, and
+//! the sums know the topics that hold most, so that those give something up.
+//!
 //! Lock order: directory, then feed tail; topic, then feed tail. A topic's lock is never taken under the directory's.
 
 mod budget;
@@ -35,6 +38,7 @@ mod limits;
 mod names;
 mod read;
 mod shard;
+mod shard_set;
 mod sink;
 mod sync;
 mod topic;

@@ -10,12 +10,12 @@ use broker_protocol::message;
 
 use crate::budget::{Budget, Counted};
 use crate::fault::{self, Fault};
-use crate::feed::ShardSet;
 use crate::history::History;
 use crate::ids::Id;
 pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
+use crate::shard_set::ShardSet;
 
 /// Sources that a topic remembers for deduplication.
 pub(crate) const SOURCES_MAX: usize = 16;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::purse::{PURSES, Purse};
-use crate::feed::SHARDS_MAX;
+use crate::shard_set::SHARDS_MAX;
 
 /// The size class of the largest holder of each sum, by shard. Written by the shards, each its own; read by all.
 pub(crate) struct Largest([[AtomicU8; SHARDS_MAX]; PURSES]);

@@ -18,7 +18,6 @@ mod subscribing;
 mod subscriptions;
 mod walk;
 mod want;
-mod wanted;
 
 use broker_protocol::frame::Frame;
 use smallvec::SmallVec;

@@ -1,12 +1,12 @@
 //! What a connection still lacks of one topic: a small entry, from which its next frames are planned.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
 use super::ready::Token;
-use super::wanted::Wanted;
 use crate::topic::{Topic, TopicId};
 
 /// What a connection still lacks of a topic.
@@ -110,5 +110,36 @@ impl Want {
         let At::After { seq, .. } = self.at else { return false };
         let state = self.topic.lock();
         state.closed && seq > state.seq()
+    }
+}
+
+/// A topic of which a connection wants something: what it holds is kept for that even when it ends.
+#[derive(Debug)]
+pub(crate) struct Wanted(Arc<Topic>);
+
+impl Wanted {
+    pub(crate) fn new(topic: Arc<Topic>) -> Self {
+        topic.begin_wanting(WANT_BYTES);
+        Self(topic)
+    }
+}
+
+impl Clone for Wanted {
+    fn clone(&self) -> Self {
+        Self::new(self.0.clone())
+    }
+}
+
+impl Deref for Wanted {
+    type Target = Arc<Topic>;
+
+    fn deref(&self) -> &Arc<Topic> {
+        &self.0
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.end_wanting(WANT_BYTES);
     }
 }

@@ -1,0 +1,97 @@
+//! Modules build on each other in one direction: none stands, through others, on itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tree::{code, sources};
+
+/// Folders whose modules are looked at, each with the path by which code anywhere names it.
+const FOLDERS: [(&str, &str); 4] = [
+    ("broker/engine/src/", "crate"),
+    ("broker/engine/src/shard/", "crate::shard"),
+    ("broker/engine/src/shard/conn/", "crate::shard::conn"),
+    ("broker/engine/src/shard/follows/", "crate::shard::follows"),
+];
+
+/// The one circle that there is, and the crate's documentation says why: topics count themselves in the sums, and the sums
+/// know the topics that hold most.
+const ALLOWED: [(&str, &str); 1] = [("budget", "topic")];
+
+/// Of each module directly in a folder, the modules beside it that its code names.
+fn modules(folder: &str, path: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let sources: Vec<_> = sources().into_iter().filter(|(name, _)| name.starts_with(folder)).collect();
+    let module = |name: &str| name[folder.len()..].trim_end_matches(".rs").split('/').next().map(str::to_owned);
+    for (name, _) in &sources {
+        modules.entry(module(name).unwrap()).or_default();
+    }
+    // The folder's own file is its map: it names everything.
+    modules.retain(|name, _| name != "mod" && name != "lib" && name != "tests");
+    let names: BTreeSet<String> = modules.keys().cloned().collect();
+    for (name, text) in &sources {
+        let rest = &name[folder.len()..];
+        let own = module(name).unwrap();
+        if rest.contains("tests") || !names.contains(&own) {
+            continue;
+        }
+        // `super` is the folder itself in a file of it, and `super::super` in a file of a folder in it.
+        let supers = rest.trim_end_matches("/mod.rs").matches('/').count() + 1;
+        let beginnings = [format!("{path}::"), format!("{}::", vec!["super"; supers].join("::"))];
+        let code: String = text.split("#[cfg(test)]\nmod tests {").next().unwrap().lines().map(code).collect();
+        for beginning in &beginnings {
+            for (at, _) in code.match_indices(beginning.as_str()) {
+                let before = code[..at].chars().next_back();
+                if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':') {
+                    continue;
+                }
+                let after = &code[at + beginning.len()..];
+                let to = after.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+                if names.contains(to) && to != own {
+                    modules.get_mut(&own).unwrap().insert(to.to_owned());
+                }
+            }
+        }
+    }
+    modules
+}
+
+/// The modules that stand on themselves: what is left when all that stand on nothing are taken away, again and again.
+fn circle(mut modules: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let ground: BTreeSet<String> =
+            modules.iter().filter(|(_, below)| below.is_empty()).map(|(name, _)| name.clone()).collect();
+        if ground.is_empty() {
+            return modules;
+        }
+        modules.retain(|name, _| !ground.contains(name));
+        modules.values_mut().for_each(|below| below.retain(|name| !ground.contains(name)));
+    }
+}
+
+#[test]
+fn no_module_of_the_engine_stands_on_itself() {
+    for (folder, path) in FOLDERS {
+        let mut modules = modules(folder, path);
+        assert!(modules.len() > 2, "{folder} has {} modules only", modules.len());
+        assert!(modules.values().any(|below| !below.is_empty()), "nothing in {folder} names anything beside it");
+        for (one, other) in ALLOWED {
+            if let Some(below) = modules.get_mut(one) {
+                below.remove(other);
+            }
+        }
+        let circle = circle(modules);
+        assert!(circle.is_empty(), "in {folder} these stand on themselves, or on those that do: {circle:?}");
+    }
+}
+
+#[test]
+fn a_circle_is_found() {
+    let below = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+    let mut modules = BTreeMap::from([
+        ("a".to_owned(), below(&["b"])),
+        ("b".to_owned(), below(&["c"])),
+        ("c".to_owned(), below(&[])),
+    ]);
+    assert!(circle(modules.clone()).is_empty());
+    modules.insert("c".to_owned(), below(&["a"]));
+    assert_eq!(circle(modules).len(), 3);
+}

@@ -7,6 +7,8 @@
 //! Topics are filed by size class (powers of two), so that the one with the most is found without looking at all: the one
 //! that pays is within a factor of two of it. A topic is filed anew only when its class changes.
 
+pub(crate) mod largest;
+pub(crate) mod purse;
 #[cfg(test)]
 mod tests;
 

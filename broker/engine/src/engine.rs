@@ -14,10 +14,10 @@ use broker_protocol::request::Refusal;
 use broker_protocol::topic::{check_topic, is_reserved};
 
 use crate::budget::Budget;
+use crate::budget::largest::Largest;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
-use crate::largest::Largest;
 use crate::limits::Limits;
 use crate::topic::{self, Topic};
 use crate::trie::Trie;

@@ -31,7 +31,6 @@ pub mod feed;
 mod history;
 mod ids;
 mod image;
-mod largest;
 mod limits;
 mod names;
 mod read;

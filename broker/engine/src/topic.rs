@@ -1,7 +1,6 @@
 //! A topic: its sequence, its image and its history, under one lock.
 
 use std::fmt::Write as _;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,7 +16,6 @@ use crate::ids::Id;
 pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
-use crate::shard::catch_up::WANT_BYTES;
 
 /// Sources that a topic remembers for deduplication.
 pub(crate) const SOURCES_MAX: usize = 16;
@@ -242,42 +240,20 @@ impl Topic {
         self.budget.fit_encoded(encoded_bytes_max);
         frame
     }
-}
 
-/// A topic of which a connection wants something: what it holds is kept for that even when it ends.
-#[derive(Debug)]
-pub(crate) struct Wanted(Arc<Topic>);
-
-impl Wanted {
-    pub(crate) fn new(topic: Arc<Topic>) -> Self {
-        topic.wanted.fetch_add(1, Ordering::SeqCst);
-        topic.budget.wants.add(WANT_BYTES);
-        Self(topic)
+    /// Somebody wants something of it, which takes so many bytes: what it holds is kept for that even when it ends.
+    pub(crate) fn begin_wanting(&self, bytes: u64) {
+        self.wanted.fetch_add(1, Ordering::SeqCst);
+        self.budget.wants.add(bytes);
     }
-}
 
-impl Clone for Wanted {
-    fn clone(&self) -> Self {
-        Self::new(self.0.clone())
-    }
-}
-
-impl Deref for Wanted {
-    type Target = Arc<Topic>;
-
-    fn deref(&self) -> &Arc<Topic> {
-        &self.0
-    }
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        let topic = &self.0;
+    /// The same is not wanted any more. An ended topic lets go of what it holds with the last one.
+    pub(crate) fn end_wanting(self: &Arc<Self>, bytes: u64) {
         if !fault::strikes(Fault::BudgetKept) {
-            topic.budget.wants.sub(WANT_BYTES);
+            self.budget.wants.sub(bytes);
         }
-        if topic.wanted.fetch_sub(1, Ordering::SeqCst) == 1 && topic.ended.load(Ordering::SeqCst) {
-            topic.settle_end(&mut topic.lock());
+        if self.wanted.fetch_sub(1, Ordering::SeqCst) == 1 && self.ended.load(Ordering::SeqCst) {
+            self.settle_end(&mut self.lock());
         }
     }
 }

@@ -188,6 +188,20 @@ impl Metrics {
         self.0.get(name).copied().unwrap_or(0.0)
     }
 
+    /// What is used of each budget that has a name, and what may be: name, bytes, bytes at most.
+    pub(crate) fn budgets(&self) -> Vec<(String, f64, f64)> {
+        let shared = self.0.iter().filter_map(|(name, max)| {
+            let label = name.strip_prefix("tickcast_budget_bytes_max")?;
+            Some((label.to_owned(), self.get(&format!("tickcast_budget_bytes{label}")), *max))
+        });
+        let own = [("histories", "history_bytes"), ("images", "image_bytes"), ("feed", "feed_backlog_bytes")];
+        let own = own.into_iter().map(|(what, name)| {
+            let name = format!("tickcast_{name}");
+            (what.to_owned(), self.get(&name), self.get(&format!("{name}_max")))
+        });
+        shared.chain(own).collect()
+    }
+
     /// How long a shard was busy so far.
     pub(crate) fn busy(&self, shard: usize) -> f64 {
         self.get(&format!("tickcast_shard_busy_seconds_total{{shard=\"{shard}\"}}"))

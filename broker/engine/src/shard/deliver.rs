@@ -1,31 +1,23 @@
 //! Putting frames onto runs, and taking them off again where a connection falls out of step.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use broker_protocol::message::GapReason;
 use broker_protocol::request::From;
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Conn, OnSlow, Place, Run, Step, Subscription, Target};
-use super::members::{Group, Local, Members};
+use super::conn::{At, Conn, Introduce, OnSlow, Run, Step, Subscription, Target, Want};
+use super::follows::{Group, Linked, Members, Resolved};
 use super::pages::Pages;
-use super::patterns::Linked;
-use super::payers::Purse;
-use super::walk::introduction;
-use super::{ConnId, GroupId, LocalId, Shard, enqueue};
+use super::queue::Queue;
+use super::{ConnId, GroupId, LocalId, Shard};
+use crate::budget::purse::Purse;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, Wanted};
+use crate::topic::Topic;
 
-/// Patterns that are looked for among a connection's own in a step of work.
-const PROBES_PER_STEP: usize = 2;
 /// A visit to a connection that catches up takes as long as so many to others.
 const SLOW_VISIT: usize = 15;
-/// Up to so many subscriptions of a connection are tried against a name one by one.
-const PATTERNS_TRIED: usize = 16;
-
 /// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
 pub(super) type Via = Option<GroupId>;
 
@@ -52,7 +44,7 @@ pub(super) struct Mark<'a> {
 /// The parts of a shard that marking changes, borrowed apart from those that it walks over.
 pub(super) struct Marker<'s, S> {
     pub(super) conns: &'s mut Pages<Conn<S>>,
-    pub(super) fifo: &'s mut VecDeque<ConnId>,
+    pub(super) queue: &'s mut Queue,
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) to_close: &'s mut Vec<(ConnId, u64)>,
     pub(super) behind_bytes: u64,
@@ -87,13 +79,8 @@ impl<S> Marker<'_, S> {
             conn.overflowed = true;
             self.overflowed.push(id);
         }
-        if conn.place == Place::Rest {
-            conn.place = Place::Queued;
-            self.fifo.push_back(id);
-        }
-        if conn.waiting_since_us == 0 {
-            conn.waiting_since_us = mark.taken_us.max(1);
-        }
+        self.queue.push(id, &mut conn.turn);
+        conn.begin_waiting(mark.taken_us);
     }
 }
 
@@ -144,7 +131,7 @@ fn passes<S>(
         let earlier =
             catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
         let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());
-        catch_up.want(introduction(mark.topic.clone(), From::Image, after));
+        catch_up.want(Want::introduction(mark.topic.clone(), From::Image, after));
     }
     false
 }
@@ -155,14 +142,6 @@ pub(super) enum Which {
     All,
     /// Only those that asked for fewer updates.
     Conflated,
-}
-
-/// What a connection's most specific subscription to a name says.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resolved {
-    pub(super) target: Target,
-    pub(super) step: Step,
-    pub(super) on_slow: OnSlow,
 }
 
 impl<S: Sink> Shard<S> {
@@ -178,42 +157,9 @@ impl<S: Sink> Shard<S> {
         name: &str,
         order_of: impl Fn(GroupId, &Subscription) -> Option<u32>,
     ) -> Option<Resolved> {
-        let found = |target: Target, subscription: &Subscription| Resolved {
-            target,
-            step: subscription.step,
-            on_slow: subscription.on_slow,
-        };
-        self.work.charge(1);
-        if let Some(local) = self.by_name.get(name).copied()
-            && let Some(direct) = conn.subscription(Target::Topic(local))
-        {
-            return Some(found(Target::Topic(local), direct));
-        }
-        let mut own = conn.subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
-        if conn.subscriptions.len() <= PATTERNS_TRIED {
-            // Its own are tried one by one: what others subscribe to costs it nothing.
-            let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
-            let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, order_of(*group, held)));
-            return best.map(|(group, held)| found(Target::Pattern(group), held));
-        }
-        own.next()?;
-        let mut best: Option<(GroupId, &Subscription, u32)> = None;
-        let mut probes = 0;
-        for group in self.matching(name).iter() {
-            probes += 1;
-            // The list is in order: a less specific one cannot win any more.
-            if best.is_some_and(|(held, ..)| self.groups[held].specificity > self.groups[*group].specificity) {
-                break;
-            }
-            if let Some(subscription) = conn.subscription(Target::Pattern(*group))
-                && let Some(order) = order_of(*group, subscription)
-                && best.is_none_or(|(.., latest)| order > latest)
-            {
-                best = Some((*group, subscription, order));
-            }
-        }
-        self.work.charge(probes / PROBES_PER_STEP);
-        best.map(|(group, subscription, _)| found(Target::Pattern(group), subscription))
+        let (resolved, steps) = self.follows.resolve(&conn.subscriptions, name, order_of);
+        self.work.charge(steps);
+        resolved
     }
 
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
@@ -223,11 +169,11 @@ impl<S: Sink> Shard<S> {
         which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
-        let local = &self.locals[local_id];
-        let groups = &self.groups;
+        let local = &self.follows.locals[local_id];
+        let groups = &self.follows.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
-            fifo: &mut self.fifo,
+            queue: &mut self.queue,
             overflowed: &mut self.overflowed,
             to_close: &mut self.to_close,
             behind_bytes: self.engine.limits.behind_bytes,
@@ -237,8 +183,8 @@ impl<S: Sink> Shard<S> {
         if let Linked::Many(set) = &local.groups {
             self.pass += 1;
             let (pass, mut members) = (self.pass, set.members());
-            if members.as_of != self.pattern_changes {
-                members.as_of = self.pattern_changes;
+            if members.as_of != self.follows.changes() {
+                members.as_of = self.follows.changes();
                 self.visited += collect(&set.groups, groups, marker.conns, pass, &mut members.list);
                 self.pass += 1;
             }
@@ -318,35 +264,25 @@ impl<S: Sink> Shard<S> {
                 return;
             }
         }
-        let Some(local_id) = self.by_name.get(mark.name).copied() else { return };
+        let Some(local_id) = self.follows.named(mark.name) else { return };
         let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         if !catch_up.wants.contains_key(&mark.topic.id()) {
-            let after = self.locals[local_id].unfinished(catch_up, mark.topic);
+            let after = self.follows.locals[local_id].unfinished(catch_up, mark.topic);
             catch_up.want(Want {
-                topic: Wanted::new(mark.topic.clone()),
-                at: if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
                 introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
                 after,
-                reason: GapReason::Slow,
                 strict,
-                since: 0,
-                ready: None,
-                until: 0,
+                ..Want::new(
+                    mark.topic.clone(),
+                    if merged { At::Image(mark.first) } else { At::From(mark.seq.max(1)) },
+                    GapReason::Slow,
+                )
             });
         }
-        enqueue(conn, id, &mut self.fifo, mark.taken_us);
+        self.enqueue(id, mark.taken_us);
         self.file(id, Purse::Wants);
-    }
-}
-
-impl Local {
-    /// An ended incarnation that the connection has not caught up with: it comes first.
-    pub(super) fn unfinished(&self, catch_up: &CatchUp, topic: &Arc<Topic>) -> Option<crate::topic::TopicId> {
-        // The newest of them waits for those before it.
-        let wanted = |old: &Arc<Topic>| !Arc::ptr_eq(old, topic) && catch_up.wants.contains_key(&old.id());
-        self.previous().find(wanted).map(|old| old.id())
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use broker_protocol::frame::Frame;
 
-use super::connection::{Conn, Place};
-use super::{ConnId, Shard, enqueue};
+use super::conn::{Conn, Turn};
+use super::{ConnId, Shard};
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
@@ -97,7 +97,7 @@ impl<S: Sink> Shard<S> {
     fn begin_eviction(&mut self, id: ConnId, place: u64) -> bool {
         let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < place);
         let Some(conn) = self.conns.get(id).filter(|conn| conn.is_falling || holds(conn)) else { return false };
-        if conn.place == Place::Parked && fault::strikes(Fault::EvictionUnderReader) {
+        if conn.turn == Turn::Parked && fault::strikes(Fault::EvictionUnderReader) {
             return false;
         }
         self.stats.evicted.add(u64::from(!conn.is_falling));
@@ -121,7 +121,7 @@ impl<S: Sink> Shard<S> {
                     if !self.fall_out_as_work_allows(id) {
                         return;
                     }
-                    enqueue(&mut self.conns[id], id, &mut self.fifo, now_us);
+                    self.enqueue(id, now_us);
                 }
                 self.conns[id].overflowed = false;
             }

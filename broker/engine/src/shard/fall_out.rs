@@ -4,13 +4,11 @@
 //! request of the connection is read, so that nobody sees it half-done: of a topic the older frames may be wanted already
 //! while the newer ones are still on the runs.
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::CatchUp;
-use super::payers::Purse;
+use super::conn::{At, CatchUp, Introduce, Want};
 use super::{ConnId, Shard};
+use crate::budget::purse::Purse;
 use crate::fault;
 use crate::sink::Sink;
-use crate::topic::Wanted;
 use broker_protocol::message::GapReason;
 
 /// Work to make a want of a frame.
@@ -95,19 +93,14 @@ impl<S: Sink> Shard<S> {
                     continue;
                 }
             }
-            let local_id = self.local_of(topic.id()).or_else(|| self.by_name.get(topic.name()).copied());
+            let local_id = self.follows.of_topic(topic.id()).or_else(|| self.follows.named(topic.name()));
             let Some(local_id) = local_id else { continue };
             let strict = may_be_strict && self.is_strict(id, topic.name());
             let want = Want {
-                topic: Wanted::new(topic.clone()),
-                at,
                 introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                after: self.locals[local_id].unfinished(catch_up, topic),
-                reason: GapReason::Slow,
+                after: self.follows.locals[local_id].unfinished(catch_up, topic),
                 strict,
-                since: 0,
-                ready: None,
-                until: 0,
+                ..Want::new(topic.clone(), at, GapReason::Slow)
             };
             catch_up.want(want);
         }

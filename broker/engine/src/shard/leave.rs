@@ -1,11 +1,11 @@
 //! A connection leaves altogether: its subscriptions and what is pending of them go, in portions where they are many.
 
-use super::connection::{Closing, Conn, Place, Target};
-use super::payers::Purse;
+use super::conn::WANT_BYTES;
+use super::conn::{Closing, Conn, Target, Turn};
 use super::unsubscribe::LEAVE_STEPS;
 use super::{ConnId, Shard};
+use crate::budget::purse::Purse;
 use crate::fault;
-use crate::shard::catch_up::WANT_BYTES;
 use crate::sink::Sink;
 
 /// Subscriptions, and wants, that go at once.
@@ -109,7 +109,7 @@ impl<S: Sink> Shard<S> {
     /// Frees the number of a connection that is gone, once no queue names it any more.
     pub(super) fn free(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
-        if conn.gone && !conn.in_leavers && matches!(conn.place, Place::Rest | Place::Parked) {
+        if conn.gone && !conn.in_leavers && matches!(conn.turn, Turn::None | Turn::Parked) {
             self.conns.remove(id);
         }
     }

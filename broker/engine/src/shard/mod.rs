@@ -18,34 +18,34 @@
 //! * Nobody has a run in a part of the ring that is reused: before that, whoever has one falls out of step.
 //! * A connection stands in the FIFO at most once.
 
-pub(crate) mod catch_up;
-pub(crate) mod connection;
+mod conn;
 mod deliver;
 mod entry;
 mod evict;
 mod fall_out;
-mod interest;
+mod follow;
+mod follows;
+pub(crate) mod id;
+mod introduce;
 mod leave;
-mod members;
 mod pages;
-mod patterns;
-pub(crate) mod payers;
+mod payers;
 mod plan;
 mod position;
+mod queue;
 mod ready;
 mod refused;
 mod requests;
 mod ring;
 pub(crate) mod snapshot;
+mod start;
 pub(crate) mod stats;
-pub(crate) mod subscribe;
-mod subscriptions;
+mod subscribe;
 mod sweep;
 mod take_in;
 mod turn;
 mod unsubscribe;
 mod view;
-mod walk;
 mod work;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -55,13 +55,15 @@ use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::{frame, message};
 use smallvec::SmallVec;
 
-use self::connection::{CatchUp, Closing, Conn, Place, Subscriptions};
+use self::conn::{CatchUp, Closing, Conn, Subscriptions, Turn};
 use self::evict::Eviction;
-use self::members::{Group, Local};
+use self::follows::Follows;
+pub use self::id::ConnId;
+use self::id::{GroupId, LocalId, ViewId};
 use self::pages::Pages;
-use self::patterns::Patterns;
 use self::payers::Payers;
 use self::plan::Plan;
+use self::queue::Queue;
 use self::ring::Ring;
 use self::stats::ShardStats;
 use self::view::View;
@@ -70,17 +72,7 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::fault;
 use crate::feed::{Reader, ShardSet};
-use crate::names::ByName;
 use crate::sink::Sink;
-use crate::topic::TopicId;
-
-/// A connection's number in its shard; used again after the connection is gone.
-pub type ConnId = u32;
-pub(crate) type LocalId = u32;
-pub(crate) type GroupId = u32;
-pub(crate) type ViewId = u32;
-
-const NO_LOCAL: LocalId = LocalId::MAX;
 
 /// One shard.
 pub struct Shard<S> {
@@ -91,19 +83,8 @@ pub struct Shard<S> {
     reader: Reader,
     ring: Ring,
     conns: Pages<Conn<S>>,
-    fifo: VecDeque<ConnId>,
-    /// Connections that catch up, or whose requests are long: behind those in `fifo`.
-    later: VecDeque<ConnId>,
-    /// Connections whose minimum gap has not passed: when it will have, in order.
-    delayed: VecDeque<(u64, ConnId)>,
-    locals: Pages<Local>,
-    by_name: ByName<LocalId>,
-    /// By the topic's number, `NO_LOCAL` where nobody here wants it.
-    by_topic: Vec<LocalId>,
-    groups: Pages<Group>,
-    patterns: Patterns,
-    /// How often the members of some pattern changed.
-    pattern_changes: u64,
+    queue: Queue,
+    follows: Follows,
     views: Pages<View>,
     due: BTreeSet<(u64, ViewId)>,
     /// Rises with every pass over a topic's subscribers; see `Conn::marked`.
@@ -147,17 +128,10 @@ impl<S: Sink> Shard<S> {
             work: Work::new(WORK_PER_ROUND),
             reader,
             ring,
-            conns: Pages::new(),
-            fifo: VecDeque::new(),
-            later: VecDeque::new(),
-            delayed: VecDeque::new(),
-            locals: Pages::new(),
-            by_name: ByName::default(),
-            by_topic: Vec::new(),
-            groups: Pages::new(),
-            patterns: Patterns::default(),
-            pattern_changes: 1,
-            views: Pages::new(),
+            conns: Pages::default(),
+            queue: Queue::default(),
+            follows: Follows::default(),
+            views: Pages::default(),
             due: BTreeSet::new(),
             pass: 0,
             followed_from: 0,
@@ -189,7 +163,7 @@ impl<S: Sink> Shard<S> {
             marked: 0,
             pending_bytes: 0,
             pending_frames: 0,
-            place: Place::Rest,
+            turn: Turn::None,
             closing: Closing::No,
             behind: false,
             overflowed: false,
@@ -208,7 +182,7 @@ impl<S: Sink> Shard<S> {
             carry: None,
             control: None,
             subscribing: None,
-            readies: ready::Readies::default(),
+            readies: conn::Readies::default(),
             subscriptions: Subscriptions::default(),
             next_order: 0,
             session,
@@ -220,7 +194,7 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             last_position_ms: now.mono_ms(),
             buffered_bytes: 0,
-            filed: [0; payers::PURSES],
+            filed: [0; crate::budget::purse::PURSES],
             sink,
         };
         self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));
@@ -327,7 +301,7 @@ impl<S: Sink> Shard<S> {
         conn.control = None;
         self.forget_payer(id);
         let conn = &mut self.conns[id];
-        if conn.place == Place::Parked {
+        if conn.turn == Turn::Parked {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
@@ -345,10 +319,8 @@ impl<S: Sink> Shard<S> {
     /// The socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
-            && conn.place == Place::Parked
+            && self.queue.unpark(id, &mut conn.turn)
         {
-            conn.place = Place::Queued;
-            self.fifo.push_back(id);
             self.stats.parked.sub(1);
         }
     }
@@ -376,7 +348,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         push(conn.control());
-        enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.enqueue(id, now.mono_us);
         self.count_buffers(id);
     }
 
@@ -410,7 +382,7 @@ impl<S: Sink> Shard<S> {
         }
         conn.sink.stop_listening();
         let session = conn.session;
-        enqueue(conn, id, &mut self.fifo, now.mono_us);
+        self.enqueue(id, now.mono_us);
         self.leave_budgets(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
         self.lingering.push_back((until, id, session));
@@ -426,18 +398,10 @@ impl<S: Sink> Shard<S> {
         self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
     }
 
-    fn local_of(&self, topic: TopicId) -> Option<LocalId> {
-        self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
-    }
-}
-
-/// Gives a connection with something to get its place in the FIFO, unless it has one or its socket is full.
-fn enqueue<S>(conn: &mut Conn<S>, id: ConnId, fifo: &mut VecDeque<ConnId>, now_us: u64) {
-    if conn.waiting_since_us == 0 {
-        conn.waiting_since_us = now_us.max(1);
-    }
-    if conn.place == Place::Rest {
-        conn.place = Place::Queued;
-        fifo.push_back(id);
+    /// A connection has something to get from now on.
+    fn enqueue(&mut self, id: ConnId, now_us: u64) {
+        let conn = &mut self.conns[id];
+        conn.begin_waiting(now_us);
+        self.queue.push(id, &mut conn.turn);
     }
 }

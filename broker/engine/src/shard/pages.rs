@@ -51,11 +51,13 @@ impl<T> Page<T> {
     }
 }
 
-impl<T> Pages<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
         Self { pages: Vec::new(), roomy: BTreeSet::new() }
     }
+}
 
+impl<T> Pages<T> {
     /// Above every number in use.
     pub(crate) fn bound(&self) -> usize {
         self.pages.len() * PAGE
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn against_a_map() {
         let mut random = StdRng::seed_from_u64(1);
-        let (mut pages, mut model) = (Pages::new(), BTreeMap::new());
+        let (mut pages, mut model) = (Pages::default(), BTreeMap::new());
         for value in 0..5_000u64 {
             if random.random_bool(0.6) {
                 let id = pages.insert(value);

@@ -13,66 +13,13 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::frame::Frame;
 use foldhash::fast::RandomState;
 
-use super::catch_up::WANT_BYTES;
-use super::connection::{Closing, Conn};
+use super::conn::{Closing, Conn, WANT_BYTES};
 use super::stats::ShardStats;
 use super::{ConnId, Shard};
+use crate::budget::purse::{PURSES, Purse};
 use crate::budget::{Budget, class};
 use crate::clock::Now;
-use crate::limits::Limits;
 use crate::sink::Sink;
-
-/// A sum that connections share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purse {
-    /// What they still want from topics.
-    Wants,
-    /// Frames of which they hold the rest.
-    Partial,
-    /// Unread answers, incomplete messages, unsent events.
-    Buffers,
-}
-
-/// How many sums there are.
-pub(crate) const PURSES: usize = 3;
-
-impl Purse {
-    const ALL: [Purse; PURSES] = [Purse::Wants, Purse::Partial, Purse::Buffers];
-
-    fn bytes(self, budget: &Budget) -> u64 {
-        match self {
-            Purse::Wants => budget.behind(),
-            Purse::Partial => budget.partial(),
-            Purse::Buffers => budget.buffers(),
-        }
-    }
-
-    /// As much of it as is let go of already, or goes with connections that are closing: it is as good as gone, and nobody
-    /// else has to pay for it.
-    fn leaving(self, budget: &Budget) -> u64 {
-        match self {
-            Purse::Wants => budget.discarded.bytes(),
-            Purse::Partial => budget.partial_leaving.bytes(),
-            Purse::Buffers => budget.buffers_leaving.bytes(),
-        }
-    }
-
-    fn bytes_max(self, limits: &Limits) -> u64 {
-        match self {
-            Purse::Wants => limits.behind_bytes_max,
-            Purse::Partial => limits.images_partial_bytes_max,
-            Purse::Buffers => limits.buffers_bytes_max,
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Purse::Wants => "slow: budget of behind_bytes_max",
-            Purse::Partial => "slow: budget of images_partial_bytes_max",
-            Purse::Buffers => "slow: budget of buffers_bytes_max",
-        }
-    }
-}
 
 /// Less than this is not filed: it is no great help.
 const FILED_BYTES_MIN: u64 = 256;

@@ -11,12 +11,13 @@ use broker_protocol::frame::Frame;
 use broker_protocol::message::{self, GapReason, Start, TopicStart};
 use broker_protocol::request::OnSlow;
 
-use super::catch_up::{At, Introduce, Piece, PieceKind, Want, interval, start};
-use super::connection::{CatchUp, Step};
-use super::deliver::Resolved;
+use super::conn::{At, CatchUp, Introduce, Step, Want, interval};
+use super::follows::Resolved;
+use super::start::start;
 use super::{ConnId, Shard};
 use crate::engine::begins_frame;
 use crate::fault::{self, Fault};
+use crate::image::Tree;
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 
@@ -34,6 +35,33 @@ pub(super) struct Plan {
     /// Wants of which nothing can come any more.
     pub(super) dropped: Vec<TopicId>,
     bytes_max: usize,
+}
+
+/// A frame of a turn's plan, and what its going out does.
+pub(crate) struct Piece {
+    pub(crate) frame: Frame,
+    /// Bytes of it that are in the scratch buffer.
+    pub(crate) included: usize,
+    pub(crate) topic: TopicId,
+    /// The want from then on.
+    pub(crate) at: At,
+    pub(crate) what: PieceKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum PieceKind {
+    /// The `topic` message, with the `seq` that it says.
+    Introduction(Option<u64>),
+    Update,
+    /// The image, for a subscription at this interval; with its state where differences may follow.
+    Image {
+        step: Step,
+        state: Option<Tree>,
+    },
+    Gap {
+        updates: u64,
+    },
+    Closed,
 }
 
 impl Plan {

@@ -37,11 +37,6 @@ impl<P> Refused<P> {
         }
     }
 
-    /// The places that are listed.
-    pub(super) fn places(&self) -> impl Iterator<Item = &P> {
-        self.listed.iter().map(|(place, ..)| place)
-    }
-
     /// How many there are.
     pub(super) fn count(&self) -> u64 {
         self.listed.len() as u64 + self.more.as_ref().map_or(0, |(_, count)| *count)

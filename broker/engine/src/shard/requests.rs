@@ -4,8 +4,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
-use super::catch_up::ladder;
-use super::connection::Target;
+use super::conn::{Target, ladder};
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -119,8 +118,8 @@ impl<S: Sink> Shard<S> {
         self.work.charge(held.subscriptions.len() * LIST_STEPS);
         for (target, subscription) in held.subscriptions.iter() {
             let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match target {
-                Target::Topic(local) => (&mut topics, &self.locals[local].name),
-                Target::Pattern(group) => (&mut patterns, self.groups[group].pattern.as_str()),
+                Target::Topic(local) => (&mut topics, &self.follows.locals[local].name),
+                Target::Pattern(group) => (&mut patterns, self.follows.groups[group].pattern.as_str()),
             };
             rows.push(SubscriptionRow { name, conflate_ms: ladder(subscription.step), on_slow: subscription.on_slow });
         }

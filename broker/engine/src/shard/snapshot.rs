@@ -89,7 +89,7 @@ impl<S: Sink> Shard<S> {
         Some((snapshot, &conn.sink))
     }
 
-    fn lag_bytes(&self, conn: &super::connection::Conn<S>) -> u64 {
+    fn lag_bytes(&self, conn: &super::conn::Conn<S>) -> u64 {
         let carried = conn.carry.as_deref().map_or(0, |(frame, at)| frame.len() as u64 - u64::from(*at));
         let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_bytes);
         u64::from(conn.pending_bytes) + carried + swallowed + conn.control_bytes() as u64

@@ -13,62 +13,20 @@ use broker_protocol::request::{From, OnSlow, Subscribe};
 use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Want, interval, ladder, start, step};
-use super::connection::{Step, Subscription, Target};
+use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
 use super::entry::{self, Entry};
-use super::interest::patterns_bytes_max;
-use super::payers::Purse;
-use super::ready::Token;
+use super::follow::patterns_bytes_max;
 use super::refused::Refused;
-use super::walk::Walk;
+use super::start::start;
 use super::{ConnId, GroupId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId, Wanted};
+use crate::topic::{Topic, TopicId};
 
 /// Work to make one subscription.
 const ENTRY_STEPS: usize = 8;
-
-/// A subscribe request on its way.
-#[derive(Debug)]
-pub(crate) struct Subscribing {
-    id: Option<Box<[u8]>>,
-    entries: Vec<Entry>,
-    from: From,
-    step: Step,
-    on_slow: OnSlow,
-    ready: Option<Token>,
-    positions: bool,
-    /// All patterns are counted: entries take effect.
-    counted: bool,
-    /// The entry that is next, and while it is counted the name up to which it is.
-    at: usize,
-    name: Option<Arc<str>>,
-    /// What was published before the request was read: the feed up to there is read before an entry takes effect whose
-    /// topic began or ended since the shard last read.
-    feed_bytes: Option<u64>,
-    begun: Vec<Begun>,
-    errors: Refused<Box<str>>,
-}
-
-impl Subscribing {
-    /// Whether some entries may have taken effect that are not answered yet.
-    pub(crate) fn has_effect(&self) -> bool {
-        self.counted
-    }
-}
-
-/// How one topic's subscription began, for the answer.
-#[derive(Debug)]
-struct Begun {
-    name: Arc<str>,
-    topic: Option<Arc<Topic>>,
-    seq: u64,
-    oldest: u64,
-    start: Start,
-    conflate_ms: u32,
-}
 
 /// What entries that took effect in one portion replace.
 #[derive(Default)]
@@ -108,13 +66,12 @@ impl<S: Sink> Shard<S> {
             name: None,
             feed_bytes: None,
             begun: Vec::new(),
+            patterns: Vec::new(),
             errors: Refused::none(),
         }));
         self.subscribe_on(id, now);
-        if let Some(conn) = self.conns.get_mut(id)
-            && conn.subscribing.is_some()
-        {
-            super::enqueue(conn, id, &mut self.fifo, now.mono_us);
+        if self.is_busy(id) {
+            self.enqueue(id, now.mono_us);
         }
     }
 
@@ -201,7 +158,10 @@ impl<S: Sink> Shard<S> {
                 }
             }
             Entry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
-                Ok(()) => return Progress::Done,
+                Ok(()) => {
+                    request.patterns.push(request.at as u32);
+                    return Progress::Done;
+                }
                 Err(refusal) => (pattern.as_str(), refusal),
             },
         };
@@ -216,9 +176,9 @@ impl<S: Sink> Shard<S> {
         let up_to = match request.feed_bytes {
             Some(bytes) => bytes,
             None => {
-                let Some(local) = self.by_name.get(name) else { return false };
+                let Some(local) = self.follows.named(name) else { return false };
                 let topic = self.engine.directory.read().get(name).cloned();
-                let same = match (&self.locals[*local].topic, &topic) {
+                let same = match (&self.follows.locals[local].topic, &topic) {
                     (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),
                     (None, None) => true,
                     _ => false,
@@ -247,12 +207,11 @@ impl<S: Sink> Shard<S> {
             })
             .collect();
         let conflate_ms = ladder(request.step);
-        let refused: HashSet<&str, RandomState> = request.errors.places().map(|place| &**place).collect();
         let patterns: Vec<PatternStart<'_>> = request
-            .entries
+            .patterns
             .iter()
-            .filter_map(|entry| match entry {
-                Entry::Pattern { pattern, matched } if !refused.contains(pattern.as_str()) => {
+            .filter_map(|at| match &request.entries[*at as usize] {
+                Entry::Pattern { pattern, matched } => {
                     Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
                 }
                 _ => None,
@@ -298,7 +257,7 @@ impl<S: Sink> Shard<S> {
         if let Some(old) = old {
             self.leave_members(target, old.member, old.step);
         }
-        let member = self.members(target).add(id, request.step);
+        let member = self.follows.members(target).add(id, request.step);
         let new = Subscription { step: request.step, on_slow: request.on_slow, order, member };
         self.conns[id].subscriptions.insert(target, new);
         if old.is_none() {
@@ -329,7 +288,7 @@ impl<S: Sink> Shard<S> {
             return Err(refusal);
         }
         self.forget_wants(id, local_id, &mut replaced.topics);
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         let name = local.name.clone();
         let Some(topic) = local.topic.clone() else {
             let start = if resume.is_some() { Start::Reset } else { Start::Live };
@@ -354,15 +313,11 @@ impl<S: Sink> Shard<S> {
         drop(state);
         let begins = !matches!(at, At::After { .. });
         let want = Want {
-            topic: Wanted::new(topic.clone()),
-            at,
-            introduce: Introduce::No,
-            after: None,
-            reason: GapReason::Expired,
             strict: request.on_slow == OnSlow::Disconnect,
             since: place,
             ready: request.ready.clone().filter(|_| begins),
             until: seq,
+            ..Want::new(topic.clone(), at, GapReason::Expired)
         };
         // Where the shard has read everything, there is nothing to swallow.
         if begins || self.reader.bytes() < place {

@@ -4,8 +4,8 @@
 use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
-use super::connection::{Closing, Place};
-use super::patterns::Linked;
+use super::conn::{Closing, Turn};
+use super::follows::Linked;
 use super::{ConnId, GroupId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -49,16 +49,13 @@ impl<S: Sink> Shard<S> {
     pub fn tick(&mut self, now: Now) -> bool {
         self.work.end_requests();
         let mut more = self.views_due(now.mono_us);
-        while let Some((due, id)) = self.delayed.front().copied()
-            && due <= now.mono_us
-        {
-            self.delayed.pop_front();
+        while let Some(id) = self.queue.pop_delayed(now.mono_us) {
             let conn = &mut self.conns[id];
-            conn.place = Place::Rest;
+            conn.turn = Turn::None;
             if conn.gone {
                 self.free(id);
             } else {
-                super::enqueue(conn, id, &mut self.fifo, now.mono_us);
+                self.enqueue(id, now.mono_us);
                 more = true;
             }
         }
@@ -78,13 +75,13 @@ impl<S: Sink> Shard<S> {
         more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to come round once more before it sleeps.
-        more || !self.fifo.is_empty() || !self.later.is_empty()
+        more || !self.queue.is_empty()
     }
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
     pub fn next_tick_us(&self) -> u64 {
         let views = self.due.first().map(|(due, _)| *due);
-        let delayed = self.delayed.front().map(|(due, _)| *due);
+        let delayed = self.queue.next_delayed_us();
         let lingering = self.lingering.front().map(|(until, ..)| *until);
         [views, delayed, lingering].into_iter().flatten().fold(self.sweep.next_us, u64::min)
     }
@@ -129,7 +126,7 @@ impl<S: Sink> Shard<S> {
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
-        if conn.place == Place::Parked {
+        if conn.turn == Turn::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) < stall_ms {
                 return false;
@@ -170,9 +167,9 @@ impl<S: Sink> Shard<S> {
     /// Without this, every name that ever was would stay for as long as somebody is subscribed to `>`.
     fn forget_names(&mut self) -> bool {
         let Some(from) = self.sweep.names_at else { return false };
-        let end = (from + NAMES_PER_SWEEP).min(self.locals.bound());
+        let end = (from + NAMES_PER_SWEEP).min(self.follows.locals.bound());
         for id in from..end {
-            let Some(local) = self.locals.get_mut(id as u32) else { continue };
+            let Some(local) = self.follows.locals.get_mut(id as u32) else { continue };
             if local.topic.is_some() || !local.direct.is_empty() {
                 continue;
             }
@@ -183,7 +180,7 @@ impl<S: Sink> Shard<S> {
                 self.release(id as u32);
             }
         }
-        self.sweep.names_at = (end < self.locals.bound()).then_some(end);
+        self.sweep.names_at = (end < self.follows.locals.bound()).then_some(end);
         self.sweep.names_at.is_some()
     }
 
@@ -196,13 +193,13 @@ impl<S: Sink> Shard<S> {
             self.sweep.burying = std::mem::take(&mut self.sweep.buried_next);
             self.sweep.burying_at = 0;
             for group in &self.sweep.burying {
-                self.groups[*group].forgotten = true;
+                self.follows.groups[*group].forgotten = true;
             }
         }
-        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.locals.bound());
+        let end = (self.sweep.burying_at + NAMES_PER_SWEEP).min(self.follows.locals.bound());
         for id in self.sweep.burying_at..end {
-            if let Some(local) = self.locals.get_mut(id as u32) {
-                let groups = &self.groups;
+            if let Some(local) = self.follows.locals.get_mut(id as u32) {
+                let groups = &self.follows.groups;
                 let before = local.groups.len();
                 self.work.charge(before / 8);
                 match &mut local.groups {
@@ -220,9 +217,9 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.sweep.burying_at = end;
-        if end == self.locals.bound() {
+        if end == self.follows.locals.bound() {
             for group in std::mem::take(&mut self.sweep.burying) {
-                self.groups.remove(group);
+                self.follows.groups.remove(group);
             }
         }
         !self.sweep.burying.is_empty() || !self.sweep.buried_next.is_empty()

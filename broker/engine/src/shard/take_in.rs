@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker_protocol::kind::Kind;
 
-use super::connection::Step;
+use super::conn::{Step, ladder};
 use super::deliver::{Mark, Via, Which};
 use super::{ConnId, LocalId, Shard};
 use crate::clock::Now;
@@ -83,23 +83,18 @@ impl<S: Sink> Shard<S> {
     }
 
     fn take_update(&mut self, entry: &Entry) {
-        let Some(local_id) = self.local_of(entry.topic) else { return };
-        let local = &mut self.locals[local_id];
+        let Some(local_id) = self.follows.of_topic(entry.topic) else { return };
+        let local = &mut self.follows.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
         local.read_seq = local.read_seq.max(entry.seq);
         let merged = topic.kind() != Kind::Event;
-        let steps = if merged { self.steps(&self.locals[local_id]) } else { 0 };
-        if !merged || self.has_plain(local_id) {
+        let steps = if merged { self.follows.steps(local_id) } else { 0 };
+        if !merged || self.follows.has_plain(local_id) {
             self.give(local_id, &topic, entry, |step| step == 0 || !merged);
         }
         if steps != 0 {
             self.changed(local_id, steps, entry.seq, entry.taken_us);
         }
-    }
-
-    fn has_plain(&self, local: LocalId) -> bool {
-        let local = &self.locals[local];
-        !local.direct.plain.is_empty() || local.groups.iter().any(|group| !self.groups[*group].members.plain.is_empty())
     }
 
     /// Gives an entry's frame to the members whose step it is meant for.
@@ -140,8 +135,8 @@ impl<S: Sink> Shard<S> {
 
     /// A topic came to exist: those who wait for its name, and those whose patterns match it, are told.
     fn take_beginning(&mut self, entry: &Entry, topic: &Arc<Topic>) {
-        let local_id = match self.by_name.get(topic.name()) {
-            Some(local) => *local,
+        let local_id = match self.follows.named(topic.name()) {
+            Some(local) => local,
             None => {
                 if self.matching(topic.name()).is_empty() || fault::strikes(Fault::PatternMissesTopic) {
                     topic.lock().interest &= !self.bit;
@@ -151,12 +146,12 @@ impl<S: Sink> Shard<S> {
                 self.insert_local(topic.name().clone())
             }
         };
-        if self.locals[local_id].topic.is_none() {
+        if self.follows.locals[local_id].topic.is_none() {
             self.attach(local_id, topic.clone());
         }
         // Whoever made the shard follow it has it from the topic; the others wait for this. Where the shard follows
         // another, or this one ended when nobody here was interested, there is nothing to tell.
-        if self.locals[local_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        if self.follows.locals[local_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
         // Patterns that came while the name had no topic did not find it in the directory.
@@ -164,12 +159,12 @@ impl<S: Sink> Shard<S> {
             self.link_all(local_id);
         }
         let tail = self.ring.tail();
-        self.locals[local_id].prune(tail);
+        self.follows.locals[local_id].prune(tail);
         self.give_beginning(local_id, topic, entry, |step| step == 0 || !topic.has_image());
         if topic.has_image() {
-            let steps = self.steps(&self.locals[local_id]);
+            let steps = self.follows.steps(local_id);
             for own in (1..16).filter(|step| steps & 1 << step != 0) {
-                let frame = begins_frame(topic, super::catch_up::ladder(own));
+                let frame = begins_frame(topic, ladder(own));
                 let entry = Entry { frame, ..entry.clone() };
                 self.give_beginning(local_id, topic, &entry, |step| step == own);
             }
@@ -185,7 +180,7 @@ impl<S: Sink> Shard<S> {
 
     /// Connections that have not caught up with an ended incarnation get the new one after it.
     fn queue_behind_previous(&mut self, local_id: LocalId, entry: &Entry, topic: &Arc<Topic>) {
-        if self.locals[local_id].previous.is_empty() {
+        if self.follows.locals[local_id].previous.is_empty() {
             return;
         }
         let mut behind: Vec<(ConnId, Via)> = Vec::new();
@@ -194,7 +189,7 @@ impl<S: Sink> Shard<S> {
                 behind.push((conn, via));
             }
         });
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         behind.retain(|(conn, _)| {
             let catch_up = self.conns[*conn].catch_up.as_deref();
             catch_up.is_some_and(|catch_up| local.unfinished(catch_up, topic).is_some())
@@ -226,16 +221,16 @@ impl<S: Sink> Shard<S> {
     }
 
     fn give_end(&mut self, entry: &Entry, now: Now) {
-        let Some(local_id) = self.local_of(entry.topic) else { return };
-        let Some(topic) = self.locals[local_id].topic.clone() else { return };
-        for view in self.locals[local_id].views.clone() {
+        let Some(local_id) = self.follows.of_topic(entry.topic) else { return };
+        let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
+        for view in self.follows.locals[local_id].views.clone() {
             self.emit(view, now.mono_us);
         }
         // Also those are concerned whose walk has not come by yet.
         self.link_all(local_id);
         self.give(local_id, &topic, entry, |_| true);
         let (tail, head) = (self.ring.tail(), self.ring.head());
-        let local = &mut self.locals[local_id];
+        let local = &mut self.follows.locals[local_id];
         local.prune(tail);
         local.previous.push((Arc::downgrade(&topic), head));
         drop(topic);

@@ -10,10 +10,10 @@
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message::GapReason;
 
-use super::catch_up::{At, Piece, PieceKind};
-use super::connection::{Closing, Place, Run};
-use super::payers::Purse;
+use super::conn::{At, Closing, Run, Turn};
+use super::plan::{Piece, PieceKind};
 use super::{ConnId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};
@@ -41,18 +41,19 @@ impl<S: Sink> Shard<S> {
     /// Serves up to [`CONNECTIONS_PER_TURN`] connections, each once: who has more to do waits for the next turn behind the
     /// others, and behind new input. Those that are in step come first. Returns whether more wait.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Now) -> bool {
-        let prompt = CONNECTIONS_PER_TURN.min(self.fifo.len());
+        let (ready, _) = self.queue.len();
+        let prompt = CONNECTIONS_PER_TURN.min(ready);
         for _ in 0..prompt {
-            let Some(id) = self.fifo.pop_front() else { break };
+            let Some(id) = self.queue.pop() else { break };
             self.serve(id, clock);
         }
-        let later = LATER_PER_TURN.max(CONNECTIONS_PER_TURN - prompt).min(self.later.len());
-        for _ in 0..later {
-            let Some(id) = self.later.pop_front() else { break };
+        let (_, later) = self.queue.len();
+        for _ in 0..LATER_PER_TURN.max(CONNECTIONS_PER_TURN - prompt).min(later) {
+            let Some(id) = self.queue.pop_later() else { break };
             self.serve(id, clock);
         }
         self.close_pending(clock);
-        !self.fifo.is_empty() || !self.later.is_empty()
+        !self.queue.is_empty()
     }
 
     pub(super) fn close_pending(&mut self, clock: &mut impl FnMut() -> Now) {
@@ -67,7 +68,7 @@ impl<S: Sink> Shard<S> {
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
         if conn.gone {
-            conn.place = Place::Rest;
+            conn.turn = Turn::None;
             self.free(id);
             return;
         }
@@ -76,8 +77,7 @@ impl<S: Sink> Shard<S> {
             let now = clock().mono_us;
             let due = conn.last_write_us + gap;
             if now < due {
-                conn.place = Place::Delayed;
-                self.delayed.push_back((due, id));
+                self.queue.delay(id, &mut conn.turn, due);
                 return;
             }
         }
@@ -86,7 +86,7 @@ impl<S: Sink> Shard<S> {
             self.subscribe_on(id, clock());
         }
         let conn = &mut self.conns[id];
-        conn.place = Place::Rest;
+        conn.turn = Turn::None;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
         let simple = simple && !conn.is_held();
@@ -126,7 +126,7 @@ impl<S: Sink> Shard<S> {
             Outcome::Full => {
                 self.stats.writes_short.add(1);
                 self.stats.parked.add(1);
-                conn.place = Place::Parked;
+                conn.turn = Turn::Parked;
                 conn.sink.end_turn(None);
             }
         }
@@ -150,13 +150,12 @@ impl<S: Sink> Shard<S> {
 
     fn queue_rest(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.gone || !conn.has_work() || conn.place != Place::Rest {
+        if conn.gone || !conn.has_work() {
             return;
         }
-        conn.place = Place::Queued;
         // Catching up and long requests come after what is ready for others.
         let waits = conn.catch_up.is_some() || conn.subscribing.is_some();
-        if waits { self.later.push_back(id) } else { self.fifo.push_back(id) }
+        if waits { self.queue.push_later(id, &mut conn.turn) } else { self.queue.push(id, &mut conn.turn) }
     }
 
     /// Writes the only run from where it lies.

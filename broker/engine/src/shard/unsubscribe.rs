@@ -10,17 +10,15 @@ use broker_protocol::request::{From, Id, OnSlow};
 use broker_protocol::topic::is_pattern;
 use foldhash::fast::RandomState;
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::{Step, Subscription, Target};
-use super::members::{Group, Members};
-use super::payers::Purse;
+use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
+use super::follows::Group;
 use super::subscribe::SUBSCRIPTION_BYTES;
-use super::walk::Walk;
 use super::{ConnId, GroupId, LocalId, Shard};
+use crate::budget::purse::Purse;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId, Wanted};
+use crate::topic::{Topic, TopicId};
 
 /// Work to leave one subscription.
 pub(super) const LEAVE_STEPS: usize = 4;
@@ -41,12 +39,12 @@ impl<S: Sink> Shard<S> {
         for entry in entries {
             self.work.charge(LEAVE_STEPS);
             if is_pattern(entry) {
-                let group = Pattern::parse(entry).ok().and_then(|pattern| self.patterns.get(&pattern));
+                let group = Pattern::parse(entry).ok().and_then(|pattern| self.follows.group(&pattern));
                 let old = group.and_then(|group| self.take_subscription(id, Target::Pattern(group)));
                 if let (Some(group), Some(old)) = (group, old) {
                     left.push(Left { group, old, unfinished: Vec::new() });
                 }
-            } else if let Some(local) = self.by_name.get(entry).copied() {
+            } else if let Some(local) = self.follows.named(entry) {
                 self.leave_topic(id, local, &mut topics);
             }
         }
@@ -69,20 +67,9 @@ impl<S: Sink> Shard<S> {
         self.tell_ready(id, now);
     }
 
-    /// The members of what is subscribed to, to be changed.
-    pub(super) fn members(&mut self, target: Target) -> &mut Members {
-        match target {
-            Target::Topic(local) => &mut self.locals[local].direct,
-            Target::Pattern(group) => {
-                self.pattern_changes += 1;
-                &mut self.groups[group].members
-            }
-        }
-    }
-
     /// Takes a connection out of the members of what it was subscribed to.
     pub(super) fn leave_members(&mut self, target: Target, member: u32, step: Step) {
-        let Some(moved) = self.members(target).remove(member, step) else { return };
+        let Some(moved) = self.follows.members(target).remove(member, step) else { return };
         if let Some(subscription) = self.conns[moved].subscriptions.get_mut(target) {
             subscription.member = member;
         }
@@ -92,11 +79,11 @@ impl<S: Sink> Shard<S> {
     pub(super) fn count_subscriber(&mut self, target: Target, add: i32) {
         match target {
             Target::Topic(local) => {
-                if let Some(topic) = &self.locals[local].topic {
+                if let Some(topic) = &self.follows.locals[local].topic {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
-            Target::Pattern(group) => self.engine.count_pattern(&self.groups[group].pattern, add.into()),
+            Target::Pattern(group) => self.engine.count_pattern(&self.follows.groups[group].pattern, add.into()),
         }
     }
 
@@ -120,7 +107,7 @@ impl<S: Sink> Shard<S> {
     /// Leaves a topic. What is on the runs of those in `dropped` is still to be taken off them.
     fn leave_topic(&mut self, id: ConnId, local: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
-        let name = self.locals[local].name.clone();
+        let name = self.follows.locals[local].name.clone();
         match self.resolve(&self.conns[id], &name) {
             None if fault::strikes(Fault::UnsubscribeLeaks) => {}
             None => self.forget_wants(id, local, dropped),
@@ -137,7 +124,7 @@ impl<S: Sink> Shard<S> {
 
     /// A connection's stream on a topic goes on at another interval, without a break.
     fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
         if old == new || !topic.has_image() || self.is_to_begin(&topic) {
             return;
@@ -168,21 +155,14 @@ impl<S: Sink> Shard<S> {
                     self.joined_view(id, &topic, new, has, None);
                 } else {
                     let want = Want {
-                        topic: Wanted::new(topic.clone()),
-                        at: At::From(has + 1),
-                        introduce: Introduce::No,
-                        after: None,
-                        reason: GapReason::Slow,
                         strict: on_slow == OnSlow::Disconnect,
-                        since: 0,
-                        ready: None,
-                        until: 0,
+                        ..Want::new(topic.clone(), At::From(has + 1), GapReason::Slow)
                     };
                     self.conns[id].catch_up.get_or_insert_default().want(want);
                 }
             }
         }
-        for view in self.locals[local_id].views.clone() {
+        for view in self.follows.locals[local_id].views.clone() {
             if self.views[view].step == old {
                 self.views[view].ahead.remove(&id);
             }
@@ -215,13 +195,13 @@ impl<S: Sink> Shard<S> {
     /// False where that would be too many walks.
     fn walk_in_stead(&mut self, id: ConnId, left: &Left) -> bool {
         let rank = |group: &Group, order: u32| (group.specificity, order);
-        let group = &self.groups[left.group];
+        let group = &self.follows.groups[left.group];
         let (pattern, left_rank) = (group.pattern.clone(), rank(group, left.old.order));
         let mut walks: Vec<Walk> = Vec::new();
         let held = self.conns[id].catch_up.as_ref().map_or(0, |catch_up| catch_up.walks.len());
         let walks_max = (self.engine.limits.subscriptions.max(8) * WALKS_PER_SUBSCRIPTION) as usize;
         for (other, subscription) in self.conns[id].subscriptions.patterns() {
-            if rank(&self.groups[other], subscription.order) > left_rank {
+            if rank(&self.follows.groups[other], subscription.order) > left_rank {
                 continue;
             }
             let of_other = |walk: &Walk| Walk { group: other, from: From::Image, ready: None, ..walk.clone() };
@@ -250,8 +230,8 @@ impl<S: Sink> Shard<S> {
         }
         let twice = |want: &&Want| {
             let Introduce::Fresh(_) = want.introduce else { return false };
-            let Some(local) = self.by_name.get(want.topic.name()).copied() else { return false };
-            let live = self.locals[local].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
+            let Some(local) = self.follows.named(want.topic.name()) else { return false };
+            let live = self.follows.locals[local].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
             let best = self.resolve(&self.conns[id], want.topic.name()).map(|best| best.target);
             let by_best = |walk: &Walk| best == Some(Target::Pattern(walk.group));
             live && catch_up.walks.iter().any(|walk| by_best(walk) && walk.will_introduce(&want.topic))
@@ -263,7 +243,7 @@ impl<S: Sink> Shard<S> {
     }
 
     pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
-        for view in self.locals[local].views.clone() {
+        for view in self.follows.locals[local].views.clone() {
             self.views[view].ahead.remove(&id);
         }
     }
@@ -272,7 +252,7 @@ impl<S: Sink> Shard<S> {
     /// pending to `dropped`, for the runs.
     pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
         self.leave_views(id, local_id);
-        let (conn, local) = (&mut self.conns[id], &self.locals[local_id]);
+        let (conn, local) = (&mut self.conns[id], &self.follows.locals[local_id]);
         let previous = local.previous().map(|topic| topic.id());
         for topic in local.topic.iter().map(|topic| topic.id()).chain(previous) {
             if let Some(catch_up) = &mut conn.catch_up
@@ -295,8 +275,8 @@ impl<S: Sink> Shard<S> {
             if !among(best) {
                 return true;
             }
-            let local = shard.by_name.get(topic.name());
-            let held = local.and_then(|local| shard.locals[*local].topic.as_ref());
+            let local = shard.follows.named(topic.name());
+            let held = local.and_then(|local| shard.follows.locals[local].topic.as_ref());
             if held.is_some_and(|held| Arc::ptr_eq(held, topic)) {
                 return false;
             }
@@ -320,8 +300,8 @@ impl<S: Sink> Shard<S> {
                 continue;
             }
             let best = self.resolve(conn, topic.name()).map(|best| best.target);
-            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.by_name.get(topic.name())) {
-                links.push((*local, group));
+            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.follows.named(topic.name())) {
+                links.push((local, group));
             }
             if best.is_none_or(|best| !keep(self, topic, best)) {
                 dropped.insert(topic.id());
@@ -345,7 +325,7 @@ impl<S: Sink> Shard<S> {
         if runs.is_empty() {
             return;
         }
-        let mut kept: smallvec::SmallVec<[super::connection::Run; 1]> = smallvec::SmallVec::new();
+        let mut kept: smallvec::SmallVec<[super::conn::Run; 1]> = smallvec::SmallVec::new();
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
             for slot in self.ring.slots(run.at, run.len as usize) {
@@ -355,7 +335,7 @@ impl<S: Sink> Shard<S> {
                 let len = slot.frame.len() as u32;
                 match kept.last_mut() {
                     Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
-                    _ => kept.push(super::connection::Run { at: slot.at, len }),
+                    _ => kept.push(super::conn::Run { at: slot.at, len }),
                 }
                 bytes += len;
                 frames += 1;

@@ -13,8 +13,7 @@ use broker_protocol::message;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::catch_up::ladder;
-use super::connection::Step;
+use super::conn::{Step, ladder};
 use super::deliver::{Mark, Which};
 use super::{ConnId, LocalId, Shard, ViewId};
 use crate::fault::{self, Fault};
@@ -52,7 +51,7 @@ impl<S: Sink> Shard<S> {
     /// The view of a name at a step, made where there is none.
     pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
         let views = &self.views;
-        let held = &self.locals[local].views;
+        let held = &self.follows.locals[local].views;
         if let Some(view) = held.iter().find(|view| views[**view].step == step) {
             return *view;
         }
@@ -67,7 +66,7 @@ impl<S: Sink> Shard<S> {
             ahead_states: Vec::new(),
             counted: 0,
         }) as ViewId;
-        self.locals[local].views.push(id);
+        self.follows.locals[local].views.push(id);
         id
     }
 
@@ -82,8 +81,8 @@ impl<S: Sink> Shard<S> {
 
     /// A connection got the image `seq` on its own, of this state where differences may be asked for.
     pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64, state: Option<Tree>) {
-        let Some(local) = self.by_name.get(topic.name()).copied() else { return };
-        if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        let Some(local) = self.follows.named(topic.name()) else { return };
+        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
         let id = self.view(local, step);
@@ -160,9 +159,9 @@ impl<S: Sink> Shard<S> {
         }
         let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
         let encoded_max = self.engine.limits.images_encoded_bytes_max;
-        let Some(topic) = self.locals[local_id].topic.clone() else { return };
-        if self.steps(&self.locals[local_id]) & 1 << step == 0 {
-            self.locals[local_id].views.retain(|held| *held != id);
+        let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
+        if self.follows.steps(local_id) & 1 << step == 0 {
+            self.follows.locals[local_id].views.retain(|held| *held != id);
             self.drop_view(id);
             return;
         }

@@ -2,12 +2,16 @@
 
 use super::client::Client;
 use super::message::Message;
+use super::refused;
 use super::request::{Answer, Begun, Entry, begun_at};
 use super::stream::{Phase, Stream, Truth};
 use super::subscriptions::{Options, is_pattern};
 
 impl Client {
-    pub fn answer(&mut self, truth: Truth<'_>, message: &Message<'_>, answer: Answer) -> Result<(), String> {
+    pub fn answer(&mut self, truth: Truth<'_>, message: &Message<'_>, mut answer: Answer) -> Result<(), String> {
+        if message.op() == "subscribed" {
+            self.lacked_room += refused::take_out(message, &mut answer, &self.known, &mut self.held)?;
+        }
         let same = |is: bool| if is { Ok(()) } else { Err(format!("{answer:?} was right")) };
         let codes = |rows: Vec<Message<'_>>, at: &str| {
             rows.iter().map(|row| Ok((row.raw(at)?.to_owned(), row.text("code")?))).collect::<Result<Vec<_>, String>>()
@@ -48,7 +52,7 @@ impl Client {
                 self.unsubscribed(entries);
                 Ok(())
             }
-            Answer::Subscribed { placed, options, topics, patterns, errors, deferred } => {
+            Answer::Subscribed { placed, options, topics, patterns, errors, deferred, .. } => {
                 same(message.op() == "subscribed")?;
                 let wrong: Vec<_> =
                     errors.iter().map(|(name, code)| (format!("\"{name}\""), (*code).to_owned())).collect();

@@ -42,6 +42,8 @@ pub struct Client {
     pub was_full: bool,
     /// Some subscription asked to be disconnected where it is slow.
     pub strict: bool,
+    /// Entries for which a sum of all connections had no room.
+    pub lacked_room: u64,
     /// It left a pattern: others bring its topics in again, as they see fit.
     pub left_a_pattern: bool,
     /// Updates above this one came with nothing in their way: they are in order across topics.
@@ -71,10 +73,17 @@ impl Client {
             was_behind: false,
             was_full: false,
             strict: false,
+            lacked_room: 0,
             left_a_pattern: false,
             in_step_since: None,
             newest_in_step: 0,
         }
+    }
+
+    /// Whether the next request waits for the answer to a subscribe: until it comes, what the broker holds is not known
+    /// where a sum of all connections may refuse entries.
+    pub fn waits_for_subscribed(&self) -> bool {
+        self.awaited.iter().any(|(_, answer)| matches!(answer, Answer::Subscribed { may_lack_room: true, .. }))
     }
 
     /// Something came between the client and being in step.

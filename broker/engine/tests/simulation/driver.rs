@@ -72,6 +72,7 @@ impl World {
             || client.closed.is_some()
             || (pipe.waits && pipe.room > 0)
             || (!client.outgoing.is_empty()
+                && !client.waits_for_subscribed()
                 && self.drivers[client.shard].shard.may_read(client.conn)
                 && (!publishes || self.engine.has_room()))
     }

@@ -33,6 +33,7 @@ pub struct Met {
     pub gaps: u64,
     pub closed_slow: u64,
     pub duplicates: u64,
+    pub lacked_room: u64,
 }
 
 impl Met {
@@ -48,11 +49,12 @@ impl Met {
             gaps: sum(|stats| stats.gaps.get()),
             closed_slow: sum(|stats| stats.closed.get(broker_protocol::CloseReason::Slow)),
             duplicates: world.engine.published().1,
+            lacked_room: world.clients.iter().map(|client| client.lacked_room).sum(),
         }
     }
 
     /// The counts, to be summed and looked at one by one.
-    pub fn counts(&self) -> [(&'static str, u64); 9] {
+    pub fn counts(&self) -> [(&'static str, u64); 10] {
         [
             ("deliveries", self.deliveries),
             ("writes cut", self.cut_writes),
@@ -63,6 +65,7 @@ impl Met {
             ("gaps", self.gaps),
             ("closed as slow", self.closed_slow),
             ("duplicates", self.duplicates),
+            ("entries that lacked room", self.lacked_room),
         ]
     }
 }

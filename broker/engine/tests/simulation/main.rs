@@ -7,6 +7,7 @@
 //! driver      the loop of each shard, a step at a time, anything between two steps
 //! model       every update and every merged state, kept naively
 //! client      believes only what it was told; checks answers, and per topic …
+//! refused     … entries for which a sum of all connections had no room
 //! stream      … start, continuity, data, gaps, conflation, order
 //! liveness    everybody gets on while a publisher keeps a backlog
 //! finale      at peace everybody has everything; when all have left nothing is held
@@ -26,6 +27,7 @@ mod liveness;
 mod message;
 mod model;
 mod network;
+mod refused;
 mod regressions;
 mod request;
 mod start;

@@ -15,6 +15,7 @@ mod liveness;
 mod message;
 mod model;
 mod network;
+mod refused;
 mod request;
 mod start;
 mod stream;

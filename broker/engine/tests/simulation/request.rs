@@ -97,6 +97,8 @@ pub enum Answer {
         errors: Vec<(String, &'static str)>,
         /// The entries of `topics`, where the broker did not do the request at once: they count from a later moment then.
         deferred: Option<Vec<Entry>>,
+        /// A sum of all connections may have been too full for some of them.
+        may_lack_room: bool,
     },
     Unsubscribed(Vec<String>),
     Published {
@@ -141,7 +143,7 @@ pub fn subscribed(
             }
         }
     }
-    Answer::Subscribed { placed, options, topics, patterns, errors, deferred: None }
+    Answer::Subscribed { placed, options, topics, patterns, errors, deferred: None, may_lack_room: false }
 }
 
 fn begun(model: &Model, engine: &Engine, entry: &Entry, name: String, options: Options) -> Begun {

@@ -167,6 +167,12 @@ pub const POOR_FROM: u64 = 200_000;
 /// All sources together, where they are to meet their bound.
 pub const SOURCES_FEW: u64 = 600;
 
+/// All names that are waited for, where they are to meet their bound.
+const NAMES_FEW: u64 = 1500;
+
+/// All subscriptions and patterns, where they are to meet their bound.
+const SUBSCRIPTIONS_FEW: u64 = 6000;
+
 /// The limits of a seed: so small that all of them are met.
 pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
     let limits = drawn(dice);
@@ -175,19 +181,31 @@ pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
         POOR_FROM.. => {
             // Dice of its own: the histories of the other seeds stay what they are.
             let mut dice = Dice::new(!seed);
-            Limits {
+            let mut limits = Limits {
                 behind_bytes_max: dice.pick(&[600, 3000, 20_000]),
                 images_encoded_bytes_max: dice.pick(&[0, 300, 2000]),
                 images_partial_bytes_max: dice.pick(&[300, 2000, 20_000]),
                 buffers_bytes_max: dice.pick(&[1000, 8000, 50_000]),
                 sources_bytes_max: dice.pick(&[SOURCES_FEW, 64 << 20]),
+                names_waited_bytes_max: dice.pick(&[NAMES_FEW, 64 << 20]),
+                subscriptions_bytes_max: dice.pick(&[SUBSCRIPTIONS_FEW, 256 << 20]),
                 // Which topics may not end yet the model does not know.
                 topic_idle_ms: 0,
                 ..limits
+            };
+            if has_few_names(&limits) {
+                // Which of two limits refuses an entry the model does not know.
+                limits.subscriptions = 1024;
             }
+            limits
         }
         _ => Limits { ring_bytes: if seed.is_multiple_of(2) { 2048 } else { 4096 }, behind_bytes: 65_536, ..limits },
     }
+}
+
+/// Whether entries may be refused as all names or subscriptions together are too many.
+pub fn has_few_names(limits: &Limits) -> bool {
+    limits.names_waited_bytes_max == NAMES_FEW || limits.subscriptions_bytes_max == SUBSCRIPTIONS_FEW
 }
 
 fn drawn(dice: &mut Dice) -> Limits {

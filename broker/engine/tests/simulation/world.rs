@@ -13,7 +13,7 @@ use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
-use super::traffic::{Habits, IMAGES_FEW, POOR_FROM, SOURCES_FEW, limits};
+use super::traffic::{Habits, IMAGES_FEW, POOR_FROM, SOURCES_FEW, has_few_names, limits};
 
 pub struct World {
     pub dice: Dice,
@@ -109,6 +109,16 @@ impl World {
         self.limits.images_bytes_max == IMAGES_FEW || self.limits.sources_bytes_max == SOURCES_FEW
     }
 
+    /// Whether so much is held of names or of subscriptions that some of these entries may come to the end of a sum.
+    fn lacks_room(&self, entries: usize) -> bool {
+        /// What a name, and a subscription to a pattern, count for at most.
+        const NAME_BYTES: u64 = 600;
+        const SUBSCRIPTION_BYTES: u64 = 1700;
+        let (budget, limits, entries) = (self.engine.budget(), &self.limits, entries as u64);
+        budget.names() + entries * NAME_BYTES > limits.names_waited_bytes_max
+            || budget.subscriptions() + entries * SUBSCRIPTION_BYTES > limits.subscriptions_bytes_max / 4 * 3
+    }
+
     /// How many topics there are, and where one of them is.
     fn state_of(&self, topic: &str) -> (usize, Option<(u64, u64)>) {
         let page = self.engine.history(topic, broker_engine::Ask::Last(0));
@@ -199,6 +209,7 @@ impl World {
         let text = request.text(number);
         self.say(|_| format!("client {id} asks {text}"));
         let refused = self.engine.refused(ErrorCode::Limit);
+        let lacks_room = matches!(&request, Request::Subscribe { entries, .. } if self.lacks_room(entries.len()));
         self.drivers[shard].shard.heard(conn);
         self.drivers[shard].shard.handle(now, conn, &text);
         let over_budget = self.engine.refused(ErrorCode::Limit) > refused && self.is_over_budget(ErrorCode::Limit);
@@ -233,12 +244,14 @@ impl World {
                 client.strict |= options.on_slow == "disconnect";
                 let mut answer =
                     subscribed(&self.model, &self.engine, &self.limits, &mut client.held, entries, *options);
-                if let Answer::Subscribed { deferred, topics, .. } = &mut answer
-                    && self.drivers[shard].shard.is_busy(conn)
-                {
-                    let mut rest = entries.iter();
-                    let entry = |begun: &Begun| rest.find(|entry| entry.name() == begun.name).cloned();
-                    *deferred = topics.iter().map(entry).collect();
+                let is_deferred = self.drivers[shard].shard.is_busy(conn);
+                if let Answer::Subscribed { deferred, topics, may_lack_room, .. } = &mut answer {
+                    if is_deferred {
+                        let mut rest = entries.iter();
+                        let entry = |begun: &Begun| rest.find(|entry| entry.name() == begun.name).cloned();
+                        *deferred = topics.iter().map(entry).collect();
+                    }
+                    *may_lack_room = lacks_room || is_deferred && has_few_names(&self.limits);
                 }
                 answer
             }

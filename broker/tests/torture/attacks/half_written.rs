@@ -52,7 +52,7 @@ const PATCHES: usize = 17;
 const MEMBERS: usize = 60;
 
 /// Publishes an image.
-fn image(stage: &Stage<'_>, topic: &str) -> io::Result<()> {
+pub(super) fn image(stage: &Stage<'_>, topic: &str) -> io::Result<()> {
     let value = "x".repeat(1000);
     let begin = format!(r#"{{"topic":"{topic}","kind":"state","data":{{}}}}"#);
     let patches = (0..PATCHES).map(|patch| {
@@ -88,7 +88,7 @@ fn half_written(stage: &mut Stage<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn change(publisher: &mut Link, stage: &Stage<'_>, number: usize) -> io::Result<()> {
+pub(super) fn change(publisher: &mut Link, stage: &Stage<'_>, number: usize) -> io::Result<()> {
     let patch = format!(r#"{{"op":"publish","id":1,"topic":"big","kind":"patch","data":{{"n":{number}}}}}"#);
     publisher.ask(&patch, "published", &stage.patience())?;
     Ok(())

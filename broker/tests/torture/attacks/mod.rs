@@ -19,6 +19,7 @@ mod slow_readers;
 mod sources;
 mod stalled_wildcards;
 mod unread;
+mod worst_mix;
 
 use crate::attack::Attack;
 
@@ -44,6 +45,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
         unread::ATTACKS,
         resting_streams::ATTACKS,
         slow_readers::ATTACKS,
+        worst_mix::ATTACKS,
     ];
     families.into_iter().flatten()
 }

@@ -1,5 +1,6 @@
 //! Subscribers of everything that stop reading while everything changes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -93,18 +94,27 @@ fn passing(stage: &mut Stage<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends these topics, on one connection.
+/// Ends these topics, on one connection. Where those who still have to be told of others come first, it asks again.
 pub(super) fn delete(stage: &Stage<'_>, names: &[String]) -> io::Result<()> {
     let patience = stage.patience();
     let mut wire = crate::wire::Wire::connect(stage.broker.listen, Options::attacker(), &patience)?;
-    for names in names.chunks(50) {
-        let requests = names
+    let mut left: VecDeque<&String> = names.iter().collect();
+    while !left.is_empty() {
+        let some: Vec<&String> = left.drain(..left.len().min(50)).collect();
+        let requests = some
             .iter()
             .map(|name| format!("DELETE /v1/topics/{name} HTTP/1.1\r\nHost: {}\r\n\r\n", stage.broker.listen));
         wire.send(requests.collect::<String>().as_bytes(), &patience)?;
-        for _ in names {
-            // 404 where the publish was refused.
-            crate::http::answer(&mut wire, &patience)?;
+        for name in some {
+            let answer = crate::http::answer(&mut wire, &patience)?;
+            match answer.status {
+                // 404 where the publish was refused.
+                200 | 404 => {}
+                503 => left.push_back(name),
+                status => {
+                    return Err(io::Error::other(format!("a deletion was answered with {status}: {}", answer.text())));
+                }
+            }
         }
     }
     Ok(())

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::connection::{OnSlow, Step};
-use super::{GroupId, LocalId};
+use broker_protocol::request::OnSlow;
+
+use super::step::Step;
+use crate::shard::id::{GroupId, LocalId};
 
 /// What a subscription is to: a topic by its name, or all that a pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::purse::{PURSES, Purse};
 use crate::feed::SHARDS_MAX;
-use crate::shard::payers::{PURSES, Purse};
 
 /// The size class of the largest holder of each sum, by shard. Written by the shards, each its own; read by all.
 pub(crate) struct Largest([[AtomicU8; SHARDS_MAX]; PURSES]);

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::members::{Group, Local, Members};
-use super::patterns::{FEW, Linked};
-use super::{GroupId, LocalId, NO_LOCAL, Shard};
+use super::follows::Linked;
+use super::{GroupId, LocalId, Shard};
 use crate::limits::Limits;
 use crate::sink::Sink;
-use crate::topic::{Topic, TopicId};
+use crate::topic::Topic;
 use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
     /// The name's place, made where there is none, following the topic where there is one.
     pub(super) fn local(&mut self, name: &str) -> LocalId {
-        if let Some(local) = self.by_name.get(name) {
-            return *local;
+        if let Some(local) = self.follows.named(name) {
+            return local;
         }
         let topic = self.engine.directory.read().get(name).cloned();
         let name: Arc<str> = topic.as_ref().map_or_else(|| name.into(), |topic| topic.name().clone());
@@ -28,10 +27,8 @@ impl<S: Sink> Shard<S> {
     /// The place of a name that has none, following nothing yet. Patterns come to know it when they have a topic of that
     /// name to tell of: names that nobody publishes cost them nothing.
     pub(super) fn insert_local(&mut self, name: Arc<str>) -> LocalId {
-        let id = self.locals.insert(Local::new(name.clone()));
         self.stats.local_topics.add(1);
-        self.by_name.insert(name, id);
-        id
+        self.follows.insert(name)
     }
 
     /// Follows this incarnation from now on. Nothing of it was taken in before. Not one whose end will not be read: the
@@ -42,12 +39,8 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let is_to_begin = self.is_to_begin(&topic);
-        let number = topic.id() as usize;
-        if self.by_topic.len() <= number {
-            self.by_topic.resize(number + 1, NO_LOCAL);
-        }
-        self.by_topic[number] = id;
-        let local = &mut self.locals[id];
+        self.follows.assign(topic.id(), id);
+        let local = &mut self.follows.locals[id];
         let members = local.direct.len() as u32;
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
         state.interest |= self.bit;
@@ -68,10 +61,10 @@ impl<S: Sink> Shard<S> {
 
     /// Stops following the present incarnation.
     pub(super) fn detach(&mut self, id: LocalId) {
-        let local = &mut self.locals[id];
+        let local = &mut self.follows.locals[id];
         let views = std::mem::take(&mut local.views);
         if let Some(topic) = local.topic.take() {
-            self.forget(topic.id());
+            self.follows.unassign(topic.id());
             // Until its beginning was read it is not known whether a pattern wants it: the beginning decides that.
             if !self.is_to_begin(&topic) {
                 topic.lock().interest &= !self.bit;
@@ -81,8 +74,8 @@ impl<S: Sink> Shard<S> {
             self.drop_view(view);
         }
         // Those who are subscribed to it by name wait for it again, whether that is too much or not.
-        if !self.locals[id].direct.is_empty() {
-            let local = &mut self.locals[id];
+        if !self.follows.locals[id].direct.is_empty() {
+            let local = &mut self.follows.locals[id];
             local.is_waited = true;
             self.engine.budget.names.add(local.name_bytes());
         }
@@ -90,7 +83,7 @@ impl<S: Sink> Shard<S> {
 
     /// Counts a name that is about to be subscribed to, where it has no topic. False where that would be too much.
     pub(super) fn count_name(&mut self, id: LocalId) -> bool {
-        let local = &mut self.locals[id];
+        let local = &mut self.follows.locals[id];
         if local.topic.is_some() || local.is_waited {
             return true;
         }
@@ -101,101 +94,62 @@ impl<S: Sink> Shard<S> {
 
     /// The name is not waited for any more.
     fn forget_name(&mut self, id: LocalId) {
-        let local = &mut self.locals[id];
+        let local = &mut self.follows.locals[id];
         if std::mem::take(&mut local.is_waited) {
             self.engine.budget.names.sub(local.name_bytes());
         }
     }
 
-    pub(super) fn forget(&mut self, topic: TopicId) {
-        if let Some(local) = self.by_topic.get_mut(topic as usize) {
-            *local = NO_LOCAL;
-        }
-    }
-
     /// Lets go of a name that nobody follows any more.
     pub(super) fn release(&mut self, id: LocalId) {
-        let Some(local) = self.locals.get(id) else { return };
+        let Some(local) = self.follows.locals.get(id) else { return };
         if !local.direct.is_empty() || !local.groups.is_empty() {
             return;
         }
         self.detach(id);
         self.forget_name(id);
-        if let Some(local) = self.locals.remove(id) {
-            self.by_name.remove(&local.name);
-            self.stats.local_topics.sub(1);
-        }
+        self.follows.remove(id);
+        self.stats.local_topics.sub(1);
     }
 
     /// The pattern's group, made where there is none. `None` where that would be too much.
     pub(super) fn group(&mut self, pattern: &Pattern) -> Option<GroupId> {
-        if let Some(group) = self.patterns.get(pattern) {
+        if let Some(group) = self.follows.group(pattern) {
             return Some(group);
         }
         let max = patterns_bytes_max(&self.engine.limits);
         if !self.engine.budget.subscriptions.try_change(0, pattern_bytes(pattern), max) {
             return None;
         }
-        let group = self.groups.insert(Group {
-            pattern: pattern.clone(),
-            specificity: pattern.specificity(),
-            members: Members::default(),
-            dead: false,
-            forgotten: false,
-        }) as GroupId;
-        self.patterns.insert(pattern, group);
-        Some(group)
+        Some(self.follows.insert_group(pattern))
     }
 
     /// The patterns that match a name. Looking for them is work.
     pub(super) fn matching(&self, name: &str) -> Linked {
-        let (linked, looked_for) = self.patterns.matching(name);
+        let (linked, looked_for) = self.follows.matching(name);
         self.work.charge(1 + looked_for);
         linked
     }
 
     /// Makes every pattern that matches a name known to it. A walk links only its own, to the names that it comes to.
     pub(super) fn link_all(&mut self, local: LocalId) {
-        let matching = self.matching(&self.locals[local].name);
-        match matching {
-            Linked::Few(groups) => groups.into_iter().for_each(|group| self.link(local, group)),
-            // What was linked matches as well, unless it is gone.
-            many => self.locals[local].groups = many,
-        }
+        self.work.charge(self.follows.link_all(local));
     }
 
-    /// Makes a pattern one of those that match a name, in the order of how specific they are.
+    /// Makes a pattern one of those that match a name.
     pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
-        let groups = &self.groups;
-        let specificity = &groups[group].specificity;
-        let held = &self.locals[local].groups;
-        let first = held.partition_point(|other| groups[*other].specificity > *specificity);
-        let equal = held[first..].partition_point(|other| groups[*other].specificity == *specificity);
-        if held[first..first + equal].contains(&group) {
-            return;
-        }
-        match &mut self.locals[local].groups {
-            Linked::Few(few) if few.len() < FEW => few.insert(first + equal, group),
-            // One that others share; it has all that match. Those whose walks have not come by wait for them nevertheless.
-            _ => self.locals[local].groups = self.matching(&self.locals[local].name),
-        }
+        self.work.charge(self.follows.link(local, group));
     }
 
     /// Lets go of a pattern without members; its topics forget it bit by bit, in the sweep.
     pub(super) fn release_group(&mut self, id: GroupId) {
-        let group = &mut self.groups[id];
+        let group = &mut self.follows.groups[id];
         if !group.members.is_empty() || group.dead {
             return;
         }
-        group.dead = true;
         self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
-        self.patterns.remove(&group.pattern);
+        self.follows.retire_group(id);
         self.sweep.bury(id);
-    }
-
-    /// The interval steps in use on a name, a bit each.
-    pub(super) fn steps(&self, local: &Local) -> u16 {
-        local.groups.iter().fold(local.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
     }
 }
 

@@ -7,17 +7,14 @@
 
 use std::sync::Arc;
 
-use broker_protocol::message::GapReason;
 use broker_protocol::request::{From, OnSlow};
 
-use super::catch_up::{At, Introduce, Want};
-use super::connection::{CatchUp, Target};
-use super::ready::Token;
-use super::{ConnId, GroupId, Shard};
+use super::conn::{CatchUp, Target, Walk, Want};
+use super::{ConnId, Shard};
 use crate::directory::Passed;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::{Topic, Wanted};
+use crate::topic::Topic;
 
 /// Topics that a walk introduces in one turn at most.
 const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
@@ -26,45 +23,6 @@ const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
 /// Work to look at a name, and to introduce a topic to a connection.
 const NAME_STEPS: usize = 4;
 const INTRODUCE_STEPS: usize = 16;
-
-/// How far a walk has come.
-#[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    pub(crate) group: GroupId,
-    /// The last name dealt with.
-    pub(crate) at: Option<Arc<str>>,
-    pub(crate) from: From,
-    /// Only topics that have an image: the connection knows all of them, but at another interval.
-    pub(crate) images_only: bool,
-    pub(crate) pattern: broker_protocol::pattern::Pattern,
-    /// Held until the walk is over.
-    pub(crate) ready: Option<Token>,
-}
-
-impl Walk {
-    /// Whether the walk will come to this topic.
-    pub(crate) fn will_introduce(&self, topic: &Topic) -> bool {
-        let name = &**topic.name();
-        self.at.as_deref().is_none_or(|at| name > at)
-            && (topic.has_image() || !self.images_only)
-            && self.pattern.matches(name)
-    }
-}
-
-/// The want that swallows everything up to the `closed` of a topic that the client was never told of.
-pub(super) fn swallow(topic: Arc<Topic>, place: u64) -> Want {
-    Want {
-        topic: Wanted::new(topic),
-        at: At::After { seq: u64::MAX, place },
-        introduce: Introduce::No,
-        after: None,
-        reason: GapReason::Expired,
-        strict: false,
-        since: 0,
-        ready: None,
-        until: 0,
-    }
-}
 
 impl<S: Sink> Shard<S> {
     /// Makes wants of the next topics of a connection's walks.
@@ -129,11 +87,11 @@ impl<S: Sink> Shard<S> {
     /// The walk comes by a topic that has ended, of which the shard has yet to read.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
-        let Some(local) = self.local_of(topic.id()) else { return };
+        let Some(local) = self.follows.of_topic(topic.id()) else { return };
         if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        if self.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
+        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
             return;
         }
         let target = self.resolve(&self.conns[id], topic.name()).map(|resolved| resolved.target);
@@ -141,10 +99,10 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let want = if self.may_know(id) {
-            let after = self.locals[local].unfinished(catch_up, &topic);
-            introduction(topic, From::Image, after)
+            let after = self.follows.locals[local].unfinished(catch_up, &topic);
+            Want::introduction(topic, From::Image, after)
         } else {
-            swallow(topic, end_bytes)
+            Want::swallowing(topic, end_bytes)
         };
         catch_up.want(want);
     }
@@ -160,7 +118,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         // A walk in another pattern's stead goes where that one would have gone.
-        if !self.groups[walk.group].pattern.matches(topic.name()) {
+        if !self.follows.groups[walk.group].pattern.matches(topic.name()) {
             return;
         }
         // Where two walks of a pattern come by, the later one does it.
@@ -176,7 +134,7 @@ impl<S: Sink> Shard<S> {
             // The topic is for that one's walk to introduce: until then nothing may come by way of this one.
             self.link(local_id, best);
         }
-        let local = &self.locals[local_id];
+        let local = &self.follows.locals[local_id];
         match &local.topic {
             None => self.attach(local_id, topic.clone()),
             Some(held) if !Arc::ptr_eq(held, &topic) => {
@@ -192,26 +150,11 @@ impl<S: Sink> Shard<S> {
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }
-        let after = self.locals[local_id].unfinished(catch_up, &topic);
-        let mut want = introduction(topic, walk.from, after);
+        let after = self.follows.locals[local_id].unfinished(catch_up, &topic);
+        let mut want = Want::introduction(topic, walk.from, after);
         want.strict = resolved.on_slow == OnSlow::Disconnect;
         want.since = self.engine.feed.appended_bytes();
         want.ready = walk.ready.clone();
         catch_up.want(want);
-    }
-}
-
-/// The want of a topic that the client does not know, or has to be told of anew.
-pub(super) fn introduction(topic: Arc<Topic>, from: From, after: Option<crate::topic::TopicId>) -> Want {
-    Want {
-        topic: Wanted::new(topic),
-        at: At::Image(1),
-        introduce: Introduce::Fresh(from),
-        after,
-        reason: GapReason::Expired,
-        strict: false,
-        since: u64::MAX,
-        ready: None,
-        until: 0,
     }
 }

@@ -14,13 +14,13 @@ use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::connection::Step;
-use super::{ConnId, GroupId};
 use crate::fault;
+use crate::shard::conn::Step;
+use crate::shard::id::{ConnId, GroupId};
 use crate::trie::Trie;
 
 /// Patterns that a name keeps in a list of its own at most.
-pub(super) const FEW: usize = fault::bound(8, 1);
+pub(crate) const FEW: usize = fault::bound(8, 1);
 /// Beginnings of names for which it is remembered what matches them.
 const REMEMBERED_MAX: usize = 256;
 /// Last segments that patterns name below one beginning; with more it is not remembered.
@@ -53,21 +53,21 @@ impl Deref for Linked {
 /// Many patterns that match the same names.
 #[derive(Debug)]
 pub(crate) struct GroupSet {
-    pub(super) groups: Box<[GroupId]>,
+    pub(crate) groups: Box<[GroupId]>,
     members: Mutex<SetMembers>,
 }
 
 /// The connections that have one of the patterns, each with the most specific of its own.
 #[derive(Debug, Default)]
-pub(super) struct SetMembers {
+pub(crate) struct SetMembers {
     /// When they were looked up, counted in changes of any pattern's members; 0 is never.
-    pub(super) as_of: u64,
-    pub(super) list: Vec<(ConnId, GroupId, Step)>,
+    pub(crate) as_of: u64,
+    pub(crate) list: Vec<(ConnId, GroupId, Step)>,
 }
 
 impl GroupSet {
     /// The shard's thread is the only one that asks.
-    pub(super) fn members(&self) -> MutexGuard<'_, SetMembers> {
+    pub(crate) fn members(&self) -> MutexGuard<'_, SetMembers> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,14 +80,14 @@ struct Remembered {
 
 /// A pattern in the trie.
 #[derive(Clone, Copy)]
-pub(super) struct Ranked {
-    pub(super) group: GroupId,
+pub(crate) struct Ranked {
+    pub(crate) group: GroupId,
     specificity: Specificity,
 }
 
 /// The patterns of a shard.
 #[derive(Default)]
-pub(super) struct Patterns {
+pub(crate) struct Patterns {
     trie: Trie<Ranked>,
     found: RefCell<Found>,
 }
@@ -102,22 +102,22 @@ struct Found {
 }
 
 impl Patterns {
-    pub(super) fn get(&self, pattern: &Pattern) -> Option<GroupId> {
+    pub(crate) fn get(&self, pattern: &Pattern) -> Option<GroupId> {
         self.trie.get(pattern).map(|ranked| ranked.group)
     }
 
-    pub(super) fn insert(&mut self, pattern: &Pattern, group: GroupId) {
+    pub(crate) fn insert(&mut self, pattern: &Pattern, group: GroupId) {
         self.found.get_mut().by_beginning.clear();
         self.trie.entry(pattern, || Ranked { group, specificity: pattern.specificity() });
     }
 
-    pub(super) fn remove(&mut self, pattern: &Pattern) {
+    pub(crate) fn remove(&mut self, pattern: &Pattern) {
         self.found.get_mut().by_beginning.clear();
         self.trie.remove(pattern);
     }
 
     /// The patterns that match a name, and how many had to be looked for.
-    pub(super) fn matching(&self, name: &str) -> (Linked, usize) {
+    pub(crate) fn matching(&self, name: &str) -> (Linked, usize) {
         let (beginning, last) = name.rsplit_once('.').unwrap_or(("", name));
         let mut found = self.found.borrow_mut();
         if let Some(held) = found.by_beginning.get(beginning).filter(|held| !held.literals.iter().any(|l| **l == *last))

@@ -1,14 +1,37 @@
 //! What a shard holds per connection: 100 to 200 bytes at rest.
+//!
+//! ```text
+//! control         answers, pings, the close frame: they overtake data
+//! catch_up        what comes from the topics instead of from the ring: wants and walks
+//! want, walk      what is lacking of a topic; how far the introduction of a pattern's topics has come
+//! subscriptions   to what it is subscribed, and how
+//! subscribing     a request that takes effect in portions
+//! step            intervals
+//! ready           requests whose `ready` is still to be told
+//! ```
 
-use std::collections::{BTreeMap, VecDeque};
+mod catch_up;
+mod control;
+mod ready;
+mod step;
+mod subscribing;
+mod subscriptions;
+mod walk;
+mod want;
+mod wanted;
 
-use broker_protocol::frame::{self, Frame};
+use broker_protocol::frame::Frame;
 use smallvec::SmallVec;
 
-use super::catch_up::{At, Introduce, Want};
-pub(crate) use super::subscriptions::{Subscription, Subscriptions, Target};
-use super::walk::Walk;
-use crate::topic::TopicId;
+pub(crate) use self::catch_up::CatchUp;
+pub(crate) use self::control::Control;
+pub(crate) use self::ready::{Readies, Token};
+pub(crate) use self::step::{Step, interval, ladder, step};
+pub(crate) use self::subscribing::{Begun, Subscribing};
+pub(crate) use self::subscriptions::{Subscription, Subscriptions, Target};
+pub(crate) use self::walk::Walk;
+pub(crate) use self::want::{At, Introduce, WANT_BYTES, Want};
+use crate::budget::purse::PURSES;
 
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,96 +46,8 @@ impl Run {
     }
 }
 
-/// A place on the ladder of intervals, 0 for every update.
-pub(crate) type Step = u8;
-
 /// What to do for a connection that does not keep up; see `OnSlow` of the protocol.
 pub(crate) use broker_protocol::request::OnSlow;
-
-/// Answers, pings and the close frame: bytes of whole frames, the first `written` of which are gone.
-#[derive(Debug, Default)]
-pub(crate) struct Control {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) written: usize,
-}
-
-impl Control {
-    /// Drops what was not written of it, but for the rest of a half-written frame.
-    pub(crate) fn drop_unsent(&mut self) {
-        let mut end = 0;
-        while end < self.written {
-            end += frame::first_len(&self.bytes[end..]);
-        }
-        self.bytes.truncate(end);
-        self.bytes.drain(..self.written);
-        self.bytes.shrink_to_fit();
-        self.written = 0;
-    }
-}
-
-/// What a connection gets from the topics instead of from the ring.
-#[derive(Debug, Default)]
-pub(crate) struct CatchUp {
-    pub(crate) wants: BTreeMap<TopicId, Want>,
-    pub(crate) walks: Vec<Walk>,
-    /// Where the next turn begins, so that topics take turns too.
-    pub(crate) cursor: TopicId,
-    /// Bytes that came in meanwhile for topics in `wants`.
-    pub(crate) swallowed_bytes: u64,
-    pub(crate) swallowed_updates: u64,
-    /// The wants that only swallow, by the place in the feed at which they are over. It rises.
-    expiry: VecDeque<(u64, TopicId)>,
-}
-
-impl CatchUp {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.wants.is_empty() && self.walks.is_empty()
-    }
-
-    /// About how many wants there are of which something is still to be sent: those that only swallow wait for the feed.
-    pub(crate) fn unsent(&self) -> usize {
-        self.wants.len().saturating_sub(self.expiry.len())
-    }
-
-    /// Puts a want in, in place of any of the same topic.
-    pub(crate) fn want(&mut self, want: Want) {
-        let topic = want.topic.id();
-        self.expires(topic, want.at, want.introduce);
-        self.wants.insert(topic, want);
-    }
-
-    /// A want goes on at `at`; what it had to introduce is.
-    pub(crate) fn go_on(&mut self, topic: TopicId, at: At) -> Option<&mut Want> {
-        let want = self.wants.get_mut(&topic)?;
-        (want.at, want.introduce) = (at, Introduce::No);
-        self.expires(topic, at, Introduce::No);
-        self.wants.get_mut(&topic)
-    }
-
-    fn expires(&mut self, topic: TopicId, at: At, introduce: Introduce) {
-        if let At::After { place, .. } = at
-            && introduce == Introduce::No
-        {
-            self.expiry.push_back((place, topic));
-        }
-    }
-
-    /// Lets go of wants whose only task was to swallow what the shard has read by now.
-    pub(crate) fn expire(&mut self, read: u64) {
-        while let Some((place, topic)) = self.expiry.front().copied()
-            && place <= read
-        {
-            self.expiry.pop_front();
-            let over = |want: &Want| matches!(want.at, At::After { place, .. } if place <= read);
-            if self.wants.get(&topic).is_some_and(|want| want.introduce == Introduce::No && over(want)) {
-                self.wants.remove(&topic);
-            }
-        }
-        if self.expiry.capacity() > 64 && self.expiry.len() < self.expiry.capacity() / 4 {
-            self.expiry.shrink_to(self.expiry.len() * 2);
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
@@ -126,14 +61,14 @@ pub(crate) enum Closing {
 
 /// Whether and where a connection waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Turn {
     /// Nothing to do for it.
-    Rest,
-    /// In the FIFO.
+    None,
+    /// In one of the queues.
     Queued,
     /// Its socket is full.
     Parked,
-    /// Among those whose minimum gap since the last write has not passed.
+    /// Its minimum gap since the last write has not passed.
     Delayed,
 }
 
@@ -143,7 +78,7 @@ pub(crate) struct Conn<S> {
     pub(crate) marked: u64,
     pub(crate) pending_bytes: u32,
     pub(crate) pending_frames: u32,
-    pub(crate) place: Place,
+    pub(crate) turn: Turn,
     pub(crate) closing: Closing,
     /// More than `behind_bytes` waited for it, and it has not caught up since.
     pub(crate) behind: bool,
@@ -174,8 +109,8 @@ pub(crate) struct Conn<S> {
 
     pub(crate) carry: Option<Box<(Frame, u32)>>,
     pub(crate) control: Option<Box<Control>>,
-    pub(crate) subscribing: Option<Box<super::subscribe::Subscribing>>,
-    pub(crate) readies: super::ready::Readies,
+    pub(crate) subscribing: Option<Box<Subscribing>>,
+    pub(crate) readies: Readies,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) next_order: u32,
     pub(crate) session: u64,
@@ -192,11 +127,19 @@ pub(crate) struct Conn<S> {
     /// What it buffers, as the sum was told.
     pub(crate) buffered_bytes: u32,
     /// The size classes by which it is filed among those who may have to pay.
-    pub(crate) filed: [u8; super::payers::PURSES],
+    pub(crate) filed: [u8; PURSES],
     pub(crate) sink: S,
 }
 
 impl<S> Conn<S> {
+    /// Something waits for it from now on, unless something does already.
+    #[inline]
+    pub(crate) fn begin_waiting(&mut self, now_us: u64) {
+        if self.waiting_since_us == 0 {
+            self.waiting_since_us = now_us.max(1);
+        }
+    }
+
     pub(crate) fn control(&mut self) -> &mut Vec<u8> {
         &mut self.control.get_or_insert_default().bytes
     }

@@ -1,0 +1,54 @@
+//! A subscribe request that takes effect in portions.
+
+use std::sync::Arc;
+
+use broker_protocol::message::Start;
+use broker_protocol::request::{From, OnSlow};
+
+use super::ready::Token;
+use super::step::Step;
+use crate::shard::entry::Entry;
+use crate::shard::refused::Refused;
+use crate::topic::Topic;
+
+/// A subscribe request on its way.
+#[derive(Debug)]
+pub(crate) struct Subscribing {
+    pub(crate) id: Option<Box<[u8]>>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) from: From,
+    pub(crate) step: Step,
+    pub(crate) on_slow: OnSlow,
+    pub(crate) ready: Option<Token>,
+    pub(crate) positions: bool,
+    /// All patterns are counted: entries take effect.
+    pub(crate) counted: bool,
+    /// The entry that is next, and while it is counted the name up to which it is.
+    pub(crate) at: usize,
+    pub(crate) name: Option<Arc<str>>,
+    /// What was published before the request was read: the feed up to there is read before an entry takes effect whose
+    /// topic began or ended since the shard last read.
+    pub(crate) feed_bytes: Option<u64>,
+    pub(crate) begun: Vec<Begun>,
+    /// Where in `entries` the patterns are that took effect.
+    pub(crate) patterns: Vec<u32>,
+    pub(crate) errors: Refused<Box<str>>,
+}
+
+impl Subscribing {
+    /// Whether some entries may have taken effect that are not answered yet.
+    pub(crate) fn has_effect(&self) -> bool {
+        self.counted
+    }
+}
+
+/// How one topic's subscription began, for the answer.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) name: Arc<str>,
+    pub(crate) topic: Option<Arc<Topic>>,
+    pub(crate) seq: u64,
+    pub(crate) oldest: u64,
+    pub(crate) start: Start,
+    pub(crate) conflate_ms: u32,
+}

@@ -1,0 +1,34 @@
+//! How far the introduction of a pattern's topics has come.
+
+use std::sync::Arc;
+
+use broker_protocol::pattern::Pattern;
+use broker_protocol::request::From;
+
+use super::ready::Token;
+use crate::shard::id::GroupId;
+use crate::topic::Topic;
+
+/// How far a walk has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    pub(crate) group: GroupId,
+    /// The last name dealt with.
+    pub(crate) at: Option<Arc<str>>,
+    pub(crate) from: From,
+    /// Only topics that have an image: the connection knows all of them, but at another interval.
+    pub(crate) images_only: bool,
+    pub(crate) pattern: Pattern,
+    /// Held until the walk is over.
+    pub(crate) ready: Option<Token>,
+}
+
+impl Walk {
+    /// Whether the walk will come to this topic.
+    pub(crate) fn will_introduce(&self, topic: &Topic) -> bool {
+        let name = &**topic.name();
+        self.at.as_deref().is_none_or(|at| name > at)
+            && (topic.has_image() || !self.images_only)
+            && self.pattern.matches(name)
+    }
+}

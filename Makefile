@@ -48,31 +48,31 @@ loom:
 # Clients that others wrote, against the built broker: Node, Python, and a browser.
 foreign: tools
 	$(CARGO) build -p broker --locked
-	BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run
+	BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run
 
 browser: tools
 	$(CARGO) build -p broker --locked
-	BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run browser
+	BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run browser
 
 # Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and the reverse proxies for real.
 deploy-test: tools
 	$(CARGO) build -p broker -p feed-sim --locked
-	BROKER=$(abspath $(TARGET))/debug/broker FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
+	BROKER=$(abspath $(TARGET))/debug/tickcast FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
 
 # Prometheus' rules and Grafana's dashboards against the real promtool and Prometheus, and a broker under load.
 dashboards: tools
 	$(CARGO) build -p broker --locked
-	BROKER=$(abspath $(TARGET))/debug/broker dashboards/tests/run
+	BROKER=$(abspath $(TARGET))/debug/tickcast dashboards/tests/run
 
 page: tools
 	$(CARGO) build -p broker --locked
-	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker broker/tests/foreign/run page
+	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run page
 
 # The live page's pictures in the documents, taken anew by its test.
 SHOWN := markets-dark markets-light markets-phone-light instrument-phone-dark matches-light broker-dark
 screenshots: tools
 	$(CARGO) build -p broker --locked
-	CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/broker node --test dashboards/web/tests/page/photographs.js
+	CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast node --test dashboards/web/tests/page/photographs.js
 	mkdir -p dashboards/web/screenshots
 	cd $(abspath $(TARGET))/photographs && cp $(SHOWN:=.png) $(CURDIR)/dashboards/web/screenshots/
 

@@ -1,4 +1,4 @@
-//! The command line: what to do, and the flags, which are made from the table of settings so that none can be missing.
+//! The command line of `tickcast`: what to do, and the flags, which are made from the table of settings so that none can be missing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,6 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::config::{SETTINGS, Setting};
+
+mod manual;
 
 /// What the process is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,27 +75,36 @@ impl Cli {
 fn command() -> Command {
     let all = |command: Command| command.arg(config()).args(SETTINGS.iter().map(flag));
     let asks = |setting: &Setting| setting.name == "admin_listen";
+    let serve = Command::new("serve").about("run the broker, as the name alone does");
+    let demo = Command::new("demo").about("run the broker with simulated feeds");
+    let print = Command::new("config").about("print every setting: meaning, unit, range, default, value, source");
     let health = Command::new("health")
-        .about("Ask the broker at admin_listen whether it takes connections; 0 is yes, 1 is no")
+        .about("ask the broker on this machine whether it takes connections")
         .arg(config())
         // It is told where the broker listens as the broker is. The other settings may be given to it, too, and say nothing.
         .args(SETTINGS.iter().map(|setting| match asks(setting) {
             true => flag(setting).help_heading(None::<&str>),
             false => flag(setting).hide(true),
         }));
-    all(Command::new("broker"))
+    let program = all(Command::new("tickcast"))
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Tickcast: a live data pub/sub broker over WebSocket")
-        .after_help(
-            "Every flag is also an environment variable (--retain-updates: TICKCAST_RETAIN_UPDATES) and a line of the file \
-             (retain_updates). Flags count before the environment, that before the file.",
-        )
-        .subcommand(all(Command::new("serve").about("Run the broker (what plain `broker` does)")))
-        .subcommand(all(Command::new("demo").about("Run the broker with simulated feeds")))
-        .subcommand(all(
-            Command::new("config").about("Print every setting: meaning, unit, range, default, value, source")
-        ))
-        .subcommand(health)
+        .about("a live market data broker: publish and subscribe over WebSocket and HTTP")
+        .after_help("All settings, environment, files, exit status and examples: tickcast --help")
+        .after_long_help(manual::REST)
+        .subcommand(page(all(serve), "tickcast serve", manual::SERVE))
+        .subcommand(page(all(demo), "tickcast demo", manual::DEMO))
+        .subcommand(page(all(print), "tickcast config", manual::CONFIG))
+        .subcommand(page(health, "tickcast health", manual::HEALTH));
+    page(program, "tickcast", manual::PROGRAM)
+}
+
+/// The help of a command in the order of a manual page.
+fn page(command: Command, name: &str, description: &str) -> Command {
+    // Settings are in groups with headings of their own, below this one.
+    let contents = if command.has_subcommands() { "COMMANDS AND OPTIONS" } else { "OPTIONS" };
+    command.help_template(format!(
+        "NAME\n    {name} - {{about}}\n\nSYNOPSIS\n    {{usage}}\n\nDESCRIPTION\n{description}\n\n{contents}\n\n{{all-args}}{{after-help}}"
+    ))
 }
 
 fn config() -> Arg {
@@ -153,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn plain_broker_serves() {
+    fn the_name_alone_serves() {
         for (line, task) in [
-            ("broker", Task::Serve),
-            ("broker --shards 2", Task::Serve),
-            ("broker serve --shards 2", Task::Serve),
-            ("broker demo", Task::Demo),
-            ("broker --pin config", Task::Config),
-            ("broker health --admin-listen 127.0.0.1:9001", Task::Health),
+            ("tickcast", Task::Serve),
+            ("tickcast --shards 2", Task::Serve),
+            ("tickcast serve --shards 2", Task::Serve),
+            ("tickcast demo", Task::Demo),
+            ("tickcast --pin config", Task::Config),
+            ("tickcast health --admin-listen 127.0.0.1:9001", Task::Health),
         ] {
             assert_eq!(parse(line).unwrap().task, task, "{line}");
         }
@@ -168,51 +179,72 @@ mod tests {
 
     #[test]
     fn flags_count_before_and_after_the_subcommand() {
-        for line in ["broker --shards 2 --pin config", "broker config --shards=2 --pin=true"] {
+        for line in ["tickcast --shards 2 --pin config", "tickcast config --shards=2 --pin=true"] {
             assert_eq!(parse(line).unwrap().flags, [("shards", "2".into()), ("pin", "true".into())], "{line}");
         }
     }
 
     #[test]
     fn lists_repeat_and_single_values_do_not() {
-        let cli = parse("broker --allow-host a.example --allow-host b.example").unwrap();
+        let cli = parse("tickcast --allow-host a.example --allow-host b.example").unwrap();
         assert_eq!(cli.flags, [("allow_host", "a.example,b.example".into())]);
-        assert!(parse("broker --shards 1 --shards 2").is_err());
+        assert!(parse("tickcast --shards 1 --shards 2").is_err());
     }
 
     #[test]
     fn lists_before_and_after_the_subcommand_are_one() {
-        let cli = parse("broker --allow-host a.example serve --allow-host b.example").unwrap();
+        let cli = parse("tickcast --allow-host a.example serve --allow-host b.example").unwrap();
         assert_eq!(cli.flags, [("allow_host", "a.example,b.example".into())]);
-        assert_eq!(parse("broker --shards 1 serve --shards 2").unwrap().flags, [("shards", "2".into())]);
-        let cli = parse("broker --config one.toml serve --config two.toml").unwrap();
+        assert_eq!(parse("tickcast --shards 1 serve --shards 2").unwrap().flags, [("shards", "2".into())]);
+        let cli = parse("tickcast --config one.toml serve --config two.toml").unwrap();
         assert_eq!(cli.config_file, Some("two.toml".into()));
     }
 
     #[test]
     fn a_switch_with_a_word_is_told_what_is_right() {
-        for line in ["broker --open-publish yes", "broker serve --pin on --shards 2", "broker --pin true demo"] {
+        for line in ["tickcast --open-publish yes", "tickcast serve --pin on --shards 2", "tickcast --pin true demo"] {
             let said = parse(line).unwrap_err().to_string();
             assert!(said.contains("behind an equals sign") && said.contains("=true"), "{line}: {said}");
         }
-        assert!(parse("broker --pin demo").is_ok());
+        assert!(parse("tickcast --pin demo").is_ok());
         // What is wrong for another reason is told as that.
-        let said = parse("broker --pin --retain-update 3").unwrap_err().to_string();
+        let said = parse("tickcast --pin --retain-update 3").unwrap_err().to_string();
         assert!(said.contains("--retain-update") && !said.contains("equals sign"), "{said}");
     }
 
     #[test]
     fn the_help_of_a_question_is_short() {
-        let help = parse("broker health --help").unwrap_err().to_string();
-        assert!(help.lines().count() < 20 && help.contains("--admin-listen"), "{help}");
+        let help = parse("tickcast health --help").unwrap_err().to_string();
+        assert!(help.lines().count() < 40 && help.contains("--admin-listen"), "{help}");
         // It takes what the broker was started with all the same.
-        let cli = parse("broker health --shards 2 --admin-listen 127.0.0.1:9001").unwrap();
+        let cli = parse("tickcast health --shards 2 --admin-listen 127.0.0.1:9001").unwrap();
         assert_eq!(cli.flags.len(), 2);
-        assert!(parse("broker serve --help").unwrap_err().to_string().contains("--retain-updates"));
+        assert!(parse("tickcast serve --help").unwrap_err().to_string().contains("--retain-updates"));
+    }
+
+    #[test]
+    fn the_help_is_a_manual_page() {
+        let help = parse("tickcast --help").unwrap_err().to_string();
+        let sections =
+            ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS AND OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS"];
+        let mut rest = help.as_str();
+        for section in sections.into_iter().chain(["EXAMPLES"]) {
+            let (_, behind) = rest.split_once(&format!("{section}\n")).unwrap_or_else(|| panic!("{section}: {help}"));
+            rest = behind;
+        }
+        for setting in SETTINGS {
+            assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
+        }
+        // Each command has its own, with what it does.
+        for name in ["serve", "demo", "config", "health"] {
+            let help = parse(&format!("tickcast {name} --help")).unwrap_err().to_string();
+            assert!(help.starts_with(&format!("NAME\n    tickcast {name} - ")), "{help}");
+            assert!(help.contains(&format!("    tickcast {name} [OPTIONS]\n\nDESCRIPTION\n    ")), "{help}");
+        }
     }
 
     #[test]
     fn an_unknown_flag_is_refused() {
-        assert!(parse("broker --retain-update 3").unwrap_err().to_string().contains("--retain-update"));
+        assert!(parse("tickcast --retain-update 3").unwrap_err().to_string().contains("--retain-update"));
     }
 }

@@ -1,4 +1,4 @@
-//! `broker demo`: simulated stocks, football, chat and servers, published over a connection like anybody's.
+//! `tickcast demo`: simulated stocks, football, chat and servers, published over a connection like anybody's.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! `broker health`: asks the broker on this machine whether it takes connections. A container image without a shell has
+//! `tickcast health`: asks the broker on this machine whether it takes connections. A container image without a shell has
 //! nothing else to ask with.
 
 use std::io::{self, Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! The `broker` command: configuration, start, signal, drain.
+//! The `tickcast` command: configuration, start, signal, drain.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let cli = Cli::from_process();
     match cli.task {
         Task::Config => match load(&cli) {
-            Ok(loaded) => say::output("broker config", &config::show(&loaded)),
+            Ok(loaded) => say::output("tickcast config", &config::show(&loaded)),
             Err(code) => code,
         },
         Task::Health => match load(&cli).map(|loaded| health::check(loaded.config.admin_listen)) {

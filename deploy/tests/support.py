@@ -72,7 +72,7 @@ def rendered(path, replacements):
 
 
 def settings(*arguments):
-    """The settings that the broker would run with, as `broker config` prints them."""
+    """The settings that the broker would run with, as `tickcast config` prints them."""
     import tomllib
 
     code, output = run(BROKER, "config", *arguments)

@@ -90,7 +90,7 @@ class ImageTest(unittest.TestCase):
             root.chmod(0o755)
             programs = root / "usr" / "local" / "bin"
             programs.mkdir(parents=True)
-            for source, place in ((BROKER, "broker"), (FEED_SIM, "feed-sim")):
+            for source, place in ((BROKER, "tickcast"), (FEED_SIM, "feed-sim")):
                 # As the Dockerfile does: what the last stage copies is stripped.
                 subprocess.run(["strip", "--strip-debug", "-o", programs / place, source], check=True)
                 for line in run("ldd", source)[1].splitlines():

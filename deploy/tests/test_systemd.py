@@ -49,7 +49,7 @@ class SystemdTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.unit = self.folder / UNIT.name
         # It wants the program to be there.
-        self.unit.write_text(rendered(UNIT, {"/usr/local/bin/broker": BROKER}))
+        self.unit.write_text(rendered(UNIT, {"/usr/local/bin/tickcast": BROKER}))
 
     def test_verify(self):
         self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit), (0, ""))
@@ -62,7 +62,7 @@ class SystemdTest(unittest.TestCase):
 
     def test_the_broker_takes_the_example_configuration(self):
         config = settings("--config", CONFIG)
-        self.assertEqual(setting("ExecStart"), ["/usr/local/bin/broker serve --config /etc/tickcast/tickcast.toml"])
+        self.assertEqual(setting("ExecStart"), ["/usr/local/bin/tickcast serve --config /etc/tickcast/tickcast.toml"])
         self.assertGreaterEqual(int(setting("LimitNOFILE")[0]), config["connections_max"] + config["http_connections_max"] + 512)
         self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2)
         self.assertEqual(config["topics"][0]["retain_updates"], 10_000)

@@ -1,4 +1,4 @@
-//! Stocks, football, a chat room and a few servers for `broker demo`: modest in rate, and lively for a person who watches.
+//! Stocks, football, a chat room and a few servers for `tickcast demo`: modest in rate, and lively for a person who watches.
 
 use std::future::Future;
 

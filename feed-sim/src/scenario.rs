@@ -100,7 +100,7 @@ pub const CATALOGUE: &[Entry] = &[
     },
     Entry {
         name: "demo",
-        summary: "stocks, football, a chat room and a few servers together, as `broker demo` shows them",
+        summary: "stocks, football, a chat room and a few servers together, as `tickcast demo` shows them",
         description: DEMO_DESCRIPTION,
         instruments: ("matches at once", 4),
         build: |seed, instruments| {

@@ -30,7 +30,7 @@ struct Broker {
 impl Broker {
     /// `None` where there is no binary.
     fn start() -> Option<Self> {
-        let binary = Path::new(env!("CARGO_BIN_EXE_loadgen")).with_file_name("broker");
+        let binary = Path::new(env!("CARGO_BIN_EXE_loadgen")).with_file_name("tickcast");
         if !binary.exists() {
             eprintln!("SKIPPED: there is no {}; `cargo build -p broker` makes it", binary.display());
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI builds the broker before it tests loadgen");

@@ -34,7 +34,7 @@ impl Server {
     }
 
     fn start(shards: &[&str], settings: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "0"]);
         // Loads answer no pings: nobody is told to.
         command.args(["--heartbeat-ms", "86400000", "--log-format", "text"]);

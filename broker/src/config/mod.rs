@@ -3,7 +3,7 @@
 //! ```text
 //! flags ─┐
 //! environment ─┼─▶ raw::Raw (texts and where they came from) ─▶ resolve::resolve ─▶ settings::Config (types, checked)
-//! TOML file ─┘                                                                └▶ show: `broker config`
+//! TOML file ─┘                                                                └▶ show: `tickcast config`
 //! ```
 //!
 //! Every setting is one entry of the table [`SETTINGS`]: its name is the TOML key, with dashes the flag, and in capitals

@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
                 write!(f, "{setting} = {value:?} ({source}): expected {expected}")
             }
             Problem::UnknownKey { key, source } => {
-                write!(f, "{key} ({source}): there is no such setting; `broker config` prints them all")
+                write!(f, "{key} ({source}): there is no such setting; `tickcast config` prints them all")
             }
             Problem::Sentence(sentence) => f.write_str(sentence),
         }

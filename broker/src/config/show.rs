@@ -1,4 +1,4 @@
-//! `broker config`: every setting with its meaning, unit, range, default, value and where that came from. What is printed is
+//! `tickcast config`: every setting with its meaning, unit, range, default, value and where that came from. What is printed is
 //! itself a configuration file.
 
 use std::fmt::Write;

@@ -32,6 +32,13 @@ macro_rules! live {
     };
 }
 
+/// A file of the JavaScript client.
+macro_rules! client {
+    ($name:literal) => {
+        include_bytes!(concat!("../../clients/js/", $name))
+    };
+}
+
 /// All of them.
 static ASSETS: &[Asset] = &[
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: live!("../index.html"), is_page: true },
@@ -57,31 +64,31 @@ static ASSETS: &[Asset] = &[
     script("/live/theme.js", live!("theme.js")),
     script("/live/timeline.js", live!("timeline.js")),
     script("/live/trades.js", live!("trades.js")),
-    script("/tickcast.js", include_bytes!("../../../dashboards/web/tickcast.js")),
-    script("/tickcast/asking.js", include_bytes!("../../../dashboards/web/tickcast/asking.js")),
-    script("/tickcast/backoff.js", include_bytes!("../../../dashboards/web/tickcast/backoff.js")),
-    script("/tickcast/candidate.js", include_bytes!("../../../dashboards/web/tickcast/candidate.js")),
-    script("/tickcast/connection.js", include_bytes!("../../../dashboards/web/tickcast/connection.js")),
-    script("/tickcast/entry.js", include_bytes!("../../../dashboards/web/tickcast/entry.js")),
-    script("/tickcast/error.js", include_bytes!("../../../dashboards/web/tickcast/error.js")),
-    script("/tickcast/events.js", include_bytes!("../../../dashboards/web/tickcast/events.js")),
-    script("/tickcast/feed.js", include_bytes!("../../../dashboards/web/tickcast/feed.js")),
-    script("/tickcast/http.js", include_bytes!("../../../dashboards/web/tickcast/http.js")),
-    script("/tickcast/options.js", include_bytes!("../../../dashboards/web/tickcast/options.js")),
-    script("/tickcast/outage.js", include_bytes!("../../../dashboards/web/tickcast/outage.js")),
-    script("/tickcast/plan.js", include_bytes!("../../../dashboards/web/tickcast/plan.js")),
-    script("/tickcast/reader.js", include_bytes!("../../../dashboards/web/tickcast/reader.js")),
-    script("/tickcast/requests.js", include_bytes!("../../../dashboards/web/tickcast/requests.js")),
-    script("/tickcast/sse.js", include_bytes!("../../../dashboards/web/tickcast/sse.js")),
-    script("/tickcast/stream.js", include_bytes!("../../../dashboards/web/tickcast/stream.js")),
-    script("/tickcast/subscription.js", include_bytes!("../../../dashboards/web/tickcast/subscription.js")),
-    script("/tickcast/topics.js", include_bytes!("../../../dashboards/web/tickcast/topics.js")),
-    script("/tickcast/transport.js", include_bytes!("../../../dashboards/web/tickcast/transport.js")),
-    script("/tickcast/wake.js", include_bytes!("../../../dashboards/web/tickcast/wake.js")),
+    script("/tickcast.js", client!("tickcast.js")),
+    script("/tickcast/asking.js", client!("tickcast/asking.js")),
+    script("/tickcast/backoff.js", client!("tickcast/backoff.js")),
+    script("/tickcast/candidate.js", client!("tickcast/candidate.js")),
+    script("/tickcast/connection.js", client!("tickcast/connection.js")),
+    script("/tickcast/entry.js", client!("tickcast/entry.js")),
+    script("/tickcast/error.js", client!("tickcast/error.js")),
+    script("/tickcast/events.js", client!("tickcast/events.js")),
+    script("/tickcast/feed.js", client!("tickcast/feed.js")),
+    script("/tickcast/http.js", client!("tickcast/http.js")),
+    script("/tickcast/options.js", client!("tickcast/options.js")),
+    script("/tickcast/outage.js", client!("tickcast/outage.js")),
+    script("/tickcast/plan.js", client!("tickcast/plan.js")),
+    script("/tickcast/reader.js", client!("tickcast/reader.js")),
+    script("/tickcast/requests.js", client!("tickcast/requests.js")),
+    script("/tickcast/sse.js", client!("tickcast/sse.js")),
+    script("/tickcast/stream.js", client!("tickcast/stream.js")),
+    script("/tickcast/subscription.js", client!("tickcast/subscription.js")),
+    script("/tickcast/topics.js", client!("tickcast/topics.js")),
+    script("/tickcast/transport.js", client!("tickcast/transport.js")),
+    script("/tickcast/wake.js", client!("tickcast/wake.js")),
     Asset {
         path: "/tickcast.d.ts",
         content_type: "text/typescript; charset=utf-8",
-        body: include_bytes!("../../../dashboards/web/tickcast.d.ts"),
+        body: client!("tickcast.d.ts"),
         is_page: false,
     },
 ];

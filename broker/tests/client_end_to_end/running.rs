@@ -36,7 +36,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(listen: &str, flags: &[&str]) -> Running {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_broker"))
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tickcast"))
             .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(flags)
             .stderr(Stdio::piped())

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Answer, Client, PATIENCE, ask, until};
 
 /// The built program.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_broker");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tickcast");
 
 /// A running broker. It is killed when dropped.
 pub(crate) struct Process {

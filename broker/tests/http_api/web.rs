@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::server::start;
 
-const CLIENT: &str = include_str!("../../../dashboards/web/tickcast.js");
+const CLIENT: &str = include_str!("../../clients/js/tickcast.js");
 
 #[tokio::test]
 async fn the_browser_client_and_its_types() {
@@ -48,7 +48,7 @@ async fn the_live_page_and_all_that_it_needs() {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
-    // Everything that the page and its modules name is there; no file lies in the folder that is not served.
+    // Everything that the page and its modules name is there; no file lies in their folders that is not served.
     let mut named: BTreeSet<String> = quoted_paths(&page.body);
     let mut seen = BTreeSet::new();
     while let Some(path) = named.pop_first() {
@@ -63,10 +63,12 @@ async fn the_live_page_and_all_that_it_needs() {
             named.extend(answer.body.split("from \"./").skip(1).map(|rest| format!("{folder}{}", until_quote(rest))));
         }
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards/web/live");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = format!("/live/{}", file.unwrap().file_name().to_str().unwrap());
-        assert!(seen.contains(&path), "{path} is not served, or nothing names it: {seen:?}");
+    for (folder, url) in [("../dashboards/web/live", "/live"), ("clients/js/tickcast", "/tickcast")] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = format!("{url}/{}", file.unwrap().file_name().to_str().unwrap());
+            assert!(seen.contains(&path), "{path} is not served, or nothing names it: {seen:?}");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::common::{Client, End, Running};
 #[test]
 fn a_signal_ends_it_with_goaway_and_success() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_broker"))
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tickcast"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "300"])
             .args(["--log-format", "json"])
             .stderr(Stdio::piped())
@@ -46,7 +46,7 @@ fn a_signal_ends_it_with_goaway_and_success() {
 fn its_health_is_asked_with_the_settings_that_it_runs_with() {
     let broker = Running::start();
     let health = |admin_listen: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
         let output = command.arg("health").env("TICKCAST_ADMIN_LISTEN", admin_listen).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
@@ -62,7 +62,7 @@ fn a_bad_value_names_itself_and_nothing_starts() {
     for (flag, value) in
         [("--listen", "nowhere"), ("--heartbeat-ms", "0"), ("--message-bytes", "1"), ("--no-such-flag", "1")]
     {
-        let output = Command::new(env!("CARGO_BIN_EXE_broker")).args(["serve", flag, value]).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_tickcast")).args(["serve", flag, value]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
         let name = flag.trim_start_matches('-');

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The program that is attacked: `BROKER`, or the one that this test was built with.
 fn program() -> String {
-    std::env::var("BROKER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_broker").to_owned())
+    std::env::var("BROKER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tickcast").to_owned())
 }
 
 /// Raises the limit on open files as far as it goes: for this process, and for the brokers that it starts.

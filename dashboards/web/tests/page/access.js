@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { open } from "../support/market.js";
 import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
 

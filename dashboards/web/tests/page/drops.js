@@ -1,7 +1,7 @@
 /** A broker that is killed and started again under the page. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { open, quote, trade } from "../support/market.js";
 import { withPage, DESKTOP } from "../support/live_page.js";
 

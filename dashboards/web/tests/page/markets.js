@@ -1,7 +1,7 @@
 /** The markets in Chromium: cells that move, the ladder, trades, and that feed text stays text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { open, quote, trade } from "../support/market.js";
 import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
 

@@ -1,7 +1,7 @@
 /** A match in Chromium: score, events, and what is corrected or taken back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { withPage, DESKTOP } from "../support/live_page.js";
 
 const SCORE = { match: 1, home: "Redford", away: "Bluewater", home_goals: 0, away_goals: 0, status: "first_half", clock: "02:00", coverage: "live" };

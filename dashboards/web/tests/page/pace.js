@@ -1,7 +1,7 @@
 /** Five hundred updates a second and more on the screen: how many frames, how long the longest tasks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { open } from "../support/market.js";
 import { withPage, DESKTOP } from "../support/live_page.js";
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
 
 const FOLDER = process.env.PHOTOGRAPHS ?? "target/photographs";

@@ -1,10 +1,10 @@
 /** A network that stops WebSockets: the page lives on Server-Sent Events, and says so. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Broker } from "../support/broker.js";
+import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
 import { open, quote, trade } from "../support/market.js";
 import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
-import { Proxy } from "../support/proxy.js";
+import { Proxy } from "../../../../broker/clients/js/tests/support/proxy.js";
 
 const row = (symbol) => `tr[data-instrument="stocks.${symbol}"]`;
 const WIDER = "document.documentElement.scrollWidth - innerWidth";

@@ -6,7 +6,7 @@ import { Broker } from "./support/broker.js";
 import { Proxy } from "./support/proxy.js";
 import { untilInPage as until } from "./support/page.js";
 
-const { withChromium } = createRequire(import.meta.url)("../../../broker/tests/foreign/chromium.cjs");
+const { withChromium } = createRequire(import.meta.url)("../../../tests/foreign/chromium.cjs");
 
 test("a page imports it from its broker, and goes on through cuts and restarts", async (t) => {
   const broker = await Broker.start(t);

@@ -6,7 +6,7 @@ import { Broker } from "./support/broker.js";
 import { Proxy } from "./support/proxy.js";
 import { untilInPage as until } from "./support/page.js";
 
-const { withChromium } = createRequire(import.meta.url)("../../../broker/tests/foreign/chromium.cjs");
+const { withChromium } = createRequire(import.meta.url)("../../../tests/foreign/chromium.cjs");
 
 test("a page of an origin that is not allowed, and one with a wrong port", async (t) => {
   const [own, foreign] = [await Broker.start(t), await Broker.start(t)];

@@ -7,7 +7,7 @@ import { Proxy } from "./support/proxy.js";
 import { untilInPage } from "./support/page.js";
 import { numbers } from "./support/whole.js";
 
-const { withChromium } = createRequire(import.meta.url)("../../../broker/tests/foreign/chromium.cjs");
+const { withChromium } = createRequire(import.meta.url)("../../../tests/foreign/chromium.cjs");
 
 test("an EventSource goes on by itself where its network was cut; the client does, and changes over", async (t) => {
   const broker = await Broker.start(t);

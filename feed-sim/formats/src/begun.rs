@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::task::{Context, Poll};
 
-use crate::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
 
 /// A patch needs a state to change, and a broker refuses one that has none. So a topic whose first record is a patch, because
 /// the recording lacks its beginning or because its states grow out of nothing, begins with an empty state.
@@ -58,7 +58,7 @@ impl<F: Feed> Feed for Begun<F> {
         self.feed.counts() + Counts { images: self.begun, ..Counts::default() }
     }
 
-    fn faults(&self) -> Option<crate::faults::FaultCounts> {
+    fn faults(&self) -> Option<feed_player::faults::FaultCounts> {
         self.feed.faults()
     }
 

@@ -13,9 +13,9 @@ mod runner;
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::publication::{Feed, Publication};
-use crate::replay::Reader;
-use crate::replay::venue::line_feed::{Decode, LineFeed};
+use crate::Reader;
+use crate::venue::line_feed::{Decode, LineFeed};
+use feed_player::publication::{Feed, Publication};
 use fields::Message;
 use market::Market;
 use plan::Plan;

@@ -8,11 +8,11 @@ mod fields;
 
 use std::collections::VecDeque;
 
-use crate::publication::{Feed, Kind, Publication};
-use crate::replay::Reader;
-use crate::replay::venue::line_feed::{Decode, LineFeed};
-use crate::replay::venue::text::{as_it_is, segment};
+use crate::Reader;
+use crate::venue::line_feed::{Decode, LineFeed};
+use crate::venue::text::{as_it_is, segment};
 use book::Books;
+use feed_player::publication::{Feed, Kind, Publication};
 use fields::{Depth, Envelope, Identified, Snapshot};
 
 /// What `feed-sim describe binance` prints.

@@ -1,6 +1,6 @@
 //! From the times in a recording to a clock that starts at 0 and never goes back.
 
-use crate::publication::Origin;
+use feed_player::publication::Origin;
 
 /// A step further than this is not a quiet market but a wrong time, or two recordings one after the other.
 const STEP_NS_MAX: u64 = DAY_NS;

@@ -8,13 +8,13 @@ mod fields;
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::publication::{Feed, Kind, Publication};
-use crate::replay::Reader;
-use crate::replay::venue::book::{ASKS, BIDS, Book};
-use crate::replay::venue::capture::{Captured, captured};
-use crate::replay::venue::level::{Change, decimal};
-use crate::replay::venue::line_feed::{Decode, LineFeed};
-use crate::replay::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts, rfc3339_us, segment};
+use crate::Reader;
+use crate::venue::book::{ASKS, BIDS, Book};
+use crate::venue::capture::{Captured, captured};
+use crate::venue::level::{Change, decimal};
+use crate::venue::line_feed::{Decode, LineFeed};
+use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts, rfc3339_us, segment};
+use feed_player::publication::{Feed, Kind, Publication};
 use fields::Message;
 
 /// What `feed-sim describe coinbase` prints.

@@ -8,7 +8,7 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use super::Reader;
 use super::mapped::{Cell, Mapper, Record};
 use super::mapping::{FieldId, Header, Mapping};
-use crate::publication::{BadRecord, Counts, Feed, Origin, Timed, push_json_string};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed, push_json_string};
 
 /// What `feed-sim describe csv` prints.
 pub const DESCRIPTION: &str = "\

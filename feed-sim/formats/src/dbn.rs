@@ -12,7 +12,7 @@ use ::dbn::VersionUpgradePolicy;
 
 use super::Reader;
 use super::played::{Played, Records};
-use crate::publication::{BadRecord, Feed, Publication};
+use feed_player::publication::{BadRecord, Feed, Publication};
 use listed::Listed;
 use records::{Body, Content};
 use stream::Stream;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::image::{Image, PIECE_BYTES_MAX};
-use crate::publication::{Kind, Publication};
+use feed_player::image::{Image, PIECE_BYTES_MAX};
+use feed_player::publication::{Kind, Publication};
 
 /// The states of topics. Events have none.
 #[derive(Default)]

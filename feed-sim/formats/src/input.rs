@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bzip2::bufread::MultiBzDecoder;
+use feed_player::progress::Recording;
 use flate2::bufread::MultiGzDecoder;
 
 /// Decompressed bytes of a recording, and which file they come from: some formats have the name of the instrument there,
@@ -17,27 +17,6 @@ use flate2::bufread::MultiGzDecoder;
 pub struct Reader {
     bytes: Box<dyn BufRead + Send>,
     path: Option<PathBuf>,
-}
-
-/// How far a recording has been read, for whoever tells about it meanwhile. Counted before decompression.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Written by the thread that reads.
-    read_bytes: AtomicU64,
-    /// Written once, when a file is opened; 0 where nobody knows.
-    whole_bytes: AtomicU64,
-}
-
-impl Progress {
-    /// Bytes read of the file; those of the current round where it is played more than once.
-    pub fn read_bytes(&self) -> u64 {
-        self.read_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The size of the file in bytes, where it has one.
-    pub fn whole_bytes(&self) -> Option<u64> {
-        Some(self.whole_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
-    }
 }
 
 /// What is read from the operating system at once.
@@ -50,15 +29,15 @@ impl Reader {
     }
 
     /// A file, or standard input for `-`, compressed or plain.
-    pub fn open(path: &Path, progress: &Arc<Progress>) -> io::Result<Self> {
-        progress.read_bytes.store(0, Ordering::Relaxed);
+    pub fn open(path: &Path, progress: &Arc<Recording>) -> io::Result<Self> {
+        progress.begin();
         if path == Path::new("-") {
             return Reader::decompressing(counted(io::stdin(), progress));
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_file() {
-            progress.whole_bytes.store(metadata.len(), Ordering::Relaxed);
+            progress.set_whole_bytes(metadata.len());
         }
         Ok(Reader { path: Some(path.to_owned()), ..Reader::decompressing(counted(file, progress))? })
     }
@@ -131,19 +110,19 @@ fn buffered<R: Read>(inner: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER_BYTES, inner)
 }
 
-fn counted<R: Read>(inner: R, progress: &Arc<Progress>) -> BufReader<Counted<R>> {
+fn counted<R: Read>(inner: R, progress: &Arc<Recording>) -> BufReader<Counted<R>> {
     buffered(Counted { inner, progress: progress.clone() })
 }
 
 struct Counted<R> {
     inner: R,
-    progress: Arc<Progress>,
+    progress: Arc<Recording>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.progress.read_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.progress.add_read_bytes(read as u64);
         Ok(read)
     }
 }

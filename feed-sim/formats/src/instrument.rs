@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::decimal::{Scale, push_id};
 use super::levels::{Changed, Level, Levels, Side};
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// Every so many book messages the whole book comes as `state`: a broker that was restarted has a whole book again soon.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use super::Reader;
 use super::played::{Played, Records};
-use crate::publication::{BadRecord, Feed, Publication};
+use feed_player::publication::{BadRecord, Feed, Publication};
 use framing::Frames;
 use market::Market;
 use message::parse;

@@ -13,14 +13,14 @@ use std::collections::{HashMap, VecDeque};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::publication::{Feed, Kind, Publication};
-use crate::replay::Reader;
-use crate::replay::venue::book::{Top, quote_fields, quote_publication};
-use crate::replay::venue::capture::{Captured, captured};
-use crate::replay::venue::level::decimal;
-use crate::replay::venue::line_feed::{Decode, LineFeed};
-use crate::replay::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts};
+use crate::Reader;
+use crate::venue::book::{Top, quote_fields, quote_publication};
+use crate::venue::capture::{Captured, captured};
+use crate::venue::level::decimal;
+use crate::venue::line_feed::{Decode, LineFeed};
+use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts};
 use books::Books;
+use feed_player::publication::{Feed, Kind, Publication};
 
 /// What `feed-sim describe kraken` prints.
 pub(super) const DESCRIPTION: &str = "\

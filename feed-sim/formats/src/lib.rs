@@ -1,6 +1,6 @@
 //! Recorded feeds, read as a stream: a recording of a whole day needs no more memory than one of a minute.
 //!
-//! A new format is a file under `replay/` with a [`Feed`] in it, and an entry in [`FORMATS`]. A recording comes from
+//! A new format is a file here with a [`Feed`] in it, and an entry in [`FORMATS`]. A recording comes from
 //! strangers: whatever is in it, a record either becomes publications or is reported with its position.
 
 mod begun;
@@ -27,6 +27,7 @@ mod moment;
 pub mod nba;
 pub mod ndjson;
 mod order_book;
+mod output;
 mod playback;
 mod played;
 mod repeated;
@@ -38,13 +39,13 @@ mod window;
 use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use crate::publication::Feed;
 use begun::Begun;
-pub use input::{Progress, Reader};
+use feed_player::publication::Feed;
+pub use input::Reader;
 pub use mapping::{Mapping, MappingError};
 pub use moment::Moment;
+pub use output::{FILE_ENDINGS, create, is_file_name};
 pub use playback::{Playback, PlaybackError, Rounds};
 
 /// A format that can be replayed.
@@ -178,24 +179,6 @@ impl Format {
 }
 
 type OpenMapped = fn(Reader, Mapping) -> io::Result<Box<dyn Feed>>;
-
-impl Feed for Box<dyn Feed> {
-    fn counts(&self) -> crate::publication::Counts {
-        (**self).counts()
-    }
-
-    fn faults(&self) -> Option<crate::faults::FaultCounts> {
-        (**self).faults()
-    }
-
-    fn origin(&self) -> Option<crate::publication::Origin> {
-        (**self).origin()
-    }
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        (**self).poll_ready(context)
-    }
-}
 
 /// Whether `text` can be a segment of a topic as it stands: it has the broker's characters only, and is short enough that
 /// the whole name is.

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::Reader;
-use crate::publication::BadRecord;
+use feed_player::publication::BadRecord;
 
 /// The longest line we keep in memory. The largest message of any venue we know is below a tenth of it.
 const LINE_BYTES_MAX: u64 = 16 << 20;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use crate::publication::{BadRecord, Counts, Feed, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Timed};
 
 /// What is read ahead at most, and as much again that the player took over but did not play yet; a single larger update is
 /// read all the same.
@@ -176,7 +176,7 @@ impl Feed for Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publication::{Kind, Publication};
+    use feed_player::publication::{Kind, Publication};
 
     /// So many updates, and then what is left to say of them.
     struct Updates {

@@ -19,7 +19,7 @@ use super::instrument::{Instrument, Trade, push};
 use super::lines::Lines;
 use super::order_book::{Misfit, Order, OrderBook};
 use super::played::{Played, Records};
-use crate::publication::{BadRecord, Feed, Kind, Publication};
+use feed_player::publication::{BadRecord, Feed, Kind, Publication};
 use message::{Event, Message};
 use rows::Rows;
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::clock::Clock;
 use super::mapping::{DataOf, FieldId, Form, KindOf, Mapping, Member, Since, TimeOf, Unit};
-use crate::publication::{Kind, Origin, Publication, Timed, push_json_string};
+use feed_player::publication::{Kind, Origin, Publication, Timed, push_json_string};
 
 /// A record, whatever it is written in.
 pub(super) trait Record {

@@ -26,7 +26,7 @@ use std::fs;
 use std::path::Path;
 
 use super::moment;
-use crate::publication::Kind;
+use feed_player::publication::Kind;
 use section::Section;
 pub(super) use template::Template;
 pub(super) use time::{Since, TimeOf, Unit, time_of_day_ns, utc_ns};

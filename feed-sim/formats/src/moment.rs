@@ -5,7 +5,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 
 use super::mapping::{time_of_day_ns, utc_ns};
-use crate::publication::Origin;
+use feed_player::publication::Origin;
 
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 

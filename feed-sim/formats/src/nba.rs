@@ -8,9 +8,9 @@ use std::io;
 
 use serde::Deserialize;
 
-use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_json_string};
-use crate::replay::venue::elements::{Broken, Document};
-use crate::replay::{Reader, is_segment};
+use crate::venue::elements::{Broken, Document};
+use crate::{Reader, is_segment};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_json_string};
 
 /// What `feed-sim describe nba` prints.
 pub const DESCRIPTION: &str = "\

@@ -11,8 +11,8 @@ use super::clock::Clock;
 use super::lines::Lines;
 use super::mapped::{Cell, Mapper, Record, push_on_one_line};
 use super::mapping::{FieldId, Mapping};
-use crate::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
 use broker_protocol::topic::check_topic;
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
 
 /// What `feed-sim describe ndjson` prints.
 pub const DESCRIPTION: &str = "\

@@ -103,7 +103,7 @@ impl OrderBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::levels::Level;
+    use crate::levels::Level;
 
     #[test]
     fn a_misfit_changes_nothing() {

@@ -4,36 +4,42 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use feed_player::publish::Output;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Bytes with an end of their own: a compressed file is whole only with it.
-pub(super) trait Output: Write + Send {
-    /// Writes what is left, and the end.
-    fn finish(&mut self) -> io::Result<()>;
+/// A file, compressed or not.
+enum Recorded {
+    Plain(File),
+    Gzip(GzEncoder<File>),
+    Zstd(zstd::Encoder<'static, File>),
 }
 
-impl Output for Box<dyn Write + Send> {
-    fn finish(&mut self) -> io::Result<()> {
-        self.flush()
+impl Write for Recorded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Recorded::Plain(file) => file.write(bytes),
+            Recorded::Gzip(file) => file.write(bytes),
+            Recorded::Zstd(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Recorded::Plain(file) => file.flush(),
+            Recorded::Gzip(file) => file.flush(),
+            Recorded::Zstd(file) => file.flush(),
+        }
     }
 }
 
-impl Output for File {
+impl Output for Recorded {
     fn finish(&mut self) -> io::Result<()> {
-        self.flush()
-    }
-}
-
-impl Output for GzEncoder<File> {
-    fn finish(&mut self) -> io::Result<()> {
-        self.try_finish()
-    }
-}
-
-impl Output for zstd::Encoder<'static, File> {
-    fn finish(&mut self) -> io::Result<()> {
-        self.do_finish()
+        match self {
+            Recorded::Plain(file) => file.flush(),
+            Recorded::Gzip(file) => file.try_finish(),
+            Recorded::Zstd(file) => file.do_finish(),
+        }
     }
 }
 
@@ -46,7 +52,7 @@ pub fn is_file_name(name: &str) -> bool {
 }
 
 /// Makes the file, compressed as its name says. One that is there already is an error, unless it may be `replaced`.
-pub(super) fn create(path: &Path, replaced: bool) -> io::Result<Box<dyn Output>> {
+pub fn create(path: &Path, replaced: bool) -> io::Result<Box<dyn Output>> {
     let mut options = OpenOptions::new();
     options.write(true);
     if replaced {
@@ -58,10 +64,10 @@ pub(super) fn create(path: &Path, replaced: bool) -> io::Result<Box<dyn Output>>
         io::ErrorKind::AlreadyExists => io::Error::new(error.kind(), "it exists already (--force replaces it)"),
         _ => error,
     })?;
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
+    Ok(Box::new(match path.extension().and_then(|extension| extension.to_str()) {
         // Neither name nor time go into the head: the same updates are the same bytes.
-        Some("gz") => Box::new(GzEncoder::new(file, Compression::default())),
-        Some("zst") => Box::new(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
-        _ => Box::new(file),
-    })
+        Some("gz") => Recorded::Gzip(GzEncoder::new(file, Compression::default())),
+        Some("zst") => Recorded::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        _ => Recorded::Plain(file),
+    }))
 }

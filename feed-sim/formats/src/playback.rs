@@ -10,8 +10,9 @@ use super::moment::Moment;
 use super::repeated::Repeated;
 use super::selected::Selected;
 use super::window::Window;
-use super::{Format, Progress, Reader};
-use crate::publication::Feed;
+use super::{Format, Reader};
+use feed_player::progress::Recording;
+use feed_player::publication::Feed;
 
 /// What is played of a recording, and how often. By default all of it, once.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +64,7 @@ impl Playback {
         self,
         format: &'static Format,
         path: &Path,
-        progress: Arc<Progress>,
+        progress: Arc<Recording>,
     ) -> Result<Box<dyn Feed>, PlaybackError> {
         let rounds = match self.rounds {
             Rounds::One => Some(1),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::clock::Clock;
-use crate::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
 /// A recording, one record after the other.
 pub(super) trait Records: Send {

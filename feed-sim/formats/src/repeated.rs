@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::publication::{BadRecord, Counts, Feed, Origin, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed};
 
 /// Opens the recording from its beginning.
 type Open<F> = Box<dyn FnMut() -> io::Result<F> + Send>;

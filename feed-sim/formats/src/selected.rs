@@ -1,6 +1,6 @@
 //! A part of a recording: some symbols.
 
-use crate::publication::{BadRecord, Counts, Feed, Origin, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed};
 
 /// The updates of topics that have one of the symbols as a segment. A symbol with dots in it is several segments in a row.
 pub(super) struct Selected<F> {

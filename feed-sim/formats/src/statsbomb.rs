@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use crate::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
-use crate::replay::venue::elements::Document;
-use crate::replay::venue::text::as_it_is;
-use crate::replay::{Reader, is_segment};
+use crate::venue::elements::Document;
+use crate::venue::text::as_it_is;
+use crate::{Reader, is_segment};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use fields::Event;
 use scoreboard::Scoreboard;
 use statistics::Statistics;

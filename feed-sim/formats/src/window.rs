@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::images::Images;
 use super::moment::{Moment, NoDate};
-use crate::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
 /// What is due from the start on and before the stop; its clock is 0 at the start. What was published before the start
 /// is not lost: it is merged by topic and goes out as states when the window opens, in order of the topics' names.

@@ -1,5 +1,6 @@
 //! Databento DBN: the recorded sample against the crate's own reader and a naive book, and made-up records.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,8 +15,8 @@ use ::dbn::{
     rtype, v1,
 };
 use common::{all, apply, data, decimal, recording};
-use feed_sim::publication::{BadRecord, Counts, Publication, Timed};
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::{BadRecord, Counts, Publication, Timed};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -1,13 +1,14 @@
 //! NASDAQ TotalView-ITCH: the recorded sample against a naive rebuild, and made-up messages of every type.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use common::{all, apply, data, recording};
-use feed_sim::publication::{BadRecord, Counts, Publication, Timed};
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::{BadRecord, Counts, Publication, Timed};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,13 +1,14 @@
 //! LOBSTER files: the recorded sample, and pairs of made-up files.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use common::{all, apply, data, recording};
-use feed_sim::publication::{BadRecord, Counts, Timed};
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::{BadRecord, Counts, Timed};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,6 @@
 //! Any CSV and any NDJSON, with a mapping.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::io::Write;
@@ -7,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{all, data};
-use feed_sim::publication::{BadRecord, Counts, Timed};
-use feed_sim::replay::{Mapping, Playback, find};
+use feed_formats::{Mapping, Playback, find};
+use feed_player::publication::{BadRecord, Counts, Timed};
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use tempfile::NamedTempFile;

@@ -1,11 +1,12 @@
 //! A recording of any length takes the memory of what lives in it. The recordings are made while they are read, and there
 //! is a process of its own for this test, so that its memory is that of the replay.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::io::{self, BufReader, Read};
 
-use feed_sim::replay::find;
+use feed_formats::find;
 
 /// So much may come and stay; the recordings below are twice as long and more, and what comes of them ten times.
 const GROWTH_KIB_MAX: u64 = 3 << 10;

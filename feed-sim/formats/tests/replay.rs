@@ -1,13 +1,14 @@
 //! Recordings: those of real venues as far as they are at hand, and what strangers make of the formats.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
 use common::{all, data, decimal, merge, recording};
-use feed_sim::publication::{BadRecord, Counts, Kind, Timed};
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::{BadRecord, Counts, Kind, Timed};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;

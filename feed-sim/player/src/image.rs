@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 /// A state that is larger goes out in pieces: a broker takes messages up to 64 KiB unless it is told otherwise, and the
 /// rest of the message needs its place too.
-pub(crate) const PIECE_BYTES_MAX: usize = 60_000;
+pub const PIECE_BYTES_MAX: usize = 60_000;
 /// Patches that wait to be merged. Many books publish a whole state before it is that much, and then none of them was ever
 /// looked into.
 const WAITING_BYTES_MAX: usize = 32 << 10;
 
 /// A state, and the patches that came since.
-pub(crate) struct Image {
+pub struct Image {
     base: Base,
     /// The patches, a line each: what is published has no line break.
     waiting: String,
@@ -25,12 +25,12 @@ enum Base {
 
 impl Image {
     /// Nothing, to be patched.
-    pub(crate) fn nothing() -> Image {
+    pub fn nothing() -> Image {
         Image { base: Base::Tree(Value::Null, 0), waiting: String::new() }
     }
 
     /// A whole state takes the place of everything before, and of its memory too.
-    pub(crate) fn set(&mut self, text: &str) {
+    pub fn set(&mut self, text: &str) {
         self.waiting.clear();
         match &mut self.base {
             Base::Text(before) => {
@@ -42,7 +42,7 @@ impl Image {
     }
 
     /// A merge patch changes it.
-    pub(crate) fn patch(&mut self, text: &str) {
+    pub fn patch(&mut self, text: &str) {
         self.waiting.push_str(text);
         self.waiting.push('\n');
         if self.waiting.len() > WAITING_BYTES_MAX {
@@ -51,7 +51,7 @@ impl Image {
     }
 
     /// About how many bytes it takes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let base = match &self.base {
             Base::Text(text) => text.len(),
             Base::Tree(_, bytes) => *bytes,
@@ -60,7 +60,7 @@ impl Image {
     }
 
     /// The state as texts of at most about `bytes_max`: a state, and patches that make the whole of it.
-    pub(crate) fn pieces(&mut self, bytes_max: usize) -> Vec<String> {
+    pub fn pieces(&mut self, bytes_max: usize) -> Vec<String> {
         self.settle();
         match &self.base {
             Base::Text(text) => vec![text.clone()],

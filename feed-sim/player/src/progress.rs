@@ -1,10 +1,10 @@
 //! How far a run is, for whoever watches it.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::replay;
 use crate::schedule::Newest;
 
 /// A run at one moment.
@@ -26,16 +26,51 @@ pub struct Snapshot {
     pub next_due: Option<Duration>,
 }
 
+/// How much of a recording has been read, before it is decompressed. The thread that reads it writes here.
+#[derive(Debug, Default)]
+pub struct Recording {
+    read_bytes: AtomicU64,
+    /// 0 where nobody knows.
+    whole_bytes: AtomicU64,
+}
+
+impl Recording {
+    /// Reading begins, or begins again.
+    pub fn begin(&self) {
+        self.read_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// The recording is a file of this size.
+    pub fn set_whole_bytes(&self, bytes: u64) {
+        self.whole_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes more were read.
+    pub fn add_read_bytes(&self, bytes: u64) {
+        self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes read of the file; those of the current round where it is played more than once.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The size of the file in bytes, where it has one.
+    pub fn whole_bytes(&self) -> Option<u64> {
+        Some(self.whole_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+    }
+}
+
 /// The newest [`Snapshot`]: written by the run at each turn, read by who shows it.
 #[derive(Debug, Default)]
 pub struct Progress {
     newest: Mutex<Snapshot>,
-    recording: Arc<replay::Progress>,
+    recording: Arc<Recording>,
 }
 
 impl Progress {
     /// Of a run that plays what is read there.
-    pub fn of_recording(recording: Arc<replay::Progress>) -> Self {
+    pub fn of_recording(recording: Arc<Recording>) -> Self {
         Progress { recording, ..Progress::default() }
     }
 

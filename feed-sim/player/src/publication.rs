@@ -164,8 +164,26 @@ pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
     }
 }
 
+impl Feed for Box<dyn Feed> {
+    fn counts(&self) -> Counts {
+        (**self).counts()
+    }
+
+    fn faults(&self) -> Option<FaultCounts> {
+        (**self).faults()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        (**self).origin()
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_ready(context)
+    }
+}
+
 /// Appends `text` as a JSON string. Our own names need no escape; those from a recording might.
-pub(crate) fn push_json_string(line: &mut String, text: &str) {
+pub fn push_json_string(line: &mut String, text: &str) {
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
         line.push('"');
         line.push_str(text);

@@ -2,13 +2,11 @@
 
 mod broker;
 mod lines;
-mod output;
 
 use crate::schedule::Due;
 use crate::summary::Summary;
 pub use broker::{Broker, Publishing};
-pub use lines::Lines;
-pub use output::{FILE_ENDINGS, is_file_name};
+pub use lines::{Lines, Output};
 
 /// A place that takes batches in order and says what became of each update.
 pub enum Target {

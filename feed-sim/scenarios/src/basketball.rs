@@ -29,7 +29,7 @@ says in `set` what should have been said (\"points\": 2 where a three was a two,
 before the period ends. The score is always the sum of the points that were made and count, as corrected, and follows the
 event at once; the statistics are those of the events that count.
 In the first game the first three is ruled a two, so that every run shows a correction.
-Shots, rebounds, fouls and so on are as frequent as in the NBA (`scenario/basketball/rates.rs` names the sources).
+Shots, rebounds, fouls and so on are as frequent as in the NBA (`feed-sim/scenarios/src/basketball/rates.rs` names the sources).
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sports.basketball.*.score\",\"sports.basketball.BRH-CAL.*\"]}";
 
 /// Publications per game and second, measured over whole games and their breaks; a test keeps it true.

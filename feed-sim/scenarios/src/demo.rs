@@ -4,11 +4,11 @@ use std::future::Future;
 
 use anyhow::Context;
 
-use crate::publish::{Broker, Target};
-use crate::run::{Play, run};
-use crate::scenario::{Simulated, find};
-use crate::schedule::Pace;
-use crate::summary::Summary;
+use crate::{Simulated, find};
+use feed_player::publish::{Broker, Target};
+use feed_player::run::{Play, run};
+use feed_player::schedule::Pace;
+use feed_player::summary::Summary;
 
 /// Updates per second in all.
 const DEMO_UPDATES_PER_S: f64 = 200.0;

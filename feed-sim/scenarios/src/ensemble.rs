@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::Scenario;
-use crate::publication::{Publication, Timed};
+use feed_player::publication::{Publication, Timed};
 
 /// One of many things that act side by side. It has its own stream of randomness, so that it does the same whoever is
 /// beside it.

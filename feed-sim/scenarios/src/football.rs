@@ -27,7 +27,7 @@ A match may be `interrupted` and `resumed`. When the coverage is lost (`coverage
 `suspended`), nothing is said for a while; then come the events that were missed, each with the clock of when it happened,
 and `coverage_resumed`.
 In the first match a goal falls in the third minute and is disallowed, so that every run shows a correction.
-Goals, shots, fouls and cards are as frequent as in the Premier League (`scenario/football/rates.rs` names the sources).
+Goals, shots, fouls and cards are as frequent as in the Premier League (`feed-sim/scenarios/src/football/rates.rs` names the sources).
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sports.football.*.score\",\"sports.football.NOR-HAR.*\"]}";
 
 /// Publications per match and second, measured over whole matches and their breaks; a test keeps it true.

@@ -1,9 +1,11 @@
-//! Simulated feeds, each a pure function of its seed.
+//! Simulated feeds, each a pure function of its seed: no clock, no thread, no hash order and no floating point but what is
+//! the same to the bit on every platform goes into it, so that the same seed gives the same bytes everywhere.
 //!
-//! A new one is a file under `scenario/` with a function that makes a [`Scenario`], and an entry in [`CATALOGUE`].
+//! A new one is a file here with a function that makes a [`Scenario`], and an entry in [`CATALOGUE`].
 
 mod basketball;
 mod chat;
+mod demo;
 mod ensemble;
 mod football;
 mod game;
@@ -13,7 +15,8 @@ mod sports;
 mod status;
 mod stocks;
 
-use crate::publication::{BadRecord, Feed, Timed};
+pub use demo::demo;
+use feed_player::publication::{BadRecord, Feed, Timed};
 use merged::Merged;
 
 /// A simulated feed: publications without end, in order of time.

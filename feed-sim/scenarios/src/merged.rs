@@ -1,7 +1,7 @@
 //! Several scenarios as one, in order of time.
 
 use super::Scenario;
-use crate::publication::Timed;
+use feed_player::publication::Timed;
 
 /// Scenarios on one clock. Of two publications due at once that of the scenario named first comes first.
 pub(super) struct Merged {

@@ -29,10 +29,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::Scenario;
-use crate::publication::{Publication, Timed};
-use crate::random::Random;
 use book::Side;
 use factor::Factors;
+use feed_player::publication::{Publication, Timed};
+use feed_player::random::Random;
 use instrument::{Instrument, Streams};
 use messages::Trade;
 use order_size::Placement;

@@ -1,7 +1,7 @@
 //! The same seed gives the same bytes: today, tomorrow, and on every machine.
 
-use feed_sim::publication::{Kind, Timed};
-use feed_sim::scenario::find;
+use feed_player::publication::{Kind, Timed};
+use feed_scenarios::find;
 
 const UPDATES: usize = 50_000;
 

@@ -1,12 +1,13 @@
 //! Servers, sensors, chat rooms and games: what their descriptions promise, over long runs from several seeds.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{data, merge};
-use feed_sim::publication::{Kind, Publication};
-use feed_sim::scenario::find;
+use feed_player::publication::{Kind, Publication};
+use feed_scenarios::find;
 use serde_json::{Value, json};
 
 /// The publications of a few seeds, each with its time in milliseconds.

@@ -1,12 +1,13 @@
 //! What every scenario keeps: its description is true, its clock runs on, and what it publishes is what a broker takes.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::data;
-use feed_sim::publication::Kind;
-use feed_sim::scenario::{CATALOGUE, find};
+use feed_player::publication::Kind;
+use feed_scenarios::{CATALOGUE, find};
 use serde_json::Value;
 
 /// `stocks` documents its own, and `demo` is made of others.

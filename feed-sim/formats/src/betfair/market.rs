@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::plan::{DefinitionPlan, Plan, Status};
 use super::runner::Runner;
-use crate::publication::{Kind, Publication};
-use crate::replay::venue::text::{id_text, push_venue_ts};
+use crate::venue::text::{id_text, push_venue_ts};
+use feed_player::publication::{Kind, Publication};
 
 /// The most runners of a market; the venue's largest have some hundreds, with all handicaps.
 const RUNNERS_MAX: usize = 10_000;

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::fields::{Definition, MarketChange, PositionPriceSize, PriceSize, RunnerChange};
 use super::numbers::{known, number, spelled};
 use super::runner::Ladder;
-use crate::replay::venue::level::Change;
-use crate::replay::venue::text::{as_it_is, segment};
+use crate::venue::level::Change;
+use crate::venue::text::{as_it_is, segment};
 
 /// A market change.
 pub(super) struct Plan {

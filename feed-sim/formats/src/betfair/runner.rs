@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::plan::{Last, RunnerPlan};
-use crate::publication::{Kind, Publication};
-use crate::replay::venue::book::Book;
-use crate::replay::venue::level::{Best, Change};
-use crate::replay::venue::text::push_venue_ts;
+use crate::venue::book::Book;
+use crate::venue::level::{Best, Change};
+use crate::venue::text::push_venue_ts;
+use feed_player::publication::{Kind, Publication};
 
 /// The ladders, in the order of [`LADDERS`]. The first two make the quote.
 #[derive(Debug, Clone, Copy)]

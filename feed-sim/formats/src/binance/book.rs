@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::fields::{Depth, Level, Snapshot};
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// Updates kept back for a snapshot: five minutes of a stream of 100 ms. After that the book goes without one.
 const HELD_UPDATES_MAX: usize = 3_000;

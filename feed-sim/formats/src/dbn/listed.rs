@@ -6,11 +6,11 @@ use ::dbn::{Publisher, UNDEF_PRICE};
 
 use super::records::{Body, Content, OrderRecord, Traded};
 use super::symbols::{Symbols, day};
-use crate::publication::{Kind, Publication, push_json_string};
-use crate::replay::decimal::Scale;
-use crate::replay::instrument::{Instrument, Trade, push};
-use crate::replay::levels::Side;
-use crate::replay::order_book::{Misfit, Order, OrderBook};
+use crate::decimal::Scale;
+use crate::instrument::{Instrument, Trade, push};
+use crate::levels::Side;
+use crate::order_book::{Misfit, Order, OrderBook};
+use feed_player::publication::{Kind, Publication, push_json_string};
 
 const SCALE: Scale = Scale { decimals: 9, decimals_min: 2 };
 

@@ -5,7 +5,7 @@ use ::dbn::{
     RecordRef, StatusAction, StatusMsg, SymbolMappingMsg, TradeMsg, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype, v1, v2,
 };
 
-use crate::replay::levels::{Level, Side};
+use crate::levels::{Level, Side};
 
 /// A record. Times are nanoseconds since the UNIX epoch, prices have nine decimals.
 #[derive(Debug)]

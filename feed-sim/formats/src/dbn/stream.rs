@@ -10,9 +10,9 @@ use ::dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use ::dbn::{Metadata, RecordRef};
 
 use super::UPGRADE;
-use crate::publication::BadRecord;
-use crate::replay::Reader;
-use crate::replay::exact::Exact;
+use crate::Reader;
+use crate::exact::Exact;
+use feed_player::publication::BadRecord;
 
 /// `DBN`, the version, and the length of the metadata.
 const PRELUDE_BYTES: usize = 8;

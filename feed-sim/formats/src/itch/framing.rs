@@ -1,9 +1,9 @@
 //! Where a message begins and ends.
 
 use super::message::length_of;
-use crate::publication::BadRecord;
-use crate::replay::Reader;
-use crate::replay::exact::Exact;
+use crate::Reader;
+use crate::exact::Exact;
+use feed_player::publication::BadRecord;
 
 /// So many unusable records one after the other are no coincidence: what we take for lengths are none.
 const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;

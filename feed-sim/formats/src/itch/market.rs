@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::message::{Header, Imbalance, Message};
-use crate::publication::{Kind, Publication, push_json_string};
-use crate::replay::decimal::{Scale, push_id};
-use crate::replay::instrument::{Instrument, Trade, push};
-use crate::replay::order_book::{Misfit, Order, OrderBook};
+use crate::decimal::{Scale, push_id};
+use crate::instrument::{Instrument, Trade, push};
+use crate::order_book::{Misfit, Order, OrderBook};
+use feed_player::publication::{Kind, Publication, push_json_string};
 
 const SCALE: Scale = Scale { decimals: 4, decimals_min: 4 };
 

@@ -1,6 +1,6 @@
 //! The messages, as far as we look at them. Integers are big-endian; the offsets are those of the specification.
 
-use crate::replay::levels::Side;
+use crate::levels::Side;
 
 /// What all messages begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

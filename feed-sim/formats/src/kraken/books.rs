@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::checksum::checksum;
 use super::{PAIRS_MAX, parse};
-use crate::publication::Publication;
-use crate::replay::venue::book::{ASKS, BIDS, Book};
-use crate::replay::venue::level::Change;
-use crate::replay::venue::text::segment;
+use crate::venue::book::{ASKS, BIDS, Book};
+use crate::venue::level::Change;
+use crate::venue::text::segment;
+use feed_player::publication::Publication;
 
 /// The depths that can be subscribed.
 const DEPTHS: [usize; 5] = [10, 25, 100, 500, 1_000];

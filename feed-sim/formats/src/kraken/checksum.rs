@@ -1,7 +1,7 @@
 //! The venue's checksum of a book ("Book checksum" in its documentation, the same for both versions): CRC32 of the digits of
 //! the ten best asks, then of the ten best bids, each price and quantity without its point and without leading zeros.
 
-use crate::replay::venue::book::{ASKS, BIDS, Book};
+use crate::venue::book::{ASKS, BIDS, Book};
 
 /// How many levels of a side go into it, whatever the depth of the book.
 const LEVELS: usize = 10;
@@ -25,7 +25,7 @@ pub(super) fn checksum(book: &Book) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::venue::level::Change;
+    use crate::venue::level::Change;
 
     #[test]
     fn the_example_of_the_documentation() {

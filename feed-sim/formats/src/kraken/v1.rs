@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::books::{BookMessage, Books};
 use super::{Trade, parse, quote};
-use crate::publication::Publication;
-use crate::replay::venue::book::{ASKS, BIDS};
-use crate::replay::venue::capture::seconds_ns;
-use crate::replay::venue::level::{Change, decimal};
-use crate::replay::venue::text::{Aggressor, segment};
+use crate::venue::book::{ASKS, BIDS};
+use crate::venue::capture::seconds_ns;
+use crate::venue::level::{Change, decimal};
+use crate::venue::text::{Aggressor, segment};
+use feed_player::publication::Publication;
 
 /// A message and what it is about.
 pub(super) struct Message<'a> {

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::books::{BookMessage, Books};
 use super::{Trade, parse, ticker};
-use crate::publication::Publication;
-use crate::replay::venue::book::{ASKS, BIDS};
-use crate::replay::venue::level::{Change, decimal};
-use crate::replay::venue::text::{Aggressor, rfc3339_us, segment};
+use crate::venue::book::{ASKS, BIDS};
+use crate::venue::level::{Change, decimal};
+use crate::venue::text::{Aggressor, rfc3339_us, segment};
+use feed_player::publication::Publication;
 
 #[derive(Deserialize)]
 struct BookData<'a> {

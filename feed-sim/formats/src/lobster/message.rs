@@ -1,6 +1,6 @@
 //! A line of a message file.
 
-use crate::replay::levels::Side;
+use crate::levels::Side;
 
 /// What happened, LOBSTER's types 1 to 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The order book file: its row is the book after the message of the same row.
 
 use super::message::{Event, Message};
-use crate::publication::BadRecord;
-use crate::replay::Reader;
-use crate::replay::levels::{Level, Levels, Side};
-use crate::replay::lines::Lines;
+use crate::Reader;
+use crate::levels::{Level, Levels, Side};
+use crate::lines::Lines;
+use feed_player::publication::BadRecord;
 
 /// The rows, and the book of the last one.
 pub(super) struct Rows {

@@ -7,7 +7,7 @@ use broker_protocol::topic::{check_topic, is_reserved};
 
 /// A topic's text and fields, in turn.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::replay) struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
@@ -37,7 +37,7 @@ impl Template {
     }
 
     /// The topic with the values of its fields.
-    pub(in crate::replay) fn fill<'a>(
+    pub(crate) fn fill<'a>(
         &self,
         mut value: impl FnMut(FieldId) -> Result<Cow<'a, str>, String>,
     ) -> Result<String, String> {

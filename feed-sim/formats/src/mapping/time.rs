@@ -6,7 +6,7 @@ use super::FieldId;
 
 /// Where a record's time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::replay) enum TimeOf {
+pub(crate) enum TimeOf {
     /// Nowhere: the records are so far apart.
     Every { every_us: u64 },
     /// A field.
@@ -15,7 +15,7 @@ pub(in crate::replay) enum TimeOf {
 
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::replay) enum Unit {
+pub(crate) enum Unit {
     Seconds,
     Milliseconds,
     Microseconds,
@@ -28,7 +28,7 @@ pub(in crate::replay) enum Unit {
 
 /// When a time that is a number was 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::replay) enum Since {
+pub(crate) enum Since {
     Epoch,
     Midnight,
 }
@@ -48,7 +48,7 @@ impl Unit {
     ];
 
     /// Nanoseconds since the UNIX epoch or since midnight.
-    pub(in crate::replay) fn parse_ns(self, text: &str) -> Result<u64, String> {
+    pub(crate) fn parse_ns(self, text: &str) -> Result<u64, String> {
         let text = text.trim_ascii();
         let (ns, what) = match self {
             Unit::Seconds => (decimal(text, 9), "a number of seconds"),
@@ -75,7 +75,7 @@ fn decimal(text: &str, digits: usize) -> Option<u64> {
 }
 
 /// Nanoseconds since the UNIX epoch of a date and time.
-pub(in crate::replay) fn utc_ns(text: &str) -> Option<u64> {
+pub(crate) fn utc_ns(text: &str) -> Option<u64> {
     let timestamp = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: civil::DateTime = text.parse().ok()?;
         civil.to_zoned(tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
@@ -84,7 +84,7 @@ pub(in crate::replay) fn utc_ns(text: &str) -> Option<u64> {
 }
 
 /// Nanoseconds since midnight of `9:30`, `09:30:00` or `09:30:00.125`.
-pub(in crate::replay) fn time_of_day_ns(text: &str) -> Option<u64> {
+pub(crate) fn time_of_day_ns(text: &str) -> Option<u64> {
     let padded = if text.find(':') == Some(1) { format!("0{text}") } else { text.to_owned() };
     if padded.find(':') != Some(2) {
         return None;

@@ -1,7 +1,7 @@
 //! The score of a match.
 
 use super::fields::Event;
-use crate::publication::push_json_string;
+use feed_player::publication::push_json_string;
 
 /// The period that is a penalty shoot-out: what is scored there is no goal of the match.
 const SHOOT_OUT: u32 = 5;

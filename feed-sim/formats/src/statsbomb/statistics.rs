@@ -1,7 +1,7 @@
 //! Counts of what both teams did.
 
 use super::fields::{Event, Foul};
-use crate::publication::Kind;
+use feed_player::publication::Kind;
 
 /// What is counted, in the order of [`Count`].
 const NAMES: [&str; 9] = [

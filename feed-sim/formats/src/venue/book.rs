@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::level::{Best, Change, Level, Side, level_bytes};
 use super::text::push_venue_ts;
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// What is larger goes out in several messages: a broker takes messages up to 64 KiB unless it is told otherwise, and what is
 /// around the levels needs its place too.
@@ -17,7 +17,7 @@ const WHOLE_EVERY: u32 = 256;
 const LEVELS_MAX: usize = 1 << 20;
 
 /// A book and what of it has been published.
-pub(in crate::replay) struct Book {
+pub(crate) struct Book {
     topic: String,
     quote_topic: Option<String>,
     quote: Option<String>,
@@ -30,13 +30,13 @@ pub(in crate::replay) struct Book {
 }
 
 /// The two sides of an exchange's book, in the order of [`Book::sides`].
-pub(in crate::replay) const BIDS: usize = 0;
+pub(crate) const BIDS: usize = 0;
 /// See [`BIDS`].
-pub(in crate::replay) const ASKS: usize = 1;
+pub(crate) const ASKS: usize = 1;
 
 impl Book {
     /// An empty book with these sides. With a `quote_topic` the best of the first two are published there.
-    pub(in crate::replay) fn new(topic: String, quote_topic: Option<String>, sides: &[(&'static str, Best)]) -> Self {
+    pub(crate) fn new(topic: String, quote_topic: Option<String>, sides: &[(&'static str, Best)]) -> Self {
         Book {
             topic,
             quote_topic,
@@ -49,18 +49,18 @@ impl Book {
     }
 
     /// The book of an exchange: `PREFIX.SYM.book` with bids and asks, and `PREFIX.SYM.quote`.
-    pub(in crate::replay) fn of_exchange(prefix: &str, symbol: &str) -> Self {
+    pub(crate) fn of_exchange(prefix: &str, symbol: &str) -> Self {
         let topic = |what: &str| format!("{prefix}.{symbol}.{what}");
         Book::new(topic("book"), Some(topic("quote")), &[("bids", Best::Highest), ("asks", Best::Lowest)])
     }
 
     /// Its sides.
-    pub(in crate::replay) fn sides(&self) -> &[Side] {
+    pub(crate) fn sides(&self) -> &[Side] {
         &self.sides
     }
 
     /// The next publication is the whole book, whatever changes.
-    pub(in crate::replay) fn whole_next(&mut self) {
+    pub(crate) fn whole_next(&mut self) {
         self.touched.clear();
         self.since_whole = None;
         self.told = (0, None);
@@ -68,7 +68,7 @@ impl Book {
 
     /// Puts these levels in the place of all that there are; the next publication is the whole book. An error has changed
     /// nothing.
-    pub(in crate::replay) fn replace(&mut self, levels: Vec<Change>) -> Result<(), String> {
+    pub(crate) fn replace(&mut self, levels: Vec<Change>) -> Result<(), String> {
         self.has_room(0, levels.len())?;
         self.sides.iter_mut().for_each(Side::clear);
         self.apply(levels);
@@ -77,7 +77,7 @@ impl Book {
     }
 
     /// Makes changes, in their order; [`Book::publish`] tells them. An error has changed nothing.
-    pub(in crate::replay) fn change(&mut self, changes: Vec<Change>) -> Result<(), String> {
+    pub(crate) fn change(&mut self, changes: Vec<Change>) -> Result<(), String> {
         self.has_room(self.sides.iter().map(Side::len).sum(), changes.len())?;
         self.apply(changes);
         Ok(())
@@ -102,7 +102,7 @@ impl Book {
     }
 
     /// Takes away what is beyond the `depth` best levels of each side.
-    pub(in crate::replay) fn truncate(&mut self, depth: usize) {
+    pub(crate) fn truncate(&mut self, depth: usize) {
         for (nth, side) in self.sides.iter_mut().enumerate() {
             for (place, key) in side.truncate(depth) {
                 self.touched.insert((nth, place), key);
@@ -112,7 +112,7 @@ impl Book {
 
     /// Publishes what was changed since the last time, and the quote if it changed. `fields` stands before the levels in each
     /// message: `"venue_ts":1,"conflated":true`, or nothing.
-    pub(in crate::replay) fn publish(&mut self, fields: &str, venue_ts: Option<i64>, out: &mut VecDeque<Publication>) {
+    pub(crate) fn publish(&mut self, fields: &str, venue_ts: Option<i64>, out: &mut VecDeque<Publication>) {
         let bytes: usize = self.sides.iter().map(Side::bytes).sum();
         match self.since_whole {
             None => {
@@ -199,14 +199,14 @@ impl Book {
 }
 
 /// Price and quantity of the best level of a side.
-pub(in crate::replay) type Top<'a> = Option<(&'a str, &'a str)>;
+pub(crate) type Top<'a> = Option<(&'a str, &'a str)>;
 
 fn top(side: &Side) -> Top<'_> {
     side.best().map(|level| (&*level.key, level.qty()))
 }
 
 /// The fields of a quote. What goes in has been checked to be numbers.
-pub(in crate::replay) fn quote_fields(bid: Top<'_>, ask: Top<'_>) -> String {
+pub(crate) fn quote_fields(bid: Top<'_>, ask: Top<'_>) -> String {
     let mut fields = String::with_capacity(100);
     for (px_name, qty_name, top) in [("bid", "bid_qty", bid), ("ask", "ask_qty", ask)] {
         let comma = if fields.is_empty() { "" } else { "," };
@@ -219,7 +219,7 @@ pub(in crate::replay) fn quote_fields(bid: Top<'_>, ask: Top<'_>) -> String {
 }
 
 /// A quote of these fields.
-pub(in crate::replay) fn quote_publication(topic: &str, fields: &str, venue_ts: Option<i64>) -> Publication {
+pub(crate) fn quote_publication(topic: &str, fields: &str, venue_ts: Option<i64>) -> Publication {
     let mut data = format!("{{{fields}");
     push_venue_ts(&mut data, venue_ts);
     data.push('}');

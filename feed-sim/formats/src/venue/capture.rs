@@ -16,7 +16,7 @@
 
 /// A line of a capture.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::replay) enum Captured<'a> {
+pub(crate) enum Captured<'a> {
     /// A message from the venue.
     Received {
         /// When it came, in nanoseconds since the UNIX epoch.
@@ -29,7 +29,7 @@ pub(in crate::replay) enum Captured<'a> {
 }
 
 /// Reads a line.
-pub(in crate::replay) fn captured(line: &[u8]) -> Result<Captured<'_>, String> {
+pub(crate) fn captured(line: &[u8]) -> Result<Captured<'_>, String> {
     let line = str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
     if ["wss://", "ws://", "https://", "http://", "configuration:"].iter().any(|start| line.starts_with(start)) {
         return Ok(Captured::Other);
@@ -57,7 +57,7 @@ fn epoch_ns(text: &str) -> Option<u64> {
 }
 
 /// `1534614248.123678` in nanoseconds; what is smaller is cut off.
-pub(in crate::replay) fn seconds_ns(text: &str) -> Option<u64> {
+pub(crate) fn seconds_ns(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(decimals) {

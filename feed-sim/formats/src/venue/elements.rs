@@ -6,14 +6,14 @@
 
 use std::io::{self, BufRead};
 
-use crate::publication::BadRecord;
-use crate::replay::Reader;
+use crate::Reader;
+use feed_player::publication::BadRecord;
 
 /// The largest value that is kept. The largest element of any recording we know is a thousandth of it.
 const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// A document and how far it has been read.
-pub(in crate::replay) struct Document {
+pub(crate) struct Document {
     reader: Reader,
     read_bytes: u64,
     /// Nothing of the innermost open array or object has been read.
@@ -23,14 +23,14 @@ pub(in crate::replay) struct Document {
 
 /// Why a document cannot be read any further.
 #[derive(Debug)]
-pub(in crate::replay) struct Broken {
+pub(crate) struct Broken {
     at_byte: u64,
     reason: String,
 }
 
 /// A value as far as it was kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::replay) enum Value {
+pub(crate) enum Value {
     /// It is in the buffer.
     Kept,
     /// It has more than [`VALUE_BYTES_MAX`] bytes, and was skipped.
@@ -39,7 +39,7 @@ pub(in crate::replay) enum Value {
 
 impl Value {
     /// The bytes that were kept, or what to report.
-    pub(in crate::replay) fn check<'a>(&self, text: &'a [u8]) -> Result<&'a [u8], String> {
+    pub(crate) fn check<'a>(&self, text: &'a [u8]) -> Result<&'a [u8], String> {
         match self {
             Value::Kept => Ok(text),
             Value::TooLarge => Err(format!("it is larger than {VALUE_BYTES_MAX} bytes")),
@@ -48,12 +48,12 @@ impl Value {
 }
 
 impl Document {
-    pub(in crate::replay) fn new(reader: Reader) -> Self {
+    pub(crate) fn new(reader: Reader) -> Self {
         Document { reader, read_bytes: 0, fresh: true, over: false }
     }
 
     /// Enters the array (`[`) or object (`{`) that comes next.
-    pub(in crate::replay) fn enter(&mut self, bracket: u8) -> Result<(), Broken> {
+    pub(crate) fn enter(&mut self, bracket: u8) -> Result<(), Broken> {
         match self.next_token()? {
             byte if byte == bracket => {
                 self.fresh = true;
@@ -65,7 +65,7 @@ impl Document {
 
     /// Reads the next key of the object, without its quotes; `None` at the object's end. Its value must be read, skipped or
     /// entered next.
-    pub(in crate::replay) fn key(&mut self, key: &mut Vec<u8>) -> Result<Option<()>, Broken> {
+    pub(crate) fn key(&mut self, key: &mut Vec<u8>) -> Result<Option<()>, Broken> {
         if !self.go_on(b'}')? {
             return Ok(None);
         }
@@ -83,7 +83,7 @@ impl Document {
     }
 
     /// Reads the next element of the array; `None` after the last. A report of a document that is broken comes once.
-    pub(in crate::replay) fn element(&mut self, text: &mut Vec<u8>) -> Option<Result<Value, Broken>> {
+    pub(crate) fn element(&mut self, text: &mut Vec<u8>) -> Option<Result<Value, Broken>> {
         if self.over {
             return None;
         }
@@ -97,7 +97,7 @@ impl Document {
     }
 
     /// Reads the next value.
-    pub(in crate::replay) fn value(&mut self, text: &mut Vec<u8>) -> Result<Value, Broken> {
+    pub(crate) fn value(&mut self, text: &mut Vec<u8>) -> Result<Value, Broken> {
         text.clear();
         let mut scan = Scan { text, depth: 0, in_string: false, escaped: false, too_large: false };
         let mut begun = false;
@@ -204,12 +204,12 @@ impl Document {
 
 impl Broken {
     /// As the report that ends the recording.
-    pub(in crate::replay) fn bad_record(self) -> BadRecord {
+    pub(crate) fn bad_record(self) -> BadRecord {
         BadRecord { position: format!("byte {}", self.at_byte), reason: self.reason, ends_recording: true }
     }
 
     /// As the reason why a file cannot be opened.
-    pub(in crate::replay) fn error(self, what: &str) -> io::Error {
+    pub(crate) fn error(self, what: &str) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, format!("no {what}: byte {}: {}", self.at_byte, self.reason))
     }
 }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 const NUMBER_BYTES_MAX: usize = 40;
 
 /// Checks that `text` is a number without sign or exponent, as venues write prices and quantities.
-pub(in crate::replay) fn decimal(text: &str) -> Result<Decimal, String> {
+pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let points = text.bytes().filter(|&byte| byte == b'.').count();
     let well_formed = text.len() <= NUMBER_BYTES_MAX
@@ -24,20 +24,20 @@ pub(in crate::replay) fn decimal(text: &str) -> Result<Decimal, String> {
 
 /// What is to become of one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::replay) struct Change {
+pub(crate) struct Change {
     /// Which of the book's sides.
-    pub(in crate::replay) side: usize,
+    pub(crate) side: usize,
     /// Where the level stands.
-    pub(in crate::replay) place: Decimal,
+    pub(crate) place: Decimal,
     /// Its key, as it is published where the level is new.
-    pub(in crate::replay) key: Box<str>,
+    pub(crate) key: Box<str>,
     /// Its new content as JSON; `None` where it is gone.
-    pub(in crate::replay) value: Option<Box<str>>,
+    pub(crate) value: Option<Box<str>>,
 }
 
 impl Change {
     /// A quantity at a price; a quantity of zero says that the level is gone.
-    pub(in crate::replay) fn of_price(side: usize, px: &str, qty: &str) -> Result<Self, String> {
+    pub(crate) fn of_price(side: usize, px: &str, qty: &str) -> Result<Self, String> {
         let place = decimal(px)?;
         let value = if decimal(qty)?.is_zero() { None } else { Some(format!(r#""{qty}""#).into()) };
         Ok(Change { side, place, key: px.into(), value })
@@ -46,16 +46,16 @@ impl Change {
 
 /// A level as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::replay) struct Level {
+pub(crate) struct Level {
     /// As it was written first; later spellings of the same number (`1.0`, `1.00`) mean this key.
-    pub(in crate::replay) key: Box<str>,
+    pub(crate) key: Box<str>,
     /// Its content as JSON.
-    pub(in crate::replay) value: Box<str>,
+    pub(crate) value: Box<str>,
 }
 
 impl Level {
     /// What its value says without the quotes of a JSON string.
-    pub(in crate::replay) fn qty(&self) -> &str {
+    pub(crate) fn qty(&self) -> &str {
         self.value.trim_matches('"')
     }
 
@@ -65,13 +65,13 @@ impl Level {
 }
 
 /// A level is written as `"key":value,`.
-pub(in crate::replay) fn level_bytes(key: &str, value: &str) -> usize {
+pub(crate) fn level_bytes(key: &str, value: &str) -> usize {
     key.len() + value.len() + 4
 }
 
 /// Which end of a side is the best one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::replay) enum Best {
+pub(crate) enum Best {
     /// Bids, and whatever else is counted downwards.
     Highest,
     /// Asks, and places that are counted upwards.
@@ -80,9 +80,9 @@ pub(in crate::replay) enum Best {
 
 /// One side of a book.
 #[derive(Debug)]
-pub(in crate::replay) struct Side {
+pub(crate) struct Side {
     /// What it is called in the published book.
-    pub(in crate::replay) name: &'static str,
+    pub(crate) name: &'static str,
     best: Best,
     levels: BTreeMap<Decimal, Level>,
     bytes: usize,
@@ -94,7 +94,7 @@ impl Side {
     }
 
     /// The levels, the best first.
-    pub(in crate::replay) fn best_first(&self) -> Box<dyn Iterator<Item = &Level> + '_> {
+    pub(crate) fn best_first(&self) -> Box<dyn Iterator<Item = &Level> + '_> {
         match self.best {
             Best::Highest => Box::new(self.levels.values().rev()),
             Best::Lowest => Box::new(self.levels.values()),
@@ -102,12 +102,12 @@ impl Side {
     }
 
     /// The best level.
-    pub(in crate::replay) fn best(&self) -> Option<&Level> {
+    pub(crate) fn best(&self) -> Option<&Level> {
         self.best_first().next()
     }
 
     /// How many levels there are.
-    pub(in crate::replay) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.levels.len()
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
-use crate::replay::Reader;
-use crate::replay::clock::Clock;
-use crate::replay::lines::Lines;
+use crate::Reader;
+use crate::clock::Clock;
+use crate::lines::Lines;
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
 /// What one format makes of its lines.
-pub(in crate::replay) trait Decode: Send {
+pub(crate) trait Decode: Send {
     /// Appends what a line publishes, and says when it was recorded, in nanoseconds since any fixed moment; `None` where the
     /// line does not say. An error has published nothing.
     fn decode(&mut self, line: &[u8], out: &mut VecDeque<Publication>) -> Result<Option<u64>, String>;
@@ -28,7 +28,7 @@ pub(in crate::replay) trait Decode: Send {
 }
 
 /// A recording that is read line by line.
-pub(in crate::replay) struct LineFeed<D> {
+pub(crate) struct LineFeed<D> {
     lines: Lines,
     decoder: D,
     pending: VecDeque<Publication>,
@@ -40,7 +40,7 @@ pub(in crate::replay) struct LineFeed<D> {
 
 impl<D: Decode> LineFeed<D> {
     /// From the beginning of a recording.
-    pub(in crate::replay) fn new(reader: Reader, decoder: D) -> Self {
+    pub(crate) fn new(reader: Reader, decoder: D) -> Self {
         let (clock, pending) = (Clock::default(), VecDeque::new());
         LineFeed { lines: Lines::new(reader), decoder, pending, clock, now_us: 0, records: 0, bad: 0 }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feed_sim::publication::{Counts, Kind};
+use feed_player::publication::{Counts, Kind};
 use serde_json::json;
 
 use crate::common::data;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use feed_sim::publication::{Counts, Kind, Timed};
+use feed_player::publication::{Counts, Kind, Timed};
 use serde_json::Value;
 
 use crate::common::{decimal, recording};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use feed_sim::publication::{Counts, Kind, Timed};
+use feed_player::publication::{Counts, Kind, Timed};
 use serde_json::{Value, json};
 
 use crate::common::{decimal, recording};

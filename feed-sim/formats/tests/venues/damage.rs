@@ -1,7 +1,7 @@
 //! Whatever is done to a recording: nothing panics, every record is counted once, and what goes out is JSON on one line.
 
-use feed_sim::publication::Kind;
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::Kind;
 use proptest::prelude::*;
 
 use crate::common::{all, data};

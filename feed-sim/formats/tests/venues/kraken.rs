@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use feed_sim::publication::{Counts, Kind};
+use feed_player::publication::{Counts, Kind};
 use proptest::prelude::*;
 use serde_json::json;
 

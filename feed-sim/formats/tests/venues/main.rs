@@ -1,6 +1,6 @@
 //! Recordings of venues: those that are at hand, each message type, and what strangers make of them.
 
-#[path = "../common/mod.rs"]
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
 mod betfair;
@@ -15,8 +15,8 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use common::{all, data, merge};
-use feed_sim::publication::{BadRecord, Counts, Kind, Timed};
-use feed_sim::replay::{Reader, find};
+use feed_formats::{Reader, find};
+use feed_player::publication::{BadRecord, Counts, Kind, Timed};
 use serde_json::Value;
 
 /// Everything of a recording that is `text`.
@@ -46,7 +46,7 @@ fn images(timed: &[Timed]) -> BTreeMap<String, Value> {
     images
 }
 
-fn take(images: &mut BTreeMap<String, Value>, publication: &feed_sim::publication::Publication) {
+fn take(images: &mut BTreeMap<String, Value>, publication: &feed_player::publication::Publication) {
     let data = data(publication);
     match publication.kind {
         Kind::State => _ = images.insert(publication.topic.clone(), data),

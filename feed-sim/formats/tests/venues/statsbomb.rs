@@ -5,8 +5,8 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use feed_sim::publication::{Counts, Kind};
-use feed_sim::replay::find;
+use feed_formats::find;
+use feed_player::publication::{Counts, Kind};
 use serde_json::{Value, json};
 
 use crate::common::{all, data, recording};

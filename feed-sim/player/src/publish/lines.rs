@@ -1,16 +1,26 @@
 //! Updates as NDJSON lines.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 
 use super::TargetGone;
-use super::output::{self, Output};
 use crate::schedule::Due;
 use crate::summary::Summary;
 
 /// A file is written in pieces of so many bytes, each to the end of a line. What is cut off by a full disk is then known
 /// to this much; the pieces of a compressed file can each be read even if the next one is missing.
 const PIECE_BYTES: usize = 1 << 20;
+
+/// Where lines go, with an end of its own: a compressed file is whole only with it.
+pub trait Output: Write + Send {
+    /// Writes what is left, and the end.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+impl Output for Box<dyn Write + Send> {
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
 
 /// Writes a line per update.
 pub struct Lines {
@@ -29,10 +39,9 @@ impl Lines {
         Lines { name: "stdout".to_owned(), out: Box::new(out), is_file: false, text: String::new(), waiting: 0 }
     }
 
-    /// A recording: lines with `due_us`. It must be new, unless an old one may be `replaced`.
-    pub fn file(path: &Path, replaced: bool) -> io::Result<Self> {
-        let out = output::create(path, replaced)?;
-        Ok(Lines { name: path.display().to_string(), out, is_file: true, text: String::new(), waiting: 0 })
+    /// A recording: lines with `due_us`, to a file of this name.
+    pub fn recording(name: String, out: Box<dyn Output>) -> Self {
+        Lines { name, out, is_file: true, text: String::new(), waiting: 0 }
     }
 
     pub(super) fn name(&self) -> &str {

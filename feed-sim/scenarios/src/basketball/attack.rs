@@ -3,7 +3,7 @@
 use super::game::{Afterthought, Basket, Game, Stat};
 use super::messages::Detail;
 use super::rates;
-use crate::scenario::sports::{Desk, Side};
+use crate::sports::{Desk, Side};
 
 /// With the fifth foul of the defence in a period every further one brings free throws (NBA rule 12, section B-V).
 const FOULS_BEFORE_FREE_THROWS: u32 = 4;

@@ -3,8 +3,8 @@
 use super::messages::{self, Detail};
 use super::roster::Roster;
 use super::teams::LEAGUE;
-use crate::random::Random;
-use crate::scenario::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
+use crate::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
+use feed_player::random::Random;
 
 /// Seconds of play per tick: at four ticks a second eight times as fast as in life.
 pub(super) const TICK_PLAY_S: u32 = 2;

@@ -1,8 +1,8 @@
 //! What a game publishes, as bytes.
 
 use super::game::{Game, Phase};
-use crate::publication::{Kind, Publication};
-use crate::scenario::sports::{Side, clock};
+use crate::sports::{Side, clock};
+use feed_player::publication::{Kind, Publication};
 
 /// What an event says beyond when it happened.
 pub(super) enum Detail {

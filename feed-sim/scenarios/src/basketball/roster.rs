@@ -1,6 +1,6 @@
 //! Who of a team is on the court.
 
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// Whoever has so many fouls plays no more (NBA rule 3, section I).
 const FOULS_MAX: u8 = 6;

@@ -1,6 +1,6 @@
 //! What people are called and what they write.
 
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// Nobody of them exists. Some names would be markup, or break a string, on a page that does not treat them as text.
 pub(super) const NAMES: [&str; 16] = [

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use super::lines::{NAMES, text};
-use crate::publication::{Kind, Publication, push_json_string};
-use crate::random::Random;
-use crate::scenario::ensemble::Actor;
+use crate::ensemble::Actor;
+use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::random::Random;
 
 /// Between two things that happen in a room, on average.
 pub(super) const GAP_MEAN_US: u32 = 1_500_000;

@@ -1,6 +1,6 @@
 //! Who plays.
 
-use crate::scenario::sports::League;
+use crate::sports::League;
 
 pub(super) const LEAGUE: League = League {
     sport: "football",

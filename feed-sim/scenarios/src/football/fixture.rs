@@ -6,9 +6,9 @@ use super::clubs::LEAGUE;
 use super::messages::{self, Detail};
 use super::rates::{self, Act};
 use super::squad::Squad;
-use crate::publication::Publication;
-use crate::random::Random;
-use crate::scenario::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
+use crate::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
+use feed_player::publication::Publication;
+use feed_player::random::Random;
 
 /// Seconds of play per tick: at four ticks a second twenty times as fast as in life.
 pub(super) const TICK_PLAY_S: u32 = 5;

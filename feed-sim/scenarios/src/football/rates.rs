@@ -11,7 +11,7 @@
 //! Corners (about ten a match in the same league) and offsides (about four) are rounded. How often a scout corrects
 //! himself, a match is interrupted or its coverage is lost is nowhere published: often enough to be seen here.
 
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// What can happen in a tick of play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Who of a club is on the pitch.
 
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// A club may change five of its players (IFAB, Laws of the Game, law 3).
 const SUBSTITUTIONS_MAX: u32 = 5;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use super::TICK_US;
 use super::player::{HP_MAX, PADS, Player, distance_cm};
-use crate::publication::{Kind, Publication};
-use crate::random::Random;
-use crate::scenario::ensemble::Actor;
+use crate::ensemble::Actor;
+use feed_player::publication::{Kind, Publication};
+use feed_player::random::Random;
 
 /// Away from the streams of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 6 << 40;

@@ -1,6 +1,6 @@
 //! One player: where he is, and where he is going.
 
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// The map, in centimetres.
 pub(super) const MAP_CM: (i32, i32) = (10_000, 6_000);

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::publication::Publication;
-use crate::random::Random;
-use crate::scenario::Scenario;
-use crate::scenario::ensemble::{Actor, Ensemble};
+use crate::Scenario;
+use crate::ensemble::{Actor, Ensemble};
+use feed_player::publication::Publication;
+use feed_player::random::Random;
 
 /// How often a game is looked at: four times a second, so that its clock is seen to run.
 const TICK_US: u64 = 250_000;
@@ -14,7 +14,7 @@ const TICK_US: u64 = 250_000;
 const GROUNDS_MAX: u64 = 100_000;
 
 /// A game of some sport, from its beginning to the break after it.
-pub(in crate::scenario) trait Contest: Send {
+pub(crate) trait Contest: Send {
     /// The game of round `round` on ground number `ground`, both from 0.
     fn new(ground: u32, round: u32, random: &mut Random) -> Self;
 
@@ -24,24 +24,19 @@ pub(in crate::scenario) trait Contest: Send {
 }
 
 /// What a game needs to tell something: chance, numbers for its events, and somewhere to put them.
-pub(in crate::scenario) struct Desk<'a> {
-    pub(in crate::scenario) random: &'a mut Random,
-    pub(in crate::scenario) last_id: &'a mut u64,
-    pub(in crate::scenario) out: &'a mut VecDeque<Publication>,
+pub(crate) struct Desk<'a> {
+    pub(crate) random: &'a mut Random,
+    pub(crate) last_id: &'a mut u64,
+    pub(crate) out: &'a mut VecDeque<Publication>,
 }
 
 /// The number of the game of round `round` on ground number `ground`.
-pub(in crate::scenario) fn contest_number(ground: u32, round: u32) -> u64 {
+pub(crate) fn contest_number(ground: u32, round: u32) -> u64 {
     u64::from(round) * GROUNDS_MAX + u64::from(ground) + 1
 }
 
 /// `count` games at once, at least one. Each ground has its own stream of `seed`, the first of them number `streams_from`.
-pub(in crate::scenario) fn grounds<C: Contest>(
-    seed: u64,
-    streams_from: u64,
-    count: u32,
-    updates_per_game_s: f64,
-) -> impl Scenario {
+pub(crate) fn grounds<C: Contest>(seed: u64, streams_from: u64, count: u32, updates_per_game_s: f64) -> impl Scenario {
     let ground = |number: u32| Ground::<C>::new(number, Random::new(seed, streams_from + u64::from(number)));
     Ensemble::new(count, ground, TICK_US, f64::from(count) * updates_per_game_s)
 }

@@ -3,13 +3,13 @@
 use super::Side;
 
 /// The teams of a sport. All of them are made up.
-pub(in crate::scenario) struct League {
+pub(crate) struct League {
     /// As topics name the sport.
-    pub(in crate::scenario) sport: &'static str,
+    pub(crate) sport: &'static str,
     /// The letters that topics name a team by, and its name.
-    pub(in crate::scenario) known: &'static [(&'static str, &'static str)],
+    pub(crate) known: &'static [(&'static str, &'static str)],
     /// What those behind them are called, before their number.
-    pub(in crate::scenario) others: (&'static str, &'static str),
+    pub(crate) others: (&'static str, &'static str),
 }
 
 /// Each ground has teams of its own, so that no team plays twice at once.
@@ -18,7 +18,7 @@ const TEAMS_PER_GROUND: u32 = 4;
 impl League {
     /// The teams of round `round` on ground number `ground`. Twelve rounds, then from the beginning: a feed that runs for a
     /// week has no more topics than after some hours.
-    pub(in crate::scenario) fn pairing(&self, ground: u32, round: u32) -> Teams {
+    pub(crate) fn pairing(&self, ground: u32, round: u32) -> Teams {
         let home = round % TEAMS_PER_GROUND;
         let away = (home + 1 + (round / TEAMS_PER_GROUND) % (TEAMS_PER_GROUND - 1)) % TEAMS_PER_GROUND;
         let team = |number| self.team(ground * TEAMS_PER_GROUND + number);
@@ -40,29 +40,29 @@ struct Team {
 }
 
 /// The two teams of a game, as topics and events name them.
-pub(in crate::scenario) struct Teams {
+pub(crate) struct Teams {
     sport: &'static str,
     teams: [Team; 2],
 }
 
 impl Teams {
-    pub(in crate::scenario) fn name(&self, side: Side) -> &str {
+    pub(crate) fn name(&self, side: Side) -> &str {
         &self.teams[side as usize].name
     }
 
     /// A topic of the game, as `sports.football.NOR-HAR.score`.
-    pub(in crate::scenario) fn topic(&self, what: &str) -> String {
+    pub(crate) fn topic(&self, what: &str) -> String {
         let [home, away] = &self.teams;
         format!("sports.{}.{}-{}.{what}", self.sport, home.code, away.code)
     }
 
     /// The fields of an event that say which side it was.
-    pub(in crate::scenario) fn of(&self, side: Side) -> String {
+    pub(crate) fn of(&self, side: Side) -> String {
         format!(r#","team":"{}","club":"{}""#, side.name(), self.name(side))
     }
 
     /// The fields of an event that say who it was.
-    pub(in crate::scenario) fn by(&self, side: Side, player: u32) -> String {
+    pub(crate) fn by(&self, side: Side, player: u32) -> String {
         format!(r#"{},"player":{player}"#, self.of(side))
     }
 }

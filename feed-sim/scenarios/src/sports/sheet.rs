@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// One of the two sides of a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::scenario) enum Side {
+pub(crate) enum Side {
     Home,
     Away,
 }
 
 impl Side {
-    pub(in crate::scenario) const BOTH: [Side; 2] = [Side::Home, Side::Away];
+    pub(crate) const BOTH: [Side; 2] = [Side::Home, Side::Away];
 
-    pub(in crate::scenario) fn other(self) -> Side {
+    pub(crate) fn other(self) -> Side {
         match self {
             Side::Home => Side::Away,
             Side::Away => Side::Home,
@@ -22,7 +22,7 @@ impl Side {
     }
 
     /// As messages name it.
-    pub(in crate::scenario) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Side::Home => "home",
             Side::Away => "away",
@@ -34,7 +34,7 @@ impl Side {
 const WHOLE_EVERY: u32 = 256;
 
 /// The table: `N` named numbers for each side.
-pub(in crate::scenario) struct Sheet<const N: usize> {
+pub(crate) struct Sheet<const N: usize> {
     names: &'static [&'static str; N],
     numbers: [[u32; N]; 2],
     told: [[u32; N]; 2],
@@ -43,31 +43,31 @@ pub(in crate::scenario) struct Sheet<const N: usize> {
 
 impl<const N: usize> Sheet<N> {
     /// All zero.
-    pub(in crate::scenario) fn new(names: &'static [&'static str; N]) -> Self {
+    pub(crate) fn new(names: &'static [&'static str; N]) -> Self {
         Sheet { names, numbers: [[0; N]; 2], told: [[0; N]; 2], messages: 0 }
     }
 
-    pub(in crate::scenario) fn get(&self, side: Side, index: usize) -> u32 {
+    pub(crate) fn get(&self, side: Side, index: usize) -> u32 {
         self.numbers[side as usize][index]
     }
 
-    pub(in crate::scenario) fn set(&mut self, side: Side, index: usize, number: u32) {
+    pub(crate) fn set(&mut self, side: Side, index: usize, number: u32) {
         self.numbers[side as usize][index] = number;
     }
 
     /// One more.
-    pub(in crate::scenario) fn add(&mut self, side: Side, index: usize) {
+    pub(crate) fn add(&mut self, side: Side, index: usize) {
         self.numbers[side as usize][index] += 1;
     }
 
     /// One less, after a correction.
-    pub(in crate::scenario) fn take_back(&mut self, side: Side, index: usize) {
+    pub(crate) fn take_back(&mut self, side: Side, index: usize) {
         self.numbers[side as usize][index] -= 1;
     }
 
     /// The update that tells how the table is now, if there is anything to tell. `whole` asks for a `state`, which begins with
     /// `head` (`"match":1,`).
-    pub(in crate::scenario) fn publication(&mut self, topic: &str, head: &str, whole: bool) -> Option<Publication> {
+    pub(crate) fn publication(&mut self, topic: &str, head: &str, whole: bool) -> Option<Publication> {
         let whole = whole || self.messages.is_multiple_of(WHOLE_EVERY);
         if !whole && self.numbers == self.told {
             return None;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::publication::{Kind, Publication};
-use crate::random::Random;
-use crate::scenario::ensemble::Actor;
+use crate::ensemble::Actor;
+use feed_player::publication::{Kind, Publication};
+use feed_player::random::Random;
 
 /// How often each server is asked how it is.
 pub(super) const INTERVAL_US: u64 = 2_000_000;

@@ -36,7 +36,7 @@ fn sum(levels: impl Iterator<Item = Level>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use feed_player::random::Random;
 
     #[test]
     fn small_calls() {

@@ -7,7 +7,7 @@ use super::parameters::{
     BETA_SPREAD, FACTOR_STEP_US, LOG_PRICE_MAX, NEWS_GAP_S, NEWS_JUMP_MIN, NEWS_JUMP_MORE, REVERSION_S, SECTORS,
     VARIANCE_SHARES, VOLATILITY_PER_SQRT_S, VOLATILITY_SCALE_VARIANCE, VOLATILITY_SCALES_S,
 };
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// What all instruments have in common.
 pub(super) struct Factors {

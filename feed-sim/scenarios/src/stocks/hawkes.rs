@@ -16,7 +16,7 @@
 
 use super::book::Side;
 use super::parameters::{EVENT_SHARES, KERNEL_DECAYS_PER_S, KERNEL_WEIGHTS, OFFSPRING};
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// What somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::market::Market;
 use super::messages::Messages;
 use super::parameters::{CALL_RATE_FACTOR, CALL_RATE_MIN_PER_S, OPENING_BURST};
 use super::session::{ACTIVITY, Phase, Session};
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// In a call the indicative price is told at most this often.
 const INDICATIVE_GAP_US: u64 = 500_000;

@@ -22,7 +22,7 @@ use super::parameters::{
     ORDERS_PER_SIDE, REDUCTION_SHARE, REFERENCE_MINUTES, SPREAD_STEPS_MAX, STEP_PER_TRADE_VOLATILITY, SWEEP_FROM_STEPS,
     TAKES_LEVEL_SHARE, VOLATILITY_PER_SQRT_S,
 };
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// The halt band is at least so many steps wide, for stocks that seldom trade.
 const HALT_BAND_STEPS_MIN: u32 = 12;

@@ -4,7 +4,7 @@ use super::bars::Bar;
 use super::book::{Book, Level, Side};
 use super::listing::Tick;
 use super::session::Phase;
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// Every so many book messages the whole book comes as `state`: a broker that was restarted has a whole book again soon.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;

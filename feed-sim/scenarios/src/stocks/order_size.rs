@@ -4,7 +4,7 @@ use super::parameters::{
     LIMIT_SIZE_EXPONENT_INVERSE, MARKET_SIZE_EXPONENT_INVERSE, ODD_LOT_SHARE, PLACEMENT_EXPONENT, PLACEMENT_STEPS_MAX,
     ROUND_NUMBER_SHARE, SIZE_LOTS_MAX,
 };
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// Shares of a limit order: mostly a few round lots, sometimes very many, sometimes less than one.
 pub(super) fn limit_qty(lot: u32, random: &mut Random) -> u32 {

@@ -13,7 +13,7 @@
 
 use super::hawkes::Activity;
 use super::parameters::{ACTIVITY_ENDS, ACTIVITY_MIDDAY};
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// A phase of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

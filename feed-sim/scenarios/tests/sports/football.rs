@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use feed_sim::scenario::find;
+use feed_scenarios::find;
 use serde_json::{Value, json};
 
 use crate::seen::{Game, Seen, Sport, period, seconds, watch};

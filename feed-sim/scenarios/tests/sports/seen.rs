@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use feed_sim::publication::{Kind, Publication};
-use feed_sim::scenario::find;
+use feed_player::publication::{Kind, Publication};
+use feed_scenarios::find;
 use serde_json::Value;
 
 use crate::common::{data, merge};

@@ -1,7 +1,7 @@
 //! Everything that is published of a stock agrees, over long runs from many seeds: told from the messages alone, as a
 //! subscriber sees them.
 
-#[path = "../common/mod.rs"]
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
 mod bars;
@@ -11,8 +11,8 @@ mod status;
 
 use std::collections::BTreeMap;
 
-use feed_sim::publication::{Kind, Timed};
-use feed_sim::scenario::find;
+use feed_player::publication::{Kind, Timed};
+use feed_scenarios::find;
 use seen::Seen;
 
 const DAY_US: u64 = 1_800_000_000;

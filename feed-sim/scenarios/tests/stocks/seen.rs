@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feed_sim::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 use serde_json::{Value, json};
 
 use crate::bars::Bars;

@@ -1,7 +1,7 @@
 //! The book against a naive one, and the conservation of quantity.
 
 use super::*;
-use crate::random::Random;
+use feed_player::random::Random;
 
 /// Orders in the order of their arrival: side, price, what is left, number.
 #[derive(Default)]

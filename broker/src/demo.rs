@@ -30,7 +30,7 @@ pub(crate) fn start(broker: &Broker) -> Demo {
             // A sender that is gone says stop as well.
             let _ = stopped.await;
         };
-        if let Err(error) = feed_sim::demo(&format!("ws://{listen}/v1/ws"), SEED, stopped).await {
+        if let Err(error) = feed_scenarios::demo(&format!("ws://{listen}/v1/ws"), SEED, stopped).await {
             tracing::error!("the simulated feeds ended: {error:#}");
         }
     });

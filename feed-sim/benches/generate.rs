@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use feed_sim::publish::Target;
-use feed_sim::run::{Play, run};
-use feed_sim::scenario::{CATALOGUE, Simulated};
-use feed_sim::schedule::{Pace, Until};
+use feed_player::publish::Target;
+use feed_player::run::{Play, run};
+use feed_player::schedule::{Pace, Until};
+use feed_scenarios::{CATALOGUE, Simulated};
 
 /// Instruments beside the scenario's own number: enough that their state leaves the nearest caches.
 const MANY: u32 = 500;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use feed_sim::schedule::Pace;
+use feed_player::schedule::Pace;
 
 use common::seconds;
 pub(crate) use common::{Common, SummaryForm};

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use feed_sim::Summary;
-use feed_sim::progress::Progress;
-use feed_sim::publication::Feed;
-use feed_sim::publish::TargetGone;
-use feed_sim::replay::{self, FORMATS};
-use feed_sim::run::{Play, RunError, run_watched};
-use feed_sim::scenario::{self, CATALOGUE, Simulated};
-use feed_sim::schedule::Pace;
+use feed_formats::FORMATS;
+use feed_player::Summary;
+use feed_player::progress::Progress;
+use feed_player::publication::Feed;
+use feed_player::publish::TargetGone;
+use feed_player::run::{Play, RunError, run_watched};
+use feed_player::schedule::Pace;
+use feed_scenarios::{CATALOGUE, Simulated};
 
 use cli::{Cli, Command, Common, ReplayArgs, RunArgs, SummaryForm};
 use show::{AboveLine, Shown};
@@ -68,7 +68,7 @@ fn list_faults() -> anyhow::Result<()> {
 }
 
 fn describe(name: &str) -> anyhow::Result<()> {
-    let text = if let Some(entry) = scenario::find(name) {
+    let text = if let Some(entry) = feed_scenarios::find(name) {
         let (what, count) = entry.instruments;
         let rate = entry.build(1, None).updates_per_s();
         format!(
@@ -77,13 +77,13 @@ fn describe(name: &str) -> anyhow::Result<()> {
             entry.name, entry.summary, entry.description
         )
     } else {
-        format!("{}\n", replay::find(name).ok_or_else(|| unknown("scenario or format", name))?.description)
+        format!("{}\n", feed_formats::find(name).ok_or_else(|| unknown("scenario or format", name))?.description)
     };
     Ok(say::output(&text)?)
 }
 
 async fn simulate(args: RunArgs, shown: Shown) -> anyhow::Result<()> {
-    let entry = scenario::find(&args.scenario).ok_or_else(|| unknown("scenario", &args.scenario))?;
+    let entry = feed_scenarios::find(&args.scenario).ok_or_else(|| unknown("scenario", &args.scenario))?;
     let scenario = entry.build(args.seed, args.instruments);
     let pace = args.rate.map_or(Pace::Speed(1.0), |rate| rate.pace(scenario.updates_per_s()));
     let play = args.common.play(pace, false);
@@ -95,7 +95,7 @@ async fn simulate(args: RunArgs, shown: Shown) -> anyhow::Result<()> {
 const DEFAULT_SEED: u64 = 1;
 
 async fn play_back(args: ReplayArgs, shown: Shown) -> anyhow::Result<()> {
-    let format = replay::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
+    let format = feed_formats::find(&args.format).ok_or_else(|| unknown("format", &args.format))?;
     let recording = Arc::default();
     let feed = args.part.playback().feed(format, &args.file, Arc::clone(&recording));
     let feed = feed.with_context(|| format!("cannot replay {}", args.file.display()))?;

@@ -2,11 +2,11 @@
 
 mod scripted;
 
-use feed_sim::Summary;
-use feed_sim::publish::{Broker, Target};
-use feed_sim::run::{Play, RunError, run};
-use feed_sim::scenario::{Simulated, find};
-use feed_sim::schedule::{Pace, Until};
+use feed_player::Summary;
+use feed_player::publish::{Broker, Target};
+use feed_player::run::{Play, RunError, run};
+use feed_player::schedule::{Pace, Until};
+use feed_scenarios::{Simulated, find};
 
 use scripted::{End, Scripted};
 

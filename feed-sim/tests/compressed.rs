@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use bzip2::write::BzEncoder;
 use common::all;
-use feed_sim::publication::Timed;
-use feed_sim::replay::{Reader, find};
+use feed_formats::{Reader, find};
+use feed_player::publication::Timed;
 use flate2::write::GzEncoder;
 
 type Compress = fn(&[u8]) -> Vec<u8>;

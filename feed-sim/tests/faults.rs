@@ -3,12 +3,12 @@
 mod common;
 mod scripted;
 
-use feed_sim::faults::{Fault, FaultCounts, Faulty, Plan};
-use feed_sim::publication::{BadRecord, Feed, Kind, Publication, Timed};
-use feed_sim::publish::{Broker, Target};
-use feed_sim::run::{Play, run};
-use feed_sim::scenario::{Simulated, find};
-use feed_sim::schedule::{Pace, Until};
+use feed_player::faults::{Fault, FaultCounts, Faulty, Plan};
+use feed_player::publication::{BadRecord, Feed, Kind, Publication, Timed};
+use feed_player::publish::{Broker, Target};
+use feed_player::run::{Play, run};
+use feed_player::schedule::{Pace, Until};
+use feed_scenarios::{Simulated, find};
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use feed_sim::replay::find;
-use feed_sim::scenario;
+use feed_formats::find;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -82,7 +81,7 @@ fn a_file_replays_to_what_was_written() {
         let text = zstd::decode_all(&first[..]).expect("it is whole");
         assert!(text == zstd::decode_all(&again[..]).expect("it is whole"), "{scenario}");
         let mut feed = find("ndjson").expect("a format").of_bytes(first).expect("it opens");
-        let mut made = scenario::find(scenario).expect("in the catalogue").build(1, None);
+        let mut made = feed_scenarios::find(scenario).expect("in the catalogue").build(1, None);
         for number in 0..20_000 {
             assert_eq!(feed.next(), Some(Ok(made.next())), "{scenario}, update {number}");
         }

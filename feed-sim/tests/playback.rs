@@ -9,16 +9,16 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use common::{all, data, merge};
-use feed_sim::publication::{Kind, Publication, Timed};
-use feed_sim::replay::{Playback, Rounds, find};
-use feed_sim::scenario::{self, Simulated};
+use feed_formats::{Playback, Rounds, find};
+use feed_player::publication::{Kind, Publication, Timed};
+use feed_scenarios::Simulated;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 /// A simulated feed of some stocks, and the file that it is recorded in.
 static RECORDING: LazyLock<(Vec<Timed>, NamedTempFile)> = LazyLock::new(|| {
-    let scenario = scenario::find("stocks").expect("in the catalogue").build(3, Some(6));
+    let scenario = feed_scenarios::find("stocks").expect("in the catalogue").build(3, Some(6));
     let timed: Vec<Timed> = Simulated(scenario).take(4_000).map(|timed| timed.expect("simulated")).collect();
     let mut text = String::new();
     for Timed { due_us, publication: Publication { topic, kind, data, .. } } in &timed {
@@ -221,7 +221,7 @@ fn replay(args: &[&str]) -> (Output, String) {
 #[test]
 fn what_cannot_be_played_is_said_before_anything_is() {
     let recording = RECORDING.1.path().to_str().expect("UTF-8");
-    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/sensors.toml");
+    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/mappings/sensors.toml");
     let mapping = mapping.to_str().expect("UTF-8");
     for (args, reason) in [
         (&["ndjson", "-", "--loop"][..], "standard input cannot be read again"),

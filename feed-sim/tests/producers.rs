@@ -5,12 +5,12 @@ mod scripted;
 
 use std::collections::BTreeMap;
 
-use feed_sim::Summary;
-use feed_sim::publication::{BadRecord, Feed, Kind, Publication, Timed};
-use feed_sim::publish::{Broker, Publishing, Target};
-use feed_sim::run::{Play, run};
-use feed_sim::scenario::{Scenario, Simulated, find};
-use feed_sim::schedule::{BatchBounds, Pace, Until};
+use feed_player::Summary;
+use feed_player::publication::{BadRecord, Feed, Kind, Publication, Timed};
+use feed_player::publish::{Broker, Publishing, Target};
+use feed_player::run::{Play, run};
+use feed_player::schedule::{BatchBounds, Pace, Until};
+use feed_scenarios::{Scenario, Simulated, find};
 
 use scripted::{End, Scripted};
 

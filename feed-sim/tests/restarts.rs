@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use feed_sim::Summary;
-use feed_sim::publication::{BadRecord, Feed, Kind, Publication, Timed};
-use feed_sim::publish::{Broker, Publishing, Target};
-use feed_sim::replay::{self, Playback};
-use feed_sim::run::{Play, run};
-use feed_sim::scenario::{CATALOGUE, Simulated};
-use feed_sim::schedule::{BatchBounds, Pace, Until};
+use feed_formats::Playback;
+use feed_player::Summary;
+use feed_player::publication::{BadRecord, Feed, Kind, Publication, Timed};
+use feed_player::publish::{Broker, Publishing, Target};
+use feed_player::run::{Play, run};
+use feed_player::schedule::{BatchBounds, Pace, Until};
+use feed_scenarios::{CATALOGUE, Simulated};
 use serde_json::{Map, Value, json};
 
 use scripted::{End, Scripted, merge};
@@ -115,7 +115,7 @@ async fn every_recording_is_whole_again_after_a_restart() {
     for (format, bytes) in [("binance", recording(LINES)), ("ndjson", updates.into_bytes())] {
         let path = folder.path().join(format);
         std::fs::write(&path, bytes).expect("room on the disk");
-        let format = replay::find(format).expect("a format");
+        let format = feed_formats::find(format).expect("a format");
         let feed = || Playback::default().feed(format, &path, Arc::default()).expect("a recording");
         let expected = states(feed(), u64::MAX >> 1);
         assert!(!expected.is_empty());

@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use feed_sim::publish::{Lines, Target, TargetGone};
-use feed_sim::replay;
-use feed_sim::run::{Play, RunError, run};
-use feed_sim::scenario::{Simulated, find};
-use feed_sim::schedule::{Pace, Until};
+use feed_player::publish::{Lines, Target, TargetGone};
+use feed_player::run::{Play, RunError, run};
+use feed_player::schedule::{Pace, Until};
+use feed_scenarios::{Simulated, find};
 use tokio::sync::Notify;
 
 /// Keeps what is written, fails after `bytes_max`, and tells when something came.
@@ -111,7 +110,7 @@ async fn strict_stops_at_a_bad_record_and_otherwise_it_goes_on() {
     let text =
         "1 {\"stream\":\"x@trade\",\"data\":{\"s\":\"XY\"}}\nbad\n2 {\"stream\":\"x@trade\",\"data\":{\"s\":\"XY\"}}\n";
     for (strict, published) in [(true, 1), (false, 2)] {
-        let feed = replay::find("binance").expect("a format").of_bytes(text.into()).expect("readable");
+        let feed = feed_formats::find("binance").expect("a format").of_bytes(text.into()).expect("readable");
         let play = Play { strict, ..play(Pace::Max, None) };
         let (summary, result) = run(feed, play, Target::Nowhere, std::future::pending()).await;
         assert_eq!((summary.published, summary.read.bad), (published, 1));

@@ -2,10 +2,9 @@
 
 mod common;
 
-use feed_sim::publication::{Kind, Publication, Timed};
-use feed_sim::random::Random;
-use feed_sim::replay;
-use feed_sim::scenario::{Simulated, find};
+use feed_player::publication::{Kind, Publication, Timed};
+use feed_player::random::Random;
+use feed_scenarios::{Simulated, find};
 use feed_sim::stats::{Arrivals, Autocorrelation, Collector, Figures, Moments, Quantiles, Returns, Sizes, json, table};
 use proptest::prelude::*;
 
@@ -204,7 +203,7 @@ fn one_instrument_only() {
 
 #[test]
 fn any_feed_can_be_measured() {
-    for scenario in feed_sim::scenario::CATALOGUE {
+    for scenario in feed_scenarios::CATALOGUE {
         let mut collector = Collector::new(None);
         let mut feed = Simulated(find(scenario.name).expect("in the catalogue").build(1, Some(2)));
         collector.take_feed(&mut feed, 20_000_000).expect("no recording that ends");
@@ -218,7 +217,7 @@ fn any_feed_can_be_measured() {
 #[test]
 fn figures_of_a_recording() {
     let Some(path) = common::recording("binance_spot_btcusdt_20240808.gz") else { return };
-    let mut feed = replay::find("binance").expect("a format").open(&path).expect("readable");
+    let mut feed = feed_formats::find("binance").expect("a format").open(&path).expect("readable");
     let mut collector = Collector::new(None);
     collector.take_feed(&mut feed, u64::MAX).expect("it is whole");
     let figures = Figures::new("binance", &collector);

@@ -11,11 +11,11 @@ mod running;
 mod subscriber;
 
 use broker_client::{Client, OnSlow};
-use feed_sim::Summary;
-use feed_sim::progress::Progress;
-use feed_sim::publish::{Broker, Publishing, Target};
-use feed_sim::run::{Play, run_watched};
-use feed_sim::schedule::{Pace, Until};
+use feed_player::Summary;
+use feed_player::progress::Progress;
+use feed_player::publish::{Broker, Publishing, Target};
+use feed_player::run::{Play, run_watched};
+use feed_player::schedule::{Pace, Until};
 
 use market::Market;
 use running::{Line, Running, connect, soon};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use feed_sim::publication::Kind;
-use feed_sim::scenario::{Simulated, find};
+use feed_player::publication::Kind;
+use feed_scenarios::{Simulated, find};
 use serde_json::Value;
 
 const SEED: u64 = 11;

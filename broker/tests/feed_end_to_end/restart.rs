@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use broker_client::Event;
-use feed_sim::publication::Kind;
+use feed_player::publication::Kind;
 use serde_json::Value;
 
 use crate::market::{Market, parse};

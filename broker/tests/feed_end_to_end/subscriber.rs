@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use broker_client::{Event, Kind, Start, Subscription, TopicStart};
-use feed_sim::progress::Progress;
+use feed_player::progress::Progress;
 use serde_json::Value;
 
 use crate::market::{Market, fingerprint, merge, parse};

@@ -1,8 +1,9 @@
 //! Which crate stands on which. A boundary earns its place by forbidding something.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use super::tree::{code, files, read, sources};
+use super::tree::{code, files, read, root, sources};
 
 /// Crates that bring I/O or an async runtime with them.
 const IO: &[&str] = &[
@@ -25,9 +26,14 @@ const IO: &[&str] = &[
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("broker-protocol", &["broker-engine", "broker-client", "broker"]),
     ("broker-engine", &["broker-client", "broker"]),
-    ("broker-client", &["broker-engine", "broker", "feed-sim"]),
+    ("broker-client", &["broker-engine", "broker", "feed-player"]),
+    // Its demo needs scenarios. What reads recordings brings forty crates with it, one of them in C.
+    ("broker", &["feed-formats", "feed-sim"]),
+    ("feed-player", &["broker-engine", "broker", "feed-scenarios", "feed-formats"]),
+    ("feed-scenarios", &["broker-engine", "broker", "feed-formats"]),
+    ("feed-formats", &["broker-engine", "broker", "feed-scenarios"]),
     ("feed-sim", &["broker-engine", "broker"]),
-    ("loadgen", &["broker-engine", "broker"]),
+    ("loadgen", &["broker-engine", "broker-client", "broker-protocol", "broker", "feed-player"]),
 ];
 
 /// Crates that do no I/O, tell no time and wait for nothing.
@@ -104,16 +110,34 @@ fn below(name: &str) -> BTreeSet<String> {
 
 #[test]
 fn crates_stand_on_what_they_may() {
-    let manifests = manifests();
     for (name, forbidden) in FORBIDDEN {
-        if !manifests.contains_key(*name) {
-            continue;
-        }
         let below = below(name);
         let found: Vec<_> = forbidden.iter().filter(|forbidden| below.contains(**forbidden)).collect();
         assert!(found.is_empty(), "{name} stands on {found:?}");
     }
     assert!(below("broker").contains("tokio"), "the lock file was not understood");
+}
+
+/// Crates that the broker may consist of, its own among them.
+const BROKER_CRATES_MAX: usize = 135;
+
+/// Each one is code that a server on the network trusts, and that everybody compiles who tries it out.
+#[test]
+fn the_broker_consists_of_few_crates() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "broker", "-e", "normal", "--prefix", "none", "--format", "{p}", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    let crates: BTreeSet<&str> = lines.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.iter().any(|one| one.starts_with("tokio v")), "the tree was not understood: {crates:?}");
+    assert!(
+        crates.len() <= BROKER_CRATES_MAX,
+        "the broker consists of {} crates, at most {BROKER_CRATES_MAX} are agreed: {crates:#?}",
+        crates.len()
+    );
 }
 
 #[test]

@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::faults::FaultArgs;
-use feed_sim::publish::{Broker, FILE_ENDINGS, Lines, Publishing, Target, is_file_name};
-use feed_sim::run::Play;
-use feed_sim::schedule::{BATCH_UPDATES_MAX, BatchBounds, Pace, Until};
+use feed_formats::{FILE_ENDINGS, is_file_name};
+use feed_player::publish::{Broker, Lines, Publishing, Target};
+use feed_player::run::Play;
+use feed_player::schedule::{BATCH_UPDATES_MAX, BatchBounds, Pace, Until};
 
 /// More connections than that gain nothing, and a broker admits a bounded number.
 const PRODUCERS_MAX: u16 = 256;
@@ -76,8 +77,9 @@ impl Common {
                 Ok(Target::Broker(Box::new(broker)))
             }
             file if is_file_name(file) => {
-                let lines = Lines::file(Path::new(file), self.force).with_context(|| format!("cannot write {file}"))?;
-                Ok(Target::Lines(lines))
+                let out = feed_formats::create(Path::new(file), self.force);
+                let out = out.with_context(|| format!("cannot write {file}"))?;
+                Ok(Target::Lines(Lines::recording(file.to_owned(), out)))
             }
             other => bail!(
                 "--to {other:?} is neither a WebSocket URL nor `stdout` nor `null` nor a file whose name ends in {}",

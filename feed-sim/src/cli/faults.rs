@@ -3,8 +3,8 @@
 use anyhow::{anyhow, bail};
 use broker_protocol::Pattern;
 use clap::Args;
-use feed_sim::faults::{Fault, Faulty, KINDS, Plan};
-use feed_sim::publication::Feed;
+use feed_player::faults::{Fault, Faulty, KINDS, Plan};
+use feed_player::publication::Feed;
 
 /// `--fault` and what belongs to it.
 #[derive(Args, Debug)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use feed_sim::replay::{Moment, Playback, Rounds};
+use feed_formats::{Moment, Playback, Rounds};
 
 use super::{Common, Rate};
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use feed_sim::publication::Feed;
-use feed_sim::replay;
-use feed_sim::scenario::{self, Simulated};
+use feed_player::publication::Feed;
+use feed_scenarios::Simulated;
 use feed_sim::stats::{Collector, Figures, json, table};
 
 use super::seconds;
@@ -51,10 +50,10 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Source, String> {
         match text.split_once(':') {
-            Some((format, file)) if replay::find(format).is_some() && !file.is_empty() => {
+            Some((format, file)) if feed_formats::find(format).is_some() && !file.is_empty() => {
                 Ok(Source::Recording { format: format.to_owned(), file: file.into() })
             }
-            None if scenario::find(text).is_some() => Ok(Source::Scenario(text.to_owned())),
+            None if feed_scenarios::find(text).is_some() => Ok(Source::Scenario(text.to_owned())),
             _ => Err("it is neither a scenario nor FORMAT:FILE with a format from `feed-sim list`".to_owned()),
         }
     }
@@ -79,11 +78,11 @@ impl Source {
     fn open(&self, args: &StatsArgs) -> anyhow::Result<Box<dyn Feed>> {
         match self {
             Source::Scenario(name) => {
-                let entry = scenario::find(name).context("the scenario is gone")?;
+                let entry = feed_scenarios::find(name).context("the scenario is gone")?;
                 Ok(Box::new(Simulated(entry.build(args.seed, args.instruments))))
             }
             Source::Recording { format, file } => {
-                let format = replay::find(format).context("the format is gone")?;
+                let format = feed_formats::find(format).context("the format is gone")?;
                 format.open(file).with_context(|| format!("cannot read {}", file.display()))
             }
         }

@@ -8,7 +8,7 @@ use super::moments::Moments;
 use super::observe::{Observation, instrument, observe};
 use super::quantiles::Quantiles;
 use super::sizes::Sizes;
-use crate::publication::{BadRecord, Feed, Kind, Timed};
+use feed_player::publication::{BadRecord, Feed, Kind, Timed};
 
 /// Instruments that are measured each by itself; of further ones only the messages are counted.
 pub const INSTRUMENTS_MAX: usize = 20_000;

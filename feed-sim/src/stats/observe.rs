@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::decimal::{Price, price};
-use crate::publication::{Kind, Publication};
+use feed_player::publication::{Kind, Publication};
 
 /// What was said.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use feed_sim::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use serde_json::Value;
 
 /// RFC 7396, word for word as its pseudo-code has it.

@@ -1,0 +1,113 @@
+//! Where updates go: to a broker, as lines to a writer, or nowhere.
+
+mod broker;
+mod lines;
+
+use crate::schedule::Due;
+use crate::summary::Summary;
+pub use broker::{Broker, Publishing};
+pub use lines::{Lines, Output};
+
+/// A place that takes batches in order and says what became of each update.
+pub enum Target {
+    /// A broker, over its WebSocket protocol.
+    Broker(Box<Broker>),
+    /// NDJSON, as `POST /v1/publish` takes it, or with the feed's own times into a file.
+    Lines(Lines),
+    /// Nothing happens to them: what the feed itself costs.
+    Nowhere,
+}
+
+impl Target {
+    /// What it is called in the summary.
+    pub fn name(&self) -> String {
+        match self {
+            Target::Broker(broker) => broker.url().to_owned(),
+            Target::Lines(lines) => lines.name().to_owned(),
+            Target::Nowhere => "nowhere".to_owned(),
+        }
+    }
+
+    /// Among how many takers a batch is divided.
+    pub fn takers(&self) -> usize {
+        match self {
+            Target::Broker(broker) => broker.producers(),
+            Target::Lines(_) | Target::Nowhere => 1,
+        }
+    }
+
+    /// Connections that replaced a lost one, so far.
+    pub fn reconnects(&self) -> u64 {
+        match self {
+            Target::Broker(broker) => broker.reconnects(),
+            Target::Lines(_) | Target::Nowhere => 0,
+        }
+    }
+
+    /// The feed's clock starts now.
+    pub fn start(&mut self) {
+        if let Target::Broker(broker) = self {
+            broker.start();
+        }
+    }
+
+    /// Waits until the target has room for a batch. May be cancelled without loss.
+    pub async fn room(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
+        match self {
+            Target::Broker(broker) => broker.room(summary).await,
+            Target::Lines(_) | Target::Nowhere => Ok(()),
+        }
+    }
+
+    /// Hands over a batch; at once, after [`Target::room`].
+    pub fn submit(&mut self, batch: &mut Vec<Due>, summary: &mut Summary) -> Result<(), TargetGone> {
+        summary.published += batch.len() as u64;
+        match self {
+            Target::Broker(broker) => broker.submit(batch),
+            Target::Lines(lines) => lines.submit(batch, summary)?,
+            Target::Nowhere => summary.acknowledged += batch.len() as u64,
+        }
+        batch.clear();
+        Ok(())
+    }
+
+    /// Waits for answers while nothing else is to be done. Never returns by itself but with an error; may be cancelled
+    /// without loss.
+    pub async fn idle(&mut self, summary: &mut Summary) -> TargetGone {
+        match self {
+            Target::Broker(broker) => broker.idle(summary).await,
+            Target::Lines(_) | Target::Nowhere => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the last answers, within a bound, or writes what is left.
+    pub async fn settle(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
+        match self {
+            Target::Broker(broker) => broker.settle(summary).await,
+            Target::Lines(lines) => lines.finish(summary)?,
+            Target::Nowhere => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        if let Target::Broker(broker) = self {
+            broker.close().await;
+        }
+    }
+}
+
+/// The target takes nothing any more.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetGone {
+    /// The reader of our output has gone: an end like any other (`feed-sim … | head`).
+    #[error("nobody reads the output any more")]
+    ReaderLeft,
+    /// The output failed.
+    #[error("the output failed")]
+    Output(#[source] std::io::Error),
+    /// The broker closed the connection in a way that forbids to come back.
+    #[error("the broker takes nothing more")]
+    Broker(#[source] broker_client::PublishError),
+}

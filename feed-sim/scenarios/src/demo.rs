@@ -1,0 +1,27 @@
+//! Stocks, football, a chat room and a few servers for `tickcast demo`: modest in rate, and lively for a person who watches.
+
+use std::future::Future;
+
+use anyhow::Context;
+
+use crate::{Simulated, find};
+use feed_player::publish::{Broker, Target};
+use feed_player::run::{Play, run};
+use feed_player::schedule::Pace;
+use feed_player::summary::Summary;
+
+/// Updates per second in all.
+const DEMO_UPDATES_PER_S: f64 = 200.0;
+
+/// Publishes the scenario `demo` from `seed` to the broker at `url` (`ws://127.0.0.1:9000/v1/ws`), in real time and for
+/// ever, until `stop` is ready. A lost connection mends itself; an error means that there was none to begin with, or that
+/// the broker forbade to come back.
+pub async fn demo(url: &str, seed: u64, stop: impl Future<Output = ()>) -> anyhow::Result<Summary> {
+    let entry = find("demo").context("the catalogue has no scenario \"demo\"")?;
+    let scenario = entry.build(seed, None);
+    let pace = Pace::Speed(DEMO_UPDATES_PER_S / scenario.updates_per_s());
+    let target = Target::Broker(Box::new(Broker::connect(url).await?));
+    let (summary, result) = run(Simulated(scenario), Play::at(pace), target, stop).await;
+    result?;
+    Ok(summary)
+}

@@ -1,9 +1,0 @@
-//! Scores, events and statistics of games agree, over many games from many seeds: told from the messages alone, as a subscriber
-//! sees them.
-
-#[path = "../common/mod.rs"]
-mod common;
-
-mod basketball;
-mod football;
-mod seen;

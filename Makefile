@@ -5,6 +5,9 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+# Tests that cannot run, as something is missing that is not in the repository, say so in this file.
+export NOT_RUN := $(abspath $(TARGET))/not-run.txt
+
 .PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench torture compare clean-tools
 
 demo:
@@ -12,6 +15,7 @@ demo:
 
 # Cheap and telling ones first. One at a time: each of them uses all cores.
 test:
+	@rm -f $(NOT_RUN)
 	$(MAKE) fmt
 	$(MAKE) clippy
 	$(MAKE) unit
@@ -21,6 +25,7 @@ test:
 	$(MAKE) foreign
 	$(MAKE) deploy-test
 	$(MAKE) dashboards
+	@if [ -s $(NOT_RUN) ]; then echo "What could not be run here:"; sort -u $(NOT_RUN); fi
 
 fmt:
 	$(CARGO) fmt --all --check

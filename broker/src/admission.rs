@@ -6,6 +6,7 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex};
 
 use crate::address::Block;
+use crate::sync::lock;
 
 /// The places.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Admission {
 
     /// A place for a connection from `remote`, or which limit says no.
     pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
-        let mut counts = self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut counts = lock(&self.counts);
         if counts.all >= self.connections_max {
             counts.refused += 1;
             return Err("as many connections as connections_max allows");
@@ -74,12 +75,12 @@ impl Admission {
 
     /// Connections for which there was no place, since the start.
     pub fn refused(&self) -> u64 {
-        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).refused
+        lock(&self.counts).refused
     }
 
     /// Connections with a place.
     pub fn count(&self) -> u64 {
-        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).all
+        lock(&self.counts).all
     }
 }
 
@@ -95,7 +96,7 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut counts = self.admission.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut counts = lock(&self.admission.counts);
         counts.all -= 1;
         let address = Block::of(self.remote().ip());
         if let Some(count) = counts.by_address.get_mut(&address) {

@@ -103,7 +103,7 @@ fn page(command: Command, name: &str, description: &str) -> Command {
     // Settings are in groups with headings of their own, below this one.
     let contents = if command.has_subcommands() { "COMMANDS AND OPTIONS" } else { "OPTIONS" };
     command.help_template(format!(
-        "NAME\n    {name} - {{about}}\n\nSYNOPSIS\n    {{usage}}\n\nDESCRIPTION\n{description}\n\n{contents}\n\n{{all-args}}{{after-help}}"
+        "NAME\n    {name} - {{about}}\n\nSYNOPSIS\n    {{usage}}\n\nDESCRIPTION\n    {description}\n\n{contents}\n\n{{all-args}}{{after-help}}"
     ))
 }
 

@@ -1,10 +1,11 @@
 //! `tickcast demo`: simulated stocks, football, chat and servers, published over a connection like anybody's.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use broker::Broker;
+use broker::health::on_this_machine;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ pub(crate) struct Demo {
 /// Starts the feeds and tells what runs where.
 pub(crate) fn start(broker: &Broker) -> Demo {
     let (stop, stopped) = oneshot::channel::<()>();
-    let (listen, admin) = (reachable(broker.listen()), reachable(broker.admin_listen()));
+    let (listen, admin) = (on_this_machine(broker.listen()), on_this_machine(broker.admin_listen()));
     // Whoever closed the standard output wants to see none of it.
     let _ = io::stdout().write_all(greeting(listen, admin).as_bytes());
     let task = tokio::spawn(async move {
@@ -47,14 +48,6 @@ impl Demo {
             tracing::warn!("the simulated feeds did not stop in time: the broker ends without waiting for them");
         }
     }
-}
-
-/// Where a client on this machine reaches a listener: one on all addresses is on loopback too.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    address
 }
 
 /// What to know and three things to try, in few lines. Each is tried by hand and in the README.
@@ -103,11 +96,11 @@ mod tests {
     fn a_listener_on_all_addresses_is_named_by_one_that_works() {
         for (listen, named) in [
             ("0.0.0.0:9000", "127.0.0.1:9000"),
-            ("[::]:9000", "127.0.0.1:9000"),
+            ("[::]:9000", "[::1]:9000"),
             ("[::1]:9000", "[::1]:9000"),
             ("10.0.0.7:9000", "10.0.0.7:9000"),
         ] {
-            let text = greeting(reachable(listen.parse().unwrap()), "127.0.0.1:9001".parse().unwrap());
+            let text = greeting(on_this_machine(listen.parse().unwrap()), "127.0.0.1:9001".parse().unwrap());
             assert!(text.contains(&format!("ws://{named}/v1/ws")), "{listen}: {text}");
         }
     }

@@ -32,8 +32,9 @@ pub fn check(admin_listen: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Listening on every address includes loopback, and is no address to connect to.
-fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
+/// Where a program on this machine reaches a listener. Listening on every address includes loopback, and is no address to
+/// connect to.
+pub fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }

@@ -26,6 +26,7 @@ pub mod shard;
 mod sock_diag;
 mod stall;
 mod stop;
+mod sync;
 mod sys;
 mod tidy;
 mod vital;

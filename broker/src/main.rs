@@ -13,7 +13,7 @@ mod demo;
 mod say;
 mod signals;
 
-// The allocator that the measurements were made with: the system's gives less back to a thread that another one's
+// mimalloc, the allocator that the measurements were made with: the system's gives less back to a thread that another one's
 // frames are freed on.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

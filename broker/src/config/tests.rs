@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use broker_protocol::kind::Kind;
+
 use super::{ConfigError, Loaded, SETTINGS, resolve, show};
 
 type Pairs<'a> = &'a [(&'static str, &'static str)];
@@ -158,13 +160,14 @@ fn bytes_have_units_and_lists_have_commas() {
 }
 
 #[test]
-fn the_first_rule_that_covers_a_topic_counts() {
-    let file = "[[topics]]\npattern = \"stocks.AAPL.trade\"\nretain_updates = 9\n\
+fn rules_go_to_the_engine_in_the_files_order() {
+    let file = "retain_updates = 7\nretain_bytes = 5000\n[[topics]]\npattern = \"stocks.AAPL.trade\"\nretain_updates = 9\n\
                 [[topics]]\npattern = \"stocks.*.trade\"\nkind = \"event\"\nretain_bytes = \"1KiB\"";
-    let config = run(&[], &[], file).unwrap().config;
-    assert_eq!(config.topic_rule("stocks.AAPL.trade").and_then(|rule| rule.retain_updates), Some(9));
-    assert_eq!(config.topic_rule("stocks.MSFT.trade").and_then(|rule| rule.retain_bytes), Some(1024));
-    assert_eq!(config.topic_rule("stocks.MSFT.quote"), None);
+    let rules = run(&[], &[], file).unwrap().config.engine_limits().topics;
+    let said = rules.iter().map(|rule| (rule.pattern.as_str(), rule.kind, rule.retain.updates, rule.retain.bytes));
+    // What a rule does not say is as for all topics.
+    let expected = [("stocks.AAPL.trade", None, 9, 5000), ("stocks.*.trade", Some(Kind::Event), 7, 1024)];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use broker_protocol::{kind::Kind, pattern::Pattern};
 
 use super::problem::Problem;
 use super::raw::{Raw, Source};
-use super::settings::{Config, SETTINGS};
+use super::settings::SETTINGS;
 use super::value::Value;
 
 /// What differs for some topics. `None` is as for all others.
@@ -20,13 +20,6 @@ pub struct TopicRule {
     pub retain_bytes: Option<u64>,
     /// Age at which a kept update goes; 0 is never.
     pub retain_ms: Option<u64>,
-}
-
-impl Config {
-    /// The first rule that is about a topic.
-    pub fn topic_rule(&self, topic: &str) -> Option<&TopicRule> {
-        self.topics.iter().find(|rule| rule.pattern.matches(topic))
-    }
 }
 
 /// The rules in the file's order; `None` where something was wrong.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::Peer;
 use crate::address::Block;
+use crate::sync::lock;
 
 /// The budget.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl BodyBudget {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 

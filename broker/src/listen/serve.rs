@@ -1,8 +1,11 @@
 //! A connection of the client listener, up to its upgrade or its end.
+//!
+//! hyper reads the requests and writes the answers: HTTP/1.1 from strangers has too many corners (chunks, pipelining, folded
+//! heads) to be read by code of our own.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use broker_protocol::codes::ErrorCode;
@@ -19,6 +22,7 @@ use super::sockets::Place;
 use super::{Shared, http, stall, tune};
 use crate::admission::Admitted;
 use crate::http::{EventsRequest, Reply, error, error_bytes, event_stream, handle, head_bytes};
+use crate::sync::lock;
 use crate::websocket::handshake::{self, SUBPROTOCOL};
 
 /// What an HTTP connection is from its last answer on.
@@ -151,10 +155,6 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection ended early");
     }
-}
-
-fn lock(becomes: &Mutex<Option<Becomes>>) -> MutexGuard<'_, Option<Becomes>> {
-    becomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Tells a client that has to go why, as far as the kernel takes it: nobody waits for that.

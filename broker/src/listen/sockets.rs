@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::address::Block;
 use crate::clock::now;
 use crate::http::Peer;
+use crate::sync::lock;
 
 /// Nobody has to go who began less than this ago: in a burst of handshakes all are busy, and those that are done make room.
 const AGE_MIN: Duration = Duration::from_millis(250);
@@ -106,7 +107,7 @@ impl HttpSockets {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 

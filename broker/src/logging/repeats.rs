@@ -13,6 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::EACH;
 
+use crate::sync::lock;
+
 /// Within this time one line from each place in the code is written.
 const PERIOD: Duration = Duration::from_secs(10);
 
@@ -30,7 +32,7 @@ struct Place {
 
 impl Repeats {
     fn lock(&self) -> MutexGuard<'_, HashMap<callsite::Identifier, Place>> {
-        self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.places)
     }
 
     /// Whether a line is written, or only counted.

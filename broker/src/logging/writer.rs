@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::repeats::Repeats;
 
+use crate::sync::lock;
+
 /// Lines that wait to be written at most.
 const LINES_MAX: usize = 1024;
 /// Bytes of one line at most; what is longer is cut.
@@ -50,7 +52,7 @@ impl Writer {
 
     /// Starts the thread.
     pub(super) fn start(&self) -> io::Result<()> {
-        let thread = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             std::thread::Builder::new().name("log".into()).spawn(move || thread.run())?;
         }

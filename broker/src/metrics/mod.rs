@@ -1,6 +1,7 @@
 //! Everything that the broker counts, in Prometheus' terms. Shards count in memory of their own; this adds them up when
 //! somebody scrapes. No label carries a topic or a client, so the number of series is fixed. `docs/metrics.md` says what
-//! each is for.
+//! each is for. The crate `prometheus` is here for its text format alone, with the escapes that this has: its registry would
+//! count a second time, with atomics, what shards count in their own memory.
 
 mod family;
 mod process;

@@ -6,6 +6,10 @@
 //! ```
 //!
 //! Every step is bounded; a shard stopped at a bound stays runnable.
+//!
+//! Commands come through a channel of `crossbeam-channel`: many threads send, and the shard looks into it once a round without
+//! waiting. Each shard has a current-thread runtime of tokio for what it sleeps on (`AsyncFd`, `Notify`, a timer); nothing is
+//! spawned there, so no scheduler comes between a wake-up and the round.
 
 mod events;
 mod input;

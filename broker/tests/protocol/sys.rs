@@ -80,8 +80,7 @@ fn from_beyond_loopback_they_are_served_only_where_configured() {
     let address = match route {
         Ok(address) if !address.ip().is_loopback() => address.ip(),
         other => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "no address but loopback: {other:?}");
-            eprintln!("NOT TESTED: this machine has no address but loopback ({other:?})");
+            crate::common::not_run(&format!("needs an address of this machine other than loopback ({other:?})"));
             return;
         }
     };

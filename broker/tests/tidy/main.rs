@@ -2,6 +2,7 @@
 //! file may grow, what lies at the top, and that the documents say what is.
 
 mod circles;
+mod dependencies;
 mod documents;
 mod files;
 mod layers;

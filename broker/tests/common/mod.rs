@@ -12,6 +12,7 @@ mod message;
 mod panics;
 mod process;
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 pub(crate) use broker::Running;
@@ -30,6 +31,18 @@ pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
 impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {
         (self.0)();
+    }
+}
+
+/// Says that this test did not run, and why: at once, and in the summary of `make test`.
+pub(crate) fn not_run(why: &str) {
+    let line = format!("not run: {}: {why}\n", std::thread::current().name().unwrap_or("a test"));
+    // Not `eprintln!`: the test harness would keep that to itself.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(summary) = std::env::var_os("NOT_RUN") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&summary);
+        let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.unwrap_or_else(|error| panic!("{}: {error}", summary.display()));
     }
 }
 

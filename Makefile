@@ -108,14 +108,18 @@ bench:
 torture:
 	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
-# Tickcast beside other servers, which it installs (loadgen/peers/install); some 30 minutes on a quiet machine with two
-# cores. What came of it here is loadgen/RESULTS.md.
+# Tickcast beside other servers, which it installs (loadgen/peers/install): one run of some 25 minutes on a quiet machine with
+# two cores, once they are installed. What came of it here is loadgen/RESULTS.md.
+COMPARE = $(TARGET)/release/loadgen compare loadgen/compare/field.toml --repeats 3 --seconds 2
+CLOSEST := tickcast,uwebsockets,nats-server,centrifugo
 compare:
 	loadgen/peers/install
 	$(CARGO) build --release --locked -p broker -p loadgen --bins
 	$(CARGO) build --release --locked -p loadgen --example broadcast
-	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --scenarios steady,many-topics,saturated,many-topics-saturated,burst,churn,idle \
-		--floors 1,16 --out $(TARGET)/compare
+	$(COMPARE) --equal-frames --floors 1,32 --base floor-32 --scenarios saturated,many-topics-saturated --out $(TARGET)/compare/saturated
+	$(COMPARE) --servers $(CLOSEST),centrifugo-history --equal-frames --floors 32 --scenarios saturated-100,saturated-5000 --out $(TARGET)/compare/few-and-many
+	$(COMPARE) --equal-frames --floors 1 --scenarios steady,many-topics --out $(TARGET)/compare/steady
+	$(COMPARE) --servers $(CLOSEST) --floors 1 --scenarios burst,churn,idle --out $(TARGET)/compare/changing
 
 clean-tools:
 	rm -rf .tools

@@ -57,6 +57,8 @@ impl Topics {
 
 pub(super) struct Hearer {
     protocol: Protocol,
+    /// How what is answered goes out.
+    opcode: u8,
     shared: Arc<Shared>,
     topics: Topics,
     /// Whether this load publishes, so that it knows the payloads.
@@ -93,6 +95,7 @@ impl Hearer {
             topics.add(&protocol.spelled(name));
         }
         Self {
+            opcode: protocol.opcode(),
             protocol,
             shared,
             ours: !plan.topics.is_empty(),
@@ -173,10 +176,13 @@ impl Hearer {
         let waits = conn.rest.as_ref().is_some_and(|rest| !rest.message.is_empty());
         let whole = !waits && frame.last && frame.opcode != 0;
         if whole && !protocol.is_stream() {
-            if !self.again(conn, payload) {
-                self.judged = None;
-                protocol.hear(payload, &mut |heard| self.heard(conn, heard))?;
-                self.judged.take().into_iter().for_each(|known| self.recent.learn(payload, known));
+            if !protocol.is_lines() {
+                return self.message(protocol, conn, payload);
+            }
+            let mut begin = 0;
+            for end in memchr::memchr_iter(b'\n', payload).chain([payload.len()]) {
+                self.message(protocol, conn, &payload[begin..end])?;
+                begin = end + 1;
             }
             return Ok(());
         }
@@ -197,6 +203,17 @@ impl Hearer {
             message.drain(..used);
         }
         conn.rest().message = message;
+        Ok(())
+    }
+
+    /// A message that is whole.
+    fn message(&mut self, protocol: &Protocol, conn: &mut Conn, message: &[u8]) -> Result<(), String> {
+        if self.again(conn, message) {
+            return Ok(());
+        }
+        self.judged = None;
+        protocol.hear(message, &mut |heard| self.heard(conn, heard))?;
+        self.judged.take().into_iter().for_each(|known| self.recent.learn(message, known));
         Ok(())
     }
 
@@ -221,7 +238,7 @@ impl Hearer {
             Heard::Closed { .. } => {}
             Heard::Subscribed => self.subscribed(conn),
             Heard::Refused(reason) => self.tally.refused.add(&reason),
-            Heard::Reply(bytes) => wire::masked(&mut self.replies, wire::BINARY, bytes),
+            Heard::Reply(bytes) => wire::masked(&mut self.replies, self.opcode, bytes),
         }
     }
 

@@ -263,7 +263,7 @@ impl Line {
         let output = &mut self.output;
         let mut each = |heard: Heard<'_>| match heard {
             Heard::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
-            Heard::Reply(bytes) => wire::masked(output, wire::BINARY, bytes),
+            Heard::Reply(bytes) => wire::masked(output, protocol.opcode(), bytes),
             _ => {}
         };
         let mut pings = Vec::new();

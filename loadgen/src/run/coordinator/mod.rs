@@ -1,29 +1,30 @@
 //! A run from outside: starts the threads, fixes the moments, watches.
 
+mod follow;
+mod machine;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
+
+use follow::Follow;
+pub(crate) use follow::Second;
+use machine::{allow_files, pin};
 
 use super::worker::{Part, Worker};
 use super::{Shared, Target, Times};
 use crate::clock::{mono_ns, pause, seconds_ns};
 use crate::measure::process;
-use crate::measure::tally::{Interval, Tally};
+use crate::measure::tally::Tally;
 use crate::plan::Plan;
 use crate::protocol::Protocol;
 use crate::report::progress::Watch;
-use crate::say;
 use crate::scenario::Scenario;
 
 /// How long everything rests between the last subscription and the first update.
 const SETTLE_NS: u64 = 500_000_000;
-/// Files that the program needs besides its connections.
-const FILES_BESIDES: u64 = 64;
 
 /// All that a run depends on.
 pub(crate) struct Setup {
@@ -35,15 +36,6 @@ pub(crate) struct Setup {
     pub(crate) cores: Vec<usize>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) verify: bool,
-}
-
-/// A second of a run.
-#[derive(Debug)]
-pub(crate) struct Second {
-    pub(crate) interval: Interval,
-    /// CPU that the server used in it, ns, and its memory at the end, bytes.
-    pub(crate) server_cpu_ns: Option<u64>,
-    pub(crate) server_rss_bytes: Option<u64>,
 }
 
 /// What a run gave.
@@ -169,89 +161,4 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
         load_rss_bytes,
         ended_early,
     })
-}
-
-/// What comes from the threads while they work.
-struct Follow<'a> {
-    setup: &'a Setup,
-    intervals: Receiver<Interval>,
-    times: Times,
-    seconds: Vec<Second>,
-    /// The server's CPU at the end of each second.
-    cpu: Vec<Option<u64>>,
-    stopped: &'a dyn Fn() -> bool,
-}
-
-impl Follow<'_> {
-    /// Takes in what comes until that moment, or until all threads have ended.
-    fn until(&mut self, moment_ns: u64, watch: &mut Watch) {
-        loop {
-            let left_ns = moment_ns.saturating_sub(mono_ns());
-            if left_ns == 0 || (moment_ns != u64::MAX && (self.stopped)()) {
-                return;
-            }
-            let patience = Duration::from_nanos(left_ns).min(Duration::from_millis(200));
-            match self.intervals.recv_timeout(patience) {
-                Ok(interval) => {
-                    self.take(interval);
-                    if let [.., last, _] = &self.seconds[..] {
-                        watch.running(&last.interval, &self.times);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
-    fn take(&mut self, interval: Interval) {
-        let index = interval.second as usize;
-        while self.seconds.len() <= index {
-            let second = self.seconds.len() as u32;
-            let pid = self.setup.server_pid;
-            let cpu_ns = pid.and_then(process::server_cpu_ns);
-            let before = self.cpu.last().copied().flatten();
-            self.cpu.push(cpu_ns);
-            self.seconds.push(Second {
-                interval: Interval::new(second),
-                server_cpu_ns: cpu_ns.zip(before).map(|(now, before)| now.saturating_sub(before)),
-                server_rss_bytes: pid.and_then(process::server_rss_bytes),
-            });
-        }
-        let sum = &mut self.seconds[index].interval;
-        sum.corrected.add(&interval.corrected).expect("histograms of the same bounds");
-        sum.deliveries += interval.deliveries;
-        sum.bytes += interval.bytes;
-        sum.published += interval.published;
-        sum.open += interval.open;
-    }
-}
-
-/// Raises the limit on open files to what is allowed, and says what to do where that is not enough.
-fn allow_files(connections: u64) -> anyhow::Result<()> {
-    let needed = connections + FILES_BESIDES;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    let wanted = limit.maximum.map_or(needed, |maximum| maximum.max(needed));
-    // A privileged process may go above what was the maximum.
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: Some(wanted) })
-        .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }));
-    let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if raised.is_err() || now < needed {
-        bail!(
-            "{connections} subscribers need {needed} open files and {now} are allowed: raise the limit \
-             (`ulimit -n {needed}`, or LimitNOFILE= of a service), or ask for fewer subscribers"
-        );
-    }
-    Ok(())
-}
-
-fn pin(core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core);
-    if let Err(error) = sched_setaffinity(None, &set) {
-        say::aside(&format!("core {core} cannot be used ({error}): the thread runs anywhere"));
-    }
 }

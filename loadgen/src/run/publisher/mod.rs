@@ -1,23 +1,25 @@
 //! What is due is published: on connections of its own, by the first worker's thread, which never waits for them.
 
-use std::io::{ErrorKind, Read as _};
-use std::net::TcpStream;
+mod closed_loop;
+mod line;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::connection::write_some;
-use super::{Shared, Target, Times, connector};
+use closed_loop::{ClosedLoop, LOOK_AGAIN_NS, Room};
+use line::Line;
+
+use super::{Shared, Target, Times};
 use crate::clock::mono_ns;
 use crate::measure::Schedule;
 use crate::measure::tally::Tally;
 use crate::payload::{self, Stamp};
 use crate::plan::Plan;
-use crate::protocol::{Heard, Protocol};
+use crate::protocol::Protocol;
 use crate::scenario::{Drive, Scenario};
-use crate::wire::{self, Head};
 
 /// Bytes that wait for a publisher's socket at most. Above it nothing more is published until there is room: the
 /// moments at which updates were due stay what they are.
@@ -26,15 +28,6 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 const UPDATES_PER_TURN: u32 = 64;
 /// An update is late when it is handed over this long after it was due.
 const LATE_NS: u64 = 1_000_000;
-/// A closed loop that has waited this long for what is under way goes on without it.
-const PATIENCE_NS: u64 = 500_000_000;
-
-struct Line {
-    socket: TcpStream,
-    output: Vec<u8>,
-    input: Vec<u8>,
-    message: Vec<u8>,
-}
 
 pub(super) struct Publisher {
     lines: Vec<Line>,
@@ -53,17 +46,15 @@ pub(super) struct Publisher {
     counts: Vec<u64>,
     random: StdRng,
     published: u64,
+    /// Deliveries due for what was published.
     due: u64,
-    /// Deliveries that a closed loop does not wait for any more.
-    forgiven: u64,
-    /// How far deliveries had come, and when.
-    progress: (u64, u64),
+    closed_loop: ClosedLoop,
     payload: Vec<u8>,
     text: Vec<u8>,
 }
 
 impl Publisher {
-    /// Connects, waiting for it: nothing is measured yet. `wait` is told how to go on reading meanwhile.
+    /// Connects, waiting for it: nothing is measured yet.
     pub(super) fn connect(
         scenario: &Scenario,
         protocol: &Protocol,
@@ -103,8 +94,7 @@ impl Publisher {
             random: StdRng::seed_from_u64(scenario.seed),
             published: 0,
             due: 0,
-            forgiven: 0,
-            progress: (0, 0),
+            closed_loop: ClosedLoop::default(),
             payload: Vec::new(),
             text: Vec::new(),
         })
@@ -123,11 +113,16 @@ impl Publisher {
             }
             let due_ns = match self.drive {
                 Drive::Rate(_) => times.publish_ns + self.schedule.due_ns(),
-                Drive::InFlight(bound) => match self.is_room(bound, now_ns, tally) {
-                    true => now_ns,
-                    // Looked at again whenever something was read.
-                    false => break now_ns + PATIENCE_NS / 10,
-                },
+                Drive::InFlight(bound) => {
+                    let covered = self.shared.covered.load(Ordering::Relaxed);
+                    match self.closed_loop.room(bound, self.published, self.due, covered, now_ns) {
+                        Room::Now => {}
+                        Room::Forgiven => tally.forgiven += 1,
+                        // Looked at again whenever something was read.
+                        Room::None => break now_ns + LOOK_AGAIN_NS,
+                    }
+                    now_ns
+                }
             };
             // What is due after the end of the window is not published any more.
             if due_ns >= times.window_ns.1 {
@@ -174,117 +169,15 @@ impl Publisher {
         }
     }
 
-    /// Whether a closed loop may publish another one.
-    fn is_room(&mut self, bound: u64, now_ns: u64, tally: &mut Tally) -> bool {
-        let covered = self.shared.covered.load(Ordering::Relaxed);
-        let copies = self.due.checked_div(self.published).unwrap_or(0).max(1);
-        let under_way = self.due.saturating_sub(covered + self.forgiven);
-        // Nobody has waited before the first update.
-        if covered != self.progress.0 || self.published == 0 {
-            self.progress = (covered, now_ns);
-        }
-        if under_way < bound * copies {
-            return true;
-        }
-        if now_ns - self.progress.1 < PATIENCE_NS {
-            return false;
-        }
-        self.forgiven = self.due - covered.min(self.due);
-        self.progress.1 = now_ns;
-        tally.forgiven += 1;
-        true
-    }
-
     fn flush(&mut self) -> Result<(), String> {
-        for line in &mut self.lines {
-            if line.output.is_empty() {
-                continue;
-            }
-            let taken = write_some(&mut line.socket, &line.output)
-                .map_err(|error| format!("the publisher's connection is gone: {error}"))?;
-            line.output.drain(..taken);
-        }
-        Ok(())
+        self.lines.iter_mut().try_for_each(Line::flush)
     }
 
-    /// Reads what the server says to publishers: errors, and that it lives.
+    /// Reads what the server says to publishers.
     pub(super) fn listen(&mut self, tally: &mut Tally) -> Result<(), String> {
         for line in &mut self.lines {
             line.listen(&self.protocol, tally)?;
         }
         self.flush()
-    }
-}
-
-impl Line {
-    fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
-        let mut socket = connector::connect(target.address, None).map_err(|error| error.to_string())?;
-        // Waits, but not for ever: the same bound as for subscribers.
-        let said = |error: std::io::Error| error.to_string();
-        socket.set_nonblocking(false).map_err(said)?;
-        let patience = std::time::Duration::from_nanos(super::worker::HANDSHAKE_NS);
-        socket.set_read_timeout(Some(patience)).map_err(said)?;
-        let request = connector::request(&target.authority, path, protocol.subprotocol());
-        std::io::Write::write_all(&mut socket, &request).map_err(said)?;
-        let mut input = Vec::new();
-        let len = loop {
-            if let Some(len) = connector::answer(&input)? {
-                break len;
-            }
-            let mut buffer = [0; 4096];
-            match socket.read(&mut buffer) {
-                Ok(0) => return Err("ended the connection instead of answering the handshake".to_owned()),
-                Ok(read) => input.extend(&buffer[..read]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err("did not answer the handshake within 10 s".to_owned());
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        };
-        input.drain(..len);
-        socket.set_nonblocking(true).map_err(said)?;
-        let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
-        protocol.hello(&mut line.output, number);
-        Ok(line)
-    }
-
-    fn listen(&mut self, protocol: &Protocol, tally: &mut Tally) -> Result<(), String> {
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => return Err("the server ended the publisher's connection".to_owned()),
-                Ok(read) => self.input.extend(&buffer[..read]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("the publisher's connection is gone: {error}")),
-            }
-        }
-        let mut at = 0;
-        let output = &mut self.output;
-        let mut each = |heard: Heard<'_>| match heard {
-            Heard::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
-            Heard::Reply(bytes) => wire::masked(output, protocol.opcode(), bytes),
-            _ => {}
-        };
-        let mut pings = Vec::new();
-        while let Head::Whole(frame) = wire::head(&self.input[at..]) {
-            let payload = &self.input[at + frame.payload.start..at + frame.payload.end];
-            match frame.opcode {
-                wire::CLOSE => return Err("the server closed the publisher's connection".to_owned()),
-                wire::PING => wire::masked(&mut pings, wire::PONG, payload),
-                0..=2 => {
-                    self.message.extend(payload);
-                    if frame.last || protocol.is_stream() {
-                        let used = protocol.hear(&self.message, &mut each)?;
-                        self.message.drain(..used);
-                    }
-                }
-                _ => {}
-            }
-            at += frame.payload.end;
-        }
-        self.input.drain(..at);
-        self.output.extend(pings);
-        Ok(())
     }
 }

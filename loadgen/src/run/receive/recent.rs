@@ -1,7 +1,7 @@
-//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order: who has seen
-//! them once needs to compare, not to read and to check them again. That is half of what a delivery would cost this load.
+//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order: once
+//! they were judged, it is enough to compare, not to read and to check them again. That is half of what a delivery would cost this load.
 
-use crate::payload::Stamp;
+use super::Known;
 
 /// Updates that are remembered.
 const SLOTS: usize = 512;
@@ -10,14 +10,6 @@ const BYTES_MAX: usize = 512;
 /// Places of the index, several for each update.
 const PLACES: usize = 2048;
 const NOWHERE: u16 = u16::MAX;
-
-/// What was found out about an update. It was whole, and what was published under this number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) topic: u32,
-    pub(super) seq: u64,
-    pub(super) stamp: Stamp,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -105,6 +97,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::Stamp;
 
     fn message(topic: u32, seq: u64) -> (Vec<u8>, Known) {
         let stamp = Stamp { due_ns: seq * 10, sent_ns: seq * 10 + 1, topic, n: seq };

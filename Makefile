@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench torture compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench bench-scenarios torture compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -98,10 +98,17 @@ conformance:
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
 		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
-# Not part of `test`: figures need a quiet machine and about twenty minutes. broker/docs/benchmarks.md says what they mean;
-# one alone with `cargo bench -p broker --bench NAME`.
+# Not part of `test`: figures need a quiet machine and some minutes. broker/docs/benchmarks.md says what they mean; one
+# program alone with `cargo bench -p CRATE --bench NAME`, one scenario alone with `make bench-scenarios SCENARIOS=steady`.
+SCENARIOS ?= steady fast many-topics saturated saturated-100 many-topics-saturated idle slow-mix
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
+	$(MAKE) bench-scenarios
+
+bench-scenarios:
+	$(CARGO) build --release --locked -p broker -p loadgen --bins
+	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --servers tickcast --floors 1,32 \
+		--scenarios $$(echo $(SCENARIOS) | tr ' ' ,)
 
 # Attacks against the release build, beside clients that want nothing special. Fails where a bar is missed: some 15 minutes
 # on a quiet machine with two cores. ARGS chooses attacks by parts of their names; BROKER attacks another build.

@@ -28,6 +28,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("broker-client", &["broker-engine", "broker", "feed-sim"]),
     ("feed-sim", &["broker-engine", "broker"]),
     ("loadgen", &["broker-engine", "broker"]),
+    // Tests and loads check servers with it, so no server's code may be in it, nor it in a server.
+    ("ws-frames", &["broker-protocol", "broker-engine", "broker-client", "broker"]),
+    ("broker", &["ws-frames"]),
 ];
 
 /// Crates that do no I/O, tell no time and wait for nothing.

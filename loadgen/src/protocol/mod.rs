@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use generic::Templates;
 
-use crate::wire;
+use ws_frames::{self as wire, FIN};
 
 /// A server's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -188,12 +188,12 @@ impl Protocol {
             Self::Centrifugo => centrifugo::subscribe(&mut text, entries),
             Self::Generic(templates) => {
                 for line in templates.subscriptions(number, entries) {
-                    wire::masked(out, self.opcode(), line.as_bytes());
+                    wire::masked(out, FIN | self.opcode(), line.as_bytes());
                 }
                 return;
             }
         }
-        wire::masked(out, self.opcode(), &text);
+        wire::masked(out, FIN | self.opcode(), &text);
     }
 
     /// Appends the frames that the publisher of this number sends first.
@@ -209,7 +209,7 @@ impl Protocol {
                 None => return,
             },
         }
-        wire::masked(out, self.opcode(), &text);
+        wire::masked(out, FIN | self.opcode(), &text);
     }
 
     /// Appends the frame that publishes a payload. `text` is scratch.
@@ -222,7 +222,7 @@ impl Protocol {
             Self::Centrifugo => centrifugo::publish(text, topic, payload),
             Self::Generic(templates) => templates.publish(text, topic, payload),
         }
-        wire::masked(out, self.opcode(), text);
+        wire::masked(out, FIN | self.opcode(), text);
     }
 
     /// Tells what the bytes at hand mean. Of a stream, returns how many were used up: the rest is the beginning of a

@@ -9,7 +9,7 @@ use crate::protocol::{Heard, Protocol};
 use crate::run::connection::write_some;
 use crate::run::subscribers::HANDSHAKE_NS;
 use crate::run::{Target, connector};
-use crate::wire::{self, Head};
+use ws_frames::{self as wire, FIN, Head};
 
 pub(super) struct Line {
     socket: TcpStream,
@@ -79,18 +79,18 @@ impl Line {
         let output = &mut self.output;
         let mut each = |heard: Heard<'_>| match heard {
             Heard::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
-            Heard::Reply(bytes) => wire::masked(output, protocol.opcode(), bytes),
+            Heard::Reply(bytes) => wire::masked(output, FIN | protocol.opcode(), bytes),
             _ => {}
         };
         let mut pings = Vec::new();
         while let Head::Whole(frame) = wire::head(&self.input[at..]) {
             let payload = &self.input[at + frame.payload.start..at + frame.payload.end];
-            match frame.opcode {
+            match frame.opcode() {
                 wire::CLOSE => return Err("the server closed the publisher's connection".to_owned()),
-                wire::PING => wire::masked(&mut pings, wire::PONG, payload),
+                wire::PING => wire::masked(&mut pings, FIN | wire::PONG, payload),
                 0..=2 => {
                     self.message.extend(payload);
-                    if frame.last || protocol.is_stream() {
+                    if frame.is_last() || protocol.is_stream() {
                         let used = protocol.hear(&self.message, &mut each)?;
                         self.message.drain(..used);
                     }

@@ -22,7 +22,7 @@ use super::Shared;
 use super::connection::Conn;
 use crate::plan::Plan;
 use crate::protocol::Protocol;
-use crate::wire::{self, Frame, Head};
+use ws_frames::{self as wire, FIN, Frame, Head};
 
 /// The longest message made of several frames.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -61,9 +61,9 @@ impl Receiver {
                 Head::Whole(frame) => {
                     let payload = &bytes[at + frame.payload.start..at + frame.payload.end];
                     at += frame.payload.end;
-                    match frame.opcode {
+                    match frame.opcode() {
                         wire::CLOSE => break Next::End(close_reason(payload)),
-                        wire::PING => wire::masked(replies, wire::PONG, payload),
+                        wire::PING => wire::masked(replies, FIN | wire::PONG, payload),
                         0..=2 => {
                             if let Err(error) = self.frame(conn, &frame, payload, replies) {
                                 break Next::End(error);
@@ -81,7 +81,7 @@ impl Receiver {
     /// A frame of data: a message, a part of one, or a part of a stream of bytes.
     fn frame(&mut self, conn: &mut Conn, frame: &Frame, payload: &[u8], replies: &mut Vec<u8>) -> Result<(), String> {
         let waits = conn.rest.as_ref().is_some_and(|rest| !rest.message.is_empty());
-        let whole = !waits && frame.last && frame.opcode != 0;
+        let whole = !waits && frame.is_last() && frame.opcode() != 0;
         if whole && !self.protocol.is_stream() {
             if !self.protocol.is_lines() {
                 return self.message(conn, payload, replies);
@@ -105,7 +105,7 @@ impl Receiver {
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(format!("sent a message of more than {MESSAGE_BYTES_MAX} bytes"));
         }
-        if frame.last || self.protocol.is_stream() {
+        if frame.is_last() || self.protocol.is_stream() {
             let (used, _) = self.tell(conn, &message, replies)?;
             message.drain(..used);
         }
@@ -135,7 +135,7 @@ impl Receiver {
             Outcome::Counted => {}
             Outcome::Known(known) => last = Some(known),
             Outcome::Renumbered => recent.forget(),
-            Outcome::Reply(bytes) => wire::masked(replies, opcode, bytes),
+            Outcome::Reply(bytes) => wire::masked(replies, FIN | opcode, bytes),
         })?;
         Ok((used, last))
     }

@@ -1,25 +1,34 @@
-//! WebSocket frames (RFC 6455 §5.2), as much of them as a load needs.
+//! WebSocket frames (RFC 6455 §5.2) as a client sees them: for the load generator, and for tests of a server.
+//!
+//! It judges nothing: a frame has the first byte that it is given, right or wrong, and what was read is told as it is. It
+//! depends on nothing, and nothing that serves depends on it, so that a server is measured and tested with other code than its own.
 
 use std::ops::Range;
 
+/// Of the first byte: the frame is the last of its message.
+pub const FIN: u8 = 0x80;
+/// A frame that goes on with a message.
+pub const CONTINUATION: u8 = 0;
 /// A text frame.
-pub(crate) const TEXT: u8 = 1;
+pub const TEXT: u8 = 1;
 /// A binary frame.
-pub(crate) const BINARY: u8 = 2;
+pub const BINARY: u8 = 2;
 /// The end of a connection.
-pub(crate) const CLOSE: u8 = 8;
+pub const CLOSE: u8 = 8;
 /// To be answered by [`PONG`].
-pub(crate) const PING: u8 = 9;
+pub const PING: u8 = 9;
 /// The answer to [`PING`].
-pub(crate) const PONG: u8 = 10;
+pub const PONG: u8 = 10;
+
+const OPCODE: u8 = 0x0f;
 
 /// A mask as good as any other. Masks protect caches between a browser and a server from what a web page may make the
-/// browser send (RFC 6455 §10.3); here nothing is to be protected, and the server has to take it off all the same.
+/// browser send (RFC 6455 §10.3); no cache is protected here, and the server has to take it off all the same.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Appends a client's frame.
-pub(crate) fn masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
-    out.push(0x80 | opcode);
+/// Appends a client's frame: `first` as it is, the length in its shortest form.
+pub fn masked(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    out.push(first);
     push_len(out, 0x80, payload.len());
     out.extend(MASK);
     let start = out.len();
@@ -30,8 +39,8 @@ pub(crate) fn masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 /// Appends a server's frame.
-pub(crate) fn plain(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
-    out.push(0x80 | opcode);
+pub fn plain(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    out.push(first);
     push_len(out, 0, payload.len());
     out.extend(payload);
 }
@@ -52,33 +61,43 @@ fn push_len(out: &mut Vec<u8>, bit: u8, len: usize) {
 
 /// A frame in a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
-    /// It is the last of its message.
-    pub(crate) last: bool,
-    /// 0 in a frame that goes on with a message.
-    pub(crate) opcode: u8,
+pub struct Frame {
+    /// [`FIN`], three reserved bits, and the opcode.
+    pub first: u8,
     /// Of a client's frame.
-    pub(crate) mask: Option<[u8; 4]>,
+    pub mask: Option<[u8; 4]>,
     /// Where its payload lies.
-    pub(crate) payload: Range<usize>,
+    pub payload: Range<usize>,
+}
+
+impl Frame {
+    /// Whether it is the last of its message.
+    pub fn is_last(&self) -> bool {
+        self.first & FIN != 0
+    }
+
+    /// [`TEXT`] and its like.
+    pub fn opcode(&self) -> u8 {
+        self.first & OPCODE
+    }
 }
 
 /// What stands at the beginning of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Head {
+pub enum Head {
     /// A whole frame.
     Whole(Frame),
     /// A part of one.
     Part,
-    /// A frame longer than `frame_bytes_max`.
+    /// A frame longer than [`FRAME_BYTES_MAX`].
     TooLong(u64),
 }
 
 /// The largest frame that is taken.
-pub(crate) const FRAME_BYTES_MAX: u64 = 64 << 20;
+pub const FRAME_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads the first frame of a buffer.
-pub(crate) fn head(bytes: &[u8]) -> Head {
+pub fn head(bytes: &[u8]) -> Head {
     let Some((&[first, second], rest)) = bytes.split_first_chunk() else { return Head::Part };
     let extended = match second & 0x7f {
         126 => rest.first_chunk().map(|len| (4, u64::from(u16::from_be_bytes(*len)))),
@@ -99,11 +118,11 @@ pub(crate) fn head(bytes: &[u8]) -> Head {
     if bytes.len() < end {
         return Head::Part;
     }
-    Head::Whole(Frame { last: first & 0x80 != 0, opcode: first & 0x0f, mask, payload: at..end })
+    Head::Whole(Frame { first, mask, payload: at..end })
 }
 
 /// Takes a client's mask off.
-pub(crate) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
@@ -116,18 +135,26 @@ mod tests {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
             let mut bytes = Vec::new();
-            masked(&mut bytes, BINARY, &payload);
+            masked(&mut bytes, FIN | BINARY, &payload);
             for end in [0, 1, 2, 5, 9, 13, bytes.len() - 1] {
                 let part = &bytes[..end.min(bytes.len() - 1)];
                 assert_eq!(head(part), Head::Part, "{len} bytes, {end} of them there");
             }
             bytes.push(0xff);
             let Head::Whole(frame) = head(&bytes) else { panic!("{len} bytes are a frame") };
-            assert!(frame.last && frame.opcode == BINARY);
+            assert!(frame.is_last() && frame.opcode() == BINARY);
             let taken = &mut bytes[frame.payload];
             unmask(taken, frame.mask.expect("a client's frame has a mask"));
             assert_eq!(taken, payload);
         }
+    }
+
+    #[test]
+    fn a_wrong_first_byte_is_told_as_it_is() {
+        let mut bytes = Vec::new();
+        plain(&mut bytes, 0x70 | PING, b"x");
+        let Head::Whole(frame) = head(&bytes) else { panic!("it is a frame") };
+        assert_eq!((frame.first, frame.is_last(), frame.opcode(), frame.mask), (0x79, false, PING, None));
     }
 
     #[test]

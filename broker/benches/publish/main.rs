@@ -5,13 +5,23 @@
 //!
 //! `cargo bench -p broker --bench publish [-- [--seconds N] [--repeats N] [ROW]...]`
 
-mod load;
+mod report;
+mod server;
+mod update;
+mod upgrade;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
-use load::report::{Ask, Series, Table};
-use load::{Cores, Kind, Server, Tick, masked, mono_ns, seconds_ns, upgrade};
+use report::{Ask, Series, Table};
+use server::Server;
+use update::{Kind, entry, message};
+use upgrade::upgrade;
+use ws_frames::{FIN, TEXT, masked};
+
+/// How long the broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const TOPICS: usize = 10_000;
 /// Updates in one `publish` message with a `batch`.
@@ -35,14 +45,13 @@ const ROWS: &[Row] = &[
 
 fn main() {
     let ask = Ask::from_process();
-    let cores = Cores::of_process();
     let topics = ask.pick(TOPICS, 200);
     let repeats = ask.repeats(5);
     let wanted: Vec<&Row> = ROWS.iter().filter(|row| ask.wants(row.name)).collect();
     let mut series = vec![<[Series; 3]>::default(); wanted.len()];
     for _ in 0..repeats {
         for (row, series) in wanted.iter().zip(&mut series) {
-            let figures = run(&cores, row, topics, seconds_ns(ask.seconds(4.0, 0.2)));
+            let figures = run(row, topics, Duration::from_secs_f64(ask.seconds(4.0, 0.2)));
             series.iter_mut().zip(figures).for_each(|(series, value)| series.push(value));
         }
     }
@@ -55,21 +64,21 @@ fn main() {
     table.print();
 }
 
-fn run(cores: &Cores, row: &Row, topics: usize, duration_ns: u64) -> [f64; 3] {
-    let server = Server::shared(cores, row.shards, &[]);
+fn run(row: &Row, topics: usize, duration: Duration) -> [f64; 3] {
+    let server = Server::start(row.shards);
     // Neighbouring topics in turn: a batch has 64 different ones, and each publisher its own.
     let passes: Vec<Vec<u8>> = (0..row.shards).map(|shard| pass(row, shard, topics)).collect();
     let connections: Vec<TcpStream> = passes.iter().map(|_| connect(server.listen)).collect();
-    let (start_ns, start_cpu_ns) = (mono_ns(), server.cpu_ns());
+    let (start, start_cpu_ns) = (Instant::now(), server.cpu_ns());
     let count: u64 = std::thread::scope(|scope| {
         let publishers = passes
             .iter()
             .zip(connections)
-            .map(|(pass, connection)| scope.spawn(move || publish(connection, pass, start_ns + duration_ns)));
+            .map(|(pass, connection)| scope.spawn(move || publish(connection, pass, start + duration)));
         let threads: Vec<_> = publishers.collect();
         threads.into_iter().map(|thread| thread.join().expect("a publisher got through")).sum()
     });
-    let seconds = (mono_ns() - start_ns) as f64 / 1e9;
+    let seconds = start.elapsed().as_secs_f64();
     let updates = (count * (topics / row.shards) as u64) as f64;
     let cpu_ns = (server.cpu_ns() - start_cpu_ns) as f64;
     assert!(server.metric("tickcast_published_total") >= updates, "{updates} updates were sent");
@@ -81,29 +90,29 @@ fn pass(row: &Row, shard: usize, topics: usize) -> Vec<u8> {
     let numbers: Vec<usize> = (shard..topics).step_by(row.shards).take(topics / row.shards).collect();
     let mut out = Vec::new();
     if !row.batch {
-        numbers.iter().for_each(|&number| Tick::new(number, row.kind).frame(&mut out, mono_ns()));
+        numbers.iter().for_each(|&number| masked(&mut out, FIN | TEXT, message(number, row.kind).as_bytes()));
         return out;
     }
     for batch in numbers.chunks(BATCH) {
-        let entries: Vec<String> = batch.iter().map(|&number| Tick::entry(number, row.kind)).collect();
-        masked(&mut out, format!(r#"{{"op":"publish","batch":[{}]}}"#, entries.join(",")).as_bytes());
+        let entries: Vec<String> = batch.iter().map(|&number| entry(number, row.kind)).collect();
+        masked(&mut out, FIN | TEXT, format!(r#"{{"op":"publish","batch":[{}]}}"#, entries.join(",")).as_bytes());
     }
     out
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    upgrade(address).expect("a publisher connects").0
+    upgrade(address, PATIENCE).expect("a publisher connects")
 }
 
 /// Passes until the time is over, and the answer to all of it. Returns how many.
-fn publish(mut connection: TcpStream, pass: &[u8], until_ns: u64) -> u64 {
+fn publish(mut connection: TcpStream, pass: &[u8], until: Instant) -> u64 {
     let mut count = 0;
-    while mono_ns() < until_ns {
+    while Instant::now() < until {
         connection.write_all(pass).expect("the broker reads");
         count += 1;
     }
     let mut ping = Vec::new();
-    masked(&mut ping, br#"{"op":"ping","id":"last"}"#);
+    masked(&mut ping, FIN | TEXT, br#"{"op":"ping","id":"last"}"#);
     connection.write_all(&ping).expect("the broker reads");
     let mut answers = Vec::new();
     let mut buffer = [0; 4096];

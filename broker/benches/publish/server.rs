@@ -6,11 +6,6 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Cores;
-
-/// The setting that some benchmarks need larger.
-pub(crate) const CONNECTIONS_MAX: &str = "--connections-max";
-
 /// A running broker. Stopped when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -19,30 +14,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One on the broker's core, with this thread on the load's.
-    pub(crate) fn alone(cores: &Cores, settings: &[&str]) -> Self {
-        cores.be_broker();
-        let server = Self::start(&["--shards", "1"], settings);
-        cores.be_load();
-        server
-    }
-
-    /// One with this many shards, on any core, as is this thread.
-    pub(crate) fn shared(cores: &Cores, shards: usize, settings: &[&str]) -> Self {
-        cores.be_free();
-        Self::start(&["--shards", &shards.to_string()], settings)
-    }
-
-    fn start(shards: &[&str], settings: &[&str]) -> Self {
+    /// One with this many shards.
+    pub(crate) fn start(shards: usize) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "0"]);
-        // Loads answer no pings: nobody is told to.
+        // Publishers answer no pings: they are not asked to.
         command.args(["--heartbeat-ms", "86400000", "--log-format", "text"]);
         // As many as a usual limit on open files allows: without it the broker warns that its default is above that.
-        if !settings.contains(&CONNECTIONS_MAX) {
-            command.args([CONNECTIONS_MAX, "4096"]);
-        }
-        command.args(shards).args(settings).stdin(Stdio::null()).stderr(Stdio::piped());
+        command.args(["--connections-max", "4096", "--shards", &shards.to_string()]);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the broker's binary starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log is a pipe"));
         let Some((listen, admin)) = addresses(&mut log) else {

@@ -7,11 +7,12 @@ use std::time::Duration;
 /// The longest answer to a handshake.
 const ANSWER_BYTES_MAX: usize = 4096;
 
-/// Connects and upgrades, waiting for each step. Returns the socket, still blocking, and what came behind the answer.
-pub(crate) fn upgrade(address: SocketAddr) -> io::Result<(TcpStream, Vec<u8>)> {
+/// Connects and upgrades, waiting for each step. The socket stays blocking, for `patience` at
+/// most. What came behind the answer is passed over: the broker's greeting.
+pub(crate) fn upgrade(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_nanos(super::PATIENCE_NS)))?;
+    stream.set_read_timeout(Some(patience))?;
     let request = format!(
         "GET /v1/ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -27,7 +28,7 @@ pub(crate) fn upgrade(address: SocketAddr) -> io::Result<(TcpStream, Vec<u8>)> {
             if !answer.starts_with(b"HTTP/1.1 101") {
                 return Err(io::Error::other(String::from_utf8_lossy(&answer[..head]).into_owned()));
             }
-            return Ok((stream, answer[head + 4..filled].to_vec()));
+            return Ok(stream);
         }
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -20,7 +20,8 @@ impl Kind {
 }
 
 fn data() -> String {
-    let mut data = r#"{"t":1000000000000,"bid":"97123.10","ask":"97123.20","bq":"1.2345","aq":"0.9876","pad":""#.to_owned();
+    let mut data =
+        r#"{"t":1000000000000,"bid":"97123.10","ask":"97123.20","bq":"1.2345","aq":"0.9876","pad":""#.to_owned();
     data.push_str(&"x".repeat(DATA_BYTES - data.len() - 2));
     data.push_str("\"}");
     data

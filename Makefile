@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Tests that cannot run, as something is missing that is not in the repository, say so in this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench torture compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench bench-scenarios torture compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -103,24 +103,35 @@ conformance:
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
 		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
-# Not part of `test`: figures need a quiet machine and about twenty minutes. broker/docs/benchmarks.md says what they mean;
-# one alone with `cargo bench -p broker --bench NAME`.
+# Not part of `test`: figures need a quiet machine and some minutes. broker/docs/benchmarks.md says what they mean; one
+# program alone with `cargo bench -p CRATE --bench NAME`, one scenario alone with `make bench-scenarios SCENARIOS=steady`.
+SCENARIOS ?= steady fast many-topics saturated saturated-100 many-topics-saturated idle slow-mix
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
+	$(MAKE) bench-scenarios
+
+bench-scenarios:
+	$(CARGO) build --release --locked -p broker -p loadgen --bins
+	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --servers tickcast --floors 1,32 \
+		--scenarios $$(echo $(SCENARIOS) | tr ' ' ,)
 
 # Attacks against the release build, beside clients that want nothing special. Fails where a bar is missed: some 15 minutes
 # on a quiet machine with two cores. ARGS chooses attacks by parts of their names; BROKER attacks another build.
 torture:
 	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
-# Tickcast beside other servers, which it installs (loadgen/peers/install); some 30 minutes on a quiet machine with two
-# cores. What came of it here is loadgen/RESULTS.md.
+# Tickcast beside other servers, which it installs (loadgen/peers/install): one run of some 25 minutes on a quiet machine with
+# two cores, once they are installed. What came of it here is loadgen/RESULTS.md.
+COMPARE = $(TARGET)/release/loadgen compare loadgen/compare/field.toml --repeats 3 --seconds 2
+CLOSEST := tickcast,uwebsockets,nats-server,centrifugo
 compare:
 	loadgen/peers/install
 	$(CARGO) build --release --locked -p broker -p loadgen --bins
 	$(CARGO) build --release --locked -p loadgen --example broadcast
-	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --scenarios steady,many-topics,saturated,many-topics-saturated,burst,churn,idle \
-		--floors 1,16 --out $(TARGET)/compare
+	$(COMPARE) --equal-frames --floors 1,32 --base floor-32 --scenarios saturated,many-topics-saturated --out $(TARGET)/compare/saturated
+	$(COMPARE) --servers $(CLOSEST),centrifugo-history --equal-frames --floors 32 --scenarios saturated-100,saturated-5000 --out $(TARGET)/compare/few-and-many
+	$(COMPARE) --equal-frames --floors 1 --scenarios steady,many-topics --out $(TARGET)/compare/steady
+	$(COMPARE) --servers $(CLOSEST) --floors 1 --scenarios burst,churn,idle --out $(TARGET)/compare/changing
 
 clean-tools:
 	rm -rf .tools

@@ -34,7 +34,7 @@ configured() {
   local copy
   copy=$folder/$port-$(basename "$1")
   mkdir -p "$folder"
-  find "$folder" -maxdepth 1 -name '*.conf' -mmin +60 -delete
+  find "$folder" -maxdepth 1 -name '[0-9]*-*' -mmin +60 -delete
   sed -e "s|{port}|$port|g" -e "s|{folder}|$folder|g" -e "s|{descriptors}|$(ulimit -n)|g" "$1" >"$copy"
   echo "$copy"
 }

@@ -96,6 +96,10 @@ pub(crate) struct Compare {
     /// Only these servers of the file.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) servers: Vec<String>,
+    /// Measure every server but the first twice: the second time with payloads of another length, so that its frames are as
+    /// long as those of the first.
+    #[arg(long)]
+    pub(crate) equal_frames: bool,
     /// Floors to measure along: frames in a write.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FRAMES")]
     pub(crate) floors: Vec<u32>,

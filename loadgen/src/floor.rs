@@ -19,7 +19,7 @@ use crate::clock::mono_ns;
 use crate::poll::{Poll, Ready};
 use crate::protocol::Templates;
 use crate::run::connector;
-use crate::wire::{self, Head};
+use ws_frames::{self as wire, FIN, Head};
 
 const LISTENER: u64 = u64::MAX - 1;
 const BUFFER_BYTES: usize = 512 * 1024;
@@ -203,7 +203,7 @@ impl Floor {
                 wire::unmask(payload, mask);
             }
             at += frame.payload.end;
-            match frame.opcode {
+            match frame.opcode() {
                 wire::CLOSE => return false,
                 wire::TEXT | wire::BINARY => self.message(number, client, payload),
                 _ => {}
@@ -225,7 +225,7 @@ impl Floor {
         let Some(line) = memchr::memchr(b'\n', payload) else { return };
         let topic = self.topic(&payload[..line]);
         let held = &mut self.topics[topic];
-        wire::plain(&mut held.frames, wire::TEXT, &payload[line + 1..]);
+        wire::plain(&mut held.frames, FIN | wire::TEXT, &payload[line + 1..]);
         held.count += 1;
         if held.count >= self.frames_per_write {
             self.fan_out(topic);

@@ -30,7 +30,6 @@ mod run;
 mod say;
 mod scenario;
 mod stream;
-mod wire;
 
 use std::process::ExitCode;
 

@@ -75,6 +75,39 @@ fn servers_are_started_measured_in_turns_and_told_of() {
 }
 
 #[test]
+fn frames_are_made_equally_long_where_that_is_asked_for() {
+    let folder = folder("equal");
+    let more = format!(
+        "[[server]]\nname = \"wordy\"\ncommand = ['{LOADGEN}', 'floor', '--listen', '127.0.0.1:{{port}}']\n\
+         protocol = \"generic\"\n[server.templates]\nsubscribe = \"S {{topics}}\"\n\
+         publish = \"{{topic}}\\na dozen and one more: {{payload}}\"\n"
+    );
+    let file = compare_file(&folder, &more);
+    let out = folder.join("out");
+    let mut arguments = vec!["compare", &file, "--scenarios", "steady", "--repeats", "2", "--floors", "0"];
+    arguments.extend([
+        "--servers",
+        "wordy,one's own",
+        "--equal-frames",
+        "--out",
+        out.to_str().expect("a path in UTF-8"),
+    ]);
+    arguments.extend(SMALL);
+    let output = loadgen(&arguments);
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    let json = std::fs::read_to_string(out.join("steady.json")).expect("the reports");
+    let reports: Vec<serde_json::Value> = serde_json::from_str(&json).expect("reports as JSON");
+    let frame = |name: &str| {
+        let of: Vec<_> = reports.iter().filter(|report| report["label"] == name).collect();
+        assert_eq!(of.len(), 2, "{name}: two rounds");
+        of[1]["delivery"]["frame_bytes"].as_f64().expect("a number")
+    };
+    let (wordy, own, equal) = (frame("wordy"), frame("one's own"), frame("one's own, equal frames"));
+    assert!(wordy > own + 10.0, "{wordy} and {own}");
+    assert!((wordy - equal).abs() < 2.0, "{wordy} and {equal}");
+}
+
+#[test]
 fn a_server_that_does_not_start_is_told_of_and_the_others_are_measured() {
     let folder = folder("broken");
     let more = "[[server]]\nname = \"broken\"\ncommand = [\"sh\", \"-c\", \"echo no licence >&2; exit 3\"]\n\

@@ -7,7 +7,7 @@
 
 #[path = "fan_out/bench.rs"]
 mod bench;
-#[path = "../../benches/load/report.rs"]
+#[path = "../../benches/publish/report.rs"]
 mod report;
 
 use broker_engine::Limits;

@@ -34,6 +34,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("feed-formats", &["broker-engine", "broker", "feed-scenarios"]),
     ("feed-sim", &["broker-engine", "broker"]),
     ("loadgen", &["broker-engine", "broker-client", "broker-protocol", "broker", "feed-player"]),
+    // Tests and loads check servers with it, so no server's code may be in it, nor it in a server.
+    ("ws-frames", &["broker-protocol", "broker-engine", "broker-client", "broker"]),
+    ("broker", &["ws-frames"]),
 ];
 
 /// Crates that do no I/O, tell no time and wait for nothing.

@@ -35,9 +35,9 @@ mod watch;
 mod wire;
 
 #[path = "../common/frames.rs"]
-#[allow(dead_code, reason = "this program breaks no frame on purpose")]
+#[allow(dead_code, unused_imports, reason = "this program breaks no frame on purpose")]
 mod frames;
-#[path = "../../benches/load/report.rs"]
+#[path = "../../benches/publish/report.rs"]
 mod tables;
 
 use std::process::ExitCode;

@@ -14,6 +14,12 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
     let file = File::read(&command.file)?;
     let mut servers = file.choose(&command.servers)?;
+    if command.equal_frames {
+        // The first one is what the others' frames are made as long as.
+        let others = servers.iter().skip(1).filter(|server| !server.is_floor());
+        let again: Vec<Server> = others.map(Server::with_equal_frames).collect();
+        servers.extend(again);
+    }
     servers.extend(command.floors.iter().filter(|frames| **frames > 0).map(|frames| Server::floor(*frames)));
     let scenarios = command.scenarios.iter().map(|name| Ok((name, command.change.find(name)?)));
     let scenarios: Vec<_> = scenarios.collect::<anyhow::Result<_>>()?;

@@ -15,7 +15,7 @@ use crate::report::progress::Watch;
 use crate::report::{self, Report, hgrm, html};
 use crate::run::{self, Measured, Setup, Target};
 use crate::say;
-use crate::scenario::Scenario;
+use crate::scenario::{Follow, Scenario};
 
 pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
     let against = &command.against;
@@ -79,6 +79,7 @@ pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Set
         Name::Tickcast => Protocol::Tickcast,
         Name::Nats => Protocol::Nats,
         Name::Mqtt => Protocol::Mqtt,
+        Name::Centrifugo => Protocol::Centrifugo,
         Name::Generic => Protocol::Generic(speak.templates()),
     };
     ensure!(
@@ -86,7 +87,7 @@ pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Set
         "listening to a feed that somebody else publishes needs the server's own time stamps: --protocol tickcast"
     );
     ensure!(
-        speak.protocol != Name::Generic || scenario.subscribers.follow == crate::scenario::Follow::Name,
+        !matches!(speak.protocol, Name::Generic | Name::Centrifugo) || scenario.subscribers.follow == Follow::Name,
         "subscribers.follow = \"pattern\" needs a protocol with patterns: tickcast, nats or mqtt"
     );
     Ok(Setup {

@@ -42,6 +42,9 @@ pub(crate) struct Server {
     /// Of the floor: frames that share a write.
     #[serde(default)]
     pub(crate) frames_per_write: Option<u32>,
+    /// The name of the server that this one is a second time, with payloads that make its frames as long as the first server's.
+    #[serde(skip)]
+    pub(crate) equal_frames_of: Option<String>,
 }
 
 /// How a server is spoken to.
@@ -52,6 +55,7 @@ pub(crate) enum Kind {
     Tickcast,
     Nats,
     Mqtt,
+    Centrifugo,
     Generic,
     /// The physical limit, which this program is itself.
     Floor,
@@ -64,6 +68,12 @@ impl Server {
         Self { name, protocol: Kind::Floor, frames_per_write: Some(frames_per_write), ..Self::default() }
     }
 
+    /// The same server a second time, with frames as long as those of the first server of a comparison.
+    pub(crate) fn with_equal_frames(&self) -> Self {
+        let equal_frames_of = Some(self.name.clone());
+        Self { name: format!("{}, equal frames", self.name), equal_frames_of, version: Vec::new(), ..self.clone() }
+    }
+
     pub(crate) fn is_floor(&self) -> bool {
         self.protocol == Kind::Floor
     }
@@ -73,6 +83,7 @@ impl Server {
             Kind::Tickcast => (Name::Tickcast, Protocol::Tickcast),
             Kind::Nats => (Name::Nats, Protocol::Nats),
             Kind::Mqtt => (Name::Mqtt, Protocol::Mqtt),
+            Kind::Centrifugo => (Name::Centrifugo, Protocol::Centrifugo),
             Kind::Generic => (Name::Generic, Protocol::Generic(self.templates.clone())),
             Kind::Floor => (Name::Generic, Protocol::Generic(floor::templates())),
         }

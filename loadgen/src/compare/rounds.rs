@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::file::Server;
 use super::process::Running;
+use crate::payload::{BYTES_MAX, BYTES_MIN};
 use crate::report::progress::Watch;
 use crate::report::{self, Report};
 use crate::run::{self, Setup, Target};
@@ -15,6 +16,9 @@ use crate::scenario::Scenario;
 
 /// Bytes of a server's frame head at the lengths that are measured (RFC 6455 §5.2).
 const HEAD_BYTES: usize = 4;
+
+/// The longest of a server's frames whose head has 2 bytes.
+const SHORT_FRAME_BYTES: usize = 127;
 
 /// What is compared, and how.
 pub(crate) struct Plan<'a> {
@@ -42,10 +46,24 @@ impl Results {
         self.of.iter().find(|(server, _)| server == name).map_or(&[], |(_, reports)| reports)
     }
 
-    /// Mean bytes of the frames of the first server that is no floor: what the floor has to send as well.
-    fn frame_bytes(&self, servers: &[Server]) -> Option<usize> {
-        let real = servers.iter().find(|server| !server.is_floor())?;
-        self.of(&real.name).first().map(|report| report.delivery.frame_bytes as usize)
+    /// Mean bytes of a server's frames, once it was measured.
+    fn frame_bytes(&self, server: &str) -> Option<usize> {
+        self.of(server).first().map(|report| report.delivery.frame_bytes.round() as usize)
+    }
+
+    /// The payload that gives a server frames as long as those of the first server that is no floor. `None` where it has the
+    /// scenario's own, or where the others were not measured.
+    fn payload_bytes(&self, plan: &Plan<'_>, server: &Server) -> Option<usize> {
+        let own = plan.scenario.publish.bytes;
+        let first = plan.servers.iter().find(|server| !server.is_floor())?;
+        let wanted = self.frame_bytes(&first.name)?;
+        if server.is_floor() {
+            return Some(wanted.saturating_sub(HEAD_BYTES).max(own));
+        }
+        let usual = self.frame_bytes(server.equal_frames_of.as_ref()?)?;
+        // A longer payload may need a longer head.
+        let more_head = if usual <= SHORT_FRAME_BYTES && wanted > SHORT_FRAME_BYTES + 2 { 2 } else { 0 };
+        Some((own + wanted).saturating_sub(usual + more_head).clamp(BYTES_MIN, BYTES_MAX))
     }
 }
 
@@ -56,16 +74,16 @@ pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
         ..Results::default()
     };
     for round in 0..plan.repeats {
-        // The floors come last in the first round, because their frames are as long as what was measured before.
+        // Those with equal frames and the floors come last in the first round: their frames are as long as what was measured
+        // before.
         let mut order: Vec<&Server> = plan.servers.iter().collect();
-        order.sort_by_key(|server| server.is_floor());
+        order.sort_by_key(|server| (server.is_floor(), server.equal_frames_of.is_some()));
         if round % 2 == 1 {
             order.reverse();
         }
         for server in order {
             let label = format!("{} {}/{} {}", plan.label, round + 1, plan.repeats, server.name);
-            let frame_bytes = server.is_floor().then(|| results.frame_bytes(plan.servers)).flatten();
-            match once(plan, server, frame_bytes, &label) {
+            match once(plan, server, results.payload_bytes(plan, server), &label) {
                 Ok(report) => {
                     if let Some((_, reports)) = results.of.iter_mut().find(|(name, _)| *name == server.name) {
                         reports.push(report);
@@ -78,15 +96,12 @@ pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
     results
 }
 
-fn once(plan: &Plan<'_>, server: &Server, frame_bytes: Option<usize>, label: &str) -> anyhow::Result<Report> {
+fn once(plan: &Plan<'_>, server: &Server, payload_bytes: Option<usize>, label: &str) -> anyhow::Result<Report> {
     let running = Running::start(server, plan.folder, plan.server_cores)?;
     let path = server.path.as_deref().unwrap_or_default();
     let target = format!("ws://{}{path}", running.address);
     let mut scenario = plan.scenario.clone();
-    if let Some(bytes) = frame_bytes {
-        let least = scenario.publish.bytes;
-        scenario.publish.bytes = bytes.saturating_sub(HEAD_BYTES).max(least);
-    }
+    scenario.publish.bytes = payload_bytes.unwrap_or(scenario.publish.bytes);
     let mut report = measure(plan, server, Some(running.pid()), scenario, &target, label)?;
     report.label = server.name.clone();
     Ok(report)
@@ -130,10 +145,11 @@ pub(crate) fn beside(
     for round in 0..plan.repeats {
         let label = format!("{} {}/{}", plan.label, round + 1, plan.repeats);
         let first = of(&format!("{label} {server}"))?;
-        let bytes = first.delivery.frame_bytes as usize;
+        let payload_bytes = first.delivery.frame_bytes.round() as usize - HEAD_BYTES;
+        let payload_bytes = payload_bytes.max(plan.scenario.publish.bytes);
         results.of[0].1.push(first);
         for (index, floor) in floors.iter().enumerate() {
-            let report = once(plan, floor, Some(bytes), &format!("{label} {}", floor.name))?;
+            let report = once(plan, floor, Some(payload_bytes), &format!("{label} {}", floor.name))?;
             results.of[index + 1].1.push(report);
         }
     }

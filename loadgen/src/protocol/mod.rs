@@ -1,5 +1,6 @@
 //! How servers are spoken to: what to say to get topics and to publish, and what their messages mean.
 
+mod centrifugo;
 mod generic;
 mod mqtt;
 mod nats;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use generic::Templates;
 
-use crate::wire;
+use ws_frames::{self as wire, FIN};
 
 /// A server's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub(crate) enum Name {
     Nats,
     /// MQTT 3.1.1 inside WebSocket frames, quality of service 0.
     Mqtt,
+    /// Centrifugo's client protocol in JSON.
+    Centrifugo,
     /// Any server: what is sent comes from templates, what arrives is found by the payload in it.
     Generic,
 }
@@ -91,6 +94,7 @@ pub(crate) enum Protocol {
     Tickcast,
     Nats,
     Mqtt,
+    Centrifugo,
     Generic(Templates),
 }
 
@@ -100,6 +104,7 @@ impl Protocol {
         match self {
             Self::Tickcast => "/v1/ws",
             Self::Mqtt => "/mqtt",
+            Self::Centrifugo => "/connection/websocket",
             Self::Nats | Self::Generic(_) => "/",
         }
     }
@@ -109,7 +114,7 @@ impl Protocol {
         match self {
             Self::Tickcast => Some("tickcast.v1.json"),
             Self::Mqtt => Some("mqtt"),
-            Self::Nats => None,
+            Self::Nats | Self::Centrifugo => None,
             Self::Generic(templates) => templates.subprotocol.as_deref(),
         }
     }
@@ -145,9 +150,15 @@ impl Protocol {
         matches!(self, Self::Nats | Self::Mqtt)
     }
 
-    fn opcode(&self) -> u8 {
+    /// Whether a message may hold several of the protocol's, a line each.
+    pub(crate) fn is_lines(&self) -> bool {
+        matches!(self, Self::Centrifugo)
+    }
+
+    /// How messages go out.
+    pub(crate) fn opcode(&self) -> u8 {
         match self {
-            Self::Tickcast => wire::TEXT,
+            Self::Tickcast | Self::Centrifugo => wire::TEXT,
             Self::Nats | Self::Mqtt => wire::BINARY,
             Self::Generic(templates) => {
                 if templates.binary {
@@ -174,14 +185,15 @@ impl Protocol {
             Self::Tickcast => tickcast::subscribe(&mut text, entries, options),
             Self::Nats => nats::subscribe(&mut text, entries),
             Self::Mqtt => mqtt::subscribe(&mut text, number, entries),
+            Self::Centrifugo => centrifugo::subscribe(&mut text, entries),
             Self::Generic(templates) => {
                 for line in templates.subscriptions(number, entries) {
-                    wire::masked(out, self.opcode(), line.as_bytes());
+                    wire::masked(out, FIN | self.opcode(), line.as_bytes());
                 }
                 return;
             }
         }
-        wire::masked(out, self.opcode(), &text);
+        wire::masked(out, FIN | self.opcode(), &text);
     }
 
     /// Appends the frames that the publisher of this number sends first.
@@ -191,12 +203,13 @@ impl Protocol {
             Self::Tickcast => return,
             Self::Nats => nats::connect(&mut text),
             Self::Mqtt => mqtt::connect(&mut text, &format!("publisher-{number}")),
+            Self::Centrifugo => centrifugo::connect(&mut text),
             Self::Generic(templates) => match &templates.publisher_hello {
                 Some(hello) => text.extend(hello.as_bytes()),
                 None => return,
             },
         }
-        wire::masked(out, self.opcode(), &text);
+        wire::masked(out, FIN | self.opcode(), &text);
     }
 
     /// Appends the frame that publishes a payload. `text` is scratch.
@@ -206,9 +219,10 @@ impl Protocol {
             Self::Tickcast => tickcast::publish(text, topic, kind, payload),
             Self::Nats => nats::publish(text, topic, payload),
             Self::Mqtt => mqtt::publish(text, topic, payload),
+            Self::Centrifugo => centrifugo::publish(text, topic, payload),
             Self::Generic(templates) => templates.publish(text, topic, payload),
         }
-        wire::masked(out, self.opcode(), text);
+        wire::masked(out, FIN | self.opcode(), text);
     }
 
     /// Tells what the bytes at hand mean. Of a stream, returns how many were used up: the rest is the beginning of a
@@ -218,6 +232,7 @@ impl Protocol {
             Self::Tickcast => tickcast::hear(bytes, each),
             Self::Nats => return nats::hear(bytes, each),
             Self::Mqtt => return mqtt::hear(bytes, each),
+            Self::Centrifugo => bytes.split(|byte| *byte == b'\n').for_each(|line| centrifugo::hear(line, each)),
             Self::Generic(_) => generic::hear(bytes, each),
         }
         Ok(bytes.len())

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! coordinator   starts the threads, waits until all subscribers are there, fixes the moments, watches server and progress
-//! worker        one thread, one epoll set, its share of the subscribers; the first one publishes as well
-//!     disturb   who leaves, comes back, or reads slowly on purpose
-//!   hear        what arrived: judged, counted, timed
-//!   recent      what was judged just now, for others who get the same
+//! worker        one thread; the first one publishes as well
+//!   disturb     which subscribers leave, come back, or read slowly on purpose
+//!   subscribers its share of them: one epoll set, their connections
+//!   receive     what arrived: frames, messages
+//!     verifier  judged
+//!     counts    counted and timed
 //!   publisher   what is due: written, never waited for
 //! ```
 //!
@@ -14,9 +16,9 @@
 mod connection;
 pub(crate) mod connector;
 mod coordinator;
-mod hear;
 mod publisher;
-mod recent;
+mod receive;
+mod subscribers;
 mod target;
 mod worker;
 

@@ -4,6 +4,8 @@
 pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("steady", include_str!("../../scenarios/steady.toml")),
     ("saturated", include_str!("../../scenarios/saturated.toml")),
+    ("saturated-100", include_str!("../../scenarios/saturated-100.toml")),
+    ("saturated-5000", include_str!("../../scenarios/saturated-5000.toml")),
     ("many-topics", include_str!("../../scenarios/many-topics.toml")),
     ("many-topics-saturated", include_str!("../../scenarios/many-topics-saturated.toml")),
     ("fast", include_str!("../../scenarios/fast.toml")),

@@ -9,7 +9,7 @@ mod bench;
 mod gather;
 mod patterns;
 mod publish;
-#[path = "../../../benches/load/report.rs"]
+#[path = "../../../benches/publish/report.rs"]
 mod report;
 
 use report::Ask;

@@ -13,7 +13,7 @@ mod catching_up;
 mod leaving;
 mod listing;
 mod pieces;
-#[path = "../../../benches/load/report.rs"]
+#[path = "../../../benches/publish/report.rs"]
 mod report;
 mod subscribing;
 

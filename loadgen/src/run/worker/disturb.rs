@@ -1,75 +1,146 @@
 //! What a scenario does to its own subscribers: some leave and come back, some lose their connection all at once, some read
 //! slowly or not at all.
 
-use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
-use super::{TICK_NS, Worker};
-use crate::clock::{mono_ns, seconds_ns};
+use super::TICK_NS;
+use crate::clock::seconds_ns;
 use crate::run::Times;
-use crate::run::connection::State;
+use crate::scenario::{Scenario, Slow, Storm};
 
-impl Worker {
-    /// This load ends a connection, and will come back at this moment.
-    fn leave(&mut self, index: u32, back_ns: u64, storm: bool) {
-        let conn = &mut self.conns[index as usize];
-        if conn.state != State::Open {
-            return;
+/// A subscriber is to lose its connection, and to come back at this moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Leave {
+    pub(super) index: u32,
+    pub(super) back_ns: u64,
+    pub(super) in_storm: bool,
+}
+
+/// What slow subscribers do now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Slowness {
+    /// Nothing, or there are none.
+    None,
+    /// They read so many bytes.
+    Portion(usize),
+    /// They are not slow any more.
+    Over,
+}
+
+/// What is in store for the subscribers of one thread.
+pub(super) struct Disturbance {
+    /// Connections that leave in a tick, and the part of one that is still owed.
+    churn_per_tick: f64,
+    churn_owed: f64,
+    /// Until it has come.
+    storm: Option<Storm>,
+    /// Until that is over.
+    slow: Option<Slow>,
+    slow_until_ns: u64,
+    random: StdRng,
+}
+
+impl Disturbance {
+    /// For the thread of this number among so many.
+    pub(super) fn new(scenario: &Scenario, index: u32, of: u32) -> Self {
+        let per_second = scenario.churn.as_ref().map_or(0.0, |churn| churn.per_second);
+        Self {
+            churn_per_tick: per_second / f64::from(of) * TICK_NS as f64 / 1e9,
+            churn_owed: 0.0,
+            storm: scenario.storm.clone(),
+            slow: scenario.slow.clone(),
+            slow_until_ns: u64::MAX,
+            random: StdRng::seed_from_u64(scenario.seed ^ (u64::from(index) << 40)),
         }
-        conn.state = State::Closed;
-        conn.socket = None;
-        conn.rest = None;
-        if storm {
-            conn.rest().lost_ns = mono_ns();
-        }
-        self.hearer.open -= 1;
-        self.hearer.tally.closed += 1;
-        let at = self.to_connect.partition_point(|(at, _)| *at <= back_ns);
-        self.to_connect.insert(at, (back_ns, index));
     }
 
-    pub(super) fn disturb(&mut self, times: &Times, now_ns: u64) {
-        let scenario = self.part.scenario.clone();
-        if let Some(churn) = &scenario.churn {
-            self.churn_owed += churn.per_second / f64::from(self.part.of) * TICK_NS as f64 / 1e9;
-            while self.churn_owed >= 1.0 && !self.conns.is_empty() {
-                self.churn_owed -= 1.0;
-                let index = self.random.random_range(0..self.conns.len()) as u32;
-                self.leave(index, now_ns, false);
-            }
+    /// The moments are fixed. Returns whether some are slow from now on.
+    pub(super) fn begin(&mut self, times: &Times) -> bool {
+        let until_seconds = self.slow.as_ref().and_then(|slow| slow.until_seconds);
+        self.slow_until_ns = until_seconds.map_or(u64::MAX, |until| times.publish_ns + seconds_ns(until));
+        self.slow.is_some()
+    }
+
+    /// Of so many subscribers, those that lose their connection in this tick.
+    pub(super) fn leaving(&mut self, times: &Times, now_ns: u64, subscribers: usize) -> Vec<Leave> {
+        let mut leaving = Vec::new();
+        if subscribers == 0 {
+            return leaving;
         }
-        if let Some(storm) = &scenario.storm
-            && !self.stormed
-            && now_ns >= times.publish_ns + seconds_ns(storm.at_seconds)
-        {
-            self.stormed = true;
-            let count = (self.conns.len() as f64 * storm.share).round() as usize;
+        self.churn_owed += self.churn_per_tick;
+        while self.churn_owed >= 1.0 {
+            self.churn_owed -= 1.0;
+            let index = self.random.random_range(0..subscribers) as u32;
+            leaving.push(Leave { index, back_ns: now_ns, in_storm: false });
+        }
+        let now = self.storm.take_if(|storm| now_ns >= times.publish_ns + seconds_ns(storm.at_seconds));
+        if let Some(storm) = now {
+            let count = (subscribers as f64 * storm.share).round() as usize;
             for index in 0..count {
-                let later = seconds_ns(storm.over_seconds * index as f64 / count as f64);
-                self.leave(index as u32, now_ns + later, true);
+                let later_ns = seconds_ns(storm.over_seconds * index as f64 / count as f64);
+                leaving.push(Leave { index: index as u32, back_ns: now_ns + later_ns, in_storm: true });
             }
         }
+        leaving
     }
 
-    /// Who is slow on purpose reads its portion, or all it can once that is over.
-    pub(super) fn read_slowly(&mut self, now_ns: u64) {
-        let Some(slow) = &self.slow else { return };
+    /// What slow subscribers do in this tick.
+    pub(super) fn slowness(&mut self, now_ns: u64) -> Slowness {
+        let Some(slow) = &self.slow else { return Slowness::None };
         if now_ns >= self.slow_until_ns {
             self.slow = None;
-            for index in 0..self.conns.len() {
-                if self.conns[index].slow {
-                    self.watch(index as u32, false);
-                }
-            }
-            return;
+            return Slowness::Over;
         }
-        let portion = (slow.bytes_per_second as f64 * TICK_NS as f64 / 1e9) as usize;
-        if portion == 0 {
-            return;
+        match (slow.bytes_per_second as f64 * TICK_NS as f64 / 1e9) as usize {
+            0 => Slowness::None,
+            portion => Slowness::Portion(portion),
         }
-        for index in 0..self.conns.len() {
-            if self.conns[index].slow && self.conns[index].state == State::Open {
-                self.read(index as u32, portion);
-            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: Times = Times { publish_ns: 0, window_ns: (0, 60_000_000_000), drained_ns: 61_000_000_000 };
+
+    fn disturbance(text: &str, of: u32) -> Disturbance {
+        Disturbance::new(&Scenario::parse(text).expect("a scenario"), 0, of)
+    }
+
+    #[test]
+    fn as_many_leave_as_the_scenario_says_and_each_thread_has_its_part() {
+        let mut all = disturbance("[churn]\nper_second = 70.0", 1);
+        let mut half = disturbance("[churn]\nper_second = 70.0", 2);
+        let (mut of_all, mut of_half) = (0, 0);
+        for tick in 0..50 {
+            of_all += all.leaving(&TIMES, tick * TICK_NS, 100).len();
+            of_half += half.leaving(&TIMES, tick * TICK_NS, 100).len();
         }
+        assert!((69..=71).contains(&of_all) && (34..=36).contains(&of_half), "{of_all} and {of_half} in a second");
+        assert_eq!(all.leaving(&TIMES, 0, 0), [], "nobody is there to leave");
+    }
+
+    #[test]
+    fn a_storm_comes_once() {
+        let mut disturbance = disturbance("[storm]\nat_seconds = 1.0\nshare = 0.5\nover_seconds = 2.0", 1);
+        assert_eq!(disturbance.leaving(&TIMES, 999_999_999, 4), []);
+        let now_ns = 1_000_000_000;
+        let leave = |index, later_ns| Leave { index, back_ns: now_ns + later_ns, in_storm: true };
+        assert_eq!(disturbance.leaving(&TIMES, now_ns, 4), [leave(0, 0), leave(1, 1_000_000_000)]);
+        assert_eq!(disturbance.leaving(&TIMES, now_ns + TICK_NS, 4), []);
+    }
+
+    #[test]
+    fn slow_ones_read_their_portion_until_that_is_over() {
+        let mut slow = disturbance("[slow]\nshare = 0.1\nbytes_per_second = 5000\nuntil_seconds = 2.0", 1);
+        assert!(slow.begin(&TIMES));
+        assert_eq!(slow.slowness(0), Slowness::Portion(100));
+        assert_eq!(slow.slowness(2_000_000_000), Slowness::Over);
+        assert_eq!(slow.slowness(2_000_000_000), Slowness::None);
+        let mut none = disturbance("seconds = 1.0", 1);
+        assert!(!none.begin(&TIMES));
+        assert_eq!(none.slowness(0), Slowness::None);
     }
 }

@@ -1,0 +1,40 @@
+//! What a run needs of the machine: open files, and cores.
+
+use anyhow::bail;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::say;
+
+/// Files that the program needs besides its connections.
+const FILES_BESIDES: u64 = 64;
+
+/// Raises the limit on open files to what is allowed, and says what to do where that is not enough.
+pub(super) fn allow_files(connections: u64) -> anyhow::Result<()> {
+    let needed = connections + FILES_BESIDES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    let wanted = limit.maximum.map_or(needed, |maximum| maximum.max(needed));
+    // A privileged process may go above what was the maximum.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: Some(wanted) })
+        .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }));
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if raised.is_err() || now < needed {
+        bail!(
+            "{connections} subscribers need {needed} open files and {now} are allowed: raise the limit \
+             (`ulimit -n {needed}`, or LimitNOFILE= of a service), or ask for fewer subscribers"
+        );
+    }
+    Ok(())
+}
+
+/// Keeps this thread on a core.
+pub(super) fn pin(core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core);
+    if let Err(error) = sched_setaffinity(None, &set) {
+        say::aside(&format!("core {core} cannot be used ({error}): the thread runs anywhere"));
+    }
+}

@@ -1,0 +1,164 @@
+//! A run from outside: starts the threads, fixes the moments, watches.
+
+mod follow;
+mod machine;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use follow::Follow;
+pub(crate) use follow::Second;
+use machine::{allow_files, pin};
+
+use super::worker::{Part, Worker};
+use super::{Shared, Target, Times};
+use crate::clock::{mono_ns, pause, seconds_ns};
+use crate::measure::process;
+use crate::measure::tally::Tally;
+use crate::plan::Plan;
+use crate::protocol::Protocol;
+use crate::report::progress::Watch;
+use crate::scenario::Scenario;
+
+/// How long everything rests between the last subscription and the first update.
+const SETTLE_NS: u64 = 500_000_000;
+
+/// All that a run depends on.
+pub(crate) struct Setup {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) protocol: Protocol,
+    pub(crate) target: Target,
+    pub(crate) threads: u32,
+    /// The cores of the threads, in turn; anywhere where empty.
+    pub(crate) cores: Vec<usize>,
+    pub(crate) server_pid: Option<u32>,
+    pub(crate) verify: bool,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) tally: Tally,
+    pub(crate) seconds: Vec<Second>,
+    /// How long it took until all subscribers were there, in s.
+    pub(crate) connect_seconds: f64,
+    /// Subscribers that were there when publishing began.
+    pub(crate) subscribers: u32,
+    pub(crate) window_seconds: f64,
+    /// Of the server: CPU in the window, ns; memory before the first connection and with all of them, bytes.
+    pub(crate) server_cpu_ns: Option<u64>,
+    pub(crate) server_rss_bytes: Option<(u64, u64)>,
+    /// CPU of this process in the window, ns, and its memory before and with all connections, bytes.
+    pub(crate) load_cpu_ns: u64,
+    pub(crate) load_rss_bytes: (u64, u64),
+    /// Why it ended before its time.
+    pub(crate) ended_early: Option<String>,
+}
+
+/// Runs, telling `watch` how it goes.
+pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> {
+    allow_files(u64::from(setup.scenario.subscribers.count))?;
+    let run_name: u32 = rand::random();
+    let plan = Arc::new(Plan::new(&setup.scenario, &format!("{run_name:08x}")));
+    let shared = Arc::new(Shared::new(plan.topics.len()));
+    let me = std::process::id();
+    let rss = |pid: Option<u32>| pid.and_then(process::server_rss_bytes);
+    if let Some(pid) = setup.server_pid
+        && process::cpu_ns(pid).is_none()
+    {
+        bail!("--server-pid {pid}: there is no such process that may be looked at");
+    }
+    let (sender, intervals) = crossbeam_channel::unbounded();
+    let (server_before, load_before) = (rss(setup.server_pid), process::rss_bytes(me));
+    let mut threads = Vec::new();
+    for index in 0..setup.threads {
+        let part = Part {
+            scenario: setup.scenario.clone(),
+            protocol: setup.protocol.clone(),
+            target: setup.target.clone(),
+            plan: plan.clone(),
+            shared: shared.clone(),
+            verify: setup.verify,
+            index,
+            of: setup.threads,
+            intervals: sender.clone(),
+        };
+        let core = (!setup.cores.is_empty()).then(|| setup.cores[index as usize % setup.cores.len()]);
+        let work = move || {
+            core.into_iter().for_each(pin);
+            Worker::new(part).and_then(Worker::run)
+        };
+        let thread = std::thread::Builder::new().name(format!("load-{index}")).spawn(work);
+        threads.push(thread.context("a thread of load")?);
+    }
+    drop(sender);
+    let began_ns = mono_ns();
+    let stopped = || shared.stop.load(Ordering::Acquire);
+    let count = setup.scenario.subscribers.count;
+    while shared.tried.load(Ordering::Acquire) < count && !stopped() {
+        watch.connecting(shared.tried.load(Ordering::Acquire), count);
+        pause(Duration::from_millis(20));
+    }
+    let connect_seconds = (mono_ns() - began_ns) as f64 / 1e9;
+    while setup.scenario.publishes() && !shared.publishing.load(Ordering::Acquire) && !stopped() {
+        pause(Duration::from_millis(5));
+    }
+    // Memory is looked at when nothing moves any more.
+    pause(Duration::from_nanos(SETTLE_NS));
+    let server_rss_bytes = server_before.zip(rss(setup.server_pid));
+    let load_rss_bytes = (load_before.unwrap_or_default(), process::rss_bytes(me).unwrap_or_default());
+    let publish_ns = mono_ns() + 20_000_000;
+    let from_ns = publish_ns + seconds_ns(setup.scenario.warm_up_seconds);
+    let until_ns = from_ns + seconds_ns(setup.scenario.seconds);
+    let drained_ns = until_ns + seconds_ns(setup.scenario.drain_seconds);
+    let times = Times { publish_ns, window_ns: (from_ns, until_ns), drained_ns };
+    shared.times.set(times).expect("set once");
+    let mut follow = Follow { setup, intervals, times, seconds: Vec::new(), cpu: Vec::new(), stopped: &stopped };
+    follow.until(publish_ns, watch);
+    let subscribers = follow.seconds.last().map_or(0, |second| second.interval.open);
+    let cpu = || (setup.server_pid.and_then(process::server_cpu_ns), process::cpu_ns(me));
+    follow.until(from_ns, watch);
+    let ((server_from, load_from), measured_from) = (cpu(), mono_ns());
+    follow.until(until_ns, watch);
+    let (server_to, load_to) = cpu();
+    let window_seconds = (mono_ns() - measured_from) as f64 / 1e9;
+    follow.until(u64::MAX, watch);
+    let seconds = follow.seconds;
+    let mut tally = Tally::new();
+    let mut ended_early = None;
+    for thread in threads {
+        match thread.join() {
+            Ok(Ok(part)) => tally.merge(&part),
+            Ok(Err(error)) => ended_early = Some(error),
+            Err(_) => bail!("a thread of load panicked: this is a bug"),
+        }
+    }
+    if tally.connected == 0 {
+        let reasons: Vec<String> =
+            tally.failed.0.iter().map(|(reason, times)| format!("{} × {reason}", times)).collect();
+        bail!(
+            "no subscriber could connect to {}: {}. Is that where the server listens (--target), and its path and language \
+             (--protocol)?",
+            setup.target.address,
+            reasons.join("; ")
+        );
+    }
+    if ended_early.is_none() {
+        ended_early = shared.why.get().cloned();
+    }
+    Ok(Measured {
+        subscribers: subscribers.max(tally.connected.min(count.into()) as u32).min(count),
+        tally,
+        seconds,
+        connect_seconds,
+        window_seconds,
+        server_cpu_ns: server_to.zip(server_from).map(|(to, from)| to.saturating_sub(from)),
+        server_rss_bytes,
+        load_cpu_ns: load_to.zip(load_from).map_or(0, |(to, from)| to.saturating_sub(from)),
+        load_rss_bytes,
+        ended_early,
+    })
+}

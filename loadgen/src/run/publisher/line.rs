@@ -1,0 +1,106 @@
+//! A publisher's connection.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::measure::tally::Tally;
+use crate::protocol::{Heard, Protocol};
+use crate::run::connection::write_some;
+use crate::run::subscribers::HANDSHAKE_NS;
+use crate::run::{Target, connector};
+use ws_frames::{self as wire, FIN, Head};
+
+pub(super) struct Line {
+    socket: TcpStream,
+    /// What the socket has not taken yet.
+    pub(super) output: Vec<u8>,
+    input: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Line {
+    /// Writes what waits, as much as the socket takes.
+    pub(super) fn flush(&mut self) -> Result<(), String> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let taken = write_some(&mut self.socket, &self.output)
+            .map_err(|error| format!("the publisher's connection is gone: {error}"))?;
+        self.output.drain(..taken);
+        Ok(())
+    }
+
+    /// Connects, waiting for it.
+    pub(super) fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
+        let mut socket = connector::connect(target.address, None).map_err(|error| error.to_string())?;
+        // Waits, but not for ever: the same bound as for subscribers.
+        let said = |error: std::io::Error| error.to_string();
+        socket.set_nonblocking(false).map_err(said)?;
+        let patience = Duration::from_nanos(HANDSHAKE_NS);
+        socket.set_read_timeout(Some(patience)).map_err(said)?;
+        let request = connector::request(&target.authority, path, protocol.subprotocol());
+        socket.write_all(&request).map_err(said)?;
+        let mut input = Vec::new();
+        let len = loop {
+            if let Some(len) = connector::answer(&input)? {
+                break len;
+            }
+            let mut buffer = [0; 4096];
+            match socket.read(&mut buffer) {
+                Ok(0) => return Err("ended the connection instead of answering the handshake".to_owned()),
+                Ok(read) => input.extend(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err("did not answer the handshake within 10 s".to_owned());
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        input.drain(..len);
+        socket.set_nonblocking(true).map_err(said)?;
+        let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
+        protocol.hello(&mut line.output, number);
+        Ok(line)
+    }
+
+    /// Reads what the server says to publishers: errors, and that it lives.
+    pub(super) fn listen(&mut self, protocol: &Protocol, tally: &mut Tally) -> Result<(), String> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Err("the server ended the publisher's connection".to_owned()),
+                Ok(read) => self.input.extend(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(format!("the publisher's connection is gone: {error}")),
+            }
+        }
+        let mut at = 0;
+        let output = &mut self.output;
+        let mut each = |heard: Heard<'_>| match heard {
+            Heard::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
+            Heard::Reply(bytes) => wire::masked(output, FIN | protocol.opcode(), bytes),
+            _ => {}
+        };
+        let mut pings = Vec::new();
+        while let Head::Whole(frame) = wire::head(&self.input[at..]) {
+            let payload = &self.input[at + frame.payload.start..at + frame.payload.end];
+            match frame.opcode() {
+                wire::CLOSE => return Err("the server closed the publisher's connection".to_owned()),
+                wire::PING => wire::masked(&mut pings, FIN | wire::PONG, payload),
+                0..=2 => {
+                    self.message.extend(payload);
+                    if frame.is_last() || protocol.is_stream() {
+                        let used = protocol.hear(&self.message, &mut each)?;
+                        self.message.drain(..used);
+                    }
+                }
+                _ => {}
+            }
+            at += frame.payload.end;
+        }
+        self.input.drain(..at);
+        self.output.extend(pings);
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! What is due is published: on connections of its own, by the first worker's thread, which never waits for them.
+
+mod closed_loop;
+mod line;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use closed_loop::{ClosedLoop, LOOK_AGAIN_NS, Room};
+use line::Line;
+
+use super::{Shared, Target, Times};
+use crate::clock::mono_ns;
+use crate::measure::Schedule;
+use crate::measure::tally::Tally;
+use crate::payload::{self, Stamp};
+use crate::plan::Plan;
+use crate::protocol::Protocol;
+use crate::scenario::{Drive, Scenario};
+
+/// Bytes that wait for a publisher's socket at most. Above it nothing more is published until there is room: the
+/// moments at which updates were due stay what they are.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+/// Updates written in one go before sockets are looked at again.
+const UPDATES_PER_TURN: u32 = 64;
+/// An update is late when it is handed over this long after it was due.
+const LATE_NS: u64 = 1_000_000;
+
+pub(super) struct Publisher {
+    lines: Vec<Line>,
+    protocol: Protocol,
+    plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    drive: Drive,
+    schedule: Schedule,
+    kind: String,
+    bytes: usize,
+    /// As the server writes them.
+    names: Vec<String>,
+    /// How many follow each topic.
+    followers: Vec<u64>,
+    /// Updates of each topic so far.
+    counts: Vec<u64>,
+    random: StdRng,
+    published: u64,
+    /// Deliveries due for what was published.
+    due: u64,
+    closed_loop: ClosedLoop,
+    payload: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl Publisher {
+    /// Connects, waiting for it: nothing is measured yet.
+    pub(super) fn connect(
+        scenario: &Scenario,
+        protocol: &Protocol,
+        target: &Target,
+        plan: &Arc<Plan>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, String> {
+        let by_path = protocol.publishes_by_path();
+        let names: Vec<String> = plan.topics.iter().map(|name| protocol.spelled(name)).collect();
+        let lines = if by_path { names.len() } else { scenario.publish.publishers as usize };
+        let path = target.path.as_deref().unwrap_or(protocol.default_path());
+        let lines = (0..lines)
+            .map(|index| Line::connect(index, target, &protocol.publisher_path(path, &names[index]), protocol))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| format!("a publisher could not connect to {}: {error}", target.address))?;
+        let mut followers = vec![0; names.len()];
+        for subscriber in 0..scenario.subscribers.count {
+            plan.topics_of(subscriber).into_iter().for_each(|topic| followers[topic as usize] += 1);
+        }
+        let drive = scenario.publish.drive();
+        let per_second = match drive {
+            Drive::Rate(rate) => rate,
+            Drive::InFlight(_) => 1.0,
+        };
+        Ok(Self {
+            lines,
+            protocol: protocol.clone(),
+            plan: plan.clone(),
+            shared: shared.clone(),
+            drive,
+            schedule: Schedule::new(per_second, scenario.publish.burst, &scenario.publish.ramp),
+            kind: scenario.publish.kind.clone(),
+            bytes: scenario.publish.bytes,
+            counts: vec![0; names.len()],
+            names,
+            followers,
+            random: StdRng::seed_from_u64(scenario.seed),
+            published: 0,
+            due: 0,
+            closed_loop: ClosedLoop::default(),
+            payload: Vec::new(),
+            text: Vec::new(),
+        })
+    }
+
+    /// Publishes what is due. Returns when the next update is, and how many were published; or why that is over.
+    pub(super) fn publish(&mut self, times: &Times, tally: &mut Tally) -> Result<(u64, u64), String> {
+        let mut some = 0;
+        let next_ns = loop {
+            let now_ns = mono_ns();
+            if now_ns < times.publish_ns {
+                break times.publish_ns;
+            }
+            if now_ns >= times.window_ns.1 {
+                break u64::MAX;
+            }
+            let due_ns = match self.drive {
+                Drive::Rate(_) => times.publish_ns + self.schedule.due_ns(),
+                Drive::InFlight(bound) => {
+                    let covered = self.shared.covered.load(Ordering::Relaxed);
+                    match self.closed_loop.room(bound, self.published, self.due, covered, now_ns) {
+                        Room::Now => {}
+                        Room::Forgiven => tally.forgiven += 1,
+                        // Looked at again whenever something was read.
+                        Room::None => break now_ns + LOOK_AGAIN_NS,
+                    }
+                    now_ns
+                }
+            };
+            // What is due after the end of the window is not published any more.
+            if due_ns >= times.window_ns.1 {
+                break u64::MAX;
+            }
+            if due_ns > now_ns || some >= UPDATES_PER_TURN.into() {
+                break due_ns;
+            }
+            if self.lines.iter().any(|line| line.output.len() > WAITING_BYTES_MAX) {
+                // Readiness for writing is not waited for: a millisecond fills no socket's buffer.
+                break now_ns + 1_000_000;
+            }
+            self.put(due_ns, now_ns, times, tally);
+            some += 1;
+        };
+        self.flush()?;
+        Ok((next_ns, some))
+    }
+
+    fn put(&mut self, due_ns: u64, now_ns: u64, times: &Times, tally: &mut Tally) {
+        let topic = self.plan.published(self.published, &mut self.random);
+        let index = topic as usize;
+        self.counts[index] += 1;
+        let n = self.counts[index];
+        self.payload.clear();
+        payload::write(&mut self.payload, self.bytes, Stamp { due_ns, sent_ns: now_ns, topic, n });
+        let line = if self.protocol.publishes_by_path() { index } else { index % self.lines.len() };
+        let output = &mut self.lines[line].output;
+        // A patch needs a state to change: a topic begins with one.
+        let kind = if n == 1 && self.kind == "patch" { "state" } else { self.kind.as_str() };
+        self.protocol.publish(output, &mut self.text, &self.names[index], kind, &self.payload);
+        self.schedule.take();
+        self.published += 1;
+        self.due += self.followers[index];
+        self.shared.published[index].store(n, Ordering::Release);
+        self.shared.due.store(self.due, Ordering::Release);
+        tally.published += 1;
+        if times.in_window(due_ns) {
+            tally.window_published += 1;
+            tally.window_due += self.followers[index];
+        }
+        if now_ns - due_ns > LATE_NS {
+            tally.late += 1;
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        self.lines.iter_mut().try_for_each(Line::flush)
+    }
+
+    /// Reads what the server says to publishers.
+    pub(super) fn listen(&mut self, tally: &mut Tally) -> Result<(), String> {
+        for line in &mut self.lines {
+            line.listen(&self.protocol, tally)?;
+        }
+        self.flush()
+    }
+}

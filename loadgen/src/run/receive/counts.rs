@@ -1,0 +1,133 @@
+//! What is counted and timed of what arrived.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::clock::wall_us;
+use crate::measure::tally::{Interval, Tally};
+use crate::measure::timing::Timing;
+use crate::payload::Stamp;
+use crate::run::connection::{Conn, State};
+use crate::run::{Shared, Times};
+
+/// When a read took place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moment {
+    ns: u64,
+    in_window: bool,
+    /// By the wall clock; only where somebody else publishes.
+    wall_us: u64,
+}
+
+/// The counts of one thread.
+pub(in crate::run) struct Counts {
+    shared: Arc<Shared>,
+    /// Whether this load publishes: then payloads say when they were due.
+    ours: bool,
+    pub(in crate::run) tally: Tally,
+    pub(in crate::run) interval: Interval,
+    /// Latencies of the interval, which are not in `interval` and `tally` yet.
+    timing: Timing,
+    /// Subscribers whose subscriptions are in effect.
+    pub(in crate::run) open: u32,
+    pub(in crate::run) times: Option<Times>,
+    moment: Moment,
+    /// Deliveries of this read that came, or that something stands for; `shared` does not have them yet.
+    covered: u64,
+}
+
+impl Counts {
+    pub(super) fn new(shared: Arc<Shared>, ours: bool) -> Self {
+        Self {
+            shared,
+            ours,
+            tally: Tally::new(),
+            interval: Interval::new(0),
+            timing: Timing::new(),
+            open: 0,
+            times: None,
+            moment: Moment::default(),
+            covered: 0,
+        }
+    }
+
+    /// What is counted from now on was read at this moment.
+    pub(super) fn begin_read(&mut self, now_ns: u64) {
+        self.moment = Moment {
+            ns: now_ns,
+            in_window: self.times.is_some_and(|times| times.in_window(now_ns)),
+            wall_us: if self.ours { 0 } else { wall_us() },
+        };
+    }
+
+    /// A read is over, and gave so many bytes.
+    pub(super) fn end_read(&mut self, bytes: usize) {
+        self.tally.bytes += bytes as u64;
+        self.interval.bytes += bytes as u64;
+        if self.moment.in_window {
+            self.tally.window_bytes += bytes as u64;
+        }
+        if self.covered > 0 {
+            self.shared.covered.fetch_add(std::mem::take(&mut self.covered), Ordering::Relaxed);
+        }
+    }
+
+    /// The interval is over: gives it away, and begins another.
+    pub(in crate::run) fn take_interval(&mut self, next_second: u32) -> Interval {
+        let mut interval = std::mem::replace(&mut self.interval, Interval::new(next_second));
+        self.timing.take(&mut interval.corrected, &mut self.tally);
+        interval.open = self.open;
+        interval
+    }
+
+    /// The server says that a connection's subscriptions are in effect.
+    pub(super) fn confirmed(&mut self, conn: &mut Conn) {
+        self.subscribed(conn, self.moment.ns);
+    }
+
+    /// The subscriptions of a connection are in effect.
+    pub(in crate::run) fn subscribed(&mut self, conn: &mut Conn, now_ns: u64) {
+        if conn.state != State::Subscribing {
+            return;
+        }
+        conn.state = State::Open;
+        self.open += 1;
+        self.tally.connected += 1;
+        let Some(rest) = &mut conn.rest else { return };
+        self.tally.connect.saturating_record(now_ns.saturating_sub(rest.begun_ns));
+        if rest.lost_ns > 0 {
+            self.tally.reconnect.saturating_record(now_ns.saturating_sub(rest.lost_ns));
+            rest.lost_ns = 0;
+        }
+    }
+
+    /// So many deliveries came, or something stands for them.
+    pub(super) fn covered(&mut self, deliveries: u64) {
+        self.covered += deliveries;
+    }
+
+    /// A delivery counts, and its latency does. `ts_us` is the server's time of it, where the payload has none.
+    pub(super) fn delivered(&mut self, conn: &Conn, stamp: Option<Stamp>, ts_us: u64) {
+        self.tally.deliveries += 1;
+        self.interval.deliveries += 1;
+        if self.moment.in_window {
+            self.tally.window_deliveries += 1;
+        }
+        if conn.slow {
+            self.tally.slow_deliveries += 1;
+            return;
+        }
+        let (due_ns, raw_ns) = match stamp {
+            Some(stamp) => (stamp.due_ns, self.moment.ns.saturating_sub(stamp.sent_ns)),
+            // It should have had one, and has none that can be read.
+            None if self.ours => return,
+            // By the wall clock, which may have been set: below zero is zero.
+            None => {
+                let age_ns = self.moment.wall_us.saturating_sub(ts_us) * 1000;
+                (self.moment.ns - age_ns.min(self.moment.ns), age_ns)
+            }
+        };
+        let corrected_ns = self.moment.ns.saturating_sub(due_ns);
+        self.timing.record(corrected_ns, raw_ns, self.times.is_some_and(|times| times.in_window(due_ns)));
+    }
+}

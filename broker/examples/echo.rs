@@ -11,7 +11,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use broker::websocket::{self, Event, Rules, handshake};
+use broker::http::handshake;
+use broker::websocket::{self, Event, Rules};
 use broker_protocol::frame;
 use clap::Parser;
 use fastwebsockets::upgrade::UpgradeFut;

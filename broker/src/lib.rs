@@ -4,7 +4,7 @@
 //!
 //! 1. [`listen`](crate) accepts it and hyper reads its request; [`http`] decides who may come and answers what is plain
 //!    HTTP.
-//! 2. [`websocket::handshake`] checks the request for `/v1/ws` and `fastwebsockets` upgrades it. The raw socket is taken
+//! 2. [`http::handshake`] checks the request for `/v1/ws` and `fastwebsockets` upgrades it. The raw socket is taken
 //!    out of hyper, so that no HTTP state stays, and goes to the [`shard`] with the fewest connections, for life.
 //! 3. The shard's thread reads it through [`websocket::reader`], does its requests, and writes to it when its turn comes.
 //!
@@ -47,9 +47,9 @@ use tokio::task::AbortHandle;
 use crate::access::{AccessRules, Gate};
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
-use crate::listen::sockets::HttpSockets;
 use crate::metrics::Metrics;
 use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;

@@ -9,7 +9,6 @@ mod http_socket;
 mod observe;
 mod reserve;
 mod serve;
-pub(crate) mod sockets;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,10 +22,10 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use self::sockets::HttpSockets;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::Context;
+use crate::http::sockets::HttpSockets;
 use crate::metrics::Metrics;
 use crate::shard::Handle;
 use crate::stall::kernel_patience;

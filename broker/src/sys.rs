@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use self::percentiles::{Counts, Percentiles, Window};
 use crate::clock::now;
-use crate::http::{ConnectionRow, Observe as _};
+use crate::http::Observe as _;
 use crate::listen::Shared;
+use crate::shard::ConnectionRow;
 
 const TOPIC: &str = "$SYS.stats";
 const INTERVAL: Duration = Duration::from_secs(1);

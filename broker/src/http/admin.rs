@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use hyper::{Method, Request};
-use serde::Serialize;
 
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::nothing;
 use crate::access::{Access, Gate};
+use crate::shard::ConnectionRow;
 
 /// Connections listed where the request does not say how many, and at most.
 const SLOWEST: (u64, u64) = (50, 10_000);
@@ -29,25 +29,6 @@ pub trait Observe: Sync {
 
     /// At least its slowest connections, so many, in any order; and the shards that were too busy to tell of theirs.
     fn connections(&self, slowest: usize) -> impl Future<Output = (Vec<ConnectionRow>, Vec<usize>)> + Send;
-}
-
-/// One connection as `/v1/connections` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ConnectionRow {
-    /// Its session, as `hello` named it.
-    pub session: String,
-    /// The peer's address and port.
-    pub remote: String,
-    /// When it connected.
-    pub connected_ts: u64,
-    /// Its subscriptions.
-    pub subscriptions: u64,
-    /// Updates that wait for it.
-    pub lag_updates: u64,
-    /// Their bytes.
-    pub lag_bytes: u64,
-    /// Since when it is behind; `None` where it is not.
-    pub lagging_since: Option<u64>,
 }
 
 /// Answers one request.

@@ -19,8 +19,9 @@ use super::listing::{self, Of};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{EventsRequest, Peer, events, history, publish, topics, web};
+use super::{Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::shard::SseRequest;
 use crate::work::Work;
 
 /// What requests need of the broker, shared by all connections.
@@ -77,7 +78,7 @@ pub async fn handle<B>(
     peer: &Peer,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
-    stream: impl FnOnce(EventsRequest) -> Reply,
+    stream: impl FnOnce(SseRequest) -> Reply,
 ) -> Reply
 where
     B: Body<Data = Bytes> + Unpin,
@@ -98,7 +99,7 @@ async fn answer<B>(
     peer: &Peer,
     context: &Context,
     upgrade: impl FnOnce(Request<B>) -> Reply,
-    stream: impl FnOnce(EventsRequest) -> Reply,
+    stream: impl FnOnce(SseRequest) -> Reply,
     access: &Access,
 ) -> Reply
 where
@@ -124,10 +125,10 @@ where
             Err(refusal) => Err(refusal),
         },
         // What GET would answer, without the stream.
-        Route::Events if method == Method::HEAD => {
-            events::request(request, peer, context).await.map(|_| reply::event_stream())
+        Route::Sse if method == Method::HEAD => {
+            sse::request(request, peer, context).await.map(|_| reply::event_stream())
         }
-        Route::Events => events::request(request, peer, context).await.map(stream),
+        Route::Sse => sse::request(request, peer, context).await.map(stream),
         Route::Publish => publish::many(request, peer, context).await,
         Route::Topics => listing::page(Of::Topics, query, peer, context).await,
         Route::Images => listing::page(Of::Images, query, peer, context).await,

@@ -13,7 +13,7 @@ pub(super) enum Route {
     /// `/v1/ws`
     WebSocket,
     /// `/v1/sse`
-    Events,
+    Sse,
     /// `/v1/publish`
     Publish,
     /// `/v1/topics`
@@ -37,7 +37,7 @@ impl Route {
         let segments: Vec<&str> = path.strip_prefix("/v1/").unwrap_or_default().split('/').collect();
         match segments.as_slice() {
             ["ws"] => Ok(Route::WebSocket),
-            ["sse"] => Ok(Route::Events),
+            ["sse"] => Ok(Route::Sse),
             ["publish"] => Ok(Route::Publish),
             ["topics"] => Ok(Route::Topics),
             ["images"] => Ok(Route::Images),
@@ -52,7 +52,7 @@ impl Route {
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Route::WebSocket => &[Method::GET],
-            Route::Events => &[Method::GET, Method::HEAD, Method::POST],
+            Route::Sse => &[Method::GET, Method::HEAD, Method::POST],
             Route::Publish => &[Method::POST],
             Route::Topics | Route::Images | Route::History(_) | Route::Asset(_) => &[Method::GET, Method::HEAD],
             Route::Topic(_) => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
@@ -75,7 +75,7 @@ mod tests {
         let topic = |name: &str| Some(Route::Topic(name.into()));
         let cases = [
             ("/v1/ws", Some(Route::WebSocket)),
-            ("/v1/sse", Some(Route::Events)),
+            ("/v1/sse", Some(Route::Sse)),
             ("/v1/publish", Some(Route::Publish)),
             ("/v1/topics", Some(Route::Topics)),
             ("/v1/images", Some(Route::Images)),

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use super::http_socket::HttpSocket;
 use super::reserve::{Reserve, is_out_of_files};
-use super::sockets::Place;
 use super::{ACCEPT_PAUSE, Shared, http, stall, tune};
+use crate::http::sockets::Place;
 use crate::http::{Reply, handle_admin};
 use crate::vital;
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::http_socket::HttpSocket;
 use super::serve::Becomes;
-use super::sockets::Place;
+use crate::http::sockets::Place;
 use crate::shard::Arrival;
 use crate::stall::never_by_kernel;
 
@@ -28,13 +28,13 @@ pub(super) async fn hand_over(
     place: &Place,
     shared: &Shared,
 ) -> anyhow::Result<()> {
-    if let Becomes::Events { head, .. } = &becomes {
+    if let Becomes::Sse { head, .. } = &becomes {
         socket.write_all(head).await?;
     }
     socket.flush().await?;
     let stream = socket.into_stream();
-    let (admitted, events) = match becomes {
-        Becomes::Events { request, admitted, .. } => (admitted, Some(request)),
+    let (admitted, sse) = match becomes {
+        Becomes::Sse { request, admitted, .. } => (admitted, Some(request)),
         Becomes::WebSocket => match shared.admission.admit(remote) {
             Ok(admitted) => {
                 never_by_kernel(&stream);
@@ -50,7 +50,7 @@ pub(super) async fn hand_over(
         },
     };
     let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, events };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }

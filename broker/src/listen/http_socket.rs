@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-use super::sockets::Place;
+use crate::http::sockets::Place;
 use crate::stall::{later_by_kernel, more_patience};
 
 /// How long the client may take to hang up after the last answer.

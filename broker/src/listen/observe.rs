@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Shared;
-use crate::http::{ConnectionRow, Observe};
+use crate::http::Observe;
 use crate::shard::Command;
+use crate::shard::ConnectionRow;
 
 /// How long shards may take to tell of their connections: whoever asks has an answer in 100 ms. A shard answers after the
 /// round that it is in.

@@ -18,18 +18,19 @@ use tokio::net::TcpStream;
 
 use super::hand_over::hand_over;
 use super::http_socket::HttpSocket;
-use super::sockets::Place;
 use super::{Shared, http, stall, tune};
 use crate::admission::Admitted;
-use crate::http::{EventsRequest, Reply, error, error_bytes, event_stream, handle, head_bytes};
+use crate::http::handshake::{self, SUBPROTOCOL};
+use crate::http::sockets::Place;
+use crate::http::{Reply, error, error_bytes, event_stream, handle, head_bytes};
+use crate::shard::SseRequest;
 use crate::sync::lock;
-use crate::websocket::handshake::{self, SUBPROTOCOL};
 
 /// What an HTTP connection is from its last answer on.
 pub(super) enum Becomes {
     WebSocket,
-    Events {
-        request: EventsRequest,
+    Sse {
+        request: SseRequest,
         admitted: Admitted,
         /// The head of the answer, which is still to be written.
         head: Vec<u8>,
@@ -39,7 +40,7 @@ pub(super) enum Becomes {
 /// Keeps the head of an answer that begins a stream. Returns whether it does.
 fn begins_stream(becomes: &mut Option<Becomes>, reply: &Reply) -> bool {
     match becomes {
-        Some(Becomes::Events { head, .. }) => {
+        Some(Becomes::Sse { head, .. }) => {
             *head = head_bytes(reply);
             true
         }
@@ -99,7 +100,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 }
                 let become_one = |what| *lock(&becomes) = Some(what);
                 let upgrade = |request: Request<Incoming>| upgrade(request, become_one, &shared);
-                let stream = |request: EventsRequest| stream_events(request, remote, become_one, &shared);
+                let stream = |request: SseRequest| stream_sse(request, remote, become_one, &shared);
                 let reply = handle(request, place.peer(), &shared.context, upgrade, stream).await;
                 flow.end();
                 if !begins_stream(&mut lock(&becomes), &reply) {
@@ -142,7 +143,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
     let becomes = lock(&becomes).take();
     let result = match (result, becomes) {
         // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
-        (result, Some(becomes)) if result.is_ok() || matches!(becomes, Becomes::Events { .. }) => {
+        (result, Some(becomes)) if result.is_ok() || matches!(becomes, Becomes::Sse { .. }) => {
             let parts = connection.into_parts();
             let given = hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &place, &shared);
             tokio::select! {
@@ -186,19 +187,14 @@ fn upgrade(mut request: Request<Incoming>, become_one: impl FnOnce(Becomes), sha
     }
 }
 
-fn stream_events(
-    request: EventsRequest,
-    remote: SocketAddr,
-    become_one: impl FnOnce(Becomes),
-    shared: &Shared,
-) -> Reply {
+fn stream_sse(request: SseRequest, remote: SocketAddr, become_one: impl FnOnce(Becomes), shared: &Shared) -> Reply {
     if let Some(refusal) = going_away(shared) {
         return refusal;
     }
     match shared.admission.admit(remote) {
         Err(limit) => refuse(ErrorCode::Limit, limit),
         Ok(admitted) => {
-            become_one(Becomes::Events { request, admitted, head: Vec::new() });
+            become_one(Becomes::Sse { request, admitted, head: Vec::new() });
             event_stream()
         }
     }

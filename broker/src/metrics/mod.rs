@@ -17,7 +17,7 @@ use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge};
 use crate::access::Gate;
 use crate::admission::Admission;
 use crate::http::BodyBudget;
-use crate::listen::sockets::HttpSockets;
+use crate::http::sockets::HttpSockets;
 use crate::logging;
 
 /// What a scrape looks at.

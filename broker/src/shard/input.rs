@@ -62,7 +62,7 @@ impl Driver {
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
-        if gone && socket.events.is_some() {
+        if gone && socket.sse.is_some() {
             self.shard.disconnect(id);
             return;
         }
@@ -223,7 +223,7 @@ impl Driver {
             return None;
         }
         let socket = self.shard.sink(id)?;
-        if socket.events.is_some() {
+        if socket.sse.is_some() {
             // Whoever gets events has asked for all of them with its request.
             return None;
         }

@@ -11,11 +11,11 @@
 //! waiting. Each shard has a current-thread runtime of tokio for what it sleeps on (`AsyncFd`, `Notify`, a timer); nothing is
 //! spawned there, so no scheduler comes between a wake-up and the round.
 
-mod events;
 mod input;
 mod poll;
 mod slowest;
 mod socket;
+mod sse;
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,18 +26,18 @@ use std::time::Duration;
 
 use broker_engine::{ConnId, Engine, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
-use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
+use broker_protocol::request::{From, OnSlow, Request, Subscribe, SubscribeEntry};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::{Notify, oneshot};
 
-use self::events::Events;
 use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
+pub use self::slowest::ConnectionRow;
 use self::socket::{ReadState, Socket};
+use self::sse::Writer;
 use crate::admission::Admitted;
 use crate::clock::now;
-use crate::http::{ConnectionRow, EventsRequest};
 use crate::vital;
 use crate::websocket::Rules;
 
@@ -53,6 +53,21 @@ const TOLD_PER_ROUND: usize = 64;
 /// that has too many.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
+/// What a stream of events is to have in it, all checked.
+#[derive(Debug)]
+pub struct SseRequest {
+    /// Topics and patterns.
+    pub topics: Vec<String>,
+    /// How they begin.
+    pub from: From,
+    /// A step of the ladder of intervals, or 0 for every update.
+    pub conflate_ms: u32,
+    /// What to do when the client does not keep up.
+    pub on_slow: OnSlow,
+    /// Whether to say when everything has begun.
+    pub ready: bool,
+}
+
 /// A connection whose handshake is done.
 pub struct Arrival {
     /// The socket, not blocking.
@@ -64,7 +79,7 @@ pub struct Arrival {
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
     /// What it follows, where it gets Server-Sent Events; `None` for WebSocket.
-    pub events: Option<EventsRequest>,
+    pub sse: Option<SseRequest>,
 }
 
 /// What the rest of the broker wants of a shard.
@@ -394,11 +409,11 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved, events: follows } = arrival;
-        let events = follows.is_some().then(|| Box::new(Events::new()));
+        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
+        let sse = follows.is_some().then(|| Box::new(Writer::new()));
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
-            Socket { stream, held: None, read_state, heavy: false, has_rest: false, events, full, ended, admitted };
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
         // It is counted among the shard's own by now.
@@ -412,7 +427,7 @@ impl Driver {
             self.shard.disconnect(id);
             return;
         }
-        if let Some(EventsRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
+        if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
             let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
             let subscribe =
                 Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };

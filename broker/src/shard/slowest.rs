@@ -3,11 +3,30 @@
 use std::vec::IntoIter;
 
 use broker_engine::{ConnId, Slowest};
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::clock::now;
-use crate::http::ConnectionRow;
+
+/// One connection as `/v1/connections` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectionRow {
+    /// Its session, as `hello` named it.
+    pub session: String,
+    /// The peer's address and port.
+    pub remote: String,
+    /// When it connected.
+    pub connected_ts: u64,
+    /// Its subscriptions.
+    pub subscriptions: u64,
+    /// Updates that wait for it.
+    pub lag_updates: u64,
+    /// Their bytes.
+    pub lag_bytes: u64,
+    /// Since when it is behind; `None` where it is not.
+    pub lagging_since: Option<u64>,
+}
 
 /// Connections that are told of in one round, each with a name and an address to be written: some 100 µs.
 const TOLD_PER_ROUND: usize = 128;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use broker_engine::{Sink, Wrote};
 
-use super::events::Events;
+use super::sse::Writer;
 use crate::admission::Admitted;
 use crate::stall::{later_by_kernel, more_patience};
 use crate::websocket::Input;
@@ -22,7 +22,7 @@ pub(super) struct Socket {
     /// Its turn ended in the middle of what was read.
     pub(super) has_rest: bool,
     /// How it is told in Server-Sent Events; `None` for WebSocket.
-    pub(super) events: Option<Box<Events>>,
+    pub(super) sse: Option<Box<Writer>>,
     /// The socket took less than it was given, and has not said since that it takes more.
     pub(super) full: bool,
     /// The end of the stream is there, behind what was not read yet: it will not be told again.
@@ -90,18 +90,18 @@ impl Socket {
 }
 
 impl Socket {
-    /// Writes something to whoever gets events, so that it is known whether it is there. Returns whether it gets events.
+    /// Writes something to a client of Server-Sent Events, so that it is known whether it is there. Returns whether it is one.
     pub(super) fn ask(&mut self) -> bool {
-        let Some(events) = &mut self.events else { return false };
-        events.ask();
+        let Some(writer) = &mut self.sse else { return false };
+        writer.ask();
         self.flush();
         true
     }
 
-    /// Writes what is held back of events. Returns whether nothing is any more.
+    /// Writes what is held back of Server-Sent Events. Returns whether nothing is any more.
     pub(super) fn flush(&mut self) -> bool {
-        let Some(events) = &mut self.events else { return true };
-        match events.flush(&mut self.stream) {
+        let Some(writer) = &mut self.sse else { return true };
+        match writer.flush(&mut self.stream) {
             Ok(all) => {
                 self.full = !all;
                 all
@@ -114,10 +114,10 @@ impl Socket {
 
 impl Sink for Socket {
     fn write(&mut self, bytes: &[u8]) -> Wrote {
-        if let Some(events) = &mut self.events {
-            return match events.flush(&mut self.stream) {
+        if let Some(writer) = &mut self.sse {
+            return match writer.flush(&mut self.stream) {
                 Ok(true) => {
-                    events.take(bytes);
+                    writer.take(bytes);
                     Wrote::Bytes(bytes.len())
                 }
                 Ok(false) => {
@@ -148,8 +148,8 @@ impl Sink for Socket {
     }
 
     fn finish(&mut self) {
-        if let Some(events) = &mut self.events {
-            events.finish();
+        if let Some(writer) = &mut self.sse {
+            writer.finish();
             self.flush();
             return;
         }
@@ -158,18 +158,18 @@ impl Sink for Socket {
     }
 
     fn end_turn(&mut self, position: Option<u64>) {
-        if let Some(events) = &mut self.events {
-            position.into_iter().for_each(|id| events.in_step(id));
+        if let Some(writer) = &mut self.sse {
+            position.into_iter().for_each(|id| writer.in_step(id));
             self.flush();
         }
     }
 
     fn held_bytes(&self) -> usize {
-        let events = self.events.as_ref().map_or(0, |events| events.held_bytes());
+        let writer = self.sse.as_ref().map_or(0, |writer| writer.held_bytes());
         let held = self.held.as_ref().map_or(0, |held| {
             held.unread.capacity() + held.input.as_ref().map_or(0, |input| input.bytes()) + HELD_BYTES
         });
-        events + held
+        writer + held
     }
 
     fn stop_listening(&mut self) {
@@ -177,19 +177,19 @@ impl Sink for Socket {
     }
 
     fn follows_order(&self) -> bool {
-        self.events.is_some()
+        self.sse.is_some()
     }
 
     fn more_patience_ms(&self, stall_ms: u32) -> u32 {
         let stall = Duration::from_millis(stall_ms.into());
         let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), stall);
-        if !more.is_zero() && self.events.is_some() {
+        if !more.is_zero() && self.sse.is_some() {
             later_by_kernel(&self.stream, stall);
         }
         more.as_millis().try_into().unwrap_or(u32::MAX)
     }
 
     fn answers_pings(&self) -> bool {
-        self.events.is_none()
+        self.sse.is_none()
     }
 }

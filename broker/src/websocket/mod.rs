@@ -5,7 +5,6 @@
 //! lets frames pass that RFC 6455 forbids. The frame reader of this module works on the shard's one read buffer
 //! and holds bytes for a connection only while a frame or a message of it is incomplete.
 
-pub mod handshake;
 pub mod reader;
 
 pub use reader::{Event, Input, Rules, Violation, next};

@@ -4,7 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code, reason = "shared with the tests of events")]
-#[path = "../events/source.rs"]
+#[path = "../sse/source.rs"]
 mod source;
 
 mod clock;

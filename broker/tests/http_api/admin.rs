@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use broker::access::{AccessRules, Gate};
-use broker::http::{ConnectionRow, Observe, handle_admin};
+use broker::http::{Observe, handle_admin};
+use broker::shard::ConnectionRow;
 use http_body_util::BodyExt;
 use hyper::Request;
 use serde_json::json;

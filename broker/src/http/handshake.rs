@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http::{AnswerBody, Reply, error_with_status};
+use super::{AnswerBody, Reply, error_with_status};
 
 /// The one subprotocol.
 pub const SUBPROTOCOL: &str = "tickcast.v1.json";

@@ -13,6 +13,7 @@ use super::Peer;
 use super::body::{check_type, read};
 use super::client::Context;
 use super::query::{Query, bad_request};
+use crate::shard::SseRequest;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -26,25 +27,10 @@ const PARAMETERS: &[&str] = &["topic", "conflate_ms", "on_slow", "ready", "resum
 /// What some clients send in place of the header, which would make a browser ask first whether it may.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
-/// What a stream of events is to have in it, all checked.
-#[derive(Debug)]
-pub struct EventsRequest {
-    /// Topics and patterns.
-    pub topics: Vec<String>,
-    /// How they begin.
-    pub from: From,
-    /// A step of the ladder of intervals, or 0 for every update.
-    pub conflate_ms: u32,
-    /// What to do when the client does not keep up.
-    pub on_slow: OnSlow,
-    /// Whether to say when everything has begun.
-    pub ready: bool,
-}
-
 /// Reads a request: the parameters are in the address, or for more topics than fit there in the form that is posted. An
 /// `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a `subscribe`, one wrong
 /// entry refuses all.
-pub(super) async fn request<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<EventsRequest, Refusal>
+pub(super) async fn request<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<SseRequest, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -89,7 +75,7 @@ where
     let on_slow = query.word("on_slow", OnSlow::parse, "conflate, retain or disconnect")?.unwrap_or_default();
     let ready = query.word("ready", |text| text.parse().ok(), "true or false")?.unwrap_or(false);
     let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| From::After(context.engine.place_of(id)));
-    Ok(EventsRequest { topics, from, conflate_ms, on_slow, ready })
+    Ok(SseRequest { topics, from, conflate_ms, on_slow, ready })
 }
 
 /// Lets others go first once so much was read that it was a turn's work.

@@ -53,7 +53,7 @@ enum Part {
 }
 
 /// The way out of a connection that gets events.
-pub(super) struct Events {
+pub(super) struct Writer {
     part: Part,
     out: Vec<u8>,
     sent: usize,
@@ -67,14 +67,14 @@ pub(super) struct Events {
     finished: bool,
 }
 
-impl Events {
+impl Writer {
     /// One that has told nothing yet.
     pub(super) fn new() -> Self {
         let (part, out, close) = (Part::Head([0; HEAD_BYTES_MAX], 0), Vec::new(), Vec::new());
         Self { part, out, sent: 0, event: None, close, told: 0, finished: false }
     }
 
-    /// Takes whole frames and parts of them, to be told with the next [`Events::flush`].
+    /// Takes whole frames and parts of them, to be told with the next [`Writer::flush`].
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
         if self.out.capacity() == 0 {
             self.out = SPARE.take();
@@ -226,7 +226,7 @@ mod tests {
         bytes
     }
 
-    fn told(events: &Events) -> &str {
+    fn told(events: &Writer) -> &str {
         str::from_utf8(&events.out).expect("text")
     }
 
@@ -246,7 +246,7 @@ mod tests {
             "y".repeat(300)
         );
         for step in [bytes.len(), 3, 1000, 4096] {
-            let mut events = Events::new();
+            let mut events = Writer::new();
             for part in bytes.chunks(step) {
                 events.take(part);
             }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_last_event_of_a_turn_has_the_id() {
-        let mut events = Events::new();
+        let mut events = Writer::new();
         events.take(&frames(|out| frame::push_text(out, b"1")));
         events.take(&frames(|out| {
             frame::push_text(out, b"2");

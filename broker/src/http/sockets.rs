@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::Peer;
 use crate::address::Block;
 use crate::clock::now;
-use crate::http::Peer;
 use crate::sync::lock;
 
 /// Nobody has to go who began less than this ago: in a burst of handshakes all are busy, and those that are done make room.

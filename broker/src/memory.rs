@@ -2,7 +2,9 @@
 //!
 //! The allocator (mimalloc) waits a second before it gives free memory back, and looks at what has waited only when more
 //! becomes free. On a broker that everybody has just left nothing does: 90 MiB stayed for as long as it was quiet
-//! (measured after four stalled subscribers of 100,000 topics had gone).
+//! (measured after four stalled subscribers of 100,000 topics had gone). And what a thread allocated and another let go of,
+//! only the first can give back: the shards' threads look too (topics published by a shard and deleted over HTTP left 21 to
+//! 37 MiB before, and 14 to 22 since).
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -21,6 +23,27 @@ pub(crate) async fn give_back() {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        drop(black_box(Vec::<u8>::with_capacity(PIECE_BYTES)));
+        look();
+    }
+}
+
+/// Lets the allocator look at what this thread let go of, and at what others did of its own.
+fn look() {
+    drop(black_box(Vec::<u8>::with_capacity(PIECE_BYTES)));
+}
+
+/// When a thread that has no runtime for it looks next: what it allocated only it can give back.
+#[derive(Default)]
+pub(crate) struct Looks {
+    next_us: u64,
+}
+
+impl Looks {
+    /// Has a look, where the last one is a second ago.
+    pub(crate) fn at(&mut self, now_us: u64) {
+        if now_us >= self.next_us {
+            self.next_us = now_us + INTERVAL.as_micros() as u64;
+            look();
+        }
     }
 }

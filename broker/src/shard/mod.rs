@@ -38,6 +38,7 @@ use self::socket::{ReadState, Socket};
 use self::sse::Writer;
 use crate::admission::Admitted;
 use crate::clock::now;
+use crate::memory::Looks;
 use crate::vital;
 use crate::websocket::Rules;
 
@@ -240,6 +241,7 @@ struct Driver {
     closes: Option<CloseReason>,
     /// Up to when the thread's time is counted as busy.
     busy_until_us: u64,
+    memory: Looks,
     stopping: bool,
 }
 
@@ -278,6 +280,7 @@ impl Driver {
             farewell: None,
             closes: None,
             busy_until_us,
+            memory: Looks::default(),
             stopping: false,
         }
     }
@@ -312,6 +315,7 @@ impl Driver {
         self.shard.begin_requests();
         more |= self.resume_deferred();
         more |= self.shard.tick(now());
+        self.memory.at(begin.mono_us);
         let took_us = now().mono_us - begin.mono_us;
         if more || took_us > ROUND_TOLD_US {
             self.shard.stats().round_us.record(took_us);

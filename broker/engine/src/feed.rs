@@ -31,7 +31,14 @@ use crate::topic::{Topic, TopicId};
 #[cfg(not(loom))]
 const SEGMENT_SLOTS: usize = 1024;
 #[cfg(loom)]
-const SEGMENT_SLOTS: usize = 2;
+const SEGMENT_SLOTS: usize = 3;
+
+/// A segment with so many bytes takes no more entries, however many slots it has left: its frames stay until it is full.
+#[cfg(not(loom))]
+const SEGMENT_BYTES: u64 = 4 << 20;
+/// Two entries, so that segments end with a slot left.
+#[cfg(loom)]
+const SEGMENT_BYTES: u64 = 2 * ENTRY_BYTES;
 
 /// What an entry tells.
 #[derive(Clone, Debug)]
@@ -127,6 +134,8 @@ struct Tail {
     segment: Arc<Segment>,
     slot: usize,
     bytes: u64,
+    /// `bytes` where the segment begins.
+    segment_bytes: u64,
 }
 
 /// How one shard is told that there is something to read.
@@ -222,7 +231,7 @@ impl Feed {
     pub fn new(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
         assert!(notify.len() <= SHARDS_MAX, "{} shards, at most {SHARDS_MAX} are possible", notify.len());
         Self {
-            tail: Mutex::new(Tail { segment: Segment::new(), slot: 0, bytes: 0 }),
+            tail: Mutex::new(Tail { segment: Segment::new(), slot: 0, bytes: 0, segment_bytes: 0 }),
             ordinal: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bytes_max,
@@ -262,12 +271,13 @@ impl Feed {
         let slot = tail.slot;
         tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, what, frame });
         tail.slot += 1;
-        let segment_ends = tail.slot == SEGMENT_SLOTS;
+        let segment_ends = tail.slot == SEGMENT_SLOTS || end_bytes - tail.segment_bytes >= SEGMENT_BYTES;
         if segment_ends {
             let next = Segment::new();
             tail.segment.next.set(next.clone());
             tail.segment = next;
             tail.slot = 0;
+            tail.segment_bytes = end_bytes;
         }
         drop(tail);
         // Shards without interest pass by now and then too, so that they let go of old segments, and long before
@@ -357,12 +367,19 @@ pub struct Reader {
 impl Reader {
     /// The next entry, if it was appended already.
     pub fn peek(&mut self) -> Option<&Entry> {
-        if self.slot == SEGMENT_SLOTS {
+        if self.at_slot().is_none() {
             let next = self.segment.next.get()?.clone();
-            self.segment = next;
-            self.slot = 0;
+            // All of the segment was written before the next one was linked, this slot perhaps since it was looked at.
+            if self.at_slot().is_none() {
+                self.segment = next;
+                self.slot = 0;
+            }
         }
-        self.segment.slots[self.slot].get()
+        self.at_slot()
+    }
+
+    fn at_slot(&self) -> Option<&Entry> {
+        self.segment.slots.get(self.slot).and_then(Slot::get)
     }
 
     /// Goes past the entry that [`Reader::peek`] showed.

@@ -1,5 +1,5 @@
 //! Every interleaving of publishers and shards at the feed: nothing is lost, nobody sleeps on an entry, order is kept
-//! across the end of a segment (which loom makes two slots long).
+//! across the end of a segment (which loom makes three slots long, of which two are used).
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p broker-engine --test loom_feed`, in a target folder of its own.
 

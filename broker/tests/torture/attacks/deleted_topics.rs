@@ -12,10 +12,7 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
     settings: &[("images_bytes_max", ("16MiB", "4MiB"))],
     run: fill_and_delete,
     seconds: (5.0, 1.0),
-    // Beside the images what the feed holds: a part of it goes only as a whole, which is up to 1,024 updates of 60 kB.
-    grows_mib: (16 + 64 + 16, 4 + 64 + 16),
-    // That part stays until it is full, also where everything in it is deleted.
-    keeps_mib: (64 + 16, 64 + 16),
+    grows_mib: (80, 64),
     ..Attack::PLAIN
 }];
 

@@ -48,6 +48,8 @@ pub enum Fault {
     BudgetKept,
     /// Counting the topics of patterns costs no work.
     WorkUncounted,
+    /// A message that was cut ends without the mark of its carrier's encoding.
+    EndForgotten,
 }
 
 #[cfg(feature = "planted-faults")]

@@ -53,5 +53,5 @@ pub use read::{Ask, HistoryPage, Image, Met, TopicRow, Walk};
 pub use shard::snapshot::{Slowest, Snapshot};
 pub use shard::stats::{BUCKETS, Cell, CloseCounts, ErrorCounts, Histogram, ShardStats};
 pub use shard::{ConnId, Shard};
-pub use sink::{Sink, Wrote};
+pub use sink::{Encoding, Sink, Wrote};
 pub use topic::Topic;

@@ -11,17 +11,44 @@ pub enum Wrote {
     Gone,
 }
 
+/// How a carrier that is not WebSocket marks messages. The engine writes each message with these marks instead of a frame's
+/// head.
+pub struct Encoding {
+    /// Written before a message.
+    pub before: &'static [u8],
+    /// Written after a message.
+    pub after: &'static [u8],
+    /// Written in place of a heartbeat.
+    pub heartbeat: &'static [u8],
+    /// Appends what takes the place of a close frame with this code (0 for none) and this reason.
+    pub close: fn(&mut Vec<u8>, code: u16, reason: &str),
+}
+
+impl Encoding {
+    /// Appends a whole message.
+    pub(crate) fn push(&self, out: &mut Vec<u8>, message: &[u8]) {
+        out.extend_from_slice(self.before);
+        out.extend_from_slice(message);
+        out.extend_from_slice(self.after);
+    }
+}
+
 /// One connection's way out.
 pub trait Sink {
-    /// Takes as many leading bytes of `bytes` as fit without waiting.
+    /// Takes as many leading bytes of `bytes` as fit without waiting. A sink with an encoding takes all of them or none.
     fn write(&mut self, bytes: &[u8]) -> Wrote;
+
+    /// How messages are written to it; `None` for WebSocket frames. A carrier with an encoding of its own knows no pings,
+    /// and is told its position at the end of a turn.
+    fn encoding(&self) -> Option<&'static Encoding> {
+        None
+    }
 
     /// No more bytes will be written: the peer may be told (a socket shuts down its sending side).
     fn finish(&mut self);
 
-    /// The turn's writes are over: a carrier that holds bytes back sends them now. `position` is the id of the place in the
-    /// broker's order up to which the peer has everything that it follows, where it is in step; see
-    /// [`Sink::follows_order`].
+    /// The turn's writes are over: a carrier that holds bytes back sends them now. Where the connection is in step and its
+    /// sink has an encoding, `position` is the ordinal up to which the peer has every update that it is subscribed to.
     fn end_turn(&mut self, _position: Option<u64>) {}
 
     /// Bytes that it holds of what was read or is to be written.
@@ -32,20 +59,10 @@ pub trait Sink {
     /// Nothing more is listened to: what it holds of what was read goes.
     fn stop_listening(&mut self) {}
 
-    /// Whether it wants to know that place.
-    fn follows_order(&self) -> bool {
-        false
-    }
-
     /// For how many milliseconds more to wait for a peer of which nothing was taken for `stall_ms`; 0 to give it up. A
     /// carrier may know that the peer takes something all the same: a kernel takes bytes in large steps, while a slow reader
     /// makes room in small ones.
     fn more_patience_ms(&self, _stall_ms: u32) -> u32 {
         0
-    }
-
-    /// Whether the peer can answer a ping.
-    fn answers_pings(&self) -> bool {
-        true
     }
 }

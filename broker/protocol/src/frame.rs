@@ -53,9 +53,14 @@ impl Frame {
         &self.bytes
     }
 
-    /// The message without its WebSocket head, for carriers that have their own.
+    /// The message without its WebSocket head, for carriers that mark messages in another way.
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[usize::from(self.head_bytes)..]
+        &self.bytes[self.head_len()..]
+    }
+
+    /// The bytes of the head.
+    pub fn head_len(&self) -> usize {
+        self.head_bytes.into()
     }
 
     /// The bytes of head and payload. A frame is never empty.
@@ -101,6 +106,11 @@ pub fn push_ping(out: &mut Vec<u8>, payload: &[u8]) {
 /// Appends a pong, its payload cut at 125 bytes.
 pub fn push_pong(out: &mut Vec<u8>, payload: &[u8]) {
     push_control(out, PONG, payload);
+}
+
+/// Appends a close frame without a code.
+pub fn push_empty_close(out: &mut Vec<u8>) {
+    push_head(out, CLOSE, 0);
 }
 
 /// Appends a close frame; its reason is cut at 123 bytes, at a character's end.

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use broker_engine::ConnId;
-use broker_protocol::{CloseReason, frame};
+use broker_protocol::CloseReason;
 
 use super::Driver;
 use super::socket::{Held, ReadState};
@@ -280,7 +280,7 @@ impl Driver {
                         }
                         Event::Ping(payload) => {
                             self.shard.worked(payload.len());
-                            self.shard.control(clock, id, |out| frame::push_pong(out, payload));
+                            self.shard.pong(clock, id, payload);
                         }
                         Event::Close(code) => self.shard.close_with(clock, id, code.unwrap_or(0), ""),
                         Event::Pong | Event::Fragment => self.shard.worked(0),

@@ -414,7 +414,7 @@ impl Driver {
 
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
-        let sse = follows.is_some().then(|| Box::new(Writer::new()));
+        let sse = follows.is_some().then(Box::<Writer>::default);
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
             Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use broker_engine::{Sink, Wrote};
+use broker_engine::{Encoding, Sink, Wrote};
 
-use super::sse::Writer;
+use super::sse::{ENCODING, Writer};
 use crate::admission::Admitted;
 use crate::stall::{later_by_kernel, more_patience};
 use crate::websocket::Input;
@@ -113,6 +113,10 @@ impl Socket {
 }
 
 impl Sink for Socket {
+    fn encoding(&self) -> Option<&'static Encoding> {
+        self.sse.as_ref().map(|_| &ENCODING)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Wrote {
         if let Some(writer) = &mut self.sse {
             return match writer.flush(&mut self.stream) {
@@ -176,10 +180,6 @@ impl Sink for Socket {
         self.held = None;
     }
 
-    fn follows_order(&self) -> bool {
-        self.sse.is_some()
-    }
-
     fn more_patience_ms(&self, stall_ms: u32) -> u32 {
         let stall = Duration::from_millis(stall_ms.into());
         let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), stall);
@@ -187,9 +187,5 @@ impl Sink for Socket {
             later_by_kernel(&self.stream, stall);
         }
         more.as_millis().try_into().unwrap_or(u32::MAX)
-    }
-
-    fn answers_pings(&self) -> bool {
-        self.sse.is_none()
     }
 }

@@ -1,35 +1,36 @@
-//! Server-Sent Events (WHATWG HTML, §9.2) for networks that block WebSocket: the same frames, told in another way.
+//! Server-Sent Events (WHATWG HTML, §9.2) for networks that block WebSocket: the same messages, marked in another way.
 //!
 //! ```text
-//! text frame      data: {"op":"update",…}        the last of a turn in step with  id: PLACE  before it
-//! heartbeat       : heartbeat                    a comment, which no client has to understand
+//! message         data: {"op":"update",…}        the last one of a turn, where the client is in step, with  id: POSITION
+//! heartbeat       : heartbeat                    a comment, which clients ignore
 //! close frame     : closed 1001 going away       and the end of the stream
 //! ping, pong      nothing
 //! ```
 //!
-//! The engine writes frames to it as to any socket. One turn's worth is held until the socket has taken it: nothing more
-//! is accepted before that, so that a slow reader is slow to the engine too.
+//! The engine writes the payloads of frames with these marks. One turn's bytes are held until the socket has taken them:
+//! nothing more is accepted before that, so the engine sees a slow reader as slow.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::TcpStream;
 
-const TEXT: u8 = 1;
-const CLOSE: u8 = 8;
-/// How a heartbeat begins: nothing else a client gets does.
-const HEARTBEAT: &[u8] = b"{\"op\":\"heartbeat\"";
-/// How it is told.
+use broker_engine::Encoding;
+
+/// The marks. JSON as the broker writes it has no line breaks, so one `data` line holds any message.
+pub(super) const ENCODING: Encoding =
+    Encoding { before: b"data: ", after: END, heartbeat: HEARTBEAT_COMMENT, close: push_closed };
+
+/// An empty line ends an event.
+const END: &[u8] = b"\n\n";
 const HEARTBEAT_COMMENT: &[u8] = b": heartbeat\n\n";
-/// The longest head of a frame from the broker.
-const HEAD_BYTES_MAX: usize = 10;
-/// The line that tells the longest id.
+/// The line of the longest id.
 const ID_BYTES_MAX: usize = "id: ".len() + 20 + "\n".len();
-/// Memory that a large image grew is given back above this.
+/// A buffer that a large image made larger than this is freed.
 const BYTES_KEPT: usize = 64 * 1024;
 
 thread_local! {
-    /// The memory for a turn's bytes, of one stream after the other: none holds any at rest, and none is allocated as long
-    /// as sockets take their turns whole.
+    /// The memory for a turn's bytes, used by one stream after the other: a stream at rest holds none, and none is allocated
+    /// as long as sockets take their turns whole.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -44,136 +45,70 @@ fn give_back(buffer: &mut Vec<u8>) {
     });
 }
 
-/// Where in a frame the engine's bytes have come to.
-enum Part {
-    /// In its head, so much of which was read.
-    Head([u8; HEAD_BYTES_MAX], usize),
-    /// In its payload.
-    Payload { opcode: u8, left: usize },
+/// Appends the comment that takes the place of a close frame.
+fn push_closed(out: &mut Vec<u8>, code: u16, reason: &str) {
+    // Writing to memory does not fail.
+    let _ = write!(out, ": closed {code} {}", reason.replace(['\r', '\n'], " "));
+    out.extend_from_slice(END);
 }
 
-/// The way out of a connection that gets events.
+/// Sends a stream's bytes.
+#[derive(Default)]
 pub(super) struct Writer {
-    part: Part,
     out: Vec<u8>,
     sent: usize,
-    /// Where in `out` the turn's last event begins.
-    event: Option<usize>,
-    /// The payload of a close frame.
-    close: Vec<u8>,
-    /// The id that was told last.
-    told: u64,
+    /// The bytes so far end in the middle of a message.
+    is_cut: bool,
+    /// The newest id that was sent.
+    id: u64,
     /// Nothing follows what is in `out`.
     finished: bool,
 }
 
 impl Writer {
-    /// One that has told nothing yet.
-    pub(super) fn new() -> Self {
-        let (part, out, close) = (Part::Head([0; HEAD_BYTES_MAX], 0), Vec::new(), Vec::new());
-        Self { part, out, sent: 0, event: None, close, told: 0, finished: false }
-    }
-
-    /// Takes whole frames and parts of them, to be told with the next [`Writer::flush`].
-    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+    /// Takes a turn's bytes, to be sent with the next [`Writer::flush`]. Everything before them must have been sent.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         if self.out.capacity() == 0 {
             self.out = SPARE.take();
         }
-        while !bytes.is_empty() {
-            match &mut self.part {
-                Part::Head(head, len) => {
-                    head[*len] = bytes[0];
-                    *len += 1;
-                    bytes = &bytes[1..];
-                    if let Some((opcode, left)) = payload(&head[..*len]) {
-                        self.begin(opcode, left, bytes);
-                    }
-                }
-                Part::Payload { opcode, left } => {
-                    let (now, rest) = bytes.split_at(bytes.len().min(*left));
-                    match *opcode {
-                        TEXT => self.out.extend_from_slice(now),
-                        CLOSE => self.close.extend_from_slice(now),
-                        _ => {}
-                    }
-                    *left -= now.len();
-                    bytes = rest;
-                    if *left == 0 {
-                        let opcode = *opcode;
-                        self.end(opcode);
-                    }
-                }
-            }
-        }
+        self.out.extend_from_slice(bytes);
+        self.is_cut = !bytes.ends_with(END);
     }
 
-    fn begin(&mut self, opcode: u8, left: usize, payload: &[u8]) {
-        if opcode == TEXT {
-            if payload.starts_with(HEARTBEAT) {
-                self.out.extend_from_slice(HEARTBEAT_COMMENT);
-                self.part = Part::Payload { opcode: 0, left };
-                return;
-            }
-            self.event = Some(self.out.len());
-            self.out.extend_from_slice(b"data: ");
-        }
-        self.part = Part::Payload { opcode, left };
-        if left == 0 {
-            self.end(opcode);
-        }
-    }
-
-    fn end(&mut self, opcode: u8) {
-        self.part = Part::Head([0; HEAD_BYTES_MAX], 0);
-        match opcode {
-            TEXT => self.out.extend_from_slice(b"\n\n"),
-            CLOSE => {
-                let close = std::mem::take(&mut self.close);
-                let code = close.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
-                let reason = String::from_utf8_lossy(close.get(2..).unwrap_or_default()).replace(['\r', '\n'], " ");
-                // Writing to memory does not fail.
-                let _ = write!(self.out, ": closed {code} {reason}\n\n");
-            }
-            _ => {}
-        }
-    }
-
-    /// Tells the position up to which the client has everything, with the turn's last event.
+    /// Adds the position up to which the client has everything, to the turn's last event where there is one.
     pub(super) fn in_step(&mut self, id: u64) {
-        if id <= self.told {
+        if id <= self.id || self.is_cut {
             return;
         }
-        self.told = id;
+        self.id = id;
         let mut line = [0; ID_BYTES_MAX];
         let mut rest = &mut line[..];
         // It is long enough for any number.
         let _ = writeln!(rest, "id: {id}");
         let len = ID_BYTES_MAX - rest.len();
-        match self.event.take().filter(|at| *at >= self.sent) {
-            Some(at) => drop(self.out.splice(at..at, line[..len].iter().copied())),
+        let line = line[..len].iter().copied();
+        match self.last_event().filter(|at| *at >= self.sent) {
+            Some(at) => drop(self.out.splice(at..at, line)),
             // Alone, an id is no event, but the client remembers it.
-            None if self.event_is_over() => {
-                self.out.extend_from_slice(&line[..len]);
-                self.out.push(b'\n');
-            }
-            None => {}
+            None => self.out.extend(line.chain([b'\n'])),
         }
     }
 
-    /// Says what means nothing. In the middle of an event there is something to be written anyway.
+    /// Where the last event begins: behind the empty line before it.
+    fn last_event(&self) -> Option<usize> {
+        let before = self.out.strip_suffix(END)?;
+        Some(before.windows(END.len()).rposition(|two| two == END).map_or(0, |at| at + END.len()))
+    }
+
+    /// Sends a comment, unless the stream is in the middle of a message: then there is something to be sent anyway.
     pub(super) fn ask(&mut self) {
-        if self.event_is_over() {
+        if !self.is_cut {
             self.out.extend_from_slice(HEARTBEAT_COMMENT);
         }
     }
 
-    fn event_is_over(&self) -> bool {
-        matches!(self.part, Part::Head(_, 0))
-    }
-
     /// Writes what is held. Returns whether all of it went out.
     pub(super) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
-        self.event = None;
         while self.sent < self.out.len() {
             match stream.write(&self.out[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -186,7 +121,7 @@ impl Writer {
         self.sent = 0;
         give_back(&mut self.out);
         if self.finished {
-            // Fails where the peer is gone already: then there is nobody to tell.
+            // Fails where the peer is gone already, which makes no difference here.
             let _ = stream.shutdown(std::net::Shutdown::Write);
         }
         Ok(true)
@@ -194,7 +129,7 @@ impl Writer {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        self.out.capacity() + self.close.capacity()
+        self.out.capacity()
     }
 
     /// Nothing more will be taken.
@@ -203,73 +138,47 @@ impl Writer {
     }
 }
 
-/// What a frame's head says, once it is whole: opcode and length of the payload.
-fn payload(head: &[u8]) -> Option<(u8, usize)> {
-    let (first, rest) = head.split_first_chunk::<2>()?;
-    let len = match first[1] {
-        126 => u16::from_be_bytes(*rest.first_chunk()?).into(),
-        127 => usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).unwrap_or(usize::MAX),
-        len => len.into(),
-    };
-    Some((first[0] & 0x0f, len))
-}
-
 #[cfg(test)]
 mod tests {
-    use broker_protocol::frame;
-
     use super::*;
 
-    fn frames(each: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        each(&mut bytes);
-        bytes
-    }
-
-    fn told(events: &Writer) -> &str {
-        str::from_utf8(&events.out).expect("text")
-    }
-
-    #[test]
-    fn frames_cut_anywhere_are_told_the_same() {
-        let long = format!("{{\"op\":\"image\",\"data\":\"{}\"}}", "x".repeat(70_000));
-        let bytes = frames(|out| {
-            frame::push_text(out, b"{\"op\":\"hello\"}");
-            frame::push_ping(out, b"ping");
-            frame::push_text(out, b"{\"op\":\"heartbeat\",\"ts\":1}");
-            frame::push_text(out, &[b'y'; 300]);
-            frame::push_text(out, long.as_bytes());
-            frame::push_close(out, 4008, "took no byte\nfor stall_ms");
-        });
-        let expected = format!(
-            "data: {{\"op\":\"hello\"}}\n\n: heartbeat\n\ndata: {}\n\ndata: {long}\n\n: closed 4008 took no byte for stall_ms\n\n",
-            "y".repeat(300)
-        );
-        for step in [bytes.len(), 3, 1000, 4096] {
-            let mut events = Writer::new();
-            for part in bytes.chunks(step) {
-                events.take(part);
-            }
-            // A heartbeat is never cut by the engine; cut, it would be an event like others.
-            let said = told(&events).replace("data: {\"op\":\"heartbeat\",\"ts\":1}", ": heartbeat");
-            assert_eq!(said, expected, "{step} bytes at a time");
-        }
+    fn text(writer: &Writer) -> &str {
+        str::from_utf8(&writer.out).expect("text")
     }
 
     #[test]
     fn the_last_event_of_a_turn_has_the_id() {
-        let mut events = Writer::new();
-        events.take(&frames(|out| frame::push_text(out, b"1")));
-        events.take(&frames(|out| {
-            frame::push_text(out, b"2");
-            frame::push_ping(out, b"");
-        }));
-        events.in_step(1007);
-        assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
-        // Nothing new.
-        events.in_step(1007);
-        assert_eq!(told(&events), "data: 1\n\nid: 1007\ndata: 2\n\n");
-        events.in_step(1009);
-        assert!(told(&events).ends_with("\n\nid: 1009\n\n"));
+        let mut writer = Writer::default();
+        writer.take(b"data: 1\n\ndata: 2\n\n");
+        writer.in_step(1007);
+        assert_eq!(text(&writer), "data: 1\n\nid: 1007\ndata: 2\n\n");
+        // It is sent once.
+        writer.in_step(1007);
+        assert_eq!(text(&writer), "data: 1\n\nid: 1007\ndata: 2\n\n");
+        writer.out.clear();
+        writer.in_step(1009);
+        assert_eq!(text(&writer), "id: 1009\n\n");
+        // The beginning of what is held has been sent already.
+        writer.sent = 3;
+        writer.in_step(1010);
+        assert_eq!(text(&writer), "id: 1009\n\nid: 1010\n\n");
+    }
+
+    #[test]
+    fn nothing_comes_between_the_parts_of_a_message() {
+        let mut writer = Writer::default();
+        writer.take(b"data: {\"op\":\"image\",");
+        writer.ask();
+        writer.in_step(1);
+        writer.take(b"\"data\":1}\n\n");
+        writer.ask();
+        assert_eq!(text(&writer), "data: {\"op\":\"image\",\"data\":1}\n\n: heartbeat\n\n");
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let mut out = Vec::new();
+        (ENCODING.close)(&mut out, 4008, "took no byte\nfor stall_ms");
+        assert_eq!(out, b": closed 4008 took no byte for stall_ms\n\n");
     }
 }

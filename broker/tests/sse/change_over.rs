@@ -152,6 +152,9 @@ fn ready_is_told_once_where_it_was_asked_for() {
     assert_eq!(said["x.state"], json!(["image", {"image": 0}]), "{said}");
     assert_eq!(said.as_object().unwrap().len(), 4, "{said}");
     let mut without = Source::open(broker.listen, "topic=x.*&topic=later&ready=false", "");
+    without.expect("hello");
+    // Not subscribed yet, it would get nothing of an event.
+    without.expect("subscribed");
     broker.publish("later", "event", "1");
     for source in [&mut source, &mut without] {
         loop {

@@ -51,7 +51,7 @@ impl<S: Sink> Shard<S> {
             filed: [0; crate::budget::purse::PURSES],
             sink,
         };
-        self.stats.listeners.add(u64::from(!conn.sink.answers_pings()));
+        self.stats.listeners.add(u64::from(conn.sink.encoding().is_some()));
         let id = self.conns.insert(conn);
         self.stats.connections.add(1);
         self.stats.opened.add(1);

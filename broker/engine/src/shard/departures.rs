@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 
 use broker_protocol::codes::CloseReason;
-use broker_protocol::frame;
 
 use super::conn::{CatchUp, Closing, Turn};
 use super::{ConnId, Shard};
@@ -68,7 +67,7 @@ impl<S: Sink> Shard<S> {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
-        let listens = !conn.sink.answers_pings();
+        let listens = conn.sink.encoding().is_some();
         self.stats.listeners.sub(u64::from(listens));
         if conn.closing == Closing::No {
             // Who only listens cannot say goodbye in another way.
@@ -102,11 +101,8 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         conn.closing = Closing::Sent { finished: false };
         // Answers that nobody asked to wait for go with the data, but not the rest of one that is half-written.
-        if code == 0 {
-            frame::push_head(conn.control(), 8, 0);
-        } else {
-            frame::push_close(conn.control(), code, text);
-        }
+        let encoding = conn.sink.encoding();
+        conn.control().close(encoding, code, text);
         conn.sink.stop_listening();
         let session = conn.session;
         self.enqueue(id, now.mono_us);

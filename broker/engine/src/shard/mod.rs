@@ -87,9 +87,9 @@ mod write;
 use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
-use broker_protocol::{frame, message};
+use broker_protocol::message;
 
-use self::conn::{Closing, Conn};
+use self::conn::{Closing, Conn, Control};
 use self::departures::Departures;
 use self::evict::Evictions;
 use self::follows::Follows;
@@ -110,7 +110,7 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::fault;
 use crate::feed::{Reader, ShardSet};
-use crate::sink::Sink;
+use crate::sink::{Encoding, Sink};
 
 /// One shard.
 pub struct Shard<S> {
@@ -248,7 +248,7 @@ impl<S: Sink> Shard<S> {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.last_data_ms = now.mono_ms();
         }
-        self.control(now, id, |out| frame::push_text(out, payload));
+        self.control(now, id, |control, encoding| control.text(encoding, payload));
     }
 
     /// Queues an error as an answer.
@@ -259,13 +259,19 @@ impl<S: Sink> Shard<S> {
         self.answer(now, id, &payload);
     }
 
-    /// Queues whole frames that are no data: answers, pings, pongs.
-    pub fn control(&mut self, now: Now, id: ConnId, push: impl FnOnce(&mut Vec<u8>)) {
+    /// Answers a client's ping.
+    pub fn pong(&mut self, now: Now, id: ConnId, payload: &[u8]) {
+        self.control(now, id, |control, _| control.pong(payload));
+    }
+
+    /// Queues messages that are no data: answers, pings, pongs.
+    fn control(&mut self, now: Now, id: ConnId, push: impl FnOnce(&mut Control, Option<&Encoding>)) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.gone || conn.closing != Closing::No {
             return;
         }
-        push(conn.control());
+        let encoding = conn.sink.encoding();
+        push(conn.control(), encoding);
         self.enqueue(id, now.mono_us);
         self.count_buffers(id);
     }

@@ -15,30 +15,39 @@ use smallvec::SmallVec;
 
 use super::conn::{At, CatchUp, Introduce, Step, Want, interval};
 use super::follows::Resolved;
+use super::ring::Ring;
 use super::start::start;
 use super::{ConnId, Shard};
 use crate::engine::begins_frame;
 use crate::fault::{self, Fault};
 use crate::image::Tree;
-use crate::sink::Sink;
+use crate::sink::{Encoding, Sink};
 use crate::topic::{Topic, TopicId};
 
 /// Wants that are looked at in one turn at most.
 const WANTS_PER_TURN: usize = fault::bound(256, 2);
+/// What is begun of a frame at least. Gaps and introductions are shorter, so they are never cut, and something may follow
+/// them in the same turn.
+const BEGUN_BYTES_MIN: usize = 1024;
 
-/// The frames that a turn writes behind what is in its scratch buffer already, and what their going out does.
+/// What a turn writes, and what changes once it is written.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The turn's bytes.
+    /// The turn's bytes, as the carrier gets them.
     pub(super) scratch: Vec<u8>,
+    /// Bytes of frames that these stand for: as many, unless the carrier has an encoding of its own. The turn's bounds are in
+    /// these: where a frame is cut, nothing may follow it.
+    pub(super) frame_bytes: usize,
+    /// The frames that come from topics, behind everything else.
     pub(super) pieces: Vec<Piece>,
+    encoding: Option<&'static Encoding>,
     bytes_max: usize,
 }
 
 /// A frame of a turn's plan, and what its going out does.
 pub(crate) struct Piece {
     pub(crate) frame: Frame,
-    /// Bytes of it that are in the scratch buffer.
+    /// Bytes of it that are in this turn.
     pub(crate) included: usize,
     pub(crate) topic: TopicId,
     /// The want from then on.
@@ -63,23 +72,60 @@ pub(crate) enum PieceKind {
 }
 
 impl Plan {
-    /// Begins anew, for a turn of so many bytes.
-    pub(super) fn clear(&mut self, bytes_max: usize) {
+    /// Begins anew, for a turn of at most `bytes_max` bytes on a carrier with this encoding.
+    pub(super) fn clear(&mut self, bytes_max: usize, encoding: Option<&'static Encoding>) {
         self.scratch.clear();
         self.pieces.clear();
-        self.bytes_max = bytes_max;
+        (self.frame_bytes, self.bytes_max, self.encoding) = (0, bytes_max, encoding);
+    }
+
+    /// Adds the bytes of a frame from `from` to `to`, both counted from the beginning of its head. A cut is never inside the
+    /// head.
+    pub(super) fn add_frame(&mut self, frame: &Frame, from: usize, to: usize) {
+        self.frame_bytes += to - from;
+        let Some(encoding) = self.encoding else {
+            return self.scratch.extend_from_slice(&frame.bytes()[from..to]);
+        };
+        if from == 0 {
+            self.scratch.extend_from_slice(encoding.before);
+        }
+        self.scratch.extend_from_slice(&frame.bytes()[from.max(frame.head_len())..to]);
+        if to == frame.len() && !(from > 0 && fault::planted(Fault::EndForgotten)) {
+            self.scratch.extend_from_slice(encoding.after);
+        }
+    }
+
+    /// Adds whole frames from the ring.
+    pub(super) fn add_run(&mut self, ring: &Ring, at: u64, len: usize) {
+        self.frame_bytes += len;
+        let Some(encoding) = self.encoding else {
+            return self.scratch.extend_from_slice(ring.bytes(at, len));
+        };
+        for slot in ring.slots(at, len) {
+            encoding.push(&mut self.scratch, slot.frame.payload());
+        }
+    }
+
+    /// Adds messages that are written as the carrier gets them.
+    pub(super) fn add_control(&mut self, bytes: &[u8]) {
+        self.frame_bytes += bytes.len();
+        self.scratch.extend_from_slice(bytes);
     }
 
     /// Whether the turn is at its end: the last frame may stand in it only in part.
     pub(super) fn is_full(&self) -> bool {
-        self.scratch.len() >= self.bytes_max
+        self.room() == 0
+    }
+
+    /// Bytes of frames that still fit.
+    pub(super) fn room(&self) -> usize {
+        self.bytes_max.saturating_sub(self.frame_bytes)
     }
 
     fn push(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
-        let room = self.bytes_max.saturating_sub(self.scratch.len());
-        // A frame is begun even where little room is left, lest a large one never comes.
-        let included = frame.len().min(room.max(1024));
-        self.scratch.extend_from_slice(&frame.bytes()[..included]);
+        // A frame is begun even where little room is left, so that a large one comes at all.
+        let included = frame.len().min(self.room().max(BEGUN_BYTES_MIN));
+        self.add_frame(&frame, 0, included);
         self.pieces.push(Piece { frame, included, topic, at, what });
     }
 

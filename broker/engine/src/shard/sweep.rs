@@ -5,7 +5,7 @@
 mod tests;
 
 use broker_protocol::codes::CloseReason;
-use broker_protocol::{frame, message};
+use broker_protocol::message;
 
 use super::conn::{Closing, Turn};
 use super::{ConnId, Shard};
@@ -120,7 +120,7 @@ impl<S: Sink> Shard<S> {
         }
         conn.stalled_since_ms = None;
         // Two pings in a row without any frame in answer.
-        if conn.sink.answers_pings() && now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
+        if conn.sink.encoding().is_none() && now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
             if conn.pings_unanswered >= 2 {
                 let reason = CloseReason::NoSignOfLife;
                 self.close(now, id, reason, reason.text());
@@ -128,7 +128,7 @@ impl<S: Sink> Shard<S> {
             }
             conn.pings_unanswered += 1;
             conn.last_ping_ms = now_ms;
-            self.control(now, id, |out| frame::push_ping(out, b""));
+            self.control(now, id, |control, _| control.ping());
         }
         let conn = &self.conns[id];
         if conn.positions && conn.unpositioned && !conn.has_work() {
@@ -139,7 +139,8 @@ impl<S: Sink> Shard<S> {
         if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {
             let mut payload = Vec::new();
             message::heartbeat(&mut payload, now.wall_us);
-            self.answer(now, id, &payload);
+            self.conns[id].last_data_ms = now_ms;
+            self.control(now, id, |control, encoding| control.heartbeat(encoding, &payload));
         }
         false
     }

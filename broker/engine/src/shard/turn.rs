@@ -65,7 +65,7 @@ impl<S: Sink> Shard<S> {
         conn.turn = Turn::None;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
-        let simple = simple && !conn.is_held();
+        let simple = simple && !conn.is_held() && conn.sink.encoding().is_none();
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
         let Some(outcome) = outcome else {
             // Nothing to write now; what only waits for the feed, or for work, takes its place again.
@@ -115,7 +115,7 @@ impl<S: Sink> Shard<S> {
             self.tell_ready(id, clock());
         }
         let conn = &self.conns[id];
-        let may_ask = conn.sink.follows_order() || (conn.positions && conn.unpositioned);
+        let may_ask = conn.sink.encoding().is_some() || (conn.positions && conn.unpositioned);
         let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);

@@ -87,14 +87,14 @@ impl<S: Sink> Shard<S> {
     /// Gathers what waits, writes it, and moves on what went out. `None` where there is nothing to write.
     pub(super) fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
         let max = self.engine.limits.turn_bytes_max;
-        self.plan.clear(max);
         let conn = &mut self.conns[id];
+        self.plan.clear(max, conn.sink.encoding());
         let held = conn.is_held();
         let mut carried = 0;
         if let Some((frame, offset)) = conn.carry.as_deref() {
-            let rest = &frame.bytes()[*offset as usize..];
-            carried = rest.len().min(max);
-            self.plan.scratch.extend_from_slice(&rest[..carried]);
+            let offset = *offset as usize;
+            carried = (frame.len() - offset).min(max);
+            self.plan.add_frame(frame, offset, offset + carried);
         }
         let whole_carry = conn.carry.as_deref().is_none_or(|(frame, at)| carried == frame.len() - *at as usize);
         let mut controlled = 0;
@@ -102,17 +102,17 @@ impl<S: Sink> Shard<S> {
         if whole_carry {
             if let Some(control) = &conn.control {
                 controlled = control.bytes.len() - control.written;
-                self.plan.scratch.extend_from_slice(&control.bytes[control.written..]);
+                self.plan.add_control(&control.bytes[control.written..]);
             }
             let mut all_runs = !held;
             for run in conn.runs.iter().filter(|_| !held) {
-                let room = max.saturating_sub(self.plan.scratch.len());
+                let room = self.plan.room();
                 if room == 0 {
                     all_runs = false;
                     break;
                 }
                 let len = whole_frames(&self.ring, *run, room);
-                self.plan.scratch.extend_from_slice(self.ring.bytes(run.at, len));
+                self.plan.add_run(&self.ring, run.at, len);
                 runs += 1;
                 if len < run.len as usize {
                     all_runs = false;
@@ -120,7 +120,7 @@ impl<S: Sink> Shard<S> {
                 }
             }
             if all_runs
-                && self.plan.scratch.len() < max
+                && !self.plan.is_full()
                 && let Some(mut catch_up) = conn.catch_up.take()
             {
                 self.advance_walks(id, &mut catch_up);
@@ -141,7 +141,9 @@ impl<S: Sink> Shard<S> {
         };
         self.stats.bytes.add(taken as u64);
         self.progress(id, taken);
-        self.commit(id, taken, carried, controlled, runs);
+        // A carrier with an encoding of its own takes all or nothing.
+        let frame_bytes = if taken == offered { self.plan.frame_bytes } else { taken };
+        self.commit(id, frame_bytes, carried, controlled, runs);
         self.expire(id);
         if self.plan.scratch.capacity() > SCRATCH_BYTES_KEPT {
             self.plan.scratch = Vec::new();

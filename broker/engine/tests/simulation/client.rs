@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use broker_engine::ConnId;
 
 use super::message::Message;
-use super::network::{Incoming, SharedPipe, take_frame};
+use super::network::{Incoming, SharedPipe};
 use super::request::{Answer, Request};
 use super::start::start;
 use super::stream::{Expect, Pace, Phase, Stream, Truth};
@@ -110,7 +110,7 @@ impl Client {
             self.was_full = true;
             self.disturb();
         }
-        while let Some(frame) = take_frame(&mut pipe.arrived)? {
+        while let Some(frame) = pipe.take()? {
             if self.closed.is_some() {
                 return Err(format!("{frame:?} after the close frame"));
             }
@@ -125,6 +125,7 @@ impl Client {
                 Incoming::Close(code) => self.closed = Some(code.unwrap_or(1005)),
                 Incoming::Ping => self.pings += 1,
                 Incoming::Pong => return Err("a pong without a ping".to_owned()),
+                Incoming::Heartbeat => {}
             }
         }
         Ok(())

@@ -90,7 +90,10 @@ impl World {
         if gone {
             self.hang_up(id);
         } else if writable {
-            client.pipe.borrow_mut().waits = false;
+            let mut pipe = client.pipe.borrow_mut();
+            pipe.waits = false;
+            pipe.flush();
+            drop(pipe);
             let (shard, conn) = (client.shard, client.conn);
             self.drivers[shard].shard.writable(conn);
         } else {

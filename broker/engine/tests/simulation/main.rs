@@ -9,6 +9,7 @@
 //! client      believes only what it was told; checks answers, and per topic …
 //! refused     … entries for which a sum of all connections had no room
 //! stream      … start, continuity, data, gaps, conflation, order
+//! encoded     a carrier that marks messages in its own way, and takes a turn whole or not at all
 //! liveness    everybody gets on while a publisher keeps a backlog
 //! finale      at peace everybody has everything; when all have left nothing is held
 //! ```
@@ -21,6 +22,7 @@ mod answers;
 mod client;
 mod dice;
 mod driver;
+mod encoded;
 mod finale;
 mod histories;
 mod liveness;

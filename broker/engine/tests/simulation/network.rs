@@ -3,13 +3,19 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use broker_engine::{Sink, Wrote};
+use broker_engine::{Encoding, Sink, Wrote};
+
+use super::encoded::{MARKS, take_message};
 
 /// The way from the broker to one client.
 #[derive(Default)]
 pub struct Pipe {
     /// Bytes that arrived and were not read as frames yet.
     pub arrived: Vec<u8>,
+    /// The carrier has an encoding of its own.
+    pub is_encoded: bool,
+    /// Bytes that such a carrier holds for the client.
+    pub held: Vec<u8>,
     /// Bytes that fit before the client reads on.
     pub room: usize,
     /// The peer is gone: nothing fits ever.
@@ -30,8 +36,8 @@ pub struct Pipe {
 pub type SharedPipe = Rc<RefCell<Pipe>>;
 
 /// A pipe with all the room in the world.
-pub fn pipe() -> SharedPipe {
-    Rc::new(RefCell::new(Pipe { room: usize::MAX, ..Pipe::default() }))
+pub fn pipe(is_encoded: bool) -> SharedPipe {
+    Rc::new(RefCell::new(Pipe { room: usize::MAX, is_encoded, ..Pipe::default() }))
 }
 
 /// The broker's end of a pipe.
@@ -46,6 +52,13 @@ impl Sink for SimSink {
         if pipe.finished {
             pipe.after_finish += bytes.len();
         }
+        if pipe.is_encoded {
+            if !pipe.flush() {
+                return Wrote::Full;
+            }
+            pipe.held.extend_from_slice(bytes);
+            return Wrote::Bytes(bytes.len());
+        }
         let taken = bytes.len().min(pipe.room);
         if pipe.room != usize::MAX {
             pipe.room -= taken;
@@ -55,6 +68,14 @@ impl Sink for SimSink {
         }
         pipe.arrived.extend_from_slice(&bytes[..taken]);
         if taken == 0 { Wrote::Full } else { Wrote::Bytes(taken) }
+    }
+
+    fn encoding(&self) -> Option<&'static Encoding> {
+        self.0.borrow().is_encoded.then_some(&MARKS)
+    }
+
+    fn end_turn(&mut self, _position: Option<u64>) {
+        self.0.borrow_mut().flush();
     }
 
     fn finish(&mut self) {
@@ -75,10 +96,18 @@ pub enum Incoming {
     Close(Option<u16>),
     Ping,
     Pong,
+    Heartbeat,
+}
+
+impl Pipe {
+    /// Takes the first frame or message off what arrived.
+    pub fn take(&mut self) -> Result<Option<Incoming>, String> {
+        if self.is_encoded { take_message(&mut self.arrived) } else { take_frame(&mut self.arrived) }
+    }
 }
 
 /// Takes the first frame off `bytes` by RFC 6455, as strict as it can be towards a server.
-pub fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<Incoming>, String> {
+fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<Incoming>, String> {
     let [first, second, ..] = bytes[..] else { return Ok(None) };
     let opcode = first & 0x0f;
     if first & 0xf0 != 0x80 || second & 0x80 != 0 {

@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod dice;
 mod driver;
+mod encoded;
 mod finale;
 mod histories;
 mod liveness;
@@ -120,4 +121,5 @@ faults! {
     a_want_that_makes_no_progress WantStands,
     a_budget_not_given_back BudgetKept,
     work_that_is_not_counted WorkUncounted,
+    an_end_that_is_forgotten EndForgotten,
 }

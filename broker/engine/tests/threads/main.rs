@@ -4,6 +4,8 @@
 
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
+#[path = "../simulation/encoded.rs"]
+mod encoded;
 #[path = "../simulation/message.rs"]
 mod message;
 #[path = "../simulation/network.rs"]
@@ -77,7 +79,7 @@ fn shard(engine: &Arc<Engine>, index: usize, begin: Instant, seed: u64, publishi
     loop {
         let done = publishing.load(Ordering::Acquire) == 0;
         if clients.len() < 8 || (!done && random.random_bool(0.02)) {
-            let pipe = pipe();
+            let pipe = pipe(clients.len() % 2 == 1);
             let conn = shard.connect(now(begin), SimSink(pipe.clone()));
             let text = SUBSCRIPTIONS[random.random_range(0..SUBSCRIPTIONS.len())];
             shard.handle(now(begin), conn, text);

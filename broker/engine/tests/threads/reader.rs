@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker_engine::{Ask, ConnId, Engine};
 
 use super::message::Message;
-use super::network::{Incoming, SharedPipe, take_frame};
+use super::network::{Incoming, SharedPipe};
 
 #[derive(Debug)]
 enum At {
@@ -38,11 +38,11 @@ impl Reader {
     pub fn read(&mut self) {
         let pipe = self.pipe.clone();
         let mut pipe = pipe.borrow_mut();
-        while let Some(frame) = take_frame(&mut pipe.arrived).expect("whole frames") {
+        while let Some(frame) = pipe.take().expect("whole messages") {
             let text = match frame {
                 Incoming::Text(text) => text,
                 Incoming::Close(code) => panic!("{}: closed with {code:?}", self.request),
-                Incoming::Ping | Incoming::Pong => continue,
+                Incoming::Ping | Incoming::Pong | Incoming::Heartbeat => continue,
             };
             if let Err(error) = Message::parse(&text).and_then(|message| self.message(&message)) {
                 panic!("{}: {error}\n  in {text}", self.request);

@@ -2,7 +2,9 @@
 
 use broker_protocol::frame;
 
-/// Answers, pings and the close frame: bytes of whole frames, the first `written` of which are gone.
+use crate::sink::Encoding;
+
+/// Answers, pings and the close frame as the carrier gets them: whole messages, the first `written` bytes of which are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     pub(crate) bytes: Vec<u8>,
@@ -10,6 +12,41 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Adds an answer.
+    pub(crate) fn text(&mut self, encoding: Option<&Encoding>, payload: &[u8]) {
+        match encoding {
+            Some(encoding) => encoding.push(&mut self.bytes, payload),
+            None => frame::push_text(&mut self.bytes, payload),
+        }
+    }
+
+    /// Adds a heartbeat, whose message is `payload` on a carrier without a mark for heartbeats.
+    pub(crate) fn heartbeat(&mut self, encoding: Option<&Encoding>, payload: &[u8]) {
+        match encoding {
+            Some(encoding) => self.bytes.extend_from_slice(encoding.heartbeat),
+            None => frame::push_text(&mut self.bytes, payload),
+        }
+    }
+
+    /// Adds a ping.
+    pub(crate) fn ping(&mut self) {
+        frame::push_ping(&mut self.bytes, b"");
+    }
+
+    /// Adds a pong, its payload cut at 125 bytes.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        frame::push_pong(&mut self.bytes, payload);
+    }
+
+    /// Adds the close frame: without a body where the code is 0.
+    pub(crate) fn close(&mut self, encoding: Option<&Encoding>, code: u16, reason: &str) {
+        match encoding {
+            Some(encoding) => (encoding.close)(&mut self.bytes, code, reason),
+            None if code == 0 => frame::push_empty_close(&mut self.bytes),
+            None => frame::push_close(&mut self.bytes, code, reason),
+        }
+    }
+
     /// Drops what was not written of it, but for the rest of a half-written frame.
     pub(crate) fn drop_unsent(&mut self) {
         let mut end = 0;

@@ -139,8 +139,8 @@ impl<S> Conn<S> {
         }
     }
 
-    pub(crate) fn control(&mut self) -> &mut Vec<u8> {
-        &mut self.control.get_or_insert_default().bytes
+    pub(crate) fn control(&mut self) -> &mut Control {
+        self.control.get_or_insert_default()
     }
 
     pub(crate) fn control_bytes(&self) -> usize {

@@ -3,13 +3,12 @@
 mod end;
 mod publish;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::frame::Frame;
 use broker_protocol::message::{self, Start, TopicStart};
-use broker_protocol::pattern::Pattern;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::{check_topic, is_reserved};
 
@@ -19,8 +18,8 @@ use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Limits;
+use crate::pattern_counts::PatternCounts;
 use crate::topic::{self, Topic};
-use crate::trie::Trie;
 
 /// Who publishes: clients, or the broker itself on its own `$` topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub struct Engine {
     /// Which shard has the connection that holds most of a sum that all share.
     pub(crate) largest: Largest,
     /// Members of every pattern over all shards, for listings.
-    pub(crate) patterns: Mutex<Trie<u64>>,
+    pub(crate) patterns: PatternCounts,
     ids: Arc<Ids>,
     epoch_seed: u64,
     epochs: AtomicU64,
@@ -95,7 +94,7 @@ impl Engine {
             feed,
             budget: Arc::default(),
             largest: Largest::default(),
-            patterns: Mutex::default(),
+            patterns: PatternCounts::default(),
             epoch_seed,
             epochs: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
@@ -165,16 +164,6 @@ impl Engine {
     /// what others publish does not come late.
     pub fn keeps_up(&self) -> bool {
         self.feed.keeps_up(KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4))
-    }
-
-    /// Changes how many connections are subscribed to a pattern.
-    pub(crate) fn count_pattern(&self, pattern: &Pattern, add: i64) {
-        let mut patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let count = patterns.entry(pattern, || 0);
-        *count = count.saturating_add_signed(add);
-        if *count == 0 {
-            patterns.remove(pattern);
-        }
     }
 }
 

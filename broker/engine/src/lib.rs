@@ -36,6 +36,7 @@ mod ids;
 mod image;
 mod limits;
 mod names;
+mod pattern_counts;
 mod read;
 mod shard;
 mod shard_set;

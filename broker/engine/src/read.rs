@@ -146,9 +146,7 @@ impl Engine {
             },
         };
         let mut nodes = *steps * NODES_PER_STEP;
-        let patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let complete = patterns.add_up(topic.name(), &mut sum, &mut nodes);
-        drop(patterns);
+        let complete = self.patterns.add_up(topic.name(), &mut sum, &mut nodes);
         *steps = nodes / NODES_PER_STEP;
         if !complete {
             walk.counting = Some((topic, sum));

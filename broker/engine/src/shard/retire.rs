@@ -68,6 +68,7 @@ impl<S: Sink> Shard<S> {
         }
         let end = (self.retiring.patterns_at + NAMES_PER_ROUND).min(self.follows.locals.bound());
         for id in self.retiring.patterns_at..end {
+            self.retiring.patterns_at = id + 1;
             if let Some(local) = self.follows.locals.get_mut(id as u32) {
                 let groups = &self.follows.groups;
                 let before = local.groups.len();
@@ -84,10 +85,12 @@ impl<S: Sink> Shard<S> {
                     self.link_all(id as u32);
                 }
                 self.release(id as u32);
+                if self.work.is_spent() {
+                    break;
+                }
             }
         }
-        self.retiring.patterns_at = end;
-        if end == self.follows.locals.bound() {
+        if self.retiring.patterns_at >= self.follows.locals.bound() {
             for group in std::mem::take(&mut self.retiring.patterns) {
                 self.follows.groups.remove(group);
             }

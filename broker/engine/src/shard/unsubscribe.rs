@@ -84,7 +84,7 @@ impl<S: Sink> Shard<S> {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
-            Target::Pattern(group) => self.engine.count_pattern(&self.follows.groups[group].pattern, add.into()),
+            Target::Pattern(group) => self.engine.patterns.add(&self.follows.groups[group].pattern, add.into()),
         }
     }
 

@@ -1,0 +1,82 @@
+//! How many connections are subscribed to each pattern, over all shards, for listings.
+//!
+//! A listing adds up what the patterns say that match a name, thousands of them in the worst case. A shard that changes a
+//! count meanwhile must not wait for that: what it has to say is put aside, and taken over by whoever has the counts next.
+
+use std::sync::TryLockError;
+
+use broker_protocol::pattern::Pattern;
+
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::trie::{Sum, Trie};
+
+/// The counts.
+#[derive(Default)]
+pub(crate) struct PatternCounts {
+    counts: Mutex<Trie<u64>>,
+    /// Changes that found the counts in use, in the order in which they were made. A listing has the counts for a bounded
+    /// number of nodes at a time, so these are no more than shards can make meanwhile.
+    aside: Mutex<Vec<(Pattern, i64)>>,
+}
+
+impl PatternCounts {
+    /// Adds to a pattern's count. Never waits for a listing.
+    pub(crate) fn add(&self, pattern: &Pattern, count: i64) {
+        let mut counts = match self.counts.try_lock() {
+            Ok(counts) => counts,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return lock(&self.aside).push((pattern.clone(), count)),
+        };
+        self.take_over(&mut counts);
+        change(&mut counts, pattern, count);
+    }
+
+    /// Goes on with the sum of all patterns that match `name`, visiting at most `*steps` nodes. Returns whether it is
+    /// complete.
+    pub(crate) fn add_up(&self, name: &str, sum: &mut Sum, steps: &mut usize) -> bool {
+        let mut counts = lock(&self.counts);
+        self.take_over(&mut counts);
+        counts.add_up(name, sum, steps)
+    }
+
+    fn take_over(&self, counts: &mut MutexGuard<'_, Trie<u64>>) {
+        for (pattern, count) in std::mem::take(&mut *lock(&self.aside)) {
+            change(counts, &pattern, count);
+        }
+    }
+}
+
+fn change(counts: &mut Trie<u64>, pattern: &Pattern, by: i64) {
+    let count = counts.entry(pattern, || 0);
+    *count = count.saturating_add_signed(by);
+    if *count == 0 {
+        counts.remove(pattern);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(counts: &PatternCounts, name: &str) -> u64 {
+        let mut sum = Sum::default();
+        assert!(counts.add_up(name, &mut sum, &mut usize::MAX.clone()));
+        sum.value
+    }
+
+    #[test]
+    fn a_change_during_a_listing_waits_for_nothing_and_counts_afterwards() {
+        let counts = PatternCounts::default();
+        let [all, some] = ["a.>", "a.*"].map(|text| Pattern::parse(text).expect("a pattern"));
+        counts.add(&all, 2);
+        let listing = lock(&counts.counts);
+        counts.add(&all, 1);
+        counts.add(&some, 1);
+        counts.add(&all, -3);
+        drop(listing);
+        assert_eq!(sum(&counts, "a.b"), 1);
+        counts.add(&some, -1);
+        assert_eq!(sum(&counts, "a.b"), 0);
+        assert!(lock(&counts.counts).get(&all).is_none(), "what nobody is subscribed to is forgotten");
+    }
+}

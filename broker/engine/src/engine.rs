@@ -169,18 +169,14 @@ impl Engine {
 
 /// The `topic` message of a topic that begins, as those get it who were there before it.
 pub(crate) fn begins_frame(topic: &Topic, conflate_ms: u32) -> Frame {
-    let mut payload = Vec::new();
-    message::topic(
-        &mut payload,
-        &TopicStart {
-            topic: topic.name(),
-            kind: Some(topic.kind()),
-            epoch: Some(topic.epoch()),
-            seq: 0,
-            oldest: 1,
-            start: Start::Live,
-            conflate_ms,
-        },
-    );
-    Frame::text(&payload)
+    let start = TopicStart {
+        topic: topic.name(),
+        kind: Some(topic.kind()),
+        epoch: Some(topic.epoch()),
+        seq: 0,
+        oldest: 1,
+        start: Start::Live,
+        conflate_ms,
+    };
+    Frame::encode(&mut Vec::new(), |out| message::topic(out, &start))
 }

@@ -228,9 +228,10 @@ impl Topic {
         let Snapshot { seq, ts, source_ts, tree, .. } = snapshot;
         let mut data = Vec::with_capacity(tree.bytes());
         tree.encode(&mut data);
-        let mut payload = Vec::with_capacity(data.len() + self.name.len() + 128);
-        message::image(&mut payload, &self.name, &self.epoch, *seq, *ts, *source_ts, &data);
-        let frame = Frame::text(&payload);
+        let mut scratch = Vec::with_capacity(data.len() + self.name.len() + 128);
+        let frame = Frame::encode(&mut scratch, |out| {
+            message::image(out, &self.name, &self.epoch, *seq, *ts, *source_ts, &data);
+        });
         let mut state = self.lock();
         if state.history.newest() == *seq && state.image.is_some() && frame.len() as u64 <= encoded_bytes_max {
             state.encoded = Some(frame.clone());

@@ -46,8 +46,6 @@ impl Engine {
             return None;
         }
         let (seq, interest) = (state.seq(), state.interest);
-        let mut payload = Vec::new();
-        message::closed(&mut payload, topic.name());
         if interest != 0 {
             let appended = self.feed.append(Draft {
                 topic: topic.id(),
@@ -56,7 +54,7 @@ impl Engine {
                 interest,
                 taken_us: now.mono_us,
                 what: What::Closed(topic.clone()),
-                frame: Frame::text(&payload),
+                frame: Frame::encode(&mut Vec::new(), |out| message::closed(out, topic.name())),
             });
             state.closed_to = Some((interest, appended.end_bytes));
         }

@@ -23,7 +23,7 @@ use crate::image::Tree;
 use crate::topic::{self, Birth, Topic, TopicState};
 
 thread_local! {
-    /// The update's payload before it becomes a frame: one allocation per update instead of two.
+    /// The update's data and its frame before both are shared: one allocation per update instead of three.
     static SCRATCH: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
@@ -46,14 +46,14 @@ impl Engine {
     /// changed then.
     pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
         check_writable(&update.topic, by)?;
-        SCRATCH.with_borrow_mut(|(data, payload)| {
+        SCRATCH.with_borrow_mut(|(data, scratch)| {
             data.clear();
             update.data.append_compact(data);
             let result = loop {
                 let topic = self.directory.read().get(&update.topic).cloned();
                 let result = match &topic {
-                    Some(topic) => self.append(now, topic, update, data, payload),
-                    None => self.begin(now, update, data, payload),
+                    Some(topic) => self.append(now, topic, update, data, scratch),
+                    None => self.begin(now, update, data, scratch),
                 };
                 if let Some(result) = result {
                     break result;
@@ -61,8 +61,8 @@ impl Engine {
                 // It ended while we came: let its name go, and begin the next incarnation. Or it began: publish to it.
                 topic.iter().for_each(|topic| self.retire(topic));
             };
-            if data.capacity() + payload.capacity() > SCRATCH_BYTES_KEPT {
-                (*data, *payload) = (Vec::new(), Vec::new());
+            if data.capacity() + scratch.capacity() > SCRATCH_BYTES_KEPT {
+                (*data, *scratch) = (Vec::new(), Vec::new());
             }
             let published = result?;
             self.budget.fit_histories(self.limits.retain_bytes_max);
@@ -79,7 +79,7 @@ impl Engine {
         now: Now,
         update: &Publication<'_>,
         data: &[u8],
-        payload: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
     ) -> Option<Result<Published, Refusal>> {
         let name = &*update.topic;
         let (fixed, retain) = self.limits.rule(name);
@@ -92,7 +92,7 @@ impl Engine {
         if let Err(refusal) = self.check_image(name, image.as_ref()) {
             return Some(Err(refusal));
         }
-        let frame = offer.frame(1, now.wall_us, payload);
+        let frame = offer.frame(1, now.wall_us, scratch);
         let mut names = self.directory.write();
         if names.get(name).is_some() {
             return None;
@@ -159,7 +159,7 @@ impl Engine {
         topic: &Arc<Topic>,
         update: &Publication<'_>,
         data: &[u8],
-        payload: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
     ) -> Option<Result<Published, Refusal>> {
         let kind = update.kind.unwrap_or(topic.kind());
         if !fits(topic.kind(), kind) {
@@ -190,7 +190,7 @@ impl Engine {
             return Some(Err(refusal));
         }
         let seq = state.seq() + 1;
-        let frame = offer.frame(seq, now.wall_us.max(state.last_ts), payload);
+        let frame = offer.frame(seq, now.wall_us.max(state.last_ts), scratch);
         let interest = self.take(now, topic, state, &offer, image, frame);
         drop(guard);
         self.feed.wake_all(interest);
@@ -284,13 +284,11 @@ impl Engine {
 
 impl Offer<'_> {
     /// The update as its subscribers get it.
-    fn frame(&self, seq: u64, ts: u64, payload: &mut Vec<u8>) -> Frame {
-        payload.clear();
+    fn frame(&self, seq: u64, ts: u64, scratch: &mut Vec<u8>) -> Frame {
         let (topic, source_ts) = (&*self.update.topic, self.update.source_ts);
-        message::update(payload, self.kind, topic, seq, None, ts, source_ts, |out| {
-            out.extend_from_slice(self.data);
-        });
-        Frame::text(payload)
+        Frame::encode(scratch, |out| {
+            message::update(out, self.kind, topic, seq, None, ts, source_ts, |out| out.extend_from_slice(self.data));
+        })
     }
 
     fn first_source_bytes(&self) -> Option<u64> {

@@ -294,12 +294,13 @@ impl<S: Sink> Shard<S> {
         if !is_said || patch.len() >= now.tree.bytes() {
             return None;
         }
-        let mut payload = Vec::with_capacity(patch.len() + 128);
+        let mut scratch = Vec::with_capacity(patch.len() + topic.name().len() + 128);
         let from = (has + 1 < now.seq).then_some(has + 1);
-        message::update(&mut payload, Kind::Patch, topic.name(), now.seq, from, now.ts, now.source_ts, |out| {
-            out.extend_from_slice(&patch);
-        });
-        Some(Frame::text(&payload))
+        Some(Frame::encode(&mut scratch, |out| {
+            message::update(out, Kind::Patch, topic.name(), now.seq, from, now.ts, now.source_ts, |out| {
+                out.extend_from_slice(&patch);
+            });
+        }))
     }
 }
 

@@ -33,4 +33,4 @@ pub use answer::{AnswerBody, GivenUp};
 pub use budget::BodyBudget;
 pub use client::{Context, handle};
 pub use peer::Peer;
-pub use reply::{Reply, error, error_bytes, error_with_status, event_stream, head_bytes};
+pub use reply::{Reply, error, error_bytes, error_bytes_with_status, error_with_status, event_stream, head_bytes};

@@ -65,11 +65,19 @@ pub fn head_bytes(reply: &Reply) -> Vec<u8> {
     head
 }
 
-/// A whole answer as it stands on the wire, for a connection that ends with it.
+/// A whole error as it stands on the wire, for a connection that ends with it.
 pub fn error_bytes(refusal: &Refusal) -> Vec<u8> {
+    last_bytes(error(refusal), refusal)
+}
+
+/// A whole error with this status as it stands on the wire, for a connection that ends with it.
+pub fn error_bytes_with_status(status: StatusCode, refusal: &Refusal) -> Vec<u8> {
+    last_bytes(error_with_status(status, refusal.code, &refusal.message), refusal)
+}
+
+fn last_bytes(mut reply: Reply, refusal: &Refusal) -> Vec<u8> {
     let mut body = Vec::new();
     message::http_error(&mut body, refusal.code, &refusal.message);
-    let mut reply = error(refusal);
     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply.headers_mut().insert(CONTENT_LENGTH, body.len().into());
     [head_bytes(&reply), body].concat()

@@ -1,7 +1,7 @@
 //! A connection's socket while it speaks HTTP, with what hyper leaves to us:
 //!
-//! - a request that hyper cannot read is answered by hyper, without a body. Such an answer gets the body of PROTOCOL §6 on
-//!   its way out: nothing before it could, for no request comes to be that a service could answer;
+//! - a request that hyper cannot read is answered by hyper itself, without a body, and no service is asked. In place of such
+//!   an answer goes an error as PROTOCOL §6 has it;
 //! - a client that reads nothing of its answer for `stall_ms` is not waited for;
 //! - whether a request came together with the one before, and whether all answers so far are written, is told to the
 //!   service that answers;
@@ -15,12 +15,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use broker_protocol::codes::ErrorCode;
-use broker_protocol::message;
+use broker_protocol::request::Refusal;
+use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
+use crate::http::error_bytes_with_status;
 use crate::http::sockets::Place;
 use crate::stall::{later_by_kernel, more_patience};
 
@@ -186,7 +188,7 @@ impl AsyncWrite for HttpSocket {
         let socket = self.get_mut();
         socket.flow.set_dirty(true);
         ready!(socket.poll_instead(cx))?;
-        match with_body(bytes, socket.flow.is_endless.load(Ordering::Relaxed)) {
+        match with_own_error(bytes, socket.flow.is_endless.load(Ordering::Relaxed)) {
             // It goes out with the flush that follows every write of hyper's.
             Some(instead) => {
                 (socket.instead, socket.written) = (instead, 0);
@@ -223,52 +225,54 @@ impl AsyncWrite for HttpSocket {
     }
 }
 
-/// What to send in place of `bytes`, where they end with an error of hyper's own. All of ours have a body, and no body of
-/// ours can look like that: within JSON there is no line break.
+/// What to send in place of `bytes`, where they end with an error that hyper made by itself: what came before it, and an
+/// error of our own.
+fn with_own_error(bytes: &[u8], is_endless: bool) -> Option<Vec<u8>> {
+    let (at, status) = bare_error(bytes)?;
+    let (status, code, message) = match status {
+        // What `curl` sends of `?match=stocks.>`, to name what a stranger is most likely to see this for.
+        StatusCode::BAD_REQUEST => (
+            status,
+            ErrorCode::BadRequest,
+            "this is no HTTP/1.1 request; in a URL, > has to be written %3E, and a space %20",
+        ),
+        StatusCode::URI_TOO_LONG => (status, ErrorCode::TooLarge, "the URL is too long"),
+        // Hyper treats a body of 2^64-1 or 2^64-2 bytes as a head that is too large.
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if is_endless => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::TooLarge,
+            "the body has more bytes than any that is taken here (Content-Length)",
+        ),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+            status,
+            ErrorCode::TooLarge,
+            "the request line and the headers are larger than header_bytes_max, or too many",
+        ),
+        _ => return None,
+    };
+    let error = error_bytes_with_status(status, &Refusal { code, message: message.into() });
+    Some([&bytes[..at], &error].concat())
+}
+
+/// Where the error begins that hyper made by itself, if `bytes` end with one, and its status. It has no body. All of ours
+/// have one, and none of these can look like that: within JSON there is no line break.
 ///
-/// Hyper hands over all that it still has at every write. Such an answer is short, and the last: only the end is looked at.
-///
-/// To a body of 2^64-1 or 2^64-2 bytes hyper says that the head is too large, as these stand for something else there.
-fn with_body(bytes: &[u8], is_endless: bool) -> Option<Vec<u8>> {
+/// Hyper hands over all that it still has at every write. Such an answer is short, and the last: only the end is searched.
+fn bare_error(bytes: &[u8]) -> Option<(usize, StatusCode)> {
     const BEGIN: &[u8] = b"HTTP/1.1 4";
-    const NO_BODY: &str = "content-length: 0\r\n";
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
     }
     let tail = bytes.len().saturating_sub(BARE_HEAD_BYTES_MAX);
     let at = tail + bytes[tail..].windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
     let head = std::str::from_utf8(&bytes[at..]).ok()?;
-    let (before, after) = head.split_once(NO_BODY)?;
-    if head.contains("content-type:") || !head.ends_with("\r\n\r\n") || head.matches("\r\n\r\n").count() != 1 {
+    let is_bare = head.contains("\r\ncontent-length: 0\r\n")
+        && !head.contains("content-type:")
+        && head.matches("\r\n\r\n").count() == 1;
+    if !is_bare {
         return None;
     }
-    let (code, text) = match head.get(9..12)? {
-        // What `curl` sends of `?match=stocks.>`, to name what a stranger is most likely to see this for.
-        "400" => {
-            (ErrorCode::BadRequest, "this is no HTTP/1.1 request; in a URL, > has to be written %3E, and a space %20")
-        }
-        "414" => (ErrorCode::TooLarge, "the URL is too long"),
-        "431" if is_endless => {
-            (ErrorCode::TooLarge, "the body has more bytes than any that is taken here (Content-Length)")
-        }
-        "431" => {
-            (ErrorCode::TooLarge, "the request line and the headers are larger than header_bytes_max, or too many")
-        }
-        _ => return None,
-    };
-    let mut body = Vec::new();
-    message::http_error(&mut body, code, text);
-    let status_line = "HTTP/1.1 431 Request Header Fields Too Large";
-    let before = match is_endless {
-        true => before.replacen(status_line, "HTTP/1.1 413 Payload Too Large", 1),
-        false => before.to_owned(),
-    };
-    let head = format!(
-        "{before}content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
-         content-length: {}\r\n{after}",
-        body.len()
-    );
-    Some([&bytes[..at], head.as_bytes(), &body].concat())
+    Some((at, head.get(9..12)?.parse().ok()?))
 }
 
 /// Whether the two lengths are among these bytes, which hyper takes for something else.
@@ -281,7 +285,7 @@ fn names_endless_body(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::with_body;
+    use super::with_own_error;
 
     #[test]
     fn only_an_error_without_a_body_gets_one() {
@@ -290,13 +294,14 @@ mod tests {
         let empty = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
         let good = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
         for text in [ours, empty, good, "", "HTTP/1.1 4", &bare[..bare.len() - 1]] {
-            assert_eq!(with_body(text.as_bytes(), false), None, "{text:?}");
+            assert_eq!(with_own_error(text.as_bytes(), false), None, "{text:?}");
         }
         for before in ["", good, ours] {
-            let text = String::from_utf8(with_body(format!("{before}{bare}").as_bytes(), false).unwrap()).unwrap();
+            let text = String::from_utf8(with_own_error(format!("{before}{bare}").as_bytes(), false).unwrap()).unwrap();
             let added = text.strip_prefix(before).unwrap();
             let (head, body) = added.split_once("\r\n\r\n").unwrap();
-            assert!(head.ends_with("date: now") && head.contains(&format!("content-length: {}\r\n", body.len())));
+            assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("\r\nconnection: close"), "{head}");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
             assert!(body.contains("bad_request"), "{body}");
         }
     }

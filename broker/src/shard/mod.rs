@@ -1,6 +1,16 @@
 //! A shard's thread: it drives the engine's half of the shard over real sockets.
 //!
 //! ```text
+//! handle     the shard from outside: prepare, start, give it connections and commands
+//! here       the loop
+//! commands   what it is told
+//! input      what clients send
+//! poll       which sockets are ready
+//! socket     a connection's socket; sse, where it gets Server-Sent Events
+//! slowest    the connections with the most pending bytes
+//! ```
+//!
+//! ```text
 //! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, do, as work allows ─ tick ─ yield
 //! idle:   say so, look once more, sleep until the feed, a socket, a command or the clock wakes it
 //! ```
@@ -11,6 +21,8 @@
 //! waiting. Each shard has a current-thread runtime of tokio for what it sleeps on (`AsyncFd`, `Notify`, a timer); nothing is
 //! spawned there, so no scheduler comes between a wake-up and the round.
 
+mod commands;
+mod handle;
 mod input;
 mod poll;
 mod slowest;
@@ -18,209 +30,32 @@ mod socket;
 mod sse;
 
 use std::collections::VecDeque;
-use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use broker_engine::{ConnId, Engine, Shard, ShardStats};
+use broker_engine::{ConnId, Shard};
 use broker_protocol::codes::CloseReason;
-use broker_protocol::request::{From, OnSlow, Request, Subscribe, SubscribeEntry};
-use crossbeam_channel::{Receiver, Sender, TrySendError};
-use tokio::sync::{Notify, oneshot};
+use crossbeam_channel::Receiver;
+use tokio::sync::Notify;
 
+use self::commands::ToAll;
+pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
 use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
-use self::socket::{ReadState, Socket};
-use self::sse::Writer;
-use crate::admission::Admitted;
+use self::socket::Socket;
 use crate::clock::now;
 use crate::memory::Looks;
-use crate::vital;
-use crate::websocket::Rules;
 
-/// Commands that wait for a shard at most; whoever sends more waits.
-const COMMANDS_MAX: usize = 4096;
-/// Commands taken in one round at most.
-const COMMANDS_PER_ROUND: usize = 16;
-/// A round that did nothing of note is counted where it took this long nevertheless, in µs.
+/// A round that leaves nothing to do is counted only if it took longer than this, in µs.
 const ROUND_TOLD_US: u64 = 1000;
-/// Connections that are told or closed together in one round.
-const TOLD_PER_ROUND: usize = 64;
-/// How long a shard with nothing to do but wait for other shards to read the feed sleeps, and whoever has a command for one
-/// that has too many.
+/// How long a shard sleeps that can only wait for other shards to read the feed, and how long a sender waits whose command
+/// found the channel full.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a stream of events is to have in it, all checked.
-#[derive(Debug)]
-pub struct SseRequest {
-    /// Topics and patterns.
-    pub topics: Vec<String>,
-    /// How they begin.
-    pub from: From,
-    /// A step of the ladder of intervals, or 0 for every update.
-    pub conflate_ms: u32,
-    /// What to do when the client does not keep up.
-    pub on_slow: OnSlow,
-    /// Whether to say when everything has begun.
-    pub ready: bool,
-}
-
-/// A connection whose handshake is done.
-pub struct Arrival {
-    /// The socket, not blocking.
-    pub stream: TcpStream,
-    /// What the client sent right behind its handshake.
-    pub early: Vec<u8>,
-    /// Its place, or why there is none for it: then it is told so and closed.
-    pub admitted: Admitted,
-    /// Whether it may follow topics that begin with `$`.
-    pub reserved: bool,
-    /// What it follows, where it gets Server-Sent Events; `None` for WebSocket.
-    pub sse: Option<SseRequest>,
-}
-
-/// What the rest of the broker wants of a shard.
-pub enum Command {
-    /// Take this connection.
-    Connect(Box<Arrival>),
-    /// Tell of the connections for which most waits.
-    Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
-    /// Queue this payload for everybody.
-    Tell(Arc<[u8]>),
-    /// Close every connection.
-    CloseAll(CloseReason),
-    /// End the thread.
-    Stop,
-}
-
-/// What is fixed for all shards.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// Bounds on what clients send.
-    pub rules: Rules,
-}
-
-/// A running shard, from outside.
-pub struct Handle {
-    commands: Sender<Command>,
-    notify: Arc<Notify>,
-    /// What it counts.
-    pub stats: Arc<ShardStats>,
-    /// Connections that were given to it and are not counted among its own yet.
-    arriving: Arc<AtomicU64>,
-    /// It does nothing any more.
-    ended: Arc<AtomicBool>,
-}
-
-impl Handle {
-    /// Connections that it has, or was given.
-    pub fn load(&self) -> u64 {
-        self.arriving.load(Ordering::Acquire) + self.stats.connections.get()
-    }
-
-    /// Gives it a connection.
-    pub async fn connect(&self, arrival: Arrival) {
-        self.arriving.fetch_add(1, Ordering::AcqRel);
-        self.send(Command::Connect(Box::new(arrival))).await;
-    }
-
-    /// Hands a command over, waiting where too many are there already.
-    pub async fn send(&self, mut command: Command) {
-        while let Err(back) = self.try_send(command) {
-            command = back;
-            tokio::time::sleep(ROOM_PAUSE).await;
-        }
-    }
-
-    /// Hands a command over, where there are not too many already.
-    ///
-    /// # Errors
-    /// Gives it back.
-    pub fn try_send(&self, command: Command) -> Result<(), Command> {
-        let result = match self.commands.try_send(command) {
-            // The thread has ended: so has everything that the command was about.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
-            Err(TrySendError::Full(back)) => Err(back),
-        };
-        self.notify.notify_one();
-        result
-    }
-
-    /// Whether it does nothing any more. Its thread may still free what it held, which takes seconds where it followed a
-    /// million topics.
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-}
-
-/// A shard that is not running yet: the engine needs its notifier before the thread can have the engine.
-pub struct Prepared {
-    notify: Arc<Notify>,
-}
-
-impl Prepared {
-    /// Makes one.
-    pub fn new() -> (Self, Box<dyn Fn() + Send + Sync>) {
-        let notify = Arc::new(Notify::new());
-        let wake = notify.clone();
-        (Self { notify }, Box::new(move || wake.notify_one()))
-    }
-
-    /// Starts the thread, on the given core if any. It ends the process where it ends before `ending` says that it may.
-    ///
-    /// # Errors
-    /// There is no file or no thread left for it.
-    pub fn start(
-        self,
-        engine: Arc<Engine>,
-        index: usize,
-        core: Option<usize>,
-        settings: Settings,
-        ending: Arc<AtomicBool>,
-    ) -> io::Result<Handle> {
-        let (commands, incoming) = crossbeam_channel::bounded(COMMANDS_MAX);
-        let stats = Arc::new(ShardStats::default());
-        let arriving = Arc::new(AtomicU64::new(0));
-        let notify = self.notify.clone();
-        let ended = Arc::new(AtomicBool::new(false));
-        let state = (stats.clone(), arriving.clone(), ended.clone());
-        let make = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-            let inside = runtime.enter();
-            let set = Poll::set()?;
-            drop(inside);
-            Ok((runtime, set))
-        };
-        // Where it panics, its connections' state is lost, and new ones would still be given to it: the process ends.
-        vital::thread(format!("shard-{index}"), ending, make, move |(runtime, set)| {
-            if let Some(core) = core {
-                pin(core);
-            }
-            let (stats, arriving, ended) = state;
-            runtime.block_on(async move {
-                let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
-                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings);
-                driver.run().await;
-                ended.store(true, Ordering::Release);
-            });
-        })?;
-        Ok(Handle { commands, notify, stats, arriving, ended })
-    }
-}
-
-/// Keeps the calling thread on one core.
-fn pin(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        tracing::warn!(core, %error, "a shard could not be pinned");
-    }
-}
-
+/// A shard's thread.
 struct Driver {
     shard: Shard<Socket>,
     index: usize,
@@ -243,12 +78,6 @@ struct Driver {
     busy_until_us: u64,
     memory: Looks,
     stopping: bool,
-}
-
-/// What all connections are to hear.
-enum ToAll {
-    Tell(Arc<[u8]>),
-    Close(CloseReason),
 }
 
 impl Driver {
@@ -374,76 +203,5 @@ impl Driver {
         }
         self.ready = ready;
         some
-    }
-
-    fn take_commands(&mut self) -> bool {
-        for _ in 0..COMMANDS_PER_ROUND {
-            let Ok(command) = self.commands.try_recv() else { return false };
-            match command {
-                Command::Connect(arrival) => self.arrive(*arrival),
-                Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
-                Command::Tell(payload) => {
-                    self.farewell = Some(payload.clone());
-                    self.to_all.push_back((ToAll::Tell(payload), 0));
-                }
-                Command::CloseAll(reason) => {
-                    self.closes = Some(reason);
-                    self.to_all.push_back((ToAll::Close(reason), 0));
-                }
-                Command::Stop => self.stopping = true,
-            }
-        }
-        true
-    }
-
-    /// Says what all connections are to hear, some of them in each round. Returns whether there are more.
-    fn say_to_all(&mut self) -> bool {
-        let Some((what, from)) = self.to_all.pop_front() else { return false };
-        let ids: Vec<_> = self.shard.connections(from).take(TOLD_PER_ROUND).collect();
-        for id in &ids {
-            match &what {
-                ToAll::Tell(payload) => self.shard.answer(now(), *id, payload),
-                ToAll::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
-            }
-        }
-        if let Some(last) = ids.last() {
-            self.to_all.push_front((what, last + 1));
-        }
-        !self.to_all.is_empty()
-    }
-
-    fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
-        let sse = follows.is_some().then(Box::<Writer>::default);
-        let (read_state, full, ended) = (ReadState::Idle, false, false);
-        let mut socket =
-            Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
-        socket.hold(None, early);
-        let id = self.shard.connect(now(), socket);
-        // It is counted among the shard's own by now.
-        self.arriving.fetch_sub(1, Ordering::AcqRel);
-        if !reserved {
-            self.shard.forbid_reserved(id);
-        }
-        let added = self.shard.sink(id).map(|socket| self.poll.add(&socket.stream, id.into()));
-        if let Some(Err(error)) = added {
-            tracing::warn!(%error, "a connection could not be watched");
-            self.shard.disconnect(id);
-            return;
-        }
-        if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
-            let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
-            let subscribe =
-                Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
-            self.shard.request(now(), id, Request::Subscribe(subscribe));
-        }
-        // Who comes while the broker goes hears what the others have heard.
-        if let Some(payload) = self.farewell.clone() {
-            self.shard.answer(now(), id, &payload);
-        }
-        if let Some(reason) = self.closes {
-            self.shard.close(now(), id, reason, reason.text());
-        }
-        self.readable(id, false, false);
     }
 }

@@ -1,0 +1,98 @@
+//! What the rest of the broker tells a shard: take a connection, tell all connections something, close them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use broker_protocol::codes::CloseReason;
+use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
+
+use super::Driver;
+use super::handle::{Arrival, Command, SseRequest};
+use super::slowest::Asked;
+use super::socket::{ReadState, Socket};
+use super::sse::Writer;
+use crate::clock::now;
+
+/// Commands taken in one round at most.
+const COMMANDS_PER_ROUND: usize = 16;
+/// Connections that are told or closed together in one round.
+const TOLD_PER_ROUND: usize = 64;
+
+/// What all connections are to hear.
+pub(super) enum ToAll {
+    Tell(Arc<[u8]>),
+    Close(CloseReason),
+}
+
+impl Driver {
+    pub(super) fn take_commands(&mut self) -> bool {
+        for _ in 0..COMMANDS_PER_ROUND {
+            let Ok(command) = self.commands.try_recv() else { return false };
+            match command {
+                Command::Connect(arrival) => self.arrive(*arrival),
+                Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
+                Command::Tell(payload) => {
+                    self.farewell = Some(payload.clone());
+                    self.to_all.push_back((ToAll::Tell(payload), 0));
+                }
+                Command::CloseAll(reason) => {
+                    self.closes = Some(reason);
+                    self.to_all.push_back((ToAll::Close(reason), 0));
+                }
+                Command::Stop => self.stopping = true,
+            }
+        }
+        true
+    }
+
+    /// Says what all connections are to hear, some of them in each round. Returns whether there are more.
+    pub(super) fn say_to_all(&mut self) -> bool {
+        let Some((what, from)) = self.to_all.pop_front() else { return false };
+        let ids: Vec<_> = self.shard.connections(from).take(TOLD_PER_ROUND).collect();
+        for id in &ids {
+            match &what {
+                ToAll::Tell(payload) => self.shard.answer(now(), *id, payload),
+                ToAll::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
+            }
+        }
+        if let Some(last) = ids.last() {
+            self.to_all.push_front((what, last + 1));
+        }
+        !self.to_all.is_empty()
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
+        let sse = follows.is_some().then(Box::<Writer>::default);
+        let (read_state, full, ended) = (ReadState::Idle, false, false);
+        let mut socket =
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
+        socket.hold(None, early);
+        let id = self.shard.connect(now(), socket);
+        // It is counted among the shard's own by now.
+        self.arriving.fetch_sub(1, Ordering::AcqRel);
+        if !reserved {
+            self.shard.forbid_reserved(id);
+        }
+        let added = self.shard.sink(id).map(|socket| self.poll.add(&socket.stream, id.into()));
+        if let Some(Err(error)) = added {
+            tracing::warn!(%error, "a connection could not be watched");
+            self.shard.disconnect(id);
+            return;
+        }
+        if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
+            let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
+            let subscribe =
+                Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
+            self.shard.request(now(), id, Request::Subscribe(subscribe));
+        }
+        // Who comes while the broker goes hears what the others have heard.
+        if let Some(payload) = self.farewell.clone() {
+            self.shard.answer(now(), id, &payload);
+        }
+        if let Some(reason) = self.closes {
+            self.shard.close(now(), id, reason, reason.text());
+        }
+        self.readable(id, false, false);
+    }
+}

@@ -18,6 +18,7 @@ use clap::Parser;
 use fastwebsockets::upgrade::UpgradeFut;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Sends back what comes until either side closes.
 async fn echo(upgraded: UpgradeFut) -> anyhow::Result<()> {
-    let (mut stream, mut unread): (TcpStream, _) = handshake::socket(upgraded).await?;
+    let (mut stream, mut unread) = socket(upgraded).await?;
     let mut input = None;
     let mut closing = false;
     while !closing {
@@ -105,6 +106,15 @@ async fn echo(upgraded: UpgradeFut) -> anyhow::Result<()> {
     let mut rest = vec![0; BUFFER_BYTES];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
+}
+
+/// The socket behind an upgrade, and what the client sent right behind its handshake.
+async fn socket(upgraded: UpgradeFut) -> anyhow::Result<(TcpStream, Vec<u8>)> {
+    // Nothing was read through the crate's WebSocket yet: hyper has what came early.
+    let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
+    let parts =
+        upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| anyhow::anyhow!("not the socket that was served"))?;
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// Returns whether this was the last one.

@@ -7,10 +7,7 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{AnswerBody, Reply, error_with_status};
 
@@ -27,21 +24,6 @@ pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok((Response::from_parts(head, AnswerBody::default()), upgraded))
-}
-
-/// The socket behind an upgrade, as it was given to hyper, taken out so that no HTTP state stays; and what the client sent
-/// right behind its handshake.
-///
-/// # Errors
-/// The client has hung up.
-pub async fn socket<S>(upgraded: UpgradeFut) -> anyhow::Result<(S, Vec<u8>)>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    // Nothing was read through the crate's WebSocket yet: what came early is with hyper.
-    let upgraded: Upgraded = upgraded.await?.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| anyhow::anyhow!("not the socket that was served"))?;
-    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// Whether the subprotocol was asked for.

@@ -7,4 +7,5 @@ mod documents;
 mod files;
 mod layers;
 mod memory;
+mod public;
 mod tree;

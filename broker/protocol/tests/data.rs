@@ -218,10 +218,10 @@ fn a_patch_is_an_object_without_duplicate_keys() {
         assert!(Data::check_patch(text).is_ok(), "{text}");
     }
     let bad = [
-        (r#"{"a":1,"a":2}"#, "the key \"a\" stands twice in an object of a patch"),
-        (r#"{"a":1,"\u0061" : 2}"#, "stands twice"),
+        (r#"{"a":1,"a":2}"#, "the key \"a\" is given twice in an object of a patch"),
+        (r#"{"a":1,"\u0061" : 2}"#, "is given twice"),
         (r#"{"x":{"y":[0,{"k":1,"z":{},"k":null}]}}"#, "the key \"k\""),
-        (r#"{"\ud83d\ude00":1,"😀":2}"#, "stands twice"),
+        (r#"{"\ud83d\ude00":1,"😀":2}"#, "is given twice"),
         (r#"{"":1,"":2}"#, "the key \"\""),
         ("[]", "must be an object"),
         ("null", "must be an object"),

@@ -73,7 +73,7 @@ fn the_id_is_found_wherever_it_is() {
         assert!(matches!(good(&message), Request::Ping { id: Some(got) } if got.as_str() == id), "{id}");
         check_refused(&format!(r#"{{"id":{id},"op":"pong"}}"#), Some(id), ErrorCode::UnknownOp, "\"pong\"");
         check_refused(&format!(r#"{{"op":"list","x":[],"id":{id}}}"#), Some(id), bad, "\"x\" is not a field of list");
-        check_refused(&format!(r#"{{"id":{id},"op":"#), Some(id), ErrorCode::BadJson, "no valid JSON");
+        check_refused(&format!(r#"{{"id":{id},"op":"#), Some(id), ErrorCode::BadJson, "invalid JSON");
         check_refused(&format!(r#"{{"op":"publish","data":tru,"id":{id}}}"#), None, ErrorCode::BadJson, "at byte");
     }
     let long = format!("\"{}\"", "x".repeat(65));
@@ -85,7 +85,7 @@ fn the_id_is_found_wherever_it_is() {
     // A number that may have been cut is no id; one that something follows is.
     check_refused(r#"{"op":"ping","id":12"#, None, ErrorCode::BadJson, "at byte 20");
     check_refused(r#"{"op":"ping","id":12 ,"#, Some("12"), ErrorCode::BadJson, "at byte 22");
-    check_refused(r#"{"id":1,"op":"ping","id":2}"#, Some("1"), bad, "\"id\" stands twice");
+    check_refused(r#"{"id":1,"op":"ping","id":2}"#, Some("1"), bad, "\"id\" is given twice");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn what_is_wrong_with_a_message() {
         ("{}", bad, "\"op\" is missing"),
         (r#"{"op":1}"#, bad, "\"op\" must be a string"),
         (r#"{"op":null}"#, bad, "\"op\" must be a string"),
-        (r#"{"op":"ping","op":"ping"}"#, bad, "\"op\" stands twice"),
-        (r#"{"op":"ping","o\u0070":"ping"}"#, bad, "\"op\" stands twice"),
+        (r#"{"op":"ping","op":"ping"}"#, bad, "\"op\" is given twice"),
+        (r#"{"op":"ping","o\u0070":"ping"}"#, bad, "\"op\" is given twice"),
         (r#"{"op":"Ping"}"#, ErrorCode::UnknownOp, "there is no operation \"Ping\""),
         (r#"{"op":"","x":1}"#, ErrorCode::UnknownOp, "there is no operation \"\""),
         (r#"{"op":"ping","ts":1}"#, bad, "\"ts\" is not a field of ping"),

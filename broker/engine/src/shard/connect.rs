@@ -1,4 +1,4 @@
-//! A connection comes: what is held for it, and its greeting.
+//! A new connection: its state, and its greeting.
 
 use broker_protocol::message;
 use smallvec::SmallVec;
@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// Takes a connection on, whose handshake is done, and greets it.
+    /// Takes on a connection whose handshake is done, and greets it.
     pub fn connect(&mut self, now: Now, sink: S) -> ConnId {
         let session = self.engine.session();
         let conn = Conn {

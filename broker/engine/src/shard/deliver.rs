@@ -1,4 +1,4 @@
-//! Putting frames onto runs, and taking them off again where a connection falls out of step.
+//! Putting frames onto runs, and taking them off again when a connection falls out of step.
 
 use broker_protocol::message::GapReason;
 
@@ -10,12 +10,12 @@ use crate::budget::purse::Purse;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// The connection's most specific subscription that covers a name, the latest of equally specific ones.
+    /// The connection's most specific subscription that covers a name; the latest of equally specific ones.
     pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
         self.resolve_as(conn, name, |_, held| Some(held.order))
     }
 
-    /// The same where patterns have this order among equally specific ones, and `None` stands for one that is not there.
+    /// The same, with `order_of` deciding among equally specific patterns; `None` excludes a pattern.
     pub(super) fn resolve_as(
         &self,
         conn: &Conn<S>,
@@ -32,7 +32,7 @@ impl<S: Sink> Shard<S> {
         self.resolve(&self.conns[id], name).is_some_and(|resolved| resolved.on_slow == OnSlow::Disconnect)
     }
 
-    /// Gives a frame that is too large for the ring by way of its topic.
+    /// Delivers a frame that is too large for the ring through its topic, as a want.
     pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
@@ -43,7 +43,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         self.stats.detours.add(1);
-        // What waits of the topic already waits before it.
+        // What already waits of the topic must be sent before it.
         let pending = conn
             .runs
             .iter()

@@ -1,4 +1,5 @@
-//! The entries of a subscribe request, checked one by one: a wrong one is answered, and does not hinder the others.
+//! The entries of a subscribe request, checked one by one: an invalid one is answered with an error and does not affect
+//! the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map;
@@ -9,7 +10,7 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
 
-/// A name of a stranger is echoed up to this length: enough for one that is merely too long to be found again.
+/// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;
 
 /// One entry, checked.
@@ -47,7 +48,7 @@ impl Entry {
         }
     }
 
-    /// What is subscribed; `None` where the entry is wrong.
+    /// The name or pattern; `None` if the entry is invalid.
     fn name(&self) -> Option<&str> {
         match self {
             Entry::Topic { name, .. } => Some(name),
@@ -62,8 +63,8 @@ fn bad(name: &str, code: ErrorCode, error: &dyn std::fmt::Display) -> Entry {
     Entry::Bad { entry: echo.into(), code, message: error.to_string() }
 }
 
-/// Each name once, where it first stood and as it was last meant: the last is what counts in the end. A message that
-/// repeats a short name ten thousand times would otherwise be counted and answered as often.
+/// Keeps each name once, at its first position and with its last content: the last one counts in the end. A message
+/// that repeats a short name ten thousand times would otherwise be counted and answered as often.
 pub(super) fn once(entries: Vec<Entry>) -> Vec<Entry> {
     let mut places: HashMap<Box<str>, usize> = HashMap::new();
     let mut kept: Vec<Entry> = Vec::new();

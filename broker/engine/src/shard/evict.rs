@@ -1,6 +1,6 @@
-//! Room in the ring, at the cost of those who still have something pending where it is to be used again.
+//! Making room in the ring, at the cost of connections that still have something pending in the part to be reused.
 //!
-//! Whoever has falls out of step. Where many have, that is done in portions, well before the room is needed.
+//! Such a connection falls out of step. If there are many, this is done in portions, well before the room is needed.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Connections that are looked at in a step of work.
+/// Connections that are visited in one step of work.
 const CONNECTIONS_PER_STEP: usize = 16;
 
 /// Connections that have to fall out of step.
 #[derive(Default)]
 pub(super) struct Evictions {
-    /// The pass over the connections that makes room in the ring, where one is under way.
+    /// The pass over the connections that makes room in the ring, if one is under way.
     pass: Option<Eviction>,
-    /// Those for which the last entry was more than they may have waiting.
+    /// Connections for which more waits, since the last entry, than may.
     pub(super) overflowed: Vec<ConnId>,
 }
 
 /// A pass over the connections that makes room.
 #[derive(Clone, Copy, Debug)]
 struct Eviction {
-    /// Everything before this place is to be free.
+    /// Everything before this ring offset is to be free.
     place: u64,
-    /// The next connection to be looked at.
+    /// The next connection to visit.
     at: usize,
 }
 
 impl<S: Sink> Shard<S> {
-    /// Makes room in the ring for a frame and copies it in; `None` for one too large for it.
+    /// Makes room in the ring for a frame and copies it in; `None` for a frame that is too large for the ring.
     pub(super) fn put(&mut self, topic: &Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> Option<(u64, bool)> {
         if !self.make_room(frame.len()) {
             return None;
@@ -43,7 +43,7 @@ impl<S: Sink> Shard<S> {
         Some((at, self.ring.joins(at)))
     }
 
-    /// Makes room for a frame at once. False for a frame that does not belong in the ring at all.
+    /// Makes room for a frame at once. Returns false for a frame that is too large for the ring.
     pub(super) fn make_room(&mut self, len: usize) -> bool {
         if !self.ring.takes(len) {
             return false;
@@ -59,7 +59,7 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Makes room ahead of what will come, as far as this round's work allows.
+    /// Makes room for future frames, as far as this round's work allows.
     pub(super) fn evict_ahead(&mut self) {
         let Some(mut eviction) = self.evictions.pass.or_else(|| self.ring.low().map(|place| Eviction { place, at: 0 }))
         else {
@@ -73,7 +73,7 @@ impl<S: Sink> Shard<S> {
             }
             let end = (eviction.at + CONNECTIONS_PER_STEP).min(bound);
             self.work.charge(1);
-            // One of them may have much pending: the others wait for the next round then.
+            // One of them may have much pending: then the others wait for the next round.
             while eviction.at < end && !self.work.is_spent() {
                 let id = eviction.at as ConnId;
                 if self.begin_eviction(id, eviction.place) && !self.fall_out_as_work_allows(id) {
@@ -86,23 +86,23 @@ impl<S: Sink> Shard<S> {
         self.ring.release(eviction.place);
     }
 
-    /// Whether connections that have to fall out of step still wait for that.
+    /// Whether there are connections that still have to fall out of step.
     pub(super) fn is_evicting(&self) -> bool {
         self.evictions.pass.is_some() || !self.evictions.overflowed.is_empty()
     }
 
-    /// Whether connections fall out of step more slowly than entries come: what is on their runs is not to fill the ring,
-    /// where it would cost more of them their place.
+    /// Whether connections fall out of step more slowly than entries come: what is on their runs must not fill the
+    /// ring, or more connections would be evicted.
     pub(super) fn must_settle_first(&self) -> bool {
         !self.evictions.overflowed.is_empty() && self.ring.is_half_full()
     }
 
-    /// Whether a frame of this length has to wait: the room for it is being made, in portions.
+    /// Whether a frame of this length has to wait because room for it is still being made, in portions.
     pub(super) fn must_wait_for_room(&self, len: usize) -> bool {
         self.evictions.pass.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
     }
 
-    /// Whether a connection has to fall out of step, as it still has something pending before `place`.
+    /// Whether a connection has to fall out of step because it has something pending before `ring_offset`.
     fn begin_eviction(&mut self, id: ConnId, place: u64) -> bool {
         let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < place);
         let Some(conn) = self.conns.get(id).filter(|conn| conn.is_falling || holds(conn)) else { return false };
@@ -113,12 +113,12 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Deals with those for whom the last entries were too much, as far as this round's work allows.
+    /// Handles the connections for which the last entries were too much, as far as this round's work allows.
     pub(super) fn settle_overflow(&mut self, now_us: u64) {
         while !self.work.is_spent()
             && let Some(id) = self.evictions.overflowed.last().copied()
         {
-            // It may be gone, and another have its number.
+            // It may be gone, and its number reused.
             if let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.gone && conn.overflowed) {
                 let is_too_much = u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes;
                 if is_too_much && !conn.is_falling {

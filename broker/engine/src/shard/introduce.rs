@@ -1,9 +1,9 @@
-//! A pattern's topics, introduced one after the other in the order of their names.
+//! The topics of a pattern, introduced one after the other in the order of their names.
 //!
-//! A walk goes through the directory as it is now, while the shard may still have feed entries to read of topics that are
-//! no longer there. Such a topic was not introduced, so the connection must hear nothing of it: the walk leaves a want
-//! that swallows its entries, up to its `closed`. The directory remembers ended topics until every shard has read of
-//! their end, so that the walk meets them. Nobody waits for anybody.
+//! A walk goes through the directory as it is now, while the shard may still have feed entries to read of topics that
+//! are no longer there. Such a topic was not introduced, so the connection must not get anything of it: the walk leaves
+//! a want that swallows its entries, up to its `closed`. The directory remembers ended topics until every shard has
+//! read of their end, so that the walk meets them. No thread waits for another.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Topics that a walk introduces in one turn at most.
+/// Maximum number of topics that a walk introduces in one turn.
 const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
-/// Names that a walk looks at in one turn at most.
+/// Maximum number of names that a walk looks at in one turn.
 const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
-/// Work to look at a name, and to introduce a topic to a connection.
+/// Work to look at a name, and to introduce a topic to a connection, in steps.
 const NAME_STEPS: usize = 4;
 const INTRODUCE_STEPS: usize = 16;
 
 impl<S: Sink> Shard<S> {
-    /// Makes wants of the next topics of a connection's walks.
+    /// Turns the next topics of a connection's walks into wants.
     pub(super) fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         if fault::planted(Fault::WalkWaitsForTail) && self.reader.bytes() < self.engine.feed.appended_bytes() {
             return;
@@ -78,13 +78,13 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Whether another walk of the same pattern, further down the list, still comes to the topic: it does it.
+    /// Whether another walk of the same pattern, earlier in the list, will still reach the topic and introduce it.
     fn is_left_to_another(catch_up: &CatchUp, walk: &Walk, topic: &Topic) -> bool {
         let others = catch_up.walks.split_last().map_or(&[][..], |(_, others)| others);
         others.iter().any(|other| other.group == walk.group && other.will_introduce(topic))
     }
 
-    /// The walk comes by a topic that has ended, of which the shard has yet to read.
+    /// Handles a topic on the walk's way that has ended, but whose end the shard has not read yet.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
         let Some(local) = self.follows.of_topic(topic.id()) else { return };
@@ -107,7 +107,7 @@ impl<S: Sink> Shard<S> {
         catch_up.want(want);
     }
 
-    /// Whether the client may know topics that its walks have not come to, by another subscription.
+    /// Whether the client may know topics that its walks have not reached, by another subscription.
     pub(super) fn may_know(&self, id: ConnId) -> bool {
         let conn = &self.conns[id];
         conn.subscriptions.len() > 1 || conn.has_left
@@ -117,11 +117,11 @@ impl<S: Sink> Shard<S> {
         if !topic.has_image() && walk.images_only {
             return;
         }
-        // A walk in another pattern's stead goes where that one would have gone.
+        // A walk that stands in for another pattern's only goes where that one would have gone.
         if !self.follows.groups[walk.group].pattern.matches(topic.name()) {
             return;
         }
-        // Where two walks of a pattern come by, the later one does it.
+        // If two walks of a pattern will reach it, the later one introduces it.
         if Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
@@ -131,7 +131,7 @@ impl<S: Sink> Shard<S> {
         if let Some(Target::Pattern(best)) = resolved.map(|resolved| resolved.target)
             && best != walk.group
         {
-            // The topic is for that one's walk to introduce: until then nothing may come by way of this one.
+            // The topic is for that pattern's walk to introduce: until then nothing may be sent by way of this one.
             self.link(local_id, best);
         }
         let local = &self.follows.locals[local_id];
@@ -146,7 +146,7 @@ impl<S: Sink> Shard<S> {
             Some(_) => {}
         }
         let Some(resolved) = resolved else { return };
-        // Another subscription, more specific, has it already.
+        // Another, more specific subscription covers it already.
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }

@@ -1,22 +1,22 @@
-//! Numbered places for values, in pages that never move: a connection more costs its place and no copy of all others, and
-//! no pause while they are copied. A page without a value in it is given back; numbers are used from the lowest.
+//! A paged slab. Slots are allocated 256 at a time and never move, so adding a connection never copies the others and
+//! never pauses for that. A page without values is freed; the lowest free number is used first.
 
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
-/// Places in a page.
+/// Slots in a page.
 const PAGE: usize = 256;
 
 pub(crate) struct Pages<T> {
     pages: Vec<Page<T>>,
-    /// The pages that have a free place.
+    /// The pages that have a free slot.
     roomy: BTreeSet<u32>,
 }
 
 struct Page<T> {
-    /// None at all where none is in use.
+    /// Empty if none is in use.
     places: Box<[Option<T>]>,
-    /// The places in use, a bit each.
+    /// The slots in use, one bit each.
     used: [u64; PAGE / 64],
 }
 
@@ -58,7 +58,7 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T> Pages<T> {
-    /// Above every number in use.
+    /// One above the highest number that may be in use.
     pub(crate) fn bound(&self) -> usize {
         self.pages.len() * PAGE
     }
@@ -105,7 +105,7 @@ impl<T> Pages<T> {
         self.pages.get_mut(id as usize / PAGE)?.places.get_mut(id as usize % PAGE)?.as_mut()
     }
 
-    /// Those with this number and above.
+    /// The values with this number and above.
     pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
         let pages = self.pages.iter().enumerate().skip(from as usize / PAGE);
         let values = pages.flat_map(|(number, page)| {

@@ -1,4 +1,4 @@
-//! Taking back what is pending of topics that a connection does not have any more, or has anew.
+//! Removing what is pending of topics that a connection is no longer subscribed to, or has subscribed to again.
 
 use super::conn::{Subscription, Target};
 use super::{ConnId, GroupId, LocalId, Shard};
@@ -14,8 +14,8 @@ impl<S: Sink> Shard<S> {
         self.views.forget_member(&self.follows.locals[local].views, id);
     }
 
-    /// Drops what is wanted of a name: its new start comes before anything else of it. Adds the incarnations that may be
-    /// pending to `dropped`, for the runs.
+    /// Drops what is wanted of a name: its new start is sent before anything else of it. Adds the incarnations that may
+    /// be on the runs to `dropped`.
     pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
         self.leave_views(id, local_id);
         let (conn, local) = (&mut self.conns[id], &self.follows.locals[local_id]);
@@ -32,9 +32,10 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Drops what is pending of the topics of patterns that are subscribed anew, but for those that another subscription
-    /// covers at least as closely. Of a topic that ended the client is told by whatever it was subscribed to, unless that
-    /// was one of these patterns. With each of them comes the order that it had before, if it was there.
+    /// Drops what is pending of the topics of patterns that are subscribed to again, except for those that another
+    /// subscription covers at least as closely. The end of a topic is reported through the subscription that covered it
+    /// before, unless that was one of these patterns. `groups` has the order that each pattern had before, if it was
+    /// subscribed to.
     pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, Option<u32>, RandomState>) {
         let among = |best: Target| matches!(best, Target::Pattern(group) if groups.contains_key(&group));
         self.retain_pending(id, |shard, topic, best| {
@@ -52,8 +53,9 @@ impl<S: Sink> Shard<S> {
         });
     }
 
-    /// Keeps on a connection's runs and wants only topics that some subscription covers, as far as `keep` says so of that.
-    /// From now on it gets them by way of that one, also where it is a pattern whose walk has not come by.
+    /// Keeps on a connection's runs and among its wants only topics that a subscription covers, if `keep` agrees for
+    /// that subscription. From now on it gets them through that subscription, even if that is a pattern whose walk has
+    /// not reached them.
     pub(super) fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>, Target) -> bool) {
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
@@ -85,7 +87,7 @@ impl<S: Sink> Shard<S> {
         self.retain_runs(id, |topic| !dropped.contains(&topic.id()));
     }
 
-    /// Keeps on a connection's runs only the topics that `keep` says.
+    /// Keeps on a connection's runs only the topics for which `keep` returns true.
     pub(super) fn retain_runs(&mut self, id: ConnId, keep: impl Fn(&Arc<Topic>) -> bool) {
         let runs = self.conns[id].runs.clone();
         if runs.is_empty() {

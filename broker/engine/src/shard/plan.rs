@@ -1,10 +1,10 @@
 //! A turn's plan: what a connection wants becomes frames that the topics hold anyway, as many as the turn allows.
 //!
 //! ```text
-//! introduce   the `topic` message, where the client does not know the topic yet
+//! introduce   the `topic` message, if the client does not know the topic yet
 //! history     every update that it lacks, after a gap for those that are not retained
-//! image       the newest state in their place
-//! closed      where the topic ended
+//! image       the newest state instead
+//! closed      if the topic ended
 //! ```
 
 use broker_protocol::frame::Frame;
@@ -23,10 +23,10 @@ use crate::image::Tree;
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 
-/// Wants that are looked at in one turn at most.
+/// Maximum number of wants that are visited in one turn.
 const WANTS_PER_TURN: usize = fault::bound(256, 2);
 
-/// The frames that a turn writes behind what is in its scratch buffer already, and what their going out does.
+/// The frames that a turn writes after what is already in its scratch buffer, and the effects of writing them.
 #[derive(Default)]
 pub(super) struct Plan {
     /// The turn's bytes.
@@ -35,23 +35,23 @@ pub(super) struct Plan {
     bytes_max: usize,
 }
 
-/// A frame of a turn's plan, and what its going out does.
+/// A frame of a turn's plan, and the effect of writing it.
 pub(crate) struct Piece {
     pub(crate) frame: Frame,
-    /// Bytes of it that are in the scratch buffer.
+    /// How many of its bytes are in the scratch buffer.
     pub(crate) included: usize,
     pub(crate) topic: TopicId,
-    /// The want from then on.
+    /// The want after this frame.
     pub(crate) at: At,
     pub(crate) what: PieceKind,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum PieceKind {
-    /// The `topic` message, with the `seq` that it says.
+    /// The `topic` message, with the `seq` that it contains.
     Introduction(Option<u64>),
     Update,
-    /// The image, for a subscription at this interval; with its state where differences may follow.
+    /// The image, for a subscription at this interval; with its state if differences may follow.
     Image {
         step: Step,
         state: Option<Tree>,
@@ -63,21 +63,21 @@ pub(crate) enum PieceKind {
 }
 
 impl Plan {
-    /// Begins anew, for a turn of so many bytes.
+    /// Starts a new plan, for a turn of `bytes_max` bytes.
     pub(super) fn clear(&mut self, bytes_max: usize) {
         self.scratch.clear();
         self.pieces.clear();
         self.bytes_max = bytes_max;
     }
 
-    /// Whether the turn is at its end: the last frame may stand in it only in part.
+    /// Whether the turn is full: the last frame may be in it only in part.
     pub(super) fn is_full(&self) -> bool {
         self.scratch.len() >= self.bytes_max
     }
 
     fn push(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
         let room = self.bytes_max.saturating_sub(self.scratch.len());
-        // A frame is begun even where little room is left, lest a large one never comes.
+        // A frame is begun even if little room is left, otherwise a large one would never be sent.
         let included = frame.len().min(room.max(1024));
         self.scratch.extend_from_slice(&frame.bytes()[..included]);
         self.pieces.push(Piece { frame, included, topic, at, what });
@@ -101,21 +101,21 @@ impl Plan {
     }
 }
 
-/// What planning a want came to.
+/// The result of planning a want.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
-    /// What goes out of the plan moves the want on, or nothing can be done for it now.
+    /// Writing the plan advances the want, or nothing can be done for it now.
     Stands,
-    /// It goes on at this without a frame.
+    /// It continues at this without a frame.
     GoesOn(At),
-    /// Nothing can come of it any more.
+    /// Nothing of it is left to send.
     Over,
-    /// Updates are gone that the client would rather be disconnected than miss.
+    /// Updates are lost, and the client asked to be disconnected in that case.
     Refused,
 }
 
 impl<S: Sink> Shard<S> {
-    /// Plans what the wants of a connection put behind what is in the scratch buffer already.
+    /// Plans frames for the wants of a connection, after what is already in the scratch buffer.
     pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         let mut left = WANTS_PER_TURN;
         let cursor = catch_up.cursor;
@@ -128,7 +128,7 @@ impl<S: Sink> Shard<S> {
             }
             left -= 1;
             self.work.charge(WANT_STEPS);
-            // A number may by now be a later incarnation's: waiting for that would be waiting for each other.
+            // The number may by now belong to a later incarnation: waiting for that would be a deadlock.
             let previous = want.after.and_then(|old| catch_up.wants.get(&old));
             if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
                 continue;
@@ -156,7 +156,7 @@ impl<S: Sink> Shard<S> {
             return Verdict::Stands;
         }
         let resolved = self.resolve(&self.conns[id], want.topic.name());
-        // Unsubscribing takes the wants along: without a subscription there is nothing to say.
+        // Unsubscribing removes the wants: without a subscription there is nothing to send.
         let Some(resolved) = resolved else { return Verdict::Over };
         match self.plan_introduction(want, resolved.step) {
             At::After { .. } => Verdict::Stands,
@@ -165,7 +165,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Plans the `topic` message, where one is due. Returns what is wanted after it.
+    /// Plans the `topic` message, if one is needed. Returns what is wanted after it.
     fn plan_introduction(&mut self, want: &Want, step: Step) -> At {
         let topic = &want.topic;
         match want.introduce {
@@ -181,7 +181,7 @@ impl<S: Sink> Shard<S> {
                 let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), place);
                 let (seq, oldest) = (state.seq(), state.history.oldest());
                 if state.closed && matches!(then, At::After { .. }) {
-                    // Its `closed` may have been swallowed for this want already.
+                    // Its `closed` may already have been swallowed for this want.
                     then = At::From(seq + 1);
                 }
                 if state.is_released(topic) {
@@ -207,7 +207,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Plans every retained update from `from` on, or the image where that stands for them.
+    /// Plans every retained update from `from` on, or the image if that replaces them.
     fn plan_history(&mut self, id: ConnId, want: &Want, resolved: &Resolved, from: u64) -> Verdict {
         let topic = &want.topic;
         let conflated = resolved.step > 0 && topic.has_image();
@@ -215,7 +215,7 @@ impl<S: Sink> Shard<S> {
         let place = self.engine.feed.appended_bytes();
         let (seq, oldest) = (state.seq(), state.history.oldest());
         let (closed, released) = (state.closed, state.is_released(topic));
-        // What ended is wanted until its `closed` went out as well.
+        // An ended topic is wanted until its `closed` is sent as well.
         let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
         let dropped = from < oldest;
         if dropped && is_refused(want, resolved) {
@@ -245,18 +245,18 @@ impl<S: Sink> Shard<S> {
         if closed {
             self.plan.closed(topic, seq, place);
         } else if from > seq && want.introduce == Introduce::No {
-            // Nothing is lacking: only what is in the feed already must not come twice. But an introduction that is in
-            // this plan has to go out first.
+            // Nothing is lacking: only what is already in the feed must not be sent twice. But an introduction in this
+            // plan has to be sent first.
             return Verdict::GoesOn(At::After { seq, place });
         }
         Verdict::Stands
     }
 
-    /// Plans the newest state, for a client that lacks what comes from `lacks` on.
+    /// Plans the newest state, for a client that lacks everything from `lacks` on.
     fn plan_image(&mut self, want: &Want, resolved: &Resolved, lacks: u64) -> Verdict {
         let topic = &want.topic;
         let Some(now) = topic.snapshot() else {
-            // It ended, and what it held is let go of: what is lost is told.
+            // It ended and has dropped what it held: the loss is reported.
             let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
                 return Verdict::Refused;
@@ -285,10 +285,10 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Whether the client asked to be disconnected rather than to lose what is not there any more.
+/// Whether the client asked to be disconnected rather than to lose updates that are no longer retained.
 fn is_refused(want: &Want, resolved: &Resolved) -> bool {
     resolved.on_slow == OnSlow::Disconnect && want.reason == GapReason::Slow
 }
 
-/// Work to look at a want and to plan its messages.
+/// Work to visit a want and to plan its messages, in steps.
 const WANT_STEPS: usize = 4;

@@ -1,21 +1,21 @@
-//! What was refused of a request, entry by entry: listed up to a bound, and counted beyond. A message can hold tens of
-//! thousands of entries like `0`, and what there is to say of one is fifty times as long.
+//! The refused entries of a request: listed up to a bound, and counted beyond it. A message can hold tens of thousands
+//! of entries like `0`, and the error for one entry is about fifty times as long as the entry.
 
 use broker_protocol::codes::ErrorCode;
 
-/// Bytes of an answer that the list may take, about. A message of the default size full of short names, all of them over
-/// the limit of subscriptions, is still answered name by name; and beside the default number of subscriptions taken, the
-/// answer stays within what every client is ready for (the default `image_bytes`).
+/// Approximate bytes of an answer that the list may take. A message of the default size full of short names, all of
+/// them over the limit of subscriptions, is still answered name by name; and together with the default number of
+/// subscriptions accepted, the answer stays within what every client accepts (the default `image_bytes`).
 const LISTED_BYTES_MAX: usize = 820 * 1024;
-/// What the keys and the code of an entry take, about.
+/// Approximate bytes that the keys and the code of an entry take.
 const KEYS_BYTES: usize = 56;
 
-/// The refused entries of one request; `P` is the place of one: its index, or its name.
+/// The refused entries of one request; `K` identifies an entry: by its index, or its name.
 #[derive(Debug)]
 pub(super) struct Refused<P> {
     listed: Vec<(P, ErrorCode, String)>,
     listed_bytes: usize,
-    /// The first that is not listed, and how many there are from it on.
+    /// The first that is not listed, and the number of entries from it on.
     more: Option<(P, u64)>,
 }
 
@@ -24,7 +24,7 @@ impl<P> Refused<P> {
         Self { listed: Vec::new(), listed_bytes: 0, more: None }
     }
 
-    /// One more, whose place takes `place_bytes` in the answer.
+    /// Adds an entry whose identification takes `key_bytes` in the answer.
     pub(super) fn add(&mut self, place: P, place_bytes: usize, code: ErrorCode, message: String) {
         let bytes = KEYS_BYTES + place_bytes + message.len();
         match &mut self.more {
@@ -37,12 +37,12 @@ impl<P> Refused<P> {
         }
     }
 
-    /// How many there are.
+    /// The number of refused entries.
     pub(super) fn count(&self) -> u64 {
         self.listed.len() as u64 + self.more.as_ref().map_or(0, |(_, count)| *count)
     }
 
-    /// The list; where it is cut, its last entry says so.
+    /// The list; if it is cut, its last entry says so.
     pub(super) fn into_list(mut self) -> Vec<(P, ErrorCode, String)> {
         if let Some((place, count)) = self.more {
             let message = format!("from this entry on {count} entries were refused and are not listed");
@@ -62,7 +62,7 @@ mod tests {
         for index in 0..30_000 {
             refused.add(index, 5, ErrorCode::BadRequest, "wrong".into());
         }
-        // A short one that would still have fitted is not listed behind one that did not.
+        // After the first that did not fit, a short one that would have fitted is not listed either.
         assert_eq!(refused.count(), 30_000);
         let list = refused.into_list();
         let (place, code, message) = list.last().unwrap();

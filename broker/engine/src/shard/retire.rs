@@ -1,40 +1,41 @@
-//! Letting go of names and patterns that nobody is subscribed to any more, some at a time.
+//! Removing names and patterns that no connection is subscribed to any more, some at a time.
 
 use super::follows::Linked;
 use super::{GroupId, Shard};
 use crate::fault;
 use crate::sink::Sink;
 
-/// Names looked at in one round.
+/// Names visited in one round.
 const NAMES_PER_ROUND: usize = fault::bound(64, 2);
 
-/// What nobody is subscribed to any more.
+/// What no connection is subscribed to any more.
 #[derive(Default)]
 pub(super) struct Retiring {
-    /// Patterns that names still refer to: those of the pass that is on, and those that wait for the next.
+    /// Patterns that names still refer to: those of the present pass, and those that wait for the next one.
     patterns: Vec<GroupId>,
     patterns_next: Vec<GroupId>,
-    /// Where the pass over the names goes on that takes patterns out of them.
+    /// Where the pass that takes patterns out of the names continues.
     patterns_at: usize,
-    /// Where the pass over the names goes on that looks for those without a topic; `None` between passes.
+    /// Where the pass that looks for names without a topic continues; `None` between passes.
     names_at: Option<usize>,
 }
 
 impl Retiring {
-    /// Nobody is subscribed to a pattern any more: names forget it.
+    /// Notes that a pattern has no members any more: the names that refer to it will forget it.
     pub(super) fn retire(&mut self, group: GroupId) {
         self.patterns_next.push(group);
     }
 
-    /// Begins a pass over the names, unless one is on.
+    /// Begins a pass over the names, unless one is under way.
     pub(super) fn begin_names(&mut self) {
         self.names_at.get_or_insert(0);
     }
 }
 
 impl<S: Sink> Shard<S> {
-    /// Lets go of names that only patterns cover and that have no topic any more: the next beginning makes them again.
-    /// Without this, every name that ever was would stay for as long as somebody is subscribed to `>`.
+    /// Drops names that only patterns cover and that no longer have a topic: they are created again when a topic of
+    /// that name begins. Otherwise every name that ever existed would stay for as long as a connection is subscribed to
+    /// `>`.
     pub(super) fn forget_names(&mut self) -> bool {
         let Some(from) = self.retiring.names_at else { return false };
         let end = (from + NAMES_PER_ROUND).min(self.follows.locals.bound());
@@ -43,7 +44,7 @@ impl<S: Sink> Shard<S> {
             if local.topic.is_some() || !local.direct.is_empty() {
                 continue;
             }
-            // Who still catches up with an ended incarnation finds it here.
+            // A connection that is still catching up with an ended incarnation finds it here.
             local.prune(self.ring.tail());
             if local.previous.is_empty() {
                 local.groups = Linked::default();
@@ -54,7 +55,7 @@ impl<S: Sink> Shard<S> {
         self.retiring.names_at.is_some()
     }
 
-    /// Takes patterns that are gone out of the names that they matched, some names at a time.
+    /// Takes retired patterns out of the names that they matched, some names at a time.
     pub(super) fn retire_patterns(&mut self) -> bool {
         if self.retiring.patterns.is_empty() {
             if self.retiring.patterns_next.is_empty() {
@@ -80,7 +81,7 @@ impl<S: Sink> Shard<S> {
                     Linked::Many(_) => {}
                 }
                 if local.groups.len() < before {
-                    // A pattern whose walk has not come by covers the name nevertheless.
+                    // A pattern whose walk has not reached the name covers it nevertheless.
                     self.link_all(id as u32);
                 }
                 self.release(id as u32);

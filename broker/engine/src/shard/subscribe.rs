@@ -1,5 +1,5 @@
 //! Subscribing, in portions: first the topics of patterns are counted, then entry after entry takes effect, then the
-//! request is answered. Until it is, nothing but answers goes out to the connection, so that `subscribed` comes before
+//! request is answered. Until then only answers are sent to the connection, so that `subscribed` comes before
 //! everything of its topics.
 
 use std::collections::hash_map::Entry as Slot;
@@ -24,22 +24,22 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 
-/// Work to make one subscription.
+/// Work to make one subscription, in steps.
 const ENTRY_STEPS: usize = 8;
 
-/// What entries that took effect in one portion replace.
+/// What is replaced by the entries that took effect in one portion.
 #[derive(Default)]
 struct Replaced {
     topics: HashSet<TopicId, RandomState>,
-    /// The order that a pattern had before, where it was subscribed.
+    /// The order that a pattern had before, if it was subscribed to.
     groups: HashMap<GroupId, Option<u32>, RandomState>,
     walks: Vec<Walk>,
 }
 
 enum Progress {
-    /// The next entry may follow.
+    /// The next entry may take effect.
     Done,
-    /// The feed is to be read first.
+    /// The feed has to be read first.
     Waits,
 }
 
@@ -74,7 +74,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Goes on with a connection's request, as far as this round's work allows.
+    /// Continues a connection's request, as far as this round's work allows.
     pub(super) fn subscribe_on(&mut self, id: ConnId, now: Now) {
         let Some(mut request) = self.conns.get_mut(id).and_then(|conn| conn.subscribing.take()) else { return };
         let done = (request.counted || self.count(&mut request)) && self.take_effect(id, &mut request);
@@ -111,7 +111,7 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Lets entries take effect. Returns whether all have.
+    /// Makes entries take effect. Returns whether all have.
     fn take_effect(&mut self, id: ConnId, request: &mut Subscribing) -> bool {
         let mut replaced = Replaced::default();
         let mut done = true;
@@ -169,8 +169,8 @@ impl<S: Sink> Shard<S> {
         Progress::Done
     }
 
-    /// Whether the feed has to be read first: the name's topic began or ended since the shard last read, and those who are
-    /// subscribed to it already get that in order.
+    /// Whether the feed has to be read first: the name's topic began or ended since the shard last read, and existing
+    /// subscribers get that in order.
     fn reads_first(&self, name: &str, request: &mut Subscribing) -> bool {
         let up_to = match request.feed_bytes {
             Some(bytes) => bytes,
@@ -191,14 +191,14 @@ impl<S: Sink> Shard<S> {
         self.reader.bytes() < up_to
     }
 
-    /// Puts a subscription in place of an equal one, or beside the others. Returns the order of the one that there was.
+    /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
     fn place_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
             if conn.subscriptions.len() as u64 >= limits.subscriptions {
-                // Short: there may be thousands of these in one answer.
+                // Kept short: one answer may contain thousands of these.
                 return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
             }
             if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
@@ -274,7 +274,7 @@ impl<S: Sink> Shard<S> {
             until: seq,
             ..Want::new(topic.clone(), at, GapReason::Expired)
         };
-        // Where the shard has read everything, there is nothing to swallow.
+        // If the shard has read everything, there is nothing to swallow.
         if begins || self.reader.bytes() < place {
             self.conns[id].catch_up.get_or_insert_default().want(want);
         }
@@ -301,7 +301,7 @@ impl<S: Sink> Shard<S> {
                 return Err(refusal);
             }
         };
-        // Of an entry that stands twice in the request the last one counts.
+        // If a pattern is given twice in a request, the last entry counts.
         match replaced.groups.entry(group) {
             Slot::Occupied(_) => replaced.walks.retain(|walk| walk.group != group),
             Slot::Vacant(slot) => _ = slot.insert(before),
@@ -317,7 +317,7 @@ impl<S: Sink> Shard<S> {
         Ok(())
     }
 
-    /// Drops what is pending of entries that begin anew, and begins the walks of patterns.
+    /// Drops what is pending of entries that start again, and begins the walks of patterns.
     fn replace_pending(&mut self, id: ConnId, replaced: Replaced) {
         let Replaced { topics, groups, mut walks } = replaced;
         if !topics.is_empty() {
@@ -333,10 +333,10 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Names that are looked at for a count before the directory is let go of, and the work for one.
+/// Names counted before the directory's lock is released, and the work for one name in steps.
 const COUNT_NAMES: usize = fault::bound(64, 2);
 const COUNT_STEPS: usize = 3;
-/// What a subscription costs: its entry, and its place among the members.
+/// What a subscription costs in bytes: its entry, and its index among the members.
 pub(super) const SUBSCRIPTION_BYTES: u64 = 48;
 
 /// What is wanted after a reset: the image, or every event from `first` on.

@@ -1,4 +1,4 @@
-//! Taking in: feed entries, in order, onto the runs of those whom they concern.
+//! Taking in: feed entries, in order, onto the runs of the connections that they concern.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::feed::{Entry, What};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Entries taken in before connections get their turns again.
+/// Maximum number of entries taken in before connections get their turns again.
 pub(crate) const ENTRIES_PER_TAKE_IN: usize = fault::bound(1024, 3);
-/// Subscribers visited for them at most, but for the last entry's: about a millisecond's work.
+/// Maximum number of subscribers visited for them, not counting the last entry's: about a millisecond's work.
 const VISITS_PER_TAKE_IN: usize = fault::bound(65_536, 4);
 
 impl<S: Sink> Shard<S> {
-    /// Begins a round: takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
+    /// Begins a round: takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are available.
     pub fn take_in(&mut self, now: Now) -> bool {
         self.work.renew();
         self.settle_overflow(now.mono_us);
@@ -29,7 +29,7 @@ impl<S: Sink> Shard<S> {
         let mut more = true;
         let mut taken = 0;
         self.visits.count = 0;
-        // A part of the ring at most, so that it does not come round to readers before their turn.
+        // Only a part of the ring, so that it does not overtake readers before their turn.
         let ring_end = self.ring.head() + self.ring.round_bytes();
         for _ in 0..ENTRIES_PER_TAKE_IN {
             if self.must_settle_first() {
@@ -69,11 +69,11 @@ impl<S: Sink> Shard<S> {
             self.reader.publish_progress(&self.engine.feed);
             self.stats.entries.add(taken);
         }
-        // Whoever is falling out of step waits for the rest of it, also where nothing more comes.
+        // Connections that are falling out of step have to finish that, even if nothing more comes.
         more || self.is_evicting()
     }
 
-    /// What a test plants, and must find.
+    /// A planted fault: swaps the entry with the next one.
     fn take_next_first(&mut self, entry: &Entry) {
         let Some(next) = self.reader.peek().cloned() else { return };
         let updates = matches!((&entry.what, &next.what), (What::Update, What::Update));
@@ -98,7 +98,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Gives an entry's frame to the members whose step it is meant for.
+    /// Delivers an entry's frame to the members at the steps that it is meant for.
     fn give(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
         let place = self.put(topic, entry.seq, false, &entry.frame);
         let (at, joins) = place.unwrap_or_default();
@@ -134,7 +134,7 @@ impl<S: Sink> Shard<S> {
         });
     }
 
-    /// A topic came to exist: those who wait for its name, and those whose patterns match it, are told.
+    /// A topic began: connections that wait for its name, and those whose patterns match it, are sent that.
     fn take_beginning(&mut self, entry: &Entry, topic: &Arc<Topic>) {
         let local_id = match self.follows.named(topic.name()) {
             Some(local) => local,
@@ -150,12 +150,13 @@ impl<S: Sink> Shard<S> {
         if self.follows.locals[local_id].topic.is_none() {
             self.attach(local_id, topic.clone());
         }
-        // Whoever made the shard follow it has it from the topic; the others wait for this. Where the shard follows
-        // another, or this one ended when nobody here was interested, there is nothing to tell.
+        // The connection for which the shard began to follow it has it from the topic; the others wait for this entry.
+        // If the shard follows another incarnation, or this one ended while nobody here was interested, nothing is
+        // sent.
         if self.follows.locals[local_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
-        // Patterns that came while the name had no topic did not find it in the directory.
+        // Patterns subscribed to while the name had no topic did not find it in the directory.
         if !fault::strikes(Fault::PatternMissesTopic) {
             self.link_all(local_id);
         }
@@ -172,7 +173,8 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Who falls out of step by the room that the frame takes may have the ended incarnation pending: that comes first.
+    /// A connection that falls out of step to make room for the frame may have the ended incarnation pending, which
+    /// comes first.
     fn give_beginning(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
         self.make_room(entry.frame.len());
         self.queue_behind_previous(local_id, entry, topic);
@@ -213,7 +215,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// A topic ended: views give what they still hold, then everybody is told.
+    /// A topic ended: views send what they still hold, then every subscriber is sent the end.
     fn take_end(&mut self, entry: &Entry, topic: &Arc<Topic>, now: Now) {
         self.give_end(entry, now);
         if topic.end_was_read(self.bit) {
@@ -227,7 +229,7 @@ impl<S: Sink> Shard<S> {
         for view in self.follows.locals[local_id].views.clone() {
             self.emit(view, now.mono_us);
         }
-        // Also those are concerned whose walk has not come by yet.
+        // Connections whose walk has not reached the topic are also concerned.
         self.link_all(local_id);
         self.give(local_id, &topic, entry, |_| true);
         let (tail, head) = (self.ring.tail(), self.ring.head());

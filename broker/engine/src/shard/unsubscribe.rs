@@ -1,4 +1,4 @@
-//! Leaving: a topic, a pattern, or altogether.
+//! Unsubscribing from topics and patterns.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -21,12 +21,12 @@ use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::TopicId;
 
-/// Work to leave one subscription.
+/// Work to leave one subscription, in steps.
 pub(super) const LEAVE_STEPS: usize = 4;
-/// Walks that a connection may have under way, for each subscription that it may have.
+/// Maximum number of walks of a connection per subscription that it may have.
 const WALKS_PER_SUBSCRIPTION: u64 = 2;
 
-/// A pattern that is left, and its walks that were under way.
+/// A pattern that is unsubscribed from, and its walks that were under way.
 struct Left {
     group: GroupId,
     old: Subscription,
@@ -68,7 +68,7 @@ impl<S: Sink> Shard<S> {
         self.tell_ready(id, now);
     }
 
-    /// Takes a connection out of the members of what it was subscribed to.
+    /// Removes a connection from the members of a target.
     pub(super) fn leave_members(&mut self, target: Target, member: u32, step: Step) {
         let Some(moved) = self.follows.members(target).remove(member, step) else { return };
         if let Some(subscription) = self.conns[moved].subscriptions.get_mut(target) {
@@ -76,7 +76,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Tells the listings of one subscriber more or less.
+    /// Changes the subscriber count of the listings.
     pub(super) fn count_subscriber(&mut self, target: Target, add: i32) {
         match target {
             Target::Topic(local) => {
@@ -88,7 +88,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// A subscription is no more: the members, the sums and the listings are told.
+    /// Removes a subscription from the members, the sums and the listings.
     pub(super) fn forget_subscription(&mut self, target: Target, old: Subscription) {
         self.leave_members(target, old.member, old.step);
         self.stats.subscriptions.sub(1);
@@ -96,7 +96,7 @@ impl<S: Sink> Shard<S> {
         self.count_subscriber(target, -1);
     }
 
-    /// Takes a subscription from a connection, where there was one.
+    /// Removes a connection's subscription, if there is one.
     fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
         let conn = &mut self.conns[id];
         let old = conn.subscriptions.remove(target)?;
@@ -105,7 +105,7 @@ impl<S: Sink> Shard<S> {
         Some(old)
     }
 
-    /// Leaves a topic. What is on the runs of those in `dropped` is still to be taken off them.
+    /// Leaves a topic. What is on the runs of the topics in `dropped` is still to be taken off them.
     fn leave_topic(&mut self, id: ConnId, local: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
         let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
         let name = self.follows.locals[local].name.clone();
@@ -113,7 +113,7 @@ impl<S: Sink> Shard<S> {
             None if fault::strikes(Fault::UnsubscribeLeaks) => {}
             None => self.forget_wants(id, local, dropped),
             Some(left) => {
-                // A pattern whose walk has not come by covers the topic nevertheless.
+                // A pattern whose walk has not reached the topic covers it nevertheless.
                 if let Target::Pattern(group) = left.target {
                     self.link(local, group);
                 }
@@ -123,14 +123,14 @@ impl<S: Sink> Shard<S> {
         self.release(local);
     }
 
-    /// A connection's stream on a topic goes on at another interval, without a break.
+    /// Continues a connection's stream on a topic at another interval, without a break.
     fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
         let local = &self.follows.locals[local_id];
         let Some(topic) = local.topic.clone() else { return };
         if old == new || !topic.has_image() || self.is_to_begin(&topic) {
             return;
         }
-        // The last `seq` that it has or will have got of what is on its runs.
+        // The last `seq` that it has, or will have once its runs are written.
         let view = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == old);
         let has = match (old, view) {
             (0, _) => local.read_seq,
@@ -142,7 +142,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         match wants.map(|want| want.at) {
-            // What it lacks comes from the topic anyhow, now by the new step.
+            // What it lacks comes from the topic anyway, now at the new step.
             Some(At::Image(_) | At::From(_)) => {}
             after => {
                 let joins = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == new);
@@ -151,7 +151,8 @@ impl<S: Sink> Shard<S> {
                     Some(At::After { seq, .. }) => has.max(seq),
                     _ => has,
                 };
-                // A view may be ahead of what the shard has read: who lacks what it sent already gets the image.
+                // A view may be ahead of what the shard has read: a connection that lacks what it already sent gets the
+                // image.
                 if new > 0 && sent <= has {
                     self.joined_view(id, &topic, new, has, None);
                 } else {
@@ -176,12 +177,13 @@ impl<S: Sink> Shard<S> {
                 left[places[&walk.group]].unfinished.push(walk);
             }
         }
-        // Only what another subscription covers goes on.
+        // Only what another subscription covers continues.
         self.retain_pending(id, |_, _, _| true);
         self.leave_to_walks(id);
         for left in &left {
             if !self.walk_in_stead(id, left) {
-                // Not one that reads what it gets: it would have to be told of thousands of topics again and again.
+                // A client that reads what it gets does not come here; to this one, thousands of topics would have to
+                // be introduced again and again.
                 self.departures.close_as_slow(id, self.conns[id].session);
                 break;
             }
@@ -189,9 +191,9 @@ impl<S: Sink> Shard<S> {
         left.iter().for_each(|left| self.release_group(left.group));
     }
 
-    /// Less specific patterns of the connection cover the topics of a pattern that is left. They are introduced anew where
-    /// their interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
-    /// False where that would be too many walks.
+    /// Starts walks of less specific patterns of the connection that cover the topics of a pattern that is left. These
+    /// topics are introduced again if the interval differs, or if the left pattern's walk had not reached them, because
+    /// what was pending of them is dropped. Returns false if there would be too many walks.
     fn walk_in_stead(&mut self, id: ConnId, left: &Left) -> bool {
         let rank = |group: &Group, order: u32| (group.specificity, order);
         let group = &self.follows.groups[left.group];

@@ -1,4 +1,4 @@
-//! Going through the connections that a name concerns, each once, however many of its subscriptions match.
+//! Visiting the connections that a name concerns, each once, however many of its subscriptions match.
 
 use super::conn::{Conn, Step, Target};
 use super::follows::{Group, Linked, Members};
@@ -7,8 +7,9 @@ use super::pages::Pages;
 use super::{ConnId, GroupId, LocalId, Shard};
 use crate::sink::Sink;
 
-/// A visit to a connection that catches up takes as long as so many to others.
+/// A visit to a connection that catches up takes as long as this many others.
 const SLOW_VISIT: usize = 15;
+
 /// Passes over the subscribers of names.
 #[derive(Default)]
 pub(super) struct Visits {
@@ -18,11 +19,11 @@ pub(super) struct Visits {
     pub(super) count: usize,
 }
 
-/// Which of a name's members are gone through. Where several lists have any, all are.
+/// Which of a name's members are visited. If several lists have any, all are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     All,
-    /// Only those that asked for fewer updates.
+    /// Only the conflated ones.
     Conflated,
 }
 
@@ -103,7 +104,7 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Looks up the members of patterns, each once, with the most specific of its own. Returns how many were looked at.
+/// Lists the members of patterns, each once, with the most specific of its own. Returns how many were visited.
 fn collect<S>(
     linked: &[GroupId],
     groups: &Pages<Group>,
@@ -128,14 +129,14 @@ fn collect<S>(
     visited
 }
 
-/// Whether a pattern has others beside it that are as specific.
+/// Whether a neighbour in the list is as specific as this pattern.
 fn is_tied(linked: &[GroupId], groups: &Pages<Group>, index: usize) -> bool {
     let own = &groups[linked[index]].specificity;
     let ties = |other: Option<&GroupId>| other.is_some_and(|other| groups[*other].specificity == *own);
     ties(linked.get(index + 1)) || (index > 0 && ties(linked.get(index - 1)))
 }
 
-/// By which of patterns that are equally specific a connection gets a name, and with which step: its latest.
+/// By which of several equally specific patterns a connection gets a name, and with which step: its latest.
 fn own_of<S>(
     conn: &Conn<S>,
     linked: &[GroupId],

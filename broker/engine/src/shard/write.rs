@@ -1,4 +1,4 @@
-//! One write: what waits for a connection, gathered, written, and moved on as far as the socket took it.
+//! One write: what waits for a connection is gathered and written, and advanced as far as the socket took it.
 
 use super::conn::{At, Run};
 use super::plan::{Piece, PieceKind};
@@ -8,12 +8,12 @@ use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};
 use broker_protocol::message::GapReason;
 
-/// Scratch that a large image grew is given back above this.
+/// A scratch buffer that a large image made larger than this is freed.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 
-/// What came of a write.
+/// The result of a write.
 pub(super) enum Outcome {
-    /// All of it went out.
+    /// All of it was written.
     All,
     /// The socket is full.
     Full,
@@ -21,7 +21,7 @@ pub(super) enum Outcome {
 }
 
 impl<S: Sink> Shard<S> {
-    /// Writes the only run from where it lies.
+    /// Writes the connection's only run directly from the ring.
     pub(super) fn write_run(&mut self, id: ConnId) -> Option<Outcome> {
         let conn = &mut self.conns[id];
         let run = conn.runs[0];
@@ -41,8 +41,8 @@ impl<S: Sink> Shard<S> {
         Some(if taken == len { Outcome::All } else { Outcome::Full })
     }
 
-    /// Takes `taken` bytes off the front of run `index`; where a frame was cut, its rest becomes the carry. Returns the
-    /// frames that begin in them.
+    /// Takes `taken` bytes off the front of run `index`; if a frame was cut, its rest becomes the carry. Returns the
+    /// number of frames that begin in them.
     fn take_from_run(&mut self, id: ConnId, index: usize, taken: usize) -> u32 {
         if taken == 0 {
             return 0;
@@ -84,7 +84,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Gathers what waits, writes it, and moves on what went out. `None` where there is nothing to write.
+    /// Gathers what waits, writes it, and advances what was written. `None` if there is nothing to write.
     pub(super) fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
         let max = self.engine.limits.turn_bytes_max;
         self.plan.clear(max);
@@ -149,7 +149,7 @@ impl<S: Sink> Shard<S> {
         Some(if taken == offered { Outcome::All } else { Outcome::Full })
     }
 
-    /// Lets go of what only waited for the feed, and files the connection by what it wants now.
+    /// Drops the wants that only waited for the feed, and files the connection by what it still wants.
     fn expire(&mut self, id: ConnId) {
         let (conn, read) = (&mut self.conns[id], self.reader.bytes());
         if let Some(catch_up) = &mut conn.catch_up {
@@ -159,7 +159,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Moves on, part by part in the order of the write, what `taken` bytes of it cover.
+    /// Advances, part by part in the order of the write, what `taken` bytes of it cover.
     fn commit(&mut self, id: ConnId, mut taken: usize, carried: usize, controlled: usize, runs: usize) {
         let conn = &mut self.conns[id];
         if carried > 0
@@ -184,7 +184,7 @@ impl<S: Sink> Shard<S> {
         }
         let mut frames = 0;
         if runs == conn.runs.len() && taken >= conn.pending_bytes as usize {
-            // The usual case: all that waited went out, without a look at the slots.
+            // The usual case: everything that waited was written, and the slots need not be read.
             taken -= conn.pending_bytes as usize;
             frames = std::mem::take(&mut conn.pending_frames);
             conn.pending_bytes = 0;
@@ -226,7 +226,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// What the going out of a piece does.
+    /// Applies the effects of writing a piece.
     fn apply(&mut self, id: ConnId, piece: &Piece) {
         match piece.what {
             PieceKind::Image { .. } => self.stats.images.add(1),
@@ -241,7 +241,7 @@ impl<S: Sink> Shard<S> {
             return;
         };
         if !matches!(piece.what, PieceKind::Introduction(_)) {
-            // What goes missing from now on does so because the connection is slow.
+            // What is lost from now on is lost because the connection is slow.
             want.reason = GapReason::Slow;
         }
         if let PieceKind::Introduction(Some(seq)) = piece.what {
@@ -258,7 +258,7 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// The bytes of a run's leading frames that fit, at least one frame.
+/// The number of bytes of a run's leading whole frames that fit, at least one frame.
 fn whole_frames(ring: &super::ring::Ring, run: Run, max: usize) -> usize {
     if run.len as usize <= max {
         return run.len as usize;

@@ -10,7 +10,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Drops what was not written of it, but for the rest of a half-written frame.
+    /// Drops what was not written, except for the rest of a half-written frame.
     pub(crate) fn drop_unsent(&mut self) {
         let mut end = 0;
         while end < self.written {

@@ -1,14 +1,14 @@
-//! What a shard follows: names and patterns that its connections are subscribed to, and which of them belong together.
+//! What a shard follows: names and patterns that its connections are subscribed to, and how these are linked.
 //!
 //! ```text
-//! name       a name, whether or not there is such a topic; a pattern
+//! name       a followed name, whether or not there is such a topic; a group (a pattern and its members)
 //! members    the connections that are subscribed to one of them
 //! patterns   which patterns match a name
-//! resolve    which of a connection's subscriptions holds for a name
+//! resolve    which of a connection's subscriptions applies to a name
 //! ```
 //!
-//! A name that has a topic is found by the topic's number as well. A name is linked to patterns that match it: to all of
-//! them from the moment at which its topic begins or ends, and before that to those whose topics somebody was told of.
+//! A name that has a topic is also found by the topic's number. A name is linked to patterns that match it: to all of
+//! them from the moment at which its topic begins or ends, and before that to those whose walk has reached it.
 
 mod members;
 mod name;
@@ -38,39 +38,39 @@ pub(super) struct Follows {
     pub(super) locals: Pages<Local>,
     pub(super) groups: Pages<Group>,
     by_name: ByName<LocalId>,
-    /// By the topic's number, `NO_LOCAL` where nobody here wants it.
+    /// By the topic's number; `NO_NAME` if nobody here wants it.
     by_topic: Vec<LocalId>,
     patterns: Patterns,
-    /// How often the members of some pattern changed.
+    /// How many times the members of any pattern changed.
     changes: u64,
 }
 
 impl Follows {
-    /// The name's number, where the shard knows it.
+    /// The name's id, if the shard follows it.
     pub(super) fn named(&self, name: &str) -> Option<LocalId> {
         self.by_name.get(name).copied()
     }
 
-    /// The number of the name whose topic has this number.
+    /// The id of the name whose topic has this number.
     pub(super) fn of_topic(&self, topic: TopicId) -> Option<LocalId> {
         self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
     }
 
-    /// Makes a name known, which is linked to no pattern and has no topic yet.
+    /// Adds a name, linked to no pattern and without a topic.
     pub(super) fn insert(&mut self, name: Arc<str>) -> LocalId {
         let id = self.locals.insert(Local::new(name.clone()));
         self.by_name.insert(name, id);
         id
     }
 
-    /// Forgets a name.
+    /// Removes a name.
     pub(super) fn remove(&mut self, id: LocalId) {
         if let Some(local) = self.locals.remove(id) {
             self.by_name.remove(&local.name);
         }
     }
 
-    /// From now on the topic of this number is found under the name.
+    /// From now on the topic with this number is found under the name.
     pub(super) fn assign(&mut self, topic: TopicId, id: LocalId) {
         let number = topic as usize;
         if self.by_topic.len() <= number {
@@ -79,33 +79,33 @@ impl Follows {
         self.by_topic[number] = id;
     }
 
-    /// No name is found by the topic of this number any more.
+    /// The topic with this number is no longer found under any name.
     pub(super) fn unassign(&mut self, topic: TopicId) {
         if let Some(local) = self.by_topic.get_mut(topic as usize) {
             *local = NO_LOCAL;
         }
     }
 
-    /// The pattern's number, where somebody is subscribed to it.
+    /// The pattern's id, if a connection is subscribed to it.
     pub(super) fn group(&self, pattern: &Pattern) -> Option<GroupId> {
         self.patterns.get(pattern)
     }
 
-    /// Makes a pattern known, to which nobody is subscribed yet.
+    /// Adds a pattern, which has no members yet.
     pub(super) fn insert_group(&mut self, pattern: &Pattern) -> GroupId {
         let group = self.groups.insert(Group::new(pattern.clone())) as GroupId;
         self.patterns.insert(pattern, group);
         group
     }
 
-    /// The pattern is found no more. Names may still be linked to its number.
+    /// The pattern is no longer found. Names may still be linked to its id.
     pub(super) fn retire_group(&mut self, id: GroupId) {
         let group = &mut self.groups[id];
         group.dead = true;
         self.patterns.remove(&group.pattern);
     }
 
-    /// The members of what is subscribed to.
+    /// The members of a target.
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
             Target::Topic(local) => &mut self.locals[local].direct,
@@ -116,12 +116,12 @@ impl Follows {
         }
     }
 
-    /// How often the members of any pattern changed, counted from 1.
+    /// How many times the members of any pattern changed, counted from 1.
     pub(super) fn changes(&self) -> u64 {
         self.changes + 1
     }
 
-    /// The patterns that match a name, and how many had to be looked for.
+    /// The patterns that match a name, and how many had to be looked up.
     pub(super) fn matching(&self, name: &str) -> (Linked, usize) {
         self.patterns.matching(name)
     }
@@ -132,13 +132,13 @@ impl Follows {
         let mut steps = 1 + looked_for;
         match matching {
             Linked::Few(groups) => steps += groups.into_iter().map(|group| self.link(id, group)).sum::<usize>(),
-            // What was linked matches as well, unless it is gone.
+            // What was linked before also matches, unless it is gone.
             many => self.locals[id].groups = many,
         }
         steps
     }
 
-    /// Links a name to a pattern that matches it, in the order of how specific they are. Returns the work that it took.
+    /// Links a name to a pattern that matches it, ordered by specificity. Returns the work that it took.
     pub(super) fn link(&mut self, id: LocalId, group: GroupId) -> usize {
         let groups = &self.groups;
         let specificity = &groups[group].specificity;
@@ -153,7 +153,8 @@ impl Follows {
                 few.insert(first + equal, group);
                 0
             }
-            // One that others share; it has all that match. Those whose walks have not come by wait for them nevertheless.
+            // A list shared with others; it has all patterns that match. Members whose walks have not reached the name
+            // wait for them nevertheless.
             _ => {
                 let (matching, looked_for) = self.matching(&self.locals[id].name);
                 self.locals[id].groups = matching;
@@ -168,7 +169,7 @@ impl Follows {
         local.groups.iter().fold(local.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
     }
 
-    /// Whether somebody gets every update of a name.
+    /// Whether any connection gets every update of a name.
     pub(super) fn has_plain(&self, id: LocalId) -> bool {
         let local = &self.locals[id];
         !local.direct.plain.is_empty() || local.groups.iter().any(|group| !self.groups[*group].members.plain.is_empty())

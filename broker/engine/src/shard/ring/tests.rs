@@ -19,7 +19,7 @@ fn topic() -> Arc<Topic> {
     }))
 }
 
-/// Every frame that is held is where it was put, whole, until its place is given up; runs read as they were written.
+/// Every frame held is where it was put, whole, until it is released; runs read as they were written.
 #[test]
 fn against_a_plain_list() {
     for seed in 0..100 {
@@ -40,7 +40,7 @@ fn against_a_plain_list() {
             }
             let at = ring.push(topic.clone(), seq, false, &frame);
             let behind = model.last().is_some_and(|(last, frame)| last + frame.len() as u64 == at);
-            // Adjacent places are adjacent in memory as well, but for the ring's end.
+            // Adjacent offsets are adjacent in memory as well, except at the ring's end.
             assert_eq!(ring.joins(at), !at.is_multiple_of(capacity as u64), "seed {seed}");
             assert!(
                 behind || at.is_multiple_of(capacity as u64) || model.is_empty(),

@@ -38,7 +38,7 @@ fn topic(kind: Kind, patches: bool) -> Topic {
 }
 
 #[test]
-fn as_the_protocol_says() {
+fn as_the_protocol_specifies() {
     let live = (Start::Live, At::After { seq: 10, place: 77 });
     let image = (Start::Image, At::Image(1));
     let history = |first| (Start::History, At::From(first));
@@ -56,7 +56,7 @@ fn as_the_protocol_says() {
         (Kind::State, true, From::Last(2), false, image),
         (Kind::State, true, From::Last(0), false, image),
         (Kind::State, true, From::Live, false, live),
-        // Conflated, everything starts with its image; the caller leaves that out for events.
+        // With conflation, everything starts with its image; the caller does not conflate events.
         (Kind::State, false, From::Live, true, image),
         (Kind::State, false, From::Last(2), true, image),
         (Kind::State, true, From::Image, true, image),

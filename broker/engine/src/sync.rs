@@ -11,8 +11,8 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// Locks, and goes on with what a panicking thread left behind: every critical section of this crate leaves the guarded
-/// value whole before it calls anything that can panic.
+/// Locks, and continues with what a panicking thread left behind: every critical section of this crate leaves the
+/// guarded value consistent before it calls anything that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -1,5 +1,5 @@
-//! Which shard has the connection that holds most of a sum that all share: each shard says how much its largest holds, so
-//! that the largest of all pays.
+//! Which shard has the largest holder of a shared sum: each shard publishes the size class of its own largest holder,
+//! so that the largest of all pays.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -18,13 +18,13 @@ impl Default for Largest {
 impl Largest {
     pub(crate) fn set(&self, purse: Purse, shard: usize, class: u32) {
         let held = &self.0[purse as usize][shard];
-        // Mostly it is what it was: other shards keep what they have read.
+        // The class rarely changes: without a store, the other shards keep the value in their caches.
         if u32::from(held.load(Ordering::Relaxed)) != class {
             held.store(class as u8, Ordering::Relaxed);
         }
     }
 
-    /// Calls `each` with every other shard whose largest holder has more.
+    /// Calls `each` with every other shard whose largest holder is in a higher class.
     pub(crate) fn each_larger(&self, purse: Purse, shard: usize, class: u32, mut each: impl FnMut(usize)) {
         for (other, held) in self.0[purse as usize].iter().enumerate() {
             if other != shard && u32::from(held.load(Ordering::Relaxed)) > class {

@@ -1,4 +1,4 @@
-//! The sums of memory that connections share, each with the setting that bounds it.
+//! The sums of memory that connections share, and the setting that bounds each.
 
 use super::Budget;
 use crate::limits::Limits;
@@ -8,9 +8,9 @@ use crate::limits::Limits;
 pub(crate) enum Purse {
     /// What they still want from topics.
     Wants,
-    /// Frames of which they hold the rest.
+    /// Frames of which they hold the unsent rest.
     Partial,
-    /// Unread answers, incomplete messages, unsent events.
+    /// Unread answers, incomplete messages, unsent Server-Sent Events.
     Buffers,
 }
 
@@ -28,7 +28,7 @@ impl Purse {
         }
     }
 
-    /// As much of it as is let go of already, or goes with connections that are closing: it is as good as gone, and nobody
+    /// How much of it is already being dropped, or is held by closing connections: it will soon be free, and nobody
     /// else has to pay for it.
     pub(crate) fn leaving(self, budget: &Budget) -> u64 {
         match self {

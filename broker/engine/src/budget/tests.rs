@@ -8,7 +8,7 @@ use crate::ids::Ids;
 use crate::limits::Retain;
 use crate::topic::Birth;
 
-/// The total is what the topics hold, the largest pays, and who goes takes its share along.
+/// The total is what the topics hold, the largest pays, and a topic that is dropped takes its share along.
 #[test]
 fn against_summing_up() {
     for seed in 0..60 {

@@ -8,8 +8,8 @@ use broker_protocol::walk::unescaped;
 
 use super::object::Object;
 
-/// Keys are a stranger's choice: SipHash with a secret of this process, so that nobody can aim at one branch.
-/// Nothing that leaves the engine depends on it.
+/// Clients choose the keys: SipHash with a secret of this process, so that nobody can aim at one branch. Nothing that
+/// leaves the engine depends on it.
 static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A key and its value.
@@ -17,7 +17,7 @@ static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub(super) struct Member {
     /// `"key":leaf`, or `"key":` where the value is an object.
     text: Box<[u8]>,
-    /// How much of `text` is the key with its quotes.
+    /// The length of the key in `text`, with its quotes.
     key_bytes: u32,
     /// 0 while the object has few members.
     hash: u64,
@@ -47,7 +47,7 @@ impl Member {
         Member { text, key_bytes: raw_key.len() as u32, hash: 0, place, object }
     }
 
-    /// The same in an object with many members.
+    /// The same member for an object with many members.
     pub(super) fn hashed(self, hash: u64) -> Member {
         Member { hash, ..self }
     }
@@ -73,12 +73,12 @@ impl Member {
         self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.said
     }
 
-    /// The value's text, where it is no object.
+    /// The value's text, unless it is an object.
     pub(super) fn leaf(&self) -> Option<&[u8]> {
         if self.object.is_some() { None } else { self.text.get(self.key_bytes as usize + 1..) }
     }
 
-    /// The value, where it is an object.
+    /// The value, if it is an object.
     pub(super) fn object(&self) -> Option<&Object> {
         self.object.as_ref()
     }
@@ -90,8 +90,8 @@ impl Member {
         }
     }
 
-    /// Roughly what it holds in memory: itself and its text, each with an allocation's overhead, and its place in a list
-    /// or trie.
+    /// Roughly the memory it holds: itself and its text, each with an allocation's overhead, and its entry in a list or
+    /// trie.
     pub(super) fn held_bytes(&self) -> usize {
         const OVERHEAD_BYTES: usize = 64;
         size_of::<Member>() + OVERHEAD_BYTES + self.text.len() + self.object.as_ref().map_or(0, Object::held_bytes)

@@ -1,4 +1,4 @@
-//! An object of an image: its members in their order, its length known.
+//! An object of an image: its members in order, its length known.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use broker_protocol::walk::Cursor;
 use super::hash_trie::Branch;
 use super::member::{Key, Member, New};
 
-/// Up to so many members are a list that is searched from its beginning.
+/// Up to this many members are a list that is searched linearly.
 const FEW_MEMBERS_MAX: usize = 16;
 
 /// An object. A clone shares everything until one of the two is changed.
@@ -22,7 +22,7 @@ struct Inner {
     members_bytes: usize,
     /// Roughly what all members hold in memory.
     members_held: usize,
-    /// The place of the next new member. Places only grow; order is theirs.
+    /// The position of the next new member. Positions only grow, and define the order.
     next_place: u64,
 }
 
@@ -33,17 +33,18 @@ pub(super) enum Members {
     Many(Branch),
 }
 
-/// How an object is laid on another.
+/// How a text is merged into an object.
 #[derive(Clone, Copy, PartialEq)]
 enum Laying {
     /// As a merge patch: `null` removes, objects merge.
     Patch,
-    /// As a value on nothing: `null` is a value, of duplicate keys the last one holds, at the place of the first.
+    /// As a value that replaces what was there: `null` is a value; of duplicate keys the last one wins, at the position
+    /// of the first.
     Value,
 }
 
 impl Object {
-    /// Parses compact, checked text; `None` where it is no object.
+    /// Parses compact, checked text; `None` if it is not an object.
     pub(super) fn parse(text: &[u8]) -> Option<Object> {
         let mut cursor = Cursor::new(text);
         cursor.at_object().then(|| {
@@ -53,7 +54,7 @@ impl Object {
         })
     }
 
-    /// Lays a merge patch on this object: compact, checked, without duplicate keys.
+    /// Applies a merge patch to this object: compact, checked, without duplicate keys.
     pub(super) fn merge(&mut self, patch: &[u8]) {
         self.lay(&mut Cursor::new(patch), Laying::Patch);
     }
@@ -94,7 +95,8 @@ impl Object {
         }
     }
 
-    /// One pass over the text, entering its objects. Returns whether anything changed: if not, nothing was copied.
+    /// Applies the text in one pass, entering its objects. Returns whether anything changed: if not, nothing was
+    /// copied.
     fn lay(&mut self, cursor: &mut Cursor<'_>, laying: Laying) -> bool {
         let mut changed = false;
         cursor.enter();
@@ -125,7 +127,7 @@ impl Object {
         changed
     }
 
-    /// Puts a value: in the place of the one that is there, whose key's text stays, or at the end.
+    /// Puts a value: over an existing one, whose key keeps its text and position, or at the end.
     fn put(&mut self, key: &Key<'_>, value: New<'_>) {
         let held = self.get(key).cloned();
         let inner = Arc::make_mut(&mut self.0);
@@ -160,7 +162,7 @@ impl Object {
         }
     }
 
-    /// Removes a member that is there.
+    /// Removes an existing member.
     fn remove(&mut self, key: &Key<'_>) {
         let inner = Arc::make_mut(&mut self.0);
         let removed = match &mut inner.members {
@@ -195,7 +197,7 @@ impl Members {
     }
 }
 
-/// The list has become too long to search.
+/// Turns a list that has become too long to search into a trie.
 fn many(few: &[Arc<Member>]) -> Members {
     let mut trie = Branch::default();
     for member in few {

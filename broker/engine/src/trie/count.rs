@@ -1,14 +1,14 @@
-//! Adding up what the patterns say that match a name, in portions: the worst name meets 2^16 nodes, and nobody else may
-//! wait for all of them.
+//! Sums the values of all patterns that match a name, in portions: the worst name meets 2^16 nodes, and nobody else may
+//! have to wait for all of them.
 
 use super::{Node, Trie};
 
-/// A sum under way. The trie may change between two portions: what counts is what a node says when it is visited.
+/// A sum in progress. The trie may change between two portions: a node counts with its value at the time of the visit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sum {
-    /// What was added up so far.
+    /// The sum so far.
     pub(crate) value: u64,
-    /// The way down from the root to the node that is visited next; `None` before the first portion.
+    /// The path from the root to the node that is visited next; `None` before the first portion.
     way: Option<Vec<Turn>>,
 }
 
@@ -20,14 +20,15 @@ enum Turn {
 }
 
 impl Turn {
-    /// What is tried next at the same node. The broker's own topics are reached only by naming their first segment.
+    /// The child to try next at the same node. The broker's own topics are only matched by patterns that name their
+    /// first segment.
     fn next(self, names_only: bool) -> Option<Turn> {
         (self == Turn::Literal && !names_only).then_some(Turn::One)
     }
 }
 
 impl Trie<u64> {
-    /// Goes on with the sum for the topic `name`, visiting at most `*steps` nodes. Returns whether it is complete.
+    /// Continues the sum for the topic `name`, visiting at most `*steps` nodes. Returns whether it is complete.
     pub(crate) fn add_up(&self, name: &str, sum: &mut Sum, steps: &mut usize) -> bool {
         let mut walk = Walk { nodes: vec![&self.root], turns: Vec::new(), name: name.split('.').collect() };
         let mut more = walk.resume(sum.way.take().unwrap_or_default());
@@ -45,9 +46,9 @@ impl Trie<u64> {
     }
 }
 
-/// Every node that a name meets, each before those below it.
+/// A walk over every node that a name meets, each before those below it.
 struct Walk<'a> {
-    /// From the root to the node that is visited.
+    /// From the root to the current node.
     nodes: Vec<&'a Node<u64>>,
     /// How each but the root was reached.
     turns: Vec<Turn>,
@@ -55,7 +56,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Goes back to a node. Where it has gone, what is left is what comes after it. Returns whether anything is.
+    /// Returns to a node. If it no longer exists, continues with what comes after it. Returns whether anything does.
     fn resume(&mut self, way: Vec<Turn>) -> bool {
         for turn in way {
             match self.child(turn) {
@@ -66,7 +67,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Goes to the node after this one; `turn` is the first child to try, if any. Returns whether there is one.
+    /// Moves to the node after this one; `turn` is the first child to try, if any. Returns whether there is one.
     fn go_on(&mut self, mut turn: Option<Turn>) -> bool {
         loop {
             match turn {
@@ -103,7 +104,7 @@ impl<'a> Walk<'a> {
         self.turns.is_empty() && self.name[0].starts_with('$')
     }
 
-    /// What the node says of a name that ends at it, or goes on below it.
+    /// The node's value for a name that ends at it, or continues below it.
     fn value(&self) -> u64 {
         let Some(node) = self.nodes.last() else { return 0 };
         let ends = self.turns.len() == self.name.len();

@@ -1,7 +1,7 @@
-//! Every interleaving of publishers and shards at the feed: nothing is lost, nobody sleeps on an entry, order is kept
-//! across the end of a segment (which loom makes three slots long, of which two are used).
+//! Every interleaving of publishers and shards at the feed: nothing is lost, no shard sleeps while there is an entry
+//! for it, and the order holds across the end of a segment (which under loom has three slots, of which two are used).
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p broker-engine --test loom_feed`, in a target folder of its own.
+//! `RUSTFLAGS="--cfg loom" cargo test -p broker-engine --test loom_feed`, in a separate target directory.
 
 #![cfg(loom)]
 
@@ -10,7 +10,7 @@ use broker_protocol::frame::Frame;
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-/// A feed for so many shards, and what each of them sleeps on.
+/// A feed for this many shards, and what each of them sleeps on.
 fn feed(shards: usize) -> (Arc<Feed>, Vec<Arc<Notify>>) {
     let beds: Vec<_> = (0..shards).map(|_| Arc::new(Notify::new())).collect();
     let notify = beds.iter().map(|bed| -> Box<dyn Fn() + Send + Sync> {
@@ -28,7 +28,7 @@ fn publish(feed: &Feed, topic: u32, seq: u64) {
     feed.wake_all(interest);
 }
 
-/// What a shard does until it has read so many entries: reads, says that it is about to sleep, looks once more, sleeps.
+/// The loop of a shard until it has read this many entries: read, announce sleep, look once more, sleep.
 fn read(feed: &Feed, reader: &mut Reader, index: usize, bed: &Notify, entries: usize) -> Vec<(u64, u32, u64)> {
     let mut seen = Vec::new();
     loop {
@@ -53,12 +53,12 @@ fn read(feed: &Feed, reader: &mut Reader, index: usize, bed: &Notify, entries: u
 
 fn check(test: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
-    // Two involuntary switches per run find what there is to find here; without a bound it takes minutes.
+    // Two preemptions per run find what there is to find here; without a bound it takes minutes.
     model.preemption_bound = Some(2);
     model.check(test);
 }
 
-/// Each topic's updates in the order of their `seq`, and all in that of their ordinals.
+/// Each topic's updates are in the order of their `seq`, and all of them in that of their ordinals.
 fn in_order(seen: &[(u64, u32, u64)]) {
     assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "out of order: {seen:?}");
     for topic in seen.iter().map(|(_, topic, _)| *topic) {
@@ -128,7 +128,7 @@ fn a_reader_that_comes_late_starts_at_the_tail() {
             let feed = feed.clone();
             thread::spawn(move || publish(&feed, 2, 1))
         };
-        // The second is before or behind the reader's beginning; the third is behind.
+        // The second is before or after the reader's start; the third is after it.
         let mut reader = feed.reader(0);
         producer.join().unwrap();
         publish(&feed, 3, 1);

@@ -1,4 +1,4 @@
-//! What clients may send, and what is said of everything else.
+//! What clients may send, and the errors for everything else.
 
 mod subscribe;
 mod updates;
@@ -13,7 +13,7 @@ fn good(message: &str) -> Request<'_> {
     parse(message).unwrap_or_else(|(_, refusal)| panic!("{message}: {refusal:?}"))
 }
 
-/// The refusal of a message: its id, its code, and what its sentence contains.
+/// Checks the refusal of a message: its id, its code, and what its sentence contains.
 fn check_refused(message: &str, id: Option<&str>, code: ErrorCode, sentence: &str) {
     let (got_id, refusal) = parse(message).map(|request| format!("{request:?}")).expect_err(message);
     assert_eq!(got_id.map(|id| id.as_str()), id, "the id of {message}");
@@ -82,14 +82,14 @@ fn the_id_is_found_wherever_it_is() {
         let sentence = "\"id\" must be a number or a string of at most 64 bytes";
         check_refused(&format!(r#"{{"op":"ping","id":{id}}}"#), None, bad, sentence);
     }
-    // A number that may have been cut is no id; one that something follows is.
+    // A number that may have been truncated is not an id; a number followed by something is.
     check_refused(r#"{"op":"ping","id":12"#, None, ErrorCode::BadJson, "at byte 20");
     check_refused(r#"{"op":"ping","id":12 ,"#, Some("12"), ErrorCode::BadJson, "at byte 22");
     check_refused(r#"{"id":1,"op":"ping","id":2}"#, Some("1"), bad, "\"id\" is given twice");
 }
 
 #[test]
-fn what_is_wrong_with_a_message() {
+fn errors_of_messages() {
     let bad = ErrorCode::BadRequest;
     let deep = format!(r#"{{"op":"publish","topic":"t","data":{}{},"id":9}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let hostile = format!(r#"{{"op":"ping","{}":1}}"#, "k".repeat(60_000));
@@ -130,7 +130,7 @@ fn what_is_wrong_with_a_message() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Cut anywhere, or with a byte changed: no panic, `bad_json` exactly where another's parser says so.
+    /// Cut anywhere, or with a byte changed: no panic, and `bad_json` exactly if an independent parser rejects it.
     #[test]
     fn broken_messages(which in 0..MESSAGES.len(), cut in any::<prop::sample::Index>(), byte in "[ -~]", what in 0..3) {
         let message = MESSAGES[which];

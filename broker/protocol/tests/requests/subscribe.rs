@@ -1,4 +1,4 @@
-//! `subscribe`: its options, and entries that are wrong.
+//! `subscribe`: its options, and invalid entries.
 
 use broker_protocol::request::{CONFLATE_LADDER_MS, From, OnSlow, SubscribeEntry};
 use broker_protocol::{ErrorCode, Request};
@@ -103,7 +103,7 @@ fn ready_positions_and_resume() {
 }
 
 #[test]
-fn a_wrong_entry_stays_alone() {
+fn an_invalid_entry_affects_no_other() {
     let table = [
         (r#"{"topic":"t","epoch":null}"#, Ok("t")),
         (r#"{"topic":"t","epoch":null,"seq":0}"#, Ok("t")),
@@ -142,6 +142,6 @@ fn a_wrong_entry_stays_alone() {
     let long = format!(r#"{{"op":"subscribe","topics":[[{}]]}}"#, "1,".repeat(500) + "1");
     let Request::Subscribe(request) = good(&long) else { panic!("subscribe") };
     assert!(matches!(&request.entries[..], [SubscribeEntry::Bad { entry, .. }] if entry.len() == 64));
-    // No answer lists the wrong entries of `unsubscribe`: there they are the message's.
+    // No answer lists the invalid entries of `unsubscribe`: there they make the whole message invalid.
     check_refused(r#"{"op":"unsubscribe","topics":["a",1]}"#, None, ErrorCode::BadRequest, "an entry");
 }

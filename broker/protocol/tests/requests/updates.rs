@@ -11,9 +11,9 @@ pub(super) fn compact(publication: &Publication<'_>) -> String {
     String::from_utf8(out).expect("text")
 }
 
-/// What is wrong with an update is the same in `publish`, in a batch and on a line.
+/// Errors of an update are the same in `publish`, in a batch and on a line.
 #[test]
-fn what_is_wrong_with_an_update() {
+fn errors_of_updates() {
     let table = [
         (r#""data":1"#, "\"topic\" is missing"),
         (r#""topic":7,"data":1"#, "\"topic\" must be a string"),

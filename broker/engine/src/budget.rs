@@ -8,7 +8,7 @@
 //! that pays is within a factor of two of the largest. A topic is refiled only when its class changes.
 
 pub(crate) mod largest;
-pub(crate) mod purse;
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 

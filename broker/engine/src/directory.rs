@@ -24,7 +24,7 @@ pub(crate) struct Names {
 }
 
 /// One portion of a count.
-pub(crate) struct Counted {
+pub(crate) struct PartialCount {
     pub(crate) matched: u64,
     pub(crate) looked_at: usize,
     /// The name to continue from; `None` if the count is complete.
@@ -33,7 +33,7 @@ pub(crate) struct Counted {
 
 /// How far a walk over the names got in one step.
 #[derive(Clone, Copy)]
-pub(crate) enum Passed<'a> {
+pub(crate) enum Reached<'a> {
     /// Up to this name and no further.
     UpTo(&'a str),
     /// To the end.
@@ -90,7 +90,7 @@ impl Names {
     }
 
     /// Returns the topics that ended between `after` and the name reached by the walk, and that `pattern` matches.
-    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, passed: Passed<'_>) -> Vec<Arc<Topic>> {
+    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, reached: Reached<'_>) -> Vec<Arc<Topic>> {
         if self.ended.is_empty() {
             return Vec::new();
         }
@@ -98,9 +98,9 @@ impl Names {
             Some(after) => Bound::Excluded((after.into(), TopicId::MAX)),
             None => Bound::Unbounded,
         };
-        let to = match passed {
-            Passed::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
-            Passed::Rest => Bound::Unbounded,
+        let to = match reached {
+            Reached::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
+            Reached::Rest => Bound::Unbounded,
         };
         let range = self.ended.range::<(Arc<str>, TopicId), _>((from, to));
         range.filter(|(_, topic)| pattern.matches(topic.name())).map(|(_, topic)| topic.clone()).collect()
@@ -113,8 +113,8 @@ impl Names {
     }
 
     /// Counts the topics after `after` that `pattern` matches, looking at no more than `names` names.
-    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> Counted {
-        let mut counted = Counted { matched: 0, looked_at: 0, up_to: None };
+    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> PartialCount {
+        let mut counted = PartialCount { matched: 0, looked_at: 0, up_to: None };
         let mut at: Option<Arc<str>> = after.map(Into::into);
         while counted.looked_at < names {
             let mut steps = names - counted.looked_at;
@@ -228,7 +228,7 @@ mod tests {
     use crate::feed::Feed;
     use crate::ids::Ids;
     use crate::limits::Retain;
-    use crate::topic::Birth;
+    use crate::topic::NewTopic;
     use broker_protocol::kind::Kind;
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -243,7 +243,7 @@ mod tests {
             let mut names = Names::default();
             for _ in 0..random.random_range(0..60) {
                 let name: Vec<_> = (0..random.random_range(1..5)).map(|_| segment(&mut random)).collect();
-                names.insert(Arc::new(Topic::new(Birth {
+                names.insert(Arc::new(Topic::new(NewTopic {
                     id: ids.take(),
                     name: &name.join("."),
                     epoch: "e".into(),

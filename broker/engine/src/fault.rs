@@ -39,11 +39,11 @@ pub enum Fault {
     /// What is published meanwhile is delivered as well as the image that already includes it.
     ImageAndUpdate,
     /// A topic begins without its first update.
-    BirthWithoutUpdate,
+    BeginningWithoutUpdate,
     /// A walk continues only where the feed is read to its end.
     WalkWaitsForTail,
     /// A want gets its turn again and again, and nothing of it is sent.
-    WantStands,
+    WantWithoutProgress,
     /// What was wanted remains counted.
     BudgetKept,
     /// Counting the topics of patterns costs no work.

@@ -43,7 +43,7 @@ const SEGMENT_BYTES: u64 = 2 * ENTRY_BYTES;
 
 /// What an entry announces.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum EntryKind {
     /// A topic's update; the frame is what its subscribers get.
     Update,
     /// A topic began; the frame is its `topic` message as sent to a subscriber that waited for it.
@@ -70,7 +70,7 @@ pub struct Entry {
     /// Bytes appended to the feed up to and including this entry.
     pub end_bytes: u64,
     /// What it announces.
-    pub what: What,
+    pub kind: EntryKind,
     /// The bytes for its subscribers.
     pub frame: Frame,
 }
@@ -185,8 +185,8 @@ pub struct Draft {
     pub interest: ShardSet,
     /// See [`Entry::taken_us`].
     pub taken_us: u64,
-    /// See [`Entry::what`].
-    pub what: What,
+    /// See [`Entry::kind`].
+    pub kind: EntryKind,
     /// See [`Entry::frame`].
     pub frame: Frame,
 }
@@ -252,7 +252,7 @@ impl Feed {
     }
 
     /// Assigns an ordinal to an update that no shard has to see.
-    pub fn pass(&self) -> u64 {
+    pub fn assign_ordinal(&self) -> u64 {
         self.ordinal.fetch_add(1, Ordering::AcqRel) + 1
     }
 
@@ -263,7 +263,7 @@ impl Feed {
 
     /// Appends an entry. The caller then wakes the interested shards, best after it released its own locks.
     pub fn append(&self, draft: Draft) -> Appended {
-        let Draft { topic, seq, oldest, interest, taken_us, what, frame } = draft;
+        let Draft { topic, seq, oldest, interest, taken_us, kind, frame } = draft;
         let mut tail = lock(&self.tail);
         let ordinal = self.ordinal.fetch_add(1, Ordering::AcqRel) + 1;
         let begin_bytes = tail.bytes;
@@ -271,7 +271,7 @@ impl Feed {
         let end_bytes = tail.bytes;
         self.bytes.store(end_bytes, Ordering::Release);
         let slot = tail.slot;
-        tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, what, frame });
+        tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, kind, frame });
         tail.slot += 1;
         let segment_ends = tail.slot == SEGMENT_SLOTS || end_bytes - tail.segment_bytes >= SEGMENT_BYTES;
         if segment_ends {

@@ -87,11 +87,11 @@ impl Tree {
         let Some(new) = new.object() else { return false };
         let old = old.object().unwrap_or_default();
         let start = out.len();
-        let said = diff::push_patch(&old, &new, out);
-        if !said {
+        let expressible = diff::push_patch(&old, &new, out);
+        if !expressible {
             out.truncate(start);
         }
-        said
+        expressible
     }
 
     /// The object that the state is, parsed if necessary; `None` if it is something else.

@@ -7,7 +7,7 @@ use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
 use crate::engine::Engine;
-use crate::topic::{Snapshot, Topic};
+use crate::topic::{StateSnapshot, Topic};
 use crate::trie::Sum;
 
 /// Nodes of the patterns' trie that together cost about as much as one name of a large directory.
@@ -78,7 +78,7 @@ pub struct HistoryPage {
 /// A topic's image that has still to be encoded.
 pub struct Image {
     topic: Arc<Topic>,
-    snapshot: Snapshot,
+    snapshot: StateSnapshot,
     /// How much of it may be cached for the next reader.
     encoded_bytes_max: u64,
 }

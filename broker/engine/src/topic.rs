@@ -83,7 +83,7 @@ impl Drop for Topic {
 }
 
 /// The properties of a new topic.
-pub(crate) struct Birth<'a> {
+pub(crate) struct NewTopic<'a> {
     pub(crate) id: Id,
     pub(crate) name: &'a str,
     pub(crate) epoch: Box<str>,
@@ -94,8 +94,8 @@ pub(crate) struct Birth<'a> {
 }
 
 impl Topic {
-    pub(crate) fn new(birth: Birth<'_>) -> Self {
-        let Birth { id, name, epoch, kind, retain, interest, budget } = birth;
+    pub(crate) fn new(new: NewTopic<'_>) -> Self {
+        let NewTopic { id, name, epoch, kind, retain, interest, budget } = new;
         Self {
             id,
             name: name.into(),
@@ -206,10 +206,10 @@ impl Topic {
     }
 
     /// The newest state, if there is one.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Option<StateSnapshot> {
         let state = self.lock();
         let seq = state.history.newest();
-        Some(Snapshot {
+        Some(StateSnapshot {
             seq,
             ts: state.last_ts,
             source_ts: state.last_source_ts,
@@ -222,11 +222,11 @@ impl Topic {
 
     /// Returns a snapshot's `image` message. It is encoded outside the lock, and once per `seq` as long as all encoded
     /// images together fit `encoded_bytes_max`.
-    pub(crate) fn image_frame(self: &Arc<Self>, snapshot: &Snapshot, encoded_bytes_max: u64) -> Frame {
+    pub(crate) fn image_frame(self: &Arc<Self>, snapshot: &StateSnapshot, encoded_bytes_max: u64) -> Frame {
         if let Some(frame) = &snapshot.encoded {
             return frame.clone();
         }
-        let Snapshot { seq, ts, source_ts, tree, .. } = snapshot;
+        let StateSnapshot { seq, ts, source_ts, tree, .. } = snapshot;
         let mut data = Vec::with_capacity(tree.bytes());
         tree.encode(&mut data);
         let mut payload = Vec::with_capacity(data.len() + self.name.len() + 128);
@@ -261,7 +261,7 @@ impl Topic {
 }
 
 /// A topic's state at one `seq`.
-pub(crate) struct Snapshot {
+pub(crate) struct StateSnapshot {
     pub(crate) seq: u64,
     pub(crate) ts: u64,
     pub(crate) source_ts: Option<u64>,
@@ -271,7 +271,7 @@ pub(crate) struct Snapshot {
     encoded: Option<Frame>,
 }
 
-impl Snapshot {
+impl StateSnapshot {
     /// Whether its message is already encoded.
     pub(crate) fn is_encoded(&self) -> bool {
         self.encoded.is_some()

@@ -113,7 +113,7 @@ impl<T> Trie<T> {
         fn down<T>(
             node: &Node<T>,
             beginning: Option<&str>,
-            own: bool,
+            is_reserved: bool,
             max: usize,
             out: &mut SmallVec<[Box<str>; 2]>,
         ) -> bool {
@@ -134,7 +134,7 @@ impl<T> Trie<T> {
                 None => (beginning, None),
             };
             node.literal.get(segment).is_none_or(|child| down(child, rest, false, max, out))
-                && (own || node.one.as_ref().is_none_or(|child| down(child, rest, false, max, out)))
+                && (is_reserved || node.one.as_ref().is_none_or(|child| down(child, rest, false, max, out)))
         }
         // Whether `*` matches the first segment depends on how the name begins.
         !beginning.is_empty() && down(&self.root, Some(beginning), beginning.starts_with('$'), max, out)
@@ -142,7 +142,7 @@ impl<T> Trie<T> {
 
     /// Calls `found` with the value of every pattern that matches the topic `name`.
     pub(crate) fn matching<'a>(&'a self, name: &str, mut found: impl FnMut(&'a T)) {
-        fn down<'a, T>(node: &'a Node<T>, name: Option<&str>, own: bool, found: &mut dyn FnMut(&'a T)) {
+        fn down<'a, T>(node: &'a Node<T>, name: Option<&str>, is_reserved: bool, found: &mut dyn FnMut(&'a T)) {
             let Some(name) = name else {
                 if let Some(value) = &node.here {
                     found(value);
@@ -157,7 +157,7 @@ impl<T> Trie<T> {
                 down(child, rest, false, found);
             }
             // The broker's own topics are only matched by patterns that name their first segment.
-            if own {
+            if is_reserved {
                 return;
             }
             if let Some(child) = &node.one {

@@ -10,7 +10,7 @@ use broker_protocol::topic::is_reserved;
 
 use super::{Engine, Published, Publisher, check_writable, refuse};
 use crate::clock::Now;
-use crate::feed::{Draft, What};
+use crate::feed::{Draft, EntryKind};
 use crate::topic::Topic;
 
 impl Engine {
@@ -56,7 +56,7 @@ impl Engine {
                 oldest: state.history.oldest(),
                 interest,
                 taken_us: now.mono_us,
-                what: What::Closed(topic.clone()),
+                kind: EntryKind::Closed(topic.clone()),
                 frame: Frame::text(&payload),
             });
             state.closed_to = Some((interest, appended.end_bytes));

@@ -18,9 +18,9 @@ use super::{Engine, Published, Publisher, begins_frame, check_writable, refuse};
 use crate::budget::Counted;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
-use crate::feed::{Draft, ShardSet, What};
+use crate::feed::{Draft, EntryKind, ShardSet};
 use crate::image::Tree;
-use crate::topic::{self, Birth, Topic, TopicState};
+use crate::topic::{self, NewTopic, Topic, TopicState};
 
 thread_local! {
     /// The update's compacted data and its payload before it becomes a frame: one allocation per update instead of two.
@@ -108,7 +108,7 @@ impl Engine {
             return Some(Err(refusal));
         }
         let all = self.feed.all_shards();
-        let topic = Arc::new(Topic::new(Birth {
+        let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
             epoch: topic::epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
@@ -129,11 +129,11 @@ impl Engine {
             oldest: 1,
             interest: all,
             taken_us: now.mono_us,
-            what: What::Begins(topic.clone()),
+            kind: EntryKind::Begins(topic.clone()),
             frame: begins_frame(&topic, 0),
         });
         topic.begun_bytes.store(begun.end_bytes, Ordering::Release);
-        if fault::strikes(Fault::BirthWithoutUpdate) {
+        if fault::strikes(Fault::BeginningWithoutUpdate) {
             return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
         }
         self.take(now, &topic, &mut state, &offer, image, frame);
@@ -222,7 +222,7 @@ impl Engine {
         state.last_source_ts = offer.update.source_ts;
         let interest = state.interest;
         let ordinal = if interest == 0 {
-            self.feed.pass()
+            self.feed.assign_ordinal()
         } else {
             let oldest = state.history.oldest();
             let appended = self.feed.append(Draft {
@@ -231,7 +231,7 @@ impl Engine {
                 oldest,
                 interest,
                 taken_us: now.mono_us,
-                what: What::Update,
+                kind: EntryKind::Update,
                 frame: frame.clone(),
             });
             appended.ordinal

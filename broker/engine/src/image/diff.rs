@@ -11,13 +11,13 @@ use super::object::{Members, Object};
 pub(super) fn push_patch(old: &Object, new: &Object, out: &mut Vec<u8>) -> bool {
     out.push(b'{');
     let start = out.len();
-    let said = push_members(old, new, out);
+    let expressible = push_members(old, new, out);
     if out.len() > start {
         // Every member was written with a comma behind it.
         out.pop();
     }
     out.push(b'}');
-    said
+    expressible
 }
 
 fn push_members(old: &Object, new: &Object, out: &mut Vec<u8>) -> bool {
@@ -31,7 +31,7 @@ fn push_members(old: &Object, new: &Object, out: &mut Vec<u8>) -> bool {
             out.extend_from_slice(b":null,");
         }
     }
-    new_members.sort_unstable_by_key(|member| member.place());
+    new_members.sort_unstable_by_key(|member| member.position());
     new_members.into_iter().all(|member| push_member(old.get(&member.key()), member, out))
 }
 
@@ -46,30 +46,30 @@ fn push_member(old: Option<&Arc<Member>>, new: &Arc<Member>, out: &mut Vec<u8>) 
     let Some((old, new_object)) = old.and_then(|old| old.object()).zip(new.object()) else {
         new.encode(out);
         out.push(b',');
-        return is_sayable(new);
+        return is_expressible_as_patch(new);
     };
     let start = out.len();
     out.extend_from_slice(new.raw_key());
     out.push(b':');
     let nested = out.len();
-    let said = push_patch(old, new_object, out);
+    let expressible = push_patch(old, new_object, out);
     if out[nested..] == *b"{}" {
         // The values are equal, in different nodes.
         out.truncate(start);
     } else {
         out.push(b',');
     }
-    said
+    expressible
 }
 
 /// Whether a member can be part of a merge patch as it is: `null` would remove the key, and is removed from new
 /// objects. In arrays it stays.
-fn is_sayable(member: &Member) -> bool {
+fn is_expressible_as_patch(member: &Member) -> bool {
     match member.object() {
         Some(object) => {
-            let mut sayable = true;
-            object.members().each_in_order(|member| sayable = sayable && is_sayable(member));
-            sayable
+            let mut expressible = true;
+            object.members().each_in_order(|member| expressible = expressible && is_expressible_as_patch(member));
+            expressible
         }
         None => member.leaf() != Some(b"null"),
     }

@@ -95,13 +95,13 @@ impl Branch {
     fn put_at(&mut self, level: u32, member: Arc<Member>) {
         let Some(at) = self.find(level, member.hash(), &member.key()) else {
             let at = self.take_slot(level, member.hash());
-            self.children.insert(at, Child::Member(member.place(), member));
+            self.children.insert(at, Child::Member(member.position(), member));
             return;
         };
         match &mut self.children[at] {
             Child::Branch(below) => Arc::make_mut(below).put_at(level + 1, member),
-            Child::Member(place, held) if held.hash() == member.hash() && held.is(&member.key()) => {
-                (*place, *held) = (member.place(), member);
+            Child::Member(position, held) if held.hash() == member.hash() && held.is(&member.key()) => {
+                (*position, *held) = (member.position(), member);
             }
             Child::Member(_, held) => {
                 let mut both = Branch::default();
@@ -158,7 +158,7 @@ impl Child {
     fn each<'a>(&'a self, each: &mut dyn FnMut(u64, &'a Arc<Member>)) {
         match self {
             Child::Branch(branch) => branch.each(each),
-            Child::Member(place, member) => each(*place, member),
+            Child::Member(position, member) => each(*position, member),
         }
     }
 }

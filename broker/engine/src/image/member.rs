@@ -21,14 +21,14 @@ pub(super) struct Member {
     key_bytes: u32,
     /// 0 while the object has few members.
     hash: u64,
-    place: u64,
+    position: u64,
     object: Option<Object>,
 }
 
 /// A key to look for.
 pub(super) struct Key<'a> {
     raw: &'a [u8],
-    said: Cow<'a, [u8]>,
+    unescaped_key: Cow<'a, [u8]>,
 }
 
 /// A value to put.
@@ -38,13 +38,13 @@ pub(super) enum New<'a> {
 }
 
 impl Member {
-    pub(super) fn new(raw_key: &[u8], value: New<'_>, place: u64) -> Member {
+    pub(super) fn new(raw_key: &[u8], value: New<'_>, position: u64) -> Member {
         let (leaf, object) = match value {
             New::Leaf(leaf) => (leaf, None),
             New::Object(object) => (&b""[..], Some(object)),
         };
         let text = [raw_key, b":", leaf].concat().into_boxed_slice();
-        Member { text, key_bytes: raw_key.len() as u32, hash: 0, place, object }
+        Member { text, key_bytes: raw_key.len() as u32, hash: 0, position, object }
     }
 
     /// The same member for an object with many members.
@@ -56,8 +56,8 @@ impl Member {
         self.hash
     }
 
-    pub(super) fn place(&self) -> u64 {
-        self.place
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// The key as it is written, with its quotes.
@@ -70,7 +70,7 @@ impl Member {
     }
 
     pub(super) fn is(&self, key: &Key<'_>) -> bool {
-        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.said
+        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.unescaped_key
     }
 
     /// The value's text, unless it is an object.
@@ -104,7 +104,7 @@ impl Member {
 
 impl<'a> Key<'a> {
     pub(super) fn new(raw: &'a [u8]) -> Key<'a> {
-        Key { raw, said: unescaped(unquoted(raw)) }
+        Key { raw, unescaped_key: unescaped(unquoted(raw)) }
     }
 
     pub(super) fn raw(&self) -> &'a [u8] {
@@ -112,7 +112,7 @@ impl<'a> Key<'a> {
     }
 
     pub(super) fn hash(&self) -> u64 {
-        SECRET.hash_one(&*self.said)
+        SECRET.hash_one(&*self.unescaped_key)
     }
 }
 

@@ -23,7 +23,7 @@ struct Inner {
     /// Roughly what all members hold in memory.
     members_held: usize,
     /// The position of the next new member. Positions only grow, and define the order.
-    next_place: u64,
+    next_position: u64,
 }
 
 #[derive(Clone)]
@@ -35,12 +35,12 @@ pub(super) enum Members {
 
 /// How a text is merged into an object.
 #[derive(Clone, Copy, PartialEq)]
-enum Laying {
+enum Merge {
     /// As a merge patch: `null` removes, objects merge.
     Patch,
     /// As a value that replaces what was there: `null` is a value; of duplicate keys the last one wins, at the position
     /// of the first.
-    Value,
+    Replace,
 }
 
 impl Object {
@@ -49,14 +49,14 @@ impl Object {
         let mut cursor = Cursor::new(text);
         cursor.at_object().then(|| {
             let mut object = Object::default();
-            object.lay(&mut cursor, Laying::Value);
+            object.apply(&mut cursor, Merge::Replace);
             object
         })
     }
 
     /// Applies a merge patch to this object: compact, checked, without duplicate keys.
     pub(super) fn merge(&mut self, patch: &[u8]) {
-        self.lay(&mut Cursor::new(patch), Laying::Patch);
+        self.apply(&mut Cursor::new(patch), Merge::Patch);
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -97,24 +97,24 @@ impl Object {
 
     /// Applies the text in one pass, entering its objects. Returns whether anything changed: if not, nothing was
     /// copied.
-    fn lay(&mut self, cursor: &mut Cursor<'_>, laying: Laying) -> bool {
+    fn apply(&mut self, cursor: &mut Cursor<'_>, mode: Merge) -> bool {
         let mut changed = false;
         cursor.enter();
         while let Some(raw) = cursor.next_key() {
             let key = Key::new(raw);
             let held = self.get(&key);
             if cursor.at_object() {
-                let base = held.and_then(|member| member.object().cloned()).filter(|_| laying == Laying::Patch);
+                let base = held.and_then(|member| member.object().cloned()).filter(|_| mode == Merge::Patch);
                 let is_new = base.is_none();
                 let mut object = base.unwrap_or_default();
-                if object.lay(cursor, laying) || is_new {
+                if object.apply(cursor, mode) || is_new {
                     self.put(&key, New::Object(object));
                     changed = true;
                 }
                 continue;
             }
             let leaf = cursor.take();
-            if laying == Laying::Patch && leaf == b"null" {
+            if mode == Merge::Patch && leaf == b"null" {
                 if held.is_some() {
                     self.remove(&key);
                     changed = true;
@@ -131,11 +131,11 @@ impl Object {
     fn put(&mut self, key: &Key<'_>, value: New<'_>) {
         let held = self.get(key).cloned();
         let inner = Arc::make_mut(&mut self.0);
-        let (raw, place) = match &held {
-            Some(member) => (member.raw_key(), member.place()),
-            None => (key.raw(), inner.next_place),
+        let (raw, position) = match &held {
+            Some(member) => (member.raw_key(), member.position()),
+            None => (key.raw(), inner.next_position),
         };
-        let member = Member::new(raw, value, place);
+        let member = Member::new(raw, value, position);
         inner.members_bytes += member.bytes();
         inner.members_held += member.held_bytes();
         match &held {
@@ -144,12 +144,12 @@ impl Object {
                 inner.members_held -= held.held_bytes();
             }
             None => {
-                inner.next_place += 1;
+                inner.next_position += 1;
                 inner.count += 1;
             }
         }
         match &mut inner.members {
-            Members::Few(few) => match few.iter_mut().find(|member| member.place() == place) {
+            Members::Few(few) => match few.iter_mut().find(|member| member.position() == position) {
                 Some(slot) => *slot = Arc::new(member),
                 None => {
                     few.push(Arc::new(member));
@@ -189,8 +189,8 @@ impl Members {
             Members::Few(few) => few.iter().for_each(each),
             Members::Many(trie) => {
                 let mut members = Vec::new();
-                trie.each(&mut |place, member| members.push((place, member)));
-                members.sort_unstable_by_key(|&(place, _)| place);
+                trie.each(&mut |position, member| members.push((position, member)));
+                members.sort_unstable_by_key(|&(position, _)| position);
                 members.into_iter().for_each(|(_, member)| each(member));
             }
         }

@@ -20,10 +20,10 @@ fn text(tree: &Tree) -> String {
 
 fn diff(old: &Tree, new: &Tree) -> Option<String> {
     let mut out = b"before".to_vec();
-    let said = Tree::diff(old, new, &mut out);
+    let expressible = Tree::diff(old, new, &mut out);
     let patch = String::from_utf8(out).expect("a patch is text").strip_prefix("before").expect("appended").to_owned();
-    assert!(said || patch.is_empty(), "nothing is left of a patch that cannot be expressed: {patch}");
-    said.then_some(patch)
+    assert!(expressible || patch.is_empty(), "nothing is left of a patch that cannot be expressed: {patch}");
+    expressible.then_some(patch)
 }
 
 /// The MergePatch of RFC 7396 §2 on the values of another JSON library.

@@ -6,7 +6,7 @@ use super::conn::{At, Conn, Introduce, OnSlow, Subscription, Want};
 use super::follows::Resolved;
 use super::mark::{Mark, Via, passes};
 use super::{ConnId, GroupId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
@@ -33,7 +33,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Delivers a frame that is too large for the ring through its topic, as a want.
-    pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
+    pub(super) fn deliver_through_topic(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
         if conn.is_leaving() {
@@ -54,12 +54,12 @@ impl<S: Sink> Shard<S> {
                 return;
             }
         }
-        let Some(local_id) = self.follows.named(mark.name) else { return };
+        let Some(name_id) = self.follows.named(mark.name) else { return };
         let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         if !catch_up.wants.contains_key(&mark.topic.id()) {
-            let after = self.follows.locals[local_id].unfinished(catch_up, mark.topic);
+            let after = self.follows.names[name_id].unfinished(catch_up, mark.topic);
             catch_up.want(Want {
                 introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
                 after,
@@ -72,6 +72,6 @@ impl<S: Sink> Shard<S> {
             });
         }
         self.enqueue(id, mark.taken_us);
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
     }
 }

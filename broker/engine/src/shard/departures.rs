@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 
-use super::conn::{CatchUp, Closing, Turn};
+use super::conn::{CatchUp, Closing, QueueState};
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
@@ -64,7 +64,7 @@ impl<S: Sink> Shard<S> {
         conn.control = None;
         self.forget_payer(id);
         let conn = &mut self.conns[id];
-        if conn.turn == Turn::Parked {
+        if conn.queue_state == QueueState::Parked {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
@@ -85,7 +85,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         self.stats.closed.count(reason);
-        self.say_goodbye(now, id, reason.code(), text);
+        self.begin_closing(now, id, reason.code(), text);
     }
 
     /// Closes a connection whose client sent a close frame, which is echoed with its code. 0 sends a close frame
@@ -95,10 +95,10 @@ impl<S: Sink> Shard<S> {
             return;
         }
         self.stats.closed_by_client.add(1);
-        self.say_goodbye(now, id, code, text);
+        self.begin_closing(now, id, code, text);
     }
 
-    fn say_goodbye(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+    fn begin_closing(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
         self.leave_all(id);
         let conn = &mut self.conns[id];
         conn.closing = Closing::Sent { finished: false };
@@ -111,7 +111,7 @@ impl<S: Sink> Shard<S> {
         conn.sink.stop_listening();
         let session = conn.session;
         self.enqueue(id, now.mono_us);
-        self.leave_budgets(id);
+        self.count_as_leaving(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
         self.departures.lingering.push_back((until, id, session));
     }
@@ -133,7 +133,7 @@ impl<S: Sink> Shard<S> {
     /// Frees the number of a connection that is gone, once no queue refers to it.
     pub(super) fn free(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
-        if conn.gone && !conn.in_leavers && matches!(conn.turn, Turn::None | Turn::Parked) {
+        if conn.gone && !conn.in_leavers && matches!(conn.queue_state, QueueState::Idle | QueueState::Parked) {
             self.conns.remove(id);
         }
     }

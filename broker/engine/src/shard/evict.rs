@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker_protocol::frame::Frame;
 
-use super::conn::{Conn, Turn};
+use super::conn::{Conn, QueueState};
 use super::{ConnId, Shard};
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
@@ -28,7 +28,7 @@ pub(super) struct Evictions {
 #[derive(Clone, Copy, Debug)]
 struct Eviction {
     /// Everything before this ring offset is to be free.
-    place: u64,
+    ring_offset: u64,
     /// The next connection to visit.
     at: usize,
 }
@@ -45,23 +45,24 @@ impl<S: Sink> Shard<S> {
 
     /// Makes room for a frame at once. Returns false for a frame that is too large for the ring.
     pub(super) fn make_room(&mut self, len: usize) -> bool {
-        if !self.ring.takes(len) {
+        if !self.ring.accepts(len) {
             return false;
         }
-        while let Some(place) = self.ring.reclaim(len) {
+        while let Some(ring_offset) = self.ring.reclaim(len) {
             for id in 0..self.conns.bound() {
-                if self.begin_eviction(id as ConnId, place) {
+                if self.begin_eviction(id as ConnId, ring_offset) {
                     self.fall_out(id as ConnId);
                 }
             }
-            self.ring.release(place);
+            self.ring.release(ring_offset);
         }
         true
     }
 
     /// Makes room for future frames, as far as this round's work allows.
     pub(super) fn evict_ahead(&mut self) {
-        let Some(mut eviction) = self.evictions.pass.or_else(|| self.ring.low().map(|place| Eviction { place, at: 0 }))
+        let Some(mut eviction) =
+            self.evictions.pass.or_else(|| self.ring.low().map(|ring_offset| Eviction { ring_offset, at: 0 }))
         else {
             return;
         };
@@ -76,14 +77,14 @@ impl<S: Sink> Shard<S> {
             // One of them may have much pending: then the others wait for the next round.
             while eviction.at < end && !self.work.is_spent() {
                 let id = eviction.at as ConnId;
-                if self.begin_eviction(id, eviction.place) && !self.fall_out_as_work_allows(id) {
+                if self.begin_eviction(id, eviction.ring_offset) && !self.fall_out_as_work_allows(id) {
                     break;
                 }
                 eviction.at += 1;
             }
         }
         self.evictions.pass = None;
-        self.ring.release(eviction.place);
+        self.ring.release(eviction.ring_offset);
     }
 
     /// Whether there are connections that still have to fall out of step.
@@ -99,14 +100,14 @@ impl<S: Sink> Shard<S> {
 
     /// Whether a frame of this length has to wait because room for it is still being made, in portions.
     pub(super) fn must_wait_for_room(&self, len: usize) -> bool {
-        self.evictions.pass.is_some() && self.ring.takes(len) && self.ring.reclaim(len).is_some()
+        self.evictions.pass.is_some() && self.ring.accepts(len) && self.ring.reclaim(len).is_some()
     }
 
     /// Whether a connection has to fall out of step because it has something pending before `ring_offset`.
-    fn begin_eviction(&mut self, id: ConnId, place: u64) -> bool {
-        let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < place);
+    fn begin_eviction(&mut self, id: ConnId, ring_offset: u64) -> bool {
+        let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < ring_offset);
         let Some(conn) = self.conns.get(id).filter(|conn| conn.is_falling || holds(conn)) else { return false };
-        if conn.turn == Turn::Parked && fault::strikes(Fault::EvictionUnderReader) {
+        if conn.queue_state == QueueState::Parked && fault::strikes(Fault::EvictionUnderReader) {
             return false;
         }
         self.stats.evicted.add(u64::from(!conn.is_falling));

@@ -6,7 +6,7 @@
 
 use super::conn::{At, CatchUp, Introduce, Want};
 use super::{ConnId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::fault;
 use crate::sink::Sink;
 use broker_protocol::message::GapReason;
@@ -66,7 +66,7 @@ impl<S: Sink> Shard<S> {
         if is_done {
             conn.settle();
         }
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
         is_done
     }
 
@@ -95,12 +95,12 @@ impl<S: Sink> Shard<S> {
                     continue;
                 }
             }
-            let local_id = self.follows.of_topic(topic.id()).or_else(|| self.follows.named(topic.name()));
-            let Some(local_id) = local_id else { continue };
+            let name_id = self.follows.of_topic(topic.id()).or_else(|| self.follows.named(topic.name()));
+            let Some(name_id) = name_id else { continue };
             let strict = may_be_strict && self.is_strict(id, topic.name());
             let want = Want {
                 introduce: if slot.seq == 0 { Introduce::Begins } else { Introduce::No },
-                after: self.follows.locals[local_id].unfinished(catch_up, topic),
+                after: self.follows.names[name_id].unfinished(catch_up, topic),
                 strict,
                 ..Want::new(topic.clone(), at, GapReason::Slow)
             };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::follows::Linked;
-use super::{GroupId, LocalId, Shard};
+use super::{GroupId, NameId, Shard};
 use crate::limits::Limits;
 use crate::sink::Sink;
 use crate::topic::Topic;
@@ -11,13 +11,13 @@ use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
     /// Returns the id of a name, creating it if necessary and following the topic if there is one.
-    pub(super) fn local(&mut self, name: &str) -> LocalId {
-        if let Some(local) = self.follows.named(name) {
-            return local;
+    pub(super) fn follow(&mut self, name: &str) -> NameId {
+        if let Some(name_id) = self.follows.named(name) {
+            return name_id;
         }
         let topic = self.engine.directory.read().get(name).cloned();
         let name: Arc<str> = topic.as_ref().map_or_else(|| name.into(), |topic| topic.name().clone());
-        let id = self.insert_local(name);
+        let id = self.insert_followed(name);
         if let Some(topic) = topic {
             self.attach(id, topic);
         }
@@ -26,31 +26,31 @@ impl<S: Sink> Shard<S> {
 
     /// Creates the entry of a name that has none, without a topic. Patterns are linked to it only when they have a
     /// topic of that name to report: names that nobody publishes cost them nothing.
-    pub(super) fn insert_local(&mut self, name: Arc<str>) -> LocalId {
+    pub(super) fn insert_followed(&mut self, name: Arc<str>) -> NameId {
         self.stats.local_topics.add(1);
         self.follows.insert(name)
     }
 
     /// Follows this incarnation from now on. Nothing of it was taken in before. An incarnation whose end the shard will
     /// not read is not followed: the name would stay attached to it for ever.
-    pub(super) fn attach(&mut self, id: LocalId, topic: Arc<Topic>) {
+    pub(super) fn attach(&mut self, id: NameId, topic: Arc<Topic>) {
         let mut state = topic.lock();
         if state.is_over_for(self.bit, self.reader.bytes()) {
             return;
         }
         let is_to_begin = self.is_to_begin(&topic);
         self.follows.assign(topic.id(), id);
-        let local = &mut self.follows.locals[id];
-        let members = local.direct.len() as u32;
+        let followed = &mut self.follows.names[id];
+        let members = followed.direct.len() as u32;
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
         state.interest |= self.bit;
         // No shard had to see what was published before: it has ordinals that the feed's entries do not show.
         self.followed_from = self.engine.feed.ordinal();
         // If the beginning is still to be read, so is everything after it; otherwise nothing published up to now will
         // come.
-        local.read_seq = if is_to_begin { 0 } else { state.seq() };
+        followed.read_seq = if is_to_begin { 0 } else { state.seq() };
         drop(state);
-        local.topic = Some(topic);
+        followed.topic = Some(topic);
         self.forget_name(id);
     }
 
@@ -61,10 +61,10 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Stops following the present incarnation.
-    pub(super) fn detach(&mut self, id: LocalId) {
-        let local = &mut self.follows.locals[id];
-        let views = std::mem::take(&mut local.views);
-        if let Some(topic) = local.topic.take() {
+    pub(super) fn detach(&mut self, id: NameId) {
+        let followed = &mut self.follows.names[id];
+        let views = std::mem::take(&mut followed.views);
+        if let Some(topic) = followed.topic.take() {
             self.follows.unassign(topic.id());
             // Until its beginning was read it is unknown whether a pattern wants it: that is decided when it is read.
             if !self.is_to_begin(&topic) {
@@ -75,37 +75,37 @@ impl<S: Sink> Shard<S> {
             self.drop_view(view);
         }
         // Connections that are subscribed to it by name wait for it again, whether or not that exceeds the bound.
-        if !self.follows.locals[id].direct.is_empty() {
-            let local = &mut self.follows.locals[id];
-            local.is_waited = true;
-            self.engine.budget.names.add(local.name_bytes());
+        if !self.follows.names[id].direct.is_empty() {
+            let followed = &mut self.follows.names[id];
+            followed.is_waited = true;
+            self.engine.budget.names.add(followed.name_bytes());
         }
     }
 
     /// Counts a name that is about to be subscribed to, if it has no topic. Returns false if that would exceed the
     /// bound.
-    pub(super) fn count_name(&mut self, id: LocalId) -> bool {
-        let local = &mut self.follows.locals[id];
-        if local.topic.is_some() || local.is_waited {
+    pub(super) fn count_name(&mut self, id: NameId) -> bool {
+        let followed = &mut self.follows.names[id];
+        if followed.topic.is_some() || followed.is_waited {
             return true;
         }
         let max = self.engine.limits.names_waited_bytes_max;
-        local.is_waited = self.engine.budget.names.try_change(0, local.name_bytes(), max);
-        local.is_waited
+        followed.is_waited = self.engine.budget.names.try_change(0, followed.name_bytes(), max);
+        followed.is_waited
     }
 
     /// Stops counting a name as waited for.
-    fn forget_name(&mut self, id: LocalId) {
-        let local = &mut self.follows.locals[id];
-        if std::mem::take(&mut local.is_waited) {
-            self.engine.budget.names.sub(local.name_bytes());
+    fn forget_name(&mut self, id: NameId) {
+        let followed = &mut self.follows.names[id];
+        if std::mem::take(&mut followed.is_waited) {
+            self.engine.budget.names.sub(followed.name_bytes());
         }
     }
 
     /// Drops a name that nobody follows any more.
-    pub(super) fn release(&mut self, id: LocalId) {
-        let Some(local) = self.follows.locals.get(id) else { return };
-        if !local.direct.is_empty() || !local.groups.is_empty() {
+    pub(super) fn release(&mut self, id: NameId) {
+        let Some(followed) = self.follows.names.get(id) else { return };
+        if !followed.direct.is_empty() || !followed.groups.is_empty() {
             return;
         }
         self.detach(id);
@@ -134,13 +134,13 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Links a name to every pattern that matches it. A walk links only its own pattern, to the names that it reaches.
-    pub(super) fn link_all(&mut self, local: LocalId) {
-        self.work.charge(self.follows.link_all(local));
+    pub(super) fn link_all(&mut self, name_id: NameId) {
+        self.work.charge(self.follows.link_all(name_id));
     }
 
     /// Links a name to one pattern that matches it.
-    pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
-        self.work.charge(self.follows.link(local, group));
+    pub(super) fn link(&mut self, name_id: NameId, group: GroupId) {
+        self.work.charge(self.follows.link(name_id, group));
     }
 
     /// Drops a pattern without members; its names forget it in portions, in the sweep.

@@ -2,6 +2,6 @@
 
 /// A connection's number in its shard; reused after the connection is gone.
 pub type ConnId = u32;
-pub(crate) type LocalId = u32;
+pub(crate) type NameId = u32;
 pub(crate) type GroupId = u32;
 pub(crate) type ViewId = u32;

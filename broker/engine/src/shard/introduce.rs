@@ -11,7 +11,7 @@ use broker_protocol::request::{From, OnSlow};
 
 use super::conn::{CatchUp, Target, Walk, Want};
 use super::{ConnId, Shard};
-use crate::directory::Passed;
+use crate::directory::Reached;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
@@ -42,12 +42,12 @@ impl<S: Sink> Shard<S> {
                 let names = self.engine.directory.read();
                 let next = names.next_match(&walk.pattern, walk.at.as_deref(), &mut steps);
                 let next = next.map(|topic| topic.cloned());
-                let passed = match &next {
-                    Ok(Some(topic)) => Passed::UpTo(topic.name()),
-                    Ok(None) => Passed::Rest,
-                    Err(name) => Passed::UpTo(name),
+                let reached = match &next {
+                    Ok(Some(topic)) => Reached::UpTo(topic.name()),
+                    Ok(None) => Reached::Rest,
+                    Err(name) => Reached::UpTo(name),
                 };
-                let ended = names.ended(&walk.pattern, walk.at.as_deref(), passed);
+                let ended = names.ended(&walk.pattern, walk.at.as_deref(), reached);
                 (next, ended)
             };
             steps = steps.saturating_sub(1 + ended.len());
@@ -87,11 +87,11 @@ impl<S: Sink> Shard<S> {
     /// Handles a topic on the walk's way that has ended, but whose end the shard has not read yet.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
-        let Some(local) = self.follows.of_topic(topic.id()) else { return };
+        let Some(name_id) = self.follows.of_topic(topic.id()) else { return };
         if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
+        if self.follows.names[name_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
             return;
         }
         let target = self.resolve(&self.conns[id], topic.name()).map(|resolved| resolved.target);
@@ -99,7 +99,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let want = if self.may_know(id) {
-            let after = self.follows.locals[local].unfinished(catch_up, &topic);
+            let after = self.follows.names[name_id].unfinished(catch_up, &topic);
             Want::introduction(topic, From::Image, after)
         } else {
             Want::swallowing(topic, end_bytes)
@@ -110,7 +110,7 @@ impl<S: Sink> Shard<S> {
     /// Whether the client may know topics that its walks have not reached, by another subscription.
     pub(super) fn may_know(&self, id: ConnId) -> bool {
         let conn = &self.conns[id];
-        conn.subscriptions.len() > 1 || conn.has_left
+        conn.subscriptions.len() > 1 || conn.has_unsubscribed
     }
 
     fn introduce(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
@@ -125,18 +125,18 @@ impl<S: Sink> Shard<S> {
         if Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        let local_id = self.local(topic.name());
-        self.link(local_id, walk.group);
+        let name_id = self.follow(topic.name());
+        self.link(name_id, walk.group);
         let resolved = self.resolve(&self.conns[id], topic.name());
         if let Some(Target::Pattern(best)) = resolved.map(|resolved| resolved.target)
             && best != walk.group
         {
             // The topic is for that pattern's walk to introduce: until then nothing may be sent by way of this one.
-            self.link(local_id, best);
+            self.link(name_id, best);
         }
-        let local = &self.follows.locals[local_id];
-        match &local.topic {
-            None => self.attach(local_id, topic.clone()),
+        let followed = &self.follows.names[name_id];
+        match &followed.topic {
+            None => self.attach(name_id, topic.clone()),
             Some(held) if !Arc::ptr_eq(held, &topic) => {
                 // The shard follows an earlier incarnation: it will read of that one's end and of this one's beginning.
                 let held = held.clone();
@@ -150,7 +150,7 @@ impl<S: Sink> Shard<S> {
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }
-        let after = self.follows.locals[local_id].unfinished(catch_up, &topic);
+        let after = self.follows.names[name_id].unfinished(catch_up, &topic);
         let mut want = Want::introduction(topic, walk.from, after);
         want.strict = resolved.on_slow == OnSlow::Disconnect;
         want.since = self.engine.feed.appended_bytes();

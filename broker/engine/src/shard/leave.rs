@@ -5,7 +5,7 @@ use super::conn::WANT_BYTES;
 use super::conn::{Closing, Conn, Target};
 use super::unsubscribe::LEAVE_STEPS;
 use super::{ConnId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::fault;
 use crate::sink::Sink;
 
@@ -50,7 +50,7 @@ impl<S: Sink> Shard<S> {
         (conn.pending_bytes, conn.pending_frames) = (0, 0);
         (conn.behind, conn.is_falling) = (false, false);
         let catch_up = conn.catch_up.take();
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
         if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.wants.len() > AT_ONCE) {
             // It no longer counts in deciding who has to pay.
             self.engine.budget.discarded.add(catch_up.wants.len() as u64 * WANT_BYTES);
@@ -60,7 +60,7 @@ impl<S: Sink> Shard<S> {
 
     /// Whether so much is still to be dropped that nothing new may be taken in meanwhile, for any connection. Until
     /// that is done, closing the largest holders frees nothing.
-    pub(super) fn must_let_go_first(&self) -> bool {
+    pub(super) fn must_drop_first(&self) -> bool {
         self.engine.budget.discarded.bytes() > self.engine.limits.behind_bytes_max / DISCARDED_SHARE
     }
 
@@ -70,9 +70,9 @@ impl<S: Sink> Shard<S> {
         self.work.charge(LEAVE_STEPS);
         self.forget_subscription(target, old);
         match target {
-            Target::Topic(local) => {
-                self.leave_views(id, local);
-                self.release(local);
+            Target::Topic(name_id) => {
+                self.leave_views(id, name_id);
+                self.release(name_id);
             }
             Target::Pattern(group) => {
                 self.work.charge(PATTERN_STEPS);

@@ -72,7 +72,7 @@ impl<S> Marker<'_, S> {
             conn.overflowed = true;
             self.overflowed.push(id);
         }
-        self.queue.push(id, &mut conn.turn);
+        self.queue.push(id, &mut conn.queue_state);
         conn.begin_waiting(mark.taken_us);
     }
 }
@@ -120,7 +120,7 @@ pub(super) fn passes<S>(
         return true;
     }
     // The walk will not find it any more, and the client may know it from another subscription.
-    if mark.closes && (conn.subscriptions.len() > 1 || conn.has_left) {
+    if mark.closes && (conn.subscriptions.len() > 1 || conn.has_unsubscribed) {
         let earlier =
             catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
         let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());

@@ -41,10 +41,10 @@
 //! Invariants:
 //!
 //! * What waits for a connection on a topic is either on its runs or wanted from the topic, never both, except for
-//! `At::After`, which only swallows what the connection already has.
+//!   `At::After`, which only swallows what the connection already has.
 //! * A run is whole frames; the rest of a half-written one is the connection's `carry` and goes first.
 //! * No connection has a run in a part of the ring that is reused: before that, a connection that has one falls out of
-//! step.
+//!   step.
 //! * A connection is in at most one queue, and only once.
 
 mod conn;
@@ -95,7 +95,7 @@ use self::departures::Departures;
 use self::evict::Evictions;
 use self::follows::Follows;
 pub use self::id::ConnId;
-use self::id::{GroupId, LocalId, ViewId};
+use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
 use self::payers::Payers;
 use self::plan::Plan;
@@ -176,7 +176,7 @@ impl<S: Sink> Shard<S> {
     /// Forbids the broker's own topics to this connection.
     pub fn forbid_reserved(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
-            conn.no_reserved = true;
+            conn.forbids_reserved = true;
         }
     }
 
@@ -238,7 +238,7 @@ impl<S: Sink> Shard<S> {
     /// Notes that the socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
-            && self.queue.unpark(id, &mut conn.turn)
+            && self.queue.unpark(id, &mut conn.queue_state)
         {
             self.stats.parked.sub(1);
         }
@@ -285,6 +285,6 @@ impl<S: Sink> Shard<S> {
     fn enqueue(&mut self, id: ConnId, now_us: u64) {
         let conn = &mut self.conns[id];
         conn.begin_waiting(now_us);
-        self.queue.push(id, &mut conn.turn);
+        self.queue.push(id, &mut conn.queue_state);
     }
 }

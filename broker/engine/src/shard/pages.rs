@@ -15,33 +15,33 @@ pub(crate) struct Pages<T> {
 
 struct Page<T> {
     /// Empty if none is in use.
-    places: Box<[Option<T>]>,
+    slots: Box<[Option<T>]>,
     /// The slots in use, one bit each.
     used: [u64; PAGE / 64],
 }
 
 impl<T> Page<T> {
     fn new() -> Self {
-        Self { places: Box::default(), used: [0; PAGE / 64] }
+        Self { slots: Box::default(), used: [0; PAGE / 64] }
     }
 
     fn insert(&mut self, value: T) -> Option<usize> {
         let word = self.used.iter().position(|word| *word != u64::MAX)?;
         let bit = self.used[word].trailing_ones() as usize;
-        if self.places.is_empty() {
-            self.places = (0..PAGE).map(|_| None).collect();
+        if self.slots.is_empty() {
+            self.slots = (0..PAGE).map(|_| None).collect();
         }
         let at = word * 64 + bit;
-        self.places[at] = Some(value);
+        self.slots[at] = Some(value);
         self.used[word] |= 1 << bit;
         Some(at)
     }
 
     fn remove(&mut self, at: usize) -> Option<T> {
-        let value = self.places.get_mut(at)?.take()?;
+        let value = self.slots.get_mut(at)?.take()?;
         self.used[at / 64] &= !(1 << (at % 64));
         if self.used.iter().all(|word| *word == 0) {
-            self.places = Box::default();
+            self.slots = Box::default();
         }
         Some(value)
     }
@@ -87,7 +87,7 @@ impl<T> Pages<T> {
         if was_full {
             self.roomy.insert(number as u32);
         }
-        while self.pages.last().is_some_and(|page| page.places.is_empty()) {
+        while self.pages.last().is_some_and(|page| page.slots.is_empty()) {
             self.pages.pop();
             self.roomy.remove(&(self.pages.len() as u32));
         }
@@ -98,11 +98,11 @@ impl<T> Pages<T> {
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.pages.get(id as usize / PAGE)?.places.get(id as usize % PAGE)?.as_ref()
+        self.pages.get(id as usize / PAGE)?.slots.get(id as usize % PAGE)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.pages.get_mut(id as usize / PAGE)?.places.get_mut(id as usize % PAGE)?.as_mut()
+        self.pages.get_mut(id as usize / PAGE)?.slots.get_mut(id as usize % PAGE)?.as_mut()
     }
 
     /// The values with this number and above.
@@ -110,7 +110,7 @@ impl<T> Pages<T> {
         let pages = self.pages.iter().enumerate().skip(from as usize / PAGE);
         let values = pages.flat_map(|(number, page)| {
             let first = (number * PAGE) as u32;
-            (first..).zip(&page.places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
+            (first..).zip(&page.slots).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
         });
         values.skip_while(move |(id, _)| *id < from)
     }

@@ -1,7 +1,7 @@
 //! Removing what is pending of topics that a connection is no longer subscribed to, or has subscribed to again.
 
 use super::conn::{Subscription, Target};
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, GroupId, NameId, Shard};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 use foldhash::fast::RandomState;
@@ -10,17 +10,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl<S: Sink> Shard<S> {
-    pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
-        self.views.forget_member(&self.follows.locals[local].views, id);
+    pub(super) fn leave_views(&mut self, id: ConnId, name_id: NameId) {
+        self.views.forget_member(&self.follows.names[name_id].views, id);
     }
 
     /// Drops what is wanted of a name: its new start is sent before anything else of it. Adds the incarnations that may
     /// be on the runs to `dropped`.
-    pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
-        self.leave_views(id, local_id);
-        let (conn, local) = (&mut self.conns[id], &self.follows.locals[local_id]);
-        let previous = local.previous().map(|topic| topic.id());
-        for topic in local.topic.iter().map(|topic| topic.id()).chain(previous) {
+    pub(super) fn forget_wants(&mut self, id: ConnId, name_id: NameId, dropped: &mut HashSet<TopicId, RandomState>) {
+        self.leave_views(id, name_id);
+        let (conn, followed) = (&mut self.conns[id], &self.follows.names[name_id]);
+        let previous = followed.previous().map(|topic| topic.id());
+        for topic in followed.topic.iter().map(|topic| topic.id()).chain(previous) {
             if let Some(catch_up) = &mut conn.catch_up
                 && catch_up.wants.get(&topic).is_some_and(|want| !want.is_over())
             {
@@ -42,8 +42,8 @@ impl<S: Sink> Shard<S> {
             if !among(best) {
                 return true;
             }
-            let local = shard.follows.named(topic.name());
-            let held = local.and_then(|local| shard.follows.locals[local].topic.as_ref());
+            let name_id = shard.follows.named(topic.name());
+            let held = name_id.and_then(|name_id| shard.follows.names[name_id].topic.as_ref());
             if held.is_some_and(|held| Arc::ptr_eq(held, topic)) {
                 return false;
             }
@@ -62,20 +62,20 @@ impl<S: Sink> Shard<S> {
         let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
         let mut seen: HashSet<TopicId, RandomState> = HashSet::default();
         let mut dropped: HashSet<TopicId, RandomState> = HashSet::default();
-        let mut links: Vec<(LocalId, GroupId)> = Vec::new();
+        let mut links: Vec<(NameId, GroupId)> = Vec::new();
         for topic in wanted.chain(slots.map(|slot| &slot.topic)) {
             if !seen.insert(topic.id()) {
                 continue;
             }
             let best = self.resolve(conn, topic.name()).map(|best| best.target);
-            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.follows.named(topic.name())) {
-                links.push((local, group));
+            if let (Some(Target::Pattern(group)), Some(name_id)) = (best, self.follows.named(topic.name())) {
+                links.push((name_id, group));
             }
             if best.is_none_or(|best| !keep(self, topic, best)) {
                 dropped.insert(topic.id());
             }
         }
-        links.into_iter().for_each(|(local, group)| self.link(local, group));
+        links.into_iter().for_each(|(name_id, group)| self.link(name_id, group));
         if dropped.is_empty() {
             return;
         }

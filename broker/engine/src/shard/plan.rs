@@ -43,7 +43,7 @@ pub(crate) struct Piece {
     pub(crate) topic: TopicId,
     /// The want after this frame.
     pub(crate) at: At,
-    pub(crate) what: PieceKind,
+    pub(crate) kind: PieceKind,
 }
 
 #[derive(Clone, Debug)]
@@ -75,22 +75,22 @@ impl Plan {
         self.scratch.len() >= self.bytes_max
     }
 
-    fn push(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
+    fn push(&mut self, frame: Frame, topic: TopicId, at: At, kind: PieceKind) {
         let room = self.bytes_max.saturating_sub(self.scratch.len());
         // A frame is begun even if little room is left, otherwise a large one would never be sent.
         let included = frame.len().min(room.max(1024));
         self.scratch.extend_from_slice(&frame.bytes()[..included]);
-        self.pieces.push(Piece { frame, included, topic, at, what });
+        self.pieces.push(Piece { frame, included, topic, at, kind });
     }
 
-    fn text(&mut self, payload: &[u8], topic: TopicId, at: At, what: PieceKind) {
-        self.push(Frame::text(payload), topic, at, what);
+    fn text(&mut self, payload: &[u8], topic: TopicId, at: At, kind: PieceKind) {
+        self.push(Frame::text(payload), topic, at, kind);
     }
 
-    fn closed(&mut self, topic: &Topic, seq: u64, place: u64) {
+    fn closed(&mut self, topic: &Topic, seq: u64, feed_position: u64) {
         let mut payload = Vec::new();
         message::closed(&mut payload, topic.name());
-        self.text(&payload, topic.id(), At::After { seq: seq + 1, place }, PieceKind::Closed);
+        self.text(&payload, topic.id(), At::After { seq: seq + 1, feed_position }, PieceKind::Closed);
     }
 
     fn gap(&mut self, topic: &Topic, from: u64, to: u64, reason: GapReason, then: At) {
@@ -105,11 +105,11 @@ impl Plan {
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
     /// Writing the plan advances the want, or nothing can be done for it now.
-    Stands,
+    Unchanged,
     /// It continues at this without a frame.
-    GoesOn(At),
+    Continue(At),
     /// Nothing of it is left to send.
-    Over,
+    Done,
     /// Updates are lost, and the client asked to be disconnected in that case.
     Refused,
 }
@@ -134,15 +134,15 @@ impl<S: Sink> Shard<S> {
                 continue;
             }
             let verdict = self.plan_want(id, want);
-            if !matches!(verdict, Verdict::Stands) {
+            if !matches!(verdict, Verdict::Unchanged) {
                 verdicts.push((*topic, verdict));
             }
         }
         for (topic, verdict) in verdicts {
             match verdict {
-                Verdict::Stands => {}
-                Verdict::GoesOn(at) => _ = catch_up.go_on(topic, at),
-                Verdict::Over => _ = catch_up.wants.remove(&topic),
+                Verdict::Unchanged => {}
+                Verdict::Continue(at) => _ = catch_up.advance(topic, at),
+                Verdict::Done => _ = catch_up.wants.remove(&topic),
                 Verdict::Refused => self.departures.close_as_slow(id, self.conns[id].session),
             }
         }
@@ -150,16 +150,16 @@ impl<S: Sink> Shard<S> {
 
     fn plan_want(&mut self, id: ConnId, want: &Want) -> Verdict {
         if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
-            return Verdict::Stands;
+            return Verdict::Unchanged;
         }
-        if fault::planted(Fault::WantStands) && matches!(want.at, At::Image(_)) {
-            return Verdict::Stands;
+        if fault::planted(Fault::WantWithoutProgress) && matches!(want.at, At::Image(_)) {
+            return Verdict::Unchanged;
         }
         let resolved = self.resolve(&self.conns[id], want.topic.name());
         // Unsubscribing removes the wants: without a subscription there is nothing to send.
-        let Some(resolved) = resolved else { return Verdict::Over };
+        let Some(resolved) = resolved else { return Verdict::Done };
         match self.plan_introduction(want, resolved.step) {
-            At::After { .. } => Verdict::Stands,
+            At::After { .. } => Verdict::Unchanged,
             At::From(from) => self.plan_history(id, want, &resolved, from),
             At::Image(lacks) => self.plan_image(want, &resolved, lacks),
         }
@@ -177,8 +177,8 @@ impl<S: Sink> Shard<S> {
             }
             Introduce::Fresh(from) => {
                 let state = topic.lock();
-                let place = self.engine.feed.appended_bytes();
-                let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), place);
+                let feed_position = self.engine.feed.appended_bytes();
+                let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), feed_position);
                 let (seq, oldest) = (state.seq(), state.history.oldest());
                 if state.closed && matches!(then, At::After { .. }) {
                     // Its `closed` may already have been swallowed for this want.
@@ -212,11 +212,11 @@ impl<S: Sink> Shard<S> {
         let topic = &want.topic;
         let conflated = resolved.step > 0 && topic.has_image();
         let state = topic.lock();
-        let place = self.engine.feed.appended_bytes();
+        let feed_position = self.engine.feed.appended_bytes();
         let (seq, oldest) = (state.seq(), state.history.oldest());
         let (closed, released) = (state.closed, state.is_released(topic));
         // An ended topic is wanted until its `closed` is sent as well.
-        let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
+        let done = if closed { At::From(seq + 1) } else { At::After { seq, feed_position } };
         let dropped = from < oldest;
         if dropped && is_refused(want, resolved) {
             return Verdict::Refused;
@@ -238,18 +238,18 @@ impl<S: Sink> Shard<S> {
             let then = if next == seq { done } else { At::From(next + 1) };
             self.plan.push(kept.frame.clone(), topic.id(), then, PieceKind::Update);
             if self.plan.is_full() {
-                return Verdict::Stands;
+                return Verdict::Unchanged;
             }
         }
         drop(state);
         if closed {
-            self.plan.closed(topic, seq, place);
+            self.plan.closed(topic, seq, feed_position);
         } else if from > seq && want.introduce == Introduce::No {
             // Nothing is lacking: only what is already in the feed must not be sent twice. But an introduction in this
             // plan has to be sent first.
-            return Verdict::GoesOn(At::After { seq, place });
+            return Verdict::Continue(At::After { seq, feed_position });
         }
-        Verdict::Stands
+        Verdict::Unchanged
     }
 
     /// Plans the newest state, for a client that lacks everything from `lacks` on.
@@ -257,31 +257,31 @@ impl<S: Sink> Shard<S> {
         let topic = &want.topic;
         let Some(now) = topic.snapshot() else {
             // It ended and has dropped what it held: the loss is reported.
-            let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
+            let (seq, feed_position) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
                 return Verdict::Refused;
             }
             if lacks <= seq {
                 self.plan.gap(topic, lacks, seq, want.reason, At::From(seq + 1));
             }
-            self.plan.closed(topic, seq, place);
-            return Verdict::Stands;
+            self.plan.closed(topic, seq, feed_position);
+            return Verdict::Unchanged;
         };
         let (seq, closed) = (now.seq, now.closed);
         if !now.is_encoded() {
             self.work.charge_bytes(now.tree.bytes());
         }
         let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
-        let place = self.engine.feed.appended_bytes();
+        let feed_position = self.engine.feed.appended_bytes();
         let step = if topic.has_image() { resolved.step } else { 0 };
         let said = !closed || fault::strikes(Fault::ClosedForgotten);
-        let done = if said { At::After { seq, place } } else { At::From(seq + 1) };
+        let done = if said { At::After { seq, feed_position } } else { At::From(seq + 1) };
         let state = (step > 0 && now.has_patches).then(|| now.tree.clone());
         self.plan.push(frame, topic.id(), done, PieceKind::Image { step, state });
         if !said && !self.plan.is_full() {
-            self.plan.closed(topic, seq, place);
+            self.plan.closed(topic, seq, feed_position);
         }
-        Verdict::Stands
+        Verdict::Unchanged
     }
 }
 

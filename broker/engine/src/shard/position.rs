@@ -19,8 +19,8 @@ impl Engine {
     /// The ordinal that an id stands for. An id of another run, or one that was never sent, counts as 0, before
     /// everything.
     pub fn place_of(&self, id: u64) -> u64 {
-        let place = id.saturating_sub(self.limits.order_base);
-        if place <= self.feed.ordinal() { place } else { 0 }
+        let ordinal = id.saturating_sub(self.limits.order_base);
+        if ordinal <= self.feed.ordinal() { ordinal } else { 0 }
     }
 }
 
@@ -30,24 +30,24 @@ impl<S: Sink> Shard<S> {
     pub(super) fn position(&self, now: Now) -> Option<u64> {
         let limits = &self.engine.limits;
         let age_us = now.mono_us.saturating_sub(limits.order_base_mono_us);
-        self.place_in_order().filter(|place| *place <= age_us).map(|place| limits.order_base + place)
+        self.reached_ordinal().filter(|ordinal| *ordinal <= age_us).map(|ordinal| limits.order_base + ordinal)
     }
 
     /// Sends a connection its position, if it asked for positions and its last one is long enough ago.
-    pub(super) fn tell_position(&mut self, id: ConnId, position: Option<u64>, now: Now) {
+    pub(super) fn send_position(&mut self, id: ConnId, position: Option<u64>, now: Now) {
         let conn = &mut self.conns[id];
         let Some(position) = position else { return };
-        if !conn.unpositioned || now.mono_ms().wrapping_sub(conn.last_position_ms) < POSITION_MS {
+        if !conn.position_is_due || now.mono_ms().wrapping_sub(conn.last_position_ms) < POSITION_MS {
             return;
         }
-        (conn.unpositioned, conn.last_position_ms) = (false, now.mono_ms());
+        (conn.position_is_due, conn.last_position_ms) = (false, now.mono_ms());
         let mut payload = Vec::new();
         message::position(&mut payload, position);
         self.answer(now, id, &payload);
     }
 
     /// The ordinal up to which a connection has everything, if nothing waits for it.
-    fn place_in_order(&self) -> Option<u64> {
+    fn reached_ordinal(&self) -> Option<u64> {
         let (feed, read) = (&self.engine.feed, self.reader.ordinal());
         // Updates that nobody follows have ordinals but are not appended: if everything appended is read, those have
         // passed as well. And an image may be newer than everything read.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::conn::Turn;
+use super::conn::QueueState;
 use super::id::ConnId;
 
 /// The connections of a shard that wait for their turn. A connection is in at most one of the three; its `QueueState`
@@ -20,33 +20,33 @@ pub(super) struct Queue {
 impl Queue {
     /// Adds a connection to the ready ones, unless it already waits or its socket is full.
     #[inline]
-    pub(super) fn push(&mut self, id: ConnId, turn: &mut Turn) {
-        if *turn == Turn::None {
-            *turn = Turn::Queued;
+    pub(super) fn push(&mut self, id: ConnId, state: &mut QueueState) {
+        if *state == QueueState::Idle {
+            *state = QueueState::Queued;
             self.ready.push_back(id);
         }
     }
 
     /// The same, after the ready ones.
-    pub(super) fn push_later(&mut self, id: ConnId, turn: &mut Turn) {
-        if *turn == Turn::None {
-            *turn = Turn::Queued;
+    pub(super) fn push_later(&mut self, id: ConnId, state: &mut QueueState) {
+        if *state == QueueState::Idle {
+            *state = QueueState::Queued;
             self.later.push_back(id);
         }
     }
 
     /// Delays a connection whose turn it was. Times must not fall from one call to the next.
-    pub(super) fn delay(&mut self, id: ConnId, turn: &mut Turn, until_us: u64) {
-        *turn = Turn::Delayed;
+    pub(super) fn delay(&mut self, id: ConnId, state: &mut QueueState, until_us: u64) {
+        *state = QueueState::Delayed;
         self.delayed.push_back((until_us, id));
     }
 
     /// Queues a parked connection whose socket takes bytes again. Returns false if it was not parked.
-    pub(super) fn unpark(&mut self, id: ConnId, turn: &mut Turn) -> bool {
-        let was_parked = *turn == Turn::Parked;
+    pub(super) fn unpark(&mut self, id: ConnId, state: &mut QueueState) -> bool {
+        let was_parked = *state == QueueState::Parked;
         if was_parked {
-            *turn = Turn::None;
-            self.push(id, turn);
+            *state = QueueState::Idle;
+            self.push(id, state);
         }
         was_parked
     }
@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_connection_is_queued_once_and_the_later_ones_apart() {
-        let (mut queue, mut turns) = (Queue::default(), [Turn::None; 4]);
+        let (mut queue, mut turns) = (Queue::default(), [QueueState::Idle; 4]);
         queue.push_later(3, &mut turns[3]);
         for id in [1, 0, 1, 3] {
             queue.push(id, &mut turns[id as usize]);
         }
-        assert_eq!((queue.len(), turns[2]), ((2, 1), Turn::None));
+        assert_eq!((queue.len(), turns[2]), ((2, 1), QueueState::Idle));
         assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some(1), Some(0), None]);
         assert!(!queue.is_empty());
         assert_eq!((queue.pop_later(), queue.is_empty()), (Some(3), true));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn parked_and_delayed_connections_are_not_queued() {
-        let (mut queue, mut parked, mut delayed) = (Queue::default(), Turn::Parked, Turn::None);
+        let (mut queue, mut parked, mut delayed) = (Queue::default(), QueueState::Parked, QueueState::Idle);
         queue.push(0, &mut parked);
         queue.delay(1, &mut delayed, 50);
         queue.push(1, &mut delayed);

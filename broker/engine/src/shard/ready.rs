@@ -9,7 +9,7 @@ use crate::sink::Sink;
 impl<S: Sink> Shard<S> {
     /// Sends `ready` for the requests of which everything has begun. What they asked for is written, or on its way as
     /// the rest of a frame, so that this follows it.
-    pub(super) fn tell_ready(&mut self, id: ConnId, now: Now) {
+    pub(super) fn send_ready(&mut self, id: ConnId, now: Now) {
         if self.conns[id].readies.is_empty() {
             return;
         }

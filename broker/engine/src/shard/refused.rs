@@ -12,27 +12,27 @@ const KEYS_BYTES: usize = 56;
 
 /// The refused entries of one request; `K` identifies an entry: by its index, or its name.
 #[derive(Debug)]
-pub(super) struct Refused<P> {
-    listed: Vec<(P, ErrorCode, String)>,
+pub(super) struct Refused<K> {
+    listed: Vec<(K, ErrorCode, String)>,
     listed_bytes: usize,
     /// The first that is not listed, and the number of entries from it on.
-    more: Option<(P, u64)>,
+    more: Option<(K, u64)>,
 }
 
-impl<P> Refused<P> {
+impl<K> Refused<K> {
     pub(super) fn none() -> Self {
         Self { listed: Vec::new(), listed_bytes: 0, more: None }
     }
 
     /// Adds an entry whose identification takes `key_bytes` in the answer.
-    pub(super) fn add(&mut self, place: P, place_bytes: usize, code: ErrorCode, message: String) {
-        let bytes = KEYS_BYTES + place_bytes + message.len();
+    pub(super) fn add(&mut self, key: K, key_bytes: usize, code: ErrorCode, message: String) {
+        let bytes = KEYS_BYTES + key_bytes + message.len();
         match &mut self.more {
             Some((_, count)) => *count += 1,
-            None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((place, 1)),
+            None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((key, 1)),
             None => {
                 self.listed_bytes += bytes;
-                self.listed.push((place, code, message));
+                self.listed.push((key, code, message));
             }
         }
     }
@@ -43,10 +43,10 @@ impl<P> Refused<P> {
     }
 
     /// The list; if it is cut, its last entry says so.
-    pub(super) fn into_list(mut self) -> Vec<(P, ErrorCode, String)> {
-        if let Some((place, count)) = self.more {
+    pub(super) fn into_list(mut self) -> Vec<(K, ErrorCode, String)> {
+        if let Some((key, count)) = self.more {
             let message = format!("from this entry on {count} entries were refused and are not listed");
-            self.listed.push((place, ErrorCode::Limit, message));
+            self.listed.push((key, ErrorCode::Limit, message));
         }
         self.listed
     }
@@ -65,11 +65,11 @@ mod tests {
         // After the first that did not fit, a short one that would have fitted is not listed either.
         assert_eq!(refused.count(), 30_000);
         let list = refused.into_list();
-        let (place, code, message) = list.last().unwrap();
-        assert_eq!((*place, *code), (list.len() - 1, ErrorCode::Limit));
-        assert!(list.iter().enumerate().all(|(index, (place, ..))| index == *place));
+        let (key, code, message) = list.last().unwrap();
+        assert_eq!((*key, *code), (list.len() - 1, ErrorCode::Limit));
+        assert!(list.iter().enumerate().all(|(index, (key, ..))| index == *key));
         assert!((10_000..20_000).contains(&list.len()), "{}", list.len());
-        assert!(message.contains(&format!("{} entries", 30_000 - place)), "{message}");
+        assert!(message.contains(&format!("{} entries", 30_000 - key)), "{message}");
     }
 
     #[test]

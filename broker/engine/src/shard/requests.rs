@@ -118,7 +118,7 @@ impl<S: Sink> Shard<S> {
         self.work.charge(held.subscriptions.len() * LIST_STEPS);
         for (target, subscription) in held.subscriptions.iter() {
             let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match target {
-                Target::Topic(local) => (&mut topics, &self.follows.locals[local].name),
+                Target::Topic(name_id) => (&mut topics, &self.follows.names[name_id].name),
                 Target::Pattern(group) => (&mut patterns, self.follows.groups[group].pattern.as_str()),
             };
             rows.push(SubscriptionRow { name, conflate_ms: ladder(subscription.step), on_slow: subscription.on_slow });

@@ -38,20 +38,20 @@ impl<S: Sink> Shard<S> {
     /// `>`.
     pub(super) fn forget_names(&mut self) -> bool {
         let Some(from) = self.retiring.names_at else { return false };
-        let end = (from + NAMES_PER_ROUND).min(self.follows.locals.bound());
+        let end = (from + NAMES_PER_ROUND).min(self.follows.names.bound());
         for id in from..end {
-            let Some(local) = self.follows.locals.get_mut(id as u32) else { continue };
-            if local.topic.is_some() || !local.direct.is_empty() {
+            let Some(followed) = self.follows.names.get_mut(id as u32) else { continue };
+            if followed.topic.is_some() || !followed.direct.is_empty() {
                 continue;
             }
             // A connection that is still catching up with an ended incarnation finds it here.
-            local.prune(self.ring.tail());
-            if local.previous.is_empty() {
-                local.groups = Linked::default();
+            followed.prune(self.ring.tail());
+            if followed.previous.is_empty() {
+                followed.groups = Linked::default();
                 self.release(id as u32);
             }
         }
-        self.retiring.names_at = (end < self.follows.locals.bound()).then_some(end);
+        self.retiring.names_at = (end < self.follows.names.bound()).then_some(end);
         self.retiring.names_at.is_some()
     }
 
@@ -67,20 +67,20 @@ impl<S: Sink> Shard<S> {
                 self.follows.groups[*group].forgotten = true;
             }
         }
-        let end = (self.retiring.patterns_at + NAMES_PER_ROUND).min(self.follows.locals.bound());
+        let end = (self.retiring.patterns_at + NAMES_PER_ROUND).min(self.follows.names.bound());
         for id in self.retiring.patterns_at..end {
-            if let Some(local) = self.follows.locals.get_mut(id as u32) {
+            if let Some(followed) = self.follows.names.get_mut(id as u32) {
                 let groups = &self.follows.groups;
-                let before = local.groups.len();
+                let before = followed.groups.len();
                 self.work.charge(before / 8);
-                match &mut local.groups {
+                match &mut followed.groups {
                     Linked::Few(few) => few.retain(|group| !groups[*group].forgotten),
                     Linked::Many(set) if set.groups.iter().any(|group| groups[*group].forgotten) => {
-                        local.groups = Linked::default();
+                        followed.groups = Linked::default();
                     }
                     Linked::Many(_) => {}
                 }
-                if local.groups.len() < before {
+                if followed.groups.len() < before {
                     // A pattern whose walk has not reached the name covers it nevertheless.
                     self.link_all(id as u32);
                 }
@@ -88,7 +88,7 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.retiring.patterns_at = end;
-        if end == self.follows.locals.bound() {
+        if end == self.follows.names.bound() {
             for group in std::mem::take(&mut self.retiring.patterns) {
                 self.follows.groups.remove(group);
             }

@@ -48,7 +48,7 @@ impl Ring {
     }
 
     /// Whether frames of this length belong in the ring at all.
-    pub(crate) fn takes(&self, len: usize) -> bool {
+    pub(crate) fn accepts(&self, len: usize) -> bool {
         len <= self.bytes.len() / FRAME_SHARE
     }
 
@@ -58,7 +58,7 @@ impl Ring {
     }
 
     /// The ring offset at which a frame of this length would begin.
-    fn place(&self, len: usize) -> u64 {
+    fn next_offset(&self, len: usize) -> u64 {
         let capacity = self.bytes.len() as u64;
         let offset = self.head % capacity;
         if offset + len as u64 > capacity { self.head + (capacity - offset) } else { self.head }
@@ -68,7 +68,7 @@ impl Ring {
     /// already does.
     pub(crate) fn reclaim(&self, len: usize) -> Option<u64> {
         let capacity = self.bytes.len() as u64;
-        let end = self.place(len) + len as u64;
+        let end = self.next_offset(len) + len as u64;
         (end > self.tail() + capacity).then(|| end - capacity + capacity / RECLAIM_SHARE)
     }
 
@@ -93,8 +93,8 @@ impl Ring {
     }
 
     /// Drops every frame that begins before `ring_offset`. None of them may be on any connection's runs.
-    pub(crate) fn release(&mut self, place: u64) {
-        while self.slots.front().is_some_and(|slot| slot.at < place) {
+    pub(crate) fn release(&mut self, ring_offset: u64) {
+        while self.slots.front().is_some_and(|slot| slot.at < ring_offset) {
             self.slots.pop_front();
         }
         if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
@@ -104,7 +104,7 @@ impl Ring {
 
     /// Copies a frame in and returns its ring offset. There must be room.
     pub(crate) fn push(&mut self, topic: Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> u64 {
-        let at = self.place(frame.len());
+        let at = self.next_offset(frame.len());
         debug_assert!(self.reclaim(frame.len()).is_none(), "the ring was pushed to without room");
         let offset = (at % self.bytes.len() as u64) as usize;
         self.bytes[offset..offset + frame.len()].copy_from_slice(frame.bytes());
@@ -136,8 +136,8 @@ impl Ring {
     }
 
     /// The frame that holds the byte at `ring_offset`.
-    pub(crate) fn slot_at(&self, place: u64) -> &Slot {
-        &self.slots[self.find(place + 1) - 1]
+    pub(crate) fn slot_at(&self, ring_offset: u64) -> &Slot {
+        &self.slots[self.find(ring_offset + 1) - 1]
     }
 
     /// Bytes of frames held.

@@ -60,13 +60,13 @@ impl<S: Sink> Shard<S> {
         let end = bound.min(slowest.next + LOOKED_AT);
         for id in slowest.next..end {
             let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { continue };
-            let place = Reverse((self.lag_bytes(conn), Reverse(id)));
+            let rank = Reverse((self.lag_bytes(conn), Reverse(id)));
             if slowest.worst.len() < slowest.count {
-                slowest.worst.push(place);
+                slowest.worst.push(rank);
             } else if let Some(mut best) = slowest.worst.peek_mut()
-                && place < *best
+                && rank < *best
             {
-                *best = place;
+                *best = rank;
             }
         }
         slowest.next = end;

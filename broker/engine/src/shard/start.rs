@@ -7,9 +7,9 @@ use super::conn::At;
 use crate::topic::{Topic, TopicState};
 
 /// Decides how a subscription to a topic begins: what the answer reports, and what is wanted then.
-pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bool, place: u64) -> (Start, At) {
+pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bool, feed_position: u64) -> (Start, At) {
     let seq = state.seq();
-    let live = At::After { seq, place };
+    let live = At::After { seq, feed_position };
     match from {
         _ if conflated => (Start::Image, At::Image(1)),
         From::Image if topic.has_image() => (Start::Image, At::Image(1)),

@@ -7,7 +7,7 @@ mod tests;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::{frame, message};
 
-use super::conn::{Closing, Turn};
+use super::conn::{Closing, QueueState};
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -39,7 +39,7 @@ impl<S: Sink> Shard<S> {
         let mut more = self.views_due(now.mono_us);
         while let Some(id) = self.queue.pop_delayed(now.mono_us) {
             let conn = &mut self.conns[id];
-            conn.turn = Turn::None;
+            conn.queue_state = QueueState::Idle;
             if conn.gone {
                 self.free(id);
             } else {
@@ -84,7 +84,7 @@ impl<S: Sink> Shard<S> {
         let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.bound());
         let (mut at, mut questions) = (from, 0);
         while at < end && questions < QUESTIONS_PER_SWEEP {
-            questions += usize::from(self.look_after(at as ConnId, now, heartbeat_ms, stall_ms));
+            questions += usize::from(self.check_connection(at as ConnId, now, heartbeat_ms, stall_ms));
             at += 1;
         }
         self.sweep.at = (at < self.conns.bound()).then_some(at);
@@ -97,7 +97,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Checks one connection for stalls, pings and heartbeats. Returns whether its sink was asked for more patience.
-    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
+    fn check_connection(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
             self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
@@ -107,7 +107,7 @@ impl<S: Sink> Shard<S> {
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
-        if conn.turn == Turn::Parked {
+        if conn.queue_state == QueueState::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) < stall_ms {
                 return false;
@@ -131,9 +131,9 @@ impl<S: Sink> Shard<S> {
             self.control(now, id, |out| frame::push_ping(out, b""));
         }
         let conn = &self.conns[id];
-        if conn.positions && conn.unpositioned && !conn.has_work() {
+        if conn.wants_positions && conn.position_is_due && !conn.has_work() {
             let position = self.position(now);
-            self.tell_position(id, position, now);
+            self.send_position(id, position, now);
         }
         let conn = &self.conns[id];
         if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {

@@ -7,7 +7,7 @@
 //! Mostly there is just one run, which is written directly from the ring. Otherwise the parts are gathered by copying
 //! and written, and only what the socket took counts as sent: the rest stays where it was.
 
-use super::conn::{Closing, Turn};
+use super::conn::{Closing, QueueState};
 use super::write::Outcome;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -44,7 +44,7 @@ impl<S: Sink> Shard<S> {
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
         if conn.gone {
-            conn.turn = Turn::None;
+            conn.queue_state = QueueState::Idle;
             self.free(id);
             return;
         }
@@ -53,16 +53,16 @@ impl<S: Sink> Shard<S> {
             let now = clock().mono_us;
             let due = conn.last_write_us + gap;
             if now < due {
-                self.queue.delay(id, &mut conn.turn, due);
+                self.queue.delay(id, &mut conn.queue_state, due);
                 return;
             }
         }
         // It still counts as queued: what this queues for it is written in this very turn.
         if conn.subscribing.is_some() {
-            self.subscribe_on(id, clock());
+            self.continue_subscribe(id, clock());
         }
         let conn = &mut self.conns[id];
-        conn.turn = Turn::None;
+        conn.queue_state = QueueState::Idle;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
         let simple = simple && !conn.is_held();
@@ -102,7 +102,7 @@ impl<S: Sink> Shard<S> {
             Outcome::Full => {
                 self.stats.writes_short.add(1);
                 self.stats.parked.add(1);
-                conn.turn = Turn::Parked;
+                conn.queue_state = QueueState::Parked;
                 conn.sink.end_turn(None);
             }
         }
@@ -112,15 +112,15 @@ impl<S: Sink> Shard<S> {
     fn end_turn(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { return };
         if !conn.readies.is_empty() {
-            self.tell_ready(id, clock());
+            self.send_ready(id, clock());
         }
         let conn = &self.conns[id];
-        let may_ask = conn.sink.follows_order() || (conn.positions && conn.unpositioned);
+        let may_ask = conn.sink.follows_order() || (conn.wants_positions && conn.position_is_due);
         let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);
-        if self.conns[id].positions {
-            self.tell_position(id, position, clock());
+        if self.conns[id].wants_positions {
+            self.send_position(id, position, clock());
         }
     }
 
@@ -131,6 +131,10 @@ impl<S: Sink> Shard<S> {
         }
         // Connections that catch up or have long requests come after the ready ones.
         let waits = conn.catch_up.is_some() || conn.subscribing.is_some();
-        if waits { self.queue.push_later(id, &mut conn.turn) } else { self.queue.push(id, &mut conn.turn) }
+        if waits {
+            self.queue.push_later(id, &mut conn.queue_state)
+        } else {
+            self.queue.push(id, &mut conn.queue_state)
+        }
     }
 }

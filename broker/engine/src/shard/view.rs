@@ -19,11 +19,11 @@ use super::conn::{Step, ladder};
 use super::mark::Mark;
 use super::pages::Pages;
 use super::visit::Which;
-use super::{ConnId, LocalId, Shard, ViewId};
+use super::{ConnId, NameId, Shard, ViewId};
 use crate::fault::{self, Fault};
 use crate::image::Tree;
 use crate::sink::Sink;
-use crate::topic::{Snapshot, Topic};
+use crate::topic::{StateSnapshot, Topic};
 
 /// Maximum number of due views that are sent in one round.
 const VIEWS_PER_ROUND: usize = fault::bound(64, 1);
@@ -31,7 +31,7 @@ const VIEWS_PER_ROUND: usize = fault::bound(64, 1);
 const VISITS_PER_ROUND: usize = fault::bound(65_536, 4);
 
 pub(crate) struct View {
-    pub(crate) local: LocalId,
+    pub(crate) name_id: NameId,
     pub(crate) step: Step,
     /// The `seq` of the last message; all members except those in `ahead` have exactly that.
     pub(crate) sent_seq: u64,
@@ -75,9 +75,9 @@ impl IndexMut<ViewId> for Views {
 
 impl Views {
     /// Adds a view of a name at a step, of which nothing has been sent yet.
-    fn insert(&mut self, local: LocalId, step: Step) -> ViewId {
+    fn insert(&mut self, name_id: NameId, step: Step) -> ViewId {
         self.views.insert(View {
-            local,
+            name_id,
             step,
             sent_seq: 0,
             sent: None,
@@ -120,14 +120,14 @@ impl Views {
 
 impl<S: Sink> Shard<S> {
     /// Returns the view of a name at a step, creating it if necessary.
-    pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
+    pub(super) fn view(&mut self, name_id: NameId, step: Step) -> ViewId {
         let views = &self.views;
-        let held = &self.follows.locals[local].views;
+        let held = &self.follows.names[name_id].views;
         if let Some(view) = held.iter().find(|view| views[**view].step == step) {
             return *view;
         }
-        let id = self.views.insert(local, step);
-        self.follows.locals[local].views.push(id);
+        let id = self.views.insert(name_id, step);
+        self.follows.names[name_id].views.push(id);
         id
     }
 
@@ -139,11 +139,11 @@ impl<S: Sink> Shard<S> {
 
     /// Notes that a connection got the image `seq` on its own; with its state if differences may be needed.
     pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64, state: Option<Tree>) {
-        let Some(local) = self.follows.named(topic.name()) else { return };
-        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        let Some(name_id) = self.follows.named(topic.name()) else { return };
+        if self.follows.names[name_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
-        let id = self.view(local, step);
+        let id = self.view(name_id, step);
         let view = &mut self.views[id];
         if view.sent_seq == 0 && view.sent_us.is_none() && view.due_us.is_none() {
             // Nothing was sent yet: the view starts from here.
@@ -174,9 +174,9 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Handles the topic's newest update, which the shard just took in, for the views at these steps.
-    pub(super) fn changed(&mut self, local: LocalId, steps: u16, seq: u64, now_us: u64) {
+    pub(super) fn changed(&mut self, name_id: NameId, steps: u16, seq: u64, now_us: u64) {
         for step in (1..16).filter(|step| steps & 1 << step != 0) {
-            let id = self.view(local, step);
+            let id = self.view(name_id, step);
             let view = &mut self.views[id];
             if seq <= view.sent_seq || view.due_us.is_some() {
                 continue;
@@ -212,11 +212,11 @@ impl<S: Sink> Shard<S> {
     pub(super) fn emit(&mut self, id: ViewId, now_us: u64) {
         self.views.set_due(id, None);
         let view = &mut self.views[id];
-        let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
+        let (name_id, step, sent_seq) = (view.name_id, view.step, view.sent_seq);
         let encoded_max = self.engine.limits.images_encoded_bytes_max;
-        let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
-        if self.follows.steps(local_id) & 1 << step == 0 {
-            self.follows.locals[local_id].views.retain(|held| *held != id);
+        let Some(topic) = self.follows.names[name_id].topic.clone() else { return };
+        if self.follows.steps(name_id) & 1 << step == 0 {
+            self.follows.names[name_id].views.retain(|held| *held != id);
             self.drop_view(id);
             return;
         }
@@ -233,14 +233,14 @@ impl<S: Sink> Shard<S> {
         view.sent = now.has_patches.then(|| now.tree.clone());
         self.count_view(id);
         // By the `seq` that a member has: the difference since then, if there is one.
-        let mut messages: SmallVec<[(u64, Placed); 2]> = SmallVec::new();
+        let mut messages: SmallVec<[(u64, ViewMessage); 2]> = SmallVec::new();
         for (has, state) in bases {
             if has >= seq || !now.has_patches {
                 continue;
             }
             if let Some(frame) = self.difference(&topic, &now, has, &state) {
                 let len = frame.len();
-                messages.push((has, Placed { at: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
+                messages.push((has, ViewMessage { at: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
             }
         }
         // If there is no difference since the last message, all members that have just that get the image.
@@ -251,7 +251,7 @@ impl<S: Sink> Shard<S> {
             }
             let frame = topic.image_frame(&now, encoded_max);
             let (first, len) = (sent_seq + 1, frame.len());
-            messages.push((sent_seq, Placed { at: self.put(&topic, first, true, &frame), len, first }));
+            messages.push((sent_seq, ViewMessage { at: self.put(&topic, first, true, &frame), len, first }));
         }
         let mut mark = Mark {
             at: 0,
@@ -267,13 +267,13 @@ impl<S: Sink> Shard<S> {
             closes: false,
         };
         let mut apart = Vec::new();
-        self.each_member(local_id, Which::Conflated, |marker, conn, via, own_step| {
+        self.each_member(name_id, Which::Conflated, |marker, conn, via, own_step| {
             let has = ahead.get(&conn).copied().unwrap_or(sent_seq);
             if own_step != step || has >= seq {
                 return;
             }
             match messages.iter().find(|(base, _)| *base == has) {
-                Some((_, Placed { at: Some((at, joins)), len, first })) => {
+                Some((_, ViewMessage { at: Some((at, joins)), len, first })) => {
                     (mark.at, mark.joins, mark.len, mark.first) = (*at, *joins, *len as u32, *first);
                     marker.mark(conn, via, &mark);
                 }
@@ -284,17 +284,17 @@ impl<S: Sink> Shard<S> {
         mark.len = 0;
         for (conn, via, first) in apart {
             mark.first = first;
-            self.want_instead(conn, via, &mark, true);
+            self.deliver_through_topic(conn, via, &mark, true);
         }
         self.settle_overflow(now_us);
     }
 
     /// The difference since the state of `has`, as a frame, if there is one that is smaller than the image.
-    fn difference(&self, topic: &Topic, now: &Snapshot, has: u64, state: &Tree) -> Option<Frame> {
+    fn difference(&self, topic: &Topic, now: &StateSnapshot, has: u64, state: &Tree) -> Option<Frame> {
         let mut patch = Vec::new();
-        let is_said = Tree::diff(state, &now.tree, &mut patch);
+        let is_expressible = Tree::diff(state, &now.tree, &mut patch);
         self.work.charge_bytes(patch.len());
-        if !is_said || patch.len() >= now.tree.bytes() {
+        if !is_expressible || patch.len() >= now.tree.bytes() {
             return None;
         }
         let mut payload = Vec::with_capacity(patch.len() + 128);
@@ -307,7 +307,7 @@ impl<S: Sink> Shard<S> {
 }
 
 /// A view's message: where it is in the ring, if it fits there, and the first `seq` that it covers.
-struct Placed {
+struct ViewMessage {
     at: Option<(u64, bool)>,
     len: usize,
     first: u64,

@@ -4,7 +4,7 @@ use super::conn::{Conn, Step, Target};
 use super::follows::{Group, Linked, Members};
 use super::mark::{Marker, Via};
 use super::pages::Pages;
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, GroupId, NameId, Shard};
 use crate::sink::Sink;
 
 /// A visit to a connection that catches up takes as long as this many others.
@@ -31,11 +31,11 @@ impl<S: Sink> Shard<S> {
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
     pub(super) fn each_member(
         &mut self,
-        local_id: LocalId,
+        name_id: NameId,
         which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
-        let local = &self.follows.locals[local_id];
+        let followed = &self.follows.names[name_id];
         let groups = &self.follows.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
@@ -45,8 +45,8 @@ impl<S: Sink> Shard<S> {
             behind_bytes: self.engine.limits.behind_bytes,
             slow_visits: 0,
         };
-        self.visits.count += local.direct.len();
-        if let Linked::Many(set) = &local.groups {
+        self.visits.count += followed.direct.len();
+        if let Linked::Many(set) = &followed.groups {
             self.visits.pass += 1;
             let (pass, mut members) = (self.visits.pass, set.members());
             if members.as_of != self.follows.changes() {
@@ -55,7 +55,7 @@ impl<S: Sink> Shard<S> {
                 self.visits.pass += 1;
             }
             let pass = self.visits.pass;
-            local.direct.each(|conn, step| {
+            followed.direct.each(|conn, step| {
                 marker.conns[conn].marked = pass;
                 each(&mut marker, conn, None, step);
             });
@@ -69,11 +69,12 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let in_use = |members: &Members| usize::from(!members.is_empty());
-        self.visits.count += local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
-        let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
+        self.visits.count += followed.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
+        let lists =
+            in_use(&followed.direct) + followed.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
-            let groups = local.groups.iter().map(|id| (Some(*id), &groups[*id].members));
-            for (via, members) in std::iter::once((None, &local.direct)).chain(groups) {
+            let groups = followed.groups.iter().map(|id| (Some(*id), &groups[*id].members));
+            for (via, members) in std::iter::once((None, &followed.direct)).chain(groups) {
                 if which == Which::All {
                     members.each_plain(|conn| each(&mut marker, conn, via, 0));
                 }
@@ -84,19 +85,19 @@ impl<S: Sink> Shard<S> {
         }
         self.visits.pass += 1;
         let pass = self.visits.pass;
-        local.direct.each(|conn, step| {
+        followed.direct.each(|conn, step| {
             marker.conns[conn].marked = pass;
             each(&mut marker, conn, None, step);
         });
-        for (index, id) in local.groups.iter().enumerate() {
-            let tied = is_tied(&local.groups, groups, index);
+        for (index, id) in followed.groups.iter().enumerate() {
+            let tied = is_tied(&followed.groups, groups, index);
             groups[*id].members.each(|conn, step| {
                 let held = &mut marker.conns[conn];
                 if held.marked == pass {
                     return;
                 }
                 held.marked = pass;
-                let (via, step) = own_of(held, &local.groups, groups, *id, step, tied);
+                let (via, step) = own_of(held, &followed.groups, groups, *id, step, tied);
                 each(&mut marker, conn, Some(via), step);
             });
         }

@@ -3,7 +3,7 @@
 use super::conn::{At, Run};
 use super::plan::{Piece, PieceKind};
 use super::{ConnId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};
 use broker_protocol::message::GapReason;
@@ -155,7 +155,7 @@ impl<S: Sink> Shard<S> {
         if let Some(catch_up) = &mut conn.catch_up {
             catch_up.expire(read);
             conn.settle();
-            self.file(id, Purse::Wants);
+            self.file(id, SharedSum::Wants);
         }
     }
 
@@ -220,7 +220,7 @@ impl<S: Sink> Shard<S> {
 
     fn count_frames(&mut self, id: ConnId, frames: u32) {
         if frames > 0 {
-            self.conns[id].unpositioned = true;
+            self.conns[id].position_is_due = true;
             self.stats.deliveries.add(frames.into());
             self.stats.frames_per_write.record(frames.into());
         }
@@ -228,7 +228,7 @@ impl<S: Sink> Shard<S> {
 
     /// Applies the effects of writing a piece.
     fn apply(&mut self, id: ConnId, piece: &Piece) {
-        match piece.what {
+        match piece.kind {
             PieceKind::Image { .. } => self.stats.images.add(1),
             PieceKind::Gap { updates } => {
                 self.stats.gaps.add(1);
@@ -237,18 +237,18 @@ impl<S: Sink> Shard<S> {
             _ => {}
         }
         let conn = &mut self.conns[id];
-        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.go_on(piece.topic, piece.at)) else {
+        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.advance(piece.topic, piece.at)) else {
             return;
         };
-        if !matches!(piece.what, PieceKind::Introduction(_)) {
+        if !matches!(piece.kind, PieceKind::Introduction(_)) {
             // What is lost from now on is lost because the connection is slow.
             want.reason = GapReason::Slow;
         }
-        if let PieceKind::Introduction(Some(seq)) = piece.what {
+        if let PieceKind::Introduction(Some(seq)) = piece.kind {
             want.until = seq;
         }
         want.has_begun();
-        if let PieceKind::Image { step, state } = &piece.what
+        if let PieceKind::Image { step, state } = &piece.kind
             && *step > 0
             && let At::After { seq, .. } = piece.at
         {

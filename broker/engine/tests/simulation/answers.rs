@@ -52,7 +52,7 @@ impl Client {
                 self.unsubscribed(entries);
                 Ok(())
             }
-            Answer::Subscribed { placed, options, topics, patterns, errors, deferred, .. } => {
+            Answer::Subscribed { effective, options, topics, patterns, errors, deferred, .. } => {
                 same(message.op() == "subscribed")?;
                 let wrong: Vec<_> =
                     errors.iter().map(|(name, code)| (format!("\"{name}\""), (*code).to_owned())).collect();
@@ -74,16 +74,16 @@ impl Client {
                 for (row, begun) in rows.iter().zip(topics) {
                     same(is_as_told(row, begun)?)?;
                 }
-                self.subscribed(truth, placed, *options, topics);
+                self.subscribed(truth, effective, *options, topics);
                 Ok(())
             }
         }
     }
 
-    fn subscribed(&mut self, truth: Truth<'_>, placed: &[String], options: Options, topics: &[Begun]) {
+    fn subscribed(&mut self, truth: Truth<'_>, effective: &[String], options: Options, topics: &[Begun]) {
         let before = self.known.clone();
-        for entry in placed {
-            self.known.place(entry, options, u64::MAX);
+        for entry in effective {
+            self.known.put(entry, options, u64::MAX);
         }
         // If a name is given twice in the request, the last one counts, and continues from what was there before.
         let had = self.streams.clone();
@@ -97,7 +97,7 @@ impl Client {
         }
         for (name, stream) in &mut self.streams {
             let best = self.known.best(name).map(|best| &best.entry);
-            if !best.is_some_and(|best| is_pattern(best) && placed.contains(best)) {
+            if !best.is_some_and(|best| is_pattern(best) && effective.contains(best)) {
                 continue;
             }
             // Nothing follows under the old options; what another pattern introduced may continue until this one

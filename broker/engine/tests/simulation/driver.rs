@@ -104,7 +104,7 @@ impl World {
         let now = self.now();
         let events = self.events(index);
         if self.drivers[index].at != At::Asleep {
-            self.say(|world| format!("shard {index} {:?}", world.drivers[index].at));
+            self.log(|world| format!("shard {index} {:?}", world.drivers[index].at));
         }
         let driver = &mut self.drivers[index];
         match driver.at {

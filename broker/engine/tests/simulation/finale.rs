@@ -19,21 +19,21 @@ const STEPS_MAX: usize = 20_000;
 const GAPS_MAX: usize = 400;
 
 /// Updates published one at a time while all shards sleep, before the history is complete.
-const CODA: usize = 4;
+const FINAL_UPDATES: usize = 4;
 
 /// The intervals after each of which further conflated streams must be complete.
 const LADDER_MS: [u64; 10] = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
 /// Lets everything come to rest, and checks that every subscriber knows all that it subscribed to.
-pub fn peace(world: &mut World) -> Result<(), String> {
-    world.say(|_| "peace".to_owned());
+pub fn settle(world: &mut World) -> Result<(), String> {
+    world.log(|_| "settle".to_owned());
     for id in world.open() {
         let client = &world.clients[id];
         let mut pipe = client.pipe.borrow_mut();
         pipe.room = usize::MAX;
     }
     // A lost wake-up shows if every shard sleeps when one more update comes.
-    for _ in 0..CODA {
+    for _ in 0..FINAL_UPDATES {
         drain(world)?;
         all_complete(world, 0)?;
         let offer = world.habits.offer(&mut world.dice);
@@ -42,9 +42,9 @@ pub fn peace(world: &mut World) -> Result<(), String> {
     let began_us = world.now_us;
     for interval_ms in LADDER_MS {
         world.now_us = world.now_us.max(began_us + interval_ms * 1000);
-        let peace_ms = (world.now_us - began_us) / 1000;
+        let quiet_ms = (world.now_us - began_us) / 1000;
         drain(world)?;
-        all_complete(world, peace_ms)?;
+        all_complete(world, quiet_ms)?;
     }
     gauges(world)?;
     listing(world)
@@ -82,15 +82,15 @@ fn rest(world: &mut World) -> Result<(), String> {
 }
 
 /// Checks that every client got everything of subscriptions with intervals up to this one.
-fn all_complete(world: &World, peace_ms: u64) -> Result<(), String> {
+fn all_complete(world: &World, quiet_ms: u64) -> Result<(), String> {
     for id in world.open() {
         let client = &world.clients[id];
-        if world.is_poor && world.drivers[client.shard].shard.is_closing(client.conn) {
+        if world.has_small_sums && world.drivers[client.shard].shard.is_closing(client.conn) {
             // It had to pay, and its slot waits until its entry in a queue comes up.
             continue;
         }
-        complete(&world.clients[id], &world.model, peace_ms)
-            .map_err(|error| format!("client {id}, {peace_ms} ms after the last publish: {error}"))?;
+        complete(&world.clients[id], &world.model, quiet_ms)
+            .map_err(|error| format!("client {id}, {quiet_ms} ms after the last publish: {error}"))?;
     }
     Ok(())
 }
@@ -205,7 +205,7 @@ fn listing(world: &World) -> Result<(), String> {
 }
 
 /// First half of the clients unsubscribe, then all hang up and every topic is deleted: nothing may be left.
-pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
+pub fn all_leave(world: &mut World) -> Result<(), String> {
     for id in world.open() {
         if id % 2 == 0 {
             let (topics, patterns): (Vec<_>, Vec<_>) =

@@ -5,7 +5,7 @@ use broker_engine::ShardStats;
 
 use super::finale;
 use super::request::Request;
-use super::traffic::{TIGHT_FROM, comeback, options};
+use super::traffic::{SMALL_RING_FROM, options, resume_entries};
 use super::world::World;
 
 /// Minimum and maximum number of steps of a history.
@@ -15,7 +15,7 @@ const STEPS: std::ops::Range<u64> = 150..450;
 const CLIENTS_MAX: usize = 6;
 
 /// The probabilities of a history, drawn for each.
-struct Leaning {
+struct Profile {
     /// Weights of what may happen in a step, in the order of `step`.
     weights: [u32; 8],
     /// Chance in a hundred that a socket has little room.
@@ -76,9 +76,9 @@ impl Met {
 pub fn run(seed: u64, trace: bool) -> Result<Met, String> {
     let world = std::panic::AssertUnwindSafe(|| {
         let mut world = World::new(seed, trace);
-        live(&mut world, seed >= TIGHT_FROM)?;
-        finale::peace(&mut world)?;
-        finale::everybody_leaves(&mut world)?;
+        live(&mut world, seed >= SMALL_RING_FROM)?;
+        finale::settle(&mut world)?;
+        finale::all_leave(&mut world)?;
         Ok(Met::of(&world))
     });
     std::panic::catch_unwind(world).unwrap_or_else(|panic| {
@@ -89,7 +89,7 @@ pub fn run(seed: u64, trace: bool) -> Result<Met, String> {
 
 fn live(world: &mut World, tight: bool) -> Result<(), String> {
     let dice = &mut world.dice;
-    let leaning = Leaning {
+    let profile = Profile {
         weights: [
             dice.pick(&[20, 40, 80]), // a step of a shard
             dice.pick(&[10, 30, 60]), // a publish
@@ -103,15 +103,15 @@ fn live(world: &mut World, tight: bool) -> Result<(), String> {
         narrow: dice.pick(&[0, 20, 60]).max(if tight { 40 } else { 0 }),
     };
     for _ in 0..world.dice.range(STEPS) {
-        step(world, &leaning)?;
+        step(world, &profile)?;
     }
     Ok(())
 }
 
-fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
+fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
     let open = world.open();
     let somebody = if open.is_empty() { None } else { Some(world.dice.pick(&open)) };
-    match (world.dice.weighted(&leaning.weights), somebody) {
+    match (world.dice.weighted(&profile.weights), somebody) {
         (0, _) => {
             let shard = world.dice.index(world.drivers.len());
             for _ in 0..world.dice.range(1..8) {
@@ -131,9 +131,9 @@ fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
             world.clients[id].outgoing.push_back(request);
         }
         (3, Some(id)) => {
-            let narrow = world.dice.percent(leaning.narrow);
+            let narrow = world.dice.percent(profile.narrow);
             let room = if narrow { world.dice.pick(&[0, 1, 7, 60, 700]) } else { usize::MAX };
-            world.say(|_| format!("client {id} has room for {room}"));
+            world.log(|_| format!("client {id} has room for {room}"));
             world.clients[id].pipe.borrow_mut().room = room;
         }
         (4, _) => {
@@ -165,7 +165,7 @@ fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
 
 /// A connection breaks, noticed by the broker or not; usually its client comes back and resumes.
 fn lose(world: &mut World, id: usize) {
-    world.say(|_| format!("client {id} loses its connection"));
+    world.log(|_| format!("client {id} loses its connection"));
     world.clients[id].pipe.borrow_mut().gone = true;
     if world.dice.percent(50) {
         world.hang_up(id);
@@ -175,7 +175,7 @@ fn lose(world: &mut World, id: usize) {
     }
     let shard = world.dice.index(world.drivers.len());
     let new = world.connect(shard);
-    let entries = comeback(&world.clients[id]);
+    let entries = resume_entries(&world.clients[id]);
     let mut remembered = world.clients[id].remembered.clone();
     remembered.extend(world.clients[id].streams.clone());
     world.clients[new].remembered = remembered;

@@ -68,8 +68,8 @@ fn every_stream_is_what_the_protocol_promises() {
                     }
                     // Every fourth has a tight ring, and every fourth small shared sums.
                     let seed = match index % 4 {
-                        3 => traffic::TIGHT_FROM + index,
-                        1 => traffic::POOR_FROM + index,
+                        3 => traffic::SMALL_RING_FROM + index,
+                        1 => traffic::SMALL_SUMS_FROM + index,
                         _ => index,
                     };
                     match histories::run(seed, false) {

@@ -63,7 +63,7 @@ fn small_bounds_change_nothing() {
         None => {
             FOUND.iter().for_each(|(seed, _)| run(*seed, false));
             for index in 0..number("TICKCAST_SEEDS").unwrap_or(SOUND_SEEDS) {
-                run(if index % 4 == 3 { traffic::TIGHT_FROM + index } else { index }, false);
+                run(if index % 4 == 3 { traffic::SMALL_RING_FROM + index } else { index }, false);
             }
         }
     }
@@ -76,7 +76,7 @@ fn small_bounds_change_nothing() {
 
 fn is_found(fault: Fault) {
     plant(Some(fault));
-    let seeds = (0..SEEDS / 2).flat_map(|seed| [seed, traffic::TIGHT_FROM + seed]);
+    let seeds = (0..SEEDS / 2).flat_map(|seed| [seed, traffic::SMALL_RING_FROM + seed]);
     let found = liveness::check().err().map(|error| (0, error));
     let found = found.or_else(|| seeds.clone().find_map(|seed| Some((seed, histories::run(seed, false).err()?))));
     if number("TICKCAST_COUNT").is_some() {
@@ -115,9 +115,9 @@ faults! {
     a_pattern_missing_a_new_topic PatternMissesTopic,
     a_closed_topic_never_announced ClosedForgotten,
     an_update_beside_the_image_that_holds_it ImageAndUpdate,
-    a_birth_without_its_first_update BirthWithoutUpdate,
+    a_beginning_without_its_first_update BeginningWithoutUpdate,
     a_walk_that_waits_for_the_tail WalkWaitsForTail,
-    a_want_that_makes_no_progress WantStands,
+    a_want_that_makes_no_progress WantWithoutProgress,
     a_budget_not_given_back BudgetKept,
     work_that_is_not_counted WorkUncounted,
 }

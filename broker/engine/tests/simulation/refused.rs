@@ -27,7 +27,7 @@ pub fn take_out(
     known: &Subscriptions,
     held: &mut Subscriptions,
 ) -> Result<u64, String> {
-    let Answer::Subscribed { placed, topics, patterns, errors, deferred, may_lack_room, .. } = answer else {
+    let Answer::Subscribed { effective, topics, patterns, errors, deferred, may_lack_room, .. } = answer else {
         return Ok(0);
     };
     let refused = refused(message)?;
@@ -39,8 +39,9 @@ pub fn take_out(
             return Err(format!("{entry} was refused although it is already subscribed to and takes no more room"));
         }
         // If a name is given twice, the first is refused earlier: the second takes room that became free meanwhile.
-        let at = placed.iter().position(|name| name == entry).ok_or("an entry that was not asked for, or is wrong")?;
-        placed.remove(at);
+        let at =
+            effective.iter().position(|name| name == entry).ok_or("an entry that was not asked for, or is wrong")?;
+        effective.remove(at);
         if is_pattern(entry) {
             let at = patterns.iter().position(|(pattern, _)| pattern == entry).ok_or("a pattern twice refused")?;
             patterns.remove(at);
@@ -51,7 +52,7 @@ pub fn take_out(
                 entries.remove(at);
             }
         }
-        if !placed.contains(entry) {
+        if !effective.contains(entry) {
             held.remove(entry);
         }
     }

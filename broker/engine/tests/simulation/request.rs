@@ -90,7 +90,7 @@ pub struct Begun {
 pub enum Answer {
     Subscribed {
         /// Entries that took effect, in order.
-        placed: Vec<String>,
+        effective: Vec<String>,
         options: Options,
         topics: Vec<Begun>,
         patterns: Vec<(String, u64)>,
@@ -127,15 +127,15 @@ pub fn subscribed(
     entries: &[Entry],
     options: Options,
 ) -> Answer {
-    let (mut placed, mut topics, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut effective, mut topics, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         let name = entry.name().to_owned();
         if name.split('.').any(str::is_empty) || name.contains(">.") {
             errors.push((name.clone(), if is_pattern(&name) { "bad_pattern" } else { "bad_topic" }));
-        } else if !held.place(&name, options, limits.subscriptions) {
+        } else if !held.put(&name, options, limits.subscriptions) {
             errors.push((name, "limit"));
         } else {
-            placed.push(name.clone());
+            effective.push(name.clone());
             if is_pattern(&name) {
                 let matched = model.live_names().filter(|topic| matches(&name, topic)).count() as u64;
                 patterns.push((name, matched));
@@ -144,7 +144,7 @@ pub fn subscribed(
             }
         }
     }
-    Answer::Subscribed { placed, options, topics, patterns, errors, deferred: None, may_lack_room: false }
+    Answer::Subscribed { effective, options, topics, patterns, errors, deferred: None, may_lack_room: false }
 }
 
 fn begun(model: &Model, engine: &Engine, entry: &Entry, name: String, options: Options) -> Begun {

@@ -42,7 +42,7 @@ pub struct Subscriptions {
 
 impl Subscriptions {
     /// Adds or replaces; returns false if there would be more than `max`.
-    pub fn place(&mut self, entry: &str, options: Options, max: u64) -> bool {
+    pub fn put(&mut self, entry: &str, options: Options, max: u64) -> bool {
         let held = self.all.iter().position(|held| held.entry == entry);
         if held.is_none() && self.all.len() as u64 >= max {
             return false;

@@ -136,7 +136,7 @@ fn resuming(dice: &mut Dice, client: &Client) -> Option<Entry> {
 }
 
 /// The entries with which a client that lost its connection comes back.
-pub fn comeback(client: &Client) -> Vec<Entry> {
+pub fn resume_entries(client: &Client) -> Vec<Entry> {
     let entry = |entry: &String| match client.streams.get(entry).filter(|stream| !stream.epoch.is_empty()) {
         Some(stream) => Entry::Resume { topic: entry.clone(), epoch: stream.epoch.clone(), seq: stream.last },
         None => Entry::Plain(entry.clone()),
@@ -159,10 +159,10 @@ pub fn options(dice: &mut Dice) -> Options {
 pub const IMAGES_FEW: u64 = 1500;
 
 /// From this seed on the ring is so small that it wraps around again and again, under readers for which much may wait.
-pub const TIGHT_FROM: u64 = 100_000;
+pub const SMALL_RING_FROM: u64 = 100_000;
 
 /// From this seed on the sums that all connections share are so small that a connection has to pay now and then.
-pub const POOR_FROM: u64 = 200_000;
+pub const SMALL_SUMS_FROM: u64 = 200_000;
 
 /// The bound on all sources together, if it is to be reached.
 pub const SOURCES_FEW: u64 = 600;
@@ -177,8 +177,8 @@ const SUBSCRIPTIONS_FEW: u64 = 6000;
 pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
     let limits = drawn(dice);
     match seed {
-        0..TIGHT_FROM => limits,
-        POOR_FROM.. => {
+        0..SMALL_RING_FROM => limits,
+        SMALL_SUMS_FROM.. => {
             // Separate dice: the histories of the other seeds stay what they are.
             let mut dice = Dice::new(!seed);
             let mut limits = Limits {

@@ -13,7 +13,7 @@ use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
-use super::traffic::{Habits, IMAGES_FEW, POOR_FROM, SOURCES_FEW, has_few_names, limits};
+use super::traffic::{Habits, IMAGES_FEW, SMALL_SUMS_FROM, SOURCES_FEW, has_few_names, limits};
 
 pub struct World {
     pub dice: Dice,
@@ -25,7 +25,7 @@ pub struct World {
     pub clients: Vec<Client>,
     pub model: Model,
     /// The sums that all connections share are small.
-    pub is_poor: bool,
+    pub has_small_sums: bool,
     trace: bool,
 }
 
@@ -50,15 +50,15 @@ impl World {
             drivers,
             clients: Vec::new(),
             model: Model::default(),
-            is_poor: seed >= POOR_FROM,
+            has_small_sums: seed >= SMALL_SUMS_FROM,
             trace,
         };
-        world.say(|world| format!("{shards} shards, {:?}", world.limits));
+        world.log(|world| format!("{shards} shards, {:?}", world.limits));
         world
     }
 
     /// Prints what happens, if tracing is on.
-    pub fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+    pub fn log(&mut self, what: impl FnOnce(&Self) -> String) {
         if self.trace {
             eprintln!("{:>10} {}", self.now_us, what(self));
         }
@@ -79,7 +79,7 @@ impl World {
             let somebody_runs = self.drivers.iter().any(|driver| driver.at != At::Asleep || driver.is_notified());
             return if somebody_runs { Ok(false) } else { Err("publishers wait, and every shard sleeps".to_owned()) };
         }
-        self.say(|_| format!("publish {{{}}}", offer.fields()));
+        self.log(|_| format!("publish {{{}}}", offer.fields()));
         let line = format!("{{{}}}", offer.fields());
         let update = broker_protocol::request::parse_line(&line).map_err(|refusal| refusal.message)?;
         let before = self.state_of(&offer.topic);
@@ -151,11 +151,11 @@ impl World {
     }
 
     pub fn delete(&mut self, name: &str) -> Result<(), String> {
-        self.say(|_| format!("delete {name}"));
+        self.log(|_| format!("delete {name}"));
         let result = match self.engine.delete(self.now(), name, Publisher::Client) {
             Ok(published) => Some(published.seq),
             // Clients have still to be sent topics that ended earlier.
-            Err(refusal) if self.is_poor && refusal.code == ErrorCode::Unavailable => return Ok(()),
+            Err(refusal) if self.has_small_sums && refusal.code == ErrorCode::Unavailable => return Ok(()),
             Err(_) => None,
         };
         let image = self.model.live(name).and_then(|epoch| epoch.updates.last()?.state.as_ref());
@@ -167,7 +167,7 @@ impl World {
 
     /// Tidies topics: old updates and idle topics are dropped.
     pub fn tidy(&mut self, after: Option<&str>, count: usize) {
-        self.say(|_| format!("tidy {count} after {after:?}"));
+        self.log(|_| format!("tidy {count} after {after:?}"));
         let now = self.now();
         self.engine.tidy(now, after, count);
         let were_live: Vec<String> = self.model.live_names().cloned().collect();
@@ -191,7 +191,7 @@ impl World {
         self.wake(shard);
         self.clients.push(Client::new(shard, conn, pipe, self.trace));
         let id = self.clients.len() - 1;
-        self.say(|_| format!("client {id} connects to shard {shard} as {conn}"));
+        self.log(|_| format!("client {id} connects to shard {shard} as {conn}"));
         id
     }
 
@@ -207,7 +207,7 @@ impl World {
         self.clients[id].ids += 1;
         let (number, shard, conn) = (self.clients[id].ids, self.clients[id].shard, self.clients[id].conn);
         let text = request.text(number);
-        self.say(|_| format!("client {id} asks {text}"));
+        self.log(|_| format!("client {id} asks {text}"));
         let refused = self.engine.refused(ErrorCode::Limit);
         let lacks_room = matches!(&request, Request::Subscribe { entries, .. } if self.lacks_room(entries.len()));
         self.drivers[shard].shard.heard(conn);
@@ -262,7 +262,7 @@ impl World {
 
     /// Ends a connection, whichever side closed it.
     pub fn hang_up(&mut self, id: usize) {
-        self.say(|_| format!("client {id} hangs up"));
+        self.log(|_| format!("client {id} hangs up"));
         let client = &mut self.clients[id];
         client.over = true;
         if !client.pipe.borrow().dropped {
@@ -288,7 +288,7 @@ impl World {
                 driver.shard.heard(client.conn);
             }
             if let (None, Some(code)) = (was_closed, client.closed) {
-                let paid = self.is_poor && driver.stats.paid.get() > 0;
+                let paid = self.has_small_sums && driver.stats.paid.get() > 0;
                 let excused =
                     code == 4008 && (client.strict || client.was_full || paid) || code == 4009 && client.was_full;
                 if !excused {

@@ -37,7 +37,7 @@ const SUBSCRIPTIONS: [&str; 6] = [
 ];
 
 /// How long everything may take: this test exists to detect hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn now(begin: Instant) -> Now {
     let us = begin.elapsed().as_micros() as u64 + 1;
@@ -94,7 +94,7 @@ fn shard(engine: &Arc<Engine>, index: usize, begin: Instant, seed: u64, publishi
         more |= shard.tick(time);
         clients.iter_mut().for_each(Reader::read);
         if more {
-            assert!(begin.elapsed() < PATIENCE / 2, "the shard never comes to rest: {:?}", restless(&shard, &clients));
+            assert!(begin.elapsed() < TIMEOUT / 2, "the shard never comes to rest: {:?}", restless(&shard, &clients));
             continue;
         }
         if done && !shard.has_entries() {
@@ -167,7 +167,7 @@ fn round(seed: u64) {
         thread.get().expect("it was set").unpark();
     }
     for (index, thread) in shards.into_iter().enumerate() {
-        while !thread.is_finished() && begin.elapsed() < PATIENCE {
+        while !thread.is_finished() && begin.elapsed() < TIMEOUT {
             std::thread::yield_now();
         }
         assert!(thread.is_finished(), "shard {index} sleeps or spins for ever");

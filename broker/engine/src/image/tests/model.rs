@@ -23,7 +23,7 @@ impl Model {
         }
         let Model::Object(members) = self else { return };
         for (key, value) in patch {
-            let at = members.iter().position(|(held, _)| said(held) == said(key));
+            let at = members.iter().position(|(held, _)| unescaped(held) == unescaped(key));
             match (at, value) {
                 (Some(at), Model::Leaf(leaf)) if leaf == "null" => {
                     members.remove(at);
@@ -57,14 +57,14 @@ impl fmt::Display for Model {
 
 /// Sets a key in a list of members.
 pub(super) fn set(members: &mut Vec<(String, Model)>, key: &str, value: Model) {
-    match members.iter_mut().find(|(held, _)| said(held) == said(key)) {
+    match members.iter_mut().find(|(held, _)| unescaped(held) == unescaped(key)) {
         Some((_, held)) => *held = value,
         None => members.push((key.into(), value)),
     }
 }
 
 /// The unescaped key, by another library's parser.
-fn said(key: &str) -> String {
+fn unescaped(key: &str) -> String {
     serde_json::from_str(key).expect(key)
 }
 

@@ -44,7 +44,7 @@ impl CatchUp {
     }
 
     /// Continues a want at `at`; its topic has been introduced.
-    pub(crate) fn go_on(&mut self, topic: TopicId, at: At) -> Option<&mut Want> {
+    pub(crate) fn advance(&mut self, topic: TopicId, at: At) -> Option<&mut Want> {
         let want = self.wants.get_mut(&topic)?;
         (want.at, want.introduce) = (at, Introduce::No);
         self.expires(topic, at, Introduce::No);
@@ -52,20 +52,20 @@ impl CatchUp {
     }
 
     fn expires(&mut self, topic: TopicId, at: At, introduce: Introduce) {
-        if let At::After { place, .. } = at
+        if let At::After { feed_position, .. } = at
             && introduce == Introduce::No
         {
-            self.expiry.push_back((place, topic));
+            self.expiry.push_back((feed_position, topic));
         }
     }
 
     /// Drops the wants whose only task was to swallow what the shard has now read.
     pub(crate) fn expire(&mut self, read: u64) {
-        while let Some((place, topic)) = self.expiry.front().copied()
-            && place <= read
+        while let Some((feed_position, topic)) = self.expiry.front().copied()
+            && feed_position <= read
         {
             self.expiry.pop_front();
-            let over = |want: &Want| matches!(want.at, At::After { place, .. } if place <= read);
+            let over = |want: &Want| matches!(want.at, At::After { feed_position, .. } if feed_position <= read);
             if self.wants.get(&topic).is_some_and(|want| want.introduce == Introduce::No && over(want)) {
                 self.wants.remove(&topic);
             }

@@ -30,7 +30,7 @@ pub(crate) use self::subscribing::{Begun, Subscribing};
 pub(crate) use self::subscriptions::{Subscription, Subscriptions, Target};
 pub(crate) use self::walk::Walk;
 pub(crate) use self::want::{At, Introduce, WANT_BYTES, Want};
-use crate::budget::purse::PURSES;
+use crate::budget::shared::SHARED_SUMS;
 
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,9 @@ pub(crate) enum Closing {
 
 /// Whether a connection waits for its turn, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum QueueState {
     /// There is nothing to do for it.
-    None,
+    Idle,
     /// It is in one of the queues.
     Queued,
     /// Its socket is full.
@@ -78,7 +78,7 @@ pub(crate) struct Conn<S> {
     pub(crate) marked: u64,
     pub(crate) pending_bytes: u32,
     pub(crate) pending_frames: u32,
-    pub(crate) turn: Turn,
+    pub(crate) queue_state: QueueState,
     pub(crate) closing: Closing,
     /// More than `behind_bytes` waited for it, and it has not caught up since.
     pub(crate) behind: bool,
@@ -87,21 +87,21 @@ pub(crate) struct Conn<S> {
     /// At least one of its subscriptions has `on_slow: "disconnect"`.
     pub(crate) is_strict: bool,
     /// It is sent its position.
-    pub(crate) positions: bool,
+    pub(crate) wants_positions: bool,
     /// Something was sent since its last position.
-    pub(crate) unpositioned: bool,
+    pub(crate) position_is_due: bool,
     /// The slot is only kept until its entry in a queue comes up, or until its subscriptions are removed.
     pub(crate) gone: bool,
     /// It is in the list of connections whose subscriptions are removed in portions.
     pub(crate) in_leavers: bool,
     /// It is closing, and what it holds of the budgets is counted as leaving.
-    pub(crate) leaves_budgets: bool,
+    pub(crate) counts_as_leaving: bool,
     /// What is on its runs is being turned into wants, in portions.
     pub(crate) is_falling: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
-    pub(crate) has_left: bool,
+    pub(crate) has_unsubscribed: bool,
     /// It may not subscribe to topics that begin with `$`.
-    pub(crate) no_reserved: bool,
+    pub(crate) forbids_reserved: bool,
     pub(crate) runs: SmallVec<[Run; 1]>,
     pub(crate) catch_up: Option<Box<CatchUp>>,
     /// When something first began to wait for it, on the monotonic clock in µs; 0 if nothing waits.
@@ -126,7 +126,7 @@ pub(crate) struct Conn<S> {
     /// Bytes that it buffers, as counted in the budget.
     pub(crate) buffered_bytes: u32,
     /// The size classes under which it is filed among those that may have to pay.
-    pub(crate) filed: [u8; PURSES],
+    pub(crate) filed: [u8; SHARED_SUMS],
     pub(crate) sink: S,
 }
 

@@ -7,7 +7,7 @@ use broker_protocol::request::{From, OnSlow};
 
 use super::ready::Token;
 use super::step::Step;
-use crate::shard::entry::Entry;
+use crate::shard::entry::CheckedEntry;
 use crate::shard::refused::Refused;
 use crate::topic::Topic;
 
@@ -15,7 +15,7 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(crate) struct Subscribing {
     pub(crate) id: Option<Box<[u8]>>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<CheckedEntry>,
     pub(crate) from: From,
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,

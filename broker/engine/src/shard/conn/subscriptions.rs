@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use broker_protocol::request::OnSlow;
 
 use super::step::Step;
-use crate::shard::id::{GroupId, LocalId};
+use crate::shard::id::{GroupId, NameId};
 
 /// The target of a subscription: a topic by its name, or all topics that a pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    Topic(LocalId),
+    Topic(NameId),
     Pattern(GroupId),
 }
 
@@ -35,7 +35,7 @@ const PATTERN: u32 = 1 << 31;
 impl Packed {
     fn of(target: Target) -> Self {
         match target {
-            Target::Topic(local) => Self(local),
+            Target::Topic(name_id) => Self(name_id),
             Target::Pattern(group) => Self(group | PATTERN),
         }
     }

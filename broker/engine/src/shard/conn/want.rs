@@ -17,7 +17,7 @@ pub(crate) enum At {
     /// Everything from this `seq` on, as far as it is retained.
     From(u64),
     /// Nothing: feed entries up to `seq` are not for it; over once the shard has read the feed up to `feed_position`.
-    After { seq: u64, place: u64 },
+    After { seq: u64, feed_position: u64 },
 }
 
 impl At {
@@ -90,8 +90,8 @@ impl Want {
     }
 
     /// Swallows everything up to the `closed` of a topic that was never introduced to the client.
-    pub(crate) fn swallowing(topic: Arc<Topic>, place: u64) -> Self {
-        Self::new(topic, At::After { seq: u64::MAX, place }, GapReason::Expired)
+    pub(crate) fn swallowing(topic: Arc<Topic>, feed_position: u64) -> Self {
+        Self::new(topic, At::After { seq: u64::MAX, feed_position }, GapReason::Expired)
     }
 
     /// Called when something of it was sent: once that is all that the topic began with, drops the token.

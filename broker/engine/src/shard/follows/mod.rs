@@ -20,26 +20,26 @@ use std::sync::Arc;
 use broker_protocol::pattern::Pattern;
 
 pub(super) use self::members::Members;
-pub(super) use self::name::{Group, Local};
+pub(super) use self::name::{FollowedName, Group};
 pub(super) use self::patterns::Linked;
 use self::patterns::{FEW, Patterns};
 pub(super) use self::resolve::Resolved;
 use super::conn::Target;
-use super::id::{GroupId, LocalId};
+use super::id::{GroupId, NameId};
 use super::pages::Pages;
 use crate::names::ByName;
 use crate::topic::TopicId;
 
-const NO_LOCAL: LocalId = LocalId::MAX;
+const NO_NAME: NameId = NameId::MAX;
 
 /// The names and patterns of a shard.
 #[derive(Default)]
 pub(super) struct Follows {
-    pub(super) locals: Pages<Local>,
+    pub(super) names: Pages<FollowedName>,
     pub(super) groups: Pages<Group>,
-    by_name: ByName<LocalId>,
+    by_name: ByName<NameId>,
     /// By the topic's number; `NO_NAME` if nobody here wants it.
-    by_topic: Vec<LocalId>,
+    by_topic: Vec<NameId>,
     patterns: Patterns,
     /// How many times the members of any pattern changed.
     changes: u64,
@@ -47,42 +47,42 @@ pub(super) struct Follows {
 
 impl Follows {
     /// The name's id, if the shard follows it.
-    pub(super) fn named(&self, name: &str) -> Option<LocalId> {
+    pub(super) fn named(&self, name: &str) -> Option<NameId> {
         self.by_name.get(name).copied()
     }
 
     /// The id of the name whose topic has this number.
-    pub(super) fn of_topic(&self, topic: TopicId) -> Option<LocalId> {
-        self.by_topic.get(topic as usize).copied().filter(|local| *local != NO_LOCAL)
+    pub(super) fn of_topic(&self, topic: TopicId) -> Option<NameId> {
+        self.by_topic.get(topic as usize).copied().filter(|name_id| *name_id != NO_NAME)
     }
 
     /// Adds a name, linked to no pattern and without a topic.
-    pub(super) fn insert(&mut self, name: Arc<str>) -> LocalId {
-        let id = self.locals.insert(Local::new(name.clone()));
+    pub(super) fn insert(&mut self, name: Arc<str>) -> NameId {
+        let id = self.names.insert(FollowedName::new(name.clone()));
         self.by_name.insert(name, id);
         id
     }
 
     /// Removes a name.
-    pub(super) fn remove(&mut self, id: LocalId) {
-        if let Some(local) = self.locals.remove(id) {
-            self.by_name.remove(&local.name);
+    pub(super) fn remove(&mut self, id: NameId) {
+        if let Some(followed) = self.names.remove(id) {
+            self.by_name.remove(&followed.name);
         }
     }
 
     /// From now on the topic with this number is found under the name.
-    pub(super) fn assign(&mut self, topic: TopicId, id: LocalId) {
+    pub(super) fn assign(&mut self, topic: TopicId, id: NameId) {
         let number = topic as usize;
         if self.by_topic.len() <= number {
-            self.by_topic.resize(number + 1, NO_LOCAL);
+            self.by_topic.resize(number + 1, NO_NAME);
         }
         self.by_topic[number] = id;
     }
 
     /// The topic with this number is no longer found under any name.
     pub(super) fn unassign(&mut self, topic: TopicId) {
-        if let Some(local) = self.by_topic.get_mut(topic as usize) {
-            *local = NO_LOCAL;
+        if let Some(name_id) = self.by_topic.get_mut(topic as usize) {
+            *name_id = NO_NAME;
         }
     }
 
@@ -108,7 +108,7 @@ impl Follows {
     /// The members of a target.
     pub(super) fn members(&mut self, target: Target) -> &mut Members {
         match target {
-            Target::Topic(local) => &mut self.locals[local].direct,
+            Target::Topic(name_id) => &mut self.names[name_id].direct,
             Target::Pattern(group) => {
                 self.changes += 1;
                 &mut self.groups[group].members
@@ -127,28 +127,28 @@ impl Follows {
     }
 
     /// Links a name to every pattern that matches it. Returns the work that it took.
-    pub(super) fn link_all(&mut self, id: LocalId) -> usize {
-        let (matching, looked_for) = self.matching(&self.locals[id].name);
+    pub(super) fn link_all(&mut self, id: NameId) -> usize {
+        let (matching, looked_for) = self.matching(&self.names[id].name);
         let mut steps = 1 + looked_for;
         match matching {
             Linked::Few(groups) => steps += groups.into_iter().map(|group| self.link(id, group)).sum::<usize>(),
             // What was linked before also matches, unless it is gone.
-            many => self.locals[id].groups = many,
+            many => self.names[id].groups = many,
         }
         steps
     }
 
     /// Links a name to a pattern that matches it, ordered by specificity. Returns the work that it took.
-    pub(super) fn link(&mut self, id: LocalId, group: GroupId) -> usize {
+    pub(super) fn link(&mut self, id: NameId, group: GroupId) -> usize {
         let groups = &self.groups;
         let specificity = &groups[group].specificity;
-        let held = &self.locals[id].groups;
+        let held = &self.names[id].groups;
         let first = held.partition_point(|other| groups[*other].specificity > *specificity);
         let equal = held[first..].partition_point(|other| groups[*other].specificity == *specificity);
         if held[first..first + equal].contains(&group) {
             return 0;
         }
-        match &mut self.locals[id].groups {
+        match &mut self.names[id].groups {
             Linked::Few(few) if few.len() < FEW => {
                 few.insert(first + equal, group);
                 0
@@ -156,22 +156,23 @@ impl Follows {
             // A list shared with others; it has all patterns that match. Members whose walks have not reached the name
             // wait for them nevertheless.
             _ => {
-                let (matching, looked_for) = self.matching(&self.locals[id].name);
-                self.locals[id].groups = matching;
+                let (matching, looked_for) = self.matching(&self.names[id].name);
+                self.names[id].groups = matching;
                 1 + looked_for
             }
         }
     }
 
     /// The interval steps in use on a name, a bit each.
-    pub(super) fn steps(&self, id: LocalId) -> u16 {
-        let local = &self.locals[id];
-        local.groups.iter().fold(local.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
+    pub(super) fn steps(&self, id: NameId) -> u16 {
+        let followed = &self.names[id];
+        followed.groups.iter().fold(followed.direct.steps(), |steps, group| steps | self.groups[*group].members.steps())
     }
 
     /// Whether any connection gets every update of a name.
-    pub(super) fn has_plain(&self, id: LocalId) -> bool {
-        let local = &self.locals[id];
-        !local.direct.plain.is_empty() || local.groups.iter().any(|group| !self.groups[*group].members.plain.is_empty())
+    pub(super) fn has_plain(&self, id: NameId) -> bool {
+        let followed = &self.names[id];
+        !followed.direct.plain.is_empty()
+            || followed.groups.iter().any(|group| !self.groups[*group].members.plain.is_empty())
     }
 }

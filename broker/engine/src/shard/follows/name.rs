@@ -12,7 +12,7 @@ use crate::shard::id::ViewId;
 use crate::topic::{Topic, TopicId};
 
 /// A name that a connection of this shard is subscribed to, whether or not there is such a topic now.
-pub(crate) struct Local {
+pub(crate) struct FollowedName {
     pub(crate) name: Arc<str>,
     pub(crate) topic: Option<Arc<Topic>>,
     /// Ended incarnations that connections may still have to get, with the ring offset at the time of their end.
@@ -29,9 +29,9 @@ pub(crate) struct Local {
 
 /// What a name costs in bytes in addition to its text: its entry here and in the map by name, and the list of its first
 /// subscriber.
-const NAME_BYTES: usize = std::mem::size_of::<Local>() + 256;
+const NAME_BYTES: usize = std::mem::size_of::<FollowedName>() + 256;
 
-impl Local {
+impl FollowedName {
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
             name,
@@ -54,7 +54,7 @@ impl Local {
     /// frame is at `ring_tail`, holds nothing of them.
     pub(crate) fn prune(&mut self, ring_tail: u64) {
         let is_wanted = |topic: &Weak<Topic>| topic.upgrade().is_some_and(|topic| topic.is_wanted());
-        self.previous.retain(|(topic, place)| *place > ring_tail || is_wanted(topic));
+        self.previous.retain(|(topic, ring_offset)| *ring_offset > ring_tail || is_wanted(topic));
     }
 
     /// Returns an ended incarnation that the connection has not caught up with, and that therefore comes first.

@@ -31,10 +31,10 @@ impl Follows {
             step: subscription.step,
             on_slow: subscription.on_slow,
         };
-        if let Some(local) = self.named(name)
-            && let Some(direct) = subscriptions.get(Target::Topic(local))
+        if let Some(name_id) = self.named(name)
+            && let Some(direct) = subscriptions.get(Target::Topic(name_id))
         {
-            return (Some(found(Target::Topic(local), direct)), 1);
+            return (Some(found(Target::Topic(name_id), direct)), 1);
         }
         let mut own = subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
         if subscriptions.len() <= PATTERNS_TRIED {

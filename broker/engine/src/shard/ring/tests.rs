@@ -4,11 +4,11 @@ use super::*;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Retain;
-use crate::topic::Birth;
+use crate::topic::NewTopic;
 use broker_protocol::kind::Kind;
 
 fn topic() -> Arc<Topic> {
-    Arc::new(Topic::new(Birth {
+    Arc::new(Topic::new(NewTopic {
         id: Ids::new(Arc::new(Feed::new(1, Vec::new()))).take(),
         name: "t",
         epoch: "e".into(),
@@ -30,13 +30,13 @@ fn against_a_plain_list() {
         let mut model: Vec<(u64, Frame)> = Vec::new();
         for seq in 1..=300 {
             let frame = Frame::text(&vec![seq as u8; random.random_range(0..capacity / 7)]);
-            if !ring.takes(frame.len()) {
+            if !ring.accepts(frame.len()) {
                 assert!(frame.len() > capacity / 8, "seed {seed}: {} of {capacity} refused", frame.len());
                 continue;
             }
-            while let Some(place) = ring.reclaim(frame.len()) {
-                model.retain(|(at, _)| *at >= place);
-                ring.release(place);
+            while let Some(ring_offset) = ring.reclaim(frame.len()) {
+                model.retain(|(at, _)| *at >= ring_offset);
+                ring.release(ring_offset);
             }
             let at = ring.push(topic.clone(), seq, false, &frame);
             let behind = model.last().is_some_and(|(last, frame)| last + frame.len() as u64 == at);

@@ -10,12 +10,12 @@ use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::image::Tree;
 use crate::limits::Retain;
-use crate::topic::Birth;
+use crate::topic::NewTopic;
 
 /// A topic of ten updates, of which the last four are retained.
 fn topic(kind: Kind, patches: bool) -> Topic {
     let retain = Retain { updates: 4, bytes: 1 << 20, ms: 0 };
-    let topic = Topic::new(Birth {
+    let topic = Topic::new(NewTopic {
         id: Ids::new(Arc::new(Feed::new(1, Vec::new()))).take(),
         name: "t",
         epoch: "e".into(),
@@ -39,7 +39,7 @@ fn topic(kind: Kind, patches: bool) -> Topic {
 
 #[test]
 fn as_the_protocol_specifies() {
-    let live = (Start::Live, At::After { seq: 10, place: 77 });
+    let live = (Start::Live, At::After { seq: 10, feed_position: 77 });
     let image = (Start::Image, At::Image(1));
     let history = |first| (Start::History, At::From(first));
     let table = [
@@ -74,5 +74,5 @@ fn nothing_retained_is_live() {
     let topic = topic(Kind::Event, false);
     let mut state = topic.lock();
     state.history.trim(&Retain { updates: 0, bytes: 0, ms: 0 }, 0);
-    assert_eq!(start(&state, &topic, From::Last(3), false, 5), (Start::Live, At::After { seq: 10, place: 5 }));
+    assert_eq!(start(&state, &topic, From::Last(3), false, 5), (Start::Live, At::After { seq: 10, feed_position: 5 }));
 }

@@ -5,7 +5,7 @@ use crate::limits::Limits;
 
 /// A sum that connections share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purse {
+pub(crate) enum SharedSum {
     /// What they still want from topics.
     Wants,
     /// Frames of which they hold the unsent rest.
@@ -15,16 +15,16 @@ pub(crate) enum Purse {
 }
 
 /// How many sums there are.
-pub(crate) const PURSES: usize = 3;
+pub(crate) const SHARED_SUMS: usize = 3;
 
-impl Purse {
-    pub(crate) const ALL: [Purse; PURSES] = [Purse::Wants, Purse::Partial, Purse::Buffers];
+impl SharedSum {
+    pub(crate) const ALL: [SharedSum; SHARED_SUMS] = [SharedSum::Wants, SharedSum::Partial, SharedSum::Buffers];
 
     pub(crate) fn bytes(self, budget: &Budget) -> u64 {
         match self {
-            Purse::Wants => budget.behind(),
-            Purse::Partial => budget.partial(),
-            Purse::Buffers => budget.buffers(),
+            SharedSum::Wants => budget.behind(),
+            SharedSum::Partial => budget.partial(),
+            SharedSum::Buffers => budget.buffers(),
         }
     }
 
@@ -32,25 +32,25 @@ impl Purse {
     /// else has to pay for it.
     pub(crate) fn leaving(self, budget: &Budget) -> u64 {
         match self {
-            Purse::Wants => budget.discarded.bytes(),
-            Purse::Partial => budget.partial_leaving.bytes(),
-            Purse::Buffers => budget.buffers_leaving.bytes(),
+            SharedSum::Wants => budget.discarded.bytes(),
+            SharedSum::Partial => budget.partial_leaving.bytes(),
+            SharedSum::Buffers => budget.buffers_leaving.bytes(),
         }
     }
 
     pub(crate) fn bytes_max(self, limits: &Limits) -> u64 {
         match self {
-            Purse::Wants => limits.behind_bytes_max,
-            Purse::Partial => limits.images_partial_bytes_max,
-            Purse::Buffers => limits.buffers_bytes_max,
+            SharedSum::Wants => limits.behind_bytes_max,
+            SharedSum::Partial => limits.images_partial_bytes_max,
+            SharedSum::Buffers => limits.buffers_bytes_max,
         }
     }
 
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Purse::Wants => "slow: budget of behind_bytes_max",
-            Purse::Partial => "slow: budget of images_partial_bytes_max",
-            Purse::Buffers => "slow: budget of buffers_bytes_max",
+            SharedSum::Wants => "slow: budget of behind_bytes_max",
+            SharedSum::Partial => "slow: budget of images_partial_bytes_max",
+            SharedSum::Buffers => "slow: budget of buffers_bytes_max",
         }
     }
 }

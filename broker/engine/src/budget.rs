@@ -14,8 +14,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::topic::{Topic, TopicId, TopicState};
 
 /// A sum in bytes, which several threads add to and subtract from.
@@ -74,7 +75,7 @@ pub(crate) fn class(bytes: u64) -> u32 {
 
 impl BySize {
     fn classes(&self) -> MutexGuard<'_, Classes> {
-        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.classes)
     }
 
     /// Changes a topic's share from `*counted` to `bytes` and updates `*counted`; called under the topic's lock.

@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use broker_protocol::pattern::{Pattern, Segment};
 
 use crate::names::ByName;
+use crate::sync::unpoisoned;
 use crate::topic::{Topic, TopicId};
 
 /// The names, guarded by the directory's lock.
@@ -48,11 +49,11 @@ pub(crate) struct Directory {
 
 impl Directory {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Names> {
-        self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.names.read())
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Names> {
-        self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.names.write())
     }
 }
 

@@ -4,8 +4,8 @@
 mod end;
 mod publish;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::frame::Frame;
@@ -20,6 +20,7 @@ use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Limits;
+use crate::sync::{Mutex, lock};
 use crate::topic::{self, Topic};
 use crate::trie::Trie;
 
@@ -170,7 +171,7 @@ impl Engine {
 
     /// Changes by `add` how many connections are subscribed to a pattern.
     pub(crate) fn count_pattern(&self, pattern: &Pattern, add: i64) {
-        let mut patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut patterns = lock(&self.patterns);
         let count = patterns.entry(pattern, || 0);
         *count = count.saturating_add_signed(add);
         if *count == 0 {

@@ -4,7 +4,9 @@
 //! read past the feed's tail at the moment when the owner was dropped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use crate::sync::{Mutex, lock};
 
 /// The number of one incarnation of a topic; the topic gets another if it begins again after its end.
 pub(crate) type TopicId = u32;
@@ -38,7 +40,7 @@ impl Ids {
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Id {
-        let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut inner = lock(&self.inner);
         let read = self.log.read_by_all();
         while let Some(&(at, id)) = inner.retired.front() {
             if at > read {
@@ -65,7 +67,7 @@ pub(crate) struct Id {
 impl Drop for Id {
     fn drop(&mut self) {
         let at = self.ids.log.end();
-        let mut inner = self.ids.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut inner = lock(&self.ids.inner);
         inner.retired.push_back((at, self.number));
     }
 }

@@ -7,6 +7,7 @@ use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
 use crate::engine::Engine;
+use crate::sync::lock;
 use crate::topic::{StateSnapshot, Topic};
 use crate::trie::Sum;
 
@@ -146,7 +147,7 @@ impl Engine {
             },
         };
         let mut nodes = *steps * NODES_PER_STEP;
-        let patterns = self.patterns.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let patterns = lock(&self.patterns);
         let complete = patterns.add_up(topic.name(), &mut sum, &mut nodes);
         drop(patterns);
         *steps = nodes / NODES_PER_STEP;

@@ -1,8 +1,8 @@
 //! A topic: its sequence, its image and its history, under one lock.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
@@ -16,6 +16,7 @@ pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
 use crate::shard_set::ShardSet;
+use crate::sync::{Mutex, MutexGuard, lock, unpoisoned};
 
 /// Maximum number of sources that a topic remembers for deduplication.
 pub(crate) const SOURCES_MAX: usize = 16;
@@ -77,7 +78,7 @@ impl std::fmt::Debug for Topic {
 impl Drop for Topic {
     fn drop(&mut self) {
         let id = self.id();
-        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let state = unpoisoned(self.state.get_mut());
         self.budget.forget(id, &mut state.counted);
     }
 }
@@ -166,7 +167,7 @@ impl Topic {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, TopicState> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     /// Marks the topic as ended: no more updates come. Called under its lock, with the shards that will read of the

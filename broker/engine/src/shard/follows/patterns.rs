@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use crate::fault;
 use crate::shard::conn::Step;
 use crate::shard::id::{ConnId, GroupId};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trie::Trie;
 
 /// Maximum number of patterns that a name keeps in a list of its own.
@@ -68,7 +69,7 @@ pub(crate) struct SetMembers {
 impl GroupSet {
     /// Locks the members. Only the shard's own thread does so.
     pub(crate) fn members(&self) -> MutexGuard<'_, SetMembers> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.members)
     }
 }
 

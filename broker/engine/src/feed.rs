@@ -9,23 +9,23 @@
 //! ```
 //!
 //! A segment lives as long as some shard still has to read it. The publishers bound how far the slowest shard may lag:
-//! they ask [`Feed::has_room`] first, and wait if it returns false.
-//!
-//! Waking: a publisher appends, then wakes a shard only if it sleeps (`awake` was false). A shard about to sleep sets
-//! `awake` to false, looks once more, and only then sleeps. Either the publisher sees `false` and wakes it, or the shard
-//! sees the entry. `tests/loom_feed.rs` tries every interleaving of the two.
+//! they ask [`Feed::has_room`] first, and wait if it returns false. How they wake a shard that sleeps is in `feed/wake.rs`.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod wake;
 
 use std::sync::OnceLock;
 
 use broker_protocol::frame::Frame;
 
+pub use self::wake::Wake;
 use crate::fault::{self, Fault};
 use crate::ids::Log;
 pub use crate::shard_set::{SHARDS_MAX, ShardSet};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
+#[cfg(loom)]
+use crate::sync::AtomicBool;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::topic::{Topic, TopicId};
 
 #[cfg(not(loom))]
@@ -137,40 +137,6 @@ struct Tail {
     bytes: u64,
     /// `bytes` where the segment begins.
     segment_bytes: u64,
-}
-
-/// How one shard is notified that there is something to read.
-pub struct Wake {
-    /// False only while the shard sleeps or is about to. Set by publishers and by the shard itself when it wakes.
-    awake: AtomicBool,
-    notify: Box<dyn Fn() + Send + Sync>,
-    /// `end_bytes` of the last entry that the shard took in; written by the shard, read by publishers.
-    read_bytes: AtomicU64,
-}
-
-impl Wake {
-    fn new(notify: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { awake: AtomicBool::new(true), notify, read_bytes: AtomicU64::new(0) }
-    }
-
-    /// Makes sure that the shard looks at the feed again from now on.
-    pub fn wake(&self) {
-        if !self.awake.swap(true, Ordering::AcqRel) {
-            (self.notify)();
-        }
-    }
-
-    /// Called by the shard before it sleeps; afterwards it must look at everything once more before it does.
-    pub fn about_to_sleep(&self) {
-        self.awake.swap(false, Ordering::AcqRel);
-    }
-
-    /// Called by the shard once it runs again.
-    pub fn woke(&self) {
-        // Not a plain store: that could fall between the shard and a publisher that found it awake, and the next
-        // `about_to_sleep` would not see what that publisher appended (loom found it).
-        self.awake.swap(true, Ordering::AcqRel);
-    }
 }
 
 /// What is to be appended: an [`Entry`] without the positions that the feed assigns.

@@ -1,7 +1,7 @@
 //! Patterns by their segments: finds which of many match a name, without trying each.
 //!
 //! ```text
-//! stocks ─┬─ * ── quote          a name walks down; at each node it goes on along its own segment and along `*`,
+//! stocks ─┬─ * ── quote          a name walks down; at each node it continues along its own segment and along `*`,
 //!         └─ >                   and a `>` there matches the rest
 //! ```
 //!

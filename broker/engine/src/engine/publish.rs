@@ -1,4 +1,5 @@
-//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and goes into the history and the feed.
+//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and is added to the history and the
+//! feed.
 //!
 //! A publish that is refused changes nothing. So a topic and its first update are created in one step: everything that
 //! could be refused is checked and reserved before the topic is in the directory.

@@ -4,7 +4,7 @@ use broker_protocol::message::GapReason;
 
 use super::conn::{At, Conn, Introduce, OnSlow, Subscription, Want};
 use super::follows::Resolved;
-use super::mark::{Mark, Via, passes};
+use super::mark::{Mark, Via, may_mark};
 use super::{ConnId, GroupId, Shard};
 use crate::budget::shared::SharedSum;
 use crate::sink::Sink;
@@ -39,7 +39,7 @@ impl<S: Sink> Shard<S> {
         if conn.is_leaving() {
             return;
         }
-        if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.departures) {
+        if conn.catch_up.is_some() && !may_mark(conn, id, via, mark, behind_bytes, &mut self.departures) {
             return;
         }
         self.stats.detours.add(1);

@@ -55,7 +55,7 @@ impl<S> Marker<'_, S> {
         }
         if conn.catch_up.is_some() {
             self.slow_visits += 1;
-            if !passes(conn, id, via, mark, self.behind_bytes, self.departures) {
+            if !may_mark(conn, id, via, mark, self.behind_bytes, self.departures) {
                 return;
             }
         }
@@ -80,7 +80,7 @@ impl<S> Marker<'_, S> {
 /// Whether a frame may go onto the runs of a connection that is catching up: not if it will come, or has come, through
 /// the topic.
 #[cold]
-pub(super) fn passes<S>(
+pub(super) fn may_mark<S>(
     conn: &mut Conn<S>,
     id: ConnId,
     via: Via,

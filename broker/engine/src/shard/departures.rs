@@ -4,6 +4,9 @@
 //! up. One that is gone keeps its number until no queue refers to it. The state of many subscriptions and wants is
 //! dropped in portions; see `leave.rs`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use broker_protocol::codes::CloseReason;
@@ -34,6 +37,11 @@ impl Departures {
     /// Notes that a connection is to be closed as slow before the round is over.
     pub(super) fn close_as_slow(&mut self, id: ConnId, session: u64) {
         self.slow.push((id, session));
+    }
+
+    /// Gives a closing connection until `until_us` to hang up. Times must not fall from one call to the next.
+    fn linger(&mut self, until_us: u64, id: ConnId, session: u64) {
+        self.lingering.push_back((until_us, id, session));
     }
 
     /// Takes the next connection that did not hang up in time.
@@ -113,7 +121,7 @@ impl<S: Sink> Shard<S> {
         self.enqueue(id, now.mono_us);
         self.count_as_leaving(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
-        self.departures.lingering.push_back((until, id, session));
+        self.departures.linger(until, id, session);
     }
 
     /// Whether the broker has sent this connection its last frame and waits for it to hang up, or it is gone.

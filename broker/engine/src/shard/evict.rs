@@ -2,6 +2,10 @@
 //!
 //! Such a connection falls out of step. If there are many, this is done in portions, well before the room is needed.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use broker_protocol::frame::Frame;
@@ -33,6 +37,30 @@ struct Eviction {
     at: usize,
 }
 
+impl Evictions {
+    /// Continues the pass that is under way, or begins one that frees everything before `low`, if that is an offset.
+    fn resume(&mut self, low: impl FnOnce() -> Option<u64>) -> Option<Eviction> {
+        self.pass.take().or_else(|| low().map(|ring_offset| Eviction { ring_offset, at: 0 }))
+    }
+
+    /// Leaves the rest of a pass to a later round.
+    fn pause(&mut self, eviction: Eviction) {
+        self.pass = Some(eviction);
+    }
+
+    /// Whether a pass is under way, or connections have still to be dealt with.
+    fn is_pending(&self) -> bool {
+        self.pass.is_some() || !self.overflowed.is_empty()
+    }
+}
+
+impl Eviction {
+    /// The connections of the next step of work, of those with numbers below `bound`; `None` at the end.
+    fn portion(&self, bound: usize) -> Option<Range<usize>> {
+        (self.at < bound).then(|| self.at..(self.at + CONNECTIONS_PER_STEP).min(bound))
+    }
+}
+
 impl<S: Sink> Shard<S> {
     /// Makes room in the ring for a frame and copies it in; `None` for a frame that is too large for the ring.
     pub(super) fn put(&mut self, topic: &Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> Option<(u64, bool)> {
@@ -61,21 +89,16 @@ impl<S: Sink> Shard<S> {
 
     /// Makes room for future frames, as far as this round's work allows.
     pub(super) fn evict_ahead(&mut self) {
-        let Some(mut eviction) =
-            self.evictions.pass.or_else(|| self.ring.low().map(|ring_offset| Eviction { ring_offset, at: 0 }))
-        else {
-            return;
-        };
+        let Some(mut eviction) = self.evictions.resume(|| self.ring.low()) else { return };
         let bound = self.conns.bound();
-        while eviction.at < bound {
+        while let Some(portion) = eviction.portion(bound) {
             if self.work.is_spent() {
-                self.evictions.pass = Some(eviction);
+                self.evictions.pause(eviction);
                 return;
             }
-            let end = (eviction.at + CONNECTIONS_PER_STEP).min(bound);
             self.work.charge(1);
             // One of them may have much pending: then the others wait for the next round.
-            while eviction.at < end && !self.work.is_spent() {
+            while eviction.at < portion.end && !self.work.is_spent() {
                 let id = eviction.at as ConnId;
                 if self.begin_eviction(id, eviction.ring_offset) && !self.fall_out_as_work_allows(id) {
                     break;
@@ -83,13 +106,12 @@ impl<S: Sink> Shard<S> {
                 eviction.at += 1;
             }
         }
-        self.evictions.pass = None;
         self.ring.release(eviction.ring_offset);
     }
 
     /// Whether there are connections that still have to fall out of step.
     pub(super) fn is_evicting(&self) -> bool {
-        self.evictions.pass.is_some() || !self.evictions.overflowed.is_empty()
+        self.evictions.is_pending()
     }
 
     /// Whether connections fall out of step more slowly than entries come: what is on their runs must not fill the

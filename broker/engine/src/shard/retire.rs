@@ -1,5 +1,10 @@
 //! Removing names and patterns that no connection is subscribed to any more, some at a time.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
 use super::follows::Linked;
 use super::{GroupId, Shard};
 use crate::fault;
@@ -30,6 +35,49 @@ impl Retiring {
     pub(super) fn begin_names(&mut self) {
         self.names_at.get_or_insert(0);
     }
+
+    /// The next portion of the pass over the names, of those with numbers below `bound`; `None` between passes.
+    fn names(&self, bound: usize) -> Option<Range<usize>> {
+        self.names_at.map(|from| portion(from, bound))
+    }
+
+    /// Notes that the names before `end` were visited, of those that are now below `bound`. Returns whether there are
+    /// more.
+    fn visited_names(&mut self, end: usize, bound: usize) -> bool {
+        self.names_at = (end < bound).then_some(end);
+        self.names_at.is_some()
+    }
+
+    /// Begins a pass that takes the waiting patterns out of the names, unless one is under way or none waits. Returns the
+    /// patterns with which it begins.
+    fn begin_patterns(&mut self) -> &[GroupId] {
+        if !self.patterns.is_empty() || self.patterns_next.is_empty() {
+            return &[];
+        }
+        self.patterns = std::mem::take(&mut self.patterns_next);
+        self.patterns_at = 0;
+        &self.patterns
+    }
+
+    /// The names of the next portion of that pass, of those with numbers below `bound`; `None` between passes.
+    fn names_with_patterns(&self, bound: usize) -> Option<Range<usize>> {
+        (!self.patterns.is_empty()).then(|| portion(self.patterns_at, bound))
+    }
+
+    /// Notes that the names before `end` were visited, of those that are now below `bound`. Returns the patterns that no
+    /// name refers to any more: those of the pass, at its end.
+    fn visited_patterns(&mut self, end: usize, bound: usize) -> Vec<GroupId> {
+        self.patterns_at = end;
+        if end == bound { std::mem::take(&mut self.patterns) } else { Vec::new() }
+    }
+
+    fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty() || !self.patterns_next.is_empty()
+    }
+}
+
+fn portion(from: usize, bound: usize) -> Range<usize> {
+    from..(from + NAMES_PER_ROUND).min(bound)
 }
 
 impl<S: Sink> Shard<S> {
@@ -37,9 +85,9 @@ impl<S: Sink> Shard<S> {
     /// that name begins. Otherwise every name that ever existed would stay for as long as a connection is subscribed to
     /// `>`.
     pub(super) fn forget_names(&mut self) -> bool {
-        let Some(from) = self.retiring.names_at else { return false };
-        let end = (from + NAMES_PER_ROUND).min(self.follows.names.bound());
-        for id in from..end {
+        let Some(names) = self.retiring.names(self.follows.names.bound()) else { return false };
+        let end = names.end;
+        for id in names {
             let Some(followed) = self.follows.names.get_mut(id as u32) else { continue };
             if followed.topic.is_some() || !followed.direct.is_empty() {
                 continue;
@@ -51,24 +99,17 @@ impl<S: Sink> Shard<S> {
                 self.release(id as u32);
             }
         }
-        self.retiring.names_at = (end < self.follows.names.bound()).then_some(end);
-        self.retiring.names_at.is_some()
+        self.retiring.visited_names(end, self.follows.names.bound())
     }
 
     /// Takes retired patterns out of the names that they matched, some names at a time.
     pub(super) fn retire_patterns(&mut self) -> bool {
-        if self.retiring.patterns.is_empty() {
-            if self.retiring.patterns_next.is_empty() {
-                return false;
-            }
-            self.retiring.patterns = std::mem::take(&mut self.retiring.patterns_next);
-            self.retiring.patterns_at = 0;
-            for group in &self.retiring.patterns {
-                self.follows.groups[*group].forgotten = true;
-            }
+        for group in self.retiring.begin_patterns() {
+            self.follows.groups[*group].forgotten = true;
         }
-        let end = (self.retiring.patterns_at + NAMES_PER_ROUND).min(self.follows.names.bound());
-        for id in self.retiring.patterns_at..end {
+        let Some(names) = self.retiring.names_with_patterns(self.follows.names.bound()) else { return false };
+        let end = names.end;
+        for id in names {
             if let Some(followed) = self.follows.names.get_mut(id as u32) {
                 let groups = &self.follows.groups;
                 let before = followed.groups.len();
@@ -87,12 +128,9 @@ impl<S: Sink> Shard<S> {
                 self.release(id as u32);
             }
         }
-        self.retiring.patterns_at = end;
-        if end == self.follows.names.bound() {
-            for group in std::mem::take(&mut self.retiring.patterns) {
-                self.follows.groups.remove(group);
-            }
+        for group in self.retiring.visited_patterns(end, self.follows.names.bound()) {
+            self.follows.groups.remove(group);
         }
-        !self.retiring.patterns.is_empty() || !self.retiring.patterns_next.is_empty()
+        self.retiring.has_patterns()
     }
 }

@@ -151,7 +151,7 @@ impl Topic {
         self.kind != Kind::Event
     }
 
-    /// Whether it began before the other. Their numbers do not tell, because they are reused.
+    /// Whether it began before the other. Their numbers do not show this, because they are reused.
     pub(crate) fn began_before(&self, other: &Topic) -> bool {
         // 0 is not set yet: it wraps around, and counts as later than every other.
         let begun = |topic: &Topic| topic.begun_bytes.load(Ordering::Acquire).wrapping_sub(1);

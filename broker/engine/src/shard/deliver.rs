@@ -44,10 +44,9 @@ impl<S: Sink> Shard<S> {
         }
         self.stats.detours.add(1);
         // What already waits of the topic must be sent before it.
-        let pending = conn
-            .runs
-            .iter()
-            .any(|run| self.ring.slots(run.at, run.len as usize).any(|slot| slot.topic.id() == mark.topic.id()));
+        let pending = conn.runs.iter().any(|run| {
+            self.ring.slots(run.ring_offset, run.len as usize).any(|slot| slot.topic.id() == mark.topic.id())
+        });
         if pending {
             self.fall_out(id);
             if self.conns[id].is_leaving() {

@@ -34,13 +34,13 @@ struct Eviction {
     /// Everything before this ring offset is to be free.
     ring_offset: u64,
     /// The next connection to visit.
-    at: usize,
+    next: usize,
 }
 
 impl Evictions {
     /// Continues the pass that is under way, or begins one that frees everything before `low`, if that is an offset.
     fn resume(&mut self, low: impl FnOnce() -> Option<u64>) -> Option<Eviction> {
-        self.pass.take().or_else(|| low().map(|ring_offset| Eviction { ring_offset, at: 0 }))
+        self.pass.take().or_else(|| low().map(|ring_offset| Eviction { ring_offset, next: 0 }))
     }
 
     /// Leaves the rest of a pass to a later round.
@@ -57,7 +57,7 @@ impl Evictions {
 impl Eviction {
     /// The connections of the next step of work, of those with numbers below `bound`; `None` at the end.
     fn portion(&self, bound: usize) -> Option<Range<usize>> {
-        (self.at < bound).then(|| self.at..(self.at + CONNECTIONS_PER_STEP).min(bound))
+        (self.next < bound).then(|| self.next..(self.next + CONNECTIONS_PER_STEP).min(bound))
     }
 }
 
@@ -67,8 +67,8 @@ impl<S: Sink> Shard<S> {
         if !self.make_room(frame.len()) {
             return None;
         }
-        let at = self.ring.push(topic.clone(), seq, merged, frame);
-        Some((at, self.ring.joins(at)))
+        let ring_offset = self.ring.push(topic.clone(), seq, merged, frame);
+        Some((ring_offset, self.ring.joins(ring_offset)))
     }
 
     /// Makes room for a frame at once. Returns false for a frame that is too large for the ring.
@@ -98,12 +98,12 @@ impl<S: Sink> Shard<S> {
             }
             self.work.charge(1);
             // One of them may have much pending: then the others wait for the next round.
-            while eviction.at < portion.end && !self.work.is_spent() {
-                let id = eviction.at as ConnId;
+            while eviction.next < portion.end && !self.work.is_spent() {
+                let id = eviction.next as ConnId;
                 if self.begin_eviction(id, eviction.ring_offset) && !self.fall_out_as_work_allows(id) {
                     break;
                 }
-                eviction.at += 1;
+                eviction.next += 1;
             }
         }
         self.ring.release(eviction.ring_offset);
@@ -127,7 +127,7 @@ impl<S: Sink> Shard<S> {
 
     /// Whether a connection has to fall out of step because it has something pending before `ring_offset`.
     fn begin_eviction(&mut self, id: ConnId, ring_offset: u64) -> bool {
-        let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.at < ring_offset);
+        let holds = |conn: &Conn<S>| conn.runs.first().is_some_and(|run| run.ring_offset < ring_offset);
         let Some(conn) = self.conns.get(id).filter(|conn| conn.is_falling || holds(conn)) else { return false };
         if conn.queue_state == QueueState::Parked && fault::strikes(Fault::EvictionUnderReader) {
             return false;

@@ -76,7 +76,7 @@ impl<S: Sink> Shard<S> {
         let may_be_strict = self.conns[id].is_strict;
         let Some(mut run) = self.conns[id].runs.first().copied() else { return portion };
         let (mut bytes, before) = (0, catch_up.wants.len());
-        for slot in self.ring.slots(run.at, run.len as usize).take(FRAMES_AT_ONCE) {
+        for slot in self.ring.slots(run.ring_offset, run.len as usize).take(FRAMES_AT_ONCE) {
             portion.frames += 1;
             bytes += slot.frame.len() as u32;
             let topic = &slot.topic;
@@ -112,7 +112,7 @@ impl<S: Sink> Shard<S> {
             bytes = run.len;
         }
         portion.wants = catch_up.wants.len().saturating_sub(before);
-        run.at += u64::from(bytes);
+        run.ring_offset += u64::from(bytes);
         run.len -= bytes;
         let conn = &mut self.conns[id];
         conn.pending_bytes -= bytes;

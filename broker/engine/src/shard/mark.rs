@@ -17,7 +17,7 @@ pub(super) type Via = Option<GroupId>;
 /// A frame in the ring that is being put onto runs.
 #[derive(Clone, Copy)]
 pub(super) struct Mark<'a> {
-    pub(super) at: u64,
+    pub(super) ring_offset: u64,
     pub(super) len: u32,
     /// Whether it follows its predecessor in memory too.
     pub(super) joins: bool,
@@ -63,8 +63,8 @@ impl<S> Marker<'_, S> {
             return;
         }
         match conn.runs.last_mut() {
-            Some(run) if mark.joins && run.end() == mark.at => run.len += mark.len,
-            _ => conn.runs.push(Run { at: mark.at, len: mark.len }),
+            Some(run) if mark.joins && run.end() == mark.ring_offset => run.len += mark.len,
+            _ => conn.runs.push(Run { ring_offset: mark.ring_offset, len: mark.len }),
         }
         conn.pending_frames += 1;
         conn.pending_bytes += mark.len;

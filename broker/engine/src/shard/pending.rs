@@ -59,7 +59,7 @@ impl<S: Sink> Shard<S> {
     pub(super) fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>, Target) -> bool) {
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
-        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
         let mut seen: HashSet<TopicId, RandomState> = HashSet::default();
         let mut dropped: HashSet<TopicId, RandomState> = HashSet::default();
         let mut links: Vec<(NameId, GroupId)> = Vec::new();
@@ -96,14 +96,16 @@ impl<S: Sink> Shard<S> {
         let mut kept: SmallVec<[super::conn::Run; 1]> = SmallVec::new();
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
-            for slot in self.ring.slots(run.at, run.len as usize) {
+            for slot in self.ring.slots(run.ring_offset, run.len as usize) {
                 if !keep(&slot.topic) {
                     continue;
                 }
                 let len = slot.frame.len() as u32;
                 match kept.last_mut() {
-                    Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
-                    _ => kept.push(super::conn::Run { at: slot.at, len }),
+                    Some(last) if last.end() == slot.ring_offset && self.ring.joins(slot.ring_offset) => {
+                        last.len += len
+                    }
+                    _ => kept.push(super::conn::Run { ring_offset: slot.ring_offset, len }),
                 }
                 bytes += len;
                 frames += 1;

@@ -17,7 +17,7 @@ use crate::topic::Topic;
 /// A frame in the ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    pub(crate) at: u64,
+    pub(crate) ring_offset: u64,
     pub(crate) topic: Arc<Topic>,
     /// The first `seq` that the frame covers; 0 for a `topic` message, one above the last for `closed`.
     pub(crate) seq: u64,
@@ -54,7 +54,7 @@ impl Ring {
 
     /// The ring offset of the oldest frame.
     pub(crate) fn tail(&self) -> u64 {
-        self.slots.front().map_or(self.head, |slot| slot.at)
+        self.slots.front().map_or(self.head, |slot| slot.ring_offset)
     }
 
     /// The ring offset at which a frame of this length would begin.
@@ -94,7 +94,7 @@ impl Ring {
 
     /// Drops every frame that begins before `ring_offset`. None of them may be on any connection's runs.
     pub(crate) fn release(&mut self, ring_offset: u64) {
-        while self.slots.front().is_some_and(|slot| slot.at < ring_offset) {
+        while self.slots.front().is_some_and(|slot| slot.ring_offset < ring_offset) {
             self.slots.pop_front();
         }
         if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
@@ -104,35 +104,35 @@ impl Ring {
 
     /// Copies a frame in and returns its ring offset. There must be room.
     pub(crate) fn push(&mut self, topic: Arc<Topic>, seq: u64, merged: bool, frame: &Frame) -> u64 {
-        let at = self.next_offset(frame.len());
+        let ring_offset = self.next_offset(frame.len());
         debug_assert!(self.reclaim(frame.len()).is_none(), "the ring was pushed to without room");
-        let offset = (at % self.bytes.len() as u64) as usize;
+        let offset = (ring_offset % self.bytes.len() as u64) as usize;
         self.bytes[offset..offset + frame.len()].copy_from_slice(frame.bytes());
-        self.head = at + frame.len() as u64;
-        self.slots.push_back(Slot { at, topic, seq, merged, frame: frame.clone() });
-        at
+        self.head = ring_offset + frame.len() as u64;
+        self.slots.push_back(Slot { ring_offset, topic, seq, merged, frame: frame.clone() });
+        ring_offset
     }
 
     /// Whether a frame at this ring offset follows its predecessor in memory as well.
-    pub(crate) fn joins(&self, at: u64) -> bool {
-        !at.is_multiple_of(self.bytes.len() as u64)
+    pub(crate) fn joins(&self, ring_offset: u64) -> bool {
+        !ring_offset.is_multiple_of(self.bytes.len() as u64)
     }
 
     /// The bytes of a run.
-    pub(crate) fn bytes(&self, at: u64, len: usize) -> &[u8] {
-        let offset = (at % self.bytes.len() as u64) as usize;
+    pub(crate) fn bytes(&self, ring_offset: u64, len: usize) -> &[u8] {
+        let offset = (ring_offset % self.bytes.len() as u64) as usize;
         &self.bytes[offset..offset + len]
     }
 
-    /// Index of the first slot that begins at `at` or later.
-    fn find(&self, at: u64) -> usize {
-        self.slots.partition_point(|slot| slot.at < at)
+    /// Index of the first slot that begins at `ring_offset` or later.
+    fn find(&self, ring_offset: u64) -> usize {
+        self.slots.partition_point(|slot| slot.ring_offset < ring_offset)
     }
 
     /// The frames of a run.
-    pub(crate) fn slots(&self, at: u64, len: usize) -> impl Iterator<Item = &Slot> {
-        let end = at + len as u64;
-        self.slots.range(self.find(at)..).take_while(move |slot| slot.at < end)
+    pub(crate) fn slots(&self, ring_offset: u64, len: usize) -> impl Iterator<Item = &Slot> {
+        let end = ring_offset + len as u64;
+        self.slots.range(self.find(ring_offset)..).take_while(move |slot| slot.ring_offset < end)
     }
 
     /// The frame that holds the byte at `ring_offset`.

@@ -100,7 +100,7 @@ impl<S: Sink> Shard<S> {
     fn check_connection(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
-            self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
+            self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.ring_offset);
         }
         if conn.gone || conn.closing != Closing::No {
             return false;

@@ -101,9 +101,9 @@ impl<S: Sink> Shard<S> {
     /// Delivers an entry's frame to the members at the steps that it is meant for.
     fn deliver(&mut self, name_id: NameId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
         let in_ring = self.put(topic, entry.seq, false, &entry.frame);
-        let (at, joins) = in_ring.unwrap_or_default();
+        let (ring_offset, joins) = in_ring.unwrap_or_default();
         let mark = Mark {
-            at,
+            ring_offset,
             len: entry.frame.len() as u32,
             joins,
             topic,
@@ -198,7 +198,7 @@ impl<S: Sink> Shard<S> {
             catch_up.is_some_and(|catch_up| followed.unfinished(catch_up, topic).is_some())
         });
         let mark = Mark {
-            at: 0,
+            ring_offset: 0,
             len: 0,
             joins: false,
             topic,

@@ -240,7 +240,8 @@ impl<S: Sink> Shard<S> {
             }
             if let Some(frame) = self.difference(&topic, &now, has, &state) {
                 let len = frame.len();
-                messages.push((has, ViewMessage { at: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
+                messages
+                    .push((has, ViewMessage { in_ring: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
             }
         }
         // If there is no difference since the last message, all members that have just that get the image.
@@ -251,10 +252,10 @@ impl<S: Sink> Shard<S> {
             }
             let frame = topic.image_frame(&now, encoded_max);
             let (first, len) = (sent_seq + 1, frame.len());
-            messages.push((sent_seq, ViewMessage { at: self.put(&topic, first, true, &frame), len, first }));
+            messages.push((sent_seq, ViewMessage { in_ring: self.put(&topic, first, true, &frame), len, first }));
         }
         let mut mark = Mark {
-            at: 0,
+            ring_offset: 0,
             len: 0,
             joins: false,
             topic: &topic,
@@ -273,8 +274,8 @@ impl<S: Sink> Shard<S> {
                 return;
             }
             match messages.iter().find(|(base, _)| *base == has) {
-                Some((_, ViewMessage { at: Some((at, joins)), len, first })) => {
-                    (mark.at, mark.joins, mark.len, mark.first) = (*at, *joins, *len as u32, *first);
+                Some((_, ViewMessage { in_ring: Some((ring_offset, joins)), len, first })) => {
+                    (mark.ring_offset, mark.joins, mark.len, mark.first) = (*ring_offset, *joins, *len as u32, *first);
                     marker.mark(conn, via, &mark);
                 }
                 // It gets the image through the topic.
@@ -308,7 +309,7 @@ impl<S: Sink> Shard<S> {
 
 /// A view's message: where it is in the ring, if it fits there, and the first `seq` that it covers.
 struct ViewMessage {
-    at: Option<(u64, bool)>,
+    in_ring: Option<(u64, bool)>,
     len: usize,
     first: u64,
 }

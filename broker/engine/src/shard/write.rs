@@ -26,7 +26,7 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         let run = conn.runs[0];
         let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max);
-        let wrote = conn.sink.write(self.ring.bytes(run.at, len));
+        let wrote = conn.sink.write(self.ring.bytes(run.ring_offset, len));
         let taken = match wrote {
             Wrote::Bytes(taken) => taken,
             Wrote::Full => 0,
@@ -53,14 +53,14 @@ impl<S: Sink> Shard<S> {
         let frames = if conn.runs.len() == 1 && taken == run.len as usize {
             conn.pending_frames
         } else {
-            self.ring.slots(run.at, taken).count() as u32
+            self.ring.slots(run.ring_offset, taken).count() as u32
         };
         if taken < run.len as usize {
-            let cut = run.at + taken as u64;
+            let cut = run.ring_offset + taken as u64;
             let slot = self.ring.slot_at(cut);
-            if slot.at != cut {
-                let rest = Some((slot.frame.clone(), (cut - slot.at) as u32));
-                gone = (slot.at + slot.frame.len() as u64 - run.at) as usize;
+            if slot.ring_offset != cut {
+                let rest = Some((slot.frame.clone(), (cut - slot.ring_offset) as u32));
+                gone = (slot.ring_offset + slot.frame.len() as u64 - run.ring_offset) as usize;
                 if !fault::strikes(Fault::HalfFrame) {
                     self.set_carry(id, rest);
                 }
@@ -70,7 +70,7 @@ impl<S: Sink> Shard<S> {
         }
         let conn = &mut self.conns[id];
         let run = &mut conn.runs[index];
-        run.at += gone as u64;
+        run.ring_offset += gone as u64;
         run.len -= gone as u32;
         conn.pending_bytes -= gone as u32;
         conn.pending_frames -= frames;
@@ -112,7 +112,7 @@ impl<S: Sink> Shard<S> {
                     break;
                 }
                 let len = whole_frames(&self.ring, *run, room);
-                self.plan.scratch.extend_from_slice(self.ring.bytes(run.at, len));
+                self.plan.scratch.extend_from_slice(self.ring.bytes(run.ring_offset, len));
                 runs += 1;
                 if len < run.len as usize {
                     all_runs = false;
@@ -263,7 +263,7 @@ fn whole_frames(ring: &super::ring::Ring, run: Run, max: usize) -> usize {
     if run.len as usize <= max {
         return run.len as usize;
     }
-    let cut = ring.slot_at(run.at + max as u64);
-    let len = (cut.at - run.at) as usize;
+    let cut = ring.slot_at(run.ring_offset + max as u64);
+    let len = (cut.ring_offset - run.ring_offset) as usize;
     if len > 0 { len } else { cut.frame.len() }
 }

@@ -35,13 +35,13 @@ use crate::budget::shared::SHARED_SUMS;
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    pub(crate) at: u64,
+    pub(crate) ring_offset: u64,
     pub(crate) len: u32,
 }
 
 impl Run {
     pub(crate) fn end(self) -> u64 {
-        self.at + u64::from(self.len)
+        self.ring_offset + u64::from(self.len)
     }
 }
 

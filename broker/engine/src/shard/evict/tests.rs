@@ -18,11 +18,11 @@ fn a_pass_visits_every_connection_once_however_often_it_is_interrupted() {
         while let Some(mut eviction) = evictions.resume(|| lows.next().filter(|_| visited.len() < bound)) {
             assert_eq!(eviction.ring_offset, 100, "a pass under way keeps its offset");
             let Some(portion) = eviction.portion(bound) else { break };
-            assert!(portion.start == eviction.at && portion.len() <= CONNECTIONS_PER_STEP);
+            assert!(portion.start == eviction.next && portion.len() <= CONNECTIONS_PER_STEP);
             // The second half of a portion waits for a later round.
             let end = (portion.start + 1).max(portion.end - portion.len() / 2);
             visited.extend(portion.start..end);
-            eviction.at = end;
+            eviction.next = end;
             evictions.pause(eviction);
             assert!(evictions.is_pending());
         }
@@ -70,7 +70,10 @@ fn only_readers_that_stand_in_the_way_fall_out_of_step() {
         while shard.take_in(NOW) | shard.turn(&mut || NOW) {}
         for id in [reader, stalled] {
             let first = shard.conns[id].runs.first();
-            assert!(first.is_none_or(|run| run.at >= shard.ring.tail()), "a run in a part of the ring that is reused");
+            assert!(
+                first.is_none_or(|run| run.ring_offset >= shard.ring.tail()),
+                "a run in a part of the ring that is reused"
+            );
         }
     }
     let stats = shard.stats();

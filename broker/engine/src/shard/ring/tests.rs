@@ -53,12 +53,12 @@ fn against_a_plain_list() {
             for (at, frame) in &model {
                 assert_eq!(ring.bytes(*at, frame.len()), frame.bytes(), "seed {seed}: the frame at {at}");
                 let inside = at + random.random_range(0..frame.len() as u64);
-                assert_eq!(ring.slot_at(inside).at, *at);
+                assert_eq!(ring.slot_at(inside).ring_offset, *at);
             }
             let from = random.random_range(0..model.len());
             let until = random.random_range(from..model.len());
             let (begin, end) = (model[from].0, model[until].0 + model[until].1.len() as u64);
-            let slots: Vec<u64> = ring.slots(begin, (end - begin) as usize).map(|slot| slot.at).collect();
+            let slots: Vec<u64> = ring.slots(begin, (end - begin) as usize).map(|slot| slot.ring_offset).collect();
             let expected: Vec<u64> = model[from..=until].iter().map(|(at, _)| *at).collect();
             assert_eq!(slots, expected, "seed {seed}: frames {from} to {until}");
         }

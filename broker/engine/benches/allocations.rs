@@ -1,7 +1,7 @@
-//! What delivering takes from the allocator, and how often it writes: nothing, and once per connection and turn.
+//! The cost of delivering in allocations and writes: no allocation, and one write per connection and turn.
 //!
-//! Counted by an allocator that counts and a sink that counts, over everything between an update that is in the feed and
-//! the sink that has its bytes. Publishing allocates (the frame, which everybody shares) and is not counted.
+//! Counted by an instrumented allocator and a counting sink, over everything between an update in the feed and the sink
+//! that has its bytes. Publishing allocates (the frame, which all subscribers share) and is not counted.
 //!
 //! `cargo bench -p broker-engine --bench allocations`
 
@@ -24,7 +24,7 @@ struct Row {
     name: &'static str,
     topics: usize,
     topics_each: usize,
-    /// Apart from each other by so many: 1 are neighbours.
+    /// Distance between the topics of one connection: 1 for neighbours.
     stride: usize,
 }
 
@@ -35,9 +35,9 @@ const ROWS: &[Row] = &[
 ];
 
 const CONNECTIONS: usize = 1_000;
-/// Frames that a connection gets in a round.
+/// Frames that a connection gets in one round.
 const FRAMES: usize = 20;
-/// Enough for the ring to come round, and for everything that grows to have grown.
+/// Enough for the ring to wrap around, and for all buffers to reach their final size.
 const ROUNDS_BEFORE: usize = 3_000;
 
 fn main() {

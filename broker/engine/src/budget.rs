@@ -1,29 +1,30 @@
-//! What the broker may hold in all, and who pays when it is too much.
+//! What the broker may hold in total, and who pays when a sum exceeds its bound.
 //!
-//! Every byte that a client can make the broker hold is in one of these sums. A sum either refuses what would exceed it
-//! (images, sources, names, subscriptions), or its largest holder gives up something: a topic the older half of its
-//! history, or its encoded image; a connection its place (see `shard/payers.rs`).
+//! Every byte that a client can make the broker hold is counted in one of these sums. A sum either refuses what would
+//! exceed it (images, sources, names, subscriptions), or its largest holder gives something up: a topic drops the older
+//! half of its history or its encoded image, a connection is closed (see `shard/payers.rs`).
 //!
-//! Topics are filed by size class (powers of two), so that the one with the most is found without looking at all: the one
-//! that pays is within a factor of two of it. A topic is filed anew only when its class changes.
+//! Topics are filed by size class (powers of two), so that the largest is found without looking at all of them: the one
+//! that pays is within a factor of two of the largest. A topic is refiled only when its class changes.
 
 pub(crate) mod largest;
-pub(crate) mod purse;
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::topic::{Topic, TopicId, TopicState};
 
-/// A sum in bytes that threads add to and take from.
+/// A sum in bytes, which several threads add to and subtract from.
 #[derive(Debug, Default)]
 pub struct Total(AtomicU64);
 
 impl Total {
-    /// The sum now.
+    /// Returns the current sum.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -54,7 +55,7 @@ impl Total {
     }
 }
 
-/// A sum whose holders are topics, the largest of them at hand.
+/// A sum whose holders are topics, filed so that the largest is found quickly.
 #[derive(Default)]
 pub(crate) struct BySize {
     total: Total,
@@ -74,10 +75,10 @@ pub(crate) fn class(bytes: u64) -> u32 {
 
 impl BySize {
     fn classes(&self) -> MutexGuard<'_, Classes> {
-        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.classes)
     }
 
-    /// Brings a topic's share, of which `counted` bytes are in the sum, up to `bytes`; called under the topic's lock.
+    /// Changes a topic's share from `*counted` to `bytes` and updates `*counted`; called under the topic's lock.
     fn count(&self, topic: &Arc<Topic>, counted: &mut u64, bytes: u64) {
         if bytes == *counted {
             return;
@@ -96,7 +97,7 @@ impl BySize {
         *counted = bytes;
     }
 
-    /// Takes a topic's share out.
+    /// Removes a topic's share.
     fn forget(&self, topic: TopicId, counted: &mut u64) {
         if *counted > 0 {
             self.total.sub(*counted);
@@ -107,21 +108,21 @@ impl BySize {
         *counted = 0;
     }
 
-    /// The topic with about the largest share.
+    /// Returns a topic with about the largest share.
     fn largest(&self) -> Option<Arc<Topic>> {
         let classes = self.classes();
         classes.by_size.last().and_then(|(_, id)| classes.topics.get(id)).and_then(Weak::upgrade)
     }
 }
 
-/// What of a topic is in the sums.
+/// How much of a topic is counted in the sums.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) history: u64,
     pub(crate) image: u64,
     pub(crate) encoded: u64,
     pub(crate) sources: u64,
-    /// What it holds since it ended, for shards and connections that still want it.
+    /// What the topic still holds after its end, for shards and connections that want it.
     pub(crate) ended: u64,
     ended_filed: u64,
 }
@@ -137,20 +138,20 @@ pub struct Budget {
     sources: Total,
     /// What connections still want from topics.
     pub(crate) wants: Total,
-    /// Of these, what is being let go of.
+    /// Of these, what is already being dropped.
     pub(crate) discarded: Total,
-    /// What ended topics hold for those who want it still.
+    /// What ended topics hold for the connections that still want it.
     ended: Total,
     ended_filed: BySize,
-    /// States that differences are made from.
+    /// Earlier states that differences are computed from.
     pub(crate) bases: Total,
-    /// Frames of which connections hold the rest.
+    /// Frames of which connections still hold the unsent rest.
     pub(crate) partial: Total,
-    /// Of these, what only connections hold that are closing.
+    /// Of these, what is held only by connections that are closing.
     pub(crate) partial_leaving: Total,
-    /// Unread answers, incomplete messages, unsent events.
+    /// Unread answers, incomplete messages, unsent Server-Sent Events.
     pub(crate) buffers: Total,
-    /// Of these, what connections hold that are closing.
+    /// Of these, what is held by connections that are closing.
     pub(crate) buffers_leaving: Total,
     /// Names without a topic that are subscribed to.
     pub(crate) names: Total,
@@ -174,7 +175,7 @@ impl Budget {
         self.encoded.total.bytes()
     }
 
-    /// Bytes of earlier states that are kept to make differences from.
+    /// Bytes of earlier states that are kept to compute differences from.
     pub fn bases(&self) -> u64 {
         self.bases.bytes()
     }
@@ -184,7 +185,7 @@ impl Budget {
         self.sources.bytes()
     }
 
-    /// Bytes that ended topics hold for those who want them still.
+    /// Bytes that ended topics hold for the connections that still want them.
     pub(crate) fn ended(&self) -> u64 {
         self.ended.bytes()
     }
@@ -199,17 +200,18 @@ impl Budget {
         self.partial.bytes()
     }
 
-    /// Bytes of unread answers, incomplete messages and unsent events.
+    /// Bytes of unread answers, incomplete messages and unsent Server-Sent Events.
     pub fn buffers(&self) -> u64 {
         self.buffers.bytes()
     }
 
-    /// Bytes of all these that are let go of already, or go with connections that are closing: others do not pay for them.
+    /// Bytes of all these that are already being dropped, or are held by closing connections: nobody else pays for
+    /// them.
     pub fn leaving(&self) -> u64 {
         self.discarded.bytes() + self.partial_leaving.bytes() + self.buffers_leaving.bytes()
     }
 
-    /// Bytes of names that are waited for.
+    /// Bytes of names without a topic that are subscribed to.
     pub fn names(&self) -> u64 {
         self.names.bytes()
     }
@@ -219,7 +221,7 @@ impl Budget {
         self.subscriptions.bytes()
     }
 
-    /// How often a history gave up its older half because all together were too large.
+    /// How often a history was cut to its newer half because all histories together were too large.
     pub fn halved(&self) -> u64 {
         self.halved.load(Ordering::Relaxed)
     }
@@ -241,7 +243,7 @@ impl Budget {
         }
     }
 
-    /// Counts an image of `bytes` in place of the topic's, unless all would then exceed `max`.
+    /// Counts an image of `bytes` instead of the topic's current one; returns false if the sum would then exceed `max`.
     pub(crate) fn change_image(&self, counted: &mut Counted, bytes: u64, max: u64) -> bool {
         let fits = self.images.try_change(counted.image, bytes, max);
         if fits {
@@ -250,7 +252,7 @@ impl Budget {
         fits
     }
 
-    /// Counts sources of `bytes` in place of the topic's, unless all would then exceed `max`.
+    /// Counts sources of `bytes` instead of the topic's current ones; returns false if the sum would then exceed `max`.
     pub(crate) fn change_sources(&self, counted: &mut Counted, bytes: u64, max: u64) -> bool {
         let fits = self.sources.try_change(counted.sources, bytes, max);
         if fits {
@@ -259,13 +261,14 @@ impl Budget {
         fits
     }
 
-    /// A topic ended, or holds something else since: all that it holds counts for those who want it still.
+    /// Counts everything that an ended topic holds as held for the connections that still want it. Called when the
+    /// topic ends and whenever it holds something else afterwards.
     pub(crate) fn count_ended(&self, topic: &Arc<Topic>, state: &mut TopicState) {
         self.forget_live(topic.id(), &mut state.counted);
         let bytes = state.held_bytes();
         self.ended.change(state.counted.ended, bytes);
         state.counted.ended = bytes;
-        // Only what every shard has read the end of may have to go early.
+        // Only a topic whose end every shard has read may have to give it up early.
         let filed = if state.unread_by == 0 { bytes } else { 0 };
         self.ended_filed.count(topic, &mut state.counted.ended_filed, filed);
     }
@@ -277,7 +280,7 @@ impl Budget {
         self.sources.sub(std::mem::take(&mut counted.sources));
     }
 
-    /// Forgets a topic that is dropped.
+    /// Removes a topic that is being dropped from all sums.
     pub(crate) fn forget(&self, topic: TopicId, counted: &mut Counted) {
         self.forget_live(topic, counted);
         self.ended.sub(std::mem::take(&mut counted.ended));
@@ -305,8 +308,8 @@ impl Budget {
         }
     }
 
-    /// Lets go of what the largest ended topics hold until what is wanted fits `bytes_max`, or none is left: those who want
-    /// it are told of a gap. Called without any topic's lock.
+    /// Drops what the largest ended topics hold until what is wanted fits `bytes_max`, or none of them holds anything.
+    /// The connections that wanted it are sent a gap. Called without any topic's lock.
     pub(crate) fn fit_ended(&self, bytes_max: u64) {
         while self.behind().saturating_sub(self.discarded.bytes()) > bytes_max {
             let Some(topic) = self.ended_filed.largest() else { return };

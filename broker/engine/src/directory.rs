@@ -1,8 +1,8 @@
-//! All live topics by name, in the order of their bytes.
+//! All live topics by name, in byte order.
 //!
-//! A pattern's topics are found by leaping: the ordered map is the trie, a seek goes down it. From a name that does not
-//! match, the next candidate follows by the segment at which it failed, so that `*.quote` over a million topics visits
-//! each first segment once and not each topic.
+//! A pattern's topics are found by leaping: the ordered map serves as the trie, and a seek descends it. After a name
+//! that does not match, the segment at which it failed determines the next candidate, so that `*.quote` over a million
+//! topics visits each first segment once and not each topic.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use broker_protocol::pattern::{Pattern, Segment};
 
 use crate::names::ByName;
+use crate::sync::unpoisoned;
 use crate::topic::{Topic, TopicId};
 
 /// The names, guarded by the directory's lock.
@@ -18,22 +19,22 @@ use crate::topic::{Topic, TopicId};
 pub(crate) struct Names {
     by_name: ByName<Arc<Topic>>,
     in_order: BTreeMap<Arc<str>, Arc<Topic>>,
-    /// Topics that ended, until every shard has read of it: for those who go through the names meanwhile. By name and
-    /// number, as several incarnations of one may be here.
+    /// Topics that ended, until every shard has read their end in the feed: a walk that is under way still reports
+    /// them. Keyed by name and number, because several incarnations of one name may be here.
     ended: BTreeMap<(Arc<str>, TopicId), Arc<Topic>>,
 }
 
-/// A part of a count.
-pub(crate) struct Counted {
+/// One portion of a count.
+pub(crate) struct PartialCount {
     pub(crate) matched: u64,
     pub(crate) looked_at: usize,
-    /// The name to go on from; `None` where the count is complete.
+    /// The name to continue from; `None` if the count is complete.
     pub(crate) up_to: Option<Arc<str>>,
 }
 
-/// How far somebody who goes through the names has come in one step.
+/// How far a walk over the names got in one step.
 #[derive(Clone, Copy)]
-pub(crate) enum Passed<'a> {
+pub(crate) enum Reached<'a> {
     /// Up to this name and no further.
     UpTo(&'a str),
     /// To the end.
@@ -48,11 +49,11 @@ pub(crate) struct Directory {
 
 impl Directory {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Names> {
-        self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.names.read())
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Names> {
-        self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.names.write())
     }
 }
 
@@ -70,7 +71,7 @@ impl Names {
         self.by_name.insert(topic.name().clone(), topic);
     }
 
-    /// Takes out this incarnation; leaves another of the same name.
+    /// Removes this incarnation, but not another of the same name.
     pub(crate) fn remove(&mut self, topic: &Arc<Topic>) {
         if self.by_name.get(topic.name()).is_some_and(|held| Arc::ptr_eq(held, topic)) {
             self.by_name.remove(topic.name());
@@ -78,19 +79,19 @@ impl Names {
         }
     }
 
-    /// Takes out a topic that ended. Some shard has still to read of it.
+    /// Moves a topic to those that ended. Some shard has not read its end yet.
     pub(crate) fn end(&mut self, topic: &Arc<Topic>) {
         self.remove(topic);
         self.ended.insert((topic.name().clone(), topic.id()), topic.clone());
     }
 
-    /// Every shard has read of its end.
+    /// Forgets a topic whose end every shard has read.
     pub(crate) fn forget_ended(&mut self, topic: &Arc<Topic>) {
         self.ended.remove(&(topic.name().clone(), topic.id()));
     }
 
-    /// The topics that ended between `after` and the name that was come to, as far as `pattern` matches them.
-    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, passed: Passed<'_>) -> Vec<Arc<Topic>> {
+    /// Returns the topics that ended between `after` and the name reached by the walk, and that `pattern` matches.
+    pub(crate) fn ended(&self, pattern: &Pattern, after: Option<&str>, reached: Reached<'_>) -> Vec<Arc<Topic>> {
         if self.ended.is_empty() {
             return Vec::new();
         }
@@ -98,23 +99,23 @@ impl Names {
             Some(after) => Bound::Excluded((after.into(), TopicId::MAX)),
             None => Bound::Unbounded,
         };
-        let to = match passed {
-            Passed::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
-            Passed::Rest => Bound::Unbounded,
+        let to = match reached {
+            Reached::UpTo(name) => Bound::Included((name.into(), TopicId::MAX)),
+            Reached::Rest => Bound::Unbounded,
         };
         let range = self.ended.range::<(Arc<str>, TopicId), _>((from, to));
         range.filter(|(_, topic)| pattern.matches(topic.name())).map(|(_, topic)| topic.clone()).collect()
     }
 
-    /// The first topic after `after` (from the beginning where `None`), whatever its name.
+    /// Returns the first topic after `after` (the very first if `None`), whatever its name.
     pub(crate) fn next(&self, after: Option<&str>) -> Option<&Arc<Topic>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.in_order.range::<str, _>((from, Bound::Unbounded)).next().map(|(_, topic)| topic)
     }
 
-    /// Counts topics after `after` that `pattern` matches, looking at so many names.
-    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> Counted {
-        let mut counted = Counted { matched: 0, looked_at: 0, up_to: None };
+    /// Counts the topics after `after` that `pattern` matches, looking at no more than `names` names.
+    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> PartialCount {
+        let mut counted = PartialCount { matched: 0, looked_at: 0, up_to: None };
         let mut at: Option<Arc<str>> = after.map(Into::into);
         while counted.looked_at < names {
             let mut steps = names - counted.looked_at;
@@ -133,7 +134,7 @@ impl Names {
             };
             counted.looked_at += before - steps + 1;
             counted.matched += 1;
-            // Names in a row that match are taken from one range without a new seek.
+            // Consecutive names that match are read from one range without a new seek.
             let row = self.in_order.range::<str, _>((Bound::Excluded(&*first), Bound::Unbounded));
             let row = row.take(names.saturating_sub(counted.looked_at)).take_while(|(name, _)| pattern.matches(name));
             let mut last = first;
@@ -148,8 +149,8 @@ impl Names {
         counted
     }
 
-    /// The first topic after `after` that `pattern` matches, trying at most `*steps` candidates; `Err` with the name to go
-    /// on from where they were not enough.
+    /// Returns the first topic after `after` that `pattern` matches, trying at most `*steps` candidates; `Err` with the
+    /// name to continue from if they were not enough.
     pub(crate) fn next_match(
         &self,
         pattern: &Pattern,
@@ -187,13 +188,13 @@ impl Names {
     }
 }
 
-/// A name at or below the next one after `name` that could match, where `name` itself does not; `None` where all that is
-/// known is that it comes after `name`.
+/// Returns a name no greater than the next one after `name` that could match, given that `name` itself does not; `None`
+/// if all that is known is that it comes after `name`.
 fn leap(pattern: &Pattern, name: &str) -> Option<String> {
-    let mut at = 0; // where the segment under the eye begins in `name`
+    let mut at = 0; // where the current segment begins in `name`
     let mut segments = name.split('.');
     for wanted in pattern.segments() {
-        // A name that ends too early is a beginning of what is wanted, which sorts right behind it.
+        // A name that ends too early is a prefix of what is wanted, which sorts right behind it.
         let segment = segments.next()?;
         match wanted {
             Segment::Rest => return None,
@@ -207,17 +208,17 @@ fn leap(pattern: &Pattern, name: &str) -> Option<String> {
         }
         at += segment.len() + 1;
     }
-    // The name goes on where the pattern ends: so does every name with this beginning.
+    // The name continues where the pattern ends: so does every name with this prefix.
     (at <= name.len()).then(|| beyond(&name[..at - 1]))
 }
 
-/// What follows every name that continues `beginning` after a separator: '/' is the byte after '.'.
+/// The first string after every name that continues `beginning` after a separator: '/' is the byte after '.'.
 fn beyond(beginning: &str) -> String {
     format!("{beginning}/")
 }
 
-/// Where to go on once the literal `wanted` lies before `name`, both under `name[..at]`: past that whole beginning, but
-/// not while names that continue `wanted` may still come.
+/// Where to continue once the literal `wanted` sorts before `name`, both under `name[..at]`: past that whole prefix,
+/// but not while names that continue `wanted` may still come.
 fn past(wanted: &str, name: &str, at: usize) -> Option<String> {
     (name >= beyond(wanted).as_str()).then(|| beyond(&name[..at - 1]))
 }
@@ -228,7 +229,7 @@ mod tests {
     use crate::feed::Feed;
     use crate::ids::Ids;
     use crate::limits::Retain;
-    use crate::topic::Birth;
+    use crate::topic::NewTopic;
     use broker_protocol::kind::Kind;
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -243,7 +244,7 @@ mod tests {
             let mut names = Names::default();
             for _ in 0..random.random_range(0..60) {
                 let name: Vec<_> = (0..random.random_range(1..5)).map(|_| segment(&mut random)).collect();
-                names.insert(Arc::new(Topic::new(Birth {
+                names.insert(Arc::new(Topic::new(NewTopic {
                     id: ids.take(),
                     name: &name.join("."),
                     epoch: "e".into(),

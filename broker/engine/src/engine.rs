@@ -1,4 +1,5 @@
-//! What every thread shares: topics, the feed, the budgets. Any thread may publish ([`publish`](self)) and end topics.
+//! The state that all threads share: topics, the feed, the budgets. Any thread may publish ([`publish`](self)) and end
+//! topics.
 
 mod end;
 mod publish;
@@ -21,23 +22,23 @@ use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
 use crate::topic::{self, Topic};
 
-/// Who publishes: clients, or the broker itself on its own `$` topics.
+/// The author of an update: a client, or the broker itself on its own `$` topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publisher {
-    /// Anybody over the protocol; topics that begin with `$` are forbidden.
+    /// A client of the protocol; topics that begin with `$` are forbidden.
     Client,
     /// The broker.
     Broker,
 }
 
-/// Where an update went, or where the one went of which it is a duplicate.
+/// Where an update was stored, or the topic that already has it if it is a duplicate.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// The topic in this incarnation.
     pub topic: Arc<Topic>,
-    /// Its `seq`, or for a duplicate the topic's newest.
+    /// The update's `seq`; for a duplicate the topic's newest.
     pub seq: u64,
-    /// The source had published it already.
+    /// The source had already published it.
     pub duplicate: bool,
 }
 
@@ -47,9 +48,9 @@ pub struct Engine {
     pub(crate) directory: Directory,
     pub(crate) feed: Arc<Feed>,
     pub(crate) budget: Arc<Budget>,
-    /// Which shard has the connection that holds most of a sum that all share.
+    /// Which shard has the connection that holds the most of a shared sum.
     pub(crate) largest: Largest,
-    /// Members of every pattern over all shards, for listings.
+    /// Number of connections subscribed to each pattern over all shards, for listings.
     pub(crate) patterns: PatternCounts,
     ids: Arc<Ids>,
     epoch_seed: u64,
@@ -57,20 +58,20 @@ pub struct Engine {
     sessions: AtomicU64,
     published: AtomicU64,
     duplicates: AtomicU64,
-    /// Updates that were refused, by the place of the code in [`ErrorCode::ALL`].
+    /// Updates that were refused, by the index of the error code in [`ErrorCode::ALL`].
     refused: [AtomicU64; ErrorCode::ALL.len()],
     /// When a client last published, in µs since the UNIX epoch; 0 before the first.
     last_publish_us: AtomicU64,
 }
 
-/// How far a shard may be behind and still keep up: some milliseconds of its time.
+/// How far a shard may lag and still count as keeping up: some milliseconds of its time.
 const KEEPING_UP_BYTES: u64 = 256 << 10;
 
 fn refuse(code: ErrorCode, message: String) -> Refusal {
     Refusal { code, message }
 }
 
-/// Refuses what is no topic, or none that `by` may change.
+/// Refuses a name that is no valid topic, or that `by` may not write to.
 fn check_writable(name: &str, by: Publisher) -> Result<(), Refusal> {
     if let Err(error) = check_topic(name) {
         return Err(refuse(ErrorCode::BadTopic, error.to_string()));
@@ -83,8 +84,8 @@ fn check_writable(name: &str, by: Publisher) -> Result<(), Refusal> {
 }
 
 impl Engine {
-    /// An engine read by as many shards as there are notifiers. `epoch_seed` is a random number of this run: epochs and
-    /// session names follow from it.
+    /// Creates an engine that is read by as many shards as there are notifiers. `epoch_seed` is a random number of this
+    /// run; epochs and session names are derived from it.
     pub fn new(limits: Limits, epoch_seed: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Arc<Self> {
         let feed = Arc::new(Feed::new(limits.feed_bytes_max, notify));
         Arc::new(Self {
@@ -110,7 +111,7 @@ impl Engine {
         &self.limits
     }
 
-    /// The feed, for waking shards and measuring the backlog.
+    /// The feed, to wake shards and to measure the backlog.
     pub fn feed(&self) -> &Feed {
         &self.feed
     }
@@ -125,13 +126,13 @@ impl Engine {
         self.directory.read().len()
     }
 
-    /// Updates taken in since the start, and duplicates among what was offered.
+    /// Updates taken in since the start, and duplicates among the updates offered.
     pub fn published(&self) -> (u64, u64) {
         (self.published.load(Ordering::Relaxed), self.duplicates.load(Ordering::Relaxed))
     }
 
-    /// Counts an update that was refused. Whoever tells its publisher so does this, as some are refused before they come
-    /// here.
+    /// Counts a refused update. The caller that reports the refusal counts it, because some updates are refused before
+    /// they reach the engine.
     pub fn count_refused(&self, code: ErrorCode) {
         self.refused[code.index()].fetch_add(1, Ordering::Relaxed);
     }
@@ -150,24 +151,24 @@ impl Engine {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The text of a session's number.
+    /// The text for a session's number.
     pub(crate) fn session_name(&self, session: u64) -> Box<str> {
         topic::epoch(!self.epoch_seed, session)
     }
 
-    /// Whether publishers may go on, or have to wait for the slowest shard.
+    /// Whether publishers may continue, or have to wait for the slowest shard.
     pub fn has_room(&self) -> bool {
         self.feed.has_room()
     }
 
-    /// Whether the slowest shard keeps up with what is published. Where it does not, those who publish much wait, so that
-    /// what others publish does not come late.
+    /// Whether the slowest shard keeps up with what is published. If it does not, heavy publishers wait, so that the
+    /// updates of the others are not late.
     pub fn keeps_up(&self) -> bool {
         self.feed.keeps_up(KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4))
     }
 }
 
-/// The `topic` message of a topic that begins, as those get it who were there before it.
+/// The `topic` message of a topic that begins, for connections that were subscribed before it began.
 pub(crate) fn begins_frame(topic: &Topic, conflate_ms: u32) -> Frame {
     let start = TopicStart {
         topic: topic.name(),

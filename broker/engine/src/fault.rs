@@ -1,30 +1,30 @@
 //! Faults that a test plants, to prove that the simulation would find them. Without the feature `planted-faults`, which
-//! no normal build has, nothing of this is left: [`strikes`] is false and [`bound`] is what it is called with.
+//! no normal build enables, nothing of this remains: [`strikes`] is false and [`bound`] returns its usual value.
 //!
-//! With the feature the engine's bounds are few as well, so that a history of a few topics meets them all.
+//! With the feature the engine's bounds are also small, so that a history of a few topics reaches them all.
 
-/// What may be wrong.
+/// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "planted-faults"),
     allow(dead_code, unreachable_pub, reason = "only named without the feature")
 )]
 pub enum Fault {
-    /// A subscriber is passed over.
+    /// A subscriber is skipped.
     FrameSkipped,
-    /// What was written stays to be written.
+    /// What was written stays queued.
     FrameSentTwice,
-    /// The encoded image outlives the state that it is of.
+    /// The cached encoded image outlives its state.
     StaleImage,
     /// A gap ends one update too early.
     ShortGap,
-    /// Only the first of the shards that sleep is woken.
+    /// Only the first of the sleeping shards is woken.
     WakeLost,
     /// The rest of a half-written frame is forgotten.
     HalfFrame,
-    /// Whose socket is full keeps its place in a part of the ring that is used again.
+    /// A connection whose socket is full keeps its run in a part of the ring that is reused.
     EvictionUnderReader,
-    /// Two neighbours of the feed change places.
+    /// Two neighbouring entries of the feed are swapped.
     OrderAcrossTopics,
     /// A client resumes by the `seq` of an epoch that is over.
     ResumeIntoNewEpoch,
@@ -32,23 +32,23 @@ pub enum Fault {
     ViewLosesLastUpdate,
     /// What is pending goes out behind the answer to `unsubscribe`.
     UnsubscribeLeaks,
-    /// A topic that begins is not told to the patterns that match it.
+    /// Patterns that match a new topic are not notified of its beginning.
     PatternMissesTopic,
-    /// A topic's `closed` is taken for said once its image is out.
+    /// A topic's `closed` counts as sent once its image is sent.
     ClosedForgotten,
-    /// What is published meanwhile is delivered beside the image that holds it.
+    /// What is published meanwhile is delivered as well as the image that already includes it.
     ImageAndUpdate,
     /// A topic begins without its first update.
-    BirthWithoutUpdate,
-    /// A walk goes on only where the feed is read to its end.
+    BeginningWithoutUpdate,
+    /// A walk continues only where the feed is read to its end.
     WalkWaitsForTail,
-    /// A want comes to its turn again and again, and nothing of it is sent.
-    WantStands,
-    /// What was wanted stays counted.
+    /// A want gets its turn again and again, and nothing of it is sent.
+    WantWithoutProgress,
+    /// What was wanted remains counted.
     BudgetKept,
     /// Counting the topics of patterns costs no work.
     WorkUncounted,
-    /// A message that was cut ends without the mark of its carrier's encoding.
+    /// A message that was cut ends without the mark of its transport's encoding.
     EndForgotten,
 }
 
@@ -68,12 +68,12 @@ mod planted {
         CHANCES.set(0);
     }
 
-    /// Whether the fault is planted: for those that are none unless they always strike.
+    /// Whether the fault is planted: for faults that are harmless unless they always strike.
     pub(crate) fn planted(fault: Fault) -> bool {
         PLANTED.get() == Some(fault)
     }
 
-    /// A fault that always strikes is easily found: this one does at every third occasion.
+    /// A fault that always strikes is easily found: this one strikes at every third opportunity.
     pub(crate) fn strikes(fault: Fault) -> bool {
         if PLANTED.get() != Some(fault) {
             return false;
@@ -102,7 +102,7 @@ pub(crate) const fn planted(_: Fault) -> bool {
     false
 }
 
-/// A bound of the engine: the usual one, or few.
+/// A bound of the engine: `usual`, or `few` with the feature.
 pub(crate) const fn bound(usual: usize, few: usize) -> usize {
     if cfg!(feature = "planted-faults") { few } else { usual }
 }

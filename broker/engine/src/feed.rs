@@ -8,24 +8,24 @@
 //! slowest shard     other shard        tail
 //! ```
 //!
-//! A segment lives as long as somebody still has to read it. How far the slowest shard may lag is bounded by those who
-//! append: they ask [`Feed::has_room`] first and wait where there is none.
-//!
-//! Waking: a publisher appends, then wakes a shard only if it sleeps (`awake` was false). A shard about to sleep sets
-//! `awake` to false, looks once more, and only then sleeps. Either the publisher sees `false` and wakes it, or the shard
-//! sees the entry. `tests/loom_feed.rs` tries every interleaving of the two.
+//! A segment lives as long as some shard still has to read it. The publishers bound how far the slowest shard may lag:
+//! they ask [`Feed::has_room`] first, and wait if it returns false. How they wake a shard that sleeps is in `feed/wake.rs`.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod wake;
 
 use std::sync::OnceLock;
 
 use broker_protocol::frame::Frame;
 
+pub use self::wake::Wake;
 use crate::fault::{self, Fault};
 use crate::ids::Log;
 pub use crate::shard_set::{SHARDS_MAX, ShardSet};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
+#[cfg(loom)]
+use crate::sync::AtomicBool;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::topic::{Topic, TopicId};
 
 #[cfg(not(loom))]
@@ -33,43 +33,44 @@ const SEGMENT_SLOTS: usize = 1024;
 #[cfg(loom)]
 const SEGMENT_SLOTS: usize = 3;
 
-/// A segment with so many bytes takes no more entries, however many slots it has left: its frames stay until it is full.
+/// A segment with this many bytes takes no more entries, however many slots are left: its frames are kept until the
+/// whole segment is read.
 #[cfg(not(loom))]
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// Two entries, so that segments end with a slot left.
 #[cfg(loom)]
 const SEGMENT_BYTES: u64 = 2 * ENTRY_BYTES;
 
-/// What an entry tells.
+/// What an entry announces.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum EntryKind {
     /// A topic's update; the frame is what its subscribers get.
     Update,
-    /// A topic came to exist; the frame is its `topic` message as a subscriber that waited for it gets it.
+    /// A topic began; the frame is its `topic` message as sent to a subscriber that waited for it.
     Begins(std::sync::Arc<Topic>),
     /// A topic ended; the frame is its `closed` message, the `seq` one above the last.
     Closed(std::sync::Arc<Topic>),
 }
 
-/// One place in the feed.
+/// One entry of the feed.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Place in the broker's order; rises, with holes where nobody was interested.
+    /// The update's number among those of all topics; rises, with holes where no shard was interested.
     pub ordinal: u64,
-    /// Whose.
+    /// The topic that it belongs to.
     pub topic: TopicId,
-    /// The update's `seq`; 0 where the topic begins.
+    /// The update's `seq`; 0 if the topic begins.
     pub seq: u64,
-    /// The topic's oldest retained `seq` once this update was in.
+    /// The topic's oldest retained `seq` when this update was appended.
     pub oldest: u64,
-    /// The shards that had asked for the topic by then; the others pass it over.
+    /// The shards that were interested in the topic at that time; the others skip it.
     pub interest: ShardSet,
     /// When the broker took it in, on the monotonic clock, for the publish-to-socket latency.
     pub taken_us: u64,
     /// Bytes appended to the feed up to and including this entry.
     pub end_bytes: u64,
-    /// What it tells.
-    pub what: What,
+    /// What it announces.
+    pub kind: EntryKind,
     /// The bytes for its subscribers.
     pub frame: Frame,
 }
@@ -118,7 +119,7 @@ impl Segment {
 }
 
 impl Drop for Segment {
-    // A long chain whose last owner goes would otherwise be dropped by recursion, a stack frame per segment.
+    // A long chain whose last owner is dropped would otherwise be dropped recursively, one stack frame per segment.
     #[cfg(not(loom))]
     fn drop(&mut self) {
         let mut next = self.next.cell.take();
@@ -138,41 +139,7 @@ struct Tail {
     segment_bytes: u64,
 }
 
-/// How one shard is told that there is something to read.
-pub struct Wake {
-    /// False only while the shard sleeps or is about to. Set by publishers and by the shard itself when it wakes.
-    awake: AtomicBool,
-    notify: Box<dyn Fn() + Send + Sync>,
-    /// `end_bytes` of the last entry that the shard took in; written by the shard, read by publishers.
-    read_bytes: AtomicU64,
-}
-
-impl Wake {
-    fn new(notify: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { awake: AtomicBool::new(true), notify, read_bytes: AtomicU64::new(0) }
-    }
-
-    /// Makes sure that the shard looks again after now.
-    pub fn wake(&self) {
-        if !self.awake.swap(true, Ordering::AcqRel) {
-            (self.notify)();
-        }
-    }
-
-    /// The shard says that it is about to sleep; it must look at everything once more before it does.
-    pub fn about_to_sleep(&self) {
-        self.awake.swap(false, Ordering::AcqRel);
-    }
-
-    /// The shard says that it runs.
-    pub fn woke(&self) {
-        // Not a plain store: that would come between the shard and a publisher that found it awake, and the next
-        // `about_to_sleep` would not see what that publisher appended (loom found it).
-        self.awake.swap(true, Ordering::AcqRel);
-    }
-}
-
-/// What is to be appended: an [`Entry`] without the places that the feed gives.
+/// What is to be appended: an [`Entry`] without the positions that the feed assigns.
 pub struct Draft {
     /// See [`Entry::topic`].
     pub topic: TopicId,
@@ -184,13 +151,13 @@ pub struct Draft {
     pub interest: ShardSet,
     /// See [`Entry::taken_us`].
     pub taken_us: u64,
-    /// See [`Entry::what`].
-    pub what: What,
+    /// See [`Entry::kind`].
+    pub kind: EntryKind,
     /// See [`Entry::frame`].
     pub frame: Frame,
 }
 
-/// The places that an entry got.
+/// The positions that the feed assigned to an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Appended {
     /// See [`Entry::ordinal`].
@@ -202,7 +169,7 @@ pub struct Appended {
 /// The one log of the broker.
 pub struct Feed {
     tail: Mutex<Tail>,
-    /// The ordinal last given. Only raised, under `tail` where an entry is appended.
+    /// The last ordinal assigned. It only grows, and under `tail` when an entry is appended.
     ordinal: AtomicU64,
     /// Bytes appended; written under `tail`.
     bytes: AtomicU64,
@@ -210,10 +177,10 @@ pub struct Feed {
     shards: Box<[Wake]>,
 }
 
-/// How often every shard is woken while as much is appended as the slowest may lag.
+/// How many times every shard is woken while as much is appended as the slowest may lag.
 const WAKES_PER_BACKLOG: u64 = 4;
 
-/// Bytes that an entry costs in the feed beside its frame, for [`Feed::has_room`].
+/// Bytes that an entry costs in the feed in addition to its frame, for [`Feed::has_room`].
 const ENTRY_BYTES: u64 = std::mem::size_of::<Slot<Entry>>() as u64;
 
 impl Log for Feed {
@@ -227,7 +194,8 @@ impl Log for Feed {
 }
 
 impl Feed {
-    /// A feed read by as many shards as there are notifiers; `bytes_max` bounds how far the slowest may lag.
+    /// Creates a feed that is read by as many shards as there are notifiers; `bytes_max` bounds how far the slowest may
+    /// lag.
     pub fn new(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
         assert!(notify.len() <= SHARDS_MAX, "{} shards, at most {SHARDS_MAX} are possible", notify.len());
         Self {
@@ -244,24 +212,24 @@ impl Feed {
         if self.shards.len() == SHARDS_MAX { ShardSet::MAX } else { (1 << self.shards.len()) - 1 }
     }
 
-    /// How shard `index` is woken.
+    /// The wake-up state of shard `index`.
     pub fn wake(&self, index: usize) -> &Wake {
         &self.shards[index]
     }
 
-    /// A place in the order for an update that no shard has to see.
-    pub fn pass(&self) -> u64 {
+    /// Assigns an ordinal to an update that no shard has to see.
+    pub fn assign_ordinal(&self) -> u64 {
         self.ordinal.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// The ordinal last given.
+    /// The last ordinal assigned.
     pub fn ordinal(&self) -> u64 {
         self.ordinal.load(Ordering::Acquire)
     }
 
-    /// Appends. The caller then wakes the interested, best after it let go of its own locks.
+    /// Appends an entry. The caller then wakes the interested shards, best after it released its own locks.
     pub fn append(&self, draft: Draft) -> Appended {
-        let Draft { topic, seq, oldest, interest, taken_us, what, frame } = draft;
+        let Draft { topic, seq, oldest, interest, taken_us, kind, frame } = draft;
         let mut tail = lock(&self.tail);
         let ordinal = self.ordinal.fetch_add(1, Ordering::AcqRel) + 1;
         let begin_bytes = tail.bytes;
@@ -269,7 +237,7 @@ impl Feed {
         let end_bytes = tail.bytes;
         self.bytes.store(end_bytes, Ordering::Release);
         let slot = tail.slot;
-        tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, what, frame });
+        tail.segment.slots[slot].set(Entry { ordinal, topic, seq, oldest, interest, taken_us, end_bytes, kind, frame });
         tail.slot += 1;
         let segment_ends = tail.slot == SEGMENT_SLOTS || end_bytes - tail.segment_bytes >= SEGMENT_BYTES;
         if segment_ends {
@@ -280,7 +248,7 @@ impl Feed {
             tail.segment_bytes = end_bytes;
         }
         drop(tail);
-        // Shards without interest pass by now and then too, so that they let go of old segments, and long before
+        // Shards without interest also pass by now and then, so that they release old segments, and long before
         // publishers would have to wait for one that sleeps.
         let share = (self.bytes_max / WAKES_PER_BACKLOG).max(1);
         if segment_ends || begin_bytes / share != end_bytes / share {
@@ -289,7 +257,7 @@ impl Feed {
         Appended { ordinal, end_bytes }
     }
 
-    /// Wakes those of `shards` that sleep.
+    /// Wakes the sleeping shards among `shards`.
     pub fn wake_all(&self, mut shards: ShardSet) {
         while shards != 0 {
             let index = shards.trailing_zeros() as usize;
@@ -301,8 +269,8 @@ impl Feed {
         }
     }
 
-    /// Whether the slowest shard is near enough to the tail for more to be appended. Where it is not, whoever publishes
-    /// waits: an entry is never dropped.
+    /// Whether the slowest shard is near enough to the tail for more to be appended. If not, publishers wait: an entry
+    /// is never dropped.
     pub fn has_room(&self) -> bool {
         let appended = self.bytes.load(Ordering::Acquire);
         self.shards
@@ -310,8 +278,8 @@ impl Feed {
             .all(|shard| appended - shard.read_bytes.load(Ordering::Acquire).min(appended) < self.bytes_max)
     }
 
-    /// Whether every shard is as near to the tail as this. One that is not may be asleep, as nothing of what was appended
-    /// concerns it: it is woken, lest somebody waits for it for ever.
+    /// Whether every shard is within `bytes_max` of the tail. A shard that is not may be asleep because no entry since
+    /// then concerns it: it is woken, otherwise a publisher could wait for it for ever.
     pub(crate) fn keeps_up(&self, bytes_max: u64) -> bool {
         let appended = self.bytes.load(Ordering::Acquire);
         let mut keeps_up = true;
@@ -334,19 +302,19 @@ impl Feed {
             .unwrap_or(0)
     }
 
-    /// Bytes appended so far: what a shard has read once its reader is at today's tail.
+    /// Bytes appended so far: a shard that has read this many is at the present tail.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// The ordinal last given, and the bytes appended, as of one moment: no entry with an ordinal up to that one is still
-    /// to be appended.
+    /// Returns the last ordinal assigned and the bytes appended at one moment: no entry with an ordinal up to that one
+    /// is still to be appended.
     pub(crate) fn settled(&self) -> (u64, u64) {
         let tail = lock(&self.tail);
         (self.ordinal(), tail.bytes)
     }
 
-    /// A reader that starts at the tail, for shard `index`.
+    /// Returns a reader that starts at the tail, for shard `index`.
     pub fn reader(&self, index: usize) -> Reader {
         let tail = lock(&self.tail);
         self.shards[index].read_bytes.store(tail.bytes, Ordering::Release);
@@ -355,7 +323,7 @@ impl Feed {
     }
 }
 
-/// One shard's place in the feed.
+/// One shard's position in the feed.
 pub struct Reader {
     segment: Arc<Segment>,
     slot: usize,
@@ -365,11 +333,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The next entry, if it was appended already.
+    /// Returns the next entry, if it has been appended.
     pub fn peek(&mut self) -> Option<&Entry> {
         if self.at_slot().is_none() {
             let next = self.segment.next.get()?.clone();
-            // All of the segment was written before the next one was linked, this slot perhaps since it was looked at.
+            // All of the segment was written before the next one was linked, perhaps including this slot after it was
+            // looked at.
             if self.at_slot().is_none() {
                 self.segment = next;
                 self.slot = 0;
@@ -382,7 +351,7 @@ impl Reader {
         self.segment.slots.get(self.slot).and_then(Slot::get)
     }
 
-    /// Goes past the entry that [`Reader::peek`] showed.
+    /// Moves past the entry that [`Reader::peek`] returned.
     pub fn advance(&mut self) {
         if let Some(entry) = self.segment.slots.get(self.slot).and_then(Slot::get) {
             self.bytes = entry.end_bytes;
@@ -391,17 +360,17 @@ impl Reader {
         }
     }
 
-    /// `end_bytes` of the last entry read: this reader's place in the feed.
+    /// `end_bytes` of the last entry read: this reader's position in the feed.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The place in the broker's order up to which everything that was appended is read.
+    /// The ordinal up to which everything that was appended is read.
     pub(crate) fn ordinal(&self) -> u64 {
         self.ordinal
     }
 
-    /// Tells the publishers how far this shard is. Called once per round, not per entry.
+    /// Publishes how far this shard has read. Called once per round, not per entry.
     pub fn publish_progress(&self, feed: &Feed) {
         feed.shards[self.index].read_bytes.store(self.bytes, Ordering::Release);
     }

@@ -9,17 +9,18 @@ use crate::limits::Retain;
 /// One retained update.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    /// Its place in the broker's order: what a stream over all topics resumes from.
+    /// Its number among the updates of all topics: a stream over all topics resumes from it.
     pub ordinal: u64,
-    /// When it was taken in, on the monotonic clock in microseconds: an age must not follow the wall clock when that is set.
+    /// When it was taken in, in microseconds of the monotonic clock: its age must not change when the wall clock is
+    /// set.
     pub taken_us: u64,
-    /// What its subscribers got.
+    /// The frame that its subscribers got.
     pub frame: Frame,
     /// Bytes of frames published on the topic up to and including this one.
     end_bytes: u64,
 }
 
-/// Bytes that a kept update costs beside its frame.
+/// Bytes that a kept update costs in addition to its frame.
 pub(crate) const KEPT_BYTES: u64 = (std::mem::size_of::<Kept>() + 32) as u64;
 
 /// The retained updates `oldest..=newest` of a topic.
@@ -29,7 +30,7 @@ pub(crate) struct History {
     newest: u64,
     end_bytes: u64,
     bytes: u64,
-    /// The place in the broker's order of the newest update that is not retained any more; 0 where all are.
+    /// The ordinal of the newest update that is no longer retained; 0 if all are.
     dropped_ordinal: u64,
 }
 
@@ -43,7 +44,7 @@ impl History {
         self.newest
     }
 
-    /// The oldest retained `seq`; one above the newest where none is.
+    /// The oldest retained `seq`; one above the newest if none is.
     pub(crate) fn oldest(&self) -> u64 {
         self.newest + 1 - self.kept.len() as u64
     }
@@ -53,7 +54,7 @@ impl History {
         self.bytes
     }
 
-    /// Bytes of frames that someone who has everything up to `seq - 1` lacks; `None` where not all of it is retained.
+    /// Bytes of the frames from `seq` on; `None` if not all of them are retained.
     pub(crate) fn bytes_from(&self, seq: u64) -> Option<u64> {
         if seq < self.oldest() {
             return None;
@@ -73,8 +74,7 @@ impl History {
         self.kept.range(skip as usize..)
     }
 
-    /// The `seq` of the last update up to this place in the broker's order, 0 where all came later; `None` where that is no
-    /// longer known.
+    /// The `seq` of the last update up to this ordinal, 0 if all came later; `None` if that is no longer known.
     pub(crate) fn seq_at(&self, ordinal: u64) -> Option<u64> {
         let index = self.kept.partition_point(|kept| kept.ordinal <= ordinal) as u64;
         (index > 0 || self.dropped_ordinal <= ordinal).then(|| self.oldest() + index - 1)
@@ -88,7 +88,7 @@ impl History {
         self.kept.push_back(Kept { ordinal, taken_us, frame, end_bytes: self.end_bytes });
     }
 
-    /// Drops what the rule no longer keeps at `now_us` on the monotonic clock.
+    /// Drops what the rule no longer retains at `now_us` on the monotonic clock.
     pub(crate) fn trim(&mut self, retain: &Retain, now_us: u64) {
         while self.kept.len() as u64 > retain.updates || (self.bytes > retain.bytes && self.kept.len() > 1) {
             self.drop_oldest();
@@ -104,7 +104,7 @@ impl History {
         }
     }
 
-    /// Drops the oldest half, where the whole broker keeps too much.
+    /// Drops the oldest half; called when all histories together are too large.
     pub(crate) fn drop_half(&mut self) {
         for _ in 0..self.kept.len().div_ceil(2) {
             self.drop_oldest();
@@ -112,7 +112,7 @@ impl History {
         self.kept.shrink_to_fit();
     }
 
-    /// Drops all of it. What was published stays counted: the newest `seq` is what it was.
+    /// Drops all updates. The newest `seq` stays what it was.
     pub(crate) fn clear(&mut self) {
         while !self.kept.is_empty() {
             self.drop_oldest();
@@ -155,7 +155,7 @@ mod tests {
             dropped = dropped.max(model.first().map_or(seq, |m| m.0 - 1));
             for ordinal in 0..=3 * seq + 1 {
                 let expected = (ordinal >= 3 * dropped).then_some((ordinal / 3).min(seq));
-                assert_eq!(history.seq_at(ordinal), expected, "seq {seq}, place {ordinal}");
+                assert_eq!(history.seq_at(ordinal), expected, "seq {seq}, ordinal {ordinal}");
             }
             assert_eq!(history.oldest(), model.first().map_or(seq + 1, |m| m.0));
             assert_eq!(history.newest(), seq);

@@ -1,32 +1,34 @@
-//! Small numbers for topics, so that a shard finds a topic of a feed entry by indexing.
+//! Small numbers for topics, so that a shard finds the topic of a feed entry by indexing.
 //!
-//! A number is used again, but only once no entry that names its last owner can still be unread: it waits until every
-//! shard has read past the feed's tail of the moment when the owner was dropped.
+//! A number is reused only when no entry that names its last owner can still be unread: it waits until every shard has
+//! read past the feed's tail at the moment when the owner was dropped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-/// One incarnation of a topic: another after the topic ended and began anew.
+use crate::sync::{Mutex, lock};
+
+/// The number of one incarnation of a topic; the topic gets another if it begins again after its end.
 pub(crate) type TopicId = u32;
 
 /// The log whose entries name topics by their numbers. Positions are in bytes since its beginning.
 pub(crate) trait Log: Send + Sync {
-    /// Its end: what is appended from now on is behind that.
+    /// The position of its end: everything appended from now on lies behind it.
     fn end(&self) -> u64;
 
-    /// Up to where all of its readers have read.
+    /// The position that all of its readers have reached.
     fn read_by_all(&self) -> u64;
 }
 
 #[derive(Default)]
 struct Inner {
     free: Vec<TopicId>,
-    /// Numbers that may be used again once the log is read up to there.
+    /// Numbers that may be reused once the log is read up to the given position.
     retired: VecDeque<(u64, TopicId)>,
     next: TopicId,
 }
 
-/// The numbers in use and those that wait.
+/// The numbers in use and those that wait to be reused.
 pub(crate) struct Ids {
     log: Arc<dyn Log>,
     inner: Mutex<Inner>,
@@ -38,7 +40,7 @@ impl Ids {
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Id {
-        let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut inner = lock(&self.inner);
         let read = self.log.read_by_all();
         while let Some(&(at, id)) = inner.retired.front() {
             if at > read {
@@ -56,7 +58,7 @@ impl Ids {
     }
 }
 
-/// A number that goes back when dropped.
+/// A number that is returned when dropped.
 pub(crate) struct Id {
     pub(crate) number: TopicId,
     ids: Arc<Ids>,
@@ -65,7 +67,7 @@ pub(crate) struct Id {
 impl Drop for Id {
     fn drop(&mut self) {
         let at = self.ids.log.end();
-        let mut inner = self.ids.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut inner = lock(&self.ids.inner);
         inner.retired.push_back((at, self.number));
     }
 }

@@ -1,16 +1,16 @@
 //! A topic's state: the last `data`, and what merge patches (RFC 7396) make of it.
 //!
-//! Every leaf keeps its text byte for byte, a key keeps its text and its place, new keys follow in the patch's order;
-//! keys compare by what they say (`"a"` is `"\u0061"`). Arrays are leaves: a merge patch replaces them whole.
+//! Every leaf keeps its text byte for byte, a key keeps its text and its position, new keys follow in the patch's
+//! order. Keys are compared unescaped (`"a"` equals `"\u0061"`). Arrays are leaves: a merge patch replaces them whole.
 //!
 //! A [`Tree`] is persistent. Its nodes are shared, a clone is a reference count, and a merge copies only the nodes on
-//! the way to what it changes: the image that somebody is encoding stays what it was while the next one is made.
+//! the path to what it changes: an image that a reader is encoding stays what it was while the next one is made.
 //!
 //! - A `state` that was never patched is kept as its text, and parsed (once, whole) when a patch or a diff needs it.
-//! - An object of up to 16 members is a list; a greater one a hash trie ([`hash_trie`]), so that one level of a book
-//!   with 10,000 costs some hundred bytes of copying, not 10,000 members.
-//! - Depth needs no bound of its own: `data` has at most 128 levels, and a merge puts an object's members beside
-//!   those that are there, so that the deeper of the two is as deep as the image gets. Recursion here is bounded by it.
+//! - An object of up to 16 members is a list; a larger one is a hash trie ([`hash_trie`]), so that changing one level
+//!   of a book with 10,000 copies some hundred bytes, not 10,000 members.
+//! - Depth needs no bound of its own: `data` has at most 128 levels, and a merge adds members next to existing ones, so
+//!   that the image is as deep as the deeper of the two. This also bounds the recursion here.
 
 mod diff;
 mod hash_trie;
@@ -24,15 +24,15 @@ use std::sync::Arc;
 
 use object::Object;
 
-/// A JSON value that merge patches can be laid on. Cheap to clone.
+/// A JSON value that merge patches can be applied to. Cheap to clone.
 #[derive(Clone)]
 pub struct Tree(Value);
 
 #[derive(Clone)]
 enum Value {
-    /// As it was published: any value, duplicate keys and all.
+    /// As it was published: any value, including duplicate keys.
     Text(Arc<[u8]>),
-    /// Once it was patched.
+    /// After it was patched.
     Object(Object),
 }
 
@@ -42,15 +42,16 @@ impl Tree {
         Tree(Value::Text(compact_checked.into()))
     }
 
-    /// The state with a merge patch laid on it. The patch must have been checked: an object, compact, without
-    /// duplicate keys. What is no object becomes one. Of duplicate keys in the state, the last one is what is patched.
+    /// Returns the state with a merge patch applied. The patch must have been checked: an object, compact, without
+    /// duplicate keys. A state that is not an object becomes one. Of duplicate keys in the state, the last one is
+    /// patched.
     pub fn merge_patch(&self, patch_compact_checked_object: &[u8]) -> Tree {
         let mut merged = self.object().unwrap_or_default();
         merged.merge(patch_compact_checked_object);
         Tree(Value::Object(merged))
     }
 
-    /// How long the encoded state is. Known, not counted.
+    /// The length of the encoded state in bytes. Stored, not computed.
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Value::Text(text) => text.len(),
@@ -58,8 +59,8 @@ impl Tree {
         }
     }
 
-    /// Roughly what the state holds in memory: its text, or once it was patched its members, several times as much. What
-    /// it shares with other trees counts in each.
+    /// Roughly the memory that the state holds: its text, or after it was patched its members, which take several times
+    /// as much. What it shares with other trees counts in each of them.
     pub fn held_bytes(&self) -> usize {
         match &self.0 {
             Value::Text(text) => text.len(),
@@ -76,23 +77,24 @@ impl Tree {
         }
     }
 
-    /// Appends the merge patch that turns `old` into `new` (but for the order of its keys). Where no merge patch can
-    /// say it (`new` is no object, or a member that differs is or holds `null`), appends nothing and returns false.
+    /// Appends the merge patch that turns `old` into `new` (except for the order of its keys). If no merge patch can
+    /// express it (`new` is not an object, or a member that differs is or contains `null`), appends nothing and returns
+    /// false.
     ///
-    /// The cost follows what is different: nodes that the two share are not looked at.
+    /// The cost follows what differs: nodes that the two share are not visited.
     pub fn diff(old: &Tree, new: &Tree, out: &mut Vec<u8>) -> bool {
-        // A patch on what is no object begins with an empty one.
+        // A patch to a value that is not an object starts from an empty one.
         let Some(new) = new.object() else { return false };
         let old = old.object().unwrap_or_default();
         let start = out.len();
-        let said = diff::push_patch(&old, &new, out);
-        if !said {
+        let expressible = diff::push_patch(&old, &new, out);
+        if !expressible {
             out.truncate(start);
         }
-        said
+        expressible
     }
 
-    /// The object that the state is, parsed where it was not yet; `None` where it is something else.
+    /// The object that the state is, parsed if necessary; `None` if it is something else.
     fn object(&self) -> Option<Object> {
         match &self.0 {
             Value::Text(text) => Object::parse(text),

@@ -1,24 +1,26 @@
-//! The fan-out engine of Tickcast: who gets what, in which order, and what happens to those who cannot keep up.
+//! The fan-out engine of Tickcast: who gets what, in which order, and what happens to subscribers that cannot keep up.
 //!
-//! To a client a topic is a log and a subscriber is a cursor. Inside, the broker is one log, the *feed*; each shard reads
-//! it in order and copies what its subscribers want into one ring; a subscriber in step is a short list of runs in that
-//! ring. Who falls out of step catches up from the topic, which keeps the image and the history.
+//! To a client a topic is a log and a subscriber is a cursor. Inside, the broker is one log, the *feed*; each shard
+//! reads it in order and copies what its subscribers want into one ring; a subscriber in step is a short list of runs
+//! in that ring. A subscriber that falls out of step catches up from the topic, which keeps the image and the history.
 //!
 //! # The life of an update
 //!
-//! 1. [`Engine::publish`] gives it its `seq` under the topic's lock, encodes it once as the finished WebSocket frame that
-//!    every subscriber will get, keeps it in the topic's history, and appends it to the [`feed`].
-//! 2. Each [`Shard`] that asked for the topic takes the entry in ([`Shard::take_in`]): the frame goes into the shard's
-//!    ring, its place onto the runs of the topic's subscribers, each of whom joins the FIFO once.
-//! 3. In its turn ([`Shard::turn`]) a connection gets all that waits for it in one write.
-//! 4. Who has too much waiting loses its runs and keeps one small entry per topic: it catches up from there.
+//! 1. [`Engine::publish`] assigns its `seq` under the topic's lock, encodes it once as the finished WebSocket frame
+//!    that every subscriber will get, keeps it in the topic's history, and appends it to the [`feed`].
+//! 2. Each [`Shard`] that is interested in the topic takes the entry in ([`Shard::take_in`]): the frame goes into the
+//!    shard's ring, its range onto the runs of the topic's subscribers, each of which joins the queue of turns once.
+//! 3. In its turn ([`Shard::turn`]) a connection gets everything that waits for it in one write.
+//! 4. A connection for which too much waits loses its runs and keeps one small entry per topic: it catches up from
+//!    there.
 //!
 //! # What it never does
 //!
-//! I/O, clocks, async: sockets are a [`Sink`], time is [`Now`], and whoever drives a shard decides when it runs.
+//! I/O, clocks, async: sockets are a [`Sink`], time is [`Now`], and the caller that drives a shard decides when it
+//! runs.
 //!
-//! Modules build on each other in one direction, but for one circle: a topic counts itself in the sums of the `budget`, and
-//! the sums know the topics that hold most, so that those give something up.
+//! Modules build on each other in one direction, except for one circle: a topic counts itself in the sums of the
+//! `budget`, and the sums know the largest topics, so that those give something up.
 //!
 //! Lock order: directory, then feed tail; topic, then feed tail. A topic's lock is never taken under the directory's.
 

@@ -3,7 +3,7 @@
 use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
-/// How much of a topic is kept for those who come back, fall behind or ask for history.
+/// How much of a topic is kept for clients that come back, fall behind or ask for history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retain {
     /// Updates kept at most.
@@ -14,76 +14,78 @@ pub struct Retain {
     pub ms: u64,
 }
 
-/// What the configuration says of the topics that a pattern matches. The first rule that matches a topic holds.
+/// What the configuration specifies for the topics that a pattern matches. The first rule that matches a topic applies.
 #[derive(Clone, Debug)]
 pub struct TopicRule {
-    /// Which topics.
+    /// The topics that it applies to.
     pub pattern: Pattern,
-    /// The kind they have, whatever their first publish says; a publish of a kind that does not fit is `kind_mismatch`.
+    /// Their kind, whatever their first publish says; a publish of a kind that does not fit is `kind_mismatch`.
     pub kind: Option<Kind>,
-    /// What is kept of them.
+    /// How much of them is kept.
     pub retain: Retain,
 }
 
-/// The engine's settings, those shared by all shards and those of each.
+/// The engine's settings: those shared by all shards and those of each.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Live topics at most; a publish that would begin one more is refused with `limit`.
+    /// Maximum number of live topics; a publish that would begin another is refused with `limit`.
     pub topics_max: u64,
-    /// Bytes of one topic's image at most; a publish beyond is `too_large`.
+    /// Maximum bytes of one topic's image; a publish that would exceed it is refused with `too_large`.
     pub image_bytes: u64,
-    /// Bytes of all images together; a publish beyond is refused with `limit`.
+    /// Maximum bytes of all images together; a publish that would exceed it is refused with `limit`.
     pub images_bytes_max: u64,
-    /// Bytes of images that are kept encoded; beyond, the largest is encoded anew when it is needed.
+    /// Maximum bytes of images that are kept encoded; above it, the largest is dropped and encoded again when needed.
     pub images_encoded_bytes_max: u64,
-    /// Bytes of frames that sockets took a part of; beyond, the connection with the largest is closed.
+    /// Maximum bytes of frames that sockets took a part of; above it, the connection with the largest is closed.
     pub images_partial_bytes_max: u64,
-    /// Bytes of the sources that topics remember; a publish that would add beyond is refused with `limit`.
+    /// Maximum bytes of the sources that topics remember; a publish that would exceed it is refused with `limit`.
     pub sources_bytes_max: u64,
-    /// Bytes of what connections still want from topics; beyond, the connection that wants most is closed.
+    /// Maximum bytes of what connections still want from topics; above it, the connection that wants most is closed.
     pub behind_bytes_max: u64,
-    /// Bytes of unread answers, incomplete messages and unsent events; beyond, the connection with most is closed.
+    /// Maximum bytes of unread answers, incomplete messages and unsent Server-Sent Events; above it, the connection
+    /// with most is closed.
     pub buffers_bytes_max: u64,
-    /// Bytes of names without a topic that are subscribed to; an entry beyond is refused with `limit`.
+    /// Maximum bytes of names without a topic that are subscribed to; an entry that would exceed it is refused with
+    /// `limit`.
     pub names_waited_bytes_max: u64,
-    /// Bytes of subscriptions and their patterns; an entry beyond is refused with `limit`.
+    /// Maximum bytes of subscriptions and their patterns; an entry that would exceed it is refused with `limit`.
     pub subscriptions_bytes_max: u64,
-    /// What is kept of a topic that no rule matches.
+    /// How much is kept of a topic that no rule matches.
     pub retain: Retain,
-    /// Bytes of all histories together; beyond, the topic with the largest history pays, oldest updates first.
+    /// Maximum bytes of all histories together; above it, the topic with the largest history drops its oldest updates.
     pub retain_bytes_max: u64,
     /// Rules for topics by pattern.
     pub topics: Vec<TopicRule>,
-    /// Subscriptions of one connection at most.
+    /// Maximum number of subscriptions of one connection.
     pub subscriptions: u64,
     /// Bytes that may wait for a connection before it counts as behind.
     pub behind_bytes: u64,
-    /// Bytes handed to a socket in one write at most.
+    /// Maximum bytes handed to a socket in one write.
     pub turn_bytes_max: usize,
     /// Bytes of answers that a connection may leave unread before the broker stops reading it.
     pub answers_bytes_max: usize,
     /// Bytes of a shard's ring.
     pub ring_bytes: usize,
-    /// Least time between two writes to one connection, in microseconds; 0 writes at once.
+    /// Minimum time between two writes to one connection, in microseconds; 0 writes at once.
     pub write_gap_us: u64,
     /// Silence after which a `heartbeat` is sent, and the interval of WebSocket pings, in milliseconds.
     pub heartbeat_ms: u32,
-    /// How long a connection may take no byte while something waits for it, in milliseconds.
+    /// How long a connection may take no bytes while something waits for it, in milliseconds.
     pub stall_ms: u32,
-    /// How long a closing connection may take to take its close frame and to hang up, in milliseconds.
+    /// How long a closing connection may take to accept its close frame and to hang up, in milliseconds.
     pub close_ms: u32,
     /// Bytes that the slowest shard may lag behind the feed's tail before publishers wait.
     pub feed_bytes_max: u64,
-    /// The largest message taken from a client, in bytes; told in `hello`.
+    /// Size of the largest message taken from a client, in bytes; sent in `hello`.
     pub message_bytes: u64,
-    /// How long a topic may go without a publish before it ends, in milliseconds; 0 for ever.
+    /// How long a topic may go without a publish before it ends, in milliseconds; 0 means for ever.
     pub topic_idle_ms: u64,
-    /// The id of the first place in the broker's order, and when it was taken on the monotonic clock: the start of the
-    /// broker in microseconds since the UNIX epoch, so that no two runs share an id.
+    /// The id that corresponds to ordinal 0: the start of the broker in microseconds since the UNIX epoch, so that no
+    /// two runs share an id.
     pub order_base: u64,
-    /// See `order_base`.
+    /// The time of `order_base` on the monotonic clock.
     pub order_base_mono_us: u64,
-    /// The server's name and version, told in `hello`.
+    /// The server's name and version, sent in `hello`.
     pub server: String,
 }
 
@@ -123,8 +125,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The rule for a topic: its kind where the configuration fixes one, and what is kept of it. A topic that grows by
-    /// patches is one of states.
+    /// The rule for a topic: its kind if the configuration fixes one, and how much of it is kept. A topic that grows by
+    /// patches has the kind of states.
     pub(crate) fn rule(&self, topic: &str) -> (Option<Kind>, Retain) {
         match self.topics.iter().find(|rule| rule.pattern.matches(topic)) {
             Some(rule) => (rule.kind.map(Kind::of_topic), rule.retain),

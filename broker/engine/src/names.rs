@@ -1,5 +1,5 @@
-//! Things by name, in many small maps: one that grows is rehashed alone, a fraction of a millisecond instead of a pause of
-//! 64 ms (measured in a shard that came to follow 100,000 topics).
+//! A map by name, made of many small maps: one that grows is rehashed alone, which takes a fraction of a millisecond
+//! instead of a pause of 64 ms (measured in a shard that came to follow 100,000 topics).
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -9,10 +9,10 @@ use foldhash::fast::RandomState;
 
 const MAPS: usize = 256;
 
-/// A map from names that strangers choose.
+/// A map from names that clients choose.
 pub(crate) struct ByName<T> {
     maps: Box<[HashMap<Arc<str>, T, RandomState>]>,
-    /// Chooses the map; apart from the maps' own, lest names of one map crowd there as well.
+    /// Chooses the map; independent of the maps' own hashers, otherwise the names of one map would also collide there.
     chooser: RandomState,
     len: usize,
 }
@@ -46,7 +46,7 @@ impl<T> ByName<T> {
         let removed = self.maps[map].remove(name);
         self.len -= usize::from(removed.is_some());
         let map = &mut self.maps[map];
-        // Many that went give their memory back.
+        // Memory is given back after many removals.
         if map.capacity() > 64 && map.len() < map.capacity() / 8 {
             map.shrink_to(map.len() * 2);
         }

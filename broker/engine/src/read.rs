@@ -1,4 +1,4 @@
-//! Reading topics without subscribing: listings and images in portions, the image of one, the history.
+//! Reading topics without subscribing: listings and images in portions, one topic's image, the history.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
 use crate::engine::Engine;
-use crate::topic::{Snapshot, Topic};
+use crate::topic::{StateSnapshot, Topic};
 use crate::trie::Sum;
 
-/// Nodes of the patterns' trie that cost about as much as one name of a large directory.
+/// Nodes of the patterns' trie that together cost about as much as one name of a large directory.
 const NODES_PER_STEP: usize = 16;
 
 /// One topic of a listing.
@@ -28,12 +28,12 @@ pub struct TopicRow {
     pub oldest: u64,
     /// Subscriptions that cover it, by name and by pattern.
     pub subscribers: u64,
-    /// When it was last published, in µs since the epoch.
+    /// When it was last published, in µs since the UNIX epoch.
     pub last_ts: u64,
 }
 
-/// A walk over the topics that a pattern matches, by the bytes of their names. It holds no lock between two portions:
-/// a topic that comes or goes meanwhile may be met or not.
+/// A walk over the topics that a pattern matches, in byte order of their names. It holds no lock between two portions:
+/// a topic that begins or ends meanwhile may or may not be met.
 #[derive(Debug)]
 pub struct Walk {
     pattern: Pattern,
@@ -42,10 +42,10 @@ pub struct Walk {
     counting: Option<(Arc<Topic>, Sum)>,
 }
 
-/// What a portion of a walk came to.
+/// The result of one portion of a walk.
 #[derive(Debug)]
 pub enum Met<T> {
-    /// The next one.
+    /// The next item.
     One(T),
     /// The steps were used up before one was found.
     Pause,
@@ -53,33 +53,33 @@ pub enum Met<T> {
     End,
 }
 
-/// Which part of a history.
+/// Which part of a history is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// The newest so many.
+    /// The newest updates, this many.
     Last(u64),
-    /// All after this `seq`.
+    /// All updates after this `seq`.
     After(u64),
 }
 
 /// Retained updates of a topic.
 #[derive(Clone, Debug)]
 pub struct HistoryPage {
-    /// Whose.
+    /// The topic that they belong to.
     pub topic: Arc<Topic>,
     /// Its newest `seq`.
     pub seq: u64,
     /// Its oldest retained `seq`.
     pub oldest: u64,
-    /// The first of the updates that were asked for, where any are retained.
+    /// The first of the updates that were asked for, if any is retained.
     pub first: u64,
 }
 
-/// A topic's image that is still to be encoded.
+/// A topic's image that has still to be encoded.
 pub struct Image {
     topic: Arc<Topic>,
-    snapshot: Snapshot,
-    /// What of it may be kept for the next who needs it.
+    snapshot: StateSnapshot,
+    /// How much of it may be cached for the next reader.
     encoded_bytes_max: u64,
 }
 
@@ -90,12 +90,12 @@ impl std::fmt::Debug for Image {
 }
 
 impl Image {
-    /// Whose it is.
+    /// The name of its topic.
     pub fn topic(&self) -> &Arc<str> {
         self.topic.name()
     }
 
-    /// Roughly the bytes of the message: what encoding it costs, where nobody has needed it before.
+    /// Roughly the bytes of the message: what encoding it costs, if it is not cached.
     pub fn bytes(&self) -> usize {
         self.snapshot.tree.bytes()
     }
@@ -107,14 +107,14 @@ impl Image {
 }
 
 impl Walk {
-    /// Over the topics that `pattern` matches, after the name `after` where one is given.
+    /// Creates a walk over the topics that `pattern` matches, after the name `after` if one is given.
     pub fn new(pattern: Pattern, after: Option<&str>) -> Walk {
         Walk { pattern, at: after.map(Into::into), counting: None }
     }
 }
 
 impl Engine {
-    /// Goes on to the walk's next topic. Each name that is looked at is one of `*steps`.
+    /// Advances to the walk's next topic. Each name that is looked at takes one of `*steps`.
     fn next_topic(&self, walk: &mut Walk, steps: &mut usize) -> Met<Arc<Topic>> {
         if *steps == 0 {
             return Met::Pause;
@@ -134,8 +134,8 @@ impl Engine {
         }
     }
 
-    /// Goes on to the walk's next topic, as a listing shows it. Each name that is looked at is one of `*steps`, and so are
-    /// a few nodes of the patterns by which its subscribers are counted.
+    /// Advances to the walk's next topic, as a listing shows it. Each name that is looked at takes one of `*steps`, and
+    /// so do a few nodes of the patterns' trie in which its subscribers are counted.
     pub fn next_row(&self, walk: &mut Walk, steps: &mut usize) -> Met<TopicRow> {
         let (topic, mut sum) = match walk.counting.take() {
             Some(counting) => counting,
@@ -165,7 +165,7 @@ impl Engine {
         })
     }
 
-    /// Goes on to the walk's next topic that has an image.
+    /// Advances to the walk's next topic that has an image.
     pub fn next_image(&self, walk: &mut Walk, steps: &mut usize) -> Met<Image> {
         loop {
             match self.next_topic(walk, steps) {
@@ -181,14 +181,14 @@ impl Engine {
         }
     }
 
-    /// The image of a topic; `None` where there is no such topic, or no image of it.
+    /// Returns the image of a topic; `None` if there is no such topic, or it has no image.
     pub fn image(&self, topic: &str) -> Option<Image> {
         let topic = self.directory.read().get(topic).cloned()?;
         let snapshot = topic.snapshot()?;
         Some(Image { topic, snapshot, encoded_bytes_max: self.limits.images_encoded_bytes_max })
     }
 
-    /// What is retained of a topic; `None` where there is none of this name.
+    /// Returns what is retained of a topic; `None` if there is none of this name.
     pub fn history(&self, topic: &str, ask: Ask) -> Option<HistoryPage> {
         let topic = self.directory.read().get(topic).cloned()?;
         let state = topic.lock();
@@ -203,9 +203,9 @@ impl Engine {
 }
 
 impl HistoryPage {
-    /// The updates from `from` on, oldest first: up to the page's newest, up to `updates_max` of them, and no further than
-    /// the first that fills `bytes_max`; and the `seq` of the first. It is above `from` where that one is not retained any
-    /// more.
+    /// Returns the updates from `from` on, oldest first: up to the page's newest, up to `updates_max` of them, ending
+    /// with the first that fills `bytes_max`; and the `seq` of the first of them, which is above `from` if that update
+    /// is no longer retained.
     pub fn updates(&self, from: u64, updates_max: usize, bytes_max: usize) -> (u64, Vec<Frame>) {
         let state = self.topic.lock();
         let first = from.max(state.history.oldest());

@@ -1,7 +1,7 @@
 //! Sets of shards.
 
-/// A set of shards, a bit each.
+/// A set of shards, one bit each.
 pub type ShardSet = u64;
 
-/// Shards at most: the bits of a [`ShardSet`].
+/// Maximum number of shards: the bits of a [`ShardSet`].
 pub const SHARDS_MAX: usize = 64;

@@ -1,17 +1,17 @@
 //! Where a connection's bytes go: a socket in the server, a simulated network in the tests.
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
-    /// This many bytes were taken, maybe fewer than were offered. Zero is `Full`.
+    /// This many bytes were taken, possibly fewer than were offered. Zero is the same as `Full`.
     Bytes(usize),
-    /// Nothing fits now; whoever drives the shard calls `Shard::writable` when something does.
+    /// Nothing fits now; the driver of the shard calls `Shard::writable` when something does.
     Full,
-    /// The peer is gone; nothing will ever fit.
+    /// The peer is gone; nothing will ever be taken.
     Gone,
 }
 
-/// How a carrier that is not WebSocket marks messages. The engine writes each message with these marks instead of a frame's
+/// How a transport that is not WebSocket marks messages. The engine writes each message with these marks instead of a frame's
 /// head.
 pub struct Encoding {
     /// Written before a message.
@@ -33,35 +33,35 @@ impl Encoding {
     }
 }
 
-/// One connection's way out.
+/// The outgoing side of one connection.
 pub trait Sink {
     /// Takes as many leading bytes of `bytes` as fit without waiting. A sink with an encoding takes all of them or none.
     fn write(&mut self, bytes: &[u8]) -> Wrote;
 
-    /// How messages are written to it; `None` for WebSocket frames. A carrier with an encoding of its own knows no pings,
+    /// How messages are written to it; `None` for WebSocket frames. A transport with an encoding of its own knows no pings,
     /// and is told its position at the end of a turn.
     fn encoding(&self) -> Option<&'static Encoding> {
         None
     }
 
-    /// No more bytes will be written: the peer may be told (a socket shuts down its sending side).
+    /// No more bytes will be written: the peer may be notified (a socket shuts down its sending side).
     fn finish(&mut self);
 
-    /// The turn's writes are over: a carrier that holds bytes back sends them now. Where the connection is in step and its
-    /// sink has an encoding, `position` is the ordinal up to which the peer has every update that it is subscribed to.
+    /// The turn's writes are done: a sink that holds bytes back sends them now. If the connection is in step and its sink has
+    /// an encoding, `position` is the ordinal up to which the peer has every update that it is subscribed to.
     fn end_turn(&mut self, _position: Option<u64>) {}
 
-    /// Bytes that it holds of what was read or is to be written.
+    /// Bytes that it holds of what was read or is still to be written.
     fn held_bytes(&self) -> usize {
         0
     }
 
-    /// Nothing more is listened to: what it holds of what was read goes.
+    /// Nothing more is read from the peer: what it holds of what was read is dropped.
     fn stop_listening(&mut self) {}
 
-    /// For how many milliseconds more to wait for a peer of which nothing was taken for `stall_ms`; 0 to give it up. A
-    /// carrier may know that the peer takes something all the same: a kernel takes bytes in large steps, while a slow reader
-    /// makes room in small ones.
+    /// For how many more milliseconds to wait for a peer that took nothing for `stall_ms`; 0 gives it up. The
+    /// implementor may know that the peer is reading nevertheless: a kernel takes bytes in large steps, while a slow
+    /// reader makes room in small ones.
     fn more_patience_ms(&self, _stall_ms: u32) -> u32 {
         0
     }

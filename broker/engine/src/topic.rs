@@ -1,8 +1,8 @@
 //! A topic: its sequence, its image and its history, under one lock.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
@@ -16,10 +16,11 @@ pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
 use crate::shard_set::ShardSet;
+use crate::sync::{Mutex, MutexGuard, lock, unpoisoned};
 
-/// Sources that a topic remembers for deduplication.
+/// Maximum number of sources that a topic remembers for deduplication.
 pub(crate) const SOURCES_MAX: usize = 16;
-/// What a remembered source costs beside its name: its entry and the name's allocation.
+/// What a remembered source costs in addition to its name: its entry and the name's allocation.
 const SOURCE_BYTES: usize = std::mem::size_of::<(Box<str>, u64)>() + 16;
 
 /// One incarnation of a topic, from its first publish to its end.
@@ -31,11 +32,11 @@ pub struct Topic {
     retain: Retain,
     /// Connections subscribed to it by its full name; written by shards, read by listings.
     pub(crate) direct: AtomicU32,
-    /// The feed's length once its beginning was in, in bytes; set before anybody else sees the topic.
+    /// The feed's length in bytes once its beginning was appended; set before another thread can see the topic.
     pub(crate) begun_bytes: AtomicU64,
-    /// Set with `TopicState::closed`, for those who do not hold the lock.
+    /// Set with `TopicState::closed`, for readers that do not hold the lock.
     ended: AtomicBool,
-    /// Connections that still want something of it.
+    /// Number of wants of connections for this topic.
     wanted: AtomicU32,
     budget: Arc<Budget>,
     state: Mutex<TopicState>,
@@ -43,14 +44,14 @@ pub struct Topic {
 
 /// What the topic's lock guards.
 pub(crate) struct TopicState {
-    /// Shards that want its entries. A topic begins with all of them, so that none misses the beginning; a shard that
-    /// finds nobody subscribed takes itself out.
+    /// Shards that want its entries. A topic begins with all of them, so that none misses the beginning; a shard on
+    /// which nobody is subscribed removes itself.
     pub(crate) interest: ShardSet,
-    /// No update comes any more; the `closed` entry is in the feed.
+    /// No more updates come; the `closed` entry is in the feed.
     pub(crate) closed: bool,
     /// The shards that the `closed` entry is for, and its end in the feed.
     pub(crate) closed_to: Option<(ShardSet, u64)>,
-    /// Those of them that have still to read it.
+    /// Those of them that have not read it yet.
     pub(crate) unread_by: ShardSet,
     pub(crate) history: History,
     pub(crate) image: Option<Tree>,
@@ -59,12 +60,12 @@ pub(crate) struct TopicState {
     /// The same on the monotonic clock, for lifetimes.
     pub(crate) last_mono_us: u64,
     pub(crate) last_source_ts: Option<u64>,
-    /// Some update was a patch.
+    /// At least one update was a patch.
     pub(crate) has_patches: bool,
-    /// The `image` message of the newest `seq`, once somebody needed it.
+    /// The `image` message of the newest `seq`, once it was needed.
     encoded: Option<Frame>,
     sources: Vec<(Box<str>, u64)>,
-    /// What the budget was told of.
+    /// What the budget has counted for it.
     pub(crate) counted: Counted,
 }
 
@@ -77,13 +78,13 @@ impl std::fmt::Debug for Topic {
 impl Drop for Topic {
     fn drop(&mut self) {
         let id = self.id();
-        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let state = unpoisoned(self.state.get_mut());
         self.budget.forget(id, &mut state.counted);
     }
 }
 
-/// What a new topic is made of.
-pub(crate) struct Birth<'a> {
+/// The properties of a new topic.
+pub(crate) struct NewTopic<'a> {
     pub(crate) id: Id,
     pub(crate) name: &'a str,
     pub(crate) epoch: Box<str>,
@@ -94,8 +95,8 @@ pub(crate) struct Birth<'a> {
 }
 
 impl Topic {
-    pub(crate) fn new(birth: Birth<'_>) -> Self {
-        let Birth { id, name, epoch, kind, retain, interest, budget } = birth;
+    pub(crate) fn new(new: NewTopic<'_>) -> Self {
+        let NewTopic { id, name, epoch, kind, retain, interest, budget } = new;
         Self {
             id,
             name: name.into(),
@@ -135,24 +136,24 @@ impl Topic {
         &self.name
     }
 
-    /// The text that changes whenever the sequence restarts.
+    /// Text that changes whenever the sequence restarts.
     pub fn epoch(&self) -> &str {
         &self.epoch
     }
 
-    /// What its updates are: events, or states (which patches may change).
+    /// The kind of its updates: events, or states (which patches may change).
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Whether its updates are merged for those who cannot or do not want to get each.
+    /// Whether its updates are merged for subscribers that cannot or do not want to get every one.
     pub fn has_image(&self) -> bool {
         self.kind != Kind::Event
     }
 
-    /// Whether it began before the other. Numbers do not tell: they are used again.
+    /// Whether it began before the other. Their numbers do not show this, because they are reused.
     pub(crate) fn began_before(&self, other: &Topic) -> bool {
-        // Not set yet means later than every other.
+        // 0 is not set yet: it wraps around, and counts as later than every other.
         let begun = |topic: &Topic| topic.begun_bytes.load(Ordering::Acquire).wrapping_sub(1);
         begun(self) < begun(other)
     }
@@ -166,10 +167,11 @@ impl Topic {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, TopicState> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
-    /// It ended: no update comes any more. Called under its lock, with the shards that will read of the end.
+    /// Marks the topic as ended: no more updates come. Called under its lock, with the shards that will read of the
+    /// end.
     pub(crate) fn close(self: &Arc<Self>, state: &mut TopicState, told: ShardSet) {
         (state.closed, state.unread_by) = (true, told);
         self.ended.store(true, Ordering::SeqCst);
@@ -184,18 +186,18 @@ impl Topic {
         state.unread_by == 0
     }
 
-    /// Where in the feed its end is, where it ended and the shard `bit` has still to read of it.
+    /// The position of its end in the feed, if it ended and the shard `bit` has not read that yet.
     pub(crate) fn end_unread_by(&self, bit: ShardSet) -> Option<u64> {
         let state = self.lock();
         state.closed_to.filter(|_| state.unread_by & bit != 0).map(|(_, end_bytes)| end_bytes)
     }
 
-    /// Whether somebody wants something of it.
+    /// Whether any connection wants something of it.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst) > 0
     }
 
-    /// Lets go of what an ended topic holds once no shard and no connection wants it.
+    /// Drops what an ended topic holds once no shard and no connection wants it.
     fn settle_end(self: &Arc<Self>, state: &mut TopicState) {
         if state.unread_by == 0 && self.wanted.load(Ordering::SeqCst) == 0 {
             state.release(self);
@@ -204,11 +206,11 @@ impl Topic {
         }
     }
 
-    /// The newest state, where there is one.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+    /// The newest state, if there is one.
+    pub(crate) fn snapshot(&self) -> Option<StateSnapshot> {
         let state = self.lock();
         let seq = state.history.newest();
-        Some(Snapshot {
+        Some(StateSnapshot {
             seq,
             ts: state.last_ts,
             source_ts: state.last_source_ts,
@@ -219,13 +221,13 @@ impl Topic {
         })
     }
 
-    /// A snapshot's `image` message, encoded outside the lock, and once per `seq` as long as all encoded images together fit
-    /// `encoded_bytes_max`.
-    pub(crate) fn image_frame(self: &Arc<Self>, snapshot: &Snapshot, encoded_bytes_max: u64) -> Frame {
+    /// Returns a snapshot's `image` message. It is encoded outside the lock, and once per `seq` as long as all encoded
+    /// images together fit `encoded_bytes_max`.
+    pub(crate) fn image_frame(self: &Arc<Self>, snapshot: &StateSnapshot, encoded_bytes_max: u64) -> Frame {
         if let Some(frame) = &snapshot.encoded {
             return frame.clone();
         }
-        let Snapshot { seq, ts, source_ts, tree, .. } = snapshot;
+        let StateSnapshot { seq, ts, source_ts, tree, .. } = snapshot;
         let mut data = Vec::with_capacity(tree.bytes());
         tree.encode(&mut data);
         let mut scratch = Vec::with_capacity(data.len() + self.name.len() + 128);
@@ -242,13 +244,14 @@ impl Topic {
         frame
     }
 
-    /// Somebody wants something of it, which takes so many bytes: what it holds is kept for that even when it ends.
+    /// A connection begins to want something of it, in a want of `bytes` bytes: what the topic holds is kept for that
+    /// even when it ends.
     pub(crate) fn begin_wanting(&self, bytes: u64) {
         self.wanted.fetch_add(1, Ordering::SeqCst);
         self.budget.wants.add(bytes);
     }
 
-    /// The same is not wanted any more. An ended topic lets go of what it holds with the last one.
+    /// The want of `bytes` bytes is gone. With the last one, an ended topic drops what it holds.
     pub(crate) fn end_wanting(self: &Arc<Self>, bytes: u64) {
         if !fault::strikes(Fault::BudgetKept) {
             self.budget.wants.sub(bytes);
@@ -260,7 +263,7 @@ impl Topic {
 }
 
 /// A topic's state at one `seq`.
-pub(crate) struct Snapshot {
+pub(crate) struct StateSnapshot {
     pub(crate) seq: u64,
     pub(crate) ts: u64,
     pub(crate) source_ts: Option<u64>,
@@ -270,15 +273,15 @@ pub(crate) struct Snapshot {
     encoded: Option<Frame>,
 }
 
-impl Snapshot {
-    /// Whether its message is at hand.
+impl StateSnapshot {
+    /// Whether its message is already encoded.
     pub(crate) fn is_encoded(&self) -> bool {
         self.encoded.is_some()
     }
 }
 
 impl TopicState {
-    /// Whether it ended and what it held is let go of.
+    /// Whether it ended and dropped what it held.
     pub(crate) fn is_released(&self, topic: &Topic) -> bool {
         self.closed && topic.has_image() && self.image.is_none()
     }
@@ -289,12 +292,12 @@ impl TopicState {
     }
 
     /// Whether shard `bit`, which has read the feed up to `read_bytes`, has seen the last of the topic: it was not
-    /// interested when the topic ended, or has the end behind it.
+    /// interested when the topic ended, or has read past the end.
     pub(crate) fn is_over_for(&self, bit: ShardSet, read_bytes: u64) -> bool {
         self.closed && self.closed_to.is_none_or(|(shards, end_bytes)| shards & bit == 0 || end_bytes <= read_bytes)
     }
 
-    /// A new state; what was encoded of the old one goes.
+    /// Sets the state and drops the encoded form of the old one.
     pub(crate) fn set_image(&mut self, image: Option<Tree>) {
         self.image = image;
         if !fault::strikes(Fault::StaleImage) {
@@ -302,7 +305,7 @@ impl TopicState {
         }
     }
 
-    /// The image will be encoded anew when somebody needs it.
+    /// Drops the encoded image; it is encoded again when needed.
     pub(crate) fn forget_encoded(&mut self) {
         self.encoded = None;
     }
@@ -311,13 +314,13 @@ impl TopicState {
         self.encoded.as_ref().map_or(0, |frame| frame.len() as u64)
     }
 
-    /// All that the topic holds beside its name.
+    /// All that the topic holds in addition to its name.
     pub(crate) fn held_bytes(&self) -> u64 {
         let image = self.image.as_ref().map_or(0, |tree| tree.held_bytes() as u64);
         self.history.bytes() + image + self.encoded_bytes() + self.sources_bytes()
     }
 
-    /// Lets go of all that an ended topic holds, but for its newest `seq`.
+    /// Drops all that an ended topic holds, except its newest `seq`.
     pub(crate) fn release(&mut self, topic: &Arc<Topic>) {
         self.history.clear();
         (self.image, self.encoded) = (None, None);
@@ -325,7 +328,7 @@ impl TopicState {
         topic.budget.count_ended(topic, self);
     }
 
-    /// Roughly the bytes of an `image` message now.
+    /// Roughly the bytes of an `image` message at present.
     pub(crate) fn image_bytes(&self) -> u64 {
         self.image.as_ref().map_or(0, |tree| tree.bytes() as u64 + 128)
     }
@@ -334,7 +337,7 @@ impl TopicState {
         self.sources.iter().map(|(name, _)| source_bytes(name)).sum()
     }
 
-    /// What the sources hold once this one is remembered as well.
+    /// What the sources would hold with this one remembered as well.
     pub(crate) fn sources_bytes_with(&self, source: &str) -> u64 {
         let held = self.sources_bytes();
         if self.sources.iter().any(|(name, _)| **name == *source) {
@@ -344,7 +347,8 @@ impl TopicState {
         held + source_bytes(source) - oldest.map_or(0, |(name, _)| source_bytes(name))
     }
 
-    /// Whether `source` published `source_seq` or a later one already; remembers it where not. A duplicate is a use.
+    /// Whether `source` has already published `source_seq` or a later one. Asking counts as a use of a source that is
+    /// remembered.
     pub(crate) fn is_duplicate(&mut self, source: &str, source_seq: u64) -> bool {
         match self.sources.iter().position(|(name, _)| **name == *source) {
             Some(at) => {
@@ -357,7 +361,7 @@ impl TopicState {
         }
     }
 
-    /// Remembers what `source` published last.
+    /// Remembers the last `source_seq` of `source`.
     pub(crate) fn remember(&mut self, source: &str, source_seq: u64) {
         match self.sources.last_mut().filter(|(name, _)| **name == *source) {
             Some(last) => last.1 = source_seq,
@@ -371,7 +375,7 @@ impl TopicState {
     }
 }
 
-/// What remembering a source costs.
+/// What remembering a source costs, in bytes.
 pub(crate) fn source_bytes(source: &str) -> u64 {
     (source.len() + SOURCE_BYTES) as u64
 }

@@ -1,11 +1,11 @@
-//! Patterns by their segments: which of many match a name, without trying each.
+//! Patterns by their segments: finds which of many match a name, without trying each.
 //!
 //! ```text
-//! stocks ─┬─ * ── quote          a name walks down; at each node it goes on along its own segment and along `*`,
-//!         └─ >                   and whatever hangs at `>` matches the rest
+//! stocks ─┬─ * ── quote          a name walks down; at each node it continues along its own segment and along `*`,
+//!         └─ >                   and a `>` there matches the rest
 //! ```
 //!
-//! At most two ways per segment, so 2^16 nodes for the longest name in the worst case that an attacker can build out of
+//! At most two paths per segment, so 2^16 nodes for the longest name in the worst case that an attacker can build from
 //! 65,536 patterns, and a handful in practice.
 
 mod count;
@@ -62,7 +62,7 @@ impl<T> Trie<T> {
         node.here.as_ref()
     }
 
-    /// The value of exactly this pattern, made where there is none.
+    /// The value of exactly this pattern, created if there is none.
     pub(crate) fn entry(&mut self, pattern: &Pattern, make: impl FnOnce() -> T) -> &mut T {
         let mut node = &mut self.root;
         let mut rest = false;
@@ -80,7 +80,7 @@ impl<T> Trie<T> {
         slot.get_or_insert_with(make)
     }
 
-    /// Takes a pattern out.
+    /// Removes a pattern.
     pub(crate) fn remove(&mut self, pattern: &Pattern) -> Option<T> {
         fn down<'a, T>(node: &mut Node<T>, mut segments: impl Iterator<Item = Segment<'a>>) -> Option<T> {
             match segments.next() {
@@ -107,13 +107,13 @@ impl<T> Trie<T> {
         down(&mut self.root, pattern.segments())
     }
 
-    /// Collects the literal segments that patterns name for what follows `beginning`, one or more whole segments, and that
-    /// some topic of that beginning may have. False where they are more than `max`.
+    /// Collects the literal segments that patterns name after `beginning` (one or more whole segments) and that a topic
+    /// with that beginning may have. Returns false if there are more than `max`.
     pub(crate) fn literals_below(&self, beginning: &str, max: usize, out: &mut SmallVec<[Box<str>; 2]>) -> bool {
         fn down<T>(
             node: &Node<T>,
             beginning: Option<&str>,
-            own: bool,
+            is_reserved: bool,
             max: usize,
             out: &mut SmallVec<[Box<str>; 2]>,
         ) -> bool {
@@ -134,15 +134,15 @@ impl<T> Trie<T> {
                 None => (beginning, None),
             };
             node.literal.get(segment).is_none_or(|child| down(child, rest, false, max, out))
-                && (own || node.one.as_ref().is_none_or(|child| down(child, rest, false, max, out)))
+                && (is_reserved || node.one.as_ref().is_none_or(|child| down(child, rest, false, max, out)))
         }
-        // What a name of one segment begins with decides whether `*` stands for it.
+        // Whether `*` matches the first segment depends on how the name begins.
         !beginning.is_empty() && down(&self.root, Some(beginning), beginning.starts_with('$'), max, out)
     }
 
     /// Calls `found` with the value of every pattern that matches the topic `name`.
     pub(crate) fn matching<'a>(&'a self, name: &str, mut found: impl FnMut(&'a T)) {
-        fn down<'a, T>(node: &'a Node<T>, name: Option<&str>, own: bool, found: &mut dyn FnMut(&'a T)) {
+        fn down<'a, T>(node: &'a Node<T>, name: Option<&str>, is_reserved: bool, found: &mut dyn FnMut(&'a T)) {
             let Some(name) = name else {
                 if let Some(value) = &node.here {
                     found(value);
@@ -156,8 +156,8 @@ impl<T> Trie<T> {
             if let Some(child) = node.literal.get(segment) {
                 down(child, rest, false, found);
             }
-            // The broker's own topics are reached only by naming their first segment.
-            if own {
+            // The broker's own topics are only matched by patterns that name their first segment.
+            if is_reserved {
                 return;
             }
             if let Some(child) = &node.one {

@@ -1,5 +1,5 @@
-//! What takes more topics than a random history has: patterns counted over many turns, walks in portions beside live
-//! updates, and names that come and go under a pattern.
+//! Cases that need more topics than a random history has: patterns counted over many turns, walks in portions beside
+//! live updates, and names that begin and end under a pattern.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ impl Sink for Socket {
 }
 
 impl Socket {
-    /// The messages since the last call; none here is longer than a two-byte length tells.
+    /// The messages since the last call; none here needs more than a two-byte length.
     fn messages(&self) -> Vec<Value> {
         let bytes = std::mem::take(&mut *self.0.borrow_mut());
         let (mut rest, mut messages) = (&bytes[..], Vec::new());
@@ -66,7 +66,7 @@ impl Bench {
         self.engine.publish(self.now, &update, Publisher::Client).expect("it is taken");
     }
 
-    /// One round of the loop that drives the shard. Returns whether more is to be done.
+    /// Runs one round of the loop that drives the shard. Returns whether there is more to do.
     fn round(&mut self) -> bool {
         let now = self.now;
         let mut more = self.shard.take_in(now);
@@ -76,7 +76,7 @@ impl Bench {
 
     fn rest(&mut self) {
         let rounds = (0..10_000).take_while(|_| self.round()).count();
-        assert!(rounds < 10_000, "the shard finds no rest");
+        assert!(rounds < 10_000, "the shard never comes to rest");
     }
 }
 
@@ -101,7 +101,7 @@ fn a_pattern_over_many_topics_is_counted_in_portions_and_delivered_beside_live_u
     assert_eq!(messages[1]["patterns"][0]["matched"], 5000);
     assert_eq!((count(&messages, "topic"), count(&messages, "image")), (5000, 5000));
 
-    // Another one, and while it walks every topic is published again: each continues where its image ended.
+    // Another one, and while it walks every topic is published again: each continues after its image.
     let (late, socket) = bench.connect();
     bench.shard.handle(bench.now, late, text);
     for index in 0..5000 {
@@ -149,7 +149,7 @@ fn hanging_up_while_patterns_are_counted_leaves_nothing() {
 }
 
 #[test]
-fn names_that_come_and_go_under_a_pattern_are_let_go_of() {
+fn names_that_begin_and_end_under_a_pattern_are_dropped() {
     let retain = Retain { updates: 2, bytes: 1000, ms: 0 };
     let mut bench = Bench::new(Limits { ring_bytes: 1 << 16, retain, ..Limits::default() });
     let (conn, socket) = bench.connect();
@@ -170,7 +170,7 @@ fn names_that_come_and_go_under_a_pattern_are_let_go_of() {
     bench.rest();
     closed += count(&socket.messages(), "closed");
     assert_eq!(closed, 20_000);
-    // What the ring still holds of the last ones keeps their names.
+    // Frames of the last ones are still in the ring, which keeps their names.
     let held = bench.stats.local_topics.get();
     assert!(held < 2000, "{held} names are held of topics that ended");
     assert_eq!(bench.engine.topics_len(), 0);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// Declares an enum together with the array of all its values, so that none can be forgotten.
+/// Declares an enum together with the array of all its values, so that none can be left out.
 macro_rules! catalogue {
     ($(#[$doc:meta])* $name:ident { $($(#[$entry_doc:meta])* $entry:ident $(= $value:literal)?,)* }) => {
         $(#[$doc])*
@@ -14,7 +14,7 @@ macro_rules! catalogue {
             /// Every entry of the catalogue.
             pub const ALL: &[$name] = &[$($name::$entry,)*];
 
-            /// Its place in [`Self::ALL`], for arrays that hold something for each.
+            /// Returns its index in [`Self::ALL`], for arrays with one element per entry.
             pub fn index(self) -> usize {
                 Self::ALL.iter().position(|entry| *entry == self).unwrap_or_default()
             }
@@ -27,13 +27,13 @@ catalogue! {
     ErrorCode {
         /// The message is not JSON.
         BadJson,
-        /// JSON, but not a request: no object, no `op`, wrong types, unknown fields.
+        /// JSON, but not a request: not an object, no `op`, wrong types, unknown fields.
         BadRequest,
         /// An `op` that this protocol does not have.
         UnknownOp,
-        /// Not a topic's name, or a pattern where a topic is needed.
+        /// Not a valid topic name, or a pattern where a topic is needed.
         BadTopic,
-        /// A wildcard where none may stand.
+        /// A wildcard where none is allowed.
         BadPattern,
         /// A token that is wrong or has expired.
         BadToken,
@@ -41,9 +41,9 @@ catalogue! {
         Forbidden,
         /// The topic carries another kind of updates.
         KindMismatch,
-        /// A patch, where the topic has no state that it could change.
+        /// A patch to a topic that has no state to change.
         NoState,
-        /// There is no such thing.
+        /// The thing asked for does not exist.
         NotFound,
         /// A message, body or image over its limit.
         TooLarge,
@@ -51,13 +51,13 @@ catalogue! {
         Limit,
         /// Too many requests for now.
         RateLimited,
-        /// The broker cannot do it now.
+        /// The broker cannot do this at present.
         Unavailable,
         /// HTTP: the request did not arrive in time.
         Timeout,
-        /// HTTP: this path does not take this method.
+        /// HTTP: this path does not support this method.
         MethodNotAllowed,
-        /// HTTP: the body's type is not one that is taken here.
+        /// HTTP: the body's media type is not supported here.
         UnsupportedMediaType,
     }
 }
@@ -86,12 +86,12 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same request may work later. A limit can have room again; a wrong request stays wrong.
+    /// Whether the same request may succeed later. A limit can have room again; a wrong request stays wrong.
     pub fn retry(self) -> bool {
         matches!(self, ErrorCode::Limit | ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Timeout)
     }
 
-    /// The HTTP status that goes with it.
+    /// Returns the HTTP status that corresponds to it.
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::BadJson
@@ -120,7 +120,7 @@ impl fmt::Display for ErrorCode {
 }
 
 catalogue! {
-    /// Why the broker closes a connection. Whether the client should connect again stands with each.
+    /// Why the broker closes a connection. Each entry says whether the client should reconnect.
     CloseReason {
         /// Normal end. Reconnect: yes, after the `after_ms` of `goaway` with jitter.
         Normal = 1000,

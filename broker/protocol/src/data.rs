@@ -1,46 +1,46 @@
 //! `data`, carried byte for byte: numbers keep every digit, keys their order, strings their escapes. Only white space
-//! outside strings goes.
+//! outside strings is removed.
 
 use crate::codes::ErrorCode;
 use crate::json::{Scanner, SyntaxError, Value};
 use crate::quote::quote;
 use crate::walk::{string_bytes, unescaped};
 
-/// How deep arrays and objects may be nested in `data`.
+/// Maximum number of levels to which arrays and objects may be nested in `data`.
 pub const LEVELS_MAX: u32 = 128;
 
-/// A checked JSON value: its span in the message that it came in.
+/// A checked JSON value: its span in the message that contained it.
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {
     raw: &'a str,
     spaced: bool,
 }
 
-/// Why a text is no `data`.
+/// Why a text is not valid `data`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
     /// Not the grammar of RFC 8259.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
-    /// JSON, but nested too deep.
-    #[error("`data` is nested {levels} levels deep, the most are {LEVELS_MAX}")]
+    /// JSON, but nested too deeply.
+    #[error("`data` is nested {levels} levels deep; the maximum is {LEVELS_MAX}")]
     TooDeep {
-        /// How deep it is.
+        /// Its number of levels.
         levels: u32,
     },
-    /// A `patch` that is no object.
+    /// A `patch` that is not an object.
     #[error("the `data` of a patch must be an object")]
     NotAnObject,
-    /// A `patch` that names a key twice.
-    #[error("the key {key} stands twice in an object of a patch")]
+    /// A `patch` in which a key is given twice.
+    #[error("the key {key} is given twice in an object of a patch")]
     DuplicateKey {
-        /// The key, quoted and bounded.
+        /// The key, quoted and of bounded length.
         key: String,
     },
 }
 
 impl DataError {
-    /// The code of the answer.
+    /// Returns the error code for the answer.
     pub fn code(&self) -> ErrorCode {
         match self {
             DataError::Syntax(_) => ErrorCode::BadJson,
@@ -52,7 +52,7 @@ impl DataError {
 }
 
 impl<'a> Data<'a> {
-    /// Checks a text that is one value, white space around it apart.
+    /// Checks a text that consists of one value, except for white space around it.
     pub fn check(text: &'a str) -> Result<Data<'a>, DataError> {
         let mut scanner = Scanner::new(text);
         scanner.skip_space();
@@ -61,15 +61,15 @@ impl<'a> Data<'a> {
         Data::of(value)
     }
 
-    /// Checks the `data` of a `patch`: an object that names no key twice, at any level, keys compared by what they
-    /// say (`"a"` is `"\u0061"`).
+    /// Checks the `data` of a `patch`: an object in which no key is given twice, at any level. Keys are compared
+    /// unescaped (`"a"` equals `"\u0061"`).
     pub fn check_patch(text: &'a str) -> Result<Data<'a>, DataError> {
         let data = Data::check(text)?;
         data.patch()?;
         Ok(data)
     }
 
-    /// A value that was scanned with its message.
+    /// Checks a value that was scanned together with its message.
     pub(crate) fn of(value: Value<'a>) -> Result<Data<'a>, DataError> {
         if value.levels > LEVELS_MAX {
             return Err(DataError::TooDeep { levels: value.levels });
@@ -77,7 +77,7 @@ impl<'a> Data<'a> {
         Ok(Data { raw: value.raw, spaced: value.spaced })
     }
 
-    /// What a patch must be beyond a value.
+    /// Checks what a patch requires beyond being a value.
     pub fn patch(&self) -> Result<(), DataError> {
         if !self.is_object() {
             return Err(DataError::NotAnObject);
@@ -88,7 +88,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Appends the value without white space outside strings; a plain copy where there was none.
+    /// Appends the value without white space outside strings; a plain copy if there is none.
     pub fn append_compact(&self, out: &mut Vec<u8>) {
         let mut rest = self.raw.as_bytes();
         if !self.spaced {
@@ -117,16 +117,16 @@ impl<'a> Data<'a> {
         self.raw.starts_with('{')
     }
 
-    /// The text as it came, white space inside it and all.
+    /// Returns the text as received, including white space.
     pub fn raw(&self) -> &'a str {
         self.raw
     }
 }
 
-/// A key that stands twice in one object of a checked text, if there is one.
+/// Returns a key that is given twice in one object of a checked text, if there is one.
 ///
-/// Keys wait on a stack until their object ends, then they are sorted and neighbours compared: no hash that a
-/// stranger could aim at, and the cost is O(n log n) whatever the keys are.
+/// Keys are pushed onto a stack until their object ends, then sorted, and neighbours are compared: there is no hash
+/// that a client could attack, and the cost is O(n log n) whatever the keys are.
 fn duplicate_key(text: &[u8]) -> Option<&[u8]> {
     let mut keys = Vec::new();
     let mut objects = Vec::new();
@@ -135,7 +135,7 @@ fn duplicate_key(text: &[u8]) -> Option<&[u8]> {
         match byte {
             b'"' => {
                 let end = at + string_bytes(&text[at..]);
-                // A string is a key where a colon follows.
+                // A string followed by a colon is a key.
                 let next = text[end..].iter().find(|byte| !b" \n\r\t".contains(byte));
                 if next == Some(&b':') {
                     let raw = &text[at + 1..end - 1];

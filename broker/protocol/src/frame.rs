@@ -1,4 +1,5 @@
-//! WebSocket frames from the server (RFC 6455 §5.2): FIN set, not masked, so that the same bytes serve everybody.
+//! WebSocket frames from the server (RFC 6455 §5.2): FIN set, not masked, so that all subscribers can share the same
+//! bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use crate::quote::cut;
 /// The longest head of a frame from the server: two bytes and a 64-bit length.
 pub const HEAD_BYTES_MAX: usize = 10;
 
-/// Control frames carry at most this much.
+/// Maximum bytes of a control frame's payload.
 const CONTROL_BYTES_MAX: usize = 125;
 
 const FIN: u8 = 0x80;
@@ -25,10 +26,11 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Frames a payload. Where the payload is still to be written, [`Frame::encode`] saves a copy.
+    /// Frames a payload. If the payload is still to be written, [`Frame::encode`] saves a copy.
     pub fn text(payload: &[u8]) -> Frame {
         let (head, head_bytes) = head(TEXT, payload.len());
-        // The only way to one allocation without `unsafe`: the length is known to the iterator, the bytes come after.
+        // The only way to a single allocation without `unsafe`: the iterator knows the length, the bytes are copied in
+        // afterwards.
         let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, head_bytes + payload.len()).collect();
         if let Some(bytes) = Arc::get_mut(&mut bytes) {
             bytes[..head_bytes].copy_from_slice(&head[..head_bytes]);
@@ -37,7 +39,7 @@ impl Frame {
         Frame { bytes, head_bytes: head_bytes as u8 }
     }
 
-    /// Frames what `write` appends to `scratch`, which is emptied first and keeps its memory for the next time.
+    /// Frames what `write` appends to `scratch`, which is cleared first and keeps its memory for the next call.
     pub fn encode(scratch: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
         scratch.clear();
         scratch.extend_from_slice(&[0; HEAD_BYTES_MAX]);
@@ -48,12 +50,12 @@ impl Frame {
         Frame { bytes: Arc::from(&scratch[start..]), head_bytes: head_bytes as u8 }
     }
 
-    /// Head and payload, as they go into the socket.
+    /// Returns head and payload, as written to the socket.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The message without its WebSocket head, for carriers that mark messages in another way.
+    /// Returns the message without its WebSocket head, for transports with framing of their own.
     pub fn payload(&self) -> &[u8] {
         &self.bytes[self.head_len()..]
     }
@@ -63,7 +65,7 @@ impl Frame {
         self.head_bytes.into()
     }
 
-    /// The bytes of head and payload. A frame is never empty.
+    /// The length of head and payload in bytes. A frame is never empty.
     #[allow(clippy::len_without_is_empty, reason = "a frame has at least its head")]
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -82,7 +84,8 @@ pub fn push_head(out: &mut Vec<u8>, opcode: u8, payload_len: usize) {
     out.extend_from_slice(&head[..head_bytes]);
 }
 
-/// The length of the frame that begins here, its head included: one of those above, whose head is whole.
+/// The length of the frame that `bytes` begin with, including its head: a frame written by this module, with a complete
+/// head.
 pub fn first_len(bytes: &[u8]) -> usize {
     let number = |len: usize| bytes[2..2 + len].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
     match bytes[1] {
@@ -98,12 +101,12 @@ pub fn push_text(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Appends a ping, its payload cut at 125 bytes.
+/// Appends a ping, its payload truncated to 125 bytes.
 pub fn push_ping(out: &mut Vec<u8>, payload: &[u8]) {
     push_control(out, PING, payload);
 }
 
-/// Appends a pong, its payload cut at 125 bytes.
+/// Appends a pong, its payload truncated to 125 bytes.
 pub fn push_pong(out: &mut Vec<u8>, payload: &[u8]) {
     push_control(out, PONG, payload);
 }
@@ -113,7 +116,7 @@ pub fn push_empty_close(out: &mut Vec<u8>) {
     push_head(out, CLOSE, 0);
 }
 
-/// Appends a close frame; its reason is cut at 123 bytes, at a character's end.
+/// Appends a close frame; its reason is truncated to 123 bytes, at a character boundary.
 pub fn push_close(out: &mut Vec<u8>, code: u16, reason: &str) {
     let reason = cut(reason, CONTROL_BYTES_MAX - 2);
     push_head(out, CLOSE, 2 + reason.len());
@@ -127,8 +130,8 @@ fn push_control(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// The head and how many of its bytes are used: lengths to 125 stand in the second byte, to 65,535 in two more,
-/// others in eight more.
+/// Returns the head and the number of its bytes in use: lengths up to 125 are in the second byte, up to 65,535 in two
+/// more, others in eight more.
 fn head(opcode: u8, payload_len: usize) -> ([u8; HEAD_BYTES_MAX], usize) {
     let mut head = [0; HEAD_BYTES_MAX];
     head[0] = FIN | opcode;

@@ -1,8 +1,8 @@
-//! Scanning JSON text that a stranger sent: the exact grammar of RFC 8259, in one pass, without recursion.
+//! Scanning untrusted JSON text: the exact grammar of RFC 8259, in one pass, without recursion.
 //!
-//! Nothing is converted: a value is a span of its message (numbers keep every digit), and what its bytes are is known
-//! by its first one. Any nesting can be scanned, because a field after a hostile value still matters (an error
-//! carries the request's `id`); how deep a value was is noted, and [`crate::data`] refuses more than 128 levels.
+//! Nothing is converted: a value is a span of its message (numbers keep every digit), and its type follows from its
+//! first byte. Any nesting can be scanned, because a field after a hostile value still matters (an error carries the
+//! request's `id`); the depth of a value is recorded, and [`crate::data`] refuses more than 128 levels.
 
 mod open;
 mod token;
@@ -10,11 +10,11 @@ mod token;
 use self::open::Open;
 use self::token::Step;
 
-/// The text is not JSON. Where the grammar broke is in `at`.
+/// The text is not JSON; `at` is where the grammar is violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no valid JSON at byte {at}")]
+#[error("invalid JSON at byte {at}")]
 pub struct SyntaxError {
-    /// The byte at which no valid text goes on.
+    /// The byte at which the text stops being valid.
     pub at: usize,
 }
 
@@ -23,18 +23,18 @@ pub struct SyntaxError {
 pub struct Value<'a> {
     /// The text of the value, from its first byte to its last.
     pub raw: &'a str,
-    /// How deep arrays and objects are nested in it; 0 for a scalar.
+    /// The number of levels to which arrays and objects are nested in it; 0 for a scalar.
     pub levels: u32,
-    /// Whether there is white space outside strings.
+    /// Whether it contains white space outside strings.
     pub spaced: bool,
 }
 
 /// A string's span in its text, without its quotes.
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'a> {
-    /// What stands between the quotes.
+    /// The text between the quotes.
     pub raw: &'a str,
-    /// Whether there are escapes in it.
+    /// Whether it contains escapes.
     pub escaped: bool,
 }
 
@@ -56,19 +56,19 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Steps over white space.
+    /// Skips white space.
     pub fn skip_space(&mut self) {
         self.at = token::space(self.text.as_bytes(), self.at);
     }
 
-    /// After the last value: only white space may follow.
+    /// Checks that only white space follows the last value.
     pub fn end(&mut self) -> Result<(), SyntaxError> {
         self.skip_space();
         if self.at == self.text.len() { Ok(()) } else { Err(SyntaxError { at: self.at }) }
     }
 
-    /// Steps over the `{` of an object or the `[` of an array; [`Scanner::next_key`] or [`Scanner::next_element`]
-    /// follow, told that they are the first.
+    /// Skips the `{` of an object or the `[` of an array; the first call to [`Scanner::next_key`] or
+    /// [`Scanner::next_element`] after it passes `first`.
     pub fn open(&mut self, bracket: u8) -> Result<(), SyntaxError> {
         if self.peek() != Some(bracket) {
             return Err(SyntaxError { at: self.at });
@@ -77,7 +77,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The next key of an object, leaving the scanner at its value; or `None`, leaving it behind the object.
+    /// Returns the next key of an object, leaving the scanner at its value; or `None`, leaving it after the object.
     #[inline]
     pub fn next_key(&mut self, first: bool) -> Result<Option<Text<'a>>, SyntaxError> {
         if !self.next_item(first, b'}')? {
@@ -91,12 +91,12 @@ impl<'a> Scanner<'a> {
         Ok(Some(Text { raw, escaped }))
     }
 
-    /// Whether an array has another element, leaving the scanner at it; else behind the array.
+    /// Returns whether an array has another element, leaving the scanner at it; otherwise after the array.
     pub fn next_element(&mut self, first: bool) -> Result<bool, SyntaxError> {
         self.next_item(first, b']')
     }
 
-    /// Scans one value, whatever it is, leaving the scanner behind it.
+    /// Scans one value of any type, leaving the scanner after it.
     pub fn value(&mut self) -> Result<Value<'a>, SyntaxError> {
         let start = self.at;
         let mut levels = 0;
@@ -105,7 +105,7 @@ impl<'a> Scanner<'a> {
         Ok(Value { raw: &self.text[start..self.at], levels, spaced })
     }
 
-    /// The span of a value that `scan` steps over itself. Its levels are not counted.
+    /// Returns the span of a value that `scan` skips itself. Its levels are not counted.
     pub fn spanning(
         &mut self,
         scan: impl FnOnce(&mut Scanner<'a>) -> Result<(), SyntaxError>,
@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Steps over one value.
+/// Skips one value.
 ///
 /// ```text
 /// a value is expected: a scalar ends it; a bracket opens a level, which is closed at once or begins with its
@@ -152,7 +152,7 @@ fn value(text: &[u8], mut at: usize, levels: &mut u32, spaced: &mut bool) -> Ste
                 open.push(bracket == b'{');
                 *levels = open.levels.max(*levels);
                 at = skip_space(text, at + 1, spaced);
-                // `]` and `}` stand two behind `[` and `{`.
+                // In ASCII, `]` and `}` come two after `[` and `{`.
                 if text.get(at) != Some(&(bracket + 2)) {
                     if bracket == b'{' {
                         at = key(text, at, spaced)?;
@@ -186,7 +186,7 @@ fn value(text: &[u8], mut at: usize, levels: &mut u32, spaced: &mut bool) -> Ste
     }
 }
 
-/// Steps over a key and its colon to its value, noting white space.
+/// Skips a key and its colon up to its value, and notes white space.
 #[inline]
 fn key(text: &[u8], at: usize, spaced: &mut bool) -> Step {
     let end = token::string(text, at, &mut false)?;
@@ -195,14 +195,14 @@ fn key(text: &[u8], at: usize, spaced: &mut bool) -> Step {
     Ok(value)
 }
 
-/// From the end of a key to its value.
+/// Skips from the end of a key to its value.
 #[inline]
 fn value_of_key(text: &[u8], end: usize) -> Step {
     let colon = token::space(text, end);
     if text.get(colon) == Some(&b':') { Ok(token::space(text, colon + 1)) } else { Err(colon) }
 }
 
-/// Steps over white space, noting it.
+/// Skips white space, and notes it.
 #[inline]
 fn skip_space(text: &[u8], at: usize, spaced: &mut bool) -> usize {
     let end = token::space(text, at);

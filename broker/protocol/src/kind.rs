@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What an update means, and so what may be done with it for a subscriber that is slow or conflates.
+/// The meaning of an update, which determines how it may be delivered to a slow or conflated subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Something that happened: a trade, a goal. Never skipped silently.
@@ -23,7 +23,7 @@ impl Kind {
         }
     }
 
-    /// What a topic is that carries such updates: patches change states.
+    /// Returns the kind of a topic that carries such updates: patches change states.
     pub fn of_topic(self) -> Kind {
         match self {
             Kind::Event => Kind::Event,
@@ -31,7 +31,7 @@ impl Kind {
         }
     }
 
-    /// Reads the word on the wire.
+    /// Parses the word on the wire.
     pub fn parse(text: &str) -> Option<Kind> {
         match text {
             "event" => Some(Kind::Event),

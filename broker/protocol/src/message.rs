@@ -1,8 +1,7 @@
 //! Messages to clients: PROTOCOL §4. Each encoder appends the compact JSON payload to a buffer; the WebSocket head is
 //! [`crate::frame`]'s.
 //!
-//! An `id` is echoed as it came ([`crate::request::Id::as_bytes`]); `data` goes in as the compact, checked bytes that
-//! it is.
+//! An `id` is echoed as received ([`crate::request::Id::as_bytes`]); `data` is inserted as its compact, checked bytes.
 
 mod answer;
 mod http;
@@ -21,35 +20,35 @@ pub use http::{
 };
 pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, topic, update};
 
-/// The limits that `hello` tells.
+/// The limits that `hello` contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most subscriptions of a connection.
+    /// Maximum number of subscriptions of a connection.
     pub subscriptions: u64,
-    /// The largest message that the broker takes.
+    /// The largest message that the broker accepts, in bytes.
     pub message_bytes: u64,
-    /// The largest image; a client must be ready for it and 1 KiB around it.
+    /// The largest image in bytes; a client must accept messages of 1 KiB more.
     pub image_bytes: u64,
-    /// With more than this waiting for it, a connection is behind.
+    /// A connection with more bytes than this waiting for it is behind.
     pub behind_bytes: u64,
-    /// The most updates that a topic retains.
+    /// Maximum number of updates that a topic retains.
     pub retain_updates: u64,
-    /// How long a client may take no byte while there is something for it.
+    /// How long a client may take no bytes while something waits for it, in milliseconds.
     pub stall_ms: u64,
 }
 
 /// What follows the start of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// Next is `seq + 1`.
+    /// The next update is `seq + 1`.
     Live,
-    /// An image, then on.
+    /// An image, then updates.
     Image,
-    /// Retained updates through `seq`, then on.
+    /// Retained updates through `seq`, then new ones.
     History,
-    /// The update after the entry's `seq`, then on without a hole.
+    /// The update after the entry's `seq`, then all others without a gap.
     Resumed,
-    /// The image, or a gap and everything retained, then on.
+    /// The image, or a gap and everything retained, then updates.
     Reset,
 }
 
@@ -66,44 +65,44 @@ impl Start {
     }
 }
 
-/// Where a topic starts for a subscriber: in `subscribed`, and in `topic`.
+/// Where a topic starts for a subscriber, in `subscribed` and in `topic`.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicStart<'a> {
     /// Its name.
     pub topic: &'a str,
-    /// Its kind, if it was published yet.
+    /// Its kind, if anything was published to it.
     pub kind: Option<Kind>,
-    /// Its epoch, if it was published yet.
+    /// Its epoch, if anything was published to it.
     pub epoch: Option<&'a str>,
-    /// Its newest update.
+    /// The `seq` of its newest update.
     pub seq: u64,
-    /// Its oldest retained update; `seq + 1` where none is.
+    /// The `seq` of its oldest retained update; `seq + 1` if there is none.
     pub oldest: u64,
     /// What follows.
     pub start: Start,
-    /// The interval that its updates come at, 0 for every one.
+    /// The interval of its updates in milliseconds; 0 for every update.
     pub conflate_ms: u32,
 }
 
 /// A pattern in `subscribed`.
 #[derive(Debug, Clone, Copy)]
 pub struct PatternStart<'a> {
-    /// The pattern as it was subscribed.
+    /// The pattern as it was subscribed to.
     pub pattern: &'a str,
-    /// How many topics it matches now.
+    /// How many topics it now matches.
     pub matched: u64,
-    /// The interval that updates come at, 0 for every one.
+    /// The interval of its updates in milliseconds; 0 for every update.
     pub conflate_ms: u32,
 }
 
-/// An entry of `subscribe` that is wrong.
+/// An invalid entry of `subscribe`.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryError<'a> {
     /// The entry, topic or pattern.
     pub topic: &'a str,
     /// Whether it was a pattern. The key on the wire is `topic` for both.
     pub is_pattern: bool,
-    /// What kind of mistake.
+    /// The error code.
     pub code: ErrorCode,
     /// What is wrong.
     pub message: &'a str,
@@ -114,13 +113,13 @@ pub struct EntryError<'a> {
 pub struct SubscriptionRow<'a> {
     /// The topic or pattern.
     pub name: &'a str,
-    /// Its interval, 0 for every update.
+    /// Its interval in milliseconds; 0 for every update.
     pub conflate_ms: u32,
     /// What happens when the client does not keep up.
     pub on_slow: OnSlow,
 }
 
-/// Why updates are lost to a subscriber.
+/// Why a subscriber loses updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
     /// It did not keep up.

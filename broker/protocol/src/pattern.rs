@@ -1,6 +1,6 @@
-//! Patterns: `*` stands for exactly one segment, `>` as the last for one or more (the NATS rules).
+//! Patterns: `*` matches exactly one segment, `>` as the last one matches one or more (the NATS rules).
 //!
-//! The broker's own topics (first character `$`) are reached only by a pattern that names their first segment.
+//! The broker's own topics (first character `$`) are only matched by a pattern that names their first segment.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use crate::topic::{NameError, SEGMENTS_MAX, check, is_reserved};
 
-/// A checked pattern. A plain name is one as well (it matches itself): listings take either.
+/// A checked pattern. A plain name is a pattern too (it matches itself): listings accept either.
 #[derive(Clone)]
 pub struct Pattern {
     text: Arc<str>,
-    /// One bit per segment, the first segment in the highest: set where it is literal.
+    /// One bit per segment, the first segment in the highest bit: set if it is literal.
     literals: u16,
 }
 
 /// One segment of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Segment<'a> {
-    /// This very segment.
+    /// Exactly this segment.
     Literal(&'a str),
     /// `*`: any one segment.
     One,
@@ -28,30 +28,30 @@ pub enum Segment<'a> {
     Rest,
 }
 
-/// How specific a pattern is: the greater one's options win where several patterns match a topic. Patterns that
-/// differ only in `*` and `>` are equal; between them the later subscription wins.
+/// How specific a pattern is: if several patterns match a topic, the options of the most specific one win. Patterns
+/// that differ only in `*` and `>` are equal; between them the later subscription wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Specificity {
     /// More literal segments win…
     literal_segments: u32,
-    /// …then the leftmost literal: of two masks with as many bits, the greater has a bit further left where they
-    /// first differ.
+    /// …then the leftmost literal: of two masks with the same number of bits, the greater one has a bit further left at
+    /// their first difference.
     literals: u16,
 }
 
 impl Pattern {
-    /// Checks and keeps a pattern. What is wrong with one is `bad_pattern`.
+    /// Checks and stores a pattern. An error means `bad_pattern`.
     pub fn parse(text: &str) -> Result<Pattern, NameError> {
         let shape = check(text, true)?;
         Ok(Pattern { text: text.into(), literals: shape.literals })
     }
 
-    /// The text as it was subscribed.
+    /// The text as it was subscribed to.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the pattern stands for this (valid) topic.
+    /// Whether the pattern matches this (valid) topic.
     pub fn matches(&self, topic: &str) -> bool {
         let first_is_literal = self.literals & (1 << (SEGMENTS_MAX - 1)) != 0;
         if !first_is_literal && is_reserved(topic) {
@@ -84,8 +84,8 @@ impl Pattern {
         Specificity { literal_segments: self.literals.count_ones(), literals: self.literals }
     }
 
-    /// What every matching topic begins with: the text before the first wildcard, including the `.` before it; the
-    /// whole text where there is no wildcard.
+    /// The common beginning of all matching topics: the text before the first wildcard, including the `.` before it;
+    /// the whole text if there is no wildcard.
     pub fn literal_prefix(&self) -> &str {
         let end = self.text.find(['*', '>']).unwrap_or(self.text.len());
         &self.text[..end]
@@ -106,7 +106,7 @@ impl Hash for Pattern {
     }
 }
 
-// Same `Eq` and `Hash` as the text, so that maps by pattern can be asked with a `&str`.
+// Same `Eq` and `Hash` as the text, so that maps keyed by pattern can be queried with a `&str`.
 impl Borrow<str> for Pattern {
     fn borrow(&self) -> &str {
         &self.text

@@ -1,9 +1,9 @@
-//! Quoting what a stranger sent inside a sentence: bounded, and without control characters.
+//! Quoting untrusted text in a sentence: bounded, and without control characters.
 
-/// A hostile name may be as long as a message; an error message quotes at most this much of it.
+/// A hostile name may be as long as a message; an error message quotes at most this many bytes of it.
 const QUOTED_BYTES_MAX: usize = 64;
 
-/// `text` in double quotes, cut at 64 bytes (with `…`), control characters escaped.
+/// Returns `text` in double quotes, cut at 64 bytes (with `…`), control characters escaped.
 pub(crate) fn quote(text: &str) -> String {
     let kept = bounded(text);
     let mut quoted = String::with_capacity(kept.len() + 5);
@@ -22,12 +22,12 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
-/// The beginning of `text`, at most 64 bytes, ending at a character's end.
+/// The beginning of `text`, at most 64 bytes, cut at a character boundary.
 pub(crate) fn bounded(text: &str) -> &str {
     cut(text, QUOTED_BYTES_MAX)
 }
 
-/// The beginning of `text`, at most `bytes_max` bytes, ending at a character's end.
+/// The beginning of `text`, at most `bytes_max` bytes, cut at a character boundary.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {

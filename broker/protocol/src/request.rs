@@ -1,9 +1,9 @@
 //! Messages from clients: PROTOCOL §3, and the lines of an NDJSON body.
 //!
-//! A message is scanned once, to its end, even where something in it is wrong: the `id` may stand behind the mistake,
-//! and text that is no JSON at all is `bad_json` whatever else it is. Unknown fields are refused by name, because an
-//! option that is silently not applied is worse. What is wrong with one entry of `subscribe` or one update of a batch
-//! stays with it.
+//! A message is scanned once, to its end, even if something in it is wrong: the `id` may come after the error, and text
+//! that is not JSON is `bad_json` whatever else is wrong with it. Unknown fields are refused by name, because silently
+//! ignoring an option would be worse. An error in one entry of `subscribe` or one update of a batch affects only that
+//! one.
 
 mod entry;
 mod fields;
@@ -21,7 +21,7 @@ pub use parse::{parse, parse_line};
 /// The longest `id`, and the longest name of a `source`.
 pub const ID_BYTES_MAX: usize = 64;
 
-/// What `conflate_ms` is rounded up to; above the last it is the last.
+/// The values that `conflate_ms` is rounded up to; above the last it is the last.
 pub const CONFLATE_LADDER_MS: [u32; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
 /// The `id` of a request: its JSON text, echoed byte for byte.
@@ -29,12 +29,12 @@ pub const CONFLATE_LADDER_MS: [u32; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_0
 pub struct Id<'a>(&'a str);
 
 impl<'a> Id<'a> {
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.0.as_bytes()
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &'a str {
         self.0
     }
@@ -43,30 +43,30 @@ impl<'a> Id<'a> {
 /// A well-formed message. Names in it are not yet checked.
 #[derive(Debug, Clone)]
 pub enum Request<'a> {
-    /// Begin to follow topics and patterns.
+    /// Subscribe to topics and patterns.
     Subscribe(Subscribe<'a>),
-    /// Follow them no longer.
+    /// Unsubscribe from them.
     Unsubscribe {
         /// Echoed.
         id: Option<Id<'a>>,
-        /// Topics and patterns as they were subscribed.
+        /// Topics and patterns as they were subscribed to.
         entries: Vec<Cow<'a, str>>,
     },
     /// Publish one update.
     Publish {
-        /// Echoed; without one there is no answer but an error.
+        /// Echoed; without one there is no answer except an error.
         id: Option<Id<'a>>,
         /// The update.
         update: Publication<'a>,
     },
-    /// Publish many, in order; the good ones also where others are bad.
+    /// Publish many updates, in order; the valid ones even if others are invalid.
     Batch {
-        /// Echoed; without one there is no answer but an error.
+        /// Echoed; without one there is no answer except an error.
         id: Option<Id<'a>>,
-        /// The updates, or why one is none.
+        /// The updates, each with its error if it is invalid.
         updates: Vec<Result<Publication<'a>, Refusal>>,
     },
-    /// Show who one is.
+    /// Authenticate.
     Auth {
         /// Echoed.
         id: Option<Id<'a>>,
@@ -98,11 +98,11 @@ pub struct Subscribe<'a> {
     pub conflate_ms: u32,
     /// What to do when the client does not keep up.
     pub on_slow: OnSlow,
-    /// Whether to say when everything that was asked for has begun.
+    /// Whether to report when everything that was asked for has begun.
     pub ready: bool,
-    /// Whether to tell the connection its positions from now on.
+    /// Whether to send the connection its positions from now on.
     pub positions: bool,
-    /// The position that the entries without an `epoch` and `seq` of their own go on from; then `from` is absent.
+    /// The position from which the entries without an `epoch` and `seq` of their own continue; then `from` is absent.
     pub resume: Option<u64>,
 }
 
@@ -120,9 +120,9 @@ pub enum SubscribeEntry<'a> {
         /// The last update that the client has.
         seq: u64,
     },
-    /// No entry; the others take effect.
+    /// An invalid entry; the others take effect.
     Bad {
-        /// What to echo as its topic, bounded.
+        /// The text to echo as its topic, of bounded length.
         entry: String,
         /// What is wrong with it.
         refusal: Refusal,
@@ -132,14 +132,15 @@ pub enum SubscribeEntry<'a> {
 /// How a subscription begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum From {
-    /// With the image where there is one.
+    /// With the image if there is one.
     #[default]
     Image,
     /// With what is published next.
     Live,
-    /// With up to so many retained updates; 0 is `Live` but for topics whose start is their image.
+    /// With up to this many retained updates; 0 means `Live`, except for topics that start with their image.
     Last(u64),
-    /// With what came after this place in the broker's order. No message says so: Server-Sent Events resume from it.
+    /// With what came after this ordinal. No message has this form: the positions of Server-Sent Events and of `resume`
+    /// become it.
     After(u64),
 }
 
@@ -151,7 +152,7 @@ pub enum OnSlow {
     Conflate,
     /// Every update that is still retained.
     Retain,
-    /// Close the connection as soon as something is lost to it.
+    /// Close the connection as soon as it loses something.
     Disconnect,
 }
 
@@ -176,22 +177,22 @@ impl OnSlow {
 pub struct Publication<'a> {
     /// The topic, not yet checked.
     pub topic: Cow<'a, str>,
-    /// The kind; absent it is the topic's own. Where it is `patch`, `data` is an object without duplicate keys.
+    /// The kind; if absent, the topic's own. If it is `patch`, `data` is an object without duplicate keys.
     pub kind: Option<Kind>,
     /// The value.
     pub data: Data<'a>,
-    /// The source and its `source_seq`, by which an update that is sent again is known.
+    /// The source and its `source_seq`, by which a repeated update is recognised.
     pub source: Option<(Cow<'a, str>, u64)>,
     /// The producer's own time, carried to subscribers.
     pub source_ts: Option<u64>,
 }
 
-/// Why a request, or an entry of one, is refused.
+/// Why a request, or one of its entries, is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The code of the answer.
     pub code: ErrorCode,
-    /// A sentence for the reader of the answer, bounded whatever the request was.
+    /// A sentence for the reader of the answer, of bounded length whatever the request was.
     pub message: String,
 }
 
@@ -213,7 +214,7 @@ impl std::convert::From<crate::data::DataError> for Refusal {
     }
 }
 
-/// Rounds an interval up the ladder.
+/// Rounds an interval up to a step of the ladder.
 pub fn conflate_step_ms(asked_ms: u64) -> u32 {
     let last = CONFLATE_LADDER_MS[CONFLATE_LADDER_MS.len() - 1];
     match asked_ms {

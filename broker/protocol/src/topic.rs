@@ -1,20 +1,20 @@
-//! Topic names: one or more segments joined by `.`, of characters that need no escape in JSON and are not active in
+//! Topic names: one or more segments joined by `.`, of characters that need no escape in JSON and have no meaning in
 //! HTML, so that a name can be copied anywhere as it is.
 
 use crate::quote::quote;
 
-/// The longest name of a topic or pattern.
+/// Maximum bytes of the name of a topic or pattern.
 pub const TOPIC_BYTES_MAX: usize = 255;
 
-/// The most segments in a name; one bit each in a pattern's masks.
+/// Maximum number of segments in a name; each has one bit in a pattern's masks.
 pub const SEGMENTS_MAX: usize = 16;
 
-/// Checks the name of a topic. A pattern is not one: where a topic is needed it is `bad_topic` like any other mistake.
+/// Checks the name of a topic. A pattern is not one: where a topic is needed it is `bad_topic` like any other error.
 pub fn check_topic(name: &str) -> Result<(), NameError> {
     check(name, false).map(|_| ())
 }
 
-/// Whether an entry of `subscribe` is a pattern: it contains a wildcard, rightly placed or not.
+/// Whether an entry of `subscribe` is a pattern: it contains a wildcard, whether or not in a valid position.
 pub fn is_pattern(entry: &str) -> bool {
     entry.bytes().any(|byte| byte == b'*' || byte == b'>')
 }
@@ -38,16 +38,16 @@ impl NameError {
     }
 }
 
-/// Where the wildcards of a checked name stand.
+/// The positions of the wildcards in a checked name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// How many segments there are.
+    /// The number of segments.
     pub(crate) segments: usize,
-    /// One bit per segment, the first segment in the highest: set where the segment is literal.
+    /// One bit per segment, the first segment in the highest bit: set if the segment is literal.
     pub(crate) literals: u16,
 }
 
-/// Checks a name, and with `wildcards` a pattern: one pass over the bytes, and a second only to say what is wrong.
+/// Checks a name, or with `wildcards` a pattern: one pass over the bytes, and a second one only to describe an error.
 pub(crate) fn check(name: &str, wildcards: bool) -> Result<Shape, NameError> {
     if name.is_empty() || name.len() > TOPIC_BYTES_MAX {
         return Err(wrong_length(name));
@@ -92,7 +92,7 @@ fn wrong_length(name: &str) -> NameError {
         return NameError::new("the name is empty".to_owned());
     }
     let quoted = quote(name);
-    NameError::new(format!("{quoted} has {} bytes, the longest name has {TOPIC_BYTES_MAX}", name.len()))
+    NameError::new(format!("{quoted} has {} bytes; a name has at most {TOPIC_BYTES_MAX}", name.len()))
 }
 
 #[cold]
@@ -100,10 +100,10 @@ fn wrong_segment(name: &str, wildcards: bool) -> NameError {
     let quoted = quote(name);
     let count = name.split('.').count();
     if count > SEGMENTS_MAX {
-        return NameError::new(format!("{quoted} has {count} segments, the most are {SEGMENTS_MAX}"));
+        return NameError::new(format!("{quoted} has {count} segments; a name has at most {SEGMENTS_MAX}"));
     }
     if !wildcards && is_pattern(name) {
-        return NameError::new(format!("{quoted} is a pattern, a topic is needed here"));
+        return NameError::new(format!("{quoted} is a pattern, but a topic is needed here"));
     }
     for (segment, number) in name.split('.').zip(1..) {
         if segment.is_empty() {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_topics() {
+    fn valid_topic_names() {
         let longest = "x".repeat(TOPIC_BYTES_MAX);
         let most = ["s"; SEGMENTS_MAX].join(".");
         for name in
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn the_error_describes_what_is_wrong() {
         let long = "x".repeat(TOPIC_BYTES_MAX + 1);
         let many = ["s"; SEGMENTS_MAX + 1].join(".");
         let quoted = "x".repeat(64);
@@ -157,9 +157,9 @@ mod tests {
             ("a b", "segment 1 of \"a b\" contains the character ' '"),
             ("a.b\u{0}c", "segment 2 of \"a.b\\u{0}c\" contains the character '\\0'"),
             ("größe", "segment 1 of \"größe\" contains the character 'ö'"),
-            ("a.*", "\"a.*\" is a pattern, a topic is needed here"),
-            (&long, &format!("\"{quoted}…\" has 256 bytes, the longest name has 255")),
-            (&many, "\"s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s\" has 17 segments, the most are 16"),
+            ("a.*", "\"a.*\" is a pattern, but a topic is needed here"),
+            (&long, &format!("\"{quoted}…\" has 256 bytes; a name has at most 255")),
+            (&many, "\"s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s\" has 17 segments; a name has at most 16"),
         ];
         for (name, sentence) in table {
             let error = check_topic(name).expect_err(name);

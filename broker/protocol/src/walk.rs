@@ -1,18 +1,18 @@
-//! Walking JSON text that was checked before and has no white space outside strings: what images are made of.
+//! Walking JSON text that was already checked and has no white space outside strings: images are built from it.
 //!
-//! Nothing is checked again, so a walk is little more than a search for quotes and brackets. On text that was not
-//! checked a walk ends early; it does not panic.
+//! Nothing is checked again, so a walk is little more than a search for quotes and brackets. On unchecked text a walk
+//! ends early; it does not panic.
 
 use std::borrow::Cow;
 
-/// A place in compact, checked text, moving from left to right.
+/// A cursor in compact, checked text, moving from left to right.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts before the value that `text` is.
+    /// Starts before the value in `text`.
     pub fn new(text: &'a [u8]) -> Cursor<'a> {
         Cursor { rest: text }
     }
@@ -22,13 +22,13 @@ impl<'a> Cursor<'a> {
         self.rest.first() == Some(&b'{')
     }
 
-    /// Steps into the object that comes next; its keys follow.
+    /// Steps into the object that comes next, before its first key.
     pub fn enter(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
-    /// The next key, with its quotes; its value comes next, and must be taken or entered. Or `None` at the object's
-    /// end, which the cursor leaves behind.
+    /// Returns the next key, with its quotes; its value comes next, and must be taken or entered. Returns `None` at the
+    /// object's end and moves past it.
     pub fn next_key(&mut self) -> Option<&'a [u8]> {
         let text = self.rest.strip_prefix(b",").unwrap_or(self.rest);
         if text.first() != Some(&b'"') {
@@ -40,7 +40,7 @@ impl<'a> Cursor<'a> {
         Some(key)
     }
 
-    /// The value that comes next, whatever it is, which the cursor leaves behind.
+    /// Returns the value that comes next, whatever its type, and moves past it.
     pub fn take(&mut self) -> &'a [u8] {
         let (value, rest) = self.rest.split_at(value_bytes(self.rest));
         self.rest = rest;
@@ -76,7 +76,7 @@ fn value_bytes(text: &[u8]) -> usize {
     }
 }
 
-/// The length of the string that `text` begins with, quotes included.
+/// The length of the string that `text` begins with, including its quotes.
 pub(crate) fn string_bytes(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -89,8 +89,9 @@ pub(crate) fn string_bytes(text: &[u8]) -> usize {
     text.len()
 }
 
-/// What a string (given without its quotes) says, as bytes by which two strings can be compared: its UTF-8. Half a
-/// surrogate pair, which JSON can escape and UTF-8 cannot say, becomes the three bytes that UTF-8 would have for it.
+/// Unescapes a string (given without its quotes) into bytes by which two strings can be compared: its UTF-8. Half a
+/// surrogate pair, which JSON can escape and UTF-8 cannot encode, becomes the three bytes that the UTF-8 scheme would
+/// give.
 pub fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', raw).is_none() {
         return Cow::Borrowed(raw);
@@ -116,7 +117,7 @@ pub fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// What a string (given without its quotes) says; `None` where it says half a surrogate pair.
+/// Unescapes a string (given without its quotes); `None` if it contains half a surrogate pair.
 pub fn unescaped_str(raw: &str) -> Option<Cow<'_, str>> {
     match unescaped(raw.as_bytes()) {
         Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),
@@ -124,7 +125,7 @@ pub fn unescaped_str(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Appends the character of `\uXXXX` (`rest` begins behind the `u`), taking a second unit where it is a pair.
+/// Appends the character of `\uXXXX` (`rest` begins after the `u`), consuming a second unit if it is a pair.
 fn push_unit<'a>(text: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     let Some(first) = unit(rest) else { return rest };
     let rest = &rest[4..];

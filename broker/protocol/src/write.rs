@@ -1,4 +1,4 @@
-//! Writing JSON: strings with the escapes that RFC 8259 asks for and no others, integers.
+//! Writing JSON: integers, and strings with only the escapes that RFC 8259 requires.
 
 /// Appends a string with its quotes.
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
@@ -19,8 +19,8 @@ pub fn push_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// How many bytes of a string's text there are before the next quote, backslash or control character; eight bytes are
-/// looked at together.
+/// Returns the number of bytes of a string's text before the next quote, backslash or control character; eight bytes
+/// are examined at a time.
 #[inline]
 pub(crate) fn plain_bytes(text: &[u8]) -> usize {
     let mut at = 0;
@@ -35,8 +35,8 @@ pub(crate) fn plain_bytes(text: &[u8]) -> usize {
     tail.map_or(text.len(), |tail| at + tail)
 }
 
-/// Sets the highest bit of the lowest byte that is a quote, a backslash or below a space (bytes above it may be wrong:
-/// the subtractions borrow).
+/// Sets the highest bit of the lowest byte that is a quote, a backslash or below a space (bytes above it may be wrong,
+/// because the subtractions borrow).
 #[inline]
 fn specials(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_is_what_serde_json_writes() {
+    fn strings_are_written_as_serde_json_does() {
         let all: String = (0..=0x7F).chain([0xE9, 0x20AC, 0x1F600]).filter_map(char::from_u32).collect();
         for start in 0..all.len() {
             let Some(text) = all.get(start..) else { continue };
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_bytes_stops_at_each_special_byte_at_each_place() {
+    fn plain_bytes_stops_at_every_special_byte_at_every_offset() {
         for special in (0..b' ').chain([b'"', b'\\']) {
             for at in 0..20 {
                 for filler in [b'a', b' ', b'!', b'#', b'[', b']', 0x7F, 0x80, 0xA2, 0xDC, 0xFF] {

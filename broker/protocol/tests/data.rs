@@ -1,4 +1,4 @@
-//! `data` against an independent parser: accepted is exactly what serde_json accepts (which knows no depth here),
+//! `data` against an independent parser: accepted is exactly what serde_json accepts (which has no depth limit here),
 //! and what is carried is the text without the white space outside strings.
 
 use broker_protocol::data::LEVELS_MAX;
@@ -12,7 +12,7 @@ fn compact(data: &Data<'_>) -> String {
     String::from_utf8(out).expect("compact text is text").strip_prefix("before").expect("appended").to_owned()
 }
 
-/// White space outside strings dropped, by the slowest way there is.
+/// Drops white space outside strings, in the simplest way.
 fn compact_model(text: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     let kept = text.chars().filter(|&character| {
@@ -27,7 +27,7 @@ fn compact_model(text: &str) -> String {
     kept.collect()
 }
 
-/// The deepest nesting of valid text.
+/// The deepest nesting in a valid text.
 fn levels(text: &str) -> u32 {
     let (mut levels, mut deepest, mut in_string, mut escaped) = (0, 0, false, false);
     for byte in text.bytes() {
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_changed_text_is_judged_alike(
+    fn cut_and_changed_text_gets_the_same_verdict(
         text in json(),
         cut in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), odd_character()), 0..4),
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_judged_alike(text in "[\\[\\]{}\",:0-9eE.+\\-truefalsn\\\\ \n\u{b}\u{a0}é]{0,12}") {
+    fn any_text_gets_the_same_verdict(text in "[\\[\\]{}\",:0-9eE.+\\-truefalsn\\\\ \n\u{b}\u{a0}é]{0,12}") {
         check(&text);
     }
 }
@@ -218,10 +218,10 @@ fn a_patch_is_an_object_without_duplicate_keys() {
         assert!(Data::check_patch(text).is_ok(), "{text}");
     }
     let bad = [
-        (r#"{"a":1,"a":2}"#, "the key \"a\" stands twice in an object of a patch"),
-        (r#"{"a":1,"\u0061" : 2}"#, "stands twice"),
+        (r#"{"a":1,"a":2}"#, "the key \"a\" is given twice in an object of a patch"),
+        (r#"{"a":1,"\u0061" : 2}"#, "is given twice"),
         (r#"{"x":{"y":[0,{"k":1,"z":{},"k":null}]}}"#, "the key \"k\""),
-        (r#"{"\ud83d\ude00":1,"😀":2}"#, "stands twice"),
+        (r#"{"\ud83d\ude00":1,"😀":2}"#, "is given twice"),
         (r#"{"":1,"":2}"#, "the key \"\""),
         ("[]", "must be an object"),
         ("null", "must be an object"),

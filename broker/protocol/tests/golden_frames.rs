@@ -55,7 +55,7 @@ fn control_frames_keep_to_125_bytes() {
 }
 
 #[test]
-fn a_close_reason_is_cut_at_a_characters_end() {
+fn a_close_reason_is_cut_at_a_character_boundary() {
     for (reason, kept) in
         [("x".repeat(123), 123), ("x".repeat(124), 123), ("é".repeat(62), 122), ("😀".repeat(40), 120)]
     {
@@ -67,7 +67,7 @@ fn a_close_reason_is_cut_at_a_characters_end() {
 }
 
 #[test]
-fn the_catalogue_is_the_protocols() {
+fn the_catalogue_matches_the_protocol() {
     let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.as_str(), code.http_status(), code.retry())).collect();
     let golden = [
         ("bad_json", 400, false),

@@ -1,4 +1,4 @@
-//! Golden bytes: every message of PROTOCOL §4, field by field in its order, and the HTTP bodies.
+//! Golden bytes: every message of PROTOCOL §4, field by field in order, and the HTTP bodies.
 
 use broker_protocol::message::{self, *};
 use broker_protocol::{ErrorCode, Kind, OnSlow};
@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
 };
 
 #[test]
-fn hello_tells_the_limits() {
+fn hello_contains_the_limits() {
     check(
         |out| message::hello(out, "tickcast/0.1.0", "s-1", 25000, &[], &LIMITS),
         concat!(
@@ -201,7 +201,7 @@ fn answers_echo_the_id_byte_for_byte() {
 }
 
 #[test]
-fn signs_of_life_and_of_the_end() {
+fn signs_of_life_and_goaway() {
     check(|out| message::heartbeat(out, 1732270025123456), r#"{"op":"heartbeat","ts":1732270025123456}"#);
     check(|out| message::goaway(out, "shutdown", 5000), r#"{"op":"goaway","reason":"shutdown","after_ms":5000}"#);
 }

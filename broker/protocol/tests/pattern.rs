@@ -1,10 +1,10 @@
-//! Patterns against a naive model, and what is wrong with one.
+//! Patterns against a naive model, and the errors of invalid ones.
 
 use broker_protocol::pattern::{Pattern, Segment};
 use broker_protocol::topic::{check_topic, is_pattern};
 use proptest::prelude::*;
 
-/// The rules as they are written, by recursion over lists of segments.
+/// The rules as written, by recursion over lists of segments.
 fn matches_model(pattern: &[&str], topic: &[&str]) -> bool {
     match (pattern, topic) {
         ([], []) => true,
@@ -38,7 +38,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn matching_is_the_models(text in pattern(), topic in topic()) {
+    fn matching_agrees_with_the_model(text in pattern(), topic in topic()) {
         let pattern = Pattern::parse(&text).expect("valid");
         let list = segments(&text);
         let reserved_unnamed = topic.starts_with('$') && (list[0] == "*" || list[0] == ">");
@@ -50,20 +50,20 @@ proptest! {
     }
 
     #[test]
-    fn specificity_is_the_rule(one in pattern(), other in pattern()) {
+    fn specificity_follows_the_rule(one in pattern(), other in pattern()) {
         let literals = |text: &str| -> Vec<usize> {
             let positions = text.split('.').enumerate().filter(|(_, segment)| !is_pattern(segment));
             positions.map(|(position, _)| position).collect()
         };
         let (one_literals, other_literals) = (literals(&one), literals(&other));
-        // More literals are more; of as many, the positions that come first further left.
+        // More literals are more specific; of equally many, those further left.
         let model = one_literals.len().cmp(&other_literals.len()).then(other_literals.cmp(&one_literals));
         let specificity = |text: &str| Pattern::parse(text).expect("valid").specificity();
         prop_assert_eq!(specificity(&one).cmp(&specificity(&other)), model, "{} and {}", one, other);
     }
 
     #[test]
-    fn names_of_any_text_are_judged(text in "[ab.*>$é \"\u{0}-]{0,12}") {
+    fn any_text_is_judged_as_a_name(text in "[ab.*>$é \"\u{0}-]{0,12}") {
         let list = segments(&text);
         let plain = |segment: &&str| !segment.is_empty() && segment.bytes().all(|byte| b"ab$-".contains(&byte));
         prop_assert_eq!(check_topic(&text).is_ok(), list.iter().all(plain), "{}", text);
@@ -79,7 +79,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn the_error_describes_what_is_wrong() {
     let hostile = "*".repeat(200);
     let table = [
         ("a.>.b", "segment 2 of \"a.>.b\" is `>`, which can only be the last"),

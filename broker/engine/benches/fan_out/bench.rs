@@ -14,12 +14,12 @@ pub(crate) const NOW: Now = Now { mono_us: 1_000_000, wall_us: 1_700_000_000_000
 /// Bytes of `data`: with the envelope, frames of about 190 bytes.
 const DATA_BYTES: usize = 120;
 
-/// What all sinks together were given.
+/// What all sinks together received.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) bytes: Cell<u64>,
     pub(crate) writes: Cell<u64>,
-    /// Nothing is taken as long as this is set.
+    /// Nothing is taken while this is set.
     pub(crate) full: Cell<bool>,
 }
 
@@ -53,14 +53,14 @@ impl Bench {
         Self { engine, shard, counts: Rc::default() }
     }
 
-    /// Connects one more and sends this request.
+    /// Opens another connection and sends this request.
     pub(crate) fn connect(&mut self, request: &str) -> ConnId {
         let id = self.shard.connect(NOW, Counting(self.counts.clone()));
         self.shard.handle(NOW, id, request);
         id
     }
 
-    /// Connects one more that follows these entries live.
+    /// Opens another connection that subscribes to these entries live.
     pub(crate) fn subscribe(&mut self, entries: impl Iterator<Item = String>) {
         self.connect(&subscribe(entries));
     }
@@ -69,24 +69,24 @@ impl Bench {
         self.engine.publish(NOW, update, Publisher::Client).expect("a benchmark publishes what it may");
     }
 
-    /// Everything that is in the feed goes onto the connections' runs, and then out.
+    /// Puts everything in the feed onto the connections' runs, and writes it.
     pub(crate) fn deliver(&mut self) {
         while self.shard.take_in(NOW) {}
         while self.shard.turn(&mut || NOW) {}
     }
 
-    /// As [`Bench::deliver`], also what takes several rounds: walks of patterns, catching up.
+    /// Does the same as [`Bench::deliver`], and also what takes several rounds: walks of patterns, catching up.
     pub(crate) fn settle(&mut self) {
         while self.shard.take_in(NOW) | self.shard.turn(&mut || NOW) | self.shard.tick(NOW) {}
     }
 
-    /// Data frames that went out.
+    /// Data frames that were written.
     pub(crate) fn deliveries(&self) -> u64 {
         self.shard.stats().deliveries.get()
     }
 }
 
-/// A request to follow these entries from now on.
+/// A request to subscribe to these entries from now on.
 pub(crate) fn subscribe(entries: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = entries.map(|name| format!("{name:?}")).collect();
     format!(r#"{{"op":"subscribe","topics":[{}],"from":"live"}}"#, names.join(","))

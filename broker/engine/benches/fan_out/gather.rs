@@ -1,4 +1,4 @@
-//! What a delivery costs without its share of the write: reading the feed, the ring, the runs, and what is handed to the
+//! The cost of a delivery without its share of the write: reading the feed, the ring, the runs, and the call of the
 //! sink.
 
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use broker_engine::Limits;
 use crate::bench::{Bench, message, topic, update};
 use crate::report::{Ask, Series, Table};
 
-/// Which topics a connection follows.
+/// Which topics a connection is subscribed to.
 #[derive(Debug, Clone, Copy)]
 enum Spread {
-    /// Neighbours: what they get lies side by side.
+    /// Neighbours: their frames are adjacent in the ring.
     Near,
     /// Scattered: every frame is a run of its own.
     Far,
@@ -76,7 +76,7 @@ fn measure(row: &Row, connections: usize, deliveries: usize, repeats: usize, tab
         bench.deliver();
         start.elapsed()
     };
-    // Until everything that grows has grown.
+    // Warm up until all buffers have reached their final size.
     for _ in 0..20 {
         round(&mut bench);
     }

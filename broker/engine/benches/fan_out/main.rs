@@ -1,7 +1,7 @@
-//! The engine alone, without sockets: what publishing costs, what gathering a delivery costs, what patterns cost.
+//! The engine alone, without sockets: the cost of publishing, of gathering a delivery, and of patterns.
 //!
-//! Time stands still for the engine and its sinks only count, so what is left is its own work. Publishing and gathering
-//! run one after the other on one thread, and only one of them is timed.
+//! For the engine time stands still, and its sinks only count, so what remains is its own work. Publishing and
+//! gathering run one after the other on one thread, and only one of them is timed.
 //!
 //! `cargo bench -p broker-engine --bench fan_out [-- [--repeats N] [ROW]...]`
 

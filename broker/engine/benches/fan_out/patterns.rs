@@ -1,5 +1,4 @@
-//! Patterns: what a subscription to one costs where there are many topics, and what a new topic costs where there are
-//! many patterns.
+//! Patterns: the cost of subscribing to one if there are many topics, and of a new topic if there are many patterns.
 
 use std::time::Instant;
 
@@ -12,10 +11,10 @@ use crate::report::{Ask, Series, Table};
 const MARKETS: usize = 100;
 /// Patterns of one connection.
 const PATTERNS_EACH: usize = 10;
-/// New topics whose beginning is measured at once.
+/// New topics whose beginning is measured together.
 const NEW_TOPICS: usize = 1_000;
 
-/// A shape of patterns, and how many there are of it.
+/// A form of pattern, and how many patterns of it there are.
 struct Row {
     name: &'static str,
     count: usize,
@@ -35,8 +34,8 @@ const ROWS: &[Row] = &[
 pub(crate) fn run(ask: &Ask) {
     let symbols = ask.pick(1_000, 10);
     let repeats = ask.repeats(3);
-    let title = format!("Patterns against {} topics, from subscribing to the last topic told of", MARKETS * symbols);
-    let mut table = Table::new(title, &["row", "patterns", "µs/pattern", "ns/topic told of", "topics each"]);
+    let title = format!("Patterns against {} topics, from subscribing to the last topic introduced", MARKETS * symbols);
+    let mut table = Table::new(title, &["row", "patterns", "µs/pattern", "ns/topic introduced", "topics each"]);
     for row in ROWS.iter().filter(|row| ask.wants(row.name)) {
         let count = ask.pick(row.count, row.count / 100).max(1);
         subscribing(row, symbols, count, repeats, &mut table);
@@ -85,7 +84,7 @@ fn subscribing(row: &Row, symbols: usize, count: usize, repeats: usize, table: &
     table.row(&[&row.name, &count, &pattern_us, &topic_ns, &format!("{:.1}", told as f64 / count as f64)]);
 }
 
-/// New topics that two of the patterns match, where there are patterns.
+/// New topics that two of the patterns match, if there are patterns.
 fn beginning(name: &str, patterns: usize, repeats: usize, table: &mut Table) {
     let (mut take_in_ns, mut publish_ns) = (Series::default(), Series::default());
     for _ in 0..repeats {

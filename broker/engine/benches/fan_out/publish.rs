@@ -1,4 +1,4 @@
-//! What one publish costs on one thread, its frame, its place in the history and in the feed included.
+//! The cost of one publish on one thread, including its frame and its entries in the history and the feed.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use crate::bench::{Bench, message, topic, update};
 use crate::report::{Ask, Series, Table};
 
 const TOPICS: usize = 100;
-/// Published in a row before the shard reads them.
+/// Updates published in a row before the shard reads them.
 const CHUNK: usize = 1_000;
 
 struct Row {
     name: &'static str,
     kind: &'static str,
     followed: bool,
-    /// Whether the text of the message is read each time, too.
+    /// Whether the text of the message is parsed each time, too.
     parsed: bool,
 }
 
@@ -60,7 +60,7 @@ fn measure(row: &Row, repeats: usize, chunks: usize) -> Series {
         bench.deliver();
         took
     };
-    // Until histories are full, as they are in a broker that has run for a while.
+    // Warm up until the histories are full, as they are in a broker that has run for a while.
     let retained = bench.engine.limits().retain.updates as usize;
     for _ in 0..retained * TOPICS / CHUNK {
         chunk(&mut bench);

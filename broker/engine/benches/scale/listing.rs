@@ -1,4 +1,4 @@
-//! A listing of very many topics, as a request over HTTP asks for it.
+//! A listing of a million topics, as requested over HTTP.
 
 use broker_engine::{Limits, Met, Walk};
 use broker_protocol::pattern::Pattern;
@@ -25,9 +25,9 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-/// Rows of a page: as many as `limit` may be.
+/// Rows of a page: the maximum that `limit` allows.
 const PAGE: usize = 1_000;
-/// Names that are looked at in a portion.
+/// Names that are looked at in one portion.
 const STEPS: usize = 1_024;
 /// Topics that begin before the shard takes them in.
 const CHUNK: usize = 500;
@@ -43,7 +43,7 @@ fn list(count: usize, pattern: &str, found: usize) -> Pieces {
     let pattern = Pattern::parse(pattern).expect("a pattern");
     let mut pieces = Pieces::default();
     let (mut walk, mut rows) = (Walk::new(pattern, None), 0);
-    // A portion at a time, as HTTP does, so that others have their turns in between.
+    // One portion at a time, as HTTP does, so that others have their turns in between.
     let mut portion = |rows: &mut usize| {
         let mut steps = STEPS;
         loop {

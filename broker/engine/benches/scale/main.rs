@@ -1,9 +1,9 @@
-//! What a request or an event costs where it concerns very much, and whether that is linear: leaving, subscribing, catching
-//! up, and listing.
+//! The cost of a request or an event that concerns very many things, and whether it is linear: leaving, subscribing,
+//! catching up, and listing.
 //!
-//! Each row is measured with all and with half of it. The quotient of the two is 2 where the cost is linear, and 4 where it
-//! is quadratic. *Longest piece* is the longest single call into the engine: for as long a shard's thread, or whoever
-//! asks, does nothing else.
+//! Each row is measured with the full number and with half of it. The quotient of the two is 2 if the cost is linear,
+//! and 4 if it is quadratic. *Longest piece* is the longest single call into the engine: for that long a shard's
+//! thread, or the caller, does nothing else.
 //!
 //! `cargo bench -p broker-engine --bench scale [-- [--repeats N] [ROW]...]`
 
@@ -24,12 +24,12 @@ use report::{Ask, Series, Table};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// One row: what is measured, how much of it, and how.
+/// One row: what is measured, with which number, and how.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
     count: usize,
-    /// Measures with so much of it.
+    /// Measures with this number.
     run: fn(usize) -> Pieces,
 }
 

@@ -1,10 +1,10 @@
-//! Time in pieces: how long all calls took, and the longest of them.
+//! Time by pieces: the total of all calls, and the longest of them.
 
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, NOW};
 
-/// What was measured.
+/// The measured times.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Pieces {
     total: Duration,
@@ -12,7 +12,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Makes one call.
+    /// Times one call.
     pub(crate) fn call<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let begin = Instant::now();
         let result = call();
@@ -22,7 +22,7 @@ impl Pieces {
         result
     }
 
-    /// Lets the shard go on until it has nothing more to do. As in the broker, each step of a round has its bound.
+    /// Runs the shard until it has nothing more to do. As in the broker, each step of a round has its bound.
     pub(crate) fn settle(&mut self, bench: &mut Bench) {
         loop {
             let took_in = self.call(|| bench.shard.take_in(NOW));

@@ -1,4 +1,4 @@
-//! One request that subscribes to very much, or to what very many patterns match too.
+//! One request that subscribes to very many topics, or to names that very many patterns match too.
 
 use broker_engine::Limits;
 
@@ -14,7 +14,7 @@ pub(crate) const ROWS: &[Row] = &[
 /// Patterns of one connection, and names in one request.
 const PATTERNS_EACH: usize = 1_024;
 const NAMES: usize = 1_000;
-/// Segments of the names before the last one. A pattern names each of them or leaves it open.
+/// Segments of the names before the last one. A pattern has each of them as a literal or as a wildcard.
 const SEGMENTS: usize = 14;
 
 fn many_topics(count: usize) -> Pieces {
@@ -35,13 +35,13 @@ fn many_patterns(count: usize) -> Pieces {
     request(bench, &subscribe((0..NAMES).map(|number| format!("{}{number}", "a.".repeat(SEGMENTS)))))
 }
 
-/// A pattern of its own for each number, which matches all the names.
+/// A distinct pattern for each number; each of them matches all the names.
 fn pattern(number: usize) -> String {
     let segments = (0..SEGMENTS).map(|bit| if number >> bit & 1 == 1 { "*." } else { "a." });
     segments.chain(["*"]).collect()
 }
 
-/// One more connection makes this request.
+/// Measures this request on another connection.
 fn request(mut bench: Bench, text: &str) -> Pieces {
     let id = bench.connect(r#"{"op":"ping"}"#);
     bench.settle();

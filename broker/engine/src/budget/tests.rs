@@ -6,9 +6,9 @@ use super::*;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Retain;
-use crate::topic::Birth;
+use crate::topic::NewTopic;
 
-/// The total is what the topics hold, the largest pays, and who goes takes its share along.
+/// The total is what the topics hold, the largest pays, and a topic that is dropped takes its share along.
 #[test]
 fn against_summing_up() {
     for seed in 0..60 {
@@ -20,7 +20,7 @@ fn against_summing_up() {
         let held = |topic: &Arc<Topic>| topic.lock().history.bytes();
         for round in 0..300 {
             if topics.len() < 2 || (topics.len() < 12 && random.random_bool(0.05)) {
-                topics.push(Arc::new(Topic::new(Birth {
+                topics.push(Arc::new(Topic::new(NewTopic {
                     id: ids.take(),
                     name: "t",
                     epoch: "e".into(),

@@ -10,36 +10,37 @@ use broker_protocol::topic::is_reserved;
 
 use super::{Engine, Published, Publisher, check_writable, refuse};
 use crate::clock::Now;
-use crate::feed::{Draft, What};
+use crate::feed::{Draft, EntryKind};
 use crate::topic::Topic;
 
 impl Engine {
-    /// Ends a topic: its subscribers get `closed` after what they still lack. What it held is free for others at once.
+    /// Ends a topic: its subscribers get `closed` after everything that they still lack. Its bytes no longer count
+    /// against live topics.
     ///
     /// # Errors
-    /// `bad_topic`, `forbidden`, `not_found` where there is none of this name, and `unavailable` while connections still
-    /// want too much of topics that ended before.
+    /// `bad_topic`, `forbidden`, `not_found` if there is no topic of this name, and `unavailable` while connections
+    /// still want too much of topics that ended earlier.
     pub fn delete(&self, now: Now, name: &str, by: Publisher) -> Result<Published, Refusal> {
         check_writable(name, by)?;
         let topic = self.directory.read().get(name).cloned();
         let topic = topic.ok_or_else(|| not_found(name))?;
         if !self.may_end() {
             let message =
-                format!("\"{name}\": clients are still being told of topics that ended before; try again soon");
+                format!("\"{name}\": clients are still being notified of topics that ended earlier; try again soon");
             return Err(refuse(ErrorCode::Unavailable, message));
         }
         self.end(now, &topic).ok_or_else(|| not_found(name))
     }
 
-    /// Whether one more topic may end: what the ended ones hold for those who are still to be told fits its bound, or was
-    /// made to.
+    /// Whether one more topic may end: what ended topics hold for connections that still want it is within its bound,
+    /// if necessary after some of it was dropped.
     fn may_end(&self) -> bool {
         let max = self.limits.behind_bytes_max;
         self.budget.fit_ended(max);
         self.budget.ended() <= max
     }
 
-    /// `None` where it ended already.
+    /// Ends a topic; `None` if it has already ended.
     fn end(&self, now: Now, topic: &Arc<Topic>) -> Option<Published> {
         let mut state = topic.lock();
         if state.closed {
@@ -53,7 +54,7 @@ impl Engine {
                 oldest: state.history.oldest(),
                 interest,
                 taken_us: now.mono_us,
-                what: What::Closed(topic.clone()),
+                kind: EntryKind::Closed(topic.clone()),
                 frame: Frame::encode(&mut Vec::new(), |out| message::closed(out, topic.name())),
             });
             state.closed_to = Some((interest, appended.end_bytes));
@@ -65,14 +66,14 @@ impl Engine {
         Some(Published { topic: topic.clone(), seq, duplicate: false })
     }
 
-    /// Takes a topic that ended out of the directory, which remembers it until every shard has read of it.
+    /// Takes an ended topic out of the directory, which remembers it until every shard has read its end.
     pub(super) fn retire(&self, topic: &Arc<Topic>) {
         let mut names = self.directory.write();
         if topic.lock().unread_by == 0 { names.remove(topic) } else { names.end(topic) }
     }
 
-    /// Looks at `count` topics after `after`: drops updates that are too old, and ends topics that were idle too long.
-    /// Returns the name to go on from, or `None` at the end.
+    /// Visits `count` topics after `after`: drops updates that are too old, and ends topics that were idle for too
+    /// long. Returns the name to continue from, or `None` at the end.
     pub fn tidy(&self, now: Now, after: Option<&str>, count: usize) -> Option<Arc<str>> {
         let mut at: Option<Arc<str>> = after.map(Into::into);
         for _ in 0..count {

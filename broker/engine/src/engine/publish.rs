@@ -1,6 +1,7 @@
-//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and goes into the history and the feed.
+//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and is added to the history and the
+//! feed.
 //!
-//! A publish that is refused changes nothing. So a topic's first update and the topic itself are one step: everything that
+//! A publish that is refused changes nothing. So a topic and its first update are created in one step: everything that
 //! could be refused is checked and reserved before the topic is in the directory.
 
 use std::cell::RefCell;
@@ -18,19 +19,19 @@ use super::{Engine, Published, Publisher, begins_frame, check_writable, refuse};
 use crate::budget::Counted;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
-use crate::feed::{Draft, ShardSet, What};
+use crate::feed::{Draft, EntryKind, ShardSet};
 use crate::image::Tree;
-use crate::topic::{self, Birth, Topic, TopicState};
+use crate::topic::{self, NewTopic, Topic, TopicState};
 
 thread_local! {
-    /// The update's data and its frame before both are shared: one allocation per update instead of three.
+    /// The update's compacted data and its frame, before both are shared: one allocation per update instead of three.
     static SCRATCH: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Scratch that a rare huge update grew is given back above this.
+/// Scratch buffers that a rare huge update made larger than this are freed.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 
-/// An update whose kind is settled.
+/// An update whose kind is decided.
 struct Offer<'a> {
     update: &'a Publication<'a>,
     kind: Kind,
@@ -39,11 +40,11 @@ struct Offer<'a> {
 }
 
 impl Engine {
-    /// Takes an update in: gives it its `seq`, makes its frame, keeps it and puts it into the feed.
+    /// Takes an update in: assigns its `seq`, makes its frame, keeps it in the history and appends it to the feed.
     ///
     /// # Errors
-    /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with a sentence. Nothing was
-    /// changed then.
+    /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with an explanation. A
+    /// refused update changes nothing.
     pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
         check_writable(&update.topic, by)?;
         SCRATCH.with_borrow_mut(|(data, scratch)| {
@@ -58,7 +59,8 @@ impl Engine {
                 if let Some(result) = result {
                     break result;
                 }
-                // It ended while we came: let its name go, and begin the next incarnation. Or it began: publish to it.
+                // The topic ended in between: free its name and begin the next incarnation. Or another thread began it:
+                // publish to it.
                 topic.iter().for_each(|topic| self.retire(topic));
             };
             if data.capacity() + scratch.capacity() > SCRATCH_BYTES_KEPT {
@@ -73,7 +75,7 @@ impl Engine {
         })
     }
 
-    /// Begins a topic with its first update. `None` where somebody else has begun it meanwhile.
+    /// Begins a topic with its first update. `None` if another thread has begun it in between.
     fn begin(
         &self,
         now: Now,
@@ -99,7 +101,7 @@ impl Engine {
         }
         if names.len() as u64 >= self.limits.topics_max && !is_reserved(name) {
             let max = self.limits.topics_max;
-            let message = format!("\"{name}\" would be one topic more than topics_max ({max})");
+            let message = format!("\"{name}\" would exceed topics_max ({max})");
             return Some(Err(refuse(ErrorCode::Limit, message)));
         }
         let mut counted = Counted::default();
@@ -107,7 +109,7 @@ impl Engine {
             return Some(Err(refusal));
         }
         let all = self.feed.all_shards();
-        let topic = Arc::new(Topic::new(Birth {
+        let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
             epoch: topic::epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
@@ -116,23 +118,23 @@ impl Engine {
             interest: all,
             budget: self.budget.clone(),
         }));
-        // Nobody else knows it yet: this lock is never waited for, whatever other locks are held.
+        // No other thread knows the topic yet: nobody ever waits for this lock, whatever other locks are held.
         let mut state = topic.lock();
         state.counted = counted;
         names.insert(topic.clone());
-        // Under the directory's lock: nobody can publish to it, or miss it in the directory, before its beginning is in
-        // the feed, and it is never seen without its first update.
+        // Under the directory's lock: until its beginning is in the feed, nobody can publish to it or miss it in the
+        // directory, and it is never seen without its first update.
         let begun = self.feed.append(Draft {
             topic: topic.id(),
             seq: 0,
             oldest: 1,
             interest: all,
             taken_us: now.mono_us,
-            what: What::Begins(topic.clone()),
+            kind: EntryKind::Begins(topic.clone()),
             frame: begins_frame(&topic, 0),
         });
         topic.begun_bytes.store(begun.end_bytes, Ordering::Release);
-        if fault::strikes(Fault::BirthWithoutUpdate) {
+        if fault::strikes(Fault::BeginningWithoutUpdate) {
             return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
         }
         self.take(now, &topic, &mut state, &offer, image, frame);
@@ -142,7 +144,7 @@ impl Engine {
         Some(Ok(Published { topic, seq: 1, duplicate: false }))
     }
 
-    /// The kind of a topic that begins with an update of `given` kind.
+    /// Returns the kind of a topic that begins with an update of `given` kind.
     fn first_kind(&self, name: &str, fixed: Option<Kind>, given: Option<Kind>) -> Result<Kind, Refusal> {
         match (fixed, given) {
             (Some(fixed), Some(given)) if !fits(fixed, given) => Err(mismatch(name, fixed, given)),
@@ -152,7 +154,7 @@ impl Engine {
         }
     }
 
-    /// Publishes to a topic. `None` where it ended.
+    /// Publishes to a topic. `None` if it has ended.
     fn append(
         &self,
         now: Now,
@@ -197,7 +199,7 @@ impl Engine {
         Some(Ok(Published { topic: topic.clone(), seq, duplicate: false }))
     }
 
-    /// Makes an update, for which all is reserved, the topic's newest. Returns the shards to be woken.
+    /// Makes an update, for which everything is reserved, the topic's newest. Returns the shards to wake.
     fn take(
         &self,
         now: Now,
@@ -221,7 +223,7 @@ impl Engine {
         state.last_source_ts = offer.update.source_ts;
         let interest = state.interest;
         let ordinal = if interest == 0 {
-            self.feed.pass()
+            self.feed.assign_ordinal()
         } else {
             let oldest = state.history.oldest();
             let appended = self.feed.append(Draft {
@@ -230,7 +232,7 @@ impl Engine {
                 oldest,
                 interest,
                 taken_us: now.mono_us,
-                what: What::Update,
+                kind: EntryKind::Update,
                 frame: frame.clone(),
             });
             appended.ordinal
@@ -248,12 +250,12 @@ impl Engine {
             return Ok(());
         }
         let message =
-            format!("the image of \"{name}\" would have {bytes} bytes, at most {max} (image_bytes) are taken");
+            format!("the image of \"{name}\" would have {bytes} bytes; at most {max} are allowed (image_bytes)");
         Err(refuse(ErrorCode::TooLarge, message))
     }
 
-    /// Counts what the update adds to the sums, or nothing where one of them would be exceeded. `sources` is what the
-    /// topic's sources hold with the update's.
+    /// Counts what the update adds to the sums, or nothing if one of them would be exceeded. `sources` is what the
+    /// topic's sources hold including the update's.
     fn reserve(
         &self,
         counted: &mut Counted,
@@ -283,7 +285,7 @@ impl Engine {
 }
 
 impl Offer<'_> {
-    /// The update as its subscribers get it.
+    /// The update's frame as its subscribers get it.
     fn frame(&self, seq: u64, ts: u64, scratch: &mut Vec<u8>) -> Frame {
         let (topic, source_ts) = (&*self.update.topic, self.update.source_ts);
         Frame::encode(scratch, |out| {
@@ -296,7 +298,7 @@ impl Offer<'_> {
     }
 }
 
-/// Whether an update of `kind` may go to a topic that carries `own`.
+/// Whether an update of `kind` may be published to a topic of kind `own`.
 fn fits(own: Kind, kind: Kind) -> bool {
     (own == Kind::Event) == (kind == Kind::Event)
 }
@@ -305,15 +307,15 @@ fn mismatch(name: &str, own: Kind, kind: Kind) -> Refusal {
     let wanted = if own == Kind::Event { "\"event\"" } else { "\"state\" or \"patch\"" };
     let (own, kind) = (own.as_str(), kind.as_str());
     let message = format!(
-        "\"{name}\" is of kind {own}, and {kind} does not mix with that: publish with \"kind\":{wanted}, or end the topic \
-         (DELETE) and begin it anew"
+        "\"{name}\" is of kind {own}, which {kind} does not mix with: publish with \"kind\":{wanted}, or end the topic \
+         (DELETE) and start it again"
     );
     refuse(ErrorCode::KindMismatch, message)
 }
 
 fn no_state(name: &str) -> Refusal {
     let message = format!(
-        "\"{name}\" has no state that a patch could change: publish the whole state with \"kind\":\"state\" first ({{}} is \
+        "\"{name}\" has no state to patch: publish the whole state with \"kind\":\"state\" first ({{}} is \
          one)"
     );
     refuse(ErrorCode::NoState, message)

@@ -1,13 +1,13 @@
-//! The members of a great object by the hash of their keys: a hash array mapped trie whose branches are shared.
+//! The members of a large object by the hash of their keys: a hash array mapped trie whose branches are shared.
 //!
 //! ```text
 //! get(hash): at each branch, 4 bits of the hash choose one of 16 slots: empty, a member, or a further branch
 //! put:       an empty slot takes the member; a slot with another member becomes a branch with both
-//! remove:    a branch that is left with one member is replaced by it, so that its shape depends on its keys only
+//! remove:    a branch left with one member is replaced by it, so that the shape depends only on the keys
 //! ```
 //!
-//! A change copies the branches on its way (those that are shared): about log₁₆ n of up to 16 slots. All 64 bits of
-//! two hashes can be equal: below the last level a branch is a plain list.
+//! A change copies the shared branches on its path: about log₁₆ n of up to 16 slots. Two hashes can be equal in all 64
+//! bits: below the last level a branch is a plain list.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ const LEVEL_BITS: u32 = 4;
 pub(super) struct Branch {
     /// One bit for each slot that is taken. Unused below the last level.
     taken: u16,
-    /// What is in the taken slots, in their order.
+    /// The children of the taken slots, in slot order.
     children: Vec<Child>,
 }
 
 #[derive(Clone)]
 enum Child {
     Branch(Arc<Branch>),
-    /// With its place beside it: whoever needs the members in order sorts places without visiting members, which lie
-    /// anywhere in memory, and then visits them in about the order in which they were made.
+    /// The member's position is stored beside it: to get the members in order, positions are sorted without visiting
+    /// members, which lie anywhere in memory; the members are then visited in about the order in which they were made.
     Member(u64, Arc<Member>),
 }
 
@@ -45,7 +45,7 @@ impl Branch {
         }
     }
 
-    /// Puts a member, in the place of one with the same key.
+    /// Puts a member, replacing one with the same key.
     pub(super) fn put(&mut self, member: Arc<Member>) {
         self.put_at(0, member);
     }
@@ -57,13 +57,13 @@ impl Branch {
         self.remove_at(0, hash, key)
     }
 
-    /// Gives every member and its place, in no order that means anything.
+    /// Calls `each` with every member and its position, in no meaningful order.
     pub(super) fn each<'a>(&'a self, each: &mut dyn FnMut(u64, &'a Arc<Member>)) {
         self.children.iter().for_each(|child| child.each(each));
     }
 
-    /// Gives the members that are only in the one and only in the other, and those whose value may differ to both.
-    /// What the two share is passed over.
+    /// Calls `only_one` and `only_other` with the members that only one of the two has, and both with members whose
+    /// value may differ. What the two share is skipped.
     pub(super) fn each_unshared<'a>(
         one: &'a Branch,
         other: &'a Branch,
@@ -95,13 +95,13 @@ impl Branch {
     fn put_at(&mut self, level: u32, member: Arc<Member>) {
         let Some(at) = self.find(level, member.hash(), &member.key()) else {
             let at = self.take_slot(level, member.hash());
-            self.children.insert(at, Child::Member(member.place(), member));
+            self.children.insert(at, Child::Member(member.position(), member));
             return;
         };
         match &mut self.children[at] {
             Child::Branch(below) => Arc::make_mut(below).put_at(level + 1, member),
-            Child::Member(place, held) if held.hash() == member.hash() && held.is(&member.key()) => {
-                (*place, *held) = (member.place(), member);
+            Child::Member(position, held) if held.hash() == member.hash() && held.is(&member.key()) => {
+                (*position, *held) = (member.position(), member);
             }
             Child::Member(_, held) => {
                 let mut both = Branch::default();
@@ -129,7 +129,7 @@ impl Branch {
         removed
     }
 
-    /// Which child the way to a key leads through: below the last level the very member.
+    /// Returns the index of the child that leads towards a key: below the last level, of the member itself.
     fn find(&self, level: u32, hash: u64, key: &Key<'_>) -> Option<usize> {
         match slot_bit(level, hash) {
             Some(bit) => (self.taken & bit != 0).then(|| self.children_before(bit)),
@@ -137,7 +137,7 @@ impl Branch {
         }
     }
 
-    /// Takes the free slot of a hash and says where its child belongs.
+    /// Takes the free slot of a hash and returns the index at which its child belongs.
     fn take_slot(&mut self, level: u32, hash: u64) -> usize {
         let Some(bit) = slot_bit(level, hash) else { return self.children.len() };
         self.taken |= bit;
@@ -158,7 +158,7 @@ impl Child {
     fn each<'a>(&'a self, each: &mut dyn FnMut(u64, &'a Arc<Member>)) {
         match self {
             Child::Branch(branch) => branch.each(each),
-            Child::Member(place, member) => each(*place, member),
+            Child::Member(position, member) => each(*position, member),
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     use super::super::member::New;
     use super::*;
 
-    /// Hashes that agree in all bits, in all but the highest, in all but the lowest: every shape of a branch.
+    /// Hashes that agree in all bits, in all but the highest, in all but the lowest: every shape of a branch occurs.
     #[test]
     fn members_whose_hashes_agree_are_told_apart() {
         for mask in [0, 1, 1 << 63, 0b11 << 60, 0xFF, u64::MAX] {

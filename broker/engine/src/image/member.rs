@@ -8,8 +8,8 @@ use broker_protocol::walk::unescaped;
 
 use super::object::Object;
 
-/// Keys are a stranger's choice: SipHash with a secret of this process, so that nobody can aim at one branch.
-/// Nothing that leaves the engine depends on it.
+/// Clients choose the keys: SipHash with a secret of this process, so that nobody can aim at one branch. Nothing that
+/// leaves the engine depends on it.
 static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A key and its value.
@@ -17,18 +17,18 @@ static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub(super) struct Member {
     /// `"key":leaf`, or `"key":` where the value is an object.
     text: Box<[u8]>,
-    /// How much of `text` is the key with its quotes.
+    /// The length of the key in `text`, with its quotes.
     key_bytes: u32,
     /// 0 while the object has few members.
     hash: u64,
-    place: u64,
+    position: u64,
     object: Option<Object>,
 }
 
 /// A key to look for.
 pub(super) struct Key<'a> {
     raw: &'a [u8],
-    said: Cow<'a, [u8]>,
+    unescaped_key: Cow<'a, [u8]>,
 }
 
 /// A value to put.
@@ -38,16 +38,16 @@ pub(super) enum New<'a> {
 }
 
 impl Member {
-    pub(super) fn new(raw_key: &[u8], value: New<'_>, place: u64) -> Member {
+    pub(super) fn new(raw_key: &[u8], value: New<'_>, position: u64) -> Member {
         let (leaf, object) = match value {
             New::Leaf(leaf) => (leaf, None),
             New::Object(object) => (&b""[..], Some(object)),
         };
         let text = [raw_key, b":", leaf].concat().into_boxed_slice();
-        Member { text, key_bytes: raw_key.len() as u32, hash: 0, place, object }
+        Member { text, key_bytes: raw_key.len() as u32, hash: 0, position, object }
     }
 
-    /// The same in an object with many members.
+    /// The same member for an object with many members.
     pub(super) fn hashed(self, hash: u64) -> Member {
         Member { hash, ..self }
     }
@@ -56,8 +56,8 @@ impl Member {
         self.hash
     }
 
-    pub(super) fn place(&self) -> u64 {
-        self.place
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// The key as it is written, with its quotes.
@@ -70,15 +70,15 @@ impl Member {
     }
 
     pub(super) fn is(&self, key: &Key<'_>) -> bool {
-        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.said
+        self.raw_key() == key.raw || unescaped(unquoted(self.raw_key())) == key.unescaped_key
     }
 
-    /// The value's text, where it is no object.
+    /// The value's text, unless it is an object.
     pub(super) fn leaf(&self) -> Option<&[u8]> {
         if self.object.is_some() { None } else { self.text.get(self.key_bytes as usize + 1..) }
     }
 
-    /// The value, where it is an object.
+    /// The value, if it is an object.
     pub(super) fn object(&self) -> Option<&Object> {
         self.object.as_ref()
     }
@@ -90,8 +90,8 @@ impl Member {
         }
     }
 
-    /// Roughly what it holds in memory: itself and its text, each with an allocation's overhead, and its place in a list
-    /// or trie.
+    /// Roughly the memory it holds: itself and its text, each with an allocation's overhead, and its entry in a list or
+    /// trie.
     pub(super) fn held_bytes(&self) -> usize {
         const OVERHEAD_BYTES: usize = 64;
         size_of::<Member>() + OVERHEAD_BYTES + self.text.len() + self.object.as_ref().map_or(0, Object::held_bytes)
@@ -104,7 +104,7 @@ impl Member {
 
 impl<'a> Key<'a> {
     pub(super) fn new(raw: &'a [u8]) -> Key<'a> {
-        Key { raw, said: unescaped(unquoted(raw)) }
+        Key { raw, unescaped_key: unescaped(unquoted(raw)) }
     }
 
     pub(super) fn raw(&self) -> &'a [u8] {
@@ -112,7 +112,7 @@ impl<'a> Key<'a> {
     }
 
     pub(super) fn hash(&self) -> u64 {
-        SECRET.hash_one(&*self.said)
+        SECRET.hash_one(&*self.unescaped_key)
     }
 }
 

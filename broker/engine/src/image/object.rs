@@ -1,4 +1,4 @@
-//! An object of an image: its members in their order, its length known.
+//! An object of an image: its members in order, its length known.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use broker_protocol::walk::Cursor;
 use super::hash_trie::Branch;
 use super::member::{Key, Member, New};
 
-/// Up to so many members are a list that is searched from its beginning.
+/// Up to this many members are a list that is searched linearly.
 const FEW_MEMBERS_MAX: usize = 16;
 
 /// An object. A clone shares everything until one of the two is changed.
@@ -22,8 +22,8 @@ struct Inner {
     members_bytes: usize,
     /// Roughly what all members hold in memory.
     members_held: usize,
-    /// The place of the next new member. Places only grow; order is theirs.
-    next_place: u64,
+    /// The position of the next new member. Positions only grow, and define the order.
+    next_position: u64,
 }
 
 #[derive(Clone)]
@@ -33,29 +33,30 @@ pub(super) enum Members {
     Many(Branch),
 }
 
-/// How an object is laid on another.
+/// How a text is merged into an object.
 #[derive(Clone, Copy, PartialEq)]
-enum Laying {
+enum Merge {
     /// As a merge patch: `null` removes, objects merge.
     Patch,
-    /// As a value on nothing: `null` is a value, of duplicate keys the last one holds, at the place of the first.
-    Value,
+    /// As a value that replaces what was there: `null` is a value; of duplicate keys the last one wins, at the position
+    /// of the first.
+    Replace,
 }
 
 impl Object {
-    /// Parses compact, checked text; `None` where it is no object.
+    /// Parses compact, checked text; `None` if it is not an object.
     pub(super) fn parse(text: &[u8]) -> Option<Object> {
         let mut cursor = Cursor::new(text);
         cursor.at_object().then(|| {
             let mut object = Object::default();
-            object.lay(&mut cursor, Laying::Value);
+            object.apply(&mut cursor, Merge::Replace);
             object
         })
     }
 
-    /// Lays a merge patch on this object: compact, checked, without duplicate keys.
+    /// Applies a merge patch to this object: compact, checked, without duplicate keys.
     pub(super) fn merge(&mut self, patch: &[u8]) {
-        self.lay(&mut Cursor::new(patch), Laying::Patch);
+        self.apply(&mut Cursor::new(patch), Merge::Patch);
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -94,25 +95,26 @@ impl Object {
         }
     }
 
-    /// One pass over the text, entering its objects. Returns whether anything changed: if not, nothing was copied.
-    fn lay(&mut self, cursor: &mut Cursor<'_>, laying: Laying) -> bool {
+    /// Applies the text in one pass, entering its objects. Returns whether anything changed: if not, nothing was
+    /// copied.
+    fn apply(&mut self, cursor: &mut Cursor<'_>, mode: Merge) -> bool {
         let mut changed = false;
         cursor.enter();
         while let Some(raw) = cursor.next_key() {
             let key = Key::new(raw);
             let held = self.get(&key);
             if cursor.at_object() {
-                let base = held.and_then(|member| member.object().cloned()).filter(|_| laying == Laying::Patch);
+                let base = held.and_then(|member| member.object().cloned()).filter(|_| mode == Merge::Patch);
                 let is_new = base.is_none();
                 let mut object = base.unwrap_or_default();
-                if object.lay(cursor, laying) || is_new {
+                if object.apply(cursor, mode) || is_new {
                     self.put(&key, New::Object(object));
                     changed = true;
                 }
                 continue;
             }
             let leaf = cursor.take();
-            if laying == Laying::Patch && leaf == b"null" {
+            if mode == Merge::Patch && leaf == b"null" {
                 if held.is_some() {
                     self.remove(&key);
                     changed = true;
@@ -125,15 +127,15 @@ impl Object {
         changed
     }
 
-    /// Puts a value: in the place of the one that is there, whose key's text stays, or at the end.
+    /// Puts a value: over an existing one, whose key keeps its text and position, or at the end.
     fn put(&mut self, key: &Key<'_>, value: New<'_>) {
         let held = self.get(key).cloned();
         let inner = Arc::make_mut(&mut self.0);
-        let (raw, place) = match &held {
-            Some(member) => (member.raw_key(), member.place()),
-            None => (key.raw(), inner.next_place),
+        let (raw, position) = match &held {
+            Some(member) => (member.raw_key(), member.position()),
+            None => (key.raw(), inner.next_position),
         };
-        let member = Member::new(raw, value, place);
+        let member = Member::new(raw, value, position);
         inner.members_bytes += member.bytes();
         inner.members_held += member.held_bytes();
         match &held {
@@ -142,12 +144,12 @@ impl Object {
                 inner.members_held -= held.held_bytes();
             }
             None => {
-                inner.next_place += 1;
+                inner.next_position += 1;
                 inner.count += 1;
             }
         }
         match &mut inner.members {
-            Members::Few(few) => match few.iter_mut().find(|member| member.place() == place) {
+            Members::Few(few) => match few.iter_mut().find(|member| member.position() == position) {
                 Some(slot) => *slot = Arc::new(member),
                 None => {
                     few.push(Arc::new(member));
@@ -160,7 +162,7 @@ impl Object {
         }
     }
 
-    /// Removes a member that is there.
+    /// Removes an existing member.
     fn remove(&mut self, key: &Key<'_>) {
         let inner = Arc::make_mut(&mut self.0);
         let removed = match &mut inner.members {
@@ -187,15 +189,15 @@ impl Members {
             Members::Few(few) => few.iter().for_each(each),
             Members::Many(trie) => {
                 let mut members = Vec::new();
-                trie.each(&mut |place, member| members.push((place, member)));
-                members.sort_unstable_by_key(|&(place, _)| place);
+                trie.each(&mut |position, member| members.push((position, member)));
+                members.sort_unstable_by_key(|&(position, _)| position);
                 members.into_iter().for_each(|(_, member)| each(member));
             }
         }
     }
 }
 
-/// The list has become too long to search.
+/// Turns a list that has become too long to search into a trie.
 fn many(few: &[Arc<Member>]) -> Members {
     let mut trie = Branch::default();
     for member in few {

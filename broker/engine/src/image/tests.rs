@@ -20,13 +20,13 @@ fn text(tree: &Tree) -> String {
 
 fn diff(old: &Tree, new: &Tree) -> Option<String> {
     let mut out = b"before".to_vec();
-    let said = Tree::diff(old, new, &mut out);
+    let expressible = Tree::diff(old, new, &mut out);
     let patch = String::from_utf8(out).expect("a patch is text").strip_prefix("before").expect("appended").to_owned();
-    assert!(said || patch.is_empty(), "nothing is left of a patch that cannot be said: {patch}");
-    said.then_some(patch)
+    assert!(expressible || patch.is_empty(), "nothing is left of a patch that cannot be expressed: {patch}");
+    expressible.then_some(patch)
 }
 
-/// The MergePatch of RFC 7396 §2 by another's JSON values.
+/// The MergePatch of RFC 7396 §2 on the values of another JSON library.
 fn merged(target: Value, patch: Value) -> Value {
     let Value::Object(patch) = patch else { return patch };
     let Value::Object(mut target) = (if target.is_object() { target } else { Value::Object(Default::default()) })
@@ -48,7 +48,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect(text)
 }
 
-/// A patch that is said turns the old state into the new one; it is only not said where `null` is in the way.
+/// A patch turns the old state into the new one; there is only none if `null` is in the way.
 fn check_diff(old: &Tree, new: &Tree) {
     let (old_text, new_text) = (text(old), text(new));
     match diff(old, new) {
@@ -84,15 +84,15 @@ fn the_examples_of_rfc_7396() {
 }
 
 #[test]
-fn texts_and_places_stay() {
+fn texts_and_positions_stay() {
     let table = [
-        // Leaves keep every digit and escape; a key that is there keeps its spelling.
+        // Leaves keep every digit and escape; an existing key keeps its spelling.
         (r#"{"px":1.50,"s":"\u00e9"}"#, r#"{"qty":1e+02}"#, r#"{"px":1.50,"s":"\u00e9","qty":1e+02}"#),
         (r#"{"a":1,"b":2}"#, r#"{"\u0061":3}"#, r#"{"a":3,"b":2}"#),
         (r#"{"\ud83d\ude00":1}"#, r#"{"😀":null,"\ud83d":2}"#, r#"{"\ud83d":2}"#),
-        // A key that went and came back is new.
+        // A key that was removed and added again is new.
         (r#"{"a":1,"b":2,"c":3}"#, r#"{"b":5,"d":{"x":[null],"y":null}}"#, r#"{"a":1,"b":5,"c":3,"d":{"x":[null]}}"#),
-        // Of duplicate keys the last holds, where the first was.
+        // Of duplicate keys the last one wins, at the position of the first.
         (r#"{"a":{"x":1},"b":2,"a":{"y":1}}"#, r#"{"c":3}"#, r#"{"a":{"y":1},"b":2,"c":3}"#),
         (r#"{"a":{"n":null}}"#, r#"{"a":{"m":1}}"#, r#"{"a":{"n":null,"m":1}}"#),
         (r#"{"":0}"#, r#"{"":null}"#, r#"{}"#),
@@ -106,7 +106,7 @@ fn texts_and_places_stay() {
 }
 
 #[test]
-fn what_a_merge_patch_can_say() {
+fn what_a_merge_patch_can_express() {
     let table = [
         (r#"{"a":1}"#, r#"{"a":1}"#, Some("{}")),
         (r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, Some("{}")),
@@ -143,7 +143,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn small_trees_are_the_models(base in model::any(), patches in prop::collection::vec(model::patch(), 1..6)) {
+    fn small_trees_match_the_model(base in model::any(), patches in prop::collection::vec(model::patch(), 1..6)) {
         let mut model = base;
         let mut tree = Tree::from_json(model.to_string().as_bytes());
         let first = tree.clone();
@@ -153,7 +153,7 @@ proptest! {
             let next = tree.merge_patch(patch.to_string().as_bytes());
             model.merge(&patch);
             prop_assert_eq!(text(&next), model.to_string(), "{} + {}", before, patch);
-            prop_assert_eq!(text(&tree), before, "the tree before stays");
+            prop_assert_eq!(text(&tree), before, "the earlier tree is unchanged");
             check_diff(&tree, &next);
             check_diff(&next, &tree);
             check_diff(&first, &next);
@@ -165,7 +165,7 @@ proptest! {
 
 /// Order books: thousands of keys in nested objects, each patch changing a few.
 #[test]
-fn great_objects_are_the_models() {
+fn large_objects_match_the_model() {
     for seed in 0..4 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut model = Model::Object(Vec::new());
@@ -202,7 +202,7 @@ fn great_objects_are_the_models() {
 }
 
 #[test]
-fn what_is_held_comes_and_goes_with_the_members() {
+fn held_bytes_follow_the_members() {
     let first = Tree::from_json(br#"{"a":1}"#).merge_patch(br#"{"b":{"c":[1,2]}}"#);
     let more = first.merge_patch(br#"{"b":{"d":"longer"},"e":0}"#);
     assert!(more.held_bytes() > first.held_bytes() && first.held_bytes() > first.bytes());

@@ -1,35 +1,35 @@
-//! A connection comes: what is held for it, and its greeting.
+//! A new connection: its state, and its greeting.
 
 use broker_protocol::message;
 use smallvec::SmallVec;
 
 use super::conn;
-use super::conn::{Closing, Conn, Subscriptions, Turn};
+use super::conn::{Closing, Conn, QueueState, Subscriptions};
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// Takes a connection on, whose handshake is done, and greets it.
+    /// Takes on a connection whose handshake is done, and greets it.
     pub fn connect(&mut self, now: Now, sink: S) -> ConnId {
         let session = self.engine.session();
         let conn = Conn {
             marked: 0,
             pending_bytes: 0,
             pending_frames: 0,
-            turn: Turn::None,
+            queue_state: QueueState::Idle,
             closing: Closing::No,
             behind: false,
             overflowed: false,
             is_strict: false,
-            positions: false,
-            unpositioned: false,
+            wants_positions: false,
+            position_is_due: false,
             gone: false,
             in_leavers: false,
-            leaves_budgets: false,
+            counts_as_leaving: false,
             is_falling: false,
-            has_left: false,
-            no_reserved: false,
+            has_unsubscribed: false,
+            forbids_reserved: false,
             runs: SmallVec::new(),
             catch_up: None,
             waiting_since_us: 0,
@@ -48,7 +48,7 @@ impl<S: Sink> Shard<S> {
             pings_unanswered: 0,
             last_position_ms: now.mono_ms(),
             buffered_bytes: 0,
-            filed: [0; crate::budget::purse::PURSES],
+            filed: [0; crate::budget::shared::SHARED_SUMS],
             sink,
         };
         self.stats.listeners.add(u64::from(conn.sink.encoding().is_some()));

@@ -1,21 +1,21 @@
-//! Putting frames onto runs, and taking them off again where a connection falls out of step.
+//! Putting frames onto runs, and taking them off again when a connection falls out of step.
 
 use broker_protocol::message::GapReason;
 
 use super::conn::{At, Conn, Introduce, OnSlow, Subscription, Want};
 use super::follows::Resolved;
-use super::mark::{Mark, Via, passes};
+use super::mark::{Mark, Via, may_mark};
 use super::{ConnId, GroupId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// The connection's most specific subscription that covers a name, the latest of equally specific ones.
+    /// The connection's most specific subscription that covers a name; the latest of equally specific ones.
     pub(super) fn resolve(&self, conn: &Conn<S>, name: &str) -> Option<Resolved> {
         self.resolve_as(conn, name, |_, held| Some(held.order))
     }
 
-    /// The same where patterns have this order among equally specific ones, and `None` stands for one that is not there.
+    /// The same, with `order_of` deciding among equally specific patterns; `None` excludes a pattern.
     pub(super) fn resolve_as(
         &self,
         conn: &Conn<S>,
@@ -32,34 +32,33 @@ impl<S: Sink> Shard<S> {
         self.resolve(&self.conns[id], name).is_some_and(|resolved| resolved.on_slow == OnSlow::Disconnect)
     }
 
-    /// Gives a frame that is too large for the ring by way of its topic.
-    pub(super) fn want_instead(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
+    /// Delivers a frame that is too large for the ring through its topic, as a want.
+    pub(super) fn deliver_through_topic(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
         let behind_bytes = self.engine.limits.behind_bytes;
         let conn = &mut self.conns[id];
         if conn.is_leaving() {
             return;
         }
-        if conn.catch_up.is_some() && !passes(conn, id, via, mark, behind_bytes, &mut self.departures) {
+        if conn.catch_up.is_some() && !may_mark(conn, id, via, mark, behind_bytes, &mut self.departures) {
             return;
         }
         self.stats.detours.add(1);
-        // What waits of the topic already waits before it.
-        let pending = conn
-            .runs
-            .iter()
-            .any(|run| self.ring.slots(run.at, run.len as usize).any(|slot| slot.topic.id() == mark.topic.id()));
+        // What already waits of the topic must be sent before it.
+        let pending = conn.runs.iter().any(|run| {
+            self.ring.slots(run.ring_offset, run.len as usize).any(|slot| slot.topic.id() == mark.topic.id())
+        });
         if pending {
             self.fall_out(id);
             if self.conns[id].is_leaving() {
                 return;
             }
         }
-        let Some(local_id) = self.follows.named(mark.name) else { return };
+        let Some(name_id) = self.follows.named(mark.name) else { return };
         let strict = self.conns[id].is_strict && self.is_strict(id, mark.name);
         let conn = &mut self.conns[id];
         let catch_up = conn.catch_up.get_or_insert_default();
         if !catch_up.wants.contains_key(&mark.topic.id()) {
-            let after = self.follows.locals[local_id].unfinished(catch_up, mark.topic);
+            let after = self.follows.names[name_id].unfinished(catch_up, mark.topic);
             catch_up.want(Want {
                 introduce: if mark.seq == 0 { Introduce::Begins } else { Introduce::No },
                 after,
@@ -72,6 +71,6 @@ impl<S: Sink> Shard<S> {
             });
         }
         self.enqueue(id, mark.taken_us);
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
     }
 }

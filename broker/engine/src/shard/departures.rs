@@ -1,41 +1,49 @@
-//! Connections on their way out: told to go, gone, or leaving much behind.
+//! Connections that are leaving: closing, gone, or with much state still to be dropped.
 //!
-//! A connection that is closed gets the rest of a half-written frame and its close frame, and has `close_ms` to hang up.
-//! One that is gone keeps its number until no queue names it. What many subscriptions and wants hold is let go of in
-//! portions; see `leave.rs`.
+//! A connection that is closed gets the rest of a half-written frame and its close frame, and has `close_ms` to hang
+//! up. One that is gone keeps its number until no queue refers to it. The state of many subscriptions and wants is
+//! dropped in portions; see `leave.rs`.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
 use broker_protocol::codes::CloseReason;
 
-use super::conn::{CatchUp, Closing, Turn};
+use super::conn::{CatchUp, Closing, QueueState};
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
 
-/// The connections of a shard that go.
+/// The departing connections of a shard.
 #[derive(Default)]
 pub(super) struct Departures {
-    /// Those that are closed as slow once the borrow is over, with their sessions: until then they may be gone, and others
-    /// have their numbers.
+    /// Connections that are closed as slow once the current borrow is over, with their sessions: by then they may be
+    /// gone and their numbers reused.
     slow: Vec<(ConnId, u64)>,
-    /// Those that are closed, and when they are dropped at the latest, in order.
+    /// Connections that are closing, with the time at which each is dropped at the latest, in order of time.
     lingering: VecDeque<(u64, ConnId, u64)>,
-    /// Those that would hold too much, and are told so in this round.
+    /// Connections that would hold too much, and are closed in this round.
     pub(super) overdrawn: Vec<ConnId>,
-    /// Those that close or are gone, and have many subscriptions still to be left.
+    /// Connections that are closing or gone, with subscriptions still to be removed.
     pub(super) leavers: VecDeque<ConnId>,
-    /// What was pending of them, likewise.
+    /// What was still wanted by departed connections, to be dropped in portions.
     pub(super) discarded: VecDeque<Box<CatchUp>>,
 }
 
 impl Departures {
-    /// A connection is to be closed as slow, before the round is over.
+    /// Notes that a connection is to be closed as slow before the round is over.
     pub(super) fn close_as_slow(&mut self, id: ConnId, session: u64) {
         self.slow.push((id, session));
     }
 
-    /// The next of those that did not hang up in time.
+    /// Gives a closing connection until `until_us` to hang up. Times must not fall from one call to the next.
+    fn linger(&mut self, until_us: u64, id: ConnId, session: u64) {
+        self.lingering.push_back((until_us, id, session));
+    }
+
+    /// Takes the next connection that did not hang up in time.
     fn pop_late(&mut self, now_us: u64) -> Option<(ConnId, u64)> {
         let (until_us, id, session) = *self.lingering.front()?;
         if until_us > now_us {
@@ -45,14 +53,14 @@ impl Departures {
         Some((id, session))
     }
 
-    /// When the first of them has to be gone, on the monotonic clock in µs.
+    /// When the next of them has to be gone, on the monotonic clock in µs.
     pub(super) fn next_late_us(&self) -> Option<u64> {
         self.lingering.front().map(|(until_us, ..)| *until_us)
     }
 }
 
 impl<S: Sink> Shard<S> {
-    /// The connection is gone: everything that it held is let go of.
+    /// Removes a connection that is gone, and releases everything that it held.
     pub fn disconnect(&mut self, id: ConnId) {
         if self.conns.get(id).is_none_or(|conn| conn.gone) {
             return;
@@ -63,55 +71,56 @@ impl<S: Sink> Shard<S> {
         conn.control = None;
         self.forget_payer(id);
         let conn = &mut self.conns[id];
-        if conn.turn == Turn::Parked {
+        if conn.queue_state == QueueState::Parked {
             self.stats.parked.sub(1);
         }
         self.stats.connections.sub(1);
         let listens = conn.sink.encoding().is_some();
         self.stats.listeners.sub(u64::from(listens));
         if conn.closing == Closing::No {
-            // Who only listens cannot say goodbye in another way.
+            // A client that only listens cannot say goodbye in another way.
             let ended = if listens { &self.stats.closed_by_client } else { &self.stats.vanished };
             ended.add(1);
         }
-        // A place in a queue still names the slot: it goes when that comes by.
+        // An entry in a queue may still refer to the slot, which is then freed when that entry comes up.
         self.free(id);
     }
 
-    /// Says goodbye: nothing but what is half-written and the close frame will follow.
+    /// Closes a connection: only the rest of a half-written frame and the close frame will follow.
     pub fn close(&mut self, now: Now, id: ConnId, reason: CloseReason, text: &str) {
         if self.is_closing(id) {
             return;
         }
         self.stats.closed.count(reason);
-        self.say_goodbye(now, id, reason.code(), text);
+        self.begin_closing(now, id, reason.code(), text);
     }
 
-    /// The client closes: its close frame is echoed, with its code. 0 sends a close frame without one.
+    /// Closes a connection whose client sent a close frame, which is echoed with its code. 0 sends a close frame
+    /// without one.
     pub fn close_with(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
         if self.is_closing(id) {
             return;
         }
         self.stats.closed_by_client.add(1);
-        self.say_goodbye(now, id, code, text);
+        self.begin_closing(now, id, code, text);
     }
 
-    fn say_goodbye(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
+    fn begin_closing(&mut self, now: Now, id: ConnId, code: u16, text: &str) {
         self.leave_all(id);
         let conn = &mut self.conns[id];
         conn.closing = Closing::Sent { finished: false };
-        // Answers that nobody asked to wait for go with the data, but not the rest of one that is half-written.
+        // Unsent answers are dropped along with the data, but not the rest of a half-written one.
         let encoding = conn.sink.encoding();
         conn.control().close(encoding, code, text);
         conn.sink.stop_listening();
         let session = conn.session;
         self.enqueue(id, now.mono_us);
-        self.leave_budgets(id);
+        self.count_as_leaving(id);
         let until = now.mono_us + u64::from(self.engine.limits.close_ms) * 1000;
-        self.departures.lingering.push_back((until, id, session));
+        self.departures.linger(until, id, session);
     }
 
-    /// Whether the broker has said its last word to this connection, and waits for it to hang up.
+    /// Whether the broker has sent this connection its last frame and waits for it to hang up, or it is gone.
     pub fn is_closing(&self, id: ConnId) -> bool {
         self.conns.get(id).is_none_or(|conn| conn.gone || conn.closing != Closing::No)
     }
@@ -125,15 +134,15 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Frees the number of a connection that is gone, once no queue names it any more.
+    /// Frees the number of a connection that is gone, once no queue refers to it.
     pub(super) fn free(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
-        if conn.gone && !conn.in_leavers && matches!(conn.turn, Turn::None | Turn::Parked) {
+        if conn.gone && !conn.in_leavers && matches!(conn.queue_state, QueueState::Idle | QueueState::Parked) {
             self.conns.remove(id);
         }
     }
 
-    /// Drops those that did not hang up in time.
+    /// Drops the connections that did not hang up in time.
     pub(super) fn drop_late(&mut self, now: Now) {
         while let Some((id, session)) = self.departures.pop_late(now.mono_us) {
             if self.conns.get(id).is_some_and(|conn| conn.session == session) {

@@ -1,4 +1,5 @@
-//! The entries of a subscribe request, checked one by one: a wrong one is answered, and does not hinder the others.
+//! The entries of a subscribe request, checked one by one: an invalid one is answered with an error and does not affect
+//! the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map;
@@ -9,73 +10,75 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
 
-/// A name of a stranger is echoed up to this length: enough for one that is merely too long to be found again.
+/// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;
 
 /// One entry, checked.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum CheckedEntry {
     Topic { name: Arc<str>, resume: Option<(Box<str>, u64)> },
     Pattern { pattern: Pattern, matched: u64 },
     Bad { entry: Box<str>, code: ErrorCode, message: String },
 }
 
-impl Entry {
-    pub(super) fn check(entry: &SubscribeEntry<'_>, no_reserved: bool) -> Entry {
+impl CheckedEntry {
+    pub(super) fn check(entry: &SubscribeEntry<'_>, forbids_reserved: bool) -> CheckedEntry {
         match entry {
             SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
-                if no_reserved && is_reserved(name) =>
+                if forbids_reserved && is_reserved(name) =>
             {
                 let text = "topics that begin with $ are served to connections from loopback only";
                 bad(name, ErrorCode::Forbidden, &text)
             }
             SubscribeEntry::Bad { entry, refusal } => {
-                Entry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
+                CheckedEntry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
             }
             SubscribeEntry::Plain(name) if is_pattern(name) => match Pattern::parse(name) {
-                Ok(pattern) => Entry::Pattern { pattern, matched: 0 },
+                Ok(pattern) => CheckedEntry::Pattern { pattern, matched: 0 },
                 Err(error) => bad(name, ErrorCode::BadPattern, &error),
             },
             SubscribeEntry::Plain(name) => match check_topic(name) {
-                Ok(()) => Entry::Topic { name: name.as_ref().into(), resume: None },
+                Ok(()) => CheckedEntry::Topic { name: name.as_ref().into(), resume: None },
                 Err(error) => bad(name, ErrorCode::BadTopic, &error),
             },
             SubscribeEntry::Resume { topic, epoch, seq } => match check_topic(topic) {
-                Ok(()) => Entry::Topic { name: topic.as_ref().into(), resume: Some((epoch.as_ref().into(), *seq)) },
+                Ok(()) => {
+                    CheckedEntry::Topic { name: topic.as_ref().into(), resume: Some((epoch.as_ref().into(), *seq)) }
+                }
                 Err(error) => bad(topic, ErrorCode::BadTopic, &error),
             },
         }
     }
 
-    /// What is subscribed; `None` where the entry is wrong.
+    /// The name or pattern; `None` if the entry is invalid.
     fn name(&self) -> Option<&str> {
         match self {
-            Entry::Topic { name, .. } => Some(name),
-            Entry::Pattern { pattern, .. } => Some(pattern.as_str()),
-            Entry::Bad { .. } => None,
+            CheckedEntry::Topic { name, .. } => Some(name),
+            CheckedEntry::Pattern { pattern, .. } => Some(pattern.as_str()),
+            CheckedEntry::Bad { .. } => None,
         }
     }
 }
 
-fn bad(name: &str, code: ErrorCode, error: &dyn std::fmt::Display) -> Entry {
+fn bad(name: &str, code: ErrorCode, error: &dyn std::fmt::Display) -> CheckedEntry {
     let echo: String = name.chars().take(ECHO_CHARS_MAX).collect();
-    Entry::Bad { entry: echo.into(), code, message: error.to_string() }
+    CheckedEntry::Bad { entry: echo.into(), code, message: error.to_string() }
 }
 
-/// Each name once, where it first stood and as it was last meant: the last is what counts in the end. A message that
-/// repeats a short name ten thousand times would otherwise be counted and answered as often.
-pub(super) fn once(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut places: HashMap<Box<str>, usize> = HashMap::new();
-    let mut kept: Vec<Entry> = Vec::new();
+/// Keeps each name once, at its first position and with its last content: the last one counts in the end. A message
+/// that repeats a short name ten thousand times would otherwise be counted and answered as often.
+pub(super) fn once(entries: Vec<CheckedEntry>) -> Vec<CheckedEntry> {
+    let mut indices: HashMap<Box<str>, usize> = HashMap::new();
+    let mut kept: Vec<CheckedEntry> = Vec::new();
     for entry in entries {
         if let Some(name) = entry.name() {
-            match places.entry(name.into()) {
-                hash_map::Entry::Occupied(place) => {
-                    kept[*place.get()] = entry;
+            match indices.entry(name.into()) {
+                hash_map::Entry::Occupied(slot) => {
+                    kept[*slot.get()] = entry;
                     continue;
                 }
-                hash_map::Entry::Vacant(place) => {
-                    place.insert(kept.len());
+                hash_map::Entry::Vacant(slot) => {
+                    slot.insert(kept.len());
                 }
             }
         }
@@ -92,7 +95,8 @@ mod tests {
     fn a_name_that_is_too_long_is_echoed_whole_unless_it_is_absurd() {
         for (len, echoed) in [(256, 256), (1000, 1000), (60_000, ECHO_CHARS_MAX)] {
             let name = "x".repeat(len);
-            let Entry::Bad { entry, code, .. } = Entry::check(&SubscribeEntry::Plain(name.into()), false) else {
+            let CheckedEntry::Bad { entry, code, .. } = CheckedEntry::check(&SubscribeEntry::Plain(name.into()), false)
+            else {
                 panic!("{len} bytes were taken");
             };
             assert_eq!((entry.len(), code), (echoed, ErrorCode::BadTopic));
@@ -101,17 +105,17 @@ mod tests {
 
     #[test]
     fn each_name_once() {
-        let topic = |name: &str, seq| Entry::Topic { name: name.into(), resume: Some(("e".into(), seq)) };
+        let topic = |name: &str, seq| CheckedEntry::Topic { name: name.into(), resume: Some(("e".into(), seq)) };
         let wrong = || bad("a..b", ErrorCode::BadTopic, &"empty");
-        let pattern = || Entry::Pattern { pattern: Pattern::parse("a.*").unwrap(), matched: 0 };
+        let pattern = || CheckedEntry::Pattern { pattern: Pattern::parse("a.*").unwrap(), matched: 0 };
         let entries = vec![topic("a", 1), wrong(), pattern(), topic("b", 2), topic("a", 3), wrong(), pattern()];
         let kept = once(entries);
         let shown: Vec<String> = kept
             .iter()
             .map(|entry| match entry {
-                Entry::Topic { name, resume } => format!("{name} {}", resume.as_ref().unwrap().1),
-                Entry::Pattern { pattern, .. } => pattern.as_str().into(),
-                Entry::Bad { entry, .. } => format!("bad {entry}"),
+                CheckedEntry::Topic { name, resume } => format!("{name} {}", resume.as_ref().unwrap().1),
+                CheckedEntry::Pattern { pattern, .. } => pattern.as_str().into(),
+                CheckedEntry::Bad { entry, .. } => format!("bad {entry}"),
             })
             .collect();
         assert_eq!(shown, ["a 3", "bad a..b", "a.*", "b 2", "bad a..b"]);

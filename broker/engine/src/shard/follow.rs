@@ -1,71 +1,72 @@
-//! Which names this shard follows: made with the first subscriber, let go with the last.
+//! Which names this shard follows: from the first subscriber to the last.
 
 use std::sync::Arc;
 
 use super::follows::Linked;
-use super::{GroupId, LocalId, Shard};
+use super::{GroupId, NameId, Shard};
 use crate::limits::Limits;
 use crate::sink::Sink;
 use crate::topic::Topic;
 use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
-    /// The name's place, made where there is none, following the topic where there is one.
-    pub(super) fn local(&mut self, name: &str) -> LocalId {
-        if let Some(local) = self.follows.named(name) {
-            return local;
+    /// Returns the id of a name, creating it if necessary and following the topic if there is one.
+    pub(super) fn follow(&mut self, name: &str) -> NameId {
+        if let Some(name_id) = self.follows.named(name) {
+            return name_id;
         }
         let topic = self.engine.directory.read().get(name).cloned();
         let name: Arc<str> = topic.as_ref().map_or_else(|| name.into(), |topic| topic.name().clone());
-        let id = self.insert_local(name);
+        let id = self.insert_followed(name);
         if let Some(topic) = topic {
             self.attach(id, topic);
         }
         id
     }
 
-    /// The place of a name that has none, following nothing yet. Patterns come to know it when they have a topic of that
-    /// name to tell of: names that nobody publishes cost them nothing.
-    pub(super) fn insert_local(&mut self, name: Arc<str>) -> LocalId {
+    /// Creates the entry of a name that has none, without a topic. Patterns are linked to it only when they have a
+    /// topic of that name to report: names that nobody publishes cost them nothing.
+    pub(super) fn insert_followed(&mut self, name: Arc<str>) -> NameId {
         self.stats.local_topics.add(1);
         self.follows.insert(name)
     }
 
-    /// Follows this incarnation from now on. Nothing of it was taken in before. Not one whose end will not be read: the
-    /// name would hang on it for ever.
-    pub(super) fn attach(&mut self, id: LocalId, topic: Arc<Topic>) {
+    /// Follows this incarnation from now on. Nothing of it was taken in before. An incarnation whose end the shard will
+    /// not read is not followed: the name would stay attached to it for ever.
+    pub(super) fn attach(&mut self, id: NameId, topic: Arc<Topic>) {
         let mut state = topic.lock();
         if state.is_over_for(self.bit, self.reader.bytes()) {
             return;
         }
         let is_to_begin = self.is_to_begin(&topic);
         self.follows.assign(topic.id(), id);
-        let local = &mut self.follows.locals[id];
-        let members = local.direct.len() as u32;
+        let followed = &mut self.follows.names[id];
+        let members = followed.direct.len() as u32;
         topic.direct.fetch_add(members, std::sync::atomic::Ordering::Relaxed);
         state.interest |= self.bit;
-        // No shard had to see what was published before: that has places in the order which the feed knows nothing of.
+        // No shard had to see what was published before: it has ordinals that the feed's entries do not show.
         self.followed_from = self.engine.feed.ordinal();
-        // Where the beginning is still to be read, so is everything after it; else nothing up to now will come.
-        local.read_seq = if is_to_begin { 0 } else { state.seq() };
+        // If the beginning is still to be read, so is everything after it; otherwise nothing published up to now will
+        // come.
+        followed.read_seq = if is_to_begin { 0 } else { state.seq() };
         drop(state);
-        local.topic = Some(topic);
+        followed.topic = Some(topic);
         self.forget_name(id);
     }
 
     /// Whether a topic's beginning is still to be read, and everything after it.
     pub(super) fn is_to_begin(&self, topic: &Topic) -> bool {
-        // Where it is not appended yet this is 0.
+        // 0 if it is not appended yet, which wraps around.
         topic.begun_bytes.load(std::sync::atomic::Ordering::Acquire).wrapping_sub(1) >= self.reader.bytes()
     }
 
     /// Stops following the present incarnation.
-    pub(super) fn detach(&mut self, id: LocalId) {
-        let local = &mut self.follows.locals[id];
-        let views = std::mem::take(&mut local.views);
-        if let Some(topic) = local.topic.take() {
+    pub(super) fn detach(&mut self, id: NameId) {
+        let followed = &mut self.follows.names[id];
+        let views = std::mem::take(&mut followed.views);
+        if let Some(topic) = followed.topic.take() {
             self.follows.unassign(topic.id());
-            // Until its beginning was read it is not known whether a pattern wants it: the beginning decides that.
+            // Until its beginning was read it is unknown whether a pattern wants it: that is decided when it is read.
             if !self.is_to_begin(&topic) {
                 topic.lock().interest &= !self.bit;
             }
@@ -73,37 +74,38 @@ impl<S: Sink> Shard<S> {
         for view in views {
             self.drop_view(view);
         }
-        // Those who are subscribed to it by name wait for it again, whether that is too much or not.
-        if !self.follows.locals[id].direct.is_empty() {
-            let local = &mut self.follows.locals[id];
-            local.is_waited = true;
-            self.engine.budget.names.add(local.name_bytes());
+        // Connections that are subscribed to it by name wait for it again, whether or not that exceeds the bound.
+        if !self.follows.names[id].direct.is_empty() {
+            let followed = &mut self.follows.names[id];
+            followed.is_waited = true;
+            self.engine.budget.names.add(followed.name_bytes());
         }
     }
 
-    /// Counts a name that is about to be subscribed to, where it has no topic. False where that would be too much.
-    pub(super) fn count_name(&mut self, id: LocalId) -> bool {
-        let local = &mut self.follows.locals[id];
-        if local.topic.is_some() || local.is_waited {
+    /// Counts a name that is about to be subscribed to, if it has no topic. Returns false if that would exceed the
+    /// bound.
+    pub(super) fn count_name(&mut self, id: NameId) -> bool {
+        let followed = &mut self.follows.names[id];
+        if followed.topic.is_some() || followed.is_waited {
             return true;
         }
         let max = self.engine.limits.names_waited_bytes_max;
-        local.is_waited = self.engine.budget.names.try_change(0, local.name_bytes(), max);
-        local.is_waited
+        followed.is_waited = self.engine.budget.names.try_change(0, followed.name_bytes(), max);
+        followed.is_waited
     }
 
-    /// The name is not waited for any more.
-    fn forget_name(&mut self, id: LocalId) {
-        let local = &mut self.follows.locals[id];
-        if std::mem::take(&mut local.is_waited) {
-            self.engine.budget.names.sub(local.name_bytes());
+    /// Stops counting a name as waited for.
+    fn forget_name(&mut self, id: NameId) {
+        let followed = &mut self.follows.names[id];
+        if std::mem::take(&mut followed.is_waited) {
+            self.engine.budget.names.sub(followed.name_bytes());
         }
     }
 
-    /// Lets go of a name that nobody follows any more.
-    pub(super) fn release(&mut self, id: LocalId) {
-        let Some(local) = self.follows.locals.get(id) else { return };
-        if !local.direct.is_empty() || !local.groups.is_empty() {
+    /// Drops a name that nobody follows any more.
+    pub(super) fn release(&mut self, id: NameId) {
+        let Some(followed) = self.follows.names.get(id) else { return };
+        if !followed.direct.is_empty() || !followed.groups.is_empty() {
             return;
         }
         self.detach(id);
@@ -112,7 +114,7 @@ impl<S: Sink> Shard<S> {
         self.stats.local_topics.sub(1);
     }
 
-    /// The pattern's group, made where there is none. `None` where that would be too much.
+    /// Returns the pattern's group, creating it if necessary. `None` if that would exceed the bound.
     pub(super) fn group(&mut self, pattern: &Pattern) -> Option<GroupId> {
         if let Some(group) = self.follows.group(pattern) {
             return Some(group);
@@ -124,24 +126,24 @@ impl<S: Sink> Shard<S> {
         Some(self.follows.insert_group(pattern))
     }
 
-    /// The patterns that match a name. Looking for them is work.
+    /// The patterns that match a name. The lookup counts as work.
     pub(super) fn matching(&self, name: &str) -> Linked {
         let (linked, looked_for) = self.follows.matching(name);
         self.work.charge(1 + looked_for);
         linked
     }
 
-    /// Makes every pattern that matches a name known to it. A walk links only its own, to the names that it comes to.
-    pub(super) fn link_all(&mut self, local: LocalId) {
-        self.work.charge(self.follows.link_all(local));
+    /// Links a name to every pattern that matches it. A walk links only its own pattern, to the names that it reaches.
+    pub(super) fn link_all(&mut self, name_id: NameId) {
+        self.work.charge(self.follows.link_all(name_id));
     }
 
-    /// Makes a pattern one of those that match a name.
-    pub(super) fn link(&mut self, local: LocalId, group: GroupId) {
-        self.work.charge(self.follows.link(local, group));
+    /// Links a name to one pattern that matches it.
+    pub(super) fn link(&mut self, name_id: NameId, group: GroupId) {
+        self.work.charge(self.follows.link(name_id, group));
     }
 
-    /// Lets go of a pattern without members; its topics forget it bit by bit, in the sweep.
+    /// Drops a pattern without members; its names forget it in portions, in the sweep.
     pub(super) fn release_group(&mut self, id: GroupId) {
         let group = &mut self.follows.groups[id];
         if !group.members.is_empty() || group.dead {
@@ -153,13 +155,13 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// What a pattern may not bring the sum of all subscriptions above. What is left is for subscriptions alone: however many
-/// patterns somebody thinks of, those who want a topic or a pattern that is there already get it.
+/// The bound on the sum of all subscriptions that a new pattern must not exceed. The remainder is reserved for
+/// subscriptions: whatever patterns a client invents, others can still subscribe to topics and existing patterns.
 pub(super) fn patterns_bytes_max(limits: &Limits) -> u64 {
     limits.subscriptions_bytes_max / 4 * 3
 }
 
-/// What a pattern costs: its group, and in the shard's trie and the listings' a node for each segment.
+/// What a pattern costs in bytes: its group, and a node per segment in the shard's trie and in that of the listings.
 fn pattern_bytes(pattern: &Pattern) -> u64 {
     const GROUP_BYTES: usize = 256;
     const NODE_BYTES: usize = 160;

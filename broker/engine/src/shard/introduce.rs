@@ -1,9 +1,9 @@
-//! A pattern's topics, introduced one after the other in the order of their names.
+//! The topics of a pattern, introduced one after the other in the order of their names.
 //!
-//! A walk goes through the directory as it is now, while the shard may still have feed entries to read of topics that are
-//! no longer there. Such a topic was not introduced, so the connection must hear nothing of it: the walk leaves a want
-//! that swallows its entries, up to its `closed`. The directory remembers ended topics until every shard has read of
-//! their end, so that the walk meets them. Nobody waits for anybody.
+//! A walk goes through the directory as it is now, while the shard may still have feed entries to read of topics that
+//! are no longer there. Such a topic was not introduced, so the connection must not get anything of it: the walk leaves
+//! a want that swallows its entries, up to its `closed`. The directory remembers ended topics until every shard has
+//! read of their end, so that the walk meets them. No thread waits for another.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use broker_protocol::request::{From, OnSlow};
 
 use super::conn::{CatchUp, Target, Walk, Want};
 use super::{ConnId, Shard};
-use crate::directory::Passed;
+use crate::directory::Reached;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Topics that a walk introduces in one turn at most.
+/// Maximum number of topics that a walk introduces in one turn.
 const WALK_TOPICS_PER_TURN: usize = fault::bound(64, 2);
-/// Names that a walk looks at in one turn at most.
+/// Maximum number of names that a walk looks at in one turn.
 const WALK_STEPS_PER_TURN: usize = fault::bound(512, 2);
-/// Work to look at a name, and to introduce a topic to a connection.
+/// Work to look at a name, and to introduce a topic to a connection, in steps.
 const NAME_STEPS: usize = 4;
 const INTRODUCE_STEPS: usize = 16;
 
 impl<S: Sink> Shard<S> {
-    /// Makes wants of the next topics of a connection's walks.
+    /// Turns the next topics of a connection's walks into wants.
     pub(super) fn advance_walks(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         if fault::planted(Fault::WalkWaitsForTail) && self.reader.bytes() < self.engine.feed.appended_bytes() {
             return;
@@ -42,12 +42,12 @@ impl<S: Sink> Shard<S> {
                 let names = self.engine.directory.read();
                 let next = names.next_match(&walk.pattern, walk.at.as_deref(), &mut steps);
                 let next = next.map(|topic| topic.cloned());
-                let passed = match &next {
-                    Ok(Some(topic)) => Passed::UpTo(topic.name()),
-                    Ok(None) => Passed::Rest,
-                    Err(name) => Passed::UpTo(name),
+                let reached = match &next {
+                    Ok(Some(topic)) => Reached::UpTo(topic.name()),
+                    Ok(None) => Reached::Rest,
+                    Err(name) => Reached::UpTo(name),
                 };
-                let ended = names.ended(&walk.pattern, walk.at.as_deref(), passed);
+                let ended = names.ended(&walk.pattern, walk.at.as_deref(), reached);
                 (next, ended)
             };
             steps = steps.saturating_sub(1 + ended.len());
@@ -78,20 +78,20 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Whether another walk of the same pattern, further down the list, still comes to the topic: it does it.
+    /// Whether another walk of the same pattern, earlier in the list, will still reach the topic and introduce it.
     fn is_left_to_another(catch_up: &CatchUp, walk: &Walk, topic: &Topic) -> bool {
         let others = catch_up.walks.split_last().map_or(&[][..], |(_, others)| others);
         others.iter().any(|other| other.group == walk.group && other.will_introduce(topic))
     }
 
-    /// The walk comes by a topic that has ended, of which the shard has yet to read.
+    /// Handles a topic on the walk's way that has ended, but whose end the shard has not read yet.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
-        let Some(local) = self.follows.of_topic(topic.id()) else { return };
+        let Some(name_id) = self.follows.of_topic(topic.id()) else { return };
         if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
+        if self.follows.names[name_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, &topic)) {
             return;
         }
         let target = self.resolve(&self.conns[id], topic.name()).map(|resolved| resolved.target);
@@ -99,7 +99,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let want = if self.may_know(id) {
-            let after = self.follows.locals[local].unfinished(catch_up, &topic);
+            let after = self.follows.names[name_id].unfinished(catch_up, &topic);
             Want::introduction(topic, From::Image, after)
         } else {
             Want::swallowing(topic, end_bytes)
@@ -107,36 +107,36 @@ impl<S: Sink> Shard<S> {
         catch_up.want(want);
     }
 
-    /// Whether the client may know topics that its walks have not come to, by another subscription.
+    /// Whether the client may know topics that its walks have not reached, by another subscription.
     pub(super) fn may_know(&self, id: ConnId) -> bool {
         let conn = &self.conns[id];
-        conn.subscriptions.len() > 1 || conn.has_left
+        conn.subscriptions.len() > 1 || conn.has_unsubscribed
     }
 
     fn introduce(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
         if !topic.has_image() && walk.images_only {
             return;
         }
-        // A walk in another pattern's stead goes where that one would have gone.
+        // A walk that stands in for another pattern's only goes where that one would have gone.
         if !self.follows.groups[walk.group].pattern.matches(topic.name()) {
             return;
         }
-        // Where two walks of a pattern come by, the later one does it.
+        // If two walks of a pattern will reach it, the later one introduces it.
         if Self::is_left_to_another(catch_up, walk, &topic) {
             return;
         }
-        let local_id = self.local(topic.name());
-        self.link(local_id, walk.group);
+        let name_id = self.follow(topic.name());
+        self.link(name_id, walk.group);
         let resolved = self.resolve(&self.conns[id], topic.name());
         if let Some(Target::Pattern(best)) = resolved.map(|resolved| resolved.target)
             && best != walk.group
         {
-            // The topic is for that one's walk to introduce: until then nothing may come by way of this one.
-            self.link(local_id, best);
+            // The topic is for that pattern's walk to introduce: until then nothing may be sent by way of this one.
+            self.link(name_id, best);
         }
-        let local = &self.follows.locals[local_id];
-        match &local.topic {
-            None => self.attach(local_id, topic.clone()),
+        let followed = &self.follows.names[name_id];
+        match &followed.topic {
+            None => self.attach(name_id, topic.clone()),
             Some(held) if !Arc::ptr_eq(held, &topic) => {
                 // The shard follows an earlier incarnation: it will read of that one's end and of this one's beginning.
                 let held = held.clone();
@@ -146,11 +146,11 @@ impl<S: Sink> Shard<S> {
             Some(_) => {}
         }
         let Some(resolved) = resolved else { return };
-        // Another subscription, more specific, has it already.
+        // Another, more specific subscription covers it already.
         if resolved.target != Target::Pattern(walk.group) {
             return;
         }
-        let after = self.follows.locals[local_id].unfinished(catch_up, &topic);
+        let after = self.follows.names[name_id].unfinished(catch_up, &topic);
         let mut want = Want::introduction(topic, walk.from, after);
         want.strict = resolved.on_slow == OnSlow::Disconnect;
         want.since = self.engine.feed.appended_bytes();

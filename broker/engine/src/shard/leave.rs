@@ -1,24 +1,25 @@
-//! A connection leaves altogether: its subscriptions and what is pending of them go, in portions where they are many.
+//! Leaving altogether: a connection's subscriptions and what is pending for it are dropped, in portions if there are
+//! many.
 
 use super::conn::WANT_BYTES;
 use super::conn::{Closing, Conn, Target};
 use super::unsubscribe::LEAVE_STEPS;
 use super::{ConnId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::fault;
 use crate::sink::Sink;
 
-/// Subscriptions, and wants, that go at once.
+/// Maximum number of subscriptions, or of wants, that are dropped at once.
 const AT_ONCE: usize = fault::bound(64, 1);
-/// Wants that go in a step of work.
+/// Wants that are dropped in one step of work.
 const WANTS_PER_STEP: usize = 1;
-/// What is still to be let go of may be this share of what all may want.
+/// What is still to be dropped may be this share of `behind_bytes_max`: one part in four.
 const DISCARDED_SHARE: u64 = 4;
-/// Work to leave a pattern: the shard's and the listings' patterns are told.
+/// Work to leave a pattern, in steps: the tries of the shard and of the listings change.
 const PATTERN_STEPS: usize = 40;
 
 impl<S> Conn<S> {
-    /// Nothing is for it any more: it was told so, or is gone.
+    /// Whether nothing is to be delivered to it any more: it is closing or gone.
     #[inline]
     pub(super) fn is_leaving(&self) -> bool {
         self.gone || self.closing != Closing::No
@@ -26,7 +27,7 @@ impl<S> Conn<S> {
 }
 
 impl<S: Sink> Shard<S> {
-    /// Everything of a connection goes that closes or is gone.
+    /// Drops everything of a connection that closes or is gone.
     pub(super) fn leave_all(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
         conn.subscribing = None;
@@ -41,7 +42,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// What waits for a connection goes.
+    /// Drops everything that waits for a connection.
     pub(super) fn discard_pending(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
         conn.runs.clear();
@@ -49,29 +50,29 @@ impl<S: Sink> Shard<S> {
         (conn.pending_bytes, conn.pending_frames) = (0, 0);
         (conn.behind, conn.is_falling) = (false, false);
         let catch_up = conn.catch_up.take();
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
         if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.wants.len() > AT_ONCE) {
-            // It counts no more for those who may have to pay.
+            // It no longer counts in deciding who has to pay.
             self.engine.budget.discarded.add(catch_up.wants.len() as u64 * WANT_BYTES);
             self.departures.discarded.push_back(catch_up);
         }
     }
 
-    /// Whether so much is still to be let go of that nothing new may come for anybody meanwhile. Closing those who hold most
-    /// frees nothing before that is done.
-    pub(super) fn must_let_go_first(&self) -> bool {
+    /// Whether so much is still to be dropped that nothing new may be taken in meanwhile, for any connection. Until
+    /// that is done, closing the largest holders frees nothing.
+    pub(super) fn must_drop_first(&self) -> bool {
         self.engine.budget.discarded.bytes() > self.engine.limits.behind_bytes_max / DISCARDED_SHARE
     }
 
-    /// Leaves one of a connection's subscriptions. False where there is none.
+    /// Removes one of a connection's subscriptions. Returns false if it has none.
     fn leave_one(&mut self, id: ConnId) -> bool {
         let Some((target, old)) = self.conns[id].subscriptions.pop() else { return false };
         self.work.charge(LEAVE_STEPS);
         self.forget_subscription(target, old);
         match target {
-            Target::Topic(local) => {
-                self.leave_views(id, local);
-                self.release(local);
+            Target::Topic(name_id) => {
+                self.leave_views(id, name_id);
+                self.release(name_id);
             }
             Target::Pattern(group) => {
                 self.work.charge(PATTERN_STEPS);
@@ -81,7 +82,7 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Goes on with what leaves in portions, as far as this round's work allows. Returns whether there is more.
+    /// Continues what is dropped in portions, as far as this round's work allows. Returns whether there is more.
     pub(super) fn leave_some(&mut self) -> bool {
         while let Some(id) = self.departures.leavers.front().copied() {
             while !self.work.is_spent() && self.leave_one(id) {}

@@ -1,4 +1,4 @@
-//! Putting frames onto runs: what a frame in the ring is to a connection.
+//! Putting frames onto runs: what a frame in the ring means to a connection.
 
 use super::conn::{At, Conn, Run, Want};
 use super::departures::Departures;
@@ -11,20 +11,20 @@ use broker_protocol::request::From;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The pattern by which a topic concerns a connection; `None` where it is subscribed by its name.
+/// The pattern through which a topic concerns a connection; `None` if it is subscribed to by its name.
 pub(super) type Via = Option<GroupId>;
 
-/// A frame in the ring on its way to runs.
+/// A frame in the ring that is being put onto runs.
 #[derive(Clone, Copy)]
 pub(super) struct Mark<'a> {
-    pub(super) at: u64,
+    pub(super) ring_offset: u64,
     pub(super) len: u32,
-    /// Whether it lies behind its predecessor in memory too.
+    /// Whether it follows its predecessor in memory too.
     pub(super) joins: bool,
     pub(super) topic: &'a Arc<Topic>,
     pub(super) name: &'a str,
     pub(super) seq: u64,
-    /// The first `seq` that it stands for.
+    /// The first `seq` that it covers.
     pub(super) first: u64,
     pub(super) oldest: u64,
     pub(super) taken_us: u64,
@@ -34,14 +34,14 @@ pub(super) struct Mark<'a> {
     pub(super) closes: bool,
 }
 
-/// The parts of a shard that marking changes, borrowed apart from those that it walks over.
+/// The parts of a shard that marking changes, borrowed separately from those that it iterates over.
 pub(super) struct Marker<'s, S> {
     pub(super) conns: &'s mut Pages<Conn<S>>,
     pub(super) queue: &'s mut Queue,
     pub(super) overflowed: &'s mut Vec<ConnId>,
     pub(super) departures: &'s mut Departures,
     pub(super) behind_bytes: u64,
-    /// Visits to connections that catch up, each as long as many others.
+    /// Visits to connections that catch up, each of which takes as long as many others.
     pub(super) slow_visits: usize,
 }
 
@@ -55,7 +55,7 @@ impl<S> Marker<'_, S> {
         }
         if conn.catch_up.is_some() {
             self.slow_visits += 1;
-            if !passes(conn, id, via, mark, self.behind_bytes, self.departures) {
+            if !may_mark(conn, id, via, mark, self.behind_bytes, self.departures) {
                 return;
             }
         }
@@ -63,8 +63,8 @@ impl<S> Marker<'_, S> {
             return;
         }
         match conn.runs.last_mut() {
-            Some(run) if mark.joins && run.end() == mark.at => run.len += mark.len,
-            _ => conn.runs.push(Run { at: mark.at, len: mark.len }),
+            Some(run) if mark.joins && run.end() == mark.ring_offset => run.len += mark.len,
+            _ => conn.runs.push(Run { ring_offset: mark.ring_offset, len: mark.len }),
         }
         conn.pending_frames += 1;
         conn.pending_bytes += mark.len;
@@ -72,15 +72,15 @@ impl<S> Marker<'_, S> {
             conn.overflowed = true;
             self.overflowed.push(id);
         }
-        self.queue.push(id, &mut conn.turn);
+        self.queue.push(id, &mut conn.queue_state);
         conn.begin_waiting(mark.taken_us);
     }
 }
 
-/// Whether a frame may go onto the runs of a connection that is catching up: not where it will come, or has come, by way
-/// of the topic.
+/// Whether a frame may go onto the runs of a connection that is catching up: not if it will come, or has come, through
+/// the topic.
 #[cold]
-pub(super) fn passes<S>(
+pub(super) fn may_mark<S>(
     conn: &mut Conn<S>,
     id: ConnId,
     via: Via,
@@ -114,13 +114,13 @@ pub(super) fn passes<S>(
         }
         return false;
     }
-    // A name that a walk has not come to yet will be introduced with all that it has by then.
+    // A name that a walk has not reached yet will be introduced with everything published by then.
     let walk = catch_up.walks.iter().find(|walk| via == Some(walk.group) && walk.will_introduce(mark.topic));
     if walk.is_none() {
         return true;
     }
-    // The walk will not find it any more, and by another subscription the client may know it.
-    if mark.closes && (conn.subscriptions.len() > 1 || conn.has_left) {
+    // The walk will not find it any more, and the client may know it from another subscription.
+    if mark.closes && (conn.subscriptions.len() > 1 || conn.has_unsubscribed) {
         let earlier =
             catch_up.wants.values().map(|want| &*want.topic).filter(|topic| topic.name() == mark.topic.name());
         let after = earlier.max_by_key(|topic| topic.begun_bytes.load(Ordering::Acquire)).map(|topic| topic.id());

@@ -1,50 +1,51 @@
 //! A shard: the fan-out state machine of the connections that live on one thread.
 //!
 //! ```text
-//! take_in   entries in the feed's order: the frame into the ring, its place onto the runs of the topic's subscribers
+//! take_in   entries in the feed's order: the frame into the ring, its range onto the runs of the topic's subscribers
 //! turn      connections from the queue: carry, control, runs, catch-up, in one write each
-//! tick      views that are due, heartbeats, stalls, what closing and deleting left behind
+//! tick      views that are due, heartbeats, stalls, remains of closed connections and deleted topics
 //! ```
 //!
-//! The driver calls these three in turn, each bounded, reads requests in between, and sleeps only when all of
-//! them say that nothing is left to do. A shard never waits and never locks anything but a topic, the directory or the feed's
-//! tail, each for a bounded moment.
+//! The driver calls these three in turn, each bounded, reads requests in between, and sleeps only when all of them
+//! report that nothing is left to do. A shard never waits, and never locks anything but a topic, the directory or the
+//! feed's tail, each for a bounded moment.
 //!
 //! Its parts have their own state and know nothing of the shard:
 //!
 //! ```text
-//! conn         what is held per connection
+//! conn         the state of each connection
 //! queue        whose turn is next
-//! follows      names and patterns, their subscribers, which of them belong together
+//! follows      names and patterns, their subscribers, and how they are linked
 //! ring         frames on their way to connections
-//! views        topics at an interval, and when they have to say something
+//! views        topics at an interval, and when each is due
 //! plan         the frames of a turn's write that do not come from the ring
 //! visits       passes over the subscribers of a name
 //! evictions    connections that have to fall out of step
 //! departures   connections that are closed or gone
-//! retiring     names and patterns that nobody is subscribed to any more
-//! payers       who holds most of the sums that all connections share
+//! retiring     names and patterns that no connection is subscribed to any more
+//! payers       the largest holders of the sums that all connections share
 //! work         what a round may still do
 //! ```
 //!
-//! What happens is in one file for each idea:
+//! Each file describes one thing that happens:
 //!
 //! ```text
-//! comes in    take_in, mark, deliver, visit, view
-//! goes out    turn, write, plan, introduce, start, position, ready
-//! asks        connect, requests, subscribe, subscribed, unsubscribe, pending, follow
+//! incoming    take_in, mark, deliver, visit, view
+//! outgoing    turn, write, plan, introduce, start, position, ready
+//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow
 //! too slow    evict, fall_out, payers
-//! leaves      departures, leave, retire
+//! leaving     departures, leave, retire
 //! time        sweep
 //! ```
 //!
-//! Invariants worth naming:
+//! Invariants:
 //!
-//! * What waits for a connection on a topic is either in its runs or wanted from the topic, never both, but for
-//!   `At::After`, which only swallows what the connection has already.
-//! * A run is whole frames; what is left of a half-written one is the connection's `carry` and goes first.
-//! * Nobody has a run in a part of the ring that is reused: before that, whoever has one falls out of step.
-//! * A connection is in one queue at most, and in it once.
+//! * What waits for a connection on a topic is either on its runs or wanted from the topic, never both, except for
+//!   `At::After`, which only swallows what the connection already has.
+//! * A run is whole frames; the rest of a half-written one is the connection's `carry` and goes first.
+//! * No connection has a run in a part of the ring that is reused: before that, a connection that has one falls out of
+//!   step.
+//! * A connection is in at most one queue, and only once.
 
 mod conn;
 mod connect;
@@ -94,7 +95,7 @@ use self::departures::Departures;
 use self::evict::Evictions;
 use self::follows::Follows;
 pub use self::id::ConnId;
-use self::id::{GroupId, LocalId, ViewId};
+use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
 use self::payers::Payers;
 use self::plan::Plan;
@@ -125,7 +126,7 @@ pub struct Shard<S> {
     follows: Follows,
     views: Views,
     visits: Visits,
-    /// The place in the broker's order at which the newest of its topics was followed.
+    /// The last ordinal at the time when the newest of its topics was followed.
     followed_from: u64,
     sweep: Sweep,
     retiring: Retiring,
@@ -140,7 +141,7 @@ pub struct Shard<S> {
 const WORK_PER_ROUND: usize = fault::bound(1024, 40);
 
 impl<S: Sink> Shard<S> {
-    /// Shard `index` of `engine`, with nobody connected.
+    /// Creates shard `index` of `engine`, without connections.
     pub fn new(engine: Arc<Engine>, index: usize, stats: Arc<ShardStats>) -> Self {
         let reader = engine.feed.reader(index);
         let ring = Ring::new(engine.limits.ring_bytes);
@@ -167,24 +168,24 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// The shared half.
+    /// The half of the engine that all shards share.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
-    /// The broker's own topics are not for this connection.
+    /// Forbids the broker's own topics to this connection.
     pub fn forbid_reserved(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
-            conn.no_reserved = true;
+            conn.forbids_reserved = true;
         }
     }
 
-    /// What this shard counts.
+    /// The shard's counters.
     pub fn stats(&self) -> &ShardStats {
         &self.stats
     }
 
-    /// Whether the feed has an entry that was not taken in.
+    /// Whether the feed has an entry that has not been taken in.
     pub fn has_entries(&mut self) -> bool {
         self.reader.peek().is_some()
     }
@@ -194,24 +195,24 @@ impl<S: Sink> Shard<S> {
         self.conns.get_mut(id).filter(|conn| !conn.gone).map(|conn| &mut conn.sink)
     }
 
-    /// Requests are read from now on in this round, up to [`Shard::tick`]: they have work of their own, whatever was done
-    /// before.
+    /// Begins the part of the round in which requests are read, which lasts until [`Shard::tick`]: requests have a
+    /// budget of work of their own, whatever was done before.
     pub fn begin_requests(&mut self) {
         self.work.begin_requests();
     }
 
-    /// Whether requests may still be done in this round.
+    /// Whether this round has work left for requests.
     pub fn may_work(&self) -> bool {
         !self.work.is_spent()
     }
 
-    /// So many bytes of clients were read or answered: that is work as well.
+    /// Charges the bytes read from clients or written to them as work.
     pub fn worked(&self, bytes: usize) {
         self.work.charge_bytes(bytes);
     }
 
-    /// Whether a request of this connection may be read now: it reads its answers, its last one is done, and it is not being
-    /// closed.
+    /// Whether a request of this connection may be read now: it reads its answers, its last request is done, and it is
+    /// not being closed.
     pub fn may_read(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| {
             !conn.gone
@@ -222,22 +223,22 @@ impl<S: Sink> Shard<S> {
         })
     }
 
-    /// Whether a request of this connection is still being done.
+    /// Whether a request of this connection is still in progress.
     pub fn is_busy(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(|conn| conn.subscribing.is_some())
     }
 
-    /// A frame came from the client: it lives.
+    /// Notes that a frame came from the client, which is therefore alive.
     pub fn heard(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.pings_unanswered = 0;
         }
     }
 
-    /// The socket takes bytes again.
+    /// Notes that the socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
-            && self.queue.unpark(id, &mut conn.turn)
+            && self.queue.unpark(id, &mut conn.queue_state)
         {
             self.stats.parked.sub(1);
         }
@@ -286,10 +287,10 @@ impl<S: Sink> Shard<S> {
         self.conns.get(id).is_some_and(|conn| !conn.gone && conn.has_work())
     }
 
-    /// A connection has something to get from now on.
+    /// Queues a connection that has something to get from now on.
     fn enqueue(&mut self, id: ConnId, now_us: u64) {
         let conn = &mut self.conns[id];
         conn.begin_waiting(now_us);
-        self.queue.push(id, &mut conn.turn);
+        self.queue.push(id, &mut conn.queue_state);
     }
 }

@@ -1,47 +1,47 @@
-//! Numbered places for values, in pages that never move: a connection more costs its place and no copy of all others, and
-//! no pause while they are copied. A page without a value in it is given back; numbers are used from the lowest.
+//! A paged slab. Slots are allocated 256 at a time and never move, so adding a connection never copies the others and
+//! never pauses for that. A page without values is freed; the lowest free number is used first.
 
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
-/// Places in a page.
+/// Slots in a page.
 const PAGE: usize = 256;
 
 pub(crate) struct Pages<T> {
     pages: Vec<Page<T>>,
-    /// The pages that have a free place.
+    /// The pages that have a free slot.
     roomy: BTreeSet<u32>,
 }
 
 struct Page<T> {
-    /// None at all where none is in use.
-    places: Box<[Option<T>]>,
-    /// The places in use, a bit each.
+    /// Empty if none is in use.
+    slots: Box<[Option<T>]>,
+    /// The slots in use, one bit each.
     used: [u64; PAGE / 64],
 }
 
 impl<T> Page<T> {
     fn new() -> Self {
-        Self { places: Box::default(), used: [0; PAGE / 64] }
+        Self { slots: Box::default(), used: [0; PAGE / 64] }
     }
 
     fn insert(&mut self, value: T) -> Option<usize> {
         let word = self.used.iter().position(|word| *word != u64::MAX)?;
         let bit = self.used[word].trailing_ones() as usize;
-        if self.places.is_empty() {
-            self.places = (0..PAGE).map(|_| None).collect();
+        if self.slots.is_empty() {
+            self.slots = (0..PAGE).map(|_| None).collect();
         }
         let at = word * 64 + bit;
-        self.places[at] = Some(value);
+        self.slots[at] = Some(value);
         self.used[word] |= 1 << bit;
         Some(at)
     }
 
     fn remove(&mut self, at: usize) -> Option<T> {
-        let value = self.places.get_mut(at)?.take()?;
+        let value = self.slots.get_mut(at)?.take()?;
         self.used[at / 64] &= !(1 << (at % 64));
         if self.used.iter().all(|word| *word == 0) {
-            self.places = Box::default();
+            self.slots = Box::default();
         }
         Some(value)
     }
@@ -58,7 +58,7 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T> Pages<T> {
-    /// Above every number in use.
+    /// One above the highest number that may be in use.
     pub(crate) fn bound(&self) -> usize {
         self.pages.len() * PAGE
     }
@@ -87,7 +87,7 @@ impl<T> Pages<T> {
         if was_full {
             self.roomy.insert(number as u32);
         }
-        while self.pages.last().is_some_and(|page| page.places.is_empty()) {
+        while self.pages.last().is_some_and(|page| page.slots.is_empty()) {
             self.pages.pop();
             self.roomy.remove(&(self.pages.len() as u32));
         }
@@ -98,19 +98,19 @@ impl<T> Pages<T> {
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.pages.get(id as usize / PAGE)?.places.get(id as usize % PAGE)?.as_ref()
+        self.pages.get(id as usize / PAGE)?.slots.get(id as usize % PAGE)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.pages.get_mut(id as usize / PAGE)?.places.get_mut(id as usize % PAGE)?.as_mut()
+        self.pages.get_mut(id as usize / PAGE)?.slots.get_mut(id as usize % PAGE)?.as_mut()
     }
 
-    /// Those with this number and above.
+    /// The values with this number and above.
     pub(crate) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
         let pages = self.pages.iter().enumerate().skip(from as usize / PAGE);
         let values = pages.flat_map(|(number, page)| {
             let first = (number * PAGE) as u32;
-            (first..).zip(&page.places).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
+            (first..).zip(&page.slots).filter_map(|(id, value)| value.as_ref().map(|value| (id, value)))
         });
         values.skip_while(move |(id, _)| *id < from)
     }

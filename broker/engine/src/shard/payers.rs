@@ -1,8 +1,8 @@
-//! What connections hold of the sums that all of them share, and who pays where one of the sums is exceeded: the connection
-//! that holds most of it is closed, on whichever shard it is.
+//! What connections hold of the sums that all of them share, and who pays if one of the sums is exceeded: the
+//! connection that holds most of it is closed, on whichever shard it is.
 //!
-//! Connections are filed by size class (powers of two), so that the one with the most is at hand: it is within a factor of
-//! two of it. What a connection holds is looked at again before it has to pay.
+//! Connections are filed by size class (powers of two), so that the largest is found at once: it is within a factor of
+//! two of the true largest. What a connection holds is determined again before it has to pay.
 
 #[cfg(test)]
 mod tests;
@@ -16,25 +16,26 @@ use foldhash::fast::RandomState;
 use super::conn::{Closing, Conn, WANT_BYTES};
 use super::stats::ShardStats;
 use super::{ConnId, Shard};
-use crate::budget::purse::{PURSES, Purse};
+use crate::budget::shared::{SHARED_SUMS, SharedSum};
 use crate::budget::{Budget, class};
 use crate::clock::Now;
 use crate::sink::Sink;
 
-/// Less than this is not filed: it is no great help.
+/// Connections that hold less than this are not filed: closing them would help little.
 const FILED_BYTES_MIN: u64 = 256;
 
 /// The shard's connections by what they hold of each sum.
 #[derive(Default)]
 pub(super) struct Payers {
-    filed: [BTreeSet<(u32, ConnId)>; PURSES],
-    /// Connections that were told to go and still hold something: they go without further notice where that is too much.
-    leaving: [VecDeque<(ConnId, u64)>; PURSES],
-    /// Frames that connections hold the rest of, by where they are in memory: however many hold one, it is there once.
+    filed: [BTreeSet<(u32, ConnId)>; SHARED_SUMS],
+    /// Closing connections that still hold something: they are dropped without further notice if that is too much.
+    leaving: [VecDeque<(ConnId, u64)>; SHARED_SUMS],
+    /// Frames of which connections hold the rest, by their address in memory: however many hold one, it is in memory
+    /// once.
     partial: HashMap<usize, Partial, RandomState>,
 }
 
-/// A frame of which connections hold the rest.
+/// A frame of which connections hold the unsent rest.
 struct Partial {
     holders: u32,
     /// Those of them that are closing.
@@ -43,7 +44,7 @@ struct Partial {
 }
 
 impl Payers {
-    /// Changes who holds the rest of a frame, and tells the sums what it makes.
+    /// Changes who holds the rest of a frame, and updates the sums accordingly.
     fn change_holders(
         &mut self,
         frame: &Frame,
@@ -78,7 +79,7 @@ impl<S: Sink> Shard<S> {
         if carry.is_none() && conn.carry.is_none() {
             return;
         }
-        let (budget, stats, leaving) = (&self.engine.budget, &self.stats, u32::from(conn.leaves_budgets));
+        let (budget, stats, leaving) = (&self.engine.budget, &self.stats, u32::from(conn.counts_as_leaving));
         if let Some((frame, _)) = &carry {
             self.payers.change_holders(frame, budget, stats, |held| {
                 held.holders += 1;
@@ -92,10 +93,10 @@ impl<S: Sink> Shard<S> {
             });
         }
         conn.carry = carry.map(Box::new);
-        self.file(id, Purse::Partial);
+        self.file(id, SharedSum::Partial);
     }
 
-    /// What a connection buffers may have changed: it is counted anew.
+    /// Counts what a connection buffers again, because it may have changed.
     pub fn count_buffers(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let control = conn.control.as_ref().map_or(0, |control| control.bytes.capacity());
@@ -105,25 +106,25 @@ impl<S: Sink> Shard<S> {
         if bytes == u64::from(old) {
             return;
         }
-        if conn.leaves_budgets {
+        if conn.counts_as_leaving {
             self.engine.budget.buffers_leaving.change(old.into(), bytes);
         }
         self.engine.budget.buffers.change(old.into(), bytes);
         if class(bytes) != class(old.into()) {
-            self.file(id, Purse::Buffers);
+            self.file(id, SharedSum::Buffers);
         }
     }
 
-    /// Files a connection by what it holds now.
-    pub(super) fn file(&mut self, id: ConnId, purse: Purse) {
+    /// Files a connection by what it now holds.
+    pub(super) fn file(&mut self, id: ConnId, sum: SharedSum) {
         let conn = &mut self.conns[id];
-        let bytes = held(conn, purse);
+        let bytes = held(conn, sum);
         let class = if bytes < FILED_BYTES_MIN { 0 } else { class(bytes) };
-        let old = std::mem::replace(&mut conn.filed[purse as usize], class as u8);
+        let old = std::mem::replace(&mut conn.filed[sum as usize], class as u8);
         if u32::from(old) == class {
             return;
         }
-        let filed = &mut self.payers.filed[purse as usize];
+        let filed = &mut self.payers.filed[sum as usize];
         if old > 0 {
             filed.remove(&(old.into(), id));
         }
@@ -132,10 +133,10 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// A connection closes: what it still holds goes with it.
-    pub(super) fn leave_budgets(&mut self, id: ConnId) {
+    /// Counts what a closing connection still holds as leaving.
+    pub(super) fn count_as_leaving(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
-        conn.leaves_budgets = true;
+        conn.counts_as_leaving = true;
         self.engine.budget.buffers_leaving.add(conn.buffered_bytes.into());
         if let Some((frame, _)) = conn.carry.as_deref() {
             let frame = frame.clone();
@@ -144,25 +145,27 @@ impl<S: Sink> Shard<S> {
         self.count_buffers(id);
     }
 
-    /// A connection is gone, and holds nothing.
+    /// Removes a connection that is gone and holds nothing any more.
     pub(super) fn forget_payer(&mut self, id: ConnId) {
         self.set_carry(id, None);
         self.count_buffers(id);
-        Purse::ALL.into_iter().for_each(|purse| self.file(id, purse));
+        SharedSum::ALL.into_iter().for_each(|sum| self.file(id, sum));
     }
 
-    /// Whether a connection that will have so many wants, of which so many are still to come, has to pay for all: with those
-    /// it would be too much, and nobody has twice as much. Then there is no need to find out which. Where many fall out of
-    /// step together, making the wants of each, only to let go of others', would take longer than all that they are for.
+    /// Whether a connection with `wants` wants, of which `to_come` are still to be created, has to pay without further
+    /// ado: with these the sum would be exceeded, and no connection has twice as much. Then the exact largest need not
+    /// be determined. If many connections fall out of step together, creating all wants of each, only to drop those of
+    /// others, would take longer than the delivery they are meant for.
     pub(super) fn must_pay(&self, wants: usize, to_come: usize) -> bool {
         let class = class(wants as u64 * WANT_BYTES) + 1;
-        let most = self.payers.filed[Purse::Wants as usize].last().map_or(0, |(class, _)| *class);
-        self.exceeds_with(Purse::Wants, to_come as u64 * WANT_BYTES)
+        let most = self.payers.filed[SharedSum::Wants as usize].last().map_or(0, |(class, _)| *class);
+        self.exceeds_with(SharedSum::Wants, to_come as u64 * WANT_BYTES)
             && class >= most
-            && !self.engine.largest.is_larger_elsewhere(Purse::Wants, self.index, class)
+            && !self.engine.largest.is_larger_elsewhere(SharedSum::Wants, self.index, class)
     }
 
-    /// What a connection wants is too much. Nothing is for it any more, and it is told so before the round is over.
+    /// Decides to close a connection that wants too much. Nothing is delivered to it any more, and it is closed before
+    /// the round is over.
     pub(super) fn overdraw(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
         conn.closing = Closing::Due;
@@ -174,99 +177,101 @@ impl<S: Sink> Shard<S> {
 
     fn close_overdrawn(&mut self, now: Now) {
         while let Some(id) = self.departures.overdrawn.pop() {
-            // It may be gone, and another have its number.
+            // It may be gone, and its number reused.
             if let Some(conn) = self.conns.get_mut(id)
                 && conn.closing == Closing::Due
             {
                 conn.closing = Closing::No;
                 self.stats.paid.add(1);
-                self.close(now, id, CloseReason::Slow, Purse::Wants.text());
+                self.close(now, id, CloseReason::Slow, SharedSum::Wants.text());
             }
         }
     }
 
-    /// Closes the connections that hold most of a sum that is exceeded, until it is not, or others hold more.
+    /// Closes the connections that hold most of an exceeded sum, until it is no longer exceeded or another shard holds
+    /// more.
     pub(super) fn settle_budgets(&mut self, now: Now) {
         self.close_overdrawn(now);
-        for purse in Purse::ALL {
-            if self.exceeds(purse) {
-                if purse == Purse::Wants {
+        for sum in SharedSum::ALL {
+            if self.exceeds(sum) {
+                if sum == SharedSum::Wants {
                     self.engine.budget.fit_ended(self.engine.limits.behind_bytes_max);
                 }
-                while self.exceeds(purse) && self.pay(now, purse) {}
+                while self.exceeds(sum) && self.pay(now, sum) {}
             }
-            self.drop_leaving(purse);
-            let largest = self.payers.filed[purse as usize].last().map_or(0, |(class, _)| *class);
-            self.engine.largest.set(purse, self.index, largest);
+            self.drop_leaving(sum);
+            let largest = self.payers.filed[sum as usize].last().map_or(0, |(class, _)| *class);
+            self.engine.largest.set(sum, self.index, largest);
         }
     }
 
-    fn exceeds(&self, purse: Purse) -> bool {
-        self.exceeds_with(purse, 0)
+    fn exceeds(&self, sum: SharedSum) -> bool {
+        self.exceeds_with(sum, 0)
     }
 
-    /// Whether a sum is too much when so many bytes have come to it.
-    fn exceeds_with(&self, purse: Purse, more: u64) -> bool {
+    /// Whether a sum would be exceeded with `more` bytes.
+    fn exceeds_with(&self, sum: SharedSum, more: u64) -> bool {
         let budget = &self.engine.budget;
-        purse.bytes(budget).saturating_sub(purse.leaving(budget)) + more > purse.bytes_max(&self.engine.limits)
+        sum.bytes(budget).saturating_sub(sum.leaving(budget)) + more > sum.bytes_max(&self.engine.limits)
     }
 
-    /// The connection with the most pays. False where none of this shard can, or another shard's has more.
-    fn pay(&mut self, now: Now, purse: Purse) -> bool {
-        let Some((filed, id)) = self.payers.filed[purse as usize].last().copied() else { return false };
-        self.file(id, purse);
-        if self.payers.filed[purse as usize].last() != Some(&(filed, id)) {
+    /// Closes the connection that holds most. Returns false if none of this shard can be closed, or another shard's
+    /// holds more.
+    fn pay(&mut self, now: Now, sum: SharedSum) -> bool {
+        let Some((filed, id)) = self.payers.filed[sum as usize].last().copied() else { return false };
+        self.file(id, sum);
+        if self.payers.filed[sum as usize].last() != Some(&(filed, id)) {
             return true;
         }
-        if self.engine.largest.is_larger_elsewhere(purse, self.index, filed) {
-            self.engine.largest.each_larger(purse, self.index, filed, |other| self.engine.feed.wake(other).wake());
+        if self.engine.largest.is_larger_elsewhere(sum, self.index, filed) {
+            self.engine.largest.each_larger(sum, self.index, filed, |other| self.engine.feed.wake(other).wake());
             return false;
         }
-        self.payers.filed[purse as usize].remove(&(filed, id));
+        self.payers.filed[sum as usize].remove(&(filed, id));
         let conn = &mut self.conns[id];
-        conn.filed[purse as usize] = 0;
+        conn.filed[sum as usize] = 0;
         if conn.gone || conn.closing != Closing::No {
             return true;
         }
         let session = conn.session;
-        if purse == Purse::Buffers
+        if sum == SharedSum::Buffers
             && let Some(control) = &mut conn.control
         {
             control.drop_unsent();
         }
         self.stats.paid.add(1);
-        self.close(now, id, CloseReason::Slow, purse.text());
-        if purse != Purse::Wants {
-            self.payers.leaving[purse as usize].push_back((id, session));
+        self.close(now, id, CloseReason::Slow, sum.text());
+        if sum != SharedSum::Wants {
+            self.payers.leaving[sum as usize].push_back((id, session));
         }
         true
     }
 
-    /// Connections that were told to go have a moment to take the rest of what they hold and their close frame, unless with
-    /// that it is by a quarter too much: then the first of them are dropped.
-    fn drop_leaving(&mut self, purse: Purse) {
-        let max = purse.bytes_max(&self.engine.limits);
-        while purse.bytes(&self.engine.budget) > max + max / 4
-            && let Some((id, session)) = self.payers.leaving[purse as usize].pop_front()
+    /// Drops closing connections. They have a moment to take the rest of what they hold and their close frame, unless
+    /// the sum is exceeded by a quarter with that: then the first of them are dropped.
+    fn drop_leaving(&mut self, sum: SharedSum) {
+        let max = sum.bytes_max(&self.engine.limits);
+        while sum.bytes(&self.engine.budget) > max + max / 4
+            && let Some((id, session)) = self.payers.leaving[sum as usize].pop_front()
         {
             if self.conns.get(id).is_some_and(|conn| conn.session == session) {
                 self.disconnect(id);
             }
         }
-        // Those that have gone by themselves are not remembered.
-        while let Some((id, session)) = self.payers.leaving[purse as usize].front().copied()
+        // Those that have left by themselves are forgotten.
+        while let Some((id, session)) = self.payers.leaving[sum as usize].front().copied()
             && self.conns.get(id).is_none_or(|conn| conn.gone || conn.session != session)
         {
-            self.payers.leaving[purse as usize].pop_front();
+            self.payers.leaving[sum as usize].pop_front();
         }
     }
 }
 
-/// What a connection holds of a sum.
-fn held<S: Sink>(conn: &Conn<S>, purse: Purse) -> u64 {
-    match purse {
-        Purse::Wants => conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.wants.len() as u64 * WANT_BYTES),
-        Purse::Partial => conn.carry.as_deref().map_or(0, |(frame, _)| frame.len() as u64),
-        Purse::Buffers => conn.buffered_bytes.into(),
+/// What a connection holds of a sum, in bytes.
+fn held<S: Sink>(conn: &Conn<S>, sum: SharedSum) -> u64 {
+    match sum {
+        SharedSum::Wants => conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.wants.len() as u64 * WANT_BYTES),
+        SharedSum::Partial => conn.carry.as_deref().map_or(0, |(frame, _)| frame.len() as u64),
+        SharedSum::Buffers => conn.buffered_bytes.into(),
     }
 }

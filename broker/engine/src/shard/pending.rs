@@ -1,7 +1,7 @@
-//! Taking back what is pending of topics that a connection does not have any more, or has anew.
+//! Removing what is pending of topics that a connection is no longer subscribed to, or has subscribed to again.
 
 use super::conn::{Subscription, Target};
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, GroupId, NameId, Shard};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 use foldhash::fast::RandomState;
@@ -10,17 +10,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl<S: Sink> Shard<S> {
-    pub(super) fn leave_views(&mut self, id: ConnId, local: LocalId) {
-        self.views.forget_member(&self.follows.locals[local].views, id);
+    pub(super) fn leave_views(&mut self, id: ConnId, name_id: NameId) {
+        self.views.forget_member(&self.follows.names[name_id].views, id);
     }
 
-    /// Drops what is wanted of a name: its new start comes before anything else of it. Adds the incarnations that may be
-    /// pending to `dropped`, for the runs.
-    pub(super) fn forget_wants(&mut self, id: ConnId, local_id: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
-        self.leave_views(id, local_id);
-        let (conn, local) = (&mut self.conns[id], &self.follows.locals[local_id]);
-        let previous = local.previous().map(|topic| topic.id());
-        for topic in local.topic.iter().map(|topic| topic.id()).chain(previous) {
+    /// Drops what is wanted of a name: its new start is sent before anything else of it. Adds the incarnations that may
+    /// be on the runs to `dropped`.
+    pub(super) fn forget_wants(&mut self, id: ConnId, name_id: NameId, dropped: &mut HashSet<TopicId, RandomState>) {
+        self.leave_views(id, name_id);
+        let (conn, followed) = (&mut self.conns[id], &self.follows.names[name_id]);
+        let previous = followed.previous().map(|topic| topic.id());
+        for topic in followed.topic.iter().map(|topic| topic.id()).chain(previous) {
             if let Some(catch_up) = &mut conn.catch_up
                 && catch_up.wants.get(&topic).is_some_and(|want| !want.is_over())
             {
@@ -32,17 +32,18 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Drops what is pending of the topics of patterns that are subscribed anew, but for those that another subscription
-    /// covers at least as closely. Of a topic that ended the client is told by whatever it was subscribed to, unless that
-    /// was one of these patterns. With each of them comes the order that it had before, if it was there.
+    /// Drops what is pending of the topics of patterns that are subscribed to again, except for those that another
+    /// subscription covers at least as closely. The end of a topic is reported through the subscription that covered it
+    /// before, unless that was one of these patterns. `groups` has the order that each pattern had before, if it was
+    /// subscribed to.
     pub(super) fn drop_pending_of(&mut self, id: ConnId, groups: &HashMap<GroupId, Option<u32>, RandomState>) {
         let among = |best: Target| matches!(best, Target::Pattern(group) if groups.contains_key(&group));
         self.retain_pending(id, |shard, topic, best| {
             if !among(best) {
                 return true;
             }
-            let local = shard.follows.named(topic.name());
-            let held = local.and_then(|local| shard.follows.locals[local].topic.as_ref());
+            let name_id = shard.follows.named(topic.name());
+            let held = name_id.and_then(|name_id| shard.follows.names[name_id].topic.as_ref());
             if held.is_some_and(|held| Arc::ptr_eq(held, topic)) {
                 return false;
             }
@@ -52,28 +53,29 @@ impl<S: Sink> Shard<S> {
         });
     }
 
-    /// Keeps on a connection's runs and wants only topics that some subscription covers, as far as `keep` says so of that.
-    /// From now on it gets them by way of that one, also where it is a pattern whose walk has not come by.
+    /// Keeps on a connection's runs and among its wants only topics that a subscription covers, if `keep` agrees for
+    /// that subscription. From now on it gets them through that subscription, even if that is a pattern whose walk has
+    /// not reached them.
     pub(super) fn retain_pending(&mut self, id: ConnId, keep: impl Fn(&Self, &Arc<Topic>, Target) -> bool) {
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
-        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.at, run.len as usize));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
         let mut seen: HashSet<TopicId, RandomState> = HashSet::default();
         let mut dropped: HashSet<TopicId, RandomState> = HashSet::default();
-        let mut links: Vec<(LocalId, GroupId)> = Vec::new();
+        let mut links: Vec<(NameId, GroupId)> = Vec::new();
         for topic in wanted.chain(slots.map(|slot| &slot.topic)) {
             if !seen.insert(topic.id()) {
                 continue;
             }
             let best = self.resolve(conn, topic.name()).map(|best| best.target);
-            if let (Some(Target::Pattern(group)), Some(local)) = (best, self.follows.named(topic.name())) {
-                links.push((local, group));
+            if let (Some(Target::Pattern(group)), Some(name_id)) = (best, self.follows.named(topic.name())) {
+                links.push((name_id, group));
             }
             if best.is_none_or(|best| !keep(self, topic, best)) {
                 dropped.insert(topic.id());
             }
         }
-        links.into_iter().for_each(|(local, group)| self.link(local, group));
+        links.into_iter().for_each(|(name_id, group)| self.link(name_id, group));
         if dropped.is_empty() {
             return;
         }
@@ -85,7 +87,7 @@ impl<S: Sink> Shard<S> {
         self.retain_runs(id, |topic| !dropped.contains(&topic.id()));
     }
 
-    /// Keeps on a connection's runs only the topics that `keep` says.
+    /// Keeps on a connection's runs only the topics for which `keep` returns true.
     pub(super) fn retain_runs(&mut self, id: ConnId, keep: impl Fn(&Arc<Topic>) -> bool) {
         let runs = self.conns[id].runs.clone();
         if runs.is_empty() {
@@ -94,14 +96,16 @@ impl<S: Sink> Shard<S> {
         let mut kept: SmallVec<[super::conn::Run; 1]> = SmallVec::new();
         let (mut bytes, mut frames) = (0, 0);
         for run in &runs {
-            for slot in self.ring.slots(run.at, run.len as usize) {
+            for slot in self.ring.slots(run.ring_offset, run.len as usize) {
                 if !keep(&slot.topic) {
                     continue;
                 }
                 let len = slot.frame.len() as u32;
                 match kept.last_mut() {
-                    Some(last) if last.end() == slot.at && self.ring.joins(slot.at) => last.len += len,
-                    _ => kept.push(super::conn::Run { at: slot.at, len }),
+                    Some(last) if last.end() == slot.ring_offset && self.ring.joins(slot.ring_offset) => {
+                        last.len += len
+                    }
+                    _ => kept.push(super::conn::Run { ring_offset: slot.ring_offset, len }),
                 }
                 bytes += len;
                 frames += 1;

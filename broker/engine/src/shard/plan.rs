@@ -1,10 +1,10 @@
 //! A turn's plan: what a connection wants becomes frames that the topics hold anyway, as many as the turn allows.
 //!
 //! ```text
-//! introduce   the `topic` message, where the client does not know the topic yet
+//! introduce   the `topic` message, if the client does not know the topic yet
 //! history     every update that it lacks, after a gap for those that are not retained
-//! image       the newest state in their place
-//! closed      where the topic ended
+//! image       the newest state instead
+//! closed      if the topic ended
 //! ```
 
 use broker_protocol::frame::Frame;
@@ -24,7 +24,7 @@ use crate::image::Tree;
 use crate::sink::{Encoding, Sink};
 use crate::topic::{Topic, TopicId};
 
-/// Wants that are looked at in one turn at most.
+/// Maximum number of wants that are visited in one turn.
 const WANTS_PER_TURN: usize = fault::bound(256, 2);
 /// What is begun of a frame at least. Gaps and introductions are shorter, so they are never cut, and something may follow
 /// them in the same turn.
@@ -33,9 +33,9 @@ const BEGUN_BYTES_MIN: usize = 1024;
 /// What a turn writes, and what changes once it is written.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The turn's bytes, as the carrier gets them.
+    /// The turn's bytes, as the transport gets them.
     pub(super) scratch: Vec<u8>,
-    /// Bytes of frames that these stand for: as many, unless the carrier has an encoding of its own. The turn's bounds are in
+    /// Bytes of frames that these stand for: as many, unless the transport has an encoding of its own. The turn's bounds are in
     /// these: where a frame is cut, nothing may follow it.
     pub(super) frame_bytes: usize,
     /// The frames that come from topics, behind everything else.
@@ -44,23 +44,23 @@ pub(super) struct Plan {
     bytes_max: usize,
 }
 
-/// A frame of a turn's plan, and what its going out does.
+/// A frame of a turn's plan, and the effect of writing it.
 pub(crate) struct Piece {
     pub(crate) frame: Frame,
-    /// Bytes of it that are in this turn.
+    /// How many of its bytes are in this turn.
     pub(crate) included: usize,
     pub(crate) topic: TopicId,
-    /// The want from then on.
+    /// The want after this frame.
     pub(crate) at: At,
-    pub(crate) what: PieceKind,
+    pub(crate) kind: PieceKind,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum PieceKind {
-    /// The `topic` message, with the `seq` that it says.
+    /// The `topic` message, with the `seq` that it contains.
     Introduction(Option<u64>),
     Update,
-    /// The image, for a subscription at this interval; with its state where differences may follow.
+    /// The image, for a subscription at this interval; with its state if differences may follow.
     Image {
         step: Step,
         state: Option<Tree>,
@@ -72,7 +72,7 @@ pub(crate) enum PieceKind {
 }
 
 impl Plan {
-    /// Begins anew, for a turn of at most `bytes_max` bytes on a carrier with this encoding.
+    /// Starts a new plan, for a turn of at most `bytes_max` bytes on a transport with this encoding.
     pub(super) fn clear(&mut self, bytes_max: usize, encoding: Option<&'static Encoding>) {
         self.scratch.clear();
         self.pieces.clear();
@@ -106,13 +106,13 @@ impl Plan {
         }
     }
 
-    /// Adds messages that are written as the carrier gets them.
+    /// Adds messages that are written as the transport gets them.
     pub(super) fn add_control(&mut self, bytes: &[u8]) {
         self.frame_bytes += bytes.len();
         self.scratch.extend_from_slice(bytes);
     }
 
-    /// Whether the turn is at its end: the last frame may stand in it only in part.
+    /// Whether the turn is full: the last frame may be in it only in part.
     pub(super) fn is_full(&self) -> bool {
         self.room() == 0
     }
@@ -122,21 +122,21 @@ impl Plan {
         self.bytes_max.saturating_sub(self.frame_bytes)
     }
 
-    fn push(&mut self, frame: Frame, topic: TopicId, at: At, what: PieceKind) {
-        // A frame is begun even where little room is left, so that a large one comes at all.
+    fn push(&mut self, frame: Frame, topic: TopicId, at: At, kind: PieceKind) {
+        // A frame is begun even if little room is left, otherwise a large one would never be sent.
         let included = frame.len().min(self.room().max(BEGUN_BYTES_MIN));
         self.add_frame(&frame, 0, included);
-        self.pieces.push(Piece { frame, included, topic, at, what });
+        self.pieces.push(Piece { frame, included, topic, at, kind });
     }
 
-    fn text(&mut self, payload: &[u8], topic: TopicId, at: At, what: PieceKind) {
-        self.push(Frame::text(payload), topic, at, what);
+    fn text(&mut self, payload: &[u8], topic: TopicId, at: At, kind: PieceKind) {
+        self.push(Frame::text(payload), topic, at, kind);
     }
 
-    fn closed(&mut self, topic: &Topic, seq: u64, place: u64) {
+    fn closed(&mut self, topic: &Topic, seq: u64, feed_position: u64) {
         let mut payload = Vec::new();
         message::closed(&mut payload, topic.name());
-        self.text(&payload, topic.id(), At::After { seq: seq + 1, place }, PieceKind::Closed);
+        self.text(&payload, topic.id(), At::After { seq: seq + 1, feed_position }, PieceKind::Closed);
     }
 
     fn gap(&mut self, topic: &Topic, from: u64, to: u64, reason: GapReason, then: At) {
@@ -147,21 +147,21 @@ impl Plan {
     }
 }
 
-/// What planning a want came to.
+/// The result of planning a want.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
-    /// What goes out of the plan moves the want on, or nothing can be done for it now.
-    Stands,
-    /// It goes on at this without a frame.
-    GoesOn(At),
-    /// Nothing can come of it any more.
-    Over,
-    /// Updates are gone that the client would rather be disconnected than miss.
+    /// Writing the plan advances the want, or nothing can be done for it now.
+    Unchanged,
+    /// It continues at this without a frame.
+    Continue(At),
+    /// Nothing of it is left to send.
+    Done,
+    /// Updates are lost, and the client asked to be disconnected in that case.
     Refused,
 }
 
 impl<S: Sink> Shard<S> {
-    /// Plans what the wants of a connection put behind what is in the scratch buffer already.
+    /// Plans frames for the wants of a connection, after what is already in the scratch buffer.
     pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         let mut left = WANTS_PER_TURN;
         let cursor = catch_up.cursor;
@@ -174,21 +174,21 @@ impl<S: Sink> Shard<S> {
             }
             left -= 1;
             self.work.charge(WANT_STEPS);
-            // A number may by now be a later incarnation's: waiting for that would be waiting for each other.
+            // The number may by now belong to a later incarnation: waiting for that would be a deadlock.
             let previous = want.after.and_then(|old| catch_up.wants.get(&old));
             if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
                 continue;
             }
             let verdict = self.plan_want(id, want);
-            if !matches!(verdict, Verdict::Stands) {
+            if !matches!(verdict, Verdict::Unchanged) {
                 verdicts.push((*topic, verdict));
             }
         }
         for (topic, verdict) in verdicts {
             match verdict {
-                Verdict::Stands => {}
-                Verdict::GoesOn(at) => _ = catch_up.go_on(topic, at),
-                Verdict::Over => _ = catch_up.wants.remove(&topic),
+                Verdict::Unchanged => {}
+                Verdict::Continue(at) => _ = catch_up.advance(topic, at),
+                Verdict::Done => _ = catch_up.wants.remove(&topic),
                 Verdict::Refused => self.departures.close_as_slow(id, self.conns[id].session),
             }
         }
@@ -196,22 +196,22 @@ impl<S: Sink> Shard<S> {
 
     fn plan_want(&mut self, id: ConnId, want: &Want) -> Verdict {
         if matches!(want.at, At::After { .. }) && want.introduce == Introduce::No {
-            return Verdict::Stands;
+            return Verdict::Unchanged;
         }
-        if fault::planted(Fault::WantStands) && matches!(want.at, At::Image(_)) {
-            return Verdict::Stands;
+        if fault::planted(Fault::WantWithoutProgress) && matches!(want.at, At::Image(_)) {
+            return Verdict::Unchanged;
         }
         let resolved = self.resolve(&self.conns[id], want.topic.name());
-        // Unsubscribing takes the wants along: without a subscription there is nothing to say.
-        let Some(resolved) = resolved else { return Verdict::Over };
+        // Unsubscribing removes the wants: without a subscription there is nothing to send.
+        let Some(resolved) = resolved else { return Verdict::Done };
         match self.plan_introduction(want, resolved.step) {
-            At::After { .. } => Verdict::Stands,
+            At::After { .. } => Verdict::Unchanged,
             At::From(from) => self.plan_history(id, want, &resolved, from),
             At::Image(lacks) => self.plan_image(want, &resolved, lacks),
         }
     }
 
-    /// Plans the `topic` message, where one is due. Returns what is wanted after it.
+    /// Plans the `topic` message, if one is needed. Returns what is wanted after it.
     fn plan_introduction(&mut self, want: &Want, step: Step) -> At {
         let topic = &want.topic;
         match want.introduce {
@@ -223,11 +223,11 @@ impl<S: Sink> Shard<S> {
             }
             Introduce::Fresh(from) => {
                 let state = topic.lock();
-                let place = self.engine.feed.appended_bytes();
-                let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), place);
+                let feed_position = self.engine.feed.appended_bytes();
+                let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), feed_position);
                 let (seq, oldest) = (state.seq(), state.history.oldest());
                 if state.closed && matches!(then, At::After { .. }) {
-                    // Its `closed` may have been swallowed for this want already.
+                    // Its `closed` may already have been swallowed for this want.
                     then = At::From(seq + 1);
                 }
                 if state.is_released(topic) {
@@ -253,16 +253,16 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Plans every retained update from `from` on, or the image where that stands for them.
+    /// Plans every retained update from `from` on, or the image if that replaces them.
     fn plan_history(&mut self, id: ConnId, want: &Want, resolved: &Resolved, from: u64) -> Verdict {
         let topic = &want.topic;
         let conflated = resolved.step > 0 && topic.has_image();
         let state = topic.lock();
-        let place = self.engine.feed.appended_bytes();
+        let feed_position = self.engine.feed.appended_bytes();
         let (seq, oldest) = (state.seq(), state.history.oldest());
         let (closed, released) = (state.closed, state.is_released(topic));
-        // What ended is wanted until its `closed` went out as well.
-        let done = if closed { At::From(seq + 1) } else { At::After { seq, place } };
+        // An ended topic is wanted until its `closed` is sent as well.
+        let done = if closed { At::From(seq + 1) } else { At::After { seq, feed_position } };
         let dropped = from < oldest;
         if dropped && is_refused(want, resolved) {
             return Verdict::Refused;
@@ -284,57 +284,57 @@ impl<S: Sink> Shard<S> {
             let then = if next == seq { done } else { At::From(next + 1) };
             self.plan.push(kept.frame.clone(), topic.id(), then, PieceKind::Update);
             if self.plan.is_full() {
-                return Verdict::Stands;
+                return Verdict::Unchanged;
             }
         }
         drop(state);
         if closed {
-            self.plan.closed(topic, seq, place);
+            self.plan.closed(topic, seq, feed_position);
         } else if from > seq && want.introduce == Introduce::No {
-            // Nothing is lacking: only what is in the feed already must not come twice. But an introduction that is in
-            // this plan has to go out first.
-            return Verdict::GoesOn(At::After { seq, place });
+            // Nothing is lacking: only what is already in the feed must not be sent twice. But an introduction in this
+            // plan has to be sent first.
+            return Verdict::Continue(At::After { seq, feed_position });
         }
-        Verdict::Stands
+        Verdict::Unchanged
     }
 
-    /// Plans the newest state, for a client that lacks what comes from `lacks` on.
+    /// Plans the newest state, for a client that lacks everything from `lacks` on.
     fn plan_image(&mut self, want: &Want, resolved: &Resolved, lacks: u64) -> Verdict {
         let topic = &want.topic;
         let Some(now) = topic.snapshot() else {
-            // It ended, and what it held is let go of: what is lost is told.
-            let (seq, place) = (topic.lock().seq(), self.engine.feed.appended_bytes());
+            // It ended and has dropped what it held: the loss is reported.
+            let (seq, feed_position) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
                 return Verdict::Refused;
             }
             if lacks <= seq {
                 self.plan.gap(topic, lacks, seq, want.reason, At::From(seq + 1));
             }
-            self.plan.closed(topic, seq, place);
-            return Verdict::Stands;
+            self.plan.closed(topic, seq, feed_position);
+            return Verdict::Unchanged;
         };
         let (seq, closed) = (now.seq, now.closed);
         if !now.is_encoded() {
             self.work.charge_bytes(now.tree.bytes());
         }
         let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
-        let place = self.engine.feed.appended_bytes();
+        let feed_position = self.engine.feed.appended_bytes();
         let step = if topic.has_image() { resolved.step } else { 0 };
         let said = !closed || fault::strikes(Fault::ClosedForgotten);
-        let done = if said { At::After { seq, place } } else { At::From(seq + 1) };
+        let done = if said { At::After { seq, feed_position } } else { At::From(seq + 1) };
         let state = (step > 0 && now.has_patches).then(|| now.tree.clone());
         self.plan.push(frame, topic.id(), done, PieceKind::Image { step, state });
         if !said && !self.plan.is_full() {
-            self.plan.closed(topic, seq, place);
+            self.plan.closed(topic, seq, feed_position);
         }
-        Verdict::Stands
+        Verdict::Unchanged
     }
 }
 
-/// Whether the client asked to be disconnected rather than to lose what is not there any more.
+/// Whether the client asked to be disconnected rather than to lose updates that are no longer retained.
 fn is_refused(want: &Want, resolved: &Resolved) -> bool {
     resolved.on_slow == OnSlow::Disconnect && want.reason == GapReason::Slow
 }
 
-/// Work to look at a want and to plan its messages.
+/// Work to visit a want and to plan its messages, in steps.
 const WANT_STEPS: usize = 4;

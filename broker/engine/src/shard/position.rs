@@ -1,8 +1,9 @@
-//! A connection's position in the broker's order: from there it may go on with another connection, in everything that it
-//! follows, without naming a `seq` of any topic.
+//! A connection's position: from there the client may continue on another connection, in everything that it follows,
+//! without giving a `seq` of any topic.
 //!
-//! The id of a position is the broker's start in µs since the UNIX epoch plus a place in its order. So an id of an earlier
-//! run is below all of this one's, as long as places come slower than microseconds; while they do not, no id is told.
+//! The id of a position is the broker's start in µs since the UNIX epoch plus an ordinal. So all ids of an earlier run
+//! are below those of this one, as long as ordinals grow more slowly than microseconds; while they do not, no id is
+//! sent.
 
 use broker_protocol::message;
 
@@ -11,44 +12,45 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::sink::Sink;
 
-/// The least time between two positions that a connection is told, in milliseconds.
+/// The minimum time between two positions sent to a connection, in milliseconds.
 const POSITION_MS: u32 = 1000;
 
 impl Engine {
-    /// The place in the broker's order that an id stands for. One of another run, or one that never was, is before all.
+    /// The ordinal that an id stands for. An id of another run, or one that was never sent, counts as 0, before
+    /// everything.
     pub fn place_of(&self, id: u64) -> u64 {
-        let place = id.saturating_sub(self.limits.order_base);
-        if place <= self.feed.ordinal() { place } else { 0 }
+        let ordinal = id.saturating_sub(self.limits.order_base);
+        if ordinal <= self.feed.ordinal() { ordinal } else { 0 }
     }
 }
 
 impl<S: Sink> Shard<S> {
-    /// The id of the place up to which a connection for which nothing waits has everything, and beyond which it has
-    /// nothing; `None` where that is not known just now.
+    /// The id up to which a connection has everything, and beyond which it has nothing, if nothing waits for it; `None`
+    /// if that is not known at present.
     pub(super) fn position(&self, now: Now) -> Option<u64> {
         let limits = &self.engine.limits;
         let age_us = now.mono_us.saturating_sub(limits.order_base_mono_us);
-        self.place_in_order().filter(|place| *place <= age_us).map(|place| limits.order_base + place)
+        self.reached_ordinal().filter(|ordinal| *ordinal <= age_us).map(|ordinal| limits.order_base + ordinal)
     }
 
-    /// Tells a connection its position, where it asked for that, and was not told too short a time ago.
-    pub(super) fn tell_position(&mut self, id: ConnId, position: Option<u64>, now: Now) {
+    /// Sends a connection its position, if it asked for positions and its last one is long enough ago.
+    pub(super) fn send_position(&mut self, id: ConnId, position: Option<u64>, now: Now) {
         let conn = &mut self.conns[id];
         let Some(position) = position else { return };
-        if !conn.unpositioned || now.mono_ms().wrapping_sub(conn.last_position_ms) < POSITION_MS {
+        if !conn.position_is_due || now.mono_ms().wrapping_sub(conn.last_position_ms) < POSITION_MS {
             return;
         }
-        (conn.unpositioned, conn.last_position_ms) = (false, now.mono_ms());
+        (conn.position_is_due, conn.last_position_ms) = (false, now.mono_ms());
         let mut payload = Vec::new();
         message::position(&mut payload, position);
         self.answer(now, id, &payload);
     }
 
-    /// The place in the broker's order up to which a connection for which nothing waits has everything.
-    fn place_in_order(&self) -> Option<u64> {
+    /// The ordinal up to which a connection has everything, if nothing waits for it.
+    fn reached_ordinal(&self) -> Option<u64> {
         let (feed, read) = (&self.engine.feed, self.reader.ordinal());
-        // What nobody follows has places too, but is not appended: where all that was is read, it has passed as well. And
-        // an image may be newer than all that was read.
+        // Updates that nobody follows have ordinals but are not appended: if everything appended is read, those have
+        // passed as well. And an image may be newer than everything read.
         if read < feed.ordinal() && self.reader.bytes() == feed.appended_bytes() {
             let (ordinal, bytes) = feed.settled();
             if self.reader.bytes() == bytes {

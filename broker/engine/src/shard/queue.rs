@@ -1,66 +1,67 @@
-//! Whose turn is next: connections with something to send, in the order in which they came to have it.
+//! Whose turn is next: connections with something to send, in the order in which they were queued.
 
 use std::collections::VecDeque;
 
-use super::conn::Turn;
+use super::conn::QueueState;
 use super::id::ConnId;
 
-/// The connections of a shard that wait for their turn. A connection is in one of the three at most: its `Turn` says so.
+/// The connections of a shard that wait for their turn. A connection is in at most one of the three; its `QueueState`
+/// says whether.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Those in step.
+    /// Connections in step.
     ready: VecDeque<ConnId>,
-    /// Those that catch up, or whose requests are long: they come after the ready ones.
+    /// Connections that catch up, or whose requests are long: they come after the ready ones.
     later: VecDeque<ConnId>,
-    /// Those whose minimum gap between two writes has not passed: when it will have, in order.
+    /// Connections whose minimum gap between two writes has not passed, with the end of the gap, in order.
     delayed: VecDeque<(u64, ConnId)>,
 }
 
 impl Queue {
-    /// Puts a connection among the ready ones, unless it waits already or its socket is full.
+    /// Adds a connection to the ready ones, unless it already waits or its socket is full.
     #[inline]
-    pub(super) fn push(&mut self, id: ConnId, turn: &mut Turn) {
-        if *turn == Turn::None {
-            *turn = Turn::Queued;
+    pub(super) fn push(&mut self, id: ConnId, state: &mut QueueState) {
+        if *state == QueueState::Idle {
+            *state = QueueState::Queued;
             self.ready.push_back(id);
         }
     }
 
-    /// The same, behind the ready ones.
-    pub(super) fn push_later(&mut self, id: ConnId, turn: &mut Turn) {
-        if *turn == Turn::None {
-            *turn = Turn::Queued;
+    /// The same, after the ready ones.
+    pub(super) fn push_later(&mut self, id: ConnId, state: &mut QueueState) {
+        if *state == QueueState::Idle {
+            *state = QueueState::Queued;
             self.later.push_back(id);
         }
     }
 
-    /// Lets a connection, whose turn it was, wait until then. Times must not fall from one call to the next.
-    pub(super) fn delay(&mut self, id: ConnId, turn: &mut Turn, until_us: u64) {
-        *turn = Turn::Delayed;
+    /// Delays a connection whose turn it was. Times must not fall from one call to the next.
+    pub(super) fn delay(&mut self, id: ConnId, state: &mut QueueState, until_us: u64) {
+        *state = QueueState::Delayed;
         self.delayed.push_back((until_us, id));
     }
 
-    /// The socket of a parked connection takes bytes again. False where it was not parked.
-    pub(super) fn unpark(&mut self, id: ConnId, turn: &mut Turn) -> bool {
-        let was_parked = *turn == Turn::Parked;
+    /// Queues a parked connection whose socket takes bytes again. Returns false if it was not parked.
+    pub(super) fn unpark(&mut self, id: ConnId, state: &mut QueueState) -> bool {
+        let was_parked = *state == QueueState::Parked;
         if was_parked {
-            *turn = Turn::None;
-            self.push(id, turn);
+            *state = QueueState::Idle;
+            self.push(id, state);
         }
         was_parked
     }
 
-    /// The next of the ready ones. It counts as waiting until its `Turn` is set to something else.
+    /// Takes the next of the ready ones. It counts as queued until its `QueueState` is set to something else.
     pub(super) fn pop(&mut self) -> Option<ConnId> {
         self.ready.pop_front()
     }
 
-    /// The next of those that come after the ready ones.
+    /// Takes the next of those that come after the ready ones.
     pub(super) fn pop_later(&mut self) -> Option<ConnId> {
         self.later.pop_front()
     }
 
-    /// The next whose delay has passed.
+    /// Takes the next whose delay has passed.
     pub(super) fn pop_delayed(&mut self, now_us: u64) -> Option<ConnId> {
         let (until_us, id) = *self.delayed.front()?;
         if until_us > now_us {
@@ -75,12 +76,12 @@ impl Queue {
         self.delayed.front().map(|(until_us, _)| *until_us)
     }
 
-    /// How many are ready, and how many come after them.
+    /// The number of ready ones, and of those after them.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.ready.len(), self.later.len())
     }
 
-    /// Whether nobody has a turn now. Those that are delayed may.
+    /// Whether no connection has a turn now. Some may be delayed.
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.later.is_empty()
     }
@@ -91,21 +92,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_waits_once_and_those_behind_wait_apart() {
-        let (mut queue, mut turns) = (Queue::default(), [Turn::None; 4]);
+    fn a_connection_is_queued_once_and_the_later_ones_apart() {
+        let (mut queue, mut turns) = (Queue::default(), [QueueState::Idle; 4]);
         queue.push_later(3, &mut turns[3]);
         for id in [1, 0, 1, 3] {
             queue.push(id, &mut turns[id as usize]);
         }
-        assert_eq!((queue.len(), turns[2]), ((2, 1), Turn::None));
+        assert_eq!((queue.len(), turns[2]), ((2, 1), QueueState::Idle));
         assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some(1), Some(0), None]);
         assert!(!queue.is_empty());
         assert_eq!((queue.pop_later(), queue.is_empty()), (Some(3), true));
     }
 
     #[test]
-    fn who_is_parked_or_delayed_is_not_queued() {
-        let (mut queue, mut parked, mut delayed) = (Queue::default(), Turn::Parked, Turn::None);
+    fn parked_and_delayed_connections_are_not_queued() {
+        let (mut queue, mut parked, mut delayed) = (Queue::default(), QueueState::Parked, QueueState::Idle);
         queue.push(0, &mut parked);
         queue.delay(1, &mut delayed, 50);
         queue.push(1, &mut delayed);

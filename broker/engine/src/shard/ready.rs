@@ -1,4 +1,4 @@
-//! Telling `ready`, once everything that a request asked for has begun; see `conn/ready.rs`.
+//! Sending `ready`, once everything that a request asked for has begun; see `conn/ready.rs`.
 
 use broker_protocol::message;
 
@@ -7,9 +7,9 @@ use crate::clock::Now;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// Tells of the requests of which everything has begun. What they are about is written, or on its way as the rest of a
-    /// frame, so that this follows it.
-    pub(super) fn tell_ready(&mut self, id: ConnId, now: Now) {
+    /// Sends `ready` for the requests of which everything has begun. What they asked for is written, or on its way as
+    /// the rest of a frame, so that this follows it.
+    pub(super) fn send_ready(&mut self, id: ConnId, now: Now) {
         if self.conns[id].readies.is_empty() {
             return;
         }

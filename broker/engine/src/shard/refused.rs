@@ -1,52 +1,52 @@
-//! What was refused of a request, entry by entry: listed up to a bound, and counted beyond. A message can hold tens of
-//! thousands of entries like `0`, and what there is to say of one is fifty times as long.
+//! The refused entries of a request: listed up to a bound, and counted beyond it. A message can hold tens of thousands
+//! of entries like `0`, and the error for one entry is about fifty times as long as the entry.
 
 use broker_protocol::codes::ErrorCode;
 
-/// Bytes of an answer that the list may take, about. A message of the default size full of short names, all of them over
-/// the limit of subscriptions, is still answered name by name; and beside the default number of subscriptions taken, the
-/// answer stays within what every client is ready for (the default `image_bytes`).
+/// Approximate bytes of an answer that the list may take. A message of the default size full of short names, all of
+/// them over the limit of subscriptions, is still answered name by name; and together with the default number of
+/// subscriptions accepted, the answer stays within what every client accepts (the default `image_bytes`).
 const LISTED_BYTES_MAX: usize = 820 * 1024;
-/// What the keys and the code of an entry take, about.
+/// Approximate bytes that the keys and the code of an entry take.
 const KEYS_BYTES: usize = 56;
 
-/// The refused entries of one request; `P` is the place of one: its index, or its name.
+/// The refused entries of one request; `K` identifies an entry: by its index, or its name.
 #[derive(Debug)]
-pub(super) struct Refused<P> {
-    listed: Vec<(P, ErrorCode, String)>,
+pub(super) struct Refused<K> {
+    listed: Vec<(K, ErrorCode, String)>,
     listed_bytes: usize,
-    /// The first that is not listed, and how many there are from it on.
-    more: Option<(P, u64)>,
+    /// The first that is not listed, and the number of entries from it on.
+    more: Option<(K, u64)>,
 }
 
-impl<P> Refused<P> {
+impl<K> Refused<K> {
     pub(super) fn none() -> Self {
         Self { listed: Vec::new(), listed_bytes: 0, more: None }
     }
 
-    /// One more, whose place takes `place_bytes` in the answer.
-    pub(super) fn add(&mut self, place: P, place_bytes: usize, code: ErrorCode, message: String) {
-        let bytes = KEYS_BYTES + place_bytes + message.len();
+    /// Adds an entry whose identification takes `key_bytes` in the answer.
+    pub(super) fn add(&mut self, key: K, key_bytes: usize, code: ErrorCode, message: String) {
+        let bytes = KEYS_BYTES + key_bytes + message.len();
         match &mut self.more {
             Some((_, count)) => *count += 1,
-            None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((place, 1)),
+            None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((key, 1)),
             None => {
                 self.listed_bytes += bytes;
-                self.listed.push((place, code, message));
+                self.listed.push((key, code, message));
             }
         }
     }
 
-    /// How many there are.
+    /// The number of refused entries.
     pub(super) fn count(&self) -> u64 {
         self.listed.len() as u64 + self.more.as_ref().map_or(0, |(_, count)| *count)
     }
 
-    /// The list; where it is cut, its last entry says so.
-    pub(super) fn into_list(mut self) -> Vec<(P, ErrorCode, String)> {
-        if let Some((place, count)) = self.more {
+    /// The list; if it is cut, its last entry says so.
+    pub(super) fn into_list(mut self) -> Vec<(K, ErrorCode, String)> {
+        if let Some((key, count)) = self.more {
             let message = format!("from this entry on {count} entries were refused and are not listed");
-            self.listed.push((place, ErrorCode::Limit, message));
+            self.listed.push((key, ErrorCode::Limit, message));
         }
         self.listed
     }
@@ -62,14 +62,14 @@ mod tests {
         for index in 0..30_000 {
             refused.add(index, 5, ErrorCode::BadRequest, "wrong".into());
         }
-        // A short one that would still have fitted is not listed behind one that did not.
+        // After the first that did not fit, a short one that would have fitted is not listed either.
         assert_eq!(refused.count(), 30_000);
         let list = refused.into_list();
-        let (place, code, message) = list.last().unwrap();
-        assert_eq!((*place, *code), (list.len() - 1, ErrorCode::Limit));
-        assert!(list.iter().enumerate().all(|(index, (place, ..))| index == *place));
+        let (key, code, message) = list.last().unwrap();
+        assert_eq!((*key, *code), (list.len() - 1, ErrorCode::Limit));
+        assert!(list.iter().enumerate().all(|(index, (key, ..))| index == *key));
         assert!((10_000..20_000).contains(&list.len()), "{}", list.len());
-        assert!(message.contains(&format!("{} entries", 30_000 - place)), "{message}");
+        assert!(message.contains(&format!("{} entries", 30_000 - key)), "{message}");
     }
 
     #[test]

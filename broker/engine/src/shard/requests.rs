@@ -1,4 +1,4 @@
-//! What a client asked for, done and answered.
+//! A client's requests, executed and answered.
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, SubscriptionRow};
@@ -11,15 +11,15 @@ use crate::clock::Now;
 use crate::engine::Publisher;
 use crate::sink::Sink;
 
-/// Work to list a subscription.
+/// Work to list a subscription, in steps.
 const LIST_STEPS: usize = 2;
-/// Work to publish an update.
+/// Work to publish an update, in steps.
 const PUBLISH_STEPS: usize = 4;
-/// An index in a batch takes about so many.
+/// Approximate bytes of an index in a batch.
 const INDEX_BYTES: usize = 5;
 
 impl<S: Sink> Shard<S> {
-    /// Parses and does one message of a client. Whatever is wrong with it is answered; the connection stays.
+    /// Parses and executes one message of a client. Whatever is wrong with it is answered; the connection stays open.
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) {
         self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
@@ -28,7 +28,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Does one request of a client and queues the answer.
+    /// Executes one request of a client and queues the answer.
     pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
         match request {
             Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
@@ -36,7 +36,7 @@ impl<S: Sink> Shard<S> {
             Request::Publish { id, update } => self.publish(now, conn, id, &update),
             Request::Batch { id, updates } => self.publish_batch(now, conn, id, &updates),
             Request::Auth { id, .. } => {
-                let text = "this broker takes no tokens: none are configured";
+                let text = "this broker accepts no tokens: none are configured";
                 self.refuse(now, conn, id.as_ref().map(Id::as_bytes), ErrorCode::BadRequest, text);
             }
             Request::List { id } => self.list(now, conn, id),
@@ -70,7 +70,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// One update of a batch; of a single one the answer counts the error.
+    /// Counts a refused update of a batch; for a single update the error answer is counted.
     fn count_refused(&self, code: ErrorCode) {
         self.engine.count_refused(code);
         self.stats.errors.add(code, 1);
@@ -102,7 +102,7 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
-        // Errors are sent either way.
+        // Errors are sent with or without an id.
         if id.is_none() && rejected.count() == 0 {
             return;
         }
@@ -118,7 +118,7 @@ impl<S: Sink> Shard<S> {
         self.work.charge(held.subscriptions.len() * LIST_STEPS);
         for (target, subscription) in held.subscriptions.iter() {
             let (rows, name): (&mut Vec<SubscriptionRow<'_>>, &str) = match target {
-                Target::Topic(local) => (&mut topics, &self.follows.locals[local].name),
+                Target::Topic(name_id) => (&mut topics, &self.follows.names[name_id].name),
                 Target::Pattern(group) => (&mut patterns, self.follows.groups[group].pattern.as_str()),
             };
             rows.push(SubscriptionRow { name, conflate_ms: ladder(subscription.step), on_slow: subscription.on_slow });

@@ -1,4 +1,4 @@
-//! Connections as an operator sees them.
+//! Connections as shown to an operator.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,52 +6,52 @@ use std::collections::BinaryHeap;
 use super::{ConnId, Shard};
 use crate::sink::Sink;
 
-/// Connections that are looked at in one portion: some 50 µs.
+/// Connections visited in one portion, which takes some 50 µs.
 const LOOKED_AT: ConnId = 2048;
 
-/// How far a connection is behind, and what it is.
+/// How far a connection is behind, and which one it is.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Its number in the shard.
     pub id: ConnId,
-    /// Its name, as `hello` told it.
+    /// Its name, as sent in `hello`.
     pub session: Box<str>,
-    /// When it connected, in µs since the epoch.
+    /// When it connected, in µs since the UNIX epoch.
     pub connected_ts: u64,
-    /// Its subscriptions.
+    /// The number of its subscriptions.
     pub subscriptions: u64,
-    /// Updates that wait for it, in its runs or at their topics; what it lacks from before it came is not counted.
+    /// Updates that wait for it, on its runs or at their topics; updates from before it subscribed are not counted.
     pub lag_updates: u64,
     /// Their bytes.
     pub lag_bytes: u64,
-    /// Since when something has been waiting, on the monotonic clock in µs; `None` where nothing is.
+    /// Since when something has been waiting, on the monotonic clock in µs; `None` if nothing is.
     pub lagging_since_us: Option<u64>,
 }
 
-/// The search for the connections for which most bytes wait, in portions.
+/// A search for the connections with the most pending bytes, in portions.
 #[derive(Debug)]
 pub struct Slowest {
     count: usize,
-    /// The number that is looked at next.
+    /// The number of the connection to visit next.
     next: ConnId,
-    /// The worst so far, the best of them on top.
+    /// The slowest so far, the least slow of them on top.
     worst: BinaryHeap<Reverse<(u64, Reverse<ConnId>)>>,
 }
 
 impl Slowest {
-    /// For so many.
+    /// Creates a search for `count` connections.
     pub fn new(count: usize) -> Self {
         Self { count, next: 0, worst: BinaryHeap::new() }
     }
 
-    /// Their numbers, the worst first.
+    /// Their numbers, the slowest first.
     pub fn into_ids(self) -> Vec<ConnId> {
         self.worst.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(id)))| id).collect()
     }
 }
 
 impl<S: Sink> Shard<S> {
-    /// Looks at a portion of the connections. Returns whether there are more.
+    /// Visits a portion of the connections. Returns whether there are more.
     pub fn look_for_slowest(&self, slowest: &mut Slowest) -> bool {
         if slowest.count == 0 {
             return false;
@@ -60,20 +60,20 @@ impl<S: Sink> Shard<S> {
         let end = bound.min(slowest.next + LOOKED_AT);
         for id in slowest.next..end {
             let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { continue };
-            let place = Reverse((self.lag_bytes(conn), Reverse(id)));
+            let rank = Reverse((self.lag_bytes(conn), Reverse(id)));
             if slowest.worst.len() < slowest.count {
-                slowest.worst.push(place);
+                slowest.worst.push(rank);
             } else if let Some(mut best) = slowest.worst.peek_mut()
-                && place < *best
+                && rank < *best
             {
-                *best = place;
+                *best = rank;
             }
         }
         slowest.next = end;
         end < bound
     }
 
-    /// One connection, and its sink.
+    /// Returns one connection's snapshot, and its sink.
     pub fn snapshot(&self, id: ConnId) -> Option<(Snapshot, &S)> {
         let conn = self.conns.get(id).filter(|conn| !conn.gone)?;
         let swallowed = conn.catch_up.as_ref().map_or(0, |catch_up| catch_up.swallowed_updates);
@@ -108,7 +108,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::sink::Wrote;
 
-    /// It takes nothing: what is said to it waits.
+    /// Takes nothing: whatever is sent to it waits.
     struct Full;
 
     impl Sink for Full {
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_in_portions_wherever_they_are() {
+    fn the_slowest_are_found_in_portions() {
         const NOW: Now = Now { mono_us: 1_000_000, wall_us: 1_000_000 };
         let engine = Engine::new(Limits::default(), 1, vec![Box::new(|| {})]);
         let mut shard = Shard::new(engine, 0, Arc::default());
         let mut random = StdRng::seed_from_u64(1);
         let ids: Vec<ConnId> = (0..3 * LOOKED_AT).map(|_| shard.connect(NOW, Full)).collect();
         for id in &ids {
-            // Many hold the same.
+            // Many hold the same number of bytes.
             let bytes = 10 * random.random_range(0..40);
             shard.answer(NOW, *id, &vec![b' '; bytes]);
             if random.random_range(0..4) == 0 {

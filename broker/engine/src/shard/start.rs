@@ -6,22 +6,22 @@ use broker_protocol::request::From;
 use super::conn::At;
 use crate::topic::{Topic, TopicState};
 
-/// How a subscription to a topic begins: what its answer says, and what is wanted then.
-pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bool, place: u64) -> (Start, At) {
+/// Decides how a subscription to a topic begins: what the answer reports, and what is wanted then.
+pub(crate) fn start(state: &TopicState, topic: &Topic, from: From, conflated: bool, feed_position: u64) -> (Start, At) {
     let seq = state.seq();
-    let live = At::After { seq, place };
+    let live = At::After { seq, feed_position };
     match from {
         _ if conflated => (Start::Image, At::Image(1)),
         From::Image if topic.has_image() => (Start::Image, At::Image(1)),
         From::Image | From::Live => (Start::Live, live),
         From::After(ordinal) => match state.history.seq_at(ordinal) {
-            // It began since.
+            // It began after that.
             Some(0) if topic.has_image() => (Start::Image, At::Image(1)),
             Some(0) if seq > 0 => (Start::History, At::From(1)),
             Some(has) if has == seq => (Start::Resumed, live),
             Some(has) => (Start::Resumed, At::From(has + 1)),
             None if topic.has_image() => (Start::Reset, At::Image(1)),
-            // Which of them the client has is not known: all that are not retained may be missing.
+            // Which events the client has is unknown: all that are not retained may be missing.
             None => (Start::Reset, At::From(1)),
         },
         From::Last(_) if state.has_patches => (Start::Image, At::Image(1)),

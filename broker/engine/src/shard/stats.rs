@@ -1,4 +1,4 @@
-//! Counters of one shard: written by its thread alone, read by whoever scrapes.
+//! Counters of one shard: written by its thread alone, read by any other thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,7 +24,7 @@ impl Cell {
         self.0.store(n, Ordering::Relaxed);
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ impl ErrorCounts {
         self.0[code.index()].add(n);
     }
 
-    /// Those of one code.
+    /// Errors of one code.
     pub fn get(&self, code: ErrorCode) -> u64 {
         self.0[code.index()].get()
     }
@@ -86,22 +86,22 @@ impl CloseCounts {
         self.0[reason.index()].add(1);
     }
 
-    /// Those of one reason.
+    /// Connections closed for one reason.
     pub fn get(&self, reason: CloseReason) -> u64 {
         self.0[reason.index()].get()
     }
 }
 
-/// What a shard counts.
+/// The counters of a shard.
 #[derive(Debug, Default)]
 pub struct ShardStats {
     /// Open connections now.
     pub connections: Cell,
-    /// Of the open ones those that only listen: Server-Sent Events.
+    /// Open connections that only listen, over Server-Sent Events.
     pub listeners: Cell,
     /// Connections taken on since the start.
     pub opened: Cell,
-    /// Connections that catch up because too much waited for them, when all were last looked at.
+    /// Connections that are catching up because too much waited for them, as of the last sweep.
     pub behind: Cell,
     /// Connections whose socket is full now.
     pub parked: Cell,
@@ -113,30 +113,30 @@ pub struct ShardStats {
     pub deliveries: Cell,
     /// Writes to sockets.
     pub writes: Cell,
-    /// Writes of which not every byte was taken.
+    /// Writes of which not all bytes were taken.
     pub writes_short: Cell,
     /// Bytes that sockets took.
     pub bytes: Cell,
     /// Times a connection fell behind because too much waited for it.
     pub fell_behind: Cell,
-    /// Times a connection's pending frames were taken from it because the ring had to be reused.
+    /// Times a connection lost its runs because that part of the ring had to be reused.
     pub evicted: Cell,
-    /// Times a frame reached a connection by way of its topic, as it is too large for the ring or comes behind the end of
-    /// an earlier topic of that name.
+    /// Times a frame reached a connection through its topic because it was too large for the ring or had to follow the
+    /// end of an earlier incarnation.
     pub detours: Cell,
-    /// Connections closed because they held most of a sum that all share, and that was exceeded.
+    /// Connections closed because they held most of a shared sum that was exceeded.
     pub paid: Cell,
     /// Images sent.
     pub images: Cell,
-    /// Gaps sent, and the updates that they announced as lost.
+    /// Gaps sent.
     pub gaps: Cell,
     /// Updates announced as lost.
     pub gap_updates: Cell,
     /// Connections closed by the broker.
     pub closed: CloseCounts,
-    /// Connections of which the client sent a close frame first, or hung up where it cannot send one.
+    /// Connections whose client sent a close frame first, or hung up if it cannot send one.
     pub closed_by_client: Cell,
-    /// Connections that ended without a close frame of either side.
+    /// Connections that ended without a close frame from either side.
     pub vanished: Cell,
     /// Errors answered.
     pub errors: ErrorCounts,
@@ -144,15 +144,15 @@ pub struct ShardStats {
     pub pinned_bytes: Cell,
     /// Bytes of the ring in use.
     pub ring_bytes: Cell,
-    /// Topics that somebody in this shard is subscribed to or waits for.
+    /// Topics that a connection of this shard is subscribed to or waits for.
     pub local_topics: Cell,
-    /// From taking an update in to handing it to a socket, in µs, of the oldest frame of each write.
+    /// Time from taking an update in to handing it to a socket, in µs, of the oldest frame of each write.
     pub latency_us: Histogram,
     /// Data frames in a write.
     pub frames_per_write: Histogram,
-    /// Time of a round of the shard's loop, in µs, where it did something.
+    /// Duration of a round of the shard's loop that did something, in µs.
     pub round_us: Histogram,
-    /// Time that the shard's thread did not sleep, in µs.
+    /// Time during which the shard's thread did not sleep, in µs.
     pub busy_us: Cell,
     /// Bytes that waited for a connection when it fell behind.
     pub lag_bytes: Histogram,

@@ -1,8 +1,8 @@
 //! Subscribing, in portions: first the topics of patterns are counted, then entry after entry takes effect, then the
-//! request is answered. Until it is, nothing but answers goes out to the connection, so that `subscribed` comes before
+//! request is answered. Until then only answers are sent to the connection, so that `subscribed` comes before
 //! everything of its topics.
 
-use std::collections::hash_map::Entry as Slot;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,41 +13,42 @@ use broker_protocol::request::{From, OnSlow, Subscribe};
 use foldhash::fast::RandomState;
 
 use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
-use super::entry::{self, Entry};
+use super::entry::{self, CheckedEntry};
 use super::follow::patterns_bytes_max;
 use super::refused::Refused;
 use super::start::start;
 use super::{ConnId, GroupId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
 
-/// Work to make one subscription.
+/// Work to make one subscription, in steps.
 const ENTRY_STEPS: usize = 8;
 
-/// What entries that took effect in one portion replace.
+/// What is replaced by the entries that took effect in one portion.
 #[derive(Default)]
 struct Replaced {
     topics: HashSet<TopicId, RandomState>,
-    /// The order that a pattern had before, where it was subscribed.
+    /// The order that a pattern had before, if it was subscribed to.
     groups: HashMap<GroupId, Option<u32>, RandomState>,
     walks: Vec<Walk>,
 }
 
 enum Progress {
-    /// The next entry may follow.
+    /// The next entry may take effect.
     Done,
-    /// The feed is to be read first.
+    /// The feed has to be read first.
     Waits,
 }
 
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let no_reserved = conn.no_reserved;
-        let mut entries: Vec<Entry> = request.entries.iter().map(|entry| Entry::check(entry, no_reserved)).collect();
+        let forbids_reserved = conn.forbids_reserved;
+        let mut entries: Vec<CheckedEntry> =
+            request.entries.iter().map(|entry| CheckedEntry::check(entry, forbids_reserved)).collect();
         if entries.len() as u64 > self.engine.limits.subscriptions {
             entries = entry::once(entries);
         }
@@ -68,14 +69,14 @@ impl<S: Sink> Shard<S> {
             patterns: Vec::new(),
             errors: Refused::none(),
         }));
-        self.subscribe_on(id, now);
+        self.continue_subscribe(id, now);
         if self.is_busy(id) {
             self.enqueue(id, now.mono_us);
         }
     }
 
-    /// Goes on with a connection's request, as far as this round's work allows.
-    pub(super) fn subscribe_on(&mut self, id: ConnId, now: Now) {
+    /// Continues a connection's request, as far as this round's work allows.
+    pub(super) fn continue_subscribe(&mut self, id: ConnId, now: Now) {
         let Some(mut request) = self.conns.get_mut(id).and_then(|conn| conn.subscribing.take()) else { return };
         let done = (request.counted || self.count(&mut request)) && self.take_effect(id, &mut request);
         if !done {
@@ -88,7 +89,7 @@ impl<S: Sink> Shard<S> {
     /// Counts the topics of the patterns. Returns whether all are counted.
     fn count(&mut self, request: &mut Subscribing) -> bool {
         while let Some(entry) = request.entries.get_mut(request.at) {
-            if let Entry::Pattern { pattern, matched } = entry {
+            if let CheckedEntry::Pattern { pattern, matched } = entry {
                 loop {
                     if self.work.is_spent() {
                         return false;
@@ -111,7 +112,7 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Lets entries take effect. Returns whether all have.
+    /// Makes entries take effect. Returns whether all have.
     fn take_effect(&mut self, id: ConnId, request: &mut Subscribing) -> bool {
         let mut replaced = Replaced::default();
         let mut done = true;
@@ -133,19 +134,25 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.replace_pending(id, replaced);
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
         done
     }
 
-    fn entry(&mut self, id: ConnId, entry: &Entry, request: &mut Subscribing, replaced: &mut Replaced) -> Progress {
+    fn entry(
+        &mut self,
+        id: ConnId,
+        entry: &CheckedEntry,
+        request: &mut Subscribing,
+        replaced: &mut Replaced,
+    ) -> Progress {
         let (name, refusal) = match entry {
-            Entry::Bad { entry, code, message } => {
+            CheckedEntry::Bad { entry, code, message } => {
                 self.stats.errors.add(*code, 1);
                 request.errors.add(entry.clone(), entry.len(), *code, message.clone());
                 return Progress::Done;
             }
-            Entry::Topic { name, resume } => {
-                if self.reads_first(name, request) {
+            CheckedEntry::Topic { name, resume } => {
+                if self.must_read_first(name, request) {
                     return Progress::Waits;
                 }
                 match self.subscribe_topic(id, name, resume.as_ref(), request, replaced) {
@@ -156,7 +163,7 @@ impl<S: Sink> Shard<S> {
                     Err(refusal) => (&**name, refusal),
                 }
             }
-            Entry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
+            CheckedEntry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
                 Ok(()) => {
                     request.patterns.push(request.at as u32);
                     return Progress::Done;
@@ -169,15 +176,15 @@ impl<S: Sink> Shard<S> {
         Progress::Done
     }
 
-    /// Whether the feed has to be read first: the name's topic began or ended since the shard last read, and those who are
-    /// subscribed to it already get that in order.
-    fn reads_first(&self, name: &str, request: &mut Subscribing) -> bool {
+    /// Whether the feed has to be read first: the name's topic began or ended since the shard last read, and existing
+    /// subscribers get that in order.
+    fn must_read_first(&self, name: &str, request: &mut Subscribing) -> bool {
         let up_to = match request.feed_bytes {
             Some(bytes) => bytes,
             None => {
-                let Some(local) = self.follows.named(name) else { return false };
+                let Some(name_id) = self.follows.named(name) else { return false };
                 let topic = self.engine.directory.read().get(name).cloned();
-                let same = match (&self.follows.locals[local].topic, &topic) {
+                let same = match (&self.follows.names[name_id].topic, &topic) {
                     (Some(held), Some(topic)) => Arc::ptr_eq(held, topic),
                     (None, None) => true,
                     _ => false,
@@ -191,14 +198,14 @@ impl<S: Sink> Shard<S> {
         self.reader.bytes() < up_to
     }
 
-    /// Puts a subscription in place of an equal one, or beside the others. Returns the order of the one that there was.
-    fn place_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
+    /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
+    fn put_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
             if conn.subscriptions.len() as u64 >= limits.subscriptions {
-                // Short: there may be thousands of these in one answer.
+                // Kept short: one answer may contain thousands of these.
                 return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
             }
             if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
@@ -230,32 +237,32 @@ impl<S: Sink> Shard<S> {
         request: &Subscribing,
         replaced: &mut Replaced,
     ) -> Result<Begun, String> {
-        let local_id = self.local(name);
-        let placed = match self.count_name(local_id) {
-            true => self.place_subscription(id, Target::Topic(local_id), request),
+        let name_id = self.follow(name);
+        let put = match self.count_name(name_id) {
+            true => self.put_subscription(id, Target::Topic(name_id), request),
             false => {
                 let max = self.engine.limits.names_waited_bytes_max;
                 Err(format!("all names that are waited for would exceed {max} bytes (names_waited_bytes_max)"))
             }
         };
-        if let Err(refusal) = placed {
-            self.release(local_id);
+        if let Err(refusal) = put {
+            self.release(name_id);
             return Err(refusal);
         }
-        self.forget_wants(id, local_id, &mut replaced.topics);
-        let local = &self.follows.locals[local_id];
-        let name = local.name.clone();
-        let Some(topic) = local.topic.clone() else {
+        self.forget_wants(id, name_id, &mut replaced.topics);
+        let followed = &self.follows.names[name_id];
+        let name = followed.name.clone();
+        let Some(topic) = followed.topic.clone() else {
             let start = if resume.is_some() { Start::Reset } else { Start::Live };
             return Ok(Begun { name, topic: None, seq: 0, oldest: 1, start, conflate_ms: ladder(request.step) });
         };
         let conflated = request.step > 0 && topic.has_image();
         let state = topic.lock();
-        let place = self.engine.feed.appended_bytes();
+        let feed_position = self.engine.feed.appended_bytes();
         let (seq, oldest) = (state.seq(), state.history.oldest());
-        let live = At::After { seq, place };
+        let live = At::After { seq, feed_position };
         let (start, at) = match resume {
-            None => start(&state, &topic, request.from, conflated, place),
+            None => start(&state, &topic, request.from, conflated, feed_position),
             Some((epoch, _)) if **epoch != *topic.epoch() && !fault::strikes(Fault::ResumeIntoNewEpoch) => {
                 (Start::Reset, reset(&topic, 1))
             }
@@ -269,13 +276,13 @@ impl<S: Sink> Shard<S> {
         let begins = !matches!(at, At::After { .. });
         let want = Want {
             strict: request.on_slow == OnSlow::Disconnect,
-            since: place,
+            since: feed_position,
             ready: request.ready.clone().filter(|_| begins),
             until: seq,
             ..Want::new(topic.clone(), at, GapReason::Expired)
         };
-        // Where the shard has read everything, there is nothing to swallow.
-        if begins || self.reader.bytes() < place {
+        // If the shard has read everything, there is nothing to swallow.
+        if begins || self.reader.bytes() < feed_position {
             self.conns[id].catch_up.get_or_insert_default().want(want);
         }
         let conflate_ms = interval(request.step, &topic);
@@ -294,17 +301,17 @@ impl<S: Sink> Shard<S> {
             format!("a new pattern would bring all subscriptions above {max} bytes (3/4 of subscriptions_bytes_max)")
         };
         let group = self.group(pattern).ok_or_else(too_much)?;
-        let before = match self.place_subscription(id, Target::Pattern(group), request) {
+        let before = match self.put_subscription(id, Target::Pattern(group), request) {
             Ok(before) => before,
             Err(refusal) => {
                 self.release_group(group);
                 return Err(refusal);
             }
         };
-        // Of an entry that stands twice in the request the last one counts.
+        // If a pattern is given twice in a request, the last entry counts.
         match replaced.groups.entry(group) {
-            Slot::Occupied(_) => replaced.walks.retain(|walk| walk.group != group),
-            Slot::Vacant(slot) => _ = slot.insert(before),
+            Entry::Occupied(_) => replaced.walks.retain(|walk| walk.group != group),
+            Entry::Vacant(slot) => _ = slot.insert(before),
         }
         replaced.walks.push(Walk {
             group,
@@ -317,7 +324,7 @@ impl<S: Sink> Shard<S> {
         Ok(())
     }
 
-    /// Drops what is pending of entries that begin anew, and begins the walks of patterns.
+    /// Drops what is pending of entries that start again, and begins the walks of patterns.
     fn replace_pending(&mut self, id: ConnId, replaced: Replaced) {
         let Replaced { topics, groups, mut walks } = replaced;
         if !topics.is_empty() {
@@ -333,10 +340,10 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Names that are looked at for a count before the directory is let go of, and the work for one.
+/// Names counted before the directory's lock is released, and the work for one name in steps.
 const COUNT_NAMES: usize = fault::bound(64, 2);
 const COUNT_STEPS: usize = 3;
-/// What a subscription costs: its entry, and its place among the members.
+/// What a subscription costs in bytes: its entry, and its index among the members.
 pub(super) const SUBSCRIPTION_BYTES: u64 = 48;
 
 /// What is wanted after a reset: the image, or every event from `first` on.

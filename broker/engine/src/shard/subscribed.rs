@@ -1,7 +1,7 @@
 //! The answer to a subscribe request, once all of its entries have taken effect.
 
 use super::conn::{Subscribing, ladder};
-use super::entry::Entry;
+use super::entry::CheckedEntry;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
@@ -28,7 +28,7 @@ impl<S: Sink> Shard<S> {
             .patterns
             .iter()
             .filter_map(|at| match &request.entries[*at as usize] {
-                Entry::Pattern { pattern, matched } => {
+                CheckedEntry::Pattern { pattern, matched } => {
                     Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
                 }
                 _ => None,
@@ -43,12 +43,12 @@ impl<S: Sink> Shard<S> {
         message::subscribed(&mut payload, request.id.as_deref(), &topics, &patterns, &errors);
         self.work.charge_bytes(payload.len());
         let conn = &mut self.conns[id];
-        conn.positions |= request.positions;
-        conn.unpositioned = true;
+        conn.wants_positions |= request.positions;
+        conn.position_is_due = true;
         self.answer(now, id, &payload);
         if let Some(token) = request.ready {
             self.conns[id].readies.push(request.id, token);
-            self.tell_ready(id, now);
+            self.send_ready(id, now);
         }
         self.count_buffers(id);
     }

@@ -1,5 +1,5 @@
-//! What time brings: views that are due, gaps between writes that have passed, heartbeats, pings, stalls, connections that
-//! linger, patterns to be forgotten. Everything in bounded portions; no timer per connection.
+//! Everything driven by time: views that are due, gaps between writes that have passed, heartbeats, pings, stalls,
+//! closing connections, patterns to be forgotten. All in bounded portions; no timer per connection.
 
 #[cfg(test)]
 mod tests;
@@ -7,39 +7,39 @@ mod tests;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message;
 
-use super::conn::{Closing, Turn};
+use super::conn::{Closing, QueueState};
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault;
 use crate::sink::Sink;
 
-/// A heartbeat interval is cut into this many sweeps over all connections: heartbeats, pings and stalls are late by one
-/// at most.
+/// In a heartbeat interval there are at least this many sweeps over all connections, and at least one a second:
+/// heartbeats, pings and stalls are late by one sweep at most.
 const SWEEPS_PER_HEARTBEAT: u32 = 16;
-/// Connections looked at in one round at most.
+/// Maximum number of connections visited in one round.
 const CONNECTIONS_PER_SWEEP: usize = fault::bound(256, 2);
-/// Peers in one round of whom it is asked whether to wait for them: asking costs a few system calls.
+/// Maximum number of sinks asked in one round whether to wait for their peers: asking costs a few system calls.
 const QUESTIONS_PER_SWEEP: usize = fault::bound(8, 1);
 
 #[derive(Default)]
 pub(crate) struct Sweep {
-    /// Where the pass over the connections goes on; `None` between passes.
+    /// Where the pass over the connections continues; `None` between passes.
     at: Option<usize>,
-    /// Connections behind among those that the pass has looked at.
+    /// Connections behind among those that the pass has visited.
     behind: u64,
-    /// Where the oldest frame is that one of them still has to get, or that came since the pass began.
+    /// The ring offset of the oldest frame that one of them still has to get, or that was pushed since the pass began.
     oldest_frame: u64,
     next_us: u64,
 }
 
 impl<S: Sink> Shard<S> {
-    /// Does what has become due. Returns whether more is due already.
+    /// Does everything that has become due. Returns whether more is already due.
     pub fn tick(&mut self, now: Now) -> bool {
         self.work.end_requests();
         let mut more = self.views_due(now.mono_us);
         while let Some(id) = self.queue.pop_delayed(now.mono_us) {
             let conn = &mut self.conns[id];
-            conn.turn = Turn::None;
+            conn.queue_state = QueueState::Idle;
             if conn.gone {
                 self.free(id);
             } else {
@@ -55,7 +55,7 @@ impl<S: Sink> Shard<S> {
         self.settle_budgets(now);
         more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
-        // What became due is still to be written: the driver has to come round once more before it sleeps.
+        // What became due is still to be written: the driver has to run another round before it sleeps.
         more || !self.queue.is_empty()
     }
 
@@ -84,30 +84,30 @@ impl<S: Sink> Shard<S> {
         let end = (from + CONNECTIONS_PER_SWEEP).min(self.conns.bound());
         let (mut at, mut questions) = (from, 0);
         while at < end && questions < QUESTIONS_PER_SWEEP {
-            questions += usize::from(self.look_after(at as ConnId, now, heartbeat_ms, stall_ms));
+            questions += usize::from(self.check_connection(at as ConnId, now, heartbeat_ms, stall_ms));
             at += 1;
         }
         self.sweep.at = (at < self.conns.bound()).then_some(at);
         if self.sweep.at.is_none() {
             self.stats.behind.set(std::mem::take(&mut self.sweep.behind));
-            // What nobody has to get any more is let go of, also where nothing comes that would take its place.
+            // Frames that no connection has to get any more are released even if no new ones replace them.
             self.ring.release(self.sweep.oldest_frame);
         }
         self.sweep.at.is_some()
     }
 
-    /// Returns whether its sink was asked for more patience.
-    fn look_after(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
+    /// Checks one connection for stalls, pings and heartbeats. Returns whether its sink was asked for more patience.
+    fn check_connection(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         if let Some(run) = conn.runs.first() {
-            self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.at);
+            self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.ring_offset);
         }
         if conn.gone || conn.closing != Closing::No {
             return false;
         }
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
-        if conn.turn == Turn::Parked {
+        if conn.queue_state == QueueState::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(now_ms);
             if now_ms.wrapping_sub(since) < stall_ms {
                 return false;
@@ -119,7 +119,7 @@ impl<S: Sink> Shard<S> {
             return true;
         }
         conn.stalled_since_ms = None;
-        // Two pings in a row without any frame in answer.
+        // Closes it after two pings in a row without any frame in answer.
         if conn.sink.encoding().is_none() && now_ms.wrapping_sub(conn.last_ping_ms) >= heartbeat_ms {
             if conn.pings_unanswered >= 2 {
                 let reason = CloseReason::NoSignOfLife;
@@ -131,9 +131,9 @@ impl<S: Sink> Shard<S> {
             self.control(now, id, |control, _| control.ping());
         }
         let conn = &self.conns[id];
-        if conn.positions && conn.unpositioned && !conn.has_work() {
+        if conn.wants_positions && conn.position_is_due && !conn.has_work() {
             let position = self.position(now);
-            self.tell_position(id, position, now);
+            self.send_position(id, position, now);
         }
         let conn = &self.conns[id];
         if now_ms.wrapping_sub(conn.last_data_ms) >= heartbeat_ms {

@@ -1,4 +1,4 @@
-//! Taking in: feed entries, in order, onto the runs of those whom they concern.
+//! Taking in: feed entries, in order, onto the runs of the connections that they concern.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use broker_protocol::kind::Kind;
 use super::conn::{Step, ladder};
 use super::mark::{Mark, Via};
 use super::visit::Which;
-use super::{ConnId, LocalId, Shard};
+use super::{ConnId, NameId, Shard};
 use crate::clock::Now;
 use crate::engine::begins_frame;
 use crate::fault::{self, Fault};
-use crate::feed::{Entry, What};
+use crate::feed::{Entry, EntryKind};
 use crate::sink::Sink;
 use crate::topic::Topic;
 
-/// Entries taken in before connections get their turns again.
+/// Maximum number of entries taken in before connections get their turns again.
 pub(crate) const ENTRIES_PER_TAKE_IN: usize = fault::bound(1024, 3);
-/// Subscribers visited for them at most, but for the last entry's: about a millisecond's work.
+/// Maximum number of subscribers visited for them, not counting the last entry's: about a millisecond's work.
 const VISITS_PER_TAKE_IN: usize = fault::bound(65_536, 4);
 
 impl<S: Sink> Shard<S> {
-    /// Begins a round: takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are there already.
+    /// Begins a round: takes in up to [`ENTRIES_PER_TAKE_IN`] entries. Returns whether more are available.
     pub fn take_in(&mut self, now: Now) -> bool {
         self.work.renew();
         self.settle_overflow(now.mono_us);
@@ -29,7 +29,7 @@ impl<S: Sink> Shard<S> {
         let mut more = true;
         let mut taken = 0;
         self.visits.count = 0;
-        // A part of the ring at most, so that it does not come round to readers before their turn.
+        // Only a part of the ring, so that it does not overtake readers before their turn.
         let ring_end = self.ring.head() + self.ring.round_bytes();
         for _ in 0..ENTRIES_PER_TAKE_IN {
             if self.must_settle_first() {
@@ -45,7 +45,7 @@ impl<S: Sink> Shard<S> {
                 continue;
             }
             let entry = entry.clone();
-            if self.must_wait_for_room(entry.frame.len()) || self.must_let_go_first() {
+            if self.must_wait_for_room(entry.frame.len()) || self.must_drop_first() {
                 break;
             }
             taken += 1;
@@ -53,10 +53,10 @@ impl<S: Sink> Shard<S> {
             if fault::strikes(Fault::OrderAcrossTopics) {
                 self.take_next_first(&entry);
             }
-            match &entry.what {
-                What::Update => self.take_update(&entry),
-                What::Begins(topic) => self.take_beginning(&entry, topic),
-                What::Closed(topic) => self.take_end(&entry, topic, now),
+            match &entry.kind {
+                EntryKind::Update => self.take_update(&entry),
+                EntryKind::Begins(topic) => self.take_beginning(&entry, topic),
+                EntryKind::Closed(topic) => self.take_end(&entry, topic, now),
             }
             if !self.evictions.overflowed.is_empty() {
                 self.settle_overflow(now.mono_us);
@@ -69,14 +69,14 @@ impl<S: Sink> Shard<S> {
             self.reader.publish_progress(&self.engine.feed);
             self.stats.entries.add(taken);
         }
-        // Whoever is falling out of step waits for the rest of it, also where nothing more comes.
+        // Connections that are falling out of step have to finish that, even if nothing more comes.
         more || self.is_evicting()
     }
 
-    /// What a test plants, and must find.
+    /// A planted fault: swaps the entry with the next one.
     fn take_next_first(&mut self, entry: &Entry) {
         let Some(next) = self.reader.peek().cloned() else { return };
-        let updates = matches!((&entry.what, &next.what), (What::Update, What::Update));
+        let updates = matches!((&entry.kind, &next.kind), (EntryKind::Update, EntryKind::Update));
         if updates && next.topic != entry.topic && next.interest & self.bit != 0 {
             self.reader.advance();
             self.take_update(&next);
@@ -84,26 +84,26 @@ impl<S: Sink> Shard<S> {
     }
 
     fn take_update(&mut self, entry: &Entry) {
-        let Some(local_id) = self.follows.of_topic(entry.topic) else { return };
-        let local = &mut self.follows.locals[local_id];
-        let Some(topic) = local.topic.clone() else { return };
-        local.read_seq = local.read_seq.max(entry.seq);
+        let Some(name_id) = self.follows.of_topic(entry.topic) else { return };
+        let followed = &mut self.follows.names[name_id];
+        let Some(topic) = followed.topic.clone() else { return };
+        followed.read_seq = followed.read_seq.max(entry.seq);
         let merged = topic.kind() != Kind::Event;
-        let steps = if merged { self.follows.steps(local_id) } else { 0 };
-        if !merged || self.follows.has_plain(local_id) {
-            self.give(local_id, &topic, entry, |step| step == 0 || !merged);
+        let steps = if merged { self.follows.steps(name_id) } else { 0 };
+        if !merged || self.follows.has_plain(name_id) {
+            self.deliver(name_id, &topic, entry, |step| step == 0 || !merged);
         }
         if steps != 0 {
-            self.changed(local_id, steps, entry.seq, entry.taken_us);
+            self.changed(name_id, steps, entry.seq, entry.taken_us);
         }
     }
 
-    /// Gives an entry's frame to the members whose step it is meant for.
-    fn give(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
-        let place = self.put(topic, entry.seq, false, &entry.frame);
-        let (at, joins) = place.unwrap_or_default();
+    /// Delivers an entry's frame to the members at the steps that it is meant for.
+    fn deliver(&mut self, name_id: NameId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
+        let in_ring = self.put(topic, entry.seq, false, &entry.frame);
+        let (ring_offset, joins) = in_ring.unwrap_or_default();
         let mark = Mark {
-            at,
+            ring_offset,
             len: entry.frame.len() as u32,
             joins,
             topic,
@@ -113,90 +113,92 @@ impl<S: Sink> Shard<S> {
             oldest: entry.oldest,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
-            closes: matches!(entry.what, What::Closed(_)),
+            closes: matches!(entry.kind, EntryKind::Closed(_)),
         };
-        if place.is_none() {
+        if in_ring.is_none() {
             let mut concerned: Vec<(ConnId, Via)> = Vec::new();
-            self.each_member(local_id, Which::All, |_, conn, via, step| {
+            self.each_member(name_id, Which::All, |_, conn, via, step| {
                 if wanted(step) {
                     concerned.push((conn, via));
                 }
             });
             for (conn, via) in concerned {
-                self.want_instead(conn, via, &mark, false);
+                self.deliver_through_topic(conn, via, &mark, false);
             }
             return;
         }
-        self.each_member(local_id, Which::All, |marker, conn, via, step| {
+        self.each_member(name_id, Which::All, |marker, conn, via, step| {
             if wanted(step) {
                 marker.mark(conn, via, &mark);
             }
         });
     }
 
-    /// A topic came to exist: those who wait for its name, and those whose patterns match it, are told.
+    /// A topic began: connections that wait for its name, and those whose patterns match it, are sent that.
     fn take_beginning(&mut self, entry: &Entry, topic: &Arc<Topic>) {
-        let local_id = match self.follows.named(topic.name()) {
-            Some(local) => local,
+        let name_id = match self.follows.named(topic.name()) {
+            Some(name_id) => name_id,
             None => {
                 if self.matching(topic.name()).is_empty() || fault::strikes(Fault::PatternMissesTopic) {
                     topic.lock().interest &= !self.bit;
                     return;
                 }
                 // The directory may hold a later incarnation by now: this one's end is still to be read then.
-                self.insert_local(topic.name().clone())
+                self.insert_followed(topic.name().clone())
             }
         };
-        if self.follows.locals[local_id].topic.is_none() {
-            self.attach(local_id, topic.clone());
+        if self.follows.names[name_id].topic.is_none() {
+            self.attach(name_id, topic.clone());
         }
-        // Whoever made the shard follow it has it from the topic; the others wait for this. Where the shard follows
-        // another, or this one ended when nobody here was interested, there is nothing to tell.
-        if self.follows.locals[local_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        // The connection for which the shard began to follow it has it from the topic; the others wait for this entry.
+        // If the shard follows another incarnation, or this one ended while nobody here was interested, nothing is
+        // sent.
+        if self.follows.names[name_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
-        // Patterns that came while the name had no topic did not find it in the directory.
+        // Patterns subscribed to while the name had no topic did not find it in the directory.
         if !fault::strikes(Fault::PatternMissesTopic) {
-            self.link_all(local_id);
+            self.link_all(name_id);
         }
         let tail = self.ring.tail();
-        self.follows.locals[local_id].prune(tail);
-        self.give_beginning(local_id, topic, entry, |step| step == 0 || !topic.has_image());
+        self.follows.names[name_id].prune(tail);
+        self.deliver_beginning(name_id, topic, entry, |step| step == 0 || !topic.has_image());
         if topic.has_image() {
-            let steps = self.follows.steps(local_id);
+            let steps = self.follows.steps(name_id);
             for own in (1..16).filter(|step| steps & 1 << step != 0) {
                 let frame = begins_frame(topic, ladder(own));
                 let entry = Entry { frame, ..entry.clone() };
-                self.give_beginning(local_id, topic, &entry, |step| step == own);
+                self.deliver_beginning(name_id, topic, &entry, |step| step == own);
             }
         }
     }
 
-    /// Who falls out of step by the room that the frame takes may have the ended incarnation pending: that comes first.
-    fn give_beginning(&mut self, local_id: LocalId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
+    /// A connection that falls out of step to make room for the frame may have the ended incarnation pending, which
+    /// comes first.
+    fn deliver_beginning(&mut self, name_id: NameId, topic: &Arc<Topic>, entry: &Entry, wanted: impl Fn(Step) -> bool) {
         self.make_room(entry.frame.len());
-        self.queue_behind_previous(local_id, entry, topic);
-        self.give(local_id, topic, entry, wanted);
+        self.queue_behind_previous(name_id, entry, topic);
+        self.deliver(name_id, topic, entry, wanted);
     }
 
     /// Connections that have not caught up with an ended incarnation get the new one after it.
-    fn queue_behind_previous(&mut self, local_id: LocalId, entry: &Entry, topic: &Arc<Topic>) {
-        if self.follows.locals[local_id].previous.is_empty() {
+    fn queue_behind_previous(&mut self, name_id: NameId, entry: &Entry, topic: &Arc<Topic>) {
+        if self.follows.names[name_id].previous.is_empty() {
             return;
         }
         let mut behind: Vec<(ConnId, Via)> = Vec::new();
-        self.each_member(local_id, Which::All, |marker, conn, via, _| {
+        self.each_member(name_id, Which::All, |marker, conn, via, _| {
             if marker.conns[conn].catch_up.is_some() {
                 behind.push((conn, via));
             }
         });
-        let local = &self.follows.locals[local_id];
+        let followed = &self.follows.names[name_id];
         behind.retain(|(conn, _)| {
             let catch_up = self.conns[*conn].catch_up.as_deref();
-            catch_up.is_some_and(|catch_up| local.unfinished(catch_up, topic).is_some())
+            catch_up.is_some_and(|catch_up| followed.unfinished(catch_up, topic).is_some())
         });
         let mark = Mark {
-            at: 0,
+            ring_offset: 0,
             len: 0,
             joins: false,
             topic,
@@ -206,36 +208,36 @@ impl<S: Sink> Shard<S> {
             oldest: 1,
             taken_us: entry.taken_us,
             end_bytes: entry.end_bytes,
-            closes: matches!(entry.what, What::Closed(_)),
+            closes: matches!(entry.kind, EntryKind::Closed(_)),
         };
         for (conn, via) in behind {
-            self.want_instead(conn, via, &mark, false);
+            self.deliver_through_topic(conn, via, &mark, false);
         }
     }
 
-    /// A topic ended: views give what they still hold, then everybody is told.
+    /// A topic ended: views send what they still hold, then every subscriber is sent the end.
     fn take_end(&mut self, entry: &Entry, topic: &Arc<Topic>, now: Now) {
-        self.give_end(entry, now);
+        self.deliver_end(entry, now);
         if topic.end_was_read(self.bit) {
             self.engine.directory.write().forget_ended(topic);
         }
     }
 
-    fn give_end(&mut self, entry: &Entry, now: Now) {
-        let Some(local_id) = self.follows.of_topic(entry.topic) else { return };
-        let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
-        for view in self.follows.locals[local_id].views.clone() {
+    fn deliver_end(&mut self, entry: &Entry, now: Now) {
+        let Some(name_id) = self.follows.of_topic(entry.topic) else { return };
+        let Some(topic) = self.follows.names[name_id].topic.clone() else { return };
+        for view in self.follows.names[name_id].views.clone() {
             self.emit(view, now.mono_us);
         }
-        // Also those are concerned whose walk has not come by yet.
-        self.link_all(local_id);
-        self.give(local_id, &topic, entry, |_| true);
+        // Connections whose walk has not reached the topic are also concerned.
+        self.link_all(name_id);
+        self.deliver(name_id, &topic, entry, |_| true);
         let (tail, head) = (self.ring.tail(), self.ring.head());
-        let local = &mut self.follows.locals[local_id];
-        local.prune(tail);
-        local.previous.push((Arc::downgrade(&topic), head));
+        let followed = &mut self.follows.names[name_id];
+        followed.prune(tail);
+        followed.previous.push((Arc::downgrade(&topic), head));
         drop(topic);
-        self.detach(local_id);
-        self.release(local_id);
+        self.detach(name_id);
+        self.release(name_id);
     }
 }

@@ -1,30 +1,30 @@
-//! A connection's turn: everything that goes out, in one write.
+//! A connection's turn: everything that is sent, in one write.
 //!
 //! ```text
 //! rest of a half-written frame ─ answers, pings ─ runs of the ring ─ catch-up
 //! ```
 //!
-//! Mostly there is just one run: it is written from the ring as it lies. Otherwise the parts are gathered by copying, the
-//! write is made, and only what the socket took is counted as sent: a part that did not go out stays where it was.
+//! Mostly there is just one run, which is written directly from the ring. Otherwise the parts are gathered by copying
+//! and written, and only what the socket took counts as sent: the rest stays where it was.
 
-use super::conn::{Closing, Turn};
+use super::conn::{Closing, QueueState};
 use super::write::Outcome;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault::{self};
 use crate::sink::Sink;
 
-/// Connections served before new input is looked for: small, so that what arrives meanwhile rides along to those who
-/// still wait; large enough that looking costs little. With 64 of them a write to 100 subscribers of a saturated topic took
-/// 26 of 32 updates that were under way, with 16 it takes all.
+/// Connections served before the shard looks for new input: few enough that updates arriving meanwhile ride along to
+/// the connections that still wait; many enough that looking costs little. With 64 of them a write to 100 subscribers
+/// of a saturated topic took 26 of the 32 updates in flight, with 16 it takes all.
 pub(crate) const CONNECTIONS_PER_TURN: usize = fault::bound(16, 2);
 
-/// Of those that catch up, or whose requests are long, so many have a turn even where others fill it.
+/// Of the connections that catch up, or whose requests are long, this many have a turn even if others fill it.
 const LATER_PER_TURN: usize = fault::bound(4, 1);
 
 impl<S: Sink> Shard<S> {
-    /// Serves up to [`CONNECTIONS_PER_TURN`] connections, each once: who has more to do waits for the next turn behind the
-    /// others, and behind new input. Those that are in step come first. Returns whether more wait.
+    /// Serves up to [`CONNECTIONS_PER_TURN`] connections, each once: one with more to do waits for the next turn behind
+    /// the others, and behind new input. Connections in step come first. Returns whether more wait.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Now) -> bool {
         let (ready, _) = self.queue.len();
         let prompt = CONNECTIONS_PER_TURN.min(ready);
@@ -44,7 +44,7 @@ impl<S: Sink> Shard<S> {
     fn serve(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let conn = &mut self.conns[id];
         if conn.gone {
-            conn.turn = Turn::None;
+            conn.queue_state = QueueState::Idle;
             self.free(id);
             return;
         }
@@ -53,22 +53,22 @@ impl<S: Sink> Shard<S> {
             let now = clock().mono_us;
             let due = conn.last_write_us + gap;
             if now < due {
-                self.queue.delay(id, &mut conn.turn, due);
+                self.queue.delay(id, &mut conn.queue_state, due);
                 return;
             }
         }
-        // Still in its place: what this queues for it is written in this very turn.
+        // It still counts as queued: what this queues for it is written in this very turn.
         if conn.subscribing.is_some() {
-            self.subscribe_on(id, clock());
+            self.continue_subscribe(id, clock());
         }
         let conn = &mut self.conns[id];
-        conn.turn = Turn::None;
+        conn.queue_state = QueueState::Idle;
         let visible = conn.carry.is_some() || !conn.runs.is_empty() || conn.catch_up.is_some();
         let simple = conn.carry.is_none() && conn.control.is_none() && conn.catch_up.is_none() && conn.runs.len() == 1;
         let simple = simple && !conn.is_held() && conn.sink.encoding().is_none();
         let outcome = if simple { self.write_run(id) } else { self.write_gathered(id) };
         let Some(outcome) = outcome else {
-            // Nothing to write now; what only waits for the feed, or for work, takes its place again.
+            // Nothing to write now; if it only waits for the feed, or for work, it is queued again.
             self.end_turn(id, clock);
             self.queue_rest(id);
             return;
@@ -102,25 +102,25 @@ impl<S: Sink> Shard<S> {
             Outcome::Full => {
                 self.stats.writes_short.add(1);
                 self.stats.parked.add(1);
-                conn.turn = Turn::Parked;
+                conn.queue_state = QueueState::Parked;
                 conn.sink.end_turn(None);
             }
         }
     }
 
-    /// The turn's writes are over: who is in step may be told where that is.
+    /// Finishes a turn after its writes: a connection in step may be sent its position.
     fn end_turn(&mut self, id: ConnId, clock: &mut impl FnMut() -> Now) {
         let Some(conn) = self.conns.get(id).filter(|conn| !conn.gone) else { return };
         if !conn.readies.is_empty() {
-            self.tell_ready(id, clock());
+            self.send_ready(id, clock());
         }
         let conn = &self.conns[id];
-        let may_ask = conn.sink.encoding().is_some() || (conn.positions && conn.unpositioned);
+        let may_ask = conn.sink.encoding().is_some() || (conn.wants_positions && conn.position_is_due);
         let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);
-        if self.conns[id].positions {
-            self.tell_position(id, position, clock());
+        if self.conns[id].wants_positions {
+            self.send_position(id, position, clock());
         }
     }
 
@@ -129,8 +129,12 @@ impl<S: Sink> Shard<S> {
         if conn.gone || !conn.has_work() {
             return;
         }
-        // Catching up and long requests come after what is ready for others.
+        // Connections that catch up or have long requests come after the ready ones.
         let waits = conn.catch_up.is_some() || conn.subscribing.is_some();
-        if waits { self.queue.push_later(id, &mut conn.turn) } else { self.queue.push(id, &mut conn.turn) }
+        if waits {
+            self.queue.push_later(id, &mut conn.queue_state)
+        } else {
+            self.queue.push(id, &mut conn.queue_state)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Leaving: a topic, a pattern, or altogether.
+//! Unsubscribing from topics and patterns.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -14,19 +14,19 @@ use smallvec::SmallVec;
 use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
 use super::follows::Group;
 use super::subscribe::SUBSCRIPTION_BYTES;
-use super::{ConnId, GroupId, LocalId, Shard, ViewId};
-use crate::budget::purse::Purse;
+use super::{ConnId, GroupId, NameId, Shard, ViewId};
+use crate::budget::shared::SharedSum;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::TopicId;
 
-/// Work to leave one subscription.
+/// Work to leave one subscription, in steps.
 pub(super) const LEAVE_STEPS: usize = 4;
-/// Walks that a connection may have under way, for each subscription that it may have.
+/// Maximum number of walks of a connection per subscription that it may have.
 const WALKS_PER_SUBSCRIPTION: u64 = 2;
 
-/// A pattern that is left, and its walks that were under way.
+/// A pattern that is unsubscribed from, and its walks that were under way.
 struct Left {
     group: GroupId,
     old: Subscription,
@@ -45,8 +45,8 @@ impl<S: Sink> Shard<S> {
                 if let (Some(group), Some(old)) = (group, old) {
                     left.push(Left { group, old, unfinished: Vec::new() });
                 }
-            } else if let Some(local) = self.follows.named(entry) {
-                self.leave_topic(id, local, &mut topics);
+            } else if let Some(name_id) = self.follows.named(entry) {
+                self.leave_topic(id, name_id, &mut topics);
             }
         }
         if !topics.is_empty() {
@@ -60,15 +60,15 @@ impl<S: Sink> Shard<S> {
             self.leave_patterns(id, left);
         }
         self.conns[id].settle();
-        self.file(id, Purse::Wants);
+        self.file(id, SharedSum::Wants);
         let names: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
         let mut payload = Vec::new();
         message::unsubscribed(&mut payload, request.as_ref().map(Id::as_bytes), &names);
         self.answer(now, id, &payload);
-        self.tell_ready(id, now);
+        self.send_ready(id, now);
     }
 
-    /// Takes a connection out of the members of what it was subscribed to.
+    /// Removes a connection from the members of a target.
     pub(super) fn leave_members(&mut self, target: Target, member: u32, step: Step) {
         let Some(moved) = self.follows.members(target).remove(member, step) else { return };
         if let Some(subscription) = self.conns[moved].subscriptions.get_mut(target) {
@@ -76,11 +76,11 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Tells the listings of one subscriber more or less.
+    /// Changes the subscriber count of the listings.
     pub(super) fn count_subscriber(&mut self, target: Target, add: i32) {
         match target {
-            Target::Topic(local) => {
-                if let Some(topic) = &self.follows.locals[local].topic {
+            Target::Topic(name_id) => {
+                if let Some(topic) = &self.follows.names[name_id].topic {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
@@ -88,7 +88,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// A subscription is no more: the members, the sums and the listings are told.
+    /// Removes a subscription from the members, the sums and the listings.
     pub(super) fn forget_subscription(&mut self, target: Target, old: Subscription) {
         self.leave_members(target, old.member, old.step);
         self.stats.subscriptions.sub(1);
@@ -96,44 +96,44 @@ impl<S: Sink> Shard<S> {
         self.count_subscriber(target, -1);
     }
 
-    /// Takes a subscription from a connection, where there was one.
+    /// Removes a connection's subscription, if there is one.
     fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
         let conn = &mut self.conns[id];
         let old = conn.subscriptions.remove(target)?;
-        conn.has_left = true;
+        conn.has_unsubscribed = true;
         self.forget_subscription(target, old);
         Some(old)
     }
 
-    /// Leaves a topic. What is on the runs of those in `dropped` is still to be taken off them.
-    fn leave_topic(&mut self, id: ConnId, local: LocalId, dropped: &mut HashSet<TopicId, RandomState>) {
-        let Some(old) = self.take_subscription(id, Target::Topic(local)) else { return };
-        let name = self.follows.locals[local].name.clone();
+    /// Leaves a topic. What is on the runs of the topics in `dropped` is still to be taken off them.
+    fn leave_topic(&mut self, id: ConnId, name_id: NameId, dropped: &mut HashSet<TopicId, RandomState>) {
+        let Some(old) = self.take_subscription(id, Target::Topic(name_id)) else { return };
+        let name = self.follows.names[name_id].name.clone();
         match self.resolve(&self.conns[id], &name) {
             None if fault::strikes(Fault::UnsubscribeLeaks) => {}
-            None => self.forget_wants(id, local, dropped),
+            None => self.forget_wants(id, name_id, dropped),
             Some(left) => {
-                // A pattern whose walk has not come by covers the topic nevertheless.
+                // A pattern whose walk has not reached the topic covers it nevertheless.
                 if let Target::Pattern(group) = left.target {
-                    self.link(local, group);
+                    self.link(name_id, group);
                 }
-                self.change_step(id, local, old.step, left.step, left.on_slow);
+                self.change_step(id, name_id, old.step, left.step, left.on_slow);
             }
         }
-        self.release(local);
+        self.release(name_id);
     }
 
-    /// A connection's stream on a topic goes on at another interval, without a break.
-    fn change_step(&mut self, id: ConnId, local_id: LocalId, old: Step, new: Step, on_slow: OnSlow) {
-        let local = &self.follows.locals[local_id];
-        let Some(topic) = local.topic.clone() else { return };
+    /// Continues a connection's stream on a topic at another interval, without a break.
+    fn change_step(&mut self, id: ConnId, name_id: NameId, old: Step, new: Step, on_slow: OnSlow) {
+        let followed = &self.follows.names[name_id];
+        let Some(topic) = followed.topic.clone() else { return };
         if old == new || !topic.has_image() || self.is_to_begin(&topic) {
             return;
         }
-        // The last `seq` that it has or will have got of what is on its runs.
-        let view = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == old);
+        // The last `seq` that it has, or will have once its runs are written.
+        let view = followed.views.iter().map(|view| &self.views[*view]).find(|view| view.step == old);
         let has = match (old, view) {
-            (0, _) => local.read_seq,
+            (0, _) => followed.read_seq,
             (_, Some(view)) => view.ahead.get(&id).copied().unwrap_or(view.sent_seq),
             (_, None) => 0,
         };
@@ -142,16 +142,17 @@ impl<S: Sink> Shard<S> {
             return;
         }
         match wants.map(|want| want.at) {
-            // What it lacks comes from the topic anyhow, now by the new step.
+            // What it lacks comes from the topic anyway, now at the new step.
             Some(At::Image(_) | At::From(_)) => {}
             after => {
-                let joins = local.views.iter().map(|view| &self.views[*view]).find(|view| view.step == new);
+                let joins = followed.views.iter().map(|view| &self.views[*view]).find(|view| view.step == new);
                 let sent = joins.map_or(0, |view| view.sent_seq);
                 let has = match after {
                     Some(At::After { seq, .. }) => has.max(seq),
                     _ => has,
                 };
-                // A view may be ahead of what the shard has read: who lacks what it sent already gets the image.
+                // A view may be ahead of what the shard has read: a connection that lacks what it already sent gets the
+                // image.
                 if new > 0 && sent <= has {
                     self.joined_view(id, &topic, new, has, None);
                 } else {
@@ -163,25 +164,26 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
-        let of_old = self.follows.locals[local_id].views.iter().copied().filter(|view| self.views[*view].step == old);
+        let of_old = self.follows.names[name_id].views.iter().copied().filter(|view| self.views[*view].step == old);
         let of_old: SmallVec<[ViewId; 1]> = of_old.collect();
         self.views.forget_member(&of_old, id);
     }
 
     fn leave_patterns(&mut self, id: ConnId, mut left: Vec<Left>) {
-        let places: HashMap<GroupId, usize, RandomState> =
+        let indices: HashMap<GroupId, usize, RandomState> =
             (0..).zip(&left).map(|(at, left)| (left.group, at)).collect();
         if let Some(catch_up) = &mut self.conns[id].catch_up {
-            for walk in catch_up.walks.extract_if(.., |walk| places.contains_key(&walk.group)) {
-                left[places[&walk.group]].unfinished.push(walk);
+            for walk in catch_up.walks.extract_if(.., |walk| indices.contains_key(&walk.group)) {
+                left[indices[&walk.group]].unfinished.push(walk);
             }
         }
-        // Only what another subscription covers goes on.
+        // Only what another subscription covers continues.
         self.retain_pending(id, |_, _, _| true);
-        self.leave_to_walks(id);
+        self.drop_duplicate_introductions(id);
         for left in &left {
-            if !self.walk_in_stead(id, left) {
-                // Not one that reads what it gets: it would have to be told of thousands of topics again and again.
+            if !self.start_replacement_walks(id, left) {
+                // A client that reads what it gets does not come here; to this one, thousands of topics would have to
+                // be introduced again and again.
                 self.departures.close_as_slow(id, self.conns[id].session);
                 break;
             }
@@ -189,10 +191,10 @@ impl<S: Sink> Shard<S> {
         left.iter().for_each(|left| self.release_group(left.group));
     }
 
-    /// Less specific patterns of the connection cover the topics of a pattern that is left. They are introduced anew where
-    /// their interval is another, and where this pattern's walk had not come to them: what was pending of those is gone.
-    /// False where that would be too many walks.
-    fn walk_in_stead(&mut self, id: ConnId, left: &Left) -> bool {
+    /// Starts walks of less specific patterns of the connection that cover the topics of a pattern that is left. These
+    /// topics are introduced again if the interval differs, or if the left pattern's walk had not reached them, because
+    /// what was pending of them is dropped. Returns false if there would be too many walks.
+    fn start_replacement_walks(&mut self, id: ConnId, left: &Left) -> bool {
         let rank = |group: &Group, order: u32| (group.specificity, order);
         let group = &self.follows.groups[left.group];
         let (pattern, left_rank) = (group.pattern.clone(), rank(group, left.old.order));
@@ -222,22 +224,22 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Drops introductions that a walk is going to make.
-    fn leave_to_walks(&mut self, id: ConnId) {
+    fn drop_duplicate_introductions(&mut self, id: ConnId) {
         let Some(catch_up) = self.conns[id].catch_up.as_deref() else { return };
         if catch_up.walks.is_empty() {
             return;
         }
-        let twice = |want: &&Want| {
+        let duplicate = |want: &&Want| {
             let Introduce::Fresh(_) = want.introduce else { return false };
-            let Some(local) = self.follows.named(want.topic.name()) else { return false };
-            let live = self.follows.locals[local].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
+            let Some(name_id) = self.follows.named(want.topic.name()) else { return false };
+            let live = self.follows.names[name_id].topic.as_ref().is_some_and(|held| Arc::ptr_eq(held, &want.topic));
             let best = self.resolve(&self.conns[id], want.topic.name()).map(|best| best.target);
             let by_best = |walk: &Walk| best == Some(Target::Pattern(walk.group));
             live && catch_up.walks.iter().any(|walk| by_best(walk) && walk.will_introduce(&want.topic))
         };
-        let twice: Vec<TopicId> = catch_up.wants.values().filter(twice).map(|want| want.topic.id()).collect();
+        let duplicate: Vec<TopicId> = catch_up.wants.values().filter(duplicate).map(|want| want.topic.id()).collect();
         if let Some(catch_up) = &mut self.conns[id].catch_up {
-            twice.iter().for_each(|topic| drop(catch_up.wants.remove(topic)));
+            duplicate.iter().for_each(|topic| drop(catch_up.wants.remove(topic)));
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Views: one topic at one interval, for all who asked for at most one message per interval.
+//! Views: one topic at one interval, for all subscribers that asked for at most one message per interval.
 //!
-//! The first change of a quiet topic goes at once; then at most one per interval, each with the newest state. The message
-//! is encoded once for all members: the image, or where patches made it and it is smaller the difference since the last.
-//! A difference fits only who has exactly the last; who got an image of his own since then gets an image again.
+//! The first change of a quiet topic is sent at once; after that at most one message per interval, each with the newest
+//! state. The message is encoded once for all members: the image, or the difference since the last message if the topic
+//! has patches and the difference is smaller. A difference only fits a member that has exactly the last message; a
+//! member that got an image of its own since then gets an image again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Index, IndexMut};
@@ -18,39 +19,40 @@ use super::conn::{Step, ladder};
 use super::mark::Mark;
 use super::pages::Pages;
 use super::visit::Which;
-use super::{ConnId, LocalId, Shard, ViewId};
+use super::{ConnId, NameId, Shard, ViewId};
 use crate::fault::{self, Fault};
 use crate::image::Tree;
 use crate::sink::Sink;
-use crate::topic::{Snapshot, Topic};
+use crate::topic::{StateSnapshot, Topic};
 
-/// Views that come due in one round at most.
+/// Maximum number of due views that are sent in one round.
 const VIEWS_PER_ROUND: usize = fault::bound(64, 1);
-/// Subscribers visited for them at most, but for the last view's.
+/// Maximum number of subscribers visited for them, not counting the last view's.
 const VISITS_PER_ROUND: usize = fault::bound(65_536, 4);
 
 pub(crate) struct View {
-    pub(crate) local: LocalId,
+    pub(crate) name_id: NameId,
     pub(crate) step: Step,
-    /// The `seq` of the last message; all members but those in `ahead` have exactly that.
+    /// The `seq` of the last message; all members except those in `ahead` have exactly that.
     pub(crate) sent_seq: u64,
-    /// The state of the last message, where differences may be asked for.
+    /// The state of the last message, if differences may be needed.
     sent: Option<Tree>,
     sent_us: Option<u64>,
-    /// When the next message is due; `None` where nothing changed since the last.
+    /// When the next message is due; `None` if nothing changed since the last.
     pub(crate) due_us: Option<u64>,
-    /// Members that got an image of their own which is newer than the last message, and its `seq`.
+    /// Members that got an image of their own which is newer than the last message, with its `seq`.
     pub(crate) ahead: HashMap<ConnId, u64, RandomState>,
-    /// Their states, where differences may be asked for: so they get a difference next, as everybody does.
+    /// Their states, if differences may be needed: so they get a difference next, as the others do.
     ahead_states: Vec<(u64, Tree)>,
-    /// What the states hold, as the budget was told.
+    /// What the states hold, as counted in the budget.
     counted: u64,
 }
 
-/// States of members that are ahead of their view, at most: for others an image is made instead of one more difference.
+/// Maximum number of states of members that are ahead of their view; the other members get an image instead of a
+/// difference.
 const AHEAD_STATES_MAX: usize = 4;
 
-/// The views of a shard, and when they have to say something.
+/// The views of a shard, and when each is due.
 #[derive(Default)]
 pub(super) struct Views {
     views: Pages<View>,
@@ -72,10 +74,10 @@ impl IndexMut<ViewId> for Views {
 }
 
 impl Views {
-    /// A view of a name at a step, of which nothing was said yet.
-    fn insert(&mut self, local: LocalId, step: Step) -> ViewId {
+    /// Adds a view of a name at a step, of which nothing has been sent yet.
+    fn insert(&mut self, name_id: NameId, step: Step) -> ViewId {
         self.views.insert(View {
-            local,
+            name_id,
             step,
             sent_seq: 0,
             sent: None,
@@ -92,7 +94,7 @@ impl Views {
         self.views.remove(id)
     }
 
-    /// Says when a view is due next; `None` where nothing changed since its last message.
+    /// Sets when a view is due next; `None` if nothing changed since its last message.
     fn set_due(&mut self, id: ViewId, due_us: Option<u64>) {
         let Some(view) = self.views.get_mut(id) else { return };
         if let Some(old) = std::mem::replace(&mut view.due_us, due_us) {
@@ -108,7 +110,7 @@ impl Views {
         self.due.first().copied()
     }
 
-    /// A member leaves: what it got on its own is forgotten.
+    /// Forgets what a leaving member got on its own.
     pub(super) fn forget_member(&mut self, views: &[ViewId], conn: ConnId) {
         for view in views {
             self.views[*view].ahead.remove(&conn);
@@ -117,34 +119,34 @@ impl Views {
 }
 
 impl<S: Sink> Shard<S> {
-    /// The view of a name at a step, made where there is none.
-    pub(super) fn view(&mut self, local: LocalId, step: Step) -> ViewId {
+    /// Returns the view of a name at a step, creating it if necessary.
+    pub(super) fn view(&mut self, name_id: NameId, step: Step) -> ViewId {
         let views = &self.views;
-        let held = &self.follows.locals[local].views;
+        let held = &self.follows.names[name_id].views;
         if let Some(view) = held.iter().find(|view| views[**view].step == step) {
             return *view;
         }
-        let id = self.views.insert(local, step);
-        self.follows.locals[local].views.push(id);
+        let id = self.views.insert(name_id, step);
+        self.follows.names[name_id].views.push(id);
         id
     }
 
-    /// The view is no more; its local has forgotten it already.
+    /// Drops a view that its name has already forgotten.
     pub(super) fn drop_view(&mut self, id: ViewId) {
         let Some(view) = self.views.remove(id) else { return };
         self.engine.budget.bases.change(view.counted, 0);
     }
 
-    /// A connection got the image `seq` on its own, of this state where differences may be asked for.
+    /// Notes that a connection got the image `seq` on its own; with its state if differences may be needed.
     pub(super) fn joined_view(&mut self, conn: ConnId, topic: &Arc<Topic>, step: Step, seq: u64, state: Option<Tree>) {
-        let Some(local) = self.follows.named(topic.name()) else { return };
-        if self.follows.locals[local].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
+        let Some(name_id) = self.follows.named(topic.name()) else { return };
+        if self.follows.names[name_id].topic.as_ref().is_none_or(|held| !Arc::ptr_eq(held, topic)) {
             return;
         }
-        let id = self.view(local, step);
+        let id = self.view(name_id, step);
         let view = &mut self.views[id];
         if view.sent_seq == 0 && view.sent_us.is_none() && view.due_us.is_none() {
-            // Nothing was sent yet: it goes on from here.
+            // Nothing was sent yet: the view starts from here.
             (view.sent_seq, view.sent) = (seq, state);
         } else if seq > view.sent_seq {
             view.ahead.insert(conn, seq);
@@ -156,7 +158,8 @@ impl<S: Sink> Shard<S> {
         self.count_view(id);
     }
 
-    /// Counts what a view holds; where that is too much it is let go of, and images are sent instead of differences.
+    /// Counts the states that a view holds; if that would be too much they are dropped, and images are sent instead of
+    /// differences.
     fn count_view(&mut self, id: ViewId) {
         let (view, budget) = (&mut self.views[id], &self.engine.budget);
         let states = view.sent.iter().chain(view.ahead_states.iter().map(|(_, state)| state));
@@ -170,10 +173,10 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// The topic's newest update, which the shard just took in, concerns the views of these steps.
-    pub(super) fn changed(&mut self, local: LocalId, steps: u16, seq: u64, now_us: u64) {
+    /// Handles the topic's newest update, which the shard just took in, for the views at these steps.
+    pub(super) fn changed(&mut self, name_id: NameId, steps: u16, seq: u64, now_us: u64) {
         for step in (1..16).filter(|step| steps & 1 << step != 0) {
-            let id = self.view(local, step);
+            let id = self.view(name_id, step);
             let view = &mut self.views[id];
             if seq <= view.sent_seq || view.due_us.is_some() {
                 continue;
@@ -188,7 +191,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Sends what is due, as far as this round's work allows. Returns whether more is due already.
+    /// Sends the views that are due, as far as this round's work allows. Returns whether more are already due.
     pub(super) fn views_due(&mut self, now_us: u64) -> bool {
         self.visits.count = 0;
         for _ in 0..VIEWS_PER_ROUND {
@@ -205,15 +208,15 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Sends the newest state to the members, where they lack it.
+    /// Sends the newest state to the members that lack it.
     pub(super) fn emit(&mut self, id: ViewId, now_us: u64) {
         self.views.set_due(id, None);
         let view = &mut self.views[id];
-        let (local_id, step, sent_seq) = (view.local, view.step, view.sent_seq);
+        let (name_id, step, sent_seq) = (view.name_id, view.step, view.sent_seq);
         let encoded_max = self.engine.limits.images_encoded_bytes_max;
-        let Some(topic) = self.follows.locals[local_id].topic.clone() else { return };
-        if self.follows.steps(local_id) & 1 << step == 0 {
-            self.follows.locals[local_id].views.retain(|held| *held != id);
+        let Some(topic) = self.follows.names[name_id].topic.clone() else { return };
+        if self.follows.steps(name_id) & 1 << step == 0 {
+            self.follows.names[name_id].views.retain(|held| *held != id);
             self.drop_view(id);
             return;
         }
@@ -229,18 +232,19 @@ impl<S: Sink> Shard<S> {
         (view.sent_seq, view.sent_us) = (seq, Some(now_us));
         view.sent = now.has_patches.then(|| now.tree.clone());
         self.count_view(id);
-        // By the `seq` that a member has: the difference since then, where there is one.
-        let mut messages: SmallVec<[(u64, Placed); 2]> = SmallVec::new();
+        // By the `seq` that a member has: the difference since then, if there is one.
+        let mut messages: SmallVec<[(u64, ViewMessage); 2]> = SmallVec::new();
         for (has, state) in bases {
             if has >= seq || !now.has_patches {
                 continue;
             }
             if let Some(frame) = self.difference(&topic, &now, has, &state) {
                 let len = frame.len();
-                messages.push((has, Placed { at: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
+                messages
+                    .push((has, ViewMessage { in_ring: self.put(&topic, has + 1, true, &frame), len, first: has + 1 }));
             }
         }
-        // Where no difference is made from the last message, everybody who has just that gets the image.
+        // If there is no difference since the last message, all members that have just that get the image.
         let is_covered = |has: u64| messages.iter().any(|(base, _)| *base == has);
         if !is_covered(sent_seq) {
             if !now.is_encoded() {
@@ -248,10 +252,10 @@ impl<S: Sink> Shard<S> {
             }
             let frame = topic.image_frame(&now, encoded_max);
             let (first, len) = (sent_seq + 1, frame.len());
-            messages.push((sent_seq, Placed { at: self.put(&topic, first, true, &frame), len, first }));
+            messages.push((sent_seq, ViewMessage { in_ring: self.put(&topic, first, true, &frame), len, first }));
         }
         let mut mark = Mark {
-            at: 0,
+            ring_offset: 0,
             len: 0,
             joins: false,
             topic: &topic,
@@ -264,34 +268,34 @@ impl<S: Sink> Shard<S> {
             closes: false,
         };
         let mut apart = Vec::new();
-        self.each_member(local_id, Which::Conflated, |marker, conn, via, own_step| {
+        self.each_member(name_id, Which::Conflated, |marker, conn, via, own_step| {
             let has = ahead.get(&conn).copied().unwrap_or(sent_seq);
             if own_step != step || has >= seq {
                 return;
             }
             match messages.iter().find(|(base, _)| *base == has) {
-                Some((_, Placed { at: Some((at, joins)), len, first })) => {
-                    (mark.at, mark.joins, mark.len, mark.first) = (*at, *joins, *len as u32, *first);
+                Some((_, ViewMessage { in_ring: Some((ring_offset, joins)), len, first })) => {
+                    (mark.ring_offset, mark.joins, mark.len, mark.first) = (*ring_offset, *joins, *len as u32, *first);
                     marker.mark(conn, via, &mark);
                 }
-                // It gets the image by way of the topic.
+                // It gets the image through the topic.
                 _ => apart.push((conn, via, has + 1)),
             }
         });
         mark.len = 0;
         for (conn, via, first) in apart {
             mark.first = first;
-            self.want_instead(conn, via, &mark, true);
+            self.deliver_through_topic(conn, via, &mark, true);
         }
         self.settle_overflow(now_us);
     }
 
-    /// The difference since the state of `has`, as a frame, where there is one and it is smaller than the image.
-    fn difference(&self, topic: &Topic, now: &Snapshot, has: u64, state: &Tree) -> Option<Frame> {
+    /// The difference since the state of `has`, as a frame, if there is one that is smaller than the image.
+    fn difference(&self, topic: &Topic, now: &StateSnapshot, has: u64, state: &Tree) -> Option<Frame> {
         let mut patch = Vec::new();
-        let is_said = Tree::diff(state, &now.tree, &mut patch);
+        let is_expressible = Tree::diff(state, &now.tree, &mut patch);
         self.work.charge_bytes(patch.len());
-        if !is_said || patch.len() >= now.tree.bytes() {
+        if !is_expressible || patch.len() >= now.tree.bytes() {
             return None;
         }
         let mut scratch = Vec::with_capacity(patch.len() + topic.name().len() + 128);
@@ -304,9 +308,9 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// A view's message: where it is in the ring, if it fits there, and the first `seq` that it stands for.
-struct Placed {
-    at: Option<(u64, bool)>,
+/// A view's message: where it is in the ring, if it fits there, and the first `seq` that it covers.
+struct ViewMessage {
+    in_ring: Option<(u64, bool)>,
     len: usize,
     first: u64,
 }

@@ -1,14 +1,15 @@
-//! Going through the connections that a name concerns, each once, however many of its subscriptions match.
+//! Visiting the connections that a name concerns, each once, however many of its subscriptions match.
 
 use super::conn::{Conn, Step, Target};
 use super::follows::{Group, Linked, Members};
 use super::mark::{Marker, Via};
 use super::pages::Pages;
-use super::{ConnId, GroupId, LocalId, Shard};
+use super::{ConnId, GroupId, NameId, Shard};
 use crate::sink::Sink;
 
-/// A visit to a connection that catches up takes as long as so many to others.
+/// A visit to a connection that catches up takes as long as this many others.
 const SLOW_VISIT: usize = 15;
+
 /// Passes over the subscribers of names.
 #[derive(Default)]
 pub(super) struct Visits {
@@ -18,11 +19,11 @@ pub(super) struct Visits {
     pub(super) count: usize,
 }
 
-/// Which of a name's members are gone through. Where several lists have any, all are.
+/// Which of a name's members are visited. If several lists have any, all are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     All,
-    /// Only those that asked for fewer updates.
+    /// Only the conflated ones.
     Conflated,
 }
 
@@ -30,11 +31,11 @@ impl<S: Sink> Shard<S> {
     /// Calls `each` for every connection that the name concerns, once, with the step of its most specific subscription.
     pub(super) fn each_member(
         &mut self,
-        local_id: LocalId,
+        name_id: NameId,
         which: Which,
         mut each: impl FnMut(&mut Marker<'_, S>, ConnId, Via, Step),
     ) {
-        let local = &self.follows.locals[local_id];
+        let followed = &self.follows.names[name_id];
         let groups = &self.follows.groups;
         let mut marker = Marker {
             conns: &mut self.conns,
@@ -44,8 +45,8 @@ impl<S: Sink> Shard<S> {
             behind_bytes: self.engine.limits.behind_bytes,
             slow_visits: 0,
         };
-        self.visits.count += local.direct.len();
-        if let Linked::Many(set) = &local.groups {
+        self.visits.count += followed.direct.len();
+        if let Linked::Many(set) = &followed.groups {
             self.visits.pass += 1;
             let (pass, mut members) = (self.visits.pass, set.members());
             if members.as_of != self.follows.changes() {
@@ -54,7 +55,7 @@ impl<S: Sink> Shard<S> {
                 self.visits.pass += 1;
             }
             let pass = self.visits.pass;
-            local.direct.each(|conn, step| {
+            followed.direct.each(|conn, step| {
                 marker.conns[conn].marked = pass;
                 each(&mut marker, conn, None, step);
             });
@@ -68,11 +69,12 @@ impl<S: Sink> Shard<S> {
             return;
         }
         let in_use = |members: &Members| usize::from(!members.is_empty());
-        self.visits.count += local.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
-        let lists = in_use(&local.direct) + local.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
+        self.visits.count += followed.groups.iter().map(|id| groups[*id].members.len()).sum::<usize>();
+        let lists =
+            in_use(&followed.direct) + followed.groups.iter().map(|id| in_use(&groups[*id].members)).sum::<usize>();
         if lists <= 1 {
-            let groups = local.groups.iter().map(|id| (Some(*id), &groups[*id].members));
-            for (via, members) in std::iter::once((None, &local.direct)).chain(groups) {
+            let groups = followed.groups.iter().map(|id| (Some(*id), &groups[*id].members));
+            for (via, members) in std::iter::once((None, &followed.direct)).chain(groups) {
                 if which == Which::All {
                     members.each_plain(|conn| each(&mut marker, conn, via, 0));
                 }
@@ -83,19 +85,19 @@ impl<S: Sink> Shard<S> {
         }
         self.visits.pass += 1;
         let pass = self.visits.pass;
-        local.direct.each(|conn, step| {
+        followed.direct.each(|conn, step| {
             marker.conns[conn].marked = pass;
             each(&mut marker, conn, None, step);
         });
-        for (index, id) in local.groups.iter().enumerate() {
-            let tied = is_tied(&local.groups, groups, index);
+        for (index, id) in followed.groups.iter().enumerate() {
+            let tied = is_tied(&followed.groups, groups, index);
             groups[*id].members.each(|conn, step| {
                 let held = &mut marker.conns[conn];
                 if held.marked == pass {
                     return;
                 }
                 held.marked = pass;
-                let (via, step) = own_of(held, &local.groups, groups, *id, step, tied);
+                let (via, step) = own_of(held, &followed.groups, groups, *id, step, tied);
                 each(&mut marker, conn, Some(via), step);
             });
         }
@@ -103,7 +105,7 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// Looks up the members of patterns, each once, with the most specific of its own. Returns how many were looked at.
+/// Lists the members of patterns, each once, with the most specific of its own. Returns how many were visited.
 fn collect<S>(
     linked: &[GroupId],
     groups: &Pages<Group>,
@@ -128,14 +130,14 @@ fn collect<S>(
     visited
 }
 
-/// Whether a pattern has others beside it that are as specific.
+/// Whether a neighbour in the list is as specific as this pattern.
 fn is_tied(linked: &[GroupId], groups: &Pages<Group>, index: usize) -> bool {
     let own = &groups[linked[index]].specificity;
     let ties = |other: Option<&GroupId>| other.is_some_and(|other| groups[*other].specificity == *own);
     ties(linked.get(index + 1)) || (index > 0 && ties(linked.get(index - 1)))
 }
 
-/// By which of patterns that are equally specific a connection gets a name, and with which step: its latest.
+/// By which of several equally specific patterns a connection gets a name, and with which step: its latest.
 fn own_of<S>(
     conn: &Conn<S>,
     linked: &[GroupId],

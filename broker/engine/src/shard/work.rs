@@ -1,45 +1,46 @@
-//! A budget of work: what may be done in one round of a shard beside delivering what is ready.
+//! A budget of work: what one round of a shard may do in addition to delivering what is ready.
 //!
-//! Every kind of request draws from it, in steps of about a tenth of a microsecond: parsing, publishing, counting, making
-//! and leaving subscriptions, walks, images. Whoever finds it spent stops where that is possible and goes on in a later
-//! round, after what is ready has been delivered. So nobody who asks for much holds up those who asked for nothing.
+//! Every kind of request draws from it, in steps of about a tenth of a microsecond: parsing, publishing, counting,
+//! making and leaving subscriptions, walks, images. When it is spent, work stops where possible and continues in a
+//! later round, after what is ready has been delivered. So a client with expensive requests does not hold up those
+//! without.
 //!
-//! A round has three parts with as much work each: taking in and delivering, requests, and what time brings. A request that
-//! cannot be cut may take more than its part: then the requests of the next rounds have that much less, and deliveries
-//! catch up.
+//! A round has three parts with the same amount of work each: taking in and delivering, requests, and what is due by
+//! time. A request that cannot be divided may take more than its part: then the requests of the next rounds have that
+//! much less, and deliveries catch up.
 
 use std::cell::Cell;
 
-/// Bytes that are parsed or encoded in a step.
+/// Bytes that are parsed or encoded in one step.
 const BYTES_PER_STEP: usize = 64;
 
-/// What requests may take too much, in rounds: more than that is forgiven.
+/// The maximum that requests may owe, in rounds; the rest is forgiven.
 const ROUNDS_OWED_MAX: usize = 64;
 
-/// What is left of a round's work.
+/// The work that is left in a round.
 #[derive(Debug)]
 pub(crate) struct Work {
     steps: usize,
     left: Cell<usize>,
     /// By how much more was done than was left.
     over: Cell<usize>,
-    /// What requests have taken too much, and give back.
+    /// What requests took in excess and still have to give back.
     owed: Cell<usize>,
 }
 
 impl Work {
-    /// So many steps a round.
+    /// Creates a budget of `steps` steps per part of a round.
     pub(crate) fn new(steps: usize) -> Self {
         Self { steps, left: Cell::new(steps), over: Cell::new(0), owed: Cell::new(0) }
     }
 
-    /// A part of a round begins that is not about requests.
+    /// Begins a part of a round that is not for requests.
     pub(crate) fn renew(&self) {
         self.left.set(self.steps);
         self.over.set(0);
     }
 
-    /// The part of a round begins in which requests are done.
+    /// Begins the part of a round in which requests are executed.
     pub(crate) fn begin_requests(&self) {
         let owed = self.owed.get();
         self.owed.set(owed.saturating_sub(self.steps));
@@ -47,21 +48,21 @@ impl Work {
         self.over.set(0);
     }
 
-    /// That part is over.
+    /// Ends that part.
     pub(crate) fn end_requests(&self) {
         let owed = self.owed.get() + self.over.get();
         self.owed.set(owed.min(self.steps * ROUNDS_OWED_MAX));
         self.renew();
     }
 
-    /// Something was done. What cannot be cut may cost more than is left.
+    /// Charges work that was done. What cannot be divided may cost more than is left.
     pub(crate) fn charge(&self, steps: usize) {
         let left = self.left.get();
         self.left.set(left.saturating_sub(steps));
         self.over.set(self.over.get() + steps.saturating_sub(left));
     }
 
-    /// So many bytes were parsed or encoded.
+    /// Charges bytes that were parsed or encoded.
     pub(crate) fn charge_bytes(&self, bytes: usize) {
         self.charge(bytes / BYTES_PER_STEP + 1);
     }

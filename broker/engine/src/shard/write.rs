@@ -1,19 +1,19 @@
-//! One write: what waits for a connection, gathered, written, and moved on as far as the socket took it.
+//! One write: what waits for a connection is gathered and written, and advanced as far as the socket took it.
 
 use super::conn::{At, Run};
 use super::plan::{Piece, PieceKind};
 use super::{ConnId, Shard};
-use crate::budget::purse::Purse;
+use crate::budget::shared::SharedSum;
 use crate::fault::{self, Fault};
 use crate::sink::{Sink, Wrote};
 use broker_protocol::message::GapReason;
 
-/// Scratch that a large image grew is given back above this.
+/// A scratch buffer that a large image made larger than this is freed.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 
-/// What came of a write.
+/// The result of a write.
 pub(super) enum Outcome {
-    /// All of it went out.
+    /// All of it was written.
     All,
     /// The socket is full.
     Full,
@@ -21,12 +21,12 @@ pub(super) enum Outcome {
 }
 
 impl<S: Sink> Shard<S> {
-    /// Writes the only run from where it lies.
+    /// Writes the connection's only run directly from the ring.
     pub(super) fn write_run(&mut self, id: ConnId) -> Option<Outcome> {
         let conn = &mut self.conns[id];
         let run = conn.runs[0];
         let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max);
-        let wrote = conn.sink.write(self.ring.bytes(run.at, len));
+        let wrote = conn.sink.write(self.ring.bytes(run.ring_offset, len));
         let taken = match wrote {
             Wrote::Bytes(taken) => taken,
             Wrote::Full => 0,
@@ -41,8 +41,8 @@ impl<S: Sink> Shard<S> {
         Some(if taken == len { Outcome::All } else { Outcome::Full })
     }
 
-    /// Takes `taken` bytes off the front of run `index`; where a frame was cut, its rest becomes the carry. Returns the
-    /// frames that begin in them.
+    /// Takes `taken` bytes off the front of run `index`; if a frame was cut, its rest becomes the carry. Returns the
+    /// number of frames that begin in them.
     fn take_from_run(&mut self, id: ConnId, index: usize, taken: usize) -> u32 {
         if taken == 0 {
             return 0;
@@ -53,14 +53,14 @@ impl<S: Sink> Shard<S> {
         let frames = if conn.runs.len() == 1 && taken == run.len as usize {
             conn.pending_frames
         } else {
-            self.ring.slots(run.at, taken).count() as u32
+            self.ring.slots(run.ring_offset, taken).count() as u32
         };
         if taken < run.len as usize {
-            let cut = run.at + taken as u64;
+            let cut = run.ring_offset + taken as u64;
             let slot = self.ring.slot_at(cut);
-            if slot.at != cut {
-                let rest = Some((slot.frame.clone(), (cut - slot.at) as u32));
-                gone = (slot.at + slot.frame.len() as u64 - run.at) as usize;
+            if slot.ring_offset != cut {
+                let rest = Some((slot.frame.clone(), (cut - slot.ring_offset) as u32));
+                gone = (slot.ring_offset + slot.frame.len() as u64 - run.ring_offset) as usize;
                 if !fault::strikes(Fault::HalfFrame) {
                     self.set_carry(id, rest);
                 }
@@ -70,7 +70,7 @@ impl<S: Sink> Shard<S> {
         }
         let conn = &mut self.conns[id];
         let run = &mut conn.runs[index];
-        run.at += gone as u64;
+        run.ring_offset += gone as u64;
         run.len -= gone as u32;
         conn.pending_bytes -= gone as u32;
         conn.pending_frames -= frames;
@@ -84,7 +84,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Gathers what waits, writes it, and moves on what went out. `None` where there is nothing to write.
+    /// Gathers what waits, writes it, and advances what was written. `None` if there is nothing to write.
     pub(super) fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
         let max = self.engine.limits.turn_bytes_max;
         let conn = &mut self.conns[id];
@@ -112,7 +112,7 @@ impl<S: Sink> Shard<S> {
                     break;
                 }
                 let len = whole_frames(&self.ring, *run, room);
-                self.plan.add_run(&self.ring, run.at, len);
+                self.plan.add_run(&self.ring, run.ring_offset, len);
                 runs += 1;
                 if len < run.len as usize {
                     all_runs = false;
@@ -141,7 +141,7 @@ impl<S: Sink> Shard<S> {
         };
         self.stats.bytes.add(taken as u64);
         self.progress(id, taken);
-        // A carrier with an encoding of its own takes all or nothing.
+        // A transport with an encoding of its own takes all or nothing.
         let frame_bytes = if taken == offered { self.plan.frame_bytes } else { taken };
         self.commit(id, frame_bytes, carried, controlled, runs);
         self.expire(id);
@@ -151,17 +151,17 @@ impl<S: Sink> Shard<S> {
         Some(if taken == offered { Outcome::All } else { Outcome::Full })
     }
 
-    /// Lets go of what only waited for the feed, and files the connection by what it wants now.
+    /// Drops the wants that only waited for the feed, and files the connection by what it still wants.
     fn expire(&mut self, id: ConnId) {
         let (conn, read) = (&mut self.conns[id], self.reader.bytes());
         if let Some(catch_up) = &mut conn.catch_up {
             catch_up.expire(read);
             conn.settle();
-            self.file(id, Purse::Wants);
+            self.file(id, SharedSum::Wants);
         }
     }
 
-    /// Moves on, part by part in the order of the write, what `taken` bytes of it cover.
+    /// Advances, part by part in the order of the write, what `taken` bytes of it cover.
     fn commit(&mut self, id: ConnId, mut taken: usize, carried: usize, controlled: usize, runs: usize) {
         let conn = &mut self.conns[id];
         if carried > 0
@@ -186,7 +186,7 @@ impl<S: Sink> Shard<S> {
         }
         let mut frames = 0;
         if runs == conn.runs.len() && taken >= conn.pending_bytes as usize {
-            // The usual case: all that waited went out, without a look at the slots.
+            // The usual case: everything that waited was written, and the slots need not be read.
             taken -= conn.pending_bytes as usize;
             frames = std::mem::take(&mut conn.pending_frames);
             conn.pending_bytes = 0;
@@ -222,15 +222,15 @@ impl<S: Sink> Shard<S> {
 
     fn count_frames(&mut self, id: ConnId, frames: u32) {
         if frames > 0 {
-            self.conns[id].unpositioned = true;
+            self.conns[id].position_is_due = true;
             self.stats.deliveries.add(frames.into());
             self.stats.frames_per_write.record(frames.into());
         }
     }
 
-    /// What the going out of a piece does.
+    /// Applies the effects of writing a piece.
     fn apply(&mut self, id: ConnId, piece: &Piece) {
-        match piece.what {
+        match piece.kind {
             PieceKind::Image { .. } => self.stats.images.add(1),
             PieceKind::Gap { updates } => {
                 self.stats.gaps.add(1);
@@ -239,18 +239,18 @@ impl<S: Sink> Shard<S> {
             _ => {}
         }
         let conn = &mut self.conns[id];
-        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.go_on(piece.topic, piece.at)) else {
+        let Some(want) = conn.catch_up.as_mut().and_then(|catch_up| catch_up.advance(piece.topic, piece.at)) else {
             return;
         };
-        if !matches!(piece.what, PieceKind::Introduction(_)) {
-            // What goes missing from now on does so because the connection is slow.
+        if !matches!(piece.kind, PieceKind::Introduction(_)) {
+            // What is lost from now on is lost because the connection is slow.
             want.reason = GapReason::Slow;
         }
-        if let PieceKind::Introduction(Some(seq)) = piece.what {
+        if let PieceKind::Introduction(Some(seq)) = piece.kind {
             want.until = seq;
         }
         want.has_begun();
-        if let PieceKind::Image { step, state } = &piece.what
+        if let PieceKind::Image { step, state } = &piece.kind
             && *step > 0
             && let At::After { seq, .. } = piece.at
         {
@@ -260,12 +260,12 @@ impl<S: Sink> Shard<S> {
     }
 }
 
-/// The bytes of a run's leading frames that fit, at least one frame.
+/// The number of bytes of a run's leading whole frames that fit, at least one frame.
 fn whole_frames(ring: &super::ring::Ring, run: Run, max: usize) -> usize {
     if run.len as usize <= max {
         return run.len as usize;
     }
-    let cut = ring.slot_at(run.at + max as u64);
-    let len = (cut.at - run.at) as usize;
+    let cut = ring.slot_at(run.ring_offset + max as u64);
+    let len = (cut.ring_offset - run.ring_offset) as usize;
     if len > 0 { len } else { cut.frame.len() }
 }

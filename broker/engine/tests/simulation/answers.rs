@@ -1,4 +1,4 @@
-//! Answers: each must be what it had to be when the broker read the request; then the client believes it.
+//! Answers: each must be what it had to be when the broker read the request; then the client applies it.
 
 use super::client::Client;
 use super::message::Message;
@@ -12,7 +12,7 @@ impl Client {
         if message.op() == "subscribed" {
             self.lacked_room += refused::take_out(message, &mut answer, &self.known, &mut self.held)?;
         }
-        let same = |is: bool| if is { Ok(()) } else { Err(format!("{answer:?} was right")) };
+        let same = |is: bool| if is { Ok(()) } else { Err(format!("expected {answer:?}")) };
         let codes = |rows: Vec<Message<'_>>, at: &str| {
             rows.iter().map(|row| Ok((row.raw(at)?.to_owned(), row.text("code")?))).collect::<Result<Vec<_>, String>>()
         };
@@ -52,7 +52,7 @@ impl Client {
                 self.unsubscribed(entries);
                 Ok(())
             }
-            Answer::Subscribed { placed, options, topics, patterns, errors, deferred, .. } => {
+            Answer::Subscribed { effective, options, topics, patterns, errors, deferred, .. } => {
                 same(message.op() == "subscribed")?;
                 let wrong: Vec<_> =
                     errors.iter().map(|(name, code)| (format!("\"{name}\""), (*code).to_owned())).collect();
@@ -74,18 +74,18 @@ impl Client {
                 for (row, begun) in rows.iter().zip(topics) {
                     same(is_as_told(row, begun)?)?;
                 }
-                self.subscribed(truth, placed, *options, topics);
+                self.subscribed(truth, effective, *options, topics);
                 Ok(())
             }
         }
     }
 
-    fn subscribed(&mut self, truth: Truth<'_>, placed: &[String], options: Options, topics: &[Begun]) {
+    fn subscribed(&mut self, truth: Truth<'_>, effective: &[String], options: Options, topics: &[Begun]) {
         let before = self.known.clone();
-        for entry in placed {
-            self.known.place(entry, options, u64::MAX);
+        for entry in effective {
+            self.known.put(entry, options, u64::MAX);
         }
-        // Of a name that stands twice in the request the last one counts, and goes on from what was there before.
+        // If a name is given twice in the request, the last one counts, and continues from what was there before.
         let had = self.streams.clone();
         for begun in topics {
             let held = had.get(&begun.name).or(self.remembered.get(&begun.name));
@@ -97,10 +97,11 @@ impl Client {
         }
         for (name, stream) in &mut self.streams {
             let best = self.known.best(name).map(|best| &best.entry);
-            if !best.is_some_and(|best| is_pattern(best) && placed.contains(best)) {
+            if !best.is_some_and(|best| is_pattern(best) && effective.contains(best)) {
                 continue;
             }
-            // Of the old options nothing follows; what another pattern brought in may go on until this one does.
+            // Nothing follows under the old options; what another pattern introduced may continue until this one
+            // introduces it.
             let same = best == before.best(name).map(|best| &best.entry);
             if same && !stream.loose {
                 stream.phase = Phase::Unintroduced;
@@ -125,7 +126,7 @@ impl Client {
     }
 }
 
-/// How an entry had to begin that took effect after it was read: at some moment up to now, as the answer says.
+/// How an entry had to begin that took effect after it was read: at any time up to now, consistent with the answer.
 fn begun_later(
     truth: Truth<'_>,
     row: &Message<'_>,
@@ -137,7 +138,7 @@ fn begun_later(
     let live = match row.optional_text("epoch")? {
         None => None,
         Some(called) => {
-            let (at, epoch) = truth.model.epoch(&read.name, &called).ok_or("an epoch that never was")?;
+            let (at, epoch) = truth.model.epoch(&read.name, &called).ok_or("an epoch that never existed")?;
             let least = match &read.epoch {
                 Some((had, _)) if *had == at => read.seq,
                 Some((had, _)) if *had > at => return Err(format!("it was in epoch {had} already")),

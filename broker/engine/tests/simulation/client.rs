@@ -1,4 +1,4 @@
-//! A simulated client: it believes nothing that it was not told, and checks everything that it is told.
+//! A simulated client: it assumes nothing that it was not sent, and checks everything that it is sent.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,38 +15,38 @@ pub struct Client {
     pub shard: usize,
     pub conn: ConnId,
     pub pipe: SharedPipe,
-    /// On their way to the broker.
+    /// Requests on their way to the broker.
     pub outgoing: VecDeque<Request>,
-    /// What must be answered, in this order.
+    /// Answers that must come, in this order.
     pub awaited: VecDeque<(u64, Answer)>,
     pub ids: u64,
-    /// Subscriptions as the broker has them, by what it has read.
+    /// Its subscriptions in the broker, according to what that has read.
     pub held: Subscriptions,
-    /// Subscriptions as the client knows them, by what was answered.
+    /// Its subscriptions as the client knows them, according to the answers.
     pub known: Subscriptions,
     pub streams: BTreeMap<String, Stream>,
     /// What an earlier connection had, for resuming.
     pub remembered: BTreeMap<String, Stream>,
     greeted: bool,
     pub closed: Option<u16>,
-    /// No more bytes go either way.
+    /// No more bytes are sent in either direction.
     pub over: bool,
-    /// Tells what it gets.
+    /// Prints what it gets.
     trace: bool,
     /// Pings that wait for a pong.
     pub pings: u32,
-    /// Bytes that may wait for it, counted too high rather than too low.
+    /// Bytes that may wait for it, an upper estimate.
     pub waiting_bytes: u64,
     pub was_behind: bool,
     /// Its socket was full at some time.
     pub was_full: bool,
-    /// Some subscription asked to be disconnected where it is slow.
+    /// Some subscription asked to be disconnected when it is slow.
     pub strict: bool,
-    /// Entries for which a sum of all connections had no room.
+    /// Number of entries for which a sum of all connections had no room.
     pub lacked_room: u64,
-    /// It left a pattern: others bring its topics in again, as they see fit.
+    /// It left a pattern: others may introduce its topics again.
     pub left_a_pattern: bool,
-    /// Updates above this one came with nothing in their way: they are in order across topics.
+    /// Updates above this one came unimpeded: they are in order across topics.
     pub in_step_since: Option<u64>,
     newest_in_step: u64,
 }
@@ -80,18 +80,18 @@ impl Client {
         }
     }
 
-    /// Whether the next request waits for the answer to a subscribe: until it comes, what the broker holds is not known
-    /// where a sum of all connections may refuse entries.
+    /// Whether the next request waits for the answer to a subscribe: until it comes, what the broker holds is unknown
+    /// if a sum of all connections may refuse entries.
     pub fn waits_for_subscribed(&self) -> bool {
         self.awaited.iter().any(|(_, answer)| matches!(answer, Answer::Subscribed { may_lack_room: true, .. }))
     }
 
-    /// Something came between the client and being in step.
+    /// Something may have taken the client out of step.
     pub fn disturb(&mut self) {
         self.in_step_since = None;
     }
 
-    /// Nothing waits for the client: what comes from now on comes in order.
+    /// Nothing waits for the client: from now on everything comes in order.
     pub fn is_idle(&mut self, updates: u64) {
         (self.waiting_bytes, self.was_behind) = (0, false);
         if self.in_step_since.is_none() {
@@ -99,12 +99,12 @@ impl Client {
         }
     }
 
-    /// Reads all that arrived.
+    /// Reads everything that arrived.
     pub fn read(&mut self, truth: Truth<'_>, calm: bool) -> Result<(), String> {
         let pipe = self.pipe.clone();
         let mut pipe = pipe.borrow_mut();
         if pipe.after_finish > 0 {
-            return Err("bytes after the broker said that none follow".to_owned());
+            return Err("bytes after the broker announced that none follow".to_owned());
         }
         if std::mem::take(&mut pipe.was_cut) {
             self.was_full = true;
@@ -180,7 +180,7 @@ impl Client {
         let name = message.text("topic")?;
         let best = self.known.best(&name).ok_or("a topic that is not subscribed to")?;
         let called = message.optional_text("epoch")?.ok_or("a topic without an epoch")?;
-        let (at, epoch) = truth.model.epoch(&name, &called).ok_or("an epoch that never was")?;
+        let (at, epoch) = truth.model.epoch(&name, &called).ok_or("an epoch that never existed")?;
         let held = self.streams.get(&name);
         let may_come = match held.map(|held| held.phase) {
             None => is_pattern(&best.entry),
@@ -189,7 +189,10 @@ impl Client {
             Some(Phase::Running) => held.is_some_and(|held| held.loose),
         };
         if !may_come {
-            return Err(format!("the client has it as {:?}", held.map(|held| (held.phase, &held.epoch, held.last))));
+            return Err(format!(
+                "it is already introduced: {:?}",
+                held.map(|held| (held.phase, &held.epoch, held.last))
+            ));
         }
         let loose = self.left_a_pattern || epoch.closed || held.is_some_and(|held| held.loose);
         let (seq, oldest) = (message.number("seq")?, message.number("oldest")?);
@@ -198,7 +201,7 @@ impl Client {
         }
         let conflate_ms = best.conflate_ms(epoch.kind);
         if message.number("conflate_ms")? != conflate_ms && !loose {
-            return Err(format!("every {conflate_ms} ms was asked for"));
+            return Err(format!("an interval of {conflate_ms} ms was asked for"));
         }
         let word = message.text("start")?;
         let expect = match &*word {
@@ -217,7 +220,7 @@ impl Client {
         };
         let mut stream = Stream::begun(at, &called, expect, None, truth.now_us);
         if loose && seq == 0 {
-            // It began under the old options: the pattern has yet to bring it in.
+            // It began under the old options: the pattern has still to introduce it.
             stream.loosen();
         }
         self.streams.insert(name, stream);

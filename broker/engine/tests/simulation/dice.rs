@@ -1,4 +1,4 @@
-//! All chance of a history comes from here, so that its seed says everything.
+//! The source of all randomness in a history, so that its seed determines everything.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ impl Dice {
         Self(StdRng::seed_from_u64(seed))
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with this chance in a hundred.
     pub fn percent(&mut self, chance: u32) -> bool {
         self.0.random_range(0..100) < chance
     }
@@ -29,7 +29,7 @@ impl Dice {
         from[self.index(from.len())]
     }
 
-    /// The index of one of these weights, as often as its share.
+    /// An index drawn in proportion to these weights.
     pub fn weighted(&mut self, weights: &[u32]) -> usize {
         let mut at = self.0.random_range(0..weights.iter().sum());
         for (index, weight) in weights.iter().enumerate() {

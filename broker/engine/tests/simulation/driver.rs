@@ -1,4 +1,4 @@
-//! Whoever drives a shard: its loop, a step at a time, so that anything may happen between two of them.
+//! The driver of a shard: its loop, one step at a time, so that anything may happen between two steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,19 +9,19 @@ use super::network::SimSink;
 use super::request::Request;
 use super::world::World;
 
-/// Where whoever drives a shard is in its loop; see the crate's documentation of the shard.
+/// Where the driver of a shard is in its loop; see the crate's documentation of the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     TakeIn,
     Turn,
     Requests,
     Tick,
-    /// It said that it is about to sleep, and has to look once more.
+    /// It announced that it is about to sleep, and has to look once more.
     LastLook,
     Asleep,
 }
 
-/// A shard and whoever drives it.
+/// A shard and its driver.
 pub struct Driver {
     pub shard: Shard<SimSink>,
     pub stats: Arc<ShardStats>,
@@ -29,12 +29,12 @@ pub struct Driver {
     /// Something was left to do in this round.
     pub more: bool,
     notified: Arc<AtomicBool>,
-    /// Times that it took somebody out of step.
+    /// Number of times that it took a connection out of step.
     pub out_of_step: u64,
 }
 
 impl Driver {
-    /// Shard `index` of an engine that notifies by `notified`.
+    /// Shard `index` of an engine that notifies through `notified`.
     pub fn new(engine: &Arc<Engine>, index: usize, notified: Arc<AtomicBool>) -> Self {
         let stats = Arc::<ShardStats>::default();
         let shard = Shard::new(engine.clone(), index, stats.clone());
@@ -52,7 +52,7 @@ impl Driver {
     }
 }
 
-/// The loop of a shard, a step at a time, anything between two steps.
+/// The loop of a shard, one step at a time, with anything possible between two steps.
 impl World {
     pub fn wake(&mut self, index: usize) {
         if matches!(self.drivers[index].at, At::Asleep | At::LastLook) {
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    /// Whether this client gives its shard something to do, and what.
+    /// Whether this client gives its shard something to do.
     fn has_event(&self, id: usize) -> bool {
         let client = &self.clients[id];
         if client.over {
@@ -102,12 +102,12 @@ impl World {
         Ok(())
     }
 
-    /// One step of a shard's loop. Returns false where it sleeps on.
+    /// Runs one step of a shard's loop. Returns false if it keeps sleeping.
     pub fn step(&mut self, index: usize) -> Result<bool, String> {
         let now = self.now();
         let events = self.events(index);
         if self.drivers[index].at != At::Asleep {
-            self.say(|world| format!("shard {index} {:?}", world.drivers[index].at));
+            self.log(|world| format!("shard {index} {:?}", world.drivers[index].at));
         }
         let driver = &mut self.drivers[index];
         match driver.at {

@@ -1,4 +1,4 @@
-//! A carrier with marks of its own for messages, which holds a turn's bytes until the client has taken them: what Server-Sent
+//! A transport with marks of its own for messages, which holds a turn's bytes until the client has taken them: what Server-Sent
 //! Events are to the engine.
 
 use broker_engine::Encoding;

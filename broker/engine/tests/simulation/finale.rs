@@ -1,5 +1,5 @@
-//! Peace: nothing is published any more and every socket is open. Everybody must have everything, and when everybody has
-//! left, nothing must be held for anybody.
+//! The end of a history: nothing is published any more and every socket is open. Every subscriber must have everything,
+//! and when all have left, nothing must be held for any of them.
 
 use broker_engine::{Met, Walk};
 use broker_protocol::pattern::Pattern;
@@ -12,28 +12,28 @@ use super::stream::Phase;
 use super::subscriptions::is_pattern;
 use super::world::World;
 
-/// Steps within which a broker at peace must come to rest.
+/// Steps within which an idle broker must come to rest.
 const STEPS_MAX: usize = 20_000;
 
-/// Gaps between writes within which everything must have gone out.
+/// Gaps between writes within which everything must have been written.
 const GAPS_MAX: usize = 400;
 
-/// Updates published one at a time into the silence, before it is complete.
-const CODA: usize = 4;
+/// Updates published one at a time while all shards sleep, before the history is complete.
+const FINAL_UPDATES: usize = 4;
 
-/// The intervals after which another conflated stream must be complete.
+/// The intervals after each of which further conflated streams must be complete.
 const LADDER_MS: [u64; 10] = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
-/// Everything comes to rest; then every subscriber knows all that it subscribed to.
-pub fn peace(world: &mut World) -> Result<(), String> {
-    world.say(|_| "peace".to_owned());
+/// Lets everything come to rest, and checks that every subscriber knows all that it subscribed to.
+pub fn settle(world: &mut World) -> Result<(), String> {
+    world.log(|_| "settle".to_owned());
     for id in world.open() {
         let client = &world.clients[id];
         let mut pipe = client.pipe.borrow_mut();
         pipe.room = usize::MAX;
     }
-    // A wake-up that is lost shows where everybody sleeps and one more update comes.
-    for _ in 0..CODA {
+    // A lost wake-up shows if every shard sleeps when one more update comes.
+    for _ in 0..FINAL_UPDATES {
         drain(world)?;
         all_complete(world, 0)?;
         let offer = world.habits.offer(&mut world.dice);
@@ -42,15 +42,15 @@ pub fn peace(world: &mut World) -> Result<(), String> {
     let began_us = world.now_us;
     for interval_ms in LADDER_MS {
         world.now_us = world.now_us.max(began_us + interval_ms * 1000);
-        let peace_ms = (world.now_us - began_us) / 1000;
+        let quiet_ms = (world.now_us - began_us) / 1000;
         drain(world)?;
-        all_complete(world, peace_ms)?;
+        all_complete(world, quiet_ms)?;
     }
     gauges(world)?;
     listing(world)
 }
 
-/// Everything that waits goes out: at once, or a turn's worth of bytes per gap between two writes.
+/// Writes everything that waits: at once, or a turn's worth of bytes per gap between two writes.
 fn drain(world: &mut World) -> Result<(), String> {
     rest(world)?;
     let gap_us = world.limits.write_gap_us;
@@ -65,7 +65,7 @@ fn drain(world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
-/// Steps until every shard sleeps.
+/// Runs steps until every shard sleeps.
 fn rest(world: &mut World) -> Result<(), String> {
     for _ in 0..STEPS_MAX {
         let mut moved = false;
@@ -78,24 +78,24 @@ fn rest(world: &mut World) -> Result<(), String> {
     }
     let restless: Vec<_> = world.drivers.iter().enumerate().filter(|(_, driver)| driver.at != At::Asleep).collect();
     let restless: Vec<_> = restless.into_iter().map(|(index, _)| index).collect();
-    Err(format!("shards {restless:?} find no rest"))
+    Err(format!("shards {restless:?} never come to rest"))
 }
 
-/// Whether everybody was told everything, where it asked for intervals up to this one.
-fn all_complete(world: &World, peace_ms: u64) -> Result<(), String> {
+/// Checks that every client got everything of subscriptions with intervals up to this one.
+fn all_complete(world: &World, quiet_ms: u64) -> Result<(), String> {
     for id in world.open() {
         let client = &world.clients[id];
-        if world.is_poor && world.drivers[client.shard].shard.is_closing(client.conn) {
-            // It had to pay, and its slot waits for its place in a queue to come by.
+        if world.has_small_sums && world.drivers[client.shard].shard.is_closing(client.conn) {
+            // It had to pay, and its slot waits until its entry in a queue comes up.
             continue;
         }
-        complete(&world.clients[id], &world.model, peace_ms)
-            .map_err(|error| format!("client {id} at peace for {peace_ms} ms: {error}"))?;
+        complete(&world.clients[id], &world.model, quiet_ms)
+            .map_err(|error| format!("client {id}, {quiet_ms} ms after the last publish: {error}"))?;
     }
     Ok(())
 }
 
-/// Whether a client was told everything, where it asked for intervals up to this one.
+/// Checks that a client got everything of subscriptions with intervals up to this one.
 fn complete(client: &Client, model: &Model, interval_ms: u64) -> Result<(), String> {
     if let Some((id, answer)) = client.awaited.front() {
         return Err(format!("no answer to {id}: {answer:?}"));
@@ -129,7 +129,7 @@ fn complete(client: &Client, model: &Model, interval_ms: u64) -> Result<(), Stri
     Ok(())
 }
 
-/// What is counted is what there is.
+/// The counters match what exists.
 fn gauges(world: &World) -> Result<(), String> {
     for (index, driver) in world.drivers.iter().enumerate() {
         let here = || world.clients.iter().filter(|client| client.shard == index && !client.over);
@@ -151,7 +151,7 @@ fn gauges(world: &World) -> Result<(), String> {
     if live == told { Ok(()) } else { Err(format!("{told} topics, there are {live}")) }
 }
 
-/// Where nobody is left and nothing lives, nothing is held.
+/// If no client is left and no topic lives, nothing is held.
 fn budgets(world: &World) -> Result<(), String> {
     let budget = world.engine.budget();
     let counted = [
@@ -173,12 +173,12 @@ fn budgets(world: &World) -> Result<(), String> {
     }
 }
 
-/// The listing tells each topic as it is.
+/// The listing shows each topic as it is.
 fn listing(world: &World) -> Result<(), String> {
     let mut walk = Walk::new(Pattern::parse(">").expect("a pattern"), None);
     let mut rows = Vec::new();
     loop {
-        // Hardly any steps, so that the walk is taken up again in the middle of everything.
+        // Very few steps, so that the walk is interrupted and resumed in the middle of everything.
         match world.engine.next_row(&mut walk, &mut 2) {
             Met::One(row) => rows.push(row),
             Met::Pause => {}
@@ -198,14 +198,14 @@ fn listing(world: &World) -> Result<(), String> {
         let right = (epoch.kind, &*epoch.name, epoch.seq(), subscribers, last_ts);
         let told = (row.kind, &*row.epoch, row.seq, row.subscribers, row.last_ts);
         if told != right {
-            return Err(format!("the listing tells {} as {told:?}, it is {right:?}", row.topic));
+            return Err(format!("the listing shows {} as {told:?}, it is {right:?}", row.topic));
         }
     }
     Ok(())
 }
 
-/// Half unsubscribe first, then all hang up and every topic is deleted: nothing may be left.
-pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
+/// First half of the clients unsubscribe, then all hang up and every topic is deleted: nothing may be left.
+pub fn all_leave(world: &mut World) -> Result<(), String> {
     for id in world.open() {
         if id % 2 == 0 {
             let (topics, patterns): (Vec<_>, Vec<_>) =
@@ -226,7 +226,7 @@ pub fn everybody_leaves(world: &mut World) -> Result<(), String> {
     for name in world.model.live_names().cloned().collect::<Vec<_>>() {
         world.delete(&name)?;
         if world.model.live(&name).is_some() {
-            // Of those that ended before the shards had yet to read.
+            // The shards had still to read of topics that ended earlier.
             rest(world)?;
             world.delete(&name)?;
         }

@@ -1,27 +1,29 @@
-//! A random history: everything that can happen to a broker, in any order, and then peace, in which all must be well.
+//! A random history: everything that can happen to a broker, in any order; then everything comes to rest and must be
+//! right.
 
 use broker_engine::ShardStats;
 
 use super::finale;
 use super::request::Request;
-use super::traffic::{TIGHT_FROM, comeback, options};
+use super::traffic::{SMALL_RING_FROM, options, resume_entries};
 use super::world::World;
 
-/// Steps of a history at least and at most.
+/// Minimum and maximum number of steps of a history.
 const STEPS: std::ops::Range<u64> = 150..450;
 
-/// Connections open at a time.
+/// Maximum number of connections open at a time.
 const CLIENTS_MAX: usize = 6;
 
-/// How a history leans; each of its own.
-struct Leaning {
-    /// Chances of what may happen in a step, in the order of `step`.
+/// The probabilities of a history, drawn for each.
+struct Profile {
+    /// Weights of what may happen in a step, in the order of `step`.
     weights: [u32; 8],
-    /// Chances in a hundred of a socket to have little room.
+    /// Chance in a hundred that a socket has little room.
     narrow: u32,
 }
 
-/// What a history met, by the engine's own counters: a simulation that never evicts proves nothing about eviction.
+/// What a history encountered, by the engine's own counters: a simulation that never evicts proves nothing about
+/// eviction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Met {
     pub deliveries: u64,
@@ -53,7 +55,7 @@ impl Met {
         }
     }
 
-    /// The counts, to be summed and looked at one by one.
+    /// The counts, to be summed and examined one by one.
     pub fn counts(&self) -> [(&'static str, u64); 10] {
         [
             ("deliveries", self.deliveries),
@@ -70,13 +72,13 @@ impl Met {
     }
 }
 
-/// Runs the history of a seed to its end. What it met, or what went wrong.
+/// Runs the history of a seed to its end. Returns what it encountered, or what went wrong.
 pub fn run(seed: u64, trace: bool) -> Result<Met, String> {
     let world = std::panic::AssertUnwindSafe(|| {
         let mut world = World::new(seed, trace);
-        live(&mut world, seed >= TIGHT_FROM)?;
-        finale::peace(&mut world)?;
-        finale::everybody_leaves(&mut world)?;
+        live(&mut world, seed >= SMALL_RING_FROM)?;
+        finale::settle(&mut world)?;
+        finale::all_leave(&mut world)?;
         Ok(Met::of(&world))
     });
     std::panic::catch_unwind(world).unwrap_or_else(|panic| {
@@ -87,29 +89,29 @@ pub fn run(seed: u64, trace: bool) -> Result<Met, String> {
 
 fn live(world: &mut World, tight: bool) -> Result<(), String> {
     let dice = &mut world.dice;
-    let leaning = Leaning {
+    let profile = Profile {
         weights: [
-            dice.pick(&[20, 40, 80]), // a shard's step
+            dice.pick(&[20, 40, 80]), // a step of a shard
             dice.pick(&[10, 30, 60]), // a publish
             dice.pick(&[4, 10]),      // a request
             dice.pick(&[2, 8]),       // the network
             dice.pick(&[5, 15]),      // time
             dice.pick(&[0, 1, 3]),    // a topic's end
-            dice.pick(&[0, 1, 3]),    // time over the topics
-            3,                        // a connection comes or goes
+            dice.pick(&[0, 1, 3]),    // tidying topics
+            3,                        // a connection opens or closes
         ],
         narrow: dice.pick(&[0, 20, 60]).max(if tight { 40 } else { 0 }),
     };
     for _ in 0..world.dice.range(STEPS) {
-        step(world, &leaning)?;
+        step(world, &profile)?;
     }
     Ok(())
 }
 
-fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
+fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
     let open = world.open();
     let somebody = if open.is_empty() { None } else { Some(world.dice.pick(&open)) };
-    match (world.dice.weighted(&leaning.weights), somebody) {
+    match (world.dice.weighted(&profile.weights), somebody) {
         (0, _) => {
             let shard = world.dice.index(world.drivers.len());
             for _ in 0..world.dice.range(1..8) {
@@ -129,9 +131,9 @@ fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
             world.clients[id].outgoing.push_back(request);
         }
         (3, Some(id)) => {
-            let narrow = world.dice.percent(leaning.narrow);
+            let narrow = world.dice.percent(profile.narrow);
             let room = if narrow { world.dice.pick(&[0, 1, 7, 60, 700]) } else { usize::MAX };
-            world.say(|_| format!("client {id} has room for {room}"));
+            world.log(|_| format!("client {id} has room for {room}"));
             world.clients[id].pipe.borrow_mut().room = room;
         }
         (4, _) => {
@@ -161,9 +163,9 @@ fn step(world: &mut World, leaning: &Leaning) -> Result<(), String> {
     Ok(())
 }
 
-/// A connection breaks, noticed or not; mostly its client comes back and resumes.
+/// A connection breaks, noticed by the broker or not; usually its client comes back and resumes.
 fn lose(world: &mut World, id: usize) {
-    world.say(|_| format!("client {id} loses its connection"));
+    world.log(|_| format!("client {id} loses its connection"));
     world.clients[id].pipe.borrow_mut().gone = true;
     if world.dice.percent(50) {
         world.hang_up(id);
@@ -173,7 +175,7 @@ fn lose(world: &mut World, id: usize) {
     }
     let shard = world.dice.index(world.drivers.len());
     let new = world.connect(shard);
-    let entries = comeback(&world.clients[id]);
+    let entries = resume_entries(&world.clients[id]);
     let mut remembered = world.clients[id].remembered.clone();
     remembered.extend(world.clients[id].streams.clone());
     world.clients[new].remembered = remembered;

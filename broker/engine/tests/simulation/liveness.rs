@@ -1,5 +1,5 @@
-//! Progress under load: a publisher keeps more in the feed than a round takes in, all the time, and everybody else must get
-//! on nevertheless, within a number of rounds that is written down here.
+//! Progress under load: a publisher constantly keeps more in the feed than a round takes in, and everyone else must
+//! make progress nevertheless, within the number of rounds given here.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,17 +10,17 @@ use broker_protocol::request::parse_line;
 
 use super::network::{Pipe, SharedPipe, SimSink};
 
-/// What is always in the feed: more than a round takes in.
+/// Bytes that are always in the feed: more than a round takes in.
 const BACKLOG_BYTES: u64 = 400_000;
-/// Updates of each busy topic in a round at most.
+/// Maximum number of updates of each busy topic in a round.
 const PUBLISHED_PER_ROUND: usize = 1_000;
-/// Quiet topics with an image, which a pattern brings in.
+/// Quiet topics with an image, which a pattern introduces.
 const QUIET: usize = 60;
-/// Rounds within which a pattern brings all of them in, a few at a time.
+/// Rounds within which a pattern introduces all of them, a few at a time.
 const ROUNDS_OF_A_WALK: usize = 4_000;
-/// Rounds within which an update of a topic that somebody is in step with has to be there, once the shard has read it.
+/// Rounds within which a connection in step must get an update, once the shard has read it.
 const ROUNDS_OF_AN_UPDATE: usize = 60;
-/// Rounds that counting takes at least, where its work is counted: many patterns, each over all quiet topics.
+/// Minimum number of rounds for counting, if its work is counted: many patterns, each over all quiet topics.
 const ROUNDS_OF_A_COUNT: usize = if cfg!(feature = "planted-faults") { 300 } else { 3 };
 
 struct Load {
@@ -53,7 +53,7 @@ impl Load {
 
     /// A round of the shard's loop, with the feed kept longer than the round takes in.
     fn round(&mut self) {
-        // What nobody follows does not come into the feed.
+        // Updates of topics that nobody is subscribed to are not appended to the feed.
         for _ in 0..PUBLISHED_PER_ROUND {
             if self.engine.feed().backlog_bytes() < BACKLOG_BYTES {
                 self.publish("busy.a", "event");
@@ -73,7 +73,8 @@ impl Load {
         self.shard.tick(now);
     }
 
-    /// Rounds until as many messages came that have this in them. What others get meanwhile is thrown away.
+    /// Runs rounds until `count` messages that contain `what` have come; returns their number. What other connections
+    /// get meanwhile is discarded.
     fn rounds_until(&mut self, pipe: &SharedPipe, what: &str, count: usize, at_most: usize) -> Result<usize, String> {
         let mut seen = 0;
         for round in 0..at_most {
@@ -90,7 +91,7 @@ impl Load {
     }
 }
 
-/// Runs all of it. What went wrong, if anything.
+/// Runs all checks. Returns what went wrong, if anything.
 pub fn check() -> Result<(), String> {
     let mut load = Load::new(Limits { feed_bytes_max: 64 << 20, ..Limits::default() });
     for number in 0..QUIET {
@@ -105,34 +106,35 @@ pub fn check() -> Result<(), String> {
     load.rounds_until(&step_pipe, r#""op":"image""#, 1, ROUNDS_OF_AN_UPDATE)?;
     load.rounds_until(&busy_pipe, r#""op":"update""#, 1, ROUNDS_OF_AN_UPDATE)?;
 
-    // A pattern's images come although the feed is never read to its end, and a ready after them.
+    // A pattern's images are sent although the feed is never read to its end, and `ready` after them.
     let (walker, walker_pipe) = load.connect(usize::MAX);
     load.shard.handle(load.now, walker, r#"{"op":"subscribe","id":1,"topics":["quiet.>"],"ready":true}"#);
     load.rounds_until(&walker_pipe, r#""op":"image","topic":"quiet."#, QUIET, ROUNDS_OF_A_WALK)?;
     load.rounds_until(&walker_pipe, r#"{"op":"ready","id":1}"#, 1, ROUNDS_OF_AN_UPDATE)?;
 
-    // Whoever is in step gets an update soon after the shard has read it, also beside those who have much to catch up.
+    // A connection in step gets an update soon after the shard has read it, even beside connections with much to catch
+    // up.
     let backlog = load.engine.feed().backlog_bytes();
     load.publish("quiet.00", "state");
     let rounds = load.rounds_until(&step_pipe, r#""op":"update","topic":"quiet.00""#, 1, ROUNDS_OF_A_WALK)?;
     if rounds > ROUNDS_OF_AN_UPDATE + backlog as usize / 300 {
-        return Err(format!("an update took {rounds} rounds, {backlog} bytes were before it"));
+        return Err(format!("an update took {rounds} rounds, with {backlog} bytes before it"));
     }
 
-    // A view goes on at its interval.
+    // A view continues at its interval.
     load.rounds_until(&viewer_pipe, r#""topic":"busy.b""#, 5, ROUNDS_OF_A_WALK)?;
 
-    // What a request asks for in one piece is spread over rounds, and is answered.
+    // An expensive request is spread over rounds, and answered.
     let wide = vec![r#""quiet.*""#; 400].join(",");
     let (counter, counter_pipe) = load.connect(usize::MAX);
     let request = format!(r#"{{"op":"subscribe","id":7,"topics":[{wide}]}}"#);
     load.shard.handle(load.now, counter, &request);
     let rounds = load.rounds_until(&counter_pipe, r#""op":"subscribed","id":7"#, 1, ROUNDS_OF_A_WALK)?;
     if rounds < ROUNDS_OF_A_COUNT {
-        return Err(format!("so many patterns were counted in {rounds} rounds: the work is not counted"));
+        return Err(format!("400 patterns were counted in {rounds} rounds: the work is not counted"));
     }
 
-    // Clients that stop reading are bounded by their budget, whatever comes.
+    // Clients that stop reading are bounded by their budget, whatever is published.
     let limits = Limits { behind_bytes: 500, behind_bytes_max: 20_000, ..Limits::default() };
     let mut load = Load::new(limits);
     for _ in 0..8 {
@@ -149,5 +151,5 @@ pub fn check() -> Result<(), String> {
         load.round_of_shard();
     }
     let behind = load.engine.budget().behind();
-    if behind > 20_000 { Err(format!("{behind} bytes are wanted by those behind, 20000 may be")) } else { Ok(()) }
+    if behind > 20_000 { Err(format!("connections behind want {behind} bytes, more than 20000")) } else { Ok(()) }
 }

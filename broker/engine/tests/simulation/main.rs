@@ -1,20 +1,20 @@
-//! The engine on a virtual clock, over a network that cuts anywhere, against a naive model: thousands of random histories
-//! in which every subscriber's stream must be what PROTOCOL §3 and §4 promise, exactly.
+//! The engine on a virtual clock, over a network that cuts anywhere, against a naive model: thousands of random
+//! histories in which every subscriber's stream must be exactly what PROTOCOL §3 and §4 promise.
 //!
 //! ```text
 //! histories   what happens: publishers, clients, time, topics that end, sockets that block
 //! world       broker, network and clients on a virtual clock
-//! driver      the loop of each shard, a step at a time, anything between two steps
+//! driver      the loop of each shard, one step at a time, with anything in between
 //! model       every update and every merged state, kept naively
-//! client      believes only what it was told; checks answers, and per topic …
+//! client      assumes only what it was sent; checks answers, and per topic …
 //! refused     … entries for which a sum of all connections had no room
 //! stream      … start, continuity, data, gaps, conflation, order
-//! encoded     a carrier that marks messages in its own way, and takes a turn whole or not at all
-//! liveness    everybody gets on while a publisher keeps a backlog
-//! finale      at peace everybody has everything; when all have left nothing is held
+//! encoded     a transport that marks messages in its own way, and takes a turn whole or not at all
+//! liveness    everyone makes progress while a publisher keeps a backlog
+//! finale      in the end everyone has everything; when all have left nothing is held
 //! ```
 //!
-//! `TICKCAST_SEED=n` runs one history and tells it step by step; `TICKCAST_SEEDS=n` sets how many are run.
+//! `TICKCAST_SEED=n` runs one history and prints it step by step; `TICKCAST_SEEDS=n` sets how many are run.
 
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
@@ -41,7 +41,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Histories of a plain run: some tens of seconds.
+/// Histories of a default run: some tens of seconds.
 const SEEDS: u64 = 3000;
 
 fn number(name: &str) -> Option<u64> {
@@ -68,10 +68,10 @@ fn every_stream_is_what_the_protocol_promises() {
                     if index >= seeds {
                         return;
                     }
-                    // Every fourth has a tight ring, and every fourth little to share.
+                    // Every fourth has a tight ring, and every fourth small shared sums.
                     let seed = match index % 4 {
-                        3 => traffic::TIGHT_FROM + index,
-                        1 => traffic::POOR_FROM + index,
+                        3 => traffic::SMALL_RING_FROM + index,
+                        1 => traffic::SMALL_SUMS_FROM + index,
                         _ => index,
                     };
                     match histories::run(seed, false) {
@@ -100,7 +100,7 @@ fn every_stream_is_what_the_protocol_promises() {
 }
 
 #[test]
-fn everybody_gets_on_while_a_publisher_keeps_a_backlog() {
+fn everyone_makes_progress_while_a_publisher_keeps_a_backlog() {
     if let Err(error) = liveness::check() {
         panic!("{error}");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The fields of one object, their values as they stand in the text.
+/// The fields of one object, with the text of their values.
 pub struct Message<'a>(BTreeMap<&'a str, &'a RawValue>);
 
 impl<'a> Message<'a> {
@@ -12,7 +12,7 @@ impl<'a> Message<'a> {
         serde_json::from_str(text).map(Self).map_err(|error| error.to_string())
     }
 
-    /// The operation; empty where there is none.
+    /// The operation; empty if there is none.
     pub fn op(&self) -> &'a str {
         self.0.get("op").map_or("", |raw| raw.get().trim_matches('"'))
     }
@@ -22,7 +22,7 @@ impl<'a> Message<'a> {
     }
 
     pub fn number(&self, field: &str) -> Result<u64, String> {
-        self.raw(field)?.parse().map_err(|_| format!("\"{field}\" is no number"))
+        self.raw(field)?.parse().map_err(|_| format!("\"{field}\" is not a number"))
     }
 
     pub fn optional_number(&self, field: &str) -> Result<Option<u64>, String> {
@@ -30,17 +30,17 @@ impl<'a> Message<'a> {
     }
 
     pub fn text(&self, field: &str) -> Result<String, String> {
-        serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is no text"))
+        serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is not a string"))
     }
 
-    /// A text, or `None` where it is `null`.
+    /// A string, or `None` if it is `null`.
     pub fn optional_text(&self, field: &str) -> Result<Option<String>, String> {
-        serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is no text and not null"))
+        serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is neither a string nor null"))
     }
 
     pub fn list(&self, field: &str) -> Result<Vec<Message<'a>>, String> {
         let rows: Vec<BTreeMap<&'a str, &'a RawValue>> =
-            serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is no list of objects"))?;
+            serde_json::from_str(self.raw(field)?).map_err(|_| format!("\"{field}\" is not a list of objects"))?;
         Ok(rows.into_iter().map(Message).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! What is true of every topic, kept the naive way: every update and every merged state of every epoch.
+//! The truth about every topic, kept naively: every update and every merged state of every epoch.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use broker_engine::Limits;
 use broker_protocol::kind::Kind;
 use serde_json::Value;
 
-/// One update that was taken in.
+/// One accepted update.
 pub struct Update {
     pub kind: Kind,
     /// As it must arrive: compact.
     pub data: String,
-    /// The merged state after it, of topics that have one.
+    /// The merged state after it, if the topic has one.
     pub state: Option<Value>,
     pub ts: u64,
     pub source_ts: Option<u64>,
-    /// Its place among all updates of all topics.
+    /// Its number among the updates of all topics.
     pub index: u64,
 }
 
 /// One incarnation of a topic.
 pub struct Epoch {
-    /// Its name on the wire; empty until it was learned.
+    /// Its name on the wire; empty until the model learns it.
     pub name: String,
     pub kind: Kind,
     pub updates: Vec<Update>,
@@ -52,7 +52,7 @@ impl Epoch {
     }
 }
 
-/// What is offered to the broker.
+/// An update offered to the broker.
 #[derive(Clone, Debug)]
 pub struct Offer {
     pub topic: String,
@@ -65,7 +65,7 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// The fields of the update, as they stand in `publish`, in a batch or on a line.
+    /// The fields of the update, as written in `publish`, in a batch or on a line.
     pub fn fields(&self) -> String {
         let data =
             if self.pretty { serde_json::to_string_pretty(&self.data) } else { serde_json::to_string(&self.data) };
@@ -83,7 +83,7 @@ impl Offer {
     }
 }
 
-/// What must come of an offer.
+/// The expected result of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Taken { seq: u64 },
@@ -108,7 +108,7 @@ impl Model {
         self.topics.get_mut(name)?.last_mut().filter(|epoch| !epoch.closed)
     }
 
-    /// The incarnation of a name that is called so on the wire, and which one it is.
+    /// The incarnation of a name with this epoch on the wire, and its index.
     pub fn epoch(&self, name: &str, epoch: &str) -> Option<(usize, &Epoch)> {
         self.topics.get(name)?.iter().enumerate().find(|(_, held)| held.name == epoch)
     }
@@ -117,12 +117,12 @@ impl Model {
         self.topics.keys().filter(|name| self.live(name).is_some())
     }
 
-    /// Takes an offer in, or says why not.
+    /// Accepts an offer, or returns why not.
     pub fn publish(&mut self, limits: &Limits, ts: u64, offer: &Offer) -> Outcome {
         let rule = limits.topics.iter().find(|rule| super::subscriptions::matches(rule.pattern.as_str(), &offer.topic));
         let own = self.live(&offer.topic).map(|epoch| epoch.kind);
         let new = own.is_none();
-        // A topic is one of events or of states, which patches change.
+        // A topic has the kind of events or of states, which patches change.
         let own = own.or(rule.and_then(|rule| rule.kind)).or(offer.kind).unwrap_or(Kind::Event);
         let own = if own == Kind::Patch { Kind::State } else { own };
         let kind = offer.kind.unwrap_or(own);
@@ -170,7 +170,7 @@ impl Model {
         Outcome::Taken { seq: epoch.seq() }
     }
 
-    /// The source moves to the end of the sixteen used last.
+    /// Moves the source to the end of the sixteen most recently used.
     fn use_source(&mut self, topic: &str, source: &str, seq: Option<u64>) {
         let Some(epoch) = self.live_mut(topic) else { return };
         let at = epoch.sources.iter().position(|(name, _)| name == source);
@@ -181,11 +181,11 @@ impl Model {
         }
     }
 
-    /// Learns what the newest incarnation of a name is called.
+    /// Learns the epoch of a name's newest incarnation.
     pub fn learn(&mut self, name: &str, epoch: &str) -> Result<(), String> {
         let epochs = self.topics.get_mut(name).ok_or_else(|| format!("{name} was never published"))?;
         if let Some(held) = epochs.iter().rev().skip(1).find(|held| held.name == epoch) {
-            return Err(format!("{name} began anew under its old epoch {}", held.name));
+            return Err(format!("{name} began again under its old epoch {}", held.name));
         }
         let last = epochs.last_mut().expect("an entry has an epoch");
         if last.name.is_empty() {
@@ -194,14 +194,14 @@ impl Model {
         if last.name == epoch { Ok(()) } else { Err(format!("{name} is in epoch {}, not {epoch}", last.name)) }
     }
 
-    /// Ends a topic; its newest `seq` where there was one.
+    /// Ends a topic; returns its newest `seq` if there was one.
     pub fn delete(&mut self, name: &str) -> Option<u64> {
         let epoch = self.live_mut(name)?;
         epoch.closed = true;
         Some(epoch.seq())
     }
 
-    /// Ends those of the next `count` topics after `after` that were idle too long.
+    /// Ends those of the next `count` topics after `after` that were idle for too long.
     pub fn tidy(&mut self, wall_us: u64, idle_ms: u64, after: Option<&str>, count: usize) {
         let names: Vec<String> = self
             .live_names()

@@ -1,4 +1,4 @@
-//! The network between a shard and a client: sockets with little room, cut anywhere, and a strict reader of frames.
+//! The network between a shard and a client: sockets with little room, cut anywhere, and a strict frame reader.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,35 +7,35 @@ use broker_engine::{Encoding, Sink, Wrote};
 
 use super::encoded::{MARKS, take_message};
 
-/// The way from the broker to one client.
+/// The direction from the broker to one client.
 #[derive(Default)]
 pub struct Pipe {
     /// Bytes that arrived and were not read as frames yet.
     pub arrived: Vec<u8>,
-    /// The carrier has an encoding of its own.
+    /// The transport has an encoding of its own.
     pub is_encoded: bool,
-    /// Bytes that such a carrier holds for the client.
+    /// Bytes that such a transport holds for the client.
     pub held: Vec<u8>,
-    /// Bytes that fit before the client reads on.
+    /// Bytes that fit before the client reads again.
     pub room: usize,
-    /// The peer is gone: nothing fits ever.
+    /// The peer is gone: nothing will fit any more.
     pub gone: bool,
-    /// A write was cut, so the broker waits to hear that there is room again.
+    /// A write was cut, so the broker waits for notice that there is room again.
     pub waits: bool,
-    /// A write was cut since somebody last looked.
+    /// A write was cut since this was last checked.
     pub was_cut: bool,
-    /// The broker said that it will write no more.
+    /// The broker announced that it will write no more.
     pub finished: bool,
-    /// The broker let go of the connection.
+    /// The broker dropped the connection.
     pub dropped: bool,
-    /// Bytes that were written after `finished`, which must not be.
+    /// Bytes that were written after `finished`, which is an error.
     pub after_finish: usize,
 }
 
-/// A pipe that both ends hold.
+/// A pipe shared by both ends.
 pub type SharedPipe = Rc<RefCell<Pipe>>;
 
-/// A pipe with all the room in the world.
+/// A pipe with unlimited room.
 pub fn pipe(is_encoded: bool) -> SharedPipe {
     Rc::new(RefCell::new(Pipe { room: usize::MAX, is_encoded, ..Pipe::default() }))
 }
@@ -89,7 +89,7 @@ impl Drop for SimSink {
     }
 }
 
-/// One frame as the client read it.
+/// One frame as read by the client.
 #[derive(Debug)]
 pub enum Incoming {
     Text(String),
@@ -106,7 +106,7 @@ impl Pipe {
     }
 }
 
-/// Takes the first frame off `bytes` by RFC 6455, as strict as it can be towards a server.
+/// Takes the first frame off `bytes` by RFC 6455, as strictly as the RFC allows towards a server.
 fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<Incoming>, String> {
     let [first, second, ..] = bytes[..] else { return Ok(None) };
     let opcode = first & 0x0f;

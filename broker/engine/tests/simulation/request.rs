@@ -1,4 +1,4 @@
-//! What clients ask, and what the answer must be as of the moment when the broker read it.
+//! What clients ask, and what the answer must be as of the time when the broker read it.
 
 use broker_engine::{Ask, Engine, Limits};
 
@@ -71,11 +71,11 @@ impl Request {
     }
 }
 
-/// A topic's start as the answer must tell it.
+/// A topic's start as the answer must give it.
 #[derive(Clone, Debug)]
 pub struct Begun {
     pub name: String,
-    /// Which incarnation, and its name; `None` where the topic is waited for.
+    /// The index of the incarnation, and its name; `None` if the topic is waited for.
     pub epoch: Option<(usize, String)>,
     pub kind: Option<&'static str>,
     pub seq: u64,
@@ -85,19 +85,20 @@ pub struct Begun {
     pub conflate_ms: u64,
 }
 
-/// The answer that must come.
+/// The expected answer.
 #[derive(Debug)]
 pub enum Answer {
     Subscribed {
-        /// Entries that took effect, in their order.
-        placed: Vec<String>,
+        /// Entries that took effect, in order.
+        effective: Vec<String>,
         options: Options,
         topics: Vec<Begun>,
         patterns: Vec<(String, u64)>,
         errors: Vec<(String, &'static str)>,
-        /// The entries of `topics`, where the broker did not do the request at once: they count from a later moment then.
+        /// The entries of `topics`, if the broker did not execute the request at once: then they count from a later
+        /// time.
         deferred: Option<Vec<Entry>>,
-        /// A sum of all connections may have been too full for some of them.
+        /// A sum of all connections may have had no room for some of them.
         may_lack_room: bool,
     },
     Unsubscribed(Vec<String>),
@@ -117,7 +118,7 @@ pub enum Answer {
     Pong,
 }
 
-/// What the answer to a `subscribe` must be, which is being read now. `held` takes the new subscriptions.
+/// What the answer must be to a `subscribe` that is being read now. The new subscriptions are added to `held`.
 pub fn subscribed(
     model: &Model,
     engine: &Engine,
@@ -126,15 +127,15 @@ pub fn subscribed(
     entries: &[Entry],
     options: Options,
 ) -> Answer {
-    let (mut placed, mut topics, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut effective, mut topics, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         let name = entry.name().to_owned();
         if name.split('.').any(str::is_empty) || name.contains(">.") {
             errors.push((name.clone(), if is_pattern(&name) { "bad_pattern" } else { "bad_topic" }));
-        } else if !held.place(&name, options, limits.subscriptions) {
+        } else if !held.put(&name, options, limits.subscriptions) {
             errors.push((name, "limit"));
         } else {
-            placed.push(name.clone());
+            effective.push(name.clone());
             if is_pattern(&name) {
                 let matched = model.live_names().filter(|topic| matches(&name, topic)).count() as u64;
                 patterns.push((name, matched));
@@ -143,7 +144,7 @@ pub fn subscribed(
             }
         }
     }
-    Answer::Subscribed { placed, options, topics, patterns, errors, deferred: None, may_lack_room: false }
+    Answer::Subscribed { effective, options, topics, patterns, errors, deferred: None, may_lack_room: false }
 }
 
 fn begun(model: &Model, engine: &Engine, entry: &Entry, name: String, options: Options) -> Begun {
@@ -152,7 +153,7 @@ fn begun(model: &Model, engine: &Engine, entry: &Entry, name: String, options: O
     begun_at(model, live, entry, name, options)
 }
 
-/// How an entry begins where its topic is in an incarnation at some `seq`, with some `oldest`.
+/// How an entry begins if its topic is in an incarnation at some `seq`, with some `oldest`.
 pub fn begun_at(
     model: &Model,
     live: Option<(usize, u64, u64)>,
@@ -175,7 +176,7 @@ pub fn begun_at(
     Begun { name, epoch, kind, seq, oldest, start, expect, conflate_ms }
 }
 
-/// What the answer to a publish of one must be.
+/// What the answer to a single publish must be.
 pub fn published(model: &Model, offer: &Offer, outcome: &Outcome) -> Answer {
     let (seq, duplicate) = match outcome {
         Outcome::Taken { seq } => (*seq, false),

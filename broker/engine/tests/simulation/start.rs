@@ -1,4 +1,4 @@
-//! How a subscription begins: the word of the answer, and what must follow it. PROTOCOL §3 and §4.
+//! How a subscription begins: the word in the answer, and what must follow it. PROTOCOL §3 and §4.
 
 use super::model::Epoch;
 use super::stream::Expect;
@@ -18,7 +18,7 @@ pub fn start(epoch: &Epoch, seq: u64, oldest: u64, from: From, conflate_ms: u64)
     }
 }
 
-/// How an entry begins, at `seq` of an incarnation, that resumes after `has` in the epoch called so.
+/// How an entry that resumes after `has` in the given epoch begins, at `seq` of an incarnation.
 pub fn resume(
     held: &Epoch,
     seq: u64,

@@ -1,4 +1,4 @@
-//! What a client may get of one topic: PROTOCOL §4, from that page alone.
+//! What a client may get of one topic: PROTOCOL §4, implemented from that page alone.
 
 use broker_engine::{Ask, Engine};
 use broker_protocol::kind::Kind;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::message::Message;
 use super::model::{Epoch, Model, merge};
 
-/// What is true while a message is looked at.
+/// What is true while a message is checked.
 #[derive(Clone, Copy)]
 pub struct Truth<'a> {
     pub model: &'a Model,
@@ -16,7 +16,7 @@ pub struct Truth<'a> {
 }
 
 impl Truth<'_> {
-    /// The oldest retained `seq` of an incarnation, where it is the live one.
+    /// The oldest retained `seq` of an incarnation, if it is the live one.
     pub fn oldest(&self, name: &str, epoch: &Epoch) -> Option<u64> {
         let page = self.engine.history(name, Ask::Last(0)).filter(|_| !epoch.closed)?;
         Some(page.oldest)
@@ -25,9 +25,9 @@ impl Truth<'_> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Subscribed by name, and not published yet.
+    /// Subscribed to by name, and not published yet.
     Waiting,
-    /// A pattern has yet to bring it in.
+    /// A pattern has still to introduce it.
     Unintroduced,
     Running,
     /// Ended; the next incarnation may follow.
@@ -37,49 +37,50 @@ pub enum Phase {
 /// What must come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The update, or an image or gap that stands for it and more.
+    /// The update, or an image or gap that covers it and more.
     Next(u64),
     /// An image of this `seq` or a later one.
     Image(u64),
-    /// Some update from this one on: how many were asked for was said of a pattern that is no more.
+    /// Some update from this one on: the number asked for belongs to a pattern that is gone.
     From(u64),
 }
 
-/// How the client keeps up, as far as it excuses anything.
+/// How well the client keeps up, as far as that excuses anything.
 #[derive(Clone, Copy)]
 pub struct Pace {
     /// More than `behind_bytes` may have waited for it.
     pub was_behind: bool,
-    /// Of the subscription that holds.
+    /// From the subscription that applies.
     pub on_slow: &'static str,
     /// The interval in effect.
     pub conflate_ms: u64,
-    /// Its socket was never full, and its shard took nobody out of step.
+    /// Its socket was never full, and its shard took no connection out of step.
     pub calm: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub phase: Phase,
-    /// Which incarnation, counted from the name's first.
+    /// The index of the incarnation, counted from the name's first.
     pub epoch_at: Option<usize>,
     pub epoch: String,
     /// The newest `seq` that the client has, by update, image or gap.
     pub last: u64,
     pub expect: Expect,
-    /// The state that the client has put together.
+    /// The state that the client has assembled.
     pub state: Option<Value>,
     /// Its keys are in the broker's order.
     ordered: bool,
     /// The options changed without a new start, which may still come.
     pub loose: bool,
-    /// Meanwhile the very pattern that it came by was subscribed anew: a topic that has ended by then is not mentioned.
+    /// Meanwhile the pattern that introduced it was subscribed to again: a topic that has ended by then is not
+    /// mentioned.
     pub forgotten: bool,
-    /// Some message may stand for several updates.
+    /// Some message may cover several updates.
     pub merged: bool,
-    /// No message since the start.
+    /// No message has come since the start.
     fresh: bool,
-    /// Since when, and how many messages came.
+    /// The time of the start, and the number of messages since.
     counted: (u64, u64),
 }
 
@@ -101,7 +102,7 @@ impl Stream {
         }
     }
 
-    /// A start in an incarnation; what the client has already is `held`, where it goes on from that.
+    /// A start in an incarnation; `held` is what the client already has, if it continues from that.
     pub fn begun(at: usize, epoch: &str, expect: Expect, held: Option<&Stream>, now_us: u64) -> Self {
         let last = match expect {
             Expect::Next(next) => next - 1,
@@ -122,17 +123,17 @@ impl Stream {
         }
     }
 
-    /// The options changed and the stream goes on.
+    /// The options changed and the stream continues.
     pub fn loosen(&mut self) {
         (self.loose, self.merged) = (true, true);
     }
 
-    /// Whether the client knows all of the incarnation.
+    /// Whether the client has everything of the incarnation.
     pub fn is_current(&self, epoch: &Epoch) -> bool {
         self.phase == Phase::Running && self.last == epoch.seq() && matches!(self.expect, Expect::Next(_))
     }
 
-    /// An `update`, `patch`, `image`, `gap` or `closed` of the topic. The update that it ends with, where it is one.
+    /// Takes an `update`, `patch`, `image`, `gap` or `closed` of the topic.
     pub fn take(&mut self, truth: Truth<'_>, message: &Message<'_>, pace: Pace) -> Result<(), String> {
         if self.phase != Phase::Running {
             return Err(format!("a topic in the phase {:?}", self.phase));
@@ -190,7 +191,7 @@ impl Stream {
         let (op, data) = (message.op(), message.raw("data")?);
         let word = if update.kind == Kind::Patch { "patch" } else { "update" };
         let plain = from.is_none() && op == word && data == update.data;
-        // Whoever resumed may have a state that the model does not know.
+        // A client that resumed may have a state that the model does not know.
         let difference = op == "patch" && merging;
         if !plain && !difference {
             return Err(format!("the {} is {}", update.kind.as_str(), update.data));
@@ -214,7 +215,7 @@ impl Stream {
 
     fn check_state(&self, truth: Option<&Value>) -> Result<(), String> {
         let (Some(own), Some(truth)) = (&self.state, truth) else { return Ok(()) };
-        // Two objects are equal in any order, two texts only in the same.
+        // Two objects are equal in any order of keys, two texts only in the same order.
         let (own_text, truth_text) = (own.to_string(), truth.to_string());
         let same = if self.ordered { own_text == truth_text } else { own == truth };
         if same { Ok(()) } else { Err(format!("the client has {own}, the topic {truth}")) }
@@ -236,7 +237,7 @@ impl Stream {
         match self.expect {
             Expect::Image(least) if seq < least => return Err(format!("an image of {least} at least was promised")),
             Expect::Image(_) | Expect::From(_) => {}
-            Expect::Next(next) if seq < next => return Err(format!("the client has {} already", next - 1)),
+            Expect::Next(next) if seq < next => return Err(format!("the client already has {}", next - 1)),
             Expect::Next(next) if pace.conflate_ms == 0 && !self.merged => {
                 let dropped = truth.oldest(name, epoch).is_none_or(|oldest| next < oldest);
                 let excused = pace.was_behind && pace.on_slow == "conflate";
@@ -267,7 +268,7 @@ impl Stream {
         pace: Pace,
     ) -> Result<(), String> {
         let (from, to, reason) = (message.number("from")?, message.number("to")?, message.text("reason")?);
-        // Of a topic that ended, what it held may be let go of: then a gap stands for the image as well.
+        // A topic that ended may have dropped what it held: then a gap replaces the image as well.
         let released = epoch.closed && epoch.has_image() && to == epoch.seq();
         let next = match self.expect {
             Expect::Image(_) if released => from,
@@ -289,7 +290,7 @@ impl Stream {
         Ok(())
     }
 
-    /// At most one message per interval, but for the start, the first change, and what a late turn writes at once.
+    /// At most one message per interval, except for the start, the first change, and what a late turn writes at once.
     fn count(&mut self, now_us: u64, epoch: &Epoch, pace: Pace) -> Result<(), String> {
         self.counted.1 += 1;
         let (since_us, messages) = self.counted;
@@ -298,7 +299,11 @@ impl Stream {
             interval_ms => 3 + (now_us - since_us) / (interval_ms * 1000),
         };
         if pace.calm && !self.loose && !epoch.closed && messages > most {
-            return Err(format!("message {messages} in {} µs, every {} ms", now_us - since_us, pace.conflate_ms));
+            return Err(format!(
+                "message {messages} in {} µs, at an interval of {} ms",
+                now_us - since_us,
+                pace.conflate_ms
+            ));
         }
         Ok(())
     }

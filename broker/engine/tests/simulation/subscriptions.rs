@@ -1,4 +1,4 @@
-//! What a connection is subscribed to, and which of its subscriptions holds for a topic: PROTOCOL §3, the naive way.
+//! What a connection is subscribed to, and which of its subscriptions applies to a topic: PROTOCOL §3, naively.
 
 use broker_protocol::kind::Kind;
 
@@ -8,7 +8,7 @@ pub struct Options {
     pub from: From,
     /// As it was asked for.
     pub asked_ms: u64,
-    /// As it is in effect: on the ladder.
+    /// As it takes effect: a step of the ladder.
     pub conflate_ms: u64,
     pub on_slow: &'static str,
 }
@@ -41,8 +41,8 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Adds or replaces; false where there would be more than `max`.
-    pub fn place(&mut self, entry: &str, options: Options, max: u64) -> bool {
+    /// Adds or replaces; returns false if there would be more than `max`.
+    pub fn put(&mut self, entry: &str, options: Options, max: u64) -> bool {
         let held = self.all.iter().position(|held| held.entry == entry);
         if held.is_none() && self.all.len() as u64 >= max {
             return false;
@@ -64,7 +64,7 @@ impl Subscriptions {
         self.all.iter().filter(|held| matches(&held.entry, topic)).max_by_key(|held| (rank(&held.entry), held.order))
     }
 
-    /// How many cover a topic.
+    /// The number of subscriptions that cover a topic.
     pub fn count(&self, topic: &str) -> u64 {
         self.all.iter().filter(|held| matches(&held.entry, topic)).count() as u64
     }
@@ -74,7 +74,7 @@ pub fn is_pattern(entry: &str) -> bool {
     entry.contains(['*', '>'])
 }
 
-/// A full name over a pattern, then more literal segments, then the leftmost literal.
+/// A full name ranks above a pattern, then more literal segments, then the leftmost literal.
 fn rank(entry: &str) -> (bool, usize, Vec<bool>) {
     let literals: Vec<bool> = entry.split('.').map(|segment| segment != "*" && segment != ">").collect();
     let mut padded = literals.clone();
@@ -82,7 +82,7 @@ fn rank(entry: &str) -> (bool, usize, Vec<bool>) {
     (!is_pattern(entry), literals.iter().filter(|literal| **literal).count(), padded)
 }
 
-/// Whether an entry stands for a topic.
+/// Whether an entry matches a topic.
 pub fn matches(entry: &str, topic: &str) -> bool {
     let (entry, topic): (Vec<&str>, Vec<&str>) = (entry.split('.').collect(), topic.split('.').collect());
     if topic[0].starts_with('$') && entry[0] != topic[0] {

@@ -1,4 +1,4 @@
-//! What is published and asked: topics of a small tree, so that patterns overlap; data of every kind and size.
+//! What is published and requested: topics of a small tree, so that patterns overlap; data of every kind and size.
 
 use broker_engine::{Limits, Retain, TopicRule};
 use broker_protocol::kind::Kind;
@@ -15,10 +15,10 @@ pub const NAMES: [&str; 11] = ["a", "a.b", "a.c", "a.b.x", "a.c.x", "b.a", "b.b"
 const PATTERNS: [&str; 15] =
     [">", "*", "a.*", "a.>", "*.b", "*.*", "*.b.>", "a.*.x", "*.b.x", "b.>", "b.*", "*.c.x", "c.>", "*.*.x", "a.b.>"];
 
-/// What is the same throughout a history.
+/// What stays the same throughout a history.
 pub struct Habits {
     kinds: Vec<Kind>,
-    /// Names in use: few, so that much happens to each.
+    /// Number of names in use: few, so that much happens to each.
     names: usize,
     /// Bytes of a long text.
     long_bytes: u64,
@@ -46,7 +46,7 @@ impl Habits {
             0 => Some(dice.pick(&[Kind::Event, Kind::State, Kind::Patch])),
             1 | 2 => None,
             3 | 4 if own != Kind::Event => Some(dice.pick(&[Kind::State, Kind::Patch])),
-            // What grows by patches begins with a state.
+            // A topic that grows by patches begins with a state.
             5..8 if own == Kind::Patch => Some(Kind::State),
             _ => Some(own),
         };
@@ -70,7 +70,7 @@ impl Habits {
             1 => json!([1, null, {"k": null}]),
             2 => json!("é\"\\\n"),
             3 if dice.percent(40) => json!("x".repeat(dice.range(0..self.long_bytes) as usize)),
-            // Digits that no machine number would keep.
+            // More digits than a machine number would keep.
             _ => serde_json::from_str(&format!("{}.{}0", dice.range(0..200), dice.range(0..100))).expect("a number"),
         }
     }
@@ -122,7 +122,7 @@ impl Habits {
     }
 }
 
-/// An entry that goes on from what the client has, mostly.
+/// An entry that usually continues from what the client has.
 fn resuming(dice: &mut Dice, client: &Client) -> Option<Entry> {
     let known: Vec<_> =
         client.streams.iter().chain(&client.remembered).filter(|(_, stream)| !stream.epoch.is_empty()).collect();
@@ -136,7 +136,7 @@ fn resuming(dice: &mut Dice, client: &Client) -> Option<Entry> {
 }
 
 /// The entries with which a client that lost its connection comes back.
-pub fn comeback(client: &Client) -> Vec<Entry> {
+pub fn resume_entries(client: &Client) -> Vec<Entry> {
     let entry = |entry: &String| match client.streams.get(entry).filter(|stream| !stream.epoch.is_empty()) {
         Some(stream) => Entry::Resume { topic: entry.clone(), epoch: stream.epoch.clone(), seq: stream.last },
         None => Entry::Plain(entry.clone()),
@@ -155,31 +155,31 @@ pub fn options(dice: &mut Dice) -> Options {
     Options { from, asked_ms, conflate_ms: round_up(asked_ms), on_slow }
 }
 
-/// All images together, where they are to meet their bound.
+/// The bound on all images together, if it is to be reached.
 pub const IMAGES_FEW: u64 = 1500;
 
-/// From this seed on the ring is so small that it comes round again and again, under readers that may have much waiting.
-pub const TIGHT_FROM: u64 = 100_000;
+/// From this seed on the ring is so small that it wraps around again and again, under readers for which much may wait.
+pub const SMALL_RING_FROM: u64 = 100_000;
 
-/// From this seed on the sums that all connections share are so small that somebody has to pay now and then.
-pub const POOR_FROM: u64 = 200_000;
+/// From this seed on the sums that all connections share are so small that a connection has to pay now and then.
+pub const SMALL_SUMS_FROM: u64 = 200_000;
 
-/// All sources together, where they are to meet their bound.
+/// The bound on all sources together, if it is to be reached.
 pub const SOURCES_FEW: u64 = 600;
 
-/// All names that are waited for, where they are to meet their bound.
+/// The bound on all names that are waited for, if it is to be reached.
 const NAMES_FEW: u64 = 1500;
 
-/// All subscriptions and patterns, where they are to meet their bound.
+/// The bound on all subscriptions and patterns, if it is to be reached.
 const SUBSCRIPTIONS_FEW: u64 = 6000;
 
-/// The limits of a seed: so small that all of them are met.
+/// The limits of a seed: so small that all of them are reached.
 pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
     let limits = drawn(dice);
     match seed {
-        0..TIGHT_FROM => limits,
-        POOR_FROM.. => {
-            // Dice of its own: the histories of the other seeds stay what they are.
+        0..SMALL_RING_FROM => limits,
+        SMALL_SUMS_FROM.. => {
+            // Separate dice: the histories of the other seeds stay what they are.
             let mut dice = Dice::new(!seed);
             let mut limits = Limits {
                 behind_bytes_max: dice.pick(&[600, 3000, 20_000]),
@@ -189,12 +189,12 @@ pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
                 sources_bytes_max: dice.pick(&[SOURCES_FEW, 64 << 20]),
                 names_waited_bytes_max: dice.pick(&[NAMES_FEW, 64 << 20]),
                 subscriptions_bytes_max: dice.pick(&[SUBSCRIPTIONS_FEW, 256 << 20]),
-                // Which topics may not end yet the model does not know.
+                // The model does not know which topics may not end yet.
                 topic_idle_ms: 0,
                 ..limits
             };
             if has_few_names(&limits) {
-                // Which of two limits refuses an entry the model does not know.
+                // The model does not know which of two limits refuses an entry.
                 limits.subscriptions = 1024;
             }
             limits
@@ -203,7 +203,7 @@ pub fn limits(seed: u64, dice: &mut Dice) -> Limits {
     }
 }
 
-/// Whether entries may be refused as all names or subscriptions together are too many.
+/// Whether entries may be refused because all names or subscriptions together are too many.
 pub fn has_few_names(limits: &Limits) -> bool {
     limits.names_waited_bytes_max == NAMES_FEW || limits.subscriptions_bytes_max == SUBSCRIPTIONS_FEW
 }

@@ -13,7 +13,7 @@ use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
-use super::traffic::{Habits, IMAGES_FEW, POOR_FROM, SOURCES_FEW, has_few_names, limits};
+use super::traffic::{Habits, IMAGES_FEW, SMALL_SUMS_FROM, SOURCES_FEW, has_few_names, limits};
 
 pub struct World {
     pub dice: Dice,
@@ -24,9 +24,9 @@ pub struct World {
     pub drivers: Vec<Driver>,
     pub clients: Vec<Client>,
     pub model: Model,
-    /// The sums that connections share are small.
-    pub is_poor: bool,
-    /// Every second client has a carrier with an encoding of its own.
+    /// The sums that all connections share are small.
+    pub has_small_sums: bool,
+    /// Every second client has a transport with an encoding of its own.
     has_encoded: bool,
     trace: bool,
 }
@@ -52,17 +52,17 @@ impl World {
             drivers,
             clients: Vec::new(),
             model: Model::default(),
-            is_poor: seed >= POOR_FROM,
-            // Without a throw of the dice, and beside the seeds that found something before there were such carriers.
+            has_small_sums: seed >= SMALL_SUMS_FROM,
+            // Draws nothing from the dice, and spares the seeds that found something before there were such transports.
             has_encoded: seed % 11 == 8,
             trace,
         };
-        world.say(|world| format!("{shards} shards, {:?}", world.limits));
+        world.log(|world| format!("{shards} shards, {:?}", world.limits));
         world
     }
 
-    /// Tells what happens, where somebody listens.
-    pub fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+    /// Prints what happens, if tracing is on.
+    pub fn log(&mut self, what: impl FnOnce(&Self) -> String) {
         if self.trace {
             eprintln!("{:>10} {}", self.now_us, what(self));
         }
@@ -72,18 +72,18 @@ impl World {
         Now { mono_us: self.now_us, wall_us: 1_700_000_000_000_000 + self.now_us }
     }
 
-    /// Clients whose connection is not over.
+    /// Clients whose connection is open.
     pub fn open(&self) -> Vec<usize> {
         (0..self.clients.len()).filter(|id| !self.clients[*id].over).collect()
     }
 
-    /// Publishes as a producer of another thread would. Returns whether there was room.
+    /// Publishes as a producer on another thread would. Returns whether there was room.
     pub fn publish(&mut self, offer: &Offer) -> Result<bool, String> {
         if !self.engine.has_room() {
             let somebody_runs = self.drivers.iter().any(|driver| driver.at != At::Asleep || driver.is_notified());
             return if somebody_runs { Ok(false) } else { Err("publishers wait, and every shard sleeps".to_owned()) };
         }
-        self.say(|_| format!("publish {{{}}}", offer.fields()));
+        self.log(|_| format!("publish {{{}}}", offer.fields()));
         let line = format!("{{{}}}", offer.fields());
         let update = broker_protocol::request::parse_line(&line).map_err(|refusal| refusal.message)?;
         let before = self.state_of(&offer.topic);
@@ -91,7 +91,7 @@ impl World {
         if let Err(refusal) = &result
             && self.is_over_budget(refusal.code)
         {
-            // How much an image holds the model does not know; but what is refused must change nothing.
+            // The model does not know how much an image holds; but a refused update must change nothing.
             let after = self.state_of(&offer.topic);
             return if before == after { Ok(true) } else { Err(format!("refused, and {before:?} became {after:?}")) };
         }
@@ -101,7 +101,7 @@ impl World {
             Ok(published) => Outcome::Taken { seq: published.seq },
             Err(refusal) => Outcome::Refused(refusal.code.as_str()),
         };
-        if told == outcome { Ok(true) } else { Err(format!("{told:?}, but {outcome:?} was right of {offer:?}")) }
+        if told == outcome { Ok(true) } else { Err(format!("{told:?}, but expected {outcome:?} for {offer:?}")) }
     }
 
     /// Whether a publish was refused because all images, or all sources, together would be too large.
@@ -113,9 +113,9 @@ impl World {
         self.limits.images_bytes_max == IMAGES_FEW || self.limits.sources_bytes_max == SOURCES_FEW
     }
 
-    /// Whether so much is held of names or of subscriptions that some of these entries may come to the end of a sum.
+    /// Whether names or subscriptions hold so much that some of these entries may exceed a sum.
     fn lacks_room(&self, entries: usize) -> bool {
-        /// What a name, and a subscription to a pattern, count for at most.
+        /// Maximum bytes that a name, and a subscription to a pattern, count for.
         const NAME_BYTES: u64 = 600;
         const SUBSCRIPTION_BYTES: u64 = 1700;
         let (budget, limits, entries) = (self.engine.budget(), &self.limits, entries as u64);
@@ -123,13 +123,13 @@ impl World {
             || budget.subscriptions() + entries * SUBSCRIPTION_BYTES > limits.subscriptions_bytes_max / 4 * 3
     }
 
-    /// How many topics there are, and where one of them is.
+    /// The number of topics, and the `seq` and oldest `seq` of one of them.
     fn state_of(&self, topic: &str) -> (usize, Option<(u64, u64)>) {
         let page = self.engine.history(topic, broker_engine::Ask::Last(0));
         (self.engine.topics_len(), page.map(|page| (page.seq, page.oldest)))
     }
 
-    /// The model takes in what the broker just did.
+    /// Applies to the model what the broker just did.
     fn offered(&mut self, offer: &Offer) -> Result<Outcome, String> {
         let outcome = self.model.publish(&self.limits, self.now().wall_us, offer);
         let Outcome::Taken { seq } = outcome else { return Ok(outcome) };
@@ -142,7 +142,7 @@ impl World {
         Ok(outcome)
     }
 
-    /// Something of a topic is on its way to its subscribers.
+    /// Notes that something of a topic is on its way to its subscribers.
     fn owe(&mut self, topic: &str, bytes: u64, image_bytes: u64) {
         for client in self.clients.iter_mut().filter(|client| !client.over) {
             let Some(best) = client.held.best(topic) else { continue };
@@ -155,11 +155,11 @@ impl World {
     }
 
     pub fn delete(&mut self, name: &str) -> Result<(), String> {
-        self.say(|_| format!("delete {name}"));
+        self.log(|_| format!("delete {name}"));
         let result = match self.engine.delete(self.now(), name, Publisher::Client) {
             Ok(published) => Some(published.seq),
-            // Those that ended before are still to be told of.
-            Err(refusal) if self.is_poor && refusal.code == ErrorCode::Unavailable => return Ok(()),
+            // Clients have still to be sent topics that ended earlier.
+            Err(refusal) if self.has_small_sums && refusal.code == ErrorCode::Unavailable => return Ok(()),
             Err(_) => None,
         };
         let image = self.model.live(name).and_then(|epoch| epoch.updates.last()?.state.as_ref());
@@ -169,14 +169,14 @@ impl World {
         if result == right { Ok(()) } else { Err(format!("ended {name} at {result:?}, not at {right:?}")) }
     }
 
-    /// Lets time pass over the topics.
+    /// Tidies topics: old updates and idle topics are dropped.
     pub fn tidy(&mut self, after: Option<&str>, count: usize) {
-        self.say(|_| format!("tidy {count} after {after:?}"));
+        self.log(|_| format!("tidy {count} after {after:?}"));
         let now = self.now();
         self.engine.tidy(now, after, count);
         let were_live: Vec<String> = self.model.live_names().cloned().collect();
         self.model.tidy(now.wall_us, self.limits.topic_idle_ms, after, count);
-        // What ended has its `closed` to send, and a last state.
+        // An ended topic has its `closed` to send, and a last state.
         for name in were_live {
             if self.model.live(&name).is_none() {
                 self.owe(&name, 200, 8000);
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// A client connects to a shard; its number.
+    /// Connects a client to a shard; returns its number.
     pub fn connect(&mut self, shard: usize) -> usize {
         let pipe = pipe(self.has_encoded && self.clients.len() % 2 == 1);
         let conn = {
@@ -195,7 +195,7 @@ impl World {
         self.wake(shard);
         self.clients.push(Client::new(shard, conn, pipe, self.trace));
         let id = self.clients.len() - 1;
-        self.say(|_| format!("client {id} connects to shard {shard} as {conn}"));
+        self.log(|_| format!("client {id} connects to shard {shard} as {conn}"));
         id
     }
 
@@ -203,7 +203,7 @@ impl World {
     pub fn handle(&mut self, id: usize) -> Result<(), String> {
         let now = self.now();
         let Some(request) = self.clients[id].outgoing.pop_front() else { return Ok(()) };
-        // Which of a batch are refused for what images and sources hold the model does not know.
+        // The model does not know which updates of a batch are refused for what images and sources hold.
         let request = match request {
             Request::Batch(mut offers) if self.has_few_bytes() => Request::Publish(offers.swap_remove(0)),
             request => request,
@@ -211,7 +211,7 @@ impl World {
         self.clients[id].ids += 1;
         let (number, shard, conn) = (self.clients[id].ids, self.clients[id].shard, self.clients[id].conn);
         let text = request.text(number);
-        self.say(|_| format!("client {id} asks {text}"));
+        self.log(|_| format!("client {id} asks {text}"));
         let refused = self.engine.refused(ErrorCode::Limit);
         let lacks_room = matches!(&request, Request::Subscribe { entries, .. } if self.lacks_room(entries.len()));
         self.drivers[shard].shard.heard(conn);
@@ -264,9 +264,9 @@ impl World {
         Ok(())
     }
 
-    /// A connection is over, whoever ended it.
+    /// Ends a connection, whichever side closed it.
     pub fn hang_up(&mut self, id: usize) {
-        self.say(|_| format!("client {id} hangs up"));
+        self.log(|_| format!("client {id} hangs up"));
         let client = &mut self.clients[id];
         client.over = true;
         if !client.pipe.borrow().dropped {
@@ -274,7 +274,7 @@ impl World {
         }
     }
 
-    /// Clients read what arrived from a shard.
+    /// The clients of a shard read what arrived.
     pub fn read(&mut self, shard: usize) -> Result<(), String> {
         let driver = &mut self.drivers[shard];
         let stats = &driver.stats;
@@ -292,7 +292,7 @@ impl World {
                 driver.shard.heard(client.conn);
             }
             if let (None, Some(code)) = (was_closed, client.closed) {
-                let paid = self.is_poor && driver.stats.paid.get() > 0;
+                let paid = self.has_small_sums && driver.stats.paid.get() > 0;
                 let excused =
                     code == 4008 && (client.strict || client.was_full || paid) || code == 4009 && client.was_full;
                 if !excused {

@@ -1,6 +1,7 @@
-//! What one thread cannot bring about: publishers, shards and topics that end at the same moment, on real threads that
-//! really sleep. Less is checked than in the simulation (who publishes what is not known beforehand), but every stream has
-//! to be without a hole, and at the end everybody has to know everything. Who sleeps on an entry hangs, and the test says so.
+//! What a single thread cannot test: publishers, shards and topics that end at the same time, on real threads that
+//! really sleep. Less is checked than in the simulation (what is published is not known in advance), but every stream
+//! has to be without a gap, and in the end every client has to know everything. A thread that sleeps although there is
+//! an entry for it hangs, and the test reports that.
 
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
@@ -37,8 +38,8 @@ const SUBSCRIPTIONS: [&str; 6] = [
     r#"{"op":"subscribe","topics":["a.>","*.*"],"on_slow":"retain"}"#,
 ];
 
-/// How long all of it may take: a hang is what this test is for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long everything may take: this test exists to detect hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn now(begin: Instant) -> Now {
     let us = begin.elapsed().as_micros() as u64 + 1;
@@ -50,7 +51,7 @@ fn publisher(engine: &Engine, begin: Instant, seed: u64) {
     for index in 0..UPDATES {
         let (topic, kind) = TOPICS[random.random_range(0..TOPICS.len())];
         if random.random_bool(0.01) {
-            // Somebody else may have ended it just now.
+            // Another thread may have just ended it.
             let _ = engine.delete(now(begin), topic, Publisher::Client);
             continue;
         }
@@ -63,7 +64,7 @@ fn publisher(engine: &Engine, begin: Instant, seed: u64) {
             engine.publish(now(begin), &update, Publisher::Client)
         };
         match publish(kind) {
-            // It has ended, or not begun: what grows by patches begins with a state.
+            // It has ended, or not begun: a topic that grows by patches begins with a state.
             Err(refusal) if refusal.code == ErrorCode::NoState => drop(publish("state").expect("it is taken")),
             result => drop(result.expect("it is taken")),
         }
@@ -95,7 +96,7 @@ fn shard(engine: &Arc<Engine>, index: usize, begin: Instant, seed: u64, publishi
         more |= shard.tick(time);
         clients.iter_mut().for_each(Reader::read);
         if more {
-            assert!(begin.elapsed() < PATIENCE / 2, "the shard finds no rest: {:?}", restless(&shard, &clients));
+            assert!(begin.elapsed() < TIMEOUT / 2, "the shard never comes to rest: {:?}", restless(&shard, &clients));
             continue;
         }
         if done && !shard.has_entries() {
@@ -103,7 +104,7 @@ fn shard(engine: &Arc<Engine>, index: usize, begin: Instant, seed: u64, publishi
         }
         wake.about_to_sleep();
         if !shard.has_entries() && publishing.load(Ordering::Acquire) > 0 {
-            // No timeout: who is not woken stays here.
+            // No timeout: a thread that is not woken stays here.
             std::thread::park();
         }
         wake.woke();
@@ -111,7 +112,7 @@ fn shard(engine: &Arc<Engine>, index: usize, begin: Instant, seed: u64, publishi
     clients.iter_mut().for_each(|client| client.is_complete(engine));
 }
 
-/// Who keeps a shard awake.
+/// The clients that keep a shard awake.
 fn restless(shard: &Shard<SimSink>, clients: &[Reader]) -> Vec<String> {
     clients.iter().filter(|client| shard.has_pending(client.conn)).map(|client| format!("{client:?}")).collect()
 }
@@ -126,7 +127,7 @@ fn round(seed: u64) {
     let threads: Arc<[OnceLock<Thread>; SHARDS]> = Arc::default();
     let notify = |index: usize| -> Box<dyn Fn() + Send + Sync> {
         let threads = threads.clone();
-        Box::new(move || threads[index].get().expect("it was told").unpark())
+        Box::new(move || threads[index].get().expect("it was set").unpark())
     };
     let limits = Limits {
         ring_bytes: 16_384,
@@ -163,16 +164,16 @@ fn round(seed: u64) {
             });
         }
     });
-    // The last one ends the sleep of those who have read all.
+    // Wakes the threads that have read everything and sleep.
     for thread in threads.iter() {
-        thread.get().expect("it was told").unpark();
+        thread.get().expect("it was set").unpark();
     }
     for (index, thread) in shards.into_iter().enumerate() {
-        while !thread.is_finished() && begin.elapsed() < PATIENCE {
+        while !thread.is_finished() && begin.elapsed() < TIMEOUT {
             std::thread::yield_now();
         }
         assert!(thread.is_finished(), "shard {index} sleeps or spins for ever");
-        thread.join().expect("its checks held");
+        thread.join().expect("its checks passed");
         assert!(finished[index].load(Ordering::Acquire));
     }
 }

@@ -96,7 +96,7 @@ impl Reader {
         Ok(())
     }
 
-    /// At peace the client knows all that it subscribed to.
+    /// Checks that the client knows everything that it subscribed to, once nothing is published any more.
     pub fn is_complete(&mut self, engine: &Engine) {
         self.read();
         for (name, (epoch, at)) in &self.streams {
@@ -108,7 +108,7 @@ impl Reader {
             };
             assert!(right, "{}: {name} is at {at:?} of {epoch}", self.request);
         }
-        // Whoever asked for everything was told of everything.
+        // A client that asked for everything was introduced to everything.
         if self.request.contains("[\">\"]") {
             for (name, _) in super::TOPICS {
                 let live = engine.history(name, Ask::Last(0)).is_some_and(|page| page.seq > 0);

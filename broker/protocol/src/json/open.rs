@@ -1,7 +1,7 @@
-//! Where a scanner is: inside which arrays and objects.
+//! The position of a scanner: which arrays and objects it is inside.
 
-/// What is open around the present place, innermost last: one bit per level, set for an object. 128 levels, all that
-/// `data` may have, need no memory; a hostile message costs a byte for each of its brackets.
+/// The brackets that are open at the present position, innermost last: one bit per level, set for an object. 128
+/// levels, the maximum for `data`, need no allocation; a hostile message costs one byte for each further bracket.
 #[derive(Default)]
 pub(super) struct Open {
     near: u128,

@@ -1,12 +1,12 @@
-//! Strings, numbers, words and white space: each steps from where it begins to where it ends, or to where the grammar
-//! broke. Plain indices in registers: this is what a message mostly is.
+//! Strings, numbers, words and white space: each function steps from the token's beginning to its end, or to where the
+//! grammar is violated. Plain indices in registers: most of a message consists of these tokens.
 
 use crate::write::plain_bytes;
 
-/// The place behind a token, or the place of the mistake.
+/// The offset after a token, or the offset of the error.
 pub(super) type Step = Result<usize, usize>;
 
-/// Steps over white space.
+/// Skips white space.
 #[inline]
 pub(super) fn space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
@@ -15,7 +15,7 @@ pub(super) fn space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Steps over a string, and notes whether there are escapes in it.
+/// Skips a string, and notes whether it contains escapes.
 #[inline]
 pub(super) fn string(text: &[u8], at: usize, escaped: &mut bool) -> Step {
     if text.get(at) != Some(&b'"') {
@@ -33,7 +33,7 @@ pub(super) fn string(text: &[u8], at: usize, escaped: &mut bool) -> Step {
     }
 }
 
-/// Steps over what follows a backslash.
+/// Skips what follows a backslash.
 fn escape(text: &[u8], at: usize) -> Step {
     match text.get(at) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
@@ -48,7 +48,7 @@ fn escape(text: &[u8], at: usize) -> Step {
     }
 }
 
-/// Steps over a number.
+/// Skips a number.
 pub(super) fn number(text: &[u8], mut at: usize) -> Step {
     if text.get(at) == Some(&b'-') {
         at += 1;
@@ -67,7 +67,7 @@ pub(super) fn number(text: &[u8], mut at: usize) -> Step {
     Ok(at)
 }
 
-/// Steps over at least one digit.
+/// Skips at least one digit.
 #[inline]
 fn digits(text: &[u8], start: usize) -> Step {
     let mut at = start;
@@ -77,7 +77,7 @@ fn digits(text: &[u8], start: usize) -> Step {
     if at > start { Ok(at) } else { Err(at) }
 }
 
-/// Steps over `true`, `false` or `null`.
+/// Skips `true`, `false` or `null`.
 pub(super) fn word(text: &[u8], at: usize) -> Step {
     let word = [&b"true"[..], b"false", b"null"].into_iter().find(|word| text[at..].starts_with(word));
     word.map_or(Err(at), |word| Ok(at + word.len()))

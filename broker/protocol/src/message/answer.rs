@@ -1,4 +1,4 @@
-//! Answers to requests; each echoes the request's `id` where it had one.
+//! Answers to requests; each echoes the request's `id` if it had one.
 
 use super::object::Object;
 use super::stream::topic_start;
@@ -6,7 +6,7 @@ use super::{EntryError, PatternStart, SubscriptionRow, TopicStart};
 use crate::codes::ErrorCode;
 use crate::write::push_string;
 
-/// The answer to every well-formed `subscribe`; its three lists are always there.
+/// The answer to every well-formed `subscribe`; its three lists are always present.
 pub fn subscribed(
     out: &mut Vec<u8>,
     id: Option<&[u8]>,
@@ -32,7 +32,7 @@ pub fn subscribed(
         .close();
 }
 
-/// Everything that a `subscribe` with `ready` asked for has begun.
+/// The message that everything a `subscribe` with `ready` asked for has begun.
 pub fn ready(out: &mut Vec<u8>, id: Option<&[u8]>) {
     Object::message(out, "ready").id(id).close();
 }
@@ -47,7 +47,7 @@ pub fn published(out: &mut Vec<u8>, id: Option<&[u8]>, topic: &str, epoch: &str,
     accepted(Object::message(out, "published").id(id), topic, epoch, seq, duplicate);
 }
 
-/// The answer to `publish` with a batch. What was rejected is named by its index.
+/// The answer to `publish` with a batch. Rejected updates are identified by their index.
 pub fn published_batch(
     out: &mut Vec<u8>,
     id: Option<&[u8]>,
@@ -98,7 +98,7 @@ pub fn error(out: &mut Vec<u8>, id: Option<&[u8]>, code: ErrorCode, message: &st
     code_and_message(Object::message(out, "error").id(id), code, message).flag("retry", code.retry()).close();
 }
 
-/// What is said of an update that was taken, over WebSocket and HTTP.
+/// The fields for an accepted update, over WebSocket and HTTP.
 pub(super) fn accepted(object: &mut Object<'_>, topic: &str, epoch: &str, seq: u64, duplicate: bool) {
     object.text("topic", topic).text("epoch", epoch).number("seq", seq);
     if duplicate {
@@ -107,7 +107,7 @@ pub(super) fn accepted(object: &mut Object<'_>, topic: &str, epoch: &str, seq: u
     object.close();
 }
 
-/// How many of many updates were taken, over WebSocket and HTTP.
+/// How many of several updates were accepted, over WebSocket and HTTP.
 pub(super) fn how_many<'m, 'o>(object: &'m mut Object<'o>, accepted: u64, duplicates: u64) -> &'m mut Object<'o> {
     object.number("accepted", accepted).number_if("duplicates", (duplicates > 0).then_some(duplicates))
 }

@@ -2,7 +2,7 @@
 
 use crate::write::{push_number, push_string};
 
-/// An object that is being written. Its keys are ours, and need no escapes.
+/// An object that is being written. Its keys are our own, and need no escapes.
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
     first: bool,
@@ -14,7 +14,7 @@ impl<'o> Object<'o> {
         Object { out, first: true }
     }
 
-    /// An object of which a field is written already.
+    /// Continues an object that already has a field.
     pub(super) fn go_on(out: &'o mut Vec<u8>) -> Object<'o> {
         Object { out, first: false }
     }
@@ -27,7 +27,7 @@ impl<'o> Object<'o> {
         Object { out, first: false }
     }
 
-    /// Begins a field; the value is written behind it.
+    /// Begins a field; the value is then written to the returned buffer.
     pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
         self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
         self.first = false;
@@ -54,7 +54,7 @@ impl<'o> Object<'o> {
         self
     }
 
-    /// A number, or no field.
+    /// A number, or no field if there is none.
     pub(super) fn number_if(&mut self, name: &str, value: Option<u64>) -> &mut Self {
         match value {
             Some(value) => self.number(name, value),
@@ -66,13 +66,13 @@ impl<'o> Object<'o> {
         self.raw(name, if value { b"true" } else { b"false" })
     }
 
-    /// JSON text that is ready.
+    /// Finished JSON text.
     pub(super) fn raw(&mut self, name: &str, value: &[u8]) -> &mut Self {
         self.key(name).extend_from_slice(value);
         self
     }
 
-    /// The `id` of the request, where it had one.
+    /// The `id` of the request, if it had one.
     pub(super) fn id(&mut self, id: Option<&[u8]>) -> &mut Self {
         match id {
             Some(id) => self.raw("id", id),

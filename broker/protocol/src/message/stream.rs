@@ -1,4 +1,4 @@
-//! What the broker says of its own accord: `hello`, the stream of a topic, signs of life and of the end.
+//! Messages that are not answers: `hello`, the stream of a topic, signs of life, announcements of the end.
 
 use super::object::Object;
 use super::{GapReason, Limits, TopicStart};
@@ -22,7 +22,7 @@ pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, 
     hello.close();
 }
 
-/// How a topic starts that a pattern brought in, that was waited for, or that began anew.
+/// The start of a topic that a pattern introduces, that was waited for, or that began again.
 pub fn topic(out: &mut Vec<u8>, start: &TopicStart<'_>) {
     topic_start(Object::message(out, "topic"), start);
 }
@@ -52,8 +52,8 @@ pub fn image(out: &mut Vec<u8>, topic: &str, epoch: &str, seq: u64, ts: u64, sou
         .close();
 }
 
-/// An update, called `patch` where it is one; with `from` it stands for all since then. `data` appends the value.
-#[allow(clippy::too_many_arguments, reason = "they are the fields of the message; a struct would name them twice")]
+/// An update, called `patch` if it is one; with `from` it covers all updates since then. `data` appends the value.
+#[allow(clippy::too_many_arguments, reason = "these are the fields of the message; a struct would repeat their names")]
 pub fn update(
     out: &mut Vec<u8>,
     kind: Kind,
@@ -72,7 +72,7 @@ pub fn update(
     update.close();
 }
 
-/// Exactly which updates are lost.
+/// The exact range of updates that are lost.
 pub fn gap(out: &mut Vec<u8>, topic: &str, from: u64, to: u64, reason: GapReason) {
     Object::message(out, "gap")
         .text("topic", topic)
@@ -82,13 +82,13 @@ pub fn gap(out: &mut Vec<u8>, topic: &str, from: u64, to: u64, reason: GapReason
         .close();
 }
 
-/// A topic ended.
+/// The end of a topic.
 pub fn closed(out: &mut Vec<u8>, topic: &str) {
     Object::message(out, "closed").text("topic", topic).close();
 }
 
-/// The connection has everything of what it follows, up to this place in the broker's order. The id is a string, as
-/// the ids of Server-Sent Events are.
+/// The connection has everything that it follows, up to this position. The id is a string, like the ids of Server-Sent
+/// Events.
 pub fn position(out: &mut Vec<u8>, id: u64) {
     let mut position = Object::message(out, "position");
     let value = position.key("id");
@@ -98,7 +98,7 @@ pub fn position(out: &mut Vec<u8>, id: u64) {
     position.close();
 }
 
-/// The connection is alive, and there was nothing to say.
+/// The connection is alive, and there was nothing to send.
 pub fn heartbeat(out: &mut Vec<u8>, ts: u64) {
     Object::message(out, "heartbeat").number("ts", ts).close();
 }

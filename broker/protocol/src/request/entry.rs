@@ -7,14 +7,14 @@ use super::{From, OnSlow, Refusal, SubscribeEntry, conflate_step_ms};
 use crate::json::Scanner;
 use crate::quote::{bounded, quote};
 
-/// The entries of `topics`. What is wrong with one stays with it.
+/// Reads the entries of `topics`. An error in one entry affects only that entry.
 pub(super) fn entries<'a>(fields: &Fields<'a>) -> Result<Vec<SubscribeEntry<'a>>, Refusal> {
     let mut entries = Vec::new();
     elements(fields, |raw| entries.push(entry(raw)))?;
     Ok(entries)
 }
 
-/// The entries of `topics` as names: one that resumed may be named the way it was subscribed.
+/// Reads the entries of `topics` as names: an entry that resumed may be given as it was subscribed to.
 pub(super) fn names<'a>(fields: &Fields<'a>) -> Result<Vec<Cow<'a, str>>, Refusal> {
     let mut names = Vec::new();
     let mut refused = None;
@@ -55,11 +55,13 @@ pub(super) fn on_slow(fields: &Fields<'_>) -> Result<OnSlow, Refusal> {
     on_slow.ok_or_else(|| wrong(Field::OnSlow, "\"conflate\", \"retain\" or \"disconnect\""))
 }
 
-/// `resume`: the id of a position, or of a Server-Sent Event. It says how entries begin, and so does `from`.
+/// `resume`: the id of a position, or of a Server-Sent Event. It defines how entries begin, and so does `from`.
 pub(super) fn resume(fields: &Fields<'_>) -> Result<Option<u64>, Refusal> {
     let Some(text) = fields.text(Field::Resume)? else { return Ok(None) };
     if fields.get(Field::From).is_some() {
-        return Err(Refusal::bad_request("\"from\" and \"resume\" both say how entries begin: give one of them"));
+        return Err(Refusal::bad_request(
+            "\"from\" and \"resume\" both define how entries begin: give only one of them",
+        ));
     }
     match whole_of(&text) {
         Some(id) if id <= EXACT_MAX && !text.is_empty() => Ok(Some(id)),
@@ -67,7 +69,7 @@ pub(super) fn resume(fields: &Fields<'_>) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// Gives each element of `topics`, which must be there and an array.
+/// Calls `each` with every element of `topics`, which must be present and an array.
 fn elements<'a>(fields: &Fields<'a>, mut each: impl FnMut(&'a str)) -> Result<(), Refusal> {
     let value = fields.need(Field::Topics)?;
     if !value.raw.starts_with('[') {
@@ -107,7 +109,8 @@ fn object<'a>(fields: &mut Fields<'a>, raw: &'a str) -> Result<SubscribeEntry<'a
     let topic = fields.need_text(Field::Topic)?;
     let seq = fields.exact(Field::Seq)?;
     match fields.get(Field::Epoch) {
-        // What the answer says of a topic that was not published yet can be sent back as it is: `epoch` null, `seq` 0.
+        // The answer's fields for a topic that was not published yet can be sent back as they are: `epoch` null, `seq`
+        // 0.
         Some(epoch) if epoch.raw == "null" => Ok(SubscribeEntry::Plain(topic)),
         None if seq.is_none() => Ok(SubscribeEntry::Plain(topic)),
         _ => {

@@ -1,4 +1,4 @@
-//! The fields of an object that a client sent: collected by name in one scan, judged afterwards.
+//! The fields of an object that a client sent: collected by name in one scan, validated afterwards.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use crate::json::{Scanner, SyntaxError, Text, Value};
 use crate::quote::quote;
 use crate::walk::{unescaped, unescaped_str};
 
-/// Numbers that count are below 2^53, exact in every JSON reader.
+/// Exact numbers are below 2^53, which every JSON parser can represent.
 pub(super) const EXACT_MAX: u64 = (1 << 53) - 1;
 
-/// Declares the names of all fields that occur in requests, whatever their operation.
+/// Declares the names of all fields that occur in requests of any operation.
 macro_rules! fields {
     ($($field:ident $name:literal,)*) => {
-        /// A field of some object of a request.
+        /// A field of an object in a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum Field { $($field,)* }
 
@@ -42,7 +42,7 @@ impl Field {
     }
 }
 
-/// The fields of one object: the first value of each, and the first thing that is wrong with its names.
+/// The fields of one object: the first value of each, and the first error in its names.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     values: [Option<Value<'a>>; NAMES.len()],
@@ -72,12 +72,12 @@ impl Set {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads an object, leaving the scanner behind it. What was read before a mistake of grammar stays.
+    /// Reads an object, leaving the scanner after it. What was read before a syntax error is kept.
     pub(super) fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<(), SyntaxError> {
         self.read_with(scanner, |_, scanner| scanner.value())
     }
 
-    /// Reads an object like [`Fields::read`], its values scanned by `value`.
+    /// Reads an object like [`Fields::read`], with `value` scanning its values.
     pub(super) fn read_with(
         &mut self,
         scanner: &mut Scanner<'a>,
@@ -91,7 +91,8 @@ impl<'a> Fields<'a> {
             let field = Field::named(&if key.escaped { unescaped(raw) } else { Cow::Borrowed(raw) });
             let value = value(field, scanner)?;
             scanner.skip_space();
-            // A number at the end of a cut text may be cut itself: an `id` counts once something goes on behind it.
+            // A number at the end of a truncated text may itself be truncated: a field only counts if something follows
+            // it.
             if let Some(b',' | b'}') = scanner.peek() {
                 self.keep(key, field, value);
             }
@@ -112,10 +113,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Refuses names that stand twice, that nothing has, or that only others have than `whose`.
+    /// Refuses fields that are given twice, that are unknown, or that `whose` does not have.
     pub(super) fn only(&self, allowed: Set, whose: &str) -> Result<(), Refusal> {
         if let Some(field) = self.twice {
-            return Err(Refusal::bad_request(format!("the field \"{}\" stands twice", field.name())));
+            return Err(Refusal::bad_request(format!("the field \"{}\" is given twice", field.name())));
         }
         if let Some(name) = self.unknown {
             let name = String::from_utf8_lossy(&unescaped(name.raw.as_bytes())).into_owned();
@@ -133,12 +134,12 @@ impl<'a> Fields<'a> {
         self.values[field as usize]
     }
 
-    /// A field that must be there.
+    /// Returns a field that must be present.
     pub(super) fn need(&self, field: Field) -> Result<Value<'a>, Refusal> {
         self.get(field).ok_or_else(|| Refusal::bad_request(format!("\"{}\" is missing", field.name())))
     }
 
-    /// A string, if the field is there.
+    /// Returns a string, if the field is present.
     pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, Refusal> {
         match self.get(field) {
             None => Ok(None),
@@ -149,13 +150,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A string that must be there.
+    /// Returns a string that must be present.
     pub(super) fn need_text(&self, field: Field) -> Result<Cow<'a, str>, Refusal> {
         self.need(field)?;
         self.text(field)?.ok_or_else(|| wrong(field, "a string"))
     }
 
-    /// A whole number, if the field is there; whatever is greater than a `u64` is the greatest one.
+    /// Returns a whole number, if the field is present; a number above the range of `u64` becomes its maximum.
     pub(super) fn whole(&self, field: Field) -> Result<Option<u64>, Refusal> {
         match self.get(field) {
             None => Ok(None),
@@ -166,7 +167,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number below 2^53, if the field is there.
+    /// Returns a whole number below 2^53, if the field is present.
     pub(super) fn exact(&self, field: Field) -> Result<Option<u64>, Refusal> {
         match self.whole(field)? {
             Some(number) if number > EXACT_MAX => Err(wrong(field, "below 2^53")),
@@ -174,7 +175,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// `true` or `false`; absent it is `false`.
+    /// Returns `true` or `false`; `false` if the field is absent.
     pub(super) fn flag(&self, field: Field) -> Result<bool, Refusal> {
         match self.get(field).map(|value| value.raw) {
             None | Some("false") => Ok(false),
@@ -183,7 +184,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The `id`, if there is one.
+    /// Returns the `id`, if there is one.
     pub(super) fn id(&self) -> Result<Option<Id<'a>>, Refusal> {
         let Some(value) = self.get(Field::Id) else { return Ok(None) };
         let bytes = match value.raw.as_bytes() {
@@ -203,12 +204,12 @@ pub(super) fn wrong(field: Field, wanted: &str) -> Refusal {
     Refusal::bad_request(format!("\"{}\" must be {wanted}", field.name()))
 }
 
-/// What a scanned value says where it is a string (and no half of a surrogate pair, which Rust cannot keep).
+/// The text of a scanned value if it is a string (and has no half of a surrogate pair, which Rust cannot represent).
 pub(super) fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     unescaped_str(raw.strip_prefix('"')?.strip_suffix('"')?)
 }
 
-/// What a text says where it is digits and nothing else.
+/// The number in a text that consists of digits only.
 pub(super) fn whole_of(raw: &str) -> Option<u64> {
     raw.bytes().try_fold(0_u64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;

@@ -7,7 +7,7 @@ use crate::codes::ErrorCode;
 use crate::json::{Scanner, SyntaxError};
 use crate::quote::quote;
 
-/// The fields that every operation has.
+/// The fields that every operation accepts.
 const COMMON: Set = Set::of(&[Field::Op, Field::Id]);
 
 const SUBSCRIBE: Set = Set::of(&[
@@ -22,7 +22,7 @@ const SUBSCRIBE: Set = Set::of(&[
 
 type Batch<'a> = Vec<Result<Publication<'a>, Refusal>>;
 
-/// Reads one message of a client. A refusal comes with the `id` wherever there was a valid one.
+/// Parses one message of a client. A refusal comes with the `id` if there was a valid one.
 pub fn parse(message: &str) -> Result<Request<'_>, (Option<Id<'_>>, Refusal)> {
     let mut fields = Fields::default();
     let mut batch = None;
@@ -32,7 +32,7 @@ pub fn parse(message: &str) -> Result<Request<'_>, (Option<Id<'_>>, Refusal)> {
     read.and_then(|()| request(&fields, id?, batch)).map_err(|refusal| (refused_id, refusal))
 }
 
-/// Reads one line of an NDJSON body.
+/// Parses one line of an NDJSON body.
 pub fn parse_line(line: &str) -> Result<Publication<'_>, Refusal> {
     let mut fields = Fields::default();
     read_object(line, "a line", |scanner| fields.read(scanner))?;
@@ -43,7 +43,7 @@ pub fn parse_line(line: &str) -> Result<Publication<'_>, Refusal> {
 fn read_message<'a>(message: &'a str, fields: &mut Fields<'a>, batch: &mut Option<Batch<'a>>) -> Result<(), Refusal> {
     read_object(message, "a message", |scanner| {
         fields.read_with(scanner, |field, scanner| match (field, scanner.peek()) {
-            // The hot path of a producer: the updates are read while the message is, not in a second scan.
+            // The hot path of a producer: the updates are read while the message is scanned, not in a second scan.
             (Some(Field::Batch), Some(b'[')) => {
                 let updates = batch.get_or_insert_default();
                 scanner.spanning(|scanner| read_batch(scanner, updates))
@@ -63,7 +63,7 @@ fn read_batch<'a>(scanner: &mut Scanner<'a>, updates: &mut Batch<'a>) -> Result<
     Ok(())
 }
 
-/// Reads a text that must be one object, by `read`. What is JSON but no object is a bad request, not bad JSON.
+/// Reads a text that must be one object, using `read`. JSON that is not an object is a bad request, not bad JSON.
 fn read_object<'a>(
     text: &'a str,
     what: &str,

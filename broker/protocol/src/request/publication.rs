@@ -1,4 +1,4 @@
-//! An update as it is published: of `publish`, of its `batch`, or of an NDJSON line.
+//! An update as published: by `publish`, in its `batch`, or in an NDJSON line.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use crate::json::{Scanner, SyntaxError};
 use crate::kind::Kind;
 use crate::quote::quote;
 
-/// The fields that make an update.
+/// The fields of an update.
 pub(super) const UPDATE: Set =
     Set::of(&[Field::Topic, Field::Kind, Field::Data, Field::Source, Field::SourceSeq, Field::SourceTs]);
 
-/// An update from its fields. That there are no others is the caller's to see.
+/// Builds an update from its fields. The caller checks that there are no others.
 pub(super) fn publication<'a>(fields: &Fields<'a>) -> Result<Publication<'a>, Refusal> {
     let topic = fields.need_text(Field::Topic)?;
     let kind = kind(fields)?;
@@ -26,7 +26,7 @@ pub(super) fn publication<'a>(fields: &Fields<'a>) -> Result<Publication<'a>, Re
     Ok(Publication { topic, kind, data, source, source_ts })
 }
 
-/// Reads one element of a batch, leaving the scanner behind it. Only a mistake of grammar is the whole message's.
+/// Reads one element of a batch, leaving the scanner after it. Only a syntax error affects the whole message.
 pub(super) fn batch_element<'a>(scanner: &mut Scanner<'a>) -> Result<Result<Publication<'a>, Refusal>, SyntaxError> {
     if scanner.peek() != Some(b'{') {
         let value = scanner.value()?;

@@ -1,4 +1,4 @@
-//! What clients may send, and what is said of everything else.
+//! What clients may send, and the errors for everything else.
 
 mod subscribe;
 mod updates;
@@ -13,7 +13,7 @@ fn good(message: &str) -> Request<'_> {
     parse(message).unwrap_or_else(|(_, refusal)| panic!("{message}: {refusal:?}"))
 }
 
-/// The refusal of a message: its id, its code, and what its sentence contains.
+/// Checks the refusal of a message: its id, its code, and what its sentence contains.
 fn check_refused(message: &str, id: Option<&str>, code: ErrorCode, sentence: &str) {
     let (got_id, refusal) = parse(message).map(|request| format!("{request:?}")).expect_err(message);
     assert_eq!(got_id.map(|id| id.as_str()), id, "the id of {message}");
@@ -73,7 +73,7 @@ fn the_id_is_found_wherever_it_is() {
         assert!(matches!(good(&message), Request::Ping { id: Some(got) } if got.as_str() == id), "{id}");
         check_refused(&format!(r#"{{"id":{id},"op":"pong"}}"#), Some(id), ErrorCode::UnknownOp, "\"pong\"");
         check_refused(&format!(r#"{{"op":"list","x":[],"id":{id}}}"#), Some(id), bad, "\"x\" is not a field of list");
-        check_refused(&format!(r#"{{"id":{id},"op":"#), Some(id), ErrorCode::BadJson, "no valid JSON");
+        check_refused(&format!(r#"{{"id":{id},"op":"#), Some(id), ErrorCode::BadJson, "invalid JSON");
         check_refused(&format!(r#"{{"op":"publish","data":tru,"id":{id}}}"#), None, ErrorCode::BadJson, "at byte");
     }
     let long = format!("\"{}\"", "x".repeat(65));
@@ -82,14 +82,14 @@ fn the_id_is_found_wherever_it_is() {
         let sentence = "\"id\" must be a number or a string of at most 64 bytes";
         check_refused(&format!(r#"{{"op":"ping","id":{id}}}"#), None, bad, sentence);
     }
-    // A number that may have been cut is no id; one that something follows is.
+    // A number that may have been truncated is not an id; a number followed by something is.
     check_refused(r#"{"op":"ping","id":12"#, None, ErrorCode::BadJson, "at byte 20");
     check_refused(r#"{"op":"ping","id":12 ,"#, Some("12"), ErrorCode::BadJson, "at byte 22");
-    check_refused(r#"{"id":1,"op":"ping","id":2}"#, Some("1"), bad, "\"id\" stands twice");
+    check_refused(r#"{"id":1,"op":"ping","id":2}"#, Some("1"), bad, "\"id\" is given twice");
 }
 
 #[test]
-fn what_is_wrong_with_a_message() {
+fn errors_of_messages() {
     let bad = ErrorCode::BadRequest;
     let deep = format!(r#"{{"op":"publish","topic":"t","data":{}{},"id":9}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let hostile = format!(r#"{{"op":"ping","{}":1}}"#, "k".repeat(60_000));
@@ -108,8 +108,8 @@ fn what_is_wrong_with_a_message() {
         ("{}", bad, "\"op\" is missing"),
         (r#"{"op":1}"#, bad, "\"op\" must be a string"),
         (r#"{"op":null}"#, bad, "\"op\" must be a string"),
-        (r#"{"op":"ping","op":"ping"}"#, bad, "\"op\" stands twice"),
-        (r#"{"op":"ping","o\u0070":"ping"}"#, bad, "\"op\" stands twice"),
+        (r#"{"op":"ping","op":"ping"}"#, bad, "\"op\" is given twice"),
+        (r#"{"op":"ping","o\u0070":"ping"}"#, bad, "\"op\" is given twice"),
         (r#"{"op":"Ping"}"#, ErrorCode::UnknownOp, "there is no operation \"Ping\""),
         (r#"{"op":"","x":1}"#, ErrorCode::UnknownOp, "there is no operation \"\""),
         (r#"{"op":"ping","ts":1}"#, bad, "\"ts\" is not a field of ping"),
@@ -130,7 +130,7 @@ fn what_is_wrong_with_a_message() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Cut anywhere, or with a byte changed: no panic, `bad_json` exactly where another's parser says so.
+    /// Cut anywhere, or with a byte changed: no panic, and `bad_json` exactly if an independent parser rejects it.
     #[test]
     fn broken_messages(which in 0..MESSAGES.len(), cut in any::<prop::sample::Index>(), byte in "[ -~]", what in 0..3) {
         let message = MESSAGES[which];

@@ -1,4 +1,4 @@
-//! `subscribe`: its options, and entries that are wrong.
+//! `subscribe`: its options, and invalid entries.
 
 use broker_protocol::request::{CONFLATE_LADDER_MS, From, OnSlow, SubscribeEntry};
 use broker_protocol::{ErrorCode, Request};
@@ -44,7 +44,7 @@ fn options_of_subscribe() {
         (r#","conflate_ms":null"#, "\"conflate_ms\" must be"),
         (r#","on_slow":"drop""#, "\"on_slow\" must be"),
         (r#","on_slow":1"#, "\"on_slow\" must be"),
-        (r#","topics":[]"#, "\"topics\" stands twice"),
+        (r#","topics":[]"#, "\"topics\" is given twice"),
         (r#","kind":"state""#, "\"kind\" is not a field of subscribe"),
         (r#","conflate":1"#, "\"conflate\" is not a field of subscribe"),
     ];
@@ -93,7 +93,7 @@ fn ready_positions_and_resume() {
         (r#","resume":"99999999999999999999999999""#, id),
         (r#","resume":"1","from":"image""#, "\"from\" and \"resume\""),
         (r#","resume":"1","from":{"last":1}"#, "\"from\" and \"resume\""),
-        (r#","ready":true,"ready":true"#, "\"ready\" stands twice"),
+        (r#","ready":true,"ready":true"#, "\"ready\" is given twice"),
     ];
     for (fields, sentence) in wrong {
         check_refused(&subscribe(fields), None, ErrorCode::BadRequest, sentence);
@@ -103,7 +103,7 @@ fn ready_positions_and_resume() {
 }
 
 #[test]
-fn a_wrong_entry_stays_alone() {
+fn an_invalid_entry_affects_no_other() {
     let table = [
         (r#"{"topic":"t","epoch":null}"#, Ok("t")),
         (r#"{"topic":"t","epoch":null,"seq":0}"#, Ok("t")),
@@ -118,7 +118,7 @@ fn a_wrong_entry_stays_alone() {
         (r#"{"topic":"t","epoch":7,"seq":1}"#, Err(("t", "\"epoch\" must be a string"))),
         (r#"{"topic":"t","from":"live"}"#, Err(("t", "\"from\" is not a field of an entry"))),
         (r#"{"topic":"t","zzz":"live"}"#, Err(("t", "\"zzz\" is not a field of an entry"))),
-        (r#"{"topic":"t","topic":"u"}"#, Err(("t", "\"topic\" stands twice"))),
+        (r#"{"topic":"t","topic":"u"}"#, Err(("t", "\"topic\" is given twice"))),
         (r#"{"epoch":"k","seq":1}"#, Err((r#"{"epoch":"k","seq":1}"#, "\"topic\" is missing"))),
         (r#"{"topic":5}"#, Err((r#"{"topic":5}"#, "\"topic\" must be a string"))),
         ("5", Err(("5", "not \"5\""))),
@@ -142,6 +142,6 @@ fn a_wrong_entry_stays_alone() {
     let long = format!(r#"{{"op":"subscribe","topics":[[{}]]}}"#, "1,".repeat(500) + "1");
     let Request::Subscribe(request) = good(&long) else { panic!("subscribe") };
     assert!(matches!(&request.entries[..], [SubscribeEntry::Bad { entry, .. }] if entry.len() == 64));
-    // No answer lists the wrong entries of `unsubscribe`: there they are the message's.
+    // No answer lists the invalid entries of `unsubscribe`: there they make the whole message invalid.
     check_refused(r#"{"op":"unsubscribe","topics":["a",1]}"#, None, ErrorCode::BadRequest, "an entry");
 }

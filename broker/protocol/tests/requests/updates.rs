@@ -11,9 +11,9 @@ pub(super) fn compact(publication: &Publication<'_>) -> String {
     String::from_utf8(out).expect("text")
 }
 
-/// What is wrong with an update is the same in `publish`, in a batch and on a line.
+/// Errors of an update are the same in `publish`, in a batch and on a line.
 #[test]
-fn what_is_wrong_with_an_update() {
+fn errors_of_updates() {
     let table = [
         (r#""data":1"#, "\"topic\" is missing"),
         (r#""topic":7,"data":1"#, "\"topic\" must be a string"),
@@ -22,7 +22,7 @@ fn what_is_wrong_with_an_update() {
         (r#""topic":"t","data":1,"kind":"quote""#, "\"kind\" must be"),
         (r#""topic":"t","data":1,"kind":null"#, "\"kind\" must be"),
         (r#""topic":"t","data":1,"kind":"patch""#, "must be an object"),
-        (r#""topic":"t","data":{"a":1,"a":2},"kind":"patch""#, "stands twice in an object of a patch"),
+        (r#""topic":"t","data":{"a":1,"a":2},"kind":"patch""#, "is given twice in an object of a patch"),
         (r#""topic":"t","data":1,"source":"s""#, "\"source\" needs a \"source_seq\""),
         (r#""topic":"t","data":1,"source_seq":1"#, "\"source_seq\" needs a \"source\""),
         (r#""topic":"t","data":1,"source":1,"source_seq":1"#, "\"source\" must be a string"),
@@ -30,7 +30,7 @@ fn what_is_wrong_with_an_update() {
         (r#""topic":"t","data":1,"source":"s","source_seq":9007199254740992"#, "\"source_seq\" must be below 2^53"),
         (r#""topic":"t","data":1,"source_ts":1.0"#, "\"source_ts\" must be a whole number"),
         (r#""topic":"t","data":1,"source_ts":99999999999999999999"#, "\"source_ts\" must be below 2^53"),
-        (r#""topic":"t","data":1,"data":1"#, "\"data\" stands twice"),
+        (r#""topic":"t","data":1,"data":1"#, "\"data\" is given twice"),
         (r#""topic":"t","data":1,"seq":1"#, "\"seq\" is not a field of "),
         (r#""topic":"t","data":1,"ts":1"#, "\"ts\" is not a field of "),
     ];
@@ -56,7 +56,7 @@ fn batches_and_lines() {
     check_refused(r#"{"op":"publish","batch":[],"topic":"t"}"#, None, bad, sentence);
     check_refused(r#"{"op":"publish","data":1,"topic":"t","id":1,"batch":[]}"#, Some("1"), bad, sentence);
     check_refused(r#"{"op":"publish","batch":{}}"#, None, bad, "\"batch\" must be an array");
-    check_refused(r#"{"op":"publish","batch":[],"batch":[]}"#, None, bad, "\"batch\" stands twice");
+    check_refused(r#"{"op":"publish","batch":[],"batch":[]}"#, None, bad, "\"batch\" is given twice");
     check_refused(r#"{"op":"ping","batch":[]}"#, None, bad, "\"batch\" is not a field of ping");
     check_refused(r#"{"op":"publish","id":1,"batch":[{"topic":}]}"#, Some("1"), ErrorCode::BadJson, "at byte");
     let message = r#"{"op":"publish","batch":[1,"a",null,[],{}, {"topic":"t","batch":[],"data":1},{"op":"publish","topic":"t","data":1}]}"#;

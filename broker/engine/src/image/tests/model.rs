@@ -1,4 +1,4 @@
-//! The naive model of an image: lists of members, searched from their beginning, copied whole.
+//! The naive model of an image: lists of members, searched linearly, copied whole.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 pub(super) enum Model {
     /// The text of anything but an object.
     Leaf(String),
-    /// Keys (their text, with quotes) and values in their order.
+    /// Keys (their text, with quotes) and values in order.
     Object(Vec<(String, Model)>),
 }
 
@@ -23,7 +23,7 @@ impl Model {
         }
         let Model::Object(members) = self else { return };
         for (key, value) in patch {
-            let at = members.iter().position(|(held, _)| said(held) == said(key));
+            let at = members.iter().position(|(held, _)| unescaped(held) == unescaped(key));
             match (at, value) {
                 (Some(at), Model::Leaf(leaf)) if leaf == "null" => {
                     members.remove(at);
@@ -57,23 +57,23 @@ impl fmt::Display for Model {
 
 /// Sets a key in a list of members.
 pub(super) fn set(members: &mut Vec<(String, Model)>, key: &str, value: Model) {
-    match members.iter_mut().find(|(held, _)| said(held) == said(key)) {
+    match members.iter_mut().find(|(held, _)| unescaped(held) == unescaped(key)) {
         Some((_, held)) => *held = value,
         None => members.push((key.into(), value)),
     }
 }
 
-/// What a key says, by another's parser.
-fn said(key: &str) -> String {
+/// The unescaped key, by another library's parser.
+fn unescaped(key: &str) -> String {
     serde_json::from_str(key).expect(key)
 }
 
-/// Any value, objects without duplicate keys.
+/// Any value; objects have no duplicate keys.
 pub(super) fn any() -> impl Strategy<Value = Model> {
     leaf().prop_recursive(4, 60, 20, |inner| object(inner).boxed())
 }
 
-/// An object for a patch.
+/// An object that serves as a patch.
 pub(super) fn patch() -> impl Strategy<Value = Model> {
     object(any())
 }
@@ -98,7 +98,7 @@ fn leaf() -> impl Strategy<Value = Model> {
 }
 
 fn object(inner: impl Strategy<Value = Model>) -> impl Strategy<Value = Model> {
-    // More keys than fit a list, so that both forms of an object and the change between them are met.
+    // More keys than a list may hold, so that both forms of an object and the change between them occur.
     let plain = (0..24_u8).prop_map(|number| format!("\"k{number}\""));
     let odd = prop::sample::select(&["\"a\"", "\"\\u0061\"", "\"\"", "\"\\u0061\\\"\"", "\"é}\""][..]);
     let odd = odd.prop_map(str::to_owned);

@@ -4,7 +4,7 @@ use broker_protocol::frame;
 
 use crate::sink::Encoding;
 
-/// Answers, pings and the close frame as the carrier gets them: whole messages, the first `written` bytes of which are sent.
+/// Answers, pings and the close frame as the transport gets them: whole messages, the first `written` bytes of which are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     pub(crate) bytes: Vec<u8>,
@@ -20,7 +20,7 @@ impl Control {
         }
     }
 
-    /// Adds a heartbeat, whose message is `payload` on a carrier without a mark for heartbeats.
+    /// Adds a heartbeat, whose message is `payload` on a transport without a mark for heartbeats.
     pub(crate) fn heartbeat(&mut self, encoding: Option<&Encoding>, payload: &[u8]) {
         match encoding {
             Some(encoding) => self.bytes.extend_from_slice(encoding.heartbeat),
@@ -47,7 +47,7 @@ impl Control {
         }
     }
 
-    /// Drops what was not written of it, but for the rest of a half-written frame.
+    /// Drops what was not written, except for the rest of a half-written frame.
     pub(crate) fn drop_unsent(&mut self) {
         let mut end = 0;
         while end < self.written {

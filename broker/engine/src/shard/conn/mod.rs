@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! control         answers, pings, the close frame: they overtake data
-//! catch_up        what comes from the topics instead of from the ring: wants and walks
-//! want, walk      what is lacking of a topic; how far the introduction of a pattern's topics has come
-//! subscriptions   to what it is subscribed, and how
+//! catch_up        what is sent from the topics instead of from the ring: wants and walks
+//! want, walk      what the client lacks of a topic; how far the introduction of a pattern's topics has got
+//! subscriptions   what it is subscribed to, and how
 //! subscribing     a request that takes effect in portions
-//! step            intervals
-//! ready           requests whose `ready` is still to be told
+//! step            conflation intervals
+//! ready           requests whose `ready` is still to be sent
 //! ```
 
 mod catch_up;
@@ -30,40 +30,40 @@ pub(crate) use self::subscribing::{Begun, Subscribing};
 pub(crate) use self::subscriptions::{Subscription, Subscriptions, Target};
 pub(crate) use self::walk::Walk;
 pub(crate) use self::want::{At, Introduce, WANT_BYTES, Want};
-use crate::budget::purse::PURSES;
+use crate::budget::shared::SHARED_SUMS;
 
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    pub(crate) at: u64,
+    pub(crate) ring_offset: u64,
     pub(crate) len: u32,
 }
 
 impl Run {
     pub(crate) fn end(self) -> u64 {
-        self.at + u64::from(self.len)
+        self.ring_offset + u64::from(self.len)
     }
 }
 
-/// What to do for a connection that does not keep up; see `OnSlow` of the protocol.
+/// What to do with a connection that does not keep up; see `OnSlow` of the protocol.
 pub(crate) use broker_protocol::request::OnSlow;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
     /// Stays open.
     No,
-    /// Would hold too much, and is told to go before the round is over.
+    /// Would hold too much, and will be closed before the round is over.
     Due,
-    /// The close frame is among the control bytes, or already written; nothing else will be.
+    /// The close frame is among the control bytes, or already written; nothing will follow it.
     Sent { finished: bool },
 }
 
-/// Whether and where a connection waits for its turn.
+/// Whether a connection waits for its turn, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Nothing to do for it.
-    None,
-    /// In one of the queues.
+pub(crate) enum QueueState {
+    /// There is nothing to do for it.
+    Idle,
+    /// It is in one of the queues.
     Queued,
     /// Its socket is full.
     Parked,
@@ -72,38 +72,39 @@ pub(crate) enum Turn {
 }
 
 pub(crate) struct Conn<S> {
-    // What marking touches comes first.
-    /// The last pass that dealt with this connection: an entry is delivered once, however many subscriptions match.
+    // Fields that marking touches come first.
+    /// The last marking pass that handled this connection: an entry is delivered once, however many subscriptions
+    /// match.
     pub(crate) marked: u64,
     pub(crate) pending_bytes: u32,
     pub(crate) pending_frames: u32,
-    pub(crate) turn: Turn,
+    pub(crate) queue_state: QueueState,
     pub(crate) closing: Closing,
     /// More than `behind_bytes` waited for it, and it has not caught up since.
     pub(crate) behind: bool,
-    /// It is among those for whom the last entries were too much.
+    /// It is in the list of connections for which the last entries were too much.
     pub(crate) overflowed: bool,
-    /// Some subscription of it said `on_slow: "disconnect"`.
+    /// At least one of its subscriptions has `on_slow: "disconnect"`.
     pub(crate) is_strict: bool,
-    /// It is told its position in the broker's order.
-    pub(crate) positions: bool,
-    /// Something went out since it was told last.
-    pub(crate) unpositioned: bool,
-    /// The slot only waits for its place in the FIFO to come by, or for its subscriptions to be left.
+    /// It is sent its position.
+    pub(crate) wants_positions: bool,
+    /// Something was sent since its last position.
+    pub(crate) position_is_due: bool,
+    /// The slot is only kept until its entry in a queue comes up, or until its subscriptions are removed.
     pub(crate) gone: bool,
-    /// It is among those whose subscriptions are left in portions.
+    /// It is in the list of connections whose subscriptions are removed in portions.
     pub(crate) in_leavers: bool,
-    /// What it holds of the sums goes with it, as they know.
-    pub(crate) leaves_budgets: bool,
-    /// What is on its runs is becoming wants, in portions.
+    /// It is closing, and what it holds of the budgets is counted as leaving.
+    pub(crate) counts_as_leaving: bool,
+    /// What is on its runs is being turned into wants, in portions.
     pub(crate) is_falling: bool,
     /// It unsubscribed from something: it may know topics that none of its patterns introduced.
-    pub(crate) has_left: bool,
-    /// Topics that begin with `$` are not for it.
-    pub(crate) no_reserved: bool,
+    pub(crate) has_unsubscribed: bool,
+    /// It may not subscribe to topics that begin with `$`.
+    pub(crate) forbids_reserved: bool,
     pub(crate) runs: SmallVec<[Run; 1]>,
     pub(crate) catch_up: Option<Box<CatchUp>>,
-    /// When what waits first began to wait, on the monotonic clock in µs; 0 where nothing does.
+    /// When something first began to wait for it, on the monotonic clock in µs; 0 if nothing waits.
     pub(crate) waiting_since_us: u64,
 
     pub(crate) carry: Option<Box<(Frame, u32)>>,
@@ -114,24 +115,23 @@ pub(crate) struct Conn<S> {
     pub(crate) next_order: u32,
     pub(crate) session: u64,
     pub(crate) connected_wall_us: u64,
-    /// Monotonic milliseconds, wrapping.
-    /// When data or an answer last went out, for heartbeats.
+    /// When data or an answer was last sent, for heartbeats; monotonic milliseconds, wrapping.
     pub(crate) last_data_ms: u32,
     pub(crate) last_write_us: u64,
-    /// Since when it has taken no byte although something waits, as the sweep saw it.
+    /// Since when it has taken no bytes although something waits, as seen by the sweep.
     pub(crate) stalled_since_ms: Option<u32>,
     pub(crate) last_ping_ms: u32,
     pub(crate) pings_unanswered: u8,
     pub(crate) last_position_ms: u32,
-    /// What it buffers, as the sum was told.
+    /// Bytes that it buffers, as counted in the budget.
     pub(crate) buffered_bytes: u32,
-    /// The size classes by which it is filed among those who may have to pay.
-    pub(crate) filed: [u8; PURSES],
+    /// The size classes under which it is filed among those that may have to pay.
+    pub(crate) filed: [u8; SHARED_SUMS],
     pub(crate) sink: S,
 }
 
 impl<S> Conn<S> {
-    /// Something waits for it from now on, unless something does already.
+    /// Notes that something waits for it from now on, unless something already does.
     #[inline]
     pub(crate) fn begin_waiting(&mut self, now_us: u64) {
         if self.waiting_since_us == 0 {
@@ -147,8 +147,8 @@ impl<S> Conn<S> {
         self.control.as_ref().map_or(0, |control| control.bytes.len() - control.written)
     }
 
-    /// Nothing but answers goes out: a request has taken effect in part and is not answered yet, or the connection is falling
-    /// out of step.
+    /// Whether only answers may be sent: a request has taken partial effect and is not answered yet, or the connection
+    /// is falling out of step.
     pub(crate) fn is_held(&self) -> bool {
         self.is_falling || self.subscribing.as_ref().is_some_and(|request| request.has_effect())
     }
@@ -165,7 +165,7 @@ impl<S> Conn<S> {
         self.subscriptions.get(target)
     }
 
-    /// Lets go of the catch-up where nothing is left of it.
+    /// Drops the catch-up state if nothing is left in it.
     pub(crate) fn settle(&mut self) {
         if self.catch_up.as_ref().is_some_and(|catch_up| catch_up.is_empty()) {
             self.catch_up = None;

@@ -1,11 +1,11 @@
-//! `ready`: telling a client once that everything which a request of its asked for has begun.
+//! `ready`: reports to a client, once, that everything a request asked for has begun.
 //!
-//! Every want and walk that the request made holds its token until it has begun. Whatever takes a want away (an end of the
-//! topic, another request) drops the token with it, so that nothing has to be counted in two places.
+//! Every want and walk that the request created holds its token until it has begun. Whatever removes a want (the end of
+//! the topic, another request) drops the token with it, so that nothing has to be counted in two places.
 
 use std::sync::Arc;
 
-/// What holds back the `ready` of one request.
+/// Holds back the `ready` of one request while there is a clone of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Token(Arc<()>);
 
@@ -14,21 +14,21 @@ impl Token {
         Self(Arc::new(()))
     }
 
-    /// Whether nobody else holds it.
+    /// Whether there is no other clone.
     fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 }
 
-/// The requests of a connection that are still to be told. `None` for most connections.
+/// The requests of a connection whose `ready` is still to be sent. `None` for most connections.
 #[derive(Debug, Default)]
-#[allow(clippy::box_collection, reason = "a connection has none, mostly: eight bytes instead of 24")]
+#[allow(clippy::box_collection, reason = "most connections have none: eight bytes instead of 24")]
 pub(crate) struct Readies(Option<Box<Vec<Waiting>>>);
 
 /// A request's `id`, and what holds its `ready` back.
 type Waiting = (Option<Box<[u8]>>, Token);
 
-/// What one costs in memory, with an `id` of the usual length.
+/// What one costs in memory in bytes, with an `id` of the usual length.
 const READY_BYTES: usize = 128;
 
 impl Readies {

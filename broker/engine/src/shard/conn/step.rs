@@ -1,4 +1,4 @@
-//! How often a subscription is told of changes: a step of the ladder of intervals.
+//! How often a subscription is sent changes: a step of the ladder of intervals.
 
 use broker_protocol::request::CONFLATE_LADDER_MS;
 
@@ -7,7 +7,7 @@ use crate::topic::Topic;
 /// A step of the ladder, 0 for every update.
 pub(crate) type Step = u8;
 
-/// The interval in ms that a step means for this topic: events are never merged.
+/// The interval in ms that a step means for this topic; 0 for events, which are never merged.
 pub(crate) fn interval(step: Step, topic: &Topic) -> u32 {
     if topic.has_image() { ladder(step) } else { 0 }
 }
@@ -20,7 +20,7 @@ pub(crate) fn ladder(step: Step) -> u32 {
     }
 }
 
-/// The step of an interval, which is on the ladder.
+/// The step of an interval on the ladder.
 pub(crate) fn step(ms: u32) -> Step {
     match ms {
         0 => 0,

@@ -7,30 +7,30 @@ use broker_protocol::request::{From, OnSlow};
 
 use super::ready::Token;
 use super::step::Step;
-use crate::shard::entry::Entry;
+use crate::shard::entry::CheckedEntry;
 use crate::shard::refused::Refused;
 use crate::topic::Topic;
 
-/// A subscribe request on its way.
+/// A subscribe request in progress.
 #[derive(Debug)]
 pub(crate) struct Subscribing {
     pub(crate) id: Option<Box<[u8]>>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<CheckedEntry>,
     pub(crate) from: From,
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,
     pub(crate) ready: Option<Token>,
     pub(crate) positions: bool,
-    /// All patterns are counted: entries take effect.
+    /// The topics of all patterns are counted: entries may take effect.
     pub(crate) counted: bool,
-    /// The entry that is next, and while it is counted the name up to which it is.
+    /// The index of the next entry, and while its topics are being counted, the last name counted.
     pub(crate) at: usize,
     pub(crate) name: Option<Arc<str>>,
-    /// What was published before the request was read: the feed up to there is read before an entry takes effect whose
-    /// topic began or ended since the shard last read.
+    /// The feed's length before the request was read: the shard reads the feed up to there before an entry takes effect
+    /// whose topic began or ended since the shard last read.
     pub(crate) feed_bytes: Option<u64>,
     pub(crate) begun: Vec<Begun>,
-    /// Where in `entries` the patterns are that took effect.
+    /// The indices in `entries` of the patterns that took effect.
     pub(crate) patterns: Vec<u32>,
     pub(crate) errors: Refused<Box<str>>,
 }

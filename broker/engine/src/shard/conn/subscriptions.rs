@@ -1,17 +1,17 @@
-//! What one connection is subscribed to: a sorted list while it is short, as it is for most, and a map where it is long, so
-//! that subscribing to n names costs n log n however many there are.
+//! What one connection is subscribed to: a sorted list while it is short, as it is for most, and a map when it is long,
+//! so that subscribing to n names costs n log n for any n.
 
 use std::collections::BTreeMap;
 
 use broker_protocol::request::OnSlow;
 
 use super::step::Step;
-use crate::shard::id::{GroupId, LocalId};
+use crate::shard::id::{GroupId, NameId};
 
-/// What a subscription is to: a topic by its name, or all that a pattern matches.
+/// The target of a subscription: a topic by its name, or all topics that a pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    Topic(LocalId),
+    Topic(NameId),
     Pattern(GroupId),
 }
 
@@ -19,13 +19,14 @@ pub(crate) enum Target {
 pub(crate) struct Subscription {
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,
-    /// Which of two subscriptions came later.
+    /// Rises with each subscription of the connection: the later of two has the higher order.
     pub(crate) order: u32,
-    /// Where among the target's members the connection stands.
+    /// The connection's index among the target's members.
     pub(crate) member: u32,
 }
 
-/// A target in 4 bytes instead of 8, in the same order: most connections have one, on the heap, and with it that fits 16.
+/// A target in 4 bytes instead of 8, with the same order. Most connections have one subscription, on the heap, which
+/// fits into 16 bytes this way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Packed(u32);
 
@@ -34,7 +35,7 @@ const PATTERN: u32 = 1 << 31;
 impl Packed {
     fn of(target: Target) -> Self {
         match target {
-            Target::Topic(local) => Self(local),
+            Target::Topic(name_id) => Self(name_id),
             Target::Pattern(group) => Self(group | PATTERN),
         }
     }
@@ -44,14 +45,14 @@ impl Packed {
     }
 }
 
-/// Subscriptions that are kept as a list at most.
+/// Maximum number of subscriptions that are kept as a list.
 const LIST_MAX: usize = 64;
 
 /// The subscriptions of a connection, by their target.
 #[derive(Debug)]
 pub(crate) enum Subscriptions {
     List(Vec<(Packed, Subscription)>),
-    #[allow(clippy::box_collection, reason = "a connection has none, mostly: the list's 24 bytes and not more")]
+    #[allow(clippy::box_collection, reason = "most connections have none: it takes no more than the list's 24 bytes")]
     Map(Box<BTreeMap<Target, Subscription>>),
 }
 
@@ -83,14 +84,14 @@ impl Subscriptions {
         }
     }
 
-    /// Puts a subscription in, in place of the one with this target.
+    /// Inserts a subscription, replacing the one with this target.
     pub(crate) fn insert(&mut self, target: Target, subscription: Subscription) -> Option<Subscription> {
         if let Subscriptions::List(list) = self {
             match find(list, target) {
                 Ok(at) => return Some(std::mem::replace(&mut list[at].1, subscription)),
                 Err(at) if list.len() < LIST_MAX => {
                     if list.capacity() == list.len() {
-                        // Most connections have one subscription: room for exactly that, then by doubling.
+                        // Most connections have one subscription: reserve room for exactly that, then double.
                         list.reserve_exact(list.len().max(1));
                     }
                     list.insert(at, (Packed::of(target), subscription));
@@ -114,7 +115,7 @@ impl Subscriptions {
             Subscriptions::List(list) => find(list, target).ok().map(|at| list.remove(at).1),
             Subscriptions::Map(map) => {
                 let removed = map.remove(&target);
-                // Far below the bound, lest it goes to and fro.
+                // Far below the bound, so that it does not switch back and forth.
                 if map.len() < LIST_MAX / 2 {
                     let all = std::mem::take(&mut **map).into_iter();
                     let list = all.map(|(target, subscription)| (Packed::of(target), subscription)).collect();
@@ -125,7 +126,7 @@ impl Subscriptions {
         }
     }
 
-    /// Takes one out, whichever.
+    /// Removes any one of them.
     pub(crate) fn pop(&mut self) -> Option<(Target, Subscription)> {
         match self {
             Subscriptions::List(list) => list.pop().map(|(packed, subscription)| (packed.target(), subscription)),
@@ -142,9 +143,9 @@ impl Subscriptions {
         list.chain(map.into_iter().flat_map(|map| map.iter()).map(|(target, subscription)| (*target, subscription)))
     }
 
-    /// Those to patterns.
+    /// The subscriptions to patterns.
     pub(crate) fn patterns(&self) -> impl Iterator<Item = (GroupId, &Subscription)> {
-        // Patterns come after all topics.
+        // Patterns sort after all topics.
         let (list, map) = match self {
             Subscriptions::List(list) => {
                 let first = list.partition_point(|(packed, _)| packed.0 < PATTERN);

@@ -1,4 +1,4 @@
-//! How far the introduction of a pattern's topics has come.
+//! How far the introduction of a pattern's topics has got.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use super::ready::Token;
 use crate::shard::id::GroupId;
 use crate::topic::Topic;
 
-/// How far a walk has come.
+/// The progress of a walk.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
     pub(crate) group: GroupId,
-    /// The last name dealt with.
+    /// The last name handled.
     pub(crate) at: Option<Arc<str>>,
     pub(crate) from: From,
-    /// Only topics that have an image: the connection knows all of them, but at another interval.
+    /// Introduces only topics that have an image: the connection knows all of them, but at another interval.
     pub(crate) images_only: bool,
     pub(crate) pattern: Pattern,
     /// Held until the walk is over.
@@ -24,7 +24,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Whether the walk will come to this topic.
+    /// Whether the walk will still introduce this topic.
     pub(crate) fn will_introduce(&self, topic: &Topic) -> bool {
         let name = &**topic.name();
         self.at.as_deref().is_none_or(|at| name > at)

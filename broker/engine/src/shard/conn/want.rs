@@ -1,4 +1,4 @@
-//! What a connection still lacks of one topic: a small entry, from which its next frames are planned.
+//! What a connection lacks of one topic: a small entry, from which its next frames are planned.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use broker_protocol::request::From;
 use super::ready::Token;
 use crate::topic::{Topic, TopicId};
 
-/// What a connection still lacks of a topic.
+/// What a connection lacks of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// Its image, then what follows; the client lacks what comes from this `seq` on, or has nothing where it is 1.
+    /// Its image, then what follows; the client lacks everything from this `seq` on (1: it has nothing).
     Image(u64),
     /// Everything from this `seq` on, as far as it is retained.
     From(u64),
-    /// Nothing: feed entries up to `seq` are not for it; over once the shard has read the feed up to `place`.
-    After { seq: u64, place: u64 },
+    /// Nothing: feed entries up to `seq` are not for it; over once the shard has read the feed up to `feed_position`.
+    After { seq: u64, feed_position: u64 },
 }
 
 impl At {
-    /// What is lacking where what `earlier` says is lacking too.
+    /// This, or `earlier` if that reaches further back.
     pub(crate) fn reaching_back_to(self, earlier: At) -> At {
         let lacks = |at: At| match at {
             At::Image(seq) | At::From(seq) => Some(seq),
@@ -38,9 +38,9 @@ impl At {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Introduce {
     No,
-    /// As to one who was there before the topic began.
+    /// As for a client that subscribed before the topic began.
     Begins,
-    /// As to one who subscribed with this `from`, by a pattern.
+    /// As for a client that subscribed to a pattern with this `from`.
     Fresh(From),
 }
 
@@ -49,21 +49,22 @@ pub(crate) struct Want {
     pub(crate) topic: Wanted,
     pub(crate) at: At,
     pub(crate) introduce: Introduce,
-    /// The ended incarnation of the same name that comes first.
+    /// The ended incarnation of the same name that has to be finished first.
     pub(crate) after: Option<TopicId>,
-    /// Why something may be missing.
+    /// The reason to give for a gap.
     pub(crate) reason: GapReason,
-    /// The subscription said `on_slow: "disconnect"`.
+    /// The subscription has `on_slow: "disconnect"`.
     pub(crate) strict: bool,
-    /// The feed's length when it was wanted: entries up to there are part of what was asked for, and do not count as
-    /// waiting.
+    /// The feed's length when the want was created: entries up to there are part of what was asked for, and do not
+    /// count as waiting.
     pub(crate) since: u64,
-    /// Held until the topic has begun for the connection: until everything up to `until` was sent, or what stands for it.
+    /// Held until the topic has begun for the connection: until everything up to `until`, or what replaces it, was
+    /// sent.
     pub(crate) ready: Option<Token>,
     pub(crate) until: u64,
 }
 
-/// What a want costs, with its share of the map that it stands in.
+/// What a want costs in bytes, with its share of the map that holds it.
 pub(crate) const WANT_BYTES: u64 = (std::mem::size_of::<Want>() * 3 / 2) as u64;
 
 impl Want {
@@ -82,18 +83,18 @@ impl Want {
         }
     }
 
-    /// A topic that the client does not know, or has to be told of anew.
+    /// A topic that the client does not know, or has to be introduced to again.
     pub(crate) fn introduction(topic: Arc<Topic>, from: From, after: Option<TopicId>) -> Self {
         let introduce = Introduce::Fresh(from);
         Self { introduce, after, since: u64::MAX, ..Self::new(topic, At::Image(1), GapReason::Expired) }
     }
 
-    /// Swallows everything up to the `closed` of a topic that the client was never told of.
-    pub(crate) fn swallowing(topic: Arc<Topic>, place: u64) -> Self {
-        Self::new(topic, At::After { seq: u64::MAX, place }, GapReason::Expired)
+    /// Swallows everything up to the `closed` of a topic that was never introduced to the client.
+    pub(crate) fn swallowing(topic: Arc<Topic>, feed_position: u64) -> Self {
+        Self::new(topic, At::After { seq: u64::MAX, feed_position }, GapReason::Expired)
     }
 
-    /// Something of it was sent: where that was all of what the topic began with, nobody has to wait for it.
+    /// Called when something of it was sent: once that is all that the topic began with, drops the token.
     pub(crate) fn has_begun(&mut self) {
         let begun = match self.at {
             At::Image(_) => false,
@@ -105,7 +106,7 @@ impl Want {
         }
     }
 
-    /// The topic ended and the client was told; what is left is to swallow the feed's `closed`.
+    /// Whether the topic ended and the client was sent that; only the feed's `closed` is left to be swallowed.
     pub(crate) fn is_over(&self) -> bool {
         let At::After { seq, .. } = self.at else { return false };
         let state = self.topic.lock();

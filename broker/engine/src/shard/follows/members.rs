@@ -1,4 +1,4 @@
-//! Who is subscribed: to a topic by its name, or by a pattern.
+//! The subscribers of a topic by its name, or of a pattern.
 
 #[cfg(test)]
 #[path = "members_tests.rs"]
@@ -7,8 +7,8 @@ mod tests;
 use crate::shard::conn::Step;
 use crate::shard::id::ConnId;
 
-/// Connections, those that get every update apart from those that asked for fewer. Each knows where it stands, so that it
-/// leaves at once however many there are.
+/// The connections, those that get every update apart from those that asked for an interval. Each connection knows its
+/// index, so that it can be removed in constant time.
 #[derive(Default)]
 pub(crate) struct Members {
     pub(crate) plain: Vec<ConnId>,
@@ -19,11 +19,11 @@ pub(crate) struct Members {
 #[derive(Default)]
 pub(crate) struct Conflated {
     members: Vec<(ConnId, Step)>,
-    /// Members of each step.
+    /// Number of members at each step.
     counts: [u32; STEPS],
 }
 
-/// Steps of the ladder of intervals, 0 included.
+/// Steps of the ladder of intervals, including 0.
 const STEPS: usize = 16;
 
 impl Members {
@@ -35,13 +35,13 @@ impl Members {
         self.plain.len() + self.conflated.as_ref().map_or(0, |conflated| conflated.members.len())
     }
 
-    /// The steps in use among the conflated, a bit each.
+    /// The steps in use among the conflated members, one bit each.
     pub(crate) fn steps(&self) -> u16 {
         let Some(conflated) = &self.conflated else { return 0 };
         (0..STEPS).filter(|step| conflated.counts[*step] > 0).fold(0, |steps, step| steps | 1 << step)
     }
 
-    /// Adds a connection. Returns where it stands.
+    /// Adds a connection. Returns its index.
     pub(crate) fn add(&mut self, conn: ConnId, step: Step) -> u32 {
         if step == 0 {
             self.plain.push(conn);
@@ -53,7 +53,7 @@ impl Members {
         conflated.members.len() as u32 - 1
     }
 
-    /// Removes the connection that stands `at` this place among those of its kind. Returns the one that stands there now.
+    /// Removes the connection at this index among those of its kind. Returns the one that is moved there.
     pub(crate) fn remove(&mut self, at: u32, step: Step) -> Option<ConnId> {
         let at = at as usize;
         if step == 0 {
@@ -72,7 +72,7 @@ impl Members {
         moved
     }
 
-    /// The connection that stands at this place among those of its kind.
+    /// The connection at this index among those of its kind.
     #[cfg(test)]
     fn at(&self, at: u32, step: Step) -> Option<ConnId> {
         if step == 0 {
@@ -96,7 +96,7 @@ impl Members {
     }
 }
 
-/// Gives memory back after many left, rarely enough to cost nothing.
+/// Frees memory after many have left, rarely enough to cost nothing.
 fn shrink<T>(list: &mut Vec<T>) {
     if list.capacity() > 64 && list.len() < list.capacity() / 4 {
         list.shrink_to(list.len() * 2);

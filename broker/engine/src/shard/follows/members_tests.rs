@@ -9,7 +9,7 @@ fn against_a_plain_list() {
     for seed in 0..50 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut members = Members::default();
-        // Where each stands, as its connection keeps it.
+        // The index of each member, as its connection keeps it.
         let mut model: BTreeMap<ConnId, (Step, u32)> = BTreeMap::new();
         for conn in 0..400 {
             if random.random_bool(0.55) || model.is_empty() {

@@ -1,4 +1,4 @@
-//! What a shard knows of a name, and of a pattern, that somebody is subscribed to.
+//! What a shard knows of a name, and of a pattern, that a connection is subscribed to.
 
 use std::sync::{Arc, Weak};
 
@@ -11,26 +11,27 @@ use crate::shard::conn::CatchUp;
 use crate::shard::id::ViewId;
 use crate::topic::{Topic, TopicId};
 
-/// A name that somebody in this shard is subscribed to, whether or not there is such a topic now.
-pub(crate) struct Local {
+/// A name that a connection of this shard is subscribed to, whether or not there is such a topic now.
+pub(crate) struct FollowedName {
     pub(crate) name: Arc<str>,
     pub(crate) topic: Option<Arc<Topic>>,
-    /// Ended incarnations that connections may still have to get, and where the ring was when they ended.
+    /// Ended incarnations that connections may still have to get, with the ring offset at the time of their end.
     pub(crate) previous: SmallVec<[(Weak<Topic>, u64); 1]>,
     pub(crate) direct: Members,
-    /// Patterns that match, the most specific first.
+    /// Patterns that match it, the most specific first.
     pub(crate) groups: Linked,
     pub(crate) views: SmallVec<[ViewId; 1]>,
     /// The newest `seq` of `topic` that the shard took in.
     pub(crate) read_seq: u64,
-    /// It has no topic, is subscribed to by name, and counts among the names that are waited for.
+    /// It has no topic, is subscribed to by name, and is counted among the names that are waited for.
     pub(crate) is_waited: bool,
 }
 
-/// What a name costs beside its text: its place here, in the map by name, and the list of its first subscriber.
-const NAME_BYTES: usize = std::mem::size_of::<Local>() + 256;
+/// What a name costs in bytes in addition to its text: its entry here and in the map by name, and the list of its first
+/// subscriber.
+const NAME_BYTES: usize = std::mem::size_of::<FollowedName>() + 256;
 
-impl Local {
+impl FollowedName {
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
             name,
@@ -44,39 +45,39 @@ impl Local {
         }
     }
 
-    /// What the name costs while it is waited for.
+    /// What the name costs while it is waited for, in bytes.
     pub(crate) fn name_bytes(&self) -> u64 {
         (self.name.len() + NAME_BYTES) as u64
     }
 
-    /// Forgets ended incarnations that nobody has to get any more: nobody wants them, and nothing of them is in the ring,
-    /// whose oldest frame is at `ring_tail`.
+    /// Forgets ended incarnations that no connection has to get any more: none wants them, and the ring, whose oldest
+    /// frame is at `ring_tail`, holds nothing of them.
     pub(crate) fn prune(&mut self, ring_tail: u64) {
         let is_wanted = |topic: &Weak<Topic>| topic.upgrade().is_some_and(|topic| topic.is_wanted());
-        self.previous.retain(|(topic, place)| *place > ring_tail || is_wanted(topic));
+        self.previous.retain(|(topic, ring_offset)| *ring_offset > ring_tail || is_wanted(topic));
     }
 
-    /// An ended incarnation that the connection has not caught up with: it comes first.
+    /// Returns an ended incarnation that the connection has not caught up with, and that therefore comes first.
     pub(crate) fn unfinished(&self, catch_up: &CatchUp, topic: &Arc<Topic>) -> Option<TopicId> {
         // The newest of them waits for those before it.
         let wanted = |old: &Arc<Topic>| !Arc::ptr_eq(old, topic) && catch_up.wants.contains_key(&old.id());
         self.previous().find(wanted).map(|old| old.id())
     }
 
-    /// Ended incarnations that are still there, the last first.
+    /// Ended incarnations that still exist, the last one first.
     pub(crate) fn previous(&self) -> impl Iterator<Item = Arc<Topic>> + '_ {
         self.previous.iter().rev().filter_map(|(topic, _)| topic.upgrade())
     }
 }
 
-/// A pattern that somebody in this shard is subscribed to.
+/// A pattern that a connection of this shard is subscribed to.
 pub(crate) struct Group {
     pub(crate) pattern: Pattern,
     pub(crate) specificity: Specificity,
     pub(crate) members: Members,
-    /// Nobody is left; it goes once no topic refers to it.
+    /// It has no members left; it is removed once no name refers to it.
     pub(crate) dead: bool,
-    /// The pass over the names that takes it out of them is under way.
+    /// The pass over the names that unlinks it is under way.
     pub(crate) forgotten: bool,
 }
 

@@ -1,14 +1,14 @@
-//! The patterns that somebody in this shard is subscribed to, and which of them match a name.
+//! The patterns that a shard's connections are subscribed to, and which of them match a name.
 //!
-//! Where thousands of patterns match the same names, finding them anew for each name would cost a shard milliseconds. So
-//! what was found for a name is kept for the others that differ in their last segment only, and names with the same
-//! patterns share one list of them.
+//! If thousands of patterns match the same names, finding them again for each name would cost a shard milliseconds. So
+//! the result for one name is kept for others that differ only in their last segment, and names with the same patterns
+//! share one list of them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
@@ -17,16 +17,17 @@ use smallvec::SmallVec;
 use crate::fault;
 use crate::shard::conn::Step;
 use crate::shard::id::{ConnId, GroupId};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trie::Trie;
 
-/// Patterns that a name keeps in a list of its own at most.
+/// Maximum number of patterns that a name keeps in a list of its own.
 pub(crate) const FEW: usize = fault::bound(8, 1);
-/// Beginnings of names for which it is remembered what matches them.
+/// Maximum number of beginnings of names for which the matching patterns are remembered.
 const REMEMBERED_MAX: usize = 256;
-/// Last segments that patterns name below one beginning; with more it is not remembered.
+/// Maximum number of last segments that patterns name below one beginning; with more, the beginning is not remembered.
 const LITERALS_MAX: usize = 64;
 
-/// Patterns that match a name, the most specific first; where they are many, all names with the same ones share them.
+/// Patterns that match a name, the most specific first; if there are many, all names with the same ones share them.
 #[derive(Clone, Debug)]
 pub(crate) enum Linked {
     Few(SmallVec<[GroupId; 2]>),
@@ -60,21 +61,21 @@ pub(crate) struct GroupSet {
 /// The connections that have one of the patterns, each with the most specific of its own.
 #[derive(Debug, Default)]
 pub(crate) struct SetMembers {
-    /// When they were looked up, counted in changes of any pattern's members; 0 is never.
+    /// When they were looked up, as a count of changes to any pattern's members; 0 means never.
     pub(crate) as_of: u64,
     pub(crate) list: Vec<(ConnId, GroupId, Step)>,
 }
 
 impl GroupSet {
-    /// The shard's thread is the only one that asks.
+    /// Locks the members. Only the shard's own thread does so.
     pub(crate) fn members(&self) -> MutexGuard<'_, SetMembers> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.members)
     }
 }
 
 struct Remembered {
     groups: Linked,
-    /// Last segments for which something else holds.
+    /// Last segments for which other patterns match.
     literals: SmallVec<[Box<str>; 2]>,
 }
 
@@ -92,11 +93,11 @@ pub(crate) struct Patterns {
     found: RefCell<Found>,
 }
 
-/// What was found for names; of no use once a pattern comes or goes.
+/// What was found for names; invalid once a pattern is added or removed.
 #[derive(Default)]
 struct Found {
     by_beginning: HashMap<Box<str>, Remembered, RandomState>,
-    /// By the hash of the list. Those that no name has any more are forgotten when others come.
+    /// By the hash of the list. Sets that no name uses any more are forgotten when others are added.
     sets: HashMap<u64, Weak<GroupSet>, RandomState>,
     hasher: RandomState,
 }
@@ -116,7 +117,7 @@ impl Patterns {
         self.trie.remove(pattern);
     }
 
-    /// The patterns that match a name, and how many had to be looked for.
+    /// The patterns that match a name, and how many had to be looked up.
     pub(crate) fn matching(&self, name: &str) -> (Linked, usize) {
         let (beginning, last) = name.rsplit_once('.').unwrap_or(("", name));
         let mut found = self.found.borrow_mut();
@@ -129,7 +130,7 @@ impl Patterns {
         ranked.sort_unstable_by(|one, other| other.specificity.cmp(&one.specificity).then(one.group.cmp(&other.group)));
         let groups = ranked.iter().map(|ranked| ranked.group);
         if ranked.len() <= FEW {
-            // Found anew as fast as it is looked up.
+            // Finding these again is as fast as a lookup.
             return (Linked::Few(groups.collect()), ranked.len());
         }
         let linked = Linked::Many(found.share(groups.collect()));
@@ -145,7 +146,7 @@ impl Patterns {
 }
 
 impl Found {
-    /// The one list of these patterns.
+    /// Returns the shared list of these patterns.
     fn share(&mut self, groups: Box<[GroupId]>) -> Arc<GroupSet> {
         let hash = self.hasher.hash_one(&groups);
         if let Some(set) = self.sets.get(&hash).and_then(Weak::upgrade).filter(|set| set.groups == groups) {

@@ -1,15 +1,15 @@
-//! Which of a connection's subscriptions holds for a name.
+//! Which of a connection's subscriptions applies to a name.
 
 use super::Follows;
 use crate::shard::conn::{OnSlow, Step, Subscription, Subscriptions, Target};
 use crate::shard::id::GroupId;
 
-/// Patterns that are looked for among a connection's own in a step of work.
+/// Patterns that are looked up among a connection's own in one step of work.
 const PROBES_PER_STEP: usize = 2;
-/// Up to so many subscriptions of a connection are tried against a name one by one.
+/// Up to this many subscriptions of a connection are tried against a name one by one.
 const PATTERNS_TRIED: usize = 16;
 
-/// What a connection's most specific subscription to a name says.
+/// The content of a connection's most specific subscription to a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolved {
     pub(crate) target: Target,
@@ -18,8 +18,8 @@ pub(crate) struct Resolved {
 }
 
 impl Follows {
-    /// The most specific subscription that covers a name, with the work that finding it took. Among equally specific
-    /// patterns the one with the highest order counts; `None` stands for one that is not there.
+    /// Returns the most specific subscription that covers a name, and the work that finding it took. Among equally
+    /// specific patterns the one with the highest order wins; `order_of` excludes a pattern by returning `None`.
     pub(crate) fn resolve(
         &self,
         subscriptions: &Subscriptions,
@@ -31,14 +31,14 @@ impl Follows {
             step: subscription.step,
             on_slow: subscription.on_slow,
         };
-        if let Some(local) = self.named(name)
-            && let Some(direct) = subscriptions.get(Target::Topic(local))
+        if let Some(name_id) = self.named(name)
+            && let Some(direct) = subscriptions.get(Target::Topic(name_id))
         {
-            return (Some(found(Target::Topic(local), direct)), 1);
+            return (Some(found(Target::Topic(name_id), direct)), 1);
         }
         let mut own = subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
         if subscriptions.len() <= PATTERNS_TRIED {
-            // Its own are tried one by one: what others subscribe to costs it nothing.
+            // Its own patterns are tried one by one: what others subscribe to costs it nothing.
             let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
             let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, order_of(*group, held)));
             return (best.map(|(group, held)| found(Target::Pattern(group), held)), 1);
@@ -51,7 +51,7 @@ impl Follows {
         let (matching, looked_for) = self.matching(name);
         for group in matching.iter() {
             probes += 1;
-            // The list is in order: a less specific one cannot win any more.
+            // The list is sorted: a less specific pattern cannot win any more.
             if best.is_some_and(|(held, ..)| self.groups[held].specificity > self.groups[*group].specificity) {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What the simulation does not bring about: no history there is long enough for the feed to let go of a topic.
+//! What the simulation does not cover: no history there is long enough for the feed to release a topic.
 
 mod start;
 
@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::shard::Shard;
 use crate::sink::{Sink, Wrote};
 
-/// A socket that takes so many writes whole, then nothing.
+/// A socket that takes this many writes completely, then nothing.
 struct Socket {
     writes: usize,
     took: Vec<u8>,
@@ -44,7 +44,7 @@ fn turns(shard: &mut Shard<Socket>) {
             return;
         }
     }
-    panic!("it never rests");
+    panic!("the shard never comes to rest");
 }
 
 fn update(topic: &str) -> Publication<'_> {
@@ -54,7 +54,7 @@ fn update(topic: &str) -> Publication<'_> {
 
 #[test]
 fn incarnations_that_wait_for_one_another_do_not_wait_in_a_circle() {
-    // Too small for any frame: everything comes by way of the topics.
+    // Too small for any frame: everything is sent through the topics.
     let limits = Limits { behind_bytes: 1, ring_bytes: 16, ..Limits::default() };
     let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
     let mut shard = Shard::new(engine.clone(), 0, Arc::default());
@@ -68,8 +68,8 @@ fn incarnations_that_wait_for_one_another_do_not_wait_in_a_circle() {
     engine.delete(NOW, "a", Publisher::Client).unwrap();
     engine.publish(NOW, &update("a"), Publisher::Client).unwrap();
     turns(&mut shard);
-    // All of the first goes out, nothing of the second; then others fill the feed until it lets go of the first, and its
-    // number is free.
+    // All of the first incarnation is sent, nothing of the second; then others fill the feed until it releases the
+    // first, and its number is free.
     let other = shard.connect(NOW, Socket::taking(usize::MAX));
     shard.handle(NOW, other, r#"{"op":"subscribe","topics":["z"]}"#);
     *shard.sink(id).unwrap() = Socket::taking(1);

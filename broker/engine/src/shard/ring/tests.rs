@@ -4,11 +4,11 @@ use super::*;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Retain;
-use crate::topic::Birth;
+use crate::topic::NewTopic;
 use broker_protocol::kind::Kind;
 
 fn topic() -> Arc<Topic> {
-    Arc::new(Topic::new(Birth {
+    Arc::new(Topic::new(NewTopic {
         id: Ids::new(Arc::new(Feed::new(1, Vec::new()))).take(),
         name: "t",
         epoch: "e".into(),
@@ -19,7 +19,7 @@ fn topic() -> Arc<Topic> {
     }))
 }
 
-/// Every frame that is held is where it was put, whole, until its place is given up; runs read as they were written.
+/// Every frame held is where it was put, whole, until it is released; runs read as they were written.
 #[test]
 fn against_a_plain_list() {
     for seed in 0..100 {
@@ -30,17 +30,17 @@ fn against_a_plain_list() {
         let mut model: Vec<(u64, Frame)> = Vec::new();
         for seq in 1..=300 {
             let frame = Frame::text(&vec![seq as u8; random.random_range(0..capacity / 7)]);
-            if !ring.takes(frame.len()) {
+            if !ring.accepts(frame.len()) {
                 assert!(frame.len() > capacity / 8, "seed {seed}: {} of {capacity} refused", frame.len());
                 continue;
             }
-            while let Some(place) = ring.reclaim(frame.len()) {
-                model.retain(|(at, _)| *at >= place);
-                ring.release(place);
+            while let Some(ring_offset) = ring.reclaim(frame.len()) {
+                model.retain(|(at, _)| *at >= ring_offset);
+                ring.release(ring_offset);
             }
             let at = ring.push(topic.clone(), seq, false, &frame);
             let behind = model.last().is_some_and(|(last, frame)| last + frame.len() as u64 == at);
-            // Adjacent places are adjacent in memory as well, but for the ring's end.
+            // Adjacent offsets are adjacent in memory as well, except at the ring's end.
             assert_eq!(ring.joins(at), !at.is_multiple_of(capacity as u64), "seed {seed}");
             assert!(
                 behind || at.is_multiple_of(capacity as u64) || model.is_empty(),
@@ -53,12 +53,12 @@ fn against_a_plain_list() {
             for (at, frame) in &model {
                 assert_eq!(ring.bytes(*at, frame.len()), frame.bytes(), "seed {seed}: the frame at {at}");
                 let inside = at + random.random_range(0..frame.len() as u64);
-                assert_eq!(ring.slot_at(inside).at, *at);
+                assert_eq!(ring.slot_at(inside).ring_offset, *at);
             }
             let from = random.random_range(0..model.len());
             let until = random.random_range(from..model.len());
             let (begin, end) = (model[from].0, model[until].0 + model[until].1.len() as u64);
-            let slots: Vec<u64> = ring.slots(begin, (end - begin) as usize).map(|slot| slot.at).collect();
+            let slots: Vec<u64> = ring.slots(begin, (end - begin) as usize).map(|slot| slot.ring_offset).collect();
             let expected: Vec<u64> = model[from..=until].iter().map(|(at, _)| *at).collect();
             assert_eq!(slots, expected, "seed {seed}: frames {from} to {until}");
         }

@@ -10,7 +10,7 @@ use crate::sink::{Sink, Wrote};
 
 const STALL_MS: u32 = 1_000;
 
-/// A socket that is full, and how much longer to wait for its peer.
+/// A socket that is full, with the time to wait longer for its peer.
 #[derive(Default)]
 struct Full {
     more_ms: u32,
@@ -35,7 +35,7 @@ fn at(ms: u32) -> Now {
     Now { mono_us: u64::from(ms) * 1_000, wall_us: u64::from(ms) * 1_000 }
 }
 
-/// A shard with so many parked connections.
+/// A shard with `count` parked connections.
 fn parked(count: usize) -> (Shard<Full>, Vec<super::ConnId>) {
     let limits = Limits { stall_ms: STALL_MS, heartbeat_ms: 1 << 30, ..Limits::default() };
     let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
@@ -45,7 +45,7 @@ fn parked(count: usize) -> (Shard<Full>, Vec<super::ConnId>) {
     (shard, ids)
 }
 
-/// Everything that is due up to `to`, at the moments at which a driver would do it.
+/// Does everything that is due from `from` to `to`, at the times at which a driver would do it.
 fn pass(shard: &mut Shard<Full>, from: u32, to: u32) {
     for ms in (from..=to).step_by(10) {
         while shard.tick(at(ms)) && !shard.turn(&mut || at(ms)) {}
@@ -53,16 +53,16 @@ fn pass(shard: &mut Shard<Full>, from: u32, to: u32) {
 }
 
 #[test]
-fn a_peer_is_waited_for_as_long_as_its_socket_says() {
+fn a_peer_is_waited_for_as_long_as_its_sink_asks() {
     let (mut shard, ids) = parked(1);
     let [id] = ids[..] else { unreachable!() };
     shard.sink(id).unwrap().more_ms = 600;
     pass(&mut shard, 10, 10_000);
     assert!(!shard.is_closing(id));
     let asked = shard.sink(id).unwrap().asked.get();
-    assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, which is every 600 ms at most");
+    assert!((10..=18).contains(&asked), "asked {asked} times in ten seconds, at 600 ms each");
 
-    // More than a stall at a time is not given.
+    // No more than `stall_ms` at a time is granted.
     shard.sink(id).unwrap().more_ms = u32::MAX;
     pass(&mut shard, 10_010, 20_000);
     assert!(!shard.is_closing(id) && shard.sink(id).unwrap().asked.get() >= asked + 8);
@@ -82,7 +82,7 @@ fn a_peer_that_is_not_waited_for_is_closed_after_stall_ms() {
 }
 
 #[test]
-fn one_round_asks_of_a_few_and_the_rounds_together_of_all() {
+fn one_round_asks_a_few_sinks_and_all_rounds_ask_every_sink() {
     let count = 3 * QUESTIONS_PER_SWEEP + 1;
     let (mut shard, ids) = parked(count);
     for id in &ids {

@@ -10,12 +10,12 @@ use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::image::Tree;
 use crate::limits::Retain;
-use crate::topic::Birth;
+use crate::topic::NewTopic;
 
 /// A topic of ten updates, of which the last four are retained.
 fn topic(kind: Kind, patches: bool) -> Topic {
     let retain = Retain { updates: 4, bytes: 1 << 20, ms: 0 };
-    let topic = Topic::new(Birth {
+    let topic = Topic::new(NewTopic {
         id: Ids::new(Arc::new(Feed::new(1, Vec::new()))).take(),
         name: "t",
         epoch: "e".into(),
@@ -38,8 +38,8 @@ fn topic(kind: Kind, patches: bool) -> Topic {
 }
 
 #[test]
-fn as_the_protocol_says() {
-    let live = (Start::Live, At::After { seq: 10, place: 77 });
+fn as_the_protocol_specifies() {
+    let live = (Start::Live, At::After { seq: 10, feed_position: 77 });
     let image = (Start::Image, At::Image(1));
     let history = |first| (Start::History, At::From(first));
     let table = [
@@ -56,7 +56,7 @@ fn as_the_protocol_says() {
         (Kind::State, true, From::Last(2), false, image),
         (Kind::State, true, From::Last(0), false, image),
         (Kind::State, true, From::Live, false, live),
-        // Conflated, everything starts with its image; the caller leaves that out for events.
+        // With conflation, everything starts with its image; the caller does not conflate events.
         (Kind::State, false, From::Live, true, image),
         (Kind::State, false, From::Last(2), true, image),
         (Kind::State, true, From::Image, true, image),
@@ -74,5 +74,5 @@ fn nothing_retained_is_live() {
     let topic = topic(Kind::Event, false);
     let mut state = topic.lock();
     state.history.trim(&Retain { updates: 0, bytes: 0, ms: 0 }, 0);
-    assert_eq!(start(&state, &topic, From::Last(3), false, 5), (Start::Live, At::After { seq: 10, place: 5 }));
+    assert_eq!(start(&state, &topic, From::Last(3), false, 5), (Start::Live, At::After { seq: 10, feed_position: 5 }));
 }

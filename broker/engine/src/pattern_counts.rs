@@ -1,7 +1,8 @@
 //! How many connections are subscribed to each pattern, over all shards, for listings.
 //!
-//! A listing adds up what the patterns say that match a name, thousands of them in the worst case. A shard that changes a
-//! count meanwhile must not wait for that: what it has to say is put aside, and taken over by whoever has the counts next.
+//! A listing adds up the counts of all patterns that match a name, in the worst case thousands of them. A shard that
+//! changes a count meanwhile must not wait for that. Its change is put aside, and the next caller that gets the counts
+//! applies it.
 
 use std::sync::TryLockError;
 
@@ -14,8 +15,8 @@ use crate::trie::{Sum, Trie};
 #[derive(Default)]
 pub(crate) struct PatternCounts {
     counts: Mutex<Trie<u64>>,
-    /// Changes that found the counts in use, in the order in which they were made. A listing has the counts for a bounded
-    /// number of nodes at a time, so these are no more than shards can make meanwhile.
+    /// Changes that found the counts in use, in the order in which they were made. A listing holds the counts for a
+    /// bounded number of nodes at a time, so the list is no longer than what shards can change in that time.
     aside: Mutex<Vec<(Pattern, i64)>>,
 }
 

@@ -74,7 +74,7 @@ where
     let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));
     let on_slow = query.word("on_slow", OnSlow::parse, "conflate, retain or disconnect")?.unwrap_or_default();
     let ready = query.word("ready", |text| text.parse().ok(), "true or false")?.unwrap_or(false);
-    let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| From::After(context.engine.place_of(id)));
+    let from = last_id(&head.headers, &query)?.map_or(From::Image, |id| From::After(context.engine.ordinal_of(id)));
     Ok(SseRequest { topics, from, conflate_ms, on_slow, ready })
 }
 

@@ -18,7 +18,7 @@ const POSITION_MS: u32 = 1000;
 impl Engine {
     /// The ordinal that an id stands for. An id of another run, or one that was never sent, counts as 0, before
     /// everything.
-    pub fn place_of(&self, id: u64) -> u64 {
+    pub fn ordinal_of(&self, id: u64) -> u64 {
         let ordinal = id.saturating_sub(self.limits.order_base);
         if ordinal <= self.feed.ordinal() { ordinal } else { 0 }
     }

@@ -52,7 +52,7 @@ impl<S: Sink> Shard<S> {
         if entries.len() as u64 > self.engine.limits.subscriptions {
             entries = entry::once(entries);
         }
-        let from = request.resume.map_or(request.from, |position| From::After(self.engine.place_of(position)));
+        let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
         conn.subscribing = Some(Box::new(Subscribing {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,

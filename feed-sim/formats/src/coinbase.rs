@@ -9,9 +9,10 @@ mod fields;
 use std::collections::{HashMap, VecDeque};
 
 use crate::Reader;
+use crate::decimal;
 use crate::venue::book::{ASKS, BIDS, Book};
 use crate::venue::capture::{Captured, captured};
-use crate::venue::level::{Change, decimal};
+use crate::venue::level::Change;
 use crate::venue::line_feed::{Decode, LineFeed};
 use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts, rfc3339_us, segment};
 use feed_player::publication::{Feed, Kind, Publication};
@@ -131,7 +132,7 @@ impl Coinbase {
         let symbol = message.symbol()?;
         let id = message.trade_id.ok_or("a match without trade_id")?;
         let (px, qty) = (message.price.ok_or("a match without price")?, message.size.ok_or("a match without size")?);
-        decimal(px).and(decimal(qty))?;
+        decimal::read(px).and(decimal::read(qty))?;
         let aggressor = match message.side {
             Some("buy") => Aggressor::Sell,
             Some("sell") => Aggressor::Buy,

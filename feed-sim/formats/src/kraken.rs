@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Reader;
+use crate::decimal;
 use crate::venue::book::{Top, quote_fields, quote_publication};
 use crate::venue::capture::{Captured, captured};
-use crate::venue::level::decimal;
 use crate::venue::line_feed::{Decode, LineFeed};
 use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts};
 use books::Books;
@@ -181,7 +181,7 @@ fn ticker(pair: &str, json: &str) -> Result<Publication, String> {
 
 fn quote(pair: &str, bid: Top<'_>, ask: Top<'_>, venue_ts: i64) -> Result<Publication, String> {
     for (px, qty) in [bid, ask].into_iter().flatten() {
-        decimal(px).and(decimal(qty))?;
+        decimal::read(px).and(decimal::read(qty))?;
     }
     Ok(quote_publication(&topic(pair, "quote"), &quote_fields(bid, ask), Some(venue_ts)))
 }

@@ -10,7 +10,7 @@ mod clock;
 mod coinbase;
 pub mod csv;
 mod dbn;
-mod decimal;
+pub mod decimal;
 mod exact;
 mod images;
 mod input;

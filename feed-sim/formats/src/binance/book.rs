@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::fields::{Depth, Level, Snapshot};
+use crate::decimal;
 use feed_player::publication::{Kind, Publication};
 
 /// Updates kept back for a snapshot: five minutes of a stream of 100 ms. After that the book goes without one.
@@ -176,9 +177,9 @@ fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), 
     data.push_str(side);
     data.push_str("\":{");
     for (nth, (price, qty)) in levels.iter().enumerate() {
-        if !is_decimal(price) || !is_decimal(qty) {
+        let (Ok(_), Ok(quantity)) = (decimal::read(price), decimal::read(qty)) else {
             return Err(format!("level {price:?}: {qty:?} is not a price and a quantity"));
-        }
+        };
         // A merge patch must not name a key twice.
         if !prices.insert(price) {
             return Err(format!("the price {price} is there twice"));
@@ -187,7 +188,7 @@ fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), 
         data.push_str(comma);
         data.push('"');
         data.push_str(price);
-        if qty.bytes().all(|byte| byte == b'0' || byte == b'.') {
+        if quantity.is_zero() {
             data.push_str("\":null");
         } else {
             data.push_str("\":\"");
@@ -197,10 +198,4 @@ fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), 
     }
     data.push('}');
     Ok(())
-}
-
-fn is_decimal(text: &str) -> bool {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let points = text.bytes().filter(|&byte| byte == b'.').count();
-    digits > 0 && points <= 1 && digits + points == text.len() && text.len() <= 40
 }

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::books::{BookMessage, Books};
 use super::{Trade, parse, quote};
+use crate::decimal;
 use crate::venue::book::{ASKS, BIDS};
-use crate::venue::capture::seconds_ns;
-use crate::venue::level::{Change, decimal};
+use crate::venue::level::Change;
 use crate::venue::text::{Aggressor, segment};
 use feed_player::publication::Publication;
 
@@ -98,7 +98,7 @@ pub(super) fn trades<'a>(message: &Message<'a>) -> Result<Vec<Trade<'a>>, String
             let [px, qty, time, side, ..] = trade.as_slice() else {
                 return Err(format!("trade {trade:?} is not price, volume, time and side"));
             };
-            decimal(px).and(decimal(qty))?;
+            decimal::read(px).and(decimal::read(qty))?;
             let aggressor = match *side {
                 "b" => Aggressor::Buy,
                 "s" => Aggressor::Sell,
@@ -127,6 +127,6 @@ pub(super) fn spread(message: &Message<'_>, out: &mut VecDeque<Publication>) -> 
 }
 
 fn microseconds(seconds: &str) -> Result<i64, String> {
-    let nanoseconds = seconds_ns(seconds).ok_or_else(|| format!("{seconds:?} is no time"))?;
-    i64::try_from(nanoseconds / 1_000).map_err(|error| error.to_string())
+    let microseconds = decimal::whole_units(seconds, 6).and_then(|microseconds| i64::try_from(microseconds).ok());
+    microseconds.ok_or_else(|| format!("{seconds:?} is no time"))
 }

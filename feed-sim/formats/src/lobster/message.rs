@@ -1,5 +1,6 @@
 //! A line of a message file.
 
+use crate::decimal::whole_units;
 use crate::levels::Side;
 
 /// What happened, LOBSTER's types 1 to 7.
@@ -78,17 +79,10 @@ fn event_of(code: &str, price: i64) -> Result<Event, String> {
     })
 }
 
-/// Seconds after midnight with any number of decimals; what is below a nanosecond is dropped.
+/// Nanoseconds of a time in seconds after midnight with any number of decimals; what is below a nanosecond is dropped.
 fn time_ns(text: &str) -> Option<u64> {
-    const DAY_S: u64 = 24 * 3_600;
-    let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(decimals) {
-        return None;
-    }
-    let seconds: u64 = seconds.parse().ok().filter(|&seconds| seconds < DAY_S)?;
-    let nanoseconds: u64 = format!("{:0<9.9}", decimals).parse().ok()?;
-    Some(seconds * 1_000_000_000 + nanoseconds)
+    const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
+    whole_units(text, 9).filter(|&time_ns| time_ns < DAY_NS)
 }
 
 #[cfg(test)]

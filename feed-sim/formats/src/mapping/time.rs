@@ -3,6 +3,7 @@
 use jiff::{Timestamp, civil, tz};
 
 use super::FieldId;
+use crate::decimal::whole_units;
 
 /// Where a record's time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,27 +52,15 @@ impl Unit {
     pub(crate) fn parse_ns(self, text: &str) -> Result<u64, String> {
         let text = text.trim_ascii();
         let (ns, what) = match self {
-            Unit::Seconds => (decimal(text, 9), "a number of seconds"),
-            Unit::Milliseconds => (decimal(text, 6), "a number of milliseconds"),
-            Unit::Microseconds => (decimal(text, 3), "a number of microseconds"),
-            Unit::Nanoseconds => (decimal(text, 0), "a number of nanoseconds"),
+            Unit::Seconds => (whole_units(text, 9), "a number of seconds"),
+            Unit::Milliseconds => (whole_units(text, 6), "a number of milliseconds"),
+            Unit::Microseconds => (whole_units(text, 3), "a number of microseconds"),
+            Unit::Nanoseconds => (whole_units(text, 0), "a number of nanoseconds"),
             Unit::Rfc3339 => (utc_ns(text), "a time after 1970 as RFC 3339 has it (2024-08-08T12:30:00.125Z)"),
             Unit::TimeOfDay => (time_of_day_ns(text), "a time of day (09:30:00.125)"),
         };
         ns.ok_or_else(|| format!("the time {text:?} is not {what}"))
     }
-}
-
-/// `text` with the point moved by `digits` to the right; what is behind it then is below our resolution. By digits, not
-/// by a floating point number, which has not enough of them for nanoseconds since 1970.
-fn decimal(text: &str, digits: usize) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-        return None;
-    }
-    let kept = &fraction[..fraction.len().min(digits)];
-    format!("{whole}{kept:0<digits$}").parse().ok()
 }
 
 /// Nanoseconds since the UNIX epoch of a date and time.
@@ -116,6 +105,7 @@ mod tests {
             (Unit::Seconds, "-1", None),
             (Unit::Seconds, "1e9", None),
             (Unit::Seconds, ".5", None),
+            (Unit::Seconds, "5.", None),
             (Unit::Seconds, "", None),
             (Unit::Seconds, "99999999999999", None),
             (Unit::Nanoseconds, "soon", None),

@@ -14,6 +14,8 @@
 //! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds; which,
 //! its size says.
 
+use crate::decimal::whole_units;
+
 /// A line of a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Captured<'a> {
@@ -43,9 +45,9 @@ pub(crate) fn captured(line: &[u8]) -> Result<Captured<'_>, String> {
 /// Nanoseconds since the UNIX epoch, of a time in any of the usual units.
 fn epoch_ns(text: &str) -> Option<u64> {
     if text.contains('.') {
-        return seconds_ns(text);
+        return whole_units(text, 9);
     }
-    let number: u64 = text.parse().ok()?;
+    let number = whole_units(text, 0)?;
     // In seconds the limit is in the year 5138, and as milliseconds it was in 1973.
     let unit_ns = match number {
         0..100_000_000_000 => 1_000_000_000,
@@ -54,17 +56,6 @@ fn epoch_ns(text: &str) -> Option<u64> {
         _ => 1,
     };
     number.checked_mul(unit_ns)
-}
-
-/// `1534614248.123678` in nanoseconds; what is smaller is cut off.
-pub(crate) fn seconds_ns(text: &str) -> Option<u64> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) {
-        return None;
-    }
-    let nanoseconds: u64 = format!("{:0<9}", &decimals[..decimals.len().min(9)]).parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
 #[cfg(test)]

@@ -4,23 +4,7 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-/// The longest number we take: no venue has more than 18 digits on either side of its point.
-const NUMBER_BYTES_MAX: usize = 40;
-
-/// Checks that `text` is a number without sign or exponent, as venues write prices and quantities.
-pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let points = text.bytes().filter(|&byte| byte == b'.').count();
-    let well_formed = text.len() <= NUMBER_BYTES_MAX
-        && digits + points == text.len()
-        && points <= 1
-        && text.bytes().next().is_some_and(|first| first.is_ascii_digit())
-        && !text.ends_with('.');
-    match Decimal::from_str_exact(text) {
-        Ok(number) if well_formed => Ok(number),
-        _ => Err(format!("{text:?} is no decimal number")),
-    }
-}
+use crate::decimal;
 
 /// What is to become of one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +22,8 @@ pub(crate) struct Change {
 impl Change {
     /// A quantity at a price; a quantity of zero says that the level is gone.
     pub(crate) fn of_price(side: usize, px: &str, qty: &str) -> Result<Self, String> {
-        let place = decimal(px)?;
-        let value = if decimal(qty)?.is_zero() { None } else { Some(format!(r#""{qty}""#).into()) };
+        let place = decimal::read(px)?;
+        let value = if decimal::read(qty)?.is_zero() { None } else { Some(format!(r#""{qty}""#).into()) };
         Ok(Change { side, place, key: px.into(), value })
     }
 }
@@ -173,17 +157,6 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers() {
-        for text in ["0", "1.50", "0.00000001", "13003.77", "00.10"] {
-            assert!(decimal(text).is_ok(), "{text}");
-        }
-        for text in ["", ".", "1.", ".5", "-1", "+1", "1e5", "1,5", "1_000", "1.2.3", "NaN", "\u{661}", &"1".repeat(41)]
-        {
-            assert!(decimal(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_level_keeps_its_first_spelling_and_its_bytes_are_counted() {

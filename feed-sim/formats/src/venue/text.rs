@@ -4,10 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::decimal::push_id;
 use crate::is_segment;
-
-/// Above this a number is no longer exact in a program whose numbers are doubles (2^53).
-const EXACT_MAX: u64 = 1 << 53;
 
 /// Which side of a trade came to take what the other one had offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +31,11 @@ pub(crate) fn segment(text: &str) -> Result<&str, String> {
     if is_segment(text) { Ok(text) } else { Err(format!("{text:?} cannot be part of a topic")) }
 }
 
-/// A number as JSON: a string where it is too large to be exact everywhere.
+/// An id as JSON, as [`push_id`] writes it.
 pub(crate) fn id_text(id: u64) -> String {
-    if id < EXACT_MAX { id.to_string() } else { format!("\"{id}\"") }
+    let mut text = String::new();
+    push_id(&mut text, id);
+    text
 }
 
 /// Appends `,"venue_ts":microseconds` where the venue said when.

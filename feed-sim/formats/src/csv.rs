@@ -8,7 +8,7 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use super::Reader;
 use super::mapped::{Cell, Mapper, Record};
 use super::mapping::{FieldId, Header, Mapping};
-use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed, push_json_string};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed, push_string};
 
 /// What `feed-sim describe csv` prints.
 pub const DESCRIPTION: &str = "\
@@ -152,9 +152,9 @@ impl Record for Row<'_> {
     fn push_whole(&self, data: &mut String) {
         for (nth, (name, text)) in self.names.iter().zip(self.record).enumerate() {
             data.push(if nth == 0 { '{' } else { ',' });
-            push_json_string(data, name);
+            push_string(data, name);
             data.push(':');
-            push_json_string(data, text);
+            push_string(data, text);
         }
         data.push('}');
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::clock::Clock;
 use super::mapping::{DataOf, FieldId, Form, KindOf, Mapping, Member, Since, TimeOf, Unit};
-use feed_player::publication::{Kind, Origin, Publication, Timed, push_json_string};
+use feed_player::publication::{Kind, Origin, Publication, Timed, push_string};
 
 /// A record, whatever it is written in.
 pub(super) trait Record {
@@ -132,8 +132,8 @@ impl Mapper {
 fn push_cell(cell: Cell<'_>, form: Option<Form>, data: &mut String) -> Result<(), String> {
     match (form, cell) {
         (_, Cell::Missing | Cell::Null) => data.push_str("null"),
-        (None | Some(Form::Text), Cell::Text(text)) => push_json_string(data, &text),
-        (Some(Form::Text), Cell::Scalar(text) | Cell::Compound(text)) => push_json_string(data, &text),
+        (None | Some(Form::Text), Cell::Text(text)) => push_string(data, &text),
+        (Some(Form::Text), Cell::Scalar(text) | Cell::Compound(text)) => push_string(data, &text),
         (None | Some(Form::Json), Cell::Scalar(json) | Cell::Compound(json)) => data.push_str(&json),
         (Some(Form::Json), Cell::Text(text)) => {
             let json: &RawValue = serde_json::from_str(&text).map_err(|error| format!("not JSON: {error}"))?;

@@ -26,7 +26,7 @@ use std::fs;
 use std::path::Path;
 
 use super::moment;
-use feed_player::publication::Kind;
+use feed_player::publication::{Kind, push_string};
 use section::Section;
 pub(super) use template::Template;
 pub(super) use time::{Since, TimeOf, Unit, time_of_day_ns, utc_ns};
@@ -213,7 +213,9 @@ fn data(top: &Section<'_>, fields: &mut Fields) -> Result<DataOf, String> {
             (data.required_text(key, "the name of a field")?.to_owned(), None)
         };
         let field = fields.id(&name, &format!("data.{key}"));
-        Ok(Member { key: serde_json::Value::from(key).to_string(), field, form })
+        let mut quoted = String::new();
+        push_string(&mut quoted, key);
+        Ok(Member { key: quoted, field, form })
     };
     Ok(DataOf::Fields(data.keys().map(member).collect::<Result<_, String>>()?))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::venue::elements::{Broken, Document};
 use crate::{Reader, is_segment};
-use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_json_string};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_string};
 
 /// What `feed-sim describe nba` prints.
 pub const DESCRIPTION: &str = "\
@@ -186,14 +186,14 @@ impl Feed for Nba {
 impl Score {
     fn text(&self, period: u32, clock: &str) -> String {
         let mut text = String::from("{\"home\":");
-        push_json_string(&mut text, &self.home);
+        push_string(&mut text, &self.home);
         text.push_str(",\"away\":");
-        push_json_string(&mut text, &self.away);
+        push_string(&mut text, &self.away);
         let Score { home_points, away_points, .. } = self;
         text.push_str(&format!(
             r#","home_points":{home_points},"away_points":{away_points},"period":{period},"clock":"#
         ));
-        push_json_string(&mut text, clock);
+        push_string(&mut text, clock);
         text.push('}');
         text
     }

@@ -10,7 +10,7 @@ use crate::decimal::Scale;
 use crate::instrument::{Instrument, Trade, push};
 use crate::levels::Side;
 use crate::order_book::{Misfit, Order, OrderBook};
-use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::publication::{Kind, Publication, push_string};
 
 const SCALE: Scale = Scale { decimals: 9, decimals_min: 2 };
 
@@ -113,7 +113,7 @@ impl Listed {
             }
             Body::Definition { tick, .. } => {
                 let mut members = String::from(r#""symbol":"#);
-                push_json_string(&mut members, symbol);
+                push_string(&mut members, symbol);
                 let tick = match *tick {
                     UNDEF_PRICE => "null".to_owned(),
                     tick => format!("\"{}\"", instrument.price(tick)),

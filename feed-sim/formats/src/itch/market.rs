@@ -6,7 +6,7 @@ use super::message::{Header, Imbalance, Message};
 use crate::decimal::{Scale, push_id};
 use crate::instrument::{Instrument, Trade, push};
 use crate::order_book::{Misfit, Order, OrderBook};
-use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::publication::{Kind, Publication, push_string};
 
 const SCALE: Scale = Scale { decimals: 4, decimals_min: 4 };
 
@@ -172,13 +172,13 @@ impl Stock {
                 push(&mut members, format_args!(r#""status":"{status}""#));
                 push_letter(&mut members, "trading_state", state);
                 members.push_str(r#","reason":"#);
-                push_json_string(&mut members, reason);
+                push_string(&mut members, reason);
                 push(&mut members, format_args!(",{stamp}"));
                 instrument.publication("status", Kind::State, &members)
             }
             Message::Directory { category, financial_status, round_lot, etp, .. } => {
                 members.push_str(r#""symbol":"#);
-                push_json_string(&mut members, &self.symbol);
+                push_string(&mut members, &self.symbol);
                 push_letter(&mut members, "market_category", category);
                 push_letter(&mut members, "financial_status", financial_status);
                 push(&mut members, format_args!(r#","round_lot":"{round_lot}""#));
@@ -214,5 +214,5 @@ fn system(event: u8, stamp: &str) -> Publication {
 
 fn push_letter(members: &mut String, name: &str, letter: u8) {
     push(members, format_args!(r#","{name}":"#));
-    push_json_string(members, char::from(letter).encode_utf8(&mut [0; 4]));
+    push_string(members, char::from(letter).encode_utf8(&mut [0; 4]));
 }

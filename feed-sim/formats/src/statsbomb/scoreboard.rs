@@ -1,7 +1,7 @@
 //! The score of a match.
 
 use super::fields::Event;
-use feed_player::publication::push_json_string;
+use feed_player::publication::push_string;
 
 /// The period that is a penalty shoot-out: what is scored there is no goal of the match.
 const SHOOT_OUT: u32 = 5;
@@ -60,9 +60,9 @@ impl Scoreboard {
 
     fn text(&self, home: &str, away: &str) -> String {
         let mut text = String::from("{\"home\":");
-        push_json_string(&mut text, home);
+        push_string(&mut text, home);
         text.push_str(",\"away\":");
-        push_json_string(&mut text, away);
+        push_string(&mut text, away);
         text += &format!(r#","home_goals":{},"away_goals":{}"#, self.goals[0], self.goals[1]);
         if self.period == SHOOT_OUT {
             text += &format!(r#","home_penalties":{},"away_penalties":{}"#, self.penalties[0], self.penalties[1]);

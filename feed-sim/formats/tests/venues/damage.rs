@@ -8,9 +8,9 @@ use crate::common::{all, data};
 
 fn fixtures() -> Vec<(&'static str, String)> {
     vec![
-        ("coinbase", crate::coinbase::fixture().to_owned()),
+        ("coinbase", crate::coinbase::fixture()),
         ("kraken", crate::kraken::fixture()),
-        ("betfair", crate::betfair::fixture().to_owned()),
+        ("betfair", crate::betfair::fixture()),
         ("statsbomb", crate::statsbomb::fixture()),
         ("nba", crate::statsbomb::nba_fixture()),
     ]

@@ -9,71 +9,17 @@ use feed_formats::find;
 use feed_player::publication::{Counts, Kind};
 use serde_json::{Value, json};
 
-use crate::common::{all, data, recording};
+use crate::common::{all, data, recording, synthetic_text};
 use crate::{count, decompressed, images, lines, of_file, of_text};
-
-/// An event; `more` goes into it.
-fn event(period: u32, timestamp: &str, kind: &str, team: &str, more: Value) -> Value {
-    let minute: u32 = timestamp[3..5].parse::<u32>().expect("minutes") + [0, 45, 90, 105, 120][period as usize - 1];
-    let mut event = json!({"period": period, "timestamp": timestamp, "minute": minute, "type": {"id": 1, "name": kind}, "team": {"name": team}, "possession_team": {"name": team}});
-    event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    event
-}
-
-fn events() -> Vec<Value> {
-    let shot = |outcome: &str| json!({"shot": {"outcome": {"name": outcome}, "statsbomb_xg": 0.5}});
-    vec![
-        event(1, "00:00:00.000", "Starting XI", "Reds \"04\"", json!({})),
-        event(1, "00:00:00.000", "Starting XI", "Blues", json!({})),
-        event(1, "00:00:00.000", "Half Start", "Reds \"04\"", json!({})),
-        event(1, "00:00:01.500", "Pass", "Reds \"04\"", json!({"pass": {}})),
-        event(
-            1,
-            "00:00:03.000",
-            "Pass",
-            "Reds \"04\"",
-            json!({"pass": {"outcome": {"name": "Incomplete"}, "type": {"name": "Corner"}}}),
-        ),
-        event(1, "00:01:00.000", "Shot", "Blues", shot("Goal")),
-        event(1, "00:02:00.000", "Own Goal Against", "Blues", json!({})),
-        event(1, "00:02:00.000", "Own Goal For", "Reds \"04\"", json!({})),
-        event(1, "00:46:00.000", "Half End", "Blues", json!({})),
-        event(2, "00:00:00.000", "Half Start", "Blues", json!({})),
-        event(
-            2,
-            "00:00:30.000",
-            "Foul Committed",
-            "Blues",
-            json!({"foul_committed": {"card": {"name": "Yellow Card"}}}),
-        ),
-        event(
-            2,
-            "00:00:31.000",
-            "Bad Behaviour",
-            "Blues",
-            json!({"bad_behaviour": {"card": {"name": "Second Yellow"}}}),
-        ),
-        // Entered late.
-        event(2, "00:00:10.000", "Substitution", "Reds \"04\"", json!({})),
-        event(2, "00:48:00.000", "Half End", "Blues", json!({})),
-        event(5, "00:00:00.000", "Half Start", "Blues", json!({})),
-        event(5, "00:00:10.000", "Shot", "Blues", shot("Goal")),
-        event(5, "00:00:20.000", "Shot", "Reds \"04\"", shot("Saved")),
-        event(5, "00:00:30.000", "Half End", "Blues", json!({})),
-    ]
-}
 
 /// A match with one of each thing that is looked at.
 pub(crate) fn fixture() -> String {
-    serde_json::to_string_pretty(&events()).expect("JSON")
+    synthetic_text("statsbomb_90001.json")
 }
 
-/// A game of basketball.
+/// The beginning of a game of basketball.
 pub(crate) fn nba_fixture() -> String {
-    let action = |clock: &str, location: &str, home: &str| json!({"clock": clock, "period": 1, "location": location, "teamTricode": "ABC", "scoreHome": home, "scoreAway": ""});
-    let actions = [action("PT12M00.00S", "", ""), action("PT11M30.00S", "h", "2"), action("PT11M00.50S", "v", "")];
-    serde_json::to_string_pretty(&json!({"meta": {"x": [1]}, "game": {"gameId": "7", "actions": actions}}))
-        .expect("JSON")
+    synthetic_text("nba_playbyplay.json")
 }
 
 #[test]
@@ -86,7 +32,8 @@ fn each_event() {
         .filter(|timed| timed.publication.kind == Kind::Event)
         .map(|timed| data(&timed.publication))
         .collect();
-    assert_eq!(published, events());
+    let events: Vec<Value> = serde_json::from_str(&fixture()).expect("JSON");
+    assert_eq!(published, events);
     let minute_us = 60_000_000;
     let first = &lines(&timed)[..9];
     let name = r#""home":"Reds \"04\"","away":"Blues","home_goals":0,"away_goals":0"#;
@@ -151,13 +98,13 @@ fn each_event() {
 
 #[test]
 fn events_that_cannot_be_used() {
-    let good = event(1, "00:00:01.000", "Pass", "A", json!({})).to_string();
+    let good = r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"Pass"},"team":{"name":"A"}}"#;
     let mut text = format!("[{good}");
     let wrong = [
         ("7", ""),
         ("{}", "missing field"),
         (r#"{"period" 1}"#, "expected"),
-        (r#"{"period":1,"timestamp":"1:2","type":{"name":"x"}}"#, "no timestamp"),
+        (r#"{"period":1,"timestamp":"1:2","type":{"name":"x"}}"#, "not a timestamp"),
         (r#"{"period":9,"timestamp":"00:00:01.000","type":{"name":"x"}}"#, "no period 9"),
         (r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"x"},"team":{"name":"B"}}"#, ""),
         (r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"x"},"team":{"name":"C"}}"#, "third team"),

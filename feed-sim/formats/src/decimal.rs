@@ -1,8 +1,8 @@
-//! Decimal numbers: the one reader of them, and the prices of binary recordings as text. Neither goes through floating
-//! point, which has too few digits for nanoseconds since 1970 and for some quantities.
+//! Decimal numbers: reading them from text, and writing the prices of binary recordings as text. Neither goes through
+//! floating point, which has too few digits for nanoseconds since 1970 and for some quantities.
 //!
-//! What is read has digits and, where there is a point, digits on both sides of it: `1.50`, but no sign, no exponent, and
-//! neither `.5` nor `5.`. That is how venues write prices and quantities as text, and recorders write times.
+//! A number that is read consists of digits and, if it has a point, digits on both sides of it: `1.50`, but neither `.5` nor
+//! `5.`, and no sign or exponent. Venues write prices and quantities as text in this way, and recorders write times.
 
 use rust_decimal::Decimal;
 
@@ -13,11 +13,11 @@ const NUMBER_BYTES_MAX: usize = 40;
 pub(crate) fn read(text: &str) -> Result<Decimal, String> {
     match Decimal::from_str_exact(text) {
         Ok(number) if text.len() <= NUMBER_BYTES_MAX && split(text).is_some() => Ok(number),
-        _ => Err(format!("{text:?} is no decimal number")),
+        _ => Err(format!("{text:?} is not a decimal number")),
     }
 }
 
-/// Returns a decimal number in units of 10^-`decimals`: 1,500 for `1.5` and 3. `None` if the text is no decimal number, if
+/// Returns a decimal number in units of 10^-`decimals`: 1,500 for `1.5` and 3. `None` if the text is not a decimal number, if
 /// the number has a fraction of a unit, or if it does not fit into 64 bits.
 pub fn units(text: &str, decimals: usize) -> Option<u64> {
     let (_, fraction) = split(text)?;
@@ -41,12 +41,13 @@ fn split(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// How a venue writes its prices.
+/// The format of a venue's prices.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
-    /// So many decimals are in an integer: 4 where 15,000 means 1.5.
+    /// How many decimals an integer has: 4 if 15,000 means 1.5.
     pub(super) decimals: u32,
-    /// Zeros at the end are left out as long as so many decimals remain. The same price always gives the same text.
+    /// How many decimals are always written; zeros at the end beyond them are left out. The same price always gives the same
+    /// text.
     pub(super) decimals_min: u32,
 }
 
@@ -79,7 +80,7 @@ impl Scale {
     }
 }
 
-/// Appends a number as JSON: as a string where it is not below 2^53, so that no reader of numbers rounds it.
+/// Appends an id as JSON: as a string if it is not below 2^53, so that a reader whose numbers are doubles does not round it.
 pub(super) fn push_id(text: &mut String, id: u64) {
     let digits = id.to_string();
     if id < 1 << 53 {
@@ -112,7 +113,7 @@ mod tests {
         let digits = "123456789012345678";
         assert!(read(&format!("{}.{}", &digits[..10], digits)).is_ok(), "28 digits");
         for text in NO_DECIMALS {
-            assert_eq!(read(text), Err(format!("{text:?} is no decimal number")));
+            assert_eq!(read(text), Err(format!("{text:?} is not a decimal number")));
         }
         assert!(read(&"1".repeat(41)).is_err() && read(&format!("{digits}.{digits}")).is_err());
     }

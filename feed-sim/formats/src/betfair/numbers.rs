@@ -1,4 +1,4 @@
-//! The venue's numbers: doubles in JSON, `1.5`, `2`, `2.0` or `1.0E7`, in no particular spelling.
+//! The venue's numbers: doubles in JSON, in any spelling: `1.5`, `2`, `2.0` or `1.0E7`.
 
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ const NUMBER_BYTES_MAX: usize = 40;
 pub(super) fn number(raw: &RawValue) -> Result<Decimal, String> {
     let text = raw.get();
     let read = if text.contains(['e', 'E']) { scientific(text) } else { decimal::read(text).ok() };
-    read.map(|number| number.normalize()).ok_or_else(|| format!("{text} is no price or size"))
+    read.map(|number| number.normalize()).ok_or_else(|| format!("{text} is not a price or size"))
 }
 
 fn scientific(text: &str) -> Option<Decimal> {
@@ -20,7 +20,8 @@ fn scientific(text: &str) -> Option<Decimal> {
     number.flatten().filter(|number| !number.is_sign_negative())
 }
 
-/// With two decimals at least: every price and size of the venue has so many, and one spelling.
+/// Writes a number with at least two decimals, as many as every price and size of the venue has, so that each has one
+/// spelling.
 pub(super) fn spelled(number: Decimal) -> String {
     let mut number = number;
     if number.scale() < 2 {
@@ -29,7 +30,7 @@ pub(super) fn spelled(number: Decimal) -> String {
     number.to_string()
 }
 
-/// A number that may be unknown: `"NaN"` and `"Infinity"` are.
+/// Reads a number that may be unknown, which the strings `"NaN"` and `"Infinity"` stand for.
 pub(super) fn known(raw: &RawValue) -> Result<Option<String>, String> {
     if raw.get().starts_with('"') { Ok(None) } else { number(raw).map(spelled).map(Some) }
 }

@@ -1,4 +1,4 @@
-//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload or, for a book whose both sides changed, two.
+//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload, or with two if both sides of a book changed.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::venue::level::Change;
 use crate::venue::text::{Aggressor, segment};
 use feed_player::publication::Publication;
 
-/// A message and what it is about.
+/// A message, with its channel and its pair.
 pub(super) struct Message<'a> {
     payloads: Vec<&'a RawValue>,
     pub(super) channel: &'a str,
@@ -37,12 +37,12 @@ impl<'a> Message<'a> {
     fn payload(&self) -> Result<&'a str, String> {
         match self.payloads.as_slice() {
             [payload] => Ok(payload.get()),
-            payloads => Err(format!("{} payloads where one should be", payloads.len())),
+            payloads => Err(format!("{} payloads instead of one", payloads.len())),
         }
     }
 }
 
-/// Price, volume, time, and `"r"` where a level is told again.
+/// Price, volume, time, and `"r"` if a level is sent again.
 type LevelData<'a> = Vec<&'a str>;
 
 #[derive(Deserialize)]
@@ -82,11 +82,11 @@ pub(super) fn book(message: &Message<'_>, books: &mut Books, out: &mut VecDeque<
             }
         }
         if let Some(text) = data.checksum {
-            checksum = Some(text.parse().map_err(|_| format!("{text:?} is no checksum"))?);
+            checksum = Some(text.parse().map_err(|_| format!("{text:?} is not a checksum"))?);
         }
     }
     let depth = message.channel.split_once('-').map(|(_, depth)| depth);
-    let depth = depth.map(|depth| depth.parse().map_err(|_| format!("{depth:?} is no depth"))).transpose()?;
+    let depth = depth.map(|depth| depth.parse().map_err(|_| format!("{depth:?} is not a depth"))).transpose()?;
     books.take(BookMessage { pair: message.pair, snapshot, depth, changes, checksum, venue_ts }, out)
 }
 
@@ -113,7 +113,7 @@ pub(super) fn trades<'a>(message: &Message<'a>) -> Result<Vec<Trade<'a>>, String
 pub(super) fn ticker(message: &Message<'_>, out: &mut VecDeque<Publication>) -> Result<(), String> {
     let payload = message.payload()?;
     if !payload.starts_with('{') {
-        return Err("a ticker that is no object".to_owned());
+        return Err("the ticker is not an object".to_owned());
     }
     out.push_back(super::ticker(message.pair, payload)?);
     Ok(())
@@ -128,5 +128,5 @@ pub(super) fn spread(message: &Message<'_>, out: &mut VecDeque<Publication>) -> 
 
 fn microseconds(seconds: &str) -> Result<i64, String> {
     let microseconds = decimal::whole_units(seconds, 6).and_then(|microseconds| i64::try_from(microseconds).ok());
-    microseconds.ok_or_else(|| format!("{seconds:?} is no time"))
+    microseconds.ok_or_else(|| format!("{seconds:?} is not a time in seconds"))
 }

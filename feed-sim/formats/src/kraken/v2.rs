@@ -44,7 +44,7 @@ struct TradeData<'a> {
     timestamp: &'a str,
 }
 
-/// A number; some recorders write it as a string, so that no digit is lost.
+/// Returns the text of a number; some recorders write numbers as strings, so that no digit is lost.
 fn number(raw: &RawValue) -> &str {
     let text = raw.get();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)

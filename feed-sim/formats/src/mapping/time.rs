@@ -5,29 +5,29 @@ use jiff::{Timestamp, civil, tz};
 use super::FieldId;
 use crate::decimal::whole_units;
 
-/// Where a record's time comes from.
+/// The source of a record's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeOf {
-    /// Nowhere: the records are so far apart.
+    /// None: the records are this far apart.
     Every { every_us: u64 },
     /// A field.
     Field { field: FieldId, unit: Unit, since: Since },
 }
 
-/// How a time is written.
+/// The notation of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Seconds,
     Milliseconds,
     Microseconds,
     Nanoseconds,
-    /// RFC 3339, also with a blank in place of the T, and in UTC where it names no offset.
+    /// RFC 3339, also with a blank instead of the T; in UTC if it has no offset.
     Rfc3339,
-    /// `9:30:00.125`, and after midnight from 0 again.
+    /// A time of day such as `9:30:00.125`.
     TimeOfDay,
 }
 
-/// When a time that is a number was 0.
+/// The moment from which a numeric time counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
     Epoch,
@@ -48,7 +48,7 @@ impl Unit {
         ("hh:mm:ss", Unit::TimeOfDay),
     ];
 
-    /// Nanoseconds since the UNIX epoch or since midnight.
+    /// Reads a time, in nanoseconds since the UNIX epoch or since midnight. Fractions of a nanosecond are cut off.
     pub(crate) fn parse_ns(self, text: &str) -> Result<u64, String> {
         let text = text.trim_ascii();
         let (ns, what) = match self {
@@ -56,14 +56,14 @@ impl Unit {
             Unit::Milliseconds => (whole_units(text, 6), "a number of milliseconds"),
             Unit::Microseconds => (whole_units(text, 3), "a number of microseconds"),
             Unit::Nanoseconds => (whole_units(text, 0), "a number of nanoseconds"),
-            Unit::Rfc3339 => (utc_ns(text), "a time after 1970 as RFC 3339 has it (2024-08-08T12:30:00.125Z)"),
+            Unit::Rfc3339 => (utc_ns(text), "an RFC 3339 time after 1970 (2024-08-08T12:30:00.125Z)"),
             Unit::TimeOfDay => (time_of_day_ns(text), "a time of day (09:30:00.125)"),
         };
         ns.ok_or_else(|| format!("the time {text:?} is not {what}"))
     }
 }
 
-/// Nanoseconds since the UNIX epoch of a date and time.
+/// Reads a date and time, in nanoseconds since the UNIX epoch.
 pub(crate) fn utc_ns(text: &str) -> Option<u64> {
     let timestamp = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: civil::DateTime = text.parse().ok()?;
@@ -72,7 +72,7 @@ pub(crate) fn utc_ns(text: &str) -> Option<u64> {
     u64::try_from(timestamp.as_nanosecond()).ok()
 }
 
-/// Nanoseconds since midnight of `9:30`, `09:30:00` or `09:30:00.125`.
+/// Reads a time of day such as `9:30`, `09:30:00` or `09:30:00.125`, in nanoseconds since midnight.
 pub(crate) fn time_of_day_ns(text: &str) -> Option<u64> {
     let padded = if text.find(':') == Some(1) { format!("0{text}") } else { text.to_owned() };
     if padded.find(':') != Some(2) {

@@ -1,6 +1,6 @@
-//! Lines of a WebSocket capture: when a message came, and the message.
+//! Lines of a WebSocket capture: a receive time and a message.
 //!
-//! Two forms are read, also mixed: `<time> <json>`, and that of the recorder of the Python library `cryptofeed`
+//! Two forms are read, also in one file: `<time> <json>`, and that of the recorder of the Python library `cryptofeed`
 //! (`cryptofeed/raw_data_collection.py`):
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //! <time>: <json>                   received
 //! ```
 //!
-//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds; which,
-//! its size says.
+//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds. Its size
+//! tells the unit.
 
 use crate::decimal::whole_units;
 
@@ -21,12 +21,12 @@ use crate::decimal::whole_units;
 pub(crate) enum Captured<'a> {
     /// A message from the venue.
     Received {
-        /// When it came, in nanoseconds since the UNIX epoch.
+        /// The receive time, in nanoseconds since the UNIX epoch.
         at_ns: u64,
         /// The message.
         json: &'a str,
     },
-    /// Something else about the connection.
+    /// Anything else about the connection.
     Other,
 }
 
@@ -42,13 +42,13 @@ pub(crate) fn captured(line: &[u8]) -> Result<Captured<'_>, String> {
     Ok(Captured::Received { at_ns, json })
 }
 
-/// Nanoseconds since the UNIX epoch, of a time in any of the usual units.
+/// Reads a time in any of the units, in nanoseconds since the UNIX epoch.
 fn epoch_ns(text: &str) -> Option<u64> {
     if text.contains('.') {
         return whole_units(text, 9);
     }
     let number = whole_units(text, 0)?;
-    // In seconds the limit is in the year 5138, and as milliseconds it was in 1973.
+    // The first limit is in the year 5138 as seconds, and was in 1973 as milliseconds.
     let unit_ns = match number {
         0..100_000_000_000 => 1_000_000_000,
         100_000_000_000..100_000_000_000_000 => 1_000_000,

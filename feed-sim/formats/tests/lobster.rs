@@ -1,4 +1,4 @@
-//! LOBSTER files: the recorded sample, and pairs of made-up files.
+//! LOBSTER files: the recorded sample, and synthetic pairs of files.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -58,7 +58,7 @@ fn the_recorded_sample() {
     let rows = std::fs::read_to_string(rows).expect("readable");
     let messages = std::fs::read_to_string(&path).expect("readable");
 
-    // The last line has no end, so that a count of line ends says 998.
+    // The last line has no line end, so counting line ends gives 998.
     let mut feed = find("lobster").expect("a format").open(&path).expect("it opens");
     let mut rows = rows.lines();
     let mut trades = messages.lines().filter(|line| matches!(line.split(',').nth(1), Some("4" | "5")));
@@ -98,10 +98,10 @@ fn the_recorded_sample() {
         }
     }
     assert_eq!(traded, 98 + 61);
-    // The book always follows from the message: the two files agree.
+    // There are no gaps: the book always follows from the message.
     assert_eq!(feed.counts(), Counts { records: 999, ..Counts::default() });
 
-    // The messages alone: what they say of the orders since the beginning, summed up naively.
+    // The messages alone: the orders since the beginning, added up naively.
     let (timed, bad, counts) = of_text(&messages);
     assert_eq!(bad, []);
     let mut orders: BTreeMap<&str, (bool, i64, i64)> = BTreeMap::new();
@@ -203,7 +203,7 @@ fn every_type_with_the_book_beside_it() {
 #[test]
 fn files_that_do_not_belong_together() {
     let (folder, messages, all_rows) = (tempfile::tempdir().expect("a folder"), messages(), rows());
-    // The size of one level is another one: the message and the row contradict each other, there and back.
+    // One level has another size in one row, so the rows contradict the messages twice: in that row and in the next.
     let rows = all_rows.replacen("1010000,30", "1010000,31", 1);
     assert_eq!(opened(&pair(folder.path(), &messages, &rows)).2.venue_gaps, 2);
 
@@ -225,7 +225,7 @@ fn files_that_do_not_belong_together() {
         let rows: Vec<&str> =
             all_rows.lines().enumerate().map(|(nth, line)| if nth == 5 { row } else { line }).collect();
         let (timed, bad, counts) = opened(&pair(folder.path(), &messages, &rows.join("\n")));
-        // The trade of that line is missing, and nothing else.
+        // Only the trade of that line is missing.
         assert_eq!((timed.len(), counts.records, counts.bad, counts.venue_gaps), (15, 10, 1, 0), "{row}");
         assert!(bad[0].reason.contains(reason) && bad[0].position == "line 6 of the order book file", "{}", bad[0]);
     }
@@ -271,7 +271,7 @@ fn bad_records_are_reported_skipped_and_counted() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is done to the two files: what goes out is JSON, and each bad record is counted once.
+    /// With any damage to the two files, everything published is JSON, and each bad record is counted once.
     #[test]
     fn damaged_files(edits in prop::collection::vec((0..2_000usize, any::<u8>()), 0..12)) {
         let (messages, rows) = (messages(), rows());

@@ -20,7 +20,7 @@ fn file(bytes: &[u8]) -> NamedTempFile {
     file
 }
 
-/// The feed of `bytes`, or why there is none.
+/// Plays `bytes`, or returns why they cannot be opened.
 fn replayed(format: &str, bytes: &[u8], mapping: &str) -> Result<(Vec<Timed>, Vec<BadRecord>, Counts), String> {
     let (recording, mapping) = (file(bytes), file(mapping.as_bytes()));
     let playback = Playback { mapping: Some(mapping.path().to_owned()), ..Playback::default() };
@@ -81,7 +81,7 @@ fn csv_of_all_kinds() {
          [data]\nz = { field = \"px\", as = \"number\" }\na = \"px\"\n",
         &[r#"0 x.AAPL event {"z":1.50,"a":"1.50"}"#, r#"1500 x.MSFT state {"z":null,"a":""}"#],
     );
-    // The whole record; quotes, delimiters and line breaks within them; a kind that is left out.
+    // The whole record; delimiters and line breaks within quotes; a kind that is skipped.
     check(
         "csv",
         "k;v\nevent;'a;\"b''\nc'\nskip;2\nevent;3\n",
@@ -102,7 +102,7 @@ fn csv_of_all_kinds() {
             r#"1000000 x patch {"name":"\"b","raw":null}"#,
         ],
     );
-    // Names from the mapping; times of day over midnight.
+    // Names from the mapping; times of day past midnight.
     check(
         "csv",
         "23:59:59.5,a\n00:00:01,b\n",
@@ -114,7 +114,7 @@ fn csv_of_all_kinds() {
 
 #[test]
 fn json_of_all_kinds() {
-    // Pointers and keys; what a field is by itself, and what a mapping makes of it; a field that is missing.
+    // Pointers and keys; fields with their own types and with those of a mapping; a field that is missing.
     check(
         "ndjson",
         "{\"t\":\"2026-03-01T06:00:00Z\",\"a\":{\"b\":[{\"c\":1.250}]},\"x/y\":true,\"s\":\"[1]\",\"n\":null}\n\n\
@@ -127,7 +127,7 @@ fn json_of_all_kinds() {
             r#"500000 x.false event {"c":"two","text":"false","s":7,"a":{"b":[{"c":"two"}]}}"#,
         ],
     );
-    // The whole line, as it is.
+    // The whole line, unchanged.
     check(
         "ndjson",
         "{\"v\": 1.50,  \"w\":[]}\n",
@@ -210,7 +210,7 @@ fn bad_records_are_reported_skipped_and_counted() {
     assert!(bad[0].reason.contains("not UTF-8"), "{}", bad[0]);
 }
 
-/// A quote that is never closed would take the rest of the file for one column.
+/// With a quote that is never closed the rest of the file would be one column.
 #[test]
 fn a_record_is_bounded() {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -258,8 +258,8 @@ fn a_mapping_that_is_wrong_says_where() {
         let error = Mapping::parse(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{error}");
     }
-    Mapping::parse(GOOD).expect("the one they were made from");
-    // What only the file shows.
+    Mapping::parse(GOOD).expect("the mapping that the others were made from");
+    // Errors that depend on the file.
     for (text, mapping, reason) in [
         (
             "t,sym,k,n\n",
@@ -277,7 +277,7 @@ fn a_mapping_that_is_wrong_says_where() {
 }
 
 proptest! {
-    /// Whatever is in the file: every record is counted once, and what goes out is JSON on one line.
+    /// With any content, every record is counted once, and everything published is JSON on one line.
     #[test]
     fn damaged_tables(edits in prop::collection::vec((0..400usize, any::<u8>()), 0..12), format in prop_oneof!["csv", "ndjson"]) {
         let mut bytes = match format.as_str() {

@@ -1,4 +1,4 @@
-//! Recordings: those of real venues as far as they are at hand, and what strangers make of the formats.
+//! Recordings of Binance and the NBA: real, synthetic and damaged ones.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -40,7 +40,7 @@ fn the_recorded_binance_streams() {
     assert_eq!(counts, Counts { records: 41_249, bad: 0, superseded: 2, venue_gaps: 0, ..Counts::default() });
     let expected = [
         (("binance.BTCUSDT.depth", Kind::State), 1),
-        // Of 3,451 depth messages the snapshot includes two.
+        // The snapshot includes two of the 3,451 depth messages.
         (("binance.BTCUSDT.depth", Kind::Patch), 3_449),
         (("binance.BTCUSDT.ticker", Kind::State), 28_040),
         (("binance.BTCUSDT.trade", Kind::Event), 9_757),
@@ -85,7 +85,7 @@ fn the_recorded_nba_game() {
         score.publication.data,
         r#"{"home":"BOS","away":"ATL","home_points":116,"away_points":117,"period":4,"clock":"PT00M00.00S"}"#
     );
-    // Each action goes out with all its fields, in their order, and with their text.
+    // Each action is published with all its fields, in their order, and with their text.
     let first = &timed[0].publication.data;
     assert!(first.starts_with(r#"{"actionNumber":2,"clock":"PT12M00.00S","period":1,"teamId":0,"#), "{first}");
     let ids: Vec<u64> = timed
@@ -126,9 +126,9 @@ fn a_book_from_snapshot_and_updates() {
     );
 }
 
-/// Spaces and the spelling of numbers too.
+/// With its spaces and the spelling of its numbers.
 #[test]
-fn what_the_venue_wrote_goes_out_as_it_is() {
+fn what_the_venue_wrote_is_published_unchanged() {
     let data = r#"{"s":"XY","p":"1.20",  "q":1e2}"#;
     let (timed, bad, _) = of_text("binance", &format!(r#"1000 {{"stream":"x@trade","data":{data}}}"#));
     assert_eq!((timed[0].publication.data.as_str(), bad), (data, vec![]));
@@ -202,7 +202,7 @@ fn a_recording_that_is_cut_says_so() {
     assert_eq!(bad[0].position, format!("line {}", timed.len() + 1));
     assert_eq!(counts.records, timed.len() as u64 + 1);
 
-    // Two captures in one file are one recording; a document is nothing without its end.
+    // Two captures in one file are one recording; the cut one is not an NBA document.
     let twice = [whole.clone(), whole].concat();
     assert_eq!(all(find("binance").expect("a format").of_bytes(twice).expect("readable")).0.len(), 10_000);
     assert!(find("nba").expect("a format").of_bytes(half).is_err());
@@ -236,7 +236,7 @@ fn a_game_with_bad_actions() {
 }
 
 proptest! {
-    /// Whatever is done to a recording: every record is counted once, and what goes out is JSON on one line.
+    /// With any damage to a recording, every record is counted once, and everything published is JSON on one line.
     #[test]
     fn damaged_recordings(edits in prop::collection::vec((0..1_000usize, any::<u8>()), 1..12)) {
         let mut bytes = binance().into_bytes();

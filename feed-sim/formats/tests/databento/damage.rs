@@ -1,4 +1,4 @@
-//! Recordings with something wrong in them: bad records, cuts, noise.
+//! Damaged recordings: bad records, cuts, noise.
 
 use ::dbn::{MboMsg, rtype};
 use feed_formats::find;
@@ -37,7 +37,7 @@ fn bad_records_are_reported_skipped_and_counted() {
         assert!(bad[0].reason.contains(reason) && !bad[0].ends_recording, "{}", bad[0]);
         assert_eq!(bad[0].position, format!("byte {start}"));
     }
-    // A length that no record has: nothing tells where the next one begins.
+    // With a length that no record has, the beginning of the next record is unknown.
     for length in [0, 3, 13] {
         let mut record = made(mbo(2, b'A', b'B', 2, 400, 10, true));
         record[0] = length;
@@ -71,7 +71,7 @@ fn a_recording_that_is_cut_says_so() {
 }
 
 proptest! {
-    /// Whatever is in a file: it is no DBN, or every record is counted once, and what goes out is JSON.
+    /// Any file is either not DBN, or every record is counted once and everything published is JSON.
     #[test]
     fn damaged_recordings(edits in prop::collection::vec((any::<u16>(), any::<u8>()), 0..12), only_records: bool) {
         let records: Vec<MboMsg> = (1..20).map(|nth| mbo(nth, b"ARCMTF"[nth as usize % 6], b'B', 1, 400, 10, true)).collect();

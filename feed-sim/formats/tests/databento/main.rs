@@ -1,4 +1,4 @@
-//! Databento DBN: the recorded sample against the crate's own reader and a naive book, and made-up records.
+//! Databento DBN: the recorded sample against the crate's own reader and a naive book, and synthetic records.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Recordings with something wrong in them: bad records, orders from before the beginning, lost framing, cuts, noise.
+//! Damaged recordings: bad records, orders from before the recording, lost framing, cuts, noise.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn bad_records_are_reported_skipped_and_counted() {
         assert!(bad[0].reason.contains(reason) && !bad[0].ends_recording, "{}", bad[0]);
         assert_eq!(bad[0].position, position);
         assert_eq!((counts.records, counts.bad, counts.venue_gaps), (4, 1, 0));
-        // The book is as if it had not been there.
+        // The book is the same as without the bad record.
         let mut book = Value::Null;
         timed
             .iter()
@@ -59,7 +59,7 @@ fn orders_from_before_the_recording_are_gaps() {
     let (timed, bad, counts) = replayed(bytes.iter().flat_map(|message| framed(message)).collect());
     assert_eq!(bad, []);
     assert_eq!((counts.records, counts.venue_gaps), (6, 5));
-    // Of a trade with a price it is known that it happened.
+    // A trade with a price is published even if its order is unknown.
     assert_eq!(timed.len(), 3);
     assert_eq!(data(&timed[2].publication), json!({"id":51,"px":"9.9900","qty":"5","venue_time_ns":3}));
 }
@@ -71,7 +71,7 @@ fn framing_that_is_lost_ends_the_recording() {
     assert_eq!((timed.len(), counts.records), (1, 2));
     assert!(bad[0].ends_recording && bad[0].reason.contains("where the next record begins is unknown"), "{}", bad[0]);
 
-    // A length of 0 at the end is the exchange's mark for it.
+    // The exchange marks the end of a file with a length of 0.
     let (timed, bad, counts) = replayed([&good[..], &[0, 0]].concat());
     assert_eq!((timed.len(), bad.len(), counts.records), (1, 0, 1));
 
@@ -94,7 +94,7 @@ fn a_recording_that_is_cut_says_so() {
     for cut in 0..bytes.len() {
         let (timed, bad, _) = replayed(bytes[..cut].to_vec());
         assert_eq!(timed, whole[..timed.len()]);
-        // After the two zeros of a record of the second kind it looks like the exchange's mark for the end.
+        // A cut after the two zeros before an unframed message looks like the exchange's mark for the end.
         let looks_whole =
             ends.contains(&cut) || (cut >= 2 && ends.contains(&(cut - 2)) && bytes[cut - 2..cut] == [0, 0]);
         assert_eq!(bad.len(), usize::from(!looks_whole), "{cut}");
@@ -103,7 +103,7 @@ fn a_recording_that_is_cut_says_so() {
 }
 
 proptest! {
-    /// Whatever is in a file: every record is counted once, and what goes out is JSON.
+    /// With any content, every record is counted once, and everything published is JSON.
     #[test]
     fn damaged_recordings(edits in prop::collection::vec((0..1_000usize, any::<u8>()), 0..20), zeros: bool) {
         let frame = if zeros { unframed } else { framed };

@@ -1,4 +1,4 @@
-//! NASDAQ TotalView-ITCH: the recorded sample against a naive rebuild, and made-up messages of every type.
+//! NASDAQ TotalView-ITCH: the recorded sample against a naive rebuild, and synthetic messages of every type.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;

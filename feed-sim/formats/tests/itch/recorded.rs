@@ -19,7 +19,7 @@ struct Resting {
     price: u32,
 }
 
-/// The levels of a stock, summed up anew from all orders.
+/// The levels of a stock, added up from all orders.
 fn levels(orders: &[Resting], stock: u16, bid: bool) -> BTreeMap<u32, u64> {
     let mut levels = BTreeMap::new();
     for order in orders.iter().filter(|order| order.stock == stock && order.bid == bid) {
@@ -39,7 +39,7 @@ fn the_recorded_sample() {
     let file = std::fs::File::open(&path).expect("it opens");
     flate2::read::MultiGzDecoder::new(file).read_to_end(&mut raw).expect("it is whole");
 
-    // What each record published.
+    // The publications of each record.
     let mut feed = find("itch").expect("a format").open(&path).expect("it opens");
     let mut published: BTreeMap<u64, Vec<Publication>> = BTreeMap::new();
     while let Some(item) = feed.next() {
@@ -131,7 +131,7 @@ fn the_recorded_sample() {
             let name = if bid { "bid" } else { "ask" };
             assert_eq!(quote[name], json!(best.map(|(price, _)| px(*price))), "record {record}");
             assert_eq!(quote[format!("{name}_qty")], json!(best.map(|(_, shares)| shares.to_string())));
-            // The whole book costs more than the rest: that of each 64th record and of the last one will do.
+            // Comparing the whole book is slow, so it is done for every 64th record and for the last one.
             if !record.is_multiple_of(64) && !rest.is_empty() {
                 continue;
             }

@@ -30,7 +30,7 @@ fn each_message() {
         r#"0 betfair.1-23.6@-1_5.quote state {"bid":null,"bid_qty":null,"ask":null,"ask_qty":null,"venue_ts":1000000}"#,
         r#"0 betfair.1-23.6@-1_5.last state {"sp_near":null,"sp_far":"4.25","venue_ts":1000000}"#,
         r#"0 betfair.1-23.last state {"volume":"12.50","venue_ts":1000000}"#,
-        // The runner is told of twice and changes once.
+        // The runner is in the message twice and changes once.
         r#"1000000 betfair.1-23.5.book patch {"venue_ts":2000000,"conflated":true,"atb":{"1.48":"10000000.00","1.50":null},"atl":{"1.51":null,"2.00":"8.00"},"batb":{"0":{"px":"1.49","qty":"2.25"},"1":null}}"#,
         r#"1000000 betfair.1-23.5.quote state {"bid":"1.49","bid_qty":"2.25","ask":"2.00","ask_qty":"8.00","venue_ts":2000000}"#,
         r#"2000000 betfair.1-23.6@-1_5.last state {"sp_near":"4.50","sp_far":"4.25","venue_ts":3000000}"#,
@@ -38,7 +38,7 @@ fn each_message() {
         r#"2000000 betfair.1-24.status state {"status":"pre_open","venue_status":"INACTIVE","in_play":false,"bet_delay":0,"venue_ts":3000000}"#,
         r#"3000000 betfair.1-23.market state {"status":"SUSPENDED","inPlay":true,"betDelay":5}"#,
         r#"3000000 betfair.1-23.status state {"status":"halted","venue_status":"SUSPENDED","in_play":true,"bet_delay":5,"venue_ts":4000000}"#,
-        // An image: what it does not tell of is not there any more.
+        // An image: what it does not contain is gone.
         &format!(
             r#"4000000 betfair.1-23.6@-1_5.book state {{"venue_ts":5000000,"atb":{{}},"atl":{{}},"trd":{{}},{NONE}"#
         ),
@@ -50,7 +50,7 @@ fn each_message() {
         r#"5000000 betfair.1-23.market state {"status":"CLOSED","inPlay":true,"betDelay":5}"#,
         r#"5000000 betfair.1-23.status state {"status":"closed","venue_status":"CLOSED","in_play":true,"bet_delay":5,"venue_ts":6000000}"#,
         r#"5000000 betfair.1-23.last state {"volume":"20.00","venue_ts":6000000}"#,
-        // It was closed, and begins anew.
+        // The market was closed, and starts anew.
         &format!(
             r#"6000000 betfair.1-23.5.book state {{"venue_ts":7000000,"atb":{{}},"atl":{{"4.00":"1.00"}},"trd":{{}},{NONE}"#
         ),

@@ -43,7 +43,7 @@ fn plain_lines_are_the_same_feed() {
 }
 
 #[test]
-fn trades_that_are_lost_or_told_twice() {
+fn trades_that_are_lost_or_sent_twice() {
     let trade = |kind: &str, id: u64| {
         format!(r#"11 {{"type":"{kind}","trade_id":{id},"side":"buy","size":"1","price":"1","product_id":"A-B"}}"#)
     };
@@ -114,7 +114,7 @@ fn a_book_that_is_too_large_for_one_message() {
     let first = side(&crate::common::data(&timed[0].publication), "bids");
     assert!(first.contains_key("14999.00") && !first.contains_key("10000.00"), "the best levels come first");
 
-    // Who lost the book after the snapshot has it again: all of it is told once more, part by part.
+    // A subscriber that lost the book after the snapshot has it again: all of it is repeated, part by part.
     let whole = images(&timed);
     let mut later = BTreeMap::from([("coinbase.A-B.book".to_owned(), json!({}))]);
     for timed in timed.iter().filter(|timed| timed.due_us > 0 && timed.publication.topic.ends_with("book")) {
@@ -172,7 +172,7 @@ fn the_recorded_capture() {
     assert_eq!(count(&timed, Kind::State, ".ticker"), 107);
     assert!(timed.iter().all(|timed| timed.publication.data.len() < 65_000), "each fits a message of 64 KiB");
 
-    // The books are what a plain reading of the file makes of them.
+    // The books are those of a naive reading of the file.
     let mut naive: HashMap<String, [BTreeMap<String, String>; 2]> = HashMap::new();
     for line in text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())) {
         let message: Value = serde_json::from_str(line.split_once(": ").expect("a time").1).expect("JSON");
@@ -207,7 +207,7 @@ fn the_recorded_capture() {
         assert_eq!((&side(book, "bids"), &side(book, "asks")), (bids, asks), "{product}");
     }
 
-    // No book is ever crossed, and the quote is its top.
+    // No book is ever crossed, and the quote is its best levels.
     let mut held = BTreeMap::new();
     let mut quotes = 0;
     for Timed { publication, .. } in &timed {

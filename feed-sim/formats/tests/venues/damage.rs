@@ -1,4 +1,4 @@
-//! Whatever is done to a recording: nothing panics, every record is counted once, and what goes out is JSON on one line.
+//! With any damage to a recording, nothing panics, every record is counted once, and everything published is JSON on one line.
 
 use feed_formats::find;
 use feed_player::publication::Kind;
@@ -16,7 +16,7 @@ fn fixtures() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Plays bytes, if they can be opened at all, and checks what must be true of any.
+/// Plays bytes, if they can be opened, and checks what is true of any recording.
 fn check(format: &str, bytes: Vec<u8>) {
     let Ok(feed) = find(format).expect("a format").of_bytes(bytes) else { return };
     let (timed, bad, counts) = all(feed);
@@ -58,7 +58,7 @@ proptest! {
         }
     }
 
-    /// Other values where the venue has its own: of another type, too large, too deep, too much.
+    /// Other values instead of the venue's: of another type, too large, too deep, too long.
     #[test]
     fn other_values(nth in any::<prop::sample::Index>(), value in prop::sample::select(vec![
         "null", "-1", "1e400", "99999999999999999999999999999999999999999", "\"\"", "\"a\\nb\"", "[]", "{}", "[[[]]]", "true", "\"\\ud800\"",

@@ -1,5 +1,8 @@
-//! Kraken spot. No recording is at hand: the messages are made after the venue's documentation, and the checksums in
-//! them by a second reading of its rule.
+//! Kraken spot. There is no recording of the venue: the messages follow its documentation, and their checksums come from a
+//! second implementation of its rule.
+
+#[path = "../../examples/recordings/kraken/messages.rs"]
+mod messages;
 
 use std::collections::BTreeMap;
 
@@ -9,10 +12,6 @@ use serde_json::json;
 
 use crate::common::{data, synthetic_text};
 use crate::{check_bad_lines, count, images, lines, of_text, side};
-
-#[path = "../../examples/recordings/kraken/messages.rs"]
-mod messages;
-
 use messages::{Levels, book, crc, levels};
 
 /// A capture of version 2 with one of each message.
@@ -48,7 +47,7 @@ fn each_message_of_version_1() {
     assert_eq!(
         lines(&timed),
         [
-            // `spread` is 10.5 in a time of seconds, and the venue's own time.
+            // `venue_ts` is the venue's time in the message, 1.5 s.
             r#"0 kraken.XBT/USD.quote state {"bid":"5540.0","bid_qty":"2.0","ask":"5541.3","ask_qty":"3.0","venue_ts":1500000}"#,
             r#"1000000 kraken.XBT/USD.book state {"venue_ts":11250000,"bids":{"5541.20000":"1.52900000"},"asks":{"5541.30000":"2.50700000","5541.80000":"0.33000000"}}"#,
             r#"1000000 kraken.XBT/USD.quote state {"bid":"5541.20000","bid_qty":"1.52900000","ask":"5541.30000","ask_qty":"2.50700000","venue_ts":11250000}"#,
@@ -90,7 +89,7 @@ fn a_checksum_that_does_not_match_holds_the_book_back() {
 
 #[test]
 fn levels_beyond_the_depth_are_gone() {
-    // No answer to a subscription: eleven levels fit a depth of 25.
+    // Without an answer to a subscription, the depth is the smallest one that fits: 25 for eleven levels.
     for (asks_there, depth) in [(10, 10), (11, 25)] {
         let asks: Levels = (0..asks_there).map(|nth| (format!("2.{nth:03}"), "1.0".to_owned())).collect();
         let mut text = format!("10 {}\n", book("snapshot", &Levels::new(), &asks, crc(&asks, &Levels::new())));
@@ -108,7 +107,7 @@ fn levels_beyond_the_depth_are_gone() {
 }
 
 #[test]
-fn trades_that_are_lost_or_told_twice() {
+fn trades_that_are_lost_or_sent_twice() {
     let trade = |kind: &str, ids: &[u64]| {
         let trades: Vec<_> = ids
             .iter()
@@ -161,7 +160,7 @@ fn bad_records() {
 }
 
 proptest! {
-    /// Any run of updates: each checksum of an independent book matches, and the published book is that book.
+    /// After any updates, each checksum of an independent book matches, and the published book is that book.
     #[test]
     fn any_updates(updates in prop::collection::vec((any::<bool>(), 0..40u32, 0..4u32), 1..300)) {
         let (mut bids, mut asks): (BTreeMap<u32, String>, BTreeMap<u32, String>) = (BTreeMap::new(), BTreeMap::new());

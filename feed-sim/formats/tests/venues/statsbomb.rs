@@ -1,4 +1,4 @@
-//! StatsBomb events, and what documents that are read element by element have in common.
+//! StatsBomb events, and documents that are read element by element.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::common::{all, data, recording, synthetic_text};
 use crate::{count, decompressed, images, lines, of_file, of_text};
 
-/// A match with one of each thing that is looked at.
+/// A match with one of each event that is used.
 pub(crate) fn fixture() -> String {
     synthetic_text("statsbomb_90001.json")
 }
@@ -144,7 +144,7 @@ fn documents_that_are_cut_or_no_documents() {
     assert_eq!(open(r#"{"game":{"gameId":"1","actions":[]}}"#), None);
 }
 
-/// A document that is made while it is read, and how much of it was made.
+/// A document that is made while it is read, with a count of the bytes that were made.
 struct Endless {
     elements: u64,
     element: &'static str,
@@ -170,11 +170,11 @@ impl Read for Endless {
     }
 }
 
-/// However long a document is, at no time more of it has been read than was published and a little.
+/// In a document of any length, no more has been read at any time than was published, plus a bound.
 #[test]
 fn documents_of_any_length_take_little_memory() {
     const ELEMENTS: u64 = 100_000;
-    /// The buffers, and the 500 actions in which the teams of a game are looked for.
+    /// The buffers, and the 500 actions that are read ahead to find the teams of a game.
     const AHEAD_BYTES_MAX: u64 = 100_000;
     let documents = [
         (
@@ -198,7 +198,7 @@ fn documents_of_any_length_take_little_memory() {
                 events += 1;
                 published_bytes += publication.data.len() as u64;
             }
-            // A comma after each element.
+            // One more byte for the comma after each element.
             let ahead_bytes = made_bytes.load(Ordering::Relaxed).saturating_sub(published_bytes + events);
             assert!(ahead_bytes < AHEAD_BYTES_MAX, "{format}: {ahead_bytes} bytes after {events} events");
         }
@@ -214,7 +214,7 @@ fn the_recorded_match() {
     assert_eq!(counts, Counts { records: 4_027, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(count(&timed, Kind::Event, "statsbomb.15986.event"), 4_027);
 
-    // Everything goes out as it was, in the order of the file.
+    // All events are published unchanged, in the order of the file.
     let events: Vec<Value> = serde_json::from_str(&decompressed(&path)).expect("JSON");
     let published: Vec<Value> = timed
         .iter()
@@ -223,7 +223,7 @@ fn the_recorded_match() {
         .collect();
     assert!(published == events);
 
-    // The result is known: Barcelona 2, Girona 2. The statistics are those of a plain count.
+    // The result is known: Barcelona 2, Girona 2. The statistics are those of a naive count.
     let images = images(&timed);
     let score = &images["statsbomb.15986.score"];
     assert_eq!(
@@ -255,7 +255,7 @@ fn the_recorded_match() {
         }
         assert_eq!(score[format!("{side}_goals")], naive[&(team, "goal")]);
     }
-    // It takes as long as both halves, each up to its latest event.
+    // The feed is as long as both halves together, each up to its latest event.
     let latest_ms = |period: u32| {
         let timestamps = events.iter().filter(|event| event["period"] == period).map(|event| &event["timestamp"]);
         let latest = timestamps.map(|text| text.as_str().expect("text")).max().expect("events");
@@ -264,7 +264,7 @@ fn the_recorded_match() {
     };
     assert_eq!(timed.last().map(|timed| timed.due_us), Some((latest_ms(1) + latest_ms(2)) * 1_000));
 
-    // From memory there is no name to take the match from.
+    // In memory there is no file name that contains the match's id.
     let bytes = std::fs::read(&path).expect("readable");
     let (nameless, _, _) = all(find("statsbomb").expect("a format").of_bytes(bytes).expect("readable"));
     assert_eq!(nameless.len(), timed.len());

@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 
 use feed_player::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
 
-/// Publishes an empty state before the first patch of a topic that has no state yet. A broker refuses such a patch. It is the
-/// first record of a topic if the recording lacks the beginning, or if the topic's patches build its state from nothing.
+/// Publishes an empty state before the first patch of a topic that has no state yet. A broker refuses such a patch. It
+/// is the first record of a topic if the recording lacks the beginning, or if the topic's patches build its state from
+/// nothing.
 pub(super) struct Begun<F> {
     feed: F,
     /// The topics that have a state.
@@ -17,8 +18,8 @@ pub(super) struct Begun<F> {
     begun: u64,
 }
 
-/// The most topics that are remembered: as many as a broker accepts by default. The first patch of any further topic goes
-/// out unchanged, and the broker decides.
+/// The most topics that are remembered: as many as a broker accepts by default. The first patch of any further topic
+/// goes out unchanged, and the broker decides.
 const TOPICS_MAX: usize = 1 << 20;
 
 impl<F: Feed> Begun<F> {

@@ -1,9 +1,9 @@
-//! Recorded Betfair Exchange streams: market change messages (`op` `mcm`), one JSON object per line, as in its historic data
-//! and from most recorders.
+//! Recorded Betfair Exchange streams: market change messages (`op` `mcm`), one JSON object per line, as in its historic
+//! data and from most recorders.
 //!
-//! Field meanings are those of the public "Betfair Exchange Stream API" documentation, sections "Market Subscription" and "Building
-//! a price cache": an image (`img`) replaces everything known about a market, and everything else is a delta; the size of
-//! a level is its current one, and zero removes it.
+//! Field meanings are those of the public "Betfair Exchange Stream API" documentation, sections "Market Subscription"
+//! and "Building a price cache": an image (`img`) replaces everything known about a market, and everything else is a
+//! delta; the size of a level is its current one, and zero removes it.
 
 mod fields;
 mod market;

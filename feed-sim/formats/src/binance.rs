@@ -1,7 +1,8 @@
 //! Recorded Binance spot streams.
 //!
 //! A line is `<local receive time, ns> <raw JSON>`: messages of a combined stream, and the REST depth snapshot that was
-//! fetched during the recording. Trades and tickers are published exactly as the venue wrote them; depth becomes a book.
+//! fetched during the recording. Trades and tickers are published exactly as the venue wrote them; depth becomes a
+//! book.
 
 mod book;
 mod fields;

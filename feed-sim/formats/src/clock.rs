@@ -5,7 +5,8 @@ use feed_player::publication::Origin;
 /// The longest step. A longer one is not a quiet market but a wrong time, or the next of two recordings.
 const STEP_NS_MAX: u64 = DAY_NS;
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
-/// How far back a time may go and still count as disorder: records that several threads stamped are slightly out of order.
+/// How far back a time may go and still count as disorder: records that several threads stamped are slightly out of
+/// order.
 const DISORDER_NS_MAX: u64 = 1_000_000_000;
 
 /// The feed's clock while it is read from a recording.
@@ -17,9 +18,9 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Advances to a record's time, and returns the feed's time in microseconds. When the recording's clock leaps, forwards by
-    /// more than a day or backwards by more than a second, the feed's clock stands still and continues from there: a single
-    /// wrong time must not delay everything after it.
+    /// Advances to a record's time, and returns the feed's time in microseconds. When the recording's clock leaps,
+    /// forwards by more than a day or backwards by more than a second, the feed's clock stands still and continues from
+    /// there: a single wrong time must not delay everything after it.
     pub(super) fn advance_us(&mut self, recorded_ns: u64) -> u64 {
         match self.last_ns {
             Some(last_ns) if recorded_ns < last_ns && last_ns - recorded_ns <= DISORDER_NS_MAX => {}
@@ -40,8 +41,8 @@ impl Clock {
         self.first_ns
     }
 
-    /// Returns the same as an [`Origin`]. Venues count from midnight or from the UNIX epoch, and no recording is from the first
-    /// day of 1970.
+    /// Returns the same as an [`Origin`]. Venues count from midnight or from the UNIX epoch, and no recording is from
+    /// the first day of 1970.
     pub(super) fn origin(&self) -> Option<Origin> {
         self.first_ns.map(|ns| if ns < DAY_NS { Origin::Midnight { ns } } else { Origin::Epoch { ns } })
     }

@@ -1,8 +1,8 @@
 //! Recorded Coinbase Exchange WebSocket feeds.
 //!
 //! The messages are those of the public documentation ("Exchange WebSocket Channels"): `snapshot` and `l2update` of the
-//! channel `level2` (and `level2_batch`), `match` and `last_match` of `matches`, `ticker`, `heartbeat`. Prices and sizes are
-//! strings and are published with every digit.
+//! channel `level2` (and `level2_batch`), `match` and `last_match` of `matches`, `ticker`, `heartbeat`. Prices and
+//! sizes are strings and are published with every digit.
 
 mod fields;
 

@@ -58,8 +58,8 @@ struct Dbn {
     gaps: u64,
 }
 
-/// Records are read in the version that the file has. Upgrading old ones is not needed, and the crate does not check their
-/// lengths when it upgrades.
+/// Records are read in the version that the file has. Upgrading old ones is not needed, and the crate does not check
+/// their lengths when it upgrades.
 const UPGRADE: VersionUpgradePolicy = VersionUpgradePolicy::AsIs;
 
 impl Records for Dbn {

@@ -1,8 +1,9 @@
 //! Decimal numbers: reading them from text, and writing the prices of binary recordings as text. Neither goes through
 //! floating point, which has too few digits for nanoseconds since 1970 and for some quantities.
 //!
-//! A number that is read consists of digits and, if it has a point, digits on both sides of it: `1.50`, but neither `.5` nor
-//! `5.`, and no sign or exponent. Venues write prices and quantities as text in this way, and recorders write times.
+//! A number that is read consists of digits and, if it has a point, digits on both sides of it: `1.50`, but neither
+//! `.5` nor `5.`, and no sign or exponent. Venues write prices and quantities as text in this way, and recorders write
+//! times.
 
 use rust_decimal::Decimal;
 
@@ -17,8 +18,8 @@ pub(crate) fn read(text: &str) -> Result<Decimal, String> {
     }
 }
 
-/// Returns a decimal number in units of 10^-`decimals`: 1,500 for `1.5` and 3. `None` if the text is not a decimal number, if
-/// the number has a fraction of a unit, or if it does not fit into 64 bits.
+/// Returns a decimal number in units of 10^-`decimals`: 1,500 for `1.5` and 3. `None` if the text is not a decimal
+/// number, if the number has a fraction of a unit, or if it does not fit into 64 bits.
 pub fn units(text: &str, decimals: usize) -> Option<u64> {
     let (_, fraction) = split(text)?;
     let below = fraction.get(decimals..).unwrap_or_default();
@@ -46,8 +47,8 @@ fn split(text: &str) -> Option<(&str, &str)> {
 pub(super) struct Scale {
     /// How many decimals an integer has: 4 if 15,000 means 1.5.
     pub(super) decimals: u32,
-    /// How many decimals are always written; zeros at the end beyond them are left out. The same price always gives the same
-    /// text.
+    /// How many decimals are always written; zeros at the end beyond them are left out. The same price always gives the
+    /// same text.
     pub(super) decimals_min: u32,
 }
 
@@ -80,7 +81,8 @@ impl Scale {
     }
 }
 
-/// Appends an id as JSON: as a string if it is not below 2^53, so that a reader whose numbers are doubles does not round it.
+/// Appends an id as JSON: as a string if it is not below 2^53, so that a reader whose numbers are doubles does not
+/// round it.
 pub(super) fn push_id(text: &mut String, id: u64) {
     let digits = id.to_string();
     if id < 1 << 53 {

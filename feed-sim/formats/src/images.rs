@@ -22,7 +22,8 @@ impl Images {
         }
     }
 
-    /// Removes the first topic by name and returns its state, followed by patches if the state is too large for one message.
+    /// Removes the first topic by name and returns its state, followed by patches if the state is too large for one
+    /// message.
     pub(super) fn pop(&mut self) -> Option<Vec<Publication>> {
         let (topic, mut image) = self.topics.pop_first()?;
         let kinds = std::iter::once(Kind::State).chain(std::iter::repeat(Kind::Patch));

@@ -1,7 +1,7 @@
 //! The bytes of a recording: from a file or standard input, decompressed on the way, and counted.
 //!
-//! The first bytes tell the compression, not the name: a pipe has no name. Everything is read as a stream through buffers of
-//! a fixed size, so a small file that decompresses to a terabyte costs time but no memory.
+//! The first bytes tell the compression, not the name: a pipe has no name. Everything is read as a stream through
+//! buffers of a fixed size, so a small file that decompresses to a terabyte costs time but no memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -12,8 +12,8 @@ use bzip2::bufread::MultiBzDecoder;
 use feed_player::progress::Recording;
 use flate2::bufread::MultiGzDecoder;
 
-/// The decompressed bytes of a recording, and the file they come from: for some formats the instrument is in the file's name,
-/// and a second file is beside it.
+/// The decompressed bytes of a recording, and the file they come from: for some formats the instrument is in the file's
+/// name, and a second file is beside it.
 pub struct Reader {
     bytes: Box<dyn BufRead + Send>,
     path: Option<PathBuf>,
@@ -42,8 +42,8 @@ impl Reader {
         Ok(Reader { path: Some(path.to_owned()), ..Reader::decompressing(counted(file, progress))? })
     }
 
-    /// Reads bytes that may be compressed. A capture that was stopped and continued is several members, streams or frames in
-    /// one file: all of them are read.
+    /// Reads bytes that may be compressed. A capture that was stopped and continued is several members, streams or
+    /// frames in one file: all of them are read.
     pub fn decompressing(mut file: impl BufRead + Send + 'static) -> io::Result<Self> {
         // A read from a pipe may return less than is needed here.
         let mut beginning = Vec::new();
@@ -93,8 +93,9 @@ enum Compression {
 }
 
 impl Compression {
-    /// Recognises the compression by RFC 1952 (2.3.1), by RFC 8878 (3.1.1 and, for skippable frames, 3.1.2), and for bzip2 by
-    /// the header of the file and that of its first block, or of the end if it has no block: `BZh1` alone could begin a text.
+    /// Recognises the compression by RFC 1952 (2.3.1), by RFC 8878 (3.1.1 and, for skippable frames, 3.1.2), and for
+    /// bzip2 by the header of the file and that of its first block, or of the end if it has no block: `BZh1` alone
+    /// could begin a text.
     fn of(beginning: &[u8]) -> Compression {
         match beginning {
             [0x1f, 0x8b, ..] => Compression::Gzip,

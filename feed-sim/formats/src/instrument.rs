@@ -7,11 +7,11 @@ use super::decimal::{Scale, push_id};
 use super::levels::{Changed, Level, Levels, Side};
 use feed_player::publication::{Kind, Publication};
 
-/// How many book messages there are from one whole book, a `state`, to the next: a broker that was restarted soon has a whole
-/// book again.
+/// How many book messages there are from one whole book, a `state`, to the next: a broker that was restarted soon has a
+/// whole book again.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;
-/// The most levels of each side in one message of a whole book; the others follow as patches. A level takes at most 50 bytes,
-/// and a broker accepts messages up to 64 KiB by default.
+/// The most levels of each side in one message of a whole book; the others follow as patches. A level takes at most 50
+/// bytes, and a broker accepts messages up to 64 KiB by default.
 const PIECE_LEVELS_MAX: usize = 600;
 
 /// A trade as the venue reports it.
@@ -129,7 +129,8 @@ impl Instrument {
         Publication::new(&self.book_topic, Kind::Patch, data)
     }
 
-    /// Publishes the whole book as a state and, if it is too large for one message, patches: levels near the market first.
+    /// Publishes the whole book as a state and, if it is too large for one message, patches: levels near the market
+    /// first.
     fn whole(&self, levels: &Levels, stamp: &str, out: &mut VecDeque<Publication>) {
         let depth = levels.depth(Side::Bid).max(levels.depth(Side::Ask));
         for from in (0..depth.max(1)).step_by(PIECE_LEVELS_MAX) {
@@ -183,8 +184,8 @@ pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a String takes everything");
 }
 
-/// Returns a symbol as a segment of a topic: dots and blanks become `_`, and other bytes that a topic must not have become
-/// `~` and two hexadecimal digits.
+/// Returns a symbol as a segment of a topic: dots and blanks become `_`, and other bytes that a topic must not have
+/// become `~` and two hexadecimal digits.
 fn segment(symbol: &str) -> String {
     let mut segment = String::with_capacity(symbol.len());
     for byte in symbol.bytes() {

@@ -1,8 +1,8 @@
 //! NASDAQ TotalView-ITCH 5.0: every order of the exchange, from which the book of each stock is rebuilt.
 //!
-//! The parser is our own. The only one on crates.io that is in use (`itchy` 0.3) reads the stream itself, gives no position of
-//! a bad message, stops for good at the first one, panics on a stock symbol that is not UTF-8, and lacks the message `O`. It
-//! would save a table of fields, which is in [`message`].
+//! The parser is our own. The only one on crates.io that is in use (`itchy` 0.3) reads the stream itself, gives no
+//! position of a bad message, stops for good at the first one, panics on a stock symbol that is not UTF-8, and lacks
+//! the message `O`. It would save a table of fields, which is in [`message`].
 //!
 //! Source of lengths, fields and codes: Nasdaq TotalView-ITCH 5.0 specification, sections 1.1 to 1.8.
 

@@ -1,7 +1,8 @@
 //! Recorded Kraken spot WebSocket feeds, version 2 (JSON objects) and version 1 (JSON arrays).
 //!
-//! The messages are those of the public documentation ("Spot WebSocket API" v2 and v1, channels `book`, `trade`, `ticker` and
-//! `spread`). Prices and quantities of version 2 are JSON numbers with every digit of the instrument: their text is kept.
+//! The messages are those of the public documentation ("Spot WebSocket API" v2 and v1, channels `book`, `trade`,
+//! `ticker` and `spread`). Prices and quantities of version 2 are JSON numbers with every digit of the instrument:
+//! their text is kept.
 
 mod books;
 mod checksum;
@@ -52,7 +53,8 @@ struct Kraken {
     venue_gaps: u64,
 }
 
-/// The fields of messages that are objects: those of version 2, and the events of version 1. Each message has some of them.
+/// The fields of messages that are objects: those of version 2, and the events of version 1. Each message has some of
+/// them.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     channel: Option<&'a str>,

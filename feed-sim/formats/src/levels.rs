@@ -16,8 +16,8 @@ pub(super) struct Level {
     pub(super) qty: u64,
 }
 
-/// The most changes that are kept one by one; after more, the whole book goes out again. So a patch fits into a message of
-/// 64 KiB, which a broker accepts by default.
+/// The most changes that are kept one by one; after more, the whole book goes out again. So a patch fits into a message
+/// of 64 KiB, which a broker accepts by default.
 const CHANGED_LEVELS_MAX: usize = 1_000;
 
 /// The part of a book that is to be published.

@@ -1,7 +1,7 @@
 //! Recorded feeds, read as a stream: a recording of a whole day needs no more memory than one of a minute.
 //!
-//! A new format is a file here with a [`Feed`] in it, and an entry in [`FORMATS`]. Recordings are untrusted input: every
-//! record either becomes publications or is reported with its position.
+//! A new format is a file here with a [`Feed`] in it, and an entry in [`FORMATS`]. Recordings are untrusted input:
+//! every record either becomes publications or is reported with its position.
 
 mod begun;
 mod betfair;
@@ -168,8 +168,8 @@ impl Format {
         }
     }
 
-    /// Returns the function that opens a recording of this format with a mapping; `None` for formats whose fields have a
-    /// fixed meaning.
+    /// Returns the function that opens a recording of this format with a mapping; `None` for formats whose fields have
+    /// a fixed meaning.
     fn open_mapped(&self) -> Option<OpenMapped> {
         match self.name {
             "csv" => Some(|reader, mapping| Ok(Box::new(csv::Csv::new(reader, mapping)?))),

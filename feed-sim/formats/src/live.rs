@@ -1,8 +1,8 @@
 //! A recording that is still being written while it is played: a pipe.
 //!
-//! A read from a pipe blocks until something is written. So a separate thread reads, as far ahead as there is room, and the
-//! player can ask whether it would have to wait ([`Feed::poll_ready`]). A record that is only partly written stays with the
-//! thread. The thread is never joined.
+//! A read from a pipe blocks until something is written. So a separate thread reads, as far ahead as there is room, and
+//! the player can ask whether it would have to wait ([`Feed::poll_ready`]). A record that is only partly written stays
+//! with the thread. The thread is never joined.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,8 +12,8 @@ use std::thread;
 
 use feed_player::publication::{BadRecord, Counts, Feed, Timed};
 
-/// The most bytes that the thread reads ahead; the player may hold as many again that it took over and has not played yet. A
-/// single larger update is read nevertheless.
+/// The most bytes that the thread reads ahead; the player may hold as many again that it took over and has not played
+/// yet. A single larger update is read nevertheless.
 const AHEAD_BYTES_MAX: usize = 1 << 20;
 
 /// An item, and the feed's counts after it. So the player's counts do not include what it has not played yet.
@@ -48,8 +48,8 @@ struct State {
 }
 
 impl Live {
-    /// Calls `open` and reads the feed on a thread of its own: opening already reads. `name` is for the report if it cannot be
-    /// opened.
+    /// Calls `open` and reads the feed on a thread of its own: opening already reads. `name` is for the report if it
+    /// cannot be opened.
     pub(super) fn new<F: Feed>(
         name: String,
         open: impl FnOnce() -> io::Result<F> + Send + 'static,

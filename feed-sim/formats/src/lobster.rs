@@ -1,7 +1,7 @@
 //! LOBSTER: the messages of a stock at NASDAQ as CSV, and in a second file the levels of the book after each message.
 //!
-//! Lines are split at their commas only: the format has only numbers and no quotes. So a line is bounded, which a general CSV
-//! reader does not guarantee.
+//! Lines are split at their commas only: the format has only numbers and no quotes. So a line is bounded, which a
+//! general CSV reader does not guarantee.
 //!
 //! Source: LOBSTER, "Data structure" (lobsterdata.com, the readme that comes with each file).
 

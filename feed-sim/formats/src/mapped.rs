@@ -46,7 +46,8 @@ impl Mapper {
         Mapper { mapping, clock: Clock::default(), days: 0, last_of_day_ns: 0 }
     }
 
-    /// Returns what the record with this index publishes; `None` if its kind is to be skipped. An error changes nothing.
+    /// Returns what the record with this index publishes; `None` if its kind is to be skipped. An error changes
+    /// nothing.
     pub(super) fn map(&mut self, index: u64, record: &impl Record) -> Result<Option<Timed>, String> {
         let Some(kind) = self.kind(record)? else { return Ok(None) };
         let topic = self.mapping.topic.fill(|field| self.text(record, field))?;

@@ -41,8 +41,8 @@ impl FromStr for Moment {
 pub(super) struct NoDate;
 
 impl Moment {
-    /// Returns the moment in microseconds of the feed's own clock, for a recording that began at `origin`. A time of day is
-    /// the first one from `from_us` on.
+    /// Returns the moment in microseconds of the feed's own clock, for a recording that began at `origin`. A time of
+    /// day is the first one from `from_us` on.
     pub(super) fn offset_us(self, origin: Option<Origin>, from_us: u64) -> Result<u64, NoDate> {
         match (self, origin) {
             (Moment::After(us), _) => Ok(us),

@@ -93,8 +93,8 @@ impl Nba {
         Ok(nba)
     }
 
-    /// Reads ahead until both teams are known, so that the scoreboard shows them from the beginning. The first action of each
-    /// team says whether it plays at home.
+    /// Reads ahead until both teams are known, so that the scoreboard shows them from the beginning. The first action
+    /// of each team says whether it plays at home.
     fn look_ahead(&mut self) {
         while self.read < LOOK_AHEAD_ACTIONS && (self.score.home.is_empty() || self.score.away.is_empty()) {
             let Some(action) = self.read() else { break };

@@ -7,8 +7,8 @@ use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Tim
 
 /// The records of a recording.
 pub(super) trait Records: Send {
-    /// Reads a record, appends what it publishes, and returns its time in nanoseconds since any fixed moment. `None` after the
-    /// last one. A bad record publishes nothing.
+    /// Reads a record, appends what it publishes, and returns its time in nanoseconds since any fixed moment. `None`
+    /// after the last one. A bad record publishes nothing.
     fn read(&mut self, out: &mut VecDeque<Publication>) -> Option<Result<u64, BadRecord>>;
 
     /// Returns how many gaps the recording itself has, as far as its records show.

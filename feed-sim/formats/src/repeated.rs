@@ -7,8 +7,8 @@ use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed};
 /// Opens the recording from its beginning.
 type Open<F> = Box<dyn FnMut() -> io::Result<F> + Send>;
 
-/// A feed that starts again when it is over. Its clock continues: the first update of a round is due at the same time as the
-/// last one of the round before.
+/// A feed that starts again when it is over. Its clock continues: the first update of a round is due at the same time
+/// as the last one of the round before.
 pub(super) struct Repeated<F> {
     open: Open<F>,
     feed: F,

@@ -1,8 +1,8 @@
 //! StatsBomb event data: one JSON array with every event of a football match.
 //!
-//! The fields are those of the public specification ("StatsBomb Data Specification", Events) and of its open data. Periods 1 and
-//! 2 are the halves, 3 and 4 extra time, 5 the penalty shoot-out; `timestamp` counts from the beginning of its period. The feed
-//! runs on that clock, and breaks take no time.
+//! The fields are those of the public specification ("StatsBomb Data Specification", Events) and of its open data.
+//! Periods 1 and 2 are the halves, 3 and 4 extra time, 5 the penalty shoot-out; `timestamp` counts from the beginning
+//! of its period. The feed runs on that clock, and breaks take no time.
 
 mod fields;
 mod scoreboard;

@@ -6,8 +6,8 @@ use super::images::Images;
 use super::moment::{Moment, NoDate};
 use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
-/// The updates that are due from the start on and before the stop; its clock is 0 at the start. States and patches from before
-/// the start are merged by topic, and go out as states when the window opens, in order of the topics' names.
+/// The updates that are due from the start on and before the stop; its clock is 0 at the start. States and patches from
+/// before the start are merged by topic, and go out as states when the window opens, in order of the topics' names.
 pub(super) struct Window<F> {
     feed: F,
     start_us: u64,

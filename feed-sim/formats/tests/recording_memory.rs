@@ -1,5 +1,6 @@
-//! The memory of a replay is that of the orders that rest in the books, for a recording of any length. The recordings are made
-//! while they are read, and this test has a process of its own, so that the memory of the process is that of the replay.
+//! The memory of a replay is that of the orders that rest in the books, for a recording of any length. The recordings
+//! are made while they are read, and this test has a process of its own, so that the memory of the process is that of
+//! the replay.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

@@ -1,7 +1,7 @@
 //! Betfair's exchange stream: a market from its first image to its end, and what is about the connection.
 //!
-//! Source: Betfair, "Exchange Stream API", schemas `ConnectionMessage`, `StatusMessage` and `MarketChangeMessage`, and its
-//! sections "Market Subscription" and "Building a price cache".
+//! Source: Betfair, "Exchange Stream API", schemas `ConnectionMessage`, `StatusMessage` and `MarketChangeMessage`, and
+//! its sections "Market Subscription" and "Building a price cache".
 
 use serde_json::{Value, json};
 

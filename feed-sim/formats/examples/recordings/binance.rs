@@ -1,8 +1,8 @@
-//! Binance spot streams: a book whose snapshot comes between its updates, a trade and a ticker, as `hftbacktest` collects
-//! them: `<receive time, ns> <message>`.
+//! Binance spot streams: a book whose snapshot comes between its updates, a trade and a ticker, as `hftbacktest`
+//! collects them: `<receive time, ns> <message>`.
 //!
-//! Source: Binance, "WebSocket Streams" (`trade`, `bookTicker`, `depth`, and "How to manage a local order book correctly")
-//! and "Market Data endpoints" (`/api/v3/depth`).
+//! Source: Binance, "WebSocket Streams" (`trade`, `bookTicker`, `depth`, and "How to manage a local order book
+//! correctly") and "Market Data endpoints" (`/api/v3/depth`).
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! The fields of the venue's messages that are used (schema `MarketChangeMessage` of its documentation). Numbers are kept as
-//! text.
+//! The fields of the venue's messages that are used (schema `MarketChangeMessage` of its documentation). Numbers are
+//! kept as text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,8 +9,8 @@ pub(super) struct Message<'a> {
     pub(super) op: &'a str,
     /// Publish time, milliseconds since the UNIX epoch.
     pub(super) pt: Option<u64>,
-    /// Market changes; a heartbeat (`ct` `HEARTBEAT`) has none. `SUB_IMAGE` and `RESUB_DELTA` need no special treatment, because
-    /// each image has `img`.
+    /// Market changes; a heartbeat (`ct` `HEARTBEAT`) has none. `SUB_IMAGE` and `RESUB_DELTA` need no special
+    /// treatment, because each image has `img`.
     #[serde(borrow)]
     pub(super) mc: Option<Vec<MarketChange<'a>>>,
 }

@@ -48,8 +48,8 @@ pub(super) struct RunnerPlan {
     pub(super) last: Last,
 }
 
-/// A runner's trading apart from its ladders. `None` is unchanged, in an update; the inner `None` of a starting price is
-/// unknown, as the venue says.
+/// A runner's trading apart from its ladders. `None` is unchanged, in an update; the inner `None` of a starting price
+/// is unknown, as the venue says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Last {
     pub(super) px: Option<String>,
@@ -151,8 +151,8 @@ fn position_change(ladder: Ladder, (position, px, size): PositionPriceSize<'_>) 
     Ok(Change { side: ladder as usize, rank: position.into(), key: position.to_string().into(), value })
 }
 
-/// Returns a selection's id, with its handicap if that is not zero. The point becomes `_`, because a segment of a topic has no
-/// point.
+/// Returns a selection's id, with its handicap if that is not zero. The point becomes `_`, because a segment of a topic
+/// has no point.
 fn runner_segment(change: &RunnerChange<'_>) -> Result<String, String> {
     let Some(handicap) = change.hc else { return Ok(change.id.to_string()) };
     let text = handicap.get();

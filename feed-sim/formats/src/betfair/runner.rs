@@ -22,8 +22,8 @@ pub(super) enum Ladder {
     Bdatl,
 }
 
-/// The ladders' names and best ends. A price that is available to back is one that somebody offers to lay at: the higher, the
-/// better for the backer.
+/// The ladders' names and best ends. A price that is available to back is one that somebody offers to lay at: the
+/// higher, the better for the backer.
 const LADDERS: [(&str, Best); 9] = [
     ("atb", Best::Highest),
     ("atl", Best::Lowest),

@@ -1,5 +1,5 @@
-//! Makes a book from depth updates and a snapshot, as the venue's manual says: hold updates until the snapshot comes, leave
-//! out those that it includes (`u <= lastUpdateId`), then apply the rest in order.
+//! Makes a book from depth updates and a snapshot, as the venue's manual says: hold updates until the snapshot comes,
+//! leave out those that it includes (`u <= lastUpdateId`), then apply the rest in order.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -7,12 +7,13 @@ use super::fields::{Depth, Level, Snapshot};
 use crate::decimal;
 use feed_player::publication::{Kind, Publication};
 
-/// The most updates that are held for a snapshot: five minutes of a stream of 100 ms. After that the book continues without one.
+/// The most updates that are held for a snapshot: five minutes of a stream of 100 ms. After that the book continues
+/// without one.
 const HELD_UPDATES_MAX: usize = 3_000;
 /// The most symbols in one recording; the venue has a few thousand.
 const SYMBOLS_MAX: usize = 65_536;
-/// The most bytes of levels in one message. A larger snapshot goes out in pieces, the first as the state and the others as
-/// patches onto it: a broker accepts messages up to 64 KiB by default, and the rest of the message needs room too.
+/// The most bytes of levels in one message. A larger snapshot goes out in pieces, the first as the state and the others
+/// as patches onto it: a broker accepts messages up to 64 KiB by default, and the rest of the message needs room too.
 const PIECE_BYTES_MAX: usize = 64_000;
 
 /// The books of all symbols of a recording.
@@ -166,8 +167,8 @@ fn part<'a, 'b>(levels: &'b [Level<'a>], from: usize, count: usize) -> &'b [Leve
     &levels[from..levels.len().min(from + count)]
 }
 
-/// Appends a side; a quantity of zero means that the level is gone. Prices and quantities are untrusted text: only decimal
-/// numbers pass.
+/// Appends a side; a quantity of zero means that the level is gone. Prices and quantities are untrusted text: only
+/// decimal numbers pass.
 fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), String> {
     if levels.is_empty() {
         return Ok(());

@@ -29,8 +29,8 @@ struct Named {
 }
 
 impl Listed {
-    /// Looks up the instrument's name on the record's day. With a new name its book starts empty. `venue` is given if another
-    /// venue published the instrument before.
+    /// Looks up the instrument's name on the record's day. With a new name its book starts empty. `venue` is given if
+    /// another venue published the instrument before.
     pub(super) fn name(&mut self, content: &Content, venue: Option<u16>, symbols: &Symbols) {
         let wanted = (day(content.time_ns), symbols.edition);
         if self.named.as_ref().is_some_and(|named| named.looked_up == wanted) {
@@ -51,8 +51,8 @@ impl Listed {
         }
     }
 
-    /// Applies the record with this number in the file, and appends what it publishes. Returns false if it is about an order
-    /// from before the recording. An error changes and publishes nothing.
+    /// Applies the record with this number in the file, and appends what it publishes. Returns false if it is about an
+    /// order from before the recording. An error changes and publishes nothing.
     pub(super) fn play(
         &mut self,
         number: u64,

@@ -1,8 +1,9 @@
 //! The boundaries of records.
 //!
-//! The crate's own reader does not suffice, for three reasons: it treats the end of a damaged compressed file as the end of the
-//! recording, it does not report the position of a record, and a record of an odd length misaligns all records after it, so
-//! that their fields cannot be read. So each record's length is checked here before the record is handed to the crate.
+//! The crate's own reader does not suffice, for three reasons: it treats the end of a damaged compressed file as the
+//! end of the recording, it does not report the position of a record, and a record of an odd length misaligns all
+//! records after it, so that their fields cannot be read. So each record's length is checked here before the record is
+//! handed to the crate.
 
 use std::io::{self, Read};
 

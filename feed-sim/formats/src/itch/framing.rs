@@ -63,7 +63,8 @@ impl Frames {
             self.input.fill_rest(&mut self.record)?;
             return Ok(true);
         }
-        // A length of 0 at the end of a file means that the session is over; elsewhere the length follows from the type.
+        // A length of 0 at the end of a file means that the session is over; elsewhere the length follows from the
+        // type.
         let mut kind = [0];
         if !self.input.fill(&mut kind)? {
             return Ok(false);

@@ -1,5 +1,6 @@
-//! The venue's checksum of a book ("Book checksum" in its documentation, the same for both versions): CRC32 of the digits of
-//! the ten best asks, then of the ten best bids. Each price and quantity is without its point and without leading zeros.
+//! The venue's checksum of a book ("Book checksum" in its documentation, the same for both versions): CRC32 of the
+//! digits of the ten best asks, then of the ten best bids. Each price and quantity is without its point and without
+//! leading zeros.
 
 use crate::venue::book::{ASKS, BIDS, Book};
 

@@ -1,4 +1,5 @@
-//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload, or with two if both sides of a book changed.
+//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload, or with two if both sides of a book
+//! changed.
 
 use std::collections::VecDeque;
 

@@ -79,8 +79,8 @@ fn event_of(code: &str, price: i64) -> Result<Event, String> {
     })
 }
 
-/// Returns a time in nanoseconds, from seconds after midnight with any number of decimals. Fractions of a nanosecond are cut
-/// off.
+/// Returns a time in nanoseconds, from seconds after midnight with any number of decimals. Fractions of a nanosecond
+/// are cut off.
 fn time_ns(text: &str) -> Option<u64> {
     const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
     whole_units(text, 9).filter(|&time_ns| time_ns < DAY_NS)

@@ -102,10 +102,10 @@ fn in_this_file(bad: BadRecord) -> BadRecord {
     BadRecord { position: format!("{} of the order book file", bad.position), ..bad }
 }
 
-/// Reads the bids and asks of a row, and how many levels it has room for. A row has ask price, ask size, bid price and bid
-/// size of each level; a level that does not exist has the size 0 and a price out of reach.
+/// Reads the bids and asks of a row, and how many levels it has room for. A row has ask price, ask size, bid price and
+/// bid size of each level; a level that does not exist has the size 0 and a price out of reach.
 fn parse(line: &[u8]) -> Result<([Vec<Level>; 2], usize), String> {
-    /// The venue's own limit is lower, and a row of so many levels fits into a message.
+    /// The venue's own limit is lower, and a book with this many levels fits into a message.
     const LEVELS_MAX: usize = 500;
     let line = str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
     let fields: Vec<&str> = line.split(',').map(str::trim).take(4 * LEVELS_MAX + 1).collect();

@@ -55,8 +55,8 @@ pub(super) struct Foul<'a> {
 }
 
 impl Event<'_> {
-    /// Whether it is a goal for its team. An own goal is two events: `Own Goal Against` of the team that scored it, and `Own Goal
-    /// For` of the team that it counts for.
+    /// Whether it is a goal for its team. An own goal is two events: `Own Goal Against` of the team that scored it, and
+    /// `Own Goal For` of the team that it counts for.
     pub(super) fn is_goal(&self) -> bool {
         match &*self.kind.name {
             "Shot" => self.shot.as_ref().is_some_and(|shot| shot.outcome.name == "Goal"),

@@ -81,7 +81,8 @@ fn playing(period: u32) -> &'static str {
     }
 }
 
-/// Returns the status after a period. After the second half the match may be over; extra time begins with its own event.
+/// Returns the status after a period. After the second half the match may be over; extra time begins with its own
+/// event.
 fn ended(period: u32) -> &'static str {
     match period {
         1 => "half_time",

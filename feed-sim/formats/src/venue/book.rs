@@ -1,4 +1,5 @@
-//! A book of price levels and its publication: the first message and every 256th is the whole book, the others are changes.
+//! A book of price levels and its publication: the first message and every 256th is the whole book, the others are
+//! changes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,8 +9,8 @@ use super::level::{Best, Change, Level, Side, level_bytes};
 use super::text::push_venue_ts;
 use feed_player::publication::{Kind, Publication};
 
-/// The most bytes of levels in one message; more go out in several messages. A broker accepts messages up to 64 KiB by default,
-/// and the rest of the message needs room too.
+/// The most bytes of levels in one message; more go out in several messages. A broker accepts messages up to 64 KiB by
+/// default, and the rest of the message needs room too.
 const MESSAGE_LEVEL_BYTES_MAX: usize = 62_000;
 /// How many messages there are from one whole book to the next: a broker that was restarted has lost it.
 const WHOLE_EVERY: u32 = 256;
@@ -109,8 +110,8 @@ impl Book {
         }
     }
 
-    /// Publishes what changed since the last call, and the quote if it changed. `fields` go before the levels in each message:
-    /// `"venue_ts":1,"conflated":true`, or nothing.
+    /// Publishes what changed since the last call, and the quote if it changed. `fields` go before the levels in each
+    /// message: `"venue_ts":1,"conflated":true`, or nothing.
     pub(crate) fn publish(&mut self, fields: &str, venue_ts: Option<i64>, out: &mut VecDeque<Publication>) {
         let bytes: usize = self.sides.iter().map(Side::bytes).sum();
         match self.since_whole {
@@ -136,7 +137,8 @@ impl Book {
         self.push_quote(venue_ts, out);
     }
 
-    /// Publishes the whole book: a state and, if it is too large for one message, patches onto it; the best levels first.
+    /// Publishes the whole book: a state and, if it is too large for one message, patches onto it; the best levels
+    /// first.
     fn push_whole(&self, fields: &str, out: &mut VecDeque<Publication>) {
         let mut message = Message::new(&self.topic, fields, &self.sides, Kind::State);
         let mut sides: Vec<_> = self.sides.iter().map(Side::best_first).collect();
@@ -166,8 +168,8 @@ impl Book {
         message.finish(out);
     }
 
-    /// Repeats the next part of a book that is too large for one message, as a patch: a state would for a moment remove most of
-    /// the book at the subscribers.
+    /// Repeats the next part of a book that is too large for one message, as a patch: a state would for a moment remove
+    /// most of the book at the subscribers.
     fn push_next_part(&mut self, fields: &str, out: &mut VecDeque<Publication>) {
         let mut message = Message::new(&self.topic, fields, &self.sides, Kind::Patch);
         let (mut nth, mut rank) = self.repeated;

@@ -11,8 +11,8 @@
 //! <time>: <json>                   received
 //! ```
 //!
-//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds. Its size
-//! tells the unit.
+//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds.
+//! Its size tells the unit.
 
 use crate::decimal::whole_units;
 

@@ -1,8 +1,9 @@
-//! A JSON document that is read value by value, so that an array of any length needs no more memory than its largest element.
+//! A JSON document that is read value by value, so that an array of any length needs no more memory than its largest
+//! element.
 //!
-//! Only brackets and quotes are followed here; the caller parses each value. So a value that does not parse is the only one that
-//! is lost. (A parser that has met an error cannot tell where the next value begins.) White space between tokens is removed,
-//! so that each value is on one line.
+//! Only brackets and quotes are followed here; the caller parses each value. So a value that does not parse is the only
+//! one that is lost. (A parser that has met an error cannot tell where the next value begins.) White space between
+//! tokens is removed, so that each value is on one line.
 
 use std::io::{self, BufRead};
 
@@ -63,8 +64,8 @@ impl Document {
         }
     }
 
-    /// Reads the next key of the object, without its quotes; `None` at the object's end. Its value must be read, skipped or
-    /// entered next.
+    /// Reads the next key of the object, without its quotes; `None` at the object's end. Its value must be read,
+    /// skipped or entered next.
     pub(crate) fn key(&mut self, key: &mut Vec<u8>) -> Result<Option<()>, Broken> {
         if !self.advance(b'}')? {
             return Ok(None);

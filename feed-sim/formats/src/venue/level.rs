@@ -31,7 +31,8 @@ impl Change {
 /// A level of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Level {
-    /// The number in its first spelling; later spellings of the same number (`1.0`, `1.00`) are published under this key.
+    /// The number in its first spelling; later spellings of the same number (`1.0`, `1.00`) are published under this
+    /// key.
     pub(crate) key: Box<str>,
     /// The content as JSON.
     pub(crate) value: Box<str>,

@@ -9,8 +9,8 @@ use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Tim
 
 /// The decoder of a format's lines.
 pub(crate) trait Decode: Send {
-    /// Appends what a line publishes, and returns when it was recorded, in nanoseconds since any fixed moment; `None` if the line
-    /// has no time. An error publishes nothing.
+    /// Appends what a line publishes, and returns when it was recorded, in nanoseconds since any fixed moment; `None`
+    /// if the line has no time. An error publishes nothing.
     fn decode(&mut self, line: &[u8], out: &mut VecDeque<Publication>) -> Result<Option<u64>, String>;
 
     /// Appends what was held back, after the last line.

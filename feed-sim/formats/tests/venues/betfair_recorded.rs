@@ -1,7 +1,7 @@
 //! The recorded Betfair markets against a naive merge of the file, with numbers in hundredths.
 //!
-//! The number of messages, and for the first file also each runner's last price and the total matched on it, are those that the
-//! Python library betfairlightweight 2.24.0 gives for the same files (one market book for each message).
+//! The number of messages, and for the first file also each runner's last price and the total matched on it, are those
+//! that the Python library betfairlightweight 2.24.0 gives for the same files (one market book for each message).
 
 use std::collections::BTreeMap;
 use std::path::Path;

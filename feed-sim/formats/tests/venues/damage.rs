@@ -1,4 +1,5 @@
-//! With any damage to a recording, nothing panics, every record is counted once, and everything published is JSON on one line.
+//! With any damage to a recording, nothing panics, every record is counted once, and everything published is JSON on
+//! one line.
 
 use feed_formats::find;
 use feed_player::publication::Kind;

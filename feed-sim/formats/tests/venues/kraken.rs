@@ -1,5 +1,5 @@
-//! Kraken spot. There is no recording of the venue: the messages follow its documentation, and their checksums come from a
-//! second implementation of its rule.
+//! Kraken spot. There is no recording of the venue: the messages follow its documentation, and their checksums come
+//! from a second implementation of its rule.
 
 #[path = "../../examples/recordings/kraken/messages.rs"]
 mod messages;

@@ -1,7 +1,7 @@
 //! Databento DBN, version 3: market by order, with each action.
 //!
-//! Source: Databento, "Databento Binary Encoding" (metadata), "Market by order (MBO)" (fields and flags) and "Actions and
-//! types". The crate `dbn`, which is Databento's own, lays out the bytes.
+//! Source: Databento, "Databento Binary Encoding" (metadata), "Market by order (MBO)" (fields and flags) and "Actions
+//! and types". The crate `dbn`, which is Databento's own, lays out the bytes.
 
 mod records;
 

@@ -7,8 +7,8 @@ pub(crate) fn levels(levels: &[(&str, &str)]) -> Levels {
     levels.iter().map(|(px, qty)| ((*px).to_owned(), (*qty).to_owned())).collect()
 }
 
-/// CRC32 of the ten best asks and then the ten best bids, without points and leading zeros ("Book checksum"). Written from
-/// the definition of CRC32 bit by bit: the replay uses a crate.
+/// CRC32 of the ten best asks and then the ten best bids, without points and leading zeros ("Book checksum"). Written
+/// from the definition of CRC32 bit by bit: the replay uses a crate.
 pub(crate) fn crc(asks: &Levels, bids: &Levels) -> u32 {
     let levels = asks.iter().take(10).chain(bids.iter().take(10));
     let numbers = levels.flat_map(|(px, qty)| [px, qty]);

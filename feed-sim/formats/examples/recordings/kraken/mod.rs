@@ -57,7 +57,7 @@ pub(crate) fn version_1() -> String {
         "as": [["5541.30000", "2.50700000", "11.0"], ["5541.80000", "0.33000000", "11.1"]],
         "bs": [["5541.20000", "1.52900000", "11.25"]]
     });
-    // Of the second level the venue says that it is told again.
+    // "r" marks a level that is sent again.
     let new_asks = json!({
         "a": [["5541.80000", "0.00000000", "12.5"], ["5542.00000", "1.00000000", "12.25", "r"]]
     });

@@ -1,9 +1,8 @@
 //! Makes the synthetic recordings in `feed-sim/formats`: `make recordings` writes them, and the test here checks that
 //! the files in the repository are exactly those.
 //!
-//! None of their content was recorded. The messages are made up from what each venue publishes about its format; the file of
-//! a format names that source. They have the fields that are read and some of those that are passed on. Every file is
-//! small, and together they have every type of message that a feed publishes.
+//! None of their content was recorded. The messages are made up from what each venue publishes about its format; the
+//! file of a format names that source. They have the fields that are read and some of those that are passed on.
 
 mod betfair;
 mod binance;

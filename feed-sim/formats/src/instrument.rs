@@ -7,8 +7,8 @@ use super::decimal::{Scale, push_id};
 use super::levels::{Changed, Level, Levels, Side};
 use feed_player::publication::{Kind, Publication};
 
-/// How many book messages there are from one whole book, a `state`, to the next: a broker that was restarted soon has a
-/// whole book again.
+/// How many book messages there are from one whole book, a `state`, to the next: a restarted broker has a whole book
+/// again after that many.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;
 /// The most levels of each side in one message of a whole book; the others follow as patches. A level takes at most 50
 /// bytes, and a broker accepts messages up to 64 KiB by default.

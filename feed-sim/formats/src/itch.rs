@@ -2,7 +2,7 @@
 //!
 //! The parser is our own. The only one on crates.io that is in use (`itchy` 0.3) reads the stream itself, gives no
 //! position of a bad message, stops for good at the first one, panics on a stock symbol that is not UTF-8, and lacks
-//! the message `O`. It would save a table of fields, which is in [`message`].
+//! the message `O`. Using it would save only a table of fields, which is in [`message`].
 //!
 //! Source of lengths, fields and codes: Nasdaq TotalView-ITCH 5.0 specification, sections 1.1 to 1.8.
 

@@ -23,7 +23,7 @@ impl Market {
         Market { id: id.to_owned(), status: None, runners: BTreeMap::new() }
     }
 
-    /// Whether it is closed by its last definition.
+    /// Whether its last definition says that it is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.names.1 == "closed")
     }

@@ -74,7 +74,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Empties the ladders: an image was without the runner.
+    /// Empties the ladders, because an image does not contain the runner.
     pub(super) fn empty(&mut self, fields: &str, venue_ts: i64, out: &mut VecDeque<Publication>) -> Result<(), String> {
         self.levels(Vec::new(), true, fields, venue_ts, out)
     }

@@ -97,7 +97,7 @@ pub(super) struct Imbalance<'a> {
 
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 
-/// Returns the length of a message in bytes, with the byte of its type.
+/// Returns the length in bytes of a type's messages, including the byte of the type.
 pub(super) fn length_of(kind: u8) -> Option<usize> {
     Some(match kind {
         // System event; stock directory; trading action; Reg SHO restriction; market participant position.

@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Tests that cannot run, as something is missing that is not in the repository, say so in this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards tools fuzz conformance bench bench-scenarios torture compare clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture compare clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -80,6 +80,10 @@ screenshots: tools
 	CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast node --test dashboards/web/tests/page/photographs.js
 	mkdir -p dashboards/web/screenshots
 	cd $(abspath $(TARGET))/photographs && cp $(SHOWN:=.png) $(CURDIR)/dashboards/web/screenshots/
+
+# The synthetic recordings of the tests, made anew. `make unit` checks that the files in the repository are these.
+recordings:
+	$(CARGO) run -p feed-formats --example recordings --locked
 
 tools:
 	.ci/install-test-tools

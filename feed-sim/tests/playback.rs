@@ -227,7 +227,7 @@ fn what_cannot_be_played_is_said_before_anything_is() {
         (&["ndjson", "-", "--loop"][..], "standard input cannot be read again"),
         (&["ndjson", recording, "--loop", "0"], "0 is not in 1.."),
         (&["ndjson", recording, "--start", "soon"], "neither a time after the beginning (90s, 5m, 1h30m) nor"),
-        (&["ndjson", recording, "--start", "09:30"], "does not say when it was"),
+        (&["ndjson", recording, "--start", "09:30"], "has no such times"),
         (&["ndjson", recording, "--start", "2s", "--stop", "2s"], "--stop is not after --start"),
         (&["binance", recording, "--mapping", mapping], "the format binance takes no --mapping"),
         (&["csv", recording], "CSV needs --mapping"),

@@ -1,17 +1,37 @@
 //! Writing JSON: integers, and strings with only the escapes that RFC 8259 requires.
 
-/// Appends a string with its quotes.
-pub fn push_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let (plain, special) = rest.split_at(plain_bytes(rest));
-        out.extend_from_slice(plain);
-        let Some((&byte, after)) = special.split_first() else { break };
-        push_escape(out, byte);
-        rest = after;
+/// What JSON is written into: the bytes of a message, or a text.
+pub trait Buffer {
+    /// Appends JSON text.
+    fn append(&mut self, text: &str);
+}
+
+impl Buffer for Vec<u8> {
+    #[inline]
+    fn append(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
     }
-    out.push(b'"');
+}
+
+impl Buffer for String {
+    #[inline]
+    fn append(&mut self, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// Appends a string with its quotes.
+pub fn push_string(out: &mut impl Buffer, text: &str) {
+    out.append("\"");
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest.as_bytes()));
+        out.append(plain);
+        let Some(&byte) = special.as_bytes().first() else { break };
+        push_escape(out, byte);
+        rest = &special[1..];
+    }
+    out.append("\"");
 }
 
 /// Appends an integer.
@@ -48,22 +68,25 @@ fn specials(word: u64) -> u64 {
     (control | quote | backslash) & HIGH
 }
 
-fn push_escape(out: &mut Vec<u8>, byte: u8) {
+/// Appends the escape of a quote, a backslash or a control character.
+fn push_escape(out: &mut impl Buffer, byte: u8) {
     let short = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        0x08 => b'b',
-        0x0C => b'f',
+        b'"' => "\\\"",
+        b'\\' => "\\\\",
+        b'\n' => "\\n",
+        b'\r' => "\\r",
+        b'\t' => "\\t",
+        0x08 => "\\b",
+        0x0C => "\\f",
         _ => {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            let digit = |nibble: u8| &"0123456789abcdef"[usize::from(nibble)..][..1];
+            for part in ["\\u00", digit(byte >> 4), digit(byte & 15)] {
+                out.append(part);
+            }
             return;
         }
     };
-    out.extend_from_slice(&[b'\\', short]);
+    out.append(short);
 }
 
 #[cfg(test)]
@@ -78,6 +101,9 @@ mod tests {
             let mut out = Vec::new();
             push_string(&mut out, text);
             assert_eq!(String::from_utf8_lossy(&out), serde_json::to_string(text).unwrap_or_default());
+            let mut out = String::new();
+            push_string(&mut out, text);
+            assert_eq!(out, serde_json::to_string(text).unwrap_or_default());
         }
     }
 

@@ -5,20 +5,21 @@ use std::task::{Context, Poll};
 
 use feed_player::publication::{BadRecord, Counts, Feed, Kind, Origin, Publication, Timed};
 
-/// A patch needs a state to change, and a broker refuses one that has none. So a topic whose first record is a patch, because
-/// the recording lacks its beginning or because its states grow out of nothing, begins with an empty state.
+/// Publishes an empty state before the first patch of a topic that has no state yet. A broker refuses such a patch. It
+/// is the first record of a topic if the recording lacks the beginning, or if the topic's patches build its state from
+/// nothing.
 pub(super) struct Begun<F> {
     feed: F,
-    /// Topics that have a state.
+    /// The topics that have a state.
     topics: HashSet<String, foldhash::fast::RandomState>,
     /// The patch that waits behind the state.
     patch: Option<Timed>,
-    /// States that no record stands for.
+    /// How many empty states were published.
     begun: u64,
 }
 
-/// Topics that are remembered. As many as a broker takes unless it is told otherwise; of further ones a first patch goes out
-/// as it is, and is the broker's to refuse.
+/// The most topics that are remembered: as many as a broker accepts by default. The first patch of any further topic
+/// goes out unchanged, and the broker decides.
 const TOPICS_MAX: usize = 1 << 20;
 
 impl<F: Feed> Begun<F> {

@@ -1,9 +1,9 @@
-//! Recorded Betfair Exchange streams: market change messages (`op` `mcm`), one JSON object a line, as its historic data and
-//! most recorders have them.
+//! Recorded Betfair Exchange streams: market change messages (`op` `mcm`), one JSON object per line, as in its historic
+//! data and from most recorders.
 //!
-//! Field meanings are those of the public "Betfair Exchange Stream API" documentation, sections "Market Subscription" and "Building
-//! a price cache": an image (`img`) replaces what is known of a market, everything else is a delta; a level's size is
-//! what it is now, and zero takes it away.
+//! Field meanings are those of the public "Betfair Exchange Stream API" documentation, sections "Market Subscription"
+//! and "Building a price cache": an image (`img`) replaces everything known about a market, and everything else is a
+//! delta; the size of a level is its current one, and zero removes it.
 
 mod fields;
 mod market;
@@ -22,24 +22,24 @@ use plan::Plan;
 
 /// What `feed-sim describe betfair` prints.
 pub(super) const DESCRIPTION: &str = "\
-Betfair Exchange stream, `mcm` messages, one a line; MARKET is the market's id with a `-` for its point (1.197931750 is
-1-197931750), RUNNER the selection's id, with its handicap where it has one (47972@-1_5):
+Betfair Exchange stream, `mcm` messages, one per line; MARKET is the market's id with a `-` for its point (1.197931750 is
+1-197931750), RUNNER the selection's id, with its handicap if it has one (47972@-1_5):
   betfair.MARKET.market       state  the market definition, as the venue wrote it, whenever it comes
   betfair.MARKET.status       state  {\"status\",\"venue_status\",\"in_play\",\"bet_delay\",\"version\",\"venue_ts\"} whenever one of the first four
-                                     changed; INACTIVE, OPEN, SUSPENDED, CLOSED are pre_open, open, halted, closed
-  betfair.MARKET.last         state  {\"volume\",\"venue_ts\"}: `tv` of the market, all that was matched on it
+                                     changes; INACTIVE, OPEN, SUSPENDED, CLOSED are pre_open, open, halted, closed
+  betfair.MARKET.last         state  {\"volume\",\"venue_ts\"}: `tv` of the market, the total matched on it
   betfair.MARKET.RUNNER.book  state  an image, and every 256th message
-                              patch  a delta, with null where a level is gone
+                              patch  a delta, with null if a level is gone
       {\"venue_ts\",\"conflated\",LADDER:{…},…}: `atb`, `atl` (available to back and to lay), `trd` (matched), `spb`, `spl`
       (starting price bets) are {PRICE:SIZE}; `batb`, `batl`, `bdatb`, `bdatl` (best offers, real and displayed) are
-      {POSITION:{\"px\",\"qty\"}}. A ladder is empty where the recording does not have it. `conflated` (`con`) is whether updates
+      {POSITION:{\"px\",\"qty\"}}. A ladder is empty if the recording does not have it. `conflated` (`con`) says whether updates
       were combined.
   betfair.MARKET.RUNNER.quote state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_ts\"}: the highest `atb` and the lowest `atl`, when they change
   betfair.MARKET.RUNNER.last  state  {\"px\",\"volume\",\"sp_near\",\"sp_far\",\"venue_ts\"}: `ltp`, `tv`, `spn`, `spf`, whenever one of them comes
-Prices and sizes have two decimals at least. Heartbeats, and messages about the connection, publish nothing. A market that is closed is
-forgotten: should it be told of again, that is a new beginning.";
+Prices and sizes have at least two decimals. Heartbeats, and messages about the connection, publish nothing. A market that is closed
+is forgotten; if a later message is about it, it starts anew.";
 
-/// The most markets of a recording that are not closed; the venue lists some ten thousand at once.
+/// The most markets that are open at once; the venue lists about ten thousand.
 const MARKETS_MAX: usize = 50_000;
 
 /// The feed of a recording.
@@ -58,11 +58,11 @@ impl Decode for Betfair {
         match message.op {
             "mcm" => {}
             "connection" | "status" => return Ok(None),
-            other => return Err(format!("op {other:?} is none that we publish")),
+            other => return Err(format!("op {other:?} is not supported")),
         }
         let at_ms = message.pt.ok_or("an mcm without pt")?;
-        let at_ns = at_ms.checked_mul(1_000_000).ok_or("pt is no time in milliseconds")?;
-        // All of the message is checked before any of it is published.
+        let at_ns = at_ms.checked_mul(1_000_000).ok_or("pt is not a time in milliseconds")?;
+        // The whole message is checked before any of it is published.
         let plans: Vec<Plan> = message.mc.iter().flatten().map(Plan::of).collect::<Result<_, _>>()?;
         let new = plans.iter().filter(|plan| !self.markets.contains_key(&plan.market)).count();
         if self.markets.len() + new > MARKETS_MAX {

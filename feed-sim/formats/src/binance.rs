@@ -1,7 +1,8 @@
 //! Recorded Binance spot streams.
 //!
 //! A line is `<local receive time, ns> <raw JSON>`: messages of a combined stream, and the REST depth snapshot that was
-//! fetched meanwhile. Trades and tickers go out exactly as the venue wrote them; depth becomes a book.
+//! fetched during the recording. Trades and tickers are published exactly as the venue wrote them; depth becomes a
+//! book.
 
 mod book;
 mod fields;
@@ -10,7 +11,7 @@ use std::collections::VecDeque;
 
 use crate::Reader;
 use crate::venue::line_feed::{Decode, LineFeed};
-use crate::venue::text::{as_it_is, segment};
+use crate::venue::text::{segment, unchanged};
 use book::Books;
 use feed_player::publication::{Feed, Kind, Publication};
 use fields::{Depth, Envelope, Identified, Snapshot};
@@ -21,8 +22,8 @@ Binance spot, combined streams; a line is `<local receive time, ns> <raw JSON>`:
   binance.SYM.ticker  state  `data` of SYM@bookTicker, as the venue wrote it
   binance.SYM.trade   event  `data` of SYM@trade, as the venue wrote it
   binance.SYM.depth   state  the REST snapshot, {\"u\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}
-                      patch  SYM@depth after it, {\"E\",\"u\",\"bids\",\"asks\"} with QTY null where a level is gone; what the
-                             snapshot includes already is left out, as the venue's manual asks for";
+                      patch  SYM@depth after it, {\"E\",\"u\",\"bids\",\"asks\"} with QTY null if a level is gone; updates that
+                             the snapshot includes are left out, as the venue's manual requires";
 
 /// The feed of a recording.
 pub(super) fn feed(reader: Reader) -> impl Feed {
@@ -42,7 +43,7 @@ impl Decode for Binance {
     }
 
     fn finish(&mut self, out: &mut VecDeque<Publication>) {
-        self.books.let_go(out);
+        self.books.release(out);
     }
 
     fn superseded(&self) -> u64 {
@@ -54,15 +55,15 @@ impl Decode for Binance {
     }
 }
 
-/// Receive time and JSON of a line.
+/// Splits a line into receive time and JSON.
 fn split(line: &[u8]) -> Result<(u64, &str), String> {
     let line = str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
     let (received_ns, json) = line.split_once(' ').ok_or("no blank after the receive time")?;
-    let received_ns = received_ns.parse().map_err(|_| "the receive time is no number of nanoseconds")?;
+    let received_ns = received_ns.parse().map_err(|_| "the receive time is not a number of nanoseconds")?;
     Ok((received_ns, json))
 }
 
-/// What a message publishes. An error has published nothing.
+/// Appends what a message publishes. An error publishes nothing.
 fn publications(json: &str, books: &mut Books, out: &mut VecDeque<Publication>) -> Result<(), String> {
     let envelope: Envelope<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let (Some(stream), Some(data)) = (envelope.stream, envelope.data) else {
@@ -77,14 +78,14 @@ fn publications(json: &str, books: &mut Books, out: &mut VecDeque<Publication>) 
             let depth: Depth<'_> = parse(&mut bytes)?;
             books.depth(segment(depth.symbol)?, &depth, out)
         }
-        Some("bookTicker") => unchanged(&mut bytes, data.get(), "ticker", Kind::State, out),
-        Some("trade") => unchanged(&mut bytes, data.get(), "trade", Kind::Event, out),
-        _ => Err(format!("stream \"{stream}\" is none that we publish")),
+        Some("bookTicker") => publish_unchanged(&mut bytes, data.get(), "ticker", Kind::State, out),
+        Some("trade") => publish_unchanged(&mut bytes, data.get(), "trade", Kind::Event, out),
+        _ => Err(format!("stream {stream:?} is not supported")),
     }
 }
 
-/// The venue's own object, checked and otherwise untouched.
-fn unchanged(
+/// Publishes the venue's own object, checked and otherwise unchanged.
+fn publish_unchanged(
     bytes: &mut [u8],
     data: &str,
     what: &str,
@@ -93,7 +94,7 @@ fn unchanged(
 ) -> Result<(), String> {
     let identified: Identified<'_> = parse(bytes)?;
     let topic = format!("binance.{}.{what}", segment(identified.symbol)?);
-    out.push_back(Publication::new(&topic, kind, as_it_is(data)?));
+    out.push_back(Publication::new(&topic, kind, unchanged(data)?));
     Ok(())
 }
 

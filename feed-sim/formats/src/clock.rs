@@ -1,11 +1,12 @@
-//! From the times in a recording to a clock that starts at 0 and never goes back.
+//! Turns the times in a recording into a clock that starts at 0 and never goes back.
 
 use feed_player::publication::Origin;
 
-/// A step further than this is not a quiet market but a wrong time, or two recordings one after the other.
+/// The longest step. A longer one is not a quiet market but a wrong time, or the next of two recordings.
 const STEP_NS_MAX: u64 = DAY_NS;
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
-/// Records that were stamped by several threads may be a little out of order.
+/// How far back a time may go and still count as disorder: records that several threads stamped are slightly out of
+/// order.
 const DISORDER_NS_MAX: u64 = 1_000_000_000;
 
 /// The feed's clock while it is read from a recording.
@@ -17,9 +18,9 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Goes on to a record's time, and says the feed's in microseconds. Where the recording's clock leaps, forwards by more
-    /// than a day or backwards by more than a second, the feed's stands still and goes on from there: a single wrong
-    /// time must not hold up what comes after it.
+    /// Advances to a record's time, and returns the feed's time in microseconds. When the recording's clock leaps,
+    /// forwards by more than a day or backwards by more than a second, the feed's clock stands still and continues from
+    /// there: a single wrong time must not delay everything after it.
     pub(super) fn advance_us(&mut self, recorded_ns: u64) -> u64 {
         match self.last_ns {
             Some(last_ns) if recorded_ns < last_ns && last_ns - recorded_ns <= DISORDER_NS_MAX => {}
@@ -35,13 +36,13 @@ impl Clock {
         self.now_ns / 1_000
     }
 
-    /// The time of the first record: the recording's when ours was 0.
+    /// Returns the time of the first record, which is the recording's time when the feed's clock was 0.
     pub(super) fn first_ns(&self) -> Option<u64> {
         self.first_ns
     }
 
-    /// The same as a moment. Venues count from midnight or from the UNIX epoch, and none of them was recorded on the first day
-    /// of 1970.
+    /// Returns the same as an [`Origin`]. Venues count from midnight or from the UNIX epoch, and no recording is from
+    /// the first day of 1970.
     pub(super) fn origin(&self) -> Option<Origin> {
         self.first_ns.map(|ns| if ns < DAY_NS { Origin::Midnight { ns } } else { Origin::Epoch { ns } })
     }

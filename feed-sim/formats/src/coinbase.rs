@@ -1,19 +1,20 @@
 //! Recorded Coinbase Exchange WebSocket feeds.
 //!
 //! The messages are those of the public documentation ("Exchange WebSocket Channels"): `snapshot` and `l2update` of the
-//! channel `level2` (and `level2_batch`), `match` and `last_match` of `matches`, `ticker`, `heartbeat`. Prices and sizes are
-//! strings there and go out with every digit.
+//! channel `level2` (and `level2_batch`), `match` and `last_match` of `matches`, `ticker`, `heartbeat`. Prices and
+//! sizes are strings and are published with every digit.
 
 mod fields;
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::Reader;
+use crate::decimal;
 use crate::venue::book::{ASKS, BIDS, Book};
 use crate::venue::capture::{Captured, captured};
-use crate::venue::level::{Change, decimal};
+use crate::venue::level::Change;
 use crate::venue::line_feed::{Decode, LineFeed};
-use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts, rfc3339_us, segment};
+use crate::venue::text::{Aggressor, id_text, push_venue_ts, rfc3339_us, segment, unchanged};
 use feed_player::publication::{Feed, Kind, Publication};
 use fields::Message;
 
@@ -22,15 +23,15 @@ pub(super) const DESCRIPTION: &str = "\
 Coinbase Exchange WebSocket, as captured by cryptofeed (`wss://… <-> t`, `wss://… <- t: json`, `t: json`) or as plain
 lines `<receive time> <json>`:
   coinbase.SYM.book    state  the snapshot, and every 256th message: {\"venue_ts\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}
-                       patch  l2update, with QTY null where a level is gone
+                       patch  l2update, with QTY null if a level is gone
   coinbase.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_ts\"}, the best levels of the book, when they change
-  coinbase.SYM.trade   event  match and last_match: {\"id\",\"px\",\"qty\",\"side\",\"venue_ts\",\"venue_seq\"}; the venue names the side of
-                              the resting order, here it is the aggressor's
+  coinbase.SYM.trade   event  match and last_match: {\"id\",\"px\",\"qty\",\"side\",\"venue_ts\",\"venue_seq\"}; the venue gives the side of
+                              the resting order, `side` here is the aggressor's
   coinbase.SYM.ticker  state  ticker, as the venue wrote it
-What was sent to the venue, its answers to subscriptions and its heartbeats publish nothing. A hole in the numbers of the
-trades is a gap in the venue's sequence; a trade that was there before (`last_match` after a reconnect) is superseded.";
+Messages to the venue, its answers to subscriptions and its heartbeats publish nothing. A gap in the ids of the trades is a gap
+in the venue's sequence; a trade that was sent before (`last_match` after a reconnect) is superseded.";
 
-/// The most symbols of one recording; the venue has some hundreds.
+/// The most symbols in one recording; the venue has a few hundred.
 const SYMBOLS_MAX: usize = 65_536;
 
 /// The feed of a recording.
@@ -47,7 +48,7 @@ struct Coinbase {
 
 #[derive(Default)]
 struct Product {
-    /// There is one from the first snapshot on.
+    /// `None` before the first snapshot.
     book: Option<Book>,
     trade_id: Option<u64>,
 }
@@ -78,7 +79,7 @@ impl Coinbase {
             "match" | "last_match" => self.trade(&message, out),
             "ticker" | "ticker_batch" => {
                 let topic = format!("coinbase.{}.ticker", message.symbol()?);
-                out.push_back(Publication::new(&topic, Kind::State, as_it_is(json)?));
+                out.push_back(Publication::new(&topic, Kind::State, unchanged(json)?));
                 Ok(())
             }
             "heartbeat" => self.heartbeat(&message),
@@ -86,7 +87,7 @@ impl Coinbase {
             "error" => {
                 Err(format!("the venue reported an error: {}", message.message.as_deref().unwrap_or("no reason")))
             }
-            other => Err(format!("message type {other:?} is none that we publish")),
+            other => Err(format!("message type {other:?} is not supported")),
         }
     }
 
@@ -131,14 +132,14 @@ impl Coinbase {
         let symbol = message.symbol()?;
         let id = message.trade_id.ok_or("a match without trade_id")?;
         let (px, qty) = (message.price.ok_or("a match without price")?, message.size.ok_or("a match without size")?);
-        decimal(px).and(decimal(qty))?;
+        decimal::read(px).and(decimal::read(qty))?;
         let aggressor = match message.side {
             Some("buy") => Aggressor::Sell,
             Some("sell") => Aggressor::Buy,
             other => return Err(format!("{other:?} is neither \"buy\" nor \"sell\"")),
         };
         let venue_ts = message.venue_ts()?;
-        if self.numbered(symbol, id)? {
+        if self.is_new(symbol, id)? {
             let mut data = format!(r#"{{"id":{},"px":"{px}","qty":"{qty}","side":"{}""#, id_text(id), aggressor.name());
             push_venue_ts(&mut data, venue_ts);
             if let Some(sequence) = message.sequence {
@@ -150,8 +151,8 @@ impl Coinbase {
         Ok(())
     }
 
-    /// Notes a trade's number, and says whether it is a new one.
-    fn numbered(&mut self, symbol: &str, id: u64) -> Result<bool, String> {
+    /// Notes a trade's id, and returns whether it is new.
+    fn is_new(&mut self, symbol: &str, id: u64) -> Result<bool, String> {
         let product = self.product(symbol)?;
         let last_id = product.trade_id;
         if last_id.is_some_and(|last_id| id <= last_id) {
@@ -166,7 +167,7 @@ impl Coinbase {
         Ok(true)
     }
 
-    /// A heartbeat tells the number of the newest trade: those up to it that did not come are lost.
+    /// Counts a gap if trades are missing: a heartbeat has the id of the newest trade.
     fn heartbeat(&mut self, message: &Message<'_>) -> Result<(), String> {
         let product = self.products.get_mut(message.symbol()?);
         if let Some(product) = product
@@ -183,7 +184,7 @@ impl Coinbase {
     fn product(&mut self, symbol: &str) -> Result<&mut Product, String> {
         if !self.products.contains_key(symbol) {
             if self.products.len() >= SYMBOLS_MAX {
-                return Err(format!("{symbol} is one symbol more than the {SYMBOLS_MAX} of a recording"));
+                return Err(format!("more than {SYMBOLS_MAX} symbols in one recording: {symbol}"));
             }
             self.products.insert(symbol.to_owned(), Product::default());
         }

@@ -1,4 +1,4 @@
-//! CSV of any kind, with a mapping.
+//! Any CSV, with a mapping.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -8,12 +8,12 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord};
 use super::Reader;
 use super::mapped::{Cell, Mapper, Record};
 use super::mapping::{FieldId, Header, Mapping};
-use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed, push_json_string};
+use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed, push_string};
 
 /// What `feed-sim describe csv` prints.
 pub const DESCRIPTION: &str = "\
 CSV, with or without a header, and a mapping (--mapping FILE.toml) that says what its columns mean:
-  topic = \"iot.{device}.{sensor}\"             columns in braces; their values may not have dots in them
+  topic = \"iot.{device}.{sensor}\"             columns in braces; their values must not contain dots
   kind = \"state\"                              event, state or patch; or by a column:
                                               { field = \"type\", values = { T = \"event\", Q = \"state\", X = \"skip\" } }
   time = { field = \"ts\", unit = \"ms\" }        s, ms, us, ns (since = \"epoch\" or \"midnight\"), rfc3339 or hh:mm:ss;
@@ -22,18 +22,18 @@ CSV, with or without a header, and a mapping (--mapping FILE.toml) that says wha
   celsius = { field = \"value\", as = \"number\" }   string, number (empty is null) or json
   unit = \"unit\"                               the same as { field = \"unit\" }
   [csv]
-  delimiter = \";\"                             a comma without it
+  delimiter = \";\"                             a comma by default
   header = true                               or false (columns are \"1\", \"2\", …), or the list of their names
-  quote = \"'\"                                 a double quote without it; \"\" where nothing is quoted";
+  quote = \"'\"                                 a double quote by default; \"\" if nothing is quoted";
 
-/// The longest record: a quote that is never closed reaches to the end of the file.
+/// The longest record in bytes: a quote that is never closed extends to the end of the file.
 const RECORD_BYTES_MAX: u64 = 16 << 20;
 
 /// The feed of a table.
 pub struct Csv {
     reader: csv::Reader<Bounded>,
     record: StringRecord,
-    /// Which column each of the mapping's fields is.
+    /// The column of each of the mapping's fields.
     columns: Vec<usize>,
     /// The names of all columns.
     names: StringRecord,
@@ -44,7 +44,7 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// Reads the header, which has to have the columns that the mapping names.
+    /// Reads the header. An error if it lacks a column that the mapping names.
     pub fn new(reader: Reader, mapping: Mapping) -> io::Result<Self> {
         let form = &mapping.csv;
         let mut reader = ReaderBuilder::new()
@@ -59,8 +59,11 @@ impl Csv {
             Header::Numbers => (1..=first.len()).map(|number| number.to_string()).collect(),
             Header::Names(names) if first.is_empty() || names.len() == first.len() => names.iter().collect(),
             Header::Names(names) => {
-                let reason =
-                    format!("csv.header of the mapping names {} columns, and there are {}", names.len(), first.len());
+                let reason = format!(
+                    "csv.header of the mapping names {} columns, but the file has {}",
+                    names.len(),
+                    first.len()
+                );
                 return Err(invalid(reason));
             }
         };
@@ -83,7 +86,7 @@ impl Csv {
                 self.records += 1;
                 let cut = error.is_io_error();
                 self.over = cut;
-                // The reader stands at the line that it could not read to its end.
+                // The reader is at the line that it could not read to the end.
                 let position = error.position().or(Some(self.reader.position()));
                 Some(Err(bad(position, reason(&error), cut)))
             }
@@ -96,14 +99,16 @@ fn columns(names: &StringRecord, mapping: &Mapping) -> io::Result<Vec<usize>> {
     if let Some((_, twice)) =
         names.iter().enumerate().find(|(nth, name)| names.iter().take(*nth).any(|other| other == *name))
     {
-        return Err(invalid(format!("two columns are called {twice:?}; there are {}", all())));
+        return Err(invalid(format!("two columns are called {twice:?}; the columns are {}", all())));
     }
     let fields = &mapping.fields;
     let column = |(name, named_by): (&String, &String)| {
-        names
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(|| invalid(format!("{named_by} of the mapping names the column {name:?}; there are {}", all())))
+        names.iter().position(|column| column == name).ok_or_else(|| {
+            invalid(format!(
+                "{named_by} of the mapping names the column {name:?}, which does not exist; the columns are {}",
+                all()
+            ))
+        })
     };
     fields.names.iter().zip(&fields.named_by).map(column).collect()
 }
@@ -152,15 +157,15 @@ impl Record for Row<'_> {
     fn push_whole(&self, data: &mut String) {
         for (nth, (name, text)) in self.names.iter().zip(self.record).enumerate() {
             data.push(if nth == 0 { '{' } else { ',' });
-            push_json_string(data, name);
+            push_string(data, name);
             data.push(':');
-            push_json_string(data, text);
+            push_string(data, text);
         }
         data.push('}');
     }
 }
 
-/// Gives so many bytes and then an error: to be set anew with each record.
+/// A reader that fails after `left_bytes`, which is set again for each record.
 struct Bounded {
     reader: Reader,
     left_bytes: u64,
@@ -181,7 +186,7 @@ impl Read for Bounded {
 fn reason(error: &csv::Error) -> String {
     match error.kind() {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} columns, where there are {expected_len} before")
+            format!("{len} columns, but the records before have {expected_len}")
         }
         ErrorKind::Utf8 { err, .. } => format!("not UTF-8: {err}"),
         ErrorKind::Io(error) => format!("the recording cannot be read from here on: {error}"),

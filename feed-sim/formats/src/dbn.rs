@@ -24,16 +24,16 @@ Databento DBN, versions 1 to 3; which topics there are depends on the schema:
   dbn.SYM.book        state, patch  {\"bids\":{PX:QTY},\"asks\":{PX:QTY}}, rebuilt from the orders of mbo and published at the end of
                       each event (flag LAST), or the ten levels of mbp-10
   dbn.SYM.quote       state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\"} of that book, or of mbp-1, tbbo and bbo
-  dbn.SYM.trade       event  {\"id\",\"px\",\"qty\",\"side\"} of mbo, mbp, tbbo and trades; DBN numbers no trades, so the id is the record's
-                      place in the file
+  dbn.SYM.trade       event  {\"id\",\"px\",\"qty\",\"side\"} of mbo, mbp, tbbo and trades; DBN has no trade ids, so the id is the record's
+                      number in the file
   dbn.SYM.bar_1s      state  {\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\"} of ohlcv, with `start` in microseconds since the UNIX
                       epoch; also bar_1m, bar_1h, bar_1d
   dbn.SYM.status      state  {\"status\":\"pre_open\"|\"auction\"|\"open\"|\"halted\"|\"closed\",\"action\"}
   dbn.SYM.definition  state  {\"symbol\",\"instrument_id\",\"tick\"}
-Symbols are those of the file's mappings, of its symbol mapping records or of its definitions, else the instrument's number; where
-several venues publish an instrument, those after the first have SYM@VENUE. Prices have at least two decimals. Everything has
+Symbols come from the file's mappings, its symbol mapping records or its definitions, else SYM is the instrument's number; if
+several venues publish an instrument, those after the first are SYM@VENUE. Prices have at least two decimals. Everything has
 `venue_ts` (microseconds since the UNIX epoch), `venue_ts_ns` (the same in nanoseconds, as a string) and, where the record has it,
-`venue_seq`. Cancelling or changing an order whose beginning the recording lacks counts as a gap. Statistics, imbalances,
+`venue_seq`. Cancelling or changing an order from before the recording counts as a gap. Statistics, imbalances,
 consolidated quotes and the gateway's own messages are read and publish nothing.";
 
 /// The feed of a recording.
@@ -44,7 +44,7 @@ pub(super) fn feed(reader: Reader) -> io::Result<impl Feed> {
     Ok(Played::new(Dbn { stream, version, symbols, listed: HashMap::default(), venues: HashMap::default(), gaps: 0 }))
 }
 
-/// A venue and its number of the instrument.
+/// A venue, and its number for the instrument.
 type Key = (u16, u32);
 
 struct Dbn {
@@ -52,14 +52,14 @@ struct Dbn {
     version: u8,
     symbols: Symbols,
     listed: HashMap<Key, Listed, foldhash::fast::RandomState>,
-    /// The venue whose instrument of that number was seen first.
+    /// The venue that published an instrument of that number first.
     venues: HashMap<u32, u16, foldhash::fast::RandomState>,
-    /// Records about an order whose beginning the recording lacks.
+    /// How many records are about an order from before the recording.
     gaps: u64,
 }
 
-/// Records are looked at as they are in the file: bringing old ones into the newest form is work that we do not need, and
-/// the crate trusts their lengths there.
+/// Records are read in the version that the file has. Upgrading old ones is not needed, and the crate does not check
+/// their lengths when it upgrades.
 const UPGRADE: VersionUpgradePolicy = VersionUpgradePolicy::AsIs;
 
 impl Records for Dbn {

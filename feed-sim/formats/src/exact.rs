@@ -1,34 +1,34 @@
-//! Binary recordings, whose records are of a length that is known before they are read.
+//! Binary recordings, whose records have a length that is known before they are read.
 
 use std::io::{self, Read};
 
 use super::Reader;
 
-/// Reads pieces of exact length, and knows where in the recording the record is that they belong to.
+/// Reads pieces of exact length, and keeps the offset of the record that they belong to.
 pub(super) struct Exact {
     reader: Reader,
-    /// Where the record that is being read, or was read last, began.
+    /// The offset of the record that is being read, or was read last.
     start: u64,
     offset: u64,
 }
 
 impl Exact {
-    /// `offset` bytes of the recording were read before.
+    /// Reads on in a recording of which `offset` bytes have been read.
     pub(super) fn new(reader: Reader, offset: u64) -> Self {
         Exact { reader, start: offset, offset }
     }
 
-    /// Here a record begins.
+    /// Marks the beginning of a record.
     pub(super) fn begin_record(&mut self) {
         self.start = self.offset;
     }
 
-    /// Where the record is, for a report about it.
+    /// Returns the record's offset, for a report about it.
     pub(super) fn position(&self) -> String {
         format!("byte {}", self.start)
     }
 
-    /// Fills the buffer. `false`: there is nothing at all. An error is the end of the recording.
+    /// Fills the buffer. Returns false if the recording is over. An error ends the recording.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, String> {
         let mut read = 0;
         while read < buffer.len() {
@@ -46,7 +46,7 @@ impl Exact {
         Ok(true)
     }
 
-    /// Fills the buffer with what has to follow. An error is the end of the recording.
+    /// Fills the buffer in the middle of a record. An error ends the recording.
     pub(super) fn fill_rest(&mut self, buffer: &mut [u8]) -> Result<(), String> {
         if self.fill(buffer)? { Ok(()) } else { Err(cut()) }
     }

@@ -1,18 +1,18 @@
-//! What topics are before the window of a replay opens, so that whoever subscribes then has it whole.
+//! The states of topics before the window of a replay opens, so that a subscriber has them from the first moment.
 
 use std::collections::BTreeMap;
 
 use feed_player::image::{Image, PIECE_BYTES_MAX};
 use feed_player::publication::{Kind, Publication};
 
-/// The states of topics. Events have none.
+/// The states of topics; events do not change them.
 #[derive(Default)]
 pub(super) struct Images {
     topics: BTreeMap<String, Image>,
 }
 
 impl Images {
-    /// Takes in an update that goes out to nobody.
+    /// Merges an update that is not published.
     pub(super) fn take_in(&mut self, publication: Publication) {
         let Publication { topic, kind, data, .. } = publication;
         match kind {
@@ -22,7 +22,8 @@ impl Images {
         }
     }
 
-    /// Lets go of the first topic by name: its state, and where that is too large the rest of it as patches.
+    /// Removes the first topic by name and returns its state, followed by patches if the state is too large for one
+    /// message.
     pub(super) fn pop(&mut self) -> Option<Vec<Publication>> {
         let (topic, mut image) = self.topics.pop_first()?;
         let kinds = std::iter::once(Kind::State).chain(std::iter::repeat(Kind::Patch));

@@ -1,7 +1,7 @@
 //! The bytes of a recording: from a file or standard input, decompressed on the way, and counted.
 //!
-//! How it is compressed is told by its first bytes, not by its name: a pipe has none. Whatever it is, it is read as a
-//! stream through buffers of a fixed size, so that a small file which decompresses to a terabyte costs time and no memory.
+//! The first bytes tell the compression, not the name: a pipe has no name. Everything is read as a stream through
+//! buffers of a fixed size, so a small file that decompresses to a terabyte costs time but no memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -12,23 +12,23 @@ use bzip2::bufread::MultiBzDecoder;
 use feed_player::progress::Recording;
 use flate2::bufread::MultiGzDecoder;
 
-/// Decompressed bytes of a recording, and which file they come from: some formats have the name of the instrument there,
-/// and a second file beside it.
+/// The decompressed bytes of a recording, and the file they come from: for some formats the instrument is in the file's
+/// name, and a second file is beside it.
 pub struct Reader {
     bytes: Box<dyn BufRead + Send>,
     path: Option<PathBuf>,
 }
 
-/// What is read from the operating system at once.
+/// How many bytes are read from the operating system at once.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 impl Reader {
-    /// Bytes that are not compressed and come from no file.
+    /// Reads bytes that are not compressed and are not from a file.
     pub fn new(bytes: impl BufRead + Send + 'static) -> Self {
         Reader { bytes: Box::new(bytes), path: None }
     }
 
-    /// A file, or standard input for `-`, compressed or plain.
+    /// Opens a file, or standard input for `-`, compressed or plain.
     pub fn open(path: &Path, progress: &Arc<Recording>) -> io::Result<Self> {
         progress.begin();
         if path == Path::new("-") {
@@ -42,10 +42,10 @@ impl Reader {
         Ok(Reader { path: Some(path.to_owned()), ..Reader::decompressing(counted(file, progress))? })
     }
 
-    /// Bytes that may be compressed. Captures that were stopped and continued are several members, streams or frames in one
-    /// file: all of them are read.
+    /// Reads bytes that may be compressed. A capture that was stopped and continued is several members, streams or
+    /// frames in one file: all of them are read.
     pub fn decompressing(mut file: impl BufRead + Send + 'static) -> io::Result<Self> {
-        // A pipe gives what it has, which may be less than what is looked for.
+        // A read from a pipe may return less than is needed here.
         let mut beginning = Vec::new();
         (&mut file).take(BEGINNING_BYTES).read_to_end(&mut beginning)?;
         let compression = Compression::of(&beginning);
@@ -53,13 +53,13 @@ impl Reader {
         Ok(match compression {
             Compression::Gzip => Reader::new(buffered(MultiGzDecoder::new(whole))),
             Compression::Bzip2 => Reader::new(buffered(MultiBzDecoder::new(whole))),
-            // It refuses frames that ask for a window of more than 128 MiB, its own default.
+            // Frames that need a window of more than 128 MiB, the library's default, are refused.
             Compression::Zstd => Reader::new(buffered(zstd::Decoder::with_buffer(whole)?)),
             Compression::Plain => Reader::new(whole),
         })
     }
 
-    /// The file that is read; `None` for standard input and for memory.
+    /// Returns the file that is read; `None` for standard input and for memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -81,7 +81,7 @@ impl BufRead for Reader {
     }
 }
 
-/// As many bytes as the longest of the beginnings that [`Compression::of`] knows.
+/// The length in bytes of the longest beginning that [`Compression::of`] recognises.
 const BEGINNING_BYTES: u64 = 10;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -93,8 +93,9 @@ enum Compression {
 }
 
 impl Compression {
-    /// By RFC 1952 (2.3.1), RFC 8878 (3.1.1 and, for frames that a reader skips, 3.1.2), and for bzip2 the header of the
-    /// file and that of its first block, or of the end where there is none: `BZh1` alone could begin a text.
+    /// Recognises the compression by RFC 1952 (2.3.1), by RFC 8878 (3.1.1 and, for skippable frames, 3.1.2), and for
+    /// bzip2 by the header of the file and that of its first block, or of the end if it has no block: `BZh1` alone
+    /// could begin a text.
     fn of(beginning: &[u8]) -> Compression {
         match beginning {
             [0x1f, 0x8b, ..] => Compression::Gzip,

@@ -7,24 +7,25 @@ use super::decimal::{Scale, push_id};
 use super::levels::{Changed, Level, Levels, Side};
 use feed_player::publication::{Kind, Publication};
 
-/// Every so many book messages the whole book comes as `state`: a broker that was restarted has a whole book again soon.
+/// How many book messages there are from one whole book, a `state`, to the next: a restarted broker has a whole book
+/// again after that many.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;
-/// So many levels of each side go into one message of a whole book, the others follow as patches: a level takes at most
-/// 50 bytes, and a broker takes messages up to 64 KiB unless it is told otherwise.
+/// The most levels of each side in one message of a whole book; the others follow as patches. A level takes at most 50
+/// bytes, and a broker accepts messages up to 64 KiB by default.
 const PIECE_LEVELS_MAX: usize = 600;
 
-/// A trade as the venue tells it.
+/// A trade as the venue reports it.
 pub(super) struct Trade<'a> {
     pub(super) id: u64,
     pub(super) price: i64,
     pub(super) qty: u64,
-    /// The side whose order was in the book before; the other one is the aggressor.
+    /// The side whose order rested in the book; the other side is the aggressor.
     pub(super) resting: Option<Side>,
     /// More JSON members, each with a comma before it.
     pub(super) more: &'a str,
 }
 
-/// An instrument's topics, and what was published of it last.
+/// An instrument's topics, and the quote that was published last.
 pub(super) struct Instrument {
     /// `itch.ALC`
     root: String,
@@ -36,7 +37,7 @@ pub(super) struct Instrument {
 }
 
 impl Instrument {
-    /// `feed` is the first segment of its topics.
+    /// Makes an instrument; `feed` is the first segment of its topics.
     pub(super) fn new(feed: &str, symbol: &str, scale: Scale) -> Self {
         let root = format!("{feed}.{}", segment(symbol));
         Instrument {
@@ -49,19 +50,19 @@ impl Instrument {
         }
     }
 
-    /// An update of `ROOT.what`; `members` are those of its object.
+    /// Returns an update of `ROOT.what`; `members` are the members of its object.
     pub(super) fn publication(&self, what: &str, kind: Kind, members: &str) -> Publication {
         Publication::new(&format!("{}.{what}", self.root), kind, format!("{{{members}}}"))
     }
 
-    /// A price as text.
+    /// Returns a price as text.
     pub(super) fn price(&self, price: i64) -> String {
         let mut text = String::new();
         self.scale.push(&mut text, price);
         text
     }
 
-    /// A trade. `stamp` are the members that say when, here and below.
+    /// Returns a trade. `stamp` has the members that say when it happened, here and below.
     pub(super) fn trade(&self, trade: &Trade<'_>, stamp: &str) -> Publication {
         let mut members = String::with_capacity(120);
         members.push_str(r#""id":"#);
@@ -80,7 +81,7 @@ impl Instrument {
         self.publication("trade", Kind::Event, &members)
     }
 
-    /// What changed in the book, and the quote if that is another one now.
+    /// Publishes what changed in the book, and the quote if it changed.
     pub(super) fn changes(&mut self, levels: &mut Levels, stamp: &str, out: &mut VecDeque<Publication>) {
         let changed = levels.take_changed();
         if changed == Changed::Nothing {
@@ -95,7 +96,7 @@ impl Instrument {
         self.quote([levels.best(Side::Bid), levels.best(Side::Ask)], stamp, out);
     }
 
-    /// The quote, if it is another one than before.
+    /// Publishes the quote if it changed.
     pub(super) fn quote(&mut self, quote: [Option<Level>; 2], stamp: &str, out: &mut VecDeque<Publication>) {
         if self.quoted == quote {
             return;
@@ -128,7 +129,8 @@ impl Instrument {
         Publication::new(&self.book_topic, Kind::Patch, data)
     }
 
-    /// The whole book as a state and, where it is too large for one message, patches: levels near the market first.
+    /// Publishes the whole book as a state and, if it is too large for one message, patches: levels near the market
+    /// first.
     fn whole(&self, levels: &Levels, stamp: &str, out: &mut VecDeque<Publication>) {
         let depth = levels.depth(Side::Bid).max(levels.depth(Side::Ask));
         for from in (0..depth.max(1)).step_by(PIECE_LEVELS_MAX) {
@@ -141,15 +143,15 @@ impl Instrument {
     fn book(
         &self,
         stamp: &str,
-        sides_always: bool,
+        both_sides: bool,
         bids: impl Iterator<Item = Level>,
         asks: impl Iterator<Item = Level>,
     ) -> String {
         let mut data = String::with_capacity(140);
-        self.push_side(&mut data, r#"{"bids":{"#, sides_always, bids);
+        self.push_side(&mut data, r#"{"bids":{"#, both_sides, bids);
         let separator = if data.is_empty() { '{' } else { ',' };
         let asks_open = format!(r#"{separator}"asks":{{"#);
-        self.push_side(&mut data, &asks_open, sides_always, asks);
+        self.push_side(&mut data, &asks_open, both_sides, asks);
         data.push(',');
         data.push_str(stamp);
         data.push('}');
@@ -182,8 +184,8 @@ pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a String takes everything");
 }
 
-/// A symbol as a segment of a topic: dots and blanks become `_`, and what else a topic cannot have `~` and two
-/// hexadecimal digits.
+/// Returns a symbol as a segment of a topic: dots and blanks become `_`, and other bytes that a topic must not have
+/// become `~` and two hexadecimal digits.
 fn segment(symbol: &str) -> String {
     let mut segment = String::with_capacity(symbol.len());
     for byte in symbol.bytes() {

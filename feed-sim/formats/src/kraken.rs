@@ -1,7 +1,8 @@
 //! Recorded Kraken spot WebSocket feeds, version 2 (JSON objects) and version 1 (JSON arrays).
 //!
-//! The messages are those of the public documentation ("Spot WebSocket API" v2 and v1, channels `book`, `trade`, `ticker` and
-//! `spread`). Prices and quantities of version 2 are JSON numbers with every digit of the instrument: their text is kept.
+//! The messages are those of the public documentation ("Spot WebSocket API" v2 and v1, channels `book`, `trade`,
+//! `ticker` and `spread`). Prices and quantities of version 2 are JSON numbers with every digit of the instrument:
+//! their text is kept.
 
 mod books;
 mod checksum;
@@ -14,11 +15,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Reader;
+use crate::decimal;
 use crate::venue::book::{Top, quote_fields, quote_publication};
 use crate::venue::capture::{Captured, captured};
-use crate::venue::level::decimal;
 use crate::venue::line_feed::{Decode, LineFeed};
-use crate::venue::text::{Aggressor, as_it_is, id_text, push_venue_ts};
+use crate::venue::text::{Aggressor, id_text, push_venue_ts, unchanged};
 use books::Books;
 use feed_player::publication::{Feed, Kind, Publication};
 
@@ -27,16 +28,16 @@ pub(super) const DESCRIPTION: &str = "\
 Kraken spot WebSocket, version 2 or 1, as captured by cryptofeed (`wss://… <-> t`, `wss://… <- t: json`, `t: json`) or as plain
 lines `<receive time> <json>`; SYM is the venue's pair, such as BTC/USD:
   kraken.SYM.book    state  the snapshot, and every 256th message: {\"venue_ts\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}
-                     patch  updates, with QTY null where a level is gone or beyond the depth that was subscribed
-  kraken.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_ts\"}: the best levels of the book when they change; of the
-                            channel `spread` (version 1) where a pair has no book
+                     patch  updates; QTY is null if a level is gone, or is beyond the depth that was subscribed
+  kraken.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_ts\"}: the best levels of the book when they change; from
+                            the channel `spread` (version 1) for a pair without a book
   kraken.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\",\"venue_ts\"}; version 1 has no id
   kraken.SYM.ticker  state  ticker, as the venue wrote it
-Every checksum of a book is verified. One that does not match is a bad record, and nothing of that book is published until one
-matches again or a snapshot comes; then it is published whole. Heartbeats, status and answers to subscriptions publish
-nothing. A hole in the numbers of the trades is a gap in the venue's sequence; a trade that came before is superseded.";
+Every checksum of a book is verified. One that does not match is a bad record, and the book is not published until a checksum
+matches again or a snapshot comes; then it is published as a whole. Heartbeats, status and answers to subscriptions publish
+nothing. A gap in the ids of the trades is a gap in the venue's sequence; a trade that was sent before is superseded.";
 
-/// The most pairs of one recording; the venue has about a thousand.
+/// The most pairs in one recording; the venue has about a thousand.
 const PAIRS_MAX: usize = 65_536;
 
 /// The feed of a recording.
@@ -52,7 +53,8 @@ struct Kraken {
     venue_gaps: u64,
 }
 
-/// What all messages that are objects have some of: those of version 2, and the events of version 1.
+/// The fields of messages that are objects: those of version 2, and the events of version 1. Each message has some of
+/// them.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     channel: Option<&'a str>,
@@ -96,9 +98,9 @@ impl Kraken {
             (Some("trade"), Some(data)) => self.trades(v2::trades(data.get())?, out),
             (Some("ticker"), Some(data)) => v2::tickers(data.get(), out),
             (Some("heartbeat" | "status" | "instrument"), _) => Ok(()),
-            (Some(channel), _) => Err(format!("channel {channel:?} is none that we publish")),
+            (Some(channel), _) => Err(format!("channel {channel:?} is not supported")),
             (None, _) if envelope.method.is_some() => {
-                // The answer to a subscription says how deep its book is.
+                // The answer to a subscription has the depth of its book.
                 match envelope.result {
                     Some(result) => self.books.subscribed(result.get()),
                     None => Ok(()),
@@ -117,14 +119,14 @@ impl Kraken {
             "ticker" => v1::ticker(&message, out),
             "spread" if self.books.has(message.pair) => Ok(()),
             "spread" => v1::spread(&message, out),
-            _ => Err(format!("channel {:?} is none that we publish", message.channel)),
+            _ => Err(format!("channel {:?} is not supported", message.channel)),
         }
     }
 
     fn trades(&mut self, trades: Vec<Trade<'_>>, out: &mut VecDeque<Publication>) -> Result<(), String> {
         let new_pairs = trades.iter().filter(|trade| !self.trade_ids.contains_key(trade.pair)).count();
         if self.trade_ids.len() + new_pairs > PAIRS_MAX {
-            return Err(format!("more than the {PAIRS_MAX} pairs of a recording"));
+            return Err(format!("more than {PAIRS_MAX} pairs in one recording"));
         }
         for trade in trades {
             if let Some(id) = trade.id {
@@ -148,7 +150,7 @@ impl Kraken {
     }
 }
 
-/// A trade of either version; its texts have been checked.
+/// A trade of either version; its numbers have been checked.
 struct Trade<'a> {
     pair: &'a str,
     id: Option<u64>,
@@ -176,12 +178,12 @@ fn topic(pair: &str, what: &str) -> String {
 }
 
 fn ticker(pair: &str, json: &str) -> Result<Publication, String> {
-    Ok(Publication::new(&topic(pair, "ticker"), Kind::State, as_it_is(json)?))
+    Ok(Publication::new(&topic(pair, "ticker"), Kind::State, unchanged(json)?))
 }
 
 fn quote(pair: &str, bid: Top<'_>, ask: Top<'_>, venue_ts: i64) -> Result<Publication, String> {
     for (px, qty) in [bid, ask].into_iter().flatten() {
-        decimal(px).and(decimal(qty))?;
+        decimal::read(px).and(decimal::read(qty))?;
     }
     Ok(quote_publication(&topic(pair, "quote"), &quote_fields(bid, ask), Some(venue_ts)))
 }

@@ -1,4 +1,4 @@
-//! A book by price level, and which of its levels changed since it was published last.
+//! A book by price level, and the levels that changed since it was published last.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ pub(super) enum Side {
     Ask,
 }
 
-/// A price in the venue's smallest unit, and what rests there.
+/// A price in the venue's smallest unit, and the quantity that rests there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Level {
     pub(super) price: i64,
     pub(super) qty: u64,
 }
 
-/// More changes than this at once are not kept one by one: the whole book goes out again. So a patch fits a message of
-/// 64 KiB, which is what a broker takes unless it is told otherwise.
+/// The most changes that are kept one by one; after more, the whole book goes out again. So a patch fits into a message
+/// of 64 KiB, which a broker accepts by default.
 const CHANGED_LEVELS_MAX: usize = 1_000;
 
-/// What is to be published of a book.
+/// The part of a book that is to be published.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Changed {
     Nothing,
@@ -40,7 +40,7 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The levels of a side from the best outwards.
+    /// Returns the levels of a side, the best first.
     pub(super) fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
         let (bids, asks) = match side {
             Side::Bid => (Some(self.bids.iter().rev()), None),
@@ -50,12 +50,12 @@ impl Levels {
         levels.map(|(&price, &qty)| Level { price, qty })
     }
 
-    /// The best level of a side.
+    /// Returns the best level of a side.
     pub(super) fn best(&self, side: Side) -> Option<Level> {
         self.levels(side).next()
     }
 
-    /// How many levels a side has.
+    /// Returns how many levels a side has.
     pub(super) fn depth(&self, side: Side) -> usize {
         match side {
             Side::Bid => self.bids.len(),
@@ -63,7 +63,7 @@ impl Levels {
         }
     }
 
-    /// What rests at a price; 0 where nothing does.
+    /// Returns the quantity at a price; 0 if there is no such level.
     pub(super) fn qty(&self, side: Side, price: i64) -> u64 {
         match side {
             Side::Bid => self.bids.get(&price),
@@ -73,7 +73,7 @@ impl Levels {
         .unwrap_or(0)
     }
 
-    /// Makes the quantity at a price another one; 0 takes the level away.
+    /// Sets the quantity at a price; 0 removes the level.
     pub(super) fn set(&mut self, side: Side, price: i64, qty: u64) {
         let levels = match side {
             Side::Bid => &mut self.bids,
@@ -85,7 +85,7 @@ impl Levels {
         }
     }
 
-    /// Makes a side consist of these levels and of no others.
+    /// Replaces all levels of a side.
     pub(super) fn set_side(&mut self, side: Side, levels: &[Level]) {
         let gone: Vec<i64> = self
             .levels(side)
@@ -100,7 +100,7 @@ impl Levels {
         }
     }
 
-    /// Takes everything away.
+    /// Removes everything.
     pub(super) fn clear(&mut self) {
         self.bids.clear();
         self.asks.clear();
@@ -108,7 +108,7 @@ impl Levels {
         self.changed_wholly = true;
     }
 
-    /// What changed since this was asked last.
+    /// Returns what changed since the last call.
     pub(super) fn take_changed(&mut self) -> Changed {
         let changed = std::mem::take(&mut self.changed);
         if std::mem::take(&mut self.changed_wholly) {
@@ -118,7 +118,7 @@ impl Levels {
     }
 
     fn note(&mut self, side: Side, price: i64) {
-        // The last ones are the likely ones; the list is short but while a snapshot is read.
+        // The last entries are the most likely ones. The list is short except while a snapshot is read.
         if self.changed_wholly || self.changed.iter().rev().any(|changed| *changed == (side, price)) {
             return;
         }

@@ -1,7 +1,7 @@
 //! Recorded feeds, read as a stream: a recording of a whole day needs no more memory than one of a minute.
 //!
-//! A new format is a file here with a [`Feed`] in it, and an entry in [`FORMATS`]. A recording comes from
-//! strangers: whatever is in it, a record either becomes publications or is reported with its position.
+//! A new format is a file here with a [`Feed`] in it, and an entry in [`FORMATS`]. Recordings are untrusted input:
+//! every record either becomes publications or is reported with its position.
 
 mod begun;
 mod betfair;
@@ -10,7 +10,7 @@ mod clock;
 mod coinbase;
 pub mod csv;
 mod dbn;
-mod decimal;
+pub mod decimal;
 mod exact;
 mod images;
 mod input;
@@ -50,11 +50,11 @@ pub use playback::{Playback, PlaybackError, Rounds};
 
 /// A format that can be replayed.
 pub struct Format {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What it is, in one line.
+    /// A summary of one line.
     pub summary: &'static str,
-    /// What a file of it contains and what comes of it.
+    /// What a file contains, and what is published from it.
     pub description: &'static str,
     open: fn(Reader) -> io::Result<Box<dyn Feed>>,
 }
@@ -134,33 +134,33 @@ pub const FORMATS: &[Format] = &[
     },
 ];
 
-/// The format of that name.
+/// Returns the format of that name.
 pub fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
 impl Format {
-    /// The feed of a file, or of standard input for `-`; plain, gzip, bzip2 or zstd.
+    /// Opens a file, or standard input for `-`; plain, gzip, bzip2 or zstd.
     pub fn open(&self, path: &Path) -> io::Result<Box<dyn Feed>> {
         self.of_reader(Reader::open(path, &Arc::default())?)
     }
 
-    /// The feed of bytes in memory, compressed or plain.
+    /// Opens bytes in memory, compressed or plain.
     pub fn of_bytes(&self, bytes: Vec<u8>) -> io::Result<Box<dyn Feed>> {
         self.of_stream(io::Cursor::new(bytes))
     }
 
-    /// The feed of bytes from anywhere, compressed or plain.
+    /// Opens a stream of bytes, compressed or plain.
     pub fn of_stream(&self, bytes: impl BufRead + Send + 'static) -> io::Result<Box<dyn Feed>> {
         self.of_reader(Reader::decompressing(bytes)?)
     }
 
-    /// The feed of a recording that is open.
+    /// Makes the feed of a recording that is already open.
     pub fn of_reader(&self, reader: Reader) -> io::Result<Box<dyn Feed>> {
         Ok(Box::new(Begun::new((self.open)(reader)?)))
     }
 
-    /// The feed of a recording that is open, as a mapping says; a format that takes none ignores it.
+    /// Makes the feed of a recording that is already open, with a mapping. A format that takes no mapping ignores it.
     fn of_mapped(&self, reader: Reader, mapping: Mapping) -> io::Result<Box<dyn Feed>> {
         match self.open_mapped() {
             Some(open) => Ok(Box::new(Begun::new(open(reader, mapping)?))),
@@ -168,7 +168,8 @@ impl Format {
         }
     }
 
-    /// What opens a recording of this format with a mapping; `None` for formats that know what their fields mean.
+    /// Returns the function that opens a recording of this format with a mapping; `None` for formats whose fields have
+    /// a fixed meaning.
     fn open_mapped(&self) -> Option<OpenMapped> {
         match self.name {
             "csv" => Some(|reader, mapping| Ok(Box::new(csv::Csv::new(reader, mapping)?))),
@@ -180,8 +181,8 @@ impl Format {
 
 type OpenMapped = fn(Reader, Mapping) -> io::Result<Box<dyn Feed>>;
 
-/// Whether `text` can be a segment of a topic as it stands: it has the broker's characters only, and is short enough that
-/// the whole name is.
+/// Whether `text` can be a segment of a topic without changes: it has only characters that the broker allows, and is so
+/// short that the whole topic stays within the broker's limit.
 fn is_segment(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 64

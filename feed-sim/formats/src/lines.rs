@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::Reader;
 use feed_player::publication::BadRecord;
 
-/// The longest line we keep in memory. The largest message of any venue we know is below a tenth of it.
+/// The longest line that is kept in memory, in bytes. The largest message of any known venue is below a tenth of it.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
 /// The lines of a recording.
@@ -21,7 +21,7 @@ impl Lines {
         Lines { reader, line: Vec::new(), number: 0, over: false }
     }
 
-    /// The next line that is not blank, without its end; `None` after the last.
+    /// Returns the next line that is not blank, without its end; `None` after the last.
     pub(super) fn next(&mut self) -> Option<Result<&mut Vec<u8>, BadRecord>> {
         loop {
             if self.over {
@@ -46,7 +46,7 @@ impl Lines {
                     let end = self.line.trim_ascii_end().len();
                     self.line.truncate(end);
                     if end > 0 {
-                        // Not returned by the match itself: the borrow would reach into the other arms.
+                        // Not returned from the match: the borrow would extend into the other arms.
                         break;
                     }
                 }
@@ -56,12 +56,12 @@ impl Lines {
         Some(Ok(&mut self.line))
     }
 
-    /// The number of the line that was read last; the first is 1.
+    /// Returns the number of the line that was read last; the first is 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// A report about the line that was read last.
+    /// Makes a report about the line that was read last.
     pub(super) fn bad(&self, reason: String) -> BadRecord {
         BadRecord { position: format!("line {}", self.number), reason, ends_recording: false }
     }

@@ -1,8 +1,8 @@
 //! A recording that is still being written while it is played: a pipe.
 //!
-//! Who reads a pipe waits for who writes to it, and sees nothing else while it waits. So a thread of its own reads, as far
-//! ahead as there is room, and whoever plays the feed can ask whether it would have to wait ([`Feed::poll_ready`]). A record
-//! of which only a part was written stays with the thread; nobody waits for the thread's end.
+//! A read from a pipe blocks until something is written. So a separate thread reads, as far ahead as there is room, and
+//! the player can ask whether it would have to wait ([`Feed::poll_ready`]). A record that is only partly written stays
+//! with the thread. The thread is never joined.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,17 +12,17 @@ use std::thread;
 
 use feed_player::publication::{BadRecord, Counts, Feed, Timed};
 
-/// What is read ahead at most, and as much again that the player took over but did not play yet; a single larger update is
-/// read all the same.
+/// The most bytes that the thread reads ahead; the player may hold as many again that it took over and has not played
+/// yet. A single larger update is read nevertheless.
 const AHEAD_BYTES_MAX: usize = 1 << 20;
 
-/// What was read, and what the feed had counted by then: what is still on its way is in nobody's counts.
+/// An item, and the feed's counts after it. So the player's counts do not include what it has not played yet.
 type Read = (Result<Timed, BadRecord>, Counts);
 
 /// The feed of a pipe.
 pub(super) struct Live {
     shared: Arc<Shared>,
-    /// Taken over from the thread, not played yet.
+    /// Taken over from the thread and not played yet.
     taken: VecDeque<Read>,
     counts: Counts,
 }
@@ -30,7 +30,7 @@ pub(super) struct Live {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// The state changed; both sides wait for it.
+    /// Signals each change of the state; both sides wait for it.
     changed: Condvar,
 }
 
@@ -39,27 +39,28 @@ struct State {
     /// Appended to by the thread, emptied by the player.
     read: VecDeque<Read>,
     bytes: usize,
-    /// Set by the thread at its end, with the feed's last counts where it got so far.
+    /// Set by the thread when it ends, with the feed's last counts if it reached the end of the feed.
     over: Option<Option<Counts>>,
-    /// Set by the player at its end.
+    /// Set by the player when it is dropped.
     abandoned: bool,
-    /// Who waits for something to play.
+    /// Wakes the player when there is something to play.
     waker: Option<Waker>,
 }
 
 impl Live {
-    /// What `open` opens, on a thread of its own: opening reads already. `name` is what it is called where it cannot be.
+    /// Calls `open` and reads the feed on a thread of its own: opening already reads. `name` is for the report if it
+    /// cannot be opened.
     pub(super) fn new<F: Feed>(
         name: String,
         open: impl FnOnce() -> io::Result<F> + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let writing = Writing(shared.clone());
+        let writer = Writer(shared.clone());
         thread::Builder::new().name("recording".to_owned()).spawn(move || match open() {
-            Ok(feed) => writing.pass_on(feed),
+            Ok(feed) => writer.pass_on(feed),
             Err(error) => {
                 let bad = BadRecord { position: name, reason: error.to_string(), ends_recording: true };
-                writing.push(Err(bad), Counts::default());
+                writer.push(Err(bad), Counts::default());
             }
         })?;
         Ok(Live { shared, taken: VecDeque::new(), counts: Counts::default() })
@@ -75,7 +76,7 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what was read; true where there is something, or nothing will be.
+    /// Takes over what was read. Returns whether there is something, or nothing will come any more.
     fn take_over(&self, state: &mut State, taken: &mut VecDeque<Read>) -> bool {
         if state.read.is_empty() {
             return state.over.is_some();
@@ -87,10 +88,10 @@ impl Shared {
     }
 }
 
-/// The thread's side. However the thread ends, the player hears of it.
-struct Writing(Arc<Shared>);
+/// The thread's side. It notifies the player when the thread ends, for any reason.
+struct Writer(Arc<Shared>);
 
-impl Writing {
+impl Writer {
     fn pass_on(&self, mut feed: impl Feed) {
         while let Some(item) = feed.next() {
             if !self.push(item, feed.counts()) {
@@ -100,7 +101,7 @@ impl Writing {
         self.0.lock().over = Some(Some(feed.counts()));
     }
 
-    /// Waits for room. False where nobody plays it any more.
+    /// Appends an item when there is room. Returns false if the player is gone.
     fn push(&self, item: Result<Timed, BadRecord>, counts: Counts) -> bool {
         let bytes = item.as_ref().map_or(0, |timed| timed.publication.bytes());
         let mut state = self.0.lock();
@@ -109,11 +110,11 @@ impl Writing {
         }
         state.bytes += bytes;
         state.read.push_back((item, counts));
-        self.tell(&mut state);
+        self.notify(&mut state);
         !state.abandoned
     }
 
-    fn tell(&self, state: &mut State) {
+    fn notify(&self, state: &mut State) {
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
@@ -121,11 +122,11 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.over.get_or_insert(None);
-        self.tell(&mut state);
+        self.notify(&mut state);
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
     use feed_player::publication::{Kind, Publication};
 
-    /// So many updates, and then what is left to say of them.
+    /// A feed of `left` more updates.
     struct Updates {
         left: u64,
         made: u64,
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_playing_stops_the_thread() {
+    fn dropping_the_player_stops_the_thread() {
         let live = Live::new("it".into(), || Ok(Updates { left: u64::MAX, made: 0 })).expect("a thread");
         let shared = Arc::downgrade(&live.shared);
         drop(live);

@@ -1,7 +1,7 @@
-//! LOBSTER: the messages of a stock at NASDAQ as CSV, and beside them the levels of the book after each.
+//! LOBSTER: the messages of a stock at NASDAQ as CSV, and in a second file the levels of the book after each message.
 //!
-//! Lines are split at their commas and nothing else: the format has numbers only and no quotes, and so a line is bounded,
-//! which a general CSV reader does not promise.
+//! Lines are split at their commas only: the format has only numbers and no quotes. So a line is bounded, which a
+//! general CSV reader does not guarantee.
 //!
 //! Source: LOBSTER, "Data structure" (lobsterdata.com, the readme that comes with each file).
 
@@ -25,27 +25,27 @@ use rows::Rows;
 
 /// What `feed-sim describe lobster` prints.
 pub(super) const DESCRIPTION: &str = "\
-LOBSTER message files (time, type, order id, size, price x 10000, direction), `SYM_..._message_N.csv`; the symbol is taken from
-the file's name, and is LOBSTER where that has none:
+LOBSTER message files (time, type, order id, size, price x 10000, direction), `SYM_..._message_N.csv`; the symbol comes from
+the file's name, and is LOBSTER if that has none:
   lobster.SYM.book    state, patch  {\"bids\":{PX:QTY},\"asks\":{PX:QTY}}: the N levels of `SYM_..._orderbook_N.csv`, if that file
-                      is beside the message file; else what the orders since the beginning of the recording make
+                      is beside the message file; else the levels of the orders since the beginning of the recording
   lobster.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\"}: the best levels of that book
-  lobster.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\"} of types 4, 5 (\"hidden\":true) and 6 (\"cross\":true, no side); LOBSTER numbers no
-                      trades, so the id is the line
+  lobster.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\"} of types 4, 5 (\"hidden\":true) and 6 (\"cross\":true, no side); LOBSTER has no
+                      trade ids, so the id is the line number
   lobster.SYM.status  state  {\"status\":\"halted\"|\"auction\"|\"open\"} of type 7
-Everything has `venue_time_ns`, nanoseconds since midnight. Where the two files contradict each other, and without the second one
-where a message is about an order from before the recording, that counts as a gap.";
+Everything has `venue_time_ns`, nanoseconds since midnight. A gap is counted if the two files contradict each other and, without
+the second file, if a message is about an order from before the recording.";
 
 const SCALE: Scale = Scale { decimals: 4, decimals_min: 4 };
 
-/// The feed of a message file, with the levels from the file beside it if there is one.
+/// Returns the feed of a message file, with the levels from the order book file if it is beside it.
 pub(super) fn feed(reader: Reader) -> io::Result<impl Feed> {
     let symbol = reader.path().and_then(symbol).unwrap_or("LOBSTER");
     let instrument = Instrument::new("lobster", symbol, SCALE);
     let book = match reader.path().and_then(beside) {
         Some(path) => Book::Rows(Rows::new(Reader::open(&path, &Arc::default())?)),
         None => {
-            tracing::info!("no order book file is beside: the book begins empty, with the first message");
+            tracing::info!("there is no order book file beside the message file: the book starts empty");
             Book::Orders(OrderBook::default())
         }
     };
@@ -74,7 +74,7 @@ impl Records for Lobster {
                 return Some(Err(bad));
             }
             None => match &mut self.book {
-                Book::Rows(rows) => return rows.rest().map(Err),
+                Book::Rows(rows) => return rows.leftover().map(Err),
                 Book::Orders(_) => return None,
             },
         };
@@ -101,7 +101,7 @@ impl Records for Lobster {
 }
 
 impl Lobster {
-    /// The files go on together, whatever is wrong with a message.
+    /// Keeps the two files in step after a message that cannot be used.
     fn skip_row(&mut self) {
         if let Book::Rows(rows) = &mut self.book {
             rows.skip();
@@ -112,7 +112,7 @@ impl Lobster {
         let stamp = format!(r#""venue_time_ns":{}"#, message.time_ns);
         let fits = match &mut self.book {
             Book::Rows(rows) => rows.take_over(message),
-            Book::Orders(orders) => rest(orders, message)?,
+            Book::Orders(orders) => apply(orders, message)?,
         };
         if !fits {
             self.gaps += 1;
@@ -143,8 +143,8 @@ impl Lobster {
     }
 }
 
-/// What a message does to the orders. `false`: it is about one from before the recording.
-fn rest(orders: &mut OrderBook, message: &Message) -> Result<bool, String> {
+/// Applies a message to the orders. Returns false if it is about an order from before the recording.
+fn apply(orders: &mut OrderBook, message: &Message) -> Result<bool, String> {
     let id = message.order;
     let qty = || u32::try_from(message.size).map_err(|_| format!("a size of {} is too large", message.size));
     let done = match message.event {
@@ -160,14 +160,14 @@ fn rest(orders: &mut OrderBook, message: &Message) -> Result<bool, String> {
     }
 }
 
-/// `AAPL` of `AAPL_2012-06-21_34200000_57600000_message_10.csv`.
+/// Returns the symbol in a file's name: `AAPL` of `AAPL_2012-06-21_34200000_57600000_message_10.csv`.
 fn symbol(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     let (symbol, _) = name.split_once('_').filter(|_| name.contains("_message_"))?;
     (!symbol.is_empty()).then_some(symbol)
 }
 
-/// The file with the book, if it is there.
+/// Returns the order book file beside a message file, if it exists.
 fn beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let (before, after) = name.rsplit_once("_message_")?;

@@ -1,4 +1,4 @@
-//! From a record of any table to an update, as a mapping says.
+//! Turns a record of any table into an update, by a mapping.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::clock::Clock;
 use super::mapping::{DataOf, FieldId, Form, KindOf, Mapping, Member, Since, TimeOf, Unit};
-use feed_player::publication::{Kind, Origin, Publication, Timed, push_json_string};
+use feed_player::publication::{Kind, Origin, Publication, Timed, push_string};
 
-/// A record, whatever it is written in.
+/// A record in any notation.
 pub(super) trait Record {
-    /// What a field is.
+    /// Returns a field.
     fn cell(&self, field: FieldId) -> Cell<'_>;
 
     /// Appends the whole record as JSON without line breaks.
@@ -23,9 +23,9 @@ pub(super) enum Cell<'a> {
     Missing,
     Null,
     Text(Cow<'a, str>),
-    /// A number or a truth value, as it is written.
+    /// A number or a boolean, as it is written.
     Scalar(String),
-    /// What has parts, as JSON.
+    /// An array or an object, as JSON.
     Compound(String),
 }
 
@@ -33,12 +33,12 @@ pub(super) enum Cell<'a> {
 pub(super) struct Mapper {
     mapping: Mapping,
     clock: Clock,
-    /// Midnights that went by, for times of day.
+    /// How many midnights have passed, for times of day.
     days: u64,
     last_of_day_ns: u64,
 }
 
-/// A step back of more than half a day is one over midnight.
+/// A time of day that goes back by more than this has passed midnight.
 const HALF_DAY_NS: u64 = 12 * 3_600 * 1_000_000_000;
 
 impl Mapper {
@@ -46,7 +46,8 @@ impl Mapper {
         Mapper { mapping, clock: Clock::default(), days: 0, last_of_day_ns: 0 }
     }
 
-    /// What the record with this index publishes, which is nothing where its kind says so. An error has changed nothing.
+    /// Returns what the record with this index publishes; `None` if its kind is to be skipped. An error changes
+    /// nothing.
     pub(super) fn map(&mut self, index: u64, record: &impl Record) -> Result<Option<Timed>, String> {
         let Some(kind) = self.kind(record)? else { return Ok(None) };
         let topic = self.mapping.topic.fill(|field| self.text(record, field))?;
@@ -59,7 +60,7 @@ impl Mapper {
         Ok(Some(Timed { due_us, publication: Publication::new(&topic, kind, data) }))
     }
 
-    /// When the feed's clock was 0, by the recording.
+    /// Returns the recording's time when the feed's clock was 0.
     pub(super) fn origin(&self) -> Option<Origin> {
         let ns = self.clock.first_ns()?;
         match self.mapping.time {
@@ -76,7 +77,7 @@ impl Mapper {
                 let text = self.text(record, *field)?;
                 values.get(&*text).copied().ok_or_else(|| {
                     let known: Vec<&str> = values.keys().map(String::as_str).collect();
-                    format!("the kind {text:?} is none of the mapping's values, {}", known.join(", "))
+                    format!("the kind {text:?} is not one of the mapping's values, {}", known.join(", "))
                 })
             }
         }
@@ -109,7 +110,7 @@ impl Mapper {
         }
     }
 
-    /// A member whose field is missing is left out.
+    /// Appends the object of a record. A member whose field is missing is left out.
     fn push_object(&self, members: &[Member], record: &impl Record, data: &mut String) -> Result<(), String> {
         data.push('{');
         for Member { key, field, form } in members {
@@ -132,14 +133,14 @@ impl Mapper {
 fn push_cell(cell: Cell<'_>, form: Option<Form>, data: &mut String) -> Result<(), String> {
     match (form, cell) {
         (_, Cell::Missing | Cell::Null) => data.push_str("null"),
-        (None | Some(Form::Text), Cell::Text(text)) => push_json_string(data, &text),
-        (Some(Form::Text), Cell::Scalar(text) | Cell::Compound(text)) => push_json_string(data, &text),
+        (None | Some(Form::Text), Cell::Text(text)) => push_string(data, &text),
+        (Some(Form::Text), Cell::Scalar(text) | Cell::Compound(text)) => push_string(data, &text),
         (None | Some(Form::Json), Cell::Scalar(json) | Cell::Compound(json)) => data.push_str(&json),
         (Some(Form::Json), Cell::Text(text)) => {
             let json: &RawValue = serde_json::from_str(&text).map_err(|error| format!("not JSON: {error}"))?;
             push_on_one_line(json.get(), data);
         }
-        // A reading that was not taken.
+        // An empty cell is a reading that was not taken.
         (Some(Form::Number), Cell::Text(text)) if text.trim_ascii().is_empty() => data.push_str("null"),
         (Some(Form::Number), Cell::Text(text)) => push_number(&text, data)?,
         (Some(Form::Number), Cell::Scalar(text) | Cell::Compound(text)) => push_number(&text, data)?,
@@ -153,7 +154,7 @@ fn push_number(text: &str, data: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends JSON. A line break can only stand between its tokens, where it says nothing.
+/// Appends JSON on one line. A line break can only be between tokens, where a blank means the same.
 pub(super) fn push_on_one_line(json: &str, data: &mut String) {
     data.extend(json.chars().map(|character| if matches!(character, '\n' | '\r') { ' ' } else { character }));
 }

@@ -1,4 +1,4 @@
-//! What a table of unknown columns means: a mapping says which of them are topic, time, kind and data.
+//! Mappings: which columns of an unknown table are topic, time, kind and data.
 //!
 //! A mapping is a TOML file:
 //!
@@ -14,7 +14,7 @@
 //! [csv]                                     # for the format csv only
 //! delimiter = ";"
 //! header = true                             # or false (columns are "1", "2", …), or a list of names
-//! quote = "'"                               # or "" where nothing is quoted
+//! quote = "'"                               # or "" if nothing is quoted
 //! ```
 
 mod section;
@@ -26,15 +26,15 @@ use std::fs;
 use std::path::Path;
 
 use super::moment;
-use feed_player::publication::Kind;
+use feed_player::publication::{Kind, push_string};
 use section::Section;
 pub(super) use template::Template;
 pub(super) use time::{Since, TimeOf, Unit, time_of_day_ns, utc_ns};
 
-/// Which fields of a record are what.
+/// The meaning of a record's fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
-    /// Every field that is named anywhere: the rest of the mapping refers to its place here.
+    /// Every field that the mapping names; the rest of the mapping refers to them by their index here.
     pub(super) fields: Fields,
     pub(super) topic: Template,
     pub(super) time: TimeOf,
@@ -43,26 +43,26 @@ pub struct Mapping {
     pub(super) csv: CsvForm,
 }
 
-/// The names of columns, or JSON pointers, and where each was named first.
+/// The names of columns, or JSON pointers, and the key that named each first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Fields {
     pub(super) names: Vec<String>,
-    /// The key of the mapping, for whoever has to say that there is no such column.
+    /// The key of the mapping, for the error if there is no such column.
     pub(super) named_by: Vec<String>,
 }
 
-/// The place of a field's name in [`Fields`].
+/// The index of a field's name in [`Fields`].
 pub(super) type FieldId = usize;
 
-/// Where the kind comes from.
+/// The source of the kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum KindOf {
     Constant(Kind),
-    /// By the text of a field; `None` leaves the record out.
+    /// By the text of a field; `None` skips the record.
     Field(FieldId, BTreeMap<String, Option<Kind>>),
 }
 
-/// Where the data come from.
+/// The source of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DataOf {
     Record,
@@ -72,14 +72,14 @@ pub(super) enum DataOf {
 /// A member of the object that is published.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Member {
-    /// Its name, as JSON.
+    /// Its name, as a JSON string.
     pub(super) key: String,
     pub(super) field: FieldId,
-    /// `None` is what a field is by itself: text in CSV, its own type in JSON.
+    /// `None` keeps the field's own type: text in CSV, any in JSON.
     pub(super) form: Option<Form>,
 }
 
-/// What a field becomes.
+/// The type that a field is published as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
@@ -87,7 +87,7 @@ pub(super) enum Form {
     Json,
 }
 
-/// How a CSV file is written.
+/// The notation of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CsvForm {
     pub(super) delimiter: u8,
@@ -95,11 +95,11 @@ pub(super) struct CsvForm {
     pub(super) header: Header,
 }
 
-/// Where the names of the columns are.
+/// The source of the columns' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Header {
     FirstLine,
-    /// There are none: the columns are `1`, `2` and so on.
+    /// The columns have no names: they are `1`, `2` and so on.
     Numbers,
     Names(Vec<String>),
 }
@@ -110,18 +110,18 @@ pub enum MappingError {
     /// The file cannot be read.
     #[error("the mapping cannot be read")]
     Unreadable(#[source] std::io::Error),
-    /// What is in it is wrong; the text names the key and what is allowed.
+    /// The content is wrong; the text names the key and what is allowed.
     #[error("the mapping is wrong: {0}")]
     Wrong(String),
 }
 
 impl Mapping {
-    /// The mapping in a file.
+    /// Reads the mapping in a file.
     pub fn load(path: &Path) -> Result<Mapping, MappingError> {
         Mapping::parse(&fs::read_to_string(path).map_err(MappingError::Unreadable)?)
     }
 
-    /// The mapping that `text` says, in TOML.
+    /// Reads a mapping from TOML.
     pub fn parse(text: &str) -> Result<Mapping, MappingError> {
         let table: toml::Table = text.parse().map_err(|error| MappingError::Wrong(format!("not TOML: {error}")))?;
         Mapping::of(&Section::top(&table)).map_err(MappingError::Wrong)
@@ -163,7 +163,7 @@ fn time(top: &Section<'_>, fields: &mut Fields) -> Result<TimeOf, String> {
         return Ok(TimeOf::Every { every_us });
     }
     time.only(&["field", "unit", "since", "every"])?;
-    let field = fields.id(time.required_text("field", "the name of a field, or `every` in its place")?, "time.field");
+    let field = fields.id(time.required_text("field", "the name of a field, or `every` instead")?, "time.field");
     let unit = time.required_choice("unit", Unit::ALL)?;
     let since = time.choice("since", Since::ALL)?;
     match (unit, since) {
@@ -213,7 +213,9 @@ fn data(top: &Section<'_>, fields: &mut Fields) -> Result<DataOf, String> {
             (data.required_text(key, "the name of a field")?.to_owned(), None)
         };
         let field = fields.id(&name, &format!("data.{key}"));
-        Ok(Member { key: serde_json::Value::from(key).to_string(), field, form })
+        let mut quoted = String::new();
+        push_string(&mut quoted, key);
+        Ok(Member { key: quoted, field, form })
     };
     Ok(DataOf::Fields(data.keys().map(member).collect::<Result<_, String>>()?))
 }

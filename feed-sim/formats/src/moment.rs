@@ -1,4 +1,4 @@
-//! Moments of a recording as a user says them: `90s` after its beginning, `09:30`, or `2024-08-08T12:00:00Z`.
+//! Moments of a recording as a user writes them: `90s` after its beginning, `09:30`, or `2024-08-08T12:00:00Z`.
 
 use std::str::FromStr;
 
@@ -9,12 +9,12 @@ use feed_player::publication::Origin;
 
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 
-/// When in a recording.
+/// A moment of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// So many microseconds after its beginning, on the feed's own clock.
+    /// Microseconds after the beginning, on the feed's own clock.
     After(u64),
-    /// A time of day, in nanoseconds after midnight: its first one from the beginning on.
+    /// A time of day, in nanoseconds after midnight: the first such time after the beginning.
     TimeOfDay(u64),
     /// Nanoseconds since the UNIX epoch.
     At(u64),
@@ -24,7 +24,7 @@ impl FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // First, because what reads durations takes 09:30:00 for one of nine hours and a half.
+        // First, because the duration parser reads 09:30:00 as nine and a half hours.
         let time_of_day = time_of_day_ns(text).map(Moment::TimeOfDay);
         let after = || duration_us(text).ok().map(Moment::After);
         let at = || utc_ns(text).map(Moment::At);
@@ -36,13 +36,13 @@ impl FromStr for Moment {
     }
 }
 
-/// The recording does not say when it was.
+/// The recording has no times of day, or no dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoDate;
 
 impl Moment {
-    /// As microseconds of the feed's own clock, for a recording that began at `origin`; a time of day is looked for from
-    /// `from_us` on.
+    /// Returns the moment in microseconds of the feed's own clock, for a recording that began at `origin`. A time of
+    /// day is the first one from `from_us` on.
     pub(super) fn offset_us(self, origin: Option<Origin>, from_us: u64) -> Result<u64, NoDate> {
         match (self, origin) {
             (Moment::After(us), _) => Ok(us),
@@ -59,12 +59,12 @@ impl Moment {
     }
 }
 
-/// A time such as `90s`, `1h30m` or `250ms` in microseconds.
+/// Reads a duration such as `90s`, `1h30m` or `250ms`, in microseconds.
 pub(super) fn duration_us(text: &str) -> Result<u64, String> {
     let duration: Option<SignedDuration> = text.parse().ok();
     duration
         .and_then(|duration| u64::try_from(duration.as_micros()).ok())
-        .ok_or_else(|| format!("{text:?} is no time such as 90s, 1h30m or 250ms"))
+        .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 1h30m or 250ms"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! NBA play-by-play, as the league's statistics site gives it: one JSON document with all `actions[]` of a game.
 //!
-//! Its only clock is the game's own, so that is what the feed runs on: a period of twelve minutes takes twelve, and
-//! breaks take no time.
+//! The only times in it are those of the game clock, so the feed runs on that: a period of twelve minutes takes twelve
+//! minutes, and breaks take no time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,16 +10,16 @@ use serde::Deserialize;
 
 use crate::venue::elements::{Broken, Document};
 use crate::{Reader, is_segment};
-use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_json_string};
+use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed, push_string};
 
 /// What `feed-sim describe nba` prints.
 pub const DESCRIPTION: &str = "\
 NBA play-by-play version 3, a JSON document with `game.actions[]`:
   nba.GAMEID.event  event  each action with all its fields
-  nba.GAMEID.score  state  {\"home\",\"away\",\"home_points\",\"away_points\",\"period\",\"clock\"} whenever one of them changed
-The feed runs on the game's clock: breaks take no time.";
+  nba.GAMEID.score  state  {\"home\",\"away\",\"home_points\",\"away_points\",\"period\",\"clock\"} whenever one of them changes
+The feed runs on the game clock: breaks take no time.";
 
-/// How far we look ahead for the teams: within that many actions both of any game have done something.
+/// How many actions are read ahead to find the teams: both teams of any game appear within that many.
 const LOOK_AHEAD_ACTIONS: u64 = 500;
 const PERIOD_MS: u64 = 12 * 60_000;
 const OVERTIME_MS: u64 = 5 * 60_000;
@@ -34,7 +34,7 @@ pub struct Nba {
     /// How many actions were read from the document.
     read: u64,
     score: Score,
-    /// The score as it was published last.
+    /// The score that was published last.
     published: Option<String>,
     pending: VecDeque<Publication>,
     now_us: u64,
@@ -51,7 +51,7 @@ struct Score {
     away_points: u32,
 }
 
-/// An action as far as we look at it.
+/// The fields of an action that are used.
 #[derive(Deserialize)]
 struct Action<'a> {
     #[serde(borrow)]
@@ -68,12 +68,12 @@ struct Action<'a> {
 }
 
 impl Nba {
-    /// From the beginning of a document. The id of the game must stand before its actions, as it does where the league wrote it.
+    /// Opens a document. The id of the game must come before its actions, as it does in the league's documents.
     pub fn new(reader: Reader) -> io::Result<Self> {
         let mut document = Document::new(reader);
         let game_id = actions(&mut document).map_err(|broken| broken.error("play-by-play document"))?;
         let game_id =
-            game_id.ok_or_else(|| invalid("no play-by-play document: `game.gameId`, then `game.actions`".into()))?;
+            game_id.ok_or_else(|| invalid("not a play-by-play document: `game.gameId`, then `game.actions`".into()))?;
         if !is_segment(&game_id) {
             return Err(invalid(format!("game id {game_id:?} cannot be part of a topic")));
         }
@@ -93,7 +93,8 @@ impl Nba {
         Ok(nba)
     }
 
-    /// Which team is at home is said by the first action of each; the scoreboard shows both from the beginning.
+    /// Reads ahead until both teams are known, so that the scoreboard shows them from the beginning. The first action
+    /// of each team says whether it plays at home.
     fn look_ahead(&mut self) {
         while self.read < LOOK_AHEAD_ACTIONS && (self.score.home.is_empty() || self.score.away.is_empty()) {
             let Some(action) = self.read() else { break };
@@ -110,7 +111,7 @@ impl Nba {
         }
     }
 
-    /// The next action of the document.
+    /// Reads the next action of the document.
     fn read(&mut self) -> Option<Result<Vec<u8>, BadRecord>> {
         let mut text = Vec::new();
         let element = self.document.element(&mut text)?;
@@ -129,17 +130,17 @@ impl Nba {
         let action: Action<'_> = simd_json::serde::from_slice(&mut bytes).map_err(|error| error.to_string())?;
         let elapsed_ms = elapsed_ms(action.period, action.clock)?;
         let points = |text: &str, before: u32| match text {
-            // Only said when it changes.
+            // The score is given only when it changes.
             "" => Ok(before),
-            text => text.parse::<u32>().map_err(|_| format!("{text:?} is no score")),
+            text => text.parse::<u32>().map_err(|_| format!("{text:?} is not a score")),
         };
         let home_points = points(action.score_home, self.score.home_points)?;
         let away_points = points(action.score_away, self.score.away_points)?;
-        // It comes without white space; digits, escapes and the order of keys are those of the document.
+        // White space was removed; digits, escapes and the order of keys are those of the document.
         let text = String::from_utf8(text).map_err(|error| error.to_string())?;
 
         (self.score.home_points, self.score.away_points) = (home_points, away_points);
-        // Some actions are entered late, with the clock of when they happened.
+        // Some actions are entered late, with the clock of the moment when they happened.
         self.now_us = self.now_us.max(elapsed_ms * 1_000);
         let topic = |what: &str| format!("nba.{}.{what}", self.game_id);
         self.pending.push_back(Publication::new(&topic("event"), Kind::Event, text));
@@ -164,10 +165,10 @@ impl Iterator for Nba {
                 Some(action) => action,
                 None => self.read()?,
             };
-            let place = self.records;
+            let index = self.records;
             self.records += 1;
             let played = action.and_then(|text| {
-                self.play(text).map_err(|reason| BadRecord { position: position(place), reason, ends_recording: false })
+                self.play(text).map_err(|reason| BadRecord { position: position(index), reason, ends_recording: false })
             });
             if let Err(bad) = played {
                 self.bad += 1;
@@ -186,31 +187,31 @@ impl Feed for Nba {
 impl Score {
     fn text(&self, period: u32, clock: &str) -> String {
         let mut text = String::from("{\"home\":");
-        push_json_string(&mut text, &self.home);
+        push_string(&mut text, &self.home);
         text.push_str(",\"away\":");
-        push_json_string(&mut text, &self.away);
+        push_string(&mut text, &self.away);
         let Score { home_points, away_points, .. } = self;
         text.push_str(&format!(
             r#","home_points":{home_points},"away_points":{away_points},"period":{period},"clock":"#
         ));
-        push_json_string(&mut text, clock);
+        push_string(&mut text, clock);
         text.push('}');
         text
     }
 }
 
-/// Time played at `PT11M43.00S` before the end of a period.
+/// Returns the time played in milliseconds, from a clock that counts down to the end of its period: `PT11M43.00S`.
 fn elapsed_ms(period: u32, clock: &str) -> Result<u64, String> {
-    let left_ms = remaining_ms(clock).ok_or_else(|| format!("{clock:?} is no clock"))?;
+    let left_ms = remaining_ms(clock).ok_or_else(|| format!("{clock:?} is not a clock such as PT11M43.00S"))?;
     let (before_ms, length_ms) = match period {
         1..=PERIODS => (u64::from(period - 1) * PERIOD_MS, PERIOD_MS),
-        // No game had more than six overtimes; a hundred is a mistake.
+        // No game has had more than six overtimes; a hundred is an error.
         5..100 => (u64::from(PERIODS) * PERIOD_MS + u64::from(period - PERIODS - 1) * OVERTIME_MS, OVERTIME_MS),
         _ => return Err(format!("there is no period {period}")),
     };
     match length_ms.checked_sub(left_ms) {
         Some(played_ms) => Ok(before_ms + played_ms),
-        None => Err(format!("{clock:?} is more than a period")),
+        None => Err(format!("{clock:?} is longer than the period")),
     }
 }
 
@@ -224,7 +225,7 @@ fn remaining_ms(clock: &str) -> Option<u64> {
     Some(number(minutes)? * 60_000 + number(seconds)? * 1_000 + number(hundredths)? * 10)
 }
 
-/// Goes to the actions; the game's id, if it stood before them.
+/// Advances to the actions, and returns the game's id if it came before them.
 fn actions(document: &mut Document) -> Result<Option<String>, Broken> {
     let (mut key, mut value) = (Vec::new(), Vec::new());
     document.enter(b'{')?;
@@ -252,8 +253,8 @@ fn actions(document: &mut Document) -> Result<Option<String>, Broken> {
     Ok(None)
 }
 
-fn position(place: u64) -> String {
-    format!("game.actions[{place}]")
+fn position(index: u64) -> String {
+    format!("game.actions[{index}]")
 }
 
 fn invalid(reason: String) -> io::Error {
@@ -265,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_of_the_game() {
+    fn the_game_clock() {
         assert_eq!(elapsed_ms(1, "PT12M00.00S"), Ok(0));
         assert_eq!(elapsed_ms(1, "PT11M43.50S"), Ok(16_500));
         assert_eq!(elapsed_ms(4, "PT00M00.00S"), Ok(48 * 60_000));

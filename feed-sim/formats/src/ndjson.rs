@@ -1,4 +1,4 @@
-//! Lines of JSON: our own, which say themselves where they belong, and any others with a mapping.
+//! Lines of JSON: updates with their topics, as we write them, and any others with a mapping.
 
 use std::borrow::Cow;
 
@@ -16,17 +16,17 @@ use feed_player::publication::{BadRecord, Counts, Feed, Kind, Origin, Publicatio
 
 /// What `feed-sim describe ndjson` prints.
 pub const DESCRIPTION: &str = "\
-A JSON value on each line. Without a mapping they are updates, as --to FILE.ndjson writes them and POST /v1/publish takes
-them: {\"topic\",\"kind\",\"data\"}, and \"due_us\", microseconds of the feed's clock; what has none goes out with the one
-before. With a mapping (--mapping FILE.toml) they are anything, and the mapping says what their fields mean:
-  topic = \"chat.{/room/name}\"                 fields in braces: a key, or a JSON pointer where it begins with a slash
+A JSON value on each line. Without a mapping they are updates, as --to FILE.ndjson writes them and POST /v1/publish accepts
+them: {\"topic\",\"kind\",\"data\"}, and \"due_us\", microseconds of the feed's clock; an update without it goes out with
+the one before. With a mapping (--mapping FILE.toml) they are anything, and the mapping says what their fields mean:
+  topic = \"chat.{/room/name}\"                 fields in braces: a key, or a JSON pointer if it begins with a slash
   kind = \"event\"                              event, state or patch; or by a field:
                                               { field = \"type\", values = { said = \"event\", topic = \"state\", ping = \"skip\" } }
   time = { field = \"at\", unit = \"rfc3339\" }   s, ms, us, ns (since = \"epoch\" or \"midnight\"), rfc3339 or hh:mm:ss;
                                               or { every = \"100ms\" }
   [data]                                      or data = \"record\", the whole line
-  text = \"text\"                               as it is; a field that is missing is left out
-  user = { field = \"/user/id\", as = \"string\" }   string, number, or json (a text that is JSON itself)";
+  text = \"text\"                               unchanged; a field that is missing is left out
+  user = { field = \"/user/id\", as = \"string\" }   string, number, or json (a string that contains JSON)";
 
 /// The feed of lines.
 pub struct Ndjson {
@@ -42,15 +42,15 @@ enum Form {
 }
 
 impl Ndjson {
-    /// Lines that are updates.
+    /// Reads lines that are updates.
     pub fn updates(reader: Reader) -> Self {
         let mut clock = Clock::default();
-        // Their clock is ours, also where the first of them is not at 0.
+        // Their clock is the feed's, even if the first line is not at 0.
         let now_us = clock.advance_us(0);
         Ndjson { lines: Lines::new(reader), form: Form::Updates { clock, now_us }, records: 0, bad: 0 }
     }
 
-    /// Lines that are anything.
+    /// Reads any lines, with a mapping.
     pub fn mapped(reader: Reader, mapping: Mapping) -> Self {
         let pointers = mapping.fields.names.iter().map(|name| pointer(name)).collect();
         let form = Form::Any { mapper: Box::new(Mapper::new(mapping)), pointers };
@@ -58,7 +58,7 @@ impl Ndjson {
     }
 }
 
-/// A key as a JSON pointer (RFC 6901), or a pointer as it is.
+/// Returns a key as a JSON pointer (RFC 6901), or a pointer unchanged.
 fn pointer(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/{}", name.replace('~', "~0").replace('/', "~1")) }
 }
@@ -82,7 +82,7 @@ impl Form {
     }
 }
 
-/// A line as `POST /v1/publish` takes it, and when it is due.
+/// A line as `POST /v1/publish` accepts it, with the time when it is due.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Update<'a> {
@@ -93,7 +93,7 @@ struct Update<'a> {
     #[serde(borrow)]
     data: &'a RawValue,
     due_us: Option<u64>,
-    // What the endpoint takes beside them: they belong to who published it first.
+    // The endpoint accepts these too. They are ignored: they identify the original publisher.
     #[serde(borrow, rename = "source")]
     _source: Option<&'a RawValue>,
     #[serde(borrow, rename = "source_seq")]
@@ -107,7 +107,9 @@ fn update(line: &str) -> Result<(Option<u64>, Publication), String> {
         .map_err(|error| format!("not an update such as {{\"topic\":…,\"kind\":…,\"data\":…}}: {error}"))?;
     check_topic(&update.topic).map_err(|error| error.to_string())?;
     let kind = match update.kind {
-        Some(text) => Kind::parse(&text).ok_or_else(|| format!("the kind {text:?} is none of event, state, patch"))?,
+        Some(text) => {
+            Kind::parse(&text).ok_or_else(|| format!("the kind {text:?} is not one of event, state, patch"))?
+        }
         None => Kind::Event,
     };
     let mut data = String::new();

@@ -1,4 +1,4 @@
-//! Files that lines are written to: plain or compressed, and never over another one by accident.
+//! Files that lines are written to: plain or compressed, and never in place of an existing file by accident.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -43,15 +43,15 @@ impl Output for Recorded {
     }
 }
 
-/// What a file's name may end in.
+/// The endings that a file's name may have.
 pub const FILE_ENDINGS: &[&str] = &[".ndjson", ".ndjson.gz", ".ndjson.zst"];
 
-/// Whether a name is one of a file that we can write.
+/// Whether a name is that of a file that can be written.
 pub fn is_file_name(name: &str) -> bool {
     FILE_ENDINGS.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending))
 }
 
-/// Makes the file, compressed as its name says. One that is there already is an error, unless it may be `replaced`.
+/// Creates a file, compressed according to its name. An existing file is an error unless it may be `replaced`.
 pub fn create(path: &Path, replaced: bool) -> io::Result<Box<dyn Output>> {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -61,11 +61,11 @@ pub fn create(path: &Path, replaced: bool) -> io::Result<Box<dyn Output>> {
         options.create_new(true)
     };
     let file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => io::Error::new(error.kind(), "it exists already (--force replaces it)"),
+        io::ErrorKind::AlreadyExists => io::Error::new(error.kind(), "it already exists (--force replaces it)"),
         _ => error,
     })?;
     Ok(Box::new(match path.extension().and_then(|extension| extension.to_str()) {
-        // Neither name nor time go into the head: the same updates are the same bytes.
+        // The header has neither name nor time: the same updates give the same bytes.
         Some("gz") => Recorded::Gzip(GzEncoder::new(file, Compression::default())),
         Some("zst") => Recorded::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
         _ => Recorded::Plain(file),

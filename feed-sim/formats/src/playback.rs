@@ -1,4 +1,4 @@
-//! What is played of a recording, and how often.
+//! Which part of a recording is played, and how often.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use super::{Format, Reader};
 use feed_player::progress::Recording;
 use feed_player::publication::Feed;
 
-/// What is played of a recording, and how often. By default all of it, once.
+/// Which part of a recording is played, and how often. By default all of it, once.
 #[derive(Debug, Clone, Default)]
 pub struct Playback {
-    /// What the columns mean, for the formats that have none of their own.
+    /// The meaning of the fields, for formats without a fixed one.
     pub mapping: Option<PathBuf>,
-    /// From when on; states from before are published as they are then.
+    /// The start; states from before it are published as they are at that moment.
     pub start: Option<Moment>,
-    /// Until when.
+    /// The end.
     pub stop: Option<Moment>,
-    /// Only topics that have one of them as a segment; all where there are none.
+    /// Selects the topics that have one of them as a segment; all topics if it is empty.
     pub symbols: Vec<String>,
-    /// Begin again at the end.
+    /// How often it is played.
     pub rounds: Rounds,
 }
 
@@ -35,31 +35,31 @@ pub enum Rounds {
     /// Once.
     #[default]
     One,
-    /// So many times.
+    /// That many times.
     Some(u64),
-    /// Until somebody stops it.
+    /// Until it is stopped.
     Endless,
 }
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaybackError {
-    /// It cannot be opened, or is not what the format says.
+    /// It cannot be opened, or is not in the format.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
     /// Its mapping cannot be used.
     #[error(transparent)]
     Mapping(#[from] MappingError),
-    /// Standard input is read once.
+    /// Standard input can be read only once.
     #[error("--loop needs a file: standard input cannot be read again")]
     LoopOverStandardInput,
-    /// The format knows what its fields mean.
+    /// The fields of the format have a fixed meaning.
     #[error("the format {0} takes no --mapping")]
     NoMapping(&'static str),
 }
 
 impl Playback {
-    /// The feed of the recording at `path`, or of standard input for `-`. `progress` is told how far it is read.
+    /// Opens the recording at `path`, or standard input for `-`. `progress` counts the bytes that are read.
     pub fn feed(
         self,
         format: &'static Format,
@@ -105,7 +105,7 @@ impl Playback {
     }
 }
 
-/// Whether reading may have to wait for somebody who writes: standard input, a pipe with a name, a terminal.
+/// Whether a read may block until something is written: standard input, a named pipe, a terminal.
 fn is_live(path: &Path) -> bool {
     path == Path::new("-") || path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }

@@ -1,17 +1,17 @@
-//! What every recording has in common that is read record by record.
+//! The common part of all recordings that are read record by record.
 
 use std::collections::VecDeque;
 
 use super::clock::Clock;
 use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
-/// A recording, one record after the other.
+/// The records of a recording.
 pub(super) trait Records: Send {
-    /// Reads a record, appends what it publishes, and says when it was made: in nanoseconds since any fixed moment.
-    /// `None` after the last one. A bad record has published nothing.
+    /// Reads a record, appends what it publishes, and returns its time in nanoseconds since any fixed moment. `None`
+    /// after the last one. A bad record publishes nothing.
     fn read(&mut self, out: &mut VecDeque<Publication>) -> Option<Result<u64, BadRecord>>;
 
-    /// What the recording itself lacks, as far as its records show.
+    /// Returns how many gaps the recording itself has, as far as its records show.
     fn venue_gaps(&self) -> u64 {
         0
     }

@@ -1,4 +1,4 @@
-//! A recording again and again.
+//! A recording that is played repeatedly.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed};
 /// Opens the recording from its beginning.
 type Open<F> = Box<dyn FnMut() -> io::Result<F> + Send>;
 
-/// A feed that begins again when it is over. Its clock goes on: the first update of a round is due with the last one of the
-/// round before.
+/// A feed that starts again when it is over. Its clock continues: the first update of a round is due at the same time
+/// as the last one of the round before.
 pub(super) struct Repeated<F> {
     open: Open<F>,
     feed: F,
-    /// `None` is for ever.
+    /// How many rounds are played; `None` is endless.
     rounds: Option<u64>,
-    /// The round that is played, from 1.
+    /// The current round, from 1.
     round: u64,
-    /// Of the rounds that are over.
+    /// The counts of the rounds that are over.
     counts: Counts,
     began_us: u64,
     now_us: u64,
@@ -54,7 +54,7 @@ impl<F: Feed> Iterator for Repeated<F> {
                     return Some(Ok(Timed { due_us: self.now_us, ..timed }));
                 }
                 Some(Err(bad)) => {
-                    // The next round would end at the same place, and so on for ever.
+                    // Every further round would end at the same record.
                     self.over = bad.ends_recording;
                     return Some(Err(bad));
                 }
@@ -80,7 +80,7 @@ impl<F: Feed> Feed for Repeated<F> {
     }
 
     fn origin(&self) -> Option<Origin> {
-        // Of the first round only: later ones are at no time of the recording.
+        // Only in the first round: the times of later rounds are not the recording's.
         self.feed.origin().filter(|_| self.round == 1)
     }
 }

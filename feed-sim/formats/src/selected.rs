@@ -1,8 +1,8 @@
-//! A part of a recording: some symbols.
+//! Some symbols of a recording.
 
 use feed_player::publication::{BadRecord, Counts, Feed, Origin, Timed};
 
-/// The updates of topics that have one of the symbols as a segment. A symbol with dots in it is several segments in a row.
+/// The updates of topics that have one of the symbols as a segment. A symbol with dots is several consecutive segments.
 pub(super) struct Selected<F> {
     feed: F,
     symbols: Vec<Symbol>,
@@ -20,8 +20,8 @@ impl<F: Feed> Selected<F> {
         Selected { feed, symbols, left_out: 0 }
     }
 
-    /// A symbol that never came is a slip, more often than not.
-    fn tell_missing(&mut self) {
+    /// Warns about symbols that never came: most of them are typing errors.
+    fn warn_of_missing(&mut self) {
         for symbol in self.symbols.iter_mut().filter(|symbol| !symbol.found) {
             tracing::warn!(symbol = symbol.name, "no topic of the recording has this symbol");
             symbol.found = true;
@@ -29,7 +29,7 @@ impl<F: Feed> Selected<F> {
     }
 }
 
-/// Whether `symbol` stands between two dots, or between a dot and an end, of `topic`.
+/// Whether `symbol` is one or more whole segments of `topic`.
 fn is_part(topic: &str, symbol: &str) -> bool {
     topic.match_indices(symbol).any(|(at, _)| {
         let (before, after) = (&topic[..at], &topic[at + symbol.len()..]);
@@ -53,7 +53,7 @@ impl<F: Feed> Iterator for Selected<F> {
                 }
                 Some(Err(bad)) => return Some(Err(bad)),
                 None => {
-                    self.tell_missing();
+                    self.warn_of_missing();
                     return None;
                 }
             }

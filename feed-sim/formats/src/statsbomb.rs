@@ -1,8 +1,8 @@
 //! StatsBomb event data: one JSON array with every event of a football match.
 //!
-//! The fields are those of the public specification ("StatsBomb Data Specification", Events) and of its open data. Periods 1 and
-//! 2 are the halves, 3 and 4 extra time, 5 the penalty shoot-out; `timestamp` counts from the beginning of its period. The feed
-//! runs on that clock, and breaks take no time.
+//! The fields are those of the public specification ("StatsBomb Data Specification", Events) and of its open data.
+//! Periods 1 and 2 are the halves, 3 and 4 extra time, 5 the penalty shoot-out; `timestamp` counts from the beginning
+//! of its period. The feed runs on that clock, and breaks take no time.
 
 mod fields;
 mod scoreboard;
@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 
 use crate::venue::elements::Document;
-use crate::venue::text::as_it_is;
+use crate::venue::text::unchanged;
 use crate::{Reader, is_segment};
 use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use fields::Event;
@@ -25,17 +25,17 @@ pub(super) const DESCRIPTION: &str = "\
 StatsBomb events of a football match, a JSON array; MATCH is the longest number in the file's name, or `match`:
   statsbomb.MATCH.event  event  each event with all its fields
   statsbomb.MATCH.score  state  {\"home\",\"away\",\"home_goals\",\"away_goals\",\"status\",\"period\",\"minute\"} whenever one of them
-                                changed, from the moment at which both teams are known; in a shoot-out also
-                                {\"home_penalties\",\"away_penalties\"}, which are no goals
+                                changes, from the moment when both teams are known; in a shoot-out also
+                                {\"home_penalties\",\"away_penalties\"}, which are not goals
   statsbomb.MATCH.stats  state, patch  {\"home\":{…},\"away\":{…},\"possession\":\"home\"|\"away\"}: passes, passes_complete, shots,
                                 shots_on_target, corners, fouls, yellow_cards, red_cards, substitutions, each when it
-                                changes; every 256th message the whole
-The team whose line-up stands first is at home. The feed runs on the match's clock: breaks take no time.";
+                                changes; every 256th message has all of them
+The team whose line-up comes first is at home. The feed runs on the match clock: breaks take no time.";
 
 /// The feed of a match.
 pub(super) struct StatsBomb {
     document: Document,
-    /// The event that is being read.
+    /// The text of the current event.
     text: Vec<u8>,
     match_id: String,
     clock: MatchClock,
@@ -47,7 +47,7 @@ pub(super) struct StatsBomb {
 }
 
 impl StatsBomb {
-    /// From the beginning of a file.
+    /// Opens a file.
     pub(super) fn new(reader: Reader) -> io::Result<Self> {
         let match_id = match_id(reader.path());
         let mut document = Document::new(reader);
@@ -65,19 +65,19 @@ impl StatsBomb {
         })
     }
 
-    /// Publishes the event that was read. An error has published nothing.
+    /// Publishes an event. An error publishes nothing.
     fn play(&mut self, text: &[u8]) -> Result<(), String> {
         let text = str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
         let event: Event<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let elapsed_ms =
-            timestamp_ms(event.timestamp).ok_or_else(|| format!("{:?} is no timestamp", event.timestamp))?;
+            timestamp_ms(event.timestamp).ok_or_else(|| format!("{:?} is not a timestamp", event.timestamp))?;
         if !(1..=5).contains(&event.period) {
             return Err(format!("there is no period {}", event.period));
         }
         let topic = |what: &str| format!("statsbomb.{}.{what}", self.match_id);
         let team = event.team.as_ref().map(|team| self.scoreboard.team(&team.name)).transpose()?;
         let possession = event.possession_team.as_ref().map(|team| self.scoreboard.team(&team.name)).transpose()?;
-        let data = as_it_is(text)?;
+        let data = unchanged(text)?;
         self.clock.advance(event.period, elapsed_ms);
         self.pending.push_back(Publication::new(&topic("event"), Kind::Event, data));
         if let Some(score) = self.scoreboard.take(&event, team) {
@@ -124,17 +124,17 @@ impl Feed for StatsBomb {
     }
 }
 
-/// The feed's clock: that of the match without its breaks.
+/// The feed's clock: the match clock without the breaks.
 #[derive(Default)]
 struct MatchClock {
     period: u32,
-    /// When the period began.
+    /// When the period began, on the feed's clock.
     begun_ms: u64,
     now_ms: u64,
 }
 
 impl MatchClock {
-    /// Goes on to an event. Some are entered late, with an earlier time; the clock does not go back for them.
+    /// Advances to an event. Some events are entered late, with an earlier time; the clock does not go back for them.
     fn advance(&mut self, period: u32, elapsed_ms: u64) {
         if period > self.period {
             self.period = period;
@@ -146,7 +146,7 @@ impl MatchClock {
     }
 }
 
-/// `00:18:21.121` in milliseconds.
+/// Reads a timestamp such as `00:18:21.121`, in milliseconds.
 fn timestamp_ms(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let shape = b"00:00:00.000";
@@ -162,11 +162,11 @@ fn timestamp_ms(text: &str) -> Option<u64> {
     Some(((number(0, 2)? * 60 + number(3, 5)?) * 60 + number(6, 8)?) * 1_000 + number(9, 12)?)
 }
 
-/// The venue names a file after its match and says nothing of it inside.
+/// Returns the match's id, which is only in the name of the file.
 fn match_id(path: Option<&Path>) -> String {
     let name = path.and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
     let numbers = name.split(|char: char| !char.is_ascii_digit());
-    // Of several of one length the first.
+    // The first of several with the same length.
     let longest = numbers.rev().max_by_key(|number| number.len()).unwrap_or_default();
     if is_segment(longest) { longest.to_owned() } else { "match".to_owned() }
 }

@@ -1,5 +1,5 @@
-//! What the venues' formats have in common: captures of their sockets, books of price levels, and documents that are too
-//! large to be read whole.
+//! The common part of the venues' formats: captures of their sockets, books of price levels, and documents that are too
+//! large to be held in memory.
 
 pub(super) mod book;
 pub(super) mod capture;

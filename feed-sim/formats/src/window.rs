@@ -1,4 +1,4 @@
-//! A part of a recording: from a start to a stop.
+//! A part of a recording, from a start to a stop.
 
 use std::collections::VecDeque;
 
@@ -6,22 +6,22 @@ use super::images::Images;
 use super::moment::{Moment, NoDate};
 use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
-/// What is due from the start on and before the stop; its clock is 0 at the start. What was published before the start
-/// is not lost: it is merged by topic and goes out as states when the window opens, in order of the topics' names.
+/// The updates that are due from the start on and before the stop; its clock is 0 at the start. States and patches from
+/// before the start are merged by topic, and go out as states when the window opens, in order of the topics' names.
 pub(super) struct Window<F> {
     feed: F,
     start_us: u64,
     stop_us: u64,
-    /// Read while the beginning was looked for.
+    /// Items that were read to find the beginning.
     ahead: VecDeque<Result<Timed, BadRecord>>,
-    /// Of a window that is not open yet, or has not published all of them.
+    /// The states of topics before the start that are not published yet.
     images: Images,
-    /// Those of one topic.
+    /// The state of one topic, being published.
     pending: VecDeque<Publication>,
-    /// The update that opened the window; it waits for the images.
+    /// The update that opened the window; it goes out after the images.
     first: Option<Timed>,
     state: State,
-    /// What it leaves out, and the images that it made.
+    /// The updates that were left out, and the images that were made.
     counts: Counts,
 }
 
@@ -32,11 +32,11 @@ enum State {
     Over,
 }
 
-/// Records that are read for the first one with a time. A recording without any in so many has none.
+/// How many records are read to find the first update, and with it the time of the beginning.
 const AHEAD_RECORDS_MAX: usize = 1_000;
 
 impl<F: Feed> Window<F> {
-    /// Reads up to the first update: only then does a feed know when it began.
+    /// Reads up to the first update, because a feed knows its beginning only then.
     pub(super) fn new(mut feed: F, start: Option<Moment>, stop: Option<Moment>) -> Result<Self, WindowError> {
         let mut ahead = VecDeque::new();
         while ahead.len() < AHEAD_RECORDS_MAX {
@@ -59,10 +59,10 @@ impl<F: Feed> Window<F> {
     }
 }
 
-/// A window that does not fit its recording.
+/// Why a window does not fit its recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WindowError {
-    #[error("this recording does not say when it was: give --start and --stop as times after its beginning (90s, 5m)")]
+    #[error("this recording has no such times: give --start and --stop as times after its beginning (90s, 5m)")]
     NoDate,
     #[error("--stop is not after --start, or not after the beginning")]
     Empty,

@@ -1,4 +1,4 @@
-//! LOBSTER files: the recorded sample, and pairs of made-up files.
+//! LOBSTER files: the recorded sample, and synthetic pairs of files.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::{all, apply, data, recording};
+use common::{all, apply, data, recording, synthetic, synthetic_text};
 use feed_formats::find;
 use feed_player::publication::{BadRecord, Counts, Timed};
 use proptest::prelude::*;
@@ -22,9 +22,9 @@ fn of_text(text: &str) -> (Vec<Timed>, Vec<BadRecord>, Counts) {
 
 /// A message file with an order book file beside it.
 fn pair(folder: &Path, messages: &str, rows: &str) -> PathBuf {
-    let path = folder.join("XY_2026-01-05_34200000_57600000_message_2.csv");
+    let path = folder.join(MESSAGES);
     std::fs::write(&path, messages).expect("it is written");
-    std::fs::write(folder.join("XY_2026-01-05_34200000_57600000_orderbook_2.csv"), rows).expect("it is written");
+    std::fs::write(folder.join(ROWS), rows).expect("it is written");
     path
 }
 
@@ -58,7 +58,7 @@ fn the_recorded_sample() {
     let rows = std::fs::read_to_string(rows).expect("readable");
     let messages = std::fs::read_to_string(&path).expect("readable");
 
-    // The last line has no end, so that a count of line ends says 998.
+    // The last line has no line end, so counting line ends gives 998.
     let mut feed = find("lobster").expect("a format").open(&path).expect("it opens");
     let mut rows = rows.lines();
     let mut trades = messages.lines().filter(|line| matches!(line.split(',').nth(1), Some("4" | "5")));
@@ -98,10 +98,10 @@ fn the_recorded_sample() {
         }
     }
     assert_eq!(traded, 98 + 61);
-    // The book always follows from the message: the two files agree.
+    // There are no gaps: the book always follows from the message.
     assert_eq!(feed.counts(), Counts { records: 999, ..Counts::default() });
 
-    // The messages alone: what they say of the orders since the beginning, summed up naively.
+    // The messages alone: the orders since the beginning, added up naively.
     let (timed, bad, counts) = of_text(&messages);
     assert_eq!(bad, []);
     let mut orders: BTreeMap<&str, (bool, i64, i64)> = BTreeMap::new();
@@ -135,37 +135,22 @@ fn the_recorded_sample() {
     }
 }
 
-/// All types; the second bid is from before the recording.
-const MESSAGES: &str = "\
-34200.5,1,11,100,1000000,1
-34201.000000001,1,12,50,1010000,-1
-34202.25,2,12,20,1010000,-1
-34203,4,12,10,1010000,-1
-34204,5,0,7,1005000,1
-34205,6,-1,500,1005000,-1
-34206,7,0,0,-1,-1
-34207,7,0,0,0,-1
-34208,7,0,0,1,-1
-34209,3,11,100,1000000,1
-";
+const MESSAGES: &str = "XY_2026-01-05_34200000_57600000_message_2.csv";
+const ROWS: &str = "XY_2026-01-05_34200000_57600000_orderbook_2.csv";
 
-const ROWS: &str = "\
-9999999999,0,1000000,100,9999999999,0,990000,5
-1010000,50,1000000,100,9999999999,0,990000,5
-1010000,30,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,1000000,100,9999999999,0,990000,5
-1010000,20,990000,5,9999999999,0,-9999999999,0
-";
+/// All types; the second bid is from before the recording.
+fn messages() -> String {
+    synthetic_text(MESSAGES)
+}
+
+/// The book after each message.
+fn rows() -> String {
+    synthetic_text(ROWS)
+}
 
 #[test]
 fn every_type_with_the_book_beside_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (timed, bad, counts) = opened(&pair(folder.path(), MESSAGES, ROWS));
+    let (timed, bad, counts) = opened(&synthetic(MESSAGES));
     assert_eq!(bad, []);
     assert_eq!(counts, Counts { records: 10, ..Counts::default() });
     let (book, quote, trade, status) = ("lobster.XY.book", "lobster.XY.quote", "lobster.XY.trade", "lobster.XY.status");
@@ -217,29 +202,30 @@ fn every_type_with_the_book_beside_it() {
 
 #[test]
 fn files_that_do_not_belong_together() {
-    let folder = tempfile::tempdir().expect("a folder");
-    // The size of one level is another one: the message and the row contradict each other, there and back.
-    let rows = ROWS.replacen("1010000,30", "1010000,31", 1);
-    assert_eq!(opened(&pair(folder.path(), MESSAGES, &rows)).2.venue_gaps, 2);
+    let (folder, messages, all_rows) = (tempfile::tempdir().expect("a folder"), messages(), rows());
+    // One level has another size in one row, so the rows contradict the messages twice: in that row and in the next.
+    let rows = all_rows.replacen("1010000,30", "1010000,31", 1);
+    assert_eq!(opened(&pair(folder.path(), &messages, &rows)).2.venue_gaps, 2);
 
-    let short: String = ROWS.lines().take(6).map(|line| format!("{line}\n")).collect();
-    let (_, bad, counts) = opened(&pair(folder.path(), MESSAGES, &short));
+    let short: String = all_rows.lines().take(6).map(|line| format!("{line}\n")).collect();
+    let (_, bad, counts) = opened(&pair(folder.path(), &messages, &short));
     assert_eq!((counts.records, bad.len()), (7, 1));
     assert!(bad[0].ends_recording && bad[0].position == "line 7 of the order book file", "{}", bad[0]);
 
-    let (timed, bad, counts) = opened(&pair(folder.path(), MESSAGES, &format!("{ROWS}1,1,0,1\n")));
+    let (timed, bad, counts) = opened(&pair(folder.path(), &messages, &format!("{all_rows}1,1,0,1\n")));
     assert_eq!((timed.len(), counts.records, bad.len()), (16, 11, 1));
     assert!(bad[0].reason.contains("the order book file goes on"), "{}", bad[0]);
 
     for (row, reason) in [
         ("1,2,3", "4 columns"),
-        ("1010000,x,1000000,100", "no number"),
-        ("1010000,20,1000000,100,1010000,5,990000,5", "does not follow"),
-        ("1010000,20,1000000,100,1020000,5,1000001,5", "does not follow"),
+        ("1010000,x,1000000,100", "not a number"),
+        ("1010000,20,1000000,100,1010000,5,990000,5", "is not worse than that of the level before it"),
+        ("1010000,20,1000000,100,1020000,5,1000001,5", "is not worse than that of the level before it"),
     ] {
-        let rows: Vec<&str> = ROWS.lines().enumerate().map(|(nth, line)| if nth == 5 { row } else { line }).collect();
-        let (timed, bad, counts) = opened(&pair(folder.path(), MESSAGES, &rows.join("\n")));
-        // The trade of that line is missing, and nothing else.
+        let rows: Vec<&str> =
+            all_rows.lines().enumerate().map(|(nth, line)| if nth == 5 { row } else { line }).collect();
+        let (timed, bad, counts) = opened(&pair(folder.path(), &messages, &rows.join("\n")));
+        // Only the trade of that line is missing.
         assert_eq!((timed.len(), counts.records, counts.bad, counts.venue_gaps), (15, 10, 1, 0), "{row}");
         assert!(bad[0].reason.contains(reason) && bad[0].position == "line 6 of the order book file", "{}", bad[0]);
     }
@@ -247,7 +233,7 @@ fn files_that_do_not_belong_together() {
 
 #[test]
 fn the_messages_alone() {
-    let (timed, bad, counts) = of_text(&format!("{MESSAGES}34210,3,10,5,990000,1\n34211,4,10,5,990000,1"));
+    let (timed, bad, counts) = of_text(&format!("{}34210,3,10,5,990000,1\n34211,4,10,5,990000,1", messages()));
     assert_eq!(bad, []);
     assert_eq!(counts, Counts { records: 12, venue_gaps: 2, ..Counts::default() });
     let lines = lines(&timed);
@@ -262,7 +248,7 @@ fn the_messages_alone() {
 fn bad_records_are_reported_skipped_and_counted() {
     for (line, reason) in [
         ("34200.5,1,11,100,1000000", "6 columns"),
-        ("soon,1,11,100,1000000,1", "no time"),
+        ("soon,1,11,100,1000000,1", "not a time"),
         ("34200.5,8,11,100,1000000,1", "no type"),
         ("34200.5,1,x,100,1000000,1", "order id"),
         ("34200.5,1,11,-1,1000000,1", "size"),
@@ -271,8 +257,8 @@ fn bad_records_are_reported_skipped_and_counted() {
         ("34200.5,1,11,100,1e6,1", "price"),
         ("34200.5,1,11,100,1000000,0", "neither 1 nor -1"),
         ("34200.5,7,0,0,2,-1", "-1, 0 or 1"),
-        ("34200.5,1,1,1,1000000,1", "in the book already"),
-        ("34200.5,4,1,11,1000000,1", "a quantity of 10, and 11"),
+        ("34200.5,1,1,1,1000000,1", "already in the book"),
+        ("34200.5,4,1,11,1000000,1", "a quantity of 10, which cannot be reduced by 11"),
     ] {
         let text = format!("34200.1,1,1,10,1000000,1\n{line}\n34200.6,3,1,10,1000000,1,null");
         let (timed, bad, counts) = of_text(&text);
@@ -285,19 +271,20 @@ fn bad_records_are_reported_skipped_and_counted() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is done to the two files: what goes out is JSON, and each bad record is counted once.
+    /// With any damage to the two files, everything published is JSON, and each bad record is counted once.
     #[test]
     fn damaged_files(edits in prop::collection::vec((0..2_000usize, any::<u8>()), 0..12)) {
-        let mut bytes = format!("{MESSAGES}{ROWS}").into_bytes();
+        let (messages, rows) = (messages(), rows());
+        let mut bytes = format!("{messages}{rows}").into_bytes();
         for (at, byte) in edits {
             let at = at % bytes.len();
             bytes[at] = byte;
         }
-        let (messages, rows) = bytes.split_at(MESSAGES.len());
+        let (messages, rows) = bytes.split_at(messages.len());
         let folder = tempfile::tempdir().expect("a folder");
         let path = pair(folder.path(), "", "");
         std::fs::write(&path, messages).expect("it is written");
-        std::fs::write(folder.path().join("XY_2026-01-05_34200000_57600000_orderbook_2.csv"), rows).expect("it is written");
+        std::fs::write(folder.path().join(ROWS), rows).expect("it is written");
         let (timed, bad, counts) = opened(&path);
         prop_assert_eq!(counts.bad, bad.len() as u64);
         for timed in &timed {

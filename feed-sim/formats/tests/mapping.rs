@@ -20,7 +20,7 @@ fn file(bytes: &[u8]) -> NamedTempFile {
     file
 }
 
-/// The feed of `bytes`, or why there is none.
+/// Plays `bytes`, or returns why they cannot be opened.
 fn replayed(format: &str, bytes: &[u8], mapping: &str) -> Result<(Vec<Timed>, Vec<BadRecord>, Counts), String> {
     let (recording, mapping) = (file(bytes), file(mapping.as_bytes()));
     let playback = Playback { mapping: Some(mapping.path().to_owned()), ..Playback::default() };
@@ -81,7 +81,7 @@ fn csv_of_all_kinds() {
          [data]\nz = { field = \"px\", as = \"number\" }\na = \"px\"\n",
         &[r#"0 x.AAPL event {"z":1.50,"a":"1.50"}"#, r#"1500 x.MSFT state {"z":null,"a":""}"#],
     );
-    // The whole record; quotes, delimiters and line breaks within them; a kind that is left out.
+    // The whole record; delimiters and line breaks within quotes; a kind that is skipped.
     check(
         "csv",
         "k;v\nevent;'a;\"b''\nc'\nskip;2\nevent;3\n",
@@ -102,7 +102,7 @@ fn csv_of_all_kinds() {
             r#"1000000 x patch {"name":"\"b","raw":null}"#,
         ],
     );
-    // Names from the mapping; times of day over midnight.
+    // Names from the mapping; times of day past midnight.
     check(
         "csv",
         "23:59:59.5,a\n00:00:01,b\n",
@@ -114,7 +114,7 @@ fn csv_of_all_kinds() {
 
 #[test]
 fn json_of_all_kinds() {
-    // Pointers and keys; what a field is by itself, and what a mapping makes of it; a field that is missing.
+    // Pointers and keys; fields with their own types and with those of a mapping; a field that is missing.
     check(
         "ndjson",
         "{\"t\":\"2026-03-01T06:00:00Z\",\"a\":{\"b\":[{\"c\":1.250}]},\"x/y\":true,\"s\":\"[1]\",\"n\":null}\n\n\
@@ -127,7 +127,7 @@ fn json_of_all_kinds() {
             r#"500000 x.false event {"c":"two","text":"false","s":7,"a":{"b":[{"c":"two"}]}}"#,
         ],
     );
-    // The whole line, as it is.
+    // The whole line, unchanged.
     check(
         "ndjson",
         "{\"v\": 1.50,  \"w\":[]}\n",
@@ -157,7 +157,7 @@ fn updates_as_they_are_published() {
     );
     for (line, reason) in [
         (r#"{"kind":"state","data":1}"#, "missing field `topic`"),
-        (r#"{"topic":"a","kind":"tick","data":1}"#, "none of event, state, patch"),
+        (r#"{"topic":"a","kind":"tick","data":1}"#, "not one of event, state, patch"),
         (r#"{"topic":"a..b","kind":"state","data":1}"#, "segment"),
         (r#"{"topic":"a","kind":"state"}"#, "missing field `data`"),
         (r#"{"topic":"a","kind":"state","data":1,"due_ms":4}"#, "unknown field `due_ms`"),
@@ -178,13 +178,13 @@ const GOOD: &str = "topic = \"x.{s}\"\ntime = { field = \"t\", unit = \"s\" }\nk
 fn bad_records_are_reported_skipped_and_counted() {
     for (row, reason) in [
         ("soon,a,event,1", "the time \"soon\" is not a number of seconds"),
-        ("1,a.b,event,1", "has a dot in it"),
+        ("1,a.b,event,1", "contains a dot"),
         ("1,*,event,1", "is a pattern"),
         ("1,,event,1", "segment"),
-        ("1,a,tick,1", "none of the mapping's values, event, patch, state"),
+        ("1,a,tick,1", "not one of the mapping's values, event, patch, state"),
         ("1,a,event,1.", "\"n\": \"1.\" is not a number"),
         ("1,a,event,NaN", "is not a number"),
-        ("1,a,event", "3 columns, where there are 4 before"),
+        ("1,a,event", "3 columns, but the records before have 4"),
         ("1,a,event,1,1", "5 columns"),
     ] {
         let text = format!("t,s,k,n\n1,a,event,1\n{row}\n2,a,event,2\n");
@@ -210,7 +210,7 @@ fn bad_records_are_reported_skipped_and_counted() {
     assert!(bad[0].reason.contains("not UTF-8"), "{}", bad[0]);
 }
 
-/// A quote that is never closed would take the rest of the file for one column.
+/// With a quote that is never closed the rest of the file would be one column.
 #[test]
 fn a_record_is_bounded() {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -224,31 +224,31 @@ fn a_record_is_bounded() {
 #[test]
 fn a_mapping_that_is_wrong_says_where() {
     for (from, to, reason) in [
-        ("topic", "topics", "there is no key topics; here are topic, time, kind, data, csv"),
+        ("topic", "topics", "there is no key topics; the keys are topic, time, kind, data, csv"),
         ("topic = \"x.{s}\"", "", "topic is missing"),
         ("x.{s}", "x.{s", "topic: a { has no }"),
-        ("x.{s}", "x.{}", "{} in \"x.{}\" is no name of a field"),
+        ("x.{s}", "x.{}", "{} in \"x.{}\" does not name a field"),
         ("x.{s}", "x..{s}", "topic: "),
         ("x.{s}", "$SYS.{s}", "the broker's own"),
         ("time = { field = \"t\", unit = \"s\" }", "", "time is missing: { field"),
-        ("time = { field = \"t\", unit = \"s\" }", "time = 5", "time is a table, not a number"),
-        ("unit = \"s\"", "unit = \"sec\"", "time.unit: \"sec\" is none of s, ms, us, ns, rfc3339, hh:mm:ss"),
-        ("unit = \"s\"", "units = \"s\"", "there is no key time.units; here are field, unit, since"),
+        ("time = { field = \"t\", unit = \"s\" }", "time = 5", "time must be a table, not a number"),
+        ("unit = \"s\"", "unit = \"sec\"", "time.unit: \"sec\" is not one of s, ms, us, ns, rfc3339, hh:mm:ss"),
+        ("unit = \"s\"", "units = \"s\"", "there is no key time.units; the keys are field, unit, since"),
         (", unit = \"s\"", "", "time.unit is missing: one of s, ms"),
         ("unit = \"s\"", "unit = \"rfc3339\", since = \"epoch\"", "time.since is for units that are numbers"),
-        ("unit = \"s\"", "unit = \"s\", since = \"noon\"", "time.since: \"noon\" is none of epoch, midnight"),
-        ("field = \"t\", unit = \"s\"", "every = \"often\"", "time.every: \"often\" is no time such as"),
-        ("field = \"t\"", "every = \"1s\"", "there is no key time.unit; here are every"),
-        ("{ field = \"k\" }", "\"tick\"", "kind: \"tick\" is none of event, state, patch"),
+        ("unit = \"s\"", "unit = \"s\", since = \"noon\"", "time.since: \"noon\" is not one of epoch, midnight"),
+        ("field = \"t\", unit = \"s\"", "every = \"often\"", "time.every: \"often\" is not a duration such as"),
+        ("field = \"t\"", "every = \"1s\"", "there is no key time.unit; the keys are every"),
+        ("{ field = \"k\" }", "\"tick\"", "kind: \"tick\" is not one of event, state, patch"),
         (
             "{ field = \"k\" }",
             "{ field = \"k\", values = { T = \"trade\" } }",
-            "kind.values.T: \"trade\" is none of event",
+            "kind.values.T: \"trade\" is not one of event",
         ),
-        ("field = \"k\"", "column = \"k\"", "there is no key kind.column; here are field, values"),
-        ("as = \"number\"", "as = \"float\"", "data.n.as: \"float\" is none of string, number, json"),
+        ("field = \"k\"", "column = \"k\"", "there is no key kind.column; the keys are field, values"),
+        ("as = \"number\"", "as = \"float\"", "data.n.as: \"float\" is not one of string, number, json"),
         ("[data]\nn = { field = \"n\", as = \"number\" }", "data = \"all\"", "data: \"all\" is neither \"record\" nor"),
-        ("n = { field", "n = 5\nm = { field", "data.n is a text, not a number"),
+        ("n = { field", "n = 5\nm = { field", "data.n must be a string, not a number"),
         ("[data]", "[csv]\ndelimiter = \"ab\"\n[data]", "csv.delimiter: \"ab\" is not a single ASCII character"),
         ("[data]", "[csv]\nquote = \",\"\n[data]", "csv.quote is the same as csv.delimiter"),
         ("[data]", "[csv]\nheader = \"no\"\n[data]", "csv.header is true, false, or a list of names"),
@@ -258,13 +258,17 @@ fn a_mapping_that_is_wrong_says_where() {
         let error = Mapping::parse(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{error}");
     }
-    Mapping::parse(GOOD).expect("the one they were made from");
-    // What only the file shows.
+    Mapping::parse(GOOD).expect("the mapping that the others were made from");
+    // Errors that depend on the file.
     for (text, mapping, reason) in [
-        ("t,sym,k,n\n", GOOD.to_owned(), "topic of the mapping names the column \"s\"; there are t, sym, k, n"),
+        (
+            "t,sym,k,n\n",
+            GOOD.to_owned(),
+            "topic of the mapping names the column \"s\", which does not exist; the columns are t, sym, k, n",
+        ),
         ("t,s,k,m\n", GOOD.to_owned(), "data.n of the mapping names the column \"n\""),
         ("t,s,k,n,t\n", GOOD.to_owned(), "two columns are called \"t\""),
-        ("1,2\n", format!("{GOOD}[csv]\nheader = [\"t\"]\n"), "names 1 columns, and there are 2"),
+        ("1,2\n", format!("{GOOD}[csv]\nheader = [\"t\"]\n"), "names 1 columns, but the file has 2"),
         ("", GOOD.to_owned(), "names the column"),
     ] {
         let error = replayed("csv", text.as_bytes(), &mapping).expect_err(text);
@@ -273,7 +277,7 @@ fn a_mapping_that_is_wrong_says_where() {
 }
 
 proptest! {
-    /// Whatever is in the file: every record is counted once, and what goes out is JSON on one line.
+    /// With any content, every record is counted once, and everything published is JSON on one line.
     #[test]
     fn damaged_tables(edits in prop::collection::vec((0..400usize, any::<u8>()), 0..12), format in prop_oneof!["csv", "ndjson"]) {
         let mut bytes = match format.as_str() {

@@ -1,5 +1,6 @@
-//! A recording of any length takes the memory of what lives in it. The recordings are made while they are read, and there
-//! is a process of its own for this test, so that its memory is that of the replay.
+//! The memory of a replay is that of the orders that rest in the books, for a recording of any length. The recordings
+//! are made while they are read, and this test has a process of its own, so that the memory of the process is that of
+//! the replay.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -8,14 +9,14 @@ use std::io::{self, BufReader, Read};
 
 use feed_formats::find;
 
-/// So much may come and stay; the recordings below are twice as long and more, and what comes of them ten times.
+/// The most memory that a replay may add. The recordings are at least twice as large, and what they publish ten times.
 const GROWTH_KIB_MAX: u64 = 3 << 10;
 const RECORDS: u64 = 200_000;
 
 /// Appends the record of this number.
 type Records = fn(u64, &mut Vec<u8>);
 
-/// Records that a function makes, one after the other.
+/// A reader of records that a function makes one by one.
 struct Made<F> {
     make: F,
     nth: u64,
@@ -28,7 +29,7 @@ impl<F: FnMut(u64, &mut Vec<u8>)> Read for Made<F> {
         if self.at == self.record.len() && self.nth < RECORDS {
             self.record.clear();
             self.at = 0;
-            // As many at once as a file would give.
+            // As many at once as a read from a file.
             while self.record.len() < 64 << 10 && self.nth < RECORDS {
                 (self.make)(self.nth, &mut self.record);
                 self.nth += 1;
@@ -41,7 +42,7 @@ impl<F: FnMut(u64, &mut Vec<u8>)> Read for Made<F> {
     }
 }
 
-/// Orders come, and each is gone again a hundred orders later.
+/// Adds orders, and deletes each a hundred orders later.
 fn itch(nth: u64, record: &mut Vec<u8>) {
     let kind = if nth.is_multiple_of(2) { b'A' } else { b'D' };
     let order = if kind == b'A' { nth / 2 } else { (nth / 2).saturating_sub(100) };
@@ -90,7 +91,7 @@ fn dbn(nth: u64, record: &mut Vec<u8>) {
     record.extend_from_slice(message.as_ref());
 }
 
-/// The most memory that this process ever had.
+/// Returns the peak memory of this process.
 #[cfg(target_os = "linux")]
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("readable");
@@ -109,7 +110,7 @@ fn a_long_recording_needs_no_more_memory_than_a_short_one() {
         for item in feed.by_ref() {
             item.expect("no bad record");
             published += 1;
-            // What a replay has at all, it has by now.
+            // By now the replay has allocated everything that it keeps.
             if published == 10_000 {
                 before = peak_kib();
             }

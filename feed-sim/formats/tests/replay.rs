@@ -1,4 +1,4 @@
-//! Recordings: those of real venues as far as they are at hand, and what strangers make of the formats.
+//! Recordings of Binance and the NBA: real, synthetic and damaged ones.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
-use common::{all, data, decimal, merge, recording};
+use common::{all, data, decimal, merge, recording, synthetic_text};
 use feed_formats::find;
 use feed_player::publication::{BadRecord, Counts, Kind, Timed};
 use flate2::Compression;
@@ -40,7 +40,7 @@ fn the_recorded_binance_streams() {
     assert_eq!(counts, Counts { records: 41_249, bad: 0, superseded: 2, venue_gaps: 0, ..Counts::default() });
     let expected = [
         (("binance.BTCUSDT.depth", Kind::State), 1),
-        // Of 3,451 depth messages the snapshot includes two.
+        // The snapshot includes two of the 3,451 depth messages.
         (("binance.BTCUSDT.depth", Kind::Patch), 3_449),
         (("binance.BTCUSDT.ticker", Kind::State), 28_040),
         (("binance.BTCUSDT.trade", Kind::Event), 9_757),
@@ -85,7 +85,7 @@ fn the_recorded_nba_game() {
         score.publication.data,
         r#"{"home":"BOS","away":"ATL","home_points":116,"away_points":117,"period":4,"clock":"PT00M00.00S"}"#
     );
-    // Each action goes out with all its fields, in their order, and with their text.
+    // Each action is published with all its fields, in their order, and with their text.
     let first = &timed[0].publication.data;
     assert!(first.starts_with(r#"{"actionNumber":2,"clock":"PT12M00.00S","period":1,"teamId":0,"#), "{first}");
     let ids: Vec<u64> = timed
@@ -96,19 +96,16 @@ fn the_recorded_nba_game() {
     assert_eq!(ids, (1..=475).collect::<Vec<_>>());
 }
 
-/// A snapshot with updates before, across and after it.
-const BINANCE: &str = r#"1000 {"stream":"x@depth@100ms","data":{"e":"depthUpdate","E":5,"s":"XY","U":10,"u":12,"b":[["1.0","9"]],"a":[]}}
-2000 {"stream":"x@depth@100ms","data":{"e":"depthUpdate","E":6,"s":"XY","U":13,"u":15,"b":[],"a":[["1.3","0.00"]]}}
-3000 {"lastUpdateId":13,"bids":[["1.0","9"]],"asks":[["1.2","5"],["1.3","4"]]}
-4000 {"stream":"x@trade","data":{"s":"XY","p":"1.20",  "q":1e2}}
-5000 {"stream":"x@depth@100ms","data":{"e":"depthUpdate","E":7,"s":"XY","U":17,"u":18,"b":[["1.1","2"]],"a":[]}}
-"#;
+/// A snapshot with updates before, across and after it, a trade and a ticker.
+fn binance() -> String {
+    synthetic_text("binance.txt")
+}
 
 #[test]
 fn a_book_from_snapshot_and_updates() {
-    let (timed, bad, counts) = of_text("binance", BINANCE);
+    let (timed, bad, counts) = of_text("binance", &binance());
     assert_eq!(bad, []);
-    assert_eq!(counts, Counts { records: 5, bad: 0, superseded: 1, venue_gaps: 1, ..Counts::default() });
+    assert_eq!(counts, Counts { records: 6, bad: 0, superseded: 1, venue_gaps: 1, ..Counts::default() });
     let lines: Vec<(u64, &str, &str)> = timed
         .iter()
         .map(|timed| (timed.due_us, timed.publication.kind.as_str(), timed.publication.data.as_str()))
@@ -116,12 +113,25 @@ fn a_book_from_snapshot_and_updates() {
     assert_eq!(
         lines,
         [
-            (2, "state", r#"{"u":13,"bids":{"1.0":"9"},"asks":{"1.2":"5","1.3":"4"}}"#),
-            (2, "patch", r#"{"E":6,"u":15,"asks":{"1.3":null}}"#),
-            (3, "event", r#"{"s":"XY","p":"1.20",  "q":1e2}"#),
-            (4, "patch", r#"{"E":7,"u":18,"bids":{"1.1":"2"}}"#),
+            (2_000, "state", r#"{"u":13,"bids":{"1.0":"9"},"asks":{"1.2":"5","1.3":"4"}}"#),
+            (2_000, "patch", r#"{"E":1767623400002,"u":15,"asks":{"1.3":null}}"#),
+            (
+                3_000,
+                "event",
+                r#"{"e":"trade","E":1767623400004,"s":"XY","t":71,"p":"1.20","q":"2.50","T":1767623400004,"m":false,"M":true}"#,
+            ),
+            (4_000, "state", r#"{"u":16,"s":"XY","b":"1.0","B":"9","a":"1.2","A":"2.50"}"#),
+            (5_000, "patch", r#"{"E":1767623400006,"u":18,"bids":{"1.1":"2"}}"#),
         ]
     );
+}
+
+/// With its spaces and the spelling of its numbers.
+#[test]
+fn what_the_venue_wrote_is_published_unchanged() {
+    let data = r#"{"s":"XY","p":"1.20",  "q":1e2}"#;
+    let (timed, bad, _) = of_text("binance", &format!(r#"1000 {{"stream":"x@trade","data":{data}}}"#));
+    assert_eq!((timed[0].publication.data.as_str(), bad), (data, vec![]));
 }
 
 #[test]
@@ -129,7 +139,8 @@ fn a_large_snapshot_goes_out_in_pieces() {
     let side =
         |from: u32| (from..from + 5_000).map(|px| json!([format!("{px}.00000000"), "1.00000000"])).collect::<Vec<_>>();
     let snapshot = json!({"lastUpdateId": 13, "bids": side(10_000), "asks": side(20_000)});
-    let first = BINANCE.lines().next().expect("a line");
+    let binance = binance();
+    let first = binance.lines().next().expect("a line");
     let (timed, bad, _) = of_text("binance", &format!("{first}\n2000 {snapshot}\n"));
     assert_eq!(bad, []);
     assert!(timed.len() > 3 && timed.iter().all(|timed| timed.publication.data.len() < 65_000));
@@ -145,18 +156,22 @@ fn a_large_snapshot_goes_out_in_pieces() {
 
 #[test]
 fn bad_records_are_reported_skipped_and_counted() {
-    let good = BINANCE.lines().nth(3).expect("a line");
+    let binance = binance();
+    let good = binance.lines().nth(3).expect("a line");
     for (bad_line, reason) in [
         ("1000", "no blank"),
-        ("soon {}", "no number of nanoseconds"),
+        ("soon {}", "not a number of nanoseconds"),
         (r#"1000 {"stream":"x@trade","data":{"s":"XY""#, "EOF"),
         (r#"1000 {"stream":"x@trade","data":{"p":"1"}}"#, "missing field"),
         (r#"1000 {"stream":"x@trade","data":{"s":"X.>"}}"#, "part of a topic"),
-        (r#"1000 {"stream":"x@kline_1m","data":{"s":"XY"}}"#, "none that we publish"),
+        (r#"1000 {"stream":"x@kline_1m","data":{"s":"XY"}}"#, "is not supported"),
         (r#"1000 {"lastUpdateId":13,"bids":[],"asks":[]}"#, "no book"),
         (r#"1000 {"stream":"x@depth","data":{"E":5,"s":"XY","U":10,"u":9,"b":[],"a":[]}}"#, "above the last"),
         (r#"1000 {"stream":"x@depth","data":{"E":5,"s":"XY","U":9,"u":9,"b":[["1\"","1"]],"a":[]}}"#, "not a price"),
-        (r#"1000 {"stream":"x@depth","data":{"E":5,"s":"XY","U":9,"u":9,"b":[["1","1"],["1","2"]],"a":[]}}"#, "twice"),
+        (
+            r#"1000 {"stream":"x@depth","data":{"E":5,"s":"XY","U":9,"u":9,"b":[["1","1"],["1","2"]],"a":[]}}"#,
+            "given twice",
+        ),
         (r#"1000 []"#, ""),
     ] {
         let (timed, bad, counts) = of_text("binance", &format!("{good}\n\n{bad_line}\r\n{good}"));
@@ -187,7 +202,7 @@ fn a_recording_that_is_cut_says_so() {
     assert_eq!(bad[0].position, format!("line {}", timed.len() + 1));
     assert_eq!(counts.records, timed.len() as u64 + 1);
 
-    // Two captures in one file are one recording; a document is nothing without its end.
+    // Two captures in one file are one recording; the cut one is not an NBA document.
     let twice = [whole.clone(), whole].concat();
     assert_eq!(all(find("binance").expect("a format").of_bytes(twice).expect("readable")).0.len(), 10_000);
     assert!(find("nba").expect("a format").of_bytes(half).is_err());
@@ -221,10 +236,10 @@ fn a_game_with_bad_actions() {
 }
 
 proptest! {
-    /// Whatever is done to a recording: every record is counted once, and what goes out is JSON on one line.
+    /// With any damage to a recording, every record is counted once, and everything published is JSON on one line.
     #[test]
     fn damaged_recordings(edits in prop::collection::vec((0..1_000usize, any::<u8>()), 1..12)) {
-        let mut bytes = BINANCE.as_bytes().to_vec();
+        let mut bytes = binance().into_bytes();
         for (at, byte) in edits {
             let at = at % bytes.len();
             bytes[at] = byte;

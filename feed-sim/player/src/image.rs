@@ -1,5 +1,6 @@
 //! The state of a topic, as the updates make it that were published of it.
 
+use broker_protocol::write::push_string;
 use serde_json::{Map, Value};
 
 /// A state that is larger goes out in pieces: a broker takes messages up to 64 KiB unless it is told otherwise, and the
@@ -147,7 +148,9 @@ fn pieces(value: &Value, bytes_max: usize) -> Vec<String> {
 }
 
 fn quoted_bytes(name: &str) -> usize {
-    Value::from(name).to_string().len()
+    let mut text = String::new();
+    push_string(&mut text, name);
+    text.len()
 }
 
 /// The members that have no members of their own, and the way to each.

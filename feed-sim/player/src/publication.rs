@@ -5,6 +5,7 @@ use std::ops::Add;
 use std::task::{Context, Poll};
 
 pub use broker_client::Kind;
+pub use broker_protocol::write::push_string;
 
 use crate::faults::FaultCounts;
 
@@ -43,7 +44,7 @@ impl Publication {
 
     fn open_line(&self, line: &mut String) {
         line.push_str("{\"topic\":");
-        push_json_string(line, &self.topic);
+        push_string(line, &self.topic);
         line.push_str(",\"kind\":\"");
         line.push_str(self.kind.as_str());
         line.push_str("\",\"data\":");
@@ -179,17 +180,6 @@ impl Feed for Box<dyn Feed> {
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         (**self).poll_ready(context)
-    }
-}
-
-/// Appends `text` as a JSON string. Our own names need no escape; those from a recording might.
-pub fn push_json_string(line: &mut String, text: &str) {
-    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
-        line.push('"');
-        line.push_str(text);
-        line.push('"');
-    } else {
-        line.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 

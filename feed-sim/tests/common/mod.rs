@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use serde_json::Value;
@@ -64,6 +64,18 @@ pub(crate) fn all(mut feed: Box<dyn Feed>) -> (Vec<Timed>, Vec<BadRecord>, Count
         assert!(known || publication.kind == Kind::State, "{} begins with a patch", publication.topic);
     }
     (good, bad, feed.counts())
+}
+
+/// A synthetic recording, which is in the repository (`feed-sim/formats/recordings`).
+pub(crate) fn synthetic(name: &str) -> PathBuf {
+    let folders = ["recordings", "formats/recordings"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let path = folders.map(|folder| folder.join(name)).into_iter().find(|path| path.exists());
+    path.unwrap_or_else(|| panic!("there is no {name} in feed-sim/formats/recordings"))
+}
+
+/// A synthetic recording that is text.
+pub(crate) fn synthetic_text(name: &str) -> String {
+    std::fs::read_to_string(synthetic(name)).expect("it is text")
 }
 
 /// A recorded file, in the folder that `TICKCAST_DATA` names: there it has to be. Recordings are not in the repository; where

@@ -1,5 +1,5 @@
-//! The venue's messages, as far as we look at them (schema `MarketChangeMessage` of its documentation). Numbers are kept as the
-//! text that they are.
+//! The fields of the venue's messages that are used (schema `MarketChangeMessage` of its documentation). Numbers are
+//! kept as text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,8 +9,8 @@ pub(super) struct Message<'a> {
     pub(super) op: &'a str,
     /// Publish time, milliseconds since the UNIX epoch.
     pub(super) pt: Option<u64>,
-    /// Market changes; a heartbeat (`ct` `HEARTBEAT`) has none. `SUB_IMAGE` and `RESUB_DELTA` need no other treatment: what is an image
-    /// says so itself.
+    /// Market changes; a heartbeat (`ct` `HEARTBEAT`) has none. `SUB_IMAGE` and `RESUB_DELTA` need no special
+    /// treatment, because each image has `img`.
     #[serde(borrow)]
     pub(super) mc: Option<Vec<MarketChange<'a>>>,
 }
@@ -18,9 +18,9 @@ pub(super) struct Message<'a> {
 #[derive(Deserialize)]
 pub(super) struct MarketChange<'a> {
     pub(super) id: &'a str,
-    /// It replaces all that is known of the market.
+    /// Whether it replaces everything known about the market.
     pub(super) img: Option<bool>,
-    /// Several updates were combined into it.
+    /// Whether several updates were combined into it.
     pub(super) con: Option<bool>,
     /// Total matched on the market.
     #[serde(borrow)]
@@ -31,7 +31,7 @@ pub(super) struct MarketChange<'a> {
     pub(super) rc: Option<Vec<RunnerChange<'a>>>,
 }
 
-/// The fields of a market definition that the status is made of.
+/// The fields of a market definition that make up the status.
 #[derive(Deserialize)]
 pub(super) struct Definition<'a> {
     pub(super) status: &'a str,
@@ -77,10 +77,10 @@ pub(super) struct RunnerChange<'a> {
     /// Total matched on the runner.
     #[serde(borrow)]
     pub(super) tv: Option<&'a RawValue>,
-    /// Starting price as it would be now, with the bets so far.
+    /// The starting price with the bets so far.
     #[serde(borrow)]
     pub(super) spn: Option<&'a RawValue>,
-    /// Starting price as it would be without the bets in the market.
+    /// The starting price without the bets in the market.
     #[serde(borrow)]
     pub(super) spf: Option<&'a RawValue>,
 }

@@ -7,10 +7,10 @@ use super::runner::Runner;
 use crate::venue::text::{id_text, push_venue_ts};
 use feed_player::publication::{Kind, Publication};
 
-/// The most runners of a market; the venue's largest have some hundreds, with all handicaps.
+/// The most runners of a market; the venue's largest have a few hundred, with all handicaps.
 const RUNNERS_MAX: usize = 10_000;
 
-/// What is known of a market.
+/// The known state of a market.
 pub(super) struct Market {
     id: String,
     status: Option<Status>,
@@ -18,20 +18,20 @@ pub(super) struct Market {
 }
 
 impl Market {
-    /// A market of which nothing is known; `id` is a segment of a topic.
+    /// Makes a market about which nothing is known; `id` is a segment of a topic.
     pub(super) fn new(id: &str) -> Self {
         Market { id: id.to_owned(), status: None, runners: BTreeMap::new() }
     }
 
-    /// Whether its last definition said so.
+    /// Whether its last definition says that it is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.names.1 == "closed")
     }
 
-    /// Takes in a market change.
+    /// Applies a market change, and appends what it publishes.
     pub(super) fn take(&mut self, plan: Plan, at_ms: u64, out: &mut VecDeque<Publication>) -> Result<(), String> {
         let venue_ts = i64::try_from(at_ms).ok().and_then(|at_ms| at_ms.checked_mul(1_000));
-        let venue_ts = venue_ts.ok_or("pt is no time in milliseconds")?;
+        let venue_ts = venue_ts.ok_or("pt is not a time in milliseconds")?;
         let new = plan.runners.iter().filter(|runner| !self.runners.contains_key(&runner.runner)).count();
         if self.runners.len() + new > RUNNERS_MAX {
             return Err(format!("market {} has more than {RUNNERS_MAX} runners", self.id));
@@ -45,15 +45,15 @@ impl Market {
         }
         if plan.image {
             for (name, runner) in &mut self.runners {
-                if plan.runners.iter().all(|told| told.runner != *name) {
+                if plan.runners.iter().all(|change| change.runner != *name) {
                     runner.empty(&fields, venue_ts, out)?;
                 }
             }
         }
-        for told in plan.runners {
-            let name = told.runner.clone();
+        for change in plan.runners {
+            let name = change.runner.clone();
             let runner = self.runners.entry(name).or_insert_with_key(|name| Runner::new(&self.id, name));
-            runner.take(told, plan.image, &fields, venue_ts, out)?;
+            runner.take(change, plan.image, &fields, venue_ts, out)?;
         }
         if let Some(volume) = plan.volume {
             let mut data = format!(r#"{{"volume":"{volume}""#);

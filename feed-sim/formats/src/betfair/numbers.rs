@@ -1,22 +1,27 @@
-//! The venue's numbers: doubles in JSON, `1.5`, `2`, `2.0` or `1.0E7`, in no particular spelling.
+//! The venue's numbers: doubles in JSON, in any spelling: `1.5`, `2`, `2.0` or `1.0E7`.
 
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 
-/// The longest spelling of a double.
+use crate::decimal;
+
+/// The longest spelling of a double with an exponent.
 const NUMBER_BYTES_MAX: usize = 40;
 
 /// Reads a number that is not below zero.
 pub(super) fn number(raw: &RawValue) -> Result<Decimal, String> {
     let text = raw.get();
-    let read = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { text.parse() };
-    match read {
-        Ok(number) if text.len() <= NUMBER_BYTES_MAX && !number.is_sign_negative() => Ok(number.normalize()),
-        _ => Err(format!("{text} is no price or size")),
-    }
+    let read = if text.contains(['e', 'E']) { scientific(text) } else { decimal::read(text).ok() };
+    read.map(|number| number.normalize()).ok_or_else(|| format!("{text} is not a price or size"))
 }
 
-/// With two decimals at least: every price and size of the venue has so many, and one spelling.
+fn scientific(text: &str) -> Option<Decimal> {
+    let number = (text.len() <= NUMBER_BYTES_MAX).then(|| Decimal::from_scientific(text).ok());
+    number.flatten().filter(|number| !number.is_sign_negative())
+}
+
+/// Writes a number with at least two decimals, as many as every price and size of the venue has, so that each has one
+/// spelling.
 pub(super) fn spelled(number: Decimal) -> String {
     let mut number = number;
     if number.scale() < 2 {
@@ -25,7 +30,7 @@ pub(super) fn spelled(number: Decimal) -> String {
     number.to_string()
 }
 
-/// A number that may be unknown: `"NaN"` and `"Infinity"` are.
+/// Reads a number that may be unknown, which the strings `"NaN"` and `"Infinity"` stand for.
 pub(super) fn known(raw: &RawValue) -> Result<Option<String>, String> {
     if raw.get().starts_with('"') { Ok(None) } else { number(raw).map(spelled).map(Some) }
 }
@@ -47,7 +52,7 @@ mod tests {
             let raw: &RawValue = serde_json::from_str(text).expect("JSON");
             assert_eq!(number(raw).map(spelled).as_deref(), Ok(spelling));
         }
-        for text in ["-1", "\"1\"", "null", "[1]", "1e99", "1e-99999999999"] {
+        for text in ["-1", "-1e1", "\"1\"", "\"1e1\"", "null", "[1]", "1e99", "1e-99999999999"] {
             let raw: &RawValue = serde_json::from_str(text).expect("JSON");
             assert!(number(raw).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! What a market change is going to do, checked: nothing of it fails after this.
+//! The checked content of a market change. Applying it cannot fail because of its content.
 
 use serde_json::value::RawValue;
 
@@ -6,7 +6,7 @@ use super::fields::{Definition, MarketChange, PositionPriceSize, PriceSize, Runn
 use super::numbers::{known, number, spelled};
 use super::runner::Ladder;
 use crate::venue::level::Change;
-use crate::venue::text::{as_it_is, segment};
+use crate::venue::text::{segment, unchanged};
 
 /// A market change.
 pub(super) struct Plan {
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) conflated: Option<bool>,
     pub(super) volume: Option<String>,
     pub(super) definition: Option<DefinitionPlan>,
-    /// Each runner once, in the order in which they came.
+    /// Each runner once, in the order of the message.
     pub(super) runners: Vec<RunnerPlan>,
 }
 
@@ -27,20 +27,20 @@ pub(super) struct DefinitionPlan {
     pub(super) version: Option<u64>,
 }
 
-/// What of a market definition makes a new status.
+/// The part of a market definition that is the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
-    /// As the venue calls it, and as all our feeds do.
+    /// The venue's name and the name that all our feeds use.
     pub(super) names: (&'static str, &'static str),
     pub(super) in_play: bool,
     pub(super) bet_delay: u32,
 }
 
-/// The venue's names of a market's status.
+/// The statuses of a market: the venue's names and ours.
 const STATUSES: [(&str, &str); 4] =
     [("INACTIVE", "pre_open"), ("OPEN", "open"), ("SUSPENDED", "halted"), ("CLOSED", "closed")];
 
-/// What happens to one runner.
+/// The changes of one runner.
 pub(super) struct RunnerPlan {
     /// The runner as a segment of a topic.
     pub(super) runner: String,
@@ -48,8 +48,8 @@ pub(super) struct RunnerPlan {
     pub(super) last: Last,
 }
 
-/// What is known of a runner's trading beside its ladders; where an update does not say, it is what it was. Each may also be said to
-/// be unknown.
+/// A runner's trading apart from its ladders. `None` is unchanged, in an update; the inner `None` of a starting price
+/// is unknown, as the venue says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Last {
     pub(super) px: Option<String>,
@@ -64,7 +64,7 @@ impl Plan {
         let mut runners: Vec<RunnerPlan> = Vec::new();
         for runner_change in change.rc.iter().flatten() {
             let runner = runner_segment(runner_change)?;
-            // Some recordings tell of one runner several times in a message: all of it is one moment.
+            // Some recordings have one runner several times in a message: all of it is one change.
             let nth = runners.iter().position(|plan| plan.runner == runner).unwrap_or_else(|| {
                 runners.push(RunnerPlan { runner, changes: Vec::new(), last: Last::default() });
                 runners.len() - 1
@@ -87,9 +87,9 @@ impl DefinitionPlan {
         let definition: Definition<'_> =
             serde_json::from_str(raw.get()).map_err(|error| format!("marketDefinition: {error}"))?;
         let names = STATUSES.into_iter().find(|(name, _)| *name == definition.status);
-        let names = names.ok_or_else(|| format!("{:?} is no status of a market", definition.status))?;
+        let names = names.ok_or_else(|| format!("{:?} is not a status of a market", definition.status))?;
         let Definition { in_play, bet_delay, version, .. } = definition;
-        Ok(DefinitionPlan { json: as_it_is(raw.get())?, status: Status { names, in_play, bet_delay }, version })
+        Ok(DefinitionPlan { json: unchanged(raw.get())?, status: Status { names, in_play, bet_delay }, version })
     }
 }
 
@@ -136,9 +136,9 @@ impl RunnerPlan {
 }
 
 fn price_change(ladder: Ladder, (px, size): PriceSize<'_>) -> Result<Change, String> {
-    let (place, size) = (number(px)?, number(size)?);
+    let (rank, size) = (number(px)?, number(size)?);
     let value = if size.is_zero() { None } else { Some(format!(r#""{}""#, spelled(size)).into()) };
-    Ok(Change { side: ladder as usize, place, key: spelled(place).into(), value })
+    Ok(Change { side: ladder as usize, rank, key: spelled(rank).into(), value })
 }
 
 fn position_change(ladder: Ladder, (position, px, size): PositionPriceSize<'_>) -> Result<Change, String> {
@@ -148,16 +148,17 @@ fn position_change(ladder: Ladder, (position, px, size): PositionPriceSize<'_>) 
     } else {
         Some(format!(r#"{{"px":"{}","qty":"{}"}}"#, spelled(px), spelled(size)).into())
     };
-    Ok(Change { side: ladder as usize, place: position.into(), key: position.to_string().into(), value })
+    Ok(Change { side: ladder as usize, rank: position.into(), key: position.to_string().into(), value })
 }
 
-/// A selection's id, with its handicap where that is not zero. A topic's segment has no point in it.
+/// Returns a selection's id, with its handicap if that is not zero. The point becomes `_`, because a segment of a topic
+/// has no point.
 fn runner_segment(change: &RunnerChange<'_>) -> Result<String, String> {
     let Some(handicap) = change.hc else { return Ok(change.id.to_string()) };
     let text = handicap.get();
     let (sign, size) = text.strip_prefix('-').map_or(("", text), |size| ("-", size));
-    let raw: &RawValue = serde_json::from_str(size).map_err(|_| format!("{text} is no handicap"))?;
-    let size = number(raw).map_err(|_| format!("{text} is no handicap"))?;
+    let raw: &RawValue = serde_json::from_str(size).map_err(|_| format!("{text} is not a handicap"))?;
+    let size = number(raw).map_err(|_| format!("{text} is not a handicap"))?;
     if size.is_zero() {
         return Ok(change.id.to_string());
     }

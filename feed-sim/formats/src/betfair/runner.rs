@@ -1,4 +1,4 @@
-//! A runner of a market: its ladders, its last price and what was matched on it.
+//! A runner of a market: its ladders, its last price and the total matched on it.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,8 @@ pub(super) enum Ladder {
     Bdatl,
 }
 
-/// What is available to back is a price that somebody wants to lay at: the higher, the better for who backs.
+/// The ladders' names and best ends. A price that is available to back is one that somebody offers to lay at: the
+/// higher, the better for the backer.
 const LADDERS: [(&str, Best); 9] = [
     ("atb", Best::Highest),
     ("atl", Best::Lowest),
@@ -35,7 +36,7 @@ const LADDERS: [(&str, Best); 9] = [
     ("bdatl", Best::Lowest),
 ];
 
-/// What is known of a runner.
+/// The known state of a runner.
 pub(super) struct Runner {
     last_topic: String,
     book: Book,
@@ -49,7 +50,7 @@ impl Runner {
         Runner { last_topic: topic("last"), book, last: Last::default() }
     }
 
-    /// Takes in what a message says about the runner; `image` if that is all there is.
+    /// Applies a message's changes of the runner; with `image` they replace everything known about it.
     pub(super) fn take(
         &mut self,
         plan: RunnerPlan,
@@ -59,21 +60,21 @@ impl Runner {
         out: &mut VecDeque<Publication>,
     ) -> Result<(), String> {
         self.levels(plan.changes, image, fields, venue_ts, out)?;
-        let said = plan.last;
-        if said != Last::default() {
+        let new = plan.last;
+        if new != Last::default() {
             let known = if image { Last::default() } else { std::mem::take(&mut self.last) };
             self.last = Last {
-                px: said.px.or(known.px),
-                volume: said.volume.or(known.volume),
-                sp_near: said.sp_near.or(known.sp_near),
-                sp_far: said.sp_far.or(known.sp_far),
+                px: new.px.or(known.px),
+                volume: new.volume.or(known.volume),
+                sp_near: new.sp_near.or(known.sp_near),
+                sp_far: new.sp_far.or(known.sp_far),
             };
             out.push_back(self.last_publication(venue_ts));
         }
         Ok(())
     }
 
-    /// An image did not tell of the runner: it has no ladders any more.
+    /// Empties the ladders, because an image does not contain the runner.
     pub(super) fn empty(&mut self, fields: &str, venue_ts: i64, out: &mut VecDeque<Publication>) -> Result<(), String> {
         self.levels(Vec::new(), true, fields, venue_ts, out)
     }

@@ -1,26 +1,28 @@
-//! From depth updates and a snapshot to a book, as the venue's manual says: keep updates back until the snapshot is
-//! there, leave out those that it includes (`u <= lastUpdateId`), then apply the rest in order.
+//! Makes a book from depth updates and a snapshot, as the venue's manual says: hold updates until the snapshot comes,
+//! leave out those that it includes (`u <= lastUpdateId`), then apply the rest in order.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::fields::{Depth, Level, Snapshot};
+use crate::decimal;
 use feed_player::publication::{Kind, Publication};
 
-/// Updates kept back for a snapshot: five minutes of a stream of 100 ms. After that the book goes without one.
+/// The most updates that are held for a snapshot: five minutes of a stream of 100 ms. After that the book continues
+/// without one.
 const HELD_UPDATES_MAX: usize = 3_000;
-/// The most symbols of one recording; the venue has some thousands.
+/// The most symbols in one recording; the venue has a few thousand.
 const SYMBOLS_MAX: usize = 65_536;
-/// A snapshot that is larger goes out in pieces, the first as the state and the others as patches onto it: a broker takes
-/// messages up to 64 KiB unless it is told otherwise, and the rest of the message needs its place too.
+/// The most bytes of levels in one message. A larger snapshot goes out in pieces, the first as the state and the others
+/// as patches onto it: a broker accepts messages up to 64 KiB by default, and the rest of the message needs room too.
 const PIECE_BYTES_MAX: usize = 64_000;
 
 /// The books of all symbols of a recording.
 #[derive(Default)]
 pub(super) struct Books {
     books: BTreeMap<String, Book>,
-    /// Updates that a snapshot included.
+    /// How many updates a snapshot included.
     pub(super) superseded: u64,
-    /// Updates whose predecessor is missing in the recording.
+    /// How many updates lack their predecessor in the recording.
     pub(super) venue_gaps: u64,
 }
 
@@ -28,14 +30,14 @@ pub(super) struct Books {
 struct Book {
     /// `u` of the last update.
     last_id: Option<u64>,
-    /// A snapshot was published, or there is no hope for one.
+    /// Whether updates are published at once: after a snapshot, or after too many updates without one.
     live: bool,
-    /// Updates that wait for the snapshot: first and last number, and what they will publish.
+    /// The updates that wait for the snapshot: first and last number, and publication.
     held: VecDeque<(u64, u64, Publication)>,
 }
 
 impl Books {
-    /// Takes in an update.
+    /// Applies an update.
     pub(super) fn depth(
         &mut self,
         symbol: &str,
@@ -53,7 +55,7 @@ impl Books {
 
         if !self.books.contains_key(symbol) {
             if self.books.len() >= SYMBOLS_MAX {
-                return Err(format!("{symbol} is one symbol more than the {SYMBOLS_MAX} of a recording"));
+                return Err(format!("more than {SYMBOLS_MAX} symbols in one recording: {symbol}"));
             }
             self.books.insert(symbol.to_owned(), Book::default());
         }
@@ -75,18 +77,18 @@ impl Books {
         } else {
             book.held.push_back((depth.first_id, depth.last_id, publication));
             if book.held.len() > HELD_UPDATES_MAX {
-                tracing::warn!(symbol, "no snapshot came: the book goes on without one");
-                book.let_go(out);
+                tracing::warn!(symbol, "no snapshot came: the book continues without one");
+                book.release(out);
             }
         }
         Ok(())
     }
 
-    /// Takes in a snapshot, for the symbol whose updates are around it.
+    /// Applies a snapshot to the book whose updates are around it: the snapshot has no symbol.
     pub(super) fn snapshot(&mut self, snapshot: &Snapshot<'_>, out: &mut VecDeque<Publication>) -> Result<(), String> {
         let last_id = snapshot.last_id;
         let fits = |book: &Book| {
-            // The newest of what was received is not far from a snapshot that was asked for meanwhile.
+            // The newest update is not far from a snapshot that was requested during the recording.
             let near = book.last_id.is_some_and(|newest| last_id.abs_diff(newest) < NEAR_IDS);
             let first = book.held.front().map(|(first_id, ..)| *first_id);
             near && (book.live || first.is_some_and(|first_id| first_id <= last_id.saturating_add(1)))
@@ -116,22 +118,22 @@ impl Books {
         Ok(())
     }
 
-    /// Publishes what still waits for a snapshot.
-    pub(super) fn let_go(&mut self, out: &mut VecDeque<Publication>) {
+    /// Publishes the updates that still wait for a snapshot.
+    pub(super) fn release(&mut self, out: &mut VecDeque<Publication>) {
         for (symbol, book) in &mut self.books {
             if !book.held.is_empty() {
                 tracing::warn!(symbol, "the recording ends without the snapshot of this book");
-                book.let_go(out);
+                book.release(out);
             }
         }
     }
 }
 
-/// How far a snapshot's number may be from its book's newest: the busiest symbol counts some thousands a second.
+/// How far a snapshot's number may be from its book's newest: the busiest symbol has a few thousand per second.
 const NEAR_IDS: u64 = 1_000_000;
 
 impl Book {
-    fn let_go(&mut self, out: &mut VecDeque<Publication>) {
+    fn release(&mut self, out: &mut VecDeque<Publication>) {
         out.extend(self.held.drain(..).map(|(_, _, publication)| publication));
         self.live = true;
     }
@@ -141,7 +143,7 @@ fn topic(symbol: &str) -> String {
     format!("binance.{symbol}.depth")
 }
 
-/// The snapshot as a state and, where it is too large for one message, patches: levels near the market first.
+/// Returns the snapshot as a state and, if it is too large for one message, patches: levels near the market first.
 fn pieces(symbol: &str, snapshot: &Snapshot<'_>) -> Result<Vec<Publication>, String> {
     // A level is written as `"price":"quantity",`.
     let level_bytes = |level: &Level<'_>| level.0.len() + level.1.len() + 6;
@@ -165,8 +167,8 @@ fn part<'a, 'b>(levels: &'b [Level<'a>], from: usize, count: usize) -> &'b [Leve
     &levels[from..levels.len().min(from + count)]
 }
 
-/// Appends a side; a quantity of zero says that the level is gone. Both texts come from the recording: nothing but
-/// decimal numbers passes.
+/// Appends a side; a quantity of zero means that the level is gone. Prices and quantities are untrusted text: only
+/// decimal numbers pass.
 fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), String> {
     if levels.is_empty() {
         return Ok(());
@@ -176,18 +178,18 @@ fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), 
     data.push_str(side);
     data.push_str("\":{");
     for (nth, (price, qty)) in levels.iter().enumerate() {
-        if !is_decimal(price) || !is_decimal(qty) {
+        let (Ok(_), Ok(quantity)) = (decimal::read(price), decimal::read(qty)) else {
             return Err(format!("level {price:?}: {qty:?} is not a price and a quantity"));
-        }
-        // A merge patch must not name a key twice.
+        };
+        // A merge patch must not have a key twice.
         if !prices.insert(price) {
-            return Err(format!("the price {price} is there twice"));
+            return Err(format!("the price {price} is given twice"));
         }
         let comma = if nth == 0 { "" } else { "," };
         data.push_str(comma);
         data.push('"');
         data.push_str(price);
-        if qty.bytes().all(|byte| byte == b'0' || byte == b'.') {
+        if quantity.is_zero() {
             data.push_str("\":null");
         } else {
             data.push_str("\":\"");
@@ -197,10 +199,4 @@ fn push_side(data: &mut String, side: &str, levels: &[Level<'_>]) -> Result<(), 
     }
     data.push('}');
     Ok(())
-}
-
-fn is_decimal(text: &str) -> bool {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let points = text.bytes().filter(|&byte| byte == b'.').count();
-    digits > 0 && points <= 1 && digits + points == text.len() && text.len() <= 40
 }

@@ -1,9 +1,9 @@
-//! The venue's messages, as far as we look at them. Its one-letter names end here.
+//! The fields of the venue's messages that are used. Its one-letter names are used nowhere else.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What every message of a combined stream is wrapped in; a REST answer is not.
+/// The wrapper of every message of a combined stream; a REST answer has none.
 #[derive(Deserialize)]
 pub(super) struct Envelope<'a> {
     #[serde(borrow)]
@@ -12,7 +12,7 @@ pub(super) struct Envelope<'a> {
     pub(super) data: Option<&'a RawValue>,
 }
 
-/// A trade or a ticker: it goes out as it is, under its symbol.
+/// A trade or a ticker, which is published unchanged, under its symbol.
 #[derive(Deserialize)]
 pub(super) struct Identified<'a> {
     #[serde(rename = "s")]
@@ -22,7 +22,7 @@ pub(super) struct Identified<'a> {
 /// Price and quantity, as text.
 pub(super) type Level<'a> = (&'a str, &'a str);
 
-/// `depthUpdate`: levels that changed, between two numbers of the book's own sequence.
+/// `depthUpdate`: changed levels, with the first and last number of the update in the book's own sequence.
 #[derive(Deserialize)]
 pub(super) struct Depth<'a> {
     #[serde(rename = "s")]
@@ -39,7 +39,7 @@ pub(super) struct Depth<'a> {
     pub(super) asks: Vec<Level<'a>>,
 }
 
-/// The REST snapshot. It does not say of which symbol.
+/// The REST snapshot. It does not contain its symbol.
 #[derive(Deserialize)]
 pub(super) struct Snapshot<'a> {
     #[serde(rename = "lastUpdateId")]

@@ -1,4 +1,4 @@
-//! The venue's messages, as far as we look at them: one struct for all, since each type has some of these.
+//! The fields of the venue's messages that are used: one struct for all, because each type has some of these.
 
 use std::borrow::Cow;
 
@@ -11,22 +11,22 @@ pub(super) struct Message<'a> {
     pub(super) product_id: Option<&'a str>,
     /// RFC 3339; a snapshot of the older protocol has none.
     pub(super) time: Option<&'a str>,
-    /// Of the product's messages over all channels: a recording of some channels has holes in it.
+    /// Counts the product's messages over all channels: a recording of some channels has gaps in it.
     pub(super) sequence: Option<u64>,
     #[serde(borrow)]
     pub(super) bids: Option<Vec<(&'a str, &'a str)>>,
     #[serde(borrow)]
     pub(super) asks: Option<Vec<(&'a str, &'a str)>>,
-    /// Side (`buy` for bids), price, and the size that the level has now.
+    /// Side (`buy` for bids), price, and the new size of the level.
     #[serde(borrow)]
     pub(super) changes: Option<Vec<(&'a str, &'a str, &'a str)>>,
     pub(super) trade_id: Option<u64>,
     pub(super) last_trade_id: Option<u64>,
-    /// Of a match: that of the order that rested in the book.
+    /// The side of a match: that of the order that rested in the book.
     pub(super) side: Option<&'a str>,
     pub(super) size: Option<&'a str>,
     pub(super) price: Option<&'a str>,
-    /// Of an error.
+    /// The reason of an error.
     #[serde(borrow)]
     pub(super) message: Option<Cow<'a, str>>,
 }

@@ -1,4 +1,4 @@
-//! An instrument at a venue: its name, its book, and what a record of it publishes.
+//! An instrument at a venue: its name, its book, and what a record about it publishes.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::decimal::Scale;
 use crate::instrument::{Instrument, Trade, push};
 use crate::levels::Side;
 use crate::order_book::{Misfit, Order, OrderBook};
-use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::publication::{Kind, Publication, push_string};
 
 const SCALE: Scale = Scale { decimals: 9, decimals_min: 2 };
 
@@ -22,15 +22,15 @@ pub(super) struct Listed {
 
 struct Named {
     symbol: String,
-    /// For which day, and from which edition of the symbols.
+    /// The day and the edition of the symbols for which the name was looked up.
     looked_up: (i64, u64),
     instrument: Instrument,
     book: OrderBook,
 }
 
 impl Listed {
-    /// Makes sure that the instrument has the name of the record's day. Under another name it begins anew. `venue` is told
-    /// where another one has the instrument too.
+    /// Looks up the instrument's name on the record's day. With a new name its book starts empty. `venue` is given if
+    /// another venue published the instrument before.
     pub(super) fn name(&mut self, content: &Content, venue: Option<u16>, symbols: &Symbols) {
         let wanted = (day(content.time_ns), symbols.edition);
         if self.named.as_ref().is_some_and(|named| named.looked_up == wanted) {
@@ -51,8 +51,8 @@ impl Listed {
         }
     }
 
-    /// Takes in a record, the nth of the file. `false`: it is about an order whose beginning the recording lacks. An error has
-    /// changed and published nothing.
+    /// Applies the record with this number in the file, and appends what it publishes. Returns false if it is about an
+    /// order from before the recording. An error changes and publishes nothing.
     pub(super) fn play(
         &mut self,
         number: u64,
@@ -113,7 +113,7 @@ impl Listed {
             }
             Body::Definition { tick, .. } => {
                 let mut members = String::from(r#""symbol":"#);
-                push_json_string(&mut members, symbol);
+                push_string(&mut members, symbol);
                 let tick = match *tick {
                     UNDEF_PRICE => "null".to_owned(),
                     tick => format!("\"{}\"", instrument.price(tick)),
@@ -135,7 +135,7 @@ fn stamp(content: &Content) -> String {
     stamp
 }
 
-/// What a record does to the book.
+/// Applies a record to the book. Returns false if it is about an order from before the recording.
 ///
 /// Source: Databento, "Limit order book" (how to maintain a book from market by order), and its table of actions.
 fn change(book: &mut OrderBook, record: &OrderRecord) -> Result<bool, String> {
@@ -145,9 +145,9 @@ fn change(book: &mut OrderBook, record: &OrderRecord) -> Result<bool, String> {
         b'A' if record.top_of_book => {
             let side = record.side.ok_or("the level has no side")?;
             book.clear_side(side);
-            // Without a price the side is empty now.
+            // Without a price the side is now empty.
             if let Some(price) = record.price {
-                // No number of the record's own: there is one such order on each side.
+                // The record has no order id. There is one such order on each side, so the side's index is the id.
                 book.add(side as u64, Order { price, qty: record.size, side }).map_err(misfit)?;
             }
         }
@@ -164,18 +164,18 @@ fn change(book: &mut OrderBook, record: &OrderRecord) -> Result<bool, String> {
             return Ok(known);
         }
         b'R' => book.clear(),
-        // Fills are told to the owner of an order; what they take away comes as a change or a cancellation.
+        // Fills inform the owner of an order; the reduction follows as a change or a cancellation.
         _ => {}
     }
     Ok(true)
 }
 
-/// The order as it rests now.
+/// Returns the order as it rests after a record.
 fn rested(record: &OrderRecord) -> Result<Order, String> {
     let side = record.side.ok_or("the order has no side")?;
     let price = record.price.ok_or("the order has no price")?;
     if record.size == 0 {
-        return Err(Misfit::Nothing(record.order_id).to_string());
+        return Err(Misfit::Empty(record.order_id).to_string());
     }
     Ok(Order { price, qty: record.size, side })
 }

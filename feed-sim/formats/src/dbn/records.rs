@@ -1,4 +1,4 @@
-//! The records, as far as we look at them.
+//! The fields of records that are used.
 
 use ::dbn::{
     BboMsg, BidAskPair, HasRType, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, OhlcvMsg, RType, Record, RecordHeader,
@@ -12,22 +12,22 @@ use crate::levels::{Level, Side};
 pub(super) struct Content {
     pub(super) publisher_id: u16,
     pub(super) instrument_id: u32,
-    /// When the venue made it, as it says.
+    /// The venue's own time.
     pub(super) event_ns: u64,
-    /// What the records are in the order of: when they were received, where that is known.
+    /// The time that orders the records: when they were received, if that is known.
     pub(super) time_ns: u64,
     pub(super) sequence: Option<u32>,
     pub(super) body: Body,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Debug)]
 pub(super) enum Body {
     Order(OrderRecord),
     Trade(Traded),
-    /// Best levels, bid and ask, and the trade that led to them if one did.
+    /// The best levels, bid and ask, and the trade that led to them, if any.
     Quote([Option<Level>; 2], Option<Traded>),
-    /// Levels of both sides from the best outwards.
+    /// The levels of both sides, the best first.
     Book {
         sides: [Vec<Level>; 2],
         trade: Option<Traded>,
@@ -50,7 +50,7 @@ pub(super) enum Body {
     Nothing,
 }
 
-/// A trade; the side is that of the aggressor.
+/// A trade, with the side of the aggressor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Traded {
     pub(super) price: i64,
@@ -58,23 +58,23 @@ pub(super) struct Traded {
     pub(super) aggressor: Option<Side>,
 }
 
-/// What happens to an order of market by order.
+/// A change of an order in market by order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OrderRecord {
     pub(super) action: u8,
     pub(super) order_id: u64,
     pub(super) side: Option<Side>,
-    /// `None`: the record has no price.
+    /// `None` if the record has no price.
     pub(super) price: Option<i64>,
     pub(super) size: u32,
-    /// The last record of an event.
+    /// Whether it is the last record of an event.
     pub(super) last: bool,
-    /// It stands for the best level of its side and not for an order.
+    /// Whether it is about the best level of its side and not about an order.
     pub(super) top_of_book: bool,
 }
 
 impl Content {
-    /// Reads a record of a file of this version.
+    /// Reads a record from a file of this version.
     pub(super) fn of(record: RecordRef<'_>, version: u8) -> Result<Content, String> {
         let header = record.header();
         let content = |body: Body, received_ns: Option<u64>, sequence: Option<u32>| Content {
@@ -133,12 +133,12 @@ impl Content {
     }
 }
 
-/// The record as one of that type, if it is one.
+/// Returns the record as one of that type, if it is one. An error if it is too short for its type.
 fn view<'a, T: HasRType<Header = RecordHeader>>(record: &RecordRef<'a>) -> Result<Option<&'a T>, String> {
     let (length, needed) = (record.record_size(), size_of::<T>());
     if record.has::<T>() && length < needed {
         return Err(format!(
-            "a record of type {:#04x} has {needed} bytes and this one {length}",
+            "a record of type {:#04x} has {needed} bytes, but this one has {length}",
             record.header().rtype
         ));
     }
@@ -176,14 +176,14 @@ fn side(code: std::ffi::c_char) -> Option<Side> {
     }
 }
 
-/// Bid and ask of a level.
+/// Returns the bid and the ask of a level.
 fn best(pair: &BidAskPair) -> [Option<Level>; 2] {
     let level =
         |price: i64, qty: u32| (price != UNDEF_PRICE && qty > 0).then_some(Level { price, qty: u64::from(qty) });
     [level(pair.bid_px, pair.bid_sz), level(pair.ask_px, pair.ask_sz)]
 }
 
-/// `None` where the record is about something else than the state of trading.
+/// Returns the status of trading; `None` if the record is about something else.
 fn status_of(action: u16) -> Result<Option<&'static str>, String> {
     let action = StatusAction::try_from(action).map_err(|_| format!("there is no status action {action}"))?;
     Ok(match action {
@@ -203,7 +203,7 @@ fn status_of(action: u16) -> Result<Option<&'static str>, String> {
     })
 }
 
-/// Symbol, tick and time of reception. The three versions differ in length and not in these.
+/// Reads symbol, tick and receive time. These are the same in all three versions; only the lengths differ.
 fn definition(record: &RecordRef<'_>, version: u8) -> Result<(String, i64, u64), String> {
     let (symbol, tick, received_ns) = match version {
         1 => view::<v1::InstrumentDefMsg>(record)?.map(|it| (it.raw_symbol(), it.min_price_increment, it.ts_recv)),

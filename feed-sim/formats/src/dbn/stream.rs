@@ -1,8 +1,9 @@
-//! Where a record begins and ends.
+//! The boundaries of records.
 //!
-//! The crate's own reader would do, but for three things: it takes the end of a damaged compressed file for that of the recording,
-//! it does not say where a record was, and it lets a record of an odd length put all that follow at addresses where their fields
-//! may not be read. So each record is measured here, and only handed over when it is in order.
+//! The crate's own reader does not suffice, for three reasons: it treats the end of a damaged compressed file as the
+//! end of the recording, it does not report the position of a record, and a record of an odd length misaligns all
+//! records after it, so that their fields cannot be read. So each record's length is checked here before the record is
+//! handed to the crate.
 
 use std::io::{self, Read};
 
@@ -14,15 +15,15 @@ use crate::Reader;
 use crate::exact::Exact;
 use feed_player::publication::BadRecord;
 
-/// `DBN`, the version, and the length of the metadata.
+/// The length of the beginning: `DBN`, the version, and the length of the metadata.
 const PRELUDE_BYTES: usize = 8;
-/// The largest metadata we take: a mapping takes some hundred bytes, and no venue has a hundred thousand instruments.
+/// The largest metadata. A mapping takes about a hundred bytes, and no venue has a hundred thousand instruments.
 const METADATA_BYTES_MAX: u32 = 64 << 20;
-/// The length of a record is one byte that counts words of four.
+/// The length of a record is one byte that counts words of four bytes.
 const WORD_BYTES: usize = 4;
 const RECORD_BYTES_MAX: usize = 255 * WORD_BYTES;
 const HEADER_BYTES: usize = 16;
-/// All records are made of fields up to eight bytes, and of a length that keeps the next one's in place.
+/// Fields have up to eight bytes, so the length of a record is a multiple of eight, which keeps the next one aligned.
 const ALIGNMENT_BYTES: usize = 8;
 
 /// The records of a recording.
@@ -38,9 +39,9 @@ impl Stream {
         let mut prelude = [0; PRELUDE_BYTES];
         reader
             .read_exact(&mut prelude)
-            .map_err(|error| invalid(format!("no DBN: its beginning is missing: {error}")))?;
+            .map_err(|error| invalid(format!("not DBN: its beginning is missing: {error}")))?;
         if !prelude.starts_with(b"DBN") {
-            return Err(invalid("no DBN: it does not begin with these three letters".to_owned()));
+            return Err(invalid("not DBN: it does not begin with these three letters".to_owned()));
         }
         let length = u32::from_le_bytes([prelude[4], prelude[5], prelude[6], prelude[7]]);
         if length > METADATA_BYTES_MAX {
@@ -67,12 +68,12 @@ impl Stream {
         }
     }
 
-    /// How many records were read.
+    /// Returns how many records were read.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
 
-    /// The next record; `None` after the last.
+    /// Reads the next record; `None` after the last.
     pub(super) fn next(&mut self) -> Option<Result<RecordRef<'_>, BadRecord>> {
         self.input.begin_record();
         self.records += 1;
@@ -87,12 +88,12 @@ impl Stream {
         }
     }
 
-    /// A report about the record that was read last.
+    /// Makes a report about the record that was read last.
     pub(super) fn bad(&self, reason: String) -> BadRecord {
         BadRecord { position: self.input.position(), reason, ends_recording: false }
     }
 
-    /// Whether there was a record. An error is the end of the recording.
+    /// Reads a record. Returns false if the recording is over. An error ends the recording.
     fn read(&mut self) -> Result<bool, String> {
         let mut record = [0; RECORD_BYTES_MAX];
         if !self.input.fill(&mut record[..1])? {

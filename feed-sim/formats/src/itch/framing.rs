@@ -1,17 +1,17 @@
-//! Where a message begins and ends.
+//! The boundaries of messages.
 
 use super::message::length_of;
 use crate::Reader;
 use crate::exact::Exact;
 use feed_player::publication::BadRecord;
 
-/// So many unusable records one after the other are no coincidence: what we take for lengths are none.
+/// How many consecutive records may be unusable. More are no coincidence: the bytes read as lengths are not lengths.
 const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
 
 /// The messages of a recording.
 pub(super) struct Frames {
     input: Exact,
-    /// The message that was read last. A length has two bytes, so it is never longer than 64 KiB.
+    /// The message that was read last. A length has two bytes, so the message is never longer than 64 KiB.
     record: Vec<u8>,
     unusable_in_a_row: u32,
 }
@@ -21,7 +21,7 @@ impl Frames {
         Frames { input: Exact::new(reader, 0), record: Vec::new(), unusable_in_a_row: 0 }
     }
 
-    /// The next message; `None` after the last.
+    /// Reads the next message; `None` after the last.
     pub(super) fn next(&mut self) -> Option<Result<&[u8], BadRecord>> {
         self.input.begin_record();
         match self.read() {
@@ -34,24 +34,24 @@ impl Frames {
         }
     }
 
-    /// The message that was read last was a good one.
+    /// Notes that the message that was read last could be used.
     pub(super) fn usable(&mut self) {
         self.unusable_in_a_row = 0;
     }
 
-    /// A report about the message that was read last.
+    /// Makes a report about the message that was read last.
     pub(super) fn bad(&mut self, mut reason: String) -> BadRecord {
         self.unusable_in_a_row += 1;
         let ends_recording = self.unusable_in_a_row == UNUSABLE_IN_A_ROW_MAX;
         if ends_recording {
             reason.push_str(&format!(
-                "; {UNUSABLE_IN_A_ROW_MAX} records one after the other cannot be used: this is no ITCH 5.0, or part of it is missing"
+                "; {UNUSABLE_IN_A_ROW_MAX} consecutive records cannot be used: this not ITCH 5.0, or part of it is missing"
             ));
         }
         BadRecord { position: self.input.position(), reason, ends_recording }
     }
 
-    /// Whether there was a message. An error is the end of the recording.
+    /// Reads a message. Returns false if the recording is over. An error ends the recording.
     fn read(&mut self) -> Result<bool, String> {
         let mut length = [0; 2];
         if !self.input.fill(&mut length)? {
@@ -63,7 +63,8 @@ impl Frames {
             self.input.fill_rest(&mut self.record)?;
             return Ok(true);
         }
-        // A length of 0 at the end of a file says that the session is over; elsewhere the type says the length.
+        // A length of 0 at the end of a file means that the session is over; elsewhere the length follows from the
+        // type.
         let mut kind = [0];
         if !self.input.fill(&mut kind)? {
             return Ok(false);

@@ -6,15 +6,15 @@ use super::message::{Header, Imbalance, Message};
 use crate::decimal::{Scale, push_id};
 use crate::instrument::{Instrument, Trade, push};
 use crate::order_book::{Misfit, Order, OrderBook};
-use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::publication::{Kind, Publication, push_string};
 
 const SCALE: Scale = Scale { decimals: 4, decimals_min: 4 };
 
-/// All stocks, by the number that they have for the day.
+/// All stocks, by their number of the day.
 #[derive(Default)]
 pub(super) struct Market {
     stocks: HashMap<u16, Stock, foldhash::fast::RandomState>,
-    /// Messages about an order whose beginning the recording lacks.
+    /// How many messages are about an order from before the recording.
     pub(super) gaps: u64,
 }
 
@@ -25,7 +25,7 @@ struct Stock {
 }
 
 impl Market {
-    /// Takes in a message and appends what it publishes. An error has changed and published nothing.
+    /// Applies a message and appends what it publishes. An error changes and publishes nothing.
     pub(super) fn play(
         &mut self,
         header: Header,
@@ -36,7 +36,7 @@ impl Market {
         match *message {
             Message::System { event } => {
                 if event == b'O' {
-                    // No order lives longer than its day, and the numbers of orders and stocks begin anew.
+                    // No order outlives its day, and orders and stocks are numbered anew.
                     self.stocks.clear();
                 }
                 out.push_back(system(event, &stamp));
@@ -46,7 +46,7 @@ impl Market {
             | Message::HiddenTrade { symbol, .. }
             | Message::CrossTrade { symbol, .. }
             | Message::Imbalance(Imbalance { symbol, .. }) => {
-                self.stock(header.locate, symbol)?.tell(message, &stamp, out);
+                self.stock(header.locate, symbol)?.publish(message, &stamp, out);
             }
             Message::Add { order, side, shares, symbol, price } => {
                 let stock = self.stock(header.locate, symbol)?;
@@ -56,13 +56,13 @@ impl Market {
                     .map_err(|misfit| misfit.to_string())?;
                 stock.changes(&stamp, out);
             }
-            Message::BrokenTrade { .. } => self.known(header.locate)?.tell(message, &stamp, out),
+            Message::BrokenTrade { .. } => self.known(header.locate)?.publish(message, &stamp, out),
             Message::Other => {}
             _ => match self.known(header.locate)?.change(message, &stamp, out) {
                 Ok(()) => {}
                 Err(Misfit::Unknown(order)) => {
                     self.gaps += 1;
-                    tracing::debug!(order, "the recording lacks the beginning of this order");
+                    tracing::debug!(order, "this order is from before the recording");
                 }
                 Err(misfit) => return Err(misfit.to_string()),
             },
@@ -70,7 +70,7 @@ impl Market {
         Ok(())
     }
 
-    /// The stock of that number, which the message names.
+    /// Returns the stock of that number. The message has its symbol.
     fn stock(&mut self, locate: u16, symbol: &str) -> Result<&mut Stock, String> {
         let stock = self.stocks.entry(locate).or_insert_with(|| Stock::new(symbol));
         if stock.symbol == symbol {
@@ -80,9 +80,9 @@ impl Market {
         }
     }
 
-    /// The stock of that number, which an earlier message has named.
+    /// Returns the stock of that number. An earlier message had its symbol.
     fn known(&mut self, locate: u16) -> Result<&mut Stock, String> {
-        self.stocks.get_mut(&locate).ok_or_else(|| format!("no message has said what stock {locate} is"))
+        self.stocks.get_mut(&locate).ok_or_else(|| format!("no message so far has the symbol of stock {locate}"))
     }
 }
 
@@ -95,7 +95,7 @@ impl Stock {
         }
     }
 
-    /// An order in the book is executed, reduced, deleted or replaced.
+    /// Applies a message that executes, reduces, deletes or replaces an order in the book.
     fn change(&mut self, message: &Message<'_>, stamp: &str, out: &mut VecDeque<Publication>) -> Result<(), Misfit> {
         match *message {
             Message::Executed { order, shares, trade } => self.execute(order, shares, trade, None, stamp, out)?,
@@ -126,11 +126,11 @@ impl Stock {
         let (price, side) = match (&resting, at) {
             (Ok(order), None) => (order.price, Some(order.side)),
             (Ok(order), Some((price, _))) => (i64::from(price), Some(order.side)),
-            // That the trade happened is sure all the same.
+            // The order is unknown, but the trade happened.
             (Err(Misfit::Unknown(_)), Some((price, _))) => (i64::from(price), None),
             _ => return resting.map(drop),
         };
-        // The volume of what is not printed is that of a cross, and is told again there.
+        // The volume of a trade that is not printable is part of a cross, whose message has it again.
         let more = if at.is_some_and(|(_, printable)| !printable) { r#","printable":false"# } else { "" };
         let trade = Trade { id, price, qty: u64::from(shares), resting: side, more };
         out.push_back(self.instrument.trade(&trade, stamp));
@@ -141,8 +141,8 @@ impl Stock {
         self.instrument.changes(&mut self.book.levels, stamp, out);
     }
 
-    /// Messages that do not change the book.
-    fn tell(&self, message: &Message<'_>, stamp: &str, out: &mut VecDeque<Publication>) {
+    /// Publishes a message that does not change the book.
+    fn publish(&self, message: &Message<'_>, stamp: &str, out: &mut VecDeque<Publication>) {
         let instrument = &self.instrument;
         let mut members = String::new();
         out.push_back(match *message {
@@ -150,7 +150,7 @@ impl Stock {
                 let (price, qty) = (i64::from(price), u64::from(shares));
                 instrument.trade(&Trade { id: trade, price, qty, resting: None, more: r#","hidden":true"# }, stamp)
             }
-            // The venue also says where there was none.
+            // The venue also reports that a cross had no shares.
             Message::CrossTrade { shares: 0, .. } => return,
             Message::CrossTrade { shares, price, trade, cross, .. } => {
                 push_letter(&mut members, "cross", cross);
@@ -172,13 +172,13 @@ impl Stock {
                 push(&mut members, format_args!(r#""status":"{status}""#));
                 push_letter(&mut members, "trading_state", state);
                 members.push_str(r#","reason":"#);
-                push_json_string(&mut members, reason);
+                push_string(&mut members, reason);
                 push(&mut members, format_args!(",{stamp}"));
                 instrument.publication("status", Kind::State, &members)
             }
             Message::Directory { category, financial_status, round_lot, etp, .. } => {
                 members.push_str(r#""symbol":"#);
-                push_json_string(&mut members, &self.symbol);
+                push_string(&mut members, &self.symbol);
                 push_letter(&mut members, "market_category", category);
                 push_letter(&mut members, "financial_status", financial_status);
                 push(&mut members, format_args!(r#","round_lot":"{round_lot}""#));
@@ -214,5 +214,5 @@ fn system(event: u8, stamp: &str) -> Publication {
 
 fn push_letter(members: &mut String, name: &str, letter: u8) {
     push(members, format_args!(r#","{name}":"#));
-    push_json_string(members, char::from(letter).encode_utf8(&mut [0; 4]));
+    push_string(members, char::from(letter).encode_utf8(&mut [0; 4]));
 }

@@ -1,13 +1,13 @@
-//! The messages, as far as we look at them. Integers are big-endian; the offsets are those of the specification.
+//! The fields of messages that are used. Integers are big-endian; the offsets are those of the specification.
 
 use crate::levels::Side;
 
-/// What all messages begin with.
+/// The beginning of every message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     /// The stock's number of the day; 0 in messages about the whole market.
     pub(super) locate: u16,
-    /// Since midnight.
+    /// Nanoseconds since midnight.
     pub(super) time_ns: u64,
 }
 
@@ -78,11 +78,11 @@ pub(super) enum Message<'a> {
         trade: u64,
     },
     Imbalance(Imbalance<'a>),
-    /// One of those that publish nothing.
+    /// A message that publishes nothing.
     Other,
 }
 
-/// Net order imbalance indicator, the state of an auction to come.
+/// A net order imbalance indicator: the state of a coming auction.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Imbalance<'a> {
     pub(super) paired: u64,
@@ -97,7 +97,7 @@ pub(super) struct Imbalance<'a> {
 
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
 
-/// The length in bytes of each type, with the type itself.
+/// Returns the length in bytes of a type's messages, including the byte of the type.
 pub(super) fn length_of(kind: u8) -> Option<usize> {
     Some(match kind {
         // System event; stock directory; trading action; Reg SHO restriction; market participant position.
@@ -121,7 +121,7 @@ pub(super) fn length_of(kind: u8) -> Option<usize> {
         b'X' => 23,
         b'D' => 19,
         b'U' => 35,
-        // Trade with an order that was not displayed; cross; broken trade.
+        // Trade of an order that was not displayed; cross; broken trade.
         b'P' => 44,
         b'Q' => 40,
         b'B' => 19,
@@ -139,17 +139,17 @@ pub(super) fn parse(record: &[u8]) -> Result<(Header, Message<'_>), String> {
     let named = char::from(kind);
     let length = length_of(kind).ok_or_else(|| format!("there is no message type {named:?}"))?;
     if record.len() != length {
-        return Err(format!("a message of type {named:?} has {length} bytes and this one has {}", record.len()));
+        return Err(format!("a message of type {named:?} has {length} bytes, but this one has {}", record.len()));
     }
     let fields = Fields(record);
     let header = Header { locate: u16::from_be_bytes(fields.bytes(1)), time_ns: fields.number(5, 6) };
     if header.time_ns >= DAY_NS {
-        return Err(format!("{} ns is no time of day", header.time_ns));
+        return Err(format!("{} ns is not a time of day", header.time_ns));
     }
     Ok((header, fields.message(kind)?))
 }
 
-/// The bytes of a message whose length is that of its type.
+/// The bytes of a message that has the length of its type.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -238,28 +238,28 @@ impl<'a> Fields<'a> {
         u64::from_be_bytes(self.bytes(at))
     }
 
-    /// One of these codes.
+    /// Reads one of these codes.
     fn code(&self, at: usize, codes: &[u8], what: &str) -> Result<u8, String> {
         let code = self.0[at];
         if codes.contains(&code) { Ok(code) } else { Err(format!("there is no {what} {:?}", char::from(code))) }
     }
 
-    /// Any code; the venue adds some from time to time.
+    /// Reads any code; the venue adds some from time to time.
     fn letter(&self, at: usize) -> Result<u8, String> {
         let code = self.0[at];
         if code.is_ascii_graphic() || code == b' ' {
             Ok(code)
         } else {
-            Err(format!("byte {code:#04x} at {at} is no letter"))
+            Err(format!("byte {code:#04x} at {at} is not a letter"))
         }
     }
 
-    /// Text, filled up with blanks on the right.
+    /// Reads text that is padded with blanks on the right.
     fn text(&self, at: usize, count: usize) -> Result<&'a str, String> {
         let bytes = self.0[at..at + count].trim_ascii_end();
         match str::from_utf8(bytes) {
             Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') => Ok(text),
-            _ => Err(format!("{:?} is no text", bytes.escape_ascii().to_string())),
+            _ => Err(format!("{:?} is not text", bytes.escape_ascii().to_string())),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The books of all pairs, verified.
+//! The books of all pairs, verified by checksums.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,36 +11,36 @@ use crate::venue::level::Change;
 use crate::venue::text::segment;
 use feed_player::publication::Publication;
 
-/// The depths that can be subscribed.
+/// The depths that can be subscribed to.
 const DEPTHS: [usize; 5] = [10, 25, 100, 500, 1_000];
 
 /// The books of all pairs.
 #[derive(Default)]
 pub(super) struct Books {
     books: HashMap<String, Verified>,
-    /// What the answers to subscriptions said.
+    /// The depths in the answers to subscriptions.
     depths: HashMap<String, usize>,
 }
 
 struct Verified {
     book: Book,
     depth: usize,
-    /// The last checksum did not match: what we hold is not what the venue has, and was not published.
+    /// Whether the last checksum did not match: the book differs from the venue's, and is not published.
     doubtful: bool,
 }
 
-/// What a message says of a book, of either version.
+/// A message about a book, of either version.
 pub(super) struct BookMessage<'a> {
     pub(super) pair: &'a str,
     pub(super) snapshot: bool,
-    /// What the message itself says about its depth.
+    /// The depth, if the message has it.
     pub(super) depth: Option<usize>,
     pub(super) changes: Vec<Change>,
     pub(super) checksum: Option<u32>,
     pub(super) venue_ts: Option<i64>,
 }
 
-/// The answer to a subscription, as far as we look at it.
+/// The fields of the answer to a subscription that are used.
 #[derive(Deserialize)]
 struct Subscription<'a> {
     channel: Option<&'a str>,
@@ -54,7 +54,7 @@ impl Books {
         self.books.contains_key(pair)
     }
 
-    /// Notes the `result` of a subscription.
+    /// Notes the depth in the `result` of a subscription.
     pub(super) fn subscribed(&mut self, result: &str) -> Result<(), String> {
         let subscription: Subscription<'_> = parse(result)?;
         if let Subscription { channel: Some("book"), depth: Some(depth), symbol: Some(pair) } = subscription
@@ -65,7 +65,7 @@ impl Books {
         Ok(())
     }
 
-    /// Takes in a snapshot or an update.
+    /// Applies a snapshot or an update, and appends what it publishes.
     pub(super) fn take(&mut self, message: BookMessage<'_>, out: &mut VecDeque<Publication>) -> Result<(), String> {
         let pair = segment(message.pair)?;
         let verified = if message.snapshot {
@@ -93,7 +93,7 @@ impl Books {
             }
         }
         if message.snapshot && message.checksum.is_none() {
-            // Version 1 has no checksum in its snapshots; it is as good as a new beginning.
+            // Version 1 has no checksums in snapshots. A snapshot replaces the whole book, so it is trusted.
             verified.doubtful = false;
         }
         if !verified.doubtful {
@@ -106,7 +106,7 @@ impl Books {
     fn of_pair(&mut self, pair: &str) -> Result<&mut Verified, String> {
         if !self.books.contains_key(pair) {
             if self.books.len() >= PAIRS_MAX {
-                return Err(format!("{pair} is one pair more than the {PAIRS_MAX} of a recording"));
+                return Err(format!("more than {PAIRS_MAX} pairs in one recording: {pair}"));
             }
             let book = Book::of_exchange("kraken", pair);
             self.books.insert(pair.to_owned(), Verified { book, depth: DEPTHS[0], doubtful: false });
@@ -115,7 +115,7 @@ impl Books {
     }
 }
 
-/// The depth that was subscribed, where nothing says it: the smallest that the snapshot fits into.
+/// Returns the depth of a subscription whose answer is missing: the smallest one that the snapshot fits into.
 fn depth_of(levels: [usize; 2]) -> usize {
     let levels = levels[0].max(levels[1]);
     DEPTHS.into_iter().find(|depth| *depth >= levels).unwrap_or(levels)

@@ -1,12 +1,13 @@
-//! The venue's checksum of a book ("Book checksum" in its documentation, the same for both versions): CRC32 of the digits of
-//! the ten best asks, then of the ten best bids, each price and quantity without its point and without leading zeros.
+//! The venue's checksum of a book ("Book checksum" in its documentation, the same for both versions): CRC32 of the
+//! digits of the ten best asks, then of the ten best bids. Each price and quantity is without its point and without
+//! leading zeros.
 
 use crate::venue::book::{ASKS, BIDS, Book};
 
-/// How many levels of a side go into it, whatever the depth of the book.
+/// How many levels of a side are in it, for a book of any depth.
 const LEVELS: usize = 10;
 
-/// The checksum of a book.
+/// Computes the checksum of a book.
 pub(super) fn checksum(book: &Book) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let mut digits = Vec::with_capacity(64);

@@ -1,4 +1,5 @@
-//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload or, for a book whose both sides changed, two.
+//! Version 1: `[channel id, payload…, "channel name", "PAIR"]`, with one payload, or with two if both sides of a book
+//! changed.
 
 use std::collections::VecDeque;
 
@@ -7,13 +8,13 @@ use serde_json::value::RawValue;
 
 use super::books::{BookMessage, Books};
 use super::{Trade, parse, quote};
+use crate::decimal;
 use crate::venue::book::{ASKS, BIDS};
-use crate::venue::capture::seconds_ns;
-use crate::venue::level::{Change, decimal};
+use crate::venue::level::Change;
 use crate::venue::text::{Aggressor, segment};
 use feed_player::publication::Publication;
 
-/// A message and what it is about.
+/// A message, with its channel and its pair.
 pub(super) struct Message<'a> {
     payloads: Vec<&'a RawValue>,
     pub(super) channel: &'a str,
@@ -37,12 +38,12 @@ impl<'a> Message<'a> {
     fn payload(&self) -> Result<&'a str, String> {
         match self.payloads.as_slice() {
             [payload] => Ok(payload.get()),
-            payloads => Err(format!("{} payloads where one should be", payloads.len())),
+            payloads => Err(format!("{} payloads instead of one", payloads.len())),
         }
     }
 }
 
-/// Price, volume, time, and `"r"` where a level is told again.
+/// Price, volume, time, and `"r"` if a level is sent again.
 type LevelData<'a> = Vec<&'a str>;
 
 #[derive(Deserialize)]
@@ -82,11 +83,11 @@ pub(super) fn book(message: &Message<'_>, books: &mut Books, out: &mut VecDeque<
             }
         }
         if let Some(text) = data.checksum {
-            checksum = Some(text.parse().map_err(|_| format!("{text:?} is no checksum"))?);
+            checksum = Some(text.parse().map_err(|_| format!("{text:?} is not a checksum"))?);
         }
     }
     let depth = message.channel.split_once('-').map(|(_, depth)| depth);
-    let depth = depth.map(|depth| depth.parse().map_err(|_| format!("{depth:?} is no depth"))).transpose()?;
+    let depth = depth.map(|depth| depth.parse().map_err(|_| format!("{depth:?} is not a depth"))).transpose()?;
     books.take(BookMessage { pair: message.pair, snapshot, depth, changes, checksum, venue_ts }, out)
 }
 
@@ -98,7 +99,7 @@ pub(super) fn trades<'a>(message: &Message<'a>) -> Result<Vec<Trade<'a>>, String
             let [px, qty, time, side, ..] = trade.as_slice() else {
                 return Err(format!("trade {trade:?} is not price, volume, time and side"));
             };
-            decimal(px).and(decimal(qty))?;
+            decimal::read(px).and(decimal::read(qty))?;
             let aggressor = match *side {
                 "b" => Aggressor::Buy,
                 "s" => Aggressor::Sell,
@@ -113,7 +114,7 @@ pub(super) fn trades<'a>(message: &Message<'a>) -> Result<Vec<Trade<'a>>, String
 pub(super) fn ticker(message: &Message<'_>, out: &mut VecDeque<Publication>) -> Result<(), String> {
     let payload = message.payload()?;
     if !payload.starts_with('{') {
-        return Err("a ticker that is no object".to_owned());
+        return Err("the ticker is not an object".to_owned());
     }
     out.push_back(super::ticker(message.pair, payload)?);
     Ok(())
@@ -127,6 +128,6 @@ pub(super) fn spread(message: &Message<'_>, out: &mut VecDeque<Publication>) -> 
 }
 
 fn microseconds(seconds: &str) -> Result<i64, String> {
-    let nanoseconds = seconds_ns(seconds).ok_or_else(|| format!("{seconds:?} is no time"))?;
-    i64::try_from(nanoseconds / 1_000).map_err(|error| error.to_string())
+    let microseconds = decimal::whole_units(seconds, 6).and_then(|microseconds| i64::try_from(microseconds).ok());
+    microseconds.ok_or_else(|| format!("{seconds:?} is not a time in seconds"))
 }

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 
 use super::books::{BookMessage, Books};
 use super::{Trade, parse, ticker};
+use crate::decimal;
 use crate::venue::book::{ASKS, BIDS};
-use crate::venue::level::{Change, decimal};
+use crate::venue::level::Change;
 use crate::venue::text::{Aggressor, rfc3339_us, segment};
 use feed_player::publication::Publication;
 
@@ -43,7 +44,7 @@ struct TradeData<'a> {
     timestamp: &'a str,
 }
 
-/// A number; some recorders write it as a string, so that no digit is lost.
+/// Returns the text of a number; some recorders write numbers as strings, so that no digit is lost.
 fn number(raw: &RawValue) -> &str {
     let text = raw.get();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
@@ -81,7 +82,7 @@ pub(super) fn trades(data: &str) -> Result<Vec<Trade<'_>>, String> {
     data.into_iter()
         .map(|trade| {
             let (px, qty) = (number(trade.price), number(trade.qty));
-            decimal(px).and(decimal(qty))?;
+            decimal::read(px).and(decimal::read(qty))?;
             let aggressor = match trade.side {
                 "buy" => Aggressor::Buy,
                 "sell" => Aggressor::Sell,

@@ -1,57 +1,58 @@
 //! A line of a message file.
 
+use crate::decimal::whole_units;
 use crate::levels::Side;
 
 /// What happened, LOBSTER's types 1 to 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     New,
-    /// A part of an order goes.
+    /// A part of an order is cancelled.
     Cancellation,
     Deletion,
     Execution,
-    /// Of an order that was not displayed.
+    /// The execution of an order that was not displayed.
     HiddenExecution,
-    /// Auction.
+    /// The trade of an auction.
     Cross,
-    /// A halt and its end.
+    /// A halt, or its end.
     Status(&'static str),
 }
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Since midnight.
+    /// Nanoseconds since midnight.
     pub(super) time_ns: u64,
     pub(super) event: Event,
     pub(super) order: u64,
     pub(super) size: u64,
     /// In ten-thousandths of a dollar.
     pub(super) price: i64,
-    /// Of the order that it is about.
+    /// The side of the order that it is about.
     pub(super) side: Side,
 }
 
 impl Message {
-    /// Reads a line. Newer files have a seventh column, which is not looked at.
+    /// Reads a line. Newer files have a seventh column, which is ignored.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         let line = str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         let [time, event, order, size, price, direction] = match fields[..] {
             [a, b, c, d, e, f] | [a, b, c, d, e, f, _] => [a, b, c, d, e, f],
-            _ => return Err(format!("a message has 6 columns and this one has {}", fields.len())),
+            _ => return Err(format!("a message has 6 columns, but this one has {}", fields.len())),
         };
-        let time_ns = time_ns(time).ok_or_else(|| format!("{time:?} is no time in seconds after midnight"))?;
-        let price = price.parse().map_err(|_| format!("the price {price:?} is no number"))?;
+        let time_ns = time_ns(time).ok_or_else(|| format!("{time:?} is not a time in seconds after midnight"))?;
+        let price = price.parse().map_err(|_| format!("the price {price:?} is not a number"))?;
         let event = event_of(event, price)?;
         if matches!(event, Event::Status(_)) {
             return Ok(Message { time_ns, event, order: 0, size: 0, price: 0, side: Side::Bid });
         }
-        let size = size.parse().map_err(|_| format!("the size {size:?} is no number"))?;
-        // Crosses and hidden orders have none, which some files write as -1.
+        let size = size.parse().map_err(|_| format!("the size {size:?} is not a number"))?;
+        // Crosses and hidden orders have no id; some files write -1.
         let order = match event {
             Event::Cross | Event::HiddenExecution => 0,
-            _ => order.parse().map_err(|_| format!("the order id {order:?} is no number"))?,
+            _ => order.parse().map_err(|_| format!("the order id {order:?} is not a number"))?,
         };
         let side = match direction {
             "1" => Side::Bid,
@@ -73,22 +74,16 @@ fn event_of(code: &str, price: i64) -> Result<Event, String> {
         ("7", -1) => Event::Status("halted"),
         ("7", 0) => Event::Status("auction"),
         ("7", 1) => Event::Status("open"),
-        ("7", price) => return Err(format!("a halt has the price -1, 0 or 1, and this one {price}")),
+        ("7", price) => return Err(format!("a halt has the price -1, 0 or 1, but this one has {price}")),
         _ => return Err(format!("there is no type {code:?}")),
     })
 }
 
-/// Seconds after midnight with any number of decimals; what is below a nanosecond is dropped.
+/// Returns a time in nanoseconds, from seconds after midnight with any number of decimals. Fractions of a nanosecond
+/// are cut off.
 fn time_ns(text: &str) -> Option<u64> {
-    const DAY_S: u64 = 24 * 3_600;
-    let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(decimals) {
-        return None;
-    }
-    let seconds: u64 = seconds.parse().ok().filter(|&seconds| seconds < DAY_S)?;
-    let nanoseconds: u64 = format!("{:0<9.9}", decimals).parse().ok()?;
-    Some(seconds * 1_000_000_000 + nanoseconds)
+    const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
+    whole_units(text, 9).filter(|&time_ns| time_ns < DAY_NS)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! A table of a mapping file, asked key by key, so that every complaint names the key and what is allowed there.
+//! A table of a mapping file that is read key by key, so that every error names the key and what is allowed there.
 
 use toml::{Table, Value};
 
-/// A table and where it is.
+/// A table, and its path for errors.
 pub(super) struct Section<'a> {
     table: &'a Table,
-    /// `time.`, or nothing at the top.
+    /// The path, such as `time.`; empty at the top.
     prefix: String,
 }
 
@@ -14,10 +14,10 @@ impl<'a> Section<'a> {
         Section { table, prefix: String::new() }
     }
 
-    /// That nothing else is there: a key with a slip would silently do nothing.
+    /// Checks that there are no other keys: a misspelt key would be ignored without an error.
     pub(super) fn only(&self, allowed: &[&str]) -> Result<(), String> {
         match self.table.keys().find(|key| !allowed.contains(&key.as_str())) {
-            Some(key) => Err(format!("there is no key {}{key}; here are {}", self.prefix, allowed.join(", "))),
+            Some(key) => Err(format!("there is no key {}{key}; the keys are {}", self.prefix, allowed.join(", "))),
             None => Ok(()),
         }
     }
@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Table(table)) => Ok(Some(Section { table, prefix: format!("{}{key}.", self.prefix) })),
-            Some(other) => Err(format!("{}{key} is a table, not {}", self.prefix, with_article(other))),
+            Some(other) => Err(format!("{}{key} must be a table, not {}", self.prefix, with_article(other))),
         }
     }
 
@@ -46,11 +46,11 @@ impl<'a> Section<'a> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("{}{key} is a text, not {}", self.prefix, with_article(other))),
+            Some(other) => Err(format!("{}{key} must be a string, not {}", self.prefix, with_article(other))),
         }
     }
 
-    /// `what` says what belongs there.
+    /// Returns the text of a key; `what` describes it in the error if it is missing.
     pub(super) fn required_text(&self, key: &str, what: &str) -> Result<&'a str, String> {
         self.text(key)?.ok_or_else(|| format!("{}{key} is missing: {what}", self.prefix))
     }
@@ -59,7 +59,7 @@ impl<'a> Section<'a> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         match choices.iter().find(|(name, _)| *name == text) {
             Some((_, choice)) => Ok(Some(*choice)),
-            None => Err(format!("{}{key}: {text:?} is none of {}", self.prefix, names(choices))),
+            None => Err(format!("{}{key}: {text:?} is not one of {}", self.prefix, names(choices))),
         }
     }
 
@@ -74,7 +74,7 @@ fn names<T>(choices: &[(&str, T)]) -> String {
 
 fn with_article(value: &Value) -> &'static str {
     match value {
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Integer(_) | Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
         Value::Datetime(_) => "a date",

@@ -1,11 +1,11 @@
-//! Topics with places in them: `iot.{device}.{sensor}`.
+//! Topics with placeholders: `iot.{device}.{sensor}`.
 
 use std::borrow::Cow;
 
 use super::FieldId;
 use broker_protocol::topic::{check_topic, is_reserved};
 
-/// A topic's text and fields, in turn.
+/// The text and the fields of a topic, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -16,14 +16,14 @@ enum Part {
 }
 
 impl Template {
-    /// `field` gives a field's name its id.
+    /// Reads a template. `field` returns the id of a field's name.
     pub(super) fn parse(text: &str, mut field: impl FnMut(&str) -> FieldId) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| format!("a {{ has no }} in {text:?}"))?;
             if name.is_empty() || name.contains('{') {
-                return Err(format!("{{{name}}} in {text:?} is no name of a field"));
+                return Err(format!("{{{name}}} in {text:?} does not name a field"));
             }
             parts.push(Part::Text(before.to_owned()));
             parts.push(Part::Field(field(name)));
@@ -31,12 +31,12 @@ impl Template {
         }
         parts.push(Part::Text(rest.to_owned()));
         let template = Template(parts);
-        // With something harmless in its places, so that a mistake is told now and not with every record.
+        // Filled with valid values, so that an error is reported now and not with every record.
         template.fill(|_| Ok(Cow::Borrowed("x")))?;
         Ok(template)
     }
 
-    /// The topic with the values of its fields.
+    /// Returns the topic with the values of its fields.
     pub(crate) fn fill<'a>(
         &self,
         mut value: impl FnMut(FieldId) -> Result<Cow<'a, str>, String>,
@@ -47,9 +47,9 @@ impl Template {
                 Part::Text(text) => topic.push_str(text),
                 Part::Field(field) => {
                     let value = value(*field)?;
-                    // It would be two segments, and nobody who subscribes counts on that.
+                    // The value would be two segments, which no subscriber expects.
                     if value.contains('.') {
-                        return Err(format!("{value:?} has a dot in it and cannot be part of a topic"));
+                        return Err(format!("{value:?} contains a dot and cannot be a segment of a topic"));
                     }
                     topic.push_str(&value);
                 }

@@ -3,30 +3,31 @@
 use jiff::{Timestamp, civil, tz};
 
 use super::FieldId;
+use crate::decimal::whole_units;
 
-/// Where a record's time comes from.
+/// The source of a record's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeOf {
-    /// Nowhere: the records are so far apart.
+    /// None: the records are this far apart.
     Every { every_us: u64 },
     /// A field.
     Field { field: FieldId, unit: Unit, since: Since },
 }
 
-/// How a time is written.
+/// The notation of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Seconds,
     Milliseconds,
     Microseconds,
     Nanoseconds,
-    /// RFC 3339, also with a blank in place of the T, and in UTC where it names no offset.
+    /// RFC 3339, also with a blank instead of the T; in UTC if it has no offset.
     Rfc3339,
-    /// `9:30:00.125`, and after midnight from 0 again.
+    /// A time of day such as `9:30:00.125`.
     TimeOfDay,
 }
 
-/// When a time that is a number was 0.
+/// The moment from which a numeric time counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
     Epoch,
@@ -47,34 +48,22 @@ impl Unit {
         ("hh:mm:ss", Unit::TimeOfDay),
     ];
 
-    /// Nanoseconds since the UNIX epoch or since midnight.
+    /// Reads a time, in nanoseconds since the UNIX epoch or since midnight. Fractions of a nanosecond are cut off.
     pub(crate) fn parse_ns(self, text: &str) -> Result<u64, String> {
         let text = text.trim_ascii();
         let (ns, what) = match self {
-            Unit::Seconds => (decimal(text, 9), "a number of seconds"),
-            Unit::Milliseconds => (decimal(text, 6), "a number of milliseconds"),
-            Unit::Microseconds => (decimal(text, 3), "a number of microseconds"),
-            Unit::Nanoseconds => (decimal(text, 0), "a number of nanoseconds"),
-            Unit::Rfc3339 => (utc_ns(text), "a time after 1970 as RFC 3339 has it (2024-08-08T12:30:00.125Z)"),
+            Unit::Seconds => (whole_units(text, 9), "a number of seconds"),
+            Unit::Milliseconds => (whole_units(text, 6), "a number of milliseconds"),
+            Unit::Microseconds => (whole_units(text, 3), "a number of microseconds"),
+            Unit::Nanoseconds => (whole_units(text, 0), "a number of nanoseconds"),
+            Unit::Rfc3339 => (utc_ns(text), "an RFC 3339 time after 1970 (2024-08-08T12:30:00.125Z)"),
             Unit::TimeOfDay => (time_of_day_ns(text), "a time of day (09:30:00.125)"),
         };
         ns.ok_or_else(|| format!("the time {text:?} is not {what}"))
     }
 }
 
-/// `text` with the point moved by `digits` to the right; what is behind it then is below our resolution. By digits, not
-/// by a floating point number, which has not enough of them for nanoseconds since 1970.
-fn decimal(text: &str, digits: usize) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-        return None;
-    }
-    let kept = &fraction[..fraction.len().min(digits)];
-    format!("{whole}{kept:0<digits$}").parse().ok()
-}
-
-/// Nanoseconds since the UNIX epoch of a date and time.
+/// Reads a date and time, in nanoseconds since the UNIX epoch.
 pub(crate) fn utc_ns(text: &str) -> Option<u64> {
     let timestamp = text.parse::<Timestamp>().ok().or_else(|| {
         let civil: civil::DateTime = text.parse().ok()?;
@@ -83,7 +72,7 @@ pub(crate) fn utc_ns(text: &str) -> Option<u64> {
     u64::try_from(timestamp.as_nanosecond()).ok()
 }
 
-/// Nanoseconds since midnight of `9:30`, `09:30:00` or `09:30:00.125`.
+/// Reads a time of day such as `9:30`, `09:30:00` or `09:30:00.125`, in nanoseconds since midnight.
 pub(crate) fn time_of_day_ns(text: &str) -> Option<u64> {
     let padded = if text.find(':') == Some(1) { format!("0{text}") } else { text.to_owned() };
     if padded.find(':') != Some(2) {
@@ -116,6 +105,7 @@ mod tests {
             (Unit::Seconds, "-1", None),
             (Unit::Seconds, "1e9", None),
             (Unit::Seconds, ".5", None),
+            (Unit::Seconds, "5.", None),
             (Unit::Seconds, "", None),
             (Unit::Seconds, "99999999999999", None),
             (Unit::Nanoseconds, "soon", None),

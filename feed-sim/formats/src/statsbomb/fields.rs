@@ -1,4 +1,4 @@
-//! An event, as far as we look at it.
+//! The fields of an event that are used.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(super) struct Named<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct Pass<'a> {
-    /// Only there where the pass did not arrive.
+    /// Present only if the pass did not arrive.
     #[serde(borrow)]
     pub(super) outcome: Option<Named<'a>>,
     #[serde(borrow, rename = "type")]
@@ -55,8 +55,8 @@ pub(super) struct Foul<'a> {
 }
 
 impl Event<'_> {
-    /// Whether it is a goal of the team that it names. An own goal is two events, `Own Goal Against` of the one team and `Own Goal For`
-    /// of the one that it counts for.
+    /// Whether it is a goal for its team. An own goal is two events: `Own Goal Against` of the team that scored it, and
+    /// `Own Goal For` of the team that it counts for.
     pub(super) fn is_goal(&self) -> bool {
         match &*self.kind.name {
             "Shot" => self.shot.as_ref().is_some_and(|shot| shot.outcome.name == "Goal"),

@@ -1,27 +1,27 @@
 //! The score of a match.
 
 use super::fields::Event;
-use feed_player::publication::push_json_string;
+use feed_player::publication::push_string;
 
-/// The period that is a penalty shoot-out: what is scored there is no goal of the match.
+/// The period of the penalty shoot-out, whose goals are not goals of the match.
 const SHOOT_OUT: u32 = 5;
 
 /// The teams and their goals.
 #[derive(Default)]
 pub(super) struct Scoreboard {
-    /// Home and away, in the order in which they appear.
+    /// The teams in the order in which they appear: home, away.
     teams: Vec<String>,
     goals: [u32; 2],
     penalties: [u32; 2],
     period: u32,
     minute: u32,
     status: &'static str,
-    /// As it was published last.
+    /// The score that was published last.
     published: String,
 }
 
 impl Scoreboard {
-    /// Which of the two teams it is, 0 for the one at home.
+    /// Returns the index of a team: 0 for the home team, 1 for the other. An error if it is a third team.
     pub(super) fn team(&mut self, name: &str) -> Result<usize, String> {
         match self.teams.iter().position(|team| team == name) {
             Some(nth) => Ok(nth),
@@ -33,7 +33,7 @@ impl Scoreboard {
         }
     }
 
-    /// Takes in an event of a team; the new score where something changed.
+    /// Applies an event of a team. Returns the new score if it changed.
     pub(super) fn take(&mut self, event: &Event<'_>, team: Option<usize>) -> Option<String> {
         if let Some(team) = team.filter(|_| event.is_goal()) {
             let count = if event.period == SHOOT_OUT { &mut self.penalties } else { &mut self.goals };
@@ -60,9 +60,9 @@ impl Scoreboard {
 
     fn text(&self, home: &str, away: &str) -> String {
         let mut text = String::from("{\"home\":");
-        push_json_string(&mut text, home);
+        push_string(&mut text, home);
         text.push_str(",\"away\":");
-        push_json_string(&mut text, away);
+        push_string(&mut text, away);
         text += &format!(r#","home_goals":{},"away_goals":{}"#, self.goals[0], self.goals[1]);
         if self.period == SHOOT_OUT {
             text += &format!(r#","home_penalties":{},"away_penalties":{}"#, self.penalties[0], self.penalties[1]);
@@ -81,7 +81,8 @@ fn playing(period: u32) -> &'static str {
     }
 }
 
-/// What follows a period, as far as one can know: after the second half there may be extra time, which then begins.
+/// Returns the status after a period. After the second half the match may be over; extra time begins with its own
+/// event.
 fn ended(period: u32) -> &'static str {
     match period {
         1 => "half_time",

@@ -1,9 +1,9 @@
-//! Counts of what both teams did.
+//! The statistics of both teams.
 
 use super::fields::{Event, Foul};
 use feed_player::publication::Kind;
 
-/// What is counted, in the order of [`Count`].
+/// The names of the counts, in the order of [`Count`].
 const NAMES: [&str; 9] = [
     "passes",
     "passes_complete",
@@ -30,7 +30,7 @@ enum Count {
 }
 
 const SIDES: [&str; 2] = ["home", "away"];
-/// Every so many messages the whole goes out again.
+/// How many messages there are from one with all statistics to the next.
 const WHOLE_EVERY: u32 = 256;
 
 /// The statistics of a match.
@@ -42,7 +42,7 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    /// Takes in an event of a team; what there is to publish of it.
+    /// Applies an event of a team. Returns what changed, to be published.
     pub(super) fn take(
         &mut self,
         event: &Event<'_>,
@@ -88,11 +88,11 @@ impl Statistics {
     }
 }
 
-/// What an event adds one to.
+/// Returns the counts that an event increments.
 fn counted(event: &Event<'_>) -> Vec<Count> {
     let mut counted = match &*event.kind.name {
         "Pass" => passes(event),
-        // A shoot-out is no part of a match's statistics.
+        // A shoot-out is not part of a match's statistics.
         "Shot" if event.period <= 4 => shots(event),
         "Foul Committed" => vec![Count::Fouls],
         "Substitution" => vec![Count::Substitutions],
@@ -123,7 +123,7 @@ fn shots(event: &Event<'_>) -> Vec<Count> {
     if on_target { vec![Count::Shots, Count::ShotsOnTarget] } else { vec![Count::Shots] }
 }
 
-/// A second yellow card is a red one.
+/// Returns the count of a card; a second yellow card is a red one.
 fn card(foul: &Foul<'_>) -> Option<Count> {
     match &*foul.card.as_ref()?.name {
         "Yellow Card" => Some(Count::YellowCards),

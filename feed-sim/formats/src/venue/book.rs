@@ -1,4 +1,5 @@
-//! A book of price levels as it is published: the first message and every 256th the whole of it, the others what changed.
+//! A book of price levels and its publication: the first message and every 256th is the whole book, the others are
+//! changes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,25 +9,25 @@ use super::level::{Best, Change, Level, Side, level_bytes};
 use super::text::push_venue_ts;
 use feed_player::publication::{Kind, Publication};
 
-/// What is larger goes out in several messages: a broker takes messages up to 64 KiB unless it is told otherwise, and what is
-/// around the levels needs its place too.
+/// The most bytes of levels in one message; more go out in several messages. A broker accepts messages up to 64 KiB by
+/// default, and the rest of the message needs room too.
 const MESSAGE_LEVEL_BYTES_MAX: usize = 62_000;
-/// Every so many messages the whole book goes out again: a broker that was restarted has lost it.
+/// How many messages there are from one whole book to the next: a broker that was restarted has lost it.
 const WHOLE_EVERY: u32 = 256;
-/// The largest book we keep. The deepest that a venue publishes has some ten thousand levels a side.
+/// The most levels of a book. The deepest that a venue publishes has about ten thousand levels per side.
 const LEVELS_MAX: usize = 1 << 20;
 
-/// A book and what of it has been published.
+/// A book, and what has been published of it.
 pub(crate) struct Book {
     topic: String,
     quote_topic: Option<String>,
     quote: Option<String>,
     sides: Vec<Side>,
     touched: BTreeMap<(usize, Decimal), Box<str>>,
-    /// Messages since the whole book went out; `None` before it did for the first time.
+    /// How many messages there were since the whole book went out; `None` if it is to go out next.
     since_whole: Option<u32>,
-    /// How far a book that is too large for one message has been told again.
-    told: (usize, Option<Decimal>),
+    /// The side and the rank up to which a book that is too large for one message has been repeated.
+    repeated: (usize, Option<Decimal>),
 }
 
 /// The two sides of an exchange's book, in the order of [`Book::sides`].
@@ -35,7 +36,7 @@ pub(crate) const BIDS: usize = 0;
 pub(crate) const ASKS: usize = 1;
 
 impl Book {
-    /// An empty book with these sides. With a `quote_topic` the best of the first two are published there.
+    /// Makes an empty book with these sides. With a `quote_topic` the best levels of the first two are published there.
     pub(crate) fn new(topic: String, quote_topic: Option<String>, sides: &[(&'static str, Best)]) -> Self {
         Book {
             topic,
@@ -44,30 +45,29 @@ impl Book {
             sides: sides.iter().map(|&(name, best)| Side::new(name, best)).collect(),
             touched: BTreeMap::new(),
             since_whole: None,
-            told: (0, None),
+            repeated: (0, None),
         }
     }
 
-    /// The book of an exchange: `PREFIX.SYM.book` with bids and asks, and `PREFIX.SYM.quote`.
+    /// Makes the book of an exchange: `PREFIX.SYM.book` with bids and asks, and `PREFIX.SYM.quote`.
     pub(crate) fn of_exchange(prefix: &str, symbol: &str) -> Self {
         let topic = |what: &str| format!("{prefix}.{symbol}.{what}");
         Book::new(topic("book"), Some(topic("quote")), &[("bids", Best::Highest), ("asks", Best::Lowest)])
     }
 
-    /// Its sides.
+    /// Returns its sides.
     pub(crate) fn sides(&self) -> &[Side] {
         &self.sides
     }
 
-    /// The next publication is the whole book, whatever changes.
+    /// Makes the next publication the whole book.
     pub(crate) fn whole_next(&mut self) {
         self.touched.clear();
         self.since_whole = None;
-        self.told = (0, None);
+        self.repeated = (0, None);
     }
 
-    /// Puts these levels in the place of all that there are; the next publication is the whole book. An error has changed
-    /// nothing.
+    /// Replaces all levels; the next publication is the whole book. An error changes nothing.
     pub(crate) fn replace(&mut self, levels: Vec<Change>) -> Result<(), String> {
         self.has_room(0, levels.len())?;
         self.sides.iter_mut().for_each(Side::clear);
@@ -76,7 +76,7 @@ impl Book {
         Ok(())
     }
 
-    /// Makes changes, in their order; [`Book::publish`] tells them. An error has changed nothing.
+    /// Applies changes in their order; [`Book::publish`] publishes them. An error changes nothing.
     pub(crate) fn change(&mut self, changes: Vec<Change>) -> Result<(), String> {
         self.has_room(self.sides.iter().map(Side::len).sum(), changes.len())?;
         self.apply(changes);
@@ -94,23 +94,23 @@ impl Book {
     fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
             if let Some(side) = self.sides.get_mut(change.side) {
-                let at = (change.side, change.place);
+                let at = (change.side, change.rank);
                 let key = side.apply(change);
                 self.touched.insert(at, key);
             }
         }
     }
 
-    /// Takes away what is beyond the `depth` best levels of each side.
+    /// Removes all but the `depth` best levels of each side.
     pub(crate) fn truncate(&mut self, depth: usize) {
         for (nth, side) in self.sides.iter_mut().enumerate() {
-            for (place, key) in side.truncate(depth) {
-                self.touched.insert((nth, place), key);
+            for (rank, key) in side.truncate(depth) {
+                self.touched.insert((nth, rank), key);
             }
         }
     }
 
-    /// Publishes what was changed since the last time, and the quote if it changed. `fields` stands before the levels in each
+    /// Publishes what changed since the last call, and the quote if it changed. `fields` go before the levels in each
     /// message: `"venue_ts":1,"conflated":true`, or nothing.
     pub(crate) fn publish(&mut self, fields: &str, venue_ts: Option<i64>, out: &mut VecDeque<Publication>) {
         let bytes: usize = self.sides.iter().map(Side::bytes).sum();
@@ -137,7 +137,8 @@ impl Book {
         self.push_quote(venue_ts, out);
     }
 
-    /// The whole book: a state and, where it is too large for one message, patches onto it; the best levels first.
+    /// Publishes the whole book: a state and, if it is too large for one message, patches onto it; the best levels
+    /// first.
     fn push_whole(&self, fields: &str, out: &mut VecDeque<Publication>) {
         let mut message = Message::new(&self.topic, fields, &self.sides, Kind::State);
         let mut sides: Vec<_> = self.sides.iter().map(Side::best_first).collect();
@@ -158,8 +159,8 @@ impl Book {
 
     fn push_changes(&self, fields: &str, out: &mut VecDeque<Publication>) {
         let mut message = Message::new(&self.topic, fields, &self.sides, Kind::Patch);
-        for ((nth, place), key) in &self.touched {
-            match self.sides[*nth].get(place) {
+        for ((nth, rank), key) in &self.touched {
+            match self.sides[*nth].get(rank) {
                 Some(level) => message.push(*nth, level, out),
                 None => message.push(*nth, &Level { key: key.clone(), value: "null".into() }, out),
             }
@@ -167,24 +168,24 @@ impl Book {
         message.finish(out);
     }
 
-    /// A book that is too large for one message is told again part by part, as patches: a state would for a moment take most of
-    /// the book away from whoever holds it.
+    /// Repeats the next part of a book that is too large for one message, as a patch: a state would for a moment remove
+    /// most of the book at the subscribers.
     fn push_next_part(&mut self, fields: &str, out: &mut VecDeque<Publication>) {
         let mut message = Message::new(&self.topic, fields, &self.sides, Kind::Patch);
-        let (mut nth, mut place) = self.told;
+        let (mut nth, mut rank) = self.repeated;
         let mut bytes = 0;
         'part: while let Some(side) = self.sides.get(nth) {
-            for (&next, level) in side.after(place) {
+            for (&next, level) in side.after(rank) {
                 bytes += level_bytes(&level.key, &level.value);
                 if bytes > MESSAGE_LEVEL_BYTES_MAX {
                     break 'part;
                 }
                 message.push(nth, level, out);
-                place = Some(next);
+                rank = Some(next);
             }
-            (nth, place) = (nth + 1, None);
+            (nth, rank) = (nth + 1, None);
         }
-        self.told = if nth < self.sides.len() { (nth, place) } else { (0, None) };
+        self.repeated = if nth < self.sides.len() { (nth, rank) } else { (0, None) };
         message.finish(out);
     }
 
@@ -198,14 +199,14 @@ impl Book {
     }
 }
 
-/// Price and quantity of the best level of a side.
+/// The price and the quantity of the best level of a side.
 pub(crate) type Top<'a> = Option<(&'a str, &'a str)>;
 
 fn top(side: &Side) -> Top<'_> {
     side.best().map(|level| (&*level.key, level.qty()))
 }
 
-/// The fields of a quote. What goes in has been checked to be numbers.
+/// Returns the fields of a quote. Its prices and quantities have been checked to be numbers.
 pub(crate) fn quote_fields(bid: Top<'_>, ask: Top<'_>) -> String {
     let mut fields = String::with_capacity(100);
     for (px_name, qty_name, top) in [("bid", "bid_qty", bid), ("ask", "ask_qty", ask)] {
@@ -218,7 +219,7 @@ pub(crate) fn quote_fields(bid: Top<'_>, ask: Top<'_>) -> String {
     fields
 }
 
-/// A quote of these fields.
+/// Returns the publication of a quote with these fields.
 pub(crate) fn quote_publication(topic: &str, fields: &str, venue_ts: Option<i64>) -> Publication {
     let mut data = format!("{{{fields}");
     push_venue_ts(&mut data, venue_ts);
@@ -226,7 +227,7 @@ pub(crate) fn quote_publication(topic: &str, fields: &str, venue_ts: Option<i64>
     Publication::new(topic, Kind::State, data)
 }
 
-/// A message of levels under construction. When it is full it goes out and a patch is begun.
+/// A message of levels that is being built. When it is full it is sent, and a patch is begun.
 struct Message<'a> {
     topic: &'a str,
     fields: &'a str,
@@ -254,7 +255,7 @@ impl<'a> Message<'a> {
         levels.push_str(&level.value);
     }
 
-    /// Sends what there is; a state also where it is empty.
+    /// Sends the rest; a state even if it is empty.
     fn finish(mut self, out: &mut VecDeque<Publication>) {
         if self.kind == Kind::State || self.bytes > 0 {
             self.send(out);
@@ -266,7 +267,7 @@ impl<'a> Message<'a> {
         data.push('{');
         data.push_str(self.fields);
         for (side, levels) in self.sides.iter().zip(&mut self.levels) {
-            // A state says of each side that there is one.
+            // A state has every side, even an empty one.
             if levels.is_empty() && self.kind == Kind::Patch {
                 continue;
             }

@@ -1,6 +1,6 @@
-//! Lines of a WebSocket capture: when a message came, and the message.
+//! Lines of a WebSocket capture: a receive time and a message.
 //!
-//! Two forms are read, also mixed: `<time> <json>`, and that of the recorder of the Python library `cryptofeed`
+//! Two forms are read, also in one file: `<time> <json>`, and that of the recorder of the Python library `cryptofeed`
 //! (`cryptofeed/raw_data_collection.py`):
 //!
 //! ```text
@@ -11,20 +11,22 @@
 //! <time>: <json>                   received
 //! ```
 //!
-//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds; which,
-//! its size says.
+//! A time counts from the UNIX epoch, in seconds with or without decimals, or in whole milli-, micro- or nanoseconds.
+//! Its size tells the unit.
+
+use crate::decimal::whole_units;
 
 /// A line of a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Captured<'a> {
     /// A message from the venue.
     Received {
-        /// When it came, in nanoseconds since the UNIX epoch.
+        /// The receive time, in nanoseconds since the UNIX epoch.
         at_ns: u64,
         /// The message.
         json: &'a str,
     },
-    /// Something else about the connection.
+    /// Anything else about the connection.
     Other,
 }
 
@@ -40,13 +42,13 @@ pub(crate) fn captured(line: &[u8]) -> Result<Captured<'_>, String> {
     Ok(Captured::Received { at_ns, json })
 }
 
-/// Nanoseconds since the UNIX epoch, of a time in any of the usual units.
+/// Reads a time in any of the units, in nanoseconds since the UNIX epoch.
 fn epoch_ns(text: &str) -> Option<u64> {
     if text.contains('.') {
-        return seconds_ns(text);
+        return whole_units(text, 9);
     }
-    let number: u64 = text.parse().ok()?;
-    // In seconds the limit is in the year 5138, and as milliseconds it was in 1973.
+    let number = whole_units(text, 0)?;
+    // The first limit is in the year 5138 as seconds, and was in 1973 as milliseconds.
     let unit_ns = match number {
         0..100_000_000_000 => 1_000_000_000,
         100_000_000_000..100_000_000_000_000 => 1_000_000,
@@ -54,17 +56,6 @@ fn epoch_ns(text: &str) -> Option<u64> {
         _ => 1,
     };
     number.checked_mul(unit_ns)
-}
-
-/// `1534614248.123678` in nanoseconds; what is smaller is cut off.
-pub(crate) fn seconds_ns(text: &str) -> Option<u64> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) {
-        return None;
-    }
-    let nanoseconds: u64 = format!("{:0<9}", &decimals[..decimals.len().min(9)]).parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
 #[cfg(test)]

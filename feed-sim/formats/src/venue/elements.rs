@@ -1,22 +1,23 @@
-//! A JSON document read value by value, so that an array of any length needs no more memory than its largest element.
+//! A JSON document that is read value by value, so that an array of any length needs no more memory than its largest
+//! element.
 //!
-//! It follows brackets and quotes only: what is in a value is the business of whoever parses it, and a value that does not parse
-//! costs nothing but itself. (A parser that has met a mistake cannot say where the next value begins.) White space
-//! between tokens is left out, so that each value comes on one line.
+//! Only brackets and quotes are followed here; the caller parses each value. So a value that does not parse is the only
+//! one that is lost. (A parser that has met an error cannot tell where the next value begins.) White space between
+//! tokens is removed, so that each value is on one line.
 
 use std::io::{self, BufRead};
 
 use crate::Reader;
 use feed_player::publication::BadRecord;
 
-/// The largest value that is kept. The largest element of any recording we know is a thousandth of it.
+/// The largest value that is kept, in bytes. The largest element of any known recording is a thousandth of it.
 const VALUE_BYTES_MAX: usize = 16 << 20;
 
-/// A document and how far it has been read.
+/// A document that is being read.
 pub(crate) struct Document {
     reader: Reader,
     read_bytes: u64,
-    /// Nothing of the innermost open array or object has been read.
+    /// Whether nothing of the innermost open array or object has been read yet.
     fresh: bool,
     over: bool,
 }
@@ -28,7 +29,7 @@ pub(crate) struct Broken {
     reason: String,
 }
 
-/// A value as far as it was kept.
+/// Whether a value was kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     /// It is in the buffer.
@@ -38,7 +39,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The bytes that were kept, or what to report.
+    /// Returns the bytes of a value, or the reason why they were not kept.
     pub(crate) fn check<'a>(&self, text: &'a [u8]) -> Result<&'a [u8], String> {
         match self {
             Value::Kept => Ok(text),
@@ -52,7 +53,7 @@ impl Document {
         Document { reader, read_bytes: 0, fresh: true, over: false }
     }
 
-    /// Enters the array (`[`) or object (`{`) that comes next.
+    /// Enters the next value, which has to be an array (`[`) or an object (`{`).
     pub(crate) fn enter(&mut self, bracket: u8) -> Result<(), Broken> {
         match self.next_token()? {
             byte if byte == bracket => {
@@ -63,10 +64,10 @@ impl Document {
         }
     }
 
-    /// Reads the next key of the object, without its quotes; `None` at the object's end. Its value must be read, skipped or
-    /// entered next.
+    /// Reads the next key of the object, without its quotes; `None` at the object's end. Its value must be read,
+    /// skipped or entered next.
     pub(crate) fn key(&mut self, key: &mut Vec<u8>) -> Result<Option<()>, Broken> {
-        if !self.go_on(b'}')? {
+        if !self.advance(b'}')? {
             return Ok(None);
         }
         self.value(key)?;
@@ -75,19 +76,19 @@ impl Document {
             return Err(self.unexpected(colon, ':'));
         }
         if key.len() < 2 || key[0] != b'"' {
-            return Err(self.broken("a key that is no string".to_owned()));
+            return Err(self.broken("a key is not a string".to_owned()));
         }
         key.pop();
         key.remove(0);
         Ok(Some(()))
     }
 
-    /// Reads the next element of the array; `None` after the last. A report of a document that is broken comes once.
+    /// Reads the next element of the array; `None` after the last. A broken document is reported once.
     pub(crate) fn element(&mut self, text: &mut Vec<u8>) -> Option<Result<Value, Broken>> {
         if self.over {
             return None;
         }
-        let element = match self.go_on(b']') {
+        let element = match self.advance(b']') {
             Ok(true) => self.value(text).map(Some),
             Ok(false) => Ok(None),
             Err(broken) => Err(broken),
@@ -141,8 +142,8 @@ impl Document {
         }
     }
 
-    /// Goes to the next element or key; false at the end of the array or object.
-    fn go_on(&mut self, end: u8) -> Result<bool, Broken> {
+    /// Advances to the next element or key. Returns false at the end of the array or object.
+    fn advance(&mut self, end: u8) -> Result<bool, Broken> {
         let first = std::mem::replace(&mut self.fresh, false);
         let byte = self.peek_token()?;
         if byte == end {
@@ -165,7 +166,7 @@ impl Document {
         Ok(byte)
     }
 
-    /// The next byte that is not white space.
+    /// Returns the next byte that is not white space.
     fn peek_token(&mut self) -> Result<u8, Broken> {
         loop {
             let bytes = match self.reader.fill_buf() {
@@ -190,7 +191,7 @@ impl Document {
     }
 
     fn unexpected(&self, found: u8, wanted: char) -> Broken {
-        self.broken(format!("'{}' where '{wanted}' should be", found.escape_ascii()))
+        self.broken(format!("'{}' instead of '{wanted}'", found.escape_ascii()))
     }
 
     fn cut(&self, error: &io::Error) -> Broken {
@@ -203,18 +204,21 @@ impl Document {
 }
 
 impl Broken {
-    /// As the report that ends the recording.
+    /// Turns it into the report that ends the recording.
     pub(crate) fn bad_record(self) -> BadRecord {
         BadRecord { position: format!("byte {}", self.at_byte), reason: self.reason, ends_recording: true }
     }
 
-    /// As the reason why a file cannot be opened.
+    /// Turns it into the reason why a file cannot be opened.
     pub(crate) fn error(self, what: &str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, format!("no {what}: byte {}: {}", self.at_byte, self.reason))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("not the expected {what}: byte {}: {}", self.at_byte, self.reason),
+        )
     }
 }
 
-/// Where in a value the scan is.
+/// The state of the scan of a value.
 struct Scan<'a> {
     text: &'a mut Vec<u8>,
     depth: u64,
@@ -223,13 +227,13 @@ struct Scan<'a> {
     too_large: bool,
 }
 
-/// What a byte is to the value.
+/// The relation of a byte to the value.
 enum Step {
-    /// It belongs to it, and more comes.
+    /// It is part of the value, and more follows.
     More,
-    /// It is its last one.
+    /// It is the last byte of the value.
     Last,
-    /// It does not belong to it: the value ended before.
+    /// It is not part of the value, which ended before it.
     Before,
 }
 
@@ -249,7 +253,7 @@ impl Scan<'_> {
             return Step::More;
         }
         match byte {
-            // A number or a word ends before what follows it, and so does one that is not there.
+            // A number or a word ends before the next token, and a missing value does too.
             b',' | b']' | b'}' | b':' if self.depth == 0 => return Step::Before,
             byte if byte.is_ascii_whitespace() && self.depth == 0 => return Step::Before,
             byte if byte.is_ascii_whitespace() => return Step::More,

@@ -1,60 +1,45 @@
-//! A level of a book: a decimal number that orders it, and the text that the venue wrote.
+//! The levels of a book: a number that orders them, and the text that the venue wrote.
 
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-/// The longest number we take: no venue has more than 18 digits on either side of its point.
-const NUMBER_BYTES_MAX: usize = 40;
+use crate::decimal;
 
-/// Checks that `text` is a number without sign or exponent, as venues write prices and quantities.
-pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let points = text.bytes().filter(|&byte| byte == b'.').count();
-    let well_formed = text.len() <= NUMBER_BYTES_MAX
-        && digits + points == text.len()
-        && points <= 1
-        && text.bytes().next().is_some_and(|first| first.is_ascii_digit())
-        && !text.ends_with('.');
-    match Decimal::from_str_exact(text) {
-        Ok(number) if well_formed => Ok(number),
-        _ => Err(format!("{text:?} is no decimal number")),
-    }
-}
-
-/// What is to become of one level.
+/// A change of one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Which of the book's sides.
+    /// The index of the book's side.
     pub(crate) side: usize,
-    /// Where the level stands.
-    pub(crate) place: Decimal,
-    /// Its key, as it is published where the level is new.
+    /// The number that orders the side: the level's price, or its position in a ladder.
+    pub(crate) rank: Decimal,
+    /// The key under which the level is published if it is new.
     pub(crate) key: Box<str>,
-    /// Its new content as JSON; `None` where it is gone.
+    /// The new content as JSON; `None` if the level is gone.
     pub(crate) value: Option<Box<str>>,
 }
 
 impl Change {
-    /// A quantity at a price; a quantity of zero says that the level is gone.
+    /// Makes a change of the quantity at a price; a quantity of zero means that the level is gone.
     pub(crate) fn of_price(side: usize, px: &str, qty: &str) -> Result<Self, String> {
-        let place = decimal(px)?;
-        let value = if decimal(qty)?.is_zero() { None } else { Some(format!(r#""{qty}""#).into()) };
-        Ok(Change { side, place, key: px.into(), value })
+        let rank = decimal::read(px)?;
+        let value = if decimal::read(qty)?.is_zero() { None } else { Some(format!(r#""{qty}""#).into()) };
+        Ok(Change { side, rank, key: px.into(), value })
     }
 }
 
-/// A level as it is kept.
+/// A level of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Level {
-    /// As it was written first; later spellings of the same number (`1.0`, `1.00`) mean this key.
+    /// The number in its first spelling; later spellings of the same number (`1.0`, `1.00`) are published under this
+    /// key.
     pub(crate) key: Box<str>,
-    /// Its content as JSON.
+    /// The content as JSON.
     pub(crate) value: Box<str>,
 }
 
 impl Level {
-    /// What its value says without the quotes of a JSON string.
+    /// Returns the value without the quotes of a JSON string.
     pub(crate) fn qty(&self) -> &str {
         self.value.trim_matches('"')
     }
@@ -64,24 +49,24 @@ impl Level {
     }
 }
 
-/// A level is written as `"key":value,`.
+/// Returns how many bytes a level takes when it is published as `"key":value,`.
 pub(crate) fn level_bytes(key: &str, value: &str) -> usize {
     key.len() + value.len() + 4
 }
 
-/// Which end of a side is the best one.
+/// The end of a side that is the best one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Best {
-    /// Bids, and whatever else is counted downwards.
+    /// Of bids.
     Highest,
-    /// Asks, and places that are counted upwards.
+    /// Of asks, and of positions in a ladder.
     Lowest,
 }
 
 /// One side of a book.
 #[derive(Debug)]
 pub(crate) struct Side {
-    /// What it is called in the published book.
+    /// The name in the published book.
     pub(crate) name: &'static str,
     best: Best,
     levels: BTreeMap<Decimal, Level>,
@@ -93,7 +78,7 @@ impl Side {
         Side { name, best, levels: BTreeMap::new(), bytes: 0 }
     }
 
-    /// The levels, the best first.
+    /// Returns the levels, the best first.
     pub(crate) fn best_first(&self) -> Box<dyn Iterator<Item = &Level> + '_> {
         match self.best {
             Best::Highest => Box::new(self.levels.values().rev()),
@@ -101,17 +86,17 @@ impl Side {
         }
     }
 
-    /// The best level.
+    /// Returns the best level.
     pub(crate) fn best(&self) -> Option<&Level> {
         self.best_first().next()
     }
 
-    /// How many levels there are.
+    /// Returns how many levels there are.
     pub(crate) fn len(&self) -> usize {
         self.levels.len()
     }
 
-    /// How many bytes they take when they are published.
+    /// Returns how many bytes the levels take when they are published.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -121,29 +106,29 @@ impl Side {
         self.bytes = 0;
     }
 
-    pub(super) fn get(&self, place: &Decimal) -> Option<&Level> {
-        self.levels.get(place)
+    pub(super) fn get(&self, rank: &Decimal) -> Option<&Level> {
+        self.levels.get(rank)
     }
 
-    /// The levels above `place`, or all of them.
-    pub(super) fn after(&self, place: Option<Decimal>) -> impl Iterator<Item = (&Decimal, &Level)> {
+    /// Returns the levels above `rank`, or all of them.
+    pub(super) fn after(&self, rank: Option<Decimal>) -> impl Iterator<Item = (&Decimal, &Level)> {
         use std::ops::Bound::{Excluded, Unbounded};
-        self.levels.range((place.map_or(Unbounded, Excluded), Unbounded))
+        self.levels.range((rank.map_or(Unbounded, Excluded), Unbounded))
     }
 
-    /// Makes a change; says the key that the level has, or had.
+    /// Applies a change. Returns the key that the level has, or had.
     pub(super) fn apply(&mut self, change: Change) -> Box<str> {
-        let Change { place, key, value, .. } = change;
+        let Change { rank, key, value, .. } = change;
         match value {
             Some(value) => {
-                let level = self.levels.entry(place).or_insert_with(|| Level { key, value: "".into() });
+                let level = self.levels.entry(rank).or_insert_with(|| Level { key, value: "".into() });
                 self.bytes += value.len();
                 self.bytes += if level.value.is_empty() { level_bytes(&level.key, "") } else { 0 };
                 self.bytes -= level.value.len();
                 level.value = value;
                 level.key.clone()
             }
-            None => match self.levels.remove(&place) {
+            None => match self.levels.remove(&rank) {
                 Some(level) => {
                     self.bytes -= level.bytes();
                     level.key
@@ -153,7 +138,7 @@ impl Side {
         }
     }
 
-    /// Takes away the worst levels until there are no more than `depth`; says which.
+    /// Removes the worst levels until there are no more than `depth`, and returns their ranks and keys.
     pub(super) fn truncate(&mut self, depth: usize) -> Vec<(Decimal, Box<str>)> {
         let mut gone = Vec::new();
         while self.levels.len() > depth {
@@ -161,9 +146,9 @@ impl Side {
                 Best::Highest => self.levels.pop_first(),
                 Best::Lowest => self.levels.pop_last(),
             };
-            if let Some((place, level)) = worst {
+            if let Some((rank, level)) = worst {
                 self.bytes -= level.bytes();
-                gone.push((place, level.key));
+                gone.push((rank, level.key));
             }
         }
         gone
@@ -173,17 +158,6 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers() {
-        for text in ["0", "1.50", "0.00000001", "13003.77", "00.10"] {
-            assert!(decimal(text).is_ok(), "{text}");
-        }
-        for text in ["", ".", "1.", ".5", "-1", "+1", "1e5", "1,5", "1_000", "1.2.3", "NaN", "\u{661}", &"1".repeat(41)]
-        {
-            assert!(decimal(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_level_keeps_its_first_spelling_and_its_bytes_are_counted() {

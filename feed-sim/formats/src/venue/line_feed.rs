@@ -1,4 +1,4 @@
-//! The feed of a recording in which every line is a record.
+//! The feed of a recording in which each line is a record.
 
 use std::collections::VecDeque;
 
@@ -7,21 +7,21 @@ use crate::clock::Clock;
 use crate::lines::Lines;
 use feed_player::publication::{BadRecord, Counts, Feed, Origin, Publication, Timed};
 
-/// What one format makes of its lines.
+/// The decoder of a format's lines.
 pub(crate) trait Decode: Send {
-    /// Appends what a line publishes, and says when it was recorded, in nanoseconds since any fixed moment; `None` where the
-    /// line does not say. An error has published nothing.
+    /// Appends what a line publishes, and returns when it was recorded, in nanoseconds since any fixed moment; `None`
+    /// if the line has no time. An error publishes nothing.
     fn decode(&mut self, line: &[u8], out: &mut VecDeque<Publication>) -> Result<Option<u64>, String>;
 
-    /// Appends what was kept back, after the last line.
+    /// Appends what was held back, after the last line.
     fn finish(&mut self, _out: &mut VecDeque<Publication>) {}
 
-    /// Records that were left out because something else says the same.
+    /// Returns how many records were left out because another record contains them.
     fn superseded(&self) -> u64 {
         0
     }
 
-    /// Breaks in the venue's own numbering.
+    /// Returns how many gaps the venue's own sequence has.
     fn venue_gaps(&self) -> u64 {
         0
     }
@@ -39,7 +39,7 @@ pub(crate) struct LineFeed<D> {
 }
 
 impl<D: Decode> LineFeed<D> {
-    /// From the beginning of a recording.
+    /// Reads a recording from its beginning.
     pub(crate) fn new(reader: Reader, decoder: D) -> Self {
         let (clock, pending) = (Clock::default(), VecDeque::new());
         LineFeed { lines: Lines::new(reader), decoder, pending, clock, now_us: 0, records: 0, bad: 0 }

@@ -1,15 +1,13 @@
-//! Pieces of JSON text that several venues' messages are made of.
+//! JSON text that several venues' messages have in common.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::decimal::push_id;
 use crate::is_segment;
 
-/// Above this a number is no longer exact in a program whose numbers are doubles (2^53).
-const EXACT_MAX: u64 = 1 << 53;
-
-/// Which side of a trade came to take what the other one had offered.
+/// The side of a trade whose order executed against a resting one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aggressor {
     /// It bought.
@@ -19,7 +17,7 @@ pub(crate) enum Aggressor {
 }
 
 impl Aggressor {
-    /// As it is published.
+    /// Returns the name that is published.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Aggressor::Buy => "buy",
@@ -28,17 +26,19 @@ impl Aggressor {
     }
 }
 
-/// A symbol or an id as it can stand in a topic.
+/// Checks that a symbol or an id can be a segment of a topic.
 pub(crate) fn segment(text: &str) -> Result<&str, String> {
     if is_segment(text) { Ok(text) } else { Err(format!("{text:?} cannot be part of a topic")) }
 }
 
-/// A number as JSON: a string where it is too large to be exact everywhere.
+/// Returns an id as JSON, as [`push_id`] writes it.
 pub(crate) fn id_text(id: u64) -> String {
-    if id < EXACT_MAX { id.to_string() } else { format!("\"{id}\"") }
+    let mut text = String::new();
+    push_id(&mut text, id);
+    text
 }
 
-/// Appends `,"venue_ts":microseconds` where the venue said when.
+/// Appends `,"venue_ts":microseconds` if the venue gave a time.
 pub(crate) fn push_venue_ts(data: &mut String, venue_ts: Option<i64>) {
     if let Some(venue_ts) = venue_ts {
         // Writing into a string never fails.
@@ -46,18 +46,18 @@ pub(crate) fn push_venue_ts(data: &mut String, venue_ts: Option<i64>) {
     }
 }
 
-/// Microseconds since the UNIX epoch of an RFC 3339 time (also with a blank in place of the T).
+/// Reads an RFC 3339 time, also with a blank instead of the T, in microseconds since the UNIX epoch.
 pub(crate) fn rfc3339_us(text: &str) -> Result<i64, String> {
     let time: Timestamp = text.parse().map_err(|error| format!("time {text:?}: {error}"))?;
     Ok(time.as_microsecond())
 }
 
-/// A venue's own JSON, which has been parsed as far as we look at it, as it can be published.
-pub(crate) fn as_it_is(json: &str) -> Result<String, String> {
-    // What a parser passes over it does not look at closely: half of a surrogate pair would go through.
+/// Returns a venue's own JSON for publication. The fields that are used have been parsed before.
+pub(crate) fn unchanged(json: &str) -> Result<String, String> {
+    // A parser does not check the strings that it skips: half of a surrogate pair would pass.
     if json.contains("\\u") {
         serde_json::from_str::<serde_json::Value>(json).map_err(|error| error.to_string())?;
     }
-    // A line break can only stand between its tokens, where it says nothing, and our lines may have none.
+    // A line break can only be between tokens, where a blank means the same, and published lines must not have one.
     Ok(if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ") } else { json.to_owned() })
 }

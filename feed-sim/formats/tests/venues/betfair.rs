@@ -5,31 +5,19 @@ use std::collections::BTreeMap;
 use feed_player::publication::{Counts, Kind};
 use serde_json::json;
 
-use crate::common::data;
+use crate::common::{data, synthetic_text};
 use crate::{check_bad_lines, images, lines, of_text};
 
 /// One of each message.
-const MESSAGES: &str = r#"{"op":"connection","connectionId":"002-1"}
-{"op":"mcm","id":2,"initialClk":"a","clk":"b","ct":"SUB_IMAGE","pt":1000,"mc":[{"id":"1.23","img":true,"con":false,"tv":12.5,"marketDefinition":{"status":"OPEN","inPlay":false,"betDelay":0,"version":77,"runners":[{"id":5}]},"rc":[{"id":5,"atb":[[1.5,10],[1.49,2.25]],"atl":[[1.51,7]],"batb":[[0,1.5,10],[1,1.49,2.25]],"trd":[[1.5,12.5]],"ltp":1.5,"tv":12.5},{"id":6,"hc":-1.5,"spb":[[1000,3]],"spl":[[1.01,4]],"spn":"NaN","spf":4.25}]}]}
-{"op":"mcm","id":2,"clk":"c","pt":1500,"ct":"HEARTBEAT"}
-{"op":"status","id":2,"statusCode":"SUCCESS"}
-{"op":"mcm","id":2,"clk":"d","pt":2000,"ct":"RESUB_DELTA","mc":[{"id":"1.23","con":true,"rc":[{"id":5,"atb":[[1.5,0],[1.48,1.0E7]]},{"id":5,"atl":[[1.51,0],[2,8]],"batb":[[0,1.49,2.25],[1,0,0]],"hc":0}]}]}
-{"op":"mcm","id":2,"clk":"e","pt":3000,"mc":[{"id":"1.23","rc":[{"id":6,"hc":-1.5,"spn":4.5}]},{"id":"1.24","marketDefinition":{"status":"INACTIVE"},"rc":[]}]}
-{"op":"mcm","id":2,"clk":"f","pt":4000,"mc":[{"id":"1.23","marketDefinition":{"status":"SUSPENDED","inPlay":true,"betDelay":5}}]}
-{"op":"mcm","id":2,"clk":"g","pt":5000,"mc":[{"id":"1.23","img":true,"rc":[{"id":5,"atl":[[3,1]],"ltp":2}]}]}
-{"op":"mcm","id":2,"clk":"h","pt":6000,"mc":[{"id":"1.23","tv":20,"marketDefinition":{"status":"CLOSED","inPlay":true,"betDelay":5}}]}
-{"op":"mcm","id":2,"clk":"i","pt":7000,"mc":[{"id":"1.23","rc":[{"id":5,"atl":[[4,1]]}]}]}
-"#;
-
-pub(crate) fn fixture() -> &'static str {
-    MESSAGES
+pub(crate) fn fixture() -> String {
+    synthetic_text("betfair.ndjson")
 }
 
 const NONE: &str = r#""spb":{},"spl":{},"batb":{},"batl":{},"bdatb":{},"bdatl":{}}"#;
 
 #[test]
 fn each_message() {
-    let (timed, bad, counts) = of_text("betfair", MESSAGES);
+    let (timed, bad, counts) = of_text("betfair", &fixture());
     assert_eq!(bad, []);
     assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     let expected = [
@@ -42,7 +30,7 @@ fn each_message() {
         r#"0 betfair.1-23.6@-1_5.quote state {"bid":null,"bid_qty":null,"ask":null,"ask_qty":null,"venue_ts":1000000}"#,
         r#"0 betfair.1-23.6@-1_5.last state {"sp_near":null,"sp_far":"4.25","venue_ts":1000000}"#,
         r#"0 betfair.1-23.last state {"volume":"12.50","venue_ts":1000000}"#,
-        // The runner is told of twice and changes once.
+        // The runner is in the message twice and changes once.
         r#"1000000 betfair.1-23.5.book patch {"venue_ts":2000000,"conflated":true,"atb":{"1.48":"10000000.00","1.50":null},"atl":{"1.51":null,"2.00":"8.00"},"batb":{"0":{"px":"1.49","qty":"2.25"},"1":null}}"#,
         r#"1000000 betfair.1-23.5.quote state {"bid":"1.49","bid_qty":"2.25","ask":"2.00","ask_qty":"8.00","venue_ts":2000000}"#,
         r#"2000000 betfair.1-23.6@-1_5.last state {"sp_near":"4.50","sp_far":"4.25","venue_ts":3000000}"#,
@@ -50,7 +38,7 @@ fn each_message() {
         r#"2000000 betfair.1-24.status state {"status":"pre_open","venue_status":"INACTIVE","in_play":false,"bet_delay":0,"venue_ts":3000000}"#,
         r#"3000000 betfair.1-23.market state {"status":"SUSPENDED","inPlay":true,"betDelay":5}"#,
         r#"3000000 betfair.1-23.status state {"status":"halted","venue_status":"SUSPENDED","in_play":true,"bet_delay":5,"venue_ts":4000000}"#,
-        // An image: what it does not tell of is not there any more.
+        // An image: what it does not contain is gone.
         &format!(
             r#"4000000 betfair.1-23.6@-1_5.book state {{"venue_ts":5000000,"atb":{{}},"atl":{{}},"trd":{{}},{NONE}"#
         ),
@@ -62,7 +50,7 @@ fn each_message() {
         r#"5000000 betfair.1-23.market state {"status":"CLOSED","inPlay":true,"betDelay":5}"#,
         r#"5000000 betfair.1-23.status state {"status":"closed","venue_status":"CLOSED","in_play":true,"bet_delay":5,"venue_ts":6000000}"#,
         r#"5000000 betfair.1-23.last state {"volume":"20.00","venue_ts":6000000}"#,
-        // It was closed, and begins anew.
+        // The market was closed, and starts anew.
         &format!(
             r#"6000000 betfair.1-23.5.book state {{"venue_ts":7000000,"atb":{{}},"atl":{{"4.00":"1.00"}},"trd":{{}},{NONE}"#
         ),
@@ -99,31 +87,31 @@ fn bad_records() {
     };
     check_bad_lines(
         "betfair",
-        MESSAGES,
+        &fixture(),
         &[
             ("{", "EOF"),
             ("[]", ""),
             ("{}", "missing field `op`"),
-            (r#"{"op":"ocm","pt":1}"#, "\"ocm\" is none that we publish"),
+            (r#"{"op":"ocm","pt":1}"#, "\"ocm\" is not supported"),
             (r#"{"op":"mcm"}"#, "without pt"),
             (r#"{"op":"mcm","pt":-1}"#, ""),
-            (r#"{"op":"mcm","pt":18446744073709551615}"#, "no time in milliseconds"),
+            (r#"{"op":"mcm","pt":18446744073709551615}"#, "not a time in milliseconds"),
             (r#"{"op":"mcm","pt":8000,"mc":[{"id":"1.*"}]}"#, "part of a topic"),
             (r#"{"op":"mcm","pt":8000,"mc":[{}]}"#, "missing field `id`"),
-            (r#"{"op":"mcm","pt":8000,"mc":[{"id":"1.9","tv":"much"}]}"#, "no price or size"),
+            (r#"{"op":"mcm","pt":8000,"mc":[{"id":"1.9","tv":"much"}]}"#, "not a price or size"),
             (
                 r#"{"op":"mcm","pt":8000,"mc":[{"id":"1.9","marketDefinition":{"status":"LOST"}}]}"#,
-                "\"LOST\" is no status",
+                "\"LOST\" is not a status",
             ),
             (r#"{"op":"mcm","pt":8000,"mc":[{"id":"1.9","marketDefinition":[]}]}"#, "marketDefinition"),
             (&runner(r#","atb":[[1.5,1],[1.6]]"#), ""),
-            (&runner(r#","atb":[[1.5,-1]]"#), "-1 is no price or size"),
-            (&runner(r#","atb":[[1.5,"1"]]"#), "no price or size"),
+            (&runner(r#","atb":[[1.5,-1]]"#), "-1 is not a price or size"),
+            (&runner(r#","atb":[[1.5,"1"]]"#), "not a price or size"),
             (&runner(r#","batb":[[-1,1.5,1]]"#), ""),
             (&runner(r#","batb":[[70000,1.5,1]]"#), ""),
-            (&runner(r#","ltp":null,"tv":[1]"#), "no price or size"),
-            (&runner(r#","hc":"half""#), "no handicap"),
-            (&runner(r#","hc":1e30"#), "no handicap"),
+            (&runner(r#","ltp":null,"tv":[1]"#), "not a price or size"),
+            (&runner(r#","hc":"half""#), "not a handicap"),
+            (&runner(r#","hc":1e30"#), "not a handicap"),
         ],
     );
 }

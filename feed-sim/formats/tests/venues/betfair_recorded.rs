@@ -1,7 +1,7 @@
-//! The recorded Betfair markets against a plain merge of the file, with numbers in hundredths.
+//! The recorded Betfair markets against a naive merge of the file, with numbers in hundredths.
 //!
-//! The number of messages, and for the first file also each runner's last price and what was matched on it, are those that the
-//! Python library betfairlightweight 2.24.0 gives for the same files (one market book for each message).
+//! The number of messages, and for the first file also each runner's last price and the total matched on it, are those
+//! that the Python library betfairlightweight 2.24.0 gives for the same files (one market book for each message).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::{count, decompressed, images, of_file, take};
 /// Price to size, both in hundredths.
 type Ladder = BTreeMap<u64, u64>;
 
-/// What a plain merge knows of a runner.
+/// The state of a runner in the naive merge.
 #[derive(Default)]
 struct Naive {
     ladders: BTreeMap<&'static str, Ladder>,
@@ -34,7 +34,7 @@ fn published(value: &Value) -> u64 {
     eighth / 1_000_000
 }
 
-/// The messages of a file, the runners in the end, and what was matched on the market.
+/// Returns the number of messages in a file, the runners at its end, and the total matched on the market.
 fn naive(text: &str) -> (usize, BTreeMap<u64, Naive>, Option<u64>) {
     let mut runners: BTreeMap<u64, Naive> = BTreeMap::new();
     let (mut messages, mut volume) = (0, None);
@@ -59,7 +59,7 @@ fn naive(text: &str) -> (usize, BTreeMap<u64, Naive>, Option<u64>) {
                     for level in change.get(name).and_then(Value::as_array).into_iter().flatten() {
                         let ladder = runner.positions.entry(name).or_default();
                         ladder.insert(
-                            level[0].as_u64().expect("a place"),
+                            level[0].as_u64().expect("a position"),
                             (hundredths(&level[1]), hundredths(&level[2])),
                         );
                         ladder.retain(|_, (_, size)| *size > 0);
@@ -73,7 +73,7 @@ fn naive(text: &str) -> (usize, BTreeMap<u64, Naive>, Option<u64>) {
     (messages, runners, volume)
 }
 
-/// Compares the end of a replay with the plain merge; returns both for what is particular to a file.
+/// Compares the end of a replay with the naive merge; returns both for checks that are particular to a file.
 fn check(path: &Path, market: &str, messages: usize) -> (Vec<Timed>, BTreeMap<u64, Naive>) {
     let (naive_messages, runners, volume) = naive(&decompressed(path));
     assert_eq!(naive_messages, messages);
@@ -94,8 +94,8 @@ fn check(path: &Path, market: &str, messages: usize) -> (Vec<Timed>, BTreeMap<u6
             let levels = book[name].as_object().expect("a ladder");
             let found: BTreeMap<u64, (u64, u64)> = levels
                 .iter()
-                .map(|(place, level)| {
-                    (place.parse().expect("a place"), (published(&level["px"]), published(&level["qty"])))
+                .map(|(position, level)| {
+                    (position.parse().expect("a position"), (published(&level["px"]), published(&level["qty"])))
                 })
                 .collect();
             assert_eq!(&found, ladder, "{id} {name}");
@@ -125,7 +125,7 @@ fn a_greyhound_race() {
     let status = |status: &str| (status.to_owned(), false);
     assert_eq!(statuses(&timed), [status("open"), status("halted"), status("closed")]);
     assert_eq!(count(&timed, Kind::State, ".market"), 3);
-    // As betfairlightweight has them.
+    // The values of betfairlightweight.
     let last: Vec<_> = runners.iter().map(|(id, runner)| (*id, runner.px, runner.volume)).collect();
     let expected = [
         (36_276_560, 680, 351_925),
@@ -137,7 +137,7 @@ fn a_greyhound_race() {
     ];
     assert_eq!(last, expected.map(|(id, px, volume)| (id, Some(px), Some(volume))));
 
-    // Nobody can back and lay at once with a gain.
+    // The book is never crossed: nobody can back and lay at the same time with a profit.
     let mut held = BTreeMap::new();
     let mut compared = 0;
     for Timed { publication, .. } in &timed {

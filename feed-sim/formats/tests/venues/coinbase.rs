@@ -5,29 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use feed_player::publication::{Counts, Kind, Timed};
 use serde_json::{Value, json};
 
-use crate::common::{decimal, recording};
+use crate::common::{decimal, recording, synthetic_text};
 use crate::{check_bad_lines, count, decompressed, images, lines, of_file, of_text, side, take};
 
 /// One of each message.
-const MESSAGES: &str = r#"configuration: {"made": "up"}
-wss://ws.example <-> 10.5
-wss://ws.example <- 10.6: {"type":"subscribe","product_ids":["AB-C"],"channels":["level2"]}
-11.0: {"type":"subscriptions","channels":[{"name":"level2","product_ids":["AB-C"]}]}
-11.5: {"type":"snapshot","product_id":"AB-C","bids":[["9.90","1.0"],["9.80","2"]],"asks":[["10.00","3"]]}
-11.75: {"type":"last_match","trade_id":7,"side":"sell","size":"0.5","price":"9.95","product_id":"AB-C","sequence":70,"time":"1970-01-01T00:00:11.700000Z"}
-12.0: {"type":"l2update","product_id":"AB-C","changes":[["buy","9.90","0.00"],["sell","10.00","4.0"],["sell","10.10","1"]],"time":"1970-01-01T00:00:11.999999Z"}
-12.0: {"type":"match","trade_id":8,"side":"buy","size":"1","price":"10.00","product_id":"AB-C","sequence":71,"time":"1970-01-01T00:00:12Z"}
-12.5: {"type":"ticker","sequence":71,"product_id":"AB-C","price":"10.00","best_bid":"9.80"}
-13.0: {"type":"heartbeat","sequence":90,"last_trade_id":8,"product_id":"AB-C","time":"1970-01-01T00:00:13Z"}
-"#;
-
-pub(crate) fn fixture() -> &'static str {
-    MESSAGES
+pub(crate) fn fixture() -> String {
+    synthetic_text("coinbase.txt")
 }
 
 #[test]
 fn each_message() {
-    let (timed, bad, counts) = of_text("coinbase", MESSAGES);
+    let (timed, bad, counts) = of_text("coinbase", &fixture());
     assert_eq!(bad, []);
     assert_eq!(counts, Counts { records: 10, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(
@@ -46,15 +34,16 @@ fn each_message() {
 
 #[test]
 fn plain_lines_are_the_same_feed() {
-    let received = MESSAGES.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+    let fixture = fixture();
+    let received = fixture.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
     let plain: String = received.map(|line| line.replacen(": ", " ", 1) + "\n").collect();
     let (timed, bad, _) = of_text("coinbase", &plain);
     assert_eq!(bad, []);
-    assert_eq!(lines(&timed), lines(&of_text("coinbase", MESSAGES).0));
+    assert_eq!(lines(&timed), lines(&of_text("coinbase", &fixture).0));
 }
 
 #[test]
-fn trades_that_are_lost_or_told_twice() {
+fn trades_that_are_lost_or_sent_twice() {
     let trade = |kind: &str, id: u64| {
         format!(r#"11 {{"type":"{kind}","trade_id":{id},"side":"buy","size":"1","price":"1","product_id":"A-B"}}"#)
     };
@@ -79,7 +68,7 @@ fn trades_that_are_lost_or_told_twice() {
 
 #[test]
 fn a_new_snapshot_is_a_new_book_and_every_256th_message_is_whole() {
-    let mut text = String::from(MESSAGES);
+    let mut text = fixture();
     let mut expected = BTreeMap::from([("9.80".to_owned(), "2".to_owned())]);
     let mut expected_then = Vec::new();
     for nth in 0..600 {
@@ -125,7 +114,7 @@ fn a_book_that_is_too_large_for_one_message() {
     let first = side(&crate::common::data(&timed[0].publication), "bids");
     assert!(first.contains_key("14999.00") && !first.contains_key("10000.00"), "the best levels come first");
 
-    // Who lost the book after the snapshot has it again: all of it is told once more, part by part.
+    // A subscriber that lost the book after the snapshot has it again: all of it is repeated, part by part.
     let whole = images(&timed);
     let mut later = BTreeMap::from([("coinbase.A-B.book".to_owned(), json!({}))]);
     for timed in timed.iter().filter(|timed| timed.due_us > 0 && timed.publication.topic.ends_with("book")) {
@@ -140,25 +129,25 @@ fn bad_records() {
     let update = |changes: &str| format!(r#"13 {{"type":"l2update","product_id":"AB-C","changes":{changes}}}"#);
     check_bad_lines(
         "coinbase",
-        MESSAGES,
+        &fixture(),
         &[
             ("13", "no blank"),
             ("soon {}", "receive time"),
             ("13 {", "EOF"),
             ("13 []", ""),
-            (r#"13 {"type":"done","product_id":"AB-C"}"#, "none that we publish"),
+            (r#"13 {"type":"done","product_id":"AB-C"}"#, "is not supported"),
             (r#"13 {"type":"error","message":"Failed \"so\""}"#, "Failed \"so\""),
             (r#"13 {"type":"ticker"}"#, "without product_id"),
             (r#"13 {"type":"ticker","product_id":"A.>"}"#, "part of a topic"),
             (r#"13 {"type":"snapshot","product_id":"AB-C","bids":[]}"#, "without bids and asks"),
             (r#"13 {"type":"l2update","product_id":"XY-Z","changes":[]}"#, "before its snapshot"),
-            (&update(r#"[["buy","1","1"],["sell","-1","1"]]"#), "\"-1\" is no decimal"),
+            (&update(r#"[["buy","1","1"],["sell","-1","1"]]"#), "\"-1\" is not a decimal"),
             (&update(r#"[["buy","1","1\""]]"#), ""),
             (&update(r#"[["bid","1","1"]]"#), "neither"),
             (&update(r#"[["buy","1"]]"#), ""),
             (
                 r#"13 {"type":"match","product_id":"AB-C","trade_id":9,"side":"buy","price":"1","size":"x"}"#,
-                "\"x\" is no",
+                "\"x\" is not",
             ),
             (r#"13 {"type":"match","product_id":"AB-C","trade_id":-9,"side":"buy","price":"1","size":"1"}"#, ""),
             (
@@ -183,7 +172,7 @@ fn the_recorded_capture() {
     assert_eq!(count(&timed, Kind::State, ".ticker"), 107);
     assert!(timed.iter().all(|timed| timed.publication.data.len() < 65_000), "each fits a message of 64 KiB");
 
-    // The books are what a plain reading of the file makes of them.
+    // The books are those of a naive reading of the file.
     let mut naive: HashMap<String, [BTreeMap<String, String>; 2]> = HashMap::new();
     for line in text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())) {
         let message: Value = serde_json::from_str(line.split_once(": ").expect("a time").1).expect("JSON");
@@ -218,7 +207,7 @@ fn the_recorded_capture() {
         assert_eq!((&side(book, "bids"), &side(book, "asks")), (bids, asks), "{product}");
     }
 
-    // No book is ever crossed, and the quote is its top.
+    // No book is ever crossed, and the quote is its best levels.
     let mut held = BTreeMap::new();
     let mut quotes = 0;
     for Timed { publication, .. } in &timed {

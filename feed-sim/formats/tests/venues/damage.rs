@@ -1,4 +1,5 @@
-//! Whatever is done to a recording: nothing panics, every record is counted once, and what goes out is JSON on one line.
+//! With any damage to a recording, nothing panics, every record is counted once, and everything published is JSON on
+//! one line.
 
 use feed_formats::find;
 use feed_player::publication::Kind;
@@ -8,15 +9,15 @@ use crate::common::{all, data};
 
 fn fixtures() -> Vec<(&'static str, String)> {
     vec![
-        ("coinbase", crate::coinbase::fixture().to_owned()),
+        ("coinbase", crate::coinbase::fixture()),
         ("kraken", crate::kraken::fixture()),
-        ("betfair", crate::betfair::fixture().to_owned()),
+        ("betfair", crate::betfair::fixture()),
         ("statsbomb", crate::statsbomb::fixture()),
         ("nba", crate::statsbomb::nba_fixture()),
     ]
 }
 
-/// Plays bytes, if they can be opened at all, and checks what must be true of any.
+/// Plays bytes, if they can be opened, and checks what is true of any recording.
 fn check(format: &str, bytes: Vec<u8>) {
     let Ok(feed) = find(format).expect("a format").of_bytes(bytes) else { return };
     let (timed, bad, counts) = all(feed);
@@ -58,7 +59,7 @@ proptest! {
         }
     }
 
-    /// Other values where the venue has its own: of another type, too large, too deep, too much.
+    /// Other values instead of the venue's: of another type, too large, too deep, too long.
     #[test]
     fn other_values(nth in any::<prop::sample::Index>(), value in prop::sample::select(vec![
         "null", "-1", "1e400", "99999999999999999999999999999999999999999", "\"\"", "\"a\\nb\"", "[]", "{}", "[[[]]]", "true", "\"\\ud800\"",

@@ -1,5 +1,8 @@
-//! Kraken spot. No recording is at hand: the messages are made after the venue's documentation, and the checksums in
-//! them by a second reading of its rule.
+//! Kraken spot. There is no recording of the venue: the messages follow its documentation, and their checksums come
+//! from a second implementation of its rule.
+
+#[path = "../../examples/recordings/kraken/messages.rs"]
+mod messages;
 
 use std::collections::BTreeMap;
 
@@ -7,65 +10,13 @@ use feed_player::publication::{Counts, Kind};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::common::data;
+use crate::common::{data, synthetic_text};
 use crate::{check_bad_lines, count, images, lines, of_text, side};
-
-/// Levels of a side, the best first.
-type Levels = Vec<(String, String)>;
-
-/// CRC32 of the ten best asks and then the ten best bids, without points and leading zeros; written from the
-/// definition of CRC32 bit by bit.
-fn crc(asks: &Levels, bids: &Levels) -> u32 {
-    let levels = asks.iter().take(10).chain(bids.iter().take(10));
-    let numbers = levels.flat_map(|(px, qty)| [px, qty]);
-    let digits: String = numbers.map(|number| number.replace('.', "").trim_start_matches('0').to_owned()).collect();
-    let mut crc = u32::MAX;
-    for byte in digits.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-        }
-    }
-    !crc
-}
-
-fn levels(levels: &[(&str, &str)]) -> Levels {
-    levels.iter().map(|(px, qty)| ((*px).to_owned(), (*qty).to_owned())).collect()
-}
-
-fn v2(kind: &str, bids: &Levels, asks: &Levels, checksum: u32) -> String {
-    let side = |levels: &Levels| {
-        let levels: Vec<_> = levels.iter().map(|(px, qty)| format!(r#"{{"price":{px},"qty":{qty}}}"#)).collect();
-        levels.join(",")
-    };
-    format!(
-        r#"{{"channel":"book","type":"{kind}","data":[{{"symbol":"AB/CD","bids":[{}],"asks":[{}],"checksum":{checksum},"timestamp":"1970-01-01T00:00:09.5Z"}}]}}"#,
-        side(bids),
-        side(asks)
-    )
-}
+use messages::{Levels, book, crc, levels};
 
 /// A capture of version 2 with one of each message.
 pub(crate) fn fixture() -> String {
-    let (bids, asks) =
-        (levels(&[("0.5666", "4831.75496356"), ("0.5665", "10.00000000")]), levels(&[("0.5668", "2.50000000")]));
-    let snapshot = v2("snapshot", &bids, &asks, crc(&asks, &bids));
-    let after = levels(&[("0.5665", "7.00000000")]);
-    let change = levels(&[("0.5666", "0.00000000"), ("0.5665", "7.00000000")]);
-    let update = v2("update", &change, &Levels::new(), crc(&asks, &after));
-    [
-        "wss://ws.example/v2 <-> 10.0",
-        r#"wss://ws.example/v2 <- 10.1: {"method":"subscribe","params":{"channel":"book","depth":10,"symbol":["AB/CD"]}}"#,
-        r#"10.2: {"channel":"status","type":"update","data":[{"system":"online","version":"2.0.0"}]}"#,
-        r#"10.2: {"method":"subscribe","result":{"channel":"book","depth":10,"snapshot":true,"symbol":"AB/CD"},"success":true}"#,
-        &format!("10.3: {snapshot}"),
-        &format!("10.4: {update}"),
-        r#"10.5: {"channel":"trade","type":"update","data":[{"symbol":"AB/CD","side":"sell","price":0.5665,"qty":3.00000000,"ord_type":"market","trade_id":41,"timestamp":"1970-01-01T00:00:10.45Z"},{"symbol":"AB/CD","side":"buy","price":0.5668,"qty":1.50,"ord_type":"limit","trade_id":42,"timestamp":"1970-01-01T00:00:10.46Z"}]}"#,
-        r#"10.6: {"channel":"ticker","type":"snapshot","data":[{"symbol":"AB/CD","bid":0.5665,"bid_qty":7.0,"last":0.5668}]}"#,
-        r#"10.7: {"channel":"heartbeat"}"#,
-        "",
-    ]
-    .join("\n")
+    synthetic_text("kraken_v2.txt")
 }
 
 #[test]
@@ -89,33 +40,14 @@ fn each_message_of_version_2() {
 
 #[test]
 fn each_message_of_version_1() {
-    let (bids, asks) = (
-        levels(&[("5541.20000", "1.52900000")]),
-        levels(&[("5541.30000", "2.50700000"), ("5541.80000", "0.33000000")]),
-    );
-    let after = levels(&[("5541.30000", "2.50700000"), ("5542.00000", "1.00000000")]);
-    let after_bids = levels(&[("5541.25000", "4.00000000"), ("5541.20000", "1.52900000")]);
-    let text = format!(
-        r#"10 {{"event":"systemStatus","status":"online","version":"1.9.0"}}
-10 {{"event":"subscriptionStatus","channelName":"book-10","pair":"XBT/USD","status":"subscribed"}}
-10 [5,["5540.0","5541.3","1.5","2.0","3.0"],"spread","XBT/USD"]
-11 [0,{{"as":[["5541.30000","2.50700000","11.0"],["5541.80000","0.33000000","11.1"]],"bs":[["5541.20000","1.52900000","11.25"]]}},"book-10","XBT/USD"]
-12 [0,{{"a":[["5541.80000","0.00000000","12.5"],["5542.00000","1.00000000","12.25","r"]]}},{{"b":[["5541.25000","4.00000000","12.1"]],"c":"{}"}},"book-10","XBT/USD"]
-13 [0,[["5541.20000","0.15850568","12.9","s","l",""],["5541.30000","1","12.95","b","m",""]],"trade","XBT/USD"]
-14 [0,{{"a":["5542.0",1,"1.000"],"b":["5541.2",0,"1.000"],"c":["5541.3","1"]}},"ticker","XBT/USD"]
-15 [5,["5540.0","5541.3","15","2.0","3.0"],"spread","XBT/USD"]
-16 {{"event":"heartbeat"}}
-"#,
-        crc(&after, &after_bids)
-    );
-    assert_ne!(crc(&asks, &bids), crc(&after, &after_bids));
+    let text = synthetic_text("kraken_v1.txt");
     let (timed, bad, counts) = of_text("kraken", &text);
     assert_eq!(bad, []);
     assert_eq!(counts.records, 9);
     assert_eq!(
         lines(&timed),
         [
-            // `spread` is 10.5 in a time of seconds, and the venue's own time.
+            // `venue_ts` is the venue's time in the message, 1.5 s.
             r#"0 kraken.XBT/USD.quote state {"bid":"5540.0","bid_qty":"2.0","ask":"5541.3","ask_qty":"3.0","venue_ts":1500000}"#,
             r#"1000000 kraken.XBT/USD.book state {"venue_ts":11250000,"bids":{"5541.20000":"1.52900000"},"asks":{"5541.30000":"2.50700000","5541.80000":"0.33000000"}}"#,
             r#"1000000 kraken.XBT/USD.quote state {"bid":"5541.20000","bid_qty":"1.52900000","ask":"5541.30000","ask_qty":"2.50700000","venue_ts":11250000}"#,
@@ -134,14 +66,14 @@ fn a_checksum_that_does_not_match_holds_the_book_back() {
     let none = Levels::new();
     let change = |qty: &str| levels(&[("1.1", qty)]);
     let messages = [
-        v2("snapshot", &bids, &asks, crc(&asks, &bids)),
-        v2("update", &change("7"), &none, 1),
-        v2("update", &change("8"), &none, 2),
-        v2("update", &change("9"), &none, crc(&asks, &change("9"))),
-        v2("update", &change("10"), &none, crc(&asks, &change("10"))),
-        v2("update", &change("11"), &none, 3),
-        v2("snapshot", &bids, &asks, crc(&asks, &bids)),
-        v2("snapshot", &bids, &asks, 4),
+        book("snapshot", &bids, &asks, crc(&asks, &bids)),
+        book("update", &change("7"), &none, 1),
+        book("update", &change("8"), &none, 2),
+        book("update", &change("9"), &none, crc(&asks, &change("9"))),
+        book("update", &change("10"), &none, crc(&asks, &change("10"))),
+        book("update", &change("11"), &none, 3),
+        book("snapshot", &bids, &asks, crc(&asks, &bids)),
+        book("snapshot", &bids, &asks, 4),
     ];
     let text: String = messages.iter().map(|message| format!("10 {message}\n")).collect();
     let (timed, bad, counts) = of_text("kraken", &text);
@@ -157,16 +89,16 @@ fn a_checksum_that_does_not_match_holds_the_book_back() {
 
 #[test]
 fn levels_beyond_the_depth_are_gone() {
-    // No answer to a subscription: eleven levels fit a depth of 25.
+    // Without an answer to a subscription, the depth is the smallest one that fits: 25 for eleven levels.
     for (asks_there, depth) in [(10, 10), (11, 25)] {
         let asks: Levels = (0..asks_there).map(|nth| (format!("2.{nth:03}"), "1.0".to_owned())).collect();
-        let mut text = format!("10 {}\n", v2("snapshot", &Levels::new(), &asks, crc(&asks, &Levels::new())));
+        let mut text = format!("10 {}\n", book("snapshot", &Levels::new(), &asks, crc(&asks, &Levels::new())));
         let mut all = asks;
         for nth in 0..20 {
             let level = (format!("1.{:03}", 999 - nth), "1.0".to_owned());
             all.insert(0, level.clone());
             all.truncate(depth);
-            text += &format!("11 {}\n", v2("update", &Levels::new(), &vec![level], crc(&all, &Levels::new())));
+            text += &format!("11 {}\n", book("update", &Levels::new(), &vec![level], crc(&all, &Levels::new())));
         }
         let (timed, bad, _) = of_text("kraken", &text);
         assert_eq!(bad, []);
@@ -175,7 +107,7 @@ fn levels_beyond_the_depth_are_gone() {
 }
 
 #[test]
-fn trades_that_are_lost_or_told_twice() {
+fn trades_that_are_lost_or_sent_twice() {
     let trade = |kind: &str, ids: &[u64]| {
         let trades: Vec<_> = ids
             .iter()
@@ -203,32 +135,32 @@ fn bad_records() {
             ("11 {}", "neither"),
             ("11 []", "without channel and pair"),
             (r#"11 ["book-10","A/B"]"#, "without a payload"),
-            (r#"11 [0,{},"ohlc-5","A/B"]"#, "\"ohlc-5\" is none that we publish"),
+            (r#"11 [0,{},"ohlc-5","A/B"]"#, "\"ohlc-5\" is not supported"),
             (r#"11 [0,{},"book-10","A.B"]"#, "part of a topic"),
             (r#"11 [0,{"b":[]},"book-10","A/B"]"#, "before its snapshot"),
             (r#"11 [0,{"bs":[["1","2"]]},"book-10","A/B"]"#, "not price, volume and time"),
-            (r#"11 [0,{"bs":[["1","2","x"]]},"book-10","A/B"]"#, "\"x\" is no time"),
-            (r#"11 [0,{"bs":[]},"book-deep","A/B"]"#, "no depth"),
-            (r#"11 [0,{"b":[],"c":"-1"},"book-10","A/B"]"#, "no checksum"),
+            (r#"11 [0,{"bs":[["1","2","x"]]},"book-10","A/B"]"#, "\"x\" is not a time"),
+            (r#"11 [0,{"bs":[]},"book-deep","A/B"]"#, "not a depth"),
+            (r#"11 [0,{"b":[],"c":"-1"},"book-10","A/B"]"#, "not a checksum"),
             (r#"11 [0,[["1","2","3","x"]],"trade","A/B"]"#, "neither \"b\" nor \"s\""),
-            (r#"11 [0,[["1","-2","3","b"]],"trade","A/B"]"#, "no decimal"),
+            (r#"11 [0,[["1","-2","3","b"]],"trade","A/B"]"#, "not a decimal"),
             (r#"11 [0,[],[],"trade","A/B"]"#, "2 payloads"),
-            (r#"11 [0,7,"ticker","A/B"]"#, "no object"),
+            (r#"11 [0,7,"ticker","A/B"]"#, "not an object"),
             (r#"11 [0,["1","2","3"],"spread","A/B"]"#, ""),
             (r#"11 [0,["1","2","3","4","x\""],"spread","A/B"]"#, ""),
-            (r#"11 {"channel":"level3","data":[]}"#, "none that we publish"),
+            (r#"11 {"channel":"level3","data":[]}"#, "is not supported"),
             (r#"11 {"channel":"ticker","data":[{"symbol":"A/B"},{"symbol":"A.B"}]}"#, "part of a topic"),
             (r#"11 {"channel":"trade","data":[{"symbol":"A/B","side":"buy"}]}"#, "missing field"),
-            (&book(r#"{"price":1e-5,"qty":1}"#), "no decimal"),
-            (&book(r#"{"price":-1,"qty":1}"#), "no decimal"),
-            (&book(r#"{"price":1,"qty":null}"#), "no decimal"),
+            (&book(r#"{"price":1e-5,"qty":1}"#), "not a decimal"),
+            (&book(r#"{"price":-1,"qty":1}"#), "not a decimal"),
+            (&book(r#"{"price":1,"qty":null}"#), "not a decimal"),
             (&book(r#"{"price":1}"#), "missing field"),
         ],
     );
 }
 
 proptest! {
-    /// Any run of updates: each checksum of an independent book matches, and the published book is that book.
+    /// After any updates, each checksum of an independent book matches, and the published book is that book.
     #[test]
     fn any_updates(updates in prop::collection::vec((any::<bool>(), 0..40u32, 0..4u32), 1..300)) {
         let (mut bids, mut asks): (BTreeMap<u32, String>, BTreeMap<u32, String>) = (BTreeMap::new(), BTreeMap::new());
@@ -237,7 +169,7 @@ proptest! {
             let level = |(px, qty): (&u32, &String)| (spelled(*px), qty.clone());
             (bids.iter().rev().map(level).collect::<Levels>(), asks.iter().map(level).collect::<Levels>())
         };
-        let mut text = format!("10 {}\n", v2("snapshot", &Levels::new(), &Levels::new(), crc(&Levels::new(), &Levels::new())));
+        let mut text = format!("10 {}\n", book("snapshot", &Levels::new(), &Levels::new(), crc(&Levels::new(), &Levels::new())));
         for (is_bid, at, qty) in updates {
             let (px, qty) = (if is_bid { 50 + at } else { 100 + at }, format!("{qty}.500").replace("0.500", "0.000"));
             let side = if is_bid { &mut bids } else { &mut asks };
@@ -251,7 +183,7 @@ proptest! {
             let level = vec![(spelled(px), qty)];
             let (bid_levels, ask_levels) = best_first(&bids, &asks);
             let (new_bids, new_asks) = if is_bid { (level, Levels::new()) } else { (Levels::new(), level) };
-            text += &format!("11 {}\n", v2("update", &new_bids, &new_asks, crc(&ask_levels, &bid_levels)));
+            text += &format!("11 {}\n", book("update", &new_bids, &new_asks, crc(&ask_levels, &bid_levels)));
         }
         let (timed, bad, _) = of_text("kraken", &text);
         prop_assert_eq!(bad, []);

@@ -1,4 +1,4 @@
-//! Recordings of venues: those that are at hand, each message type, and what strangers make of them.
+//! Recordings of venues: real ones, each message type, and damaged ones.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
@@ -19,17 +19,17 @@ use feed_formats::{Reader, find};
 use feed_player::publication::{BadRecord, Counts, Kind, Timed};
 use serde_json::Value;
 
-/// Everything of a recording that is `text`.
+/// Plays a recording that is `text`.
 fn of_text(format: &str, text: &str) -> (Vec<Timed>, Vec<BadRecord>, Counts) {
     all(find(format).expect("a format").of_bytes(text.into()).expect("readable"))
 }
 
-/// Everything of a file.
+/// Plays a file.
 fn of_file(format: &str, path: &Path) -> (Vec<Timed>, Vec<BadRecord>, Counts) {
     all(find(format).expect("a format").open(path).expect("it opens"))
 }
 
-/// The bytes of a recorded file, for a reading that has nothing to do with the replay.
+/// Returns the text of a recorded file, for a reading that is independent of the replay.
 fn decompressed(path: &Path) -> String {
     let bytes = std::fs::read(path).expect("readable");
     let mut text = String::new();
@@ -37,7 +37,7 @@ fn decompressed(path: &Path) -> String {
     text
 }
 
-/// What a subscriber of everything holds in the end: the newest state of each topic, with its patches.
+/// Returns what a subscriber to all topics has in the end: the newest state of each topic, with its patches.
 fn images(timed: &[Timed]) -> BTreeMap<String, Value> {
     let mut images = BTreeMap::new();
     for Timed { publication, .. } in timed {
@@ -64,18 +64,18 @@ fn lines(timed: &[Timed]) -> Vec<String> {
     timed.iter().map(line).collect()
 }
 
-/// How many publications there are of a kind, on topics that end so.
+/// Counts the publications of a kind on topics with this ending.
 fn count(timed: &[Timed], kind: Kind, ending: &str) -> usize {
     timed.iter().filter(|timed| timed.publication.kind == kind && timed.publication.topic.ends_with(ending)).count()
 }
 
-/// Levels of one side of a published book.
+/// Returns the levels of one side of a published book.
 fn side(book: &Value, side: &str) -> BTreeMap<String, String> {
     let levels = book[side].as_object().unwrap_or_else(|| panic!("no {side} in {book}"));
     levels.iter().map(|(px, qty)| (px.clone(), qty.as_str().expect("a string").to_owned())).collect()
 }
 
-/// Checks that each of these lines alone is a bad record at its place, with this in its reason, between good ones.
+/// Checks that each of these lines, after good ones, is reported as one bad record with its position and this reason.
 fn check_bad_lines(format: &str, good: &str, bad_lines: &[(&str, &str)]) {
     let (of_good, bad, _) = of_text(format, good);
     assert_eq!(bad, []);

@@ -1,4 +1,4 @@
-//! StatsBomb events, and what documents that are read element by element have in common.
+//! StatsBomb events, and documents that are read element by element.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
@@ -9,71 +9,17 @@ use feed_formats::find;
 use feed_player::publication::{Counts, Kind};
 use serde_json::{Value, json};
 
-use crate::common::{all, data, recording};
+use crate::common::{all, data, recording, synthetic_text};
 use crate::{count, decompressed, images, lines, of_file, of_text};
 
-/// An event; `more` goes into it.
-fn event(period: u32, timestamp: &str, kind: &str, team: &str, more: Value) -> Value {
-    let minute: u32 = timestamp[3..5].parse::<u32>().expect("minutes") + [0, 45, 90, 105, 120][period as usize - 1];
-    let mut event = json!({"period": period, "timestamp": timestamp, "minute": minute, "type": {"id": 1, "name": kind}, "team": {"name": team}, "possession_team": {"name": team}});
-    event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    event
-}
-
-fn events() -> Vec<Value> {
-    let shot = |outcome: &str| json!({"shot": {"outcome": {"name": outcome}, "statsbomb_xg": 0.5}});
-    vec![
-        event(1, "00:00:00.000", "Starting XI", "Reds \"04\"", json!({})),
-        event(1, "00:00:00.000", "Starting XI", "Blues", json!({})),
-        event(1, "00:00:00.000", "Half Start", "Reds \"04\"", json!({})),
-        event(1, "00:00:01.500", "Pass", "Reds \"04\"", json!({"pass": {}})),
-        event(
-            1,
-            "00:00:03.000",
-            "Pass",
-            "Reds \"04\"",
-            json!({"pass": {"outcome": {"name": "Incomplete"}, "type": {"name": "Corner"}}}),
-        ),
-        event(1, "00:01:00.000", "Shot", "Blues", shot("Goal")),
-        event(1, "00:02:00.000", "Own Goal Against", "Blues", json!({})),
-        event(1, "00:02:00.000", "Own Goal For", "Reds \"04\"", json!({})),
-        event(1, "00:46:00.000", "Half End", "Blues", json!({})),
-        event(2, "00:00:00.000", "Half Start", "Blues", json!({})),
-        event(
-            2,
-            "00:00:30.000",
-            "Foul Committed",
-            "Blues",
-            json!({"foul_committed": {"card": {"name": "Yellow Card"}}}),
-        ),
-        event(
-            2,
-            "00:00:31.000",
-            "Bad Behaviour",
-            "Blues",
-            json!({"bad_behaviour": {"card": {"name": "Second Yellow"}}}),
-        ),
-        // Entered late.
-        event(2, "00:00:10.000", "Substitution", "Reds \"04\"", json!({})),
-        event(2, "00:48:00.000", "Half End", "Blues", json!({})),
-        event(5, "00:00:00.000", "Half Start", "Blues", json!({})),
-        event(5, "00:00:10.000", "Shot", "Blues", shot("Goal")),
-        event(5, "00:00:20.000", "Shot", "Reds \"04\"", shot("Saved")),
-        event(5, "00:00:30.000", "Half End", "Blues", json!({})),
-    ]
-}
-
-/// A match with one of each thing that is looked at.
+/// A match with one of each event that is used.
 pub(crate) fn fixture() -> String {
-    serde_json::to_string_pretty(&events()).expect("JSON")
+    synthetic_text("statsbomb_90001.json")
 }
 
-/// A game of basketball.
+/// The beginning of a game of basketball.
 pub(crate) fn nba_fixture() -> String {
-    let action = |clock: &str, location: &str, home: &str| json!({"clock": clock, "period": 1, "location": location, "teamTricode": "ABC", "scoreHome": home, "scoreAway": ""});
-    let actions = [action("PT12M00.00S", "", ""), action("PT11M30.00S", "h", "2"), action("PT11M00.50S", "v", "")];
-    serde_json::to_string_pretty(&json!({"meta": {"x": [1]}, "game": {"gameId": "7", "actions": actions}}))
-        .expect("JSON")
+    synthetic_text("nba_playbyplay.json")
 }
 
 #[test]
@@ -86,7 +32,8 @@ fn each_event() {
         .filter(|timed| timed.publication.kind == Kind::Event)
         .map(|timed| data(&timed.publication))
         .collect();
-    assert_eq!(published, events());
+    let events: Vec<Value> = serde_json::from_str(&fixture()).expect("JSON");
+    assert_eq!(published, events);
     let minute_us = 60_000_000;
     let first = &lines(&timed)[..9];
     let name = r#""home":"Reds \"04\"","away":"Blues","home_goals":0,"away_goals":0"#;
@@ -151,13 +98,13 @@ fn each_event() {
 
 #[test]
 fn events_that_cannot_be_used() {
-    let good = event(1, "00:00:01.000", "Pass", "A", json!({})).to_string();
+    let good = r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"Pass"},"team":{"name":"A"}}"#;
     let mut text = format!("[{good}");
     let wrong = [
         ("7", ""),
         ("{}", "missing field"),
         (r#"{"period" 1}"#, "expected"),
-        (r#"{"period":1,"timestamp":"1:2","type":{"name":"x"}}"#, "no timestamp"),
+        (r#"{"period":1,"timestamp":"1:2","type":{"name":"x"}}"#, "not a timestamp"),
         (r#"{"period":9,"timestamp":"00:00:01.000","type":{"name":"x"}}"#, "no period 9"),
         (r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"x"},"team":{"name":"B"}}"#, ""),
         (r#"{"period":1,"timestamp":"00:00:01.000","type":{"name":"x"},"team":{"name":"C"}}"#, "third team"),
@@ -197,7 +144,7 @@ fn documents_that_are_cut_or_no_documents() {
     assert_eq!(open(r#"{"game":{"gameId":"1","actions":[]}}"#), None);
 }
 
-/// A document that is made while it is read, and how much of it was made.
+/// A document that is made while it is read, with a count of the bytes that were made.
 struct Endless {
     elements: u64,
     element: &'static str,
@@ -223,11 +170,11 @@ impl Read for Endless {
     }
 }
 
-/// However long a document is, at no time more of it has been read than was published and a little.
+/// In a document of any length, no more has been read at any time than was published, plus a bound.
 #[test]
 fn documents_of_any_length_take_little_memory() {
     const ELEMENTS: u64 = 100_000;
-    /// The buffers, and the 500 actions in which the teams of a game are looked for.
+    /// The buffers, and the 500 actions that are read ahead to find the teams of a game.
     const AHEAD_BYTES_MAX: u64 = 100_000;
     let documents = [
         (
@@ -251,7 +198,7 @@ fn documents_of_any_length_take_little_memory() {
                 events += 1;
                 published_bytes += publication.data.len() as u64;
             }
-            // A comma after each element.
+            // One more byte for the comma after each element.
             let ahead_bytes = made_bytes.load(Ordering::Relaxed).saturating_sub(published_bytes + events);
             assert!(ahead_bytes < AHEAD_BYTES_MAX, "{format}: {ahead_bytes} bytes after {events} events");
         }
@@ -267,7 +214,7 @@ fn the_recorded_match() {
     assert_eq!(counts, Counts { records: 4_027, bad: 0, superseded: 0, venue_gaps: 0, ..Counts::default() });
     assert_eq!(count(&timed, Kind::Event, "statsbomb.15986.event"), 4_027);
 
-    // Everything goes out as it was, in the order of the file.
+    // All events are published unchanged, in the order of the file.
     let events: Vec<Value> = serde_json::from_str(&decompressed(&path)).expect("JSON");
     let published: Vec<Value> = timed
         .iter()
@@ -276,7 +223,7 @@ fn the_recorded_match() {
         .collect();
     assert!(published == events);
 
-    // The result is known: Barcelona 2, Girona 2. The statistics are those of a plain count.
+    // The result is known: Barcelona 2, Girona 2. The statistics are those of a naive count.
     let images = images(&timed);
     let score = &images["statsbomb.15986.score"];
     assert_eq!(
@@ -308,7 +255,7 @@ fn the_recorded_match() {
         }
         assert_eq!(score[format!("{side}_goals")], naive[&(team, "goal")]);
     }
-    // It takes as long as both halves, each up to its latest event.
+    // The feed is as long as both halves together, each up to its latest event.
     let latest_ms = |period: u32| {
         let timestamps = events.iter().filter(|event| event["period"] == period).map(|event| &event["timestamp"]);
         let latest = timestamps.map(|text| text.as_str().expect("text")).max().expect("events");
@@ -317,7 +264,7 @@ fn the_recorded_match() {
     };
     assert_eq!(timed.last().map(|timed| timed.due_us), Some((latest_ms(1) + latest_ms(2)) * 1_000));
 
-    // From memory there is no name to take the match from.
+    // In memory there is no file name that contains the match's id.
     let bytes = std::fs::read(&path).expect("readable");
     let (nameless, _, _) = all(find("statsbomb").expect("a format").of_bytes(bytes).expect("readable"));
     assert_eq!(nameless.len(), timed.len());

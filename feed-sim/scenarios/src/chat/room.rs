@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::lines::{NAMES, text};
 use crate::ensemble::Actor;
-use feed_player::publication::{Kind, Publication, push_json_string};
+use feed_player::publication::{Kind, Publication, push_string};
 use feed_player::random::Random;
 
 /// Between two things that happen in a room, on average.
@@ -162,10 +162,10 @@ impl Room {
     ) {
         self.last_id += 1;
         let mut data = format!(r#"{{"id":{},"type":"{what}","user":"u{number}","name":"#, self.last_id);
-        push_json_string(&mut data, NAMES[number]);
+        push_string(&mut data, NAMES[number]);
         if let Some(text) = text {
             data.push_str(",\"text\":");
-            push_json_string(&mut data, text);
+            push_string(&mut data, text);
         }
         _ = write!(data, ",\"at_ms\":{}{rest}}}", now_us / 1_000);
         out.push_back(Publication::new(&format!("chat.{}.message", self.name), Kind::Event, data));
@@ -179,7 +179,7 @@ impl Room {
         let mut data = String::from("{");
         for person in self.people.iter().filter(is_told) {
             _ = write!(data, "\"u{}\":{{\"name\":", person.number);
-            push_json_string(&mut data, NAMES[person.number]);
+            push_string(&mut data, NAMES[person.number]);
             let status = if person.away { "away" } else { "here" };
             _ = write!(data, ",\"status\":\"{status}\",\"typing\":{}}},", person.typing);
         }

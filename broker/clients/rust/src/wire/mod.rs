@@ -5,13 +5,4 @@ pub(crate) mod incoming;
 pub(crate) mod outgoing;
 mod raw;
 
-/// Appends a JSON string. Names rarely need an escape, so they are looked at before they are handed to serde.
-fn push_string(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(text).to_string());
-    }
-}
+use broker_protocol::write::push_string;

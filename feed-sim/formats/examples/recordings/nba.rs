@@ -1,0 +1,27 @@
+//! NBA play-by-play, version 3: the beginning of a game.
+//!
+//! Source: the fields that `nba_api` documents for the league's endpoint `playbyplayv3`
+//! (`docs/nba_api/stats/endpoints/playbyplayv3.md`).
+
+use serde_json::{Value, json};
+
+pub(crate) fn recording() -> String {
+    let actions = [
+        action(1, "PT12M00.00S", "period", ["", ""], ["", ""]),
+        action(2, "PT11M30.00S", "2pt", ["h", "ABC"], ["2", "0"]),
+        action(3, "PT11M10.00S", "3pt", ["v", "XYZ"], ["2", "3"]),
+        // Entered late.
+        action(4, "PT11M20.00S", "foul", ["h", "ABC"], ["", ""]),
+        action(5, "PT11M00.50S", "rebound", ["v", "XYZ"], ["", ""]),
+    ];
+    let document =
+        json!({"meta": {"version": 1}, "game": {"gameId": "90002", "videoAvailable": 0, "actions": actions}});
+    serde_json::to_string_pretty(&document).expect("JSON") + "\n"
+}
+
+fn action(number: u32, clock: &str, kind: &str, [location, team]: [&str; 2], [home, away]: [&str; 2]) -> Value {
+    json!({
+        "actionNumber": number, "clock": clock, "period": 1, "teamTricode": team, "location": location,
+        "actionType": kind, "scoreHome": home, "scoreAway": away, "actionId": number
+    })
+}

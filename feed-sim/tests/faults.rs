@@ -211,7 +211,7 @@ fn one_kind_more_does_not_move_the_others() {
 #[test]
 fn plans_that_make_no_sense() {
     let twice = vec!["gap=1%".parse().expect("a fault"), "gap=2%".parse().expect("a fault")];
-    assert!(Plan::new(twice, None, 1).expect_err("twice").contains("\"gap\" is there twice"));
+    assert!(Plan::new(twice, None, 1).expect_err("twice").contains("\"gap\" is given twice"));
     let pattern = broker_protocol::Pattern::parse("a.>").ok();
     assert!(Plan::new(vec![], pattern, 1).expect_err("nothing").contains("no fault"));
 }

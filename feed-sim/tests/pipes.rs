@@ -62,7 +62,7 @@ impl Piped {
     }
 
     /// Waits for the program's end, and returns its standard error.
-    fn stderr(&mut self) -> String {
+    fn finish(&mut self) -> String {
         wait_until("it ends", || self.child.try_wait().expect("it is ours").is_some());
         let mut stderr = String::new();
         self.child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::{Entry, Heard};
 
-/// The command whose answer says that every subscription is in effect. The server answers in the order of the commands.
+/// The id of the command whose answer means that every subscription is in effect. The server answers commands in order.
 const LAST: u64 = 1;
-/// A connection that publishes names all its commands alike: only a refusal is of interest.
+/// The id of all publishing commands: only a refusal is of interest.
 const PUBLISH: u64 = 2;
-/// The first of the others.
+/// The first id of the others.
 const FIRST: u64 = 3;
 
 pub(super) fn connect(out: &mut Vec<u8>) {
@@ -33,7 +33,7 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
     out.extend(b"}}");
 }
 
-/// One line of a message.
+/// Decodes one line of a message.
 pub(super) fn hear(line: &[u8], each: &mut impl FnMut(Heard<'_>)) {
     if line == b"{}" {
         return each(Heard::Reply(b"{}"));
@@ -44,8 +44,8 @@ pub(super) fn hear(line: &[u8], each: &mut impl FnMut(Heard<'_>)) {
     }
 }
 
-/// A publication, as the server orders its fields. What comes behind its data (`offset`, `info`) stays there: the payload says
-/// where it ends.
+/// Reads a publication by the server's order of its fields. Fields behind its data (`offset`, `info`) stay in the data: the
+/// payload itself shows where it ends.
 fn quick(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = line.strip_prefix(br#"{"push":{"channel":""#)?;
     let (topic, rest) = rest.split_at(memchr::memchr(b'"', rest)?);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_the_last_subscription_counts_and_refusals_are_told() {
+    fn the_answer_to_the_last_subscription_counts_and_refusals_are_reported() {
         let mut out = Vec::new();
         let entries = ["a", "b"].map(|name| Entry { name, has: None });
         subscribe(&mut out, &entries);
@@ -153,6 +153,6 @@ mod tests {
             [r#"Refused("error 103: permission denied")"#, "Subscribed"]
         );
         assert_eq!(heard("{}").len(), 1, "a ping is answered");
-        assert!(heard("nonsense")[0].starts_with("Refused"), "what is no JSON is told");
+        assert!(heard("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Entry, Heard};
 
-/// Longest remaining length (§2.2.3) that is taken: 64 MiB.
+/// The longest remaining length (§2.2.3) that is accepted: 64 MiB.
 const PACKET_BYTES_MAX: usize = 64 << 20;
 const CONNACK: u8 = 2;
 const PUBLISH: u8 = 3;
@@ -60,9 +60,9 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
     while let Some((first, body, end)) = first_packet(&bytes[at..])? {
         match first >> 4 {
             PUBLISH => {
-                let Some((len, rest)) = body.split_first_chunk() else { return Err("a cut PUBLISH".to_owned()) };
+                let Some((len, rest)) = body.split_first_chunk() else { return Err("a truncated PUBLISH".to_owned()) };
                 let len = usize::from(u16::from_be_bytes(*len));
-                let topic = rest.get(..len).ok_or("a cut PUBLISH")?;
+                let topic = rest.get(..len).ok_or("a truncated PUBLISH")?;
                 each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data: &rest[len..] });
             }
             CONNACK if body.get(1) != Some(&0) => {
@@ -80,10 +80,10 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
     Ok(at)
 }
 
-/// Its first byte, its body, and where it ends.
+/// The first byte of a packet, its body, and its length.
 type Packet<'a> = (u8, &'a [u8], usize);
 
-/// The packet at the beginning, if it is whole.
+/// Reads the packet at the beginning, if it is whole.
 fn first_packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, String> {
     let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
     let mut len = 0;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_is_heard_however_it_is_cut() {
+    fn publications_are_decoded_however_they_are_split() {
         let mut bytes = vec![0x20, 2, 0, 0, 0x90, 3, 0, 1, 0];
         for len in [0, 100, 127, 128, 20_000] {
             publish(&mut bytes, "a/b", &vec![b'x'; len]);

@@ -18,7 +18,7 @@ pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>]) {
     for (index, entry) in entries.iter().enumerate() {
         write!(out, "SUB {} {}\r\n", entry.name, index + 1).expect("memory takes everything");
     }
-    // Its answer says that all of that was taken.
+    // The answer to it means that all of that was taken.
     out.extend(b"PING\r\n");
 }
 
@@ -56,7 +56,7 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
 }
 
 fn quote(line: &[u8]) -> String {
-    format!("the server said {:?}", String::from_utf8_lossy(&line[..line.len().min(200)]))
+    format!("the server sent {:?}", String::from_utf8_lossy(&line[..line.len().min(200)]))
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_found_however_they_are_cut() {
+    fn messages_are_decoded_however_they_are_split() {
         let bytes = b"INFO {}\r\nPONG\r\nMSG a.b 1 5\r\nhe\r\no\r\nPING\r\nMSG a 2 reply 0\r\n\r\n-ERR 'x'\r\n";
         let whole = said(&[bytes]);
         assert_eq!(whole.len(), 5, "{whole:?}");

@@ -1,7 +1,7 @@
-//! Tickcast's protocol, as `broker/docs/protocol.md` has it.
+//! Tickcast's protocol, as described in `broker/docs/protocol.md`.
 //!
 //! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON would
-//! be the slower end. Whatever is not recognised that way is parsed properly; nothing is passed over.
+//! be the slower end. A message that is not recognised that way is parsed properly; none is skipped.
 
 use std::io::Write as _;
 
@@ -52,7 +52,7 @@ pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
     }
 }
 
-/// What of a message is left to be read.
+/// The rest of a message.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -188,7 +188,7 @@ fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) ->
     let after = match start {
         "live" => After::Seq(seq),
         "resumed" => After::Last,
-        // After a reset within an epoch a gap says what is missing; a new epoch, which the stream notices, starts anew.
+        // After a reset within an epoch a gap names the missing updates; a new epoch, which the stream notices, starts anew.
         "reset" => After::Last,
         _ => After::Anything,
     };
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_way_says_what_the_slow_one_says() {
+    fn the_quick_reader_agrees_with_the_slow_one() {
         let messages = [
             r#"{"op":"update","topic":"a.b","seq":881,"ts":1732270000123999,"data":{"bid":"1"}}"#,
             r#"{"op":"update","topic":"a.b","from":3,"seq":881,"ts":1732270000123999,"source_ts":5,"data":[1,{}]}"#,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_say_where_streams_begin_and_what_was_refused() {
+    fn answers_contain_where_streams_begin_and_what_was_refused() {
         let answer = r#"{"op":"subscribed","id":1,"topics":[
             {"topic":"a","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"live","conflate_ms":0},
             {"topic":"b","kind":"state","epoch":"e","seq":9,"oldest":1,"start":"image","conflate_ms":0}],
@@ -239,6 +239,6 @@ mod tests {
                 "Subscribed",
             ]
         );
-        assert!(heard("nonsense")[0].starts_with("Refused"), "what is no JSON is told");
+        assert!(heard("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
     }
 }

@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(
             schedule.turn(ms(500), &mut batch),
             Ok(Turn::Over),
-            "its time is over, whatever the pipe says later"
+            "its time is over, whatever the pipe holds later"
         );
         // The feed's own clock stops while it waits.
         let mut schedule = Schedule::new(Pipe(vec![]), Pace::Max, until);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 use crate::payload;
 
 /// The messages to a server. In each text `{topic}` is the (first) topic, `{topics}` all topics of a subscriber, joined by
@@ -75,10 +75,10 @@ fn fill(template: &str, number: u32, entries: &[Entry<'_>]) -> String {
         .replace("{topic}", names.first().copied().unwrap_or_default())
 }
 
-pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+pub(super) fn decode(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
     // Welcomes, answers and heartbeats contain no payload.
     if let Some(data) = payload::find(message) {
-        each(Heard::Update { topic: b"", seq: None, from: None, ts_us: 0, data });
+        each(Received::Update { topic: b"", seq: None, from: None, ts_us: 0, data });
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Name {
 
 /// The meaning of a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard<'a> {
+pub(crate) enum Received<'a> {
     /// An update with its payload.
     Update {
         /// Empty if the server does not name it: then the payload does.
@@ -227,13 +227,13 @@ impl Protocol {
 
     /// Decodes `bytes`, and calls `each` with the meaning of each message. Returns how many bytes were used up: in a stream,
     /// the rest is the beginning of a message; otherwise `bytes` is one message, which is used up.
-    pub(crate) fn hear(&self, bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
+    pub(crate) fn decode(&self, bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
         match self {
-            Self::Tickcast => tickcast::hear(bytes, each),
-            Self::Nats => return nats::hear(bytes, each),
-            Self::Mqtt => return mqtt::hear(bytes, each),
-            Self::Centrifugo => bytes.split(|byte| *byte == b'\n').for_each(|line| centrifugo::hear(line, each)),
-            Self::Generic(_) => generic::hear(bytes, each),
+            Self::Tickcast => tickcast::decode(bytes, each),
+            Self::Nats => return nats::decode(bytes, each),
+            Self::Mqtt => return mqtt::decode(bytes, each),
+            Self::Centrifugo => bytes.split(|byte| *byte == b'\n').for_each(|line| centrifugo::decode(line, each)),
+            Self::Generic(_) => generic::decode(bytes, each),
         }
         Ok(bytes.len())
     }

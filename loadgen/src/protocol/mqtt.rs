@@ -1,6 +1,6 @@
 //! MQTT 3.1.1 (OASIS standard), quality of service 0: packets, a stream of bytes inside binary WebSocket frames (§6).
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 
 /// The longest remaining length (§2.2.3) that is accepted: 64 MiB.
 const PACKET_BYTES_MAX: usize = 64 << 20;
@@ -55,7 +55,7 @@ fn remaining_length(out: &mut Vec<u8>, mut len: usize) {
     }
 }
 
-pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
+pub(super) fn decode(bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
     let mut at = 0;
     while let Some((first, body, end)) = first_packet(&bytes[at..])? {
         match first >> 4 {
@@ -63,15 +63,15 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
                 let Some((len, rest)) = body.split_first_chunk() else { return Err("a truncated PUBLISH".to_owned()) };
                 let len = usize::from(u16::from_be_bytes(*len));
                 let topic = rest.get(..len).ok_or("a truncated PUBLISH")?;
-                each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data: &rest[len..] });
+                each(Received::Update { topic, seq: None, from: None, ts_us: 0, data: &rest[len..] });
             }
             CONNACK if body.get(1) != Some(&0) => {
-                each(Heard::Refused(format!("CONNACK with return code {:?}", body.get(1))));
+                each(Received::Refused(format!("CONNACK with return code {:?}", body.get(1))));
             }
             SUBACK if body.iter().skip(2).any(|code| *code == 0x80) => {
-                each(Heard::Refused("SUBACK with a failure".to_owned()));
+                each(Received::Refused("SUBACK with a failure".to_owned()));
             }
-            SUBACK => each(Heard::Subscribed),
+            SUBACK => each(Received::Subscribed),
             CONNACK | PINGRESP => {}
             other => return Err(format!("a packet of type {other}")),
         }
@@ -111,18 +111,18 @@ mod tests {
         for len in [0, 100, 127, 128, 20_000] {
             publish(&mut bytes, "a/b", &vec![b'x'; len]);
         }
-        let whole = said(&[&bytes]);
+        let whole = decoded(&[&bytes]);
         assert_eq!(whole.len(), 6);
         for cut in (0..400).chain([bytes.len() - 1]) {
-            assert_eq!(said(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+            assert_eq!(decoded(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
         }
     }
 
-    fn said(parts: &[&[u8]]) -> Vec<String> {
+    fn decoded(parts: &[&[u8]]) -> Vec<String> {
         let (mut all, mut rest) = (Vec::new(), Vec::new());
         for part in parts {
             rest.extend_from_slice(part);
-            let used = hear(&rest, &mut |heard| all.push(format!("{heard:?}"))).expect("it is MQTT");
+            let used = decode(&rest, &mut |received| all.push(format!("{received:?}"))).expect("it is MQTT");
             rest.drain(..used);
         }
         assert!(rest.is_empty());

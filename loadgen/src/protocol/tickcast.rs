@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use serde::Deserialize;
 
-use super::{After, Entry, Heard, Options};
+use super::{After, Entry, Options, Received};
 use crate::payload::number;
 
 pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>], options: &Options) {
@@ -45,9 +45,9 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]
     out.push(b'}');
 }
 
-pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+pub(super) fn decode(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
     match quick(message) {
-        Some(heard) => each(heard),
+        Some(received) => each(received),
         None => slow(message, each),
     }
 }
@@ -84,14 +84,14 @@ impl<'a> Text<'a> {
     }
 }
 
-fn quick(message: &[u8]) -> Option<Heard<'_>> {
+fn quick(message: &[u8]) -> Option<Received<'_>> {
     let mut at = Text(message);
     if at.skip(br#"{"op":"update","topic":""#).is_some() || at.skip(br#"{"op":"patch","topic":""#).is_some() {
         let topic = at.until_quote()?;
         let from = at.field(br#","from":"#);
         let seq = at.field(br#","seq":"#)?;
         let ts_us = at.field(br#","ts":"#)?;
-        return Some(Heard::Update { topic, seq: Some(seq), from, ts_us, data: at.data()? });
+        return Some(Received::Update { topic, seq: Some(seq), from, ts_us, data: at.data()? });
     }
     if at.skip(br#"{"op":"image","topic":""#).is_some() {
         let topic = at.until_quote()?;
@@ -99,12 +99,12 @@ fn quick(message: &[u8]) -> Option<Heard<'_>> {
         at.until_quote()?;
         let seq = at.field(br#","seq":"#)?;
         let ts_us = at.field(br#","ts":"#)?;
-        return Some(Heard::Image { topic, seq, ts_us, data: at.data()? });
+        return Some(Received::Image { topic, seq, ts_us, data: at.data()? });
     }
     at.skip(br#"{"op":"gap","topic":""#)?;
     let topic = at.until_quote()?;
     let from = at.field(br#","from":"#)?;
-    Some(Heard::Gap { topic, from, to: at.field(br#","to":"#)? })
+    Some(Received::Gap { topic, from, to: at.field(br#","to":"#)? })
 }
 
 #[derive(Deserialize)]
@@ -152,39 +152,39 @@ struct Wrong {
     message: String,
 }
 
-fn slow(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+fn slow(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
     let parsed: Message<'_> = match serde_json::from_slice(message) {
         Ok(parsed) => parsed,
         Err(error) => {
             let text = String::from_utf8_lossy(&message[..message.len().min(200)]);
-            return each(Heard::Refused(format!("not a message of the protocol ({error}): {text}")));
+            return each(Received::Refused(format!("not a message of the protocol ({error}): {text}")));
         }
     };
     let topic = parsed.topic.as_bytes();
     let data = parsed.data.map_or(&b""[..], |data| data.get().as_bytes());
     match parsed.op {
         "update" | "patch" => {
-            each(Heard::Update { topic, seq: Some(parsed.seq), from: parsed.from, ts_us: parsed.ts, data });
+            each(Received::Update { topic, seq: Some(parsed.seq), from: parsed.from, ts_us: parsed.ts, data });
         }
-        "image" => each(Heard::Image { topic, seq: parsed.seq, ts_us: parsed.ts, data }),
-        "gap" => each(Heard::Gap { topic, from: parsed.from.unwrap_or_default(), to: parsed.to }),
+        "image" => each(Received::Image { topic, seq: parsed.seq, ts_us: parsed.ts, data }),
+        "gap" => each(Received::Gap { topic, from: parsed.from.unwrap_or_default(), to: parsed.to }),
         "topic" => each(begins(topic, parsed.epoch, parsed.seq, parsed.start)),
-        "closed" => each(Heard::Closed { topic }),
+        "closed" => each(Received::Closed { topic }),
         "subscribed" => {
             for start in &parsed.topics {
                 each(begins(start.topic.as_bytes(), start.epoch, start.seq, start.start));
             }
             for wrong in parsed.errors {
-                each(Heard::Refused(wrong.message));
+                each(Received::Refused(wrong.message));
             }
-            each(Heard::Subscribed);
+            each(Received::Subscribed);
         }
-        "error" => each(Heard::Refused(parsed.message)),
+        "error" => each(Received::Refused(parsed.message)),
         _ => {}
     }
 }
 
-fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) -> Heard<'a> {
+fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) -> Received<'a> {
     let after = match start {
         "live" => After::Seq(seq),
         "resumed" => After::Last,
@@ -192,16 +192,16 @@ fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) ->
         "reset" => After::Last,
         _ => After::Anything,
     };
-    Heard::Begins { topic, epoch: epoch.unwrap_or_default(), after }
+    Received::Begins { topic, epoch: epoch.unwrap_or_default(), after }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn heard(message: &str) -> Vec<String> {
+    fn received(message: &str) -> Vec<String> {
         let mut all = Vec::new();
-        hear(message.as_bytes(), &mut |heard| all.push(format!("{heard:?}")));
+        decode(message.as_bytes(), &mut |received| all.push(format!("{received:?}")));
         all
     }
 
@@ -215,13 +215,13 @@ mod tests {
             r#"{"op":"gap","topic":"a","from":894,"to":1009,"reason":"slow"}"#,
         ];
         for message in messages {
-            let fast = quick(message.as_bytes()).map(|heard| format!("{heard:?}"));
+            let fast = quick(message.as_bytes()).map(|received| format!("{received:?}"));
             let mut parsed = Vec::new();
-            slow(message.as_bytes(), &mut |heard| parsed.push(format!("{heard:?}")));
+            slow(message.as_bytes(), &mut |received| parsed.push(format!("{received:?}")));
             assert_eq!(fast.as_ref(), parsed.first(), "{message}");
         }
         let other = r#"{ "seq": 7, "op": "update", "topic": "a", "ts": 1, "data": 1, "news": 3 }"#;
-        assert_eq!(heard(other).len(), 1, "another order of the fields is understood as well");
+        assert_eq!(received(other).len(), 1, "another order of the fields is understood as well");
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
             {"topic":"b","kind":"state","epoch":"e","seq":9,"oldest":1,"start":"image","conflate_ms":0}],
             "patterns":[],"errors":[{"topic":"x..","code":"bad_topic","message":"no","retry":false}]}"#;
         assert_eq!(
-            heard(answer),
+            received(answer),
             [
                 r#"Begins { topic: [97], epoch: "", after: Seq(0) }"#,
                 r#"Begins { topic: [98], epoch: "e", after: Anything }"#,
@@ -239,6 +239,6 @@ mod tests {
                 "Subscribed",
             ]
         );
-        assert!(heard("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
+        assert!(received("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
     }
 }

@@ -1,5 +1,5 @@
-//! What a simulated feed costs by itself: messages per second to a target that throws them away, one row per scenario, on
-//! one core (`taskset -c 1 cargo bench -p feed-sim`, with `-- SCENARIO…` for some scenarios only).
+//! What a simulated feed costs by itself: messages per second to a target that throws them away, one row per scenario,
+//! on one core (`taskset -c 1 cargo bench -p feed-sim`, with `-- SCENARIO…` for some scenarios only).
 //!
 //! `cargo test` runs a short version, so that the bench keeps working.
 

@@ -22,8 +22,8 @@ use feed_scenarios::{CATALOGUE, Simulated};
 use cli::{Cli, Command, Common, ReplayArgs, RunArgs, SummaryForm};
 use show::{AboveLine, Shown};
 
-// mimalloc, as in the broker, and as the README's figures were measured: each update is allocated by the thread that makes
-// the feed and freed by the one that serves the connection.
+// mimalloc, as in the broker, and as the README's figures were measured: each update is allocated by the thread that
+// makes the feed and freed by the one that serves the connection.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -134,8 +134,8 @@ fn print_summary(summary: &Summary, common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Completes at the first Ctrl-C or SIGTERM. A second one ends the process at once, because the orderly end may be waiting
-/// for a reader of our output that does not read.
+/// Completes at the first Ctrl-C or SIGTERM. A second one ends the process at once, because the orderly end may be
+/// waiting for a reader of our output that does not read.
 async fn interrupted() {
     wait_for_signal().await;
     tracing::warn!("stopping; interrupt again to stop at once");

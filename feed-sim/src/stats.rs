@@ -1,7 +1,9 @@
-//! Statistics of any feed, simulated or replayed, from its publications alone: how often, how bursty, how large, how wide.
+//! Statistics of any feed, simulated or replayed, from its publications alone: how often, how bursty, how large, how
+//! wide.
 //!
-//! Everything is streaming: memory depends on the number of instruments, at most [`INSTRUMENTS_MAX`], not on the length of
-//! the feed. `docs/statistics.md` defines each figure and names the sources of the definitions, as do the estimators here.
+//! Everything is streaming: memory depends on the number of instruments, at most [`INSTRUMENTS_MAX`], not on the length
+//! of the feed. `docs/statistics.md` defines each figure and names the sources of the definitions, as do the estimators
+//! here.
 //!
 //! ```text
 //! feed ─▶ observe (reads a publication) ─────▶ instrument (arrivals, returns, signs, spreads) ─┐

@@ -70,7 +70,8 @@ fn every_compression_from_a_file_and_from_standard_input() {
     }
 }
 
-/// The number of lines that the program makes of the bytes, which are written in small pieces, the first of a single byte.
+/// The number of lines that the program makes of the bytes, which are written in small pieces, the first of a single
+/// byte.
 fn through_standard_input(bytes: &[u8]) -> usize {
     let mut child = Command::new(env!("CARGO_BIN_EXE_feed-sim"))
         .args(["replay", "binance", "-", "--speed", "max", "--to", "stdout"])

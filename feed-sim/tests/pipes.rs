@@ -49,7 +49,8 @@ impl Piped {
         self.lines.recv_timeout(PATIENCE).expect("a line comes while the pipe is open")
     }
 
-    /// Interrupts the program once it catches the signal, and returns its standard error; the pipe stays open meanwhile.
+    /// Interrupts the program once it catches the signal, and returns its standard error; the pipe stays open
+    /// meanwhile.
     fn interrupt(&mut self) -> String {
         let status = format!("/proc/{}/status", self.child.id());
         wait_until("it catches SIGINT", || {

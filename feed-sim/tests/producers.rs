@@ -79,8 +79,8 @@ async fn without_numbers_nothing_is_sent_twice_and_updates_in_flight_are_unanswe
         arrived >= summary.acknowledged && arrived < UPDATES - summary.rejected_updates(),
         "{arrived} of {summary}"
     );
-    // A part of the feed arrives, in order and each update once. But states come again after each reconnect, because without
-    // numbers it is unknown whether the broker has them.
+    // A part of the feed arrives, in order and each update once. But states come again after each reconnect, because
+    // without numbers it is unknown whether the broker has them.
     let mut numbers_of: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
     expected().into_iter().for_each(|(topic, number, data)| numbers_of.entry((topic, data)).or_default().push(number));
     let (mut last, mut again) = (0, 0);

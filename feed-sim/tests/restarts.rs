@@ -1,5 +1,5 @@
-//! A broker that loses its states gets them again as a whole, from every scenario and every recording, and the summary reports
-//! it.
+//! A broker that loses its states gets them again as a whole, from every scenario and every recording, and the summary
+//! reports it.
 
 mod scripted;
 
@@ -231,8 +231,8 @@ async fn a_restart_at_the_end_of_a_run_is_noticed_by_idle_connections_too() {
     let expected = states(Few(updates.clone()), count as u64);
     for producers in [1, 3] {
         let (broker, url) = Scripted::start(vec![]).await;
-        // Everything up to there is taken: each of three connections has sent one batch. The next message, which is lost, is
-        // of that one topic.
+        // Everything up to there is taken: each of three connections has sent one batch. The next message, which is
+        // lost, is of that one topic.
         broker.taken.lock().expect("nobody panicked").restarts_after = Some(3 * BATCH.updates_max);
         let publishing = Publishing { producers, ..Publishing::default() };
         let summary = publish(&url, Few(updates.clone()), publishing, count as u64).await;

@@ -39,8 +39,8 @@ fn a_poisson_process() {
     near(ten, 1.0, 0.15);
 }
 
-/// Simulates a Hawkes process exactly, by its clusters: each arrival has Poisson(1/2) children, exponentially later. The
-/// Fano factor of long windows tends to 1 / (1 − 1/2)² = 4.
+/// Simulates a Hawkes process exactly, by its clusters: each arrival has Poisson(1/2) children, exponentially later.
+/// The Fano factor of long windows tends to 1 / (1 − 1/2)² = 4.
 #[test]
 fn a_hawkes_process_is_burstier() {
     let mut random = Random::new(1, 2);
@@ -150,7 +150,8 @@ fn figures_of_a_feed_that_can_be_counted_by_hand() {
         quote(100, "s.A.quote", "10.00", "10.10"),
         quote(200, "s.A.quote", "10.05", "10.05"),
         timed(200, "s.A.trade", Kind::Event, r#"{"id":1,"px":"10.05","qty":"200","side":"buy"}"#),
-        // A book without quotes: its best prices are 99 and 101, then 100 and 101, and the third patch is far from them.
+        // A book without quotes: its best prices are 99 and 101, then 100 and 101, and the third patch is far from
+        // them.
         timed(300, "s.B.book", Kind::State, r#"{"bids":{"99":"1","98":"5"},"asks":{"101":"2","103":"2"}}"#),
         timed(1_100, "s.B.book", Kind::Patch, r#"{"bids":{"100":"1"}}"#),
         timed(1_200, "s.B.book", Kind::Patch, r#"{"asks":{"103":null}}"#),

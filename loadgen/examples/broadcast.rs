@@ -1,6 +1,6 @@
-//! The reference that Tickcast is measured against: an obvious first implementation of a fan-out server with tokio, a task
-//! for each connection, and a `tokio::sync::broadcast` channel for each topic. It is not a straw man: everything in it
-//! follows the documentation of these crates, and nothing in it is clever.
+//! The reference that Tickcast is measured against: an obvious first implementation of a fan-out server with tokio, a
+//! task for each connection, and a `tokio::sync::broadcast` channel for each topic. It is not a straw man: everything
+//! in it follows the documentation of these crates, and nothing in it is clever.
 //!
 //! ```text
 //! cargo run --release -p loadgen --example broadcast -- PORT
@@ -9,9 +9,9 @@
 //! A client sends text messages: `{"subscribe":["a","b"]}` follows topics from now on, and `{"topic":"a","data":…}`
 //! publishes. Clients that follow `a` get `data`, byte for byte, as a text message.
 //!
-//! It leaves out what a broker is for. There are no sequence numbers, so a client cannot tell whether something is missing;
-//! no images, so a client that comes late has no state; and a client that is more than [`MESSAGES_KEPT`] behind loses the
-//! oldest messages.
+//! It leaves out what a broker is for. There are no sequence numbers, so a client cannot tell whether something is
+//! missing; no images, so a client that comes late has no state; and a client that is more than [`MESSAGES_KEPT`]
+//! behind loses the oldest messages.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -28,8 +28,8 @@ needs() {
   done
 }
 
-# configured FILE: prints the path of a copy of FILE with these filled in: {port}, {folder} that the server may write to, and
-# {descriptors}, the number of files it may open. Ports change from run to run, so old copies are removed.
+# configured FILE: prints the path of a copy of FILE with these filled in: {port}, {folder} that the server may write
+# to, and {descriptors}, the number of files it may open. Ports change from run to run, so old copies are removed.
 configured() {
   local copy
   copy=$folder/$port-$(basename "$1")

@@ -24,12 +24,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Subscribe, publish, measure: one scenario against one server.
     Run(Box<Run>),
-    /// Find a server's limits for a scenario that has a rate: a grid of subscribers, rates and lengths, or the rate at which
-    /// p99 crosses a bound.
+    /// Find a server's limits for a scenario that has a rate: a grid of subscribers, rates and lengths, or the rate at
+    /// which p99 crosses a bound.
     Sweep(Box<Sweep>),
     /// Start several servers and measure them in turns, with the physical limit among them.
     Compare(Box<Compare>),
-    /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it themselves.
+    /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it
+    /// themselves.
     Floor {
         /// The address to listen at.
         #[arg(long, default_value = "127.0.0.1:0")]
@@ -96,8 +97,8 @@ pub(crate) struct Compare {
     /// Measure only these servers of the file.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) servers: Vec<String>,
-    /// Measure every server but the first twice: the second time with payloads of another length, so that its frames are as
-    /// long as those of the first server.
+    /// Measure every server but the first twice: the second time with payloads of another length, so that its frames
+    /// are as long as those of the first server.
     #[arg(long)]
     pub(crate) equal_frames: bool,
     /// Floors to measure too, each by its number of frames per write.
@@ -197,7 +198,8 @@ pub(crate) struct Speak {
     /// generic: send --subscribe once for each topic.
     #[arg(long)]
     pub(crate) subscribe_each: bool,
-    /// generic: the message that publishes. {topic}, {payload} and {payload_json} are filled in; by default the payload itself.
+    /// generic: the message that publishes. {topic}, {payload} and {payload_json} are filled in; by default the payload
+    /// itself.
     #[arg(long, value_name = "TEXT")]
     pub(crate) publish: Option<String>,
     /// generic: the publishers' path; with {topic} in it, each topic gets a connection.
@@ -246,8 +248,8 @@ pub(crate) struct Out {
     /// Write the report as JSON; `-` is standard output, instead of the table.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the latencies as HdrHistogram's percentile distribution, in ms; raw latencies, from when updates were sent, go
-    /// to a second file with `.raw` before the extension.
+    /// Write the latencies as HdrHistogram's percentile distribution, in ms; raw latencies, from when updates were
+    /// sent, go to a second file with `.raw` before the extension.
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<PathBuf>,
     /// Write a page with plots and everything else: one self-contained file.

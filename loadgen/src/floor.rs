@@ -1,10 +1,10 @@
 //! The physical limit: a server that only writes already encoded frames to its sockets.
 //!
-//! It has no queues, no history, no order across topics, and no care for slow clients: a client whose socket is full loses
-//! frames. The remaining cost is the kernel's price of a write, which no server can avoid, so that a figure "1.07 of the
-//! floor" means the same on every machine. It is written like the load itself: one thread, one epoll set, plain non-blocking
-//! writes. (Sends by io_uring in batches of 256 took 10 to 15 % less CPU for single frames, and no less if several frames
-//! share a write; they need `unsafe`, which this workspace forbids.)
+//! It has no queues, no history, no order across topics, and no care for slow clients: a client whose socket is full
+//! loses frames. The remaining cost is the kernel's price of a write, which no server can avoid, so that a figure "1.07
+//! of the floor" means the same on every machine. It is written like the load itself: one thread, one epoll set, plain
+//! non-blocking writes. (Sends by io_uring in batches of 256 took 10 to 15 % less CPU for single frames, and no less if
+//! several frames share a write; they need `unsafe`, which this workspace forbids.)
 //!
 //! `S a,b` subscribes; `topic`, a line feed and a payload publish.
 

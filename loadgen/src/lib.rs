@@ -12,8 +12,8 @@
 //! floor, compare   the physical limit; several servers in turns
 //! ```
 //!
-//! It depends on no server: it knows Tickcast only by the protocol's document. Nothing is allocated per delivery, there is
-//! no task per connection, and latency counts from when an update was due.
+//! It depends on no server: it knows Tickcast only by the protocol's document. Nothing is allocated per delivery, there
+//! is no task per connection, and latency counts from when an update was due.
 
 mod cli;
 mod clock;
@@ -35,8 +35,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Runs the program. The exit code is 1 if a verified stream was not whole or a run was cut short, and 2 if something could
-/// not be done at all.
+/// Runs the program. The exit code is 1 if a verified stream was not whole or a run was cut short, and 2 if something
+/// could not be done at all.
 pub fn main() -> ExitCode {
     match command::execute(cli::Cli::parse()) {
         Ok(code) => code,

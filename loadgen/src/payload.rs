@@ -118,7 +118,8 @@ pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     (1..=19).contains(&(bytes.len() - rest.len())).then_some((value, rest))
 }
 
-/// Reads eight digits at once: neighbours are joined to numbers of two digits, those to numbers of four, those to one of eight.
+/// Reads eight digits at once: neighbours are joined to numbers of two digits, those to numbers of four, those to one
+/// of eight.
 fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     let text = u64::from_le_bytes(bytes);
     // Digits are 0x30 to 0x39: the high half of each byte is 3, also after 6 is added.

@@ -1,5 +1,5 @@
-//! Which topics each subscriber follows, and how often each is published: fixed by the scenario and its seed before anything
-//! runs.
+//! Which topics each subscriber follows, and how often each is published: fixed by the scenario and its seed before
+//! anything runs.
 
 use std::sync::Arc;
 
@@ -105,7 +105,8 @@ fn name(prefix: &str, number: usize, each: usize) -> String {
     format!("{prefix}.{}.{number}", number / each)
 }
 
-/// The cumulated shares by Zipf's law: that of the topic of rank k is proportional to 1 / k^exponent (G. K. Zipf, 1949).
+/// The cumulated shares by Zipf's law: that of the topic of rank k is proportional to 1 / k^exponent (G. K. Zipf,
+/// 1949).
 fn zipf(topics: usize, exponent: f64) -> Vec<f64> {
     let weights: Vec<f64> = (1..=topics).map(|rank| (rank as f64).powf(-exponent)).collect();
     let all: f64 = weights.iter().sum();

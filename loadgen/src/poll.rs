@@ -1,5 +1,5 @@
-//! Waits for sockets or a point in time. epoll itself counts in milliseconds, which is ten updates at 10,000 a second, so the
-//! time comes from a timerfd.
+//! Waits for sockets or a point in time. epoll itself counts in milliseconds, which is ten updates at 10,000 a second,
+//! so the time comes from a timerfd.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -85,8 +85,8 @@ impl Stream {
         }
     }
 
-    /// Takes in an image, which stands for everything up to `seq`. Returns how many updates it stands for beside its own, or
-    /// what is wrong with it; `None` if it is the beginning.
+    /// Takes in an image, which stands for everything up to `seq`. Returns how many updates it stands for beside its
+    /// own, or what is wrong with it; `None` if it is the beginning.
     pub(crate) fn image(&mut self, seq: u64) -> Option<Step> {
         if self.began == Began::No {
             *self = Self::new(self.topic, Some(seq));
@@ -101,8 +101,8 @@ impl Stream {
         Some(if skipped == 0 { Step::Next } else { Step::Merged(skipped) })
     }
 
-    /// Takes in the announcement of a gap. Returns how many updates it names that had not been accounted for, and how many
-    /// are missing before it.
+    /// Takes in the announcement of a gap. Returns how many updates it names that had not been accounted for, and how
+    /// many are missing before it.
     pub(crate) fn gap(&mut self, from: u64, to: u64) -> (u64, u64) {
         if self.began == Began::No {
             *self = Self::new(self.topic, Some(to));

@@ -1,5 +1,5 @@
-//! `compare`, `sweep` and `run --floor` as a user runs them. The servers are the floor itself, once as a server like any
-//! other: started by a command, with a protocol of templates.
+//! `compare`, `sweep` and `run --floor` as a user runs them. The servers are the floor itself, once as a server like
+//! any other: started by a command, with a protocol of templates.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,11 +1,12 @@
-//! The reported latencies against a server whose delay is known: it records when it sent each update, by the clock of the
-//! update's own `t`, and `loadgen` has to report the same percentiles.
+//! The reported latencies against a server whose delay is known: it records when it sent each update, by the clock of
+//! the update's own `t`, and `loadgen` has to report the same percentiles.
 //!
-//! An update cannot be read before it was sent, so reported percentiles are never below recorded ones; that bound is exact
-//! on any machine. They may be higher by 2 %, by a millisecond for the loopback, and by the noise of this machine, which is
-//! measured in two ways in the same run: a witness in this process, subscribed like the others, records how much later it
-//! read than the server wrote; and each payload shows how much later than planned the load's thread woke up to publish it.
-//! On a quiet machine both are some tenths of a millisecond. A run that was disturbed is repeated once.
+//! An update cannot be read before it was sent, so reported percentiles are never below recorded ones; that bound is
+//! exact on any machine. They may be higher by 2 %, by a millisecond for the loopback, and by the noise of this
+//! machine, which is measured in two ways in the same run: a witness in this process, subscribed like the others,
+//! records how much later it read than the server wrote; and each payload shows how much later than planned the load's
+//! thread woke up to publish it. On a quiet machine both are some tenths of a millisecond. A run that was disturbed is
+//! repeated once.
 
 mod fixture;
 

@@ -1,5 +1,5 @@
-//! Every shipped scenario, shortened, against the real broker: nothing is lost silently, and the scenario's particular events
-//! do happen.
+//! Every shipped scenario, shortened, against the real broker: nothing is lost silently, and the scenario's particular
+//! events do happen.
 //!
 //! `loadgen` depends on no server, so the broker is the binary beside it: `cargo test --workspace` builds both.
 

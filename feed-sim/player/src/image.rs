@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-/// A larger state goes out in pieces: by default a broker takes messages up to 64 KiB, and the rest of the message needs
-/// room too.
+/// A larger state goes out in pieces: by default a broker takes messages up to 64 KiB, and the rest of the message
+/// needs room too.
 pub const PIECE_BYTES_MAX: usize = 60_000;
-/// The most bytes of patches that wait to be merged. Many books publish a whole state before they reach this, and then none
-/// of the patches had to be parsed.
+/// The most bytes of patches that wait to be merged. Many books publish a whole state before they reach this, and then
+/// none of the patches had to be parsed.
 const WAITING_BYTES_MAX: usize = 32 << 10;
 
 /// A state, and the patches that came since.
@@ -110,9 +110,9 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-/// A value as texts of at most about `bytes_max`, which make the value when they are merged one after the other. A value
-/// that is not an object stays whole, and so does a member that is too large by itself; all null members are in the first
-/// text.
+/// A value as texts of at most about `bytes_max`, which make the value when they are merged one after the other. A
+/// value that is not an object stays whole, and so does a member that is too large by itself; all null members are in
+/// the first text.
 fn pieces(value: &Value, bytes_max: usize) -> Vec<String> {
     let text = value.to_string();
     if text.len() <= bytes_max || !value.is_object() {

@@ -86,8 +86,8 @@ impl Progress {
 }
 
 impl Snapshot {
-    /// The line to show at `now` after the start, when `before` was shown at `before_now`: elapsed time, number of updates,
-    /// rate since then, time on the feed's own clock, lag, and errors.
+    /// The line to show at `now` after the start, when `before` was shown at `before_now`: elapsed time, number of
+    /// updates, rate since then, time on the feed's own clock, lag, and errors.
     pub fn line(&self, now: Duration, before: &Snapshot, before_now: Duration) -> String {
         let seconds = now.saturating_sub(before_now).as_secs_f64();
         let updates = self.published.saturating_sub(before.published);

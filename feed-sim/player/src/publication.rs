@@ -33,8 +33,8 @@ impl Publication {
         line.push_str("}\n");
     }
 
-    /// Appends the update as a line of a recording: like [`Publication::write_line`], and with `due_us`, the feed's own time
-    /// (an unknown field to the broker's endpoint, which refuses it).
+    /// Appends the update as a line of a recording: like [`Publication::write_line`], and with `due_us`, the feed's own
+    /// time (an unknown field to the broker's endpoint, which refuses it).
     pub fn write_timed_line(&self, due_us: u64, line: &mut String) {
         self.open_line(line);
         // A `String` takes whatever is written to it.
@@ -105,8 +105,8 @@ pub struct Counts {
     /// Updates that are not played because only a part of the recording is: those from before its start, those of other
     /// symbols, and the one at which it stops (later ones are not read).
     pub left_out: u64,
-    /// Updates that stand for no record: the states of topics from before the start, when the window opens, and the empty
-    /// states of topics whose first record is a patch.
+    /// Updates that stand for no record: the states of topics from before the start, when the window opens, and the
+    /// empty states of topics whose first record is a patch.
     pub images: u64,
 }
 
@@ -157,8 +157,8 @@ pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
         None
     }
 
-    /// Ready if `next` returns without waiting for the writer of a pipe; otherwise `context` is woken when it would. Most
-    /// feeds are always ready: a file does not wait for anyone.
+    /// Ready if `next` returns without waiting for the writer of a pipe; otherwise `context` is woken when it would.
+    /// Most feeds are always ready: a file does not wait for anyone.
     fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }

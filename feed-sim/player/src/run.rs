@@ -93,8 +93,8 @@ pub async fn run_watched(
     (summary, result.and(settled))
 }
 
-/// Plays the feed until it is over. May be cancelled wherever it waits: every update that the schedule has counted has been
-/// handed over by then.
+/// Plays the feed until it is over. May be cancelled wherever it waits: every update that the schedule has counted has
+/// been handed over by then.
 async fn deliver(
     schedule: &mut Schedule<impl Feed>,
     strict: bool,

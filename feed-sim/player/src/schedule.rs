@@ -1,7 +1,7 @@
 //! When each update goes out: maps a feed's own clock to the real one.
 //!
-//! Time is passed in. Late updates are published all the same, and counted: a feed that silently left some out would make
-//! a measured system look better than it is.
+//! Time is passed in. Late updates are published all the same, and counted: a feed that silently left some out would
+//! make a measured system look better than it is.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub enum Pace {
 /// When a run stops before the feed's end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Until {
-    /// After this time: real time for a paced feed, the feed's own at [`Pace::Max`] (so that the published updates do not
-    /// depend on the machine).
+    /// After this time: real time for a paced feed, the feed's own at [`Pace::Max`] (so that the published updates do
+    /// not depend on the machine).
     pub duration: Option<Duration>,
     /// After this number of updates.
     pub updates: Option<u64>,
@@ -46,8 +46,8 @@ pub enum Turn {
     More,
     /// Nothing is due until this time after the start.
     Wait(Duration),
-    /// The feed waits for its writer until [`Schedule::poll_ready`] is ready. If the run has a time limit, it ends at this
-    /// time after the start.
+    /// The feed waits for its writer until [`Schedule::poll_ready`] is ready. If the run has a time limit, it ends at
+    /// this time after the start.
     Dry(Option<Duration>),
     /// The feed is at its end, or the run has reached its limit of time or updates.
     Over,
@@ -135,8 +135,8 @@ impl<F: Feed> Schedule<F> {
         Schedule { batch, ..self }
     }
 
-    /// Moves the updates that are due `elapsed` after the start into `batch`, up to a batch's bounds. A record that could
-    /// not be read comes as an error in its turn: the updates in `batch` were before it.
+    /// Moves the updates that are due `elapsed` after the start into `batch`, up to a batch's bounds. A record that
+    /// could not be read comes as an error in its turn: the updates in `batch` were before it.
     pub fn turn(&mut self, elapsed: Duration, batch: &mut Vec<Due>) -> Result<Turn, BadRecord> {
         if std::mem::take(&mut self.dry) {
             self.dry_until = elapsed;

@@ -23,8 +23,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Updates that were refused, by code, each with the first reason that was given.
     pub rejected: BTreeMap<String, Rejected>,
-    /// Updates whose fate is unknown: the run was stopped before their answer came, or the connection was lost before it and
-    /// they are not sent again.
+    /// Updates whose fate is unknown: the run was stopped before their answer came, or the connection was lost before
+    /// it and they are not sent again.
     pub unanswered: u64,
     /// Connections that replaced a lost one.
     pub reconnects: u64,
@@ -50,8 +50,8 @@ pub struct Rejected {
     pub first: String,
 }
 
-/// Whole states that were sent again, after a reconnect or a patch that the broker had no state for. They do not count as
-/// updates of the feed.
+/// Whole states that were sent again, after a reconnect or a patch that the broker had no state for. They do not count
+/// as updates of the feed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StatesAgain {
     /// Topics, each as often as its state was sent again.

@@ -1,4 +1,5 @@
-//! Basketball: several games at once, each with a scoreboard, a stream of events and statistics that agree with each other.
+//! Basketball: several games at once, each with a scoreboard, a stream of events and statistics that agree with each
+//! other.
 
 mod attack;
 mod game;

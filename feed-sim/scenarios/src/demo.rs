@@ -14,8 +14,8 @@ use feed_player::summary::Summary;
 const DEMO_UPDATES_PER_S: f64 = 200.0;
 
 /// Publishes the scenario `demo` from `seed` to the broker at `url` (`ws://127.0.0.1:9000/v1/ws`), in real time, until
-/// `stop` completes. A lost connection is replaced; an error means that the first one could not be made, or that the broker
-/// forbade reconnecting.
+/// `stop` completes. A lost connection is replaced; an error means that the first one could not be made, or that the
+/// broker forbade reconnecting.
 pub async fn demo(url: &str, seed: u64, stop: impl Future<Output = ()>) -> anyhow::Result<Summary> {
     let entry = find("demo").context("the catalogue has no scenario \"demo\"")?;
     let scenario = entry.build(seed, None);

@@ -6,8 +6,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::Scenario;
 use feed_player::publication::{Publication, Timed};
 
-/// One of many actors side by side. It has its own random stream, so that it behaves the same whatever other actors there
-/// are.
+/// One of many actors side by side. It has its own random stream, so that it behaves the same whatever other actors
+/// there are.
 pub(super) trait Actor: Send {
     /// Acts at `now_us`, appends its publications to `out`, and returns after how many microseconds it acts again.
     fn act(&mut self, now_us: u64, out: &mut VecDeque<Publication>) -> u64;
@@ -25,8 +25,8 @@ pub(super) struct Ensemble<A> {
 }
 
 impl<A: Actor> Ensemble<A> {
-    /// Makes actors 0 to `count - 1`, at least one, which together publish `updates_per_s`. Their first acts are spread over
-    /// `interval_us`, so that they take turns.
+    /// Makes actors 0 to `count - 1`, at least one, which together publish `updates_per_s`. Their first acts are spread
+    /// over `interval_us`, so that they take turns.
     pub(super) fn new(count: u32, actor: impl Fn(u32) -> A, interval_us: u64, updates_per_s: f64) -> Self {
         assert!(count > 0);
         let actors: Vec<A> = (0..count).map(actor).collect();
@@ -54,7 +54,8 @@ impl<A: Actor> Scenario for Ensemble<A> {
     }
 }
 
-/// Checks that a scenario publishes at the rate that it states. The rate is only used for pacing, so 3 % is near enough.
+/// Checks that a scenario publishes at the rate that it states. The rate is only used for pacing, so 3 % is near
+/// enough.
 #[cfg(test)]
 pub(super) fn assert_rate(mut scenario: impl Scenario, updates: u32) {
     let last_us = (0..updates).map(|_| scenario.next().due_us).last().expect("some");

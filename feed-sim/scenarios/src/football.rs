@@ -1,4 +1,5 @@
-//! Football: several matches at once, each with a scoreboard, a stream of events and statistics that agree with each other.
+//! Football: several matches at once, each with a scoreboard, a stream of events and statistics that agree with each
+//! other.
 
 mod clubs;
 mod fixture;

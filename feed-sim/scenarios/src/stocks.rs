@@ -1,5 +1,5 @@
-//! Stocks: trades, quotes, books, bars and status that agree with each other, because all of them are read off one simulated
-//! limit order book per instrument.
+//! Stocks: trades, quotes, books, bars and status that agree with each other, because all of them are read off one
+//! simulated limit order book per instrument.
 //!
 //! ```text
 //! factor      the fair prices of the market, its sectors and each stock
@@ -59,8 +59,8 @@ then news halts a stock for 10 s and a reopening auction. Orders arrive by a Haw
 first stock, k^-0.6 times as many for the k-th, more at both ends of the day. Prices move with a common market and eleven
 sectors. docs/market.md has the model, its parameters with units and sources, and the timetable.";
 
-/// Publications per arriving order or cancellation, and further ones per instrument and second (calls, status, bars that
-/// end), measured over whole days; the test `the_stated_rate_is_right` checks them.
+/// Publications per arriving order or cancellation, and further ones per instrument and second (calls, status, bars
+/// that end), measured over whole days; the test `the_stated_rate_is_right` checks them.
 const UPDATES_PER_EVENT: f64 = 1.85;
 const UPDATES_PER_INSTRUMENT_S: f64 = 0.02;
 

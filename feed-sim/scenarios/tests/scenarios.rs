@@ -1,4 +1,5 @@
-//! What holds for every scenario: its description is true, its clock never goes back, and a broker takes what it publishes.
+//! What holds for every scenario: its description is true, its clock never goes back, and a broker takes what it
+//! publishes.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

@@ -38,8 +38,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector of all instruments, or of the one with this symbol (`AAPL`) or with topics that are this without their
-    /// last segment (`stocks.AAPL`).
+    /// A collector of all instruments, or of the one with this symbol (`AAPL`) or with topics that are this without
+    /// their last segment (`stocks.AAPL`).
     pub fn new(only: Option<&str>) -> Self {
         Collector {
             only: only.map(str::to_owned),

@@ -19,8 +19,8 @@ pub(super) struct Instrument {
     pub(super) spreads: Spreads,
     /// Once an instrument publishes quotes, its book says nothing new and is ignored.
     has_quotes: bool,
-    /// Once there was a bid and an ask, the price is the middle between them. Before that, and for an instrument that has
-    /// neither, it is the price of the trades.
+    /// Once there was a bid and an ask, the price is the middle between them. Before that, and for an instrument that
+    /// has neither, it is the price of the trades.
     has_best: bool,
     book: Best,
     best: (Option<Price>, Option<Price>),

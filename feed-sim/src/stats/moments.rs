@@ -1,7 +1,8 @@
 //! Mean, variance and kurtosis in one pass and constant memory.
 //!
 //! The updating formulas of P. Pébay, "Formulas for robust, one-pass parallel computation of covariances and
-//! arbitrary-order statistical moments", Sandia report SAND2008-6212 (2008), which avoid the cancellation of sums of squares.
+//! arbitrary-order statistical moments", Sandia report SAND2008-6212 (2008), which avoid the cancellation of sums of
+//! squares.
 
 /// The moments of the values that were pushed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

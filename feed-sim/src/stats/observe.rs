@@ -1,7 +1,7 @@
 //! What a publication says about the market: the one module that knows how feeds write trades, quotes and books.
 //!
-//! Topics are `PREFIX.SYM.what`. It knows our own conventions (`.trade`, `.quote`, `.book`) and Binance's messages, which go
-//! out as the venue wrote them (`.trade`, `.ticker`, `.depth`), with their one-letter fields.
+//! Topics are `PREFIX.SYM.what`. It knows our own conventions (`.trade`, `.quote`, `.book`) and Binance's messages,
+//! which go out as the venue wrote them (`.trade`, `.ticker`, `.depth`), with their one-letter fields.
 
 use std::fmt;
 

@@ -13,7 +13,8 @@ pub struct Quantiles {
 const UNITS_MAX: u64 = 1 << 60;
 
 impl Quantiles {
-    /// Quantiles of numbers to a precision of one part in `units`, or of three significant digits if that is less precise.
+    /// Quantiles of numbers to a precision of one part in `units`, or of three significant digits if that is less
+    /// precise.
     pub fn of_units(units: f64) -> Self {
         Quantiles { units, histogram: Histogram::new_with_bounds(1, UNITS_MAX, 3).ok() }
     }

@@ -1,8 +1,8 @@
 //! WebSocket frames (RFC 6455 §5.2) as a client sees them: for the load generator, and for tests of a server.
 //!
-//! It judges nothing: a frame gets the first byte that the caller gives it, right or wrong, and a frame that was read is
-//! returned as it is. The crate depends on nothing, and no server depends on it, so that a server is measured and tested with
-//! other code than its own.
+//! It judges nothing: a frame gets the first byte that the caller gives it, right or wrong, and a frame that was read
+//! is returned as it is. The crate depends on nothing, and no server depends on it, so that a server is measured and
+//! tested with other code than its own.
 
 use std::ops::Range;
 
@@ -23,8 +23,8 @@ pub const PONG: u8 = 10;
 
 const OPCODE: u8 = 0x0f;
 
-/// The mask of all frames: any value would do. Masks protect caches between a browser and a server from what a web page may
-/// make the browser send (RFC 6455 §10.3). There is no cache to protect here, but the server still has to unmask.
+/// The mask of all frames: any value would do. Masks protect caches between a browser and a server from what a web page
+/// may make the browser send (RFC 6455 §10.3). There is no cache to protect here, but the server still has to unmask.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Appends a client's frame with the first byte `first` and the length in its shortest form.

@@ -2,8 +2,9 @@
 //
 //   node server.mjs PORT
 //
-// A client sends {"subscribe":["a","b"]}, or {"topic":"a","data":"…"}; clients that follow "a" get the content of the string
-// `data` as a text message. It is a string because JSON.parse would round the numbers in it: nanoseconds do not fit a double.
+// A client sends {"subscribe":["a","b"]}, or {"topic":"a","data":"…"}; clients that follow "a" get the content of the
+// string `data` as a text message. It is a string because JSON.parse would round the numbers in it: nanoseconds do not
+// fit a double.
 
 import { createRequire } from 'node:module';
 
@@ -28,7 +29,8 @@ function subscribe(socket, topics) {
 }
 
 function publish(topic, data) {
-  // Encoded once: given a string, `ws` would encode it for each socket. Its own example of a broadcast sends a Buffer, too.
+  // Encoded once: given a string, `ws` would encode it for each socket. Its own example of a broadcast sends a Buffer,
+  // too.
   const bytes = Buffer.from(data);
   for (const socket of followers.get(topic) ?? []) {
     if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: false });
@@ -43,7 +45,8 @@ function leave(socket) {
   }
 }
 
-// No compression is the default, stated because the others do not compress either. `ws` itself turns off Nagle's algorithm.
+// No compression is the default, stated because the others do not compress either. `ws` itself turns off Nagle's
+// algorithm.
 const server = new WebSocketServer({ host: '127.0.0.1', port, perMessageDeflate: false, backlog: 4096 });
 
 server.on('connection', (socket) => {

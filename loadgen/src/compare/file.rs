@@ -42,8 +42,8 @@ pub(crate) struct Server {
     /// For the floor: the number of frames that share a write.
     #[serde(default)]
     pub(crate) frames_per_write: Option<u32>,
-    /// If this is a server's second entry, with payloads that make its frames as long as the first server's: the server's
-    /// name.
+    /// If this is a server's second entry, with payloads that make its frames as long as the first server's: the
+    /// server's name.
     #[serde(skip)]
     pub(crate) equal_frames_of: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! Measures several servers with the same work in turns, so that disturbances of the machine affect all of them equally.
+//! Measures several servers with the same work in turns, so that disturbances of the machine affect all of them
+//! equally.
 //!
 //! ```text
 //! file      the servers, how they are started and which protocols they speak

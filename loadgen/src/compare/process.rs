@@ -38,7 +38,8 @@ impl Running {
         } else {
             let mut parts = server.command.iter().map(|part| part.replace("{port}", &port.to_string()));
             let program = parts.next().unwrap_or_default();
-            // A program with a slash is a path relative to the comparison's file; otherwise it is looked up as in a shell.
+            // A program with a slash is a path relative to the comparison's file; otherwise it is looked up as in a
+            // shell.
             let mut command =
                 if program.contains('/') { Command::new(folder.join(program)) } else { Command::new(program) };
             command.args(parts).current_dir(folder);

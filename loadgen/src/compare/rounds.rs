@@ -51,8 +51,8 @@ impl Results {
         self.of(server).first().map(|report| report.delivery.frame_bytes.round() as usize)
     }
 
-    /// The length of the payload that makes a server's frames as long as those of the first server other than a floor. `None`
-    /// if it uses the scenario's own length, or if the others have not been measured.
+    /// The length of the payload that makes a server's frames as long as those of the first server other than a floor.
+    /// `None` if it uses the scenario's own length, or if the others have not been measured.
     fn payload_bytes(&self, plan: &Plan<'_>, server: &Server) -> Option<usize> {
         let own = plan.scenario.publish.bytes;
         let first = plan.servers.iter().find(|server| !server.is_floor())?;
@@ -74,8 +74,8 @@ pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
         ..Results::default()
     };
     for round in 0..plan.repeats {
-        // Entries with equal frames and floors come last in the first round, because the length of their frames depends on the
-        // servers measured before.
+        // Entries with equal frames and floors come last in the first round, because the length of their frames depends
+        // on the servers measured before.
         let mut order: Vec<&Server> = plan.servers.iter().collect();
         order.sort_by_key(|server| (server.is_floor(), server.equal_frames_of.is_some()));
         if round % 2 == 1 {

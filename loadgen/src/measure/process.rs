@@ -32,8 +32,8 @@ pub(crate) fn server_cpu_ns(pid: u32) -> Option<u64> {
     Some(family(pid).into_iter().filter_map(cpu_ns).sum())
 }
 
-/// Memory of a server and its children in RAM, in bytes; shared memory counts for each of them. `None` if there is no such
-/// process.
+/// Memory of a server and its children in RAM, in bytes; shared memory counts for each of them. `None` if there is no
+/// such process.
 pub(crate) fn server_rss_bytes(pid: u32) -> Option<u64> {
     rss_bytes(pid)?;
     Some(family(pid).into_iter().filter_map(rss_bytes).sum())

@@ -1,5 +1,5 @@
-//! When updates are due: fixed before anything runs, so that a stall delays only the deliveries (open loop). Otherwise a
-//! server that stops would get no updates meanwhile, which Gil Tene calls coordinated omission.
+//! When updates are due: fixed before anything runs, so that a stall delays only the deliveries (open loop). Otherwise
+//! a server that stops would get no updates meanwhile, which Gil Tene calls coordinated omission.
 
 /// Due times at a rate that may change over time.
 #[derive(Debug, Clone)]

@@ -163,7 +163,8 @@ impl Tally {
         }
     }
 
-    /// Takes back a loss: the update was only late. It was counted as lost, and perhaps listed, when a later one arrived.
+    /// Takes back a loss: the update was only late. It was counted as lost, and perhaps listed, when a later one
+    /// arrived.
     pub(crate) fn take_back_lost(&mut self, subscriber: u32, topic: &str, seq: u64) {
         if let Some(lost) = self.faults.get_mut(&Fault::Lost) {
             *lost = lost.saturating_sub(1);

@@ -1,4 +1,5 @@
-//! Latencies of about a second, each recorded only once if that is enough, because it happens millions of times a second.
+//! Latencies of about a second, each recorded only once if that is enough, because it happens millions of times a
+//! second.
 
 use hdrhistogram::Histogram;
 
@@ -7,7 +8,8 @@ use super::{coarse, latencies};
 
 /// The latencies since the last interval was taken.
 pub(crate) struct Timing {
-    /// Of updates due in the window and sent at once, like all updates in a closed loop: corrected and raw latency are equal.
+    /// Of updates due in the window and sent at once, like all updates in a closed loop: corrected and raw latency are
+    /// equal.
     punctual: Histogram<u64>,
     /// Of updates due in the window and sent later.
     corrected: Histogram<u64>,

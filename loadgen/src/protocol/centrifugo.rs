@@ -1,5 +1,5 @@
-//! Centrifugo's client protocol in JSON (centrifugal.dev, "Client protocol"): commands one way, replies and pushes the other,
-//! several of them in one text message, a line each.
+//! Centrifugo's client protocol in JSON (centrifugal.dev, "Client protocol"): commands one way, replies and pushes the
+//! other, several of them in one text message, a line each.
 
 use std::io::Write as _;
 
@@ -44,8 +44,8 @@ pub(super) fn decode(line: &[u8], each: &mut impl FnMut(Received<'_>)) {
     }
 }
 
-/// Reads a publication by the server's order of its fields. Fields behind its data (`offset`, `info`) stay in the data: the
-/// payload itself shows where it ends.
+/// Reads a publication by the server's order of its fields. Fields behind its data (`offset`, `info`) stay in the data:
+/// the payload itself shows where it ends.
 fn quick(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = line.strip_prefix(br#"{"push":{"channel":""#)?;
     let (topic, rest) = rest.split_at(memchr::memchr(b'"', rest)?);

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Received};
 use crate::payload;
 
-/// The messages to a server. In each text `{topic}` is the (first) topic, `{topics}` all topics of a subscriber, joined by
-/// commas, `{topics_json}` the same as JSON strings, `{number}` the subscriber's number, `{payload}` the payload to publish,
-/// `{payload_json}` the same as a JSON string.
+/// The messages to a server. In each text `{topic}` is the (first) topic, `{topics}` all topics of a subscriber, joined
+/// by commas, `{topics_json}` the same as JSON strings, `{number}` the subscriber's number, `{payload}` the payload to
+/// publish, `{payload_json}` the same as a JSON string.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Templates {

@@ -225,8 +225,8 @@ impl Protocol {
         wire::masked(out, FIN | self.opcode(), text);
     }
 
-    /// Decodes `bytes`, and calls `each` with the meaning of each message. Returns how many bytes were used up: in a stream,
-    /// the rest is the beginning of a message; otherwise `bytes` is one message, which is used up.
+    /// Decodes `bytes`, and calls `each` with the meaning of each message. Returns how many bytes were used up: in a
+    /// stream, the rest is the beginning of a message; otherwise `bytes` is one message, which is used up.
     pub(crate) fn decode(&self, bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
         match self {
             Self::Tickcast => tickcast::decode(bytes, each),

@@ -1,7 +1,7 @@
 //! Tickcast's protocol, as described in `broker/docs/protocol.md`.
 //!
-//! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON would
-//! be the slower end. A message that is not recognised that way is parsed properly; none is skipped.
+//! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON
+//! would be the slower end. A message that is not recognised that way is parsed properly; none is skipped.
 
 use std::io::Write as _;
 
@@ -188,7 +188,8 @@ fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) ->
     let after = match start {
         "live" => After::Seq(seq),
         "resumed" => After::Last,
-        // After a reset within an epoch a gap names the missing updates; a new epoch, which the stream notices, starts anew.
+        // After a reset within an epoch a gap names the missing updates; a new epoch, which the stream notices, starts
+        // anew.
         "reset" => After::Last,
         _ => After::Anything,
     };

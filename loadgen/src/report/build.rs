@@ -136,7 +136,8 @@ fn delivery(setup: &Setup, measured: &Measured, window: f64) -> Delivery {
     }
 }
 
-/// Mean bytes of a frame: in the window, where nearly all frames are deliveries, or in the whole run if the window had none.
+/// Mean bytes of a frame: in the window, where nearly all frames are deliveries, or in the whole run if the window had
+/// none.
 fn per_frame(tally: &Tally) -> f64 {
     match tally.window_deliveries {
         0 => tally.bytes as f64 / tally.deliveries.max(1) as f64,

@@ -1,5 +1,5 @@
-//! HdrHistogram's percentile distribution in ms, exactly as its `outputPercentileDistribution` prints it, so that the plotters
-//! at hdrhistogram.org can read it.
+//! HdrHistogram's percentile distribution in ms, exactly as its `outputPercentileDistribution` prints it, so that the
+//! plotters at hdrhistogram.org can read it.
 //!
 //! ```text
 //!        Value     Percentile TotalCount 1/(1-Percentile)
@@ -52,8 +52,8 @@ struct Step {
     count: u64,
 }
 
-/// The original's steps, counted in percent like there: `Histogram::iter_quantiles` counts from 0 to 1, and takes the next
-/// bucket if a sum like 0.1 + 0.1 + 0.1 is just above the value reached.
+/// The original's steps, counted in percent like there: `Histogram::iter_quantiles` counts from 0 to 1, and takes the
+/// next bucket if a sum like 0.1 + 0.1 + 0.1 is just above the value reached.
 fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
     let (mut steps, mut percent, mut count, total) = (Vec::new(), 0.0, 0, histogram.len());
     for bucket in histogram.iter_recorded() {
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::measure::latencies;
 
-    /// Printed by HdrHistogramJS 3.0.1 from the same values, except for `Max`: that port shows the value itself, while the
-    /// original and we show the highest value that the histogram does not distinguish from it.
+    /// Printed by HdrHistogramJS 3.0.1 from the same values, except for `Max`: that port shows the value itself, while
+    /// the original and we show the highest value that the histogram does not distinguish from it.
     const TEN: &str = "       Value     Percentile TotalCount 1/(1-Percentile)
 
        0.025 0.000000000000          1           1.00

@@ -132,8 +132,8 @@ pub(crate) struct Delivery {
     pub(crate) bytes_per_second: f64,
     /// Mean bytes of a delivered frame, head included.
     pub(crate) frame_bytes: f64,
-    /// Deliveries of the window divided by those due in it; below 1 the server, or the load, fell behind. `None` if another
-    /// publisher made the feed.
+    /// Deliveries of the window divided by those due in it; below 1 the server, or the load, fell behind. `None` if
+    /// another publisher made the feed.
     pub(crate) held: Option<f64>,
     /// The fraction that arrived of all updates due to subscribers, in the whole run.
     pub(crate) reach: f64,
@@ -184,8 +184,8 @@ pub(crate) struct Continuity {
     pub(crate) corrupted: u64,
     /// Updates that had not arrived when their subscriber's connection, or a run that was cut short, ended.
     pub(crate) missing: u64,
-    /// Updates that had not arrived when the time to drain was over, at subscribers that were connected and reading. They may
-    /// be lost or late.
+    /// Updates that had not arrived when the time to drain was over, at subscribers that were connected and reading.
+    /// They may be lost or late.
     #[serde(default)]
     pub(crate) undelivered: u64,
     /// The first faults, in words.

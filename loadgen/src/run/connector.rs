@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The key of RFC 6455's own example (§1.3), and the answer of a server that follows it. A key proves that no cache answered
-/// instead; any 16 bytes will do.
+/// The key of RFC 6455's own example (§1.3), and the answer of a server that follows it. A key proves that no cache
+/// answered instead; any 16 bytes will do.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -67,8 +67,8 @@ pub(crate) fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
     Ok(Some(len))
 }
 
-/// Answers a request for a WebSocket as a server. Returns the length of the request and the answer, or `None` if the request
-/// is not complete yet.
+/// Answers a request for a WebSocket as a server. Returns the length of the request and the answer, or `None` if the
+/// request is not complete yet.
 pub(crate) fn accept(bytes: &[u8]) -> Result<Option<(usize, &'static [u8])>, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);

@@ -1,7 +1,7 @@
 //! A run: connect, settle, warm up, measure, wait for the updates in flight.
 //!
 //! ```text
-//! coordinator   starts the threads, waits until all subscribers are subscribed, fixes the times, watches server and progress
+//! coordinator   starts the threads, waits for all subscriptions, fixes the times, watches server and progress
 //! worker        one thread; the first one publishes as well
 //!   disturb     which subscribers leave, come back, or read slowly on purpose
 //!   subscribers its share of them: one epoll set, their connections

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, bail};
 
-/// The most connections from one address to one listener: less than half of the 28,232 ports that Linux gives out by default
-/// (`net.ipv4.ip_local_port_range`). Linux searches every second port first, and once these are taken, it searches all of
-/// them for each connection: 19,000 from one address took 20 s, from two addresses 3 s. A closed connection holds its port
-/// for a minute.
+/// The most connections from one address to one listener: less than half of the 28,232 ports that Linux gives out by
+/// default (`net.ipv4.ip_local_port_range`). Linux searches every second port first, and once these are taken, it
+/// searches all of them for each connection: 19,000 from one address took 20 s, from two addresses 3 s. A closed
+/// connection holds its port for a minute.
 const PORTS_PER_ADDRESS: u32 = 12_000;
 
 /// A server under load.
@@ -22,8 +22,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none, loopback
-    /// targets get as many as ports require.
+    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none,
+    /// loopback targets get as many as ports require.
     pub(crate) fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
         let Some(rest) = url.strip_prefix("ws://") else {
             if url.starts_with("wss://") {

@@ -1,5 +1,5 @@
-//! Scenarios: what a run does, read from a TOML file, changed by options of the command line, checked before anything is
-//! connected.
+//! Scenarios: what a run does, read from a TOML file, changed by options of the command line, checked before anything
+//! is connected.
 
 mod check;
 mod shipped;
@@ -29,8 +29,8 @@ pub(crate) struct Scenario {
     pub(crate) subscribers: Subscribers,
     /// What is published; unused if `listen` is given.
     pub(crate) publish: Publish,
-    /// Topics or patterns of another publisher: the load then publishes nothing, and latency counts from the server's own
-    /// time stamps, by the wall clock.
+    /// Topics or patterns of another publisher: the load then publishes nothing, and latency counts from the server's
+    /// own time stamps, by the wall clock.
     pub(crate) listen: Vec<String>,
     /// Subscribers that are slow on purpose.
     pub(crate) slow: Option<Slow>,
@@ -125,8 +125,8 @@ pub(crate) enum Popularity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Publish {
-    /// Updates per second over all topics, at fixed times, whether or not the server keeps up (open loop): 100 if neither
-    /// this nor `in_flight` is given.
+    /// Updates per second over all topics, at fixed times, whether or not the server keeps up (open loop): 100 if
+    /// neither this nor `in_flight` is given.
     pub(crate) rate: Option<f64>,
     /// As fast as possible, with at most this many updates published and not yet delivered everywhere (closed loop).
     pub(crate) in_flight: Option<u64>,
@@ -157,8 +157,8 @@ pub(crate) struct Slow {
     pub(crate) share: f64,
     /// Bytes that each reads per second; 0: it reads nothing.
     pub(crate) bytes_per_second: u64,
-    /// When they begin to read as fast as they can, in seconds after publishing began: before the run's end, so that what
-    /// they get can be seen.
+    /// When they begin to read as fast as they can, in seconds after publishing began: before the run's end, so that
+    /// what they get can be seen.
     pub(crate) until_seconds: Option<f64>,
 }
 

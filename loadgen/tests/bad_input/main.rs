@@ -1,5 +1,5 @@
-//! Mistakes of users and faults of servers: each leads to a message that says what is wrong, an exit code, and a report of
-//! everything measured until then.
+//! Mistakes of users and faults of servers: each leads to a message that says what is wrong, an exit code, and a report
+//! of everything measured until then.
 
 #[path = "../fixture/mod.rs"]
 mod fixture;

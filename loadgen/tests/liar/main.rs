@@ -1,5 +1,5 @@
-//! A server that loses, duplicates, reorders and corrupts updates on purpose, and one that announces what it leaves out: the
-//! verifier finds every fault of the first and blames the second for nothing.
+//! A server that loses, duplicates, reorders and corrupts updates on purpose, and one that announces what it leaves
+//! out: the verifier finds every fault of the first and blames the second for nothing.
 
 #[path = "../fixture/mod.rs"]
 mod fixture;

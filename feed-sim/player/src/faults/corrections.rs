@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::publication::{Kind, Publication};
 
-/// The id of an event, under its venue's name for it: `id` in our own scenarios and most replays, `t` in Binance's trades.
+/// The id of an event, under its venue's name for it: `id` in our own scenarios and most replays, `t` in Binance's
+/// trades.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]

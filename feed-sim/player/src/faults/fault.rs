@@ -84,7 +84,8 @@ pub(super) enum What {
     ClockDrift { ppm: i64 },
 }
 
-/// The highest rate: with more, the feed would be mostly faults, and a fault that leaves out everything would never end.
+/// The highest rate: with more, the feed would be mostly faults, and a fault that leaves out everything would never
+/// end.
 const RATE_MAX: f64 = 0.5;
 /// The longest run, distance or number of copies.
 const COUNT_MAX: u32 = 1_000;

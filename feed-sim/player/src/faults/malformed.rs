@@ -34,8 +34,8 @@ impl Malformation {
         })
     }
 
-    /// An update that differs from `good` in this respect only. `good` must have been published already: on a new topic the
-    /// wrong kind would be the first, and make everything after it wrong.
+    /// An update that differs from `good` in this respect only. `good` must have been published already: on a new topic
+    /// the wrong kind would be the first, and make everything after it wrong.
     pub(super) fn of(self, good: &Publication) -> Publication {
         let mut bad = good.clone();
         match self {

@@ -1,7 +1,7 @@
 //! Publishing to a broker, over one connection or several.
 //!
-//! All topics of an instrument belong to one connection, so that updates that agree with each other stay in order across
-//! topics too.
+//! All topics of an instrument belong to one connection, so that updates that agree with each other stay in order
+//! across topics too.
 
 mod again;
 mod answers;
@@ -31,8 +31,8 @@ const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Publishing {
     /// Connections; each has its share of the topics.
     pub producers: usize,
-    /// Whether updates carry neither source nor number: there is less to send and to look up, and nothing is sent again when
-    /// a connection is lost. Updates in flight are then unanswered.
+    /// Whether updates carry neither source nor number: there is less to send and to look up, and nothing is sent again
+    /// when a connection is lost. Updates in flight are then unanswered.
     pub unacknowledged: bool,
 }
 
@@ -46,8 +46,8 @@ impl Default for Publishing {
 pub struct Broker {
     url: String,
     producers: Vec<Producer>,
-    /// The `source` of all updates: new in each run, so that a second run is not treated as a repetition of the first. `None`
-    /// if nothing is sent again.
+    /// The `source` of all updates: new in each run, so that a second run is not treated as a repetition of the first.
+    /// `None` if nothing is sent again.
     source: Option<Arc<str>>,
     /// The number of the newest update in the feed. It does not depend on the number of producers.
     source_seq: u64,
@@ -152,7 +152,8 @@ impl Broker {
         summary.reconnects = self.reconnects();
     }
 
-    /// Waits until everything has its answer, and until it is certain that the broker lost nothing before the last answer.
+    /// Waits until everything has its answer, and until it is certain that the broker lost nothing before the last
+    /// answer.
     async fn all_settled(&mut self, summary: &mut Summary) {
         loop {
             self.settled(summary).await;

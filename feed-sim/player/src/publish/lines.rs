@@ -6,8 +6,8 @@ use super::TargetGone;
 use crate::schedule::Due;
 use crate::summary::Summary;
 
-/// A file is written in pieces of this many bytes, each up to the end of a line. What a full disk cuts off is then known to
-/// this precision; each piece of a compressed file can be read even if the next one is missing.
+/// A file is written in pieces of this many bytes, each up to the end of a line. What a full disk cuts off is then
+/// known to this precision; each piece of a compressed file can be read even if the next one is missing.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// The output of lines, with an explicit end: a compressed file is incomplete without it.
@@ -34,8 +34,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Writes lines as `POST /v1/publish` takes them to `out`, which needs no buffer of its own: it is flushed after each
-    /// batch.
+    /// Writes lines as `POST /v1/publish` takes them to `out`, which needs no buffer of its own: it is flushed after
+    /// each batch.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Lines { name: "stdout".to_owned(), out: Box::new(out), is_file: false, text: String::new(), waiting: 0 }
     }

@@ -1,11 +1,11 @@
 //! How often things happen in a game, per team: NBA regular season 2023-24.
 //!
-//! 114.2 points, 21.7 free throws, 18.7 fouls (Associated Press, 14 April 2024, "Inside the NBA numbers"); 88.9 shots of which
-//! 35.1 are threes, 42.2 and 12.8 made, 78.4 % of the free throws, 10.6 offensive and 33.0 defensive rebounds, 26.7 assists,
-//! 7.5 steals, 5.1 blocks, 13.6 turnovers, 98.5 possessions in 48 minutes (league averages per game on
+//! 114.2 points, 21.7 free throws, 18.7 fouls (Associated Press, 14 April 2024, "Inside the NBA numbers"); 88.9 shots
+//! of which 35.1 are threes, 42.2 and 12.8 made, 78.4 % of the free throws, 10.6 offensive and 33.0 defensive rebounds,
+//! 26.7 assists, 7.5 steals, 5.1 blocks, 13.6 turnovers, 98.5 possessions in 48 minutes (league averages per game on
 //! basketball-reference.com). 6.2 to 6.4 % of the games go to overtime (seasons 2013-14 to 2015-16, RotoGrinders,
-//! "Banking On Overtime"); here it is about one in forty, because nobody plays for a tie. There are no published figures for
-//! how often a basket is reviewed; here it is often enough to be seen.
+//! "Banking On Overtime"); here it is about one in forty, because nobody plays for a tie. There are no published
+//! figures for how often a basket is reviewed; here it is often enough to be seen.
 //!
 //! An attack ends with a shot, a turnover or a foul; a team has as many as possessions and offensive rebounds together.
 //! Shares are of 1,024.

@@ -50,8 +50,8 @@ const THINGS: [&str; 10] = [
 
 const ENDINGS: [&str; 8] = ["?", "!", " 🙂", " ...", ", seriously", " – again", "?!", ""];
 
-/// Texts that a page must show as text: markup that would run, quotes and braces that would end a string or a template, line
-/// breaks, letters beyond the basic plane, joined emoji, text from right to left, combining marks.
+/// Texts that a page must show as text: markup that would run, quotes and braces that would end a string or a template,
+/// line breaks, letters beyond the basic plane, joined emoji, text from right to left, combining marks.
 const SPECIAL: [&str; 14] = [
     "<script>alert('this must be text')</script>",
     "<img src=x onerror=\"alert(1)\">",

@@ -1,15 +1,17 @@
 //! How often things happen in a match.
 //!
 //! The published figures:
-//! - goals 2.7 (1.5 of them by the home side), shots 25.8 (home 14.4), on target 8.4, yellow cards 3.2, red cards 0.1 per
-//!   match: Premier League 2015/16, 380 matches (Press Association, 18 May 2016, "Here's what the average Premier League game
-//!   looked like this season");
-//! - fouls 22.1 per match: 2,649 in the first 120 matches of the Premier League 2018/19 (its website, counted by Untold Arsenal);
+//! - goals 2.7 (1.5 of them by the home side), shots 25.8 (home 14.4), on target 8.4, yellow cards 3.2, red cards 0.1
+//!   per match: Premier League 2015/16, 380 matches (Press Association, 18 May 2016, "Here's what the average Premier
+//!   League game looked like this season");
+//! - fouls 22.1 per match: 2,649 in the first 120 matches of the Premier League 2018/19 (its website, counted by Untold
+//!   Arsenal);
 //! - disallowed goals 0.16 per match: 39 in 250 matches of the Premier League 2019/20 (Opta, by Sky Sports, 4 February
 //!   2020).
 //!
-//! Corners (about ten a match in the same league) and offsides (about four) are rounded. There are no published figures for
-//! how often a scout makes a correction, a match is interrupted or its coverage is lost; here it is often enough to be seen.
+//! Corners (about ten a match in the same league) and offsides (about four) are rounded. There are no published figures
+//! for how often a scout makes a correction, a match is interrupted or its coverage is lost; here it is often enough to
+//! be seen.
 
 use feed_player::random::Random;
 
@@ -46,7 +48,8 @@ const TICKS_PER_MATCH: u32 = 1_165;
 
 /// How many of 1,024 goals are reviewed and disallowed: 0.16 of 2.86.
 pub(super) const DISALLOWED_OF_1024: u32 = 57;
-/// How many of 1,024 fouls bring a yellow card: 3.2 of 22.1, and a bit more because booked players are spared most of theirs.
+/// How many of 1,024 fouls bring a yellow card: 3.2 of 22.1, and a bit more because booked players are spared most of
+/// theirs.
 pub(super) const YELLOW_OF_1024: u32 = 160;
 /// How many of 1,024 second yellow cards are shown: booked players take care.
 pub(super) const SECOND_YELLOW_OF_1024: u32 = 200;

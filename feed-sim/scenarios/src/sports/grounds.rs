@@ -18,8 +18,8 @@ pub(crate) trait Contest: Send {
     /// Makes the game of round `round` on ground number `ground`, both from 0.
     fn new(ground: u32, round: u32, random: &mut Random) -> Self;
 
-    /// Lets a tick pass: publishes its events, then the scoreboard and the changes of the statistics. Returns whether the
-    /// game and the break after it are over.
+    /// Lets a tick pass: publishes its events, then the scoreboard and the changes of the statistics. Returns whether
+    /// the game and the break after it are over.
     fn tick(&mut self, desk: &mut Desk<'_>) -> bool;
 }
 

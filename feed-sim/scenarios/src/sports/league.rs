@@ -16,8 +16,8 @@ pub(crate) struct League {
 const TEAMS_PER_GROUND: u32 = 4;
 
 impl League {
-    /// The teams of round `round` on ground number `ground`. Pairings repeat after twelve rounds, so that a feed that runs
-    /// for a week has no more topics than after some hours.
+    /// The teams of round `round` on ground number `ground`. Pairings repeat after twelve rounds, so that a feed that
+    /// runs for a week has no more topics than after some hours.
     pub(crate) fn pairing(&self, ground: u32, round: u32) -> Teams {
         let home = round % TEAMS_PER_GROUND;
         let away = (home + 1 + (round / TEAMS_PER_GROUND) % (TEAMS_PER_GROUND - 1)) % TEAMS_PER_GROUND;

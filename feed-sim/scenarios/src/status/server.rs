@@ -157,7 +157,8 @@ impl Server {
         let figures = if self.state == State::Down {
             r#""cpu_pct":null,"memory_pct":null,"requests_per_s":null,"latency_ms":null"#.to_owned()
         } else {
-            // As in any queue, waiting time grows without bound as the load nears 100 %: here as in an M/M/1 queue, from 4 ms.
+            // As in any queue, waiting time grows without bound as the load nears 100 %: here as in an M/M/1 queue,
+            // from 4 ms.
             let latency_ms = 4_000 / (1_000 - self.load.min(990));
             let (cpu, memory, requests) = (self.load / 10, self.memory / 10, self.load * 12 / 10);
             format!(r#""cpu_pct":{cpu},"memory_pct":{memory},"requests_per_s":{requests},"latency_ms":{latency_ms}"#)

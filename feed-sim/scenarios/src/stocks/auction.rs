@@ -4,9 +4,9 @@ use super::book::{Book, Level, Side};
 
 /// The price and quantity at which the orders of a call trade; `None` if no bid reaches an ask.
 ///
-/// It is the price, among those of the orders, that trades the most; among equals the one that leaves the least over; then
-/// the one nearest to the reference price; and finally the lower one. (Volume, surplus, reference: the rules of the big
-/// European venues, such as Xetra's market model, without their market pressure.)
+/// It is the price, among those of the orders, that trades the most; among equals the one that leaves the least over;
+/// then the one nearest to the reference price; and finally the lower one. (Volume, surplus, reference: the rules of
+/// the big European venues, such as Xetra's market model, without their market pressure.)
 ///
 /// ```text
 /// for each price p of an order:  demand = bids at p or above,  supply = asks at p or below

@@ -1,7 +1,7 @@
 //! A limit order book: orders in queues by price and time.
 //!
-//! It takes orders, and fills and cancels them; it does not judge which orders are allowed when. In a call bids may be above
-//! asks; otherwise the caller that adds an order ensures that they are not.
+//! It takes orders, and fills and cancels them; it does not judge which orders are allowed when. In a call bids may be
+//! above asks; otherwise the caller that adds an order ensures that they are not.
 
 #[cfg(test)]
 mod tests;
@@ -65,8 +65,8 @@ struct Queue {
 /// No order.
 const NONE: u32 = u32::MAX;
 
-/// The orders of one instrument. Queues are in two short sorted arrays with the best price, where nearly everything happens,
-/// at the end; orders are in one array with a list of free slots, so that a book in use allocates nothing.
+/// The orders of one instrument. Queues are in two short sorted arrays with the best price, where nearly everything
+/// happens, at the end; orders are in one array with a list of free slots, so that a book in use allocates nothing.
 pub(super) struct Book {
     sides: [Vec<Queue>; 2],
     /// Orders of each side.
@@ -140,8 +140,8 @@ impl Book {
         Some(self.take(side, at, 0, qty))
     }
 
-    /// Cancels up to `qty`, above 0, of the order with `ahead` others before it in the queue of the level that is `away`
-    /// levels from the best. With fewer orders it takes the last one; with fewer levels, the furthest.
+    /// Cancels up to `qty`, above 0, of the order with `ahead` others before it in the queue of the level that is
+    /// `away` levels from the best. With fewer orders it takes the last one; with fewer levels, the furthest.
     pub(super) fn cancel(&mut self, side: Side, away: usize, ahead: u32, qty: u32) -> Option<Taken> {
         let depth = self.depth(side);
         let at = depth.checked_sub(1 + away.min(depth.saturating_sub(1)))?;

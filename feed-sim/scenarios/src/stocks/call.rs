@@ -20,7 +20,8 @@ impl Market {
         self.keep_depth(desk);
     }
 
-    /// Begins a call: orders that the fair price has passed are cancelled, and the orders that waited for the call arrive.
+    /// Begins a call: orders that the fair price has passed are cancelled, and the orders that waited for the call
+    /// arrive.
     pub(super) fn begin_call(&mut self, fair: f64, desk: &mut Desk) {
         let fair_ticks = fair as u32;
         for side in [Side::Bid, Side::Ask] {
@@ -46,7 +47,8 @@ impl Market {
         self.keep_depth(desk);
     }
 
-    /// Adds an order, mostly somewhat worse than the fair price and sometimes better, so that there is something to trade.
+    /// Adds an order, mostly somewhat worse than the fair price and sometimes better, so that there is something to
+    /// trade.
     fn add_to_call(&mut self, side: Side, fair: f64, desk: &mut Desk) {
         let steps = 1.5 * self.random.normal() + 0.7;
         let ticks = (steps.abs() * f64::from(self.step_ticks)) as u32;

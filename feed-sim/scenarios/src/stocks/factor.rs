@@ -1,7 +1,8 @@
-//! Fair prices, which the order flow follows: a market and its sectors that move together, and each instrument's own part.
+//! Fair prices, which the order flow follows: a market and its sectors that move together, and each instrument's own
+//! part.
 //!
-//! The path of market and sectors is a function of the seed alone, in steps of a quarter of a second. It depends neither on
-//! when or how often it is read nor on the number of instruments.
+//! The path of market and sectors is a function of the seed alone, in steps of a quarter of a second. It depends
+//! neither on when or how often it is read nor on the number of instruments.
 
 use super::parameters::{
     BETA_SPREAD, FACTOR_STEP_US, LOG_PRICE_MAX, NEWS_GAP_S, NEWS_JUMP_MIN, NEWS_JUMP_MORE, REVERSION_S, SECTORS,
@@ -74,7 +75,8 @@ impl Fair {
         Fair { random, start_ticks: f64::from(start_ticks), beta, sector, own: 0.0, at_us: 0, news_us }
     }
 
-    /// The fair price at `now_us`, in ticks. `factors` must have been advanced to then; `activity` is how busy the day is now.
+    /// The fair price at `now_us`, in ticks. `factors` must have been advanced to then; `activity` is how busy the day
+    /// is now.
     pub(super) fn ticks(&mut self, now_us: u64, factors: &Factors, activity: f64) -> f64 {
         let elapsed_s = (now_us - self.at_us) as f64 / 1e6;
         self.at_us = now_us;

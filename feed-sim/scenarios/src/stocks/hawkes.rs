@@ -1,10 +1,11 @@
 //! When orders arrive, and their kind: a multivariate Hawkes process, simulated exactly.
 //!
-//! Its intensities decay exponentially, on a few scales that all types share. So the excitation of a scale is one number to
-//! simulate with (its sum over the types), and the type of an event is drawn in proportion to the types' parts, which decay
-//! alike. Each scale's next event is drawn by inversion, as Dassios and Zhao (2013, "Exact simulation of Hawkes process with
-//! exponentially decaying intensity") do for the one-dimensional process. That of the background, which varies over the
-//! day, is drawn by thinning (Lewis and Shedler 1979). The earliest of these events happens:
+//! Its intensities decay exponentially, on a few scales that all types share. So the excitation of a scale is one
+//! number to simulate with (its sum over the types), and the type of an event is drawn in proportion to the types'
+//! parts, which decay alike. Each scale's next event is drawn by inversion, as Dassios and Zhao (2013, "Exact
+//! simulation of Hawkes process with exponentially decaying intensity") do for the one-dimensional process. That of the
+//! background, which varies over the day, is drawn by thinning (Lewis and Shedler 1979). The earliest of these events
+//! happens:
 //!
 //! ```text
 //! scale s with excitation X:  the integral of X e^(-beta t) from 0 to T equals an exponential E
@@ -26,8 +27,8 @@ pub(super) enum Class {
     Cancel,
 }
 
-/// An event type: a class and a side. The side is the side of the book for a limit order or a cancellation, and the order's
-/// own side for a market order (bid for a buyer).
+/// An event type: a class and a side. The side is the side of the book for a limit order or a cancellation, and the
+/// order's own side for a market order (bid for a buyer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) class: Class,
@@ -164,8 +165,8 @@ impl Hawkes {
         Kind::of(index.unwrap_or(TYPES - 1))
     }
 
-    /// Excites further events by the event that happened, with the kind that it turned out to be, and draws when the next
-    /// event is due.
+    /// Excites further events by the event that happened, with the kind that it turned out to be, and draws when the
+    /// next event is due.
     pub(super) fn excite(&mut self, kind: Kind, activity: Activity) {
         for (scale, jumps) in self.excitation.iter_mut().zip(&JUMPS[kind.index()]) {
             for (excitation, jump) in scale.iter_mut().zip(jumps) {
@@ -261,8 +262,8 @@ mod tests {
         }
     }
 
-    /// For a stationary Hawkes process, variance / mean of the counts in long windows is a known number, well above the 1 of
-    /// a Poisson process: events come in clusters.
+    /// For a stationary Hawkes process, variance / mean of the counts in long windows is a known number, well above the
+    /// 1 of a Poisson process: events come in clusters.
     #[test]
     fn events_come_in_clusters() {
         let events = run(5_000, 9);

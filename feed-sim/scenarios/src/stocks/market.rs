@@ -1,7 +1,7 @@
 //! Continuous trading in one instrument: the effect of an arriving order.
 //!
-//! Orders arrive by the Hawkes process, with a class and a side. Their effect depends on the book: such processes are called
-//! state-dependent (Morariu-Patrichi and Pakkanen 2018). It depends on the book in three ways:
+//! Orders arrive by the Hawkes process, with a class and a side. Their effect depends on the book: such processes are
+//! called state-dependent (Morariu-Patrichi and Pakkanen 2018). It depends on the book in three ways:
 //!
 //! - When the market is away from the fair price, orders trade towards it, are placed on that side and cancelled on the
 //!   other: the side of an order may turn.
@@ -9,8 +9,8 @@
 //!   cancellation into a limit order.
 //! - Nobody pays a wide spread: a market order then turns into a limit order.
 //!
-//! If the fair price is far away, there is news: a market order takes everything offered short of it, limit orders close the
-//! spread, and orders at prices that are too good are cancelled by whole levels.
+//! If the fair price is far away, there is news: a market order takes everything offered short of it, limit orders
+//! close the spread, and orders at prices that are too good are cancelled by whole levels.
 
 use super::Desk;
 use super::book::{Book, Level, Side};
@@ -136,7 +136,8 @@ impl Market {
 
     fn cancel(&mut self, side: Side, lean: &Lean, desk: &mut Desk) {
         let depth = self.book.depth(side) as u32;
-        // Orders near the market come and go. Those whose price has become too good go first; with news, a whole level goes.
+        // Orders near the market come and go. Those whose price has become too good go first; with news, a whole level
+        // goes.
         let stale = side != lean.toward && lean.strength > 0.0;
         if stale && lean.news {
             for _ in 0..self.book.queue_orders(side, 0) {
@@ -154,8 +155,8 @@ impl Market {
         }
     }
 
-    /// Trades with the other side until the order is filled, or until its limit is reached. Returns whether it would have to
-    /// trade outside the band.
+    /// Trades with the other side until the order is filled, or until its limit is reached. Returns whether it would
+    /// have to trade outside the band.
     fn cross(&mut self, side: Side, fair: f64, lean: &Lean, may_halt: bool, desk: &mut Desk) -> bool {
         let other = side.opposite();
         let best = self.best(other);
@@ -220,8 +221,8 @@ impl Market {
     }
 }
 
-/// Moves `ticks` away from the other side, but never below one tick. No price comes near that, because all stay near a fair
-/// price that is bounded.
+/// Moves `ticks` away from the other side, but never below one tick. No price comes near that, because all stay near a
+/// fair price that is bounded.
 pub(super) fn away(side: Side, ticks: u32, by: u32) -> u32 {
     match side {
         Side::Bid => ticks.saturating_sub(by).max(1),

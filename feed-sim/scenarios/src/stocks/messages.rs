@@ -6,7 +6,8 @@ use super::listing::Tick;
 use super::session::Phase;
 use feed_player::publication::{Kind, Publication};
 
-/// Every this many book messages the whole book is sent as `state`, so that a broker that was restarted soon has it again.
+/// Every this many book messages the whole book is sent as `state`, so that a broker that was restarted soon has it
+/// again.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;
 
 /// A trade that happened.

@@ -61,8 +61,8 @@ const HALTED_US: u64 = 10 * SECOND_US;
 const REOPENING_US: u64 = 5 * SECOND_US;
 /// Shortly before the close trading is no longer halted: the closing auction serves as well.
 const NO_HALT_FROM_US: u64 = OPEN_UNTIL_US - 30 * SECOND_US;
-/// Each instrument's day begins, and each call ends, at a random moment within these, so that nobody can time an order to
-/// it, and so that not all instruments publish at once.
+/// Each instrument's day begins, and each call ends, at a random moment within these, so that nobody can time an order
+/// to it, and so that not all instruments publish at once.
 const BEGIN_SPREAD_US: u32 = 500_000;
 const CALL_END_SPREAD_US: u32 = 800_000;
 

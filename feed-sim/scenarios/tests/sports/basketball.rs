@@ -157,8 +157,8 @@ fn check_games(seen: &Seen<Basketball>) {
     }
 }
 
-/// Events are as frequent as in the sources of the rates, per team and 48 minutes: see `src/basketball/rates.rs`. 128 games
-/// are 256 performances of a team, so three standard errors of the points (about 12 each) are 2.3.
+/// Events are as frequent as in the sources of the rates, per team and 48 minutes: see `src/basketball/rates.rs`. 128
+/// games are 256 performances of a team, so three standard errors of the points (about 12 each) are 2.3.
 #[test]
 fn a_game_is_like_a_real_one() {
     let mut scenario = find("basketball").expect("in the catalogue").build(11, Some(64));

@@ -112,8 +112,8 @@ fn check_matches(seen: &Seen<Football>) {
     }
 }
 
-/// Events are as frequent as in the sources of the rates: see `src/football/rates.rs`. In 640 matches, three standard errors
-/// of the goals are 0.2.
+/// Events are as frequent as in the sources of the rates: see `src/football/rates.rs`. In 640 matches, three standard
+/// errors of the goals are 0.2.
 #[test]
 fn a_match_is_like_a_real_one() {
     let mut scenario = find("football").expect("in the catalogue").build(11, Some(64));

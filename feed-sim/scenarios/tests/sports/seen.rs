@@ -15,8 +15,8 @@ pub(crate) trait Sport: Default {
     const NAME: &'static str;
     /// The field that numbers its games.
     const NUMBER: &'static str;
-    /// Statistics are checked every this many tables, and whenever one is sent whole, because counting all events again takes
-    /// a while.
+    /// Statistics are checked every this many tables, and whenever one is sent whole, because counting all events again
+    /// takes a while.
     const TABLES: u32;
 
     /// The period, and seconds that only rise within it. `before` are those of the message before.

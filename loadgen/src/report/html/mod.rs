@@ -30,8 +30,8 @@ use super::number::{bytes, short};
 use super::{Report, table};
 use crate::scenario::Scenario;
 
-/// Elements without an end are written here by hand, because `maud` does not write them as XML. The policy makes the browser
-/// enforce what the page promises: nothing is loaded, nothing runs.
+/// Elements without an end are written here by hand, because `maud` does not write them as XML. The policy makes the
+/// browser enforce what the page promises: nothing is loaded, nothing runs.
 const HEAD: &str = "<meta charset=\"utf-8\"/>\
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
     <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>";

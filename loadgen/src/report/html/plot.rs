@@ -160,7 +160,8 @@ impl Plot<'_> {
     }
 }
 
-/// A value beside its point: above and left of it, away from a rising curve; below and right of it if the axis is too near.
+/// A value beside its point: above and left of it, away from a rising curve; below and right of it if the axis is too
+/// near.
 fn value(label: &str, x: f64, y: f64) -> Markup {
     let (x, y, anchor) = if x - CHARACTER * label.chars().count() as f64 > LEFT + CHARACTER {
         (x - 6.0, (y - 7.0).max(TOP - 1.0), "end")

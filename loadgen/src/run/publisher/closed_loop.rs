@@ -23,8 +23,8 @@ pub(super) struct ClosedLoop {
 }
 
 impl ClosedLoop {
-    /// Whether there is room for another update. `due` deliveries belong to the updates `published` so far, and `covered` of
-    /// them have arrived.
+    /// Whether there is room for another update. `due` deliveries belong to the updates `published` so far, and
+    /// `covered` of them have arrived.
     pub(super) fn room(&mut self, in_flight: u64, published: u64, due: u64, covered: u64, now_ns: u64) -> Room {
         let copies = due.checked_div(published).unwrap_or(0).max(1);
         let under_way = due.saturating_sub(covered + self.forgiven);

@@ -21,8 +21,8 @@ use crate::plan::Plan;
 use crate::protocol::Protocol;
 use crate::scenario::{Drive, Scenario};
 
-/// The most bytes that wait for a publisher's socket. Above this, nothing is published until there is room; the times at which
-/// updates were due do not change.
+/// The most bytes that wait for a publisher's socket. Above this, nothing is published until there is room; the times
+/// at which updates were due do not change.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 /// The most updates written before sockets are polled again.
 const UPDATES_PER_TURN: u32 = 64;
@@ -100,7 +100,8 @@ impl Publisher {
         })
     }
 
-    /// Publishes due updates. Returns when the next one is due, and how many were published; or why publishing has ended.
+    /// Publishes due updates. Returns when the next one is due, and how many were published; or why publishing has
+    /// ended.
     pub(super) fn publish(&mut self, times: &Times, tally: &mut Tally) -> Result<(u64, u64), String> {
         let mut some = 0;
         let next_ns = loop {

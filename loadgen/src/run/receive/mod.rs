@@ -48,8 +48,8 @@ impl Receiver {
         Self { protocol, verifier, recent: Recent::new() }
     }
 
-    /// Reads all whole frames of a connection, and appends the frames to send in answer to `replies`. Returns how many bytes
-    /// were used up.
+    /// Reads all whole frames of a connection, and appends the frames to send in answer to `replies`. Returns how many
+    /// bytes were used up.
     pub(super) fn read(&mut self, conn: &mut Conn, bytes: &[u8], now_ns: u64, replies: &mut Vec<u8>) -> (usize, Next) {
         self.verifier.counts.begin_read(now_ns);
         self.recent.begin();
@@ -113,8 +113,8 @@ impl Receiver {
         Ok(())
     }
 
-    /// Takes in a whole message. An update that another subscriber got just now, and that is the next one here, is counted
-    /// without being decoded again.
+    /// Takes in a whole message. An update that another subscriber got just now, and that is the next one here, is
+    /// counted without being decoded again.
     fn message(&mut self, conn: &mut Conn, message: &[u8], replies: &mut Vec<u8>) -> Result<(), String> {
         if let Some(known) = self.recent.find(message)
             && self.verifier.again(conn, known)
@@ -126,8 +126,8 @@ impl Receiver {
         Ok(())
     }
 
-    /// Decodes these bytes and has the verifier judge them. Returns how many were used up, and what is known of the last
-    /// update.
+    /// Decodes these bytes and has the verifier judge them. Returns how many were used up, and what is known of the
+    /// last update.
     fn judge(
         &mut self,
         conn: &mut Conn,

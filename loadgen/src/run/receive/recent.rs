@@ -1,6 +1,6 @@
-//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order. Once these have
-//! been judged, it is enough to compare them instead of decoding and checking them again, which would double the cost of a
-//! delivery to this load.
+//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order. Once
+//! these have been judged, it is enough to compare them instead of decoding and checking them again, which would double
+//! the cost of a delivery to this load.
 
 use super::Known;
 

@@ -57,7 +57,8 @@ impl Topics {
         anew
     }
 
-    /// Whether the server's number of an update differs from the publisher's `n` by the same amount as before in this epoch.
+    /// Whether the server's number of an update differs from the publisher's `n` by the same amount as before in this
+    /// epoch.
     pub(super) fn agrees(&mut self, topic: u32, seq: u64, n: u64) -> bool {
         let shift = seq.wrapping_sub(n);
         *self.shifts[topic as usize].get_or_insert(shift) == shift

@@ -212,8 +212,8 @@ impl Verifier {
         }
     }
 
-    /// Returns the topic's number, and the stamp of the payload. If payloads are ours, one that cannot be read is corrupted, but
-    /// the envelope still holds.
+    /// Returns the topic's number, and the stamp of the payload. If payloads are ours, one that cannot be read is
+    /// corrupted, but the envelope still holds.
     fn identify(
         &mut self,
         conn: &Conn,

@@ -9,7 +9,8 @@ pub(in crate::run) const HANDSHAKE_NS: u64 = 10_000_000_000;
 pub(in crate::run) struct Connecting {
     /// Subscribers that have to connect, each with its earliest time; sorted by time.
     waiting: VecDeque<(u64, u32)>,
-    /// Attempts that were begun, each with its time; sorted by time. An attempt that is over stays until its time is up.
+    /// Attempts that were begun, each with its time; sorted by time. An attempt that is over stays until its time is
+    /// up.
     begun: VecDeque<(u64, u32)>,
     under_way: u32,
     at_once: u32,
@@ -52,8 +53,8 @@ impl Connecting {
         (self.under_way < self.at_once).then_some(at.max(now_ns))
     }
 
-    /// Takes out an attempt that began too long ago, if there is one: its subscriber, and when it began. It may have ended
-    /// since.
+    /// Takes out an attempt that began too long ago, if there is one: its subscriber, and when it began. It may have
+    /// ended since.
     pub(in crate::run) fn overdue(&mut self, now_ns: u64) -> Option<(u32, u64)> {
         let &(begun_ns, index) = self.begun.front()?;
         if begun_ns + HANDSHAKE_NS > now_ns {
@@ -63,7 +64,8 @@ impl Connecting {
         Some((index, begun_ns))
     }
 
-    /// Notes that an attempt is over, successful or not. Returns whether it counts as the first attempt of a subscriber.
+    /// Notes that an attempt is over, successful or not. Returns whether it counts as the first attempt of a
+    /// subscriber.
     pub(in crate::run) fn over(&mut self) -> bool {
         self.under_way = self.under_way.saturating_sub(1);
         let first = self.untried > 0;

@@ -1,5 +1,5 @@
-//! The disturbances of a scenario: some subscribers leave and come back, some lose their connection all at once, some read
-//! slowly or not at all.
+//! The disturbances of a scenario: some subscribers leave and come back, some lose their connection all at once, some
+//! read slowly or not at all.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

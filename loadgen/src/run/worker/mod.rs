@@ -98,8 +98,8 @@ impl Worker {
             self.subscribers.wait(next_publish_ns.min(self.tick_ns), now_ns, &mut ready)?;
             for (index, ready) in ready.iter().enumerate() {
                 self.subscribers.serve(*ready);
-                // Due updates go out between two reads. A closed loop waits for the end of the round, so that several of its
-                // updates share a write.
+                // Due updates go out between two reads. A closed loop waits for the end of the round, so that several
+                // of its updates share a write.
                 if index % READS_PER_TURN == READS_PER_TURN - 1 && next_publish_ns <= mono_ns() {
                     next_publish_ns = self.publish()?;
                 }

@@ -1,10 +1,11 @@
 //! Sends whole states again to a broker that lost them.
 //!
-//! A broker that was restarted has nothing, and a topic that ended has no state. A patch is then refused (`no_state`), so that
-//! a fragment does not look like a whole book; and a state that changes once an hour would be missing for an hour. So the
-//! broker gets the whole state of every topic after each reconnect, and that of one topic after a patch that found no state.
-//! This waits until everything sent before is answered, because only then is the whole state known. A state carries the
-//! number of the topic's last update, so that a broker that still has it treats it as a repetition.
+//! A broker that was restarted has nothing, and a topic that ended has no state. A patch is then refused (`no_state`),
+//! so that a fragment does not look like a whole book; and a state that changes once an hour would be missing for an
+//! hour. So the broker gets the whole state of every topic after each reconnect, and that of one topic after a patch
+//! that found no state. This waits until everything sent before is answered, because only then is the whole state
+//! known. A state carries the number of the topic's last update, so that a broker that still has it treats it as a
+//! repetition.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -87,8 +87,8 @@ impl InFlight {
     }
 }
 
-/// The updates of a batch, kept until it is answered. All topics are in one string and all data in another, because batches
-/// are frequent.
+/// The updates of a batch, kept until it is answered. All topics are in one string and all data in another, because
+/// batches are frequent.
 struct Updates {
     topics: Texts,
     /// The data of states and patches; empty for an event, which leaves no state.
@@ -160,8 +160,8 @@ impl Updates {
         }
     }
 
-    /// Takes the updates that were not refused into the memory. A patch that found no state is included in the state that
-    /// is sent again, if the topic ever had one.
+    /// Takes the updates that were not refused into the memory. A patch that found no state is included in the state
+    /// that is sent again, if the topic ever had one.
     fn remember(self, rejected: impl Iterator<Item = (usize, ErrorCode)>, memory: &mut Memory, again: &mut Again) {
         let rejected: HashMap<usize, ErrorCode> = rejected.collect();
         for (index, Kept { kind, source_seq }) in self.kept.into_iter().enumerate() {

@@ -1,8 +1,8 @@
 //! One connection, with several batches in flight at once.
 //!
-//! An update with a source carries its number in the feed. After a lost connection the client sends unanswered updates again,
-//! and the broker recognises those that it has, so that a reconnect neither loses, duplicates nor reorders updates. States
-//! that the broker itself lost are sent again ([`super::again`]).
+//! An update with a source carries its number in the feed. After a lost connection the client sends unanswered updates
+//! again, and the broker recognises those that it has, so that a reconnect neither loses, duplicates nor reorders
+//! updates. States that the broker itself lost are sent again ([`super::again`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::publish::TargetGone;
 use crate::schedule::BATCH_BYTES_MAX;
 use crate::summary::Summary;
 
-/// The bytes that may be in flight, as [`Publication::bytes`](crate::publication::Publication::bytes) counts them, beside
-/// one more batch. Three quarters of a megabyte sustain 15 MB/s over a connection with a round trip of 50 ms, and are little
-/// enough that a slow broker soon holds up the feed.
+/// The bytes that may be in flight, as [`Publication::bytes`](crate::publication::Publication::bytes) counts them,
+/// beside one more batch. Three quarters of a megabyte sustain 15 MB/s over a connection with a round trip of 50 ms,
+/// and are little enough that a slow broker soon holds up the feed.
 const IN_FLIGHT_BYTES_MAX: usize = 16 * BATCH_BYTES_MAX;
 /// The size of the client's queues: so large that handing over a batch never waits there, which keeps batches in order.
 const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BYTES_MAX;
@@ -149,8 +149,8 @@ impl Producer {
     }
 
     /// Pings the broker, and returns whether the answer came over the connection that everything before was sent over.
-    /// Without this, a connection with nothing in flight might be lost, and the broker's states with it, unnoticed. Returns
-    /// true also if there is no state to lose, or if the broker is gone for good.
+    /// Without this, a connection with nothing in flight might be lost, and the broker's states with it, unnoticed.
+    /// Returns true also if there is no state to lose, or if the broker is gone for good.
     pub(super) async fn is_still_connected(&mut self) -> bool {
         self.memory.is_empty()
             || self.client.ping().await.is_err()

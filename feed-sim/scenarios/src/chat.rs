@@ -14,10 +14,10 @@ Per room ROOM (kitchen, trading, support, random, then room5, room6, ...):
                       `message`, `edit` (\"text\" replaces that of the message in \"corrects\") or `delete` (without \"text\")
   chat.ROOM.presence  patch  {USER:{\"name\",\"status\",\"typing\"}}: the changes; null for a USER who left. `status` is `here` or `away`.
                       The first message and every 256th is the whole room as `state`
-`id` counts the events of a room. Only users who are present write, and they edit and delete only their own messages; a reply
-is to an earlier message. A user is `typing` before a message and not afterwards. `at_ms` is the feed's own clock.
-Names and texts contain what people type: quotes, emoji, right-to-left and combining letters, line breaks (as \\n), and now and
-then `<script>` or `<img onerror>`. A page must show them as text.
+`id` counts the events of a room. Only users who are present write, and they edit and delete only their own messages; a
+reply is to an earlier message. A user is `typing` before a message and not afterwards. `at_ms` is the feed's own clock.
+Names and texts contain what people type: quotes, emoji, right-to-left and combining letters, line breaks (as \\n), and
+now and then `<script>` or `<img onerror>`. A page must show them as text.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"chat.kitchen.message\",\"chat.*.presence\"]}";
 
 /// Updates per room and second, measured; a test checks it.

@@ -15,10 +15,10 @@ Per arena ARENA (a1, a2, ...; up to 16 players in each) and player PLAYER (p1 to
                               \"life\", \"round\", \"winner\" (null in a draw): `type` is `round_start`, `round_end`, `spawn`, `pickup` or `kill`
   game.ARENA.scoreboard       patch  {\"players\":{PLAYER:{\"kills\",\"deaths\",\"pickups\"}}}: the changes; whole, as `state` with \"round\",
                               at each start of a round and every 256th time
-The map is 100 m by 60 m; x and y are centimetres from 0 to 10000 and 6000. A player moves at most 30 cm in a tick (6 m/s), except
-when spawning, which adds one to `life`. A player who was killed is not `alive`, does not move and spawns after three seconds. A
-kill states its distance, never above 15 m. The scoreboard always equals the kills, deaths and pickups published in the current
-round, which lasts two minutes; `tick` and `id` always rise.
+The map is 100 m by 60 m; x and y are centimetres from 0 to 10000 and 6000. A player moves at most 30 cm in a tick (6
+m/s), except when spawning, which adds one to `life`. A player who was killed is not `alive`, does not move and spawns
+after three seconds. A kill states its distance, never above 15 m. The scoreboard always equals the kills, deaths and
+pickups published in the current round, which lasts two minutes; `tick` and `id` always rise.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"game.a1.position.*\",\"game.a1.scoreboard\"],\"conflate_ms\":100}";
 
 /// The most players in an arena.

@@ -43,8 +43,8 @@ pub struct Entry {
 
 /// What `feed-sim describe demo` prints.
 const DEMO_DESCRIPTION: &str = "\
-Five times as many stocks as matches, one chat room (chat.kitchen) and three servers (web-1, api-1, db-1); topics as in `stocks`,
-`football`, `chat` and `status`.
+Five times as many stocks as matches, one chat room (chat.kitchen) and three servers (web-1, api-1, db-1); topics as in
+`stocks`, `football`, `chat` and `status`.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"stocks.*.quote\",\"sports.football.*.score\",\"chat.>\",\"status.*.health\"]}";
 
 /// Only a few: the demo is about stocks and matches.

@@ -14,10 +14,10 @@ Per device DEVICE (s001, s002, ...), in an office, a cold room, a greenhouse or 
   sensors.DEVICE.alarm    event  {\"id\",\"device\",\"type\",\"alarm\",\"at_ms\"}, \"raised\" if it is cleared, and \"value\": `type` is `raised` or
                           `cleared`, `alarm` is `temperature_high`, `temperature_low`, `battery_low` or `silent`
 Temperature (two decimals) and humidity (one) are decimal strings, as the device sends them. `seq` counts the device's
-measurements: after a silence it has jumped by the number of lost ones. A device that is not heard from for three intervals is
-offline and `silent` until it is heard from again. `raised` is the id of the event that raised the cleared alarm. A temperature
-alarm is cleared half a degree inside the limit, `battery_low` (below 20 %) with a new battery. `at_ms` and `last_seen_ms` are the
-feed's own clock.
+measurements: after a silence it has jumped by the number of lost ones. A device that is not heard from for three
+intervals is offline and `silent` until it is heard from again. `raised` is the id of the event that raised the cleared
+alarm. A temperature alarm is cleared half a degree inside the limit, `battery_low` (below 20 %) with a new battery.
+`at_ms` and `last_seen_ms` are the feed's own clock.
 The first device goes silent within the first half minute, so that every run shows a silence.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"sensors.*.reading\",\"sensors.*.alarm\",\"sensors.s001.link\"]}";
 

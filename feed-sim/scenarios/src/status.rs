@@ -12,10 +12,11 @@ Per server SERVER (web-1, api-1, db-1, cache-1, queue-1, web-2, ...):
   status.SERVER.health    state  {\"server\",\"region\",\"state\",\"incident\",\"cpu_pct\",\"memory_pct\",\"requests_per_s\",\"latency_ms\",\"uptime_s\",
                           \"at_ms\"}: every two seconds and at once when `state` (up, degraded or down) changes
   status.SERVER.incident  event  {\"id\",\"incident\",\"server\",\"type\",\"state\",\"cause\",\"at_ms\"} and \"corrects\"
-`id` counts the events of a server, `incident` its incidents. An incident is `opened`, perhaps `acknowledged` and `escalated` (from
-degraded to down), and `resolved`; a false alarm is `withdrawn`, with the id of its opening in `corrects`. The health's `state`
-is always that of the last event, and `incident` is the open one, otherwise null. The cpu and memory of a server that is down are
-unknown: they are null, and so are requests and latency. `at_ms` is the feed's own clock.
+`id` counts the events of a server, `incident` its incidents. An incident is `opened`, perhaps `acknowledged` and
+`escalated` (from degraded to down), and `resolved`; a false alarm is `withdrawn`, with the id of its opening in
+`corrects`. The health's `state` is always that of the last event, and `incident` is the open one, otherwise null. The
+cpu and memory of a server that is down are unknown: they are null, and so are requests and latency. `at_ms` is the
+feed's own clock.
 The first server has an incident within the first twenty seconds, so that every run shows one.
 The load wanders between idle and full; the frequency of incidents is made up, high enough to see some.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"status.*.health\",\"status.>\"]}";

@@ -50,14 +50,15 @@ Per instrument SYM, all from one simulated limit order book:
                             reopening, closing), \"indicative_px\", \"indicative_qty\"; in a halt \"reason\"
   stocks.SYM.bar_1s  state  {\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\",\"trades\"}: at the end of each second that had trades
   stocks.SYM.bar_1m  state  the same and \"closed\": once a second while there are trades, and when the minute is over
-Prices and quantities are decimal strings on the instrument's tick: 0.01, below one dollar 0.0001. `venue_seq` counts the
-messages of an instrument over trade, quote, book and status, in their order; `id` counts its trades; `start` is in
-microseconds of the feed's clock. Never crossed while `open`; in a call bids may be above asks, until they trade at one price.
+Prices and quantities are decimal strings on the instrument's tick: 0.01, below one dollar 0.0001. `venue_seq` counts
+the messages of an instrument over trade, quote, book and status, in their order; `id` counts its trades; `start` is in
+microseconds of the feed's clock. Never crossed while `open`; in a call bids may be above asks, until they trade at one
+price.
 
-A day is half an hour: pre_open, from 1.5 s auction, from about 4 s open, from 29:30 auction, from about 29:40 closed. Now and
-then news halts a stock for 10 s and a reopening auction. Orders arrive by a Hawkes process: 12 a second on average for the
-first stock, k^-0.6 times as many for the k-th, more at both ends of the day. Prices move with a common market and eleven
-sectors. docs/market.md has the model, its parameters with units and sources, and the timetable.";
+A day is half an hour: pre_open, from 1.5 s auction, from about 4 s open, from 29:30 auction, from about 29:40 closed.
+Now and then news halts a stock for 10 s and a reopening auction. Orders arrive by a Hawkes process: 12 a second on
+average for the first stock, k^-0.6 times as many for the k-th, more at both ends of the day. Prices move with a common
+market and eleven sectors. docs/market.md has the model, its parameters with units and sources, and the timetable.";
 
 /// Publications per arriving order or cancellation, and further ones per instrument and second (calls, status, bars
 /// that end), measured over whole days; the test `the_stated_rate_is_right` checks them.

@@ -73,7 +73,7 @@ pub(super) struct Device {
     battery: u32,
     silent_left: u32,
     missed: u32,
-    /// `None` until the gateway first hears from the device.
+    /// `None` before the first reading reaches the gateway.
     last_seen_ms: Option<u64>,
     /// The id of the event that raised each alarm that is on.
     raised: [Option<u64>; 4],
@@ -131,10 +131,10 @@ impl Device {
         }
         if self.silent_left > 0 {
             self.silent_left -= 1;
-            self.miss(now_us, out);
+            self.note_missed(now_us, out);
             return;
         }
-        self.hear(now_us, out);
+        self.note_received(now_us, out);
         let data = format!(
             r#"{{"device":"{}","place":"{}","seq":{},"temperature_c":"{}","humidity_pct":"{}.{}","battery_pct":{},"at_ms":{}}}"#,
             self.name,
@@ -162,8 +162,8 @@ impl Device {
         }
     }
 
-    /// Notes that the gateway did not hear from the device.
-    fn miss(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
+    /// Notes that a reading did not reach the gateway.
+    fn note_missed(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         self.missed += 1;
         if self.missed == MISSED_MAX {
             self.link(false, out);
@@ -171,7 +171,7 @@ impl Device {
         }
     }
 
-    fn hear(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
+    fn note_received(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         let is_new = self.last_seen_ms.is_none() || self.missed >= MISSED_MAX;
         self.last_seen_ms = Some(now_us / 1_000);
         self.missed = 0;

@@ -1,7 +1,7 @@
-//! What a simulated feed costs by itself: messages per second to a target that throws them away, one row per scenario, on
-//! one core (`taskset -c 1 cargo bench -p feed-sim`, with `-- SCENARIO…` for some of them).
+//! What a simulated feed costs by itself: messages per second to a target that throws them away, one row per scenario,
+//! on one core (`taskset -c 1 cargo bench -p feed-sim`, with `-- SCENARIO…` for some scenarios only).
 //!
-//! `cargo test` runs it short, so that it stays alive.
+//! `cargo test` runs a short version, so that the bench keeps working.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use feed_player::run::{Play, run};
 use feed_player::schedule::{Pace, Until};
 use feed_scenarios::{CATALOGUE, Simulated};
 
-/// Instruments beside the scenario's own number: enough that their state leaves the nearest caches.
+/// Instruments, measured in addition to the scenario's own number: so many that their state leaves the nearest caches.
 const MANY: u32 = 500;
 const REPEATS: usize = 5;
 const UPDATES: u64 = 2_000_000;
-/// Short mode.
+/// In short mode.
 const FEW_UPDATES: u64 = 5_000;
 
 fn main() {

@@ -28,9 +28,9 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// The scenarios and the formats that there are
+    /// List the scenarios and the recording formats
     List,
-    /// What a scenario or a format publishes: topics, fields, and what agrees with what
+    /// Describe what a scenario or a format publishes: topics, fields, and what agrees with what
     Describe {
         /// A name from `feed-sim list`
         name: String,
@@ -39,9 +39,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Publish a recorded feed
     Replay(ReplayArgs),
-    /// The faults that `--fault` injects, and how they are written
+    /// List the faults that `--fault` injects, and their syntax
     Faults,
-    /// Figures of feeds side by side: rates, spreads, burstiness, sizes, returns
+    /// Compare feeds by their figures: rates, spreads, burstiness, sizes, returns
     Stats(StatsArgs),
 }
 
@@ -51,13 +51,13 @@ pub(crate) struct RunArgs {
     pub(crate) scenario: String,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// What all randomness comes from
+    /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Updates per second on average, or `max`; without it the scenario's own rate
+    /// Updates per second on average, or `max`; by default the scenario's own rate
     #[arg(long, value_name = "UPDATES_PER_S")]
     pub(crate) rate: Option<Rate>,
-    /// How many stocks, or matches at once; without it the scenario's own number
+    /// How many stocks, or matches at once; by default the scenario's own number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) instruments: Option<u32>,
 }
@@ -82,7 +82,7 @@ impl FromStr for Rate {
 }
 
 impl Rate {
-    /// As a pace, for something that comes `each_s` times a second by itself.
+    /// Returns the pace that gives this rate to a feed of `each_s` updates a second.
     pub(crate) fn pace(self, each_s: f64) -> Pace {
         match self {
             Rate::Of(number) => Pace::Speed(number / each_s),

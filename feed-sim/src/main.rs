@@ -22,6 +22,8 @@ use feed_scenarios::{CATALOGUE, Simulated};
 use cli::{Cli, Command, Common, ReplayArgs, RunArgs, SummaryForm};
 use show::{AboveLine, Shown};
 
+// mimalloc, as in the broker, and as the README's figures were measured: each update is allocated by the thread that
+// makes the feed and freed by the one that serves the connection.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -91,7 +93,7 @@ async fn simulate(args: RunArgs, shown: Shown) -> anyhow::Result<()> {
     publish(feed, play, Progress::default(), &args.common, shown).await
 }
 
-/// What the faults of a replay come from, where nothing is said.
+/// The seed of a replay's faults unless `--fault-seed` is given.
 const DEFAULT_SEED: u64 = 1;
 
 async fn play_back(args: ReplayArgs, shown: Shown) -> anyhow::Result<()> {
@@ -104,7 +106,7 @@ async fn play_back(args: ReplayArgs, shown: Shown) -> anyhow::Result<()> {
     publish(feed, play, Progress::of_recording(recording), &args.common, shown).await
 }
 
-/// Plays the feed until it ends or somebody interrupts it, and says what became of it either way.
+/// Plays the feed until it ends or is interrupted, and prints the summary in either case.
 async fn publish(feed: impl Feed, play: Play, progress: Progress, common: &Common, shown: Shown) -> anyhow::Result<()> {
     let target = common.target().await?;
     let progress = Arc::new(progress);
@@ -112,18 +114,18 @@ async fn publish(feed: impl Feed, play: Play, progress: Progress, common: &Commo
     let (summary, result) = run_watched(feed, play, target, interrupted(), &progress).await;
     if let Some(following) = following {
         following.abort();
-        // Its end is awaited, or it might draw once more.
+        // Without waiting for its end it might draw once more.
         let _ = following.await;
     }
     shown.end();
-    tell(&summary, common)?;
+    print_summary(&summary, common)?;
     match result {
         Err(RunError::TargetGone(TargetGone::ReaderLeft)) => Ok(()),
         result => Ok(result?),
     }
 }
 
-fn tell(summary: &Summary, common: &Common) -> anyhow::Result<()> {
+fn print_summary(summary: &Summary, common: &Common) -> anyhow::Result<()> {
     match common.summary() {
         (SummaryForm::Text, _) => say::aside(&summary.to_string()),
         (SummaryForm::Json, false) => say::aside(&serde_json::to_string(summary)?),
@@ -132,11 +134,11 @@ fn tell(summary: &Summary, common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready at the first Ctrl-C or SIGTERM. The second one ends the process at once: the first may be waiting for a reader of
-/// our output that does not read.
+/// Completes at the first Ctrl-C or SIGTERM. A second one ends the process at once, because the orderly end may be
+/// waiting for a reader of our output that does not read.
 async fn interrupted() {
     wait_for_signal().await;
-    tracing::warn!("stopping; once more to stop at once");
+    tracing::warn!("stopping; interrupt again to stop at once");
     tokio::spawn(async {
         wait_for_signal().await;
         std::process::exit(130);
@@ -164,7 +166,7 @@ async fn wait_for_signal() {
     }
 }
 
-/// Two threads: one makes the updates, the other one has the connection.
+/// Runs `work` on two threads: one makes the updates, the other one serves the connection.
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
 }

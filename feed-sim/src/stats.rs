@@ -1,11 +1,12 @@
-//! Statistics of any feed, simulated or replayed, from its publications alone: how often, how bursty, how large, how wide.
+//! Statistics of any feed, simulated or replayed, from its publications alone: how often, how bursty, how large, how
+//! wide.
 //!
-//! Everything is streaming: a feed of any length is measured in the memory of its instruments, of which there are at most
-//! [`INSTRUMENTS_MAX`]. What each figure is, and where its definition comes from, stands in `docs/statistics.md` and with the
-//! estimators here.
+//! Everything is streaming: memory depends on the number of instruments, at most [`INSTRUMENTS_MAX`], not on the length
+//! of the feed. `docs/statistics.md` defines each figure and names the sources of the definitions, as do the estimators
+//! here.
 //!
 //! ```text
-//! feed ─▶ observe (what a publication says) ─▶ instrument (arrivals, returns, signs, spreads) ─┐
+//! feed ─▶ observe (reads a publication) ─────▶ instrument (arrivals, returns, signs, spreads) ─┐
 //!                                         └──▶ collector (messages, sizes) ────────────────────┴─▶ figures ─▶ table
 //! ```
 

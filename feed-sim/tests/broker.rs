@@ -43,7 +43,7 @@ async fn what_is_published_arrives_in_order_and_refusals_are_counted() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_loses_doubles_and_reorders_nothing() {
+async fn a_lost_connection_loses_duplicates_and_reorders_nothing() {
     let (broker, url) =
         Scripted::start(vec![(5, End::BeforeAnswering), (3, End::BeforeTaking), (0, End::BeforeTaking)]).await;
     let (summary, result) = publish(&url, 30_000, std::future::pending()).await;
@@ -52,12 +52,12 @@ async fn a_lost_connection_loses_doubles_and_reorders_nothing() {
     assert_eq!(taken.updates, expected(30_000));
     assert_eq!(taken.sources.len(), 1);
     assert_eq!(summary.acknowledged + summary.rejected_updates(), 30_000);
-    assert!(summary.duplicates > 0, "the answer to what was taken was lost, so it was sent again");
+    assert!(summary.duplicates > 0, "the answer to updates that were taken was lost, so they were sent again");
     assert_eq!(summary.reconnects, 3);
 }
 
 #[tokio::test]
-async fn a_broker_that_forbids_to_come_back_ends_it() {
+async fn a_broker_that_forbids_reconnecting_ends_the_run() {
     let (broker, url) = Scripted::start(vec![(4, End::Forbidden)]).await;
     let (summary, result) = publish(&url, 1_000_000, std::future::pending()).await;
     assert!(matches!(result, Err(RunError::TargetGone(_))), "{result:?}");
@@ -67,10 +67,10 @@ async fn a_broker_that_forbids_to_come_back_ends_it() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_ever_for_a_broker_that_says_nothing() {
+async fn a_stop_does_not_wait_forever_for_a_silent_broker() {
     let (broker, url) = Scripted::start(vec![(2, End::Silence)]).await;
     let (summary, result) = publish(&url, 1_000_000, broker.silent.notified()).await;
-    result.expect("a stop is no error");
+    result.expect("a stop is not an error");
     assert!(summary.unanswered > 0);
     assert_eq!(summary.published, summary.acknowledged + summary.rejected_updates() + summary.unanswered);
 }

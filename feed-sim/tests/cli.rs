@@ -1,4 +1,4 @@
-//! The program as it is called.
+//! The program, called from the command line.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
@@ -29,7 +29,7 @@ fn list_and_describe_know_the_same_names() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_before_anything_runs() {
+fn an_impossible_request_is_reported_before_anything_runs() {
     for (args, reason) in [
         (&["run", "socks"][..], "there is no scenario \"socks\""),
         (&["replay", "bnance", "x"], "there is no format"),
@@ -39,9 +39,9 @@ fn what_cannot_be_done_is_said_before_anything_runs() {
         (&["run", "stocks", "--rate", "0"], "number above 0"),
         (&["run", "stocks", "--fault", "gap=0"], "it is written gap=RATE[:RUN]"),
         (&["run", "stocks", "--fault", "gip=1%"], "there are silence, gap"),
-        (&["run", "stocks", "--to", "null", "--fault", "gap=1%", "--fault", "gap=1%"], "is there twice"),
+        (&["run", "stocks", "--to", "null", "--fault", "gap=1%", "--fault", "gap=1%"], "is given twice"),
         (&["run", "stocks", "--to", "null", "--fault-topic", "a.*"], "but no fault"),
-        (&["run", "stocks", "--to", "null", "--fault-seed", "1"], "nothing to draw"),
+        (&["run", "stocks", "--to", "null", "--fault-seed", "1"], "has no effect without --fault"),
         (&["run", "stocks", "--fault", "gap=1%", "--fault-topic", "a..b"], "segment 2"),
         (&["stats", "stocks", "socks"], "neither a scenario nor FORMAT:FILE"),
         (&["stats", "binance:"], "neither a scenario nor FORMAT:FILE"),
@@ -58,7 +58,7 @@ fn what_cannot_be_done_is_said_before_anything_runs() {
 }
 
 #[test]
-fn a_run_of_so_many_updates() {
+fn a_run_of_a_number_of_updates() {
     let args = ["run", "demo", "--to", "stdout", "--rate", "max", "--updates", "1000", "--seed", "5"];
     let (first, stderr) = output(&args);
     assert!(first.status.success(), "{stderr}");
@@ -95,7 +95,7 @@ fn statistics_side_by_side() {
 }
 
 #[test]
-fn strict_fails_where_the_rest_only_tells() {
+fn strict_fails_at_a_record_that_is_otherwise_only_reported() {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     writeln!(file, "1 {{\"stream\":\"x@trade\",\"data\":{{\"s\":\"XY\"}}}}\nbroken").expect("it is written");
     let path = file.path().to_str().expect("UTF-8");
@@ -127,26 +127,26 @@ fn an_interrupt_ends_it_with_the_summary() {
     assert!(stderr.contains(&format!("published     {} to stdout", lines.lines().count())), "{stderr}");
 }
 
-/// What a command exits with, and says on standard error, when its output goes there.
+/// The exit code and standard error of a command whose output goes to `out`.
 fn ends(args: &[&str], out: impl Into<Stdio>) -> (Option<i32>, String) {
     let output = feed_sim(args).stdout(out).output().expect("it starts");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
-fn whoever_has_read_enough_ends_it_quietly() {
+fn a_reader_that_closes_the_pipe_ends_it_quietly() {
     for args in [&["list"][..], &["describe", "stocks"], &["describe", "binance"], &["faults"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         assert_eq!(ends(args, writer), (Some(0), String::new()), "{args:?}");
         let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-        let (code, said) = ends(args, full);
-        assert!(code == Some(1) && said.contains("standard output cannot be written"), "{args:?}: {code:?} {said}");
+        let (code, stderr) = ends(args, full);
+        assert!(code == Some(1) && stderr.contains("standard output cannot be written"), "{args:?}: {code:?} {stderr}");
     }
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_lost_and_nothing_else_happens() {
+fn a_log_that_cannot_be_written_is_dropped_silently() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let status = feed_sim(&["run", "stocks", "--to", "null", "--updates", "10", "--rate", "max"])

@@ -1,4 +1,4 @@
-//! Recordings as they come: compressed in any way, in pieces, cut, or blown up.
+//! Recordings in any form: compressed in any way, in pieces, truncated, damaged, or as a decompression bomb.
 
 mod common;
 
@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 
 type Compress = fn(&[u8]) -> Vec<u8>;
 
-/// Plain comes first; the others can be cut.
+/// Plain comes first; the others can be truncated.
 const COMPRESSIONS: [(&str, Compress); 4] =
     [("plain", <[u8]>::to_vec), ("gzip", gzip), ("bzip2", bzip2), ("zstd", zstd)];
 
@@ -24,7 +24,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn bzip2(bytes: &[u8]) -> Vec<u8> {
-    // The smallest blocks, so that what is before a cut is there.
+    // The smallest blocks, so that the records before a cut can be read.
     let mut encoder = BzEncoder::new(Vec::new(), bzip2::Compression::fast());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
@@ -58,7 +58,7 @@ fn every_compression_from_a_file_and_from_standard_input() {
     assert_eq!((plain.len(), bad.len()), (5_000, 0));
     let (first, second) = text.split_at(text.len() / 3);
     for (name, compress) in COMPRESSIONS {
-        // Two members, streams or frames one after the other are one recording.
+        // Two concatenated members, streams or frames are one recording.
         for bytes in [compress(text.as_bytes()), [compress(first.as_bytes()), compress(second.as_bytes())].concat()] {
             let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
             file.write_all(&bytes).expect("it is written");
@@ -70,7 +70,8 @@ fn every_compression_from_a_file_and_from_standard_input() {
     }
 }
 
-/// How many lines the program makes of it. It is written in small pieces, the first of a single byte.
+/// The number of lines that the program makes of the bytes, which are written in small pieces, the first of a single
+/// byte.
 fn through_standard_input(bytes: &[u8]) -> usize {
     let mut child = Command::new(env!("CARGO_BIN_EXE_feed-sim"))
         .args(["replay", "binance", "-", "--speed", "max", "--to", "stdout"])
@@ -94,7 +95,7 @@ fn through_standard_input(bytes: &[u8]) -> usize {
 }
 
 #[test]
-fn what_is_before_a_cut_is_published() {
+fn records_before_a_cut_are_published() {
     let text = trades(40_000);
     for (name, compress) in &COMPRESSIONS[1..] {
         let whole = compress(text.as_bytes());
@@ -113,7 +114,7 @@ fn what_is_before_a_cut_is_published() {
 }
 
 #[test]
-fn damage_is_told() {
+fn damage_is_reported() {
     let text = trades(10_000);
     for (name, compress) in &COMPRESSIONS[1..] {
         let mut damaged = compress(text.as_bytes());

@@ -1,4 +1,4 @@
-//! Faults are injected as often as they say, counted to the last update, and the same for the same seed.
+//! Faults are injected at the stated rates, counted to the last update, and the same for the same seed.
 
 mod common;
 mod scripted;
@@ -12,7 +12,7 @@ use feed_scenarios::{Simulated, find};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Events with ids on three topics in turn, a millisecond apart; the line 17 of it is bad.
+/// Events with ids on three topics in turn, a millisecond apart. Line 17 is bad.
 struct Numbered {
     next: u64,
     end: u64,
@@ -41,7 +41,7 @@ fn plan(faults: &[&str], topics: Option<&str>, seed: u64) -> Plan {
     Plan::new(faults, topics, seed).expect("a plan")
 }
 
-/// What comes out, and the counts at the end.
+/// The updates that come out, and the counts at the end.
 fn inject(faults: &[&str], topics: Option<&str>, seed: u64, updates: u64) -> (Vec<Timed>, FaultCounts) {
     let mut feed = Faulty::new(Numbered { next: 0, end: updates }, &plan(faults, topics, seed));
     let mut out = Vec::new();
@@ -67,20 +67,20 @@ fn ids(out: &[Timed]) -> Vec<u64> {
 }
 
 #[test]
-fn gaps_are_as_many_and_as_long_as_they_say() {
+fn gaps_have_the_stated_rate_and_length() {
     let (out, counts) = inject(&["gap=1%:5"], None, 3, 100_000);
     let ids = ids(&out);
     assert_eq!(ids.len() as u64 + counts.left_out, 99_999);
     let holes: Vec<u64> = ids.windows(2).map(|pair| pair[1] - pair[0] - 1).filter(|hole| *hole > 0).collect();
     // Two runs may meet, and the bad record is a hole of its own.
     assert!(holes.iter().all(|hole| hole % 5 <= 1), "{holes:?}");
-    // In a run nothing is drawn: 1 % of the others begin one.
+    // Nothing is drawn within a run: 1 % of the other updates begin one.
     let runs = counts.left_out / 5;
     assert!((850..1_060).contains(&runs), "{runs}");
 }
 
 #[test]
-fn a_duplicate_comes_right_behind_and_is_the_same() {
+fn a_duplicate_follows_at_once_and_is_equal() {
     let (out, counts) = inject(&["duplicate=10%:2"], None, 3, 10_000);
     assert_eq!(counts.duplicates, out.len() as u64 - 9_999);
     let mut ids = ids(&out);
@@ -90,7 +90,7 @@ fn a_duplicate_comes_right_behind_and_is_the_same() {
 }
 
 #[test]
-fn what_is_reordered_comes_behind_as_many_as_it_says() {
+fn a_reordered_update_is_overtaken_by_the_stated_distance() {
     let (out, counts) = inject(&["reorder=1%:4"], None, 3, 10_000);
     let ids = ids(&out);
     let mut sorted = ids.clone();
@@ -104,7 +104,7 @@ fn what_is_reordered_comes_behind_as_many_as_it_says() {
 }
 
 #[test]
-fn in_a_silence_a_topic_says_nothing_and_the_others_go_on() {
+fn in_a_silence_a_topic_is_quiet_and_the_others_go_on() {
     let (out, counts) = inject(&["silence=0.1%:300ms"], Some("a.X.*"), 3, 30_000);
     let times = |topic| {
         let of_topic = out.iter().filter(|timed| timed.publication.topic == topic).map(|timed| timed.due_us);
@@ -114,7 +114,7 @@ fn in_a_silence_a_topic_says_nothing_and_the_others_go_on() {
         times("a.X.trade").windows(2).map(|pair| pair[1] - pair[0]).filter(|us| *us > 6_000).collect();
     assert!(quiet.len() as u64 >= counts.silences - 1 && counts.silences > 2, "{} {quiet:?}", counts.silences);
     assert!(quiet.iter().all(|us| (300_000..310_000).contains(us)), "{quiet:?}");
-    // A silence of 300 ms takes the update that it begins with and the 99 behind it.
+    // A silence of 300 ms loses the update that it begins with and the 99 after it.
     assert!(counts.silenced.div_ceil(100) == counts.silences, "{} in {}", counts.silenced, counts.silences);
     assert_eq!(times("a.Y.trade").len() + times("b.X.trade").len(), 20_000 - 1);
 
@@ -132,14 +132,14 @@ fn a_burst_holds_everything_and_loses_nothing() {
         out.chunk_by(|a, b| a.due_us == b.due_us).map(<[Timed]>::len).filter(|n| *n > 1).collect();
     assert!(counts.bursts > 10);
     assert!(at_once.len() as u64 <= counts.bursts && at_once.len() as u64 + 2 >= counts.bursts);
-    // 50 of a millisecond each, and the one that is due at the very end.
+    // 50 that are a millisecond apart, and the one that is due at the very end.
     assert!(at_once.iter().filter(|n| (50..=51).contains(*n)).count() + 2 >= at_once.len(), "{at_once:?}");
     let moved = out.iter().zip(ids(&out)).filter(|(timed, id)| timed.due_us != id * 1_000).count() as u64;
     assert_eq!(counts.held, moved);
 }
 
 #[test]
-fn a_correction_names_an_event_that_was_there_and_comes_when_it_says() {
+fn a_correction_names_an_earlier_event_and_comes_after_the_stated_delay() {
     let (out, counts) = inject(&["correction=1%:20ms"], None, 3, 30_000);
     let mut seen = std::collections::HashMap::new();
     let mut corrections = 0;
@@ -159,7 +159,7 @@ fn a_correction_names_an_event_that_was_there_and_comes_when_it_says() {
 }
 
 #[test]
-fn what_is_malformed_stands_behind_what_it_was_made_from() {
+fn a_malformed_update_follows_the_one_it_was_made_from() {
     let (out, counts) = inject(&["malformed=1%"], None, 3, 10_000);
     let mut kinds = [0, 0, 0, 0];
     for pair in out.windows(2) {
@@ -197,7 +197,7 @@ fn the_sources_clock_is_off_and_the_feeds_own_is_not() {
 }
 
 #[test]
-fn one_kind_more_does_not_move_the_others() {
+fn another_kind_of_fault_does_not_move_the_others() {
     let left_out = |faults: &[&str]| {
         let (out, _) = inject(faults, None, 9, 5_000);
         let mut ids: Vec<u64> = ids(&out);
@@ -209,14 +209,14 @@ fn one_kind_more_does_not_move_the_others() {
 }
 
 #[test]
-fn plans_that_make_no_sense() {
+fn invalid_plans_are_refused() {
     let twice = vec!["gap=1%".parse().expect("a fault"), "gap=2%".parse().expect("a fault")];
-    assert!(Plan::new(twice, None, 1).expect_err("twice").contains("\"gap\" is there twice"));
+    assert!(Plan::new(twice, None, 1).expect_err("twice").contains("\"gap\" is given twice"));
     let pattern = broker_protocol::Pattern::parse("a.>").ok();
     assert!(Plan::new(vec![], pattern, 1).expect_err("nothing").contains("no fault"));
 }
 
-/// The identity that the summary prints, through a whole run.
+/// The sum that the summary prints holds after a whole run.
 #[tokio::test]
 async fn a_run_adds_up() {
     for updates in [1, 999, 20_000] {
@@ -239,7 +239,7 @@ async fn a_run_adds_up() {
     }
 }
 
-/// What would spoil the message that it shares with others is refused before, each for itself; the others arrive.
+/// An update that would spoil the message that it shares with others is refused before it is sent; the others arrive.
 #[tokio::test]
 async fn a_malformed_update_does_not_take_its_batch_with_it() {
     let (broker, url) = scripted::Scripted::start(vec![]).await;
@@ -279,7 +279,7 @@ proptest! {
         }).chain(["malformed=1%".to_owned()]).collect();
         let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
         let first = inject(&faults, Some("a.>"), seed, updates);
-        // Nothing is injected where it was not asked for.
+        // Nothing is injected into other topics.
         let others = first.0.iter().filter(|timed| timed.publication.topic == "b.X.trade").count() as u64;
         let of_others = (0..updates).filter(|id| id % 3 == 2 && *id != 17).count() as u64;
         prop_assert_eq!(others, of_others);

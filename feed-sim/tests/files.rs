@@ -1,4 +1,4 @@
-//! `--to FILE`: the bytes of a seed, never over another file by accident, and told when they could not be written.
+//! `--to FILE`: writes the bytes of a seed, never replaces a file by accident, and reports when it cannot write.
 
 use std::io::Read;
 use std::path::Path;
@@ -35,8 +35,8 @@ fn the_same_seed_is_the_same_bytes_compressed_or_not() {
     for (path, batch) in files.iter().zip(["512", "3", "512", "7", "500", "2"]) {
         let output = record(path, &["--batch", batch]);
         assert!(output.status.success(), "{}", stderr(&output));
-        let told = format!("published     20000 to {}", path.display());
-        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+        let published = format!("published     20000 to {}", path.display());
+        assert!(stderr(&output).contains(&published), "{}", stderr(&output));
     }
     let read = |path: &Path| std::fs::read(path).expect("it was written");
     let [plain, plain_again, gzip, gzip_again, zstd, zstd_again] = files.map(|path| read(&path));
@@ -59,7 +59,7 @@ fn the_same_seed_is_the_same_bytes_compressed_or_not() {
     assert!(due_us > 1_000_000, "the feed's own clock runs at any pace");
 }
 
-/// Publications and times: the feed's own clock begins where it did.
+/// Publications and times are the same: the feed's own clock begins at the same time.
 #[test]
 fn a_file_replays_to_what_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -90,7 +90,7 @@ fn a_file_replays_to_what_was_written() {
 }
 
 #[test]
-fn a_file_that_is_there_stays_unless_it_may_be_replaced() {
+fn an_existing_file_stays_unless_it_may_be_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("old.ndjson");
     std::fs::write(&path, "precious\n").expect("it is written");
@@ -107,7 +107,7 @@ fn a_file_that_is_there_stays_unless_it_may_be_replaced() {
 /// `/dev/full` is a disk without room.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_told_and_counted() {
+fn a_full_disk_is_reported_and_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["full.ndjson", "full.ndjson.gz", "full.ndjson.zst"] {
         let path = folder.path().join(name);

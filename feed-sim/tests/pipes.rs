@@ -1,4 +1,4 @@
-//! Replays of what is still being written: a pipe that stays open.
+//! Replays of a recording that is still being written: a pipe that stays open.
 #![cfg(unix)]
 
 mod scripted;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use scripted::Scripted;
 
-/// Longer than anything takes here; who waits so long waits in vain.
+/// The longest wait: longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program, its standard input in our hands.
+/// The program, with its standard input as a pipe that we write to.
 struct Piped {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -42,14 +42,15 @@ impl Piped {
     }
 
     fn write(&mut self, text: &str) {
-        self.stdin.as_mut().expect("open").write_all(text.as_bytes()).expect("somebody reads");
+        self.stdin.as_mut().expect("open").write_all(text.as_bytes()).expect("the program reads");
     }
 
     fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("a line comes while the pipe is open")
     }
 
-    /// Interrupts it once it listens to that, and says what it told in the end; the pipe is open all the while.
+    /// Interrupts the program once it catches the signal, and returns its standard error; the pipe stays open
+    /// meanwhile.
     fn interrupt(&mut self) -> String {
         let status = format!("/proc/{}/status", self.child.id());
         wait_until("it catches SIGINT", || {
@@ -58,16 +59,16 @@ impl Piped {
             u64::from_str_radix(caught.trim(), 16).expect("hexadecimal") & 0b10 != 0
         });
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it is ours");
-        self.told()
+        self.finish()
     }
 
-    /// Waits for its end.
-    fn told(&mut self) -> String {
+    /// Waits for the program's end, and returns its standard error.
+    fn finish(&mut self) -> String {
         wait_until("it ends", || self.child.try_wait().expect("it is ours").is_some());
-        let mut told = String::new();
-        self.child.stderr.take().expect("piped").read_to_string(&mut told).expect("UTF-8");
-        assert!(self.child.wait().expect("it ended").success(), "{told}");
-        told
+        let mut stderr = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("UTF-8");
+        assert!(self.child.wait().expect("it ended").success(), "{stderr}");
+        stderr
     }
 }
 
@@ -79,11 +80,11 @@ impl Drop for Piped {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "between two looks at the condition")]
+#[allow(clippy::disallowed_methods, reason = "between two checks of the condition")]
 fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(began.elapsed() < PATIENCE, "timed out: {what}");
         sleep(Duration::from_millis(2));
     }
 }
@@ -93,7 +94,7 @@ fn update(number: u32) -> String {
 }
 
 #[test]
-fn what_is_written_comes_out_at_once() {
+fn an_update_comes_out_as_soon_as_it_is_written() {
     for speed in ["1", "max"] {
         let mut piped = Piped::start(&["--to", "stdout", "--speed", speed]);
         for number in 0..5 {
@@ -103,29 +104,29 @@ fn what_is_written_comes_out_at_once() {
         piped.write(&(update(5) + &update(6)));
         assert_eq!([piped.line(), piped.line()].map(|line| line + "\n"), [update(5), update(6)]);
         piped.stdin = None;
-        let told = piped.told();
-        assert!(told.contains("published     7 to stdout") && told.contains("7 read, 0 bad"), "{told}");
+        let stderr = piped.finish();
+        assert!(stderr.contains("published     7 to stdout") && stderr.contains("7 read, 0 bad"), "{stderr}");
     }
 }
 
-/// The pipe was silent for a while, and nobody was slow.
+/// A pipe that was silent for a while does not make the feed late.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "the silence itself is what is tested")]
-fn what_comes_late_from_the_pipe_is_no_lag() {
+fn an_update_that_is_written_late_is_not_lag() {
     let mut piped = Piped::start(&["--to", "stdout"]);
     piped.write(&update(0));
     piped.line();
     sleep(Duration::from_millis(300));
     piped.write(&update(1));
     piped.line();
-    let told = piped.interrupt();
-    let lag_ms = told.split("lag ").last().and_then(|lag| lag.split_whitespace().next()).expect("the summary has it");
-    assert!(lag_ms.parse::<u64>().is_ok_and(|lag_ms| lag_ms < 300), "{told}");
+    let stderr = piped.interrupt();
+    let lag_ms = stderr.split("lag ").last().and_then(|lag| lag.split_whitespace().next()).expect("the summary has it");
+    assert!(lag_ms.parse::<u64>().is_ok_and(|lag_ms| lag_ms < 300), "{stderr}");
 }
 
 #[test]
-fn an_interrupt_ends_it_whatever_the_pipe_has_said() {
-    // Half an update is none.
+fn an_interrupt_ends_it_whatever_is_in_the_pipe() {
+    // Half an update does not count.
     let half = "{\"topic\":\"a.b\",";
     for (written, lines, counts) in [
         (String::new(), 0, None),
@@ -138,28 +139,28 @@ fn an_interrupt_ends_it_whatever_the_pipe_has_said() {
         for _ in 0..lines {
             piped.line();
         }
-        let told = piped.interrupt();
-        assert!(told.contains(&format!("published     {lines} to stdout")), "{written}: {told}");
-        assert!(counts.is_none_or(|counts| told.contains(counts)), "{written}: {told}");
+        let stderr = piped.interrupt();
+        assert!(stderr.contains(&format!("published     {lines} to stdout")), "{written}: {stderr}");
+        assert!(counts.is_none_or(|counts| stderr.contains(counts)), "{written}: {stderr}");
     }
 }
 
-/// Where faults lose what the pipe says, there is nothing to hand on, and the next update is waited for.
+/// If faults lose the updates of the pipe, there is nothing to hand over, and the program waits for the next update.
 #[test]
 fn an_interrupt_is_noticed_in_a_gap() {
     let mut piped = Piped::start(&["--to", "stdout", "--fault", "gap=50%:3"]);
     piped.write(&(0..200).map(update).collect::<String>());
     let first = piped.line();
     assert!(first.starts_with("{\"topic\":\"a.b\""), "{first}");
-    let told = piped.interrupt();
-    assert!(told.contains("from the feed") && told.contains("left out"), "{told}");
+    let stderr = piped.interrupt();
+    assert!(stderr.contains("from the feed") && stderr.contains("left out"), "{stderr}");
 }
 
 #[test]
 fn a_silent_pipe_does_not_outlast_the_duration() {
     let mut piped = Piped::start(&["--to", "stdout", "--duration", "0.2"]);
-    let told = piped.told();
-    assert!(told.contains("published     0 to stdout"), "{told}");
+    let stderr = piped.finish();
+    assert!(stderr.contains("published     0 to stdout"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,8 +172,8 @@ async fn a_broker_has_it_at_once() {
             piped.write(&update(number as u32));
             wait_until("the broker has it", || broker.taken.lock().expect("nobody panicked").updates.len() == number);
         }
-        let told = piped.interrupt();
-        assert!(told.contains("acknowledged  3"), "{told}");
+        let stderr = piped.interrupt();
+        assert!(stderr.contains("acknowledged  3"), "{stderr}");
     })
     .await
     .expect("it holds");

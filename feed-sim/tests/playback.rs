@@ -1,4 +1,4 @@
-//! Parts of a recording and many rounds of it, against naive models on a simulated feed.
+//! Parts and rounds of a recording, against naive models on a simulated feed.
 
 mod common;
 
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// A simulated feed of some stocks, and the file that it is recorded in.
+/// A simulated feed of some stocks, and the file with its recording.
 static RECORDING: LazyLock<(Vec<Timed>, NamedTempFile)> = LazyLock::new(|| {
     let scenario = feed_scenarios::find("stocks").expect("in the catalogue").build(3, Some(6));
     let timed: Vec<Timed> = Simulated(scenario).take(4_000).map(|timed| timed.expect("simulated")).collect();
@@ -46,7 +46,7 @@ fn last_us() -> u64 {
     RECORDING.0.last().expect("some").due_us
 }
 
-/// What a window publishes, by the words of its description.
+/// The updates that a window publishes, written from its description.
 fn naive_window(timed: &[Timed], start_us: u64, stop_us: u64) -> Vec<(u64, String, Kind, Value)> {
     let row = |due_us: u64, publication: &Publication| {
         (due_us, publication.topic.clone(), publication.kind, data(publication))
@@ -74,7 +74,7 @@ fn rows(timed: &[Timed]) -> Vec<(u64, String, Kind, Value)> {
 }
 
 #[test]
-fn what_was_written_is_what_is_played() {
+fn a_recording_plays_what_was_written() {
     assert!(played(Playback::default()) == RECORDING.0);
 }
 
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn a_window_is_what_its_description_says(start in 0.0..1.0_f64, length in 0.0..0.6_f64) {
+    fn a_window_follows_its_description(start in 0.0..1.0_f64, length in 0.0..0.6_f64) {
         let last_us = last_us() as f64;
         let (start_us, length_us) = ((start * last_us) as u64, (length * last_us) as u64 + 1);
         let window = played(part(start_us, start_us + length_us));
@@ -140,15 +140,15 @@ fn symbols_are_segments() {
         let wanted = |timed: &&Timed| timed.publication.topic.split('.').any(|part| symbols.iter().any(|s| s == part));
         let expected: Vec<Timed> = RECORDING.0.iter().filter(wanted).cloned().collect();
         assert!(!expected.is_empty() && selected == expected, "{symbols:?}");
-        // A window of some symbols has their states and no others'.
+        // A window of some symbols has the states of these symbols only.
         let windowed = played(Playback { symbols: symbols.clone(), ..part(last_us() / 2, last_us()) });
         assert!(rows(&windowed) == naive_window(&expected, last_us() / 2, last_us()), "{symbols:?}");
     }
 }
 
-/// Each line is an update, so whatever was read went out or was left out; and images came on top.
+/// Each line is an update, so every record that was read went out or was left out; images are added.
 #[test]
-fn what_a_part_leaves_out_is_counted() {
+fn updates_that_a_part_leaves_out_are_counted() {
     let (third_us, two_thirds_us) = (last_us() / 3, 2 * last_us() / 3);
     let trades = Playback { symbols: vec!["trade".to_owned()], ..Playback::default() };
     for (playback, has_images) in [
@@ -161,11 +161,11 @@ fn what_a_part_leaves_out_is_counted() {
         (Playback { rounds: Rounds::Some(2), ..part(third_us, two_thirds_us) }, true),
     ] {
         let whole = playback.symbols.is_empty() && playback.start.is_none();
-        let told = format!("{playback:?}");
+        let name = format!("{playback:?}");
         let feed = playback.feed(find("ndjson").expect("a format"), RECORDING.1.path(), Arc::default());
         let (timed, _, counts) = all(feed.expect("it opens"));
-        assert_eq!(timed.len() as u64 + counts.left_out, counts.records + counts.images, "{told}");
-        assert_eq!((counts.left_out == 0, counts.images > 0), (whole, has_images), "{told}");
+        assert_eq!(timed.len() as u64 + counts.left_out, counts.records + counts.images, "{name}");
+        assert_eq!((counts.left_out == 0, counts.images > 0), (whole, has_images), "{name}");
     }
     let feed = trades.feed(find("ndjson").expect("a format"), RECORDING.1.path(), Arc::default()).expect("it opens");
     let others = RECORDING.0.iter().filter(|timed| !timed.publication.topic.ends_with(".trade")).count();
@@ -174,7 +174,7 @@ fn what_a_part_leaves_out_is_counted() {
 
 #[test]
 fn times_of_day_and_dates() {
-    // From 2024-08-08T11:59:58Z on, once a second.
+    // One a second, beginning at 2024-08-08T11:59:58Z.
     let text: String = (0..10_u64)
         .map(|nth| {
             let ns = 1_723_118_398_000_000_000 + nth * 1_000_000_000;
@@ -219,7 +219,7 @@ fn replay(args: &[&str]) -> (Output, String) {
 }
 
 #[test]
-fn what_cannot_be_played_is_said_before_anything_is() {
+fn an_impossible_replay_is_reported_before_anything_is_played() {
     let recording = RECORDING.1.path().to_str().expect("UTF-8");
     let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/mappings/sensors.toml");
     let mapping = mapping.to_str().expect("UTF-8");
@@ -252,7 +252,7 @@ fn options_from_the_command_line() {
     let round = naive_window(&quotes, 1_000_000, 20_000_000);
     let images =
         2 * (round.len() - quotes.iter().filter(|timed| (1_000_000..20_000_000).contains(&timed.due_us)).count());
-    assert!(images > 0 && stderr.contains(&format!("{images} states stand for what was before it")), "{stderr}");
+    assert!(images > 0 && stderr.contains(&format!("{images} states added for topics to begin with")), "{stderr}");
     let expected = 2 * round.len();
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), expected);
     assert!(expected > 20 && stderr.contains(&format!("published     {expected} to stdout")), "{stderr}");

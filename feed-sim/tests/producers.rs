@@ -1,5 +1,5 @@
-//! Several connections, small batches, and publishing without numbers: what arrives is what one connection would have
-//! brought, per topic, and the summary adds up.
+//! Several connections, small batches, and publishing without numbers: per topic the same updates arrive as over one
+//! connection, and the summary adds up.
 
 mod scripted;
 
@@ -20,7 +20,7 @@ fn stocks() -> Box<dyn Scenario> {
     find("stocks").expect("in the catalogue").build(7, Some(40))
 }
 
-/// What the feed publishes that the scripted broker does not refuse: topic, number in the feed, data.
+/// The updates of the feed that the scripted broker does not refuse: topic, number in the feed, data.
 fn expected() -> Vec<(String, u64, String)> {
     let mut scenario = stocks();
     (1..=UPDATES)
@@ -50,14 +50,14 @@ fn by_topic(updates: impl Iterator<Item = (String, u64)>) -> BTreeMap<String, Ve
 async fn every_topic_is_the_same_with_any_number_of_producers() {
     let expected = by_topic(expected().into_iter().map(|(topic, number, _)| (topic, number)));
     for producers in [1, 3] {
-        // One of the connections is lost twice, another one once: by its place in the order of connecting.
+        // The first three connections, in the order of connecting, are lost.
         let script = vec![(6, End::BeforeAnswering), (4, End::BeforeTaking), (0, End::BeforeTaking)];
         let (broker, url) = Scripted::start(script).await;
         let publishing = Publishing { producers, ..Publishing::default() };
         let summary = publish(&url, Simulated(stocks()), publishing, BatchBounds::default()).await;
         let taken = broker.taken.lock().expect("nobody panicked");
         assert_eq!(by_topic(taken.updates.iter().cloned()), expected, "{producers} producers");
-        assert_eq!(taken.sources.len(), 1, "who it is to the broker does not depend on the connection");
+        assert_eq!(taken.sources.len(), 1, "the source is the same over every connection");
         assert_eq!((summary.published, summary.unanswered, summary.reconnects), (UPDATES, 0, 3));
         assert_eq!(summary.acknowledged, taken.updates.len() as u64);
         let used = taken.by_connection.len();
@@ -66,26 +66,26 @@ async fn every_topic_is_the_same_with_any_number_of_producers() {
 }
 
 #[tokio::test]
-async fn without_numbers_nothing_is_sent_twice_and_what_was_on_its_way_is_unanswered() {
+async fn without_numbers_nothing_is_sent_twice_and_updates_in_flight_are_unanswered() {
     let (broker, url) = Scripted::start(vec![(5, End::BeforeAnswering), (3, End::BeforeTaking)]).await;
     let publishing = Publishing { unacknowledged: true, ..Publishing::default() };
     let summary = publish(&url, Simulated(stocks()), publishing, BatchBounds::default()).await;
     let taken = broker.taken.lock().expect("nobody panicked");
     assert!(taken.sources.is_empty());
     assert!(summary.unanswered > 0 && summary.reconnects == 2, "{summary}");
-    assert!(summary.rejected_updates() > 0, "errors are counted all the same: {summary}");
+    assert!(summary.rejected_updates() > 0, "errors are still counted: {summary}");
     let arrived = taken.updates.len() as u64;
     assert!(
         arrived >= summary.acknowledged && arrived < UPDATES - summary.rejected_updates(),
         "{arrived} of {summary}"
     );
-    // In order, and each once: a part of the feed. But states come again after each reconnect, as without numbers nobody
-    // knows whether the broker has them.
-    let mut places: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
-    expected().into_iter().for_each(|(topic, number, data)| places.entry((topic, data)).or_default().push(number));
+    // A part of the feed arrives, in order and each update once. But states come again after each reconnect, because
+    // without numbers it is unknown whether the broker has them.
+    let mut numbers_of: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
+    expected().into_iter().for_each(|(topic, number, data)| numbers_of.entry((topic, data)).or_default().push(number));
     let (mut last, mut again) = (0, 0);
     for ((topic, _), data) in taken.updates.iter().zip(&taken.data) {
-        let numbers = places.get(&(topic.clone(), data.clone())).map_or(&[][..], Vec::as_slice);
+        let numbers = numbers_of.get(&(topic.clone(), data.clone())).map_or(&[][..], Vec::as_slice);
         match numbers.iter().find(|number| **number > last) {
             Some(number) => last = *number,
             None => again += 1,
@@ -95,14 +95,14 @@ async fn without_numbers_nothing_is_sent_twice_and_what_was_on_its_way_is_unansw
 }
 
 #[tokio::test]
-async fn a_batch_is_as_large_as_it_was_allowed_to_be() {
+async fn a_batch_is_as_large_as_allowed() {
     let (broker, url) = Scripted::start(vec![]).await;
     let batch = BatchBounds { updates_max: 7, ..BatchBounds::default() };
     publish(&url, Simulated(stocks()), Publishing::default(), batch).await;
     assert_eq!(broker.taken.lock().expect("nobody panicked").batch_max, 7);
 }
 
-/// A feed in which every tenth update is nothing that can be published.
+/// A feed in which every tenth update cannot be published.
 struct Broken(u64);
 
 impl Iterator for Broken {
@@ -118,7 +118,7 @@ impl Iterator for Broken {
 impl Feed for Broken {}
 
 #[tokio::test]
-async fn what_is_malformed_is_refused_alone() {
+async fn a_malformed_update_is_refused_alone() {
     let (broker, url) = Scripted::start(vec![]).await;
     let summary = publish(&url, Broken(0), Publishing::default(), BatchBounds::default()).await;
     assert_eq!((summary.acknowledged, summary.rejected_updates()), (UPDATES / 10 * 9, UPDATES / 10));

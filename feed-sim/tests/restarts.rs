@@ -1,4 +1,5 @@
-//! A broker that loses what it had gets the whole states again, from every scenario and every recording, and the summary says so.
+//! A broker that loses its states gets them again as a whole, from every scenario and every recording, and the summary
+//! reports it.
 
 mod scripted;
 
@@ -31,7 +32,7 @@ async fn publish(url: &str, feed: impl Feed, publishing: Publishing, updates: u6
     summary
 }
 
-/// The states that a feed makes of its topics, but for those that the scripted broker refuses.
+/// The states that a feed gives its topics, without those that the scripted broker refuses.
 fn states(feed: impl Feed, updates: u64) -> HashMap<String, Value> {
     let mut states: HashMap<String, Value> = HashMap::new();
     for timed in feed.take(updates as usize) {
@@ -70,7 +71,7 @@ async fn every_scenario_is_whole_again_after_a_restart() {
                 assert!(summary.states_again.sent > 0, "{}: {summary}", entry.name);
                 assert!(summary.to_string().contains("states again"), "{summary}");
             }
-            // Without numbers it is not known of what was on its way that the broker refuses it (KO).
+            // Without numbers it is unknown that the broker refuses some updates that were in flight (KO).
             assert!(summary.states_again.refused == 0 || publishing.unacknowledged, "{}: {summary}", entry.name);
         }
     }
@@ -87,7 +88,7 @@ async fn a_broker_that_lost_nothing_gets_nothing_twice() {
     assert!(again.sent > 0 && again.known == again.sent, "{summary}");
 }
 
-/// Captured without the snapshot that the book begins with, so that it begins with a patch.
+/// A capture without the snapshot that a book begins with, so that this one begins with a patch.
 fn recording(lines: u64) -> Vec<u8> {
     let line = |n: u64| {
         format!(
@@ -127,7 +128,7 @@ async fn every_recording_is_whole_again_after_a_restart() {
     }
 }
 
-/// Updates of one topic, each when it is asked for, and nothing after them until a very long time has passed.
+/// A few updates, all due at once, and then one that is due after a very long time.
 struct Few(Vec<Publication>);
 
 impl Iterator for Few {
@@ -150,7 +151,7 @@ impl Feed for Few {
     }
 }
 
-/// Waits until the broker has taken something.
+/// Waits until the broker has taken what `has` looks for.
 async fn until(broker: &Scripted, has: impl Fn(&scripted::Taken) -> bool) {
     let waited = async {
         while !has(&broker.taken.lock().expect("nobody panicked")) {
@@ -161,7 +162,7 @@ async fn until(broker: &Scripted, has: impl Fn(&scripted::Taken) -> bool) {
 }
 
 #[tokio::test]
-async fn a_feed_that_says_nothing_more_gives_its_states_again_all_the_same() {
+async fn a_feed_that_has_gone_quiet_still_sends_its_states_again() {
     // So large that it goes out in pieces.
     let side = |from: u32| (from..from + 2_000).map(|px| (format!("{px}.25"), json!("10"))).collect::<Map<_, _>>();
     let updates: Vec<Publication> = std::iter::once(("book", Kind::State, json!({"bids": {}, "asks": {}})))
@@ -181,7 +182,7 @@ async fn a_feed_that_says_nothing_more_gives_its_states_again_all_the_same() {
         stop.notify_one();
     };
     let ((summary, result), ()) = tokio::join!(playing, watching);
-    result.expect("a stop is no error");
+    result.expect("a stop is not an error");
     assert_eq!((summary.states_again.sent, summary.states_again.refused), (2, 0), "{summary}");
 }
 
@@ -201,7 +202,7 @@ async fn a_topic_that_ended_is_whole_again_with_the_next_patch() {
     let (code, rejected) = summary.rejected.first_key_value().expect("the patches that found nothing");
     assert!(code == "no_state" && rejected.updates >= 1, "{summary}");
 
-    // A broker that has no room for it is not asked again for each patch.
+    // A broker without room for the state does not get it again for each patch.
     let (broker, url) = Scripted::start(vec![]).await;
     {
         let mut taken = broker.taken.lock().expect("nobody panicked");
@@ -219,10 +220,10 @@ async fn a_topic_that_ended_is_whole_again_with_the_next_patch() {
 }
 
 #[tokio::test]
-async fn a_restart_at_the_end_of_a_run_concerns_connections_too_that_have_nothing_on_their_way() {
+async fn a_restart_at_the_end_of_a_run_is_noticed_by_idle_connections_too() {
     let states_of_all = (0..40).map(|n| (format!("t.{n}.state"), Kind::State, json!({"n": n})));
     let updates: Vec<Publication> = states_of_all
-        // Ends with one topic alone: one connection publishes, the others have nothing to do.
+        // The feed ends with updates of one topic only: one connection publishes, the others are idle.
         .chain((0..200).map(|n| ("t.0.state".to_owned(), Kind::Patch, json!({format!("k{}", n % 7): n}))))
         .map(|(topic, kind, data)| Publication::new(&topic, kind, data.to_string()))
         .collect();
@@ -230,8 +231,8 @@ async fn a_restart_at_the_end_of_a_run_concerns_connections_too_that_have_nothin
     let expected = states(Few(updates.clone()), count as u64);
     for producers in [1, 3] {
         let (broker, url) = Scripted::start(vec![]).await;
-        // Everything up to there is taken: three connections have had one batch each. The next message is lost, and is of the
-        // one topic.
+        // Everything up to there is taken: each of three connections has sent one batch. The next message, which is
+        // lost, is of that one topic.
         broker.taken.lock().expect("nobody panicked").restarts_after = Some(3 * BATCH.updates_max);
         let publishing = Publishing { producers, ..Publishing::default() };
         let summary = publish(&url, Few(updates.clone()), publishing, count as u64).await;

@@ -10,7 +10,7 @@ use feed_player::schedule::{Pace, Until};
 use feed_scenarios::{Simulated, find};
 use tokio::sync::Notify;
 
-/// Keeps what is written, fails after `bytes_max`, and tells when something came.
+/// Keeps what is written, fails after `bytes_max`, and notifies of each write.
 #[derive(Clone)]
 struct Page {
     text: Arc<Mutex<Vec<u8>>>,
@@ -58,7 +58,7 @@ fn play(pace: Pace, updates: Option<u64>) -> Play {
 }
 
 #[tokio::test]
-async fn as_many_lines_as_were_asked_for() {
+async fn a_run_writes_the_requested_number_of_lines() {
     let page = Page::new(usize::MAX);
     let (summary, result) = run(stocks(), play(Pace::Max, Some(5_000)), page.target(), std::future::pending()).await;
     result.expect("it ends well");
@@ -78,7 +78,7 @@ async fn pacing_changes_when_and_never_what() {
     let (summary, _) = run(stocks(), at(40.0), slow.target(), std::future::pending()).await;
     run(stocks(), play(Pace::Max, Some(300)), fast.target(), std::future::pending()).await.1.expect("it ends well");
     assert_eq!(slow.lines(), fast.lines());
-    // Not before the last of them is due, at forty times its clock's speed.
+    // The run does not end before the last update is due, at forty times the speed of its clock.
     let last = stocks().nth(299).expect("it never ends").expect("nothing in it is bad");
     let due = Duration::from_micros(last.due_us) / 40;
     assert!(due > Duration::from_millis(10) && summary.elapsed >= due, "{:?}, due after {due:?}", summary.elapsed);
@@ -90,7 +90,7 @@ async fn a_stop_ends_it_and_it_adds_up() {
     let written = page.written.clone();
     let stop = async move { written.notified().await };
     let (summary, result) = run(stocks(), play(Pace::Max, None), page.target(), stop).await;
-    result.expect("a stop is no error");
+    result.expect("a stop is not an error");
     assert!(summary.published > 0);
     assert_eq!(page.lines().len() as u64, summary.published);
     assert_eq!(summary.acknowledged, summary.published);

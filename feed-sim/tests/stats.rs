@@ -1,4 +1,4 @@
-//! The estimators against naive computations on all the data, and on processes whose figures are known.
+//! The estimators against naive computations on all the data, and on processes with known figures.
 
 mod common;
 
@@ -8,7 +8,7 @@ use feed_scenarios::{Simulated, find};
 use feed_sim::stats::{Arrivals, Autocorrelation, Collector, Figures, Moments, Quantiles, Returns, Sizes, json, table};
 use proptest::prelude::*;
 
-/// From 0 (never quite) to 1.
+/// A number above 0 and below 1.
 fn uniform(random: &mut Random) -> f64 {
     (f64::from(random.below(1 << 31)) + 0.5) / f64::from(1u32 << 31)
 }
@@ -39,8 +39,8 @@ fn a_poisson_process() {
     near(ten, 1.0, 0.15);
 }
 
-/// Exact simulation of a Hawkes process by its clusters: each arrival has Poisson(1/2) children, exponentially later. The
-/// Fano factor of long windows goes to 1 / (1 − 1/2)² = 4.
+/// Simulates a Hawkes process exactly, by its clusters: each arrival has Poisson(1/2) children, exponentially later.
+/// The Fano factor of long windows tends to 1 / (1 − 1/2)² = 4.
 #[test]
 fn a_hawkes_process_is_burstier() {
     let mut random = Random::new(1, 2);
@@ -116,11 +116,11 @@ fn returns_of_each_second() {
     returns.price(1_000 * second_us, 500.0);
     returns.price(1_001 * second_us, 500.0);
     returns.price(1_002 * second_us, 500.0);
-    assert_eq!(returns.moments().count(), 3, "none across the pause, and one behind it");
+    assert_eq!(returns.moments().count(), 3, "none across the pause, and one after it");
 }
 
 #[test]
-fn what_is_far_apart_is_not_correlated() {
+fn correlation_falls_with_the_lag() {
     let mut random = Random::new(1, 4);
     let (mut series, mut value) = (Autocorrelation::new([1, 2, 30]), 0.0);
     for _ in 0..100_000 {
@@ -150,7 +150,8 @@ fn figures_of_a_feed_that_can_be_counted_by_hand() {
         quote(100, "s.A.quote", "10.00", "10.10"),
         quote(200, "s.A.quote", "10.05", "10.05"),
         timed(200, "s.A.trade", Kind::Event, r#"{"id":1,"px":"10.05","qty":"200","side":"buy"}"#),
-        // A book without quotes: its best prices are 99 and 101, then 100 and 101, and the third patch is far from them.
+        // A book without quotes: its best prices are 99 and 101, then 100 and 101, and the third patch is far from
+        // them.
         timed(300, "s.B.book", Kind::State, r#"{"bids":{"99":"1","98":"5"},"asks":{"101":"2","103":"2"}}"#),
         timed(1_100, "s.B.book", Kind::Patch, r#"{"bids":{"100":"1"}}"#),
         timed(1_200, "s.B.book", Kind::Patch, r#"{"asks":{"103":null}}"#),
@@ -206,14 +207,14 @@ fn any_feed_can_be_measured() {
     for scenario in feed_scenarios::CATALOGUE {
         let mut collector = Collector::new(None);
         let mut feed = Simulated(find(scenario.name).expect("in the catalogue").build(1, Some(2)));
-        collector.take_feed(&mut feed, 20_000_000).expect("no recording that ends");
+        collector.take_feed(&mut feed, 20_000_000).expect("a scenario has no bad record");
         let figures = Figures::new(scenario.name, &collector);
         assert!(figures.value("messages") > Some(0.0) && figures.busiest.is_some(), "{}", scenario.name);
         assert!(figures.value("duration_s") <= Some(20.0), "{}", scenario.name);
     }
 }
 
-/// The capture's messages are as many as its README says, less the two that the snapshot included.
+/// The capture has as many messages as its README states, less the two that the snapshot includes.
 #[test]
 fn figures_of_a_recording() {
     let Some(path) = common::recording("binance_spot_btcusdt_20240808.gz") else { return };

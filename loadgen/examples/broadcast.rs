@@ -1,16 +1,17 @@
-//! The reference that Tickcast is measured against: a fan-out server as one writes it first, with tokio, a task for each
-//! connection, and a `tokio::sync::broadcast` channel for each topic. It is no straw man: everything in it is what the
-//! documentation of these crates suggests, and nothing in it is clever.
+//! The reference that Tickcast is measured against: an obvious first implementation of a fan-out server with tokio, a
+//! task for each connection, and a `tokio::sync::broadcast` channel for each topic. It is not a straw man: everything
+//! in it follows the documentation of these crates, and nothing in it is clever.
 //!
 //! ```text
 //! cargo run --release -p loadgen --example broadcast -- PORT
 //! ```
 //!
 //! A client sends text messages: `{"subscribe":["a","b"]}` follows topics from now on, and `{"topic":"a","data":…}`
-//! publishes. Whoever follows `a` gets what `data` is, byte for byte, as a text message.
+//! publishes. Clients that follow `a` get `data`, byte for byte, as a text message.
 //!
-//! What it leaves out is what a broker is for. There are no sequence numbers, so nobody can tell whether something is
-//! missing; no images, so who comes late knows nothing; and who is slower than [`MESSAGES_KEPT`] loses the oldest.
+//! It leaves out what a broker is for. There are no sequence numbers, so a client cannot tell whether something is
+//! missing; no images, so a client that comes late has no state; and a client that is more than [`MESSAGES_KEPT`]
+//! behind loses the oldest messages.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -24,23 +25,23 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 use tokio_stream::{StreamExt as _, StreamMap};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
-/// Messages that a channel keeps for its slowest receiver: the number of many an example, and ten seconds of the plainest
+/// Messages that a channel keeps for its slowest receiver: a common number in examples, and ten seconds of the simplest
 /// scenario. A channel allocates room for all of them at once.
 const MESSAGES_KEPT: usize = 1024;
 
-/// What a client says: one or the other. (As an untagged enum it would be prettier, but that cannot hold a `RawValue`.)
+/// A client's message of either kind. (An untagged enum would be prettier, but cannot hold a `RawValue`.)
 #[derive(Deserialize)]
-struct Said<'a> {
+struct Request<'a> {
     #[serde(default)]
     subscribe: Vec<String>,
-    /// Kept as it is written: parsing and writing it again would cost more, and change it.
+    /// Kept as the client wrote it: parsing and writing it again would cost more, and change it.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     topic: Option<String>,
 }
 
-/// The channel of each topic that anybody follows or has followed. Its messages are reference counted: a message is
-/// stored once, however many receive it.
+/// The channel of each topic that a client follows or has followed. Its messages are reference counted: a message is
+/// stored once, however many clients receive it.
 #[derive(Default)]
 struct Topics(Mutex<HashMap<String, broadcast::Sender<Utf8Bytes>>>);
 
@@ -54,7 +55,7 @@ impl Topics {
     fn publish(&self, topic: &str, message: Utf8Bytes) {
         let topics = self.0.lock().expect("nobody panics while holding it");
         if let Some(channel) = topics.get(topic) {
-            // Fails where nobody follows the topic any more, and that is fine.
+            // Fails if no client follows the topic any more, which is fine.
             let _ = channel.send(message);
         }
     }
@@ -71,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
         let (socket, _) = listener.accept().await?;
         let topics = topics.clone();
         tokio::spawn(async move {
-            // It ends with an error whenever a client goes without saying goodbye: nobody needs to be told.
+            // It ends with an error whenever a client leaves without a close frame, which is not worth reporting.
             let _ = serve(socket, &topics).await;
         });
     }
@@ -86,7 +87,7 @@ async fn serve(socket: TcpStream, topics: &Topics) -> tungstenite::Result<()> {
     loop {
         tokio::select! {
             incoming = socket.next() => match incoming.transpose()? {
-                Some(Message::Text(text)) => hear(&text, topics, &mut followed),
+                Some(Message::Text(text)) => handle(&text, topics, &mut followed),
                 Some(_) => {}
                 None => return Ok(()),
             },
@@ -101,14 +102,14 @@ async fn serve(socket: TcpStream, topics: &Topics) -> tungstenite::Result<()> {
     }
 }
 
-/// Does what a client says; what is no message of ours is ignored.
-fn hear(text: &str, topics: &Topics, followed: &mut StreamMap<String, BroadcastStream<Utf8Bytes>>) {
-    let Ok(said) = serde_json::from_str::<Said<'_>>(text) else { return };
-    for topic in said.subscribe {
+/// Handles a client's message; invalid messages are ignored.
+fn handle(text: &str, topics: &Topics, followed: &mut StreamMap<String, BroadcastStream<Utf8Bytes>>) {
+    let Ok(request) = serde_json::from_str::<Request<'_>>(text) else { return };
+    for topic in request.subscribe {
         let receiver = topics.subscribe(&topic);
         followed.insert(topic, BroadcastStream::new(receiver));
     }
-    if let (Some(topic), Some(data)) = (said.topic, said.data) {
+    if let (Some(topic), Some(data)) = (request.topic, request.data) {
         topics.publish(&topic, data.get().into());
     }
 }

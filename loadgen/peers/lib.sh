@@ -1,6 +1,6 @@
 # Sourced by every NAME/start, which takes a port, or --version.
 #
-# Each start script ends with `exec`, so that its pid is the server's: who started it measures and stops that one process.
+# Each start script ends with `exec`, so that its pid is the server's: the caller measures and stops that one process.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -20,7 +20,7 @@ esac
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# needs PROGRAM...: stops where one of them is missing.
+# needs PROGRAM...: stops if one of them is missing.
 needs() {
   local program
   for program in "$@"; do
@@ -28,8 +28,8 @@ needs() {
   done
 }
 
-# configured FILE: prints the path of a copy of it with {port} filled in, and with {folder} where it may write, and
-# {descriptors} that it may open. Ports change from run to run: what has long been read is removed.
+# configured FILE: prints the path of a copy of FILE with these filled in: {port}, {folder} that the server may write
+# to, and {descriptors}, the number of files it may open. Ports change from run to run, so old copies are removed.
 configured() {
   local copy
   copy=$folder/$port-$(basename "$1")
@@ -42,5 +42,5 @@ configured() {
 port=${1:-}
 folder=$tools/peers
 
-# As many connections as there are ports to connect from, where we may; else as many as we may.
+# Allows as many connections as there are ports to connect from, or, if that is forbidden, as many as possible.
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -H -n)"

@@ -24,14 +24,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Subscribe, publish, measure: one scenario against one server.
     Run(Box<Run>),
-    /// Find out what a server can take of a scenario that has a rate: a grid of subscribers, rates and lengths, or the rate at
+    /// Find a server's limits for a scenario that has a rate: a grid of subscribers, rates and lengths, or the rate at
     /// which p99 crosses a bound.
     Sweep(Box<Sweep>),
-    /// Start several servers and measure each in turns with the others, with the physical limit among them.
+    /// Start several servers and measure them in turns, with the physical limit among them.
     Compare(Box<Compare>),
-    /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it themselves.
+    /// Be the physical limit: a server that only writes encoded frames. `run --floor` and `compare` start it
+    /// themselves.
     Floor {
-        /// Where to listen.
+        /// The address to listen at.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: std::net::SocketAddr,
         /// Frames of a topic that share a write.
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     },
     /// List the scenarios that come with the program, or print one as a file to start from.
     Scenarios {
-        /// The one to print.
+        /// The scenario to print.
         name: Option<String>,
     },
 }
@@ -51,7 +52,7 @@ pub(crate) struct Run {
     /// Measure the physical limit in turns with the server, on the server's cores, with frames of the same length.
     #[arg(long)]
     pub(crate) floor: bool,
-    /// How often, with --floor.
+    /// The number of rounds with --floor.
     #[arg(long, default_value_t = 3, requires = "floor")]
     pub(crate) repeats: usize,
     #[command(flatten)]
@@ -60,19 +61,19 @@ pub(crate) struct Run {
     pub(crate) out: Out,
 }
 
-/// What a server can take.
+/// The limits of a server.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
     /// Numbers of subscribers to try.
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) grid_subscribers: Vec<u32>,
-    /// Rates to try, updates/s; with --bound-ms the first is where the search begins.
+    /// Rates to try, updates/s; with --bound-ms the search begins at the first.
     #[arg(long, value_delimiter = ',', value_name = "RATE")]
     pub(crate) grid_rates: Vec<f64>,
     /// Lengths of payloads to try.
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     pub(crate) grid_bytes: Vec<usize>,
-    /// Search the highest rate that keeps p99 below so many ms and is held.
+    /// Search for the highest rate that the server holds with p99 below this many ms.
     #[arg(long, value_name = "MS")]
     pub(crate) bound_ms: Option<f64>,
     #[command(flatten)]
@@ -80,7 +81,7 @@ pub(crate) struct Sweep {
     /// Write all reports as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Say nothing while it runs.
+    /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -88,25 +89,25 @@ pub(crate) struct Sweep {
 /// Several servers in turns.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Which servers, how each is started and spoken to (see `loadgen/compare/field.toml`).
+    /// The servers, how each is started and which protocol it speaks (see `loadgen/compare/field.toml`).
     pub(crate) file: PathBuf,
-    /// Scenarios, one after the other.
+    /// Scenarios to run, one after the other.
     #[arg(long, value_delimiter = ',', default_value = "steady,many-topics,saturated")]
     pub(crate) scenarios: Vec<String>,
-    /// Only these servers of the file.
+    /// Measure only these servers of the file.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) servers: Vec<String>,
-    /// Measure every server but the first twice: the second time with payloads of another length, so that its frames are as
-    /// long as those of the first.
+    /// Measure every server but the first twice: the second time with payloads of another length, so that its frames
+    /// are as long as those of the first server.
     #[arg(long)]
     pub(crate) equal_frames: bool,
-    /// Floors to measure along: frames in a write.
+    /// Floors to measure too, each by its number of frames per write.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FRAMES")]
     pub(crate) floors: Vec<u32>,
-    /// Whom ratios are to; the first floor by default.
+    /// The server that ratios are relative to; by default the first floor.
     #[arg(long, value_name = "NAME")]
     pub(crate) base: Option<String>,
-    /// Rounds.
+    /// The number of rounds.
     #[arg(long, default_value_t = 5)]
     pub(crate) repeats: usize,
     /// The servers' cores.
@@ -123,15 +124,15 @@ pub(crate) struct Compare {
     pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) change: Change,
-    /// A folder for the tables, and for each scenario a page and all reports as JSON.
+    /// Write the tables, and for each scenario a page and all reports as JSON, to this folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Say nothing while it runs.
+    /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
 
-/// A scenario, a server, and how the one meets the other.
+/// A scenario, a server, and how to measure it.
 #[derive(Debug, Args)]
 pub(crate) struct Against {
     /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
@@ -148,11 +149,11 @@ pub(crate) struct Against {
     pub(crate) how: How,
 }
 
-/// What is different from the scenario.
+/// Changes to the scenario.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Changes to the scenario")]
 pub(crate) struct Change {
-    /// Seconds that are measured.
+    /// Seconds to measure.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
     /// Connections.
@@ -167,7 +168,7 @@ pub(crate) struct Change {
     /// Updates per second over all topics.
     #[arg(long, conflicts_with = "in_flight")]
     pub(crate) rate: Option<f64>,
-    /// Updates under way, as fast as it goes.
+    /// Publish as fast as possible with this many updates in flight.
     #[arg(long)]
     pub(crate) in_flight: Option<u64>,
     /// Bytes of a payload.
@@ -176,37 +177,38 @@ pub(crate) struct Change {
     /// Connections that publish.
     #[arg(long)]
     pub(crate) publishers: Option<u32>,
-    /// Only listen, to these topics or patterns that somebody else publishes (several times, or with commas).
+    /// Only listen, to these topics or patterns of another publisher (repeat the option, or use commas).
     #[arg(long, value_delimiter = ',', value_name = "TOPIC")]
     pub(crate) listen: Vec<String>,
-    /// What chance decides is decided by this.
+    /// The seed of all randomness.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 }
 
-/// How the server is spoken to.
+/// The protocol of the server.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Protocol")]
 pub(crate) struct Speak {
-    /// The server's language.
+    /// The server's protocol.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) protocol: Name,
-    /// generic: what a subscriber sends first. {topic}, {topics}, {topics_json} and {number} are filled in.
+    /// generic: the first message of a subscriber. {topic}, {topics}, {topics_json} and {number} are filled in.
     #[arg(long, value_name = "TEXT")]
     pub(crate) subscribe: Option<String>,
-    /// generic: send it once for each topic.
+    /// generic: send --subscribe once for each topic.
     #[arg(long)]
     pub(crate) subscribe_each: bool,
-    /// generic: what publishes. {topic}, {payload} and {payload_json} are filled in; the payload itself by default.
+    /// generic: the message that publishes. {topic}, {payload} and {payload_json} are filled in; by default the payload
+    /// itself.
     #[arg(long, value_name = "TEXT")]
     pub(crate) publish: Option<String>,
-    /// generic: the publishers' path; with {topic} in it each topic gets a connection.
+    /// generic: the publishers' path; with {topic} in it, each topic gets a connection.
     #[arg(long, value_name = "PATH")]
     pub(crate) publish_path: Option<String>,
-    /// generic: what a publisher sends first.
+    /// generic: the first message of a publisher.
     #[arg(long, value_name = "TEXT")]
     pub(crate) publisher_hello: Option<String>,
-    /// generic: Sec-WebSocket-Protocol.
+    /// generic: the value of Sec-WebSocket-Protocol.
     #[arg(long, value_name = "NAME")]
     pub(crate) subprotocol: Option<String>,
     /// generic: send binary messages.
@@ -227,39 +229,39 @@ pub(crate) struct How {
     /// This machine's addresses to connect from, in turn.
     #[arg(long, value_delimiter = ',', value_name = "ADDRESS")]
     pub(crate) source: Vec<IpAddr>,
-    /// The server's process, where it runs here: its CPU and memory are reported.
+    /// The server's process, if it runs on this machine: its CPU and memory are reported.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
-    /// Check every payload; exit with 1 where anything was lost silently, duplicated, reordered or corrupted, or had not
-    /// come when the time to drain was over.
+    /// Check every payload; exit with 1 if any update was lost silently, duplicated, reordered or corrupted, or had not
+    /// arrived when the time to drain was over.
     #[arg(long)]
     pub(crate) verify: bool,
 }
 
-/// Where the report goes.
+/// The outputs of the report.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Report")]
 pub(crate) struct Out {
-    /// What the run is called in reports.
+    /// The name of the run in reports.
     #[arg(long)]
     pub(crate) label: Option<String>,
-    /// Write the report as JSON; `-` is standard output, in place of the table.
+    /// Write the report as JSON; `-` is standard output, instead of the table.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the latencies as HdrHistogram's percentile distribution, in ms; those from when updates were sent as well,
-    /// with `.raw` before the extension.
+    /// Write the latencies as HdrHistogram's percentile distribution, in ms; raw latencies, from when updates were
+    /// sent, go to a second file with `.raw` before the extension.
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<PathBuf>,
-    /// Write a page with plots and everything else: one file that needs no other.
+    /// Write a page with plots and everything else: one self-contained file.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Say nothing while it runs.
+    /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
 
 impl Out {
-    /// Whether the files can be written, before anything is measured for them.
+    /// Checks that the files can be written, before anything is measured for them.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let files = [&self.json, &self.hgrm, &self.html].into_iter().flatten();
         for path in files.filter(|path| path.as_os_str() != "-") {
@@ -271,7 +273,7 @@ impl Out {
 }
 
 impl Change {
-    /// The scenario of that name, changed.
+    /// Finds the scenario of that name and applies the changes.
     pub(crate) fn find(&self, name: &str) -> anyhow::Result<Scenario> {
         let mut scenario = Scenario::find(name)?;
         self.apply(&mut scenario);
@@ -301,8 +303,8 @@ impl Change {
         }
         if !self.listen.is_empty() {
             scenario.listen.clone_from(&self.listen);
-            // The scenario's own words are about what it would publish.
-            "A feed that somebody else publishes".clone_into(&mut scenario.about);
+            // The scenario's own description is about the updates that it would publish.
+            "A feed from another publisher".clone_into(&mut scenario.about);
         }
     }
 }

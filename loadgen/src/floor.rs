@@ -1,10 +1,10 @@
-//! The physical limit: a server that does nothing but write already encoded frames to its sockets.
+//! The physical limit: a server that only writes already encoded frames to its sockets.
 //!
-//! No queues, no history, no order across topics, no care for slow clients: whoever's socket is full loses frames. What
-//! is left is what the kernel takes for a write, which no server can be without; so a figure "1.07 of the floor" means the
-//! same on every machine. Written like the load itself: one thread, one epoll set, plain non-blocking writes. (Sends by
-//! io_uring in batches of 256 took 10 to 15 % less CPU for single frames and nothing less where several frames share a
-//! write; they need `unsafe`, which this workspace forbids.)
+//! It has no queues, no history, no order across topics, and no care for slow clients: a client whose socket is full
+//! loses frames. The remaining cost is the kernel's price of a write, which no server can avoid, so that a figure "1.07
+//! of the floor" means the same on every machine. It is written like the load itself: one thread, one epoll set, plain
+//! non-blocking writes. (Sends by io_uring in batches of 256 took 10 to 15 % less CPU for single frames, and no less if
+//! several frames share a write; they need `unsafe`, which this workspace forbids.)
 //!
 //! `S a,b` subscribes; `topic`, a line feed and a payload publish.
 
@@ -23,14 +23,14 @@ use ws_frames::{self as wire, FIN, Head};
 
 const LISTENER: u64 = u64::MAX - 1;
 const BUFFER_BYTES: usize = 512 * 1024;
-/// Frames that wait for others to share their write go out after this.
+/// The longest time that frames wait for others to share their write.
 const PATIENCE_NS: u64 = 1_000_000;
-/// Connections that wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// What a client may leave unfinished.
+/// The most bytes of an unfinished frame.
 const INPUT_BYTES_MAX: usize = 16 << 20;
 
-/// How the floor is spoken to.
+/// The templates of the floor's protocol.
 pub(crate) fn templates() -> Templates {
     Templates {
         subscribe: Some("S {topics}".to_owned()),
@@ -43,13 +43,13 @@ struct Client {
     socket: TcpStream,
     is_open: bool,
     input: Vec<u8>,
-    /// The rest of a frame that was cut: the next frames are lost until it is out.
+    /// The rest of a partly written frame: until it is out, further frames are lost.
     output: Vec<u8>,
     topics: Vec<usize>,
 }
 
 impl Client {
-    /// One write, unless the rest of the last one is still to go.
+    /// Writes once, unless the rest of the last write is still waiting.
     fn write(&mut self, bytes: &[u8]) {
         if !self.output.is_empty() {
             let taken = self.socket.write(&self.output).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Client {
 #[derive(Default)]
 struct Topic {
     subscribers: Vec<u32>,
-    /// Frames that are not written yet.
+    /// Frames that have not been written yet.
     frames: Vec<u8>,
     count: u32,
 }
@@ -85,7 +85,7 @@ struct Floor {
     waiting: bool,
 }
 
-/// Serves until the process is told to end. `listening` is told the address.
+/// Serves until the process is ended. Calls `listening` with the address.
 pub(crate) fn serve(
     listen: SocketAddr,
     frames_per_write: u32,
@@ -167,7 +167,7 @@ impl Floor {
         self.free.push(number);
     }
 
-    /// Returns whether the client stays.
+    /// Takes in bytes of a client. Returns whether it stays connected.
     fn take(&mut self, number: usize, client: &mut Client, bytes: &mut [u8]) -> bool {
         let mut joined = Vec::new();
         let bytes = if client.input.is_empty() {

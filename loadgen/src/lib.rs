@@ -1,19 +1,19 @@
 //! The latency benchmark and delivery verifier for WebSocket fan-out servers.
 //!
 //! ```text
-//! cli, command     what was asked for, and who does it
-//! scenario, plan   what a run does; who follows what
-//! run              one run: subscribers, publishers, the judging of what arrives
-//!   protocol       how servers are spoken to
-//!   payload        what is published, with all that is needed to judge its arrival
+//! cli, command     the command line, and its commands
+//! scenario, plan   what a run does; which subscriber follows which topics
+//! run              one run: subscribers, publishers, and the verification of what arrives
+//!   protocol       the protocols of servers
+//!   payload        the content of an update, with everything needed to verify its arrival
 //!   stream         one topic of one subscriber: is it whole?
-//!   measure        schedules, histograms, counts, what processes use
-//! report           what is said about a run
+//!   measure        schedules, histograms, counts, the resources of processes
+//! report           reports of a run
 //! floor, compare   the physical limit; several servers in turns
 //! ```
 //!
-//! It depends on no server: what it knows of Tickcast is what the protocol's document says. Nothing is allocated per
-//! delivery, there is no task per connection, and latency counts from the moment at which an update was due.
+//! It depends on no server: it knows Tickcast only by the protocol's document. Nothing is allocated per delivery, there
+//! is no task per connection, and latency counts from when an update was due.
 
 mod cli;
 mod clock;
@@ -35,8 +35,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// The program: does what the command line says. The code to exit with is 1 where a verified stream was not whole or a run
-/// was cut short, 2 where something could not be done at all.
+/// Runs the program. The exit code is 1 if a verified stream was not whole or a run was cut short, and 2 if something
+/// could not be done at all.
 pub fn main() -> ExitCode {
     match command::execute(cli::Cli::parse()) {
         Ok(code) => code,

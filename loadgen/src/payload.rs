@@ -1,29 +1,29 @@
-//! What is published: JSON of a fixed length, with all that is needed to judge its arrival.
+//! The content of an update: JSON of a fixed length, with everything needed to verify its arrival.
 //!
 //! ```json
 //! {"t":1000012345678901234,"w":1000012345678955555,"k":17,"n":4211,"p":"xxxxxxxx","c":"5a1b9e0c"}
 //! ```
 //!
-//! | field | |
+//! | field | meaning |
 //! |---|---|
-//! | `t` | when it was due, ns of the load's clock: what a latency counts from |
+//! | `t` | when it was due, ns of the load's clock: latency counts from then |
 //! | `w` | when it was handed to the publisher's socket |
 //! | `k` | the number of the topic |
 //! | `n` | counts the updates of the topic from 1 |
-//! | `p` | fills up to the length asked for |
+//! | `p` | fills up to the requested length |
 //! | `c` | CRC-32 (ISO-HDLC, as in zlib) of everything before `","c":`, in hexadecimal |
 
 use memchr::memmem;
 
 /// The smallest length that has room for all fields, whatever the numbers.
 pub(crate) const BYTES_MIN: usize = 100;
-/// The largest: what fits a broker's message of 64 KiB together with its envelope.
+/// The largest length: with its envelope it fits into a broker's message of 64 KiB.
 pub(crate) const BYTES_MAX: usize = 60_000;
 
 const BEGIN: &[u8] = b"{\"t\":";
 const CHECK: &[u8] = b"\",\"c\":\"";
 
-/// What a payload says.
+/// The fields of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) due_ns: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Stamp {
     pub(crate) n: u64,
 }
 
-/// Appends a payload of exactly `len` bytes, or the few more that its numbers need.
+/// Appends a payload of exactly `len` bytes, or of a few more if its numbers need them.
 pub(crate) fn write(out: &mut Vec<u8>, len: usize, stamp: Stamp) {
     let begin = out.len();
     out.extend(BEGIN);
@@ -70,14 +70,14 @@ fn digits(out: &mut Vec<u8>, number: u64) {
     out.extend(&text[at..]);
 }
 
-/// Finds payloads inside messages of any shape.
+/// Finds the payload in a message of any shape.
 pub(crate) fn find(message: &[u8]) -> Option<&[u8]> {
-    // What stands before is short: a byte's search is over sooner than a finder is made.
+    // The text before it is short: searching for a byte is faster than making a finder.
     let at = memchr::memchr_iter(b'{', message).find(|&at| message[at..].starts_with(BEGIN))?;
     Some(&message[at..])
 }
 
-/// Reads a payload, at the beginning of `bytes`.
+/// Reads the payload at the beginning of `bytes`.
 pub(crate) fn read(bytes: &[u8]) -> Option<Stamp> {
     let (due_ns, rest) = field(bytes, b"{\"t\":")?;
     let (sent_ns, rest) = field(rest, b",\"w\":")?;
@@ -91,18 +91,18 @@ fn field<'a>(bytes: &'a [u8], name: &[u8; 5]) -> Option<(u64, &'a [u8])> {
     if begin == name { number(rest) } else { None }
 }
 
-/// Whether the payload at the beginning of `bytes` is what was written.
+/// Whether the payload at the beginning of `bytes` is as it was written.
 pub(crate) fn is_intact(bytes: &[u8]) -> bool {
     let Some(at) = memmem::find(bytes, CHECK) else { return false };
     let check = bytes.get(at + CHECK.len()..at + CHECK.len() + 8).and_then(|hex| std::str::from_utf8(hex).ok());
     check.and_then(|hex| u32::from_str_radix(hex, 16).ok()) == Some(crc32fast::hash(&bytes[..at]))
 }
 
-/// The decimal number at the beginning, and what follows it: at most 19 digits.
+/// Reads the decimal number of at most 19 digits at the beginning. Returns it and the bytes after it.
 pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value: u64 = 0;
     let mut rest = bytes;
-    // Most of what a delivery costs would be here, digit by digit: time stamps have 16 and 19 of them.
+    // Read digit by digit, numbers would be most of the cost of a delivery: time stamps have 16 and 19 digits.
     while let Some((eight, after)) = rest.split_first_chunk()
         && let Some(digits) = eight_digits(*eight)
     {
@@ -118,10 +118,11 @@ pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     (1..=19).contains(&(bytes.len() - rest.len())).then_some((value, rest))
 }
 
-/// Eight digits at once: neighbours are joined to numbers of two digits, those to numbers of four, those to one of eight.
+/// Reads eight digits at once: neighbours are joined to numbers of two digits, those to numbers of four, those to one
+/// of eight.
 fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     let text = u64::from_le_bytes(bytes);
-    // Digits are 0x30 to 0x39: the high half of each byte is 3, and stays so when 6 is added.
+    // Digits are 0x30 to 0x39: the high half of each byte is 3, also after 6 is added.
     let high = 0xf0f0_f0f0_f0f0_f0f0;
     let threes = 0x3030_3030_3030_3030;
     if text & high != threes || text.wrapping_add(0x0606_0606_0606_0606) & high != threes {
@@ -170,7 +171,7 @@ mod tests {
         for wrong in ["", "x", "-1", "\"1", "12345678901234567890"] {
             assert_eq!(super::number(wrong.as_bytes()), None, "{wrong}");
         }
-        // Whatever stands next to the digits among the bytes is none.
+        // No other byte counts as a digit.
         for byte in (0..=255u8).filter(|byte| !byte.is_ascii_digit()) {
             let bytes = [b'1', b'2', b'3', byte, b'5', b'6', b'7', b'8', b'9'];
             assert_eq!(super::number(&bytes).map(|(value, _)| value), Some(123), "{byte:#x}");
@@ -181,7 +182,7 @@ mod tests {
     fn every_changed_byte_is_noticed() {
         let mut bytes = Vec::new();
         write(&mut bytes, BYTES_MIN, Stamp { due_ns: 1 << 60, sent_ns: 1 << 60, topic: 3, n: 77 });
-        // But the end of the JSON, behind the sum.
+        // Except the end of the JSON, which is after the checksum.
         for at in 0..bytes.len() - 2 {
             let mut other = bytes.clone();
             other[at] ^= 1;

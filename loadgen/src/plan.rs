@@ -1,4 +1,5 @@
-//! Who follows what, and what is published how often: fixed by the scenario and its seed before anything runs.
+//! Which topics each subscriber follows, and how often each is published: fixed by the scenario and its seed before
+//! anything runs.
 
 use std::sync::Arc;
 
@@ -6,23 +7,23 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::scenario::{Follow, Popularity, Scenario};
 
-/// The topics of a run and who follows them.
+/// The topics of a run and their subscribers.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Every topic that is published, by its number.
     pub(crate) topics: Vec<Arc<str>>,
-    /// What subscribers ask for where the feed is somebody else's.
+    /// The topics and patterns to subscribe to, if another publisher makes the feed.
     listen: Vec<Arc<str>>,
     each: usize,
     follow: Follow,
-    /// Where Zipf's law decides: the share of the first topics, added up.
+    /// With Zipf's law: the cumulated shares of the topics.
     shares: Option<Vec<f64>>,
     prefix: String,
     seed: u64,
 }
 
 impl Plan {
-    /// `run` makes the topics' names new, so that nothing of an earlier run is in them.
+    /// Makes a plan. `run` makes the topics' names unique, so that they contain nothing of an earlier run.
     pub(crate) fn new(scenario: &Scenario, run: &str) -> Self {
         let each = scenario.subscribers.each.min(scenario.subscribers.topics).max(1);
         let prefix = format!("load-{run}");
@@ -38,7 +39,7 @@ impl Plan {
         Self { topics, listen, each, follow: scenario.subscribers.follow, shares, prefix, seed: scenario.seed }
     }
 
-    /// The topics that a subscriber will hear of, by number, in order; empty where the feed is somebody else's.
+    /// The topics that a subscriber gets, by number, in order; empty if another publisher makes the feed.
     pub(crate) fn topics_of(&self, subscriber: u32) -> Vec<u32> {
         if self.topics.is_empty() {
             return Vec::new();
@@ -68,7 +69,7 @@ impl Plan {
         chosen
     }
 
-    /// What a subscriber asks for: names, a pattern, or what the scenario says of somebody else's feed.
+    /// The entries that a subscriber subscribes to: names, a pattern, or those of the scenario's `listen`.
     pub(crate) fn entries_of(&self, subscriber: u32) -> Vec<Arc<str>> {
         if self.topics.is_empty() {
             return self.listen.clone();
@@ -81,7 +82,7 @@ impl Plan {
         }
     }
 
-    /// What subscribers follow besides single names.
+    /// Whether subscribers follow patterns.
     pub(crate) fn by_pattern(&self) -> bool {
         self.follow == Follow::Pattern
     }
@@ -90,7 +91,7 @@ impl Plan {
         subscriber as usize % self.topics.len().div_ceil(self.each)
     }
 
-    /// The topic of the `n`th update: in turn, or by Zipf's law.
+    /// The topic of the `n`th update: in turn, or drawn by Zipf's law.
     pub(crate) fn published(&self, n: u64, random: &mut StdRng) -> u32 {
         match &self.shares {
             None => (n % self.topics.len() as u64) as u32,
@@ -99,12 +100,13 @@ impl Plan {
     }
 }
 
-/// The number of a topic among those that are published; the group is what a pattern names.
+/// The name of the topic with this number; a pattern names its group.
 fn name(prefix: &str, number: usize, each: usize) -> String {
     format!("{prefix}.{}.{number}", number / each)
 }
 
-/// Zipf's law: the topic of rank k has a share in proportion to 1 / k^exponent (G. K. Zipf, 1949).
+/// The cumulated shares by Zipf's law: that of the topic of rank k is proportional to 1 / k^exponent (G. K. Zipf,
+/// 1949).
 fn zipf(topics: usize, exponent: f64) -> Vec<f64> {
     let weights: Vec<f64> = (1..=topics).map(|rank| (rank as f64).powf(-exponent)).collect();
     let all: f64 = weights.iter().sum();
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_follows_so_many_of_all_and_all_are_followed_alike() {
+    fn each_subscriber_follows_its_number_and_each_topic_is_followed_equally() {
         let plan = plan(|scenario| (scenario.subscribers.topics, scenario.subscribers.each) = (100, 10));
         let mut followers = vec![0; 100];
         for subscriber in 0..1000 {

@@ -1,5 +1,5 @@
-//! Waiting for sockets or a moment. epoll itself counts in milliseconds, which is ten updates at 10,000 a second: the
-//! moment comes from a timerfd.
+//! Waits for sockets or a point in time. epoll itself counts in milliseconds, which is ten updates at 10,000 a second,
+//! so the time comes from a timerfd.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +11,7 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 
 use crate::clock::FIRST_NS;
 
-/// Events taken at once.
+/// The most events taken at once.
 const EVENTS_MAX: usize = 128;
 const TIMER: u64 = u64::MAX;
 
@@ -34,12 +34,12 @@ impl Poll {
     pub(crate) fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        // Told once each time it goes off: nobody reads it.
+        // Edge-triggered: reported once per expiration, because nothing reads it.
         epoll::add(&set, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         Ok(Self { set, timer, armed_ns: 0, events: Vec::with_capacity(EVENTS_MAX) })
     }
 
-    /// Watches a socket for as long as it is open: for room as well where `writable`.
+    /// Watches a socket for as long as it is open; with `writable` also for room to write.
     pub(crate) fn add(&self, socket: impl AsFd, key: u64, writable: bool) -> io::Result<()> {
         Ok(epoll::add(&self.set, socket, epoll::EventData::new_u64(key), flags(writable))?)
     }
@@ -48,12 +48,12 @@ impl Poll {
         Ok(epoll::modify(&self.set, socket, epoll::EventData::new_u64(key), flags(writable))?)
     }
 
-    /// Does not tell of this socket until it is changed.
+    /// Stops reporting this socket until it is changed.
     pub(crate) fn pause(&self, socket: impl AsFd, key: u64) -> io::Result<()> {
         Ok(epoll::modify(&self.set, socket, epoll::EventData::new_u64(key), epoll::EventFlags::empty())?)
     }
 
-    /// Waits until something is ready or the moment has come.
+    /// Waits until something is ready or the time has come.
     pub(crate) fn wait(&mut self, until_ns: u64, now_ns: u64, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
         self.events.clear();
@@ -71,7 +71,7 @@ impl Poll {
             Err(error) => return Err(error.into()),
         }
         for event in &self.events {
-            // The fields of a packed struct are copied out before they are looked at.
+            // The fields of a packed struct have to be copied out before use.
             let (flags, data) = (event.flags, event.data);
             if data.u64() == TIMER {
                 self.armed_ns = 0;

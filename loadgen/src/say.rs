@@ -1,8 +1,8 @@
-//! What the command says. Whoever reads it may be gone, and the disk full: nobody panics over that.
+//! The command's output. Its reader may be gone, or the disk full; neither is a reason to panic.
 
 use std::io::{self, ErrorKind, Write as _};
 
-/// Writes what was asked for to standard output. A reader that has read enough is no error.
+/// Writes the requested text to standard output. A reader that stopped reading is not an error.
 pub(crate) fn output(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -13,8 +13,8 @@ pub(crate) fn output(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes what is wrong, or was done, to standard error.
+/// Writes an error or a report to standard error.
 pub(crate) fn aside(text: &str) {
-    // Where that fails nobody can be told.
+    // If that fails, there is nowhere left to report it.
     let _ = writeln!(io::stderr(), "{text}");
 }

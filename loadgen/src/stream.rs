@@ -1,6 +1,6 @@
 //! One topic of one subscriber: is it whole? (`broker/docs/protocol.md`, "Continuity")
 //!
-//! 24 bytes each, because there are many: the last number, and which of the 64 before it came.
+//! Each takes 24 bytes, because there are many: the last number, and which of the 64 before it arrived.
 
 use crate::protocol::After;
 
@@ -9,47 +9,47 @@ use crate::protocol::After;
 pub(crate) struct Stream {
     pub(crate) topic: u32,
     began: Began,
-    /// The last number up to which it has everything, or was told what it has not.
+    /// The number up to which every update has arrived, or is known to be missing.
     last: u64,
-    /// Bit `i` says that `last - i` was accounted for: what comes late is told from what comes twice.
+    /// Bit `i` says that `last - i` was accounted for, which distinguishes a late update from a duplicate.
     seen: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Began {
-    /// Whatever comes is its beginning.
+    /// Not yet: whatever arrives first is its beginning.
     No,
     Yes,
 }
 
-/// What an update is to the stream that it came to.
+/// The meaning of an update to its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The first of the stream, or the one that had to come.
+    /// The first of the stream, or the expected next one.
     Next,
     /// It stands for this many before it.
     Merged(u64),
-    /// This many before it are missing, and nobody said so.
+    /// This many before it are missing, without an announcement.
     Lost(u64),
-    /// It was there before.
+    /// It had arrived before.
     Twice,
-    /// It comes behind a later one; it was counted as lost.
+    /// It arrives after a later one; it was counted as lost.
     Late,
 }
 
 impl Stream {
-    /// One that begins after `last`: 0 from the first update of a topic on, `None` anywhere.
+    /// Makes a stream that begins after `last`: 0 for the first update of a topic, `None` for any update.
     pub(crate) fn new(topic: u32, last: Option<u64>) -> Self {
         let began = if last.is_some() { Began::Yes } else { Began::No };
         Self { topic, began, last: last.unwrap_or_default(), seen: u64::MAX }
     }
 
-    /// The number up to which everything was accounted for; `None` where nothing has come yet.
+    /// The number up to which everything was accounted for; `None` if nothing has arrived yet.
     pub(crate) fn last(&self) -> Option<u64> {
         (self.began == Began::Yes).then_some(self.last)
     }
 
-    /// A new start was announced. Another epoch numbers anew.
+    /// Takes in the announcement of a new start. Another epoch has its own numbers.
     pub(crate) fn begin(&mut self, after: After, other_epoch: bool) {
         match after {
             After::Seq(seq) => *self = Self::new(self.topic, Some(seq)),
@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    /// An update came; `from` where it stands for several.
+    /// Takes in an update; `from` is given if it stands for several.
     pub(crate) fn update(&mut self, seq: u64, from: Option<u64>) -> Step {
         let from = from.unwrap_or(seq);
         if self.began == Began::No {
@@ -69,7 +69,7 @@ impl Stream {
         if seq <= self.last {
             let back = self.last - seq;
             let bit = 1u64.checked_shl(u32::try_from(back).unwrap_or(u32::MAX)).unwrap_or(0);
-            // Further back than the bits reach: whatever is repeated that late was delivered before.
+            // Further back than the bits reach: an update that arrives so late is a repetition.
             if bit == 0 || self.seen & bit != 0 {
                 return Step::Twice;
             }
@@ -85,15 +85,15 @@ impl Stream {
         }
     }
 
-    /// An image came, which stands for everything up to `seq`. Returns how many updates it stands for besides its own,
-    /// or what is wrong with it. `None` where it is the beginning.
+    /// Takes in an image, which stands for everything up to `seq`. Returns how many updates it stands for beside its
+    /// own, or what is wrong with it; `None` if it is the beginning.
     pub(crate) fn image(&mut self, seq: u64) -> Option<Step> {
         if self.began == Began::No {
             *self = Self::new(self.topic, Some(seq));
             return None;
         }
         if seq <= self.last {
-            // The same state again says nothing new; an older one goes back in time.
+            // The same state again is a repetition; an older one goes back in time.
             return Some(if seq == self.last { Step::Twice } else { Step::Late });
         }
         let skipped = seq - self.last - 1;
@@ -101,8 +101,8 @@ impl Stream {
         Some(if skipped == 0 { Step::Next } else { Step::Merged(skipped) })
     }
 
-    /// A gap was announced. Returns how many updates it names that had not been accounted for, and how many are missing
-    /// before it.
+    /// Takes in the announcement of a gap. Returns how many updates it names that had not been accounted for, and how
+    /// many are missing before it.
     pub(crate) fn gap(&mut self, from: u64, to: u64) -> (u64, u64) {
         if self.began == Began::No {
             *self = Self::new(self.topic, Some(to));
@@ -117,14 +117,14 @@ impl Stream {
         (named, missing)
     }
 
-    /// Goes on to `seq`; of what lies between, the first `missing` are not there.
+    /// Advances to `seq`; of the updates in between, the first `missing` are missing.
     fn advance(&mut self, seq: u64, missing: u64) {
         let by = seq - self.last;
         let shifted = u32::try_from(by).ok().and_then(|by| self.seen.checked_shl(by)).unwrap_or(0);
-        // Everything since `last` is accounted for, but the missing ones, which lie directly behind it.
-        let there = by - missing;
-        let there = u32::try_from(there).ok().and_then(|there| 1u64.checked_shl(there)).map_or(u64::MAX, |bit| bit - 1);
-        self.seen = shifted | there;
+        // Everything since `last` is accounted for except the missing updates, which follow it directly.
+        let known = by - missing;
+        let known = u32::try_from(known).ok().and_then(|known| 1u64.checked_shl(known)).map_or(u64::MAX, |bit| bit - 1);
+        self.seen = shifted | known;
         self.last = seq;
     }
 }
@@ -143,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_any_order_are_judged_as_by_who_remembers_all() {
+    fn numbers_in_any_order_are_judged_like_by_a_model_that_remembers_all() {
         for seed in 0..500 {
             let mut random = StdRng::seed_from_u64(seed);
             let mut stream = Stream::new(0, Some(0));
             let (mut model, mut last) = (BTreeSet::new(), 0u64);
             for _ in 0..200 {
-                // Around the last one, within what the bits reach.
+                // Near the last one, within reach of the bits.
                 let seq = (last + random.random_range(0..6)).saturating_sub(random.random_range(0..40)).max(1);
                 if seq + 63 < last {
                     continue;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn images_and_gaps_account_for_what_they_stand_for() {
+    fn images_and_gaps_account_for_the_updates_they_stand_for() {
         let mut stream = Stream::new(0, None);
         assert_eq!((stream.last(), stream.image(10)), (None, None));
         assert_eq!(stream.update(11, None), Step::Next);
@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn starts_are_where_they_are_said_to_be() {
+    fn streams_begin_where_announced() {
         let mut stream = Stream::new(0, Some(5));
         stream.begin(After::Last, false);
         assert_eq!(stream.update(6, None), Step::Next);
         stream.begin(After::Seq(100), false);
         assert_eq!(stream.update(101, None), Step::Next);
         stream.begin(After::Last, true);
-        assert_eq!(stream.update(7, None), Step::Next, "a new epoch counts anew");
+        assert_eq!(stream.update(7, None), Step::Next, "a new epoch has its own numbers");
         stream.begin(After::Anything, false);
         assert_eq!(stream.image(90), None);
     }

@@ -1,5 +1,5 @@
-//! `compare`, `sweep` and `run --floor` as a user runs them. The servers are the floor itself, once as a server like any
-//! other: started by a command, spoken to by templates.
+//! `compare`, `sweep` and `run --floor` as a user runs them. The servers are the floor itself, once as a server like
+//! any other: started by a command, with a protocol of templates.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,7 +10,7 @@ const SMALL: [&str; 8] = ["-n", "5", "--seconds", "0.5", "--rate", "50", "--quie
 /// A folder of this test's own.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // One of an earlier run, if there was any.
+    // Removes the folder of an earlier run, if there was one.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("a folder for the test");
     folder
@@ -36,7 +36,7 @@ fn compare_file(folder: &Path, more: &str) -> String {
 }
 
 #[test]
-fn servers_are_started_measured_in_turns_and_told_of() {
+fn servers_are_started_measured_in_turns_and_reported() {
     let folder = folder("compare");
     let file = compare_file(&folder, "");
     let out = folder.join("out");
@@ -66,7 +66,7 @@ fn servers_are_started_measured_in_turns_and_told_of() {
                 report["server"]
             );
         }
-        // The floors send frames as long as those of the server that is none.
+        // The floors send frames as long as those of the other server.
         let frame = |report: &serde_json::Value| report["delivery"]["frame_bytes"].as_f64().expect("a number");
         assert!(reports.iter().all(|other| (frame(other) - frame(&reports[0])).abs() < 4.0));
         let page = std::fs::read_to_string(out.join(format!("{scenario}.html"))).expect("the page");
@@ -75,7 +75,7 @@ fn servers_are_started_measured_in_turns_and_told_of() {
 }
 
 #[test]
-fn frames_are_made_equally_long_where_that_is_asked_for() {
+fn frames_are_made_equally_long_on_request() {
     let folder = folder("equal");
     let more = format!(
         "[[server]]\nname = \"wordy\"\ncommand = ['{LOADGEN}', 'floor', '--listen', '127.0.0.1:{{port}}']\n\
@@ -108,7 +108,7 @@ fn frames_are_made_equally_long_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_server_that_does_not_start_is_told_of_and_the_others_are_measured() {
+fn a_server_that_does_not_start_is_reported_and_the_others_are_measured() {
     let folder = folder("broken");
     let more = "[[server]]\nname = \"broken\"\ncommand = [\"sh\", \"-c\", \"echo no licence >&2; exit 3\"]\n\
                 [[server]]\nname = \"missing\"\ncommand = [\"./no-such-program\"]\n";
@@ -125,7 +125,7 @@ fn a_server_that_does_not_start_is_told_of_and_the_others_are_measured() {
 }
 
 #[test]
-fn what_is_wrong_with_a_comparison_is_said_before_anything_starts() {
+fn an_error_in_a_comparison_is_reported_before_anything_starts() {
     let folder = folder("wrong");
     let file = compare_file(&folder, "");
     let cases: [(&[&str], &str); 4] = [
@@ -160,7 +160,7 @@ impl Floor {
 
 impl Drop for Floor {
     fn drop(&mut self) {
-        // It has no other end.
+        // It does not end by itself.
         self.0.kill().and_then(|()| self.0.wait()).expect("the floor ends");
     }
 }
@@ -179,7 +179,7 @@ fn a_sweep_measures_its_grid_and_finds_a_rate_below_a_bound() {
     assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
     let rows: Vec<&str> = said.lines().filter(|line| line.starts_with("| 2 ") || line.starts_with("| 4 ")).collect();
     assert_eq!(rows.len(), 4, "{said}");
-    // A bound that is crossed by the first rate already ends below it.
+    // If the first rate already crosses the bound, the search ends below that rate.
     let mut arguments = vec!["sweep", "steady", "--target", &floor.1, "-n", "2", "--grid-rates", "0.03"];
     arguments.extend(["--bound-ms", "0.000001", "--seconds", "0.1", "--quiet"]);
     arguments.extend(TEMPLATES);
@@ -188,7 +188,7 @@ fn a_sweep_measures_its_grid_and_finds_a_rate_below_a_bound() {
 }
 
 #[test]
-fn a_run_beside_the_floor_says_how_far_it_is() {
+fn a_run_beside_the_floor_reports_its_ratio() {
     let floor = Floor::start();
     let pid = floor.0.id().to_string();
     let mut arguments = vec!["run", "steady", "--target", &floor.1, "--floor", "--repeats", "2", "--server-pid", &pid];
@@ -198,8 +198,9 @@ fn a_run_beside_the_floor_says_how_far_it_is() {
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
     assert!(
-        said.contains("Of the floor's: deliveries/s 1.0") || said.contains("Of the floor's: deliveries/s 0.9"),
+        said.contains("Relative to the floor: deliveries/s 1.0")
+            || said.contains("Relative to the floor: deliveries/s 0.9"),
         "{said}"
     );
-    assert!(said.contains("Of the floor-16's: "), "{said}");
+    assert!(said.contains("Relative to the floor-16: "), "{said}");
 }

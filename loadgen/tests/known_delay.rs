@@ -1,11 +1,12 @@
-//! The reported latencies against a server whose delay is known: it writes down when it sent each update, by the clock that
-//! the update's own `t` was written by, and `loadgen` has to come to the same percentiles.
+//! The reported latencies against a server whose delay is known: it records when it sent each update, by the clock of
+//! the update's own `t`, and `loadgen` has to report the same percentiles.
 //!
-//! An update cannot be read before it was sent, so that reported percentiles are never below recorded ones; that bound is
-//! exact on any machine. Above, they may differ by 2 %, by a millisecond for the loopback, and by what this machine adds
-//! just now, which is measured twice in the same run: a witness in this process, subscribed like the others, says by how
-//! much it read later than the server wrote; and each payload says how much later than it wanted the load's thread woke up
-//! to publish it. On a quiet machine both are some tenths of a millisecond. A run that was disturbed is repeated once.
+//! An update cannot be read before it was sent, so reported percentiles are never below recorded ones; that bound is
+//! exact on any machine. They may be higher by 2 %, by a millisecond for the loopback, and by the noise of this
+//! machine, which is measured in two ways in the same run: a witness in this process, subscribed like the others,
+//! records how much later it read than the server wrote; and each payload shows how much later than planned the load's
+//! thread woke up to publish it. On a quiet machine both are some tenths of a millisecond. A run that was disturbed is
+//! repeated once.
 
 mod fixture;
 
@@ -19,7 +20,7 @@ use tungstenite::Message;
 
 use fixture::{Event, Feed, Options, PATIENCE, Payload, loadgen, mono_ns, serve};
 
-/// The loopback's own time, and the reader's wake-up.
+/// The time of the loopback and of the reader's wake-up.
 const LOOPBACK_NS: u64 = 1_000_000;
 /// A machine that adds more than this is disturbed: another run may do better.
 const DISTURBED_NS: u64 = 2_000_000;
@@ -27,23 +28,23 @@ const ATTEMPTS: usize = 2;
 /// HdrHistogram's own: three digits.
 const HISTOGRAM: f64 = 0.001;
 
-/// What the server does besides delaying.
+/// A stall of the server, in addition to the delay.
 #[derive(Debug, Clone, Copy)]
 enum Stall {
     Never,
-    /// From this update on it sends nothing for so long.
+    /// From this update on it sends nothing for a time.
     Sending {
         at: u64,
         lasts: Duration,
     },
-    /// From this update on it reads nothing, and sends nothing, for so long.
+    /// From this update on it neither reads nor sends for a time.
     Reading {
         at: u64,
         lasts: Duration,
     },
 }
 
-/// An update was sent.
+/// An update that was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     due_ns: u64,
@@ -54,7 +55,7 @@ struct Sent {
     to_witness: bool,
 }
 
-/// The server: forwards every update to all, so long after it came.
+/// Runs the server, which forwards every update to all subscribers `delay` after it arrived.
 fn forward(events: &Receiver<Event>, delay: Duration, stall: Stall) -> Vec<Sent> {
     let mut feed = Feed::default();
     let mut record = Vec::new();
@@ -69,10 +70,10 @@ fn forward(events: &Receiver<Event>, delay: Duration, stall: Stall) -> Vec<Sent>
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return record,
             Err(RecvTimeoutError::Timeout) => {}
             Ok(event) => {
-                if let Some(update) = feed.hear(event) {
+                if let Some(update) = feed.take(event) {
                     match stall {
                         Stall::Sending { at, lasts } if update.payload.n == at => held_until = Instant::now() + lasts,
-                        // What comes meanwhile is not taken: the thread that reads waits, and its socket fills.
+                        // Meanwhile nothing is taken: the reading thread waits, and its socket fills.
                         Stall::Reading { at, lasts } if update.payload.n == at => {
                             let _ = crossbeam_channel::after(lasts).recv();
                         }
@@ -83,7 +84,7 @@ fn forward(events: &Receiver<Event>, delay: Duration, stall: Stall) -> Vec<Sent>
             }
         }
         while queue.front().is_some_and(|(due, _)| held_until.max(*due) <= Instant::now()) {
-            let (_, update) = queue.pop_front().expect("it was there");
+            let (_, update) = queue.pop_front().expect("the queue has a front");
             for follower in feed.followers(&update.topic) {
                 let to_witness = follower.number.is_none();
                 let Payload { t, w, n, .. } = update.payload;
@@ -94,7 +95,7 @@ fn forward(events: &Receiver<Event>, delay: Duration, stall: Stall) -> Vec<Sent>
     }
 }
 
-/// Reads everything, and says when it read which update.
+/// Reads everything, and returns when it read each update.
 fn witness(url: &str) -> std::thread::JoinHandle<HashMap<u64, u64>> {
     #[derive(Deserialize)]
     struct Envelope {
@@ -104,7 +105,7 @@ fn witness(url: &str) -> std::thread::JoinHandle<HashMap<u64, u64>> {
         tungstenite::client(url, std::net::TcpStream::connect(&url[5..url.rfind('/').unwrap()]).unwrap())
             .expect("the server takes it");
     socket.get_ref().set_read_timeout(Some(PATIENCE)).expect("a TCP socket");
-    // From here on the server knows of it.
+    // From here on the server knows the witness.
     assert_eq!(socket.read().expect("a welcome"), Message::text("welcome"));
     std::thread::spawn(move || {
         let mut read = HashMap::new();
@@ -119,27 +120,27 @@ fn witness(url: &str) -> std::thread::JoinHandle<HashMap<u64, u64>> {
 
 struct Measured {
     report: Value,
-    /// From when each update was due until it was sent, to subscribers; sorted.
+    /// From when each update was due until it was sent to subscribers, in ns; sorted.
     record: Vec<u64>,
-    /// What waking up added at most, for the witness or for the load's thread.
+    /// The largest delay of a wake-up, of the witness or of the load's thread.
     noise_ns: u64,
 }
 
 fn measure_once(scenario: &str, delay: Duration, stall: Stall) -> Measured {
-    // A server that stops reading does so for certain: nothing may wait before it.
+    // A server that stops reading must stop at once, so nothing may wait before it.
     let options = match stall {
         Stall::Reading { .. } => Options { receive_bytes: Some(16 * 1024), waiting_max: Some(1) },
         _ => Options::default(),
     };
     let server = serve(options, move |events| forward(&events, delay, stall));
     let witness = witness(&server.listening.url("/witness"));
-    let (outcome, report) = Feed::speak(loadgen(scenario), &server.listening.url("")).report();
+    let (outcome, report) = Feed::configure(loadgen(scenario), &server.listening.url("")).report();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let sent = server.finish();
     let read = witness.join().expect("it ends when the server does");
     let read_late = |sent: &Sent| read.get(&sent.n).map_or(0, |read_ns| read_ns.saturating_sub(sent.at_ns));
     let witness_ns = sent.iter().filter(|sent| sent.to_witness).map(read_late).max().unwrap_or_default();
-    // Where the load has to wait for the server, that is what is measured, and not noise.
+    // Once the load has to wait for the server, its lateness is part of the measurement, not noise.
     let by_itself = |sent: &&Sent| !matches!(stall, Stall::Reading { at, .. } if sent.n >= at);
     let load_ns = sent.iter().filter(by_itself).map(|sent| sent.late_ns).max().unwrap_or_default();
     let noise_ns = witness_ns.max(load_ns);
@@ -149,7 +150,7 @@ fn measure_once(scenario: &str, delay: Duration, stall: Stall) -> Measured {
     Measured { report, record, noise_ns }
 }
 
-/// Runs until the machine was quiet.
+/// Runs until the machine was quiet, but at most [`ATTEMPTS`] times.
 fn measure(scenario: &str, delay_ms: u64, stall: Stall) -> Measured {
     let mut measured = measure_once(scenario, Duration::from_millis(delay_ms), stall);
     for _ in 1..ATTEMPTS {
@@ -167,7 +168,7 @@ impl Measured {
         self.report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer}: {}", self.report))
     }
 
-    /// The smallest value that so large a part does not exceed.
+    /// The smallest value that the fraction `quantile` of the record does not exceed.
     fn recorded_ns(&self, quantile: f64) -> u64 {
         let rank = (quantile * self.record.len() as f64).ceil() as usize;
         self.record[rank.clamp(1, self.record.len()) - 1]
@@ -191,7 +192,7 @@ impl Measured {
         );
     }
 
-    /// Percentiles, and every point of the curve, are what the server recorded.
+    /// Asserts that the percentiles, and every point of the curve, are what the server recorded.
     #[track_caller]
     fn assert_is_the_record(&self) {
         assert_eq!(self.report("/corrected/count"), self.record.len() as f64, "every update that was sent is counted");
@@ -202,17 +203,17 @@ impl Measured {
             self.assert_agrees(name, reported_ms, recorded_ns);
         }
         for (quantile, reported_ms) in self.curve().into_iter().filter(|(quantile, _)| *quantile <= 0.99) {
-            // A point says which part lies at or below its value; a part is a whole number of updates.
+            // A point gives the fraction at or below its value; a fraction is a whole number of updates.
             let rank = (quantile * self.record.len() as f64).round().max(1.0) as usize;
             self.assert_agrees(&format!("the curve at {quantile}"), reported_ms, self.record[rank - 1]);
         }
-        // A single late wake-up makes a maximum; none makes it smaller.
+        // A single late wake-up can raise the maximum; nothing can lower it.
         let max = self.report("/corrected/max") * 1e6;
         assert!(max >= self.recorded_ns(1.0) as f64 * (1.0 - HISTOGRAM), "max: reported {max} ns");
         eprintln!("noise {} µs, {} updates", self.noise_ns / 1000, self.record.len());
     }
 
-    /// How large a part of the updates was later than so many ms, as the curve says it: at least and at most.
+    /// The fraction of updates that were later than `ms`, by the curve: at least and at most.
     fn reported_above(&self, ms: f64) -> (f64, f64) {
         let curve = self.curve();
         let below = curve.iter().filter(|(_, value)| *value <= ms).map(|(quantile, _)| *quantile).fold(0.0, f64::max);
@@ -226,7 +227,7 @@ impl Measured {
     }
 }
 
-/// Few subscribers and a low rate: a busy machine has little to disturb.
+/// Few subscribers and a low rate, so that a busy machine disturbs little.
 const PLAIN: &str = "
     seconds = 1.5
     warm_up_seconds = 0.0
@@ -259,12 +260,12 @@ fn a_delay_of_50_ms_is_reported_as_50_ms() {
 }
 
 #[test]
-fn a_stall_shows_with_all_that_was_due_meanwhile() {
+fn a_stall_shows_in_all_updates_that_were_due_meanwhile() {
     let lasts = Duration::from_millis(200);
     let measured = measure(PLAIN, 0, Stall::Sending { at: 60, lasts });
     assert!(measured.report("/corrected/max") >= 199.0);
     measured.assert_is_the_record();
-    // Of 200 ms every moment was waited out by somebody, so about half of what was due meanwhile waited for over 100 ms.
+    // Updates were due all through the 200 ms, so about half of those due meanwhile waited for over 100 ms.
     let recorded = measured.recorded_above(100_000_000);
     let with_noise = measured.recorded_above(100_000_000 - LOOPBACK_NS - measured.noise_ns.min(50_000_000));
     let (least, most) = measured.reported_above(100.0);
@@ -290,7 +291,7 @@ fn a_server_that_stops_reading_its_publisher_does_not_stop_the_clock() {
         let [corrected, raw] = ["corrected", "raw"].map(|which| measured.report(&format!("/{which}/{name}")));
         assert!(raw <= corrected, "{name}: from when it was sent {raw} ms, from when it was due {corrected} ms");
     }
-    // What was due meanwhile, less what the load's socket and the load itself may hold.
+    // The updates due meanwhile, less those that the load's socket and the load itself may hold.
     let wmem = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").expect("the kernel's send buffers");
     let held =
         wmem.split_whitespace().next_back().and_then(|most| most.parse::<f64>().ok()).expect("the largest") + 1e6;

@@ -11,23 +11,23 @@ use tungstenite::handshake::derive_accept_key;
 use fixture::{Feed, Options, PATIENCE, loadgen, raw};
 
 const WANTED: u64 = 19_000;
-/// Files that both processes need besides their connections.
+/// Files that each of the two processes needs beside its connections.
 const BESIDES: u64 = 200;
 const BYTES_MAX: f64 = 1024.0;
 
-/// As many as may be: each of both processes has one end.
+/// The number of connections that the limit on open files allows: each of the two processes has one end of each.
 fn allowed() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Up to what is allowed everybody may raise it.
+    // Every user may raise the limit up to the maximum.
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the maximum is allowed");
     let allowed = maximum.map_or(WANTED, |maximum| maximum.saturating_sub(BESIDES).min(WANTED));
     if allowed < WANTED {
-        eprintln!("NOT ALL: {maximum:?} open files are allowed, so {allowed} connections rather than {WANTED}");
+        eprintln!("only {allowed} of {WANTED} connections, because {maximum:?} open files are allowed");
     }
     allowed
 }
 
-/// Answers a handshake, and nothing after it.
+/// Answers a handshake, and nothing else.
 fn welcome(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
@@ -63,7 +63,7 @@ fn a_connection_costs_less_than_a_kibibyte() {
         rate = 10.0
         "
     );
-    let (outcome, report) = Feed::speak(loadgen(&scenario), &server.url("")).report();
+    let (outcome, report) = Feed::configure(loadgen(&scenario), &server.url("")).report();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let connections = &report["connections"];
     assert_eq!(connections["subscribers"], count, "{connections}");

@@ -1,7 +1,7 @@
-//! Every shipped scenario, shortened, against the real broker: nothing is lost without a word, and what the scenario is
-//! about does happen.
+//! Every shipped scenario, shortened, against the real broker: nothing is lost silently, and the scenario's particular
+//! events do happen.
 //!
-//! `loadgen` depends on no server, so the broker is whatever binary lies beside it: `cargo test --workspace` builds both.
+//! `loadgen` depends on no server, so the broker is the binary beside it: `cargo test --workspace` builds both.
 
 mod fixture;
 
@@ -11,28 +11,28 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use fixture::{PATIENCE, loadgen};
+use fixture::{PATIENCE, loadgen, not_run};
 
 /// Small enough for a debug build on a busy machine.
 const SUBSCRIBERS: i64 = 40;
 const RATE: f64 = 300.0;
-/// Where little of what is published is delivered: several updates of each topic within an interval.
+/// The rate with conflation, which delivers few of the updates: several updates of each topic within an interval.
 const RATE_CONFLATED: f64 = 2000.0;
-/// Runs beside one another.
+/// The number of concurrent runs.
 const AT_ONCE: usize = 4;
 
-/// A broker's process; ended when dropped.
+/// A broker's process, which is ended when it is dropped.
 struct Broker {
     process: Child,
     url: String,
 }
 
 impl Broker {
-    /// `None` where there is no binary.
+    /// Starts the broker; `None` if there is no binary.
     fn start() -> Option<Self> {
         let binary = Path::new(env!("CARGO_BIN_EXE_loadgen")).with_file_name("tickcast");
         if !binary.exists() {
-            eprintln!("SKIPPED: there is no {}; `cargo build -p broker` makes it", binary.display());
+            not_run(&format!("needs the broker's binary {} (`cargo build -p broker` builds it)", binary.display()));
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI builds the broker before it tests loadgen");
             return None;
         }
@@ -43,16 +43,17 @@ impl Broker {
             .expect("the broker's binary runs");
         let log = BufReader::new(process.stderr.take().expect("it is piped"));
         let (found, address) = crossbeam_channel::bounded(1);
-        // To the end: a pipe that nobody reads would stop the broker when it is full.
+        // Reads to the end: a full pipe would stop the broker.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
-                let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON in the log: {line}"));
+                let line: Value =
+                    serde_json::from_str(&line).unwrap_or_else(|_| panic!("invalid JSON in the log: {line}"));
                 if let Some(listen) = line["listen"].as_str() {
                     let _ = found.try_send(listen.to_owned());
                 }
             }
         });
-        let listen = address.recv_timeout(PATIENCE).expect("the broker says where it listens");
+        let listen = address.recv_timeout(PATIENCE).expect("the broker logs where it listens");
         Some(Self { process, url: format!("ws://{listen}") })
     }
 }
@@ -64,7 +65,7 @@ impl Drop for Broker {
     }
 }
 
-/// The same scenario, of a second.
+/// The same scenario, shortened to a second.
 fn shortened(text: &str) -> toml::Table {
     let mut all: toml::Table = text.parse().expect("a scenario");
     let whole = |table: &toml::Table, key: &str, default: f64| {
@@ -117,9 +118,9 @@ fn check(name: &str, url: &str, scenario: &toml::Table) {
     let count = |of: &Value| of.as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
     assert!(count(&continuity["delivered"]) > 0, "{name}: {continuity:#}");
     let has = |table: &str| scenario.contains_key(table);
-    // Who stays slow to the end has not got everything by then.
-    let slow_for_ever = scenario.get("slow").is_some_and(|slow| slow.get("until_seconds").is_none());
-    if !slow_for_ever {
+    // A subscriber that stays slow to the end does not have everything by then.
+    let stays_slow = scenario.get("slow").is_some_and(|slow| slow.get("until_seconds").is_none());
+    if !stays_slow {
         assert_eq!(continuity["missing"], 0, "{name}: {continuity:#}");
     }
     if scenario["subscribers"].get("conflate_ms").is_some() {
@@ -134,13 +135,13 @@ fn check(name: &str, url: &str, scenario: &toml::Table) {
     if has("churn") {
         assert!(count(&connections["closed"]) > 0, "{name}: nobody left");
     }
-    if scenario["subscribers"].get("conflate_ms").is_none() && !slow_for_ever {
+    if scenario["subscribers"].get("conflate_ms").is_none() && !stays_slow {
         assert_eq!((&continuity["announced"], report["delivery"]["reach"].as_f64()), (&0.into(), Some(1.0)), "{name}");
     }
 }
 
 #[test]
-fn every_shipped_scenario_loses_nothing_without_a_word() {
+fn every_shipped_scenario_loses_nothing_silently() {
     let Some(broker) = Broker::start() else { return };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut scenarios: Vec<(String, toml::Table)> = std::fs::read_dir(folder)
@@ -163,7 +164,7 @@ fn every_shipped_scenario_loses_nothing_without_a_word() {
 }
 
 #[test]
-fn what_grows_by_patches_begins_with_a_state() {
+fn a_topic_with_patches_begins_with_a_state() {
     let Some(broker) = Broker::start() else { return };
     let text = "[subscribers]\ncount = 40\ntopics = 10\neach = 10\n[publish]\nrate = 300.0\nkind = \"patch\"\n";
     check("patches", &broker.url, &shortened(text));

@@ -1,13 +1,13 @@
-//! The state of a topic, as the updates make it that were published of it.
+//! The state of a topic, merged from the updates that were published.
 
 use broker_protocol::write::push_string;
 use serde_json::{Map, Value};
 
-/// A state that is larger goes out in pieces: a broker takes messages up to 64 KiB unless it is told otherwise, and the
-/// rest of the message needs its place too.
+/// A larger state goes out in pieces: by default a broker takes messages up to 64 KiB, and the rest of the message
+/// needs room too.
 pub const PIECE_BYTES_MAX: usize = 60_000;
-/// Patches that wait to be merged. Many books publish a whole state before it is that much, and then none of them was ever
-/// looked into.
+/// The most bytes of patches that wait to be merged. Many books publish a whole state before they reach this, and then
+/// none of the patches had to be parsed.
 const WAITING_BYTES_MAX: usize = 32 << 10;
 
 /// A state, and the patches that came since.
@@ -18,19 +18,19 @@ pub struct Image {
 }
 
 enum Base {
-    /// As it was published: most states are replaced before anybody looks into them.
+    /// The text as it was published: most states are replaced before their content is needed.
     Text(String),
-    /// With patches merged into it, and about how many bytes it is as text.
+    /// The state with patches merged into it, and about how many bytes it has as text.
     Tree(Value, usize),
 }
 
 impl Image {
-    /// Nothing, to be patched.
+    /// An empty state, for patches to change.
     pub fn nothing() -> Image {
         Image { base: Base::Tree(Value::Null, 0), waiting: String::new() }
     }
 
-    /// A whole state takes the place of everything before, and of its memory too.
+    /// Replaces everything by a whole state, reusing the memory of the one before.
     pub fn set(&mut self, text: &str) {
         self.waiting.clear();
         match &mut self.base {
@@ -42,7 +42,7 @@ impl Image {
         }
     }
 
-    /// A merge patch changes it.
+    /// Applies a merge patch.
     pub fn patch(&mut self, text: &str) {
         self.waiting.push_str(text);
         self.waiting.push('\n');
@@ -60,7 +60,7 @@ impl Image {
         base + self.waiting.len()
     }
 
-    /// The state as texts of at most about `bytes_max`: a state, and patches that make the whole of it.
+    /// The state as texts of at most about `bytes_max`: a state, and patches that complete it.
     pub fn pieces(&mut self, bytes_max: usize) -> Vec<String> {
         self.settle();
         match &self.base {
@@ -69,7 +69,7 @@ impl Image {
         }
     }
 
-    /// Merges what waits.
+    /// Merges the waiting patches.
     fn settle(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -111,8 +111,9 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-/// A value as texts of at most about `bytes_max`: merged one after the other they make it. What is no object stays whole,
-/// and so does a member that is larger by itself; all that are null stay together in the first.
+/// A value as texts of at most about `bytes_max`, which make the value when they are merged one after the other. A
+/// value that is not an object stays whole, and so does a member that is too large by itself; all null members are in
+/// the first text.
 fn pieces(value: &Value, bytes_max: usize) -> Vec<String> {
     let text = value.to_string();
     if text.len() <= bytes_max || !value.is_object() {
@@ -120,28 +121,28 @@ fn pieces(value: &Value, bytes_max: usize) -> Vec<String> {
     }
     let mut leaves = Vec::new();
     collect(value, &mut Vec::new(), &mut leaves);
-    // In a patch null would remove its member: in the state, which comes first, it is a value.
+    // In a patch null removes its member; in the state, which comes first, it is a value.
     leaves.sort_by_key(|(_, leaf)| !leaf.is_null());
 
     let mut texts = Vec::new();
     let (mut piece, mut bytes) = (Value::Object(Map::new()), 0);
     for (path, leaf) in leaves {
-        // `"name":{` and `},` for each step of the way, at most.
+        // At most `"name":{` and `},` for each step of the path.
         let leaf_bytes = leaf.to_string().len() + path.iter().map(|name| quoted_bytes(name) + 4).sum::<usize>();
         if bytes + leaf_bytes > bytes_max && bytes > 0 && !leaf.is_null() {
             texts.push(std::mem::take(&mut piece).to_string());
             bytes = 0;
         }
         bytes += leaf_bytes;
-        let mut place = &mut piece;
+        let mut target = &mut piece;
         for name in path {
-            if !place.is_object() {
-                *place = Value::Object(Map::new());
+            if !target.is_object() {
+                *target = Value::Object(Map::new());
             }
-            let Value::Object(members) = place else { break };
-            place = members.entry(name).or_insert(Value::Null);
+            let Value::Object(members) = target else { break };
+            target = members.entry(name).or_insert(Value::Null);
         }
-        *place = leaf.clone();
+        *target = leaf.clone();
     }
     texts.push(piece.to_string());
     texts
@@ -153,7 +154,7 @@ fn quoted_bytes(name: &str) -> usize {
     text.len()
 }
 
-/// The members that have no members of their own, and the way to each.
+/// Collects the members that have no members of their own, with the path to each.
 fn collect<'a>(value: &'a Value, path: &mut Vec<&'a str>, leaves: &mut Vec<(Vec<&'a str>, &'a Value)>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
@@ -217,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn patches_wait_until_somebody_looks() {
+    fn patches_wait_until_the_state_is_needed() {
         let mut image = Image::nothing();
         image.set(r#"{"a":1.50}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"a":1.50}"#]);
         image.patch(r#"{"b":{"c":null,"d":2}}"#);
         image.patch(r#"{"a":null}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"b":{"d":2}}"#]);
-        // More than may wait, and a whole state that makes all of it void.
+        // More than may wait, and then a whole state that replaces all of it.
         let text = "x".repeat(1_000);
         for number in 0..200 {
             image.patch(&format!(r#"{{"t{number}":"{text}"}}"#));
@@ -233,7 +234,7 @@ mod tests {
         assert!(image.bytes() > 150_000, "{}", image.bytes());
         image.set("[1]");
         assert_eq!((image.pieces(PIECE_BYTES_MAX), image.bytes()), (vec!["[1]".to_owned()], 3));
-        // As RFC 7396 has it: what is no object is replaced by one.
+        // As in RFC 7396, a value that is not an object is replaced by one.
         image.patch(r#"{"a":1}"#);
         assert_eq!(image.pieces(PIECE_BYTES_MAX), [r#"{"a":1}"#]);
     }

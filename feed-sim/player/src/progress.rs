@@ -1,4 +1,4 @@
-//! How far a run is, for whoever watches it.
+//! The progress of a run, for display.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +18,11 @@ pub struct Snapshot {
     pub reconnects: u64,
     /// Records read from the recording; 0 for a simulated feed.
     pub records: u64,
-    /// Bytes read of the recording's file, and its size; `None` where there is none.
+    /// Bytes read of the recording's file, and its size; `None` if there is no file.
     pub read_bytes: Option<(u64, u64)>,
     /// The newest update.
     pub newest: Newest,
-    /// When the next one is due after the start, or was; `None` where nothing is due at any time.
+    /// When the next update is or was due, after the start; `None` if no update has a time.
     pub next_due: Option<Duration>,
 }
 
@@ -30,38 +30,38 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Recording {
     read_bytes: AtomicU64,
-    /// 0 where nobody knows.
+    /// 0 if it is unknown.
     whole_bytes: AtomicU64,
 }
 
 impl Recording {
-    /// Reading begins, or begins again.
+    /// Notes that reading begins, or begins again.
     pub fn begin(&self) {
         self.read_bytes.store(0, Ordering::Relaxed);
     }
 
-    /// The recording is a file of this size.
+    /// Notes the size of the recording's file.
     pub fn set_whole_bytes(&self, bytes: u64) {
         self.whole_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes more were read.
+    /// Notes that `bytes` more bytes were read.
     pub fn add_read_bytes(&self, bytes: u64) {
         self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes read of the file; those of the current round where it is played more than once.
+    /// Bytes read of the file, in the current round if it is played more than once.
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
     }
 
-    /// The size of the file in bytes, where it has one.
+    /// The size of the file in bytes, if it is known.
     pub fn whole_bytes(&self) -> Option<u64> {
         Some(self.whole_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
     }
 }
 
-/// The newest [`Snapshot`]: written by the run at each turn, read by who shows it.
+/// The newest [`Snapshot`]: written by the run at each turn, read by the display.
 #[derive(Debug, Default)]
 pub struct Progress {
     newest: Mutex<Snapshot>,
@@ -69,12 +69,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a run that plays what is read there.
+    /// The progress of a run that plays this recording.
     pub fn of_recording(recording: Arc<Recording>) -> Self {
         Progress { recording, ..Progress::default() }
     }
 
-    /// How far it is now.
+    /// The progress now.
     pub fn snapshot(&self) -> Snapshot {
         let read_bytes = self.recording.whole_bytes().map(|whole_bytes| (self.recording.read_bytes(), whole_bytes));
         Snapshot { read_bytes, ..*self.newest.lock().unwrap_or_else(PoisonError::into_inner) }
@@ -86,8 +86,8 @@ impl Progress {
 }
 
 impl Snapshot {
-    /// What to tell at `now` after the start, where `before` was told at `before_now`: how long, how many, how fast since
-    /// then, where on the feed's own clock, how late, and what went wrong.
+    /// The line to show at `now` after the start, when `before` was shown at `before_now`: elapsed time, number of
+    /// updates, rate since then, time on the feed's own clock, lag, and errors.
     pub fn line(&self, now: Duration, before: &Snapshot, before_now: Duration) -> String {
         let seconds = now.saturating_sub(before_now).as_secs_f64();
         let updates = self.published.saturating_sub(before.published);
@@ -102,7 +102,7 @@ impl Snapshot {
             let percent = 100.0 * read_bytes as f64 / whole_bytes.max(1) as f64;
             let _ = write!(line, "  {percent:.0}% of the file");
         }
-        // Also while the target takes nothing.
+        // The lag grows also while the target takes nothing.
         if let Some(due) = self.next_due {
             let _ = write!(line, "  lag {:.1} s", now.saturating_sub(due).as_secs_f64());
         }

@@ -1,4 +1,4 @@
-//! What a feed yields: one update of one topic, and when it is due.
+//! The items of a feed: an update of a topic, and when it is due.
 
 use std::fmt::{self, Write as _};
 use std::ops::Add;
@@ -18,7 +18,7 @@ pub struct Publication {
     pub kind: Kind,
     /// JSON text, carried byte for byte. One line: it never contains a line break.
     pub data: String,
-    /// How far the source's clock is off where it stamps the update, in microseconds: a fault, otherwise 0.
+    /// How far the source's clock is off when it stamps the update, in microseconds: a fault, otherwise 0.
     pub source_offset_us: i64,
 }
 
@@ -34,8 +34,8 @@ impl Publication {
         line.push_str("}\n");
     }
 
-    /// Appends the update as a line of a recording: as [`Publication::write_line`], and with `due_us`, the feed's own time
-    /// (which the broker's endpoint does not know and refuses).
+    /// Appends the update as a line of a recording: like [`Publication::write_line`], and with `due_us`, the feed's own
+    /// time (an unknown field to the broker's endpoint, which refuses it).
     pub fn write_timed_line(&self, due_us: u64, line: &mut String) {
         self.open_line(line);
         // A `String` takes whatever is written to it.
@@ -51,7 +51,7 @@ impl Publication {
         line.push_str(&self.data);
     }
 
-    /// About how many bytes it takes on the wire: what batches are bounded by.
+    /// About how many bytes it takes on the wire; batches are bounded by this.
     pub fn bytes(&self) -> usize {
         wire_bytes(&self.topic, &self.data)
     }
@@ -67,20 +67,20 @@ pub(crate) fn wire_bytes(topic: &str, data: &str) -> usize {
 /// A publication and the moment at which it is due, in microseconds of the feed's own clock, which starts at 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timed {
-    /// Never less than that of the one before.
+    /// Never less than that of the publication before.
     pub due_us: u64,
-    /// What to publish then.
+    /// The update to publish then.
     pub publication: Publication,
 }
 
 /// A piece of a recording that could not be used, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRecord {
-    /// Where in the recording: `line 17`.
+    /// Its position in the recording: `line 17`.
     pub position: String,
     /// What is wrong with it.
     pub reason: String,
-    /// Nothing can be read after it: the recording is cut or its compression is damaged.
+    /// Whether nothing can be read after it: the recording is truncated or its compression is damaged.
     pub ends_recording: bool,
 }
 
@@ -92,22 +92,22 @@ impl fmt::Display for BadRecord {
 
 impl std::error::Error for BadRecord {}
 
-/// What a feed read and did not turn into publications.
+/// The number of records that a feed read, and of those that it did not turn into publications.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Records read from the recording, good and bad; 0 for a simulated feed.
     pub records: u64,
     /// Records that could not be used; each was reported once as a [`BadRecord`].
     pub bad: u64,
-    /// Records left out on purpose, because a snapshot says what they would have said.
+    /// Records left out on purpose, because a snapshot includes them.
     pub superseded: u64,
     /// Breaks in the venue's own sequence: the recording itself lacks something there.
     pub venue_gaps: u64,
     /// Updates that are not played because only a part of the recording is: those from before its start, those of other
-    /// symbols, and the one at which it stops (what comes after that is not read).
+    /// symbols, and the one at which it stops (later ones are not read).
     pub left_out: u64,
-    /// Updates that no record stands for: the states of topics from before the start, when the window opens, and the empty
-    /// ones that topics begin with whose first record is a patch.
+    /// Updates that stand for no record: the states of topics from before the start, when the window opens, and the
+    /// empty states of topics whose first record is a patch.
     pub images: u64,
 }
 
@@ -126,7 +126,7 @@ impl Add for Counts {
     }
 }
 
-/// What time it was, by the recording itself, when the feed's own clock was at 0.
+/// The time that the recording itself gives for the moment when the feed's own clock is at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// Nanoseconds since the UNIX epoch.
@@ -134,7 +134,7 @@ pub enum Origin {
         /// See above.
         ns: u64,
     },
-    /// Nanoseconds since midnight at the venue: the recording does not say of which day.
+    /// Nanoseconds since midnight at the venue; the recording does not say on which day.
     Midnight {
         /// See above.
         ns: u64,
@@ -143,23 +143,23 @@ pub enum Origin {
 
 /// Where updates come from, simulated or recorded: [`Timed`] publications in order of `due_us`.
 pub trait Feed: Iterator<Item = Result<Timed, BadRecord>> + Send {
-    /// What was read so far.
+    /// What has been read so far.
     fn counts(&self) -> Counts {
         Counts::default()
     }
 
-    /// The faults that were injected so far; `None` where none are.
+    /// The faults that have been injected so far; `None` if the feed injects none.
     fn faults(&self) -> Option<FaultCounts> {
         None
     }
 
-    /// What time it was at the beginning, known with the first publication; `None` where the feed has no such times.
+    /// The time at the beginning, known with the first publication; `None` if the feed has no such times.
     fn origin(&self) -> Option<Origin> {
         None
     }
 
-    /// Ready where `next` returns without waiting for somebody else to write; otherwise `context` is woken when it would. Most
-    /// feeds always are: a file is there. A pipe is not.
+    /// Ready if `next` returns without waiting for the writer of a pipe; otherwise `context` is woken when it would.
+    /// Most feeds are always ready: a file does not wait for anyone.
     fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }

@@ -1,4 +1,4 @@
-//! Where updates go: to a broker, as lines to a writer, or nowhere.
+//! The targets of updates: a broker, lines to a writer, or nothing.
 
 mod broker;
 mod lines;
@@ -8,18 +8,18 @@ use crate::summary::Summary;
 pub use broker::{Broker, Publishing};
 pub use lines::{Lines, Output};
 
-/// A place that takes batches in order and says what became of each update.
+/// A target that takes batches in order and reports what became of each update.
 pub enum Target {
     /// A broker, over its WebSocket protocol.
     Broker(Box<Broker>),
     /// NDJSON, as `POST /v1/publish` takes it, or with the feed's own times into a file.
     Lines(Lines),
-    /// Nothing happens to them: what the feed itself costs.
+    /// Drops everything, to measure what the feed itself costs.
     Nowhere,
 }
 
 impl Target {
-    /// What it is called in the summary.
+    /// Its name in the summary.
     pub fn name(&self) -> String {
         match self {
             Target::Broker(broker) => broker.url().to_owned(),
@@ -28,7 +28,7 @@ impl Target {
         }
     }
 
-    /// Among how many takers a batch is divided.
+    /// The number of takers among which a batch is divided.
     pub fn takers(&self) -> usize {
         match self {
             Target::Broker(broker) => broker.producers(),
@@ -44,7 +44,7 @@ impl Target {
         }
     }
 
-    /// The feed's clock starts now.
+    /// Notes that the feed's clock starts now.
     pub fn start(&mut self) {
         if let Target::Broker(broker) = self {
             broker.start();
@@ -59,7 +59,7 @@ impl Target {
         }
     }
 
-    /// Hands over a batch; at once, after [`Target::room`].
+    /// Hands over a batch without waiting; call [`Target::room`] first.
     pub fn submit(&mut self, batch: &mut Vec<Due>, summary: &mut Summary) -> Result<(), TargetGone> {
         summary.published += batch.len() as u64;
         match self {
@@ -71,8 +71,7 @@ impl Target {
         Ok(())
     }
 
-    /// Waits for answers while nothing else is to be done. Never returns by itself but with an error; may be cancelled
-    /// without loss.
+    /// Takes in answers while there is nothing else to do. Returns only with an error; may be cancelled without loss.
     pub async fn idle(&mut self, summary: &mut Summary) -> TargetGone {
         match self {
             Target::Broker(broker) => broker.idle(summary).await,
@@ -80,7 +79,7 @@ impl Target {
         }
     }
 
-    /// Waits for the last answers, within a bound, or writes what is left.
+    /// Waits for the last answers, within a bound, or writes the remaining lines.
     pub async fn settle(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
         match self {
             Target::Broker(broker) => broker.settle(summary).await,
@@ -98,16 +97,16 @@ impl Target {
     }
 }
 
-/// The target takes nothing any more.
+/// Why the target takes no more updates.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetGone {
-    /// The reader of our output has gone: an end like any other (`feed-sim … | head`).
-    #[error("nobody reads the output any more")]
+    /// The reader of our output is gone: a regular end (`feed-sim … | head`).
+    #[error("the reader of the output is gone")]
     ReaderLeft,
     /// The output failed.
-    #[error("the output failed")]
+    #[error("cannot write the output")]
     Output(#[source] std::io::Error),
-    /// The broker closed the connection in a way that forbids to come back.
-    #[error("the broker takes nothing more")]
+    /// The broker closed the connection for a reason that forbids reconnecting.
+    #[error("the broker takes no more updates")]
     Broker(#[source] broker_client::PublishError),
 }

@@ -1,8 +1,8 @@
-//! Seeded randomness that is the same on every machine, in every build and for ever.
+//! Seeded randomness that is the same on every machine, in every build and forever.
 //!
-//! PCG-32 is specified to the bit. What is drawn from it here is integer arithmetic, or `+ - * /` of IEEE 754 and the
-//! logarithm of the `libm` crate, which are the same everywhere (a platform's own `ln` is not). The convenience methods of
-//! `rand` are not used: their algorithms may change between its versions, and with them our golden bytes.
+//! PCG-32 is specified to the bit. Numbers are drawn from it here integer arithmetic, or `+ - * /` of IEEE 754 and the
+//! logarithm of the `libm` crate, which are the same everywhere (a platform's own `ln` is not). The convenience methods
+//! of `rand` are not used: their algorithms may change between its versions, and with them our golden bytes.
 
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
@@ -12,13 +12,14 @@ use rand_pcg::rand_core::Rng;
 pub struct Random(Pcg32);
 
 impl Random {
-    /// Stream number `stream` of `seed`. Streams are independent of one another, so that the tenth instrument does the
-    /// same whether there are ten of them or a thousand.
+    /// Stream number `stream` of `seed`. Streams are independent of one another, so that the tenth instrument behaves
+    /// the same whether there are ten of them or a thousand.
     pub fn new(seed: u64, stream: u64) -> Self {
         Random(Pcg32::new(scramble(seed ^ scramble(stream)), stream))
     }
 
-    /// A number from 0 to `n - 1`. The bias of the multiplication is below n / 2³²: nothing to a simulation.
+    /// A number from 0 to `n - 1`. The bias of the multiplication is below n / 2³², which does not matter to a
+    /// simulation.
     pub fn below(&mut self, n: u32) -> u32 {
         ((u64::from(self.0.next_u32()) * u64::from(n)) >> 32) as u32
     }
@@ -28,8 +29,8 @@ impl Random {
         self.0.next_u32() >> 22 < n
     }
 
-    /// The wait until the next of a run of things that come `mean_us` apart on average: often in quick succession, then
-    /// quiet for a while, as people are.
+    /// The time until the next of a series of actions that are `mean_us` apart on average: as with people, often in
+    /// quick succession, then nothing for a while.
     pub fn gap_us(&mut self, mean_us: u32) -> u64 {
         if self.chance(256) {
             u64::from(self.below(mean_us / 10))
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_these_for_ever() {
+    fn the_numbers_never_change() {
         let mut random = Random::new(1, 2);
         let drawn: Vec<u32> = (0..6).map(|_| random.below(1000)).collect();
         assert_eq!(drawn, GOLDEN);

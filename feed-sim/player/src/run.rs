@@ -21,12 +21,12 @@ pub struct Play {
     pub until: Until,
     /// Stop at the first record that cannot be used.
     pub strict: bool,
-    /// How much is handed over at once, to each taker of the target.
+    /// The most that is handed over at once, to each taker of the target.
     pub batch: BatchBounds,
 }
 
 impl Play {
-    /// To the feed's end, and past records that cannot be used.
+    /// Plays to the feed's end, skipping records that cannot be used.
     pub fn at(pace: Pace) -> Self {
         Play { pace, until: Until::default(), strict: false, batch: BatchBounds::default() }
     }
@@ -35,24 +35,24 @@ impl Play {
 /// Why a run ended before its feed did.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// `strict`, and this record could not be used; or nothing could be read after it.
+    /// This record could not be used, and the run is `strict` or nothing could be read after the record.
     #[error("stopped at a record that cannot be used")]
     BadRecord(#[source] BadRecord),
-    /// The target takes nothing any more.
+    /// The target takes no more updates.
     #[error("the target is gone")]
     TargetGone(#[source] TargetGone),
 }
 
-/// Bad records that are told one by one; the rest are only counted.
-const TOLD_BAD_RECORDS_MAX: u64 = 20;
-/// Being late by so much is told, again each time that it has doubled.
-const TOLD_LAG: Duration = Duration::from_secs(1);
+/// The most bad records that are logged one by one; the rest are only counted.
+const LOGGED_BAD_RECORDS_MAX: u64 = 20;
+/// The lag that is logged first, and again each time that it has doubled.
+const LOGGED_LAG: Duration = Duration::from_secs(1);
 
-/// No clock can count as far as a feed that is slow enough; it is looked at again after a year.
+/// The longest wait: a year. At a low enough speed an update may be due later than a clock can represent.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Plays `feed` to `target` until it ends or `stop` is ready. The summary is complete either way: what was handed over is
-/// waited for (within a bound), also after a stop or an error.
+/// Plays `feed` to `target` until it ends or `stop` completes. The summary is complete in either case: the answers to
+/// everything handed over are awaited (within a bound), also after a stop or an error.
 pub async fn run(
     feed: impl Feed,
     play: Play,
@@ -62,7 +62,7 @@ pub async fn run(
     run_watched(feed, play, target, stop, &Progress::default()).await
 }
 
-/// As [`run`]; `progress` says meanwhile how far it is.
+/// Like [`run`]; meanwhile `progress` shows how far it is.
 pub async fn run_watched(
     feed: impl Feed,
     play: Play,
@@ -89,11 +89,12 @@ pub async fn run_watched(
     summary.read = schedule.counts();
     summary.lag = schedule.lag();
     summary.faults = schedule.faults();
-    // What went wrong first is the reason of what goes wrong after it.
+    // The first error is the cause of later ones.
     (summary, result.and(settled))
 }
 
-/// May be cancelled wherever it waits: an update is either not taken from the feed's count yet, or handed over.
+/// Plays the feed until it is over. May be cancelled wherever it waits: every update that the schedule has counted has
+/// been handed over by then.
 async fn deliver(
     schedule: &mut Schedule<impl Feed>,
     strict: bool,
@@ -104,7 +105,7 @@ async fn deliver(
 ) -> Result<(), RunError> {
     let mut batch = Vec::new();
     let mut bad_records = 0;
-    let mut lag_told = TOLD_LAG / 2;
+    let mut lag_logged = LOGGED_LAG / 2;
     loop {
         target.room(summary).await.map_err(RunError::TargetGone)?;
         let turn = schedule.turn(started.elapsed(), &mut batch);
@@ -112,8 +113,8 @@ async fn deliver(
             target.submit(&mut batch, summary).map_err(RunError::TargetGone)?;
         }
         let lag = schedule.lag().lag_max;
-        if lag > 2 * lag_told {
-            lag_told = lag;
+        if lag > 2 * lag_logged {
+            lag_logged = lag;
             tracing::warn!(
                 lag_ms = lag.as_millis() as u64,
                 "updates go out late: this machine or the target is too slow for the rate"
@@ -133,7 +134,7 @@ async fn deliver(
             },
         });
         match turn {
-            // Lets the other tasks of the runtime run, and a stop be noticed.
+            // Lets the runtime's other tasks run and a stop take effect.
             Ok(Turn::More) => tokio::task::yield_now().await,
             Ok(Turn::Wait(due)) => tokio::select! {
                 () = sleep_until(started + due.min(WAIT_MAX)) => {}
@@ -147,13 +148,13 @@ async fn deliver(
             Ok(Turn::Over) => return Ok(()),
             Err(bad) => {
                 bad_records += 1;
-                if bad_records <= TOLD_BAD_RECORDS_MAX {
+                if bad_records <= LOGGED_BAD_RECORDS_MAX {
                     tracing::warn!("{bad}");
                 }
                 if strict || bad.ends_recording {
                     return Err(RunError::BadRecord(bad));
                 }
-                // A long run of bad records must not keep the loop from seeing a stop.
+                // A long series of bad records must not delay a stop.
                 tokio::task::yield_now().await;
             }
         }

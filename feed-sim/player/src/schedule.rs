@@ -1,7 +1,7 @@
-//! When each update goes out: a feed's own clock laid on the real one.
+//! When each update goes out: maps a feed's own clock to the real one.
 //!
-//! Time is passed in. What is late is published all the same and counted: a feed that silently left things out would
-//! make whatever is measured with it look better than it is.
+//! Time is passed in. Late updates are published all the same, and counted: a feed that silently left some out would
+//! make a measured system look better than it is.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,62 +12,62 @@ use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
 /// How fast a feed's clock runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// So many times as fast as the real one.
+    /// This many times as fast as the real one.
     Speed(f64),
-    /// It does not run: everything is due at once.
+    /// The clock does not run: everything is due at once.
     Max,
 }
 
-/// When to stop by oneself.
+/// When a run stops before the feed's end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Until {
-    /// After so much time: real time for a paced feed, the feed's own at [`Pace::Max`] (so that what is published does not
-    /// depend on the machine).
+    /// After this time: real time for a paced feed, the feed's own at [`Pace::Max`] (so that the published updates do
+    /// not depend on the machine).
     pub duration: Option<Duration>,
-    /// After so many updates.
+    /// After this number of updates.
     pub updates: Option<u64>,
 }
 
 /// An update that is to be published now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// When it is due on the feed's own clock, whatever the pace.
+    /// When it is due on the feed's own clock, whatever the pace, in microseconds.
     pub due_us: u64,
-    /// When it should have been, after the start; `None` where the feed is not paced.
+    /// When it should have been published, after the start; `None` if the feed is not paced.
     pub due: Option<Duration>,
     /// The update.
     pub publication: Publication,
 }
 
-/// What a turn found.
+/// The result of a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// The batch is full, and there is more that is due.
+    /// The batch is full, and more updates are due.
     More,
-    /// Nothing is due until so long after the start.
+    /// Nothing is due until this time after the start.
     Wait(Duration),
-    /// The feed itself has to wait for who writes it, and says when it need not ([`Schedule::poll_ready`]); the time that it
-    /// was given is over so long after the start.
+    /// The feed waits for its writer until [`Schedule::poll_ready`] is ready. If the run has a time limit, it ends at
+    /// this time after the start.
     Dry(Option<Duration>),
-    /// The feed, or the time or number it was given, is at its end.
+    /// The feed is at its end, or the run has reached its limit of time or updates.
     Over,
 }
 
-/// How late updates were handed on.
+/// How late updates were handed over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Lag {
     /// How many were later than [`LATE_MS`].
     pub late_updates: u64,
-    /// The latest of all. In JSON `lag_max_ms`.
+    /// The largest lag. In JSON `lag_max_ms`.
     #[serde(rename = "lag_max_ms", serialize_with = "crate::summary::milliseconds")]
     pub lag_max: Duration,
 }
 
-/// What counts as late: well above what a timer of a millisecond and a busy machine explain.
+/// An update counts as late from here: well above what a timer of a millisecond and a busy machine explain.
 pub const LATE_MS: u64 = 50;
 
-/// Updates and bytes of a batch: large enough that a batch costs little per update, and small enough to be one message for
-/// any broker with the default limit of 64 KiB.
+/// The most updates in a batch. This and [`BATCH_BYTES_MAX`] are large enough that a batch costs little per update, and
+/// small enough for one message to any broker with the default limit of 64 KiB.
 pub const BATCH_UPDATES_MAX: usize = 512;
 /// See [`BATCH_UPDATES_MAX`]. A single larger update is a batch of its own.
 pub const BATCH_BYTES_MAX: usize = 48 * 1024;
@@ -88,7 +88,7 @@ impl Default for BatchBounds {
 }
 
 impl BatchBounds {
-    /// So many batches as one, to be divided among as many takers.
+    /// The bounds of `takers` batches as one, which is divided among that many takers.
     pub fn times(self, takers: usize) -> Self {
         BatchBounds {
             updates_max: self.updates_max.saturating_mul(takers),
@@ -100,9 +100,9 @@ impl BatchBounds {
 /// A feed that is being played.
 pub struct Schedule<F> {
     feed: F,
-    /// Read from the feed and not due yet.
+    /// An update that was read from the feed and is not due yet.
     ahead: Option<Timed>,
-    /// Whether the feed had nothing when it was asked last.
+    /// Whether the feed had nothing when it was last asked.
     dry: bool,
     /// Until when it had nothing.
     dry_until: Duration,
@@ -114,17 +114,17 @@ pub struct Schedule<F> {
     newest: Newest,
 }
 
-/// Where a feed that is being played stands.
+/// When the newest update that was played was due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Newest {
-    /// The newest update on the feed's own clock.
+    /// On the feed's own clock, in microseconds.
     pub due_us: u64,
-    /// The same on the real one, after the start; `None` where the feed is not paced.
+    /// On the real clock, after the start; `None` if the feed is not paced.
     pub due: Option<Duration>,
 }
 
 impl<F: Feed> Schedule<F> {
-    /// From the feed's beginning.
+    /// Plays `feed` from its beginning.
     pub fn new(feed: F, pace: Pace, until: Until) -> Self {
         let (batch, lag, newest, dry_until) = Default::default();
         Schedule { feed, ahead: None, dry: false, dry_until, pace, until, batch, updates: 0, lag, newest }
@@ -135,9 +135,8 @@ impl<F: Feed> Schedule<F> {
         Schedule { batch, ..self }
     }
 
-    /// Moves what is due `elapsed` after the start into `batch`, up to a batch's bounds, with the real time at which each
-    /// was due where there is one. A record that could not be read comes as an error at its place in the order: what is in
-    /// `batch` was before it.
+    /// Moves the updates that are due `elapsed` after the start into `batch`, up to a batch's bounds. A record that
+    /// could not be read comes as an error in its turn: the updates in `batch` were before it.
     pub fn turn(&mut self, elapsed: Duration, batch: &mut Vec<Due>) -> Result<Turn, BadRecord> {
         if std::mem::take(&mut self.dry) {
             self.dry_until = elapsed;
@@ -181,12 +180,12 @@ impl<F: Feed> Schedule<F> {
         }
     }
 
-    /// Ready where [`Schedule::turn`] finds something: an update, or the end.
+    /// Ready if [`Schedule::turn`] would find something: an update, or the end.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.ahead.is_some() { Poll::Ready(()) } else { self.feed.poll_ready(context) }
     }
 
-    /// How late it has been so far.
+    /// The lag so far.
     pub fn lag(&self) -> Lag {
         self.lag
     }
@@ -196,7 +195,7 @@ impl<F: Feed> Schedule<F> {
         self.newest
     }
 
-    /// What the feed has read so far.
+    /// The counts of what the feed has read so far.
     pub fn counts(&self) -> Counts {
         self.feed.counts()
     }
@@ -206,12 +205,12 @@ impl<F: Feed> Schedule<F> {
         self.feed.faults()
     }
 
-    /// The feed's `due_us` on the clock that [`Until::duration`] is about, and on the real one if it is paced.
+    /// The feed's `due_us` on the clock of [`Until::duration`], and on the real clock if the feed is paced.
     fn due(&self, due_us: u64) -> (Duration, Option<Duration>) {
         match self.pace {
             Pace::Speed(speed) => {
                 let due = Duration::try_from_secs_f64(due_us as f64 / 1e6 / speed).unwrap_or(Duration::MAX);
-                // What comes from a pipe after its time is due when it comes: it is not our lag.
+                // An update that arrives through a pipe after its time is due when it arrives: that is not our lag.
                 let due = due.max(self.dry_until);
                 (due, Some(due))
             }
@@ -280,7 +279,7 @@ mod tests {
         assert_eq!(count(Pace::Max, Until { duration: None, updates: Some(3) }), (3, 0));
     }
 
-    /// A pipe: what is in it so far.
+    /// A pipe, and what has been written into it so far.
     struct Pipe(Vec<u64>);
 
     impl Iterator for Pipe {
@@ -305,7 +304,7 @@ mod tests {
         assert_eq!(schedule.turn(ms(60), &mut batch), Ok(Turn::Dry(Some(ms(500)))));
         assert_eq!(batch.iter().map(|due| due.due).collect::<Vec<_>>(), [Some(ms(40)), Some(ms(50))]);
         assert_eq!(schedule.lag().lag_max, ms(20));
-        // Due at 60 and 130 ms; the pipe has them at 100, which is when the first of them is due therefore.
+        // Due at 60 and 130 ms. The pipe has them at 100, so the first of them is due then.
         schedule.feed.0 = vec![13, 6];
         batch.clear();
         assert_eq!(schedule.turn(ms(100), &mut batch), Ok(Turn::Wait(ms(130))));
@@ -315,9 +314,9 @@ mod tests {
         assert_eq!(
             schedule.turn(ms(500), &mut batch),
             Ok(Turn::Over),
-            "its time is over, whatever the pipe says later"
+            "its time is over, whatever the pipe holds later"
         );
-        // The feed's own clock stands still with it.
+        // The feed's own clock stops while it waits.
         let mut schedule = Schedule::new(Pipe(vec![]), Pace::Max, until);
         assert_eq!(schedule.turn(ms(900), &mut batch), Ok(Turn::Dry(None)));
     }

@@ -13,26 +13,26 @@ use crate::schedule::{LATE_MS, Lag};
 /// Exact counts of a run. `published` = `acknowledged` + `rejected` + `unanswered`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Where it went.
+    /// The name of the target.
     pub target: String,
     /// Updates handed to the target.
     pub published: u64,
-    /// Updates that the target took: the broker said so, or they were written.
+    /// Updates that the target took: the broker acknowledged them, or they were written.
     pub acknowledged: u64,
-    /// Of the acknowledged, those that the broker had already (sent again after a reconnect).
+    /// Of the acknowledged, those that the broker already had (they were sent again after a reconnect).
     pub duplicates: u64,
     /// Updates that were refused, by code, each with the first reason that was given.
     pub rejected: BTreeMap<String, Rejected>,
-    /// Updates whose fate is unknown: the run was stopped before their answer came, or the connection was lost before it and
-    /// they are not sent again.
+    /// Updates whose fate is unknown: the run was stopped before their answer came, or the connection was lost before
+    /// it and they are not sent again.
     pub unanswered: u64,
-    /// Connections lost on the way.
+    /// Connections that replaced a lost one.
     pub reconnects: u64,
-    /// Whole states that the broker got again because it had lost them, or might have.
+    /// Whole states that were sent again because the broker had lost them, or might have.
     pub states_again: StatesAgain,
     /// What was read.
     pub read: Counts,
-    /// The faults that were injected, where some were asked for.
+    /// The faults that were injected, if some were requested.
     pub faults: Option<FaultCounts>,
     /// How late updates were.
     pub lag: Lag,
@@ -41,7 +41,7 @@ pub struct Summary {
     pub elapsed: Duration,
 }
 
-/// How many were refused for a reason, and the first of them.
+/// How many updates were refused for a reason, and the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// How many.
@@ -50,17 +50,17 @@ pub struct Rejected {
     pub first: String,
 }
 
-/// Whole states that were sent again, after a reconnect or a patch that the broker had no state for. They are none of the
-/// feed's updates.
+/// Whole states that were sent again, after a reconnect or a patch that the broker had no state for. They do not count
+/// as updates of the feed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StatesAgain {
     /// Topics, each as often as its state was sent again.
     pub sent: u64,
     /// Of them, those whose last update the broker had.
     pub known: u64,
-    /// Of them, those that the broker did not take.
+    /// Of them, those that the broker refused.
     pub refused: u64,
-    /// Of them, those whose answer went with a connection: after the next one they were sent again.
+    /// Of them, those whose answer was lost with a connection: they were sent again over the next one.
     pub unanswered: u64,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Summary {
         if sent > 0 {
             writeln!(
                 f,
-                "states again  {sent} whole, as the broker may have lost them: {known} it had, {refused} refused, {unanswered} unanswered"
+                "states again  {sent}, in case the broker lost them: {known} it still had, {refused} refused, {unanswered} unanswered"
             )?;
         }
         let Counts { records, bad, superseded, venue_gaps, left_out, images } = self.read;
@@ -121,11 +121,11 @@ impl fmt::Display for Summary {
         if left_out + images > 0 {
             writeln!(
                 f,
-                "left out      {left_out} that are not of the part asked for; {images} states stand for what was before it"
+                "left out      {left_out} updates outside the requested part; {images} states added for topics to begin with"
             )?;
         }
         if let Some(faults) = &self.faults {
-            faults.tell(self.published, f)?;
+            faults.write_summary(self.published, f)?;
         }
         let lag_ms = self.lag.lag_max.as_secs_f64() * 1e3;
         write!(f, "lag           {lag_ms:.0} ms at most, {} updates later than {LATE_MS} ms", self.lag.late_updates)

@@ -1,4 +1,4 @@
-//! Stocks, football, a chat room and a few servers for `tickcast demo`: modest in rate, and lively for a person who watches.
+//! Stocks, football, a chat room and a few servers for `tickcast demo`: a modest rate, and lively to watch.
 
 use std::future::Future;
 
@@ -13,9 +13,9 @@ use feed_player::summary::Summary;
 /// Updates per second in all.
 const DEMO_UPDATES_PER_S: f64 = 200.0;
 
-/// Publishes the scenario `demo` from `seed` to the broker at `url` (`ws://127.0.0.1:9000/v1/ws`), in real time and for
-/// ever, until `stop` is ready. A lost connection mends itself; an error means that there was none to begin with, or that
-/// the broker forbade to come back.
+/// Publishes the scenario `demo` from `seed` to the broker at `url` (`ws://127.0.0.1:9000/v1/ws`), in real time, until
+/// `stop` completes. A lost connection is replaced; an error means that the first one could not be made, or that the
+/// broker forbade reconnecting.
 pub async fn demo(url: &str, seed: u64, stop: impl Future<Output = ()>) -> anyhow::Result<Summary> {
     let entry = find("demo").context("the catalogue has no scenario \"demo\"")?;
     let scenario = entry.build(seed, None);

@@ -1,7 +1,7 @@
-//! Simulated feeds, each a pure function of its seed: no clock, no thread, no hash order and no floating point but what is
-//! the same to the bit on every platform goes into it, so that the same seed gives the same bytes everywhere.
+//! Simulated feeds, each a pure function of its seed. They use no clock, no thread and no hash order, and only floating
+//! point that is the same to the bit on every platform, so that the same seed gives the same bytes everywhere.
 //!
-//! A new one is a file here with a function that makes a [`Scenario`], and an entry in [`CATALOGUE`].
+//! A new scenario is a file here with a function that makes a [`Scenario`], and an entry in [`CATALOGUE`].
 
 mod basketball;
 mod chat;
@@ -19,35 +19,35 @@ pub use demo::demo;
 use feed_player::publication::{BadRecord, Feed, Timed};
 use merged::Merged;
 
-/// A simulated feed: publications without end, in order of time.
+/// A simulated feed: an endless series of publications, in order of time.
 pub trait Scenario: Send {
     /// The next publication, on a clock of the scenario's own that starts at 0.
     fn next(&mut self) -> Timed;
 
-    /// How many it yields per second of that clock, on average. Only what paces the feed uses it.
+    /// How many publications it yields per second of that clock, on average. Only used for pacing.
     fn updates_per_s(&self) -> f64;
 }
 
-/// What there is to know about a scenario before running it.
+/// The description of a scenario.
 pub struct Entry {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     /// What it is, in one line.
     pub summary: &'static str,
     /// Topics, fields and what agrees with what.
     pub description: &'static str,
-    /// What `--instruments` counts, and how many there are if nothing is said.
+    /// What `--instruments` counts, and its default.
     pub instruments: (&'static str, u32),
     build: fn(seed: u64, instruments: u32) -> Box<dyn Scenario>,
 }
 
 /// What `feed-sim describe demo` prints.
 const DEMO_DESCRIPTION: &str = "\
-Five times as many stocks as matches, one chat room (chat.kitchen) and three servers (web-1, api-1, db-1); topics as in `stocks`,
-`football`, `chat` and `status`.
+Five times as many stocks as matches, one chat room (chat.kitchen) and three servers (web-1, api-1, db-1); topics as in
+`stocks`, `football`, `chat` and `status`.
 Subscribe: {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"stocks.*.quote\",\"sports.football.*.score\",\"chat.>\",\"status.*.health\"]}";
 
-/// A few: the demo is about stocks and matches.
+/// Only a few: the demo is about stocks and matches.
 const DEMO_SERVERS: u32 = 3;
 
 /// All scenarios.
@@ -118,18 +118,18 @@ pub const CATALOGUE: &[Entry] = &[
 ];
 
 impl Entry {
-    /// The scenario from its beginning. At least one instrument.
+    /// Makes the scenario, from its beginning, with at least one instrument.
     pub fn build(&self, seed: u64, instruments: Option<u32>) -> Box<dyn Scenario> {
         (self.build)(seed, instruments.unwrap_or(self.instruments.1).max(1))
     }
 }
 
-/// The scenario of that name.
+/// Returns the scenario of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     CATALOGUE.iter().find(|entry| entry.name == name)
 }
 
-/// A scenario as a feed: it has no records that could be bad.
+/// A scenario as a feed, which has no records that could be bad.
 pub struct Simulated(pub Box<dyn Scenario>);
 
 impl Iterator for Simulated {

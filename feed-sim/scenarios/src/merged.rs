@@ -3,14 +3,14 @@
 use super::Scenario;
 use feed_player::publication::Timed;
 
-/// Scenarios on one clock. Of two publications due at once that of the scenario named first comes first.
+/// Scenarios on one clock. If two publications are due at once, that of the scenario listed first comes first.
 pub(super) struct Merged {
     /// Each with its next publication.
     parts: Vec<(Timed, Box<dyn Scenario>)>,
 }
 
 impl Merged {
-    /// At least one scenario.
+    /// Merges `parts`, at least one.
     pub(super) fn new(parts: Vec<Box<dyn Scenario>>) -> Self {
         assert!(!parts.is_empty());
         Merged { parts: parts.into_iter().map(|mut part| (part.next(), part)).collect() }

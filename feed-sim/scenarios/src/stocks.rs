@@ -1,11 +1,11 @@
-//! Stocks: trades, quotes, books, bars and status that agree with each other, because all of them are read off one simulated
-//! limit order book per instrument.
+//! Stocks: trades, quotes, books, bars and status that agree with each other, because all of them are read off one
+//! simulated limit order book per instrument.
 //!
 //! ```text
-//! factor      where the market, its sectors and each stock would be worth their price
-//! hawkes      when orders arrive, and of which class         ─┐
-//! session     which phase of the day it is                   ─┼─▶ market, call   what they do to the book
-//! order_size  how large they are, how far away they go       ─┘        │
+//! factor      the fair prices of the market, its sectors and each stock
+//! hawkes      when orders arrive, and their class            ─┐
+//! session     the phase of the day                           ─┼─▶ market, call   what orders do to the book
+//! order_size  the size of orders, and their distance         ─┘        │
 //!                                                                 book, auction, bars ─▶ messages
 //! ```
 //!
@@ -42,46 +42,48 @@ use session::ACTIVITY;
 pub(super) const DESCRIPTION: &str = "\
 Per instrument SYM, all from one simulated limit order book:
   stocks.SYM.trade   event  {\"id\",\"px\",\"qty\",\"side\",\"maker_order_id\",\"venue_seq\"}: at a price that the book showed; `side` is the
-                            aggressor's, `maker_order_id` the resting order's. An auction's has \"auction\" (its name) for both
+                            aggressor's, `maker_order_id` the resting order's. An auction's print has \"auction\" (its name) instead
   stocks.SYM.quote   state  {\"bid\",\"bid_qty\",\"ask\",\"ask_qty\",\"venue_seq\"}: the best levels of the book; null while not `open`
-  stocks.SYM.book    patch  {\"venue_seq\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}: QTY null where a level is gone. The first message
-                            and every 256th is the whole book as `state`, so that a broker that was restarted has it again
-  stocks.SYM.status  state  {\"status\",\"venue_seq\"}: pre_open, auction, open, halted or closed. An auction's has \"auction\" (opening,
-                            reopening, closing), \"indicative_px\", \"indicative_qty\"; a halt's has \"reason\"
+  stocks.SYM.book    patch  {\"venue_seq\",\"bids\":{PX:QTY},\"asks\":{PX:QTY}}: null for the QTY of a level that is gone. The first
+                            message and every 256th is the whole book as `state`, for a broker that was restarted
+  stocks.SYM.status  state  {\"status\",\"venue_seq\"}: pre_open, auction, open, halted or closed. In an auction also \"auction\" (opening,
+                            reopening, closing), \"indicative_px\", \"indicative_qty\"; in a halt \"reason\"
   stocks.SYM.bar_1s  state  {\"start\",\"open\",\"high\",\"low\",\"close\",\"volume\",\"trades\"}: at the end of each second that had trades
   stocks.SYM.bar_1m  state  the same and \"closed\": once a second while there are trades, and when the minute is over
-Prices and quantities are decimal strings on the instrument's tick: 0.01, below one dollar 0.0001. `venue_seq` counts the
-messages of an instrument over trade, quote, book and status, in the order in which they come; `id` its trades; `start` is in
-microseconds of the feed's clock. Never crossed while `open`; in a call bids may be above asks, until they trade at one price.
+Prices and quantities are decimal strings on the instrument's tick: 0.01, below one dollar 0.0001. `venue_seq` counts
+the messages of an instrument over trade, quote, book and status, in their order; `id` counts its trades; `start` is in
+microseconds of the feed's clock. Never crossed while `open`; in a call bids may be above asks, until they trade at one
+price.
 
-A day is half an hour: pre_open, from 1.5 s auction, from about 4 s open, from 29:30 auction, from about 29:40 closed. Now and
-then news halt a stock for 10 s and an auction. Orders arrive by a Hawkes process, of the first stock 12 a second on average,
-of the k-th k^-0.6 times as many, more at both ends of the day; prices move with a common market and eleven sectors.
-docs/market.md has the model, its parameters with units and sources, and the timetable.";
+A day is half an hour: pre_open, from 1.5 s auction, from about 4 s open, from 29:30 auction, from about 29:40 closed.
+Now and then news halts a stock for 10 s and a reopening auction. Orders arrive by a Hawkes process: 12 a second on
+average for the first stock, k^-0.6 times as many for the k-th, more at both ends of the day. Prices move with a common
+market and eleven sectors. docs/market.md has the model, its parameters with units and sources, and the timetable.";
 
-/// Publications per arriving order or cancellation, and per instrument and second beside them (calls, status, bars that end),
-/// measured over whole days; the test `the_rate_is_what_it_says` keeps them true.
+/// Publications per arriving order or cancellation, and further ones per instrument and second (calls, status, bars
+/// that end), measured over whole days; the test `the_stated_rate_is_right` checks them.
 const UPDATES_PER_EVENT: f64 = 1.85;
 const UPDATES_PER_INSTRUMENT_S: f64 = 0.02;
 
-/// Away from the streams of the instruments.
+/// The random stream of the factors: distinct from those of the instruments.
 const FACTOR_STREAM: u64 = 1 << 41;
 
-/// What all instruments use, one after the other.
+/// State that all instruments share, used by one after the other.
 struct Desk {
     factors: Factors,
     placement: Placement,
-    /// What the running act changed: levels of the book and trades.
+    /// The levels of the book that the current act changed.
     changed: Vec<(Side, u32)>,
+    /// The trades of the current act.
     trades: Vec<Trade>,
-    /// What was published and nobody took yet.
+    /// Publications that have not been taken yet.
     pending: VecDeque<Publication>,
 }
 
 /// The scenario `stocks`.
 pub(super) struct Stocks {
     instruments: Vec<Instrument>,
-    /// When something happens in each instrument; of two at once in the one listed first.
+    /// When something happens next in each instrument; if two are at once, in the one listed first.
     next: BinaryHeap<Reverse<(u64, u32)>>,
     desk: Desk,
     now_us: u64,
@@ -89,7 +91,7 @@ pub(super) struct Stocks {
 }
 
 impl Stocks {
-    /// `instruments` books, each from its own streams of `seed`.
+    /// Makes `instruments` books, each from its own streams of `seed`.
     pub(super) fn new(seed: u64, instruments: u32) -> Self {
         let mut updates_per_s = 0.0;
         let instruments: Vec<Instrument> = (0..instruments.max(1))
@@ -140,14 +142,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_what_it_says() {
+    fn the_stated_rate_is_right() {
         for (instruments, seed) in [(1, 3), (12, 4)] {
             let mut stocks = Stocks::new(seed, instruments);
             let day_us = 1_800_000_000;
             let updates = std::iter::repeat_with(|| stocks.next().due_us).take_while(|&due_us| due_us < day_us).count();
             let rate = updates as f64 / 1_800.0;
             let ratio = rate / stocks.updates_per_s();
-            assert!((0.9..1.1).contains(&ratio), "{instruments}: {rate} updates/s, {ratio} of what it says");
+            assert!((0.9..1.1).contains(&ratio), "{instruments}: {rate} updates/s, {ratio} of the stated rate");
         }
     }
 }

@@ -21,7 +21,8 @@ fn hash(scenario: &str, seed: u64, instruments: u32) -> u64 {
     })
 }
 
-/// Changed on purpose only: whoever recorded a run by its seed gets another one afterwards. Then say so in the changelog.
+/// Change these only on purpose: a user who recorded a run by its seed gets another run afterwards. Mention it in the
+/// changelog.
 #[test]
 fn golden() {
     let runs = [("stocks", 1, 10), ("stocks", 2, 10)];
@@ -31,7 +32,7 @@ fn golden() {
 
 const GOLDEN: [u64; 2] = [0x33d76322d486d958, 0x19e21281ae12cd80];
 
-/// As above. `demo` is made of these and of stocks (`tests/scenarios.rs`).
+/// As above. `demo` consists of these and of stocks (`tests/scenarios.rs`).
 #[test]
 fn golden_sports_and_others() {
     let runs = [("football", 4), ("basketball", 3), ("status", 20), ("sensors", 50), ("chat", 4), ("game", 20)];
@@ -57,7 +58,7 @@ fn threads_make_no_difference() {
     }
 }
 
-/// Who watches one stock sees the same whether ten or a hundred are traded beside it.
+/// The messages of a stock are the same whether two or a hundred stocks are traded.
 #[test]
 fn an_instrument_does_not_depend_on_its_neighbours() {
     let of = |instruments| -> Vec<Timed> {
@@ -67,7 +68,7 @@ fn an_instrument_does_not_depend_on_its_neighbours() {
     assert_eq!(of(2), of(100));
 }
 
-/// A topic has either events or states and patches, never both; and the broker's limits on names hold.
+/// A topic has either events or states and patches, never both, and names are within the broker's limits.
 #[test]
 fn kinds_do_not_mix() {
     let mut events = std::collections::BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Servers, sensors, chat rooms and games: what their descriptions promise, over long runs from several seeds.
+//! Servers, sensors, chat rooms and games keep the promises of their descriptions, over long runs from several seeds.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -10,7 +10,7 @@ use feed_player::publication::{Kind, Publication};
 use feed_scenarios::find;
 use serde_json::{Value, json};
 
-/// The publications of a few seeds, each with its time in milliseconds.
+/// Takes the publications of a few seeds, each with its seed and its time in milliseconds.
 fn publications(name: &str, instruments: u32, updates: usize, mut take: impl FnMut(u64, u64, &Publication)) {
     for seed in 0..3 {
         eprintln!("{name}, seed {seed}");
@@ -23,10 +23,10 @@ fn publications(name: &str, instruments: u32, updates: usize, mut take: impl FnM
 }
 
 fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
-/// Ids of a topic rise by one.
+/// Checks that the ids of a topic rise by one.
 #[derive(Default)]
 struct Ids(BTreeMap<(u64, String), u64>);
 
@@ -40,9 +40,9 @@ impl Ids {
 
 #[test]
 fn servers_and_their_incidents_agree() {
-    /// By server: the state by the last event, and the incident that is open with the id of its opening.
+    /// By server: the state after the last event, and the open incident with the id of its opening.
     type Servers = BTreeMap<(u64, String), (String, Option<(u64, u64)>)>;
-    let (mut servers, mut ids, mut told) = (Servers::new(), Ids::default(), BTreeMap::<String, u32>::new());
+    let (mut servers, mut ids, mut types) = (Servers::new(), Ids::default(), BTreeMap::<String, u32>::new());
     publications("status", 20, 40_000, |seed, at_ms, publication| {
         let data = data(publication);
         assert_eq!(number(&data["at_ms"]), at_ms);
@@ -50,7 +50,7 @@ fn servers_and_their_incidents_agree() {
         let (state, open) = servers.entry((seed, server)).or_insert(("up".to_owned(), None));
         let said = data["state"].as_str().expect("a state");
         if publication.kind == Kind::State {
-            assert_eq!(said, state, "the health is what the last event says");
+            assert_eq!(said, state, "the health agrees with the last event");
             assert_eq!(data["incident"], json!(open.map(|(incident, _)| incident)));
             for field in ["cpu_pct", "memory_pct", "requests_per_s", "latency_ms"] {
                 assert_eq!(data[field].is_null(), said == "down", "{data}");
@@ -74,9 +74,9 @@ fn servers_and_their_incidents_agree() {
         }
         assert!(open.is_none_or(|(number, _)| number == incident));
         *state = said.to_owned();
-        *told.entry(what.to_owned()).or_default() += 1;
+        *types.entry(what.to_owned()).or_default() += 1;
     });
-    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(types.len(), 5, "{types:?}");
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn sensors_alarms_and_silences_agree() {
         heard_ms: u64,
         online: bool,
         raised: BTreeMap<String, u64>,
-        /// What the last reading was, in hundredths of a degree and percent.
+        /// The last reading, in hundredths of a degree and percent.
         reading: Option<(i64, u64)>,
     }
     let (mut devices, mut ids) = (BTreeMap::<(u64, String), Device>::new(), Ids::default());
-    let mut told = BTreeMap::<(String, String), u32>::new();
+    let mut types = BTreeMap::<(String, String), u32>::new();
     let mut lost = 0;
     publications("sensors", 12, 30_000, |seed, at_ms, publication| {
         let data = data(publication);
@@ -133,35 +133,35 @@ fn sensors_alarms_and_silences_agree() {
                     ("battery_low", what, Some((_, pct))) => assert_eq!(pct < 20, what == "raised"),
                     (_, _, Some((hundredths, _))) => {
                         let value = data["value"].as_str().expect("a decimal string").replace('.', "");
-                        assert_eq!(value.parse(), Ok(hundredths), "that of the reading");
+                        assert_eq!(value.parse(), Ok(hundredths), "the value of the reading");
                     }
                     (alarm, _, None) => panic!("{alarm} before any reading"),
                 }
-                *told.entry((alarm.to_owned(), what.to_owned())).or_default() += 1;
+                *types.entry((alarm.to_owned(), what.to_owned())).or_default() += 1;
             }
         }
     });
-    assert_eq!(told.len(), 8, "four alarms raised and cleared: {told:?}");
+    assert_eq!(types.len(), 8, "four alarms raised and cleared: {types:?}");
     assert!(lost > 0);
 }
 
 #[test]
-fn who_writes_is_in_the_room() {
+fn only_members_who_are_present_write() {
     #[derive(Default)]
     struct Room {
         people: Value,
-        /// Messages that are not deleted, and whose they are.
+        /// Messages that are not deleted, and their authors.
         messages: BTreeMap<u64, String>,
     }
     let (mut rooms, mut ids) = (BTreeMap::<(u64, String), Room>::new(), Ids::default());
-    let (mut told, mut special, mut left) = (BTreeMap::<String, u32>::new(), BTreeSet::new(), 0);
+    let (mut types, mut special, mut left) = (BTreeMap::<String, u32>::new(), BTreeSet::new(), 0);
     publications("chat", 5, 20_000, |seed, at_ms, publication| {
         let data = data(publication);
         let name = publication.topic.split('.').nth(1).expect("a room");
         let room = rooms.entry((seed, name.to_owned())).or_default();
         match publication.kind {
             Kind::State => {
-                // It comes in place of a patch, which is about one person.
+                // It replaces a patch, which is about one person.
                 assert!(room.people.is_null() || differing(&room.people, &data) <= 1, "{} {data}", room.people);
                 room.people = data;
             }
@@ -176,7 +176,7 @@ fn who_writes_is_in_the_room() {
                 assert_eq!(number(&data["at_ms"]), at_ms);
                 let user = data["user"].as_str().expect("a user").to_owned();
                 let person = &room.people[&user];
-                assert_eq!(person["name"], data["name"], "who writes is there");
+                assert_eq!(person["name"], data["name"], "the author is present");
                 let what = data["type"].as_str().expect("a type");
                 match what {
                     "message" => {
@@ -191,17 +191,17 @@ fn who_writes_is_in_the_room() {
                     let kinds = [("script", "<script>"), ("quote", "\""), ("emoji", "🚀"), ("line break", "\n")];
                     special.extend(kinds.into_iter().filter(|(_, sign)| text.contains(sign)).map(|(kind, _)| kind));
                 }
-                *told.entry(what.to_owned()).or_default() += 1;
+                *types.entry(what.to_owned()).or_default() += 1;
             }
         }
         let people = room.people.as_object().expect("an object").len();
         assert!((3..=16).contains(&people));
     });
-    assert_eq!((told.len(), special.len()), (3, 4), "{told:?} {special:?}");
+    assert_eq!((types.len(), special.len()), (3, 4), "{types:?} {special:?}");
     assert!(left > 0);
 }
 
-/// How many people are otherwise in one room than in the other, or in one of them only.
+/// How many people differ between two states of a room.
 fn differing(before: &Value, after: &Value) -> usize {
     let people = |room: &Value| room.as_object().expect("people").keys().cloned().collect::<BTreeSet<_>>();
     people(before).union(&people(after)).filter(|&name| before.get(name) != after.get(name)).count()
@@ -213,7 +213,7 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
     struct Arena {
         at_ms: u64,
         tick: u64,
-        /// Last position, life and whether he is alive.
+        /// The last position and life of each player, and whether it is alive.
         players: BTreeMap<String, (i64, i64, u64, bool)>,
         spawned: BTreeMap<String, u64>,
         scoreboard: Value,
@@ -221,7 +221,7 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
         owes_scoreboard: bool,
     }
     let (mut arenas, mut ids) = (BTreeMap::<(u64, String), Arena>::new(), Ids::default());
-    let mut told = BTreeMap::<String, u32>::new();
+    let mut types = BTreeMap::<String, u32>::new();
     publications("game", 20, 110_000, |seed, at_ms, publication| {
         let data = data(publication);
         let mut segments = publication.topic.split('.').skip(1);
@@ -246,7 +246,7 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
                     if life == life_before {
                         let square = (x - x_before).pow(2) + (y - y_before).pow(2);
                         assert!(square <= 30 * 30, "{square}");
-                        assert!(alive_before || (square == 0 && !alive), "who was killed stays where he fell");
+                        assert!(alive_before || (square == 0 && !alive), "a player who was killed does not move");
                     } else {
                         assert_eq!((life, arena.spawned.get(&player)), (life_before + 1, Some(&life)));
                     }
@@ -274,7 +274,7 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
                     }
                 }
                 arena.owes_scoreboard |= ["round_start", "pickup", "kill"].contains(&what);
-                *told.entry(what.to_owned()).or_default() += 1;
+                *types.entry(what.to_owned()).or_default() += 1;
             }
             _ => {
                 match publication.kind {
@@ -289,5 +289,5 @@ fn players_keep_to_the_map_and_the_scoreboard_to_the_events() {
             }
         }
     });
-    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(types.len(), 5, "{types:?}");
 }

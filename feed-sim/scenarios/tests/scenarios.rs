@@ -1,4 +1,5 @@
-//! What every scenario keeps: its description is true, its clock runs on, and what it publishes is what a broker takes.
+//! What holds for every scenario: its description is true, its clock never goes back, and a broker takes what it
+//! publishes.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -10,10 +11,10 @@ use feed_player::publication::Kind;
 use feed_scenarios::{CATALOGUE, find};
 use serde_json::Value;
 
-/// `stocks` documents its own, and `demo` is made of others.
+/// Without `stocks`, which has tests of its own, and `demo`, which consists of others.
 const DESCRIBED: [&str; 6] = ["football", "basketball", "status", "sensors", "chat", "game"];
 
-/// Whether a topic fits a pattern, as the protocol has it: `*` is one segment, `>` one or more.
+/// Whether a topic matches a pattern, as in the protocol: `*` is one segment, `>` one or more.
 fn fits(pattern: &str, topic: &str) -> bool {
     let (mut pattern, mut topic) = (pattern.split('.'), topic.split('.'));
     loop {
@@ -54,7 +55,7 @@ fn descriptions_are_true() {
             let (pattern, kind) =
                 documented.iter().find(of).unwrap_or_else(|| panic!("{} is not described", publication.topic));
             match publication.kind {
-                // A topic with patches has its whole as state, now and then.
+                // A topic with patches also has whole states, now and then.
                 Kind::State => assert!(kind == "state" || kind == "patch", "{}", publication.topic),
                 kind_published => assert_eq!(kind, kind_published.as_str(), "{}", publication.topic),
             }
@@ -84,9 +85,9 @@ fn fields(value: &Value) -> Vec<String> {
     object.iter().flat_map(|(name, value)| std::iter::once(name.clone()).chain(fields(value))).collect()
 }
 
-/// A topic has either events or states and patches, never both; and the broker's limits on names hold.
+/// A topic has either events or states and patches, never both, and names are within the broker's limits.
 #[test]
-fn kinds_do_not_mix_and_clocks_run_on() {
+fn kinds_do_not_mix_and_clocks_never_go_back() {
     for entry in CATALOGUE {
         let mut scenario = entry.build(3, Some(40));
         let mut is_event = BTreeMap::new();
@@ -108,7 +109,7 @@ fn kinds_do_not_mix_and_clocks_run_on() {
     }
 }
 
-/// Who watches one match, server, device or room sees the same whether it is alone or one of many.
+/// The messages of a match, server, device or room are the same whether it is alone or one of many.
 #[test]
 fn neighbours_make_no_difference() {
     for (name, prefix, many) in [
@@ -125,7 +126,7 @@ fn neighbours_make_no_difference() {
             let its = all.filter(|timed| timed.publication.topic.starts_with(prefix));
             its.take(300).map(|timed| (timed.due_us, timed.publication)).collect()
         };
-        // An arena is full with sixteen.
+        // An arena is full with sixteen players.
         assert_eq!(of(if name == "game" { 16 } else { 1 }), of(many), "{name}");
     }
 }

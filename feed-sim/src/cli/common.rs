@@ -1,4 +1,4 @@
-//! What a simulated and a recorded feed have in common: where it goes, how long, and what is told of it.
+//! The options that simulated and recorded feeds share: the target, the length, and what is reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,39 +12,39 @@ use feed_player::publish::{Broker, Lines, Publishing, Target};
 use feed_player::run::Play;
 use feed_player::schedule::{BATCH_UPDATES_MAX, BatchBounds, Pace, Until};
 
-/// More connections than that gain nothing, and a broker admits a bounded number.
+/// More connections gain nothing, and a broker admits a bounded number.
 const PRODUCERS_MAX: u16 = 256;
 
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// A broker's WebSocket URL, `stdout` (NDJSON as `POST /v1/publish` takes it), a new file FILE.ndjson,
-    /// FILE.ndjson.gz or FILE.ndjson.zst (the same with the feed's own times, to be replayed), or `null`
+    /// FILE.ndjson.gz or FILE.ndjson.zst (the same with the feed's own times, for replay), or `null`
     #[arg(long, value_name = "WHERE", env = "FEED_SIM_TO", default_value = "ws://127.0.0.1:9000/v1/ws")]
     to: String,
     /// Replace the file of `--to` if it exists
     #[arg(long)]
     force: bool,
-    /// Stop after so many seconds: real ones, or with `max` those of the feed's own clock
+    /// Stop after this many seconds: real ones, or with `max` seconds of the feed's own clock
     #[arg(long, value_name = "S", value_parser = seconds)]
     duration: Option<Duration>,
-    /// Stop after so many updates
+    /// Stop after this many updates
     #[arg(long, value_name = "N")]
     updates: Option<u64>,
     /// Connections to the broker; each has its share of the instruments
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(PRODUCERS_MAX)))]
     producers: u16,
-    /// Publish without a source and its numbers: less to send, and what is on its way when a connection is lost may be
-    /// lost with it (it is counted as unanswered)
+    /// Publish without a source and its numbers: there is less to send, but updates in flight when a connection is lost
+    /// may be lost with it (they are counted as unanswered)
     #[arg(long)]
     unacknowledged: bool,
-    /// Updates that go into one message at most
+    /// The most updates in one message
     #[arg(long, value_name = "N", default_value_t = BATCH_UPDATES_MAX as u16, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// What became of it, at the end: `text` on standard error, or `json` on standard output (on standard error where
-    /// the updates themselves go there)
+    /// The form of the summary at the end: `text` on standard error, or `json` on standard output (on standard error if
+    /// the updates themselves go to standard output)
     #[arg(long, value_name = "FORM", default_value = "text")]
     summary: SummaryForm,
-    /// No progress on standard error
+    /// Show no progress on standard error
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
@@ -65,7 +65,7 @@ impl Common {
         Play { pace, until, strict, batch }
     }
 
-    /// Where `--to` leads.
+    /// Opens the target that `--to` names.
     pub(crate) async fn target(&self) -> anyhow::Result<Target> {
         match self.to.as_str() {
             "stdout" => Ok(Target::Lines(Lines::new(Box::new(std::io::stdout())))),
@@ -82,13 +82,13 @@ impl Common {
                 Ok(Target::Lines(Lines::recording(file.to_owned(), out)))
             }
             other => bail!(
-                "--to {other:?} is neither a WebSocket URL nor `stdout` nor `null` nor a file whose name ends in {}",
+                "--to {other:?} is neither a WebSocket URL, `stdout` or `null`, nor a file whose name ends in {}",
                 FILE_ENDINGS.join(", ")
             ),
         }
     }
 
-    /// Whether nothing is to be told while it runs.
+    /// Whether no progress is shown during the run.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -100,6 +100,6 @@ impl Common {
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it is no number of seconds")?;
+    let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! The options about faults.
+//! The options for faults.
 
 use anyhow::{anyhow, bail};
 use broker_protocol::Pattern;
@@ -14,10 +14,11 @@ pub(crate) struct FaultArgs {
     /// clock-skew=1%:200ms, correction=1%, malformed=0.1%, … (`feed-sim faults` lists them all)
     #[arg(long = "fault", value_name = "KIND=RATE[:PARAMETER]", value_parser = fault)]
     faults: Vec<Fault>,
-    /// Inject them into these topics only; bursts, silences of the feed and the clock concern all, and begin there
+    /// Inject faults into these topics only; bursts, silences of the feed and clock faults affect all topics, but only
+    /// updates of these topics trigger them
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     fault_topic: Option<Pattern>,
-    /// What the faults come from; without it the scenario's seed
+    /// The seed of the faults; by default the scenario's seed
     #[arg(long, value_name = "SEED")]
     fault_seed: Option<u64>,
 }
@@ -31,10 +32,10 @@ fn pattern(text: &str) -> Result<Pattern, String> {
 }
 
 impl FaultArgs {
-    /// `feed` with the faults that were asked for, from `seed` if they have none of their own.
+    /// Returns `feed` with the requested faults, drawn from `seed` unless `--fault-seed` is given.
     pub(crate) fn inject<F: Feed>(&self, feed: F, seed: u64) -> anyhow::Result<Faulty<F>> {
         if self.faults.is_empty() && self.fault_seed.is_some() {
-            bail!("--fault-seed without --fault: there is nothing to draw");
+            bail!("--fault-seed has no effect without --fault: add a fault (`feed-sim faults` lists them)");
         }
         let seed = self.fault_seed.unwrap_or(seed);
         let plan =
@@ -46,12 +47,12 @@ impl FaultArgs {
 /// What `feed-sim faults` prints.
 pub(crate) fn faults_help() -> String {
     let mut text =
-        "faults, for `--fault` of `run` and `replay` (RATE: 0.1%, 100ppm or 0.001 of the updates, up to 50%;\n\
+        "faults for `--fault` of `run` and `replay` (RATE: 0.1%, 100ppm or 0.001 of the updates, up to 50%;\n\
         DURATION: 1500us, 20ms, 5s or 2m of the feed's own clock, up to ten minutes):"
             .to_owned();
     for kind in KINDS {
         text.push_str(&format!("\n  {}\n      {}", kind.syntax, kind.what));
     }
-    text.push_str("\nThe same --fault-seed injects the same faults. The summary counts each of them.");
+    text.push_str("\nThe same --fault-seed injects the same faults. The summary counts them all.");
     text
 }

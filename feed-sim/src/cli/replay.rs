@@ -15,7 +15,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// So many times as fast as recorded, or `max`
+    /// N times the recorded speed, or `max`
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) speed: Rate,
     /// Stop at the first record that cannot be used, with exit code 1
@@ -25,24 +25,24 @@ pub(crate) struct ReplayArgs {
     pub(crate) part: PartArgs,
 }
 
-/// What is played of a recording, and how often.
+/// The part of a recording that is played, and how often.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Recording")]
 pub(crate) struct PartArgs {
-    /// What the columns of `csv` or the fields of `ndjson` mean (`feed-sim describe csv`)
+    /// The meaning of the columns of `csv` or the fields of `ndjson` (`feed-sim describe csv`)
     #[arg(long, value_name = "FILE.toml")]
     mapping: Option<PathBuf>,
-    /// Begin there: so long after the beginning (90s, 5m), at a time of day (09:30), or a date and time
-    /// (2024-08-08T12:30:00Z). States from before go out first
+    /// Begin at this time: one after the beginning (90s, 5m), a time of day (09:30), or a date and time
+    /// (2024-08-08T12:30:00Z). States from before it go out first
     #[arg(long, value_name = "TIME")]
     start: Option<Moment>,
-    /// End there, written like --start
+    /// End at this time, written like --start
     #[arg(long, value_name = "TIME")]
     stop: Option<Moment>,
-    /// Only topics that have this segment, repeatable
+    /// Play only topics that have this segment, repeatable
     #[arg(long = "symbol", value_name = "SYM")]
     symbols: Vec<String>,
-    /// Begin again at the end, N times in all or for ever
+    /// Begin again at the end, N times in all or forever
     #[arg(long = "loop", value_name = "N", num_args = 0..=1, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<Option<u64>>,
 }

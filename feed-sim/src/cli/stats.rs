@@ -13,7 +13,7 @@ use feed_sim::stats::{Collector, Figures, json, table};
 use super::seconds;
 use crate::say;
 
-/// So much of a scenario is measured, unless something else is asked for.
+/// How much of a scenario is measured unless `--duration` is given.
 const SCENARIO_DURATION: Duration = Duration::from_secs(600);
 
 #[derive(Args, Debug)]
@@ -21,19 +21,19 @@ pub(crate) struct StatsArgs {
     /// What to measure, each a column of the table: a scenario (`stocks`) or a recording (`binance:capture.gz`)
     #[arg(required = true, value_name = "SCENARIO|FORMAT:FILE")]
     sources: Vec<Source>,
-    /// What all randomness of the scenarios comes from
+    /// The seed of all randomness of the scenarios
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// So much of each on its own clock; without it 600 s of a scenario and the whole of a recording
+    /// Seconds to measure of each feed, on its own clock; by default 600 s of a scenario and the whole of a recording
     #[arg(long, value_name = "S", value_parser = seconds)]
     duration: Option<Duration>,
-    /// How many stocks, or matches at once, a scenario has; without it its own number
+    /// How many stocks, or matches at once, a scenario has; by default its own number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     instruments: Option<u32>,
-    /// Only this one: its symbol (`AAPL`) or its topics without their last segment (`stocks.AAPL`)
+    /// Measure only this instrument: its symbol (`AAPL`) or its topics without their last segment (`stocks.AAPL`)
     #[arg(long, value_name = "SYM")]
     instrument: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +60,7 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// What its column is called: of several recordings of a format the file's name as well, not its path.
+    /// The heading of its column. Of several recordings of one format, it includes the file's name without its path.
     fn name(&self, all: &[Source]) -> String {
         match self {
             Source::Scenario(name) => name.clone(),
@@ -98,14 +98,14 @@ impl Source {
         let name = self.name(&args.sources);
         let mut collector = Collector::new(args.instrument.as_deref());
         if let Err(bad) = collector.take_feed(&mut feed, until_us) {
-            tracing::warn!("{name}: {bad}; the figures are of what came before");
+            tracing::warn!("{name}: {bad}; the figures cover the feed up to there");
         }
         Ok(Figures::new(&name, &collector))
     }
 }
 
 impl StatsArgs {
-    /// Measures each source after the other and prints the table.
+    /// Measures one source after the other and prints the table, or the JSON.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         let figures = self.sources.iter().map(|source| source.measure(self)).collect::<anyhow::Result<Vec<_>>>()?;
         let text = if self.json { format!("{:#}\n", json(&figures)) } else { format!("{}\n", table(&figures)) };

@@ -1,7 +1,7 @@
 //! How the messages of an instrument follow one another in time.
 //!
-//! An arrival is a moment at which something was said, whatever the number of messages: a trade, the book and the quote
-//! that it changes are one.
+//! An arrival is a moment at which there were messages, however many: a trade and the book and quote that it changes
+//! are one arrival.
 
 use super::correlation::Autocorrelation;
 use super::moments::Moments;
@@ -16,7 +16,8 @@ pub struct Arrivals {
     windows: [Windows; 2],
 }
 
-/// Numbers of arrivals in windows of a fixed length, the empty ones included and the last, which is not over, left out.
+/// Numbers of arrivals in windows of a fixed length, including empty windows, excluding the last one, which is not
+/// over.
 #[derive(Debug, Clone, Copy)]
 struct Windows {
     length_us: u64,
@@ -52,7 +53,7 @@ impl Default for Arrivals {
 }
 
 impl Arrivals {
-    /// Something was said at that time, in microseconds; times do not go back.
+    /// Notes a message at that time, in microseconds; times do not go back.
     pub fn arrive(&mut self, at_us: u64) {
         let first_us = match self.first_us {
             None => *self.first_us.insert(at_us),
@@ -68,7 +69,7 @@ impl Arrivals {
         self.windows.iter_mut().for_each(|windows| windows.arrive(at_us - first_us));
     }
 
-    /// How many there were.
+    /// The number of arrivals.
     pub fn count(&self) -> u64 {
         self.gaps.count() + u64::from(self.first_us.is_some())
     }
@@ -78,8 +79,8 @@ impl Arrivals {
         &self.gaps
     }
 
-    /// The burstiness parameter B = (σ − μ) / (σ + μ) of the gaps: −1 for a clock, 0 for a Poisson process, towards 1 the
-    /// burstier. K.-I. Goh and A.-L. Barabási, "Burstiness and memory in complex systems", EPL 81, 48002 (2008).
+    /// The burstiness parameter B = (σ − μ) / (σ + μ) of the gaps: −1 for a clock, 0 for a Poisson process, nearer to 1
+    /// the burstier. K.-I. Goh and A.-L. Barabási, "Burstiness and memory in complex systems", EPL 81, 48002 (2008).
     pub fn burstiness(&self) -> Option<f64> {
         let (deviation, mean) = (self.gaps.deviation()?, self.gaps.mean()?);
         (deviation + mean > 0.0).then(|| (deviation - mean) / (deviation + mean))
@@ -90,8 +91,9 @@ impl Arrivals {
         self.memory.correlations()[0]
     }
 
-    /// Fano factors, variance over mean, of the numbers of arrivals in windows of one and of ten seconds: 1 for a Poisson
-    /// process. `None` for fewer than ten windows. U. Fano, "Ionization yield of radiations. II", Phys. Rev. 72, 26 (1947).
+    /// Fano factors, variance over mean, of the numbers of arrivals in windows of one and of ten seconds: 1 for a
+    /// Poisson process. `None` for fewer than ten windows. U. Fano, "Ionization yield of radiations. II", Phys. Rev.
+    /// 72, 26 (1947).
     pub fn fano(&self) -> [Option<f64>; 2] {
         const WINDOWS_MIN: u64 = 10;
         self.windows.map(|windows| windows.counts.dispersion().filter(|_| windows.counts.count() >= WINDOWS_MIN))

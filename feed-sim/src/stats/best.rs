@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::decimal::Price;
 use super::observe::Level;
 
-/// Levels of a side that are kept; of more, those far from the market are forgotten.
+/// Levels kept per side; beyond that, those farthest from the market are forgotten.
 const LEVELS_MAX: usize = 20_000;
 
-/// The prices at which there is something.
+/// The prices at which there are orders.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Best {
     bids: BTreeSet<Price>,
@@ -16,7 +16,7 @@ pub(super) struct Best {
 }
 
 impl Best {
-    /// Takes in levels, and says the best prices then.
+    /// Takes in levels, and returns the best prices after them.
     pub(super) fn book(&mut self, whole: bool, bids: &[Level], asks: &[Level]) -> (Option<Price>, Option<Price>) {
         if whole {
             self.bids.clear();

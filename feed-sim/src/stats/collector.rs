@@ -1,4 +1,4 @@
-//! Takes in a feed and keeps what its figures need.
+//! Takes in a feed and keeps the data for its figures.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::quantiles::Quantiles;
 use super::sizes::Sizes;
 use feed_player::publication::{BadRecord, Feed, Kind, Timed};
 
-/// Instruments that are measured each by itself; of further ones only the messages are counted.
+/// The most instruments measured individually; of further ones only the messages are counted.
 pub const INSTRUMENTS_MAX: usize = 20_000;
 
 /// What was seen of a feed so far.
@@ -25,19 +25,21 @@ pub struct Collector {
     pub(super) bad_records: u64,
     pub(super) bytes: Quantiles,
     pub(super) sizes: Sizes,
-    /// In hundredths of a percent of the middle.
+    /// In hundredths of a percent of the mid price.
     pub(super) spread_bp: Quantiles,
     pub(super) spread_bp_moments: Moments,
     instruments: HashMap<String, Instrument>,
     pub(super) first_us: Option<u64>,
     pub(super) last_us: u64,
-    /// The second that is running and its messages, and the most that one had.
+    /// The current second and its number of messages.
     second: (u64, u64),
+    /// The most messages that a second had.
     peak: u64,
 }
 
 impl Collector {
-    /// Of all instruments, or of one: its symbol (`AAPL`) or its topics without their last segment (`stocks.AAPL`).
+    /// A collector of all instruments, or of the one with this symbol (`AAPL`) or with topics that are this without
+    /// their last segment (`stocks.AAPL`).
     pub fn new(only: Option<&str>) -> Self {
         Collector {
             only: only.map(str::to_owned),
@@ -59,8 +61,8 @@ impl Collector {
         }
     }
 
-    /// Takes in a feed up to `until_us` on its own clock. An error is a recording that cannot be read to its end: what came
-    /// before it has been taken in.
+    /// Takes in a feed up to `until_us` on its own clock. An error means that the recording cannot be read to its end;
+    /// everything before that has been taken in.
     pub fn take_feed(&mut self, feed: &mut dyn Feed, until_us: u64) -> Result<(), BadRecord> {
         for item in feed {
             match item {
@@ -128,7 +130,7 @@ impl Collector {
         self.peak = self.peak.max(self.second.1);
     }
 
-    /// All messages.
+    /// The number of messages of all kinds.
     pub(super) fn messages(&self) -> u64 {
         self.events + self.states + self.patches
     }
@@ -143,7 +145,7 @@ impl Collector {
         self.instruments.len()
     }
 
-    /// The instrument of which most was said; of two the first by name.
+    /// The instrument with the most arrivals; of equals, the first by name.
     pub(super) fn busiest(&self) -> Option<(&str, &Instrument)> {
         let busiest = self.instruments.iter().max_by(|a, b| {
             let arrivals = a.1.arrivals.count().cmp(&b.1.arrivals.count());
@@ -152,7 +154,7 @@ impl Collector {
         busiest.map(|(name, instrument)| (name.as_str(), instrument))
     }
 
-    /// How often the spread was so many ticks, over all instruments.
+    /// How often each spread in ticks occurred, over all instruments.
     pub(super) fn spread_ticks(&self) -> BTreeMap<u64, u64> {
         let mut ticks = BTreeMap::new();
         self.instruments.values().for_each(|instrument| instrument.spreads.add_to(&mut ticks));

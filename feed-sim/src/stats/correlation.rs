@@ -1,4 +1,4 @@
-//! Autocorrelation of a series in one pass: the last values are kept, as many as the largest lag.
+//! Autocorrelation of a series in one pass, keeping as many of the last values as the largest lag.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ impl Pairs {
     }
 }
 
-/// Of fewer pairs a correlation says nothing: its standard error is about one over the square root of their number.
+/// A correlation of fewer pairs says nothing: its standard error is about one over the square root of their number.
 const PAIRS_MIN: f64 = 10.0;
 
 /// The autocorrelation of a series at some lags: the correlation of all pairs of values so far apart.
@@ -40,7 +40,7 @@ pub struct Autocorrelation<const LAGS: usize> {
 }
 
 impl<const LAGS: usize> Autocorrelation<LAGS> {
-    /// At these lags, each at least 1.
+    /// An autocorrelation at these lags, each at least 1.
     pub fn new(lags: [usize; LAGS]) -> Self {
         Autocorrelation { lags, pairs: [Pairs::default(); LAGS], last: VecDeque::new() }
     }
@@ -58,12 +58,12 @@ impl<const LAGS: usize> Autocorrelation<LAGS> {
         self.last.push_back(value);
     }
 
-    /// The series is interrupted: what follows makes no pairs with what was before.
+    /// Interrupts the series: later values form no pairs with earlier ones.
     pub fn interrupt(&mut self) {
         self.last.clear();
     }
 
-    /// The correlations, in the order of the lags; `None` for a constant series or one of fewer than ten pairs.
+    /// The correlations, in the order of the lags; `None` for a constant series or for fewer than ten pairs.
     pub fn correlations(&self) -> [Option<f64>; LAGS] {
         self.pairs.map(|pairs| pairs.correlation())
     }

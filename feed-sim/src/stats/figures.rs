@@ -1,4 +1,4 @@
-//! From what was collected to figures with names and units.
+//! Turns the collected data into figures with names and units.
 
 use super::collector::Collector;
 use super::spreads::quantile;
@@ -10,27 +10,27 @@ pub struct Figure {
     pub key: &'static str,
     /// Its name in the table.
     pub label: &'static str,
-    /// What it is counted in; empty for a pure number.
+    /// Its unit; empty for a pure number.
     pub unit: &'static str,
-    /// Nothing where the feed does not say enough.
+    /// Its value; `None` if the feed has too little data.
     pub value: Option<f64>,
     /// Digits behind the point in the table.
     pub decimals: usize,
 }
 
-/// All figures of a feed, always the same in the same order.
+/// All figures of a feed, always the same ones in the same order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// What was measured, as it was asked for.
+    /// The feed that was measured, as the user named it.
     pub source: String,
-    /// The instrument that arrivals, signs and returns are of: the one of which most was said.
+    /// The instrument with the most arrivals: arrivals, signs and returns are figures of this one.
     pub busiest: Option<String>,
     /// The figures.
     pub figures: Vec<Figure>,
 }
 
 impl Figures {
-    /// The figures of what was collected from `source`.
+    /// Computes the figures of what was collected from `source`.
     pub fn new(source: &str, collector: &Collector) -> Figures {
         let busiest = collector.busiest();
         let mut figures = messages(collector);
@@ -42,7 +42,7 @@ impl Figures {
         Figures { source: source.to_owned(), busiest: busiest.map(|(name, _)| name.to_owned()), figures }
     }
 
-    /// The value of that key, where there is one.
+    /// The value of the figure with that key, if it has one.
     pub fn value(&self, key: &str) -> Option<f64> {
         self.figures.iter().find(|figure| figure.key == key)?.value
     }

@@ -1,4 +1,4 @@
-//! What is measured of each instrument: a few hundred bytes and, without quotes, its book's prices.
+//! What is measured of each instrument: a few hundred bytes and, if it has no quotes, its book's prices.
 
 use super::Arrivals;
 use super::best::Best;
@@ -11,15 +11,16 @@ use super::spreads::Spreads;
 /// Lags of the autocorrelation of the signs of trades, in trades.
 pub(super) const SIGN_LAGS: [usize; 2] = [1, 10];
 
-/// An instrument.
+/// The measurements of an instrument.
 pub(super) struct Instrument {
     pub(super) arrivals: Arrivals,
     pub(super) returns: Returns,
     pub(super) signs: Autocorrelation<2>,
     pub(super) spreads: Spreads,
-    /// Of who publishes quotes the book says nothing new.
+    /// Once an instrument publishes quotes, its book says nothing new and is ignored.
     has_quotes: bool,
-    /// There was a bid and an ask: the price is the middle between them. Before, and of who has neither, it is the trades'.
+    /// Once there was a bid and an ask, the price is the middle between them. Before that, and for an instrument that
+    /// has neither, it is the price of the trades.
     has_best: bool,
     book: Best,
     best: (Option<Price>, Option<Price>),
@@ -41,7 +42,7 @@ impl Default for Instrument {
 }
 
 impl Instrument {
-    /// Takes in what was said at that time, and says the best prices where they are new.
+    /// Takes in an observation at that time, and returns the best prices if they are new.
     pub(super) fn take(&mut self, at_us: u64, observation: &Observation) -> Option<(Price, Price)> {
         if *observation != Observation::Clockwork {
             self.arrivals.arrive(at_us);

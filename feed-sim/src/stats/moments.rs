@@ -1,9 +1,10 @@
 //! Mean, variance and kurtosis in one pass and constant memory.
 //!
 //! The updating formulas of P. Pébay, "Formulas for robust, one-pass parallel computation of covariances and
-//! arbitrary-order statistical moments", Sandia report SAND2008-6212 (2008), which do not cancel as sums of squares do.
+//! arbitrary-order statistical moments", Sandia report SAND2008-6212 (2008), which avoid the cancellation of sums of
+//! squares.
 
-/// The moments of what was pushed.
+/// The moments of the values that were pushed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
     count: u64,
@@ -19,7 +20,7 @@ impl Moments {
         self.push_times(value, 1);
     }
 
-    /// Takes in the same value `times` times: it is merged as a set that has no variance of its own.
+    /// Takes in the same value `times` times, merged as a set that has no variance of its own.
     pub fn push_times(&mut self, value: f64, times: u64) {
         if times == 0 {
             return;
@@ -38,7 +39,7 @@ impl Moments {
         self.count += times;
     }
 
-    /// How many values there were.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -58,7 +59,7 @@ impl Moments {
         self.variance().map(f64::sqrt)
     }
 
-    /// The fourth moment over the variance's square: 3 for a normal distribution.
+    /// The fourth moment over the square of the variance: 3 for a normal distribution.
     pub fn kurtosis(&self) -> Option<f64> {
         (self.count > 3 && self.m2 > 0.0).then(|| self.count as f64 * self.m4 / (self.m2 * self.m2))
     }

@@ -1,7 +1,7 @@
-//! What a publication says about the market: the one place that knows how feeds write trades, quotes and books.
+//! What a publication says about the market: the one module that knows how feeds write trades, quotes and books.
 //!
-//! Topics are `PREFIX.SYM.what`; our own conventions (`.trade`, `.quote`, `.book`) and Binance's messages, which go out as
-//! the venue wrote them (`.trade`, `.ticker`, `.depth`), with their one-letter fields.
+//! Topics are `PREFIX.SYM.what`. It knows our own conventions (`.trade`, `.quote`, `.book`) and Binance's messages,
+//! which go out as the venue wrote them (`.trade`, `.ticker`, `.depth`), with their one-letter fields.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::decimal::{Price, price};
 use feed_player::publication::{Kind, Publication};
 
-/// What was said.
+/// What a publication says.
 #[derive(Debug, PartialEq)]
 pub(super) enum Observation {
     Trade {
         size: f64,
         price: Option<Price>,
-        /// Whether the aggressor bought, where that is known.
+        /// Whether the aggressor bought, if that is known.
         bought: Option<bool>,
     },
-    /// The best prices; a side that is empty has none.
+    /// The best prices; `None` for an empty side.
     Quote { bid: Option<Price>, ask: Option<Price> },
-    /// Levels of a book, the whole of it or what changed.
+    /// Levels of a book, all of them or those that changed.
     Book { whole: bool, bids: Vec<Level>, asks: Vec<Level> },
-    /// What comes by the clock and not by the market: bars.
+    /// Messages that come by the clock and not by the market: bars.
     Clockwork,
     /// Anything else.
     Other,
 }
 
-/// A price, and whether there is anything at it.
+/// A price, and whether there are orders at it.
 pub(super) type Level = (Price, bool);
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Trade<'a> {
     qty: &'a str,
     #[serde(borrow)]
     side: Option<&'a str>,
-    /// Binance: the buyer's order was in the book, so the seller was the aggressor.
+    /// Binance: whether the buyer's order was in the book, so that the seller was the aggressor.
     #[serde(rename = "m")]
     buyer_was_maker: Option<bool>,
 }
@@ -62,12 +62,12 @@ struct Book {
     asks: Levels,
 }
 
-/// The instrument of a topic, which is the topic without its last segment, and that segment.
+/// Splits a topic into its instrument, which is the topic without its last segment, and that segment.
 pub(super) fn instrument(topic: &str) -> (&str, &str) {
     topic.rsplit_once('.').unwrap_or((topic, ""))
 }
 
-/// Reads a publication.
+/// Reads what a publication says.
 pub(super) fn observe(publication: &Publication) -> Observation {
     let data = publication.data.as_str();
     let read = match instrument(&publication.topic).1 {
@@ -97,7 +97,7 @@ fn trade(data: &str) -> Option<Observation> {
     Some(Observation::Trade { size, price: trade.px.and_then(price), bought })
 }
 
-/// `{PX: QTY}`, QTY null where the level is gone.
+/// `{PX: QTY}`, with a QTY of null for a level that is gone.
 #[derive(Default)]
 struct Levels(Vec<Level>);
 
@@ -145,7 +145,7 @@ mod tests {
             r#"{"e":"trade","s":"X","t":1,"p":"1.50","q":"100","m":true,"M":true}"#,
             bought(Some(false)),
         );
-        // A correction is no trade.
+        // A correction is not a trade.
         check("s.X.trade", r#"{"corrects":1,"action":"cancel"}"#, Observation::Other);
         check("s.X.trade", r#"{"px":"1.50","qty":"none"}"#, Observation::Other);
         let quote = Observation::Quote { bid: Some(150 * tick), ask: None };

@@ -1,4 +1,4 @@
-//! Returns of an instrument's price over one second, read off at every whole second of the feed's clock.
+//! Returns of an instrument's price over one second, sampled at every whole second of the feed's clock.
 
 use super::correlation::Autocorrelation;
 use super::moments::Moments;
@@ -6,13 +6,13 @@ use super::moments::Moments;
 /// Lags of the autocorrelation of absolute returns, in seconds.
 pub const RETURN_LAGS_S: [usize; 4] = [1, 5, 10, 30];
 
-/// A price that stands for longer is not quiet but closed: the next return begins behind the pause.
+/// After a longer pause the market was closed, not quiet: the next return begins after the pause.
 const PAUSE_S_MAX: u64 = 60;
 
 /// Logarithmic returns.
 #[derive(Debug, Clone)]
 pub struct Returns {
-    /// The second that is running, and the newest price in it.
+    /// The current second, and the newest price in it.
     running: Option<(u64, f64)>,
     /// The price at the end of the second before.
     closed: Option<f64>,
@@ -32,7 +32,7 @@ impl Default for Returns {
 }
 
 impl Returns {
-    /// The price is this from then on; times do not go back.
+    /// Notes that the price is `price` from then on; times do not go back.
     pub fn price(&mut self, at_us: u64, price: f64) {
         let second = at_us / 1_000_000;
         if let Some((running, last)) = self.running
@@ -56,7 +56,7 @@ impl Returns {
         }
     }
 
-    /// The returns' moments.
+    /// The moments of the returns.
     pub fn moments(&self) -> &Moments {
         &self.moments
     }

@@ -8,11 +8,11 @@ use super::quantiles::Quantiles;
 
 /// A round lot of stocks.
 const ROUND_LOT: f64 = 100.0;
-/// The largest sizes are kept for the tail's estimate, up to so many.
+/// How many of the largest sizes are kept for the estimate of the tail.
 const TAIL_MAX: usize = 10_000;
-/// The tail is this part of all sizes: 5 %.
+/// The tail is one part in this many of all sizes: 5 %.
 const TAIL_PARTS: usize = 20;
-/// Fewer sizes tell nothing about a tail.
+/// Fewer sizes say nothing about a tail.
 const TAIL_MIN: usize = 20;
 
 /// Sizes of trades, in units of the instrument.
@@ -20,13 +20,13 @@ pub struct Sizes {
     moments: Moments,
     quantiles: Quantiles,
     round: u64,
-    /// The largest, the least of them on top. The bits of positive floating point numbers are ordered as they are.
+    /// The largest sizes, the least of them on top, as bits: those of positive floating point numbers have their order.
     largest: BinaryHeap<Reverse<u64>>,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        // Millionths: crypto trades go down to a hundredth of that, where the median is not.
+        // Millionths: crypto trades go down to a hundredth of that, but their median does not.
         Sizes { moments: Moments::default(), quantiles: Quantiles::of_units(1e6), round: 0, largest: BinaryHeap::new() }
     }
 }
@@ -46,17 +46,17 @@ impl Sizes {
         }
     }
 
-    /// How many there were, and their mean.
+    /// The moments of the sizes: their number and mean among others.
     pub fn moments(&self) -> &Moments {
         &self.moments
     }
 
-    /// The size that the part `quantile` of all does not exceed.
+    /// The size that the fraction `quantile` of all sizes does not exceed.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
         self.quantiles.at(quantile)
     }
 
-    /// The share of whole round lots (multiples of 100), in percent.
+    /// The share of sizes that are multiples of a round lot (100), in percent.
     pub fn round_lots_percent(&self) -> Option<f64> {
         let count = self.moments.count();
         (count > 0).then(|| self.round as f64 * 100.0 / count as f64)

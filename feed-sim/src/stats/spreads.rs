@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use super::decimal::Price;
 
-/// Different spreads of an instrument that are kept apart; further ones count as the next smaller.
+/// The most distinct spreads kept per instrument; a further one counts as the next smaller.
 const SPREADS_MAX: usize = 1_000;
 
-/// The spreads of an instrument, whose tick is not known before its prices are: the largest step that all are
-/// multiples of.
+/// The spreads of an instrument. Its tick is found from its prices: the largest step that all of them are multiples of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spreads {
     tick: Price,
@@ -30,7 +29,7 @@ impl Spreads {
         }
     }
 
-    /// Adds how often the spread was so many ticks.
+    /// Adds how often each spread occurred, by its number of ticks.
     pub(super) fn add_to(&self, ticks: &mut BTreeMap<u64, u64>) {
         for (spread, count) in &self.counts {
             *ticks.entry(spread / self.tick.max(1)).or_default() += count;
@@ -46,7 +45,7 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     a
 }
 
-/// The value that the part `quantile` of all, which are counted, does not exceed.
+/// The value that the fraction `quantile` of all counted values does not exceed.
 pub(super) fn quantile(counts: &BTreeMap<u64, u64>, quantile: f64) -> Option<f64> {
     let all: u64 = counts.values().sum();
     let mut left = ((all as f64 * quantile).ceil() as u64).max(1);

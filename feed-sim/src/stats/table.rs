@@ -1,11 +1,11 @@
-//! Figures of several feeds side by side: a Markdown table that is aligned as it stands, or JSON.
+//! Figures of several feeds side by side: a Markdown table that is aligned as plain text too, or JSON.
 
 use comfy_table::{Cell, CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde_json::{Map, Value, json};
 
 use super::figures::{Figure, Figures};
 
-/// One row per figure, one column per feed.
+/// A table with a row per figure and a column per feed.
 pub fn table(feeds: &[Figures]) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN);
@@ -31,11 +31,11 @@ fn right(text: &str) -> Cell {
 fn written(figure: &Figure) -> String {
     let Some(value) = figure.value else { return NOTHING.to_owned() };
     let text = format!("{value:.*}", figure.decimals);
-    // A size of 100 shares needs no decimals where one of a hundredth of a bitcoin does.
+    // A size of 100 shares needs no decimals, one of a hundredth of a bitcoin does.
     if figure.unit == "units" { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// An array with one object per feed; a figure that the feed does not say enough for is null.
+/// An array with one object per feed; a figure for which the feed has too little data is null.
 pub fn json(feeds: &[Figures]) -> Value {
     let one = |feed: &Figures| {
         let figures: Map<String, Value> =

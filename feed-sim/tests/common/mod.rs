@@ -1,4 +1,4 @@
-//! What several tests need. Each of them uses a part of it.
+//! Helpers for several tests. Each test uses a part of them.
 #![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
 
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use feed_player::publication::{BadRecord, Counts, Feed, Kind, Publication, Timed};
 use serde_json::Value;
 
-/// RFC 7396, word for word as its pseudo-code has it.
+/// A merge as in RFC 7396, following its pseudo-code word for word.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -26,7 +26,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Applies an update of a book or the like as a subscriber does: a state replaces what was there, a patch changes it.
+/// Applies an update of a book or the like as a subscriber does: a state replaces the value, a patch changes it.
 pub(crate) fn apply(target: &mut Value, publication: &Publication) {
     match publication.kind {
         Kind::Patch => merge(target, &data(publication)),
@@ -40,12 +40,12 @@ pub(crate) fn data(publication: &Publication) -> Value {
     serde_json::from_str(&publication.data).unwrap_or_else(|error| panic!("{}: {error}", publication.data))
 }
 
-/// A decimal string as it is ordered: a price of at most eight decimals.
+/// A decimal string of at most eight decimals as a number, in units of 1e-8, for comparisons.
 pub(crate) fn decimal(value: &Value) -> u64 {
     let text = value.as_str().expect("prices and quantities are strings");
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     assert!(decimals.len() <= 8, "{text}");
-    format!("{whole}{decimals:0<8}").parse().unwrap_or_else(|_| panic!("{text} is no decimal number"))
+    format!("{whole}{decimals:0<8}").parse().unwrap_or_else(|_| panic!("{text} is not a decimal number"))
 }
 
 /// Every publication and every bad record of a feed.
@@ -78,23 +78,23 @@ pub(crate) fn synthetic_text(name: &str) -> String {
     std::fs::read_to_string(synthetic(name)).expect("it is text")
 }
 
-/// A recorded file, in the folder that `TICKCAST_DATA` names: there it has to be. Recordings are not in the repository; where
-/// no folder is named, the test that needs one does not run, and `make test` says so at its end.
+/// The path of a recorded file, which must exist in the folder that `TICKCAST_DATA` names. Recordings are not in the
+/// repository. If no folder is named, the test that needs one does not run, and `make test` reports that at its end.
 pub(crate) fn recording(name: &str) -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("TICKCAST_DATA") else {
         not_run(&format!("needs the recording {name} (TICKCAST_DATA names the folder; feed-sim/docs/recordings.md)"));
         return None;
     };
     let path = PathBuf::from(folder).join(name);
-    assert!(path.exists(), "TICKCAST_DATA is set, and {} is not there", path.display());
+    assert!(path.exists(), "TICKCAST_DATA is set, but {} does not exist", path.display());
     Some(path)
 }
 
-/// Says that a test did not run, and why: at once, and in the summary of `make test`.
+/// Reports that a test did not run, and why: at once, and in the summary of `make test`.
 fn not_run(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("not run: {test}: {why}\n");
-    // Not `eprintln!`: the test harness would keep that to itself.
+    // Not `eprintln!`, which the test harness would capture.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(summary) = std::env::var_os("NOT_RUN") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&summary);

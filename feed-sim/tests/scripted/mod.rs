@@ -1,4 +1,4 @@
-//! A scripted broker that loses connections and refuses updates. Tests use a part of it each.
+//! A scripted broker that loses connections and refuses updates. Each test uses a part of it.
 #![allow(dead_code, reason = "every test compiles its own copy and uses some of it")]
 
 use std::collections::HashMap;
@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
-/// How late a connection may notice that the broker was restarted: much later than a run would have ended.
+/// How long after a restart a connection notices it: much later than a run would have ended.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// What becomes of a connection after some messages.
+/// How a connection ends after some messages.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
     /// The message is lost with the connection.
     BeforeTaking,
     /// The message is taken in, and the answer is lost.
     BeforeAnswering,
-    /// Closed in a way that forbids to come back.
+    /// The broker closes it for a reason that forbids reconnecting.
     Forbidden,
-    /// From then on it says nothing.
+    /// The broker sends nothing from then on.
     Silence,
     /// The message is lost with all connections, and the broker comes back with nothing: no topics, no sources.
     Restart,
@@ -42,9 +42,9 @@ pub(crate) struct Taken {
     pub(crate) data: Vec<String>,
     /// The state of each topic that has one.
     pub(crate) states: HashMap<String, Value>,
-    /// A topic that ends when so many updates of it were taken.
+    /// A topic, and the number of its updates after which it ends.
     pub(crate) ends: Option<(String, u64)>,
-    /// After so many updates the broker is restarted by the next message. All other connections notice it late.
+    /// After this many updates the next message restarts the broker. All other connections notice it late.
     pub(crate) restarts_after: Option<usize>,
     restarted: bool,
     /// A topic whose states are refused from then on.
@@ -73,7 +73,7 @@ impl Taken {
 }
 
 impl Scripted {
-    /// Every connection is lost, and everything that the broker had.
+    /// Loses every connection, and everything that the broker had.
     pub(crate) fn restart(&self) {
         self.taken.lock().expect("nobody panicked").lose();
         self.restarts.send_modify(|restarts| *restarts += 1);
@@ -119,7 +119,7 @@ impl Scripted {
                 Ok::<Response<Empty<Bytes>>, fastwebsockets::WebSocketError>(response)
             }
         });
-        // The client may leave in the middle: that is its affair.
+        // The client may leave in the middle, which is not an error here.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).with_upgrades().await;
     }
 
@@ -171,7 +171,7 @@ impl Scripted {
                 }
                 Some(End::Forbidden) => {
                     let _ = socket.write_frame(Frame::close(4003, b"no")).await;
-                    // Closed with bytes unread, the connection would be reset, and the close frame lost on its way.
+                    // Closing with bytes unread would reset the connection and lose the close frame.
                     while socket.read_frame().await.is_ok_and(|frame| frame.opcode != OpCode::Close) {}
                     return;
                 }
@@ -190,7 +190,7 @@ impl Scripted {
         }
     }
 
-    /// Publishes as the protocol says, but refuses everything about KO.
+    /// Takes updates by the protocol, but refuses everything about KO.
     fn take(&self, connection: usize, request: &Value) -> Value {
         let mut taken = self.taken.lock().expect("nobody panicked");
         let (mut accepted, mut duplicates, mut rejected) = (0, 0, Vec::new());

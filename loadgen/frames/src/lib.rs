@@ -1,13 +1,14 @@
 //! WebSocket frames (RFC 6455 §5.2) as a client sees them: for the load generator, and for tests of a server.
 //!
-//! It judges nothing: a frame has the first byte that it is given, right or wrong, and what was read is told as it is. It
-//! depends on nothing, and nothing that serves depends on it, so that a server is measured and tested with other code than its own.
+//! It judges nothing: a frame gets the first byte that the caller gives it, right or wrong, and a frame that was read
+//! is returned as it is. The crate depends on nothing, and no server depends on it, so that a server is measured and
+//! tested with other code than its own.
 
 use std::ops::Range;
 
-/// Of the first byte: the frame is the last of its message.
+/// The bit of the first byte that marks the last frame of a message.
 pub const FIN: u8 = 0x80;
-/// A frame that goes on with a message.
+/// A frame that continues a message.
 pub const CONTINUATION: u8 = 0;
 /// A text frame.
 pub const TEXT: u8 = 1;
@@ -15,18 +16,18 @@ pub const TEXT: u8 = 1;
 pub const BINARY: u8 = 2;
 /// The end of a connection.
 pub const CLOSE: u8 = 8;
-/// To be answered by [`PONG`].
+/// A request to be answered by [`PONG`].
 pub const PING: u8 = 9;
 /// The answer to [`PING`].
 pub const PONG: u8 = 10;
 
 const OPCODE: u8 = 0x0f;
 
-/// A mask as good as any other. Masks protect caches between a browser and a server from what a web page may make the
-/// browser send (RFC 6455 §10.3); no cache is protected here, and the server has to take it off all the same.
+/// The mask of all frames: any value would do. Masks protect caches between a browser and a server from what a web page
+/// may make the browser send (RFC 6455 §10.3). There is no cache to protect here, but the server still has to unmask.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Appends a client's frame: `first` as it is, the length in its shortest form.
+/// Appends a client's frame with the first byte `first` and the length in its shortest form.
 pub fn masked(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
     out.push(first);
     push_len(out, 0x80, payload.len());
@@ -64,9 +65,9 @@ fn push_len(out: &mut Vec<u8>, bit: u8, len: usize) {
 pub struct Frame {
     /// [`FIN`], three reserved bits, and the opcode.
     pub first: u8,
-    /// Of a client's frame.
+    /// The mask of a client's frame.
     pub mask: Option<[u8; 4]>,
-    /// Where its payload lies.
+    /// The range of its payload in the buffer.
     pub payload: Range<usize>,
 }
 
@@ -76,24 +77,24 @@ impl Frame {
         self.first & FIN != 0
     }
 
-    /// [`TEXT`] and its like.
+    /// The opcode: [`TEXT`], [`BINARY`] and so on.
     pub fn opcode(&self) -> u8 {
         self.first & OPCODE
     }
 }
 
-/// What stands at the beginning of a buffer.
+/// The beginning of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
     /// A whole frame.
     Whole(Frame),
-    /// A part of one.
+    /// A part of a frame.
     Part,
-    /// A frame longer than [`FRAME_BYTES_MAX`].
+    /// A frame with a payload of this length, which is above [`FRAME_BYTES_MAX`].
     TooLong(u64),
 }
 
-/// The largest frame that is taken.
+/// The longest payload that is accepted, in bytes.
 pub const FRAME_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads the first frame of a buffer.
@@ -121,7 +122,7 @@ pub fn head(bytes: &[u8]) -> Head {
     Head::Whole(Frame { first, mask, payload: at..end })
 }
 
-/// Takes a client's mask off.
+/// Removes a client's mask.
 pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
 }
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_frame_is_read_back() {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
             let mut bytes = Vec::new();
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_first_byte_is_told_as_it_is() {
+    fn a_wrong_first_byte_is_returned_as_it_is() {
         let mut bytes = Vec::new();
         plain(&mut bytes, 0x70 | PING, b"x");
         let Head::Whole(frame) = head(&bytes) else { panic!("it is a frame") };
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_of_more_than_fits_is_refused() {
+    fn a_length_above_the_limit_is_refused() {
         let bytes = [0x81, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(head(&bytes), Head::TooLong(0x7fff_ffff_ffff_ffff));
     }

@@ -1,13 +1,14 @@
-// What one writes first with Node and `ws`: a map from topics to the sockets that follow them.
+// An obvious first implementation with Node and `ws`: a map from topics to the sockets that follow them.
 //
 //   node server.mjs PORT
 //
-// A client sends {"subscribe":["a","b"]}, or {"topic":"a","data":"…"}; whoever follows "a" gets what the string `data` says,
-// as a text message. It is a string because JSON.parse would round what is in it: nanoseconds do not fit a double.
+// A client sends {"subscribe":["a","b"]}, or {"topic":"a","data":"…"}; clients that follow "a" get the content of the
+// string `data` as a text message. It is a string because JSON.parse would round the numbers in it: nanoseconds do not
+// fit a double.
 
 import { createRequire } from 'node:module';
 
-// Where loadgen/peers/install puts it.
+// loadgen/peers/install puts it there.
 const { WebSocket, WebSocketServer } = createRequire(new URL('../../../.tools/', import.meta.url))('ws');
 
 const port = Number(process.argv[2]);
@@ -28,7 +29,8 @@ function subscribe(socket, topics) {
 }
 
 function publish(topic, data) {
-  // Encoded once: `ws` would do it again for each socket. Its own example of a broadcast sends a Buffer, too.
+  // Encoded once: given a string, `ws` would encode it for each socket. Its own example of a broadcast sends a Buffer,
+  // too.
   const bytes = Buffer.from(data);
   for (const socket of followers.get(topic) ?? []) {
     if (socket.readyState === WebSocket.OPEN) socket.send(bytes, { binary: false });
@@ -43,7 +45,8 @@ function leave(socket) {
   }
 }
 
-// No compression is the default, said because the others do not compress either. `ws` turns Nagle's algorithm off itself.
+// No compression is the default, stated because the others do not compress either. `ws` itself turns off Nagle's
+// algorithm.
 const server = new WebSocketServer({ host: '127.0.0.1', port, perMessageDeflate: false, backlog: 4096 });
 
 server.on('connection', (socket) => {

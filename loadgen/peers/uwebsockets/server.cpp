@@ -2,8 +2,8 @@
 //
 //   server PORT
 //
-// A client sends "S a,b" to subscribe to the topics a and b, or a topic, a line feed and a payload to publish it; subscribers
-// get the payload as a text message. There is no JSON to parse.
+// A client sends "S a,b" to subscribe to the topics a and b, or a topic, a line feed and a payload to publish it;
+// subscribers get the payload as a text message. There is no JSON to parse.
 
 #include <App.h>
 
@@ -20,8 +20,8 @@ int main(int, char **arguments) {
   const int port = std::atoi(arguments[1]);
   uWS::App app;
   std::vector<Update> waiting;
-  // Publishing from inside the message handler makes uWebSockets write more often. Publishing everything that a turn of the
-  // loop has read in one go, lets the frames of a subscriber share a write.
+  // Publishing from inside the message handler makes uWebSockets write more often. Publishing everything that a turn of
+  // the loop has read at once lets the frames of a subscriber share a write.
   const auto publish_waiting = [&] {
     for (const Update &update : waiting) app.publish(update.topic, update.payload, uWS::OpCode::TEXT, false);
     waiting.clear();
@@ -39,17 +39,17 @@ int main(int, char **arguments) {
   };
   app.ws<Client>("/*", {
     .compression = uWS::DISABLED,
-    // Above what loadgen sends at most: 60 kB and a topic.
+    // More than loadgen sends: at most 60 kB and a topic.
     .maxPayloadLength = 1 << 20,
     // Subscribers only listen. By default they would be disconnected after two minutes.
     .idleTimeout = 0,
-    // What may wait for a slow subscriber before messages to it are dropped silently: as much as with nats-server. The
-    // default is 64 KiB, 500 messages of the usual length.
+    // Bytes that may wait for a slow subscriber before messages to it are dropped silently: as many as with
+    // nats-server. The default is 64 KiB, 500 messages of the usual length.
     .maxBackpressure = 64 << 20,
     .message = on_message,
   });
   app.listen("127.0.0.1", port, [](auto *socket) {
-    if (!socket) std::cerr << "cannot listen at this port" << std::endl, std::exit(1);
+    if (!socket) std::cerr << "cannot listen on this port" << std::endl, std::exit(1);
   });
   app.run();
 }

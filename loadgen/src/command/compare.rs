@@ -15,7 +15,7 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     let file = File::read(&command.file)?;
     let mut servers = file.choose(&command.servers)?;
     if command.equal_frames {
-        // The first one is what the others' frames are made as long as.
+        // The others' frames are made as long as those of the first server.
         let others = servers.iter().skip(1).filter(|server| !server.is_floor());
         let again: Vec<Server> = others.map(Server::with_equal_frames).collect();
         servers.extend(again);
@@ -70,19 +70,19 @@ pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The run in the middle, by the rate that it had and then by its median latency: the one to be drawn.
+/// The middle run by rate, or at a fixed rate by median latency: the one to plot.
 fn typical(reports: &[Report]) -> Option<&Report> {
     let mut sorted: Vec<&Report> = reports.iter().collect();
     sorted.sort_by(|a, b| {
         let rate = a.delivery.deliveries_per_second.total_cmp(&b.delivery.deliveries_per_second);
-        // Rates of a fixed-rate scenario differ by chance alone.
+        // Rates of a fixed-rate scenario differ only by chance.
         let same = a.scenario.publish.in_flight.is_none();
         if same { a.corrected.p50.total_cmp(&b.corrected.p50) } else { rate }
     });
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
-/// What was compared, on which machine, in which versions.
+/// The head of the tables: the machine, the cores, and the servers' versions.
 fn head(command: &Compare, file: &File, servers: &[Server]) -> String {
     let machine = report::machine();
     let mut text = format!(
@@ -97,7 +97,7 @@ fn head(command: &Compare, file: &File, servers: &[Server]) -> String {
     text
 }
 
-/// A scenario may be a file: its name alone is part of another file's name.
+/// The scenario's name for use in file names: a scenario may be a file itself.
 fn file_name(scenario: &str) -> &str {
     let name = scenario.rsplit('/').next().unwrap_or(scenario);
     name.strip_suffix(".toml").unwrap_or(name)

@@ -1,4 +1,4 @@
-//! What each command does.
+//! The commands.
 
 mod compare;
 mod run;
@@ -11,8 +11,7 @@ use crate::floor;
 use crate::say;
 use crate::scenario::SHIPPED;
 
-/// Does what the command line says. The code to exit with is 1 where a verified stream was not whole, or a run was cut
-/// short.
+/// Executes the command. The exit code is 1 if a verified stream was not whole, or a run was cut short.
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(run) => run::run(&run),
@@ -20,7 +19,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compare(compare) => compare::compare(&compare),
         Command::Floor { listen, frames_per_write } => {
             floor::serve(listen, frames_per_write, |address| {
-                // Whoever started it for its address may have gone: it serves all the same.
+                // It serves even if the reader of the address is gone.
                 let _ = say::output(&format!("listening at ws://{address}\n"));
             })?;
             Ok(ExitCode::SUCCESS)
@@ -33,7 +32,9 @@ fn scenarios(name: Option<&str>) -> anyhow::Result<ExitCode> {
     match name {
         Some(name) => {
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
-            let (_, text) = shipped.ok_or_else(|| anyhow::anyhow!("no scenario {name:?} is shipped"))?;
+            let (_, text) = shipped.ok_or_else(|| {
+                anyhow::anyhow!("there is no shipped scenario {name:?} (`loadgen scenarios` lists them)")
+            })?;
             say::output(text)?;
         }
         None => {

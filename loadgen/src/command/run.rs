@@ -20,7 +20,7 @@ use crate::scenario::{Follow, Scenario};
 pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
     let against = &command.against;
     let scenario = against.change.find(&against.scenario)?;
-    // Only who listens, whatever the rest of the scenario is about.
+    // A run that only listens does not do what the scenario's name says.
     let named = if scenario.publishes() { &against.scenario } else { "listening" };
     let label = command.out.label.clone().unwrap_or_else(|| named.to_owned());
     command.out.check()?;
@@ -38,8 +38,8 @@ pub(super) fn run(command: &Run) -> anyhow::Result<ExitCode> {
 /// The server and the floor in turns; reports of the server's last round, and how the two compare over all rounds.
 fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitCode> {
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
-    ensure!(setup.scenario.publishes(), "--floor: the floor can only be measured with what is published here");
-    // Where the server runs here and may not run anywhere, the floor runs where it does.
+    ensure!(setup.scenario.publishes(), "--floor needs a scenario that publishes: the floor has no feed of its own");
+    // If the server runs on this machine and is restricted to some cores, the floor runs on the same cores.
     let Against { target, speak, how, .. } = &command.against;
     let cores = how.server_pid.and_then(process::cores).map(|list| process::core_list(&list));
     let floors = [Server::floor(1), Server::floor(16)];
@@ -71,7 +71,7 @@ fn with_floor(command: &Run, setup: &Setup, label: &str) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// All that a run needs, checked.
+/// Everything that a run needs, checked.
 pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Setup> {
     let Against { target, speak, how, .. } = against;
     ensure!((1..=1024).contains(&how.threads), "--threads is {}: 1 to 1024", how.threads);
@@ -84,7 +84,7 @@ pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Set
     };
     ensure!(
         scenario.publishes() || speak.protocol == Name::Tickcast,
-        "listening to a feed that somebody else publishes needs the server's own time stamps: --protocol tickcast"
+        "listening to another publisher's feed needs the server's own time stamps: --protocol tickcast"
     );
     ensure!(
         !matches!(speak.protocol, Name::Generic | Name::Centrifugo) || scenario.subscribers.follow == Follow::Name,
@@ -101,12 +101,12 @@ pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Set
     })
 }
 
-/// Runs and makes a report of it.
+/// Runs, and makes a report of the run.
 pub(super) fn measure(setup: &Setup, against: &Against, label: &str, quiet: bool) -> anyhow::Result<Report> {
     Ok(report::build(setup, against.speak.protocol, label, &against.target, &watched(setup, label, quiet)?))
 }
 
-/// Runs, and shows how it goes.
+/// Runs, and shows the progress.
 fn watched(setup: &Setup, label: &str, quiet: bool) -> anyhow::Result<Measured> {
     let mut watch = Watch::new(label, quiet);
     let measured = run::run(setup, &mut watch);
@@ -114,7 +114,7 @@ fn watched(setup: &Setup, label: &str, quiet: bool) -> anyhow::Result<Measured> 
     measured
 }
 
-/// Writes all that was asked for: the table, or JSON in its place, and then the files.
+/// Writes all requested outputs: the table, or JSON instead of it, and then the files.
 fn write(report: &Report, tally: &Tally, out: &Out) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report).context("the report as JSON")?;
     let mut files: Vec<(PathBuf, String)> = Vec::new();

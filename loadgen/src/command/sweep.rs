@@ -10,11 +10,11 @@ use crate::report::number::short;
 use crate::report::{Report, Table};
 use crate::say;
 
-/// A rate is held from this part on.
+/// The smallest fraction of due deliveries at which a rate counts as held.
 const HELD: f64 = 0.98;
-/// A search ends when the bound is known to this part.
+/// A search ends when the limit is known to this fraction.
 const PRECISION: f64 = 0.05;
-/// Runs of a search at most.
+/// The most runs of a search.
 const TRIES_MAX: usize = 24;
 
 pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
@@ -82,7 +82,7 @@ pub(super) fn sweep(command: &Sweep) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Doubles the rate until the bound is crossed, or halves it until it is not, then halves what is between.
+/// Doubles the rate until the bound is crossed, or halves it until it is kept, and then bisects.
 fn search(
     bound_ms: f64,
     first: f64,
@@ -150,7 +150,7 @@ fn row(table: &mut Table, report: &Report, is_best: bool) {
 mod tests {
     use super::*;
 
-    /// A server whose p99 grows with the rate, and crosses 10 ms at this one.
+    /// Searches with a server whose p99 grows with the rate, and crosses 10 ms at `crossing`.
     fn searched(crossing: f64, first: f64) -> f64 {
         let mut rates = Vec::new();
         let reports = search(10.0, first, &mut |rate| {

@@ -1,4 +1,4 @@
-//! A comparison's file: which servers there are, how each is started and how it is spoken to.
+//! The file of a comparison: its servers, how each is started and which protocol it speaks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,30 +24,31 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
     pub(crate) name: String,
-    /// What starts it, in the foreground; `{port}` is filled in. Not for the floor.
+    /// The command that starts it in the foreground; `{port}` is filled in. Not for the floor.
     #[serde(default)]
     pub(crate) command: Vec<String>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
-    /// What prints its version.
+    /// The command that prints its version.
     #[serde(default)]
     pub(crate) version: Vec<String>,
     #[serde(default)]
     pub(crate) protocol: Kind,
-    /// The path, where it is not the protocol's own.
+    /// The path, if it is not the protocol's usual one.
     #[serde(default)]
     pub(crate) path: Option<String>,
     #[serde(default)]
     pub(crate) templates: Templates,
-    /// Of the floor: frames that share a write.
+    /// For the floor: the number of frames that share a write.
     #[serde(default)]
     pub(crate) frames_per_write: Option<u32>,
-    /// The name of the server that this one is a second time, with payloads that make its frames as long as the first server's.
+    /// If this is a server's second entry, with payloads that make its frames as long as the first server's: the
+    /// server's name.
     #[serde(skip)]
     pub(crate) equal_frames_of: Option<String>,
 }
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -57,18 +58,18 @@ pub(crate) enum Kind {
     Mqtt,
     Centrifugo,
     Generic,
-    /// The physical limit, which this program is itself.
+    /// The physical limit, which is this program itself.
     Floor,
 }
 
 impl Server {
-    /// The floor with so many frames in a write.
+    /// The floor with this many frames in a write.
     pub(crate) fn floor(frames_per_write: u32) -> Self {
         let name = if frames_per_write == 1 { "floor".to_owned() } else { format!("floor-{frames_per_write}") };
         Self { name, protocol: Kind::Floor, frames_per_write: Some(frames_per_write), ..Self::default() }
     }
 
-    /// The same server a second time, with frames as long as those of the first server of a comparison.
+    /// A second entry of this server, with frames as long as those of the comparison's first server.
     pub(crate) fn with_equal_frames(&self) -> Self {
         let equal_frames_of = Some(self.name.clone());
         Self { name: format!("{}, equal frames", self.name), equal_frames_of, version: Vec::new(), ..self.clone() }
@@ -133,7 +134,7 @@ impl File {
         Ok(file)
     }
 
-    /// Only these, in this order; all where none is named.
+    /// The servers of these names, in this order; all of them if no name is given.
     pub(crate) fn choose(&self, names: &[String]) -> anyhow::Result<Vec<Server>> {
         if names.is_empty() {
             return Ok(self.server.clone());
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_and_what_is_wrong_is_named() {
+    fn a_file_is_read_and_errors_name_what_is_wrong() {
         let right = "[[server]]\nname = \"a\"\ncommand = [\"x\", \"{port}\"]\nprotocol = \"nats\"\n[[server]]\nname = \"floor\"\nprotocol = \"floor\"\nframes_per_write = 16";
         let file = File::parse(right).expect("it is right");
         assert!(file.server[1].is_floor() && file.choose(&["floor".to_owned()]).expect("it is there").len() == 1);

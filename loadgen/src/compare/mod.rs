@@ -1,9 +1,10 @@
-//! Several servers, the same work, in turns: what a machine does meanwhile meets all of them alike.
+//! Measures several servers with the same work in turns, so that disturbances of the machine affect all of them
+//! equally.
 //!
 //! ```text
-//! file      which servers, how they are started and spoken to
+//! file      the servers, how they are started and which protocols they speak
 //! process   one of them, running on the server's core
-//! rounds    every server once, then every server once in the other order, …; with the floor among them
+//! rounds    every server once, then every server once in reversed order, and so on; with the floor among them
 //! table     medians with their spread, and ratios to a base
 //! ```
 

@@ -1,4 +1,4 @@
-//! A server of a comparison, running.
+//! The process of a server in a comparison.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::say;
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(15);
-/// How long it may take to end when it is asked to.
+/// How long it may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(5);
 
-/// Stopped when dropped.
+/// A running server, which is stopped when it is dropped.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a server on these cores, anywhere where none are given, and waits until it listens.
+    /// Starts a server on these cores (on any core if none are given) and waits until it listens.
     pub(crate) fn start(server: &Server, folder: &Path, cores: &[usize]) -> anyhow::Result<Self> {
         let port = free_port()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -38,7 +38,8 @@ impl Running {
         } else {
             let mut parts = server.command.iter().map(|part| part.replace("{port}", &port.to_string()));
             let program = parts.next().unwrap_or_default();
-            // With a slash in it, it is a file beside the comparison's own; else it is looked up as a shell does.
+            // A program with a slash is a path relative to the comparison's file; otherwise it is looked up as in a
+            // shell.
             let mut command =
                 if program.contains('/') { Command::new(folder.join(program)) } else { Command::new(program) };
             command.args(parts).current_dir(folder);
@@ -58,15 +59,15 @@ impl Running {
     }
 
     fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
-        // A server that nobody reads stops at a full pipe.
-        let said = self.child.stderr.take().map(|stderr| std::thread::spawn(move || read_last(stderr)));
+        // Reads its output, because a server with a full pipe would stop.
+        let output = self.child.stderr.take().map(|stderr| std::thread::spawn(move || read_last(stderr)));
         let begun = Instant::now();
         loop {
             if TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).is_ok() {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                let last = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
+                let last = output.and_then(|thread| thread.join().ok()).unwrap_or_default();
                 bail!("server {:?} ended ({status}) before it listened at {}: {last}", self.name, self.address);
             }
             if begun.elapsed() > START {
@@ -80,7 +81,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It is gone already where this fails.
+            // Fails if it is gone already.
             let _ = kill_process(pid, Signal::TERM);
         }
         let begun = Instant::now();
@@ -107,13 +108,13 @@ fn read_last(from: impl std::io::Read) -> String {
     last.into_iter().collect::<Vec<_>>().join("\n")
 }
 
-/// A port that nobody listens at now.
+/// Finds a port that is free now.
 fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// Does something on these cores: what it starts stays there.
+/// Runs `work` on these cores, where the processes that it starts stay.
 fn on_cores<T>(cores: &[usize], work: impl FnOnce() -> T) -> T {
     let before = sched_getaffinity(None);
     if !cores.is_empty() {
@@ -125,13 +126,13 @@ fn on_cores<T>(cores: &[usize], work: impl FnOnce() -> T) -> T {
     }
     let done = work();
     if let Ok(before) = before {
-        // It was allowed before.
+        // This was allowed before.
         let _ = sched_setaffinity(None, &before);
     }
     done
 }
 
-/// The first line of what prints a server's version.
+/// The first line that a server's version command prints.
 pub(crate) fn version(server: &Server, folder: &Path) -> Option<String> {
     let (program, arguments) = server.version.split_first()?;
     let mut command = if program.contains('/') { Command::new(folder.join(program)) } else { Command::new(program) };

@@ -1,4 +1,4 @@
-//! Every server in turn, round after round.
+//! Measures every server in turn, round after round.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::report::{self, Report};
 use crate::run::{self, Setup, Target};
 use crate::scenario::Scenario;
 
-/// Bytes of a server's frame head at the lengths that are measured (RFC 6455 §5.2).
+/// The length of a server's frame head at the measured frame lengths (RFC 6455 §5.2).
 const HEAD_BYTES: usize = 4;
 
-/// The longest of a server's frames whose head has 2 bytes.
+/// The longest server's frame with a head of 2 bytes.
 const SHORT_FRAME_BYTES: usize = 127;
 
-/// What is compared, and how.
+/// The parameters of a comparison.
 pub(crate) struct Plan<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) label: &'a str,
@@ -34,7 +34,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) quiet: bool,
 }
 
-/// The reports of every server, in the order of the rounds, and what went wrong.
+/// The reports of every server, in the order of the rounds, and the errors.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) of: Vec<(String, Vec<Report>)>,
@@ -46,13 +46,13 @@ impl Results {
         self.of.iter().find(|(server, _)| server == name).map_or(&[], |(_, reports)| reports)
     }
 
-    /// Mean bytes of a server's frames, once it was measured.
+    /// Mean length of a server's frames in bytes, once it has been measured.
     fn frame_bytes(&self, server: &str) -> Option<usize> {
         self.of(server).first().map(|report| report.delivery.frame_bytes.round() as usize)
     }
 
-    /// The payload that gives a server frames as long as those of the first server that is no floor. `None` where it has the
-    /// scenario's own, or where the others were not measured.
+    /// The length of the payload that makes a server's frames as long as those of the first server other than a floor.
+    /// `None` if it uses the scenario's own length, or if the others have not been measured.
     fn payload_bytes(&self, plan: &Plan<'_>, server: &Server) -> Option<usize> {
         let own = plan.scenario.publish.bytes;
         let first = plan.servers.iter().find(|server| !server.is_floor())?;
@@ -74,8 +74,8 @@ pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
         ..Results::default()
     };
     for round in 0..plan.repeats {
-        // Those with equal frames and the floors come last in the first round: their frames are as long as what was measured
-        // before.
+        // Entries with equal frames and floors come last in the first round, because the length of their frames depends
+        // on the servers measured before.
         let mut order: Vec<&Server> = plan.servers.iter().collect();
         order.sort_by_key(|server| (server.is_floor(), server.equal_frames_of.is_some()));
         if round % 2 == 1 {
@@ -132,7 +132,7 @@ fn measure(
     Ok(report::build(&setup, name, label, target, &measured))
 }
 
-/// A server that runs already beside the floor, in turns; `of` speaks to the server.
+/// Measures a server that runs already and the floors in turns; `of` measures the server.
 pub(crate) fn beside(
     plan: &Plan<'_>,
     server: &str,

@@ -1,4 +1,4 @@
-//! A comparison, told: medians with their spread, and ratios of medians to a base.
+//! The tables of a comparison: medians with their spread, and ratios of medians to a base.
 
 use super::rounds::Results;
 use crate::report::number::{median, short, spread};
@@ -6,7 +6,7 @@ use crate::report::{Report, Table};
 
 type Figure = fn(&Report) -> Option<f64>;
 
-/// What is compared, and how the base and the others make a ratio.
+/// The figures: name, value, and whether the ratio to the base is shown.
 const FIGURES: &[(&str, Figure, bool)] = &[
     ("deliveries/s", |report| Some(report.delivery.deliveries_per_second), false),
     ("held", |report| report.delivery.held, false),
@@ -59,10 +59,10 @@ pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
     text
 }
 
-/// What a stream must not have, added up; what did not come by the end.
+/// The faults of all streams, added up, and the updates that did not arrive.
 fn wrong(reports: &[Report]) -> String {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-    let said = [
+    let counts = [
         (sum(|report| report.continuity.lost), "lost"),
         (sum(|report| report.continuity.duplicated), "duplicated"),
         (sum(|report| report.continuity.reordered), "reordered"),
@@ -72,12 +72,12 @@ fn wrong(reports: &[Report]) -> String {
         (sum(|report| report.continuity.announced), "announced as lost"),
         (sum(|report| report.connections.ended.values().sum()), "connections ended"),
     ];
-    let said: Vec<String> = said
+    let words: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{} {word}", short(*count as f64)))
         .collect();
-    if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 /// One sentence: the server as a multiple of the floor.
@@ -86,15 +86,15 @@ pub(crate) fn verdict(results: &Results, server: &str, floor: &str) -> String {
         let of = |name: &str| median(&results.of(name).iter().filter_map(figure).collect::<Vec<_>>());
         of(server) / of(floor)
     };
-    let said = |ratio: f64| if ratio.is_finite() { format!("{ratio:.2}") } else { "?".to_owned() };
+    let text = |ratio: f64| if ratio.is_finite() { format!("{ratio:.2}") } else { "?".to_owned() };
     let cpu = ratio(|report| report.server.as_ref().map(|server| server.cpu_ns_per_delivery));
     let rate = ratio(|report| Some(report.delivery.deliveries_per_second));
     let (p50, p99) = (ratio(|report| Some(report.corrected.p50)), ratio(|report| Some(report.corrected.p99)));
     format!(
-        "Of the {floor}'s: deliveries/s {} ×, CPU per delivery {} ×, p50 {} ×, p99 {} ×",
-        said(rate),
-        said(cpu),
-        said(p50),
-        said(p99)
+        "Relative to the {floor}: deliveries/s {} ×, CPU per delivery {} ×, p50 {} ×, p99 {} ×",
+        text(rate),
+        text(cpu),
+        text(p50),
+        text(p99)
     )
 }

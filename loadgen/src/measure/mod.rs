@@ -1,4 +1,4 @@
-//! What is measured.
+//! Measurements: schedules, histograms, counts, and the resources of processes.
 
 mod histogram;
 pub(crate) mod process;

@@ -1,14 +1,14 @@
-//! What a process uses, by the kernel's own accounting (proc(5)): all its threads, all its memory in RAM.
+//! The resources of a process, by the kernel's accounting (proc(5)): all its threads, all its memory in RAM.
 
 use std::fs;
 
-/// CPU time of all threads of a process that run now, in ns; `None` where there is no such process.
+/// CPU time of all running threads of a process, in ns; `None` if there is no such process.
 pub(crate) fn cpu_ns(pid: u32) -> Option<u64> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     Some(threads.flatten().filter_map(|thread| schedstat(&thread.path())).sum())
 }
 
-/// A process and all that it has started and that still runs: some servers work in children.
+/// A process and all its running descendants: some servers work in child processes.
 fn family(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];
     let mut at = 0;
@@ -26,14 +26,14 @@ fn numbers(list: &str) -> Vec<u32> {
     list.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
-/// CPU time of a server and its children, in ns; `None` where there is no such process.
+/// CPU time of a server and its children, in ns; `None` if there is no such process.
 pub(crate) fn server_cpu_ns(pid: u32) -> Option<u64> {
     cpu_ns(pid)?;
     Some(family(pid).into_iter().filter_map(cpu_ns).sum())
 }
 
-/// Memory of a server and its children in RAM, in bytes; what they share counts for each. `None` where there is no such
-/// process.
+/// Memory of a server and its children in RAM, in bytes; shared memory counts for each of them. `None` if there is no
+/// such process.
 pub(crate) fn server_rss_bytes(pid: u32) -> Option<u64> {
     rss_bytes(pid)?;
     Some(family(pid).into_iter().filter_map(rss_bytes).sum())
@@ -49,7 +49,7 @@ fn schedstat(thread: &std::path::Path) -> Option<u64> {
     text.split(' ').next()?.parse().ok()
 }
 
-/// Memory that a process has in RAM, in bytes; `None` where there is no such process.
+/// Memory that a process has in RAM, in bytes; `None` if there is no such process.
 pub(crate) fn rss_bytes(pid: u32) -> Option<u64> {
     status(pid, "VmRSS:")
         .and_then(|value| value.trim_end_matches(" kB").trim().parse::<u64>().ok())
@@ -61,7 +61,7 @@ pub(crate) fn cores(pid: u32) -> Option<String> {
     status(pid, "Cpus_allowed_list:")
 }
 
-/// Which cores that are.
+/// The numbers of the cores in such a list.
 pub(crate) fn core_list(list: &str) -> Vec<usize> {
     let ranges = list.split(',').filter_map(|range| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));

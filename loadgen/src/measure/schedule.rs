@@ -1,23 +1,23 @@
-//! When updates are due: fixed before anything runs, so that a stall delays nothing but the deliveries (open loop; the
-//! other way round a server that stops would not be asked meanwhile, which Gil Tene calls coordinated omission).
+//! When updates are due: fixed before anything runs, so that a stall delays only the deliveries (open loop). Otherwise
+//! a server that stops would get no updates meanwhile, which Gil Tene calls coordinated omission.
 
-/// Moments at a rate that may change over time.
+/// Due times at a rate that may change over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     per_second: f64,
     burst: u64,
-    /// Seconds, the factor there, and the integral of the factor up to there.
+    /// The points of the ramp: seconds, the factor at that time, and the integral of the factor up to then.
     ramp: Vec<(f64, f64, f64)>,
     count: u64,
 }
 
 impl Schedule {
-    /// `burst` updates are due at the same moment.
+    /// Makes a schedule in which `burst` updates are due at the same moment.
     pub(crate) fn new(per_second: f64, burst: u64, ramp: &[(f64, f64)]) -> Self {
         let mut points: Vec<(f64, f64, f64)> = Vec::with_capacity(ramp.len() + 1);
         for &(at, factor) in ramp {
             let integral = match points.last() {
-                // Before the first point the factor is that of the first.
+                // Before the first point its factor applies.
                 None => at * factor,
                 Some(&(before, from, sum)) => sum + (at - before) * (from + factor) / 2.0,
             };
@@ -32,12 +32,12 @@ impl Schedule {
         (self.seconds_of(first_of_burst as f64 / self.per_second) * 1e9) as u64
     }
 
-    /// The next one is taken.
+    /// Takes the next update.
     pub(crate) fn take(&mut self) {
         self.count += 1;
     }
 
-    /// When the integral of the factor has come to `units`: at a factor of 1, after that many seconds.
+    /// When the integral of the factor reaches `units`: at a factor of 1, after that many seconds.
     fn seconds_of(&self, units: f64) -> f64 {
         let (Some(&(_, factor, sum)), Some(&(last, last_factor, all))) = (self.ramp.first(), self.ramp.last()) else {
             return units;
@@ -50,7 +50,7 @@ impl Schedule {
         }
         let right = self.ramp.partition_point(|&(.., integral)| integral < units);
         let ((at, from, done), (until, to, _)) = (self.ramp[right - 1], self.ramp[right]);
-        // The factor goes from `from` to `to`: units - done = from x + slope x^2 / 2.
+        // The factor changes from `from` to `to`: units - done = from x + slope x^2 / 2.
         let (slope, rest) = ((to - from) / (until - at), units - done);
         if slope.abs() < 1e-9 {
             return at + rest / from;
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn at_a_fixed_rate_moments_lie_evenly() {
+    fn at_a_fixed_rate_due_times_are_evenly_spaced() {
         let moments = moments(Schedule::new(1000.0, 1, &[]), 5.0);
         assert_eq!(moments.len(), 5000);
         assert!(moments.iter().enumerate().all(|(n, at)| (at - n as f64 / 1000.0).abs() < 1e-8));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ramp_changes_the_rate_as_it_says() {
+    fn a_ramp_changes_the_rate_as_stated() {
         let ramp = [(1.0, 1.0), (2.0, 10.0), (3.0, 10.0), (4.0, 0.5)];
         let moments = moments(Schedule::new(1000.0, 1, &ramp), 6.0);
         let between = |from: f64, until: f64| moments.iter().filter(|at| (from..until).contains(*at)).count() as f64;

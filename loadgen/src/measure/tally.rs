@@ -1,4 +1,4 @@
-//! What a thread of load has counted.
+//! The counts of a thread of load.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use hdrhistogram::Histogram;
 
 use super::{coarse, latencies};
 
-/// Findings that are kept with all their particulars; all are counted.
+/// The most findings that are kept with their details; all are counted.
 const FINDINGS_MAX: usize = 100;
-/// Different reasons that are kept; further ones are counted together.
+/// The most distinct reasons that are kept; further ones are counted together.
 const REASONS_MAX: usize = 20;
 
 /// What is wrong with a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// Updates are missing and nobody said so.
+    /// Updates are missing without an announcement.
     Lost,
-    /// An update came again.
+    /// An update arrived again.
     Duplicated,
-    /// An update came behind a later one.
+    /// An update arrived after a later one.
     Reordered,
-    /// The payload is not what was published, or not of this topic.
+    /// The payload is not the published one, or not of this topic.
     Corrupted,
 }
 
@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// One thing that is wrong.
+/// A fault with its details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) fault: Fault,
@@ -67,7 +67,7 @@ impl Reasons {
 /// Counts of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
-    /// From when an update was due until it was read, for updates due in the window. Subscribers that keep up.
+    /// From when an update was due until it was read, for updates due in the window, without slow subscribers.
     pub(crate) corrected: Histogram<u64>,
     /// The same from when it was handed to the publisher's socket.
     pub(crate) raw: Histogram<u64>,
@@ -78,23 +78,23 @@ pub(crate) struct Tally {
     /// Messages with a payload that were read, in the window and in all.
     pub(crate) window_deliveries: u64,
     pub(crate) deliveries: u64,
-    /// Those to subscribers that are slow on purpose.
+    /// Deliveries to subscribers that are slow on purpose.
     pub(crate) slow_deliveries: u64,
     /// Bytes of frames, in the window and in all.
     pub(crate) window_bytes: u64,
     pub(crate) bytes: u64,
     /// Of `deliveries`, images.
     pub(crate) images: u64,
-    /// Updates for which an image or a conflated update stands besides its own.
+    /// Updates for which an image or a conflated update stands, not counting its own.
     pub(crate) skipped: u64,
     /// Updates that gaps named.
     pub(crate) gaps: u64,
     /// By fault, in updates.
     pub(crate) faults: BTreeMap<Fault, u64>,
     pub(crate) findings: Vec<Finding>,
-    /// Updates that had not come when their subscriber's connection, or a run that was cut short, ended.
+    /// Updates that had not arrived when their subscriber's connection, or a run that was cut short, ended.
     pub(crate) missing: u64,
-    /// Updates that had not come to subscribers that were there and read, when the time to drain was over.
+    /// Updates that had not arrived when the time to drain was over, at subscribers that were connected and reading.
     pub(crate) undelivered: u64,
     /// Reads from sockets.
     pub(crate) reads: u64,
@@ -108,14 +108,14 @@ pub(crate) struct Tally {
     pub(crate) closed: u64,
     /// Connections that were made, in all.
     pub(crate) connected: u64,
-    /// Published, in the window and in all, by the publisher's thread.
+    /// Updates published by the publisher's thread, in the window and in all.
     pub(crate) window_published: u64,
     pub(crate) published: u64,
-    /// Deliveries due for what was published in the window.
+    /// Deliveries due for the updates that were published in the window.
     pub(crate) window_due: u64,
     /// Updates handed over more than a millisecond after they were due.
     pub(crate) late: u64,
-    /// Times at which a closed loop gave up waiting for what was under way.
+    /// How often a closed loop gave up waiting for updates in flight.
     pub(crate) forgiven: u64,
     /// CPU time of the thread in the window, ns.
     pub(crate) window_cpu_ns: u64,
@@ -155,7 +155,7 @@ impl Tally {
         }
     }
 
-    /// Something is wrong.
+    /// Counts a fault.
     pub(crate) fn fault(&mut self, finding: Finding) {
         *self.faults.entry(finding.fault).or_default() += finding.updates;
         if self.findings.len() < FINDINGS_MAX {
@@ -163,7 +163,8 @@ impl Tally {
         }
     }
 
-    /// Late is not lost: it was counted as that, and perhaps listed among others, when a later one came.
+    /// Takes back a loss: the update was only late. It was counted as lost, and perhaps listed, when a later one
+    /// arrived.
     pub(crate) fn take_back_lost(&mut self, subscriber: u32, topic: &str, seq: u64) {
         if let Some(lost) = self.faults.get_mut(&Fault::Lost) {
             *lost = lost.saturating_sub(1);
@@ -175,7 +176,7 @@ impl Tally {
         let Some(at) = self.findings.iter().rposition(holds) else { return };
         let found = self.findings.remove(at);
         let behind = found.seq + found.updates - seq - 1;
-        // What stays lost lies before it and behind it.
+        // The updates before it and after it stay lost.
         for (seq, updates) in [(seq + 1, behind), (found.seq, seq - found.seq)] {
             if updates > 0 {
                 self.findings.insert(at, Finding { seq, updates, ..found.clone() });
@@ -188,7 +189,7 @@ impl Tally {
         self.faults.get(&fault).copied().unwrap_or_default()
     }
 
-    /// Adds what another thread counted.
+    /// Adds the counts of another thread.
     pub(crate) fn merge(&mut self, other: &Self) {
         let both = "histograms of the same bounds";
         self.corrected.add(&other.corrected).expect(both);
@@ -226,7 +227,7 @@ impl Tally {
     }
 }
 
-/// What a thread counted in about a second.
+/// The counts of a thread in about a second.
 #[derive(Debug)]
 pub(crate) struct Interval {
     /// The second of the run, from when publishing began.
@@ -235,7 +236,7 @@ pub(crate) struct Interval {
     pub(crate) deliveries: u64,
     pub(crate) bytes: u64,
     pub(crate) published: u64,
-    /// Subscribers that are there, at its end.
+    /// Subscribers whose subscriptions are in effect, at the end of the second.
     pub(crate) open: u32,
 }
 

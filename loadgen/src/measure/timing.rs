@@ -1,18 +1,20 @@
-//! Latencies of about a second, each recorded once where that is enough: it happens millions of times a second.
+//! Latencies of about a second, each recorded only once if that is enough, because it happens millions of times a
+//! second.
 
 use hdrhistogram::Histogram;
 
 use super::tally::Tally;
 use super::{coarse, latencies};
 
-/// What was measured since the last interval was told.
+/// The latencies since the last interval was taken.
 pub(crate) struct Timing {
-    /// Due in the window, and sent at once, as everything in a closed loop is: one latency, corrected and raw.
+    /// Of updates due in the window and sent at once, like all updates in a closed loop: corrected and raw latency are
+    /// equal.
     punctual: Histogram<u64>,
-    /// Due in the window, and sent later than that.
+    /// Of updates due in the window and sent later.
     corrected: Histogram<u64>,
     raw: Histogram<u64>,
-    /// Due before the window or behind it: only the interval shows these.
+    /// Of updates due before or after the window: only the interval contains these.
     outside: Histogram<u64>,
 }
 
@@ -21,7 +23,7 @@ impl Timing {
         Self { punctual: latencies(), corrected: latencies(), raw: latencies(), outside: coarse() }
     }
 
-    /// A delivery, this long after it was due and after it was sent.
+    /// Records a delivery, this long after it was due and after it was sent.
     pub(crate) fn record(&mut self, corrected_ns: u64, raw_ns: u64, in_window: bool) {
         if !in_window {
             self.outside.saturating_record(corrected_ns);
@@ -33,7 +35,7 @@ impl Timing {
         }
     }
 
-    /// Adds all of it to the interval's histogram and to the run's, and begins anew.
+    /// Adds everything to the interval's histogram and to the run's, and starts again from zero.
     pub(crate) fn take(&mut self, interval: &mut Histogram<u64>, tally: &mut Tally) {
         let both = "histograms of the same bounds";
         for (own, sum) in [(&self.corrected, &mut tally.corrected), (&self.raw, &mut tally.raw)] {
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_latency_is_where_it_would_be_had_it_been_recorded_there() {
+    fn the_result_is_the_same_as_recording_each_latency_directly() {
         let (mut timing, mut tally, mut interval) = (Timing::new(), Tally::new(), coarse());
         let (mut corrected, mut raw, mut all) = (latencies(), latencies(), coarse());
         for second in 0..3u64 {
@@ -75,7 +77,7 @@ mod tests {
         }
         assert_eq!((&tally.corrected, &tally.raw), (&corrected, &raw));
         assert_eq!(interval.len(), all.len());
-        // Through the finer buckets first: at most to the next coarse one.
+        // Recorded in finer buckets first, a value moves at most to the next coarse one.
         for quantile in [0.1, 0.5, 0.9, 0.99, 1.0] {
             let (through, direct) = (interval.value_at_quantile(quantile), all.value_at_quantile(quantile));
             assert!(through.abs_diff(direct) <= direct / 50, "{quantile}: {through} {direct}");

@@ -1,17 +1,17 @@
-//! Centrifugo's client protocol in JSON (centrifugal.dev, "Client protocol"): commands one way, replies and pushes the other,
-//! several of them in one text message, a line each.
+//! Centrifugo's client protocol in JSON (centrifugal.dev, "Client protocol"): commands one way, replies and pushes the
+//! other, several of them in one text message, a line each.
 
 use std::io::Write as _;
 
 use serde::Deserialize;
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 
-/// The command whose answer says that every subscription is in effect. The server answers in the order of the commands.
+/// The id of the command whose answer means that every subscription is in effect. The server answers commands in order.
 const LAST: u64 = 1;
-/// A connection that publishes names all its commands alike: only a refusal is of interest.
+/// The id of all publishing commands: only a refusal is of interest.
 const PUBLISH: u64 = 2;
-/// The first of the others.
+/// The first id of the others.
 const FIRST: u64 = 3;
 
 pub(super) fn connect(out: &mut Vec<u8>) {
@@ -33,19 +33,19 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
     out.extend(b"}}");
 }
 
-/// One line of a message.
-pub(super) fn hear(line: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+/// Decodes one line of a message.
+pub(super) fn decode(line: &[u8], each: &mut impl FnMut(Received<'_>)) {
     if line == b"{}" {
-        return each(Heard::Reply(b"{}"));
+        return each(Received::Reply(b"{}"));
     }
     match quick(line) {
-        Some((topic, data)) => each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data }),
+        Some((topic, data)) => each(Received::Update { topic, seq: None, from: None, ts_us: 0, data }),
         None => slow(line, each),
     }
 }
 
-/// A publication, as the server orders its fields. What comes behind its data (`offset`, `info`) stays there: the payload says
-/// where it ends.
+/// Reads a publication by the server's order of its fields. Fields behind its data (`offset`, `info`) stay in the data:
+/// the payload itself shows where it ends.
 fn quick(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = line.strip_prefix(br#"{"push":{"channel":""#)?;
     let (topic, rest) = rest.split_at(memchr::memchr(b'"', rest)?);
@@ -89,32 +89,32 @@ struct Unsubscribe {
     reason: String,
 }
 
-fn slow(line: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+fn slow(line: &[u8], each: &mut impl FnMut(Received<'_>)) {
     let reply: Reply = match serde_json::from_slice(line) {
         Ok(reply) => reply,
         Err(error) => {
             let text = String::from_utf8_lossy(&line[..line.len().min(200)]);
-            return each(Heard::Refused(format!("not a reply of the protocol ({error}): {text}")));
+            return each(Received::Refused(format!("not a reply of the protocol ({error}): {text}")));
         }
     };
     let is_last = reply.id == LAST;
     match (reply.error, reply.push) {
         (Some(Failure { code, message }), _) => {
-            each(Heard::Refused(format!("error {code}: {message}")));
+            each(Received::Refused(format!("error {code}: {message}")));
             // The other subscriptions may be in effect.
             if is_last {
-                each(Heard::Subscribed);
+                each(Received::Subscribed);
             }
         }
         (None, Some(Push { channel, publication: Some(publication), .. })) => {
             let (topic, data) = (channel.as_bytes(), publication.data.get().as_bytes());
-            each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data });
+            each(Received::Update { topic, seq: None, from: None, ts_us: 0, data });
         }
         (None, Some(Push { channel, unsubscribe: Some(unsubscribe), .. })) => {
-            each(Heard::Refused(format!("unsubscribed from {channel}: {}", unsubscribe.reason)));
+            each(Received::Refused(format!("unsubscribed from {channel}: {}", unsubscribe.reason)));
         }
         (None, Some(_)) => {}
-        (None, None) if is_last => each(Heard::Subscribed),
+        (None, None) if is_last => each(Received::Subscribed),
         (None, None) => {}
     }
 }
@@ -123,22 +123,22 @@ fn slow(line: &[u8], each: &mut impl FnMut(Heard<'_>)) {
 mod tests {
     use super::*;
 
-    fn heard(line: &str) -> Vec<String> {
+    fn received(line: &str) -> Vec<String> {
         let mut all = Vec::new();
-        hear(line.as_bytes(), &mut |heard| all.push(format!("{heard:?}")));
+        decode(line.as_bytes(), &mut |received| all.push(format!("{received:?}")));
         all
     }
 
     #[test]
     fn a_publication_is_found_whatever_the_order_of_its_fields() {
-        let quick = heard(r#"{"push":{"channel":"a.b","pub":{"data":{"t":1},"offset":7}}}"#);
-        let slow = heard(r#"{"push":{"pub":{"offset":7,"data":{"t":1}},"channel":"a.b"}}"#);
+        let quick = received(r#"{"push":{"channel":"a.b","pub":{"data":{"t":1},"offset":7}}}"#);
+        let slow = received(r#"{"push":{"pub":{"offset":7,"data":{"t":1}},"channel":"a.b"}}"#);
         assert!(quick[0].starts_with("Update { topic: [97, 46, 98]"), "{quick:?}");
         assert!(slow[0].starts_with("Update { topic: [97, 46, 98]"), "{slow:?}");
     }
 
     #[test]
-    fn the_answer_to_the_last_subscription_counts_and_refusals_are_told() {
+    fn the_answer_to_the_last_subscription_counts_and_refusals_are_reported() {
         let mut out = Vec::new();
         let entries = ["a", "b"].map(|name| Entry { name, has: None });
         subscribe(&mut out, &entries);
@@ -146,13 +146,13 @@ mod tests {
         let lines: Vec<&str> = text.split('\n').collect();
         assert_eq!(lines[2], r#"{"id":1,"subscribe":{"channel":"b"}}"#);
         assert_eq!(lines.len(), 3, "{text}");
-        assert_eq!(heard(r#"{"id":4,"subscribe":{}}"#), [""; 0]);
-        assert_eq!(heard(r#"{"id":1,"subscribe":{}}"#), ["Subscribed"]);
+        assert_eq!(received(r#"{"id":4,"subscribe":{}}"#), [""; 0]);
+        assert_eq!(received(r#"{"id":1,"subscribe":{}}"#), ["Subscribed"]);
         assert_eq!(
-            heard(r#"{"id":1,"error":{"code":103,"message":"permission denied"}}"#),
+            received(r#"{"id":1,"error":{"code":103,"message":"permission denied"}}"#),
             [r#"Refused("error 103: permission denied")"#, "Subscribed"]
         );
-        assert_eq!(heard("{}").len(), 1, "a ping is answered");
-        assert!(heard("nonsense")[0].starts_with("Refused"), "what is no JSON is told");
+        assert_eq!(received("{}").len(), 1, "a ping is answered");
+        assert!(received("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
     }
 }

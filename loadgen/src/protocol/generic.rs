@@ -1,26 +1,26 @@
-//! Any server that hands on what was published: what it is told comes from templates, and of what it sends only the
-//! payload is looked at, wherever it stands in a message.
+//! Any server that forwards what is published: messages to it are made from templates, and of its own messages only the
+//! payload is looked at, wherever it is.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 use crate::payload;
 
-/// What is said to a server. In each text `{topic}` is the (first) topic, `{topics}` all of a subscriber's, joined by
-/// commas, `{topics_json}` the same as JSON strings, `{number}` the subscriber's number, `{payload}` what is published,
-/// `{payload_json}` the same as a JSON string.
+/// The messages to a server. In each text `{topic}` is the (first) topic, `{topics}` all topics of a subscriber, joined
+/// by commas, `{topics_json}` the same as JSON strings, `{number}` the subscriber's number, `{payload}` the payload to
+/// publish, `{payload_json}` the same as a JSON string.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Templates {
-    /// Sent once by every subscriber; nothing where absent.
+    /// Sent once by every subscriber; nothing is sent if absent.
     pub(crate) subscribe: Option<String>,
     /// Whether `subscribe` is sent once for each topic.
     pub(crate) subscribe_each: bool,
     /// Sent by a publisher before anything else.
     pub(crate) publisher_hello: Option<String>,
-    /// What publishes a payload: itself where absent.
+    /// The message that publishes a payload; the payload itself if absent.
     pub(crate) publish: Option<String>,
-    /// A publisher's path, where it is not the target's.
+    /// A publisher's path, if it differs from the target's.
     pub(crate) publish_path: Option<String>,
     /// `Sec-WebSocket-Protocol`.
     pub(crate) subprotocol: Option<String>,
@@ -75,10 +75,10 @@ fn fill(template: &str, number: u32, entries: &[Entry<'_>]) -> String {
         .replace("{topic}", names.first().copied().unwrap_or_default())
 }
 
-pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
-    // Welcomes, answers and heartbeats have no payload in them.
+pub(super) fn decode(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
+    // Welcomes, answers and heartbeats contain no payload.
     if let Some(data) = payload::find(message) {
-        each(Heard::Update { topic: b"", seq: None, from: None, ts_us: 0, data });
+        each(Received::Update { topic: b"", seq: None, from: None, ts_us: 0, data });
     }
 }
 

@@ -1,4 +1,4 @@
-//! How servers are spoken to: what to say to get topics and to publish, and what their messages mean.
+//! The protocols of servers: the messages that subscribe and publish, and the meaning of received messages.
 
 mod centrifugo;
 mod generic;
@@ -13,7 +13,7 @@ pub(crate) use generic::Templates;
 
 use ws_frames::{self as wire, FIN};
 
-/// A server's language.
+/// The name of a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Name {
@@ -26,53 +26,53 @@ pub(crate) enum Name {
     Mqtt,
     /// Centrifugo's client protocol in JSON.
     Centrifugo,
-    /// Any server: what is sent comes from templates, what arrives is found by the payload in it.
+    /// Any server: sent messages are made from templates, received ones are searched for the payload.
     Generic,
 }
 
-/// What a message means to the load.
+/// The meaning of a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard<'a> {
+pub(crate) enum Received<'a> {
     /// An update with its payload.
     Update {
-        /// Empty where the server does not say: then the payload does.
+        /// Empty if the server does not name it: then the payload does.
         topic: &'a [u8],
-        /// The server's own number of it.
+        /// The server's own number of the update.
         seq: Option<u64>,
-        /// The first of the updates that it stands for, where it stands for several.
+        /// The first of the updates that it stands for, if it stands for several.
         from: Option<u64>,
         /// When the server took it in, µs since the UNIX epoch.
         ts_us: u64,
         data: &'a [u8],
     },
-    /// The state, in place of everything up to `seq`.
+    /// The state, which stands for everything up to `seq`.
     Image { topic: &'a [u8], seq: u64, ts_us: u64, data: &'a [u8] },
-    /// What is lost, and was said to be.
+    /// Updates that were announced as lost.
     Gap { topic: &'a [u8], from: u64, to: u64 },
-    /// A stream begins: after this `seq`, or anywhere where `None`.
+    /// A stream begins.
     Begins { topic: &'a [u8], epoch: &'a str, after: After },
     /// The topic ended.
     Closed { topic: &'a [u8] },
     /// The subscriptions are in effect.
     Subscribed,
-    /// Something that was asked for was refused.
+    /// A request was refused.
     Refused(String),
-    /// To be answered with these bytes of the protocol.
+    /// It has to be answered with these bytes of the protocol.
     Reply(&'static [u8]),
 }
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
-    /// The next is the one after this.
+    /// After this `seq`.
     Seq(u64),
-    /// The next is whatever comes, an image or an update.
+    /// With whatever arrives next, an image or an update.
     Anything,
-    /// It goes on as if nothing had happened.
+    /// After the last update, as if nothing had happened.
     Last,
 }
 
-/// What a subscriber asks for.
+/// The options of a subscription.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     pub(crate) conflate_ms: u32,
@@ -84,11 +84,11 @@ pub(crate) struct Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
     pub(crate) name: &'a str,
-    /// What it has already: the epoch and the `seq`.
+    /// The epoch and the `seq` up to which the subscriber has everything.
     pub(crate) has: Option<(&'a str, u64)>,
 }
 
-/// A language with what it needs to be spoken.
+/// A protocol with its parameters.
 #[derive(Debug, Clone)]
 pub(crate) enum Protocol {
     Tickcast,
@@ -99,7 +99,7 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// What stands behind host and port where the target says nothing.
+    /// The path if the target has none.
     pub(crate) fn default_path(&self) -> &'static str {
         match self {
             Self::Tickcast => "/v1/ws",
@@ -109,7 +109,7 @@ impl Protocol {
         }
     }
 
-    /// `Sec-WebSocket-Protocol`, where the server wants one.
+    /// The value of `Sec-WebSocket-Protocol`, if the server wants one.
     pub(crate) fn subprotocol(&self) -> Option<&str> {
         match self {
             Self::Tickcast => Some("tickcast.v1.json"),
@@ -119,7 +119,7 @@ impl Protocol {
         }
     }
 
-    /// The path for one subscriber: some servers want the topic there.
+    /// The path for one subscriber: some servers take the topic from it.
     pub(crate) fn subscriber_path(&self, path: &str, entries: &[Entry<'_>]) -> String {
         match self {
             Self::Generic(templates) => templates.path(path, entries),
@@ -127,7 +127,7 @@ impl Protocol {
         }
     }
 
-    /// The topics for which a publisher needs a connection of its own: where the topic stands in the path.
+    /// Whether each topic needs a publisher's connection of its own, because the topic is in the path.
     pub(crate) fn publishes_by_path(&self) -> bool {
         matches!(self, Self::Generic(templates) if templates.publish_path.as_ref().is_some_and(|path| path.contains("{topic}")))
     }
@@ -140,22 +140,22 @@ impl Protocol {
         }
     }
 
-    /// Whether subscribing is answered, so that a subscriber without an answer is not there yet.
+    /// Whether the server answers a subscription with where its streams begin.
     pub(crate) fn answers(&self) -> bool {
         matches!(self, Self::Tickcast)
     }
 
-    /// Whether a message may lie in several WebSocket frames, and a frame may hold several messages.
+    /// Whether a message may span several WebSocket frames, and a frame may hold several messages.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self, Self::Nats | Self::Mqtt)
     }
 
-    /// Whether a message may hold several of the protocol's, a line each.
+    /// Whether a WebSocket message may hold several messages of the protocol, a line each.
     pub(crate) fn is_lines(&self) -> bool {
         matches!(self, Self::Centrifugo)
     }
 
-    /// How messages go out.
+    /// The opcode of messages to the server.
     pub(crate) fn opcode(&self) -> u8 {
         match self {
             Self::Tickcast | Self::Centrifugo => wire::TEXT,
@@ -178,7 +178,7 @@ impl Protocol {
         }
     }
 
-    /// Appends the frames that a subscriber sends first.
+    /// Appends the first frames of a subscriber.
     pub(crate) fn subscribe(&self, out: &mut Vec<u8>, number: u32, entries: &[Entry<'_>], options: &Options) {
         let mut text = Vec::new();
         match self {
@@ -196,7 +196,7 @@ impl Protocol {
         wire::masked(out, FIN | self.opcode(), &text);
     }
 
-    /// Appends the frames that the publisher of this number sends first.
+    /// Appends the first frames of the publisher with this number.
     pub(crate) fn hello(&self, out: &mut Vec<u8>, number: usize) {
         let mut text = Vec::new();
         match self {
@@ -212,7 +212,7 @@ impl Protocol {
         wire::masked(out, FIN | self.opcode(), &text);
     }
 
-    /// Appends the frame that publishes a payload. `text` is scratch.
+    /// Appends the frame that publishes a payload. `text` is a scratch buffer.
     pub(crate) fn publish(&self, out: &mut Vec<u8>, text: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
         text.clear();
         match self {
@@ -225,15 +225,15 @@ impl Protocol {
         wire::masked(out, FIN | self.opcode(), text);
     }
 
-    /// Tells what the bytes at hand mean. Of a stream, returns how many were used up: the rest is the beginning of a
-    /// message; of others, one message was given, and is used up.
-    pub(crate) fn hear(&self, bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
+    /// Decodes `bytes`, and calls `each` with the meaning of each message. Returns how many bytes were used up: in a
+    /// stream, the rest is the beginning of a message; otherwise `bytes` is one message, which is used up.
+    pub(crate) fn decode(&self, bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
         match self {
-            Self::Tickcast => tickcast::hear(bytes, each),
-            Self::Nats => return nats::hear(bytes, each),
-            Self::Mqtt => return mqtt::hear(bytes, each),
-            Self::Centrifugo => bytes.split(|byte| *byte == b'\n').for_each(|line| centrifugo::hear(line, each)),
-            Self::Generic(_) => generic::hear(bytes, each),
+            Self::Tickcast => tickcast::decode(bytes, each),
+            Self::Nats => return nats::decode(bytes, each),
+            Self::Mqtt => return mqtt::decode(bytes, each),
+            Self::Centrifugo => bytes.split(|byte| *byte == b'\n').for_each(|line| centrifugo::decode(line, each)),
+            Self::Generic(_) => generic::decode(bytes, each),
         }
         Ok(bytes.len())
     }

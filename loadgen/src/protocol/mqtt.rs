@@ -1,8 +1,8 @@
 //! MQTT 3.1.1 (OASIS standard), quality of service 0: packets, a stream of bytes inside binary WebSocket frames (§6).
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 
-/// Longest remaining length (§2.2.3) that is taken: 64 MiB.
+/// The longest remaining length (§2.2.3) that is accepted: 64 MiB.
 const PACKET_BYTES_MAX: usize = 64 << 20;
 const CONNACK: u8 = 2;
 const PUBLISH: u8 = 3;
@@ -55,23 +55,23 @@ fn remaining_length(out: &mut Vec<u8>, mut len: usize) {
     }
 }
 
-pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
+pub(super) fn decode(bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
     let mut at = 0;
     while let Some((first, body, end)) = first_packet(&bytes[at..])? {
         match first >> 4 {
             PUBLISH => {
-                let Some((len, rest)) = body.split_first_chunk() else { return Err("a cut PUBLISH".to_owned()) };
+                let Some((len, rest)) = body.split_first_chunk() else { return Err("a truncated PUBLISH".to_owned()) };
                 let len = usize::from(u16::from_be_bytes(*len));
-                let topic = rest.get(..len).ok_or("a cut PUBLISH")?;
-                each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data: &rest[len..] });
+                let topic = rest.get(..len).ok_or("a truncated PUBLISH")?;
+                each(Received::Update { topic, seq: None, from: None, ts_us: 0, data: &rest[len..] });
             }
             CONNACK if body.get(1) != Some(&0) => {
-                each(Heard::Refused(format!("CONNACK with return code {:?}", body.get(1))));
+                each(Received::Refused(format!("CONNACK with return code {:?}", body.get(1))));
             }
             SUBACK if body.iter().skip(2).any(|code| *code == 0x80) => {
-                each(Heard::Refused("SUBACK with a failure".to_owned()));
+                each(Received::Refused("SUBACK with a failure".to_owned()));
             }
-            SUBACK => each(Heard::Subscribed),
+            SUBACK => each(Received::Subscribed),
             CONNACK | PINGRESP => {}
             other => return Err(format!("a packet of type {other}")),
         }
@@ -80,10 +80,10 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
     Ok(at)
 }
 
-/// Its first byte, its body, and where it ends.
+/// The first byte of a packet, its body, and its length.
 type Packet<'a> = (u8, &'a [u8], usize);
 
-/// The packet at the beginning, if it is whole.
+/// Reads the packet at the beginning, if it is whole.
 fn first_packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, String> {
     let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
     let mut len = 0;
@@ -106,23 +106,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_is_heard_however_it_is_cut() {
+    fn publications_are_decoded_however_they_are_split() {
         let mut bytes = vec![0x20, 2, 0, 0, 0x90, 3, 0, 1, 0];
         for len in [0, 100, 127, 128, 20_000] {
             publish(&mut bytes, "a/b", &vec![b'x'; len]);
         }
-        let whole = said(&[&bytes]);
+        let whole = decoded(&[&bytes]);
         assert_eq!(whole.len(), 6);
         for cut in (0..400).chain([bytes.len() - 1]) {
-            assert_eq!(said(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+            assert_eq!(decoded(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
         }
     }
 
-    fn said(parts: &[&[u8]]) -> Vec<String> {
+    fn decoded(parts: &[&[u8]]) -> Vec<String> {
         let (mut all, mut rest) = (Vec::new(), Vec::new());
         for part in parts {
             rest.extend_from_slice(part);
-            let used = hear(&rest, &mut |heard| all.push(format!("{heard:?}"))).expect("it is MQTT");
+            let used = decode(&rest, &mut |received| all.push(format!("{received:?}"))).expect("it is MQTT");
             rest.drain(..used);
         }
         assert!(rest.is_empty());

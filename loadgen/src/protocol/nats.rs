@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use memchr::memmem;
 
-use super::{Entry, Heard};
+use super::{Entry, Received};
 
 pub(super) fn connect(out: &mut Vec<u8>) {
     out.extend(
@@ -18,7 +18,7 @@ pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>]) {
     for (index, entry) in entries.iter().enumerate() {
         write!(out, "SUB {} {}\r\n", entry.name, index + 1).expect("memory takes everything");
     }
-    // Its answer says that all of that was taken.
+    // The answer to it means that all of that was taken.
     out.extend(b"PING\r\n");
 }
 
@@ -28,7 +28,7 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, payload: &[u8]) {
     out.extend(b"\r\n");
 }
 
-pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usize, String> {
+pub(super) fn decode(bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {
     let mut at = 0;
     while let Some(end) = memmem::find(&bytes[at..], b"\r\n") {
         let line = &bytes[at..at + end];
@@ -40,13 +40,13 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
                 let len: usize = len.and_then(|len| len.parse().ok()).ok_or_else(|| quote(line))?;
                 let Some(data) = bytes.get(after..after + len + 2) else { return Ok(at) };
                 let topic = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-                each(Heard::Update { topic, seq: None, from: None, ts_us: 0, data: &data[..len] });
+                each(Received::Update { topic, seq: None, from: None, ts_us: 0, data: &data[..len] });
                 at = after + len + 2;
                 continue;
             }
-            b"PING" => each(Heard::Reply(b"PONG\r\n")),
-            b"PONG" => each(Heard::Subscribed),
-            b"-ERR" => each(Heard::Refused(quote(line))),
+            b"PING" => each(Received::Reply(b"PONG\r\n")),
+            b"PONG" => each(Received::Subscribed),
+            b"-ERR" => each(Received::Refused(quote(line))),
             b"INFO" | b"+OK" => {}
             _ => return Err(quote(line)),
         }
@@ -56,7 +56,7 @@ pub(super) fn hear(bytes: &[u8], each: &mut impl FnMut(Heard<'_>)) -> Result<usi
 }
 
 fn quote(line: &[u8]) -> String {
-    format!("the server said {:?}", String::from_utf8_lossy(&line[..line.len().min(200)]))
+    format!("the server sent {:?}", String::from_utf8_lossy(&line[..line.len().min(200)]))
 }
 
 #[cfg(test)]
@@ -64,20 +64,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_found_however_they_are_cut() {
+    fn messages_are_decoded_however_they_are_split() {
         let bytes = b"INFO {}\r\nPONG\r\nMSG a.b 1 5\r\nhe\r\no\r\nPING\r\nMSG a 2 reply 0\r\n\r\n-ERR 'x'\r\n";
-        let whole = said(&[bytes]);
+        let whole = decoded(&[bytes]);
         assert_eq!(whole.len(), 5, "{whole:?}");
         for cut in 0..bytes.len() {
-            assert_eq!(said(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+            assert_eq!(decoded(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
         }
     }
 
-    fn said(parts: &[&[u8]]) -> Vec<String> {
+    fn decoded(parts: &[&[u8]]) -> Vec<String> {
         let (mut all, mut rest) = (Vec::new(), Vec::new());
         for part in parts {
             rest.extend_from_slice(part);
-            let used = hear(&rest, &mut |heard| all.push(format!("{heard:?}"))).expect("it is NATS");
+            let used = decode(&rest, &mut |received| all.push(format!("{received:?}"))).expect("it is NATS");
             rest.drain(..used);
         }
         assert!(rest.is_empty());

@@ -1,13 +1,13 @@
-//! Tickcast's protocol, as `broker/docs/protocol.md` has it.
+//! Tickcast's protocol, as described in `broker/docs/protocol.md`.
 //!
-//! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON would
-//! be the slower end. Whatever is not recognised that way is parsed properly; nothing is passed over.
+//! Updates, images and gaps are read by the order in which the broker writes their fields: a load that parsed JSON
+//! would be the slower end. A message that is not recognised that way is parsed properly; none is skipped.
 
 use std::io::Write as _;
 
 use serde::Deserialize;
 
-use super::{After, Entry, Heard, Options};
+use super::{After, Entry, Options, Received};
 use crate::payload::number;
 
 pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>], options: &Options) {
@@ -45,14 +45,14 @@ pub(super) fn publish(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]
     out.push(b'}');
 }
 
-pub(super) fn hear(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+pub(super) fn decode(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
     match quick(message) {
-        Some(heard) => each(heard),
+        Some(received) => each(received),
         None => slow(message, each),
     }
 }
 
-/// What of a message is left to be read.
+/// The rest of a message.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -84,14 +84,14 @@ impl<'a> Text<'a> {
     }
 }
 
-fn quick(message: &[u8]) -> Option<Heard<'_>> {
+fn quick(message: &[u8]) -> Option<Received<'_>> {
     let mut at = Text(message);
     if at.skip(br#"{"op":"update","topic":""#).is_some() || at.skip(br#"{"op":"patch","topic":""#).is_some() {
         let topic = at.until_quote()?;
         let from = at.field(br#","from":"#);
         let seq = at.field(br#","seq":"#)?;
         let ts_us = at.field(br#","ts":"#)?;
-        return Some(Heard::Update { topic, seq: Some(seq), from, ts_us, data: at.data()? });
+        return Some(Received::Update { topic, seq: Some(seq), from, ts_us, data: at.data()? });
     }
     if at.skip(br#"{"op":"image","topic":""#).is_some() {
         let topic = at.until_quote()?;
@@ -99,12 +99,12 @@ fn quick(message: &[u8]) -> Option<Heard<'_>> {
         at.until_quote()?;
         let seq = at.field(br#","seq":"#)?;
         let ts_us = at.field(br#","ts":"#)?;
-        return Some(Heard::Image { topic, seq, ts_us, data: at.data()? });
+        return Some(Received::Image { topic, seq, ts_us, data: at.data()? });
     }
     at.skip(br#"{"op":"gap","topic":""#)?;
     let topic = at.until_quote()?;
     let from = at.field(br#","from":"#)?;
-    Some(Heard::Gap { topic, from, to: at.field(br#","to":"#)? })
+    Some(Received::Gap { topic, from, to: at.field(br#","to":"#)? })
 }
 
 #[derive(Deserialize)]
@@ -152,61 +152,62 @@ struct Wrong {
     message: String,
 }
 
-fn slow(message: &[u8], each: &mut impl FnMut(Heard<'_>)) {
+fn slow(message: &[u8], each: &mut impl FnMut(Received<'_>)) {
     let parsed: Message<'_> = match serde_json::from_slice(message) {
         Ok(parsed) => parsed,
         Err(error) => {
             let text = String::from_utf8_lossy(&message[..message.len().min(200)]);
-            return each(Heard::Refused(format!("not a message of the protocol ({error}): {text}")));
+            return each(Received::Refused(format!("not a message of the protocol ({error}): {text}")));
         }
     };
     let topic = parsed.topic.as_bytes();
     let data = parsed.data.map_or(&b""[..], |data| data.get().as_bytes());
     match parsed.op {
         "update" | "patch" => {
-            each(Heard::Update { topic, seq: Some(parsed.seq), from: parsed.from, ts_us: parsed.ts, data });
+            each(Received::Update { topic, seq: Some(parsed.seq), from: parsed.from, ts_us: parsed.ts, data });
         }
-        "image" => each(Heard::Image { topic, seq: parsed.seq, ts_us: parsed.ts, data }),
-        "gap" => each(Heard::Gap { topic, from: parsed.from.unwrap_or_default(), to: parsed.to }),
+        "image" => each(Received::Image { topic, seq: parsed.seq, ts_us: parsed.ts, data }),
+        "gap" => each(Received::Gap { topic, from: parsed.from.unwrap_or_default(), to: parsed.to }),
         "topic" => each(begins(topic, parsed.epoch, parsed.seq, parsed.start)),
-        "closed" => each(Heard::Closed { topic }),
+        "closed" => each(Received::Closed { topic }),
         "subscribed" => {
             for start in &parsed.topics {
                 each(begins(start.topic.as_bytes(), start.epoch, start.seq, start.start));
             }
             for wrong in parsed.errors {
-                each(Heard::Refused(wrong.message));
+                each(Received::Refused(wrong.message));
             }
-            each(Heard::Subscribed);
+            each(Received::Subscribed);
         }
-        "error" => each(Heard::Refused(parsed.message)),
+        "error" => each(Received::Refused(parsed.message)),
         _ => {}
     }
 }
 
-fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) -> Heard<'a> {
+fn begins<'a>(topic: &'a [u8], epoch: Option<&'a str>, seq: u64, start: &str) -> Received<'a> {
     let after = match start {
         "live" => After::Seq(seq),
         "resumed" => After::Last,
-        // After a reset within an epoch a gap says what is missing; a new epoch, which the stream notices, starts anew.
+        // After a reset within an epoch a gap names the missing updates; a new epoch, which the stream notices, starts
+        // anew.
         "reset" => After::Last,
         _ => After::Anything,
     };
-    Heard::Begins { topic, epoch: epoch.unwrap_or_default(), after }
+    Received::Begins { topic, epoch: epoch.unwrap_or_default(), after }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn heard(message: &str) -> Vec<String> {
+    fn received(message: &str) -> Vec<String> {
         let mut all = Vec::new();
-        hear(message.as_bytes(), &mut |heard| all.push(format!("{heard:?}")));
+        decode(message.as_bytes(), &mut |received| all.push(format!("{received:?}")));
         all
     }
 
     #[test]
-    fn the_quick_way_says_what_the_slow_one_says() {
+    fn the_quick_reader_agrees_with_the_slow_one() {
         let messages = [
             r#"{"op":"update","topic":"a.b","seq":881,"ts":1732270000123999,"data":{"bid":"1"}}"#,
             r#"{"op":"update","topic":"a.b","from":3,"seq":881,"ts":1732270000123999,"source_ts":5,"data":[1,{}]}"#,
@@ -215,23 +216,23 @@ mod tests {
             r#"{"op":"gap","topic":"a","from":894,"to":1009,"reason":"slow"}"#,
         ];
         for message in messages {
-            let fast = quick(message.as_bytes()).map(|heard| format!("{heard:?}"));
+            let fast = quick(message.as_bytes()).map(|received| format!("{received:?}"));
             let mut parsed = Vec::new();
-            slow(message.as_bytes(), &mut |heard| parsed.push(format!("{heard:?}")));
+            slow(message.as_bytes(), &mut |received| parsed.push(format!("{received:?}")));
             assert_eq!(fast.as_ref(), parsed.first(), "{message}");
         }
         let other = r#"{ "seq": 7, "op": "update", "topic": "a", "ts": 1, "data": 1, "news": 3 }"#;
-        assert_eq!(heard(other).len(), 1, "another order of the fields is understood as well");
+        assert_eq!(received(other).len(), 1, "another order of the fields is understood as well");
     }
 
     #[test]
-    fn answers_say_where_streams_begin_and_what_was_refused() {
+    fn answers_contain_where_streams_begin_and_what_was_refused() {
         let answer = r#"{"op":"subscribed","id":1,"topics":[
             {"topic":"a","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"live","conflate_ms":0},
             {"topic":"b","kind":"state","epoch":"e","seq":9,"oldest":1,"start":"image","conflate_ms":0}],
             "patterns":[],"errors":[{"topic":"x..","code":"bad_topic","message":"no","retry":false}]}"#;
         assert_eq!(
-            heard(answer),
+            received(answer),
             [
                 r#"Begins { topic: [97], epoch: "", after: Seq(0) }"#,
                 r#"Begins { topic: [98], epoch: "e", after: Anything }"#,
@@ -239,6 +240,6 @@ mod tests {
                 "Subscribed",
             ]
         );
-        assert!(heard("nonsense")[0].starts_with("Refused"), "what is no JSON is told");
+        assert!(received("nonsense")[0].starts_with("Refused"), "invalid JSON is reported");
     }
 }

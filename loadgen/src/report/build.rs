@@ -1,4 +1,4 @@
-//! A report from what was measured.
+//! Builds a report from the measurements of a run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,11 +10,11 @@ use crate::measure::tally::{Fault, Tally};
 use crate::protocol;
 use crate::run::{Measured, Setup};
 
-/// A thread that used this much of its core had no time to spare: what it measured is itself.
+/// A thread that used this much of its core had no time to spare, and measured itself.
 const BUSY: f64 = 0.9;
-/// Updates that were late on account of the load are tolerated up to this part.
+/// The largest tolerated fraction of updates that were late because of the load.
 const LATE_PART: f64 = 0.05;
-/// Points of a curve for each halving of what is left to 1.
+/// Points of a curve for each halving of the distance to 1.
 const CURVE_TICKS: u32 = 8;
 
 /// Makes a report.
@@ -69,12 +69,12 @@ pub(crate) fn build(setup: &Setup, name: protocol::Name, label: &str, target: &s
     report
 }
 
-/// Whether the load, and not the server, is what was measured.
+/// Why the load, and not the server, was measured, if that is so.
 fn bottleneck(report: &Report, tally: &Tally) -> Option<String> {
     let server = report.server.as_ref();
     let cores = server.map(|server| process::core_list(&server.cores).len().max(1) as f64);
     let server_busy = server.zip(cores).is_some_and(|(server, cores)| server.cpu_cores >= BUSY * cores);
-    // A server at its own limit is one that was measured.
+    // A server at its own limit was measured.
     if server_busy {
         return None;
     }
@@ -136,7 +136,8 @@ fn delivery(setup: &Setup, measured: &Measured, window: f64) -> Delivery {
     }
 }
 
-/// In the window, where next to nothing but deliveries comes; in the whole run where nothing came in it.
+/// Mean bytes of a frame: in the window, where nearly all frames are deliveries, or in the whole run if the window had
+/// none.
 fn per_frame(tally: &Tally) -> f64 {
     match tally.window_deliveries {
         0 => tally.bytes as f64 / tally.deliveries.max(1) as f64,
@@ -203,7 +204,7 @@ fn second(second: &crate::run::Second) -> Second {
     }
 }
 
-/// This machine.
+/// Describes this machine.
 pub(crate) fn machine() -> Machine {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");

@@ -1,5 +1,5 @@
-//! HdrHistogram's percentile distribution, letter by letter as its `outputPercentileDistribution` prints it, in ms: the
-//! plotters at hdrhistogram.org read it.
+//! HdrHistogram's percentile distribution in ms, exactly as its `outputPercentileDistribution` prints it, so that the
+//! plotters at hdrhistogram.org can read it.
 //!
 //! ```text
 //!        Value     Percentile TotalCount 1/(1-Percentile)
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
-/// Lines for each halving of what is left to 1, as the original has it by default.
+/// Lines for each halving of the distance to 1, the original's default.
 const TICKS: f64 = 5.0;
 const NS_PER_MS: f64 = 1e6;
 
@@ -26,34 +26,34 @@ pub(crate) fn distribution(histogram: &Histogram<u64>) -> String {
     // The original prints as many decimals as the histogram keeps digits.
     let digits = usize::from(histogram.sigfig());
     let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
-    let mut say = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory takes everything");
+    let mut push = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory takes everything");
     for Step { percent, ns, count } in steps(histogram) {
         let (ms, quantile) = (ns as f64 / NS_PER_MS, percent / 100.0);
-        say(format_args!("{ms:12.digits$} {quantile:.12} {count:10}"));
+        push(format_args!("{ms:12.digits$} {quantile:.12} {count:10}"));
         if percent < 100.0 {
-            say(format_args!(" {:14.2}", 1.0 / (1.0 - quantile)));
+            push(format_args!(" {:14.2}", 1.0 / (1.0 - quantile)));
         }
-        say(format_args!("\n"));
+        push(format_args!("\n"));
     }
     let [mean, deviation] = [histogram.mean(), histogram.stdev()].map(|ns| ns / NS_PER_MS);
     let (max, total) = (histogram.max() as f64 / NS_PER_MS, histogram.len());
-    // The crate keeps this number to itself: the smallest power of two that tells the wanted digits apart.
+    // The crate does not expose this number: the smallest power of two that distinguishes the wanted digits.
     let sub_buckets = (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two();
-    say(format_args!("#[Mean    = {mean:12.digits$}, StdDeviation   = {deviation:12.digits$}]\n"));
-    say(format_args!("#[Max     = {max:12.digits$}, Total count    = {total:12}]\n"));
-    say(format_args!("#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]\n", histogram.buckets()));
+    push(format_args!("#[Mean    = {mean:12.digits$}, StdDeviation   = {deviation:12.digits$}]\n"));
+    push(format_args!("#[Max     = {max:12.digits$}, Total count    = {total:12}]\n"));
+    push(format_args!("#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]\n", histogram.buckets()));
     text
 }
 
-/// A line: up to `ns` there are `count` values, which is `percent` of them or more.
+/// A line: `count` values, which is at least `percent` of them, are at most `ns`.
 struct Step {
     percent: f64,
     ns: u64,
     count: u64,
 }
 
-/// The original's steps, in percent as it counts them: `Histogram::iter_quantiles` counts from 0 to 1, and takes the
-/// next bucket where a sum like 0.1 + 0.1 + 0.1 is just above what is reached.
+/// The original's steps, counted in percent like there: `Histogram::iter_quantiles` counts from 0 to 1, and takes the
+/// next bucket if a sum like 0.1 + 0.1 + 0.1 is just above the value reached.
 fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
     let (mut steps, mut percent, mut count, total) = (Vec::new(), 0.0, 0, histogram.len());
     for bucket in histogram.iter_recorded() {
@@ -66,7 +66,7 @@ fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
                 steps.push(Step { percent: 100.0, ns, count });
                 return steps;
             }
-            // Each time that the distance to 100 % is halved, the steps are too.
+            // Each time the distance to 100 % is halved, the steps are too.
             let halvings = ((100.0_f64 / (100.0 - percent)).ln() / 2.0_f64.ln()) as i32;
             percent += 100.0 / (TICKS * 2.0_f64.powi(halvings + 1));
         }
@@ -74,7 +74,7 @@ fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
     steps
 }
 
-/// Where the raw distribution is written, next to the corrected one: `steady.hgrm` and `steady.raw.hgrm`.
+/// The path of the raw distribution, next to the corrected one: `steady.hgrm` and `steady.raw.hgrm`.
 pub(crate) fn raw_path(corrected: &Path) -> PathBuf {
     let extension = corrected.extension().map_or_else(
         || "raw".into(),
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::measure::latencies;
 
-    /// Printed by HdrHistogramJS 3.0.1 from the same values; but for `Max`, where that port shows the value itself and
-    /// the original, and we, the highest one that the histogram does not tell apart from it.
+    /// Printed by HdrHistogramJS 3.0.1 from the same values, except for `Max`: that port shows the value itself, while
+    /// the original and we show the highest value that the histogram does not distinguish from it.
     const TEN: &str = "       Value     Percentile TotalCount 1/(1-Percentile)
 
        0.025 0.000000000000          1           1.00
@@ -129,7 +129,7 @@ mod tests {
 ";
 
     #[test]
-    fn it_reads_as_the_original_prints_it() {
+    fn it_is_printed_like_the_original() {
         let ten_ns: &[u64] =
             &[25_000, 300_000, 300_000, 512_345, 750_000, 1_000_000, 1_200_000, 4_000_000, 4_000_001, 98_765_432];
         for (values_ns, expected) in [(ten_ns, TEN), (&[], NONE)] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_raw_one_lies_next_to_the_corrected_one() {
+    fn the_raw_distribution_is_next_to_the_corrected_one() {
         let cases = [
             ("steady.hgrm", "steady.raw.hgrm"),
             ("out.d/steady", "out.d/steady.raw"),

@@ -1,10 +1,10 @@
-//! What is said about a run: one [`Report`], told as a table, as JSON, as a percentile file and as a page.
+//! The [`Report`] of a run, and its forms: a table, JSON, a percentile file and a page.
 //!
 //! ```text
-//! build      from what was measured
+//! build      builds it from the measurements
 //! table      for a terminal
 //! json       the report itself, with SCHEMA
-//! hgrm       HdrHistogram's percentile distribution, which its plotters read
+//! hgrm       HdrHistogram's percentile distribution, for its plotters
 //! html       one page with everything in it
 //! ```
 
@@ -25,48 +25,48 @@ use crate::scenario::Scenario;
 pub(crate) use build::{build, machine};
 pub(crate) use table::{Table, table};
 
-/// Of the JSON: changes with every change that a reader could stumble over.
+/// The version of the JSON: it changes with every change that could break a reader.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// A run, told.
+/// The report of a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
     /// Name and version of this program.
     pub(crate) tool: String,
-    /// What the run was called.
+    /// The name of the run.
     pub(crate) label: String,
     /// When it ended, seconds since the UNIX epoch.
     pub(crate) time: u64,
     /// The machine of the load.
     pub(crate) machine: Machine,
-    /// The command line that it came from.
+    /// The command line of the run.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// Where it connected to.
+    /// The server's URL.
     pub(crate) target: String,
-    /// How it spoke.
+    /// The server's protocol.
     pub(crate) protocol: protocol::Name,
-    /// What it did.
+    /// The scenario.
     pub(crate) scenario: Scenario,
-    /// Who was connected.
+    /// The connections.
     pub(crate) connections: Connections,
-    /// What was published and what came.
+    /// The updates that were published and delivered.
     pub(crate) delivery: Delivery,
-    /// From when an update was due until it was read.
+    /// Latency from when an update was due until it was read.
     pub(crate) corrected: Latency,
-    /// From when it was handed to the publisher's socket.
+    /// Latency from when an update was handed to the publisher's socket until it was read.
     pub(crate) raw: Latency,
-    /// Every stream, judged.
+    /// The verdict on all streams.
     pub(crate) continuity: Continuity,
-    /// What the server used, where it runs here and was named.
+    /// The server's resources, if it runs on this machine and its process was given.
     pub(crate) server: Option<Server>,
-    /// What the load itself used.
+    /// The load's own resources.
     pub(crate) load: Load,
-    /// Over time.
+    /// The run second by second.
     pub(crate) seconds: Vec<Second>,
-    /// Why it ended before its time.
+    /// Why it ended early.
     pub(crate) ended_early: Option<String>,
 }
 
@@ -81,18 +81,18 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
 }
 
-/// Who was connected.
+/// The connections of a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Connections {
-    /// Subscribers that were there when publishing began.
+    /// Subscribers that were subscribed when publishing began.
     pub(crate) subscribers: u32,
     /// How long it took to connect all of them, in s.
     pub(crate) connect_seconds: f64,
-    /// Per second.
+    /// Connections made per second.
     pub(crate) connect_rate: f64,
-    /// From `connect` to the subscriptions in effect, ms.
+    /// From `connect` until the subscriptions are in effect, median, ms.
     pub(crate) connect_p50_ms: f64,
-    /// The same, of the slowest hundredth.
+    /// The same, 99th percentile, ms.
     pub(crate) connect_p99_ms: f64,
     /// Connections that could not be made, by reason.
     pub(crate) failed: BTreeMap<String, u64>,
@@ -100,26 +100,26 @@ pub(crate) struct Connections {
     pub(crate) ended: BTreeMap<String, u64>,
     /// Requests that the server refused, by reason.
     pub(crate) refused: BTreeMap<String, u64>,
-    /// Connections that the load closed, because the scenario says so.
+    /// Connections that the load closed, as the scenario demands.
     pub(crate) closed: u64,
-    /// Those of a storm that came back.
+    /// The connections of a storm that came back.
     pub(crate) reconnect: Option<Reconnect>,
 }
 
-/// After a storm.
+/// The reconnects after a storm.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Reconnect {
     /// How many came back.
     pub(crate) count: u64,
-    /// From the loss of the connection to the subscriptions in effect again, ms.
+    /// From the loss of the connection until the subscriptions are in effect again, median, ms.
     pub(crate) p50_ms: f64,
-    /// The same, of the slowest hundredth.
+    /// The same, 99th percentile, ms.
     pub(crate) p99_ms: f64,
-    /// Until the last was back, ms.
+    /// The same, the last connection, ms.
     pub(crate) max_ms: f64,
 }
 
-/// What was published and what came, in the window unless said otherwise.
+/// The updates that were published and delivered, in the window unless stated otherwise.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     /// The window's length, s.
@@ -132,22 +132,22 @@ pub(crate) struct Delivery {
     pub(crate) bytes_per_second: f64,
     /// Mean bytes of a delivered frame, head included.
     pub(crate) frame_bytes: f64,
-    /// Deliveries of the window by those due in it; below 1 the server, or the load, fell behind. `None` where somebody
-    /// else published.
+    /// Deliveries of the window divided by those due in it; below 1 the server, or the load, fell behind. `None` if
+    /// another publisher made the feed.
     pub(crate) held: Option<f64>,
-    /// Of all updates due to subscribers in the whole run, the part that came.
+    /// The fraction that arrived of all updates due to subscribers, in the whole run.
     pub(crate) reach: f64,
     /// Deliveries per read of a socket.
     pub(crate) frames_per_read: f64,
     /// Updates handed over more than a millisecond after they were due.
     pub(crate) late: u64,
-    /// Times at which a closed loop gave up waiting for what was under way.
+    /// How often a closed loop gave up waiting for updates in flight.
     pub(crate) forgiven: u64,
 }
 
 /// A distribution of latencies, in ms.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names say it: quantiles in ms")]
+#[allow(missing_docs, reason = "the names are documentation enough: quantiles in ms")]
 pub(crate) struct Latency {
     pub(crate) count: u64,
     pub(crate) mean: f64,
@@ -161,12 +161,12 @@ pub(crate) struct Latency {
     pub(crate) curve: Vec<(f64, f64)>,
 }
 
-/// Every stream of every subscriber, judged by its sequence numbers; in updates, of the whole run.
+/// The verdict on every stream of every subscriber by its sequence numbers; counted in updates, over the whole run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Continuity {
-    /// Whether payloads were checked as well.
+    /// Whether payloads were checked too.
     pub(crate) verified: bool,
-    /// Messages with a payload that came.
+    /// Messages with a payload that arrived.
     pub(crate) delivered: u64,
     /// Of them, images.
     pub(crate) images: u64,
@@ -174,21 +174,21 @@ pub(crate) struct Continuity {
     pub(crate) skipped: u64,
     /// Updates that a gap named as lost.
     pub(crate) announced: u64,
-    /// Updates that are missing without a word.
+    /// Updates that are missing without an announcement.
     pub(crate) lost: u64,
-    /// Updates that came again.
+    /// Updates that arrived again.
     pub(crate) duplicated: u64,
-    /// Updates that came behind a later one.
+    /// Updates that arrived after a later one.
     pub(crate) reordered: u64,
     /// Payloads that are not what was published.
     pub(crate) corrupted: u64,
-    /// Updates that had not come when their subscriber's connection, or a run that was cut short, ended.
+    /// Updates that had not arrived when their subscriber's connection, or a run that was cut short, ended.
     pub(crate) missing: u64,
-    /// Updates that had not come to subscribers that were there and read, when the time to drain was over: lost or late,
-    /// which nobody can tell apart.
+    /// Updates that had not arrived when the time to drain was over, at subscribers that were connected and reading.
+    /// They may be lost or late.
     #[serde(default)]
     pub(crate) undelivered: u64,
-    /// The first of what is wrong.
+    /// The first faults, in words.
     pub(crate) findings: Vec<String>,
 }
 
@@ -199,56 +199,56 @@ impl Continuity {
     }
 }
 
-/// What the server used.
+/// The server's resources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Server {
-    /// Its process.
+    /// Its process id.
     pub(crate) pid: u32,
     /// The cores that it may use, as `/proc` writes them.
     pub(crate) cores: String,
     /// CPU per delivery in the window, all threads, ns.
     pub(crate) cpu_ns_per_delivery: f64,
-    /// CPU in the window by its length: 1 is a whole core.
+    /// CPU in the window divided by its length: 1 is a whole core.
     pub(crate) cpu_cores: f64,
     /// Memory in RAM before the first connection, bytes.
     pub(crate) rss_before_bytes: u64,
-    /// Memory with all of them, bytes.
+    /// Memory in RAM with all connections, bytes.
     pub(crate) rss_bytes: u64,
-    /// What each subscriber added, bytes.
+    /// Memory that each subscriber added, bytes.
     pub(crate) rss_bytes_per_connection: f64,
 }
 
-/// What the load itself used.
+/// The load's own resources.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Load {
-    /// Threads.
+    /// The number of threads.
     pub(crate) threads: u32,
     /// CPU per delivery in the window, ns.
     pub(crate) cpu_ns_per_delivery: f64,
-    /// CPU in the window by its length and its threads: 1 is all that it could use.
+    /// CPU in the window divided by its length and the number of threads: 1 is all that it could use.
     pub(crate) cpu_part: f64,
-    /// What each subscriber added to its memory, bytes.
+    /// Memory that each subscriber added, bytes.
     pub(crate) rss_bytes_per_connection: f64,
-    /// Why the load, and not the server, was measured.
+    /// Why the load, and not the server, was measured, if that is so.
     pub(crate) bottleneck: Option<String>,
 }
 
 /// A second of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Second {
-    /// Since publishing began.
+    /// Its number, counted from when publishing began.
     pub(crate) second: u32,
-    /// Updates.
+    /// Updates published.
     pub(crate) published: u64,
-    /// Messages with a payload.
+    /// Messages with a payload received.
     pub(crate) deliveries: u64,
-    /// Subscribers, at its end.
+    /// Subscribers at its end.
     pub(crate) subscribers: u32,
-    /// Corrected, ms.
+    /// Corrected latency, ms.
     pub(crate) p50_ms: f64,
-    /// Corrected, ms.
+    /// Corrected latency, ms.
     pub(crate) p99_ms: f64,
-    /// Corrected, ms.
+    /// Corrected latency, ms.
     pub(crate) max_ms: f64,
     /// CPU of the server, in cores.
     pub(crate) server_cpu_cores: Option<f64>,

@@ -1,6 +1,6 @@
-//! Numbers for people: three digits that mean something.
+//! Numbers for people: about three significant digits.
 
-/// A count or a measure.
+/// Formats a count or a measure.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 1e9 => format!("{:.2} G", value / 1e9),
@@ -13,7 +13,7 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-/// Bytes.
+/// Formats a number of bytes.
 pub(crate) fn bytes(value: f64) -> String {
     match value.abs() {
         size if size >= 1e9 => format!("{:.2} GB", value / 1e9),
@@ -23,7 +23,7 @@ pub(crate) fn bytes(value: f64) -> String {
     }
 }
 
-/// The middle one of several, the mean of the two in the middle where there is none.
+/// The median: the middle value, or the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -35,7 +35,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// `median (min..max)`; one value alone stands as it is.
+/// Formats values as `median (min..max)`, or a single value by itself.
 pub(crate) fn spread(values: &[f64]) -> String {
     let (min, max) =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(*value), max.max(*value)));
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_keep_what_means_something() {
+    fn numbers_keep_their_significant_digits() {
         let said: Vec<String> = [0.0, 0.0123, 0.5, 12.34, 123.4, 99_999.0, 123_456.0, 4_950_000.0].map(short).into();
         assert_eq!(said, ["0", "0.012", "0.50", "12.3", "123", "99999", "123 k", "4.95 M"]);
         assert_eq!(spread(&[3.0, 1.0, 2.0]), "2.00 (1.00..3.00)");

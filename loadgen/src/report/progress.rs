@@ -1,4 +1,4 @@
-//! How a run goes, on a terminal: one line that changes. Nothing where there is no terminal.
+//! The progress of a run on a terminal: one line that is redrawn. Without a terminal nothing is shown.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::clock::mono_ns;
 use crate::measure::tally::Interval;
 use crate::run::Times;
 
-/// Who watches a run.
+/// The progress line of a run.
 pub(crate) struct Watch {
     bar: ProgressBar,
     label: String,
@@ -16,13 +16,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// On standard error, where that is a terminal.
+    /// Makes a line on standard error, if that is a terminal.
     pub(crate) fn new(label: &str, quiet: bool) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(1) };
         Self { bar, label: label.to_owned(), running: false }
     }
 
-    /// So many of all have been tried.
+    /// Shows how many of all connections have been tried.
     pub(crate) fn connecting(&mut self, tried: u32, of: u32) {
         if self.bar.length() != Some(of.into()) {
             self.bar.set_length(of.into());
@@ -32,7 +32,7 @@ impl Watch {
         self.bar.set_position(tried.into());
     }
 
-    /// A second is over.
+    /// Shows a second that is over.
     pub(crate) fn running(&mut self, second: &Interval, times: &Times) {
         let whole = times.window_ns.1 - times.publish_ns;
         if !self.running {
@@ -48,12 +48,12 @@ impl Watch {
         self.bar.set_message(format!("{rate} deliveries/s  p99 {p99:.2} ms  {open} subscribers"));
     }
 
-    /// It is over.
+    /// Removes the line, because the run is over.
     pub(crate) fn done(&mut self) {
         self.bar.finish_and_clear();
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a template that was tried")
+    ProgressStyle::with_template(template).expect("the template is valid")
 }

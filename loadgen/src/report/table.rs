@@ -37,26 +37,26 @@ impl Table {
     }
 }
 
-/// Everything of a report that one wants to see first.
+/// The table of the most important figures of a report.
 pub(crate) fn table(report: &Report) -> String {
     let mut text = String::new();
-    let mut say = |line: String| text.push_str(&line);
-    say(format!("{}: {}\n", report.label, report.scenario.about));
-    say(format!("{} over {:.0} s at {}\n\n", load_words(report), report.scenario.seconds, report.target));
+    let mut push = |line: String| text.push_str(&line);
+    push(format!("{}: {}\n", report.label, report.scenario.about));
+    push(format!("{} over {:.0} s at {}\n\n", load_words(report), report.scenario.seconds, report.target));
     let mut latency = Table::new(&["latency, ms", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"]);
     for (name, of) in [("from when it was due", &report.corrected), ("from when it was sent", &report.raw)] {
         let cells = [of.p50, of.p90, of.p99, of.p99_9, of.p99_99, of.max, of.mean].map(short);
         latency.row([vec![name.to_owned()], cells.to_vec()].concat());
     }
-    say(latency.text());
-    say("\n".to_owned());
+    push(latency.text());
+    push("\n".to_owned());
     let mut figures = Table::new(&["figure", "value"]);
     rows(report).into_iter().for_each(|(name, value)| figures.row(vec![name.to_owned(), value]));
-    say(figures.text());
+    push(figures.text());
     let continuity = &report.continuity;
     if !continuity.findings.is_empty() {
-        say(format!("\nWhat is wrong (the first {}):\n", continuity.findings.len().min(10)));
-        continuity.findings.iter().take(10).for_each(|finding| say(format!("  {finding}\n")));
+        push(format!("\nFaults (the first {}):\n", continuity.findings.len().min(10)));
+        continuity.findings.iter().take(10).for_each(|finding| push(format!("  {finding}\n")));
     }
     let troubles = [
         ("could not connect", &report.connections.failed),
@@ -65,14 +65,14 @@ pub(crate) fn table(report: &Report) -> String {
     ];
     for (what, reasons) in troubles {
         for (reason, times) in reasons {
-            say(format!("\n{times} {what}: {reason}"));
+            push(format!("\n{times} {what}: {reason}"));
         }
     }
     if let Some(bottleneck) = &report.load.bottleneck {
-        say(format!("\nThe load generator was the bottleneck: {bottleneck}.\n"));
+        push(format!("\nThe load generator was the bottleneck: {bottleneck}.\n"));
     }
     if let Some(early) = &report.ended_early {
-        say(format!("\nThe run ended before its time: {early}. What is above is what there was until then.\n"));
+        push(format!("\nThe run ended early: {early}. The figures above cover the run until then.\n"));
     }
     text
 }
@@ -80,8 +80,8 @@ pub(crate) fn table(report: &Report) -> String {
 pub(super) fn load_words(report: &Report) -> String {
     let publish = &report.scenario.publish;
     let what = match (report.scenario.publishes(), publish.in_flight) {
-        (false, _) => "a feed that somebody else publishes".to_owned(),
-        (true, Some(under_way)) => format!("{under_way} updates of {} bytes under way", publish.bytes),
+        (false, _) => "a feed from another publisher".to_owned(),
+        (true, Some(in_flight)) => format!("{in_flight} updates of {} bytes in flight", publish.bytes),
         (true, None) => {
             format!("{} updates/s of {} bytes", short(publish.rate.unwrap_or(100.0)), publish.bytes)
         }
@@ -104,7 +104,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     }
     if let Some(server) = &report.server {
         rows.push(("server: CPU per delivery", format!("{} ns", short(server.cpu_ns_per_delivery))));
-        rows.push(("server: CPU", format!("{:.2} cores, of those numbered {}", server.cpu_cores, server.cores)));
+        rows.push(("server: CPU", format!("{:.2} cores, of cores {}", server.cpu_cores, server.cores)));
         rows.push(("server: memory per connection", bytes(server.rss_bytes_per_connection)));
     }
     rows.push(("load: CPU per delivery", format!("{} ns", short(report.load.cpu_ns_per_delivery))));
@@ -126,7 +126,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("back after the storm", format!("{}: p50 {p50}, p99 {p99}, last {max} ms", reconnect.count)));
     }
     let streams = if continuity.verified { "updates, with payloads verified" } else { "updates" };
-    // Updates come whole.
+    // Counts of updates are whole numbers.
     let count = |number: u64| if number < 100_000 { number.to_string() } else { short(number as f64) };
     rows.push((
         streams,
@@ -139,7 +139,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
         ),
     ));
     rows.push((
-        "what must be 0",
+        "faults (must be 0)",
         format!(
             "{} lost silently, {} duplicated, {} reordered, {} corrupted, {} not there at the end",
             continuity.lost, continuity.duplicated, continuity.reordered, continuity.corrupted, continuity.undelivered

@@ -7,27 +7,27 @@ use crate::stream::Stream;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// There is none now.
+    /// There is no connection now.
     Closed,
-    /// TCP, or its WebSocket, is not there yet.
+    /// TCP, or the WebSocket, is being set up.
     Connecting,
     /// The subscriptions are not in effect yet.
     Subscribing,
     Open,
 }
 
-/// What only few connections have at any time.
+/// State that only few connections have at any time.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// An unfinished frame, or answer to the handshake.
+    /// An unfinished frame, or an unfinished answer to the handshake.
     pub(super) input: Vec<u8>,
-    /// An unfinished message: fragments of one, or of a stream of bytes what does not make a message yet.
+    /// An unfinished message: its fragments, or the beginning of a message in a stream of bytes.
     pub(super) message: Vec<u8>,
-    /// What the socket did not take.
+    /// Bytes that the socket has not taken yet.
     pub(super) output: Vec<u8>,
     /// When it began to connect.
     pub(super) begun_ns: u64,
-    /// When its last connection was lost in a storm; 0 where none was.
+    /// When its last connection was lost in a storm; 0 if none was.
     pub(super) lost_ns: u64,
 }
 
@@ -42,20 +42,20 @@ pub(super) struct Conn {
     pub(super) socket: Option<TcpStream>,
     pub(super) number: u32,
     pub(super) state: State,
-    /// It does not keep up, on purpose.
+    /// Whether it is slow on purpose.
     pub(super) slow: bool,
-    /// By topic.
+    /// Sorted by topic.
     pub(super) streams: Vec<Stream>,
     pub(super) rest: Option<Box<Rest>>,
 }
 
-/// What came of a read.
+/// The result of a read.
 pub(super) enum Input {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// Nothing for now.
     None,
-    /// The server has ended it, or the network has: why.
+    /// The server or the network ended the connection, for this reason.
     End(String),
 }
 
@@ -68,7 +68,7 @@ impl Conn {
         self.rest.get_or_insert_default()
     }
 
-    /// Gives back what is not needed any more.
+    /// Frees the memory that is no longer needed.
     pub(super) fn settle(&mut self) {
         if self.state == State::Open && self.rest.as_ref().is_some_and(|rest| !rest.is_needed()) {
             self.rest = None;
@@ -105,7 +105,7 @@ impl Conn {
         }
     }
 
-    /// Writes behind what waits already. Returns whether all of it went out.
+    /// Writes `bytes` after the bytes that already wait. Returns whether everything went out.
     pub(super) fn write(&mut self, bytes: &[u8]) -> std::io::Result<bool> {
         let waiting = self.rest.as_ref().is_some_and(|rest| !rest.output.is_empty());
         let mut taken = 0;
@@ -118,7 +118,7 @@ impl Conn {
         Ok(taken == bytes.len() && !waiting)
     }
 
-    /// Writes what waits. Returns whether all of it went out.
+    /// Writes the waiting bytes. Returns whether all of them went out.
     pub(super) fn flush(&mut self) -> std::io::Result<bool> {
         let (Some(socket), Some(rest)) = (&mut self.socket, &mut self.rest) else { return Ok(true) };
         let taken = write_some(socket, &rest.output)?;

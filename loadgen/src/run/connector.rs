@@ -5,16 +5,16 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The key of RFC 6455's own example (§1.3), and what a server that has read it answers. A key proves that no cache is in
-/// between; it has to be one of 16 bytes, nothing more.
+/// The key of RFC 6455's own example (§1.3), and the answer of a server that follows it. A key proves that no cache
+/// answered instead; any 16 bytes will do.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The longest answer to a handshake that is read.
+/// The longest answer to a handshake that is accepted.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 
-/// Begins to connect, from this address where one is given.
+/// Begins to connect, from the address `from` if it is given.
 pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
@@ -29,7 +29,7 @@ pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStr
     Ok(socket.into())
 }
 
-/// The request that asks for a WebSocket.
+/// The request for a WebSocket.
 pub(crate) fn request(authority: &str, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
     let subprotocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
     format!(
@@ -39,7 +39,7 @@ pub(crate) fn request(authority: &str, path: &str, subprotocol: Option<&str>) ->
     .into_bytes()
 }
 
-/// Reads the answer: how long it is; `None` where it is not whole yet; or why it is no WebSocket.
+/// Reads the answer. Returns its length, `None` if it is not complete yet, or why it opens no WebSocket.
 pub(crate) fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
@@ -51,7 +51,7 @@ pub(crate) fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => {
             let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-            return Err(format!("its answer to the handshake is no HTTP ({error}): {begin:?}"));
+            return Err(format!("its answer to the handshake is not HTTP ({error}): {begin:?}"));
         }
     };
     let status = response.code.unwrap_or_default();
@@ -67,7 +67,8 @@ pub(crate) fn answer(bytes: &[u8]) -> Result<Option<usize>, String> {
     Ok(Some(len))
 }
 
-/// Answers a request for a WebSocket as a server: how long the request is and what to say; `None` where it is not whole.
+/// Answers a request for a WebSocket as a server. Returns the length of the request and the answer, or `None` if the
+/// request is not complete yet.
 pub(crate) fn accept(bytes: &[u8]) -> Result<Option<(usize, &'static [u8])>, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
@@ -75,7 +76,7 @@ pub(crate) fn accept(bytes: &[u8]) -> Result<Option<(usize, &'static [u8])>, Str
         Ok(httparse::Status::Complete(len)) => {
             let key = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-key"));
             if key.is_none_or(|header| header.value != KEY.as_bytes()) {
-                return Err("the floor speaks to loadgen alone".to_owned());
+                return Err("the floor only serves loadgen".to_owned());
             }
             let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                 Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -83,7 +84,7 @@ pub(crate) fn accept(bytes: &[u8]) -> Result<Option<(usize, &'static [u8])>, Str
         }
         Ok(httparse::Status::Partial) if bytes.len() > ANSWER_BYTES_MAX => Err("the request is too long".to_owned()),
         Ok(httparse::Status::Partial) => Ok(None),
-        Err(error) => Err(format!("the request is no HTTP ({error})")),
+        Err(error) => Err(format!("the request is not HTTP ({error})")),
     }
 }
 
@@ -92,18 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_is_answered_and_understood() {
+    fn a_request_is_answered_and_the_answer_understood() {
         let request = request("h:1", "/x", Some("mqtt"));
         assert_eq!(accept(&request[..20]), Ok(None));
-        let (len, said) = accept(&request).expect("a request").expect("a whole one");
+        let (len, text) = accept(&request).expect("a request").expect("a complete one");
         assert_eq!(len, request.len());
-        let with_more = [said, b"\x81\x00"].concat();
-        assert_eq!(answer(&with_more), Ok(Some(said.len())));
-        assert_eq!(answer(&said[..said.len() - 1]), Ok(None));
+        let with_more = [text, b"\x81\x00"].concat();
+        assert_eq!(answer(&with_more), Ok(Some(text.len())));
+        assert_eq!(answer(&text[..text.len() - 1]), Ok(None));
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn refusals_give_their_reason() {
         let refused = answer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno!\n").expect_err("a refusal");
         assert_eq!(refused, "refused the handshake with 403 Forbidden no!");
         assert!(answer(b"220 mail.example.org ESMTP\r\n").expect_err("no HTTP").contains("220 mail"));

@@ -1,17 +1,17 @@
-//! A run: connect, settle, warm up, measure, wait for what is under way.
+//! A run: connect, settle, warm up, measure, wait for the updates in flight.
 //!
 //! ```text
-//! coordinator   starts the threads, waits until all subscribers are there, fixes the moments, watches server and progress
+//! coordinator   starts the threads, waits for all subscriptions, fixes the times, watches server and progress
 //! worker        one thread; the first one publishes as well
 //!   disturb     which subscribers leave, come back, or read slowly on purpose
 //!   subscribers its share of them: one epoll set, their connections
-//!   receive     what arrived: frames, messages
-//!     verifier  judged
-//!     counts    counted and timed
-//!   publisher   what is due: written, never waited for
+//!   receive     splits what arrives into frames and messages
+//!     verifier  judges them
+//!     counts    counts and times them
+//!   publisher   writes due updates, without ever waiting for a socket
 //! ```
 //!
-//! Every moment is fixed before publishing begins. Nothing is allocated per delivery.
+//! All times are fixed before publishing begins. Nothing is allocated per delivery.
 
 mod connection;
 pub(crate) mod connector;
@@ -28,14 +28,14 @@ pub(crate) use target::Target;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// The moments of a run, on the load's clock.
+/// The times of a run, on the load's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
-    /// Publishing begins.
+    /// When publishing begins.
     pub(crate) publish_ns: u64,
     /// The window that is measured.
     pub(crate) window_ns: (u64, u64),
-    /// Whoever has not got everything by then does not get it.
+    /// When the run stops waiting for updates in flight.
     pub(crate) drained_ns: u64,
 }
 
@@ -45,30 +45,30 @@ impl Times {
     }
 }
 
-/// What the threads of a run share.
+/// State that the threads of a run share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Set once, when all subscribers are there.
+    /// Set once by the coordinator, when every subscriber has tried to subscribe.
     pub(crate) times: OnceLock<Times>,
-    /// Subscribers whose first attempt is over, well or not.
+    /// Subscribers whose first attempt is over, successful or not.
     pub(crate) tried: AtomicU32,
-    /// Some subscriber was there; set by all workers.
+    /// Whether any subscriber was subscribed; set by all workers.
     pub(crate) subscribed: AtomicBool,
-    /// Publishers that are connected.
+    /// Whether the publishers are connected.
     pub(crate) publishing: AtomicBool,
-    /// Updates of each topic that were handed to a socket; written by the publisher's thread alone.
+    /// Updates of each topic that were handed to a socket; written only by the publisher's thread.
     pub(crate) published: Box<[AtomicU64]>,
-    /// Deliveries due for all that was published; written by the publisher's thread alone.
+    /// Deliveries due for all published updates; written only by the publisher's thread.
     pub(crate) due: AtomicU64,
-    /// Deliveries that came, or that images and gaps stand for; all workers add.
+    /// Deliveries that arrived, or that images and gaps stand for; added to by all workers.
     pub(crate) covered: AtomicU64,
     /// Workers whose subscribers have everything.
     pub(crate) complete: AtomicU32,
-    /// Workers whose subscribers have all gone for good.
+    /// Workers whose subscribers are all gone for good.
     pub(crate) deserted: AtomicU32,
-    /// Everybody ends at once; set by whoever finds that it makes no sense to go on.
+    /// Whether all threads end at once; set by the thread that finds that the run cannot go on.
     pub(crate) stop: AtomicBool,
-    /// Why; set before `stop`.
+    /// Why the run stops; set before `stop`.
     pub(crate) why: OnceLock<String>,
 }
 

@@ -1,12 +1,13 @@
-//! Where to connect: a URL, and the addresses to connect from.
+//! The target of connections: a URL, and the addresses to connect from.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, bail};
 
-/// Connections from one address to one listener: below half of the 28,232 ports that Linux gives out by default
-/// (`net.ipv4.ip_local_port_range`). It looks through every second port first, and once those are taken through all of
-/// them again for each connection: 19,000 from one address took 20 s, from two 3 s. Closed ones hold theirs for a minute.
+/// The most connections from one address to one listener: less than half of the 28,232 ports that Linux gives out by
+/// default (`net.ipv4.ip_local_port_range`). Linux searches every second port first, and once these are taken, it
+/// searches all of them for each connection: 19,000 from one address took 20 s, from two addresses 3 s. A closed
+/// connection holds its port for a minute.
 const PORTS_PER_ADDRESS: u32 = 12_000;
 
 /// A server under load.
@@ -15,20 +16,20 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// For the `Host` header.
     pub(crate) authority: String,
-    /// `None` where the URL says none.
+    /// `None` if the URL has none.
     pub(crate) path: Option<String>,
     sources: Vec<IpAddr>,
 }
 
 impl Target {
-    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none, loopback
-    /// targets get as many as ports require.
+    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none,
+    /// loopback targets get as many as ports require.
     pub(crate) fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
         let Some(rest) = url.strip_prefix("ws://") else {
             if url.starts_with("wss://") {
-                bail!("{url}: TLS is not spoken here; measure the server behind what ends TLS, at its ws:// address");
+                bail!("{url}: TLS is not supported; measure the server behind its TLS proxy, at its ws:// address");
             }
-            bail!("{url}: a target is ws://HOST:PORT/PATH");
+            bail!("{url}: a target has the form ws://HOST:PORT/PATH");
         };
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(format!("/{path}"))),
@@ -45,7 +46,7 @@ impl Target {
         Ok(Self { address, authority: authority.to_owned(), path, sources: sources.to_vec() })
     }
 
-    /// The address that a subscriber connects from, where it is not left to the kernel.
+    /// The address that a subscriber connects from, if it is not left to the kernel.
     pub(crate) fn source(&self, subscriber: u32) -> Option<IpAddr> {
         if !self.sources.is_empty() {
             return Some(self.sources[subscriber as usize % self.sources.len()]);
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         let target = Target::parse("ws://127.0.0.1:9000/v1/ws?x=1", &[]).expect("a URL");
         assert_eq!((target.address.port(), target.path.as_deref()), (9000, Some("/v1/ws?x=1")));
         assert_eq!(Target::parse("ws://127.0.0.1", &[]).expect("a URL").address.port(), 80);

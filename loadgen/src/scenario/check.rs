@@ -1,4 +1,4 @@
-//! What a scenario must keep to. An error names the key, says what is wrong with its value and what it may be.
+//! The limits of a scenario. An error names the key, its value, and the allowed values.
 
 use anyhow::ensure;
 
@@ -33,7 +33,8 @@ impl Scenario {
         let zipf = subscribers.popularity == Popularity::Zipf;
         ensure!(
             !(zipf && subscribers.follow == Follow::Pattern),
-            "subscribers.popularity: by pattern every topic of a group is followed alike; use \"even\", or follow = \"name\""
+            "subscribers.popularity: with follow = \"pattern\" all topics of a group are followed equally; use \"even\", or \
+             follow = \"name\""
         );
         if let Some(on_slow) = &subscribers.on_slow {
             let known = ["conflate", "retain", "disconnect"];
@@ -52,7 +53,7 @@ impl Scenario {
             (Some(rate), None) => between("publish.rate", rate, 0.01, 10_000_000.0)?,
             (None, Some(in_flight)) => between("publish.in_flight", in_flight, 1, 1_000_000)?,
             (Some(_), Some(_)) => anyhow::bail!(
-                "publish.rate and publish.in_flight: one of the two; at a fixed rate, or as fast as it goes"
+                "publish.rate and publish.in_flight: give one of the two, for a fixed rate or for as fast as possible"
             ),
             (None, None) => {}
         }
@@ -118,15 +119,15 @@ mod tests {
     use crate::scenario::SHIPPED;
 
     #[test]
-    fn the_shipped_ones_are_right_and_say_what_they_show() {
+    fn the_shipped_scenarios_are_valid_and_described() {
         for (name, text) in SHIPPED {
             let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(!scenario.about.is_empty(), "{name} says nothing of itself");
+            assert!(!scenario.about.is_empty(), "{name} has no description");
         }
     }
 
     #[test]
-    fn a_wrong_value_names_its_key_and_what_it_may_be() {
+    fn an_error_names_the_key_and_the_allowed_values() {
         let cases = [
             ("seconds = 0", "seconds is 0: 0.1 to"),
             ("seconds = \"long\"", "seconds"),
@@ -143,14 +144,14 @@ mod tests {
             ("[storm]\nat_seconds = 99\nshare = 0.5", "storm.at_seconds is 99: 0 to 11"),
             ("[slow]\nshare = 2.0\nbytes_per_second = 0", "slow.share is 2"),
         ];
-        for (text, said) in cases {
+        for (text, part) in cases {
             let error = format!("{:#}", Scenario::parse(text).expect_err(text));
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 
     #[test]
-    fn numbers_that_are_none_are_refused() {
+    fn numbers_that_are_not_finite_are_refused() {
         assert!(Scenario::parse("seconds = nan").is_err());
         assert!(Scenario::parse("[publish]\nrate = inf").is_err());
     }

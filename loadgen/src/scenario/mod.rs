@@ -1,4 +1,5 @@
-//! What a run does: read from a TOML file, changed by options of the command line, checked before anything is connected.
+//! Scenarios: what a run does, read from a TOML file, changed by options of the command line, checked before anything
+//! is connected.
 
 mod check;
 mod shipped;
@@ -10,28 +11,28 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use shipped::SHIPPED;
 
-/// A run. Every field has a default, so that a file says only what is special about it.
+/// A scenario. Every field has a default, so that a file only states what differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Scenario {
-    /// For people: what it shows.
+    /// What it shows, for people.
     pub(crate) about: String,
-    /// How long is measured, in seconds.
+    /// The length of the measured window, in seconds.
     pub(crate) seconds: f64,
-    /// How long is published before that, in seconds.
+    /// How long is published before the window, in seconds.
     pub(crate) warm_up_seconds: f64,
-    /// How long is waited at most, at the end, for what is still under way, in seconds.
+    /// The longest wait at the end for updates in flight, in seconds.
     pub(crate) drain_seconds: f64,
-    /// What chance decides is decided by this.
+    /// The seed of all randomness.
     pub(crate) seed: u64,
-    /// Who listens.
+    /// The subscribers.
     pub(crate) subscribers: Subscribers,
-    /// What is published; not used where `listen` is given.
+    /// What is published; unused if `listen` is given.
     pub(crate) publish: Publish,
-    /// Topics or patterns that somebody else publishes: then nothing is published here, and latency counts from the
-    /// server's own time stamps, by the wall clock.
+    /// Topics or patterns of another publisher: the load then publishes nothing, and latency counts from the server's
+    /// own time stamps, by the wall clock.
     pub(crate) listen: Vec<String>,
-    /// Subscribers that do not keep up.
+    /// Subscribers that are slow on purpose.
     pub(crate) slow: Option<Slow>,
     /// Subscribers that come and go.
     pub(crate) churn: Option<Churn>,
@@ -57,27 +58,27 @@ impl Default for Scenario {
     }
 }
 
-/// Who listens.
+/// The subscribers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Subscribers {
-    /// How many connections.
+    /// The number of connections.
     pub(crate) count: u32,
     /// Topics in all.
     pub(crate) topics: usize,
     /// Topics that each subscriber follows.
     pub(crate) each: usize,
-    /// By their names, or by a pattern that covers `each` of them.
+    /// Whether topics are followed by their names, or by a pattern that covers `each` of them.
     pub(crate) follow: Follow,
-    /// Whether all topics are followed and published alike.
+    /// Whether all topics are followed and published equally.
     pub(crate) popularity: Popularity,
     /// The exponent of Zipf's law.
     pub(crate) zipf_exponent: f64,
     /// Handshakes under way at once.
     pub(crate) handshakes: u32,
-    /// At most one message per topic in so many ms; 0: every update. (Tickcast)
+    /// At most one message per topic in this many ms; 0: every update. (Tickcast)
     pub(crate) conflate_ms: u32,
-    /// What happens when the subscriber does not keep up: `conflate`, `retain` or `disconnect`. (Tickcast)
+    /// What happens if the subscriber does not keep up: `conflate`, `retain` or `disconnect`. (Tickcast)
     pub(crate) on_slow: Option<String>,
     /// Where streams begin: `image`, `live` or `{"last":N}`. (Tickcast)
     pub(crate) from: Option<String>,
@@ -100,7 +101,7 @@ impl Default for Subscribers {
     }
 }
 
-/// How topics are asked for.
+/// How topics are subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Follow {
@@ -114,9 +115,9 @@ pub(crate) enum Follow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Popularity {
-    /// All alike: published in turn, followed equally often.
+    /// All equal: published in turn, followed equally often.
     Even,
-    /// By Zipf's law: few are published and followed much, most hardly.
+    /// By Zipf's law: a few topics have most updates and subscribers.
     Zipf,
 }
 
@@ -124,10 +125,10 @@ pub(crate) enum Popularity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Publish {
-    /// Updates per second over all topics, at fixed moments, whether or not the server keeps up (open loop): 100 where
+    /// Updates per second over all topics, at fixed times, whether or not the server keeps up (open loop): 100 if
     /// neither this nor `in_flight` is given.
     pub(crate) rate: Option<f64>,
-    /// As fast as it goes, with at most so many updates published and not yet everywhere (closed loop).
+    /// As fast as possible, with at most this many updates published and not yet delivered everywhere (closed loop).
     pub(crate) in_flight: Option<u64>,
     /// Updates that are due at the same moment.
     pub(crate) burst: u64,
@@ -135,7 +136,7 @@ pub(crate) struct Publish {
     pub(crate) bytes: usize,
     /// `event`, `state` or `patch`. (Tickcast)
     pub(crate) kind: String,
-    /// Connections that publish; each topic always comes by the same one.
+    /// Connections that publish; a topic always uses the same one.
     pub(crate) publishers: u32,
     /// The rate's factor over time: pairs of seconds since publishing began and factor, linear in between.
     pub(crate) ramp: Vec<(f64, f64)>,
@@ -148,16 +149,16 @@ impl Default for Publish {
     }
 }
 
-/// Subscribers that do not keep up. What they get is counted and verified, but their latencies are not among the others'.
+/// Subscribers that are slow on purpose. Their deliveries are counted and verified, but their latencies are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Slow {
-    /// The part of all subscribers.
+    /// The fraction of all subscribers.
     pub(crate) share: f64,
-    /// What each reads per second; 0: nothing.
+    /// Bytes that each reads per second; 0: it reads nothing.
     pub(crate) bytes_per_second: u64,
-    /// When that ends, in seconds after publishing began, and they read as fast as they can: before the run's end, so
-    /// that one sees what they get.
+    /// When they begin to read as fast as they can, in seconds after publishing began: before the run's end, so that
+    /// what they get can be seen.
     pub(crate) until_seconds: Option<f64>,
 }
 
@@ -165,7 +166,7 @@ pub(crate) struct Slow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Churn {
-    /// Connections that are closed, and opened anew, per second.
+    /// Connections that are closed and opened again, per second.
     pub(crate) per_second: f64,
 }
 
@@ -173,24 +174,24 @@ pub(crate) struct Churn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storm {
-    /// When, in seconds after publishing began.
+    /// When it happens, in seconds after publishing began.
     pub(crate) at_seconds: f64,
-    /// The part of all subscribers.
+    /// The fraction of all subscribers.
     pub(crate) share: f64,
     /// Over how many seconds they come back, evenly; 0: all at once.
     #[serde(default)]
     pub(crate) over_seconds: f64,
-    /// Whether they resume where they were. (Tickcast)
+    /// Whether they resume their streams. (Tickcast)
     #[serde(default)]
     pub(crate) resume: bool,
 }
 
-/// How updates come.
+/// What paces the updates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Drive {
-    /// So many a second.
+    /// This many a second.
     Rate(f64),
-    /// So many under way.
+    /// This many in flight.
     InFlight(u64),
 }
 
@@ -212,7 +213,7 @@ impl Scenario {
         let path = Path::new(name);
         if !path.exists() {
             let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-            anyhow::bail!("there is no scenario file {name:?}, and none of that name is shipped: {}", names.join(", "));
+            anyhow::bail!("{name:?} is neither a scenario file nor a shipped scenario ({})", names.join(", "));
         }
         let text = std::fs::read_to_string(path).with_context(|| format!("scenario file {name}"))?;
         Self::parse(&text).with_context(|| format!("scenario file {name}"))

@@ -1,13 +1,13 @@
-//! Options that cannot be.
+//! Invalid options.
 
 use super::small;
 use crate::fixture::loadgen;
 
-/// Nobody listens there, and nobody is asked.
+/// An address where nothing listens, and which is never connected to.
 const NOWHERE: &str = "ws://127.0.0.1:1";
 
 #[test]
-fn options_that_cannot_be() {
+fn invalid_options() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["--threads=0"], &["--threads is 0: 1 to 1024"]),
         (&["--rate=0"], &["publish.rate is 0"]),
@@ -25,20 +25,20 @@ fn options_that_cannot_be() {
 }
 
 #[test]
-fn a_process_that_there_is_not() {
-    // Above the largest that Linux gives (PID_MAX_LIMIT, 4,194,304).
+fn a_process_that_does_not_exist() {
+    // Above the largest process id of Linux (PID_MAX_LIMIT, 4,194,304).
     let program = small(NOWHERE).args(["--server-pid=4194305"]);
     program.finish().assert_refused(&["--server-pid 4194305: there is no such process"]);
 }
 
 #[test]
-fn a_scenario_that_there_is_not() {
+fn a_scenario_that_does_not_exist() {
     let names = ["\"stedy\"", "steady", "slow-mix", "reconnect-storm", "soak"];
     loadgen("stedy").args(["--target", NOWHERE]).finish().assert_refused(&names);
 }
 
 #[test]
-fn whoever_has_read_enough_ends_it_quietly() {
+fn a_reader_that_closes_the_pipe_ends_it_quietly() {
     for args in [&["scenarios"][..], &["scenarios", "steady"]] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"));
         let (reader, writer) = std::io::pipe().unwrap();
@@ -47,7 +47,7 @@ fn whoever_has_read_enough_ends_it_quietly() {
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{args:?}");
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = command.stdout(full).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(2) && said.contains("standard output cannot be written"), "{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains("standard output cannot be written"), "{stderr}");
     }
 }

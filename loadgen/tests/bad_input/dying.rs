@@ -1,4 +1,5 @@
-//! A server that dies in the middle: what was measured until then is reported, and nobody takes it for a whole run.
+//! A server that dies in the middle: the measurements until then are reported, and the report says that the run was cut
+//! short.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +8,14 @@ use serde_json::Value;
 
 use crate::fixture::{Event, Feed, Options, Program, Serving, loadgen, scratch, serve};
 
-/// Forwards so many updates, then everything is gone.
+/// Forwards this many updates of a topic, and then ends all connections.
 fn forward(events: &Receiver<Event>, updates: u64) {
     let mut feed = Feed::default();
     while let Ok(event) = events.recv() {
         if matches!(event, Event::Stop) {
             return;
         }
-        let Some(update) = feed.hear(event) else { continue };
+        let Some(update) = feed.take(event) else { continue };
         feed.followers(&update.topic).into_iter().for_each(|follower| follower.send(&update.data));
         if update.payload.n == updates {
             return;
@@ -24,17 +25,17 @@ fn forward(events: &Receiver<Event>, updates: u64) {
 
 fn small(server: &Serving<()>) -> Program {
     let program = loadgen("steady").args(["--subscribers=3", "--seconds=1", "--quiet"]);
-    Feed::speak(program, &server.listening.url(""))
+    Feed::configure(program, &server.listening.url(""))
 }
 
 #[test]
-fn the_report_is_kept_and_says_that_it_is_not_of_a_whole_run() {
+fn the_report_is_written_and_says_that_the_run_was_cut_short() {
     let server = serve(Options::default(), |events| forward(&events, 20));
     let file = scratch("report.json");
     let outcome = small(&server).args(["--verify", "--json", file.to_str().expect("a path")]).finish();
     server.finish();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    for words in ["The run ended before its time: ", "publisher's connection", "60 delivered"] {
+    for words in ["The run ended early: ", "publisher's connection", "60 delivered"] {
         assert!(outcome.stdout.contains(words), "{words:?}: {outcome:?}");
     }
     let report: Value = serde_json::from_slice(&std::fs::read(&file).expect("a report")).expect("JSON");
@@ -45,19 +46,19 @@ fn the_report_is_kept_and_says_that_it_is_not_of_a_whole_run() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_told_before_anything_is_measured() {
+fn a_report_that_cannot_be_written_is_an_error_before_anything_is_measured() {
     let server = serve(Options::default(), |events| forward(&events, u64::MAX));
     for option in ["--json", "--hgrm", "--html"] {
         let outcome = small(&server).args([format!("{option}=/no/such/folder/report").as_str()]).finish();
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
         assert_eq!(outcome.stdout, "", "{outcome:?}");
-        let said = "the report cannot be written to /no/such/folder/report: No such file";
-        assert!(outcome.stderr.contains(said), "{outcome:?}");
+        let words = "the report cannot be written to /no/such/folder/report: No such file";
+        assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
 }
 
 #[test]
-fn a_run_without_subscribers_is_none() {
+fn a_run_that_loses_all_subscribers_ends() {
     let server = serve(Options::default(), |events| {
         let mut feed = Feed::default();
         while let Ok(event) = events.recv() {
@@ -65,7 +66,7 @@ fn a_run_without_subscribers_is_none() {
                 return;
             }
             // The publisher's connection stays.
-            if feed.hear(event).is_some_and(|update| update.payload.n == 20) {
+            if feed.take(event).is_some_and(|update| update.payload.n == 20) {
                 feed.cut_subscribers();
             }
         }
@@ -73,29 +74,29 @@ fn a_run_without_subscribers_is_none() {
     let outcome = small(&server).finish();
     server.finish();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    let words = "before its time: the server has ended the connections of all subscribers";
+    let words = "ended early: the server has ended the connections of all subscribers";
     assert!(outcome.stdout.contains(words), "{outcome:?}");
 }
 
 #[test]
-fn who_only_listens_is_told_when_there_is_nothing_left_to_hear() {
-    // Enough of Tickcast's protocol to be listened to.
+fn a_run_that_only_listens_ends_when_all_connections_are_gone() {
+    // Enough of Tickcast's protocol for a subscriber.
     let server = serve(Options::default(), |events| {
         let mut clients = BTreeMap::new();
         let mut subscribed = 0;
         while let Ok(event) = events.recv() {
             match event {
-                Event::Came(id, _, speaker) => drop(clients.insert(id, speaker)),
-                Event::Said(id, text) => {
+                Event::Opened(id, _, peer) => drop(clients.insert(id, peer)),
+                Event::Message(id, text) => {
                     assert!(text.contains(r#""topics":["a.b"]"#), "{text}");
                     let answer = r#"{"op":"subscribed","id":1,"topics":[],"patterns":[],"errors":[]}"#;
-                    clients.get_mut(&id).expect("it has come").say(answer);
+                    clients.get_mut(&id).expect("it is connected").send(answer);
                     subscribed += 1;
                     if subscribed == 3 {
                         return;
                     }
                 }
-                Event::Left(_) => {}
+                Event::Closed(_) => {}
                 Event::Stop => return,
             }
         }
@@ -104,6 +105,6 @@ fn who_only_listens_is_told_when_there_is_nothing_left_to_hear() {
     let outcome = program.args(["--target", &server.listening.url("")]).finish();
     server.finish();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    let words = "before its time: the server has ended the connections of all subscribers";
+    let words = "ended early: the server has ended the connections of all subscribers";
     assert!(outcome.stdout.contains(words), "{outcome:?}");
 }

@@ -1,5 +1,5 @@
-//! What a user gets wrong, and what servers do wrong: a sentence that says what is wrong with what, a code to go by, and
-//! whatever was measured until then.
+//! Mistakes of users and faults of servers: each leads to a message that says what is wrong, an exit code, and a report
+//! of everything measured until then.
 
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -12,7 +12,7 @@ mod targets;
 
 use fixture::{Program, loadgen};
 
-/// A small run against this target.
+/// Makes a small run against this target.
 fn small(url: &str) -> Program {
     loadgen("steady").args(["--subscribers=3", "--seconds=1", "--quiet", "--target", url])
 }

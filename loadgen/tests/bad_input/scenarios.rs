@@ -1,4 +1,4 @@
-//! Scenario files that are wrong: the message names file and key, and nobody was connected to.
+//! Invalid scenario files: the message names file and key, and nothing is connected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +33,6 @@ fn a_wrong_file_names_its_key_before_anything_is_connected() {
 }
 
 #[test]
-fn a_file_that_is_none() {
+fn a_folder_instead_of_a_file() {
     loadgen(env!("CARGO_TARGET_TMPDIR")).finish().assert_refused(&["scenario file", env!("CARGO_TARGET_TMPDIR")]);
 }

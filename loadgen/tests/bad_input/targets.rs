@@ -1,4 +1,4 @@
-//! Targets that are not there, or are something else.
+//! Targets that do not exist, or are something else.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -19,12 +19,12 @@ fn request(stream: &mut TcpStream) {
     }
 }
 
-/// A server that answers every request so; how often it was connected to is returned as well.
+/// Checks the error for a server that answers every request with `answer`.
 #[track_caller]
 fn check_answer(answer: &'static str, words: &[&str]) {
     let server = raw(Options::default(), move |mut stream| {
         request(&mut stream);
-        // Fails where the client has gone, which is what it should do.
+        // Fails if the client is gone, which is right.
         let _ = stream.write_all(answer.as_bytes());
     });
     let outcome = small(&server.url("")).finish();
@@ -68,17 +68,17 @@ fn an_upgrade_to_something_else() {
 fn a_server_of_another_kind() {
     let mut held = Vec::new();
     let server = raw(Options::default(), move |mut stream| {
-        // It speaks first, and goes on listening.
+        // It sends first, and keeps the connection open.
         stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").expect("there is room");
         held.push(stream);
     });
-    small(&server.url("")).finish().assert_refused(&["3 × its answer to the handshake is no HTTP", "SSH-2.0-OpenSSH"]);
+    small(&server.url("")).finish().assert_refused(&["3 × its answer to the handshake is not HTTP", "SSH-2.0-OpenSSH"]);
 }
 
 #[test]
 fn a_server_that_hangs_up() {
     let server = raw(Options::default(), drop);
-    // By a reset where the request was faster than the end.
+    // The reason is a reset if the request was faster than the end.
     small(&server.url("")).finish().assert_refused(&[&format!("could connect to {}: ", server.address), "onnection"]);
 }
 
@@ -95,16 +95,16 @@ fn a_server_that_never_answers() {
     assert_eq!(
         connections.load(Ordering::Acquire),
         3,
-        "without subscribers nobody need publish, and wait as long again"
+        "without subscribers no publisher connects, which would wait as long again"
     );
 }
 
 #[test]
-fn addresses_that_are_none() {
+fn invalid_addresses() {
     let cases = [
-        ("wss://127.0.0.1:1/x", "TLS is not spoken here"),
-        ("http://127.0.0.1:1", "a target is ws://HOST:PORT/PATH"),
-        ("127.0.0.1:9000", "a target is ws://HOST:PORT/PATH"),
+        ("wss://127.0.0.1:1/x", "TLS is not supported"),
+        ("http://127.0.0.1:1", "a target has the form ws://HOST:PORT/PATH"),
+        ("127.0.0.1:9000", "a target has the form ws://HOST:PORT/PATH"),
         ("ws://no-such-host.invalid:1", "no address for \"no-such-host.invalid:1\""),
         ("ws://127.0.0.1:99999", "no address for \"127.0.0.1:99999\""),
         ("ws://", "no address for \"\""),

@@ -1,39 +1,39 @@
-//! What a liar does to the streams of its subscribers, and what has to be found of it.
+//! What a liar does to the streams of its subscribers, and what the verifier has to find.
 
 use std::collections::BTreeMap;
 
 /// What is done to a stream, beginning with one update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// So many are not sent.
+    /// This many updates are not sent.
     Lose(u64),
-    /// It is sent twice.
+    /// The update is sent twice.
     Twice,
-    /// It is sent again behind the next one.
+    /// The update is sent again after the next one.
     Again,
-    /// It is sent behind as many others.
+    /// The update is sent after this many others.
     Behind(u64),
-    /// A byte of it is another.
+    /// A byte of the update is changed.
     Garble,
-    /// A digit is put before its number, which nothing else says.
+    /// A digit is put before the update's number, which is given nowhere else.
     Misnumber,
-    /// With the payload of the one before.
+    /// The update is sent with the payload of the one before.
     Stale,
-    /// It and the next two are not sent, and a gap says so.
+    /// The update and the next two are not sent, and a gap announces it.
     Announce,
-    /// The same, but the gap forgets the first.
+    /// The same, but the gap leaves out the first.
     AnnounceLess,
-    /// An image stands for it and the next.
+    /// An image stands for the update and the next.
     Image,
-    /// The next one stands for it as well.
+    /// The next update stands for this one as well.
     Merge,
 }
 
-/// What a server without numbers of its own can do.
+/// The acts of a server without numbers of its own.
 pub(crate) const PLAIN: &[Act] =
     &[Act::Lose(1), Act::Twice, Act::Behind(1), Act::Garble, Act::Again, Act::Misnumber, Act::Lose(3), Act::Behind(2)];
 
-/// What one with numbers can do besides: the last three are no lies.
+/// The acts of a server with numbers of its own, with those that are no lies among them.
 pub(crate) const NUMBERED: &[Act] = &[
     Act::Lose(1),
     Act::Announce,
@@ -49,24 +49,24 @@ pub(crate) const NUMBERED: &[Act] = &[
     Act::Behind(2),
 ];
 
-/// What is not a lie at all.
+/// The acts that are no lies.
 pub(crate) const HONEST: &[Act] = &[Act::Announce, Act::Image, Act::Merge];
 
-/// Every so-manieth update something is done, which takes less than so many.
+/// Every this many updates there is an act, which spans fewer updates than this.
 const EVERY: u64 = 5;
-/// The last update to which something is done.
+/// The last update with an act.
 const LAST: u64 = 45;
 
-/// What is sent.
+/// A message that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Say {
+pub(crate) enum Sent {
     Update { n: u64, data: String },
     Merged { from: u64, n: u64, data: String },
     Image { n: u64, data: String },
     Gap { from: u64, to: u64 },
 }
 
-/// What has to be found.
+/// What the verifier has to find.
 #[derive(Debug, Default)]
 pub(crate) struct Lies {
     pub(crate) findings: Vec<String>,
@@ -82,17 +82,18 @@ pub(crate) struct Lies {
 
 #[derive(Debug, Default)]
 struct Stream {
-    /// The last update.
+    /// The number of the last update.
     n: u64,
-    /// The payload before, and one that is held back.
+    /// The payload of the last update.
     before: String,
+    /// An update that is held back.
     held: Option<(u64, String)>,
 }
 
 /// A liar.
 pub(crate) struct Liar {
     acts: &'static [Act],
-    /// Which byte of a payload is garbled, of those that may be.
+    /// Changes a byte of the payload of the `n`th update.
     garble: fn(&str, u64) -> String,
     /// By subscriber and topic.
     streams: BTreeMap<(u32, String), Stream>,
@@ -107,17 +108,17 @@ impl Liar {
         if base == 0 || base > LAST || self.acts.is_empty() {
             return None;
         }
-        // Each stream begins elsewhere in the list.
+        // Each stream begins at another act of the list.
         let offset = 3 * subscriber as usize + topic.bytes().last().map_or(0, usize::from);
         Some(self.acts[((base / EVERY) as usize + offset) % self.acts.len()])
     }
 
-    /// What a subscriber gets when the topic's `n`th update was published.
-    pub(crate) fn publish(&mut self, subscriber: u32, topic: &str, n: u64, data: &str) -> Vec<Say> {
+    /// The messages that a subscriber gets when the topic's `n`th update is published.
+    pub(crate) fn publish(&mut self, subscriber: u32, topic: &str, n: u64, data: &str) -> Vec<Sent> {
         let phase = n % EVERY;
         let act = self.act(subscriber, topic, n - phase);
         let stream = self.streams.entry((subscriber, topic.to_owned())).or_default();
-        let update = |n: u64, data: &str| Say::Update { n, data: data.to_owned() };
+        let update = |n: u64, data: &str| Sent::Update { n, data: data.to_owned() };
         let said = match (act, phase) {
             (Some(Act::Lose(count)), phase) if phase < count => Vec::new(),
             (Some(Act::Twice), 0) => vec![update(n, data), update(n, data)],
@@ -127,7 +128,7 @@ impl Liar {
                 Vec::new()
             }
             (Some(Act::Behind(by)), phase) if phase == by => {
-                let held = stream.held.take().map(|(n, data)| Say::Update { n, data });
+                let held = stream.held.take().map(|(n, data)| Sent::Update { n, data });
                 std::iter::once(update(n, data)).chain(held).collect()
             }
             (Some(Act::Garble), 0) => vec![update(n, &(self.garble)(data, n))],
@@ -136,11 +137,11 @@ impl Liar {
             }
             (Some(Act::Stale), 0) => vec![update(n, &stream.before)],
             (Some(Act::Announce | Act::AnnounceLess), 0 | 1) => Vec::new(),
-            (Some(Act::Announce), 2) => vec![Say::Gap { from: n - 2, to: n }],
-            (Some(Act::AnnounceLess), 2) => vec![Say::Gap { from: n - 1, to: n }],
+            (Some(Act::Announce), 2) => vec![Sent::Gap { from: n - 2, to: n }],
+            (Some(Act::AnnounceLess), 2) => vec![Sent::Gap { from: n - 1, to: n }],
             (Some(Act::Image), 0) | (Some(Act::Merge), 0) => Vec::new(),
-            (Some(Act::Image), 1) => vec![Say::Image { n, data: data.to_owned() }],
-            (Some(Act::Merge), 1) => vec![Say::Merged { from: n - 1, n, data: data.to_owned() }],
+            (Some(Act::Image), 1) => vec![Sent::Image { n, data: data.to_owned() }],
+            (Some(Act::Merge), 1) => vec![Sent::Merged { from: n - 1, n, data: data.to_owned() }],
             _ => vec![update(n, data)],
         };
         stream.n = n;
@@ -148,7 +149,7 @@ impl Liar {
         said
     }
 
-    /// What has to be found; `None` where too little was published to tell.
+    /// What the verifier has to find; `None` if too little was published.
     pub(crate) fn lies(&self) -> Option<Lies> {
         let mut lies = Lies::default();
         for ((subscriber, topic), stream) in &self.streams {
@@ -170,7 +171,7 @@ impl Lies {
         let (what, updates, not_delivered) = match act {
             Act::Lose(count) => ("lost silently", count, count),
             Act::AnnounceLess => ("lost silently", 1, 3),
-            // It came, and cannot be told from one that did not.
+            // It arrived, but cannot be distinguished from one that did not.
             Act::Misnumber => ("lost silently", 1, 1),
             Act::Twice | Act::Again => ("duplicated", 1, 0),
             Act::Behind(_) => ("reordered", 1, 0),
@@ -200,7 +201,7 @@ impl Lies {
     }
 }
 
-/// Another byte in place of one: still text, and not what was there.
+/// Replaces a byte by another one, so that the result is still text.
 pub(crate) fn other_byte(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = match bytes[at] {

@@ -1,5 +1,5 @@
-//! A server that loses, duplicates, reorders and corrupts what it was told to, and one that says what it leaves out: the
-//! verifier finds every one of the first and blames the second for nothing.
+//! A server that loses, duplicates, reorders and corrupts updates on purpose, and one that announces what it leaves
+//! out: the verifier finds every fault of the first and blames the second for nothing.
 
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -27,12 +27,12 @@ const SCENARIO: &str = "
     rate = 300.0
 ";
 
-/// The same once more where the machine stood still for so long that too little was published to lie about.
+/// The most attempts: a run is repeated if the machine was so busy that too little was published to lie about.
 const ATTEMPTS: usize = 3;
 
-/// The report says what the server did: counts, and each single one with topic, number and subscriber.
+/// Asserts that the report contains what the server did: the counts, and each fault with topic, number and subscriber.
 #[track_caller]
-fn assert_told(outcome: &Outcome, report: &Value, lies: &Lies) {
+fn assert_reported(outcome: &Outcome, report: &Value, lies: &Lies) {
     let continuity = &report["continuity"];
     let mut found: Vec<&str> =
         continuity["findings"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();

@@ -1,4 +1,4 @@
-//! A server that falls silent towards one subscriber: there is no later update by which a hole could be seen.
+//! A server that stops sending to one subscriber: no later update shows a hole.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::fixture::{Event, Feed, Options, loadgen, serve};
 const LAST: u64 = 30;
 
 #[test]
-fn what_never_came_is_not_whole() {
+fn updates_that_never_arrive_are_undelivered() {
     let server = serve(Options::default(), |events| {
         let (mut feed, mut published) = (Feed::default(), BTreeMap::<String, u64>::new());
         while let Ok(event) = events.recv() {
             if matches!(event, Event::Stop) {
                 break;
             }
-            let Some(update) = feed.hear(event) else { continue };
+            let Some(update) = feed.take(event) else { continue };
             published.insert(update.topic.clone(), update.payload.n);
             for follower in feed.followers(&update.topic) {
                 if follower.number != Some(1) || update.payload.n <= LAST {
@@ -26,9 +26,9 @@ fn what_never_came_is_not_whole() {
         }
         published
     });
-    // It is waited for, but not for ever.
+    // The run waits for the missing updates, but not for long.
     let scenario = SCENARIO.replace("drain_seconds = 5.0", "drain_seconds = 0.5");
-    let program = Feed::speak(loadgen(&scenario), &server.listening.url("")).args(["--verify"]);
+    let program = Feed::configure(loadgen(&scenario), &server.listening.url("")).args(["--verify"]);
     let (outcome, report) = program.report();
     // Subscriber 1 has the topics 0 and 2 of 0 to 2.
     let published = server.finish();

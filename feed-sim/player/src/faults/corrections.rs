@@ -1,4 +1,4 @@
-//! Events that take an earlier event back, and name it.
+//! Events that withdraw an earlier event, which they name.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::publication::{Kind, Publication};
 
-/// What an event is called by its venue: our own scenarios and most replays say `id`, Binance's trades `t`.
+/// The id of an event, under its venue's name for it: `id` in our own scenarios and most replays, `t` in Binance's
+/// trades.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]
@@ -19,7 +20,7 @@ struct Named<'a> {
     trade_id: Option<&'a RawValue>,
 }
 
-/// The correction of an event, where it is one and has an id.
+/// The correction of a publication, if it is an event and has an id.
 pub(super) fn correction_of(event: &Publication) -> Option<Publication> {
     if event.kind != Kind::Event {
         return None;
@@ -30,10 +31,10 @@ pub(super) fn correction_of(event: &Publication) -> Option<Publication> {
     is_name.then(|| Publication::new(&event.topic, Kind::Event, format!("{{\"corrects\":{id},\"action\":\"cancel\"}}")))
 }
 
-/// Corrections that wait for their time.
+/// Corrections that wait until they are due.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// By time; of two at once the one that was put in first.
+    /// By time and, for equal times, in the order in which they were put in.
     times: BinaryHeap<Reverse<(u64, u64)>>,
     corrections: std::collections::BTreeMap<u64, Publication>,
     number: u64,
@@ -50,7 +51,7 @@ impl Waiting {
         self.number += 1;
     }
 
-    /// The next one that is due at `until_us` or before.
+    /// Takes out the next correction that is due at `until_us` or before.
     pub(super) fn pop(&mut self, until_us: u64) -> Option<(u64, Publication)> {
         let Reverse((due_us, _)) = *self.times.peek()?;
         if due_us > until_us {

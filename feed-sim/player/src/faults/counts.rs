@@ -1,4 +1,4 @@
-//! What was injected, to the last update.
+//! Exact counts of the injected faults.
 
 use std::fmt;
 
@@ -11,34 +11,34 @@ pub struct FaultCounts {
     pub left_out: u64,
     /// Of these, left out because their topic or the feed was silent.
     pub silenced: u64,
-    /// Updates that came once more.
+    /// Updates that were sent once more.
     pub duplicates: u64,
-    /// Events that take an earlier one back.
+    /// Events that withdraw an earlier one.
     pub corrections: u64,
-    /// Messages that a broker has to refuse, behind the update that they were made from.
+    /// Updates that a broker has to refuse, each behind the update that it was made from.
     pub malformed: u64,
-    /// Updates that came after later ones.
+    /// Updates that were overtaken by later ones.
     pub reordered: u64,
     /// Silences that began.
     pub silences: u64,
-    /// Times that everything was held up, to come at once.
+    /// Times that everything was held up and then sent at once.
     pub bursts: u64,
-    /// Updates that were held up so.
+    /// Updates that were held up by bursts.
     pub held: u64,
     /// Times that the source's clock was set wrong.
     pub clock_steps: u64,
-    /// Made, and not come out of the injector yet.
+    /// Updates that were made and have not come out of the injector yet.
     pub waiting: u64,
 }
 
 impl FaultCounts {
-    /// How many updates there are in all: the feed's own, less those left out, and those added.
+    /// How many updates there are in all: the feed's own and those added, less those left out.
     pub fn made(&self) -> u64 {
         self.from_feed + self.duplicates + self.corrections + self.malformed - self.left_out - self.silenced
     }
 
-    /// As the summary tells it, of a run that published so many.
-    pub(crate) fn tell(&self, published: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes the summary's lines about faults, for a run that published `published` updates.
+    pub(crate) fn write_summary(&self, published: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FaultCounts { from_feed, left_out, silenced, duplicates, corrections, malformed, .. } = self;
         write!(f, "faults        {from_feed} from the feed, - {left_out} left out, - {silenced} silenced")?;
         write!(f, ", + {duplicates} duplicates, + {corrections} corrections, + {malformed} malformed")?;

@@ -1,14 +1,14 @@
-//! The kinds of faults, and how they are written: `KIND=RATE[:PARAMETER]`.
+//! The kinds of faults, and their syntax: `KIND=RATE[:PARAMETER]`.
 
 use std::str::FromStr;
 
 use super::malformed::Malformation;
 
-/// What there is to know about a kind of fault before injecting it.
+/// The description of a kind of fault.
 pub struct KindOfFault {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// How it is written.
+    /// Its syntax.
     pub syntax: &'static str,
     /// What it does.
     pub what: &'static str,
@@ -19,49 +19,49 @@ pub const KINDS: &[KindOfFault] = &[
     KindOfFault {
         name: "silence",
         syntax: "silence=RATE[:DURATION[:feed]]",
-        what: "the topic goes quiet for DURATION (5s): what it would say meanwhile is lost; with `feed` all topics do",
+        what: "the topic, or with `feed` every topic, is silent for DURATION (5s): its updates in that time are lost",
     },
-    KindOfFault { name: "gap", syntax: "gap=RATE[:RUN]", what: "an update is lost, and with RUN (1) so many in a row" },
+    KindOfFault { name: "gap", syntax: "gap=RATE[:RUN]", what: "an update is lost, or RUN (1) updates in a row" },
     KindOfFault {
         name: "reorder",
         syntax: "reorder=RATE[:DISTANCE]",
-        what: "an update comes after the DISTANCE (1) updates behind it",
+        what: "an update is overtaken by the DISTANCE (1) updates behind it",
     },
     KindOfFault {
         name: "duplicate",
         syntax: "duplicate=RATE[:COPIES]",
-        what: "an update comes again, COPIES (1) times, as an update of its own that a broker cannot recognise",
+        what: "an update is sent again, COPIES (1) times, as an update of its own that a broker cannot recognise",
     },
     KindOfFault {
         name: "malformed",
         syntax: "malformed=RATE[:json|kind|large|topic]",
-        what: "behind an update comes a message made from it that a broker has to refuse: its JSON is cut, its kind is not \
+        what: "an update is followed by one made from it that a broker has to refuse: its JSON is truncated, its kind is not \
                the topic's, it has 70,000 bytes, or its topic is a reserved one ($…); without a parameter each in turn",
     },
     KindOfFault {
         name: "correction",
         syntax: "correction=RATE[:DELAY]",
-        what: "an event that has an id is taken back DELAY (1s) later by the event {\"corrects\":ID,\"action\":\"cancel\"}",
+        what: "an event that has an id is withdrawn DELAY (1s) later by the event {\"corrects\":ID,\"action\":\"cancel\"}",
     },
     KindOfFault {
         name: "burst",
         syntax: "burst=RATE[:DURATION]",
-        what: "the whole feed is held up for DURATION (1s), then everything comes at once; nothing is lost",
+        what: "the whole feed is held up for DURATION (1s), then everything is sent at once; nothing is lost",
     },
     KindOfFault {
         name: "clock-skew",
         syntax: "clock-skew=RATE[:OFFSET]",
-        what: "the source's clock is set wrong, by up to OFFSET (100ms) to either side, until it is set again: `source_ts` \
-               leaps, also back",
+        what: "the source's clock is set wrong, by up to OFFSET (100ms) in either direction, until it is set again: \
+               `source_ts` jumps, also backwards",
     },
     KindOfFault {
         name: "clock-drift",
         syntax: "clock-drift=PPM",
-        what: "the source's clock runs fast (50ppm) or slow (-50ppm): `source_ts` departs from the time",
+        what: "the source's clock runs fast (50ppm) or slow (-50ppm): `source_ts` drifts away from the real time",
     },
 ];
 
-/// How often: in a thousand million of the updates whose topic matches.
+/// A rate, in parts per billion of the updates whose topic matches.
 pub(super) type PartsPerBillion = u32;
 
 /// One kind of fault with its rate and parameter.
@@ -84,7 +84,8 @@ pub(super) enum What {
     ClockDrift { ppm: i64 },
 }
 
-/// More faults than updates would be another feed, and what leaves out everything never ends.
+/// The highest rate: with more, the feed would be mostly faults, and a fault that leaves out everything would never
+/// end.
 const RATE_MAX: f64 = 0.5;
 /// The longest run, distance or number of copies.
 const COUNT_MAX: u32 = 1_000;
@@ -94,7 +95,7 @@ const DURATION_US_MAX: u64 = 600 * 1_000_000;
 const DRIFT_PPM_MAX: i64 = 100_000;
 
 impl Fault {
-    /// What its kind is called.
+    /// The name of its kind.
     pub fn name(&self) -> &'static str {
         match self.what {
             What::Silence { .. } => "silence",
@@ -133,7 +134,7 @@ fn parse(name: &str, values: &str) -> Result<Fault, String> {
     let parameter = values.next();
     let third = values.next();
     if let Some(extra) = values.next().or(third.filter(|_| name != "silence")) {
-        return Err(format!("\":{extra}\" is too much"));
+        return Err(format!("\":{extra}\" is one parameter too many"));
     }
     let duration_us = |default_us| parameter.map_or(Ok(default_us), duration_us);
     let count = || parameter.map_or(Ok(1), count);
@@ -155,7 +156,7 @@ fn parse(name: &str, values: &str) -> Result<Fault, String> {
         "clock-skew" => What::ClockSkew { offset_us_max: duration_us(100_000)? as u32 },
         _ => match parameter {
             None => return Ok(Fault { rate: 0, what: What::ClockDrift { ppm: drift_ppm(first)? } }),
-            Some(extra) => return Err(format!("\":{extra}\" is too much")),
+            Some(extra) => return Err(format!("\":{extra}\" is one parameter too many")),
         },
     };
     Ok(Fault { rate: rate(first)?, what })
@@ -170,7 +171,7 @@ fn rate(text: &str) -> Result<PartsPerBillion, String> {
     } else {
         (text, 1.0)
     };
-    let wrong = || format!("\"{text}\" is no rate above 0 and up to 50% (0.1%, 100ppm or 0.001)");
+    let wrong = || format!("\"{text}\" is not a rate above 0 and up to 50% (0.1%, 100ppm or 0.001)");
     let rate = number.parse::<f64>().map_err(|_| wrong())? * unit;
     let parts = (rate * 1e9).round();
     if parts >= 1.0 && rate <= RATE_MAX { Ok(parts as PartsPerBillion) } else { Err(wrong()) }
@@ -183,19 +184,19 @@ fn duration_us(text: &str) -> Result<u64, String> {
     let micros = number.and_then(|(number, us)| Some((number.parse::<f64>().ok()? * us).round()));
     match micros {
         Some(micros) if micros >= 1.0 && micros <= DURATION_US_MAX as f64 => Ok(micros as u64),
-        _ => Err(format!("\"{text}\" is no duration above 0 and up to 10 minutes (1500us, 20ms, 5s or 2m)")),
+        _ => Err(format!("\"{text}\" is not a duration above 0 and up to 10 minutes (1500us, 20ms, 5s or 2m)")),
     }
 }
 
 fn count(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=COUNT_MAX).contains(number));
-    number.ok_or_else(|| format!("\"{text}\" is no number from 1 to {COUNT_MAX}"))
+    number.ok_or_else(|| format!("\"{text}\" is not a number from 1 to {COUNT_MAX}"))
 }
 
 fn drift_ppm(text: &str) -> Result<i64, String> {
     let number = text.strip_suffix("ppm").and_then(|number| number.parse::<i64>().ok());
     number.filter(|ppm| *ppm != 0 && ppm.abs() <= DRIFT_PPM_MAX).ok_or_else(|| {
-        format!("\"{text}\" is no whole number of parts per million up to {DRIFT_PPM_MAX} (50ppm, -50ppm)")
+        format!("\"{text}\" is not a whole number of parts per million up to {DRIFT_PPM_MAX} (50ppm, -50ppm)")
     })
 }
 
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written() {
+    fn the_syntax() {
         for (text, rate, what) in [
             ("gap=0.1%", 1_000_000, What::Gap { run: 1 }),
             ("gap=100ppm:20", 100_000, What::Gap { run: 20 }),
@@ -219,23 +220,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_says_what_is_allowed() {
+    fn an_error_says_what_is_allowed() {
         for (text, why) in [
             ("gip=1%", "there is no fault \"gip\" (there are silence, gap, reorder"),
             ("gap", "lacks `=`; it is written gap=RATE[:RUN]"),
-            ("gap=", "is no rate"),
-            ("gap=0", "is no rate"),
+            ("gap=", "is not a rate"),
+            ("gap=0", "is not a rate"),
             ("gap=51%", "up to 50%"),
-            ("gap=nan", "is no rate"),
-            ("gap=1%:0", "is no number from 1 to 1000"),
-            ("gap=1%:1:1", "\":1\" is too much"),
-            ("burst=1%:5", "is no duration"),
+            ("gap=nan", "is not a rate"),
+            ("gap=1%:0", "is not a number from 1 to 1000"),
+            ("gap=1%:1:1", "\":1\" is one parameter too many"),
+            ("burst=1%:5", "is not a duration"),
             ("burst=1%:11m", "up to 10 minutes"),
             ("silence=1%:1s:all", "\"all\" is not `feed`"),
-            ("silence=1%:1s:feed:x", "too much"),
+            ("silence=1%:1s:feed:x", "one parameter too many"),
             ("malformed=1%:x", "json, kind, large, topic"),
             ("clock-drift=1%", "parts per million"),
-            ("clock-drift=1ppm:1s", "too much"),
+            ("clock-drift=1ppm:1s", "one parameter too many"),
         ] {
             let error = text.parse::<Fault>().expect_err(text);
             assert!(error.contains(why), "{text}: {error}");

@@ -13,17 +13,17 @@ use super::{FaultCounts, Plan};
 use crate::publication::{BadRecord, Counts, Feed, Publication, Timed};
 use crate::random::Random;
 
-/// Topics that may be silent at a time; while there are so many, no further one becomes silent.
+/// The most topics that are silent at a time; at this number, no further topic becomes silent.
 pub const SILENT_TOPICS_MAX: usize = 10_000;
-/// Corrections that may wait for their time; while there are so many, no further event is corrected.
+/// The most corrections that wait until they are due; at this number, no further event is corrected.
 pub const CORRECTIONS_WAITING_MAX: usize = 100_000;
 
-/// Streams of randomness far from those of the scenarios, which have the same seed.
+/// The first random stream: far from those of the scenarios, which have the same seed.
 const STREAM_FIRST: u64 = 0xfa17_0000_0000;
-/// The stream of what is drawn beside whether: how far a clock is off, which kind of malformation.
+/// The stream for the details of a fault: how far a clock is off.
 const STREAM_OF_DETAILS: u64 = STREAM_FIRST + 100;
 
-/// A kind of fault and its luck.
+/// A kind of fault and the random stream that decides when it happens.
 struct Dice<T> {
     rate: u32,
     random: Random,
@@ -31,7 +31,7 @@ struct Dice<T> {
 }
 
 impl<T: Copy> Dice<T> {
-    /// The parameter, as often as the rate says.
+    /// Returns the parameter if the fault happens now, which it does as often as the rate says.
     fn falls(&mut self) -> Option<T> {
         (self.random.below(1_000_000_000) < self.rate).then_some(self.parameter)
     }
@@ -50,7 +50,7 @@ struct Silence {
 /// A feed with faults.
 pub struct Faulty<F> {
     feed: F,
-    /// Nothing is injected: the feed as it is.
+    /// Whether nothing is injected.
     clean: bool,
     topics: Option<Pattern>,
     silence: Option<Dice<Silence>>,
@@ -62,12 +62,13 @@ pub struct Faulty<F> {
     burst: Option<Dice<u64>>,
     clock_skew: Option<Dice<u32>>,
     details: Random,
-    /// When each silent topic speaks again, and the feed.
+    /// When the silence of each silent topic ends.
     silent_topics: HashMap<String, u64>,
+    /// When the silence of the whole feed ends.
     silent_until_us: u64,
-    /// How many more are lost in the running gap.
+    /// How many more updates the current gap loses.
     lost_next: u32,
-    /// Held back, each with the number of the feed's update behind which it comes.
+    /// Updates held back, each with the number of the feed's update that it follows.
     held_back: VecDeque<(u64, Publication)>,
     corrections: Waiting,
     timing: Timing,
@@ -111,7 +112,7 @@ impl<F: Feed> Faulty<F> {
     }
 
     fn set(&mut self, what: What, rate: u32, seed: u64) {
-        /// Dice of a kind's own stream.
+        /// Dice that draw from the kind's own stream.
         fn dice<T>(rate: u32, seed: u64, stream: u64, parameter: T) -> Option<Dice<T>> {
             Some(Dice { rate, random: Random::new(seed, STREAM_FIRST + stream), parameter })
         }
@@ -130,7 +131,7 @@ impl<F: Feed> Faulty<F> {
         }
     }
 
-    /// Reads one item of the feed, and makes of it what comes out.
+    /// Reads one item of the feed, and puts what becomes of it into `ready`.
     fn read(&mut self) {
         match self.feed.next() {
             Some(Ok(timed)) => self.take(timed),
@@ -183,7 +184,7 @@ impl<F: Feed> Faulty<F> {
         }
     }
 
-    /// Whether the update is lost in a silence, which may begin with it.
+    /// Whether the update is lost in a silence. One may begin with it.
     fn is_silent(&mut self, concerned: bool, topic: &str) -> bool {
         let now_us = self.now_us;
         if now_us < self.silent_until_us {
@@ -203,7 +204,7 @@ impl<F: Feed> Faulty<F> {
         } else if self.silent_topics.len() < SILENT_TOPICS_MAX {
             self.silent_topics.insert(topic.to_owned(), now_us + quiet_us);
         } else {
-            // Of topics that never spoke again nobody would take the entry away.
+            // Removes the entries of topics that had no update after their silence, which nothing else does.
             self.silent_topics.retain(|_, until_us| now_us < *until_us);
             return false;
         }
@@ -221,7 +222,7 @@ impl<F: Feed> Faulty<F> {
         true
     }
 
-    /// The update itself, and what comes of it beside.
+    /// Puts out the update itself, and what is added to it.
     fn come_out(&mut self, publication: Publication) {
         let copies = falls(&mut self.duplicate).unwrap_or(0);
         for _ in 0..copies {
@@ -253,7 +254,7 @@ impl<F: Feed> Faulty<F> {
         self.ready.push_back(Ok(Timed { due_us: self.timing.due_us(self.now_us), publication }));
     }
 
-    /// The feed is at its end: what still waits comes now.
+    /// Puts out everything that still waits, because the feed is at its end.
     fn finish(&mut self) {
         self.over = true;
         while let Some((_, publication)) = self.held_back.pop_front() {
@@ -295,7 +296,7 @@ impl<F: Feed> Feed for Faulty<F> {
         if self.clean {
             return self.feed.poll_ready(context);
         }
-        // What it reads may be lost in a gap: then there is still nothing.
+        // The update that it reads may be lost in a gap, and then nothing is ready yet.
         while self.ready.is_empty() && !self.over {
             ready!(self.feed.poll_ready(context));
             self.read();

@@ -1,8 +1,8 @@
-//! Messages that a broker has to refuse.
+//! Updates that a broker has to refuse.
 
 use crate::publication::{Kind, Publication};
 
-/// What is wrong with a message.
+/// What is wrong with an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Malformation {
     Json,
@@ -11,7 +11,7 @@ pub(super) enum Malformation {
     Topic,
 }
 
-/// Over the 64 KiB that a broker takes by default, whatever surrounds the data.
+/// More than the 64 KiB that a broker takes by default, whatever surrounds the data.
 const LARGE_BYTES: usize = 70_000;
 
 impl Malformation {
@@ -30,12 +30,12 @@ impl Malformation {
     pub(super) fn parse(text: &str) -> Result<Malformation, String> {
         Self::ALL.into_iter().find(|one| one.name() == text).ok_or_else(|| {
             let known = Self::ALL.map(Malformation::name).join(", ");
-            format!("\"{text}\" is no way to be malformed (there are {known})")
+            format!("\"{text}\" is not a kind of malformation (there are {known})")
         })
     }
 
-    /// A message that is like `good` but for this. Its topic must have had `good` already: on a new topic the wrong kind
-    /// would be the first, and make everything after it wrong.
+    /// An update that differs from `good` in this respect only. `good` must have been published already: on a new topic
+    /// the wrong kind would be the first, and make everything after it wrong.
     pub(super) fn of(self, good: &Publication) -> Publication {
         let mut bad = good.clone();
         match self {
@@ -50,7 +50,7 @@ impl Malformation {
     }
 }
 
-/// The data without its end. It has no valid end anywhere else: an object or a string that is not closed is none.
+/// The data without its last character, which is never valid JSON: an object or string that is not closed is invalid.
 fn cut(data: &str) -> String {
     let end = data.char_indices().next_back().map_or(0, |(at, _)| at);
     match data.as_bytes().first() {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_is_no_json_any_more() {
+    fn truncated_data_is_not_json() {
         for data in [r#"{"a":"ö"}"#, "[1,2]", "15", "\"ö\"", "null", "\"\""] {
             assert!(serde_json::from_str::<serde_json::Value>(data).is_ok());
             assert!(serde_json::from_str::<serde_json::Value>(&cut(data)).is_err(), "{data}");

@@ -1,4 +1,4 @@
-//! What faults do to time: when an update is due, and what the source's clock says of it.
+//! Faults of time: when an update is due, and how far the source's clock is off.
 
 /// Bursts and the source's clock.
 #[derive(Default)]
@@ -18,17 +18,17 @@ impl Timing {
         now_us < self.hold_until_us
     }
 
-    /// From now on everything waits for `until_us`.
+    /// Holds up everything until `until_us`.
     pub(super) fn hold_up(&mut self, until_us: u64) {
         self.hold_until_us = until_us;
     }
 
-    /// The source's clock is off by so much from now on.
+    /// Sets how far the source's clock is off from now on.
     pub(super) fn set_clock(&mut self, skew_us: i64) {
         self.skew_us = skew_us;
     }
 
-    /// When what would be due at `now_us` is due, which is never before the last.
+    /// When an update that would be due at `now_us` is due: never before the last one.
     pub(super) fn due_us(&mut self, now_us: u64) -> u64 {
         let due_us = if self.is_held_up(now_us) { self.hold_until_us } else { now_us };
         self.last_due_us = self.last_due_us.max(due_us);

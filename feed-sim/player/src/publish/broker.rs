@@ -1,7 +1,7 @@
 //! Publishing to a broker, over one connection or several.
 //!
-//! A topic belongs to one connection, and so do all topics of its instrument: what agrees with each other stays in order
-//! also across topics.
+//! All topics of an instrument belong to one connection, so that updates that agree with each other stay in order
+//! across topics too.
 
 mod again;
 mod answers;
@@ -31,8 +31,8 @@ const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Publishing {
     /// Connections; each has its share of the topics.
     pub producers: usize,
-    /// Updates carry neither source nor number: that is less to send and to look up, and nothing is sent again when a
-    /// connection is lost. What was on its way then is unanswered.
+    /// Whether updates carry neither source nor number: there is less to send and to look up, and nothing is sent again
+    /// when a connection is lost. Updates in flight are then unanswered.
     pub unacknowledged: bool,
 }
 
@@ -46,8 +46,8 @@ impl Default for Publishing {
 pub struct Broker {
     url: String,
     producers: Vec<Producer>,
-    /// Who we are to the broker: new in each run, so that a second run is not taken for a repetition of the first. `None`
-    /// where nothing is sent again.
+    /// The `source` of all updates: new in each run, so that a second run is not treated as a repetition of the first.
+    /// `None` if nothing is sent again.
     source: Option<Arc<str>>,
     /// The number of the newest update in the feed. It does not depend on the number of producers.
     source_seq: u64,
@@ -58,12 +58,12 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// One connection, and everything is acknowledged.
+    /// Connects with one connection over which everything is acknowledged.
     pub async fn connect(url: &str) -> Result<Broker, ConnectError> {
         Broker::connect_with(url, Publishing::default()).await
     }
 
-    /// Connects; a first attempt that fails is an error. Later losses mend themselves.
+    /// Connects. A first attempt that fails is an error; connections that are lost later are replaced.
     pub async fn connect_with(url: &str, publishing: Publishing) -> Result<Broker, ConnectError> {
         let reconnects = Arc::new(AtomicU64::new(0));
         let started_ts = now_ts();
@@ -92,7 +92,7 @@ impl Broker {
         self.started_ts = now_ts();
     }
 
-    /// Ready when every producer has room: one that waits holds up the others, or they would run ahead without bound.
+    /// Waits until every producer has room: one that waits holds up the others, or they would run ahead without bound.
     pub(super) async fn room(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
         poll_fn(|context| {
             let mut all = Poll::Ready(Ok(()));
@@ -111,7 +111,7 @@ impl Broker {
     pub(super) async fn idle(&mut self, summary: &mut Summary) -> TargetGone {
         poll_fn(|context| {
             for producer in &mut self.producers {
-                // Nothing to wait for is no end: there may be something after the next batch.
+                // With nothing to wait for now, there may be something after the next batch.
                 if let Poll::Ready(Err(gone)) = producer.poll_settled(context, summary) {
                     return Poll::Ready(gone);
                 }
@@ -138,7 +138,7 @@ impl Broker {
     }
 
     pub(super) async fn settle(&mut self, summary: &mut Summary) {
-        // As long as answers come they are waited for, however slowly. What has none by then is counted below.
+        // Waits as long as answers keep coming, however slowly. Updates without an answer by then are counted below.
         let answered = |summary: &Summary| {
             (summary.acknowledged, summary.rejected_updates(), summary.unanswered, summary.states_again.sent)
         };
@@ -152,12 +152,13 @@ impl Broker {
         summary.reconnects = self.reconnects();
     }
 
-    /// Waits until everything has its answer, and the broker has lost nothing before the last of them.
+    /// Waits until everything has its answer, and until it is certain that the broker lost nothing before the last
+    /// answer.
     async fn all_settled(&mut self, summary: &mut Summary) {
         loop {
             self.settled(summary).await;
-            // A broker that was restarted while others had something on their way is known to them alone. Whatever it
-            // lost before the last answer, one of them has noticed by then.
+            // Only producers with something in flight notice a restart of the broker. So each is asked whether its
+            // connection is still the same: whatever the broker lost before the last answer, one of them then knows.
             let mut is_over = true;
             for producer in &mut self.producers {
                 is_over &= producer.is_still_connected().await;
@@ -173,7 +174,7 @@ impl Broker {
         poll_fn(|context| {
             let mut all = Poll::Ready(());
             for producer in &mut self.producers {
-                // Where the broker is gone, each batch says so at once.
+                // If the broker is gone, each batch fails at once.
                 while let Poll::Ready(Err(_)) = producer.poll_settled(context, summary) {}
                 if !producer.is_settled() {
                     all = Poll::Pending;
@@ -200,14 +201,14 @@ fn number(due: Due, source_seq: &mut u64, source: &Option<Arc<str>>, started_ts:
         kind: Some(publication.kind),
         data: publication.data,
         source: source.as_ref().map(|source| (source.clone(), *source_seq)),
-        // When it should have been sent, not when it was: who measures from it sees our own lag too.
+        // When it should have been sent, not when it was: latency measured from it includes our own lag.
         source_ts: due
             .map(|due| (started_ts + due.as_micros() as u64).saturating_add_signed(publication.source_offset_us)),
     }
 }
 
-/// Whose topic it is: by the topic without its last segment, which is the instrument. FNV-1a, because it is the same in
-/// every run and on every machine.
+/// The index of the producer that a topic belongs to, by a hash of the topic without its last segment, which is the
+/// instrument. FNV-1a, because it is the same in every run and on every machine.
 fn share_of(topic: &str, producers: usize) -> usize {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

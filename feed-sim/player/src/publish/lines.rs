@@ -6,13 +6,13 @@ use super::TargetGone;
 use crate::schedule::Due;
 use crate::summary::Summary;
 
-/// A file is written in pieces of so many bytes, each to the end of a line. What is cut off by a full disk is then known
-/// to this much; the pieces of a compressed file can each be read even if the next one is missing.
+/// A file is written in pieces of this many bytes, each up to the end of a line. What a full disk cuts off is then
+/// known to this precision; each piece of a compressed file can be read even if the next one is missing.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Where lines go, with an end of its own: a compressed file is whole only with it.
+/// The output of lines, with an explicit end: a compressed file is incomplete without it.
 pub trait Output: Write + Send {
-    /// Writes what is left, and the end.
+    /// Writes the remaining bytes, and the end.
     fn finish(&mut self) -> io::Result<()>;
 }
 
@@ -26,7 +26,7 @@ impl Output for Box<dyn Write + Send> {
 pub struct Lines {
     name: String,
     out: Box<dyn Output>,
-    /// Lines carry the feed's own time, and are kept until there are enough for a piece.
+    /// Whether lines carry the feed's own time and are collected until there are enough for a piece.
     is_file: bool,
     text: String,
     /// Updates in `text`.
@@ -34,12 +34,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines as `POST /v1/publish` takes them, to `out`, which needs no buffer of its own: it is flushed after each batch.
+    /// Writes lines as `POST /v1/publish` takes them to `out`, which needs no buffer of its own: it is flushed after
+    /// each batch.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Lines { name: "stdout".to_owned(), out: Box::new(out), is_file: false, text: String::new(), waiting: 0 }
     }
 
-    /// A recording: lines with `due_us`, to a file of this name.
+    /// Writes a recording: lines with `due_us`, to a file of this name.
     pub fn recording(name: String, out: Box<dyn Output>) -> Self {
         Lines { name, out, is_file: true, text: String::new(), waiting: 0 }
     }
@@ -63,7 +64,7 @@ impl Lines {
         if self.is_file { Ok(()) } else { self.write(summary) }
     }
 
-    /// Writes what is left, and the end of the file.
+    /// Writes the remaining lines, and the end of the file.
     pub(super) fn finish(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
         self.write(summary)?;
         self.out.finish().map_err(gone)

@@ -1,26 +1,26 @@
-//! What an attack ends with: a shot, free throws, or the ball lost.
+//! The end of an attack: a shot, free throws, or a turnover.
 
-use super::game::{Afterthought, Basket, Game, Stat};
+use super::game::{Amendment, Basket, Game, Stat};
 use super::messages::Detail;
 use super::rates;
 use crate::sports::{Desk, Side};
 
-/// With the fifth foul of the defence in a period every further one brings free throws (NBA rule 12, section B-V).
+/// From the fifth foul of the defence in a period on, each brings free throws (NBA rule 12, section B-V).
 const FOULS_BEFORE_FREE_THROWS: u32 = 4;
 
 impl Game {
-    /// `side` has the ball and as long as the shot clock allows: 24 seconds.
+    /// Gives `side` the ball, for as long as the shot clock allows: at most 24 seconds.
     pub(super) fn give_ball(&mut self, side: Side, desk: &mut Desk<'_>) {
         self.attack = side;
         self.attack_s = 4 + 2 * desk.random.below(10);
     }
 
-    /// The attackers have the ball again and what is left of 14 seconds.
+    /// Gives the attackers the ball again, for at most 14 seconds.
     fn keep_ball(&mut self, desk: &mut Desk<'_>) {
         self.attack_s = 2 + 2 * desk.random.below(6);
     }
 
-    /// The attack has come to its end, with whatever that is.
+    /// Draws how the attack ends.
     pub(super) fn end_attack(&mut self, desk: &mut Desk<'_>) {
         match desk.random.below(1_024).checked_sub(rates::TURNOVER) {
             None => self.turnover(desk),
@@ -35,15 +35,15 @@ impl Game {
         let player = self.rosters[side as usize].player(desk.random);
         self.sheet.add(side, Stat::Turnovers as usize);
         if desk.random.chance(rates::OFFENSIVE_FOUL) {
-            self.tell(desk, Detail::By { what: "turnover", side, player });
+            self.emit(desk, Detail::By { what: "turnover", side, player });
             self.foul(side, player, "offensive", desk);
         } else {
-            let event_id = self.tell(desk, Detail::By { what: "turnover", side, player });
+            let event_id = self.emit(desk, Detail::By { what: "turnover", side, player });
             self.perhaps_correct_player(event_id, side, player, desk);
             if desk.random.chance(rates::STOLEN) {
                 self.sheet.add(side.other(), Stat::Steals as usize);
                 let player = self.rosters[side.other() as usize].player(desk.random);
-                self.tell(desk, Detail::By { what: "steal", side: side.other(), player });
+                self.emit(desk, Detail::By { what: "steal", side: side.other(), player });
             }
         }
         self.give_ball(side.other(), desk);
@@ -72,7 +72,7 @@ impl Game {
     fn shoot(&mut self, desk: &mut Desk<'_>) {
         let side = self.attack;
         let player = self.rosters[side as usize].player(desk.random);
-        // Who is three behind in the last seconds needs a three, who is less behind needs no more than a two.
+        // In the last seconds a side that is three behind needs a three; a side that is less behind needs only a two.
         let behind = self.points(side.other()).saturating_sub(self.points(side));
         let three = match behind {
             1 | 2 if self.is_ending() => false,
@@ -87,11 +87,11 @@ impl Game {
         if desk.random.chance(if three { rates::THREE_MADE } else { rates::TWO_MADE }) {
             return self.basket(side, player, points, desk);
         }
-        self.tell(desk, Detail::Shot { side, player, points, made: false, assist: None });
+        self.emit(desk, Detail::Shot { side, player, points, made: false, assist: None });
         if desk.random.chance(rates::BLOCKED) {
             self.sheet.add(side.other(), Stat::Blocks as usize);
             let player = self.rosters[side.other() as usize].player(desk.random);
-            self.tell(desk, Detail::By { what: "block", side: side.other(), player });
+            self.emit(desk, Detail::By { what: "block", side: side.other(), player });
         }
         self.rebound(rates::OFFENSIVE_REBOUND, desk);
     }
@@ -107,14 +107,14 @@ impl Game {
         if assisted {
             self.sheet.add(side, Stat::Assists as usize);
         }
-        let event_id = self.tell(desk, Detail::Shot { side, player, points, made: true, assist });
+        let event_id = self.emit(desk, Detail::Shot { side, player, points, made: true, assist });
         let basket = Basket { event_id, side, points, assisted };
         // In the first game the first three was a two, so that every run shows a correction.
         if points == 3 && (desk.random.chance(rates::THREE_WAS_TWO) || self.staged) {
             self.staged = false;
-            self.say_later(Afterthought::ThreeWasTwo(basket), desk);
+            self.amend_later(Amendment::ThreeWasTwo(basket), desk);
         } else if desk.random.chance(rates::CANCELLED) {
-            self.say_later(Afterthought::Cancelled(basket), desk);
+            self.amend_later(Amendment::Cancelled(basket), desk);
         } else if desk.random.chance(rates::AND_ONE) {
             self.defender_fouls("shooting", desk);
             return self.throw_free(player, 1, desk);
@@ -135,7 +135,7 @@ impl Game {
                 self.sheet.add(side, Stat::FtMade as usize);
                 self.score(side, 1);
             }
-            self.tell(desk, Detail::FreeThrow { side, player, number, of, made });
+            self.emit(desk, Detail::FreeThrow { side, player, number, of, made });
         }
         if made {
             self.perhaps_substitute(desk);
@@ -152,11 +152,11 @@ impl Game {
             false => (self.attack.other(), "defensive", Stat::DefensiveRebounds),
         };
         if desk.random.chance(rates::OUT_OF_BOUNDS) {
-            self.tell(desk, Detail::Team { what: "out_of_bounds", side });
+            self.emit(desk, Detail::Team { what: "out_of_bounds", side });
         } else {
             let player = self.rosters[side as usize].player(desk.random);
             self.sheet.add(side, stat as usize);
-            let event_id = self.tell(desk, Detail::Rebound { side, player, kind });
+            let event_id = self.emit(desk, Detail::Rebound { side, player, kind });
             self.perhaps_correct_player(event_id, side, player, desk);
         }
         match offensive {
@@ -174,13 +174,13 @@ impl Game {
 
     fn foul(&mut self, side: Side, player: u32, kind: &'static str, desk: &mut Desk<'_>) {
         self.sheet.add(side, Stat::Fouls as usize);
-        self.tell(desk, Detail::Foul { side, player, kind });
+        self.emit(desk, Detail::Foul { side, player, kind });
         if self.rosters[side as usize].foul(player) {
             self.substitute(side, Some(player), desk);
         }
     }
 
-    /// Now and then a side changes a player.
+    /// Now and then a side substitutes a player.
     pub(super) fn perhaps_substitute(&mut self, desk: &mut Desk<'_>) {
         for side in Side::BOTH {
             if desk.random.chance(rates::SUBSTITUTION) {
@@ -191,14 +191,14 @@ impl Game {
 
     fn substitute(&mut self, side: Side, player: Option<u32>, desk: &mut Desk<'_>) {
         if let Some((player, player_on)) = self.rosters[side as usize].substitute(player, desk.random) {
-            self.tell(desk, Detail::Substitution { side, player, player_on });
+            self.emit(desk, Detail::Substitution { side, player, player_on });
         }
     }
 
     fn perhaps_correct_player(&mut self, event_id: u64, side: Side, player: u32, desk: &mut Desk<'_>) {
         if desk.random.chance(rates::PLAYER_WAS) {
             let player = self.rosters[side as usize].teammate(player, desk.random);
-            self.say_later(Afterthought::PlayerWas { event_id, player }, desk);
+            self.amend_later(Amendment::PlayerWas { event_id, player }, desk);
         }
     }
 

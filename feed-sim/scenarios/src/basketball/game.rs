@@ -1,4 +1,4 @@
-//! A game, tick by tick: its clock, periods, breaks, and what is said later of earlier events.
+//! A game, tick by tick: its clock, periods, breaks, and the amendments of earlier events.
 
 use super::messages::{self, Detail};
 use super::roster::Roster;
@@ -6,12 +6,12 @@ use super::teams::LEAGUE;
 use crate::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
 use feed_player::random::Random;
 
-/// Seconds of play per tick: at four ticks a second eight times as fast as in life.
+/// Seconds of play per tick: at four ticks a second, eight times as fast as a real game.
 pub(super) const TICK_PLAY_S: u32 = 2;
 const PERIODS: u32 = 4;
 const PERIOD_S: u32 = 12 * 60;
 const OVERTIME_S: u32 = 5 * 60;
-/// The breaks, in ticks: five to fifteen seconds for who watches.
+/// The breaks, in ticks: three to fifteen seconds for the viewer.
 const BREAK_TICKS: u32 = 20;
 const HALF_TIME_TICKS: u32 = 40;
 const FINAL_TICKS: u32 = 60;
@@ -66,7 +66,7 @@ pub(super) enum Phase {
     Final,
 }
 
-/// A basket as it was told.
+/// A basket as it was published.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Basket {
     pub(super) event_id: u64,
@@ -75,9 +75,9 @@ pub(super) struct Basket {
     pub(super) assisted: bool,
 }
 
-/// What will be said of an earlier event.
+/// The amendment of an earlier event, published later.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Afterthought {
+pub(super) enum Amendment {
     ThreeWasTwo(Basket),
     Cancelled(Basket),
     PlayerWas { event_id: u64, player: u32 },
@@ -98,10 +98,10 @@ pub(super) struct Game {
     /// The fouls of each team in this period.
     pub(super) period_fouls: [u32; 2],
     pub(super) attack: Side,
-    /// Seconds left of the attack: then comes its shot, or what it ends with instead.
+    /// Seconds left of the attack, until its shot or another end.
     pub(super) attack_s: u32,
-    /// With the ticks after which it will be said.
-    later: Vec<(u32, Afterthought)>,
+    /// Amendments, each with the ticks until it is published.
+    later: Vec<(u32, Amendment)>,
     pub(super) staged: bool,
 }
 
@@ -145,7 +145,7 @@ impl Contest for Game {
         if !begins {
             self.clock_s -= TICK_PLAY_S;
             self.attack_s = self.attack_s.saturating_sub(TICK_PLAY_S);
-            self.say_what_is_due(desk, 1);
+            self.emit_due(desk, 1);
             if self.attack_s == 0 {
                 self.end_attack(desk);
             }
@@ -175,18 +175,18 @@ impl Game {
                 self.sheet.set(side, Stat::TimeoutsLeft as usize, OVERTIME_TIMEOUTS);
             }
         }
-        self.tell(desk, Detail::Plain("period_start"));
+        self.emit(desk, Detail::Plain("period_start"));
         let attack = if desk.random.chance(512) { Side::Home } else { Side::Away };
         self.give_ball(attack, desk);
     }
 
-    /// Ends a period. What was still to be said of it is said first, so that a tie is one.
+    /// Ends a period, after the amendments that are still to come, so that a tie is final.
     fn end_period(&mut self, desk: &mut Desk<'_>) {
-        self.say_what_is_due(desk, u32::MAX);
-        self.tell(desk, Detail::Plain("period_end"));
+        self.emit_due(desk, u32::MAX);
+        self.emit(desk, Detail::Plain("period_end"));
         let tied = self.points(Side::Home) == self.points(Side::Away);
         if self.period >= PERIODS && !tied {
-            self.tell(desk, Detail::Plain("game_end"));
+            self.emit(desk, Detail::Plain("game_end"));
             (self.phase, self.wait_ticks) = (Phase::Final, FINAL_TICKS);
         } else {
             let ticks = if self.period == PERIODS / 2 { HALF_TIME_TICKS } else { BREAK_TICKS };
@@ -200,35 +200,35 @@ impl Game {
             return;
         }
         self.sheet.take_back(side, Stat::TimeoutsLeft as usize);
-        self.tell(desk, Detail::Team { what: "timeout", side });
+        self.emit(desk, Detail::Team { what: "timeout", side });
         (self.phase, self.wait_ticks) = (Phase::Timeout, TIMEOUT_TICKS);
         self.perhaps_substitute(desk);
     }
 
-    /// Whether this is the end of a game that may still turn.
+    /// Whether these are the last 24 seconds of the fourth period or of an overtime.
     pub(super) fn is_ending(&self) -> bool {
         self.period >= PERIODS && self.clock_s <= 24
     }
 
-    /// Will be said in one to six seconds for who watches, and before the period ends.
-    pub(super) fn say_later(&mut self, what: Afterthought, desk: &mut Desk<'_>) {
+    /// Plans an amendment: published one to six seconds later for the viewer, and before the period ends.
+    pub(super) fn amend_later(&mut self, what: Amendment, desk: &mut Desk<'_>) {
         self.later.push((4 + desk.random.below(21), what));
     }
 
-    /// Says the afterthoughts that are due when `ticks` more have passed.
-    fn say_what_is_due(&mut self, desk: &mut Desk<'_>, ticks: u32) {
-        let is_due = |(left, _): &mut (u32, Afterthought)| {
+    /// Publishes the amendments that are due when `ticks` more have passed.
+    fn emit_due(&mut self, desk: &mut Desk<'_>, ticks: u32) {
+        let is_due = |(left, _): &mut (u32, Amendment)| {
             *left = left.saturating_sub(ticks);
             *left == 0
         };
         let due: Vec<_> = self.later.extract_if(.., is_due).collect();
         for (_, what) in due {
             let detail = match what {
-                Afterthought::ThreeWasTwo(Basket { event_id, side, .. }) => {
+                Amendment::ThreeWasTwo(Basket { event_id, side, .. }) => {
                     self.take_back(side, &[Stat::Points, Stat::ThreeMade, Stat::ThreeAttempted]);
                     Detail::Correction { corrects: event_id, field: "points", value: 2 }
                 }
-                Afterthought::Cancelled(Basket { event_id, side, points, assisted }) => {
+                Amendment::Cancelled(Basket { event_id, side, points, assisted }) => {
                     for _ in 0..points {
                         self.take_back(side, &[Stat::Points]);
                     }
@@ -243,11 +243,11 @@ impl Game {
                     let reason = reason[desk.random.below(3) as usize];
                     Detail::Cancelled { side, corrects: event_id, reason }
                 }
-                Afterthought::PlayerWas { event_id, player } => {
+                Amendment::PlayerWas { event_id, player } => {
                     Detail::Correction { corrects: event_id, field: "player", value: player }
                 }
             };
-            self.tell(desk, detail);
+            self.emit(desk, detail);
         }
     }
 
@@ -257,7 +257,7 @@ impl Game {
         }
     }
 
-    pub(super) fn tell(&mut self, desk: &mut Desk<'_>, detail: Detail) -> u64 {
+    pub(super) fn emit(&mut self, desk: &mut Desk<'_>, detail: Detail) -> u64 {
         *desk.last_id += 1;
         desk.out.push_back(messages::event(self, *desk.last_id, detail));
         *desk.last_id

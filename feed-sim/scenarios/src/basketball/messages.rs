@@ -1,14 +1,14 @@
-//! What a game publishes, as bytes.
+//! The messages of a game, as bytes.
 
 use super::game::{Game, Phase};
 use crate::sports::{Side, clock};
 use feed_player::publication::{Kind, Publication};
 
-/// What an event says beyond when it happened.
+/// The fields of an event beside its time.
 pub(super) enum Detail {
-    /// Of the game as a whole.
+    /// An event of the game as a whole.
     Plain(&'static str),
-    /// Of a team: a time-out, or the ball after it went out.
+    /// An event of a team: a time-out, or the ball after it went out.
     Team {
         what: &'static str,
         side: Side,
@@ -47,13 +47,13 @@ pub(super) enum Detail {
         player: u32,
         player_on: u32,
     },
-    /// A basket that does not count after all.
+    /// The withdrawal of a basket.
     Cancelled {
         side: Side,
         corrects: u64,
         reason: &'static str,
     },
-    /// An earlier event that should have said something else.
+    /// The correction of a field of an earlier event.
     Correction {
         corrects: u64,
         field: &'static str,
@@ -61,7 +61,7 @@ pub(super) enum Detail {
     },
 }
 
-/// An event of the game.
+/// Makes an event of the game.
 pub(super) fn event(game: &Game, id: u64, detail: Detail) -> Publication {
     let of = |side| game.teams.of(side);
     let by = |side, player| game.teams.by(side, player);
@@ -97,7 +97,7 @@ pub(super) fn event(game: &Game, id: u64, detail: Detail) -> Publication {
     Publication::new(&game.teams.topic("event"), Kind::Event, data)
 }
 
-/// The scoreboard of the game.
+/// Makes the scoreboard of the game.
 pub(super) fn score(game: &Game) -> Publication {
     let status = match game.phase {
         Phase::Playing => "playing",

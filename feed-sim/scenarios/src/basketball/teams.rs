@@ -1,4 +1,4 @@
-//! Who plays.
+//! The teams.
 
 use crate::sports::League;
 

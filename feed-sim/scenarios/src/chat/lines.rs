@@ -1,8 +1,8 @@
-//! What people are called and what they write.
+//! The names of users and the texts that they write.
 
 use feed_player::random::Random;
 
-/// Nobody of them exists. Some names would be markup, or break a string, on a page that does not treat them as text.
+/// Fictitious names. Some would be markup, or break a string, on a page that does not treat them as text.
 pub(super) const NAMES: [&str; 16] = [
     "Ana",
     "Bo \"the Bit\" Larsen",
@@ -50,8 +50,8 @@ const THINGS: [&str; 10] = [
 
 const ENDINGS: [&str; 8] = ["?", "!", " 🙂", " ...", ", seriously", " – again", "?!", ""];
 
-/// What a page must show as text. Markup that would run, quotes and braces that would end a string or a template, line
-/// breaks, letters beyond the basic plane, joined emoji, text from right to left, combining marks.
+/// Texts that a page must show as text: markup that would run, quotes and braces that would end a string or a template,
+/// line breaks, letters beyond the basic plane, joined emoji, text from right to left, combining marks.
 const SPECIAL: [&str; 14] = [
     "<script>alert('this must be text')</script>",
     "<img src=x onerror=\"alert(1)\">",
@@ -69,7 +69,7 @@ const SPECIAL: [&str; 14] = [
     "{\"op\":\"subscribe\",\"topics\":[\">\"]}",
 ];
 
-/// A text: one in eight is special.
+/// Draws a text; one in eight is special.
 pub(super) fn text(random: &mut Random) -> String {
     let mut one_of = |texts: &[&'static str]| texts[random.below(texts.len() as u32) as usize];
     let plain = [one_of(&BEGINNINGS), " ", one_of(&THINGS), one_of(&ENDINGS)].concat();

@@ -1,4 +1,4 @@
-//! One room: people come, write, and leave.
+//! One room: users join, write and leave.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -8,24 +8,24 @@ use crate::ensemble::Actor;
 use feed_player::publication::{Kind, Publication, push_string};
 use feed_player::random::Random;
 
-/// Between two things that happen in a room, on average.
+/// The time between two actions in a room, on average.
 pub(super) const GAP_MEAN_US: u32 = 1_500_000;
 
-/// Away from the streams of the other scenarios, which may run from the same seed.
+/// The first random stream: distinct from those of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 5 << 40;
 
 const ROOMS: [&str; 4] = ["kitchen", "trading", "support", "random"];
-/// So many people are in a room before anything happens.
+/// How many people are in a room at the beginning.
 const PEOPLE_AT_FIRST: u32 = 6;
-/// Fewer than so many and nobody leaves.
+/// With this many people in the room, nobody leaves.
 const PEOPLE_MIN: usize = 3;
-/// Messages that may still be answered, edited or deleted: those that are on a screen.
+/// How many messages may still be answered, edited or deleted: those that fit on a screen.
 const RECENT_MAX: usize = 20;
-/// So often the room is told whole, for a broker that was restarted and has lost it.
+/// Every this many presence messages the room is sent whole, for a broker that was restarted and has lost it.
 const WHOLE_EVERY: u32 = 256;
 
 struct Person {
-    /// Index into [`NAMES`], and what users are called by.
+    /// The index into [`NAMES`], which is also the user's number.
     number: usize,
     away: bool,
     typing: bool,
@@ -36,7 +36,7 @@ pub(super) struct Room {
     random: Random,
     people: Vec<Person>,
     last_id: u64,
-    /// Message ids and who wrote them.
+    /// The ids of recent messages, and the number of each one's author.
     recent: VecDeque<(u64, usize)>,
     presences: u32,
 }
@@ -45,10 +45,10 @@ impl Room {
     pub(super) fn new(seed: u64, number: u32) -> Self {
         let mut random = Random::new(seed, STREAMS_FROM + u64::from(number));
         let first = random.below(NAMES.len() as u32);
-        let number_of = |place: u32| (first + place) as usize % NAMES.len();
+        let number_of = |index: u32| (first + index) as usize % NAMES.len();
         Room {
             name: ROOMS.get(number as usize).map_or_else(|| format!("room{}", number + 1), |&name| name.to_owned()),
-            people: (0..PEOPLE_AT_FIRST).map(|place| Person::new(number_of(place))).collect(),
+            people: (0..PEOPLE_AT_FIRST).map(|index| Person::new(number_of(index))).collect(),
             random,
             last_id: 0,
             recent: VecDeque::new(),
@@ -58,16 +58,16 @@ impl Room {
 
     fn happen(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         if self.presences == 0 {
-            return self.tell_presence(None, out);
+            return self.emit_presence(None, out);
         }
-        let place = self.random.below(self.people.len() as u32) as usize;
-        // Who is typing sends it sooner or later, and whoever that is first.
+        let index = self.random.below(self.people.len() as u32) as usize;
+        // The first person who is typing is the next to send or give up.
         let typing = self.people.iter().position(|person| person.typing);
         match (self.random.below(100), typing) {
-            (0..60, Some(place)) => self.write(place, now_us, out),
-            (60..65, Some(place)) => self.change(place, |person| person.typing = false, out),
+            (0..60, Some(index)) => self.write(index, now_us, out),
+            (60..65, Some(index)) => self.change(index, |person| person.typing = false, out),
             (0..65, None) | (65..75, _) => self.change(
-                place,
+                index,
                 |person| {
                     person.away = false;
                     person.typing = true;
@@ -76,9 +76,9 @@ impl Room {
             ),
             (75..82, _) => self.correct(now_us, out),
             (82..88, _) => self.come(out),
-            (88..93, _) => self.leave(place, out),
+            (88..93, _) => self.leave(index, out),
             _ => self.change(
-                place,
+                index,
                 |person| {
                     person.away = !person.away;
                     person.typing = false;
@@ -88,38 +88,38 @@ impl Room {
         }
     }
 
-    fn write(&mut self, place: usize, now_us: u64, out: &mut VecDeque<Publication>) {
-        let number = self.people[place].number;
+    fn write(&mut self, index: usize, now_us: u64, out: &mut VecDeque<Publication>) {
+        let number = self.people[index].number;
         let reply_to = match self.random.chance(200) && !self.recent.is_empty() {
             true => format!(",\"reply_to\":{}", self.recent[self.random.below(self.recent.len() as u32) as usize].0),
             false => String::new(),
         };
         let text = text(&mut self.random);
-        self.tell("message", number, Some(&text), &reply_to, now_us, out);
+        self.emit("message", number, Some(&text), &reply_to, now_us, out);
         self.recent.push_back((self.last_id, number));
         if self.recent.len() > RECENT_MAX {
             self.recent.pop_front();
         }
-        self.change(place, |person| person.typing = false, out);
+        self.change(index, |person| person.typing = false, out);
     }
 
-    /// Somebody who is there edits or deletes what he wrote.
+    /// A person who is present edits or deletes one of their messages.
     fn correct(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         if self.recent.is_empty() {
             return;
         }
-        let place = self.random.below(self.recent.len() as u32) as usize;
-        let (id, number) = self.recent[place];
+        let index = self.random.below(self.recent.len() as u32) as usize;
+        let (id, number) = self.recent[index];
         if !self.people.iter().any(|person| person.number == number) {
             return;
         }
         let corrects = format!(",\"corrects\":{id}");
         if self.random.chance(700) {
             let text = text(&mut self.random);
-            self.tell("edit", number, Some(&text), &corrects, now_us, out);
+            self.emit("edit", number, Some(&text), &corrects, now_us, out);
         } else {
-            self.recent.remove(place);
-            self.tell("delete", number, None, &corrects, now_us, out);
+            self.recent.remove(index);
+            self.emit("delete", number, None, &corrects, now_us, out);
         }
     }
 
@@ -129,29 +129,29 @@ impl Room {
         let newcomer = (0..NAMES.len()).map(|step| (first + step) % NAMES.len()).find(is_out);
         if let Some(number) = newcomer {
             self.people.push(Person::new(number));
-            self.tell_presence(Some(number), out);
+            self.emit_presence(Some(number), out);
         }
     }
 
-    fn leave(&mut self, place: usize, out: &mut VecDeque<Publication>) {
+    fn leave(&mut self, index: usize, out: &mut VecDeque<Publication>) {
         if self.people.len() > PEOPLE_MIN {
-            let number = self.people.remove(place).number;
-            self.tell_presence(Some(number), out);
+            let number = self.people.remove(index).number;
+            self.emit_presence(Some(number), out);
         }
     }
 
-    /// Changes a person, and tells it if that was a change.
-    fn change(&mut self, place: usize, change: impl FnOnce(&mut Person), out: &mut VecDeque<Publication>) {
-        let person = &mut self.people[place];
+    /// Changes a person, and publishes the presence if that made a difference.
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut Person), out: &mut VecDeque<Publication>) {
+        let person = &mut self.people[index];
         let before = (person.away, person.typing);
         change(person);
         let number = person.number;
         if before != (person.away, person.typing) {
-            self.tell_presence(Some(number), out);
+            self.emit_presence(Some(number), out);
         }
     }
 
-    fn tell(
+    fn emit(
         &mut self,
         what: &str,
         number: usize,
@@ -171,20 +171,20 @@ impl Room {
         out.push_back(Publication::new(&format!("chat.{}.message", self.name), Kind::Event, data));
     }
 
-    /// How `number` is now, or when it is time for it or `None` is asked for, how all are.
-    fn tell_presence(&mut self, number: Option<usize>, out: &mut VecDeque<Publication>) {
+    /// Publishes the presence of `number`, or of everyone if `number` is `None` or a whole state is due.
+    fn emit_presence(&mut self, number: Option<usize>, out: &mut VecDeque<Publication>) {
         let whole = number.is_none() || self.presences.is_multiple_of(WHOLE_EVERY);
         self.presences += 1;
-        let is_told = |person: &&Person| whole || Some(person.number) == number;
+        let is_sent = |person: &&Person| whole || Some(person.number) == number;
         let mut data = String::from("{");
-        for person in self.people.iter().filter(is_told) {
+        for person in self.people.iter().filter(is_sent) {
             _ = write!(data, "\"u{}\":{{\"name\":", person.number);
             push_string(&mut data, NAMES[person.number]);
             let status = if person.away { "away" } else { "here" };
             _ = write!(data, ",\"status\":\"{status}\",\"typing\":{}}},", person.typing);
         }
         match number {
-            // He is not there any more.
+            // The person has left.
             Some(number) if data.len() == 1 => _ = write!(data, "\"u{number}\":null"),
             _ => _ = data.pop(),
         }

@@ -1,4 +1,4 @@
-//! Who plays.
+//! The clubs.
 
 use crate::sports::League;
 

@@ -10,20 +10,20 @@ use crate::sports::{Contest, Desk, Sheet, Side, Teams, contest_number};
 use feed_player::publication::Publication;
 use feed_player::random::Random;
 
-/// Seconds of play per tick: at four ticks a second twenty times as fast as in life.
+/// Seconds of play per tick: at four ticks a second, twenty times as fast as a real match.
 pub(super) const TICK_PLAY_S: u32 = 5;
 const HALF_S: u32 = 45 * 60;
-/// The breaks, in ticks: ten and fifteen seconds for who watches.
+/// The breaks, in ticks: ten and fifteen seconds for the viewer.
 const HALF_TIME_TICKS: u32 = 40;
 const FULL_TIME_TICKS: u32 = 60;
-/// When a goal of the first match falls that will be disallowed.
+/// When the first match has a goal that will be disallowed.
 const STAGED_GOAL_CLOCK_S: u32 = 150;
-/// Of 1,024 fouls so many are by the side that has not the ball.
+/// How many of 1,024 fouls are by the side without the ball.
 const FOUL_BY_DEFENDER_OF_1024: u32 = 770;
-/// Of 1,024 ticks so many end with the ball free for either side: spells of some twenty seconds.
+/// How many of 1,024 ticks end with the ball free for either side: possession lasts some twenty seconds.
 const BALL_FREE_OF_1024: u32 = 256;
 
-/// The columns of `.stats`, as `names()` has them.
+/// The columns of `.stats`, as `STATS` names them.
 #[derive(Clone, Copy)]
 enum Stat {
     PossessionPct,
@@ -57,15 +57,15 @@ pub(super) enum Phase {
     Interrupted,
 }
 
-/// What will be said of an earlier event, and after how many ticks.
+/// An amendment of an earlier event, and the ticks until it is published.
 struct Later {
     ticks: u32,
     event_id: u64,
-    what: Afterthought,
+    what: Amendment,
 }
 
-enum Afterthought {
-    /// Play stands still until then.
+enum Amendment {
+    /// Play is stopped until then.
     GoalDisallowed(Side),
     CardRescinded(Side, u32),
     PlayerWas(u32),
@@ -83,20 +83,20 @@ pub(super) struct Match {
     pub(super) period: u32,
     /// Seconds of play; the second half starts at 45:00 again.
     pub(super) clock_s: u32,
-    /// When the running half ends.
+    /// When the current half ends.
     half_ends_s: u32,
     /// Ticks left of a break or an interruption.
     wait_ticks: u32,
-    /// Who has the ball, and for how many ticks each side had it.
+    /// The side that has the ball.
     attack: Side,
     possession_ticks: [u32; 2],
-    /// The home side gets a free ball so many times in 1,024.
+    /// How many of 1,024 free balls the home side gets.
     home_share_of_1024: u32,
     later: Vec<Later>,
-    /// Whether what happens is told at once. Else nobody tells us anything for so many ticks still, and then all of it.
+    /// Whether events are published at once. Otherwise they wait for `uncovered_ticks` more ticks.
     pub(super) is_covered: bool,
     uncovered_ticks: u32,
-    untold: VecDeque<Publication>,
+    unsent: VecDeque<Publication>,
     kicked_off: bool,
 }
 
@@ -120,7 +120,7 @@ impl Contest for Match {
             later: Vec::new(),
             is_covered: true,
             uncovered_ticks: 0,
-            untold: VecDeque::new(),
+            unsent: VecDeque::new(),
             kicked_off: false,
         }
     }
@@ -133,7 +133,7 @@ impl Contest for Match {
                 (0, Phase::FullTime) => return true,
                 (0, Phase::Interrupted) => {
                     self.phase = Phase::Playing;
-                    self.tell(desk, Detail::Plain("resumed"));
+                    self.emit(desk, Detail::Plain("resumed"));
                 }
                 (0, _) => {
                     (self.phase, self.period, self.clock_s) = (Phase::Playing, 2, HALF_S);
@@ -144,9 +144,9 @@ impl Contest for Match {
         let was_covered = self.is_covered;
         if !self.kicked_off {
             self.kicked_off = true;
-            // One to six minutes for what was lost, in the second half rather more.
+            // Stoppage time: one to four minutes in the first half, two to five in the second.
             self.half_ends_s = self.period * HALF_S + 60 * (self.period + desk.random.below(4));
-            self.tell(desk, Detail::Plain("kick_off"));
+            self.emit(desk, Detail::Plain("kick_off"));
             self.publish(desk, true);
             return false;
         }
@@ -169,7 +169,7 @@ impl Match {
             }
         }
         let under_review = self.is_under_review();
-        self.say_what_is_due(desk, 1);
+        self.emit_due(desk, 1);
         if under_review {
             return;
         }
@@ -189,7 +189,7 @@ impl Match {
             return self.goal(side, player, true, desk);
         }
         match rates::act(desk.random) {
-            // Nothing may hide the goal that everybody is to see.
+            // Nothing may hide the staged goal of the first match.
             Some(Act::Interruption | Act::CoverageLost) if self.number == 1 && self.period == 1 => {}
             None => {}
             Some(Act::Goal) => {
@@ -211,15 +211,15 @@ impl Match {
         self.goals[side as usize] += 1;
         self.sheet.add(side, Stat::Shots as usize);
         self.sheet.add(side, Stat::OnTarget as usize);
-        let event_id = self.tell(desk, Detail::By { what: "goal", side, player });
+        let event_id = self.emit(desk, Detail::By { what: "goal", side, player });
         if disallowed {
             // Half a minute to a minute and a half of play.
             let ticks = 6 + desk.random.below(13);
-            self.later.push(Later { ticks, event_id, what: Afterthought::GoalDisallowed(side) });
+            self.later.push(Later { ticks, event_id, what: Amendment::GoalDisallowed(side) });
         } else {
             self.perhaps_correct(event_id, side, player, desk);
         }
-        // Whoever conceded kicks off.
+        // The side that conceded kicks off.
         self.attack = side.other();
     }
 
@@ -228,13 +228,13 @@ impl Match {
         if on_target {
             self.sheet.add(side, Stat::OnTarget as usize);
         }
-        let event_id = self.tell(desk, Detail::Shot { side, player, on_target });
+        let event_id = self.emit(desk, Detail::Shot { side, player, on_target });
         self.perhaps_correct(event_id, side, player, desk);
     }
 
     fn by(&mut self, what: &'static str, stat: Stat, side: Side, player: u32, desk: &mut Desk<'_>) {
         self.sheet.add(side, stat as usize);
-        let event_id = self.tell(desk, Detail::By { what, side, player });
+        let event_id = self.emit(desk, Detail::By { what, side, player });
         self.perhaps_correct(event_id, side, player, desk);
     }
 
@@ -243,13 +243,13 @@ impl Match {
         let side = if by_defender { self.attack.other() } else { self.attack };
         let player = self.squads[side as usize].player(desk.random);
         self.sheet.add(side, Stat::Fouls as usize);
-        let foul_id = self.tell(desk, Detail::By { what: "foul", side, player });
+        let foul_id = self.emit(desk, Detail::By { what: "foul", side, player });
         let can_lose_one = self.squads[side as usize].can_lose_one();
         if desk.random.chance(rates::RED_OF_1024) && can_lose_one {
             let card_id = self.send_off(side, player, false, desk);
             if desk.random.chance(rates::RESCINDED_OF_1024) {
                 let ticks = 8 + desk.random.below(17);
-                let what = Afterthought::CardRescinded(side, player);
+                let what = Amendment::CardRescinded(side, player);
                 self.later.push(Later { ticks, event_id: card_id, what });
             }
         } else if desk.random.chance(rates::YELLOW_OF_1024) {
@@ -258,7 +258,7 @@ impl Match {
                 return;
             }
             self.sheet.add(side, Stat::YellowCards as usize);
-            self.tell(desk, Detail::By { what: "yellow_card", side, player });
+            self.emit(desk, Detail::By { what: "yellow_card", side, player });
             match booked {
                 true => _ = self.send_off(side, player, true, desk),
                 false => self.squads[side as usize].book(player),
@@ -271,7 +271,7 @@ impl Match {
     fn send_off(&mut self, side: Side, player: u32, second_yellow: bool, desk: &mut Desk<'_>) -> u64 {
         self.squads[side as usize].send_off(player);
         self.sheet.add(side, Stat::RedCards as usize);
-        self.tell(desk, Detail::RedCard { side, player, second_yellow })
+        self.emit(desk, Detail::RedCard { side, player, second_yellow })
     }
 
     fn substitute(&mut self, desk: &mut Desk<'_>) {
@@ -281,7 +281,7 @@ impl Match {
         let side = if desk.random.chance(512) { Side::Home } else { Side::Away };
         if let Some((player, player_on)) = self.squads[side as usize].substitute(desk.random) {
             self.sheet.add(side, Stat::Substitutions as usize);
-            self.tell(desk, Detail::Substitution { side, player, player_on });
+            self.emit(desk, Detail::Substitution { side, player, player_on });
         }
     }
 
@@ -290,9 +290,9 @@ impl Match {
         let reason = ["thunderstorm", "floodlight failure", "medical emergency", "crowd trouble"];
         let reason = reason[desk.random.below(4) as usize];
         self.phase = Phase::Interrupted;
-        // Five to fifteen seconds for who watches.
+        // Five to fifteen seconds for the viewer.
         self.wait_ticks = 20 + desk.random.below(41);
-        self.tell(desk, Detail::Because { what: "interrupted", reason });
+        self.emit(desk, Detail::Because { what: "interrupted", reason });
     }
 
     fn lose_coverage(&mut self, desk: &mut Desk<'_>) {
@@ -300,43 +300,43 @@ impl Match {
             return;
         }
         let reason = ["scout lost connection", "no signal from the ground"][desk.random.below(2) as usize];
-        self.tell(desk, Detail::Because { what: "coverage_suspended", reason });
+        self.emit(desk, Detail::Because { what: "coverage_suspended", reason });
         // One and a half to six minutes of play.
         self.is_covered = false;
         self.uncovered_ticks = 18 + desk.random.below(55);
     }
 
-    /// Tells what happened meanwhile, at the time at which it happened, and that the coverage is back.
+    /// Publishes the events that were missed, each with the clock at which it happened, and that the coverage is back.
     fn cover_again(&mut self, desk: &mut Desk<'_>) {
         if self.is_covered {
             return;
         }
         self.is_covered = true;
-        desk.out.append(&mut self.untold);
-        self.tell(desk, Detail::Plain("coverage_resumed"));
+        desk.out.append(&mut self.unsent);
+        self.emit(desk, Detail::Plain("coverage_resumed"));
     }
 
-    /// Now and then the scout sees later that it was somebody else, or some seconds earlier.
+    /// Now and then the scout later corrects an event: it was another player, or some seconds earlier.
     fn perhaps_correct(&mut self, event_id: u64, side: Side, player: u32, desk: &mut Desk<'_>) {
         if !desk.random.chance(rates::CORRECTED_OF_1024) {
             return;
         }
         let ticks = 4 + desk.random.below(21);
         let what = if desk.random.chance(512) {
-            Afterthought::PlayerWas(self.squads[side as usize].teammate(player, desk.random))
+            Amendment::PlayerWas(self.squads[side as usize].teammate(player, desk.random))
         } else {
             let half_began_s = (self.period - 1) * HALF_S;
-            Afterthought::ClockWas(self.clock_s.saturating_sub(1 + desk.random.below(20)).max(half_began_s))
+            Amendment::ClockWas(self.clock_s.saturating_sub(1 + desk.random.below(20)).max(half_began_s))
         };
         self.later.push(Later { ticks, event_id, what });
     }
 
     fn is_under_review(&self) -> bool {
-        self.later.iter().any(|later| matches!(later.what, Afterthought::GoalDisallowed(_)))
+        self.later.iter().any(|later| matches!(later.what, Amendment::GoalDisallowed(_)))
     }
 
-    /// Says the afterthoughts that are due when `ticks` more have passed.
-    fn say_what_is_due(&mut self, desk: &mut Desk<'_>, ticks: u32) {
+    /// Publishes the amendments that are due when `ticks` more have passed.
+    fn emit_due(&mut self, desk: &mut Desk<'_>, ticks: u32) {
         let is_due = |later: &mut Later| {
             later.ticks = later.ticks.saturating_sub(ticks);
             later.ticks == 0
@@ -344,51 +344,51 @@ impl Match {
         let due: Vec<Later> = self.later.extract_if(.., is_due).collect();
         for Later { event_id: corrects, what, .. } in due {
             let detail = match what {
-                Afterthought::GoalDisallowed(side) => {
+                Amendment::GoalDisallowed(side) => {
                     self.goals[side as usize] -= 1;
                     self.sheet.take_back(side, Stat::Shots as usize);
                     self.sheet.take_back(side, Stat::OnTarget as usize);
                     let reason = ["offside", "handball", "foul"][desk.random.below(3) as usize];
                     Detail::TakenBack { what: "goal_disallowed", side, corrects, reason }
                 }
-                Afterthought::CardRescinded(side, player) => {
+                Amendment::CardRescinded(side, player) => {
                     self.squads[side as usize].bring_back(player);
                     self.sheet.take_back(side, Stat::RedCards as usize);
                     Detail::TakenBack { what: "card_rescinded", side, corrects, reason: "no clear foul" }
                 }
-                Afterthought::PlayerWas(player) => Detail::PlayerWas { corrects, player },
-                Afterthought::ClockWas(clock_s) => Detail::ClockWas { corrects, clock_s },
+                Amendment::PlayerWas(player) => Detail::PlayerWas { corrects, player },
+                Amendment::ClockWas(clock_s) => Detail::ClockWas { corrects, clock_s },
             };
-            self.tell(desk, detail);
+            self.emit(desk, detail);
         }
     }
 
-    /// Ends a half. What was still to be said of it is said first.
+    /// Ends a half, after the amendments that are still to come.
     fn whistle(&mut self, desk: &mut Desk<'_>) {
-        self.say_what_is_due(desk, u32::MAX);
+        self.emit_due(desk, u32::MAX);
         self.cover_again(desk);
         let (what, phase, ticks) = match self.period {
             1 => ("half_time", Phase::HalfTime, HALF_TIME_TICKS),
             _ => ("full_time", Phase::FullTime, FULL_TIME_TICKS),
         };
-        self.tell(desk, Detail::Plain(what));
+        self.emit(desk, Detail::Plain(what));
         (self.phase, self.wait_ticks) = (phase, ticks);
     }
 
-    fn tell(&mut self, desk: &mut Desk<'_>, detail: Detail) -> u64 {
+    fn emit(&mut self, desk: &mut Desk<'_>, detail: Detail) -> u64 {
         *desk.last_id += 1;
         let event = messages::event(self, *desk.last_id, detail);
         if self.is_covered {
             desk.out.push_back(event)
         } else {
-            self.untold.push_back(event)
+            self.unsent.push_back(event)
         }
         *desk.last_id
     }
 
     fn publish(&mut self, desk: &mut Desk<'_>, whole: bool) {
         desk.out.push_back(messages::score(self));
-        // Half up, and the rest is the other side's: together they are always 100.
+        // Rounds half up, and the other side gets the rest, so that the sum is always 100.
         let [home, away] = self.possession_ticks;
         let home_pct = (200 * home + home + away).checked_div(2 * (home + away)).unwrap_or(50);
         self.sheet.set(Side::Home, Stat::PossessionPct as usize, home_pct);

@@ -1,19 +1,19 @@
-//! What a match publishes, as bytes.
+//! The messages of a match, as bytes.
 
 use super::fixture::{Match, Phase};
 use crate::sports::{Side, clock};
 use feed_player::publication::{Kind, Publication};
 
-/// What an event says beyond when it happened.
+/// The fields of an event beside its time.
 pub(super) enum Detail {
-    /// Of the match as a whole: kick-off and whistle.
+    /// An event of the match as a whole: kick-off and whistle.
     Plain(&'static str),
-    /// Of the match or of what we hear of it, and why.
+    /// An event of the match or of its coverage, with a reason.
     Because {
         what: &'static str,
         reason: &'static str,
     },
-    /// Done by somebody.
+    /// An event by a player.
     By {
         what: &'static str,
         side: Side,
@@ -34,26 +34,26 @@ pub(super) enum Detail {
         player: u32,
         player_on: u32,
     },
-    /// An earlier event that does not count after all.
+    /// The withdrawal of an earlier event.
     TakenBack {
         what: &'static str,
         side: Side,
         corrects: u64,
         reason: &'static str,
     },
-    /// An earlier event that was somebody else's.
+    /// The correction of an earlier event that was another player's.
     PlayerWas {
         corrects: u64,
         player: u32,
     },
-    /// An earlier event that was at another time of the same half.
+    /// The correction of an earlier event that was at another time of the same half.
     ClockWas {
         corrects: u64,
         clock_s: u32,
     },
 }
 
-/// An event of the match.
+/// Makes an event of the match.
 pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
     let of = |side| game.clubs.of(side);
     let by = |side, player| game.clubs.by(side, player);
@@ -89,7 +89,7 @@ pub(super) fn event(game: &Match, id: u64, detail: Detail) -> Publication {
     Publication::new(&game.clubs.topic("event"), Kind::Event, data)
 }
 
-/// The scoreboard of the match.
+/// Makes the scoreboard of the match.
 pub(super) fn score(game: &Match) -> Publication {
     let status = match (game.phase, game.period) {
         (Phase::Playing, 1) => "first_half",

@@ -1,10 +1,10 @@
-//! Who of a club is on the pitch.
+//! The players of a club who are on the pitch.
 
 use feed_player::random::Random;
 
-/// A club may change five of its players (IFAB, Laws of the Game, law 3).
+/// A club may substitute five of its players (IFAB, Laws of the Game, law 3).
 const SUBSTITUTIONS_MAX: u32 = 5;
-/// A match is not played on with fewer than seven (law 3). Ours are spared that.
+/// A match is abandoned with fewer than seven players (law 3), which never happens here.
 const PLAYERS_MIN: usize = 8;
 const PLAYERS: u32 = 11;
 
@@ -20,12 +20,12 @@ impl Squad {
         Squad { on_pitch: (1..=PLAYERS).collect(), booked: Vec::new(), substitutions: 0 }
     }
 
-    /// Anybody on the pitch but the goalkeeper, who neither shoots nor fouls nor is replaced here.
+    /// Draws a player on the pitch other than the goalkeeper, who neither shoots nor fouls nor is replaced here.
     pub(super) fn player(&self, random: &mut Random) -> u32 {
         self.on_pitch[1 + random.below(self.on_pitch.len() as u32 - 1) as usize]
     }
 
-    /// Another one than `player`, as whom one takes for him.
+    /// Draws a player other than `player`, for whom a scout mistook him.
     pub(super) fn teammate(&self, player: u32, random: &mut Random) -> u32 {
         loop {
             let other = self.player(random);
@@ -44,7 +44,7 @@ impl Squad {
         self.booked.push(player);
     }
 
-    /// Whether one of them may be sent off and the match still goes on.
+    /// Whether a player may be sent off without ending the match.
     pub(super) fn can_lose_one(&self) -> bool {
         self.on_pitch.len() > PLAYERS_MIN
     }
@@ -57,7 +57,7 @@ impl Squad {
         self.on_pitch.push(player);
     }
 
-    /// Who goes and who comes, while changes are left.
+    /// Draws and makes a substitution, if one is left: the player who goes and the player who comes.
     pub(super) fn substitute(&mut self, random: &mut Random) -> Option<(u32, u32)> {
         if self.substitutions == SUBSTITUTIONS_MAX {
             return None;

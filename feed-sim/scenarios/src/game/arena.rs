@@ -9,25 +9,25 @@ use crate::ensemble::Actor;
 use feed_player::publication::{Kind, Publication};
 use feed_player::random::Random;
 
-/// Away from the streams of the other scenarios, which may run from the same seed.
+/// The first random stream: distinct from those of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 6 << 40;
 
 /// Two minutes.
 const ROUND_TICKS: u64 = 2_400;
 /// Three seconds.
 const DEAD_TICKS: u32 = 60;
-/// Ten seconds until what was taken is there again.
+/// Ten seconds until an item that was taken is back.
 const PAD_TICKS: u32 = 200;
 const PICKUP_CM: i32 = 100;
 const RANGE_CM: i32 = 1_500;
-/// Of 1,024 ticks with somebody in range so many bring a hit.
+/// How many of 1,024 ticks with an enemy in range bring a hit.
 const HIT_OF_1024: u32 = 40;
 const DAMAGE_MIN: u32 = 15;
 const DAMAGE_SPREAD: u32 = 31;
-/// So often the scoreboard is told whole, for a broker that was restarted and has lost it.
+/// Every this many messages the scoreboard is sent whole, for a broker that was restarted and has lost it.
 const WHOLE_EVERY: u32 = 256;
 
-/// What a player did in this round.
+/// What a player has done in this round.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     kills: u32,
@@ -42,15 +42,15 @@ pub(super) struct Arena {
     round: u64,
     last_id: u64,
     players: Vec<Player>,
-    /// Ticks until what is lying about is there again, 0 when it is.
+    /// Ticks until the item on each pad is back, 0 if it is there.
     pad_ticks: [u32; PADS.len()],
     tallies: Vec<Tally>,
-    told: Vec<Tally>,
+    sent: Vec<Tally>,
     scoreboards: u32,
 }
 
 impl Arena {
-    /// Arena `number`, from 0, with so many players.
+    /// Makes arena `number`, from 0, with that many players.
     pub(super) fn new(seed: u64, number: u32, players: u32) -> Self {
         let mut random = Random::new(seed, STREAMS_FROM + u64::from(number));
         let players: Vec<Player> = (0..players).map(|_| Player::new(&mut random)).collect();
@@ -61,7 +61,7 @@ impl Arena {
             round: 0,
             last_id: 0,
             tallies: vec![Tally::default(); players.len()],
-            told: vec![Tally::default(); players.len()],
+            sent: vec![Tally::default(); players.len()],
             players,
             pad_ticks: [0; PADS.len()],
             scoreboards: 0,
@@ -72,8 +72,8 @@ impl Arena {
         self.round += 1;
         self.tallies.fill(Tally::default());
         let round = self.round;
-        self.tell("round_start", format_args!(",\"round\":{round}"), out);
-        self.tell_scoreboard(true, out);
+        self.emit("round_start", format_args!(",\"round\":{round}"), out);
+        self.emit_scoreboard(true, out);
     }
 
     fn end_round(&mut self, out: &mut VecDeque<Publication>) {
@@ -84,7 +84,7 @@ impl Arena {
             _ => "null".to_owned(),
         };
         let round = self.round;
-        self.tell("round_end", format_args!(",\"round\":{round},\"winner\":{winner}"), out);
+        self.emit("round_end", format_args!(",\"round\":{round},\"winner\":{winner}"), out);
     }
 
     fn play(&mut self, index: usize, out: &mut VecDeque<Publication>) {
@@ -94,7 +94,7 @@ impl Arena {
             if player.is_alive() {
                 player.spawn(&mut self.random);
                 let life = player.life;
-                self.tell("spawn", format_args!(",\"player\":\"p{}\",\"life\":{life}", index + 1), out);
+                self.emit("spawn", format_args!(",\"player\":\"p{}\",\"life\":{life}", index + 1), out);
             }
             return;
         }
@@ -105,8 +105,8 @@ impl Arena {
 
     fn pick_up(&mut self, index: usize, out: &mut VecDeque<Publication>) {
         let at = self.players[index].at;
-        for (pad, (item, place)) in PADS.into_iter().enumerate() {
-            if self.pad_ticks[pad] == 0 && distance_cm(at, place) <= PICKUP_CM {
+        for (pad, (item, pad_at)) in PADS.into_iter().enumerate() {
+            if self.pad_ticks[pad] == 0 && distance_cm(at, pad_at) <= PICKUP_CM {
                 self.pad_ticks[pad] = PAD_TICKS;
                 if item == "medkit" {
                     self.players[index].hp = HP_MAX;
@@ -114,12 +114,12 @@ impl Arena {
                 self.tallies[index].pickups += 1;
                 let hp = self.players[index].hp;
                 let rest = format_args!(",\"player\":\"p{}\",\"item\":\"{item}\",\"hp\":{hp}", index + 1);
-                self.tell("pickup", rest, out);
+                self.emit("pickup", rest, out);
             }
         }
     }
 
-    /// Perhaps hits whoever is nearest.
+    /// Hits the nearest enemy now and then, if one is in range.
     fn fight(&mut self, index: usize, out: &mut VecDeque<Publication>) {
         let at = self.players[index].at;
         let enemies = self.players.iter().enumerate().filter(|&(other, enemy)| other != index && enemy.is_alive());
@@ -137,17 +137,17 @@ impl Arena {
             self.tallies[victim].deaths += 1;
             let (killer, victim) = (index + 1, victim + 1);
             let rest = format_args!(",\"killer\":\"p{killer}\",\"victim\":\"p{victim}\",\"distance_cm\":{distance_cm}");
-            self.tell("kill", rest, out);
+            self.emit("kill", rest, out);
         }
     }
 
-    fn tell(&mut self, what: &str, rest: std::fmt::Arguments<'_>, out: &mut VecDeque<Publication>) {
+    fn emit(&mut self, what: &str, rest: std::fmt::Arguments<'_>, out: &mut VecDeque<Publication>) {
         self.last_id += 1;
         let data = format!(r#"{{"id":{},"tick":{},"type":"{what}"{rest}}}"#, self.last_id, self.tick);
         out.push_back(Publication::new(&format!("game.{}.event", self.name), Kind::Event, data));
     }
 
-    fn tell_positions(&self, out: &mut VecDeque<Publication>) {
+    fn emit_positions(&self, out: &mut VecDeque<Publication>) {
         for (index, player) in self.players.iter().enumerate() {
             let data = format!(
                 r#"{{"tick":{},"x":{},"y":{},"life":{},"hp":{},"alive":{}}}"#,
@@ -163,8 +163,8 @@ impl Arena {
         }
     }
 
-    fn tell_scoreboard(&mut self, whole: bool, out: &mut VecDeque<Publication>) {
-        if !whole && self.told == self.tallies {
+    fn emit_scoreboard(&mut self, whole: bool, out: &mut VecDeque<Publication>) {
+        if !whole && self.sent == self.tallies {
             return;
         }
         let whole = whole || self.scoreboards.is_multiple_of(WHOLE_EVERY);
@@ -174,7 +174,7 @@ impl Arena {
             _ = write!(data, "\"round\":{},", self.round);
         }
         data.push_str("\"players\":{");
-        for (index, (now, before)) in self.tallies.iter().zip(&self.told).enumerate() {
+        for (index, (now, before)) in self.tallies.iter().zip(&self.sent).enumerate() {
             if whole || now != before {
                 _ = write!(
                     data,
@@ -186,10 +186,10 @@ impl Arena {
                 );
             }
         }
-        // The comma after the last of them.
+        // The comma after the last player.
         data.pop();
         data.push_str("}}");
-        self.told.clone_from(&self.tallies);
+        self.sent.clone_from(&self.tallies);
         let kind = if whole { Kind::State } else { Kind::Patch };
         out.push_back(Publication::new(&format!("game.{}.scoreboard", self.name), kind, data));
     }
@@ -210,8 +210,8 @@ impl Actor for Arena {
         for index in 0..self.players.len() {
             self.play(index, out);
         }
-        self.tell_positions(out);
-        self.tell_scoreboard(false, out);
+        self.emit_positions(out);
+        self.emit_scoreboard(false, out);
         TICK_US
     }
 }

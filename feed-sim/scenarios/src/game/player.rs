@@ -1,10 +1,10 @@
-//! One player: where he is, and where he is going.
+//! One player: position and destination.
 
 use feed_player::random::Random;
 
 /// The map, in centimetres.
 pub(super) const MAP_CM: (i32, i32) = (10_000, 6_000);
-/// What is lying about where, and comes back some time after somebody took it.
+/// The items and their positions. An item that was taken comes back after some time.
 pub(super) const PADS: [(&str, (i32, i32)); 5] = [
     ("medkit", (1_500, 1_000)),
     ("medkit", (8_500, 5_000)),
@@ -14,16 +14,16 @@ pub(super) const PADS: [(&str, (i32, i32)); 5] = [
 ];
 const STEP_MAX_CM: i32 = 30;
 pub(super) const HP_MAX: i32 = 100;
-/// Of 1,024 ways so many lead to something that is lying about, the others to anywhere.
+/// How many of 1,024 destinations are items; the others are anywhere.
 const TO_PAD_OF_1024: u32 = 500;
 
 pub(super) struct Player {
     pub(super) at: (i32, i32),
     to: (i32, i32),
     pub(super) hp: i32,
-    /// Counts from one spawn to the next.
+    /// Counts the spawns, from 1.
     pub(super) life: u32,
-    /// Ticks until he spawns, while he is not alive.
+    /// Ticks until the player spawns; 0 for one who is alive.
     pub(super) dead_ticks: u32,
 }
 
@@ -37,13 +37,13 @@ impl Player {
         self.dead_ticks == 0
     }
 
-    /// Somewhere else, with all his strength.
+    /// Begins the next life, somewhere else, with full health.
     pub(super) fn spawn(&mut self, random: &mut Random) {
         let life = self.life + 1;
         *self = Player { life, ..Player::new(random) };
     }
 
-    /// A step towards where he is going, or another aim when he is there.
+    /// Takes a step towards the destination, or draws another one on arrival.
     pub(super) fn step(&mut self, random: &mut Random) {
         let (dx, dy) = (self.to.0 - self.at.0, self.to.1 - self.at.1);
         let distance_cm = distance_cm(self.at, self.to);
@@ -61,7 +61,7 @@ impl Player {
     }
 }
 
-/// How far it is, rounded up.
+/// The distance, rounded up.
 pub(super) fn distance_cm(a: (i32, i32), b: (i32, i32)) -> i32 {
     let (dx, dy) = ((a.0 - b.0).unsigned_abs(), (a.1 - b.1).unsigned_abs());
     let square = dx * dx + dy * dy;

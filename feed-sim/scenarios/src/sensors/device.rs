@@ -1,4 +1,4 @@
-//! One device: what it measures, and what the gateway says of it.
+//! One device: its measurements, and what the gateway reports about it.
 
 use std::collections::VecDeque;
 
@@ -8,15 +8,15 @@ use feed_player::random::Random;
 
 pub(super) const INTERVAL_US: u64 = 5_000_000;
 
-/// Away from the streams of the other scenarios, which may run from the same seed.
+/// The first random stream: distinct from those of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 4 << 40;
 
-/// A place and what is usual there.
+/// The kind of location of a device, and its usual climate.
 struct Place {
     name: &'static str,
     /// Hundredths of a degree Celsius.
     usual: i32,
-    /// What is added in the warmest and taken off in the coldest hour.
+    /// Added in the warmest and subtracted in the coldest hour.
     swing: i32,
     high: i32,
     low: i32,
@@ -31,23 +31,23 @@ const PLACES: [Place; 4] = [
     Place { name: "outdoors", usual: 1_100, swing: 600, high: 3_000, low: -500, humidity: 600 },
 ];
 
-/// A day takes an hour, so that its course is seen.
+/// A day takes an hour, so that its course can be seen.
 const DAY_US: u64 = 3_600_000_000;
-/// An alarm is cleared so far inside its limit, or it would come and go with every reading.
+/// An alarm is cleared this far inside its limit, or it would come and go with every reading.
 const HYSTERESIS: i32 = 50;
 const BATTERY_LOW: u32 = 200;
-/// At so many tenths of a percent somebody comes with a new one.
+/// The battery is replaced at this many tenths of a percent.
 const BATTERY_CHANGED: u32 = 50;
-/// The gateway misses a device after so many intervals.
+/// The gateway considers a device offline after missing this many readings.
 const MISSED_MAX: u32 = 3;
-/// Of 1,024 readings so many are the last for a while.
+/// How many of 1,024 readings are followed by a silence.
 const GOES_SILENT_OF_1024: u32 = 4;
-/// Of 1,024 readings so many begin a fault of heating or cooling, which lasts some minutes.
+/// How many of 1,024 readings begin a fault of heating or cooling, which lasts some minutes.
 const FAULT_OF_1024: u32 = 3;
-/// The first device goes silent after so many readings.
+/// The first device goes silent after this many readings.
 const STAGED_AT: u64 = 2;
 
-/// The alarms, and the event that raised each that is on.
+/// The alarms, as `ALARMS` names them.
 #[derive(Clone, Copy)]
 enum Alarm {
     TemperatureHigh,
@@ -65,16 +65,17 @@ pub(super) struct Device {
     staged: bool,
     seq: u64,
     last_id: u64,
-    /// Off the usual, in hundredths of a degree.
+    /// The deviation from the usual temperature, in hundredths of a degree.
     drift: i32,
-    /// A fault pulls the temperature so far off, for so many readings.
+    /// How far a fault pulls the temperature off, and for how many more readings.
     fault: (i32, u32),
     humidity: i32,
     battery: u32,
     silent_left: u32,
     missed: u32,
-    /// `None` until it was heard for the first time.
+    /// `None` before the first reading reaches the gateway.
     last_seen_ms: Option<u64>,
+    /// The id of the event that raised each alarm that is on.
     raised: [Option<u64>; 4],
 }
 
@@ -101,7 +102,7 @@ impl Device {
         }
     }
 
-    /// Hundredths of a degree now.
+    /// The temperature now, in hundredths of a degree.
     fn temperature(&mut self, now_us: u64) -> i32 {
         if self.fault.1 > 0 {
             self.fault.1 -= 1;
@@ -130,10 +131,10 @@ impl Device {
         }
         if self.silent_left > 0 {
             self.silent_left -= 1;
-            self.miss(now_us, out);
+            self.note_missed(now_us, out);
             return;
         }
-        self.hear(now_us, out);
+        self.note_received(now_us, out);
         let data = format!(
             r#"{{"device":"{}","place":"{}","seq":{},"temperature_c":"{}","humidity_pct":"{}.{}","battery_pct":{},"at_ms":{}}}"#,
             self.name,
@@ -161,8 +162,8 @@ impl Device {
         }
     }
 
-    /// The gateway waited in vain.
-    fn miss(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
+    /// Notes that a reading did not reach the gateway.
+    fn note_missed(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         self.missed += 1;
         if self.missed == MISSED_MAX {
             self.link(false, out);
@@ -170,7 +171,7 @@ impl Device {
         }
     }
 
-    fn hear(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
+    fn note_received(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
         let is_new = self.last_seen_ms.is_none() || self.missed >= MISSED_MAX;
         self.last_seen_ms = Some(now_us / 1_000);
         self.missed = 0;
@@ -186,7 +187,7 @@ impl Device {
         out.push_back(Publication::new(&format!("sensors.{}.link", self.name), Kind::State, data));
     }
 
-    /// Raises an alarm that is off and should be on, or the other way round.
+    /// Raises an alarm that is off and should be on, or clears one that is on and should be off.
     fn judge(
         &mut self,
         alarm: Alarm,
@@ -221,7 +222,7 @@ impl Actor for Device {
     }
 }
 
-/// Hundredths of a degree as text: `-0.05`.
+/// Formats hundredths of a degree: `-0.05`.
 fn degrees(hundredths: i32) -> String {
     let sign = if hundredths < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", hundredths.abs() / 100, hundredths.abs() % 100)

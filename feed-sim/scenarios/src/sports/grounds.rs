@@ -7,23 +7,23 @@ use crate::ensemble::{Actor, Ensemble};
 use feed_player::publication::Publication;
 use feed_player::random::Random;
 
-/// How often a game is looked at: four times a second, so that its clock is seen to run.
+/// The interval between ticks of a game: four a second, so that its clock visibly runs.
 const TICK_US: u64 = 250_000;
 
-/// The game of the next round has a number so much higher.
+/// How much higher the number of a ground's next game is.
 const GROUNDS_MAX: u64 = 100_000;
 
 /// A game of some sport, from its beginning to the break after it.
 pub(crate) trait Contest: Send {
-    /// The game of round `round` on ground number `ground`, both from 0.
+    /// Makes the game of round `round` on ground number `ground`, both from 0.
     fn new(ground: u32, round: u32, random: &mut Random) -> Self;
 
-    /// Lets a tick pass: the events of it, then the scoreboard and what changed in the statistics. Returns whether the game
-    /// and the break after it are over.
+    /// Lets a tick pass: publishes its events, then the scoreboard and the changes of the statistics. Returns whether
+    /// the game and the break after it are over.
     fn tick(&mut self, desk: &mut Desk<'_>) -> bool;
 }
 
-/// What a game needs to tell something: chance, numbers for its events, and somewhere to put them.
+/// What a game needs to publish: randomness, the last id of an event, and the queue for publications.
 pub(crate) struct Desk<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) last_id: &'a mut u64,
@@ -35,7 +35,7 @@ pub(crate) fn contest_number(ground: u32, round: u32) -> u64 {
     u64::from(round) * GROUNDS_MAX + u64::from(ground) + 1
 }
 
-/// `count` games at once, at least one. Each ground has its own stream of `seed`, the first of them number `streams_from`.
+/// Makes `count` games at once, at least one. Each ground has its own stream of `seed`, from number `streams_from` on.
 pub(crate) fn grounds<C: Contest>(seed: u64, streams_from: u64, count: u32, updates_per_game_s: f64) -> impl Scenario {
     let ground = |number: u32| Ground::<C>::new(number, Random::new(seed, streams_from + u64::from(number)));
     Ensemble::new(count, ground, TICK_US, f64::from(count) * updates_per_game_s)

@@ -1,14 +1,14 @@
-//! Who plays whom.
+//! The teams of a sport, and who plays whom.
 
 use super::Side;
 
 /// The teams of a sport. All of them are made up.
 pub(crate) struct League {
-    /// As topics name the sport.
+    /// The name of the sport in topics.
     pub(crate) sport: &'static str,
-    /// The letters that topics name a team by, and its name.
+    /// The code of a team in topics, and its name.
     pub(crate) known: &'static [(&'static str, &'static str)],
-    /// What those behind them are called, before their number.
+    /// The code and name of further teams, before their number.
     pub(crate) others: (&'static str, &'static str),
 }
 
@@ -16,8 +16,8 @@ pub(crate) struct League {
 const TEAMS_PER_GROUND: u32 = 4;
 
 impl League {
-    /// The teams of round `round` on ground number `ground`. Twelve rounds, then from the beginning: a feed that runs for a
-    /// week has no more topics than after some hours.
+    /// The teams of round `round` on ground number `ground`. Pairings repeat after twelve rounds, so that a feed that
+    /// runs for a week has no more topics than after some hours.
     pub(crate) fn pairing(&self, ground: u32, round: u32) -> Teams {
         let home = round % TEAMS_PER_GROUND;
         let away = (home + 1 + (round / TEAMS_PER_GROUND) % (TEAMS_PER_GROUND - 1)) % TEAMS_PER_GROUND;
@@ -50,18 +50,18 @@ impl Teams {
         &self.teams[side as usize].name
     }
 
-    /// A topic of the game, as `sports.football.NOR-HAR.score`.
+    /// A topic of the game, such as `sports.football.NOR-HAR.score`.
     pub(crate) fn topic(&self, what: &str) -> String {
         let [home, away] = &self.teams;
         format!("sports.{}.{}-{}.{what}", self.sport, home.code, away.code)
     }
 
-    /// The fields of an event that say which side it was.
+    /// The fields of an event that name its side.
     pub(crate) fn of(&self, side: Side) -> String {
         format!(r#","team":"{}","club":"{}""#, side.name(), self.name(side))
     }
 
-    /// The fields of an event that say who it was.
+    /// The fields of an event that name its side and player.
     pub(crate) fn by(&self, side: Side, player: u32) -> String {
         format!(r#"{},"player":{player}"#, self.of(side))
     }

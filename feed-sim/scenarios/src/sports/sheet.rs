@@ -1,4 +1,4 @@
-//! Statistics of two sides: a table of numbers that is told whole as `state`, and then what changed of it as `patch`.
+//! Statistics of two sides: a table of numbers, published whole as `state`, and then its changes as `patch`.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ impl Side {
         }
     }
 
-    /// As messages name it.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Side::Home => "home",
@@ -30,21 +30,21 @@ impl Side {
     }
 }
 
-/// So often the table is told whole, for a broker that was restarted and has lost it.
+/// Every this many messages the table is sent whole, for a broker that was restarted and has lost it.
 const WHOLE_EVERY: u32 = 256;
 
 /// The table: `N` named numbers for each side.
 pub(crate) struct Sheet<const N: usize> {
     names: &'static [&'static str; N],
     numbers: [[u32; N]; 2],
-    told: [[u32; N]; 2],
+    sent: [[u32; N]; 2],
     messages: u32,
 }
 
 impl<const N: usize> Sheet<N> {
-    /// All zero.
+    /// Makes a table of zeros.
     pub(crate) fn new(names: &'static [&'static str; N]) -> Self {
-        Sheet { names, numbers: [[0; N]; 2], told: [[0; N]; 2], messages: 0 }
+        Sheet { names, numbers: [[0; N]; 2], sent: [[0; N]; 2], messages: 0 }
     }
 
     pub(crate) fn get(&self, side: Side, index: usize) -> u32 {
@@ -55,21 +55,21 @@ impl<const N: usize> Sheet<N> {
         self.numbers[side as usize][index] = number;
     }
 
-    /// One more.
+    /// Adds one.
     pub(crate) fn add(&mut self, side: Side, index: usize) {
         self.numbers[side as usize][index] += 1;
     }
 
-    /// One less, after a correction.
+    /// Subtracts one, after a correction.
     pub(crate) fn take_back(&mut self, side: Side, index: usize) {
         self.numbers[side as usize][index] -= 1;
     }
 
-    /// The update that tells how the table is now, if there is anything to tell. `whole` asks for a `state`, which begins with
-    /// `head` (`"match":1,`).
+    /// The update that publishes the table, if it has changed. `whole` asks for a `state`, which begins with `head`
+    /// (`"match":1,`).
     pub(crate) fn publication(&mut self, topic: &str, head: &str, whole: bool) -> Option<Publication> {
         let whole = whole || self.messages.is_multiple_of(WHOLE_EVERY);
-        if !whole && self.numbers == self.told {
+        if !whole && self.numbers == self.sent {
             return None;
         }
         self.messages += 1;
@@ -81,7 +81,7 @@ impl<const N: usize> Sheet<N> {
             let before = data.len();
             for (index, name) in self.names.iter().enumerate() {
                 let number = self.numbers[side as usize][index];
-                if whole || number != self.told[side as usize][index] {
+                if whole || number != self.sent[side as usize][index] {
                     if data.len() == before {
                         _ = write!(data, "\"{}\":{{", side.name());
                     }
@@ -95,7 +95,7 @@ impl<const N: usize> Sheet<N> {
         }
         data.pop();
         data.push('}');
-        self.told = self.numbers;
+        self.sent = self.numbers;
         Some(Publication::new(topic, if whole { Kind::State } else { Kind::Patch }, data))
     }
 }

@@ -1,4 +1,4 @@
-//! One server: its load, and what breaks.
+//! One server: its load and its incidents.
 
 use std::collections::VecDeque;
 
@@ -6,11 +6,11 @@ use crate::ensemble::Actor;
 use feed_player::publication::{Kind, Publication};
 use feed_player::random::Random;
 
-/// How often each server is asked how it is.
+/// The interval between health checks of a server.
 pub(super) const INTERVAL_US: u64 = 2_000_000;
 const INTERVAL_S: u32 = 2;
 
-/// Away from the streams of the other scenarios, which may run from the same seed.
+/// The first random stream: distinct from those of the other scenarios, which may run from the same seed.
 const STREAMS_FROM: u64 = 3 << 40;
 
 const ROLES: [&str; 5] = ["web", "api", "db", "cache", "queue"];
@@ -18,13 +18,13 @@ const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
 const CAUSES: [&str; 5] =
     ["cpu saturated", "disk almost full", "out of memory", "network unreachable", "process crashed"];
 
-/// Of 1,024 times that a healthy server is asked, so many find something broken: every half an hour or so.
+/// How many of 1,024 health checks of a healthy server find something broken: one every half hour or so.
 const BREAKS_OF_1024: u32 = 1;
-/// Of 1,024 incidents so many begin with the server down.
+/// How many of 1,024 incidents begin with the server down.
 const DOWN_OF_1024: u32 = 300;
-/// Of 1,024 incidents so many turn out to be none.
+/// How many of 1,024 incidents turn out to be false alarms.
 const FALSE_ALARM_OF_1024: u32 = 100;
-/// When asked for the so-maniest time the first server has an incident.
+/// The health check at which the first server has an incident.
 const STAGED_AT: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,11 @@ impl State {
 struct Incident {
     opened_id: u64,
     cause: &'static str,
-    /// Times still to be asked until it is over.
+    /// Health checks until it is over.
     left: u32,
-    /// How many were left when somebody says that he is at it, and when it gets worse.
+    /// At how many left it is acknowledged.
     acknowledged_at: u32,
+    /// At how many left it gets worse, if it does.
     escalates_at: Option<u32>,
     false_alarm: bool,
 }
@@ -65,8 +66,8 @@ pub(super) struct Server {
     incident: Option<Incident>,
     incidents: u64,
     last_id: u64,
-    asked: u32,
-    /// In thousandths of what it can do.
+    checks: u32,
+    /// In thousandths of its capacity.
     load: u32,
     memory: u32,
     uptime_s: u32,
@@ -84,7 +85,7 @@ impl Server {
             incident: None,
             incidents: 0,
             last_id: 0,
-            asked: 0,
+            checks: 0,
             load: 200 + random.below(400),
             memory: 300 + random.below(400),
             uptime_s: 3_600 + random.below(30 * 86_400),
@@ -113,7 +114,7 @@ impl Server {
             escalates_at: (!down && !false_alarm && self.random.chance(256)).then_some(left / 2),
             false_alarm,
         });
-        self.tell("opened", "", now_us, out);
+        self.emit("opened", "", now_us, out);
     }
 
     fn go_on(&mut self, now_us: u64, out: &mut VecDeque<Publication>) {
@@ -121,23 +122,23 @@ impl Server {
         incident.left -= 1;
         let Incident { opened_id, left, acknowledged_at, escalates_at, false_alarm, .. } = *incident;
         if left == acknowledged_at {
-            self.tell("acknowledged", "", now_us, out);
+            self.emit("acknowledged", "", now_us, out);
         }
         if Some(left) == escalates_at {
             self.state = State::Down;
-            self.tell("escalated", "", now_us, out);
+            self.emit("escalated", "", now_us, out);
         }
         if left == 0 {
             self.state = State::Up;
             match false_alarm {
-                true => self.tell("withdrawn", &format!(",\"corrects\":{opened_id}"), now_us, out),
-                false => self.tell("resolved", "", now_us, out),
+                true => self.emit("withdrawn", &format!(",\"corrects\":{opened_id}"), now_us, out),
+                false => self.emit("resolved", "", now_us, out),
             }
             self.incident = None;
         }
     }
 
-    fn tell(&mut self, what: &str, rest: &str, now_us: u64, out: &mut VecDeque<Publication>) {
+    fn emit(&mut self, what: &str, rest: &str, now_us: u64, out: &mut VecDeque<Publication>) {
         self.last_id += 1;
         let cause = self.incident.as_ref().map_or("", |incident| incident.cause);
         let data = format!(
@@ -156,7 +157,8 @@ impl Server {
         let figures = if self.state == State::Down {
             r#""cpu_pct":null,"memory_pct":null,"requests_per_s":null,"latency_ms":null"#.to_owned()
         } else {
-            // Waiting time grows without bound as the load nears 100 %, as in any queue: that of the M/M/1 queue, from 4 ms.
+            // As in any queue, waiting time grows without bound as the load nears 100 %: here as in an M/M/1 queue,
+            // from 4 ms.
             let latency_ms = 4_000 / (1_000 - self.load.min(990));
             let (cpu, memory, requests) = (self.load / 10, self.memory / 10, self.load * 12 / 10);
             format!(r#""cpu_pct":{cpu},"memory_pct":{memory},"requests_per_s":{requests},"latency_ms":{latency_ms}"#)
@@ -175,10 +177,10 @@ impl Server {
 
 impl Actor for Server {
     fn act(&mut self, now_us: u64, out: &mut VecDeque<Publication>) -> u64 {
-        self.asked += 1;
+        self.checks += 1;
         match self.incident {
             Some(_) => self.go_on(now_us, out),
-            None if self.random.chance(BREAKS_OF_1024) || (self.staged && self.asked == STAGED_AT) => {
+            None if self.random.chance(BREAKS_OF_1024) || (self.staged && self.checks == STAGED_AT) => {
                 self.open(now_us, out);
             }
             None => {}
@@ -189,7 +191,7 @@ impl Actor for Server {
     }
 }
 
-/// A step of at most `step`, rather towards `towards` than away from it. From 0 to 1,000.
+/// Takes a random step of at most `step`, more likely towards `towards` than away from it, within 0 to 1,000.
 fn wander(from: u32, towards: u32, step: u32, random: &mut Random) -> u32 {
     let pull = (i64::from(towards) - i64::from(from)) / 12;
     let chance = i64::from(random.below(2 * step + 1)) - i64::from(step);

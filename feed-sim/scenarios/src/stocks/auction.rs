@@ -1,12 +1,12 @@
-//! At which price an auction trades.
+//! The price at which an auction trades.
 
 use super::book::{Book, Level, Side};
 
-/// The price at which the orders of a call trade, and how much.
+/// The price and quantity at which the orders of a call trade; `None` if no bid reaches an ask.
 ///
-/// That of the orders' own prices which trades the most; among several the one that leaves the least over; then the one
-/// nearest to the reference price, and at last the lower one. (Volume, surplus, reference: the rules of the big European
-/// venues, such as Xetra's market model, without their market pressure.) None where no bid reaches an ask.
+/// It is the price, among those of the orders, that trades the most; among equals the one that leaves the least over;
+/// then the one nearest to the reference price; and finally the lower one. (Volume, surplus, reference: the rules of
+/// the big European venues, such as Xetra's market model, without their market pressure.)
 ///
 /// ```text
 /// for each price p of an order:  demand = bids at p or above,  supply = asks at p or below
@@ -62,7 +62,7 @@ mod tests {
         check(&[(103, 5), (102, 3)], &[(101, 5)], 101, Some((103, 5)));
     }
 
-    /// No price at all, also none between those of the orders, trades more.
+    /// No price trades more, not even one between those of the orders.
     #[test]
     fn no_price_trades_more() {
         for seed in 0..500 {

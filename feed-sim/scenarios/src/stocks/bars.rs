@@ -1,10 +1,10 @@
 //! One-second and one-minute bars of an instrument's trades.
 
-/// Lengths of bars.
+/// The lengths of bars.
 const SECOND_US: u64 = 1_000_000;
 const MINUTE_US: u64 = 60 * SECOND_US;
 
-/// Trades from `start_us` on, put together: prices in ticks, volume in shares.
+/// The trades from `start_us` on, aggregated: prices in ticks, volume in shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bar {
     pub(super) start_us: u64,
@@ -28,16 +28,16 @@ impl Bar {
     }
 }
 
-/// What is to be published at the end of a second.
+/// The bars to publish at the end of a second.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Closing {
     /// The second, if there were trades in it.
     pub(super) second: Option<Bar>,
-    /// The minute so far, if there is something new to say about it, and whether it is over.
+    /// The minute so far, if it has changed or is over, and whether it is over.
     pub(super) minute: Option<(Bar, bool)>,
 }
 
-/// The running bars. There is none where nothing was traded.
+/// The current bars. Without trades there are none.
 #[derive(Default)]
 pub(super) struct Bars {
     second: Option<Bar>,
@@ -45,20 +45,20 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    /// Counts a trade in. Bars that are over are closed before.
+    /// Adds a trade. Bars that are over must have been closed before.
     pub(super) fn trade(&mut self, now_us: u64, ticks: u32, qty: u32) {
         Bar::add(&mut self.second, now_us - now_us % SECOND_US, ticks, qty);
         Bar::add(&mut self.minute, now_us - now_us % MINUTE_US, ticks, qty);
     }
 
-    /// When [`Bars::close`] is due next.
+    /// When [`Bars::close`] is next due.
     pub(super) fn due_us(&self) -> u64 {
         let second_us = self.second.map_or(u64::MAX, |bar| bar.start_us + SECOND_US);
         let minute_us = self.minute.map_or(u64::MAX, |bar| bar.start_us + MINUTE_US);
         second_us.min(minute_us)
     }
 
-    /// What there is to say at the moment `now_us` that was due.
+    /// Returns the bars to publish at `now_us`, which was due.
     pub(super) fn close(&mut self, now_us: u64) -> Closing {
         let second = self.second.take_if(|bar| bar.start_us + SECOND_US == now_us);
         let over = self.minute.is_some_and(|bar| bar.start_us + MINUTE_US == now_us);
@@ -81,7 +81,7 @@ mod tests {
         let bar = Bar { start_us: 120_000_000, open: 10, high: 12, low: 10, close: 12, volume: 150, trades: 2 };
         assert_eq!(bars.due_us(), 121_000_000);
         assert_eq!(bars.close(121_000_000), Closing { second: Some(bar), minute: Some((bar, false)) });
-        // Nothing more in this minute: it is told once more, when it is over.
+        // No more trades in this minute: its bar is published once more, when it is over.
         assert_eq!(bars.due_us(), 180_000_000);
         assert_eq!(bars.close(180_000_000), Closing { second: None, minute: Some((bar, true)) });
         assert_eq!(bars.due_us(), u64::MAX);

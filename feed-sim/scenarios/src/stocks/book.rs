@@ -1,7 +1,7 @@
 //! A limit order book: orders in queues by price and time.
 //!
-//! It takes orders and gives them back, filled or cancelled; who may do what when is not its affair. In a call phase bids
-//! may be above asks; otherwise whoever adds an order sees to it that they are not.
+//! It takes orders, and fills and cancels them; it does not judge which orders are allowed when. In a call bids may be
+//! above asks; otherwise the caller that adds an order ensures that they are not.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    /// The other one.
+    /// The other side.
     pub(super) fn opposite(self) -> Side {
         match self {
             Side::Bid => Side::Ask,
@@ -22,7 +22,7 @@ impl Side {
         }
     }
 
-    /// Whether `ticks` is a better price than `than` for who stands on the other side.
+    /// Whether `ticks` is a better price than `than` for the other side.
     pub(super) fn better(self, ticks: u32, than: u32) -> bool {
         match self {
             Side::Bid => ticks > than,
@@ -38,7 +38,7 @@ pub(super) struct Level {
     pub(super) qty: u32,
 }
 
-/// What was taken off an order.
+/// The quantity that was taken off an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) order_id: u64,
@@ -65,8 +65,8 @@ struct Queue {
 /// No order.
 const NONE: u32 = u32::MAX;
 
-/// The orders of one instrument. Queues are in two short sorted arrays, the best price last, where nearly everything
-/// happens; orders are in one array with a list of free places, so that a book in use allocates nothing.
+/// The orders of one instrument. Queues are in two short sorted arrays with the best price, where nearly everything
+/// happens, at the end; orders are in one array with a list of free slots, so that a book in use allocates nothing.
 pub(super) struct Book {
     sides: [Vec<Queue>; 2],
     /// Orders of each side.
@@ -77,7 +77,7 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// An empty one.
+    /// Makes an empty book.
     pub(super) fn new() -> Self {
         Book { sides: [Vec::new(), Vec::new()], counts: [0; 2], orders: Vec::new(), free: NONE, last_id: 0 }
     }
@@ -107,7 +107,7 @@ impl Book {
         self.counts[side as usize]
     }
 
-    /// The quantity at a price; 0 where there is none.
+    /// The quantity at a price; 0 if there is none.
     pub(super) fn qty(&self, side: Side, ticks: u32) -> u32 {
         self.find(side, ticks).map_or(0, |at| self.sides[side as usize][at].qty)
     }
@@ -116,17 +116,17 @@ impl Book {
     pub(super) fn add(&mut self, side: Side, order: Level) -> u64 {
         assert!(order.qty > 0, "an order of nothing");
         self.last_id += 1;
-        let place = self.keep(Order { id: self.last_id, qty: order.qty, next: NONE });
+        let slot = self.keep(Order { id: self.last_id, qty: order.qty, next: NONE });
         match self.find(side, order.ticks) {
             Ok(at) => {
                 let queue = &mut self.sides[side as usize][at];
-                self.orders[queue.last as usize].next = place;
-                queue.last = place;
+                self.orders[queue.last as usize].next = slot;
+                queue.last = slot;
                 queue.qty += order.qty;
                 queue.orders += 1;
             }
             Err(at) => {
-                let queue = Queue { ticks: order.ticks, qty: order.qty, orders: 1, first: place, last: place };
+                let queue = Queue { ticks: order.ticks, qty: order.qty, orders: 1, first: slot, last: slot };
                 self.sides[side as usize].insert(at, queue);
             }
         }
@@ -140,8 +140,8 @@ impl Book {
         Some(self.take(side, at, 0, qty))
     }
 
-    /// Cancels up to `qty`, above 0, of the order with `ahead` others before it in the queue of the level that is `away`
-    /// levels from the best; the last one, or the furthest level, where there are not so many.
+    /// Cancels up to `qty`, above 0, of the order with `ahead` others before it in the queue of the level that is
+    /// `away` levels from the best. With fewer orders it takes the last one; with fewer levels, the furthest.
     pub(super) fn cancel(&mut self, side: Side, away: usize, ahead: u32, qty: u32) -> Option<Taken> {
         let depth = self.depth(side);
         let at = depth.checked_sub(1 + away.min(depth.saturating_sub(1)))?;
@@ -149,26 +149,26 @@ impl Book {
         Some(self.take(side, at, ahead, qty))
     }
 
-    /// How many orders wait at the level that is `away` levels from the best.
+    /// The number of orders at the level that is `away` levels from the best.
     pub(super) fn queue_orders(&self, side: Side, away: usize) -> u32 {
         self.sides[side as usize].iter().rev().nth(away).map_or(0, |queue| queue.orders)
     }
 
-    /// Takes up to `qty` off an order; one that has nothing left is gone, and a queue without orders too.
+    /// Takes up to `qty` off an order. An order with nothing left is removed, and so is a queue without orders.
     fn take(&mut self, side: Side, at: usize, ahead: u32, qty: u32) -> Taken {
         let queue = &mut self.sides[side as usize][at];
-        let (mut before, mut place) = (NONE, queue.first);
+        let (mut before, mut slot) = (NONE, queue.first);
         for _ in 0..ahead {
-            (before, place) = (place, self.orders[place as usize].next);
+            (before, slot) = (slot, self.orders[slot as usize].next);
         }
-        let order = &mut self.orders[place as usize];
+        let order = &mut self.orders[slot as usize];
         let taken = qty.min(order.qty);
         order.qty -= taken;
         queue.qty -= taken;
         let (order_id, ticks) = (order.id, queue.ticks);
         if order.qty == 0 {
             let next = std::mem::replace(&mut order.next, self.free);
-            self.free = place;
+            self.free = slot;
             match before {
                 NONE => queue.first = next,
                 before => self.orders[before as usize].next = next,
@@ -190,13 +190,13 @@ impl Book {
             self.orders.push(order);
             return (self.orders.len() - 1) as u32;
         }
-        let place = self.free;
-        self.free = self.orders[place as usize].next;
-        self.orders[place as usize] = order;
-        place
+        let slot = self.free;
+        self.free = self.orders[slot as usize].next;
+        self.orders[slot as usize] = order;
+        slot
     }
 
-    /// Where the queue of a price is, or would be.
+    /// The index at which the queue of a price is, or would be.
     fn find(&self, side: Side, ticks: u32) -> Result<usize, usize> {
         let queues = &self.sides[side as usize];
         // Nearly everything happens near the best price, which is the last.

@@ -1,4 +1,4 @@
-//! Trading by auction: orders are gathered in a call, and then trade all at once at one price.
+//! Trading by auction: a call collects orders, which then trade all at once at one price.
 
 use super::Desk;
 use super::auction::uncrossing;
@@ -8,7 +8,7 @@ use super::messages::{Origin, Trade};
 use super::parameters::{CALL_ORDERS, LEVELS_MIN, ORDERS_PER_SIDE};
 
 impl Market {
-    /// Fills an empty book around the fair price (in ticks): the orders that have been waiting for the day.
+    /// Fills an empty book around the fair price (in ticks) with the orders that wait for the day to begin.
     pub(super) fn fill_book(&mut self, fair: f64, desk: &mut Desk) {
         for side in [Side::Bid, Side::Ask] {
             for _ in 0..(ORDERS_PER_SIDE as u32 / 2) {
@@ -20,7 +20,8 @@ impl Market {
         self.keep_depth(desk);
     }
 
-    /// A call begins: what the fair price has left behind is taken back, and those come who waited for the call.
+    /// Begins a call: orders that the fair price has passed are cancelled, and the orders that waited for the call
+    /// arrive.
     pub(super) fn begin_call(&mut self, fair: f64, desk: &mut Desk) {
         let fair_ticks = fair as u32;
         for side in [Side::Bid, Side::Ask] {
@@ -31,7 +32,7 @@ impl Market {
         }
     }
 
-    /// Somebody places an order in a call, or takes one back.
+    /// Places an order in a call, or cancels one.
     pub(super) fn act_in_call(&mut self, fair: f64, desk: &mut Desk) {
         let side = if self.random.happens(0.5) { Side::Bid } else { Side::Ask };
         let full = f64::from(self.book.orders(side)) > 2.0 * ORDERS_PER_SIDE;
@@ -46,7 +47,8 @@ impl Market {
         self.keep_depth(desk);
     }
 
-    /// Rather somewhat worse than the fair price, but sometimes better: then there is something to trade.
+    /// Adds an order, mostly somewhat worse than the fair price and sometimes better, so that there is something to
+    /// trade.
     fn add_to_call(&mut self, side: Side, fair: f64, desk: &mut Desk) {
         let steps = 1.5 * self.random.normal() + 0.7;
         let ticks = (steps.abs() * f64::from(self.step_ticks)) as u32;
@@ -54,12 +56,12 @@ impl Market {
         self.add(side, away(from, fair as u32, ticks), desk);
     }
 
-    /// At which price the orders would trade now, and how much.
+    /// The price and quantity at which the orders would trade now.
     pub(super) fn indicative(&self) -> Option<Level> {
         uncrossing(&self.book, self.reference_ticks)
     }
 
-    /// The call ends: what can trade trades at one price, and each side of the book has levels again.
+    /// Ends a call: everything that can trade does so at one price, and each side of the book gets levels again.
     pub(super) fn uncross(&mut self, auction: &'static str, fair: f64, desk: &mut Desk) {
         if let Some(level) = self.indicative() {
             for side in [Side::Bid, Side::Ask] {
@@ -84,7 +86,7 @@ impl Market {
         self.keep_depth(desk);
     }
 
-    /// The day is over, and with it all orders.
+    /// Cancels all orders, because the day is over.
     pub(super) fn expire(&mut self, desk: &mut Desk) {
         for side in [Side::Bid, Side::Ask] {
             while self.book.depth(side) > 0 {

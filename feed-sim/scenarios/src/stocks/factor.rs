@@ -1,7 +1,8 @@
-//! Fair prices, which the order flow follows: a market and its sectors that move together, and what is an instrument's own.
+//! Fair prices, which the order flow follows: a market and its sectors that move together, and each instrument's own
+//! part.
 //!
-//! The path of market and sectors is a function of the seed alone, in steps of a quarter of a second: it does not matter who
-//! asks, how often, or how many instruments there are.
+//! The path of market and sectors is a function of the seed alone, in steps of a quarter of a second. It depends
+//! neither on when or how often it is read nor on the number of instruments.
 
 use super::parameters::{
     BETA_SPREAD, FACTOR_STEP_US, LOG_PRICE_MAX, NEWS_GAP_S, NEWS_JUMP_MIN, NEWS_JUMP_MORE, REVERSION_S, SECTORS,
@@ -9,10 +10,10 @@ use super::parameters::{
 };
 use feed_player::random::Random;
 
-/// What all instruments have in common.
+/// The market and its sectors, which all instruments share.
 pub(super) struct Factors {
     random: Random,
-    /// The step that the rest is at.
+    /// The number of steps that the path has taken.
     step: u64,
     /// Logarithms, 0 at the beginning.
     market: f64,
@@ -29,7 +30,7 @@ impl Factors {
         Factors { random, step: 0, market: 0.0, sectors, volatility_parts, volatility: 1.0 }
     }
 
-    /// Goes on to `now_us`, with the day as busy as `activity` says.
+    /// Advances to `now_us`; `activity` says how busy the day is at a time (µs).
     pub(super) fn advance(&mut self, now_us: u64, activity: fn(u64) -> f64) {
         let until = now_us / FACTOR_STEP_US;
         while self.step < until {
@@ -74,7 +75,8 @@ impl Fair {
         Fair { random, start_ticks: f64::from(start_ticks), beta, sector, own: 0.0, at_us: 0, news_us }
     }
 
-    /// The fair price at `now_us`, in ticks. `factors` are there already; `activity` is how busy it is now.
+    /// The fair price at `now_us`, in ticks. `factors` must have been advanced to then; `activity` is how busy the day
+    /// is now.
     pub(super) fn ticks(&mut self, now_us: u64, factors: &Factors, activity: f64) -> f64 {
         let elapsed_s = (now_us - self.at_us) as f64 / 1e6;
         self.at_us = now_us;
@@ -82,7 +84,7 @@ impl Fair {
         self.own = self.own * (1.0 - elapsed_s / REVERSION_S).max(0.0) + moved * self.random.normal();
         while self.news_us <= now_us {
             let jump = NEWS_JUMP_MIN + NEWS_JUMP_MORE * self.random.exponential();
-            // Rather back to where it came from than further away.
+            // More likely back towards the first price than further away.
             let up = self.random.happens(if self.own > 0.0 { 0.35 } else { 0.65 });
             self.own += if up { jump } else { -jump };
             self.news_us = next_news_us(self.news_us, &mut self.random);
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_does_not_depend_on_who_asks() {
+    fn the_path_does_not_depend_on_how_often_it_is_read() {
         let (often, seldom) =
             (factors(3, (0..=1_000_000_000).step_by(100_000)), factors(3, [1_000_000_000].into_iter()));
         assert_eq!(often, seldom);
@@ -129,7 +131,7 @@ mod tests {
             factors.advance(second * 1_000_000, |_| 1.0);
             for (n, fair) in fairs.iter_mut().enumerate() {
                 let ticks = fair.ticks(second * 1_000_000, &factors, 1.0);
-                // Without the news, which are an instrument's own.
+                // Without the news, which is an instrument's own.
                 returns[n].push((libm::log(ticks / last[n])).clamp(-0.003, 0.003));
                 last[n] = ticks;
             }
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_stay_where_they_were_listed() {
+    fn prices_stay_near_the_first_price() {
         let mut factors = Factors::new(Random::new(8, 1));
         let mut fair = Fair::new(10_000, 2, Random::new(8, 2));
         for minute in 0..20_000 {

@@ -1,24 +1,25 @@
-//! When orders arrive, and of which kind: a multivariate Hawkes process, simulated exactly.
+//! When orders arrive, and their kind: a multivariate Hawkes process, simulated exactly.
 //!
-//! Its intensities decay exponentially, on a few scales that all types share. So the excitation of a scale is one number to
-//! simulate with (its sum over the types), and which type an event has is a draw in proportion to the types' parts, which
-//! decay alike. Each scale's next event is drawn by inversion, as Dassios and Zhao (2013, "Exact simulation of Hawkes
-//! process with exponentially decaying intensity") do for the one-dimensional process, that of the background, which
-//! varies over the day, by thinning (Lewis and Shedler 1979); the earliest of them happens:
+//! Its intensities decay exponentially, on a few scales that all types share. So the excitation of a scale is one
+//! number to simulate with (its sum over the types), and the type of an event is drawn in proportion to the types'
+//! parts, which decay alike. Each scale's next event is drawn by inversion, as Dassios and Zhao (2013, "Exact
+//! simulation of Hawkes process with exponentially decaying intensity") do for the one-dimensional process. That of the
+//! background, which varies over the day, is drawn by thinning (Lewis and Shedler 1979). The earliest of these events
+//! happens:
 //!
 //! ```text
 //! scale s with excitation X:  the integral of X e^(-beta t) from 0 to T equals an exponential E
-//!                             T = -ln(1 - beta E / X) / beta      or never, where beta E >= X
+//!                             T = -ln(1 - beta E / X) / beta      or never, if beta E >= X
 //! background:                 T += exponential / (mu * a_max), until a uniform number is below a(T) / a_max
 //! ```
 //!
-//! An event costs three exponentials and some logarithms, whatever happened before.
+//! An event costs three exponentials and some logarithms, however long the history.
 
 use super::book::Side;
 use super::parameters::{EVENT_SHARES, KERNEL_DECAYS_PER_S, KERNEL_WEIGHTS, OFFSPRING};
 use feed_player::random::Random;
 
-/// What somebody does.
+/// The class of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Limit,
@@ -26,8 +27,8 @@ pub(super) enum Class {
     Cancel,
 }
 
-/// An event type: a class, and the side of the book that a limit order or a cancellation is on; that of a market order is
-/// its own (a buyer's is the bid).
+/// An event type: a class and a side. The side is the side of the book for a limit order or a cancellation, and the
+/// order's own side for a market order (bid for a buyer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) class: Class,
@@ -53,7 +54,7 @@ const fn offspring(i: usize, j: usize) -> f64 {
     OFFSPRING[i / 2][j / 2][if i % 2 == j % 2 { 0 } else { 1 }]
 }
 
-/// What an event of type j adds to the intensity of type i on each scale, 1/s, as `JUMPS[j][scale][i]`.
+/// How much an event of type j adds to the intensity of type i on each scale, 1/s, as `JUMPS[j][scale][i]`.
 static JUMPS: [[[f64; TYPES]; SCALES]; TYPES] = {
     let mut jumps = [[[0.0; TYPES]; SCALES]; TYPES];
     let mut at = 0;
@@ -65,7 +66,7 @@ static JUMPS: [[[f64; TYPES]; SCALES]; TYPES] = {
     jumps
 };
 
-/// Mean intensities that are excited, by type, where there is one event per second on average.
+/// The excited part of the mean intensities, by type, for one event per second on average.
 static EXCITED: [f64; TYPES] = {
     let mut excited = [0.0; TYPES];
     let mut at = 0;
@@ -99,7 +100,7 @@ static BACKGROUND_SUM: f64 = {
     sum
 };
 
-/// How the background varies: its multiple at a moment (µs), and the most that it can be from now on.
+/// How the background varies: its multiple at a time (µs), and the maximum of that multiple.
 #[derive(Clone, Copy)]
 pub(super) struct Activity {
     pub(super) at: fn(u64) -> f64,
@@ -113,13 +114,13 @@ pub(super) struct Hawkes {
     events_per_s: f64,
     at_us: u64,
     next_us: u64,
-    /// Which scale the next event comes from; none for the background.
+    /// The scale that the next event comes from; `None` for the background.
     scale: Option<usize>,
     random: Random,
 }
 
 impl Hawkes {
-    /// Arrivals at `events_per_s` on average where the activity is 1 on average. Nothing arrives before a restart.
+    /// Makes arrivals of `events_per_s` on average if the activity is 1 on average. Nothing arrives before a restart.
     pub(super) fn new(events_per_s: f64, random: Random) -> Self {
         let excitation = [[0.0; TYPES]; SCALES];
         Hawkes { excitation, events_per_s, at_us: 0, next_us: u64::MAX, scale: None, random }
@@ -130,7 +131,7 @@ impl Hawkes {
         self.next_us
     }
 
-    /// Nothing arrives until a restart.
+    /// Stops arrivals until a restart.
     pub(super) fn pause(&mut self) {
         self.next_us = u64::MAX;
     }
@@ -146,7 +147,7 @@ impl Hawkes {
         self.draw_next(activity);
     }
 
-    /// Moves on to the next event and says what kind it has. [`Hawkes::excite`] follows.
+    /// Advances to the next event and returns its kind. Call [`Hawkes::excite`] next.
     pub(super) fn arrive(&mut self) -> Kind {
         let elapsed_s = (self.next_us - self.at_us) as f64 / 1e6;
         self.at_us = self.next_us;
@@ -160,11 +161,12 @@ impl Hawkes {
             drawn -= part;
             drawn < 0.0
         });
-        // Rounding may leave a last crumb over.
+        // Rounding may leave a tiny rest.
         Kind::of(index.unwrap_or(TYPES - 1))
     }
 
-    /// Lets what happened call up more: the kind that it turned out to be. Then draws when the next event is due.
+    /// Excites further events by the event that happened, with the kind that it turned out to be, and draws when the
+    /// next event is due.
     pub(super) fn excite(&mut self, kind: Kind, activity: Activity) {
         for (scale, jumps) in self.excitation.iter_mut().zip(&JUMPS[kind.index()]) {
             for (excitation, jump) in scale.iter_mut().zip(jumps) {
@@ -179,7 +181,7 @@ impl Hawkes {
         for (scale, decay) in KERNEL_DECAYS_PER_S.into_iter().enumerate() {
             let excitation: f64 = self.excitation[scale].iter().sum();
             let left = 1.0 - decay * self.random.exponential() / excitation;
-            // Also where there is no excitation at all, and `left` is minus infinity.
+            // False also without any excitation, when `left` is minus infinity.
             if left > 0.0 {
                 let wait = -libm::log(left) / decay;
                 if wait < wait_s {
@@ -204,7 +206,7 @@ impl Hawkes {
     }
 }
 
-/// At least one: no two events of an instrument are due at once.
+/// Converts to microseconds, at least one: no two events of an instrument are due at once.
 fn micros(seconds: f64) -> u64 {
     (seconds * 1e6) as u64 + 1
 }
@@ -260,8 +262,8 @@ mod tests {
         }
     }
 
-    /// Of a stationary Hawkes process the counts of long windows have variance / mean = a known number well above that of
-    /// a Poisson process, which is 1: events come in clusters.
+    /// For a stationary Hawkes process, variance / mean of the counts in long windows is a known number, well above the
+    /// 1 of a Poisson process: events come in clusters.
     #[test]
     fn events_come_in_clusters() {
         let events = run(5_000, 9);
@@ -271,7 +273,7 @@ mod tests {
         }
         let mean = counts.iter().sum::<f64>() / 500.0;
         let variance = counts.iter().map(|count: &f64| (count - mean).powi(2)).sum::<f64>() / 500.0;
-        // (1 - 0.89)^-2 = 83 for windows without end; of ten seconds they see most of it.
+        // (1 - 0.89)^-2 = 83 for infinite windows; windows of ten seconds see most of it.
         assert!((20.0..83.0).contains(&(variance / mean)), "{}", variance / mean);
     }
 

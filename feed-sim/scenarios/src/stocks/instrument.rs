@@ -1,4 +1,4 @@
-//! One instrument: its day, its book, its arrivals, and what it publishes of them.
+//! One instrument: its day, its book, its arrivals, and the messages that it publishes.
 
 use super::Desk;
 use super::bars::Bars;
@@ -12,10 +12,10 @@ use super::parameters::{CALL_RATE_FACTOR, CALL_RATE_MIN_PER_S, OPENING_BURST};
 use super::session::{ACTIVITY, Phase, Session};
 use feed_player::random::Random;
 
-/// In a call the indicative price is told at most this often.
+/// The shortest time between indicative prices in a call.
 const INDICATIVE_GAP_US: u64 = 500_000;
 
-/// Streams of randomness that an instrument has: a change of one part of its behaviour leaves the others as they were.
+/// The random streams of an instrument: a change of one part of its behaviour leaves the others as they were.
 pub(super) struct Streams {
     pub(super) orders: Random,
     pub(super) arrivals: Random,
@@ -31,12 +31,12 @@ pub(super) struct Instrument {
     session: Session,
     bars: Bars,
     messages: Messages,
-    /// Of the day's phases, and of arrivals in calls.
+    /// For the day's phases, and arrivals in calls.
     random: Random,
     call_rate_per_s: f64,
     /// When the next order arrives in a call.
     call_us: u64,
-    /// What was told of a call last, and when.
+    /// The last indicative price of a call, and when it was published.
     indicated: Option<Level>,
     indicated_us: u64,
 }
@@ -58,12 +58,12 @@ impl Instrument {
         }
     }
 
-    /// When [`Instrument::wake`] is due next.
+    /// When [`Instrument::wake`] is next due.
     pub(super) fn next_us(&self) -> u64 {
         self.bars.due_us().min(self.session.ends_us()).min(self.hawkes.next_us()).min(self.call_us)
     }
 
-    /// Lets happen what is due now: bars end before anything else, then a phase of the day, then an order arrives.
+    /// Does what is due now: first bars end, then a phase of the day, then an order arrives.
     pub(super) fn wake(&mut self, desk: &mut Desk) {
         let now_us = self.next_us();
         if self.bars.due_us() == now_us {
@@ -83,11 +83,11 @@ impl Instrument {
     fn arrive(&mut self, now_us: u64, fair: f64, desk: &mut Desk) {
         let arrived = self.hawkes.arrive();
         let outcome = self.market.act(arrived, fair, self.session.may_halt(now_us), desk);
-        self.tell(now_us, desk);
+        self.emit(now_us, desk);
         if outcome.halts {
             self.session.halt(now_us);
             self.hawkes.pause();
-            self.tell_phase(desk);
+            self.emit_phase(desk);
         } else {
             self.hawkes.excite(outcome.kind, ACTIVITY);
         }
@@ -97,7 +97,7 @@ impl Instrument {
     fn arrive_in_call(&mut self, now_us: u64, fair: f64, desk: &mut Desk) {
         self.market.act_in_call(fair, desk);
         self.call_us = self.next_call_us(now_us);
-        self.tell(now_us, desk);
+        self.emit(now_us, desk);
         let in_auction = self.session.phase().auction().is_some();
         if in_auction && now_us - self.indicated_us >= INDICATIVE_GAP_US {
             let indicative = self.market.indicative();
@@ -112,16 +112,16 @@ impl Instrument {
         now_us + 1 + (self.random.exponential() / self.call_rate_per_s * 1e6) as u64
     }
 
-    /// A call that ends is told as it happens: the print, the book after it, then the new phase.
+    /// Begins the next phase. A call that ends publishes the print, the book after it, then the new phase.
     fn next_phase(&mut self, now_us: u64, desk: &mut Desk) {
         let fair = self.fair.ticks(now_us, &desk.factors, (ACTIVITY.at)(now_us));
         if let Some(auction) = self.session.phase().auction() {
             self.market.uncross(auction, fair, desk);
-            self.tell(now_us, desk);
+            self.emit(now_us, desk);
         }
         let phase = self.session.advance(&mut self.random);
         (self.indicated, self.indicated_us) = (None, now_us);
-        self.tell_phase(desk);
+        self.emit_phase(desk);
         match phase {
             Phase::PreOpen => {
                 self.market.fill_book(fair, desk);
@@ -142,16 +142,16 @@ impl Instrument {
             }
             Phase::Halted => unreachable!("no phase ends in a halt: an order begins it"),
         }
-        self.tell(now_us, desk);
+        self.emit(now_us, desk);
         desk.pending.extend(self.messages.quote(&self.market.book, phase));
     }
 
-    fn tell_phase(&mut self, desk: &mut Desk) {
+    fn emit_phase(&mut self, desk: &mut Desk) {
         desk.pending.push_back(self.messages.status(self.session.phase(), None));
     }
 
-    /// Trades, then what they and others changed of the book.
-    fn tell(&mut self, now_us: u64, desk: &mut Desk) {
+    /// Publishes the trades, then the changes of the book.
+    fn emit(&mut self, now_us: u64, desk: &mut Desk) {
         for trade in desk.trades.drain(..) {
             self.bars.trade(now_us, trade.ticks, trade.qty);
             desk.pending.push_back(self.messages.trade(trade));

@@ -1,4 +1,4 @@
-//! Which instruments there are: symbol, first price, tick, lot, sector and how busy it is.
+//! The listed instruments: symbol, first price, tick, lot, sector and activity.
 
 use super::parameters::{ACTIVITY_EXPONENT, EVENTS_PER_S, SECTORS};
 
@@ -53,8 +53,8 @@ impl Tick {
     }
 }
 
-/// The tick table, by price in hundredths of a cent: from which price on which tick. An instrument keeps the tick of its
-/// first price, as its price never leaves the row.
+/// The tick table: the lowest price of each row, in hundredths of a cent, and its tick. An instrument keeps the tick of
+/// its first price, because its price never leaves the row.
 const TICKS: [(u32, Tick); 2] = [(0, Tick::HundredthOfCent), (10_000, Tick::Cent)];
 
 /// Round lots by price in hundredths of a cent (17 CFR 242.600(b)(93)): a hundred shares up to 250 dollars, then fewer.
@@ -64,8 +64,8 @@ fn row<T: Copy>(table: &[(u32, T)], price: u32) -> T {
     table.iter().rev().find(|(from, _)| *from <= price).expect("the first row is from 0").1
 }
 
-/// Symbols people know, with prices in hundredths of a cent and a sector. `PENY` is made up: a stock below one dollar, for its finer
-/// tick.
+/// Well-known symbols, with prices in hundredths of a cent and a sector. `PENY` is made up: a stock below one dollar,
+/// with the finer tick.
 const KNOWN: &[(&str, u32, usize)] = &[
     ("AAPL", 1_891_000, 0),
     ("MSFT", 4_152_000, 0),
@@ -89,13 +89,13 @@ const KNOWN: &[(&str, u32, usize)] = &[
     ("NKE", 937_700, 1),
 ];
 
-/// Instrument `number`, from 0, which is also its rank by activity. Beyond the known symbols they are `S00020`, `S00021`
-/// and so on.
+/// Instrument `number`, from 0, which is also its rank by activity. After the known symbols come `S00020`, `S00021` and
+/// so on.
 pub(super) fn listing(number: u32) -> Listing {
     let (symbol, price, sector) = match KNOWN.get(number as usize) {
         Some(&(symbol, price, sector)) => (symbol.to_owned(), price, sector),
         None => {
-            // 10.00 to 509.99, spread without any pattern that meets the eye.
+            // 10.00 to 509.99, spread without an obvious pattern.
             let cents = 1_000 + (number.wrapping_mul(2_654_435_761) >> 8) % 50_000;
             (format!("S{number:05}"), cents * 100, number as usize % SECTORS)
         }

@@ -1,15 +1,16 @@
-//! Continuous trading in one instrument: what becomes of an order that arrives.
+//! Continuous trading in one instrument: the effect of an arriving order.
 //!
-//! Orders arrive as the Hawkes process says, of a class and on a side. What they do depends on the book: such processes are
-//! called state-dependent (Morariu-Patrichi and Pakkanen 2018). Three things depend on it here:
+//! Orders arrive by the Hawkes process, with a class and a side. Their effect depends on the book: such processes are
+//! called state-dependent (Morariu-Patrichi and Pakkanen 2018). It depends on the book in three ways:
 //!
-//! - Who sees that the market is away from the fair price trades towards it, places orders on that side, and takes back
-//!   those on the other: the side of an order may turn.
-//! - A side with many orders loses some, one with few gains some: a limit order may turn into a cancellation and back.
+//! - When the market is away from the fair price, orders trade towards it, are placed on that side and cancelled on the
+//!   other: the side of an order may turn.
+//! - A side with many orders loses some, a side with few gains some: a limit order may turn into a cancellation, or a
+//!   cancellation into a limit order.
 //! - Nobody pays a wide spread: a market order then turns into a limit order.
 //!
-//! Where the fair price is far away there is news: whoever trades takes all that is offered short of it, whoever follows
-//! closes the spread, and whole levels that are too good a price are taken back.
+//! If the fair price is far away, there is news: a market order takes everything offered short of it, limit orders
+//! close the spread, and orders at prices that are too good are cancelled by whole levels.
 
 use super::Desk;
 use super::book::{Book, Level, Side};
@@ -24,33 +25,33 @@ use super::parameters::{
 };
 use feed_player::random::Random;
 
-/// The halt band is at least so many steps wide, for stocks that seldom trade.
+/// The smallest width of the halt band, in steps, for stocks that seldom trade.
 const HALT_BAND_STEPS_MIN: u32 = 12;
 
-/// An instrument's book, and those who act in it.
+/// An instrument's book, and the orders that act on it.
 pub(super) struct Market {
     pub(super) book: Book,
     pub(super) random: Random,
     /// The unit of spreads and distances, in ticks.
     pub(super) step_ticks: u32,
-    /// What the halt band is around, in ticks.
+    /// The centre of the halt band, in ticks.
     pub(super) reference_ticks: u32,
     lot: u32,
 }
 
-/// What became of an arrival.
+/// The outcome of an arrival.
 pub(super) struct Outcome {
-    /// What it turned out to be.
+    /// The kind that it turned out to be.
     pub(super) kind: Kind,
-    /// It would have traded too far away: trading is to be halted.
+    /// Whether it would have traded too far away, so that trading has to be halted.
     pub(super) halts: bool,
 }
 
-/// Which way the market is pulled, and how much: 0 to 1.
+/// The direction in which the fair price pulls the market, and how strongly: 0 to 1.
 struct Lean {
     toward: Side,
     strength: f64,
-    /// The price is so far away that there must be news.
+    /// Whether the fair price is so far away that there must be news.
     news: bool,
 }
 
@@ -135,7 +136,8 @@ impl Market {
 
     fn cancel(&mut self, side: Side, lean: &Lean, desk: &mut Desk) {
         let depth = self.book.depth(side) as u32;
-        // Near the market orders come and go; those that became too good a price go first, with news all of a level.
+        // Orders near the market come and go. Those whose price has become too good go first; with news, a whole level
+        // goes.
         let stale = side != lean.toward && lean.strength > 0.0;
         if stale && lean.news {
             for _ in 0..self.book.queue_orders(side, 0) {
@@ -153,8 +155,8 @@ impl Market {
         }
     }
 
-    /// Trades with the other side until the order is filled, or what is left of it is not worth the price. True where it
-    /// would have to trade outside of the band.
+    /// Trades with the other side until the order is filled, or until its limit is reached. Returns whether it would
+    /// have to trade outside the band.
     fn cross(&mut self, side: Side, fair: f64, lean: &Lean, may_halt: bool, desk: &mut Desk) -> bool {
         let other = side.opposite();
         let best = self.best(other);
@@ -189,7 +191,7 @@ impl Market {
         false
     }
 
-    /// Sees to it that each side has from [`LEVELS_MIN`] to [`LEVELS_MAX`] levels.
+    /// Ensures that each side has from [`LEVELS_MIN`] to [`LEVELS_MAX`] levels.
     pub(super) fn keep_depth(&mut self, desk: &mut Desk) {
         for side in [Side::Bid, Side::Ask] {
             while self.book.depth(side) > LEVELS_MAX {
@@ -205,13 +207,13 @@ impl Market {
         }
     }
 
-    /// A minute of trades is over: the reference price follows their last one.
+    /// Moves the reference price towards the close of a minute of trades.
     pub(super) fn move_reference(&mut self, close_ticks: u32) {
         let (reference, close) = (i64::from(self.reference_ticks), i64::from(close_ticks));
         self.reference_ticks = (reference + (close - reference) / REFERENCE_MINUTES) as u32;
     }
 
-    /// Adds an order of some size.
+    /// Adds an order of a random size.
     pub(super) fn add(&mut self, side: Side, ticks: u32, desk: &mut Desk) {
         let qty = limit_qty(self.lot, &mut self.random);
         self.book.add(side, Level { ticks, qty });
@@ -219,8 +221,8 @@ impl Market {
     }
 }
 
-/// `ticks` moved away from the other side. Never below one tick: no price comes near it, as all stay near a fair price that is
-/// bounded.
+/// Moves `ticks` away from the other side, but never below one tick. No price comes near that, because all stay near a
+/// fair price that is bounded.
 pub(super) fn away(side: Side, ticks: u32, by: u32) -> u32 {
     match side {
         Side::Bid => ticks.saturating_sub(by).max(1),

@@ -1,4 +1,4 @@
-//! What an instrument publishes, as bytes.
+//! The messages of an instrument, as bytes.
 
 use super::bars::Bar;
 use super::book::{Book, Level, Side};
@@ -6,7 +6,8 @@ use super::listing::Tick;
 use super::session::Phase;
 use feed_player::publication::{Kind, Publication};
 
-/// Every so many book messages the whole book comes as `state`: a broker that was restarted has a whole book again soon.
+/// Every this many book messages the whole book is sent as `state`, so that a broker that was restarted soon has it
+/// again.
 const BOOK_MESSAGES_PER_STATE: u64 = 256;
 
 /// A trade that happened.
@@ -17,7 +18,7 @@ pub(super) struct Trade {
     pub(super) origin: Origin,
 }
 
-/// What a trade came of.
+/// The origin of a trade.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin {
     /// An order that crossed the spread, and the order that it met.
@@ -61,7 +62,7 @@ impl Messages {
         self.publication("trade", Kind::Event, data)
     }
 
-    /// The quote, if it is another one than before. Nothing is firm while trading is not continuous: both sides are null.
+    /// The quote, if it has changed. Outside of continuous trading no price is firm, and both sides are null.
     pub(super) fn quote(&mut self, book: &Book, phase: Phase) -> Option<Publication> {
         let quote = match phase {
             Phase::Open => [book.best(Side::Bid), book.best(Side::Ask)],
@@ -86,7 +87,7 @@ impl Messages {
         Some(self.publication("quote", Kind::State, data))
     }
 
-    /// The levels that changed, each once and sorted; or the whole book when that is due.
+    /// The levels that changed, each once and sorted, or the whole book if that is due.
     pub(super) fn book(&mut self, book: &Book, changed: &[(Side, u32)]) -> Publication {
         let whole = self.book_messages.is_multiple_of(BOOK_MESSAGES_PER_STATE);
         self.book_messages += 1;
@@ -110,7 +111,7 @@ impl Messages {
         self.publication("book", if whole { Kind::State } else { Kind::Patch }, data)
     }
 
-    /// The phase of the day, and in a call at which price it would trade how much.
+    /// The phase of the day, and in a call the price and quantity at which it would trade.
     pub(super) fn status(&mut self, phase: Phase, indicative: Option<Level>) -> Publication {
         let mut data = String::with_capacity(96);
         push_text(&mut data, "{\"status\":", phase.status());
@@ -138,7 +139,7 @@ impl Messages {
         self.publication("bar_1s", Kind::State, data)
     }
 
-    /// A bar so far, or over.
+    /// A bar that may not be over yet.
     pub(super) fn minute_bar(&self, bar: &Bar, over: bool) -> Publication {
         let mut data = self.bar(bar);
         data.push_str(if over { ",\"closed\":true}" } else { ",\"closed\":false}" });
@@ -208,7 +209,7 @@ fn push_quantity(data: &mut String, name: &str, qty: u32) {
     data.push('"');
 }
 
-/// For our own words, which need no escape.
+/// Appends one of our own words, which need no escape.
 fn push_text(data: &mut String, name: &str, text: &str) {
     data.push_str(name);
     data.push('"');

@@ -1,4 +1,4 @@
-//! How large orders are, and how far from the market they are placed.
+//! The size of orders, and their distance from the market.
 
 use super::parameters::{
     LIMIT_SIZE_EXPONENT_INVERSE, MARKET_SIZE_EXPONENT_INVERSE, ODD_LOT_SHARE, PLACEMENT_EXPONENT, PLACEMENT_STEPS_MAX,
@@ -11,7 +11,7 @@ pub(super) fn limit_qty(lot: u32, random: &mut Random) -> u32 {
     order_qty(lot, LIMIT_SIZE_EXPONENT_INVERSE, random)
 }
 
-/// Shares of a market order, which are seldom as many.
+/// Shares of a market order: like those of a limit order, but very many more seldom.
 pub(super) fn market_qty(lot: u32, random: &mut Random) -> u32 {
     order_qty(lot, MARKET_SIZE_EXPONENT_INVERSE, random)
 }
@@ -49,7 +49,7 @@ impl Placement {
 
     pub(super) fn steps(&self, random: &mut Random) -> u32 {
         let drawn = random.below(u32::MAX);
-        // Most are found at once.
+        // Most draws end at the first comparisons.
         self.cumulated.iter().take(PLACEMENT_STEPS_MAX - 1).take_while(|&&below| drawn >= below).count() as u32
     }
 }

@@ -1,9 +1,9 @@
-//! A trading day: which phase an instrument is in, and how busy the day is.
+//! A trading day: the phase of an instrument, and how busy the day is.
 //!
-//! All times are on the scenario's clock. A day is half an hour, so that whoever watches sees all of it:
+//! All times are on the scenario's clock. A day is half an hour, so that a viewer sees all of it:
 //!
 //! ```text
-//! 0:00.0  pre_open   from a random moment of the first half second on
+//! 0:00.0  pre_open   begins at a random moment of the first half second
 //! 0:01.5  auction    opening call, ends at a random moment of 0.8 s after 0:04
 //! 0:04.0  open       continuous trading, with volatility halts: 10 s halted, 5 s reopening call
 //! 29:30   auction    closing call, ends at a random moment of 0.8 s after 29:40
@@ -28,7 +28,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// As `.status` has it.
+    /// Its name in `.status`.
     pub(super) fn status(self) -> &'static str {
         match self {
             Phase::PreOpen => "pre_open",
@@ -39,7 +39,7 @@ impl Phase {
         }
     }
 
-    /// Which auction it is the call of.
+    /// The name of the auction that the phase is the call of, if it is one.
     pub(super) fn auction(self) -> Option<&'static str> {
         match self {
             Phase::OpeningAuction => Some("opening"),
@@ -52,21 +52,21 @@ impl Phase {
 
 const SECOND_US: u64 = 1_000_000;
 const DAY_US: u64 = 1_800 * SECOND_US;
-/// From the day's beginning.
+/// This and the following are counted from the day's beginning.
 const AUCTION_FROM_US: u64 = 1_500_000;
 const OPEN_FROM_US: u64 = 4 * SECOND_US;
 const OPEN_UNTIL_US: u64 = 1_770 * SECOND_US;
 const CLOSED_FROM_US: u64 = 1_780 * SECOND_US;
 const HALTED_US: u64 = 10 * SECOND_US;
 const REOPENING_US: u64 = 5 * SECOND_US;
-/// Shortly before the close nothing is halted any more: the closing auction does as well.
+/// Shortly before the close trading is no longer halted: the closing auction serves as well.
 const NO_HALT_FROM_US: u64 = OPEN_UNTIL_US - 30 * SECOND_US;
-/// Within this much each instrument has its own beginning of the day, and each call its own end, so that nobody can wait
-/// for it, and so that instruments do not all speak at once.
+/// Each instrument's day begins, and each call ends, at a random moment within these, so that nobody can time an order
+/// to it, and so that not all instruments publish at once.
 const BEGIN_SPREAD_US: u32 = 500_000;
 const CALL_END_SPREAD_US: u32 = 800_000;
 
-/// Where in its day an instrument is.
+/// An instrument's position in its day.
 pub(super) struct Session {
     phase: Phase,
     ends_us: u64,
@@ -75,7 +75,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Before the first day.
+    /// Makes a session before its first day.
     pub(super) fn new(random: &mut Random) -> Self {
         let begin_us = u64::from(random.below(BEGIN_SPREAD_US));
         Session { phase: Phase::Closed, ends_us: begin_us, day_us: 0, begin_us }
@@ -90,7 +90,7 @@ impl Session {
         self.ends_us
     }
 
-    /// Goes on to the phase that follows.
+    /// Advances to the next phase.
     pub(super) fn advance(&mut self, random: &mut Random) -> Phase {
         let now_us = self.ends_us;
         let mut call_end = |after_us: u64| after_us + u64::from(random.below(CALL_END_SPREAD_US));

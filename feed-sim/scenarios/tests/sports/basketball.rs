@@ -35,7 +35,7 @@ impl Sport for Basketball {
     const NUMBER: &'static str = "game";
     const TABLES: u32 = 24;
 
-    /// The clock counts down within a period, and the periods up.
+    /// The clock counts down within a period, and periods count up.
     fn clock(data: &Value, before: (u64, u64)) -> (u64, u64) {
         let period = period(data);
         let length_s = if period <= 4 { 720 } else { 300 };
@@ -48,7 +48,7 @@ impl Sport for Basketball {
     }
 
     fn correct(corrected: &mut Value, what: &str, data: &Value) -> bool {
-        assert_eq!(corrected["period"], data["period"], "what is under review is decided before the period ends");
+        assert_eq!(corrected["period"], data["period"], "a play under review is decided before the period ends");
         if what == "basket_cancelled" {
             assert_eq!((&corrected["type"], &corrected["made"]), (&json!("shot"), &json!(true)));
             assert_eq!(corrected["team"], data["team"]);
@@ -65,7 +65,7 @@ impl Sport for Basketball {
         true
     }
 
-    /// Five of each team play, and only who is on the court does something.
+    /// Five of each team play, and only players on the court act.
     fn check_player(game: &mut Game<Self>, data: &Value, player: u64) {
         let court = &mut game.sport.on_court[usize::from(data["team"] == "away")];
         match data["player_on"].as_u64() {
@@ -139,9 +139,9 @@ impl Game<Basketball> {
 
 #[test]
 fn score_events_and_statistics_agree() {
-    let told = watch(0..4, 3, 16_000, check_games);
+    let types = watch(0..4, 3, 16_000, check_games);
     for what in ["correction", "basket_cancelled", "timeout", "substitution"] {
-        assert!(told[what] > 3, "{what}: {told:?}");
+        assert!(types[what] > 3, "{what}: {types:?}");
     }
 }
 
@@ -149,16 +149,16 @@ fn check_games(seen: &Seen<Basketball>) {
     let over = seen.games.values().filter(|game| game.score["status"] == "final");
     assert!(over.clone().count() >= 4, "{} games", over.count());
     for game in over {
-        assert_ne!(game.score["home_points"], game.score["away_points"], "nobody leaves before it is decided");
-        assert_eq!(game.told.last().map(String::as_str), Some("game_end"));
-        let periods = |what: &str| game.told.iter().filter(|told| *told == what).count() as u64;
+        assert_ne!(game.score["home_points"], game.score["away_points"], "a game does not end tied");
+        assert_eq!(game.types.last().map(String::as_str), Some("game_end"));
+        let periods = |what: &str| game.types.iter().filter(|name| *name == what).count() as u64;
         assert_eq!((periods("period_start"), periods("period_end")), (game.clock.0, game.clock.0));
         assert!(game.clock.0 >= 4);
     }
 }
 
-/// As frequent as where the rates are from, per team and 48 minutes: see `scenario/basketball/rates.rs`. 128 games are 256
-/// performances of a team, so three standard errors of the points (about 12 each) are 2.3.
+/// Events are as frequent as in the sources of the rates, per team and 48 minutes: see `src/basketball/rates.rs`. 128
+/// games are 256 performances of a team, so three standard errors of the points (about 12 each) are 2.3.
 #[test]
 fn a_game_is_like_a_real_one() {
     let mut scenario = find("basketball").expect("in the catalogue").build(11, Some(64));
@@ -170,7 +170,7 @@ fn a_game_is_like_a_real_one() {
         if what == "stats" {
             merge(stats.entry(topic.to_owned()).or_default(), &data(&publication));
         } else if what == "event" && publication.data.contains("\"period_end\",\"period\":4") {
-            // What the last attack changed is told just afterwards; one of a hundred does not matter.
+            // The changes of the last attack are published just afterwards; one in a hundred does not matter.
             assert!(over.insert(data(&publication)["game"].as_u64().expect("a number")));
             for (team, name) in ["home", "away"].into_iter().flat_map(|team| COLUMNS.map(|name| (team, name))) {
                 *sums.entry(name).or_default() += stats[topic][team][name].as_u64().expect("a number");

@@ -41,7 +41,7 @@ impl Sport for Football {
         }
     }
 
-    /// Not substituted and not sent off, and from the bench only when he has come.
+    /// A player who acts is neither substituted nor sent off, and one from the bench has come on.
     fn check_player(game: &mut Game<Self>, data: &Value, player: u64) {
         let theirs = || game.events.values().filter(|event| event["team"] == data["team"]);
         let left = theirs()
@@ -56,7 +56,7 @@ impl Sport for Football {
         }
     }
 
-    /// And the possession of both is 100.
+    /// Also checks that the possession of both sides is 100 together.
     fn check_stats(game: &Game<Self>, stats: &Value) {
         for team in ["home", "away"] {
             let stats = &stats[team];
@@ -89,36 +89,36 @@ impl Game<Football> {
 
 #[test]
 fn score_events_and_statistics_agree() {
-    let told = watch(0..6, 4, 24_000, check_matches);
+    let types = watch(0..6, 4, 24_000, check_matches);
     for what in ["goal_disallowed", "correction", "interrupted", "coverage_suspended"] {
-        assert!(told[what] > 1, "{what}: {told:?}");
+        assert!(types[what] > 1, "{what}: {types:?}");
     }
 }
 
 fn check_matches(seen: &Seen<Football>) {
-    let is_over = |game: &&Game<Football>| game.told.iter().any(|what| what == "full_time");
+    let is_over = |game: &&Game<Football>| game.types.iter().any(|what| what == "full_time");
     let finished: Vec<&Game<Football>> = seen.games.values().filter(is_over).collect();
     assert!(finished.len() >= 12, "{} matches", finished.len());
     for game in &finished {
-        let told = |names: &[&str]| -> Vec<&str> {
-            game.told.iter().map(String::as_str).filter(|what| names.contains(what)).collect()
+        let types = |names: &[&str]| -> Vec<&str> {
+            game.types.iter().map(String::as_str).filter(|what| names.contains(what)).collect()
         };
-        let whistles = told(&["kick_off", "half_time", "full_time"]);
+        let whistles = types(&["kick_off", "half_time", "full_time"]);
         assert_eq!(whistles, ["kick_off", "half_time", "kick_off", "full_time"]);
         for pair in [["interrupted", "resumed"], ["coverage_suspended", "coverage_resumed"]] {
-            assert!(told(&pair).chunks(2).all(|two| two == pair), "in turns: {:?}", told(&pair));
+            assert!(types(&pair).chunks(2).all(|two| two == pair), "in turns: {:?}", types(&pair));
         }
         assert!(game.score["coverage"] == "live" && game.score["status"] == "full_time");
     }
 }
 
-/// As frequent as where the rates are from: see `scenario/football/rates.rs`. 640 matches: three standard errors of the
-/// goals are 0.2.
+/// Events are as frequent as in the sources of the rates: see `src/football/rates.rs`. In 640 matches, three standard
+/// errors of the goals are 0.2.
 #[test]
 fn a_match_is_like_a_real_one() {
     let mut scenario = find("football").expect("in the catalogue").build(11, Some(64));
     let mut seen = Seen::<Football>::default();
-    while seen.told.get("full_time").is_none_or(|&over| over < 640) {
+    while seen.types.get("full_time").is_none_or(|&over| over < 640) {
         let publication = scenario.next().publication;
         if publication.topic.ends_with(".event") || publication.data.contains("full_time") {
             seen.take(&publication);
@@ -152,13 +152,13 @@ fn a_match_is_like_a_real_one() {
     }
 }
 
-/// Everybody who tries it sees a correction within a few seconds.
+/// Every user who tries the scenario sees a correction within a few seconds.
 #[test]
 fn the_first_match_has_a_goal_that_is_disallowed() {
     for seed in 0..50 {
         let mut scenario = find("football").expect("in the catalogue").build(seed, None);
         let mut seen = Seen::<Football>::default();
-        while !seen.told.contains_key("goal_disallowed") {
+        while !seen.types.contains_key("goal_disallowed") {
             let timed = scenario.next();
             assert!(timed.due_us < 15_000_000, "seed {seed}");
             seen.take(&timed.publication);

@@ -1,5 +1,5 @@
-//! Scores, events and statistics of games agree, over many games from many seeds: told from the messages alone, as a subscriber
-//! sees them.
+//! Scores, events and statistics of games agree, over many games from many seeds. Only the messages are looked at, as a
+//! subscriber sees them.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;

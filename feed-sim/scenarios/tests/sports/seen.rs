@@ -1,4 +1,4 @@
-//! What a subscriber to games knows of them, and the checks that hold for every sport.
+//! What a subscriber to games has seen of them, and the checks that hold for every sport.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,66 +9,67 @@ use serde_json::Value;
 
 use crate::common::{data, merge};
 
-/// What is a sport's own, and what its referee remembers.
+/// The checks of one sport, and the state that they need.
 pub(crate) trait Sport: Default {
-    /// What the scenario is called.
+    /// The name of the scenario.
     const NAME: &'static str;
     /// The field that numbers its games.
     const NUMBER: &'static str;
-    /// Counting all events anew takes a while: it is done for every so-manieth table, and for each that is told whole.
+    /// Statistics are checked every this many tables, and whenever one is sent whole, because counting all events again
+    /// takes a while.
     const TABLES: u32;
 
-    /// The period, and seconds that only rise within it. `before` is what they were.
+    /// The period, and seconds that only rise within it. `before` are those of the message before.
     fn clock(data: &Value, before: (u64, u64)) -> (u64, u64);
 
-    /// Corrects an earlier event. `false`: it does not count any more.
+    /// Corrects an earlier event. Returns whether it still counts.
     fn correct(corrected: &mut Value, what: &str, data: &Value) -> bool;
 
-    /// Whether it can be this player.
+    /// Checks that it can be this player.
     fn check_player(game: &mut Game<Self>, data: &Value, player: u64);
 
-    /// The score is that of the events.
+    /// Checks the score against the events.
     fn check_score(game: &Game<Self>, score: &Value);
 
-    /// The statistics are those of the events that count.
+    /// Checks the statistics against the events that count.
     fn check_stats(game: &Game<Self>, stats: &Value);
 }
 
-/// What a subscriber to one game knows of it.
+/// What a subscriber to one game has seen of it.
 #[derive(Default)]
 pub(crate) struct Game<S> {
-    /// Events by their id, as corrected; those that were taken back are gone.
+    /// Events by their id, as corrected, without those that were withdrawn.
     pub(crate) events: BTreeMap<u64, Value>,
     /// The types of all events, in their order.
-    pub(crate) told: Vec<String>,
+    pub(crate) types: Vec<String>,
     pub(crate) score: Value,
     pub(crate) clock: (u64, u64),
     pub(crate) sport: S,
     stats: Option<Value>,
     tables: u32,
-    /// An event came and the scoreboard after it has not yet.
+    /// Whether the scoreboard after an event is still to come.
     owes_score: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Seen<S> {
-    /// By topic, without its last segment: the game that is on.
+    /// The current game, by topic without its last segment.
     on: BTreeMap<String, u64>,
     last_id: BTreeMap<String, u64>,
     pub(crate) games: BTreeMap<u64, Game<S>>,
-    /// Events of each type.
-    pub(crate) told: BTreeMap<String, u64>,
+    /// The number of events of each type.
+    pub(crate) types: BTreeMap<String, u64>,
 }
 
-/// So many updates of `games` at once from each of the seeds, each update checked, and what was seen in the end as well. Returns
-/// how many events of each type came.
+/// Takes `updates` updates of `games` games at once from each of the seeds, and checks each update, and with `check`
+/// everything seen in the end. Returns the number of events of each type.
 pub(crate) fn watch<S: Sport>(
     seeds: Range<u64>,
     games: u32,
     updates: u32,
     check: impl Fn(&Seen<S>),
 ) -> BTreeMap<String, u64> {
-    let mut told = BTreeMap::new();
+    let mut types = BTreeMap::new();
     for seed in seeds {
         eprintln!("seed {seed}");
         let mut scenario = find(S::NAME).expect("in the catalogue").build(seed, Some(games));
@@ -84,11 +85,11 @@ pub(crate) fn watch<S: Sport>(
             seen.take(&timed.publication);
         }
         check(&seen);
-        for (what, count) in seen.told {
-            *told.entry(what).or_default() += count;
+        for (what, count) in seen.types {
+            *types.entry(what).or_default() += count;
         }
     }
-    told
+    types
 }
 
 impl<S: Sport> Seen<S> {
@@ -105,7 +106,7 @@ impl<S: Sport> Seen<S> {
                 let last_id = self.last_id.entry(topic.to_owned()).or_default();
                 assert!(id > *last_id, "ids rise");
                 *last_id = id;
-                *self.told.entry(data["type"].as_str().expect("a string").to_owned()).or_default() += 1;
+                *self.types.entry(data["type"].as_str().expect("a string").to_owned()).or_default() += 1;
                 game.take_event(id, data);
             }
             ("score", Kind::State) => game.take_score(data),
@@ -126,7 +127,7 @@ impl<S: Sport> Game<S> {
     fn take_event(&mut self, id: u64, data: Value) {
         self.move_clock(&data);
         let what = data["type"].as_str().expect("a string");
-        self.told.push(what.to_owned());
+        self.types.push(what.to_owned());
         if let Some(earlier) = data.get("corrects").map(|id| id.as_u64().expect("a number")) {
             assert!(earlier < id);
             let corrected = self.events.get_mut(&earlier).expect("it corrects an earlier event of this game, and once");
@@ -148,7 +149,7 @@ impl<S: Sport> Game<S> {
         self.owes_score = false;
     }
 
-    /// The clock of the scoreboard and that of the events never go back.
+    /// Checks that the clocks of the scoreboard and of the events never go back.
     fn move_clock(&mut self, data: &Value) {
         let clock = S::clock(data, self.clock);
         assert!(clock >= self.clock, "{clock:?} after {:?}", self.clock);

@@ -1,4 +1,4 @@
-//! Bars against the trades that were told.
+//! Bars against the published trades.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ const MINUTE_US: u64 = 60 * SECOND_US;
 
 #[derive(Default)]
 pub(crate) struct Bars {
-    /// Price and shares of the trades of each second and minute that is not told of as over.
+    /// Price and shares of the trades of each second and minute whose final bar has not been published.
     seconds: BTreeMap<u64, Vec<(String, u64)>>,
     minutes: BTreeMap<u64, Vec<(String, u64)>>,
-    minute_told_us: Option<u64>,
+    minute_sent_us: Option<u64>,
 }
 
 impl Bars {
     pub(crate) fn trade(&mut self, now_us: u64, price: &str, qty: u64) {
-        self.check_told(now_us);
+        self.check_missing(now_us);
         for (bars, length_us) in [(&mut self.seconds, SECOND_US), (&mut self.minutes, MINUTE_US)] {
             bars.entry(now_us - now_us % length_us).or_default().push((price.to_owned(), qty));
         }
@@ -27,7 +27,7 @@ impl Bars {
 
     pub(crate) fn second(&mut self, now_us: u64, bar: &Value) {
         let start_us = bar["start"].as_u64().expect("a number");
-        assert_eq!(now_us, start_us + SECOND_US, "told when it is over");
+        assert_eq!(now_us, start_us + SECOND_US, "published when it is over");
         let trades = self.seconds.remove(&start_us).expect("a bar only of trades");
         check(bar, &trades);
     }
@@ -35,23 +35,23 @@ impl Bars {
     pub(crate) fn minute(&mut self, now_us: u64, bar: &Value) {
         let start_us = bar["start"].as_u64().expect("a number");
         assert!(now_us > start_us && now_us.is_multiple_of(SECOND_US));
-        assert!(self.minute_told_us.is_none_or(|told_us| now_us >= told_us + SECOND_US), "at most once a second");
-        self.minute_told_us = Some(now_us);
+        assert!(self.minute_sent_us.is_none_or(|sent_us| now_us >= sent_us + SECOND_US), "at most once a second");
+        self.minute_sent_us = Some(now_us);
         check(bar, &self.minutes[&start_us]);
         let over = now_us >= start_us + MINUTE_US;
         assert_eq!(bar["closed"], json!(over));
         if over {
-            assert_eq!(now_us, start_us + MINUTE_US, "told when it is over");
+            assert_eq!(now_us, start_us + MINUTE_US, "published when it is over");
             self.minutes.remove(&start_us);
         }
     }
 
     pub(crate) fn end(&self, now_us: u64) {
-        self.check_told(now_us);
+        self.check_missing(now_us);
     }
 
-    /// Of what is over, every bar was told.
-    fn check_told(&self, now_us: u64) {
+    /// Every second and minute that is over has had its bar.
+    fn check_missing(&self, now_us: u64) {
         for (bars, length_us) in [(&self.seconds, SECOND_US), (&self.minutes, MINUTE_US)] {
             let overdue = bars.keys().find(|start_us| **start_us + length_us <= now_us);
             assert_eq!(overdue, None, "a bar of {length_us} us is missing");

@@ -1,11 +1,11 @@
-//! An auction's print against the book that the call showed last.
+//! An auction's print against the last book of the call.
 
 use serde_json::{Value, json};
 
 use crate::common::decimal;
 use crate::seen::shares;
 
-/// It is what can trade at its price, and no other price would trade more.
+/// The print is all that can trade at its price, and no other price would trade more.
 pub(crate) fn check_print(book: &Value, price: u64, qty: u64) {
     let levels = |side: &str| -> Vec<(u64, u64)> {
         let levels = book[side].as_object().expect("a side").iter();

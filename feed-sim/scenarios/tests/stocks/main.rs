@@ -1,4 +1,4 @@
-//! Everything that is published of a stock agrees, over long runs from many seeds: told from the messages alone, as a
+//! All topics of a stock agree with each other, over long runs from many seeds. Only the messages are looked at, as a
 //! subscriber sees them.
 
 #[path = "../../../tests/common/mod.rs"]
@@ -27,7 +27,7 @@ fn check(seed: u64, instruments: u32, until_us: u64) -> BTreeMap<String, Seen> {
         assert!(due_us >= now_us, "the clock goes back");
         let of = publication.topic.split('.').nth(1).expect("a symbol");
         if due_us > now_us || of != symbol {
-            // Nothing more comes of the moment before.
+            // Nothing more comes at the moment before.
             seen.get_mut(&symbol).into_iter().for_each(Seen::end_of_moment);
             of.clone_into(&mut symbol);
         }
@@ -55,7 +55,7 @@ fn all_topics_agree() {
 
 /// Whole days with their nights.
 #[test]
-fn they_still_do_after_days() {
+fn all_topics_still_agree_after_days() {
     for (symbol, seen) in check(7, 2, 2 * DAY_US + 20_000_000) {
         assert_eq!(seen.status.count("pre_open"), 3, "{symbol}");
         assert_eq!(seen.status.count("closed"), 2, "{symbol}");
@@ -64,7 +64,7 @@ fn they_still_do_after_days() {
     }
 }
 
-/// News halt somebody sooner or later, and trading goes on afterwards.
+/// Sooner or later news halts a stock, and trading goes on afterwards.
 #[test]
 fn halts_happen_and_end() {
     for seed in 0..60 {
@@ -73,17 +73,17 @@ fn halts_happen_and_end() {
             return;
         }
     }
-    panic!("nobody was halted and went on in 60 runs");
+    panic!("no stock was halted and went on in 60 runs");
 }
 
-/// Those who seldom trade have wider spreads and the same rules.
+/// Stocks that seldom trade have wider spreads and follow the same rules.
 #[test]
-fn the_quiet_ones_too() {
+fn quiet_stocks_follow_the_rules_too() {
     let seen = check(11, 400, 60_000_000);
     assert!(seen.values().all(|seen| seen.status.now() == "open"));
 }
 
-/// Whoever starts to watch sees something at once, and trades within seconds.
+/// A viewer sees something at once, and trades within seconds.
 #[test]
 fn a_run_is_lively_from_the_start() {
     for seed in 0..5 {
@@ -102,7 +102,7 @@ fn a_run_is_lively_from_the_start() {
     }
 }
 
-/// A broker that was restarted in the middle has a whole book again soon.
+/// A broker that was restarted in the middle soon has a whole book again.
 #[test]
 fn the_whole_book_comes_again_and_again() {
     let mut scenario = find("stocks").expect("in the catalogue").build(4, Some(1));

@@ -1,4 +1,4 @@
-//! What a subscriber to all topics of one stock knows, and whether it makes sense.
+//! What a subscriber to all topics of one stock has seen, and the checks that it is consistent.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::status::Status;
 #[derive(Default)]
 pub(crate) struct Seen {
     book: Value,
-    book_told: bool,
+    has_book: bool,
     quote: Value,
     pub(crate) status: Status,
     bars: Bars,
     venue_seq: u64,
     trade_id: u64,
-    /// By side and price since the book was told last: shares that it showed, and shares taken.
+    /// By side and price, since the last book message: shares that the book showed, and shares taken.
     taken: BTreeMap<(&'static str, String), (u64, u64)>,
-    /// The last trade's moment, price and resting order.
+    /// The last trade's time, price and resting order.
     last_fill: (u64, String, u64),
     pub(crate) trades: u64,
     pub(crate) auction_prints: u64,
-    /// The lowest and the highest middle of the market.
+    /// The lowest and the highest mid price.
     pub(crate) prices: (u64, u64),
 }
 
@@ -49,9 +49,9 @@ impl Seen {
     fn book(&mut self, kind: Kind, data: &Value) {
         if kind == Kind::State {
             self.book = data.clone();
-            self.book_told = true;
+            self.has_book = true;
         } else {
-            assert!(self.book_told, "a state comes before the first patch");
+            assert!(self.has_book, "a state comes before the first patch");
             merge(&mut self.book, data);
         }
         for side in ["bids", "asks"] {
@@ -59,7 +59,7 @@ impl Seen {
                 assert!(qty.is_null() || shares(qty) > 0, "a level of nothing at {price}");
             }
         }
-        // What was traded is gone from the book.
+        // The shares that were traded are gone from the book.
         for ((side, price), (shown, taken)) in std::mem::take(&mut self.taken) {
             let left = self.book[side].get(&price).map_or(0, shares);
             assert_eq!(shown - taken, left, "{side} at {price}");
@@ -79,7 +79,7 @@ impl Seen {
         self.trade_id += 1;
         self.trades += 1;
         assert_eq!(trade["id"], json!(self.trade_id));
-        assert!(self.book_told, "nothing trades before the book was shown");
+        assert!(self.has_book, "nothing trades before the book was shown");
         let (price, qty) = (trade["px"].as_str().expect("a string"), shares(&trade["qty"]));
         assert!(qty > 0);
         self.bars.trade(now_us, price, qty);
@@ -100,14 +100,14 @@ impl Seen {
         let level = self.taken.entry((side, price.to_owned())).or_insert((shown, 0));
         level.1 += qty;
         assert!(level.1 <= shown, "more than was there");
-        // Of one price the older order first, and each only once by one aggressor.
+        // At one price older orders go first, each only once per aggressor.
         let order_id = trade["maker_order_id"].as_u64().expect("a number");
         let (last_us, last_price, last_id) = &self.last_fill;
         assert!(*last_us != now_us || last_price != price || *last_id < order_id, "{order_id} after {last_id}");
         self.last_fill = (now_us, price.to_owned(), order_id);
     }
 
-    /// Whatever changed the best levels has changed the quote; while it is not open there is none.
+    /// Checks that the quote is the best levels, or empty while the stock is not open.
     pub(crate) fn end_of_moment(&mut self) {
         let expected = match self.best() {
             Some((bid, ask)) if self.status.now() == "open" => json!([bid.1, bid.2, ask.1, ask.2]),
@@ -136,7 +136,7 @@ impl Seen {
         Some((levels("bids").into_iter().max()?, levels("asks").into_iter().min()?))
     }
 
-    /// A cent, and below one dollar a hundredth of one: the texts have just those decimals.
+    /// Checks that prices have exactly the decimals of the tick: a cent, or below one dollar a hundredth of a cent.
     pub(crate) fn check_ticks(&self, symbol: &str) {
         let sides = ["bids", "asks"].iter().flat_map(|side| self.book[side].as_object().expect("a side"));
         for (price, _) in sides {
@@ -147,10 +147,10 @@ impl Seen {
     }
 }
 
-/// A price, as it is ordered and as text, and the quantity there.
+/// A price as a number and as text, and the quantity there.
 type Level = (u64, String, String);
 
 /// A number of shares.
 pub(crate) fn shares(qty: &Value) -> u64 {
-    qty.as_str().and_then(|qty| qty.parse().ok()).unwrap_or_else(|| panic!("{qty} is no number of shares"))
+    qty.as_str().and_then(|qty| qty.parse().ok()).unwrap_or_else(|| panic!("{qty} is not a number of shares"))
 }

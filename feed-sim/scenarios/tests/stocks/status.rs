@@ -1,4 +1,4 @@
-//! The phases of the day, in their order and at their times.
+//! The phases of the day: their order and their times.
 
 use serde_json::{Value, json};
 

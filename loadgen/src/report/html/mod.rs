@@ -1,16 +1,16 @@
 //! One page with everything in it: it loads nothing, runs nothing, and reads well in light and dark, wide and narrow.
 //!
 //! ```text
-//! scale        values to places, and the values that an axis names
+//! scale        maps values to positions, and chooses the values that an axis names
 //! plot         axes and curves as SVG
 //! percentiles  latency by percentile
 //! time         second by second
-//! verdict      what the verifier says
+//! verdict      the verdict of the verifier
 //! tables       figures
 //! ```
 //!
 //! Text is escaped where it is written (maud does that), and the page is well-formed XML as well as HTML: its tests
-//! read it as such.
+//! read it as XML.
 
 mod percentiles;
 mod plot;
@@ -30,16 +30,16 @@ use super::number::{bytes, short};
 use super::{Report, table};
 use crate::scenario::Scenario;
 
-/// No element without an end here: what `maud` writes for those is not XML. The policy says to the browser what the
-/// page promises: nothing from outside, nothing that runs.
+/// Elements without an end are written here by hand, because `maud` does not write them as XML. The policy makes the
+/// browser enforce what the page promises: nothing is loaded, nothing runs.
 const HEAD: &str = "<meta charset=\"utf-8\"/>\
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
     <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>";
 
-/// The last second that has a date of four digits.
+/// The last second whose year has four digits.
 const TIME_MAX: u64 = 253_402_300_799;
 
-/// The page of one report, or of several to compare: a line each in every plot, a column each in the table.
+/// The page of one report, or of several to compare, each with a line in every plot and a column in the table.
 pub(crate) fn page(title: &str, reports: &[Report]) -> String {
     let page = html! {
         (DOCTYPE)
@@ -52,7 +52,7 @@ pub(crate) fn page(title: &str, reports: &[Report]) -> String {
             body { main { (content(title, reports)) } }
         }
     };
-    // A server's words may hold characters that no text has.
+    // Text from a server may contain characters that are invalid in XML.
     let strange = |character: char| {
         (character.is_control() && !"\n\t".contains(character)) || "\u{fffe}\u{ffff}".contains(character)
     };
@@ -66,7 +66,7 @@ fn content(title: &str, reports: &[Report]) -> Markup {
             (lead(reports))
             (warnings(reports))
             @match reports {
-                [] => p class="none" { "There is nothing to tell." },
+                [] => p class="none" { "There is no report." },
                 [report] => { (headline(report)) }
                 _ => { h2 { "In short" } (tables::summary(reports)) }
             }
@@ -76,24 +76,24 @@ fn content(title: &str, reports: &[Report]) -> Markup {
                 h2 { "Latency by percentile" }
                 figure { (percentiles::plot(reports)) }
                 p class="note" {
-                    "Each step to the right is a tenth of what is left to 100 %. "
+                    "Each step to the right leaves a tenth of the distance to 100 %. "
                     "Latency counts from when an update was due, not from when it could be sent, "
-                    "so that a stall is not hidden behind what waited for it."
+                    "so that a stall shows in all updates that waited for it."
                 }
             }
             section { h2 { "Over time" } (time::plots(reports)) }
             section { h2 { "Figures" } (tables::latencies(reports)) (tables::figures(reports)) }
             section {
-                h2 { "Every stream, judged" }
-                @for report in reports { (verdict::told(report, reports.len() > 1)) }
+                h2 { "Verdict on the streams" }
+                @for report in reports { (verdict::details(report, reports.len() > 1)) }
             }
             section { h2 { "Scenario" } (scenarios(reports)) }
-            section { h2 { "Where and how" } @for report in reports { (origin(report, reports.len() > 1)) } }
+            section { h2 { "Target and machine" } @for report in reports { (origin(report, reports.len() > 1)) } }
         }
     }
 }
 
-/// What was done, in words, as far as all did the same.
+/// What was done, in words, as far as it is the same for all reports.
 fn lead(reports: &[Report]) -> Markup {
     let Some(first) = reports.first() else { return html! {} };
     let about = &first.scenario.about;
@@ -115,9 +115,7 @@ fn lead(reports: &[Report]) -> Markup {
 /// What a reader must know before any figure.
 fn warnings(reports: &[Report]) -> Markup {
     let kinds: [(&str, Reason); 2] = [
-        ("The run ended before its time, and here is what there was until then:", |report| {
-            report.ended_early.as_deref()
-        }),
+        ("The run ended early; this page covers the run until then:", |report| report.ended_early.as_deref()),
         ("The load generator was the bottleneck:", |report| report.load.bottleneck.as_deref()),
     ];
     html! {
@@ -134,25 +132,25 @@ fn warnings(reports: &[Report]) -> Markup {
     }
 }
 
-/// Why a report is not what it should be.
+/// The reason for a warning, if a report has one.
 type Reason = fn(&Report) -> Option<&str>;
 
-/// What one wants to know first.
+/// The most important figures.
 fn headline(report: &Report) -> Markup {
     let latency = &report.corrected;
     let ms = |ms: f64| if latency.count > 0 { short(ms) } else { "–".to_owned() };
     let (verdict, sentence) = verdict::of(report);
     let delivery = &report.delivery;
     let mut tiles = vec![
-        ("p50".to_owned(), ms(latency.p50), "ms", "half came faster".to_owned()),
-        ("p99".to_owned(), ms(latency.p99), "ms", "99 of 100 came faster".to_owned()),
-        ("p99.9".to_owned(), ms(latency.p99_9), "ms", "999 of 1000 came faster".to_owned()),
+        ("p50".to_owned(), ms(latency.p50), "ms", "half were faster".to_owned()),
+        ("p99".to_owned(), ms(latency.p99), "ms", "99 of 100 were faster".to_owned()),
+        ("p99.9".to_owned(), ms(latency.p99_9), "ms", "999 of 1000 were faster".to_owned()),
         ("maximum".to_owned(), ms(latency.max), "ms", format!("of {} deliveries", short(latency.count as f64))),
         (
             "deliveries".to_owned(),
             short(delivery.deliveries_per_second),
             "/s",
-            delivery.held.map_or_else(String::new, |held| format!("{:.1} % of what was due", held * 100.0)),
+            delivery.held.map_or_else(String::new, |held| format!("{:.1} % of those due", held * 100.0)),
         ),
         ("bytes".to_owned(), bytes(delivery.bytes_per_second), "/s", format!("{} each", bytes(delivery.frame_bytes))),
     ];
@@ -176,19 +174,19 @@ fn headline(report: &Report) -> Markup {
     }
 }
 
-/// Each scenario once, to run it again.
+/// Each distinct scenario once, as TOML, to run it again.
 fn scenarios(reports: &[Report]) -> Markup {
-    let mut told: Vec<(&Scenario, Vec<&str>)> = Vec::new();
+    let mut distinct: Vec<(&Scenario, Vec<&str>)> = Vec::new();
     for report in reports {
-        match told.iter_mut().find(|(scenario, _)| **scenario == report.scenario) {
+        match distinct.iter_mut().find(|(scenario, _)| **scenario == report.scenario) {
             Some((_, labels)) => labels.push(&report.label),
-            None => told.push((&report.scenario, vec![&report.label])),
+            None => distinct.push((&report.scenario, vec![&report.label])),
         }
     }
     html! {
-        @for (scenario, labels) in &told {
-            @if told.len() > 1 { h3 { (labels.join(", ")) } }
-            // A scenario came from TOML, or is made of values that TOML has.
+        @for (scenario, labels) in &distinct {
+            @if distinct.len() > 1 { h3 { (labels.join(", ")) } }
+            // A scenario came from TOML, or consists of values that TOML can express.
             pre tabindex="0" { code { (toml::to_string(scenario).unwrap_or_default()) } }
         }
     }
@@ -213,7 +211,7 @@ fn origin(report: &Report, several: bool) -> Markup {
     }
 }
 
-/// A command as one types it, the program without the folder that it lies in.
+/// A command as typed in a shell, with the program's name but not its folder.
 fn command(words: &[String]) -> String {
     let plain = |word: &String| {
         !word.is_empty()

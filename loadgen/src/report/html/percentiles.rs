@@ -1,4 +1,4 @@
-//! Latency by percentile, as HdrHistogram plots it: each step to the right is a tenth of what is left to 100 %.
+//! Latency by percentile, like HdrHistogram's plots: each step to the right leaves a tenth of the distance to 100 %.
 
 use maud::{Markup, html};
 
@@ -7,34 +7,34 @@ use super::scale::{Scale, Ticks};
 use crate::report::number::short;
 use crate::report::{Latency, Report};
 
-/// At least so many powers of ten, up to 99 %.
+/// The smallest number of powers of ten: the axis reaches at least 99 %.
 const DECADES_MIN: f64 = 2.0;
-/// Beyond 99.99999 % there is only the maximum.
+/// The largest number of powers of ten: beyond 99.99999 % there is only the maximum.
 const DECADES_MAX: f64 = 7.0;
 
-/// How far below the median a logarithmic axis goes: what was faster lies on its edge.
+/// How far below the median a logarithmic axis reaches: faster deliveries are at its edge.
 const FASTEST_FACTOR: f64 = 4.0;
 
-/// The plot: one report with what was corrected and what is raw, several each with what was corrected.
+/// The plot: corrected and raw latency of one report, or the corrected latency of several.
 pub(super) fn plot(reports: &[Report]) -> Markup {
     let several = reports.len() > 1;
-    let mut told: Vec<(String, &Latency)> = Vec::new();
+    let mut series: Vec<(String, &Latency)> = Vec::new();
     for report in reports {
         if several {
-            told.push((report.label.clone(), &report.corrected));
+            series.push((report.label.clone(), &report.corrected));
         } else {
-            told.push(("corrected: from when it was due".to_owned(), &report.corrected));
-            told.push(("raw: from when it was sent".to_owned(), &report.raw));
+            series.push(("corrected: from when it was due".to_owned(), &report.corrected));
+            series.push(("raw: from when it was sent".to_owned(), &report.raw));
         }
     }
-    let some: Vec<&Latency> = told.iter().map(|(_, latency)| *latency).filter(|latency| latency.count > 0).collect();
+    let some: Vec<&Latency> = series.iter().map(|(_, latency)| *latency).filter(|latency| latency.count > 0).collect();
     if some.is_empty() {
         return html! { p class="none" { "Nothing was delivered in the window: there is no latency to show." } };
     }
     let decades = some.iter().map(|latency| rarest(latency)).fold(DECADES_MIN, f64::max);
     let lowest = some.iter().filter_map(|latency| Some(latency.curve.first()?.1)).fold(f64::INFINITY, f64::min);
     let median = some.iter().map(|latency| latency.p50).fold(f64::INFINITY, f64::min);
-    // The few that were far faster than the rest would take up much of a logarithmic axis.
+    // A few deliveries far faster than the rest would take up much of a logarithmic axis.
     let lowest = lowest.max(median / FASTEST_FACTOR);
     let highest = some.iter().map(|latency| latency.max).fold(0.0, f64::max);
     let (scale, ticks) = Scale::latency(lowest, median, highest);
@@ -45,7 +45,7 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
         scale: Scale::Linear { from: 0.0, to: decades },
         ticks: percentiles(decades),
     };
-    let curves: Vec<Curve> = told
+    let curves: Vec<Curve> = series
         .iter()
         .enumerate()
         .map(|(number, (name, latency))| Curve {
@@ -54,17 +54,17 @@ pub(super) fn plot(reports: &[Report]) -> Markup {
             marks: marks(name, latency, number == 0 && !several),
         })
         .collect();
-    let about = about(&told);
+    let about = about(&series);
     let plot = Plot { about: &about, x: &x, y: &y, curves: &curves, shades: &[] };
-    html! { (legend(told.iter().map(|(name, _)| name.as_str()))) (plot.draw(WIDE)) (plot.draw(NARROW)) }
+    html! { (legend(series.iter().map(|(name, _)| name.as_str()))) (plot.draw(WIDE)) (plot.draw(NARROW)) }
 }
 
-/// Where a quantile lies: 0 at 0 %, 1 at 90 %, 2 at 99 %.
-fn place(quantile: f64) -> f64 {
+/// The x value of a quantile: 0 at 0 %, 1 at 90 %, 2 at 99 %.
+fn position(quantile: f64) -> f64 {
     (1.0 / (1.0 - quantile).max(f64::MIN_POSITIVE)).log10()
 }
 
-/// Where the rarest of so many deliveries lies.
+/// The x value of the rarest of all deliveries.
 fn rarest(latency: &Latency) -> f64 {
     (latency.count.max(1) as f64).log10().min(DECADES_MAX)
 }
@@ -73,12 +73,12 @@ fn points(latency: &Latency) -> Vec<(f64, f64)> {
     let Some((_, lowest)) = latency.curve.first() else { return Vec::new() };
     let end = rarest(latency);
     let mut points = vec![(0.0, *lowest)];
-    points.extend(latency.curve.iter().map(|(quantile, ms)| (place(*quantile).min(end), *ms)));
+    points.extend(latency.curve.iter().map(|(quantile, ms)| (position(*quantile).min(end), *ms)));
     points.dedup();
     points
 }
 
-/// The percentiles that people quote, as far as there are enough deliveries for them.
+/// The usual percentiles, as far as there are enough deliveries for them.
 fn marks(name: &str, latency: &Latency, labelled: bool) -> Vec<Mark> {
     let quoted = [
         (0.5, "p50", latency.p50),
@@ -89,12 +89,13 @@ fn marks(name: &str, latency: &Latency, labelled: bool) -> Vec<Mark> {
         (1.0, "max", latency.max),
     ];
     let end = rarest(latency);
-    let there =
-        quoted.into_iter().filter(|(quantile, ..)| latency.count > 0 && (*quantile == 1.0 || place(*quantile) <= end));
-    there
+    let shown = quoted
+        .into_iter()
+        .filter(|(quantile, ..)| latency.count > 0 && (*quantile == 1.0 || position(*quantile) <= end));
+    shown
         .map(|(quantile, percentile, ms)| Mark {
-            at: (place(quantile).min(end), ms),
-            // That of p90 would stand on that of p50.
+            at: (position(quantile).min(end), ms),
+            // The label of p90 would cover that of p50.
             label: (labelled && quantile != 0.9).then(|| short(ms)),
             about: format!("{name}: {percentile} {} ms", short(ms)),
         })
@@ -103,7 +104,7 @@ fn marks(name: &str, latency: &Latency, labelled: bool) -> Vec<Mark> {
 
 /// 0 %, 50 %, 90 %, 99 %, 99.9 % and so on.
 fn percentiles(decades: f64) -> Ticks {
-    let mut ticks = vec![(0.0, Some("0".to_owned())), (place(0.5), Some("50".to_owned()))];
+    let mut ticks = vec![(0.0, Some("0".to_owned())), (position(0.5), Some("50".to_owned()))];
     for nines in 1..=decades as usize {
         let words = match nines {
             1 => "90".to_owned(),
@@ -115,8 +116,8 @@ fn percentiles(decades: f64) -> Ticks {
 }
 
 /// The plot in words.
-fn about(told: &[(String, &Latency)]) -> String {
-    let words = told.iter().map(|(name, of)| {
+fn about(series: &[(String, &Latency)]) -> String {
+    let words = series.iter().map(|(name, of)| {
         let [p50, p99, p99_9, max] = [of.p50, of.p99, of.p99_9, of.max].map(short);
         format!("{name}: p50 {p50} ms, p99 {p99} ms, p99.9 {p99_9} ms, maximum {max} ms")
     });

@@ -1,6 +1,6 @@
 //! A plot as SVG: a frame with two axes, and curves in it.
 //!
-//! Colours and dashes belong to the style sheet; here a curve only has its number.
+//! Colours and dashes are in the style sheet; here a curve only has a number.
 
 use std::fmt::Write as _;
 
@@ -8,17 +8,16 @@ use maud::{Markup, html};
 
 use super::scale::{Scale, Ticks};
 
-/// Colours, and kinds of dashes, that the style sheet has. Neither divides the other: their pairs are 56.
+/// The numbers of colours and of dash patterns in the style sheet. They have no common divisor, so there are 56 pairs.
 const COLOURS: usize = 8;
 const DASHES: usize = 7;
 
-/// How large, in units of which CSS makes pixels. Text keeps its size: a narrow plot is another plot, not a smaller
-/// one.
+/// The size of a plot, in CSS pixels. Text keeps its size: a narrow plot is drawn anew, not scaled down.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) width: f64,
     pub(super) height: f64,
-    /// Where it is shown: `wide`, `narrow` or `any`.
+    /// The screens that show it: `wide`, `narrow` or `any`.
     pub(super) class: &'static str,
 }
 
@@ -31,7 +30,7 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 42.0;
 
-/// How wide a character is, at most.
+/// The largest width of a character.
 const CHARACTER: f64 = 7.6;
 
 /// One axis.
@@ -42,7 +41,7 @@ pub(super) struct Axis {
     pub(super) ticks: Ticks,
 }
 
-/// A point with words: shown beside it where there is `label`, and where a pointer rests on it.
+/// A point with text: `label` is shown beside it, `about` when a pointer rests on it.
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) at: (f64, f64),
@@ -53,9 +52,9 @@ pub(super) struct Mark {
 /// A curve.
 #[derive(Debug)]
 pub(super) struct Curve {
-    /// Decides colour and dashes.
+    /// Determines colour and dashes.
     pub(super) number: usize,
-    /// Pieces of points that belong together; between pieces nothing is drawn.
+    /// Pieces of connected points; between pieces nothing is drawn.
     pub(super) pieces: Vec<Vec<(f64, f64)>>,
     pub(super) marks: Vec<Mark>,
 }
@@ -63,12 +62,12 @@ pub(super) struct Curve {
 /// A plot.
 #[derive(Debug)]
 pub(super) struct Plot<'a> {
-    /// What it shows, for those who do not see it.
+    /// Its content in words, for readers who cannot see it.
     pub(super) about: &'a str,
     pub(super) x: &'a Axis,
     pub(super) y: &'a Axis,
     pub(super) curves: &'a [Curve],
-    /// From where to where, in x, lies what does not count.
+    /// The ranges of x that are outside the measured window.
     pub(super) shades: &'a [(f64, f64)],
 }
 
@@ -77,14 +76,14 @@ pub(super) fn style(number: usize) -> String {
     format!("c{} d{}", number % COLOURS, number % DASHES)
 }
 
-/// What belongs to which line, by their numbers from 0.
+/// The legend of lines, numbered from 0.
 pub(super) fn legend<'a>(names: impl Iterator<Item = &'a str>) -> Markup {
     html! {
         ul class="legend" { @for (number, name) in names.enumerate() { li { (key(number)) (name) } } }
     }
 }
 
-/// A piece of a curve's line, to name it by.
+/// A sample of a curve's line.
 pub(super) fn key(number: usize) -> Markup {
     html! {
         svg class="key" viewBox="0 0 30 10" width="30" height="10" aria-hidden="true" {
@@ -96,10 +95,10 @@ pub(super) fn key(number: usize) -> Markup {
 impl Plot<'_> {
     pub(super) fn draw(&self, size: Size) -> Markup {
         let (right, bottom) = (size.width - RIGHT, size.height - BOTTOM);
-        let x = |value: f64| LEFT + self.x.scale.place(value) * (right - LEFT);
-        let y = |value: f64| bottom - self.y.scale.place(value) * (bottom - TOP);
+        let x = |value: f64| LEFT + self.x.scale.position(value) * (right - LEFT);
+        let y = |value: f64| bottom - self.y.scale.position(value) * (bottom - TOP);
         let mut free = f64::NEG_INFINITY;
-        // Words stay away from the words before them.
+        // A label is left out if it would overlap the one before it.
         let named = self.x.ticks.iter().filter_map(|(value, words)| {
             let words = words.as_ref()?;
             let (at, half) = (x(*value), words.chars().count() as f64 * CHARACTER / 2.0);
@@ -161,7 +160,8 @@ impl Plot<'_> {
     }
 }
 
-/// A value beside its point: above and before it, where a rising curve is not; below and behind it where the axis is.
+/// A value beside its point: above and left of it, away from a rising curve; below and right of it if the axis is too
+/// near.
 fn value(label: &str, x: f64, y: f64) -> Markup {
     let (x, y, anchor) = if x - CHARACTER * label.chars().count() as f64 > LEFT + CHARACTER {
         (x - 6.0, (y - 7.0).max(TOP - 1.0), "end")
@@ -189,7 +189,7 @@ fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
     path
 }
 
-/// A tenth of a unit is finer than one sees.
+/// Rounds to a tenth of a unit, which is finer than the eye can see.
 fn short(value: f64) -> String {
     let tenths = (value * 10.0).round() / 10.0;
     format!("{tenths}")

@@ -1,40 +1,40 @@
-//! From values to places on a plot, and the values that an axis names.
+//! Maps values to positions on a plot, and chooses the values that an axis names.
 
-/// An axis' run of values.
+/// The range of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
     Linear {
         from: f64,
         to: f64,
     },
-    /// Equal factors are equally far apart; from above 0.
+    /// Equal factors are equally far apart; `from` is above 0.
     Log {
         from: f64,
         to: f64,
     },
 }
 
-/// Values with what is written at them; those without words are fine lines only.
+/// Values with their labels; a value without a label has only a fine line.
 pub(super) type Ticks = Vec<(f64, Option<String>)>;
 
 /// Above this factor from the median to the highest value, a linear scale would show a flat line with a peak.
 const LINEAR_FACTOR: f64 = 12.0;
-/// Above so many powers of ten, only they are named.
+/// Above this many powers of ten, only the powers themselves are named.
 const DECADES_NAMED_FINELY: i32 = 2;
-/// Named values of a linear axis, about.
+/// The approximate number of named values on a linear axis.
 const TICKS: f64 = 6.0;
 
 impl Scale {
-    /// Where a value lies, from 0 to 1; beyond the ends it lies at the end.
-    pub(super) fn place(self, value: f64) -> f64 {
-        let place = match self {
+    /// The position of a value, from 0 to 1; a value beyond an end is at that end.
+    pub(super) fn position(self, value: f64) -> f64 {
+        let position = match self {
             Self::Linear { from, to } => (value - from) / (to - from),
             Self::Log { from, to } => (value.max(f64::MIN_POSITIVE) / from).ln() / (to / from).ln(),
         };
-        if place.is_finite() { place.clamp(0.0, 1.0) } else { 0.0 }
+        if position.is_finite() { position.clamp(0.0, 1.0) } else { 0.0 }
     }
 
-    /// For values from 0, a little above the highest.
+    /// A scale from 0 to a little above the highest value.
     pub(super) fn from_zero(highest: f64) -> (Self, Ticks) {
         let highest = if highest > 0.0 && highest.is_finite() { highest } else { 1.0 };
         let step = step(highest);
@@ -44,7 +44,7 @@ impl Scale {
         (Self::Linear { from: 0.0, to: steps as f64 * step }, ticks.collect())
     }
 
-    /// For latencies: from 0 where that reads well, logarithmic where the highest is far above the rest.
+    /// A scale for latencies: from 0 if that is readable, logarithmic if the highest is far above the rest.
     pub(super) fn latency(lowest: f64, median: f64, highest: f64) -> (Self, Ticks) {
         if lowest.is_nan() || lowest <= 0.0 || highest <= median * LINEAR_FACTOR {
             return Self::from_zero(highest);
@@ -55,7 +55,7 @@ impl Scale {
             steps.extend([1, 2, 5].map(|digit| (digit, power)));
         }
         let value = |(digit, power): (i32, i32)| f64::from(digit) * 10.0_f64.powi(power);
-        // A hair's breadth of patience, so that 0.1 counts as reaching 0.1.
+        // With a small tolerance, so that 0.1 counts as reaching 0.1.
         let from = steps.iter().rposition(|step| value(*step) <= lowest * (1.0 + 1e-9)).unwrap_or(0);
         let to = steps.iter().position(|step| value(*step) >= highest * (1.0 - 1e-9)).unwrap_or(steps.len() - 1);
         let steps = &steps[from..=to.max(from + 1).min(steps.len() - 1)];
@@ -69,7 +69,7 @@ impl Scale {
     }
 }
 
-/// For values up to there, 1, 2 or 5 times a power of ten.
+/// The step between named values up to `highest`: 1, 2 or 5 times a power of ten.
 pub(super) fn step(highest: f64) -> f64 {
     let rough = highest / TICKS;
     let power = 10.0_f64.powf(rough.log10().floor());
@@ -77,7 +77,7 @@ pub(super) fn step(highest: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// What an axis up to there counts in.
+/// The unit of an axis up to `highest`.
 fn unit(highest: f64) -> (f64, &'static str) {
     match highest {
         high if high >= 1e9 => (1e9, " G"),
@@ -87,7 +87,7 @@ fn unit(highest: f64) -> (f64, &'static str) {
     }
 }
 
-/// A value with no more decimals than its step needs.
+/// Formats a value with no more decimals than its step needs.
 fn words(value: f64, step: f64, (unit, name): (f64, &str)) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_name_round_values_and_hold_the_highest() {
+    fn axes_name_round_values_and_include_the_highest() {
         let cases: &[(f64, &[&str])] = &[
             (0.0, &["0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
             (0.93, &["0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
@@ -128,12 +128,12 @@ mod tests {
         let (log, ticks) = Scale::latency(0.1, 0.5, 45.0);
         assert_eq!(log, Scale::Log { from: 0.1, to: 50.0 });
         assert_eq!(named(&ticks), ["0.1", "1", "10"]);
-        assert!((log.place(5.0_f64.sqrt()) - 0.5).abs() < 1e-9, "half of the factors");
+        assert!((log.position(5.0_f64.sqrt()) - 0.5).abs() < 1e-9, "half of the factors");
         let (_, fine) = Scale::latency(0.3, 0.5, 9.0);
         assert_eq!(named(&fine), ["0.2", "0.5", "1", "2", "5", "10"]);
         for strange in [f64::NAN, 0.0, f64::INFINITY] {
             let (scale, _) = Scale::latency(strange, strange, strange);
-            assert!((0.0..=1.0).contains(&scale.place(strange)), "{strange}");
+            assert!((0.0..=1.0).contains(&scale.position(strange)), "{strange}");
         }
     }
 }

@@ -6,11 +6,11 @@ use super::plot::key;
 use crate::report::number::{bytes, short};
 use crate::report::{Latency, Report, Server};
 
-/// A figure: the group that it belongs to, its name, and what it is where the report has it.
+/// A figure: its group, its name, and its value if the report has one.
 type Figure = (&'static str, &'static str, fn(&Report) -> Option<String>);
 
-fn server(report: &Report, say: fn(&Server) -> String) -> Option<String> {
-    report.server.as_ref().map(say)
+fn server(report: &Report, show: fn(&Server) -> String) -> Option<String> {
+    report.server.as_ref().map(show)
 }
 
 const FIGURES: &[Figure] = &[
@@ -25,13 +25,13 @@ const FIGURES: &[Figure] = &[
     ("Delivery", "stalls of the closed loop", |r| (r.delivery.forgiven > 0).then(|| r.delivery.forgiven.to_string())),
     ("Server", "CPU per delivery", |r| server(r, |server| format!("{} ns", short(server.cpu_ns_per_delivery)))),
     ("Server", "CPU, in cores", |r| server(r, |server| format!("{:.2}", server.cpu_cores))),
-    ("Server", "may use the cores", |r| server(r, |server| server.cores.clone())),
+    ("Server", "allowed cores", |r| server(r, |server| server.cores.clone())),
     ("Server", "memory per connection", |r| server(r, |server| bytes(server.rss_bytes_per_connection))),
     ("Server", "memory with all connections", |r| server(r, |server| bytes(server.rss_bytes as f64))),
     ("Connections", "subscribers", |r| Some(r.connections.subscribers.to_string())),
     ("Connections", "connected per second", |r| Some(short(r.connections.connect_rate))),
-    ("Connections", "until subscribed, p50", |r| Some(format!("{} ms", short(r.connections.connect_p50_ms)))),
-    ("Connections", "until subscribed, p99", |r| Some(format!("{} ms", short(r.connections.connect_p99_ms)))),
+    ("Connections", "time to subscribe, p50", |r| Some(format!("{} ms", short(r.connections.connect_p50_ms)))),
+    ("Connections", "time to subscribe, p99", |r| Some(format!("{} ms", short(r.connections.connect_p99_ms)))),
     ("Connections", "back after the storm", |r| r.connections.reconnect.as_ref().map(|back| back.count.to_string())),
     ("Connections", "back after, p50", |r| {
         r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.p50_ms)))
@@ -43,12 +43,12 @@ const FIGURES: &[Figure] = &[
         r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.max_ms)))
     }),
     ("Load generator", "CPU per delivery", |r| Some(format!("{} ns", short(r.load.cpu_ns_per_delivery)))),
-    ("Load generator", "CPU, of what its threads could use", |r| Some(format!("{:.0} %", r.load.cpu_part * 100.0))),
+    ("Load generator", "CPU, of the time of its threads", |r| Some(format!("{:.0} %", r.load.cpu_part * 100.0))),
     ("Load generator", "threads", |r| Some(r.load.threads.to_string())),
     ("Load generator", "memory per connection", |r| Some(bytes(r.load.rss_bytes_per_connection))),
 ];
 
-/// All figures: of one report a small table for each group, of several one with a column for each.
+/// All figures: for one report a small table per group, for several reports one table with a column for each.
 pub(super) fn figures(reports: &[Report]) -> Markup {
     let mut groups: Vec<(&str, Vec<Row>)> = Vec::new();
     for (group, name, value) in FIGURES {
@@ -91,7 +91,7 @@ pub(super) fn figures(reports: &[Report]) -> Markup {
     )
 }
 
-/// A figure's name and what it is for each report.
+/// A figure's name and its value for each report.
 type Row = (&'static str, Vec<Option<String>>);
 
 fn body(rows: &[Row]) -> Markup {
@@ -105,7 +105,7 @@ fn body(rows: &[Row]) -> Markup {
     }
 }
 
-/// Percentiles of every report.
+/// The percentiles of every report.
 pub(super) fn latencies(reports: &[Report]) -> Markup {
     let columns = ["p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"];
     let row = |head: &Markup, latency: &Latency| {
@@ -141,7 +141,7 @@ pub(super) fn latencies(reports: &[Report]) -> Markup {
     )
 }
 
-/// What matters most, a row for each report.
+/// The most important figures, a row for each report.
 pub(super) fn summary(reports: &[Report]) -> Markup {
     let columns = ["p50, ms", "p99, ms", "p99.9, ms", "max, ms", "deliveries/s", "held", "CPU/delivery", "streams"];
     scroll(
@@ -178,7 +178,7 @@ fn named(report: &Report, number: usize) -> Markup {
     html! { (key(number)) (report.label) }
 }
 
-/// Wide tables move within their own frame, by keys as well.
+/// Puts a table into a frame of its own in which it scrolls, also by keyboard.
 fn scroll(about: &str, table: &Markup) -> Markup {
     html! { div class="scroll" role="region" tabindex="0" aria-label=(about) { (table) } }
 }

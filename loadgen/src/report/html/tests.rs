@@ -1,4 +1,4 @@
-//! The page, read as XML: what is not well-formed does not get through, what was not escaped is found.
+//! The page, read as XML: malformed markup fails the tests, and unescaped text is found.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::report::{
 };
 use crate::scenario::Scenario;
 
-/// Latencies that have a tail, in ms.
+/// Latencies with a tail, in ms.
 fn tailed(count: u64) -> Latency {
     let mut histogram: Histogram<u64> = latencies();
     for index in 0..count {
@@ -93,7 +93,7 @@ fn report(label: &str, count: u64) -> Report {
     }
 }
 
-/// Reads a page. Fails where it is no XML, or reaches outside itself.
+/// Reads a page. Fails if it is not XML, or refers to anything outside itself.
 fn read(text: &str) -> Document<'_> {
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).unwrap_or_else(|error| panic!("{error}:\n{text}"));
@@ -122,11 +122,11 @@ fn in_style(node: Node<'_, '_>) -> bool {
     node.parent().is_some_and(|parent| parent.has_tag_name(("http://www.w3.org/1999/xhtml", "style")))
 }
 
-/// The plots that a wide screen shows, by what they say of themselves.
+/// The plots that a wide screen shows, by their labels.
 fn plots<'a>(document: &'a Document<'_>) -> Vec<(&'a str, Node<'a, 'a>)> {
     let svgs = document.descendants().filter(|node| node.attribute("role") == Some("img"));
     let wide = svgs.filter(|svg| svg.attribute("class") != Some("plot narrow"));
-    wide.map(|svg| (svg.attribute("aria-label").expect("it says what it shows"), svg)).collect()
+    wide.map(|svg| (svg.attribute("aria-label").expect("it has a label"), svg)).collect()
 }
 
 fn curves(plot: Node<'_, '_>) -> usize {
@@ -134,11 +134,11 @@ fn curves(plot: Node<'_, '_>) -> usize {
 }
 
 #[test]
-fn one_report_is_told_with_all_its_plots() {
+fn one_report_is_shown_with_all_its_plots() {
     let report = report("steady", 1_000_000);
     let text = page("steady", std::slice::from_ref(&report));
     let document = read(&text);
-    let told: Vec<_> =
+    let shown: Vec<_> =
         plots(&document).iter().map(|(about, plot)| (about.split('.').next().unwrap(), curves(*plot))).collect();
     let expected = [
         ("Latency by percentile", 2),
@@ -147,7 +147,7 @@ fn one_report_is_told_with_all_its_plots() {
         ("Server CPU: highest 0", 1),
         ("Server memory: highest 24", 1),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(shown, expected);
     let said = text_of(&document);
     for word in [
         "One topic.",
@@ -165,7 +165,7 @@ fn one_report_is_told_with_all_its_plots() {
 }
 
 #[test]
-fn words_from_outside_stay_words() {
+fn text_from_outside_stays_text() {
     let evil = "<script>alert('x')</script>\"&\u{1b}[31m\0";
     let mut report = report(evil, 1000);
     report.target = evil.to_owned();
@@ -190,7 +190,7 @@ fn words_from_outside_stay_words() {
 }
 
 #[test]
-fn a_broken_stream_is_the_first_thing_that_is_said() {
+fn a_broken_stream_is_reported_first() {
     let mut report = report("broken", 1000);
     report.continuity.lost = 12;
     report.continuity.corrupted = 1;
@@ -203,7 +203,7 @@ fn a_broken_stream_is_the_first_thing_that_is_said() {
 }
 
 #[test]
-fn runs_in_which_hardly_anything_happened_are_told_as_well() {
+fn runs_in_which_hardly_anything_happened_are_shown_too() {
     let mut nothing = report("nothing", 0);
     nothing.seconds.clear();
     nothing.server = None;
@@ -254,15 +254,15 @@ fn several_reports_share_their_plots_and_tables() {
         assert!(styles.contains(&style), "{style} of {styles:?}");
     }
     let said = text_of(&document);
-    assert_eq!(said.matches("[subscribers]").count(), 1, "the same scenario is told once");
+    assert_eq!(said.matches("[subscribers]").count(), 1, "the same scenario is shown once");
     let mut other = reports.to_vec();
     other[1].scenario.seconds = 3.0;
-    assert!(text_of(&read(&page("compared", &other))).contains("One topic."), "what is common is still told");
+    assert!(text_of(&read(&page("compared", &other))).contains("One topic."), "the common description is still shown");
     assert_eq!(text_of(&read(&page("compared", &other))).matches("[subscribers]").count(), 2);
 }
 
 #[test]
-fn a_long_run_is_no_long_page() {
+fn a_long_run_does_not_make_a_long_page() {
     let mut report = report("soak", 1_000_000);
     report.seconds = (0..86_400).map(|at| second(at, 1000)).collect();
     let text = page("soak", &[report]);

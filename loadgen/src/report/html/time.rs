@@ -1,4 +1,4 @@
-//! Over time: what came, how late, and what the server used, second by second.
+//! Plots over time, second by second: deliveries, latency, and the server's resources.
 
 use maud::{Markup, html};
 
@@ -6,13 +6,13 @@ use super::plot::{Axis, Curve, Plot, SMALL, legend};
 use super::scale::{Scale, Ticks, step};
 use crate::report::{Report, Second};
 
-/// Points of a curve; of a longer run each point stands for several seconds.
+/// The most points of a curve; in a longer run each point stands for several seconds.
 const POINTS_MAX: usize = 300;
 
-/// A value of a second, where there is one.
+/// A value of a second, if it has one.
 type Value = fn(&Second) -> Option<f64>;
 
-/// All plots over time that there are values for; each in a figure.
+/// All plots over time that have values, each in a figure.
 pub(super) fn plots(reports: &[Report]) -> Markup {
     let until = reports.iter().filter_map(|report| Some(report.seconds.last()?.second.saturating_add(1))).max();
     let Some(until) = until else {
@@ -57,7 +57,7 @@ pub(super) fn plots(reports: &[Report]) -> Markup {
     }
 }
 
-/// What the plots have in common.
+/// The parts that the plots share.
 struct Over {
     seconds: Vec<Vec<Second>>,
     x: Axis,
@@ -65,7 +65,7 @@ struct Over {
 }
 
 impl Over {
-    /// A plot of these values of every report; nothing where there are none.
+    /// A plot of these values of every report; nothing if there are none.
     fn figure(&self, title: &str, unit: &str, values: &[(&str, Value)], latency: bool) -> Markup {
         let mut curves: Vec<Curve> = Vec::new();
         for seconds in &self.seconds {
@@ -80,7 +80,7 @@ impl Over {
         }
         let (lowest, highest) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
         let (scale, ticks) = if latency {
-            // The lowest of all is a median.
+            // Passes the lowest value, which is a median, as the median.
             Scale::latency(lowest, lowest, highest)
         } else {
             Scale::from_zero(highest)
@@ -98,7 +98,7 @@ impl Over {
     }
 }
 
-/// What is connected by a line: seconds next to each other that have the value.
+/// The pieces of a curve: runs of adjacent seconds that have the value.
 fn pieces(seconds: &[Second], value: Value) -> Vec<Vec<(f64, f64)>> {
     let mut pieces = vec![Vec::new()];
     for second in seconds {
@@ -112,7 +112,7 @@ fn pieces(seconds: &[Second], value: Value) -> Vec<Vec<(f64, f64)>> {
     pieces
 }
 
-/// One for each few seconds: the mean of what is counted, the highest of what is measured.
+/// Combines every `each` seconds into one: the mean of counts, the highest of measurements.
 fn thinned(seconds: &[Second], each: usize) -> Vec<Second> {
     let one = |few: &[Second]| {
         let highest = |value: fn(&Second) -> f64| few.iter().map(value).fold(0.0, f64::max);
@@ -149,7 +149,7 @@ fn time_axis(until: u32) -> Axis {
     Axis { title, scale: Scale::Linear { from: 0.0, to: end }, ticks }
 }
 
-/// Warm-up and drain, where they are the same for all.
+/// The ranges of warm-up and drain, if they are the same for all reports.
 fn outside(reports: &[Report], until: u32) -> Vec<(f64, f64)> {
     let window = |report: &Report| (report.scenario.warm_up_seconds, report.scenario.seconds);
     let Some((warm_up, seconds)) = reports.first().map(window) else { return Vec::new() };
@@ -189,8 +189,8 @@ mod tests {
     fn long_runs_keep_their_peaks() {
         let seconds: Vec<Second> = (0..10).map(|at| second(at, u64::from(at) * 10)).collect();
         let thin = thinned(&seconds, 4);
-        let told: Vec<_> = thin.iter().map(|second| (second.second, second.deliveries, second.p99_ms)).collect();
-        assert_eq!(told, [(2, 15, 3.0), (6, 55, 7.0), (9, 85, 9.0)]);
+        let points: Vec<_> = thin.iter().map(|second| (second.second, second.deliveries, second.p99_ms)).collect();
+        assert_eq!(points, [(2, 15, 3.0), (6, 55, 7.0), (9, 85, 9.0)]);
         assert_eq!((thin[0].server_cpu_cores, thin[0].server_rss_bytes), (None, Some(7)));
     }
 }

@@ -1,4 +1,4 @@
-//! What the verifier says.
+//! The verdict of the verifier.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::report::{Continuity, Report};
 pub(super) enum Verdict {
     Whole,
     Broken,
-    /// Nothing came that could be judged.
+    /// Nothing arrived that could be judged.
     Nothing,
 }
 
@@ -39,7 +39,7 @@ impl Verdict {
     }
 }
 
-/// The verdict, and a sentence on it.
+/// The verdict, and a sentence about it.
 pub(super) fn of(report: &Report) -> (Verdict, String) {
     let continuity = &report.continuity;
     if !continuity.is_clean() {
@@ -63,8 +63,8 @@ fn faults(continuity: &Continuity) -> [(u64, &'static str); 5] {
     ]
 }
 
-/// The verdict of one report with all that it rests on.
-pub(super) fn told(report: &Report, several: bool) -> Markup {
+/// The verdict on one report with all its counts and findings.
+pub(super) fn details(report: &Report, several: bool) -> Markup {
     let continuity = &report.continuity;
     let (verdict, sentence) = of(report);
     let kinds: [(&str, u64); 10] = [
@@ -88,8 +88,8 @@ pub(super) fn told(report: &Report, several: bool) -> Markup {
         @if several { h3 { (report.label) } }
         p class={ "verdict " (verdict.class()) } { strong { (verdict.sign()) } " " (sentence) }
         p class="note" {
-            @if continuity.verified { "Every payload was checked, and where each stream is numbered, every number." }
-            @else { "Payloads were not checked in this run; " code { "--verify" } " does." }
+            @if continuity.verified { "Every payload was checked, and every number of streams that are numbered." }
+            @else { "Payloads were not checked in this run; " code { "--verify" } " checks them." }
         }
         dl class="counts" {
             @for (kind, updates) in kinds {
@@ -100,7 +100,7 @@ pub(super) fn told(report: &Report, several: bool) -> Markup {
             }
         }
         @if !continuity.findings.is_empty() {
-            h4 { "What is wrong: the first " (continuity.findings.len()) }
+            h4 { "Faults: the first " (continuity.findings.len()) }
             ol class="findings" { @for finding in &continuity.findings { li { (finding) } } }
         }
         @for (what, reasons) in troubles {
@@ -116,7 +116,7 @@ fn kind_is_fault(kind: &str) -> bool {
     faults(&Continuity::default()).iter().any(|(_, fault)| *fault == kind)
 }
 
-/// Digits by threes: of counts every one matters here.
+/// Formats a count in full, with its digits in groups of three.
 fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_come_by_threes() {
+    fn digits_are_in_groups_of_three() {
         let said = [0, 999, 1000, 4_950_000].map(grouped);
         assert_eq!(said, ["0", "999", "1\u{202f}000", "4\u{202f}950\u{202f}000"]);
     }

@@ -1,4 +1,4 @@
-//! What comes from the threads while they work.
+//! The intervals that the threads send while they work.
 
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use crate::run::Times;
 #[derive(Debug)]
 pub(crate) struct Second {
     pub(crate) interval: Interval,
-    /// CPU that the server used in it, ns, and its memory at the end, bytes.
+    /// CPU that the server used in it, ns.
     pub(crate) server_cpu_ns: Option<u64>,
+    /// The server's memory at its end, bytes.
     pub(crate) server_rss_bytes: Option<u64>,
 }
 
-/// Adds the threads' seconds up, and shows how it goes.
+/// Adds up the seconds of the threads, and shows the progress.
 pub(super) struct Follow<'a> {
     pub(super) setup: &'a Setup,
     pub(super) intervals: Receiver<Interval>,
@@ -32,7 +33,7 @@ pub(super) struct Follow<'a> {
 }
 
 impl Follow<'_> {
-    /// Takes in what comes until that moment, or until all threads have ended.
+    /// Takes in intervals until that time, or until all threads have ended.
     pub(super) fn until(&mut self, moment_ns: u64, watch: &mut Watch) {
         loop {
             let left_ns = moment_ns.saturating_sub(mono_ns());

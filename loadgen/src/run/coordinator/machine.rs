@@ -1,4 +1,4 @@
-//! What a run needs of the machine: open files, and cores.
+//! The resources that a run needs of the machine: open files, and cores.
 
 use anyhow::bail;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -6,10 +6,10 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::say;
 
-/// Files that the program needs besides its connections.
+/// Files that the program needs beside its connections.
 const FILES_BESIDES: u64 = 64;
 
-/// Raises the limit on open files to what is allowed, and says what to do where that is not enough.
+/// Raises the limit on open files as far as needed. The error says what to do if that is not allowed.
 pub(super) fn allow_files(connections: u64) -> anyhow::Result<()> {
     let needed = connections + FILES_BESIDES;
     let limit = getrlimit(Resource::Nofile);
@@ -17,7 +17,7 @@ pub(super) fn allow_files(connections: u64) -> anyhow::Result<()> {
         return Ok(());
     }
     let wanted = limit.maximum.map_or(needed, |maximum| maximum.max(needed));
-    // A privileged process may go above what was the maximum.
+    // A privileged process may go above the maximum.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: Some(wanted) })
         .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }));
     let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

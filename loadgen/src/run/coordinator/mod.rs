@@ -1,4 +1,4 @@
-//! A run from outside: starts the threads, fixes the moments, watches.
+//! A run from outside: starts the threads, fixes the times, watches.
 
 mod follow;
 mod machine;
@@ -23,42 +23,44 @@ use crate::protocol::Protocol;
 use crate::report::progress::Watch;
 use crate::scenario::Scenario;
 
-/// How long everything rests between the last subscription and the first update.
+/// The pause between the last subscription and the first update.
 const SETTLE_NS: u64 = 500_000_000;
 
-/// All that a run depends on.
+/// Everything that a run depends on.
 pub(crate) struct Setup {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) protocol: Protocol,
     pub(crate) target: Target,
     pub(crate) threads: u32,
-    /// The cores of the threads, in turn; anywhere where empty.
+    /// The cores of the threads, in turn; if empty, threads run on any core.
     pub(crate) cores: Vec<usize>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) verify: bool,
 }
 
-/// What a run gave.
+/// The results of a run.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) tally: Tally,
     pub(crate) seconds: Vec<Second>,
-    /// How long it took until all subscribers were there, in s.
+    /// How long it took to connect all subscribers, in s.
     pub(crate) connect_seconds: f64,
-    /// Subscribers that were there when publishing began.
+    /// Subscribers that were subscribed when publishing began.
     pub(crate) subscribers: u32,
     pub(crate) window_seconds: f64,
-    /// Of the server: CPU in the window, ns; memory before the first connection and with all of them, bytes.
+    /// CPU of the server in the window, ns.
     pub(crate) server_cpu_ns: Option<u64>,
+    /// Memory of the server before the first connection and with all of them, bytes.
     pub(crate) server_rss_bytes: Option<(u64, u64)>,
-    /// CPU of this process in the window, ns, and its memory before and with all connections, bytes.
+    /// CPU of this process in the window, ns.
     pub(crate) load_cpu_ns: u64,
+    /// Memory of this process before the first connection and with all of them, bytes.
     pub(crate) load_rss_bytes: (u64, u64),
-    /// Why it ended before its time.
+    /// Why it ended early.
     pub(crate) ended_early: Option<String>,
 }
 
-/// Runs, telling `watch` how it goes.
+/// Runs, and shows the progress on `watch`.
 pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> {
     allow_files(u64::from(setup.scenario.subscribers.count))?;
     let run_name: u32 = rand::random();
@@ -69,7 +71,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     if let Some(pid) = setup.server_pid
         && process::cpu_ns(pid).is_none()
     {
-        bail!("--server-pid {pid}: there is no such process that may be looked at");
+        bail!("--server-pid {pid}: there is no such process, or it may not be inspected");
     }
     let (sender, intervals) = crossbeam_channel::unbounded();
     let (server_before, load_before) = (rss(setup.server_pid), process::rss_bytes(me));
@@ -106,7 +108,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     while setup.scenario.publishes() && !shared.publishing.load(Ordering::Acquire) && !stopped() {
         pause(Duration::from_millis(5));
     }
-    // Memory is looked at when nothing moves any more.
+    // Memory is read when the machine is quiet.
     pause(Duration::from_nanos(SETTLE_NS));
     let server_rss_bytes = server_before.zip(rss(setup.server_pid));
     let load_rss_bytes = (load_before.unwrap_or_default(), process::rss_bytes(me).unwrap_or_default());
@@ -140,8 +142,8 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
         let reasons: Vec<String> =
             tally.failed.0.iter().map(|(reason, times)| format!("{} × {reason}", times)).collect();
         bail!(
-            "no subscriber could connect to {}: {}. Is that where the server listens (--target), and its path and language \
-             (--protocol)?",
+            "no subscriber could connect to {}: {}. Check the server's address and path (--target) and its protocol \
+             (--protocol)",
             setup.target.address,
             reasons.join("; ")
         );

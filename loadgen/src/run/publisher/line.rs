@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::measure::tally::Tally;
-use crate::protocol::{Heard, Protocol};
+use crate::protocol::{Protocol, Received};
 use crate::run::connection::write_some;
 use crate::run::subscribers::HANDSHAKE_NS;
 use crate::run::{Target, connector};
@@ -13,14 +13,14 @@ use ws_frames::{self as wire, FIN, Head};
 
 pub(super) struct Line {
     socket: TcpStream,
-    /// What the socket has not taken yet.
+    /// Bytes that the socket has not taken yet.
     pub(super) output: Vec<u8>,
     input: Vec<u8>,
     message: Vec<u8>,
 }
 
 impl Line {
-    /// Writes what waits, as much as the socket takes.
+    /// Writes as much of the waiting bytes as the socket takes.
     pub(super) fn flush(&mut self) -> Result<(), String> {
         if self.output.is_empty() {
             return Ok(());
@@ -31,16 +31,16 @@ impl Line {
         Ok(())
     }
 
-    /// Connects, waiting for it.
+    /// Connects, and waits until that is done.
     pub(super) fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
         let mut socket = connector::connect(target.address, None).map_err(|error| error.to_string())?;
-        // Waits, but not for ever: the same bound as for subscribers.
-        let said = |error: std::io::Error| error.to_string();
-        socket.set_nonblocking(false).map_err(said)?;
+        // The wait has the same bound as for subscribers.
+        let text = |error: std::io::Error| error.to_string();
+        socket.set_nonblocking(false).map_err(text)?;
         let patience = Duration::from_nanos(HANDSHAKE_NS);
-        socket.set_read_timeout(Some(patience)).map_err(said)?;
+        socket.set_read_timeout(Some(patience)).map_err(text)?;
         let request = connector::request(&target.authority, path, protocol.subprotocol());
-        socket.write_all(&request).map_err(said)?;
+        socket.write_all(&request).map_err(text)?;
         let mut input = Vec::new();
         let len = loop {
             if let Some(len) = connector::answer(&input)? {
@@ -57,13 +57,13 @@ impl Line {
             }
         };
         input.drain(..len);
-        socket.set_nonblocking(true).map_err(said)?;
+        socket.set_nonblocking(true).map_err(text)?;
         let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
         protocol.hello(&mut line.output, number);
         Ok(line)
     }
 
-    /// Reads what the server says to publishers: errors, and that it lives.
+    /// Reads what the server sends to publishers: errors and heartbeats.
     pub(super) fn listen(&mut self, protocol: &Protocol, tally: &mut Tally) -> Result<(), String> {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -77,9 +77,9 @@ impl Line {
         }
         let mut at = 0;
         let output = &mut self.output;
-        let mut each = |heard: Heard<'_>| match heard {
-            Heard::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
-            Heard::Reply(bytes) => wire::masked(output, FIN | protocol.opcode(), bytes),
+        let mut each = |received: Received<'_>| match received {
+            Received::Refused(reason) => tally.refused.add(&format!("publishing: {reason}")),
+            Received::Reply(bytes) => wire::masked(output, FIN | protocol.opcode(), bytes),
             _ => {}
         };
         let mut pings = Vec::new();
@@ -91,7 +91,7 @@ impl Line {
                 0..=2 => {
                     self.message.extend(payload);
                     if frame.is_last() || protocol.is_stream() {
-                        let used = protocol.hear(&self.message, &mut each)?;
+                        let used = protocol.decode(&self.message, &mut each)?;
                         self.message.drain(..used);
                     }
                 }

@@ -1,4 +1,4 @@
-//! What is due is published: on connections of its own, by the first worker's thread, which never waits for them.
+//! Publishes due updates: on connections of their own, by the first worker's thread, which never waits for them.
 
 mod closed_loop;
 mod line;
@@ -21,10 +21,10 @@ use crate::plan::Plan;
 use crate::protocol::Protocol;
 use crate::scenario::{Drive, Scenario};
 
-/// Bytes that wait for a publisher's socket at most. Above it nothing more is published until there is room: the
-/// moments at which updates were due stay what they are.
+/// The most bytes that wait for a publisher's socket. Above this, nothing is published until there is room; the times
+/// at which updates were due do not change.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// Updates written in one go before sockets are looked at again.
+/// The most updates written before sockets are polled again.
 const UPDATES_PER_TURN: u32 = 64;
 /// An update is late when it is handed over this long after it was due.
 const LATE_NS: u64 = 1_000_000;
@@ -38,15 +38,15 @@ pub(super) struct Publisher {
     schedule: Schedule,
     kind: String,
     bytes: usize,
-    /// As the server writes them.
+    /// The topics' names, as the server writes them.
     names: Vec<String>,
-    /// How many follow each topic.
+    /// The number of subscribers of each topic.
     followers: Vec<u64>,
     /// Updates of each topic so far.
     counts: Vec<u64>,
     random: StdRng,
     published: u64,
-    /// Deliveries due for what was published.
+    /// Deliveries due for the published updates.
     due: u64,
     closed_loop: ClosedLoop,
     payload: Vec<u8>,
@@ -54,7 +54,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Connects, waiting for it: nothing is measured yet.
+    /// Connects, and waits until that is done: nothing is measured yet.
     pub(super) fn connect(
         scenario: &Scenario,
         protocol: &Protocol,
@@ -100,7 +100,8 @@ impl Publisher {
         })
     }
 
-    /// Publishes what is due. Returns when the next update is, and how many were published; or why that is over.
+    /// Publishes due updates. Returns when the next one is due, and how many were published; or why publishing has
+    /// ended.
     pub(super) fn publish(&mut self, times: &Times, tally: &mut Tally) -> Result<(u64, u64), String> {
         let mut some = 0;
         let next_ns = loop {
@@ -118,13 +119,13 @@ impl Publisher {
                     match self.closed_loop.room(bound, self.published, self.due, covered, now_ns) {
                         Room::Now => {}
                         Room::Forgiven => tally.forgiven += 1,
-                        // Looked at again whenever something was read.
+                        // Checked again also whenever something was read.
                         Room::None => break now_ns + LOOK_AGAIN_NS,
                     }
                     now_ns
                 }
             };
-            // What is due after the end of the window is not published any more.
+            // Updates due after the end of the window are not published.
             if due_ns >= times.window_ns.1 {
                 break u64::MAX;
             }
@@ -132,7 +133,7 @@ impl Publisher {
                 break due_ns;
             }
             if self.lines.iter().any(|line| line.output.len() > WAITING_BYTES_MAX) {
-                // Readiness for writing is not waited for: a millisecond fills no socket's buffer.
+                // Does not wait for writability: trying again after a millisecond is enough.
                 break now_ns + 1_000_000;
             }
             self.put(due_ns, now_ns, times, tally);
@@ -173,7 +174,7 @@ impl Publisher {
         self.lines.iter_mut().try_for_each(Line::flush)
     }
 
-    /// Reads what the server says to publishers.
+    /// Reads what the server sends to publishers.
     pub(super) fn listen(&mut self, tally: &mut Tally) -> Result<(), String> {
         for line in &mut self.lines {
             line.listen(&self.protocol, tally)?;

@@ -1,4 +1,4 @@
-//! What is counted and timed of what arrived.
+//! Counts and times what arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,29 +10,29 @@ use crate::payload::Stamp;
 use crate::run::connection::{Conn, State};
 use crate::run::{Shared, Times};
 
-/// When a read took place.
+/// The time of a read.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moment {
     ns: u64,
     in_window: bool,
-    /// By the wall clock; only where somebody else publishes.
+    /// By the wall clock; only if another publisher makes the feed.
     wall_us: u64,
 }
 
 /// The counts of one thread.
 pub(in crate::run) struct Counts {
     shared: Arc<Shared>,
-    /// Whether this load publishes: then payloads say when they were due.
+    /// Whether this load publishes, so that payloads contain when they were due.
     ours: bool,
     pub(in crate::run) tally: Tally,
     pub(in crate::run) interval: Interval,
-    /// Latencies of the interval, which are not in `interval` and `tally` yet.
+    /// Latencies that are not in `interval` and `tally` yet.
     timing: Timing,
     /// Subscribers whose subscriptions are in effect.
     pub(in crate::run) open: u32,
     pub(in crate::run) times: Option<Times>,
     moment: Moment,
-    /// Deliveries of this read that came, or that something stands for; `shared` does not have them yet.
+    /// Deliveries of this read that arrived, or that something stands for; not in `shared` yet.
     covered: u64,
 }
 
@@ -51,7 +51,7 @@ impl Counts {
         }
     }
 
-    /// What is counted from now on was read at this moment.
+    /// Notes that everything counted from now on was read at `now_ns`.
     pub(super) fn begin_read(&mut self, now_ns: u64) {
         self.moment = Moment {
             ns: now_ns,
@@ -60,7 +60,7 @@ impl Counts {
         };
     }
 
-    /// A read is over, and gave so many bytes.
+    /// Notes that a read of this many bytes is over.
     pub(super) fn end_read(&mut self, bytes: usize) {
         self.tally.bytes += bytes as u64;
         self.interval.bytes += bytes as u64;
@@ -72,7 +72,7 @@ impl Counts {
         }
     }
 
-    /// The interval is over: gives it away, and begins another.
+    /// Takes out the interval, which is over, and begins another.
     pub(in crate::run) fn take_interval(&mut self, next_second: u32) -> Interval {
         let mut interval = std::mem::replace(&mut self.interval, Interval::new(next_second));
         self.timing.take(&mut interval.corrected, &mut self.tally);
@@ -80,12 +80,12 @@ impl Counts {
         interval
     }
 
-    /// The server says that a connection's subscriptions are in effect.
+    /// Notes that the server has confirmed a connection's subscriptions.
     pub(super) fn confirmed(&mut self, conn: &mut Conn) {
         self.subscribed(conn, self.moment.ns);
     }
 
-    /// The subscriptions of a connection are in effect.
+    /// Notes that the subscriptions of a connection are in effect.
     pub(in crate::run) fn subscribed(&mut self, conn: &mut Conn, now_ns: u64) {
         if conn.state != State::Subscribing {
             return;
@@ -101,12 +101,12 @@ impl Counts {
         }
     }
 
-    /// So many deliveries came, or something stands for them.
+    /// Notes that this many deliveries arrived, or that something stands for them.
     pub(super) fn covered(&mut self, deliveries: u64) {
         self.covered += deliveries;
     }
 
-    /// A delivery counts, and its latency does. `ts_us` is the server's time of it, where the payload has none.
+    /// Counts a delivery, and its latency. `ts_us` is the server's time stamp, used if the payload has none.
     pub(super) fn delivered(&mut self, conn: &Conn, stamp: Option<Stamp>, ts_us: u64) {
         self.tally.deliveries += 1;
         self.interval.deliveries += 1;
@@ -119,9 +119,9 @@ impl Counts {
         }
         let (due_ns, raw_ns) = match stamp {
             Some(stamp) => (stamp.due_ns, self.moment.ns.saturating_sub(stamp.sent_ns)),
-            // It should have had one, and has none that can be read.
+            // It should have a stamp, but none that can be read.
             None if self.ours => return,
-            // By the wall clock, which may have been set: below zero is zero.
+            // By the wall clock, which may have been set: a negative age counts as zero.
             None => {
                 let age_ns = self.moment.wall_us.saturating_sub(ts_us) * 1000;
                 (self.moment.ns - age_ns.min(self.moment.ns), age_ns)

@@ -1,10 +1,10 @@
-//! What arrives: bytes, frames, messages; what the messages say goes to the [`Verifier`].
+//! Splits received bytes into frames and messages, and passes the meaning of the messages to the [`Verifier`].
 //!
 //! ```text
 //! verifier   judges every stream
 //!   topics   names, numbers and epochs
 //!   counts   how much, how late
-//! recent     what was judged just now, for subscribers that get the same
+//! recent     updates that were judged just now, for subscribers that get the same bytes
 //! ```
 
 mod counts;
@@ -27,15 +27,15 @@ use ws_frames::{self as wire, FIN, Frame, Head};
 /// The longest message made of several frames.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// What a connection has to do after it was read.
+/// What happens to a connection after a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     GoOn,
-    /// The server has ended it: why.
+    /// The server has ended it, for this reason.
     End(String),
 }
 
-/// Reads what the subscribers of one thread get.
+/// Reads the frames of one thread's subscribers.
 pub(super) struct Receiver {
     protocol: Protocol,
     pub(super) verifier: Verifier,
@@ -48,8 +48,8 @@ impl Receiver {
         Self { protocol, verifier, recent: Recent::new() }
     }
 
-    /// Reads all whole frames of a connection, and appends to `replies` what is to be sent in answer. Returns how many bytes
-    /// were used up.
+    /// Reads all whole frames of a connection, and appends the frames to send in answer to `replies`. Returns how many
+    /// bytes were used up.
     pub(super) fn read(&mut self, conn: &mut Conn, bytes: &[u8], now_ns: u64, replies: &mut Vec<u8>) -> (usize, Next) {
         self.verifier.counts.begin_read(now_ns);
         self.recent.begin();
@@ -78,7 +78,7 @@ impl Receiver {
         (at, next)
     }
 
-    /// A frame of data: a message, a part of one, or a part of a stream of bytes.
+    /// Takes in a frame of data: a message, a part of one, or a part of a stream of bytes.
     fn frame(&mut self, conn: &mut Conn, frame: &Frame, payload: &[u8], replies: &mut Vec<u8>) -> Result<(), String> {
         let waits = conn.rest.as_ref().is_some_and(|rest| !rest.message.is_empty());
         let whole = !waits && frame.is_last() && frame.opcode() != 0;
@@ -94,7 +94,7 @@ impl Receiver {
             return Ok(());
         }
         if !waits && self.protocol.is_stream() {
-            let (used, _) = self.tell(conn, payload, replies)?;
+            let (used, _) = self.judge(conn, payload, replies)?;
             if used < payload.len() {
                 conn.rest().message.extend(&payload[used..]);
             }
@@ -106,32 +106,38 @@ impl Receiver {
             return Err(format!("sent a message of more than {MESSAGE_BYTES_MAX} bytes"));
         }
         if frame.is_last() || self.protocol.is_stream() {
-            let (used, _) = self.tell(conn, &message, replies)?;
+            let (used, _) = self.judge(conn, &message, replies)?;
             message.drain(..used);
         }
         conn.rest().message = message;
         Ok(())
     }
 
-    /// A message that is whole. An update that another subscriber had just now, and that is the next one here, is counted
-    /// without being read again.
+    /// Takes in a whole message. An update that another subscriber got just now, and that is the next one here, is
+    /// counted without being decoded again.
     fn message(&mut self, conn: &mut Conn, message: &[u8], replies: &mut Vec<u8>) -> Result<(), String> {
         if let Some(known) = self.recent.find(message)
             && self.verifier.again(conn, known)
         {
             return Ok(());
         }
-        let (_, known) = self.tell(conn, message, replies)?;
+        let (_, known) = self.judge(conn, message, replies)?;
         known.into_iter().for_each(|known| self.recent.learn(message, known));
         Ok(())
     }
 
-    /// Has the verifier judge what these bytes say. Returns how many were used up, and what is known of the last update.
-    fn tell(&mut self, conn: &mut Conn, bytes: &[u8], replies: &mut Vec<u8>) -> Result<(usize, Option<Known>), String> {
+    /// Decodes these bytes and has the verifier judge them. Returns how many were used up, and what is known of the
+    /// last update.
+    fn judge(
+        &mut self,
+        conn: &mut Conn,
+        bytes: &[u8],
+        replies: &mut Vec<u8>,
+    ) -> Result<(usize, Option<Known>), String> {
         let Self { protocol, verifier, recent } = self;
         let opcode = protocol.opcode();
         let mut last = None;
-        let used = protocol.hear(bytes, &mut |heard| match verifier.judge(conn, heard) {
+        let used = protocol.decode(bytes, &mut |received| match verifier.judge(conn, received) {
             Outcome::Counted => {}
             Outcome::Known(known) => last = Some(known),
             Outcome::Renumbered => recent.forget(),

@@ -1,32 +1,34 @@
-//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order: once
-//! they were judged, it is enough to compare, not to read and to check them again. That is half of what a delivery would cost this load.
+//! Updates that were judged just now. All subscribers of a topic get the same bytes, mostly in the same order. Once
+//! these have been judged, it is enough to compare them instead of decoding and checking them again, which would double
+//! the cost of a delivery to this load.
 
 use super::Known;
 
-/// Updates that are remembered.
+/// The number of updates that are remembered.
 const SLOTS: usize = 512;
-/// The longest message that is: longer ones cost their copying.
+/// The longest message that is remembered: copying longer ones would cost too much.
 const BYTES_MAX: usize = 512;
-/// Places of the index, several for each update.
-const PLACES: usize = 2048;
-const NOWHERE: u16 = u16::MAX;
+/// The length of the index, several entries for each update.
+const INDEX_LEN: usize = 2048;
+/// No slot.
+const NONE: u16 = u16::MAX;
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     known: Known,
     len: u16,
-    /// What came behind it the last time, for somebody who follows the same topics.
+    /// The slot of the message that followed it the last time, for a subscriber of the same topics.
     next: u16,
 }
 
 pub(super) struct Recent {
     slots: Vec<Slot>,
     bytes: Vec<u8>,
-    /// Where an update is, by its topic and number; checked when it is used.
+    /// The slot of an update, by a hash of its topic and number; checked when it is used.
     index: Vec<u16>,
     /// The slot that is written next.
     free: usize,
-    /// Where the message before this one is, of the same subscriber.
+    /// The slot of the subscriber's message before this one.
     before: u16,
 }
 
@@ -35,18 +37,18 @@ impl Recent {
         Self {
             slots: Vec::with_capacity(SLOTS),
             bytes: vec![0; SLOTS * BYTES_MAX],
-            index: vec![NOWHERE; PLACES],
+            index: vec![NONE; INDEX_LEN],
             free: 0,
-            before: NOWHERE,
+            before: NONE,
         }
     }
 
-    /// What comes is another subscriber's.
+    /// Begins with another subscriber.
     pub(super) fn begin(&mut self) {
-        self.before = NOWHERE;
+        self.before = NONE;
     }
 
-    /// What is known of this message, if it is what came behind the one before for somebody else.
+    /// What is known of this message, if it followed the one before at another subscriber too.
     pub(super) fn find(&mut self, message: &[u8]) -> Option<Known> {
         let slot = self.slots.get(usize::from(self.before))?.next;
         if !self.holds(slot, message) {
@@ -56,23 +58,23 @@ impl Recent {
         Some(self.slots[usize::from(slot)].known)
     }
 
-    /// A message was judged, and nothing was wrong with it.
+    /// Remembers a message that was judged to be right.
     pub(super) fn learn(&mut self, message: &[u8], known: Known) {
         if message.len() > BYTES_MAX {
             return self.begin();
         }
-        let place = (known.seq as usize).wrapping_mul(31).wrapping_add(known.topic as usize) % PLACES;
-        let mut slot = self.index[place];
+        let at = (known.seq as usize).wrapping_mul(31).wrapping_add(known.topic as usize) % INDEX_LEN;
+        let mut slot = self.index[at];
         if !self.holds(slot, message) {
             slot = self.free as u16;
             self.free = (self.free + 1) % SLOTS;
             self.bytes[usize::from(slot) * BYTES_MAX..][..message.len()].copy_from_slice(message);
-            let entry = Slot { known, len: message.len() as u16, next: NOWHERE };
+            let entry = Slot { known, len: message.len() as u16, next: NONE };
             match self.slots.get_mut(usize::from(slot)) {
                 Some(old) => *old = entry,
                 None => self.slots.push(entry),
             }
-            self.index[place] = slot;
+            self.index[at] = slot;
         }
         if let Some(before) = self.slots.get_mut(usize::from(self.before)) {
             before.next = slot;
@@ -80,11 +82,11 @@ impl Recent {
         self.before = slot;
     }
 
-    /// What was right may be wrong from now on.
+    /// Forgets everything: an update that was right may be wrong from now on.
     pub(super) fn forget(&mut self) {
         self.slots.clear();
-        self.index.fill(NOWHERE);
-        (self.free, self.before) = (0, NOWHERE);
+        self.index.fill(NONE);
+        (self.free, self.before) = (0, NONE);
     }
 
     fn holds(&self, slot: u16, message: &[u8]) -> bool {
@@ -105,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_what_was_learned_and_only_of_the_same_bytes() {
+    fn only_equal_bytes_are_found_and_give_what_was_learned() {
         let mut recent = Recent::new();
         for round in 0..20 {
-            // Two kinds of subscribers, who follow other topics, by turns.
+            // Two kinds of subscribers, which follow different topics, in turn.
             for subscriber in 0..6 {
                 recent.begin();
                 let mut found = 0;
@@ -122,7 +124,7 @@ mod tests {
                         None => recent.learn(&bytes, known),
                     }
                 }
-                // All but the first, which says where the others are.
+                // All but the first, which leads to the others.
                 let expected = if subscriber < 2 { 0 } else { 49 };
                 assert_eq!(found, expected, "subscriber {subscriber} of round {round}");
             }
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_read_each_time() {
+    fn long_messages_are_decoded_each_time() {
         let mut recent = Recent::new();
         let (_, known) = message(1, 1);
         recent.learn(&[b'x'; BYTES_MAX + 1], known);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-/// By number: the plan's topics first, then those that turned up.
+/// Topics by number: the plan's topics first, then those that appeared during the run.
 #[derive(Default)]
 pub(super) struct Topics {
-    /// As the server writes them.
+    /// The names, as the server writes them.
     names: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32, RandomState>,
-    /// The present epoch, where one was announced.
+    /// The current epoch; empty if none was announced.
     epochs: Vec<Box<str>>,
-    /// The server's number less the publisher's own, per epoch; `None` before the first update.
+    /// The server's number minus the publisher's own, in this epoch; `None` before the first update.
     shifts: Vec<Option<u64>>,
 }
 
@@ -32,23 +32,23 @@ impl Topics {
         self.numbers.get(std::str::from_utf8(name).ok()?).copied()
     }
 
-    /// `None` for a number that a corrupted payload made up.
+    /// The name of a topic; `None` for an unknown number, which a corrupted payload may contain.
     pub(super) fn name(&self, topic: u32) -> Option<&str> {
         self.names.get(topic as usize).map(|name| &**name)
     }
 
-    /// Empty where none was announced.
+    /// The current epoch of a topic; empty if none was announced.
     pub(super) fn epoch(&self, topic: u32) -> &str {
         self.epochs.get(topic as usize).map_or("", |epoch| epoch)
     }
 
-    /// An epoch was announced. Returns whether it numbers the topic's updates anew.
+    /// Takes in the announcement of an epoch. Returns whether the topic's updates are numbered anew.
     pub(super) fn enter(&mut self, topic: u32, epoch: &str) -> bool {
         let held = &mut self.epochs[topic as usize];
         if epoch.is_empty() || **held == *epoch {
             return false;
         }
-        // A topic that had not been published has no epoch yet: with its first one, nothing is numbered anew.
+        // A topic without updates has no epoch yet: its first epoch numbers nothing anew.
         let anew = !held.is_empty();
         *held = epoch.into();
         if anew {
@@ -57,7 +57,8 @@ impl Topics {
         anew
     }
 
-    /// Whether the server's number of an update differs from the publisher's `n` by as much as before, in this epoch.
+    /// Whether the server's number of an update differs from the publisher's `n` by the same amount as before in this
+    /// epoch.
     pub(super) fn agrees(&mut self, topic: u32, seq: u64, n: u64) -> bool {
         let shift = seq.wrapping_sub(n);
         *self.shifts[topic as usize].get_or_insert(shift) == shift

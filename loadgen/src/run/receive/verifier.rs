@@ -1,4 +1,4 @@
-//! What arrived is judged: whether it is what was published, and whether anything is missing before it.
+//! Judges what arrives: whether it is what was published, and whether anything is missing before it.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use super::topics::Topics;
 use crate::measure::tally::{Fault, Finding};
 use crate::payload;
 use crate::plan::Plan;
-use crate::protocol::{After, Heard, Protocol};
+use crate::protocol::{After, Protocol, Received};
 use crate::run::Shared;
 use crate::run::connection::Conn;
 use crate::stream::{Step, Stream};
 
-/// What was found out about an update: it was whole, and it is what was published under this number.
+/// An update that was judged: it is whole, and it is what was published under this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) topic: u32,
@@ -20,26 +20,26 @@ pub(super) struct Known {
     pub(super) stamp: payload::Stamp,
 }
 
-/// What follows from a message for whoever read it.
+/// The consequence of a message for the receiver.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nothing.
+    /// None: the message was counted.
     Counted,
-    /// The same bytes are the same update, whoever they come to.
+    /// The same bytes are the same update for every subscriber.
     Known(Known),
-    /// A topic's updates are numbered anew: what was known of them is known no longer.
+    /// A topic's updates are numbered anew: what was known of them no longer holds.
     Renumbered,
-    /// These bytes of the protocol are to be sent.
+    /// These bytes of the protocol have to be sent.
     Reply(&'static [u8]),
 }
 
-/// Judges what the subscribers of one thread get.
+/// Judges what one thread's subscribers receive.
 pub(in crate::run) struct Verifier {
     shared: Arc<Shared>,
     topics: Topics,
     /// Whether this load publishes, so that it knows the payloads.
     ours: bool,
-    /// Whether topics may turn up that were not asked for by name.
+    /// Whether topics may appear that were not subscribed to by name.
     open_ended: bool,
     /// Whether every payload is checked.
     every_payload: bool,
@@ -63,32 +63,32 @@ impl Verifier {
         }
     }
 
-    /// The present epoch of a topic; empty where none was announced.
+    /// The current epoch of a topic; empty if none was announced.
     pub(in crate::run) fn epoch(&self, topic: u32) -> &str {
         self.topics.epoch(topic)
     }
 
-    pub(super) fn judge(&mut self, conn: &mut Conn, heard: Heard<'_>) -> Outcome {
-        match heard {
-            Heard::Update { topic, seq, from, ts_us, data } => {
+    pub(super) fn judge(&mut self, conn: &mut Conn, received: Received<'_>) -> Outcome {
+        match received {
+            Received::Update { topic, seq, from, ts_us, data } => {
                 return self.update(conn, topic, seq, from, ts_us, data).map_or(Outcome::Counted, Outcome::Known);
             }
-            Heard::Begins { topic, epoch, after } => {
+            Received::Begins { topic, epoch, after } => {
                 let anew = self.begins(conn, topic, epoch, after);
                 return if anew { Outcome::Renumbered } else { Outcome::Counted };
             }
-            Heard::Reply(bytes) => return Outcome::Reply(bytes),
-            Heard::Image { topic, seq, ts_us, data } => self.image(conn, topic, seq, ts_us, data),
-            Heard::Gap { topic, from, to } => self.gap(conn, topic, from, to),
-            // Its stream begins anew when the topic does.
-            Heard::Closed { .. } => {}
-            Heard::Subscribed => self.counts.confirmed(conn),
-            Heard::Refused(reason) => self.counts.tally.refused.add(&reason),
+            Received::Reply(bytes) => return Outcome::Reply(bytes),
+            Received::Image { topic, seq, ts_us, data } => self.image(conn, topic, seq, ts_us, data),
+            Received::Gap { topic, from, to } => self.gap(conn, topic, from, to),
+            // Its stream begins again when the topic does.
+            Received::Closed { .. } => {}
+            Received::Subscribed => self.counts.confirmed(conn),
+            Received::Refused(reason) => self.counts.tally.refused.add(&reason),
         }
         Outcome::Counted
     }
 
-    /// An update that is known, where it is the next one of this subscriber. Returns whether it is.
+    /// Counts an update that is known, if it is the next one of this subscriber. Returns whether it is.
     pub(super) fn again(&mut self, conn: &mut Conn, known: Known) -> bool {
         let stream = conn.stream(known.topic).filter(|stream| stream.last() == Some(known.seq.wrapping_sub(1)));
         let Some(stream) = stream else { return false };
@@ -98,7 +98,7 @@ impl Verifier {
         true
     }
 
-    /// Returns what is known of it, where it was the next one and nothing was wrong with it.
+    /// Judges an update. Returns what is known of it, if it was the next one and nothing was wrong with it.
     fn update(
         &mut self,
         conn: &mut Conn,
@@ -109,7 +109,7 @@ impl Verifier {
         data: &[u8],
     ) -> Option<Known> {
         let (number, stamp) = self.identify(conn, topic, seq, data)?;
-        // A number that nobody but a corrupted payload says may be any.
+        // A number that only a corrupted payload states may be wrong.
         let intact = self.is_intact(stamp, data);
         let unsure = seq.is_none() && !intact;
         let seq = seq.or(stamp.map(|stamp| stamp.n)).unwrap_or_default();
@@ -117,7 +117,7 @@ impl Verifier {
             self.fault(conn.number, Fault::Corrupted, number, seq, 1);
             return None;
         };
-        // It counts where it is the one to come; elsewhere it would make holes and repetitions that there are not.
+        // It counts if it is the expected one; otherwise it would look like holes and repetitions that do not exist.
         if unsure && stream.last().is_some_and(|last| seq != last + 1) {
             self.fault(conn.number, Fault::Corrupted, number, seq, 1);
             return None;
@@ -162,7 +162,7 @@ impl Verifier {
         let intact = self.is_intact(stamp, data);
         self.check(conn.number, number, seq, stamp, intact);
         match step {
-            // How old the first image is says nothing of the server.
+            // The age of the first image says nothing about the server.
             None => return,
             Some(Step::Merged(before)) => {
                 self.counts.tally.skipped += before;
@@ -188,7 +188,7 @@ impl Verifier {
         }
     }
 
-    /// Returns whether the topic's updates are numbered anew.
+    /// Takes in the beginning of a stream. Returns whether the topic's updates are numbered anew.
     fn begins(&mut self, conn: &mut Conn, topic: &[u8], epoch: &str, after: After) -> bool {
         let Some(number) = self.number(topic) else { return false };
         let anew = self.topics.enter(number, epoch);
@@ -203,7 +203,7 @@ impl Verifier {
         anew
     }
 
-    /// The topic's number, made where somebody else publishes.
+    /// The topic's number; a new topic gets one if another publisher makes the feed.
     fn number(&mut self, topic: &[u8]) -> Option<u32> {
         match self.topics.number(topic) {
             Some(number) => Some(number),
@@ -212,8 +212,8 @@ impl Verifier {
         }
     }
 
-    /// Which topic it is, and what its payload says. Where payloads are ours, one that cannot be read is corrupted; what the
-    /// envelope says of it still holds.
+    /// Returns the topic's number, and the stamp of the payload. If payloads are ours, one that cannot be read is
+    /// corrupted, but the envelope still holds.
     fn identify(
         &mut self,
         conn: &Conn,
@@ -239,7 +239,7 @@ impl Verifier {
     }
 
     fn stream<'a>(&self, conn: &'a mut Conn, topic: u32) -> Option<&'a mut Stream> {
-        // Looked up twice where it is there: the borrow of the first look would last for the insertion.
+        // An existing stream is looked up twice: the borrow of the first lookup would last until the insertion.
         if conn.stream(topic).is_none() {
             if !self.open_ended {
                 return None;
@@ -249,15 +249,15 @@ impl Verifier {
         conn.stream(topic)
     }
 
-    /// Whether a payload is what somebody published, where every payload is checked.
+    /// Whether a payload is intact, if every payload is checked.
     fn is_intact(&self, stamp: Option<payload::Stamp>, data: &[u8]) -> bool {
         !self.every_payload || stamp.is_none() || payload::is_intact(data)
     }
 
-    /// Returns whether the payload is what was published under this number, where every payload is checked.
+    /// Returns whether the payload is what was published under this number, if every payload is checked.
     fn check(&mut self, subscriber: u32, topic: u32, seq: u64, stamp: Option<payload::Stamp>, intact: bool) -> bool {
         let Some(stamp) = stamp.filter(|_| self.every_payload) else { return true };
-        // What is not intact does not say where counting begins.
+        // A damaged payload must not define the difference between the numbers.
         let right = intact && self.topics.agrees(topic, seq, stamp.n);
         if !right {
             self.fault(subscriber, Fault::Corrupted, topic, seq, 1);
@@ -270,7 +270,7 @@ impl Verifier {
         self.counts.tally.fault(Finding { fault, subscriber, topic: name.to_owned(), seq, updates });
     }
 
-    /// How many updates the subscriber has not got of all that were published.
+    /// How many of the published updates the subscriber does not have.
     pub(in crate::run) fn missing(&self, conn: &Conn) -> u64 {
         let missing =
             |stream: &Stream| stream.last().map_or(0, |last| self.published_as(stream.topic).saturating_sub(last));
@@ -285,7 +285,7 @@ impl Verifier {
         })
     }
 
-    /// The server's number of the last update of a topic that was published.
+    /// The server's number of the last published update of a topic.
     fn published_as(&self, topic: u32) -> u64 {
         self.topics.seq_of(topic, self.shared.published(topic))
     }

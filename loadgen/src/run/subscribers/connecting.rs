@@ -1,15 +1,16 @@
-//! Which subscribers are to connect, which ones are connecting, and how many may do so at once.
+//! The subscribers that have to connect, those that are connecting, and how many may connect at once.
 
 use std::collections::VecDeque;
 
 /// How long a connection may take until its subscriptions are in effect.
 pub(in crate::run) const HANDSHAKE_NS: u64 = 10_000_000_000;
 
-/// The connections that one thread is making. Subscribers have their index there.
+/// The connections that one thread is making. A subscriber is named by its index in the thread.
 pub(in crate::run) struct Connecting {
-    /// Subscribers that are to connect, and not before when; by time.
+    /// Subscribers that have to connect, each with its earliest time; sorted by time.
     waiting: VecDeque<(u64, u32)>,
-    /// Attempts that were begun, and when; by time. Those that are over stay until their time is.
+    /// Attempts that were begun, each with its time; sorted by time. An attempt that is over stays until its time is
+    /// up.
     begun: VecDeque<(u64, u32)>,
     under_way: u32,
     at_once: u32,
@@ -18,7 +19,7 @@ pub(in crate::run) struct Connecting {
 }
 
 impl Connecting {
-    /// All of them are to connect, so many at once.
+    /// All `subscribers` have to connect, at most `at_once` at a time.
     pub(in crate::run) fn new(subscribers: u32, at_once: u32) -> Self {
         Self {
             waiting: (0..subscribers).map(|index| (0, index)).collect(),
@@ -29,10 +30,10 @@ impl Connecting {
         }
     }
 
-    /// Somebody is to connect again, not before `at_ns`.
+    /// Plans another attempt of a subscriber, not before `at_ns`.
     pub(in crate::run) fn later(&mut self, at_ns: u64, index: u32) {
-        let place = self.waiting.partition_point(|(at, _)| *at <= at_ns);
-        self.waiting.insert(place, (at_ns, index));
+        let position = self.waiting.partition_point(|(at, _)| *at <= at_ns);
+        self.waiting.insert(position, (at_ns, index));
     }
 
     /// Begins the next attempt, if there is one that may begin.
@@ -46,13 +47,14 @@ impl Connecting {
         Some(index)
     }
 
-    /// When the next attempt may begin; `None` where there is none, or as many are under way as may be.
+    /// When the next attempt may begin; `None` if there is none, or if as many are under way as allowed.
     pub(in crate::run) fn due_ns(&self, now_ns: u64) -> Option<u64> {
         let &(at, _) = self.waiting.front()?;
         (self.under_way < self.at_once).then_some(at.max(now_ns))
     }
 
-    /// An attempt that began too long ago, if there is one: whose, and when it began. It may have ended since.
+    /// Takes out an attempt that began too long ago, if there is one: its subscriber, and when it began. It may have
+    /// ended since.
     pub(in crate::run) fn overdue(&mut self, now_ns: u64) -> Option<(u32, u64)> {
         let &(begun_ns, index) = self.begun.front()?;
         if begun_ns + HANDSHAKE_NS > now_ns {
@@ -62,7 +64,8 @@ impl Connecting {
         Some((index, begun_ns))
     }
 
-    /// An attempt is over, well or not. Returns whether it is counted among everybody's first ones.
+    /// Notes that an attempt is over, successful or not. Returns whether it counts as the first attempt of a
+    /// subscriber.
     pub(in crate::run) fn over(&mut self) -> bool {
         self.under_way = self.under_way.saturating_sub(1);
         let first = self.untried > 0;
@@ -70,7 +73,7 @@ impl Connecting {
         first
     }
 
-    /// Whether nobody connects, or is to.
+    /// Whether no subscriber is connecting or has to connect.
     pub(in crate::run) fn is_idle(&self) -> bool {
         self.under_way == 0 && self.waiting.is_empty()
     }
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_begin_than_may_and_each_in_its_time() {
+    fn attempts_begin_within_their_limit_and_not_before_their_time() {
         let mut connecting = Connecting::new(3, 2);
         assert_eq!((connecting.begin(5), connecting.begin(6), connecting.begin(7)), (Some(0), Some(1), None));
         assert_eq!(connecting.due_ns(8), None, "two are under way");
@@ -94,7 +97,7 @@ mod tests {
         assert!(!connecting.is_idle());
         assert_eq!((connecting.begin(49), connecting.due_ns(49)), (None, Some(50)));
         assert_eq!((connecting.begin(50), connecting.begin(60), connecting.due_ns(60)), (Some(0), None, Some(90)));
-        assert!(!connecting.over(), "everybody had tried before");
+        assert!(!connecting.over(), "every subscriber had tried before");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From nothing to a subscription: TCP, the handshake of a WebSocket, `subscribe`.
+//! Sets up subscriptions: TCP, the handshake of a WebSocket, `subscribe`.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use crate::run::connector;
 use crate::stream::Stream;
 
 impl Subscribers {
-    /// Begins as many connections as may be begun, and gives up those that take too long.
+    /// Begins as many connections as allowed, and gives up those that take too long.
     pub(in crate::run) fn connect_some(&mut self, now_ns: u64) {
         while let Some(index) = self.connecting.begin(now_ns) {
             self.connect(index, now_ns);
@@ -33,20 +33,20 @@ impl Subscribers {
             Ok(socket) => socket,
             Err(error) => return self.end(index, &error.to_string()),
         };
-        // It can be written to once it is connected.
+        // It is reported as writable once it is connected.
         if let Err(error) = self.poll.add(&socket, index.into(), true) {
             return self.end(index, &error.to_string());
         }
         self.conns[index as usize].socket = Some(socket);
     }
 
-    /// What a subscriber follows, as the server writes it.
+    /// The names of a subscriber's entries, as the server writes them.
     fn names(&self, index: u32) -> Vec<String> {
         let names = self.part.plan.entries_of(self.conns[index as usize].number);
         names.iter().map(|name| self.part.protocol.spelled(name)).collect()
     }
 
-    /// Asks for the WebSocket; the TCP connection is there.
+    /// Requests the WebSocket, over the TCP connection.
     pub(super) fn ask(&mut self, index: u32) {
         let names = self.names(index);
         let (target, protocol) = (&self.part.target, &self.part.protocol);
@@ -57,7 +57,7 @@ impl Subscribers {
         self.write(index, &request);
     }
 
-    /// Subscribes; the WebSocket is there.
+    /// Subscribes, over the WebSocket.
     pub(super) fn subscribe(&mut self, index: u32, now_ns: u64) {
         let names = self.names(index);
         let part = &self.part;
@@ -77,7 +77,7 @@ impl Subscribers {
             conn.streams = Vec::new();
         }
         if !part.protocol.answers() && conn.streams.is_empty() {
-            // The server does not say where streams begin: at the beginning, unless that is over.
+            // The server does not say where streams begin: at the first update, unless publishing has begun.
             conn.streams = Vec::with_capacity(topics.len());
             for topic in topics {
                 conn.streams.push(Stream::new(topic, (!begun).then_some(0)));
@@ -94,7 +94,7 @@ impl Subscribers {
         }
     }
 
-    /// A subscription is in effect.
+    /// Notes that a connection's subscriptions are in effect.
     pub(super) fn opened(&mut self, index: u32) {
         self.part.shared.subscribed.store(true, Ordering::Release);
         self.attempt_is_over();

@@ -1,8 +1,8 @@
 //! The subscribers of one thread, and their connections.
 //!
 //! ```text
-//! connecting   who is to connect, and how many at once
-//! joining      from nothing to a subscription
+//! connecting   which subscribers have to connect, and how many at once
+//! joining      sets up a subscription
 //! (here)       reading, writing, ending
 //! ```
 
@@ -23,7 +23,7 @@ use crate::measure::tally::Tally;
 use crate::poll::{Poll, Ready};
 use crate::protocol::Options;
 
-/// Bytes read at once, from whichever subscriber.
+/// The most bytes read at once from a subscriber.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) struct Subscribers {
@@ -34,9 +34,9 @@ pub(super) struct Subscribers {
     receiver: Receiver,
     options: Options,
     buffer: Vec<u8>,
-    /// What a read has to be answered with.
+    /// The frames to send in answer to a read.
     replies: Vec<u8>,
-    /// Whether slow subscribers are read now and then only, and not whenever something has arrived.
+    /// Whether slow subscribers are read in portions, and not whenever something has arrived.
     slow_are_paused: bool,
 }
 
@@ -45,7 +45,7 @@ impl Subscribers {
         let poll = Poll::new().map_err(|error| format!("an epoll set: {error}"))?;
         let scenario = &part.scenario;
         let share = scenario.slow.as_ref().map_or(0.0, |slow| slow.share);
-        // Slow ones are spread evenly.
+        // Slow subscribers are spread evenly.
         let is_slow = |number: u32| (f64::from(number + 1) * share).floor() > (f64::from(number) * share).floor();
         // Subscribers are dealt to workers round-robin.
         let numbers = (part.index..scenario.subscribers.count).step_by(part.of as usize);
@@ -85,13 +85,13 @@ impl Subscribers {
         self.conns.len()
     }
 
-    /// Waits until a socket is ready or the moment has come; or until somebody may connect.
+    /// Waits until a socket is ready, the time has come, or another subscriber may connect.
     pub(super) fn wait(&mut self, until_ns: u64, now_ns: u64, ready: &mut Vec<Ready>) -> Result<(), String> {
         let until_ns = self.connecting.due_ns(now_ns).map_or(until_ns, |due_ns| due_ns.min(until_ns));
         self.poll.wait(until_ns, now_ns, ready).map_err(|error| format!("waiting for sockets: {error}"))
     }
 
-    /// Reads or writes what a connection is ready for.
+    /// Reads or writes, as a connection is ready for.
     pub(super) fn serve(&mut self, ready: Ready) {
         let index = ready.key as u32;
         let Some(conn) = self.conns.get_mut(ready.key as usize) else { return };
@@ -121,7 +121,7 @@ impl Subscribers {
 
     fn watch(&self, index: u32, writable: bool) {
         if let Some(socket) = &self.conns[index as usize].socket {
-            // Fails where the socket is gone, which reading finds out.
+            // Fails if the socket is gone, which the next read finds out.
             let _ = self.poll.change(socket, index.into(), writable);
         }
     }
@@ -134,7 +134,7 @@ impl Subscribers {
         }
     }
 
-    /// Reads once, up to so many bytes, and has the receiver read what arrived.
+    /// Reads once, at most `bytes_max` bytes, and passes them to the receiver.
     fn read(&mut self, index: u32, bytes_max: usize) {
         let conn = &mut self.conns[index as usize];
         let held = conn.rest.as_mut().map(|rest| std::mem::take(&mut rest.input)).unwrap_or_default();
@@ -194,7 +194,7 @@ impl Subscribers {
         }
     }
 
-    /// The server, or the network, has ended a connection.
+    /// Closes a connection that the server or the network has ended.
     fn end(&mut self, index: u32, reason: &str) {
         let conn = &mut self.conns[index as usize];
         let was = std::mem::replace(&mut conn.state, State::Closed);
@@ -216,7 +216,7 @@ impl Subscribers {
         }
     }
 
-    /// This load ends a connection, which will come back at that moment. In a storm it is measured how long that takes.
+    /// Ends a connection on the load's side; it comes back at `back_ns`. In a storm the time until then is measured.
     pub(super) fn leave(&mut self, index: u32, back_ns: u64, in_storm: bool) {
         let conn = &mut self.conns[index as usize];
         if conn.state != State::Open {
@@ -233,9 +233,9 @@ impl Subscribers {
         self.connecting.later(back_ns, index);
     }
 
-    // ---- slow ones
+    // ---- slow subscribers
 
-    /// Slow subscribers are read by [`Self::read_slow`] alone from now on, or like all others again.
+    /// Lets slow subscribers be read only by [`Self::read_slow`] from now on, or like all others again.
     pub(super) fn pause_slow(&mut self, pause: bool) {
         self.slow_are_paused = pause;
         for index in 0..self.conns.len() as u32 {
@@ -252,12 +252,12 @@ impl Subscribers {
 
     fn pause(&self, index: u32) {
         if let Some(socket) = &self.conns[index as usize].socket {
-            // Fails where the socket is gone: then there is nothing to pause.
+            // Fails if the socket is gone: then there is nothing to pause.
             let _ = self.poll.pause(socket, index.into());
         }
     }
 
-    /// Every slow subscriber reads so many bytes at most.
+    /// Reads at most `bytes` bytes from every slow subscriber.
     pub(super) fn read_slow(&mut self, bytes: usize) {
         for index in 0..self.conns.len() {
             if self.conns[index].slow && self.conns[index].state == State::Open {
@@ -268,12 +268,12 @@ impl Subscribers {
 
     // ---- the end
 
-    /// Whether none is there, or will be: a connection that the server has ended does not come back.
+    /// Whether no subscriber is connected or will be: a connection that the server has ended does not come back.
     pub(super) fn are_gone(&self) -> bool {
         self.receiver.verifier.counts.open == 0 && self.connecting.is_idle()
     }
 
-    /// Subscribers that read as fast as they can.
+    /// The subscribers that read as fast as they can.
     fn readers(&self) -> impl Iterator<Item = &Conn> {
         self.conns.iter().filter(|conn| conn.state == State::Open && !(conn.slow && self.slow_are_paused))
     }
@@ -283,7 +283,7 @@ impl Subscribers {
         self.connecting.is_idle() && self.readers().all(|conn| self.receiver.verifier.has_all(conn))
     }
 
-    /// How many updates those that read have not got of all that were published.
+    /// How many of the published updates the reading subscribers do not have.
     pub(super) fn missing(&self) -> u64 {
         self.readers().map(|conn| self.receiver.verifier.missing(conn)).sum()
     }

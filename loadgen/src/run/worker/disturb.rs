@@ -1,5 +1,5 @@
-//! What a scenario does to its own subscribers: some leave and come back, some lose their connection all at once, some read
-//! slowly or not at all.
+//! The disturbances of a scenario: some subscribers leave and come back, some lose their connection all at once, some
+//! read slowly or not at all.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -9,7 +9,7 @@ use crate::clock::seconds_ns;
 use crate::run::Times;
 use crate::scenario::{Scenario, Slow, Storm};
 
-/// A subscriber is to lose its connection, and to come back at this moment.
+/// A subscriber that loses its connection, and when it comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Leave {
     pub(super) index: u32,
@@ -17,32 +17,33 @@ pub(super) struct Leave {
     pub(super) in_storm: bool,
 }
 
-/// What slow subscribers do now.
+/// What slow subscribers do in a tick.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Slowness {
-    /// Nothing, or there are none.
+    /// They read nothing, or there are none.
     None,
-    /// They read so many bytes.
+    /// They read this many bytes.
     Portion(usize),
-    /// They are not slow any more.
+    /// They are no longer slow.
     Over,
 }
 
-/// What is in store for the subscribers of one thread.
+/// The disturbances of the subscribers of one thread.
 pub(super) struct Disturbance {
-    /// Connections that leave in a tick, and the part of one that is still owed.
+    /// Connections that leave in a tick.
     churn_per_tick: f64,
+    /// The fraction of a connection that is carried over to the next tick.
     churn_owed: f64,
-    /// Until it has come.
+    /// `None` once it is over.
     storm: Option<Storm>,
-    /// Until that is over.
+    /// `None` once it is over.
     slow: Option<Slow>,
     slow_until_ns: u64,
     random: StdRng,
 }
 
 impl Disturbance {
-    /// For the thread of this number among so many.
+    /// Makes the disturbances of thread number `index` of `of`.
     pub(super) fn new(scenario: &Scenario, index: u32, of: u32) -> Self {
         let per_second = scenario.churn.as_ref().map_or(0.0, |churn| churn.per_second);
         Self {
@@ -55,14 +56,14 @@ impl Disturbance {
         }
     }
 
-    /// The moments are fixed. Returns whether some are slow from now on.
+    /// Takes in the times of the run. Returns whether some subscribers are slow from now on.
     pub(super) fn begin(&mut self, times: &Times) -> bool {
         let until_seconds = self.slow.as_ref().and_then(|slow| slow.until_seconds);
         self.slow_until_ns = until_seconds.map_or(u64::MAX, |until| times.publish_ns + seconds_ns(until));
         self.slow.is_some()
     }
 
-    /// Of so many subscribers, those that lose their connection in this tick.
+    /// The subscribers that lose their connection in this tick, of `subscribers`.
     pub(super) fn leaving(&mut self, times: &Times, now_ns: u64, subscribers: usize) -> Vec<Leave> {
         let mut leaving = Vec::new();
         if subscribers == 0 {
@@ -85,7 +86,7 @@ impl Disturbance {
         leaving
     }
 
-    /// What slow subscribers do in this tick.
+    /// Returns what slow subscribers do in this tick.
     pub(super) fn slowness(&mut self, now_ns: u64) -> Slowness {
         let Some(slow) = &self.slow else { return Slowness::None };
         if now_ns >= self.slow_until_ns {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_leave_as_the_scenario_says_and_each_thread_has_its_part() {
+    fn the_stated_number_leaves_and_each_thread_has_its_share() {
         let mut all = disturbance("[churn]\nper_second = 70.0", 1);
         let mut half = disturbance("[churn]\nper_second = 70.0", 2);
         let (mut of_all, mut of_half) = (0, 0);
@@ -119,11 +120,11 @@ mod tests {
             of_half += half.leaving(&TIMES, tick * TICK_NS, 100).len();
         }
         assert!((69..=71).contains(&of_all) && (34..=36).contains(&of_half), "{of_all} and {of_half} in a second");
-        assert_eq!(all.leaving(&TIMES, 0, 0), [], "nobody is there to leave");
+        assert_eq!(all.leaving(&TIMES, 0, 0), [], "without subscribers nobody leaves");
     }
 
     #[test]
-    fn a_storm_comes_once() {
+    fn a_storm_happens_once() {
         let mut disturbance = disturbance("[storm]\nat_seconds = 1.0\nshare = 0.5\nover_seconds = 2.0", 1);
         assert_eq!(disturbance.leaving(&TIMES, 999_999_999, 4), []);
         let now_ns = 1_000_000_000;
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_ones_read_their_portion_until_that_is_over() {
+    fn slow_subscribers_read_their_portion_until_the_end() {
         let mut slow = disturbance("[slow]\nshare = 0.1\nbytes_per_second = 5000\nuntil_seconds = 2.0", 1);
         assert!(slow.begin(&TIMES));
         assert_eq!(slow.slowness(0), Slowness::Portion(100));

@@ -1,4 +1,4 @@
-//! When a run is over for one thread, and what the thread used until then.
+//! The end of a run for one thread, and the CPU time that the thread used in the window.
 
 use std::sync::atomic::Ordering;
 
@@ -6,12 +6,12 @@ use super::{Part, TICK_NS};
 use crate::measure::process::thread_cpu_ns;
 use crate::run::Times;
 
-/// How often it is looked whether everybody has everything.
+/// How often to check whether all subscribers have everything.
 const COMPLETE_EVERY_NS: u64 = 50_000_000;
 
 #[derive(Default)]
 pub(super) struct Ending {
-    /// When it is looked again.
+    /// When to check again.
     complete_ns: u64,
     is_complete: bool,
     is_deserted: bool,
@@ -23,7 +23,7 @@ impl Ending {
         if now_ns >= times.drained_ns {
             return true;
         }
-        // Only once the publisher has written its last.
+        // Only after the publisher has written its last update.
         if now_ns > times.window_ns.1 + TICK_NS && now_ns >= self.complete_ns {
             self.complete_ns = now_ns + COMPLETE_EVERY_NS;
             if !self.is_complete && (!part.scenario.publishes() || have_all()) {
@@ -34,7 +34,7 @@ impl Ending {
         part.shared.complete.load(Ordering::Acquire) == part.of
     }
 
-    /// Fails where no thread has a subscriber left to measure.
+    /// Fails if no thread has a subscriber left to measure.
     pub(super) fn check_deserted(&mut self, part: &Part, are_gone: bool) -> Result<(), String> {
         if are_gone && !self.is_deserted {
             self.is_deserted = true;

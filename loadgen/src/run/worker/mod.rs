@@ -1,4 +1,4 @@
-//! One thread of load: its subscribers, and with the first one the publishers.
+//! One thread of load: its subscribers, and in the first thread the publishers.
 
 mod disturb;
 mod ending;
@@ -21,12 +21,12 @@ use crate::poll::Ready;
 use crate::protocol::Protocol;
 use crate::scenario::Scenario;
 
-/// Sockets read before the publisher is given its turn again.
+/// Sockets read before the publisher gets its turn again.
 const READS_PER_TURN: usize = 4;
-/// How often slow subscribers read, connections are counted and publishers listened to.
+/// How often slow subscribers read, connections are counted and the publishers' connections are read.
 const TICK_NS: u64 = 20_000_000;
 
-/// What a worker is made of.
+/// The parameters of a worker.
 pub(super) struct Part {
     pub(super) scenario: Arc<Scenario>,
     pub(super) protocol: Protocol,
@@ -34,8 +34,9 @@ pub(super) struct Part {
     pub(super) plan: Arc<Plan>,
     pub(super) shared: Arc<Shared>,
     pub(super) verify: bool,
-    /// Its number among so many.
+    /// Its number.
     pub(super) index: u32,
+    /// The number of workers.
     pub(super) of: u32,
     pub(super) intervals: Sender<Interval>,
 }
@@ -67,13 +68,13 @@ impl Worker {
     /// Runs until the run is over.
     pub(super) fn run(mut self) -> Result<Tally, String> {
         let result = self.serve();
-        // Everybody had the time that was meant for it, unless the run was cut short.
+        // Subscribers had all their time to drain, unless the run was cut short.
         let cut_short = result.is_err() || self.part.shared.stop.load(Ordering::Acquire);
         let missing = self.subscribers.missing();
         let tally = &mut self.subscribers.counts().tally;
         *(if cut_short { &mut tally.missing } else { &mut tally.undelivered }) += missing;
         if let Err(error) = result {
-            // Another thread may have been first: then its reason is kept.
+            // If another thread was first, its reason is kept.
             let _ = self.part.shared.why.set(error);
             self.part.shared.stop.store(true, Ordering::Release);
         }
@@ -97,7 +98,7 @@ impl Worker {
             self.subscribers.wait(next_publish_ns.min(self.tick_ns), now_ns, &mut ready)?;
             for (index, ready) in ready.iter().enumerate() {
                 self.subscribers.serve(*ready);
-                // What is due goes out between two reads; a closed loop waits for the end of the round, so that several
+                // Due updates go out between two reads. A closed loop waits for the end of the round, so that several
                 // of its updates share a write.
                 if index % READS_PER_TURN == READS_PER_TURN - 1 && next_publish_ns <= mono_ns() {
                     next_publish_ns = self.publish()?;
@@ -107,7 +108,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Once all are there: connects the publishers, and takes the moments over when they are fixed.
+    /// Once every subscriber has tried: connects the publishers, and takes over the times when they are fixed.
     fn begin(&mut self, now_ns: u64) -> Result<(), String> {
         if let Some(times) = self.subscribers.times() {
             if let Some(cpu_ns) = self.cpu.look(&times, now_ns) {
@@ -116,7 +117,7 @@ impl Worker {
             return Ok(());
         }
         if self.everybody_tried() && !self.part.shared.subscribed.load(Ordering::Acquire) {
-            return Err("no subscriber is there".to_owned());
+            return Err("no subscriber could subscribe".to_owned());
         }
         let publishes = self.part.index == 0 && self.part.scenario.publishes();
         if publishes && self.publisher.is_none() && self.everybody_tried() {
@@ -137,7 +138,7 @@ impl Worker {
         self.part.shared.tried.load(Ordering::Acquire) >= self.part.scenario.subscribers.count
     }
 
-    /// Publishes what is due. Returns when the next update is.
+    /// Publishes due updates. Returns when the next one is due.
     fn publish(&mut self) -> Result<u64, String> {
         let (Some(publisher), Some(times)) = (&mut self.publisher, self.subscribers.times()) else {
             return Ok(u64::MAX);
@@ -148,7 +149,7 @@ impl Worker {
         Ok(next_ns)
     }
 
-    /// What is done now and then. Returns whether the run is over.
+    /// Does what is not done in every round. Returns whether the run is over.
     fn tick(&mut self, now_ns: u64) -> Result<bool, String> {
         if let Some(publisher) = &mut self.publisher {
             publisher.listen(&mut self.subscribers.counts().tally)?;
@@ -176,7 +177,7 @@ impl Worker {
 
     fn send_interval(&mut self, next_second: u32) {
         let interval = self.subscribers.counts().take_interval(next_second);
-        // Nobody listens any more where the run was ended.
+        // Fails only if the run has already ended.
         let _ = self.part.intervals.send(interval);
     }
 }

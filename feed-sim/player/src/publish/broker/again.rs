@@ -1,10 +1,11 @@
-//! Whole states again, for a broker that lost them.
+//! Sends whole states again to a broker that lost them.
 //!
-//! A broker that was restarted has nothing, and a topic that ended has no state. A patch is then refused (`no_state`), so that
-//! a fragment does not look like a whole book; and a state that changes once in an hour would be missing for an hour. So after
-//! each reconnect the broker gets the whole state of every topic, and after a patch without a state that of its topic. Not
-//! before everything that was sent before is answered: only then is it known what the whole state is. A state carries the
-//! number of the topic's last update, so that a broker that has it takes it for a repetition.
+//! A broker that was restarted has nothing, and a topic that ended has no state. A patch is then refused (`no_state`),
+//! so that a fragment does not look like a whole book; and a state that changes once an hour would be missing for an
+//! hour. So the broker gets the whole state of every topic after each reconnect, and that of one topic after a patch
+//! that found no state. This waits until everything sent before is answered, because only then is the whole state
+//! known. A state carries the number of the topic's last update, so that a broker that still has it treats it as a
+//! repetition.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use crate::publish::TargetGone;
 use crate::schedule::BATCH_BYTES_MAX;
 use crate::summary::Summary;
 
-/// A state that was refused is not sent again for so long: as often as a patch is refused would be a state for each patch.
+/// How long a refused state is not sent again; otherwise each refused patch would cause a whole state.
 const REFUSED_WAIT: Duration = Duration::from_secs(5);
-/// What a message has beside the data of an update, the topic aside.
+/// The bytes of a message beside the data and the topic of an update.
 const AROUND_BYTES: u64 = 300;
 
-/// The topics whose state is due again.
+/// The topics whose state has to be sent again.
 #[derive(Default)]
 pub(super) struct Again {
     due: BTreeSet<String>,
@@ -33,7 +34,7 @@ pub(super) struct Again {
 }
 
 impl Again {
-    /// One topic's state is gone.
+    /// Notes that the broker has no state of the topic.
     pub(super) fn topic(&mut self, topic: &str) {
         let waits = self.refused.get(topic).is_some_and(|until| *until > Instant::now());
         if !waits && !self.due.contains(topic) {
@@ -42,7 +43,7 @@ impl Again {
         }
     }
 
-    /// All of them may be.
+    /// Notes that the broker may have lost all states.
     pub(super) fn all(&mut self, memory: &Memory) {
         self.refused.clear();
         self.due.extend(memory.topics());
@@ -52,12 +53,12 @@ impl Again {
         !self.due.is_empty()
     }
 
-    /// The broker is gone for good.
+    /// Gives up, because the broker is gone for good.
     pub(super) fn clear(&mut self) {
         self.due.clear();
     }
 
-    /// The next batch of states that are due.
+    /// Takes out the next batch of states that are due.
     pub(super) fn next(
         &mut self,
         memory: &mut Memory,
@@ -71,7 +72,8 @@ impl Again {
             let room = message_bytes.saturating_sub(AROUND_BYTES + topic.len() as u64);
             let piece_bytes_max = usize::try_from(room).unwrap_or(usize::MAX).min(PIECE_BYTES_MAX);
             let Some((pieces, source_seq)) = memory.whole(&topic, piece_bytes_max) else { continue };
-            // Of several pieces a broker would take the first for all of them. Those that it has it gets twice.
+            // With a source, a broker would treat several pieces as repetitions of the first. So they have none, and a
+            // broker that has such a state gets it twice.
             let source = source.clone().zip(source_seq).filter(|_| pieces.len() == 1);
             let kinds = std::iter::once(Kind::State).chain(std::iter::repeat(Kind::Patch));
             for (data, kind) in pieces.into_iter().zip(kinds) {
@@ -85,7 +87,7 @@ impl Again {
     }
 }
 
-/// Whole states on their way.
+/// Whole states in flight.
 #[derive(Default)]
 pub(super) struct Whole {
     topics: Vec<String>,
@@ -120,8 +122,8 @@ impl Whole {
             }
             Err(PublishError::Closed(reason)) => Err(TargetGone::Broker(PublishError::Closed(reason))),
             Err(error) => {
-                // The connection that replaces the lost one begins with all of them.
-                tracing::warn!(topics, error = %error, "whole states have no answer");
+                // All states are sent again over the connection that replaces the lost one.
+                tracing::warn!(topics, error = %error, "whole states were not answered");
                 states.unanswered += topics;
                 Ok(())
             }

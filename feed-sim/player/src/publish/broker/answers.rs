@@ -1,4 +1,4 @@
-//! Batches on their way, and what their answers mean for the summary.
+//! Batches in flight, and what their answers mean for the summary.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -26,18 +26,18 @@ pub(super) struct InFlight {
 enum Sent {
     /// Updates of the feed.
     Feed(Updates),
-    /// Whole states, again.
+    /// Whole states that are sent again.
     Again(Whole),
 }
 
 impl InFlight {
-    /// Updates of the feed.
+    /// Sends updates of the feed.
     pub(super) fn publish(client: &Client, batch: Vec<Publish>) -> InFlight {
         let updates = Updates::of(&batch);
         InFlight::queue(client, batch, Sent::Feed(updates))
     }
 
-    /// Whole states, again.
+    /// Sends whole states again.
     pub(super) fn again(client: &Client, batch: Vec<Publish>, whole: Whole) -> InFlight {
         InFlight::queue(client, batch, Sent::Again(whole))
     }
@@ -48,19 +48,19 @@ impl InFlight {
         let client = client.clone();
         let mut answer: Pin<Box<dyn Future<Output = Answer> + Send>> =
             Box::pin(async move { client.publish_each(batch).await });
-        // The first poll queues it. Whether it is answered is looked at when it has become the oldest.
+        // The first poll queues it. Its answer is polled for once it is the oldest batch.
         if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             answer = Box::pin(std::future::ready(result));
         }
         InFlight { answer, sent, bytes }
     }
 
-    /// About what it takes on the wire.
+    /// About how many bytes it takes on the wire.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The updates of the feed in it.
+    /// The number of the feed's updates in it.
     pub(super) fn updates(&self) -> u64 {
         match &self.sent {
             Sent::Feed(updates) => updates.kept.len() as u64,
@@ -72,7 +72,7 @@ impl InFlight {
         self.answer.as_mut().poll(context)
     }
 
-    /// What became of it: counted, and remembered. `again` gets the topics whose state the broker lost.
+    /// Counts and remembers what became of it. `again` gets the topics whose state the broker lost.
     pub(super) fn count(
         self,
         answer: Answer,
@@ -87,10 +87,11 @@ impl InFlight {
     }
 }
 
-/// The updates of a batch, for when it is answered. Texts are in one string each, because a batch is not rare.
+/// The updates of a batch, kept until it is answered. All topics are in one string and all data in another, because
+/// batches are frequent.
 struct Updates {
     topics: Texts,
-    /// Of states and patches; an event leaves no state.
+    /// The data of states and patches; empty for an event, which leaves no state.
     data: Texts,
     kept: Vec<Kept>,
 }
@@ -114,7 +115,7 @@ impl Updates {
         Updates { topics: Texts::of(batch.iter().map(|update| update.topic.as_str())), data: Texts::of(data), kept }
     }
 
-    /// What became of each update.
+    /// Counts and remembers what became of each update.
     fn count(
         self,
         answer: Answer,
@@ -130,7 +131,7 @@ impl Updates {
                 for (index, code, message) in &answer.rejected {
                     summary.reject(code.as_str(), self.topics.get(*index), message);
                 }
-                // An answer that does not add up leaves updates that nobody accounts for.
+                // An answer that does not add up leaves updates unaccounted for.
                 summary.unanswered += updates.saturating_sub(answer.accepted + answer.rejected.len() as u64);
                 self.remember(answer.rejected.into_iter().map(|(index, code, _)| (index, code)), memory, again);
                 Ok(())
@@ -144,23 +145,23 @@ impl Updates {
                 Ok(())
             }
             Err(error @ PublishError::TooLarge { .. }) => {
-                // The connection that replaced a lost one is to a broker that takes less.
+                // After a reconnect the broker takes smaller messages than before.
                 let message = error.to_string();
                 self.topics.iter().for_each(|topic| summary.reject("too_large", topic, &message));
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(updates, error = %error, "a batch has no answer");
+                tracing::warn!(updates, error = %error, "a batch was not answered");
                 summary.unanswered += updates;
-                // It may have been taken, and what the broker is to have includes it.
+                // It may have been taken, and the state that the broker should have includes it.
                 self.remember(std::iter::empty(), memory, again);
                 Ok(())
             }
         }
     }
 
-    /// Takes what was not refused into the memory. A patch that the broker had no state for is in the state that it gets
-    /// again, if it ever had one.
+    /// Takes the updates that were not refused into the memory. A patch that found no state is included in the state
+    /// that is sent again, if the topic ever had one.
     fn remember(self, rejected: impl Iterator<Item = (usize, ErrorCode)>, memory: &mut Memory, again: &mut Again) {
         let rejected: HashMap<usize, ErrorCode> = rejected.collect();
         for (index, Kept { kind, source_seq }) in self.kept.into_iter().enumerate() {
@@ -177,7 +178,7 @@ impl Updates {
     }
 }
 
-/// Texts, one behind the other.
+/// Texts, concatenated.
 struct Texts {
     all: String,
     ends: Vec<usize>,
@@ -194,7 +195,7 @@ impl Texts {
         Texts { all, ends }
     }
 
-    /// The text at that place; nothing where there is none, for the number is the broker's.
+    /// The text at that index; empty if there is none, because the index comes from the broker.
     fn get(&self, index: usize) -> &str {
         let Some(&end) = self.ends.get(index) else { return "" };
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);

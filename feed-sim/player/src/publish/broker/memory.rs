@@ -1,15 +1,15 @@
-//! The states of the topics that the broker took from us: what it gets again when it lost them.
+//! The states that the broker took from us, to be sent again when it has lost them.
 
 use std::collections::HashMap;
 
 use crate::image::Image;
 use crate::publication::Kind;
 
-/// What is remembered at most, by one connection. Beyond it the topics that were published longest ago are forgotten, down to
-/// half: a broker that lost them gets them with their next state.
+/// The most bytes that one connection remembers. Beyond that the half of the topics that were published longest ago is
+/// forgotten: a broker that lost them gets them with their next state.
 const BYTES_MAX: usize = 256 << 20;
 
-/// The states of the topics of one connection, as far as the broker took the updates that make them.
+/// The states of one connection's topics, made of the updates that the broker took.
 #[derive(Default)]
 pub(super) struct Memory {
     topics: HashMap<String, Known, foldhash::fast::RandomState>,
@@ -21,14 +21,14 @@ pub(super) struct Memory {
 
 struct Known {
     image: Image,
-    /// The number of the topic's last update; `None` where updates carry none.
+    /// The number of the topic's last update; `None` if updates carry none.
     source_seq: Option<u64>,
-    /// When that was.
+    /// When that was, on the memory's count of updates.
     updated: u64,
 }
 
 impl Memory {
-    /// An update that the broker took, or will have with the whole state. Events leave no state.
+    /// Takes in an update that the broker took, or that is sent again with the whole state. Events leave no state.
     pub(super) fn take_in(&mut self, topic: &str, kind: Kind, data: &str, source_seq: Option<u64>) {
         if kind == Kind::Event {
             return;
@@ -54,12 +54,12 @@ impl Memory {
         }
     }
 
-    /// Whether there is a state of the topic.
+    /// Whether the topic has a state here.
     pub(super) fn knows(&self, topic: &str) -> bool {
         self.topics.contains_key(topic)
     }
 
-    /// Whether there is no state at all.
+    /// Whether no topic has a state here.
     pub(super) fn is_empty(&self) -> bool {
         self.topics.is_empty()
     }
@@ -91,8 +91,8 @@ impl Memory {
         if !std::mem::replace(&mut self.has_forgotten, true) {
             tracing::warn!(
                 topics = before - self.topics.len(),
-                "states are forgotten, as they are more than {} MiB: should the broker lose them, it gets those topics with \
-                 their next state",
+                "states take more than {} MiB and the oldest are forgotten: a broker that loses them gets them back only \
+                 with their next state",
                 BYTES_MAX >> 20
             );
         }

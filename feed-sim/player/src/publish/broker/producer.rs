@@ -1,8 +1,8 @@
-//! One connection: batches, several on their way at once.
+//! One connection, with several batches in flight at once.
 //!
-//! An update with a source carries its number in the feed. After a lost connection the client sends again what was not
-//! answered, and the broker recognises what it has: so a reconnect neither loses, doubles nor reorders. What the broker
-//! itself lost it gets again ([`super::again`]).
+//! An update with a source carries its number in the feed. After a lost connection the client sends unanswered updates
+//! again, and the broker recognises those that it has, so that a reconnect neither loses, duplicates nor reorders
+//! updates. States that the broker itself lost are sent again ([`super::again`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::publish::TargetGone;
 use crate::schedule::BATCH_BYTES_MAX;
 use crate::summary::Summary;
 
-/// What may be on its way at once, as [`Publication::bytes`](crate::publication::Publication::bytes) counts it, and one
-/// batch more. Three quarters of a megabyte keeps a connection of 50 ms round trip at 15 MB/s, and is little enough that a
-/// broker which is slow holds the feed up soon.
+/// The bytes that may be in flight, as [`Publication::bytes`](crate::publication::Publication::bytes) counts them,
+/// beside one more batch. Three quarters of a megabyte sustain 15 MB/s over a connection with a round trip of 50 ms,
+/// and are little enough that a slow broker soon holds up the feed.
 const IN_FLIGHT_BYTES_MAX: usize = 16 * BATCH_BYTES_MAX;
-/// The client's queues, so large that handing it a batch never waits there: that is what keeps batches in order.
+/// The size of the client's queues: so large that handing over a batch never waits there, which keeps batches in order.
 const CLIENT_QUEUE_BYTES: usize = 4 * IN_FLIGHT_BYTES_MAX;
 /// How long the end of a run waits for the connection to close.
 const CLOSE_TIMEOUT_MS: u64 = 500;
 
-/// One connection and what waits for its answer.
+/// A connection and the batches that wait for an answer.
 pub(super) struct Producer {
     client: Client,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
-    /// Who we are to the broker.
+    /// The `source` of the updates, if they carry one.
     source: Option<Arc<str>>,
     memory: Memory,
     again: Again,
-    /// Wakes whoever waits when another connection replaces a lost one.
+    /// Wakes the producer's task when a new connection has replaced a lost one.
     reconnected: mpsc::Receiver<()>,
-    /// How often that has happened, as far as it was acted upon.
+    /// The number of reconnects that have been acted upon.
     reconnects: u64,
 }
 
 impl Producer {
-    /// `reconnects` counts the connections that replaced a lost one.
+    /// Connects; `reconnects` counts the connections that replaced a lost one.
     pub(super) async fn connect(
         url: &str,
         source: Option<Arc<str>>,
@@ -53,15 +53,15 @@ impl Producer {
         let options = Options {
             outgoing_bytes_max: CLIENT_QUEUE_BYTES,
             unanswered_bytes_max: CLIENT_QUEUE_BYTES,
-            // A broker that is away for an hour holds the feed up for an hour, and loses nothing.
+            // A broker that is down for an hour holds the feed up for an hour, and nothing is lost.
             answer_timeout_ms: 0,
             close_timeout_ms: CLOSE_TIMEOUT_MS,
             ..Options::new(url)
         };
         let client = Client::connect_with(options).await?;
-        // One that was not looked at yet stands for those after it.
-        let (tell, reconnected) = mpsc::channel(1);
-        tokio::spawn(watch(client.events(), reconnects, tell));
+        // One slot: a reconnect that has not been taken in yet covers those after it.
+        let (notify, reconnected) = mpsc::channel(1);
+        tokio::spawn(watch(client.events(), reconnects, notify));
         let (memory, again) = Default::default();
         Ok(Producer {
             client,
@@ -75,7 +75,7 @@ impl Producer {
         })
     }
 
-    /// Hands over a share of a batch; at once, after [`Producer::poll_room`].
+    /// Hands over a share of a batch without waiting; call [`Producer::poll_room`] first.
     pub(super) fn submit(&mut self, updates: impl Iterator<Item = Publish>) {
         let batch: Vec<Publish> = updates.collect();
         if !batch.is_empty() {
@@ -88,7 +88,7 @@ impl Producer {
         self.in_flight.push_back(in_flight);
     }
 
-    /// Ready when there is room for a batch, and the broker has everything again that it lost.
+    /// Ready when there is room for a batch, and the states that the broker lost have been sent again.
     pub(super) fn poll_room(
         &mut self,
         context: &mut Context<'_>,
@@ -118,7 +118,7 @@ impl Producer {
         }
     }
 
-    /// Ready when no state is due again: those that are have been sent.
+    /// Ready when all states that are due again have been sent.
     fn poll_again(&mut self, context: &mut Context<'_>, summary: &mut Summary) -> Poll<Result<(), TargetGone>> {
         while let Poll::Ready(Some(())) = self.reconnected.poll_recv(context) {}
         let reconnects = self.client.counters().reconnects;
@@ -126,7 +126,7 @@ impl Producer {
             self.again.all(&self.memory);
         }
         if self.again.is_due() {
-            // What the whole states are is known when everything before them is answered.
+            // The whole states are known only when everything before them is answered.
             while self.unanswered() > 0 {
                 ready!(self.poll_oldest(context, summary))?;
             }
@@ -148,9 +148,9 @@ impl Producer {
         self.in_flight.is_empty() && !self.again.is_due()
     }
 
-    /// Waits for an answer of the broker, and tells whether it came over the connection that everything before was sent over.
-    /// A connection that has nothing on its way may be lost, and its states with it, and nobody has noticed. Where the broker
-    /// is gone for good, or no state is to be kept, nothing is asked.
+    /// Pings the broker, and returns whether the answer came over the connection that everything before was sent over.
+    /// Without this, a connection with nothing in flight might be lost, and the broker's states with it, unnoticed.
+    /// Returns true also if there is no state to lose, or if the broker is gone for good.
     pub(super) async fn is_still_connected(&mut self) -> bool {
         self.memory.is_empty()
             || self.client.ping().await.is_err()
@@ -166,7 +166,7 @@ impl Producer {
         self.client.close().await;
     }
 
-    /// Counts the answer to the oldest batch when it is there.
+    /// Counts the answer to the oldest batch as soon as it has arrived.
     fn poll_oldest(&mut self, context: &mut Context<'_>, summary: &mut Summary) -> Poll<Result<(), TargetGone>> {
         let Some(oldest) = self.in_flight.front_mut() else { return Poll::Ready(Ok(())) };
         let answer = ready!(oldest.poll(context));
@@ -181,14 +181,14 @@ impl Producer {
     }
 }
 
-/// Tells what happens to the connection, and counts.
-async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>, tell: mpsc::Sender<()>) {
+/// Logs what happens to the connection, and counts and reports reconnects.
+async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<AtomicU64>, notify: mpsc::Sender<()>) {
     while let Some(event) = events.next().await {
         match event {
             ConnectionEvent::Connected { session, resumed } => {
                 if resumed {
                     reconnects.fetch_add(1, Ordering::Relaxed);
-                    let _ = tell.try_send(());
+                    let _ = notify.try_send(());
                 }
                 tracing::info!(session, "connected");
             }
@@ -198,7 +198,9 @@ async fn watch(mut events: broker_client::ConnectionEvents, reconnects: Arc<Atom
             ConnectionEvent::AttemptFailed { reason, retry_ms } => {
                 tracing::warn!(reason, retry_ms, "no connection yet")
             }
-            ConnectionEvent::GoAway { reason, after_ms } => tracing::info!(reason, after_ms, "the broker goes away"),
+            ConnectionEvent::GoAway { reason, after_ms } => {
+                tracing::info!(reason, after_ms, "the broker is shutting down")
+            }
             other => tracing::debug!(?other, "connection"),
         }
     }

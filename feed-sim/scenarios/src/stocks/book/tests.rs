@@ -3,12 +3,12 @@
 use super::*;
 use feed_player::random::Random;
 
-/// Orders in the order of their arrival: side, price, what is left, number.
+/// Orders in the order of their arrival: side, price, remaining quantity, number.
 #[derive(Default)]
 struct Naive(Vec<(Side, u32, u32, u64)>);
 
 impl Naive {
-    /// The orders of a side in the order in which they are filled.
+    /// The orders of a side in the order in which they would be filled.
     fn queue(&self, side: Side) -> Vec<(Side, u32, u32, u64)> {
         let mut queue: Vec<_> = self.0.iter().copied().filter(|order| order.0 == side).collect();
         queue.sort_by_key(|order| (if side == Side::Bid { u32::MAX - order.1 } else { order.1 }, order.3));
@@ -90,6 +90,6 @@ fn it_does_what_a_naive_book_does_and_loses_no_share() {
             assert_eq!(added, traded + cancelled + resting, "seed {seed} step {step}");
         }
         assert!(traded > 0 && cancelled > 0);
-        assert!(book.orders.len() < 2_000, "places are used again");
+        assert!(book.orders.len() < 2_000, "slots are reused");
     }
 }

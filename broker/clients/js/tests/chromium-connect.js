@@ -12,7 +12,7 @@ test("a page of an origin that is not allowed, and one with a wrong port", async
   const [own, foreign] = [await Broker.start(t), await Broker.start(t)];
   await withChromium(async ({ go, run }) => {
     await go(`http://${own.address}/v1/topics`);
-    for (const [address, why] of [[foreign.address, `does not allow pages of http://${own.address} (its setting allow_origin)`], ["127.0.0.1:1", "no broker listens there"]]) {
+    for (const [address, why] of [[foreign.address, `does not allow pages of http://${own.address} (see its setting allow_origin)`], ["127.0.0.1:1", "no broker is listening there"]]) {
       const said = await run(`{
         const { connect } = await import("/tickcast.js");
         window.seen = [];

@@ -189,7 +189,7 @@ test("what is no JSON ends the connection; what is not known is ignored", async 
   assert.deepEqual(made.errors, []);
   const closed = event(made, "close");
   fake.send("{");
-  assert.match((await closed).reason, /no JSON/);
+  assert.match((await closed).reason, /not JSON/);
   await event(made, "open");
 });
 

@@ -266,7 +266,7 @@ test("a handler that throws disturbs nobody else", async (t) => {
 test("what a program gets wrong is said at once", async (t) => {
   const made = await connected(t, broker.url);
   const cases = [
-    [() => connect(undefined), /needs the broker's URL/], [() => connect("ftp://a"), /no address of a broker/],
+    [() => connect(undefined), /needs the broker's URL/], [() => connect("ftp://a"), /not the address of a broker/],
     [() => connect("ws://a", { tokens: 1 }), /no option tokens/], [() => made.subscribe("a", { conflate: 1 }), /no option conflate/],
     [() => made.subscribe(7), /a topic is a string/], [() => made.subscribe([null]), /a topic is a string/],
     [() => made.subscribe("x".repeat(256)), /at most 255/], [() => made.subscribe("a", { on_slow: "wait" }), /on_slow is one of/],

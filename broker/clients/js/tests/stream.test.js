@@ -1,7 +1,9 @@
 /** The parts that do no I/O: merge patches, patterns, and what may follow what. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Stream, matcher, mergePatch } from "../tickcast/stream.js";
+import { mergePatch } from "../tickcast/merge_patch.js";
+import { matcher } from "../tickcast/patterns.js";
+import { Stream } from "../tickcast/stream.js";
 
 test("merge patches: the examples of RFC 7396, appendix A", () => {
   const cases = [

@@ -1,4 +1,4 @@
-/** Where no connection comes to be, for a reason that a browser hides: the program is told, once, and it goes on trying. */
+/** When no connection can be made, for a reason that a browser hides, the program gets one error, and the client keeps trying. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -36,7 +36,7 @@ test("nobody listens: one error names the address and what may be the reason, an
     const url = `${broker.url}/v1/ws`;
     assert.deepEqual([error.code, error.url, Object.keys(error.reasons)], ["unreachable", url, transports]);
     assert.ok(error.message.startsWith(`the broker at ${url} cannot be reached (${transports[0]}: `), error.message);
-    assert.match(error.message, /Perhaps no broker listens there, the address or the port is wrong, or the network stops it\. The client goes on trying\.$/);
+    assert.match(error.message, /Perhaps no broker is listening there, the address or the port is wrong, or the network blocks it\. The client keeps trying\.$/);
     await until(() => closes.length > 10, "more attempts");
     assert.deepEqual([made.state, made.errors.length], ["connecting", 1]);
     assert.ok(closes.every(([, { reconnect }]) => reconnect));
@@ -74,6 +74,6 @@ test("what stops a page alone is named where it may be that", (t) => {
     return new Outage(url, ["websocket"]).failed("websocket", "", 0).message;
   };
   assert.match(said("https://shop.example/cart", "ws://broker.example:9000/v1/ws"),
-    /the broker does not allow pages of https:\/\/shop\.example \(its setting allow_origin\), the browser lets a page that came by https connect to wss only, or/);
+    /the broker does not allow pages of https:\/\/shop\.example \(see its setting allow_origin\), the browser only lets a page loaded over https connect to wss, or/);
   assert.doesNotMatch(said("http://broker.example:9000/", "ws://broker.example:9000/v1/ws"), /allow_origin|https/);
 });

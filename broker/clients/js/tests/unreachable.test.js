@@ -8,7 +8,7 @@ import { Broker } from "./support/broker.js";
 import { client } from "./support/client.js";
 import { event, record, until } from "./support/wait.js";
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -18,14 +18,14 @@ async function freePort() {
   return port;
 }
 
-/** Until the broker serves and the client is connected to it. The client may be faster than the broker's log is read. */
+/** Starts the broker and waits until the client is connected. The client may connect before the broker's log is read. */
 async function serving(broker, made) {
   const opened = event(made, "open");
   await broker.start();
   await opened;
 }
 
-test("nobody listens: one error names the address and what may be the reason, and it comes when somebody does", async (t) => {
+test("no listener: one error names the address and the possible reasons, and the client connects when there is a listener", async (t) => {
   for (const transports of [["websocket", "sse"], ["websocket"], ["sse"]]) {
     const broker = new Broker();
     broker.address = `127.0.0.1:${await freePort()}`;
@@ -41,7 +41,7 @@ test("nobody listens: one error names the address and what may be the reason, an
     assert.deepEqual([made.state, made.errors.length], ["connecting", 1]);
     assert.ok(closes.every(([, { reconnect }]) => reconnect));
     await serving(broker, made);
-    // A restart is no outage yet.
+    // A restart is not an outage yet.
     const stale = event(made, "close");
     await broker.kill();
     await stale;
@@ -53,7 +53,7 @@ test("nobody listens: one error names the address and what may be the reason, an
   }
 });
 
-test("when it is told: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
+test("when it is reported: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
   const outage = new Outage("ws://broker:9000/v1/ws", ["websocket", "sse"]);
   assert.equal(outage.failed("websocket", "", 0), null);
   const error = outage.failed("sse", "Failed to fetch", 1);
@@ -67,7 +67,7 @@ test("when it is told: at first when every transport has failed, after a connect
   assert.equal(outage.failed("websocket", "refused", 100_000), null);
 });
 
-test("what stops a page alone is named where it may be that", (t) => {
+test("reasons that concern only pages are named if they are possible", (t) => {
   t.after(() => delete globalThis.location);
   const said = (origin, url) => {
     globalThis.location = new URL(origin);

@@ -1,4 +1,4 @@
-/** The files by themselves: whole, readable, and at one with each other. */
+/** The files by themselves: complete, readable and consistent with each other. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { dashboards, panels } from "./support/queries.js";
 
 const read = (name) => readFile(join(folder, name), "utf8");
 
-test("each panel's title asks a question, and its place is its own", async () => {
+test("each panel's title is a question, and panels do not overlap", async () => {
   for (const board of await dashboards()) {
     const taken = new Set();
     for (const panel of panels(board)) {
@@ -16,16 +16,16 @@ test("each panel's title asks a question, and its place is its own", async () =>
       assert.match(panel.title, /\?$/, where);
       assert.ok(panel.description.length > 20, `${where}: the description says how to read it`);
       const { x, y, w, h } = panel.gridPos;
-      assert.ok(x >= 0 && x + w <= 24, `${where} sticks out`);
+      assert.ok(x >= 0 && x + w <= 24, `${where} is outside the grid`);
       for (let column = x; column < x + w; column++)
         for (let row = y; row < y + h; row++) {
-          assert.ok(!taken.has(`${column} ${row}`), `${where} lies on another`);
+          assert.ok(!taken.has(`${column} ${row}`), `${where} overlaps another panel`);
           taken.add(`${column} ${row}`);
         }
     }
     const ids = panels(board).map((panel) => panel.id);
     assert.equal(new Set(ids).size, ids.length);
-    assert.ok(ids.length <= 16, `${board.title} has ${ids.length} panels: who is to read them?`);
+    assert.ok(ids.length <= 16, `${board.title} has ${ids.length} panels: too many to read`);
   }
 });
 

@@ -1,4 +1,4 @@
-/** The real Prometheus scrapes a broker under load, and every query of the dashboards and rules is asked. */
+/** The real Prometheus scrapes a broker under load, and answers every query of the dashboards and rules. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { Client, Publisher } from "./support/load.js";
 import { folder, startBroker, startPrometheus, until } from "./support/programs.js";
 import { dashboards, metricNames, queries } from "./support/queries.js";
 
-// In the order in which they are to end, the last begun first.
+// In the order in which they have to end, the last one started first.
 const endings = [];
 const atEnd = (ending) => endings.unshift(ending);
 let broker, prometheus, publisher;
@@ -69,17 +69,17 @@ test("every query of the dashboards returns data", async () => {
         until(async () => (await prometheus.numbers(query)).length > 0, `data for "${where}": ${query}`),
       ),
     );
-    // There was no restart to be shown; the query is one nevertheless.
+    // There was no restart to show, but the query has to be valid.
     for (const [, query] of ofAnnotations) await prometheus.ask("query", { query });
   }
   const instances = await prometheus.ask("label/instance/values", { "match[]": 'up{job="tickcast"}' });
-  assert.deepEqual(instances, [broker.admin], "what the dashboards' list of brokers asks for");
+  assert.deepEqual(instances, [broker.admin], "the query of the dashboards' list of brokers");
 });
 
-test("what Prometheus has is what happened", async () => {
+test("Prometheus has what happened", async () => {
   await until(async () => (await prometheus.numbers("tickcast_connections"))[0] === 4, "four connections");
   const one = (query) => prometheus.numbers(query).then(([number]) => number);
-  await until(async () => (await one("tickcast_connections_behind")) === 1, "the one that does not read is behind");
+  await until(async () => (await one("tickcast_connections_behind")) === 1, "the client that does not read is behind");
   await until(async () => (await one("tickcast_connections_parked")) === 1, "its socket takes nothing");
   assert.equal(await one('tickcast_closed_total{reason="client"}'), 1);
   assert.equal(await one('tickcast_closed_total{reason="vanished"}'), 1);
@@ -91,13 +91,13 @@ test("what Prometheus has is what happened", async () => {
   const published = publisher.published;
   await until(async () => {
     const number = await one("tickcast_published_total");
-    // The broker's own topic is one update a second, and one for each that the scrape is late.
+    // The broker's own topic adds an update a second until the scrape.
     return number >= published && number < published + 120;
-  }, "all that was published is counted");
-  await until(async () => (await one('tickcast_publish_errors_total{code="bad_topic"}')) === publisher.refused, "all that was refused is");
+  }, "all published updates are counted");
+  await until(async () => (await one('tickcast_publish_errors_total{code="bad_topic"}')) === publisher.refused, "all refused updates are");
 });
 
-test("all rules are evaluated without an error, and no alert fires for a broker that is well", async () => {
+test("all rules are evaluated without an error, and no alert fires for a healthy broker", async () => {
   const groups = await until(async () => {
     const { groups } = await prometheus.ask("rules");
     const all = groups.flatMap((group) => group.rules);

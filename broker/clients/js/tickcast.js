@@ -1,21 +1,22 @@
 /**
- * Tickcast's client for browsers and Node: subscribe, publish, keep the state of topics, reconnect, resume, and prove by
- * sequence numbers that nothing was missed silently.
+ * Tickcast's client for browsers and Node: subscribe, publish, keep the state of topics, reconnect, resume, and prove
+ * by sequence numbers that nothing was missed silently.
  *
  *     import { connect } from "http://127.0.0.1:9000/tickcast.js";
  *     const client = connect();
  *     client.subscribe("stocks.*.quote", ({ topic, state }) => console.log(topic, state));
  *
- * An ES module without dependencies. How to use it: README.md beside it; every option and message: tickcast.d.ts; the
- * protocol that it speaks: broker/docs/protocol.md.
+ * An ES module without dependencies. README.md explains how to use it, tickcast.d.ts lists every option and message,
+ * and broker/docs/protocol.md describes the protocol.
  *
- * The life of a message: the Connection's transport hands it over, and it comes to Topics. There the Stream of its topic
- * checks that it follows what came before and applies it to the state; then the Subscriptions that cover the topic get
- * it, and it is dispatched as an event. When a connection is lost, Asking asks on the next one for every Stream from where
- * it was; how soon that is, and over which transport, is Backoff's.
+ * The life of a message: the Connection's transport receives it, and it goes to Topics. There the Stream of its topic
+ * checks that it follows what came before, and applies it to the state; then the Subscriptions that cover the topic get
+ * it, and it is dispatched as an event. When a connection is lost, Asking resumes every Stream on the next one, and
+ * Answers takes in what the broker answers; Backoff decides how soon that is, and over which transport.
  *
  * @module
  */
+import { Answers } from "./tickcast/answers.js";
 import { Asking } from "./tickcast/asking.js";
 import { Connection } from "./tickcast/connection.js";
 import { Entries, checkOptions, parseEntry } from "./tickcast/entry.js";
@@ -26,9 +27,9 @@ import { Subscription, join } from "./tickcast/subscription.js";
 import { Topics } from "./tickcast/topics.js";
 
 export { TickcastError } from "./tickcast/error.js";
-export { mergePatch } from "./tickcast/stream.js";
+export { mergePatch } from "./tickcast/merge_patch.js";
 
-/** What a client does unless told otherwise; `tickcast.d.ts` says what each means. Options without a default are undefined. */
+/** The default options; `tickcast.d.ts` says what each means. Options without a default are undefined. */
 const CLIENT_OPTIONS = {
   token: undefined, WebSocket: undefined, fetch: undefined, transports: ["websocket", "sse"], random: Math.random,
   websocket_again_ms: 5_000, connect_timeout_ms: 5_000, answer_timeout_ms: 30_000, reconnect_first_ms: 250, reconnect_max_ms: 10_000, requests_max: 1_000,
@@ -43,7 +44,7 @@ export function connect(url, options = {}) {
   return new Client(url, options);
 }
 
-/** An event of the client, with its fields beside those of every event. */
+/** An event of the client, with fields of its own besides those of every event. */
 class ClientEvent extends Event {
   constructor(type, fields) {
     super(type);
@@ -51,9 +52,9 @@ class ClientEvent extends Event {
   }
 }
 
-/** A connection to a broker that comes back, and everything that goes over it. */
+/** A connection to a broker that replaces itself when it is lost, and everything that goes over it. */
 export class Client extends EventTarget {
-  #connection; #requests; #asking; #topics;
+  #connection; #requests; #asking; #answers; #topics;
   #entries = new Entries();
 
   constructor(url, options) {
@@ -74,26 +75,27 @@ export class Client extends EventTarget {
       answer: (message) => this.#requests.settle(message),
       lost: () => this.#requests.lost(),
       ended: (error) => this.#ended(error),
-      places: () => this.#entries.places,
-      reached: (id, texts) => this.#asking.reached(id, texts),
+      resumePoints: () => this.#entries.resumePoints,
+      reached: (id, texts) => this.#answers.reached(id, texts),
       settled: (covers, mentioned) => this.#topics.settled(covers, mentioned),
     }));
     this.#requests = new Requests(options);
     this.#topics = new Topics(connection, this.#entries, (topic, resume) => this.#asking.again(topic, resume), emit);
     this.#asking = new Asking(connection, this.#entries, this.#topics, options, emit);
+    this.#answers = new Answers(connection, this.#entries, this.#topics, this.#asking);
     connection.connect();
   }
 
-  /** `connecting`, `open`, `stale` (was open, and is being brought back: what you show is old) or `closed`. */
+  /** `connecting`, `open`, `stale` (lost and being reconnected: the data shown is old) or `closed`. */
   get state() { return this.#connection.state; }
   /** The address of the WebSocket endpoint. */
   get url() { return this.#connection.url; }
-  /** The broker's greeting on the present or last connection; null before the first. */
+  /** The broker's greeting on the current or last connection; null before the first. */
   get hello() { return this.#connection.hello; }
   /** `websocket` or `sse` while open, else null. */
   get transport() { return this.#connection.transport; }
 
-  /** Subscribes to topics and patterns. `handler` gets their messages; without one, iterate over what this returns. */
+  /** Subscribes to topics and patterns. `handler` gets their messages; without a handler, iterate over the result. */
   subscribe(topics, options = {}, handler = undefined) {
     if (typeof options === "function") [options, handler] = [{}, options];
     if (this.state === "closed") throw new TickcastError("closed", "the client is closed");
@@ -114,14 +116,14 @@ export class Client extends EventTarget {
     return subscription;
   }
 
-  /** Publishes one update. `data` is any JSON value; beyond a double's digits only strings are exact. */
+  /** Publishes one update. `data` is any JSON value; a number with more digits than a double is only exact as a string. */
   publish(topic, data, { kind, source, source_seq, source_ts } = {}) {
-    if (data === undefined) throw new TypeError("data is a JSON value, not undefined");
-    // With a source the broker knows it when it comes twice, so it may be sent again.
+    if (data === undefined) throw new TypeError("data must be a JSON value, not undefined");
+    // With a source the broker recognizes a duplicate, so the update may be sent again.
     return this.#request({ op: "publish", topic, kind, data, source, source_seq, source_ts }, source !== undefined);
   }
 
-  /** The broker's clock, in microseconds, and the time that the question took to go there and back. */
+  /** Returns the broker's clock, in microseconds since 1970, and the round-trip time in milliseconds. */
   async ping() {
     const asked = performance.now();
     const { ts } = await this.#request({ op: "ping" }, true);
@@ -145,18 +147,18 @@ export class Client extends EventTarget {
     switch (message.op) {
       case "image": case "update": case "patch": case "gap": case "closed": return this.#topics.take(message);
       case "topic": return this.#topics.begin(message);
-      case "subscribed": return this.#asking.subscribed(message);
-      case "unsubscribed": return this.#asking.unsubscribed(message);
-      case "ready": return this.#asking.ready(message);
-      case "position": return this.#asking.reached(message.id);
+      case "subscribed": return this.#answers.subscribed(message);
+      case "unsubscribed": return this.#answers.unsubscribed(message);
+      case "ready": return this.#answers.ready(message);
+      case "position": return this.#answers.reached(message.id);
       case "error": return this.#refused(message);
       case "published": case "pong": return this.#requests.settle(message);
-      // Others are later versions'.
+      // Other messages are of later versions of the protocol.
     }
   }
 
   #refused(message) {
-    if (this.#requests.settle(message) || this.#asking.refused(message)) return;
+    if (this.#requests.settle(message) || this.#answers.refused(message)) return;
     const { code, message: text, retry } = message;
     this.dispatchEvent(new ClientEvent("error", { error: new TickcastError(code, text, { retry }) }));
   }

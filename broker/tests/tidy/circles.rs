@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{code, sources};
 
 /// Folders whose modules are looked at, each with the path by which code anywhere names it.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("broker/src/", "crate"),
     ("broker/engine/src/", "crate"),
     ("broker/engine/src/shard/", "crate::shard"),
     ("broker/engine/src/shard/conn/", "crate::shard::conn"),
     ("broker/engine/src/shard/follows/", "crate::shard::follows"),
+    ("broker/clients/rust/src/", "crate"),
+    ("broker/clients/rust/src/book/", "crate::book"),
 ];
 
 /// The one circle that there is, and the crate's documentation says why: topics count themselves in the sums, and the sums

@@ -1,11 +1,11 @@
-/** Clients of all kinds that the metrics tell apart: some that read, one that does not, some that leave. */
+/** Clients of all kinds that the metrics distinguish: some that read, one that does not, some that leave. */
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 
 const TOPICS = 20;
 const PAD = "x".repeat(1000);
 
-/** A WebSocket of nothing but a handshake and text frames, whose reading can be stopped. */
+/** A minimal WebSocket client: a handshake and text frames. Its reading can be stopped. */
 export class Client {
   constructor(address, entries) {
     const [host, port] = address.split(":");
@@ -16,7 +16,7 @@ export class Client {
       `GET /v1/ws HTTP/1.1\r\nHost: ${address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
         `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
     );
-    // What is sent before the answer is there is read behind the handshake.
+    // The broker reads what is sent before its answer after the handshake.
     this.socket.write(frame(1, JSON.stringify({ op: "subscribe", topics: entries })));
     this.socket.resume();
   }
@@ -29,7 +29,7 @@ export class Client {
     this.socket.write(frame(1, text));
   }
 
-  /** Says goodbye with a close frame. */
+  /** Leaves with a close frame. */
   leave() {
     this.socket.end(frame(8, "\x03\xe8"));
   }
@@ -39,7 +39,7 @@ export class Client {
   }
 }
 
-/** A frame of a client's: masked, by zeros. */
+/** A client's frame, masked with zeros. */
 function frame(opcode, text) {
   const payload = Buffer.from(text, "latin1");
   const head = payload.length < 126 ? [payload.length | 0x80] : [126 | 0x80, payload.length >> 8, payload.length & 255];

@@ -1,25 +1,25 @@
-/** A broker and a Prometheus of this test's own, on free ports; both end with it. */
+/** A broker and a Prometheus for this test, on free ports; both end with it. */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 export const folder = new URL("../../", import.meta.url).pathname;
 
-/** Until a condition holds; gives what it gave. */
+/** Waits until a condition holds, and returns its value. */
 export async function until(condition, what) {
-  const end = Date.now() + PATIENCE_MS;
+  const end = Date.now() + TIMEOUT_MS;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${typeof what === "function" ? what() : what}`);
+    if (Date.now() > end) throw new Error(`not within ${TIMEOUT_MS} ms: ${typeof what === "function" ? what() : what}`);
     await new Promise((next) => setTimeout(next, 50));
   }
 }
 
-/** Starts a program; `said` is what it has said so far. It is stopped, and waited for, after the tests. */
+/** Starts a program; `said` is its output so far. After the tests it is stopped, and its end is waited for. */
 function start(after, program, args) {
   const running = { said: "", process: spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }) };
   const ended = new Promise((resolve) => running.process.on("exit", resolve));
@@ -36,7 +36,7 @@ function start(after, program, args) {
   return running;
 }
 
-/** The addresses of a broker with these flags. */
+/** Starts a broker with these flags, and returns its addresses. */
 export async function startBroker(after, flags) {
   const addresses = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
   const broker = start(after, process.env.BROKER, ["serve", ...addresses, "--drain-ms", "0", ...flags]);
@@ -47,7 +47,7 @@ export async function startBroker(after, flags) {
   return { listen, admin, pid: broker.process.pid, process: broker.process };
 }
 
-/** A Prometheus with this folder's configuration and rules, only faster and with this broker as its target. */
+/** Starts a Prometheus with this folder's configuration and rules, but faster, and with this broker as its target. */
 export async function startPrometheus(after, admin) {
   const data = await mkdtemp(join(tmpdir(), "tickcast-prometheus-"));
   const address = `127.0.0.1:${await freePort()}`;
@@ -68,14 +68,14 @@ export async function startPrometheus(after, admin) {
     return (await fetch(`http://${address}/-/ready`).catch(() => null))?.ok;
   }, "a Prometheus that is ready");
   return {
-    /** What its HTTP API says. */
+    /** Asks its HTTP API. */
     async ask(path, parameters = {}) {
       const answer = await fetch(`http://${address}/api/v1/${path}?${new URLSearchParams(parameters)}`);
       const said = await answer.json();
       if (said.status !== "success") throw new Error(`${path} ${JSON.stringify(parameters)}: ${said.error}`);
       return said.data;
     },
-    /** The numbers that a query gives now. */
+    /** Returns the numbers that a query gives now. */
     async numbers(query) {
       const { result } = await this.ask("query", { query });
       return result.map((series) => Number(series.value[1])).filter((number) => !Number.isNaN(number));

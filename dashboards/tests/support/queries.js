@@ -12,10 +12,10 @@ export function panels(board) {
   return board.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]).filter((panel) => panel.type !== "row");
 }
 
-/** Grafana's own variables, with what they are where every broker is chosen and scrapes come each second. */
+/** A query with the values of Grafana's variables when every broker is selected and scrapes come each second. */
 const filled = (query) => query.replaceAll("$instance", ".*").replaceAll("$__rate_interval", "4s");
 
-/** `[where it stands, query]` of panels, and likewise of annotations. */
+/** `[location, query]` of panels, and of annotations. */
 export function queries(board) {
   const ofPanels = panels(board).flatMap((panel) =>
     panel.targets.map((target) => [`${board.title}: ${panel.title} ${target.refId}`, filled(target.expr)]),
@@ -24,7 +24,7 @@ export function queries(board) {
   return { ofPanels, ofAnnotations };
 }
 
-/** The names of brokers' metrics in a text, those of a histogram's parts as the histogram's. */
+/** The names of the broker's metrics in a text. The parts of a histogram count as the histogram. */
 export function metricNames(text) {
   const names = text.match(/(?<![\w:$])(tickcast|process)_[a-z_]+(?![\w:])/g) ?? [];
   return new Set(names.map((name) => name.replace(/_(bucket|sum|count)$/, "")));

@@ -1,5 +1,5 @@
 /**
- * The broker's own health: the figures of `$SYS.stats`, who is slow, and which topics are busy.
+ * The broker's own health: the figures of `$SYS.stats`, the slowest connections and the busiest topics.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import { paintSoon } from "./frame.js";
 import { sparkline } from "./spark.js";
 
 const STATS = "$SYS.stats";
-/** How often the topics are counted, and how many at most. */
+/** How often the topics are listed, and how many at most. */
 const TOPICS_MS = 2000, TOPICS_MAX = 1000;
 const BUSIEST = 12;
-/** Seconds that the lines of the tiles go back. */
+/** How many seconds the lines on the tiles cover. */
 const SECONDS = 120;
 
-/** What stands on the tiles: title, value, a second line, and the number that is drawn. */
+/** The tiles: title, value, a second line, and the number that is drawn. */
 const TILES = [
   ["Connections", (s) => count(s.connections), (s) => things(s.subscriptions, "subscription"), (s) => s.connections],
   ["Published", (s) => `${rate(s.published_per_s)}/s`, (s) => `${count(s.published)} in all`, (s) => s.published_per_s],
   ["Delivered", (s) => `${rate(s.deliveries_per_s)}/s`, (s) => `${bytes(s.sent_bytes_per_s)}/s`, (s) => s.deliveries_per_s],
   ["Latency, p99", (s) => micros(s.latency_us?.p99), (s) => latencies(s.latency_us), (s) => s.latency_us?.p99],
   ["Memory of topics", (s) => bytes(s.history_bytes + s.image_bytes), (s) => `${things(s.topics, "topic")}, ${bytes(s.feed_backlog_bytes)} backlog`, (s) => s.history_bytes + s.image_bytes],
-  ["Told as lost", (s) => count(s.gap_updates), (s) => `${things(s.fell_behind, "time")} behind, ${things(s.connections_parked, "full socket")}`, (s) => s.gap_updates],
+  ["Updates lost", (s) => count(s.gap_updates), (s) => `${things(s.fell_behind, "time")} behind, ${things(s.connections_parked, "full socket")}`, (s) => s.gap_updates],
 ];
 
-/** The other percentiles; or why there are none, as the broker measures what feeds publish, and for ten seconds. */
+/** The other percentiles, or why there are none: the broker measures updates of feeds, over ten seconds. */
 function latencies(latency) {
   if (latency?.p50 === undefined || latency.p50 === null) return "no feed update sent in 10 s";
   return `p50 ${micros(latency.p50)}, p99.9 ${micros(latency.p999)}`;
@@ -39,9 +39,9 @@ export function showBroker() {
   });
   const said = el("p", { class: "said", role: "status", hidden: true });
   const uptime = el("p", { class: "uptime" }, "");
-  const slow = table("The connections for which most waits, worst first", [["Session", ""], ["Waiting", "number"], ["Updates", "number"], ["Behind for", "number"], ["Subscriptions", "number wide"], ["Connected for", "number wide"]], "plain");
-  const none = el("p", { class: "hint" }, "Nobody is behind.");
-  const busy = table("The topics with most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
+  const slow = table("The connections with the most pending bytes, worst first", [["Session", ""], ["Waiting", "number"], ["Updates", "number"], ["Behind for", "number"], ["Subscriptions", "number wide"], ["Connected for", "number wide"]], "plain");
+  const none = el("p", { class: "hint" }, "No connection is behind.");
+  const busy = table("The topics with the most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
   const partly = el("p", { class: "hint small" }, "");
   const element = el("div", { class: "health" }, said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
     panel("Slowest connections", "slow-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Slowest connections" }, slow.table, none)).panel,
@@ -55,7 +55,7 @@ export function showBroker() {
       setText(tile.small, tile.more(stats));
       tile.line.draw(tile.points);
     }
-    setText(uptime, `Up for ${span(stats.uptime_s)} on ${things(stats.shards, "shard")}. Latency is from taking an update in to handing it to a socket, over the last ten seconds.`);
+    setText(uptime, `Up for ${span(stats.uptime_s)} on ${things(stats.shards, "shard")}. Latency is measured from accepting an update to giving it to a socket, over the last ten seconds.`);
     const now = Date.now() * 1000, since = (ts) => (ts === null ? NOTHING : span((now - ts) / 1e6));
     const behind = (stats.slowest ?? []).filter((row) => row.lag_updates > 0);
     none.hidden = behind.length > 0;
@@ -65,7 +65,7 @@ export function showBroker() {
   function take({ op, code, message, state }) {
     if (op === "error") {
       said.hidden = false;
-      return setText(said, `The broker's own figures are not for this page: ${message} (${code}).`);
+      return setText(said, `The broker does not let this page see its own figures: ${message} (${code}).`);
     }
     if (typeof state !== "object" || state === null) return;
     said.hidden = true;
@@ -78,7 +78,7 @@ export function showBroker() {
     paintSoon(paint);
   }
 
-  /** Counts the topics' updates between two looks. */
+  /** Lists the topics, and counts their updates since the last time. */
   async function look() {
     const answer = await fetch(`/v1/topics?limit=${TOPICS_MAX}`).then((response) => response.json()).catch(() => null);
     if (subscription === null) return;
@@ -89,12 +89,12 @@ export function showBroker() {
       if (before.size > 0) {
         rated.sort((one, other) => other.per_s - one.per_s || other.seq - one.seq);
         fill(busy.body, rated.slice(0, BUSIEST).map((row) => [row.topic, rate(row.per_s), count(row.subscribers), count(row.seq)]), ["topic", "number", "number", "number wide"]);
-        setText(partly, answer.next === null ? "" : `Of the first ${count(TOPICS_MAX)} topics by name.`);
+        setText(partly, answer.next === null ? "" : `Only the first ${count(TOPICS_MAX)} topics by name are counted.`);
       }
       before = new Map(answer.topics.map(({ topic, epoch, seq }) => [topic, { epoch, seq }]));
       countedAt = now;
     }
-    // The second look comes soon, so that there is something to see.
+    // The second time comes soon, so that there is something to see.
     timer = setTimeout(look, busy.body.childElementCount === 0 ? TOPICS_MS / 2 : TOPICS_MS);
   }
 
@@ -116,7 +116,7 @@ export function showBroker() {
   };
 }
 
-/** Fills a table's body with rows of texts; rows and cells stay and change their text. */
+/** Fills a table's body with rows of texts. Existing rows and cells are kept and change their text. */
 function fill(body, rows, classes) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((texts, at) => {

@@ -1,25 +1,25 @@
 /**
- * The last minutes of trades as candles with their volume, in three SVG paths that are written anew when something changed.
+ * The last minutes of trades as candles with their volume, in three SVG paths that are rewritten when something changes.
  *
  * @module
  */
 import { el, svg, setText } from "./dom.js";
 import { paintSoon } from "./frame.js";
 
-/** Trades are counted by the second, and so many seconds are kept: six minutes. */
+/** Trades are aggregated by the second, and this many seconds are kept: six minutes. */
 const SECONDS = 360;
-/** What one candle covers, in seconds: the least that shows what there is, so that the chart is full early. */
+/** The possible lengths of a candle, in seconds. The shortest that shows all data is used, so that the chart fills early. */
 const SPANS = [1, 2, 3, 5];
-/** Candles that are shown, and room for how many there is at least. */
+/** The most candles that are shown, and the least for which there is room. */
 const SHOWN_MAX = 72, SHOWN_MIN = 24;
-/** Room for volume below, prices at the side, and above; in CSS pixels. */
+/** Room for the volume below, for prices at the side, and above, in CSS pixels. */
 const VOLUME_HEIGHT = 32, RIGHT = 62, TOP = 6;
-/** Prices named at the side, and how wide the chart is at least, as a share of the price: what is calm looks calm. */
+/** How many prices are labelled, and the least range of the chart as a share of the price, so that a calm market looks calm. */
 const GRID = 4, RANGE_MIN = 0.0004;
-/** Four times a second is lively enough for a chart. */
+/** A chart that is redrawn four times a second looks live. */
 const DRAW_MS = 250;
 
-/** The element, and how a trade comes in. */
+/** The element, and the function that adds a trade. */
 export function candles() {
   const path = (name) => svg("path", { class: name });
   const paths = { volume: path("volume"), up: path("up"), down: path("down") };
@@ -31,7 +31,7 @@ export function candles() {
   const none = el("p", { class: "hint" }, "No trades yet");
   const element = el("div", { class: "chart" }, drawing, said, none);
   let seconds = [], digits = 2, drawnAt = -Infinity, width = 720, height = 220;
-  // Drawn in pixels of the screen, so that text and lines are as large as everywhere.
+  // Drawn in screen pixels, so that text and lines are as large as everywhere else.
   new ResizeObserver(([{ contentRect }]) => {
     [width, height] = [contentRect.width, contentRect.height];
     drawnAt = -Infinity;
@@ -67,15 +67,15 @@ export function candles() {
     for (const name of Object.keys(drawn)) paths[name].setAttribute("d", drawn[name]);
     lines.forEach(({ line, label }, at) => {
       const value = low + ((high - low) * (at + 0.5)) / GRID;
-      place(line, { x2: plot, y1: y(value), y2: y(value) });
-      place(label, { x: width - 6, y: y(value) + 4 });
-      // Where the last price stands there is no room for another.
+      setNumbers(line, { x2: plot, y1: y(value), y2: y(value) });
+      setNumbers(label, { x: width - 6, y: y(value) + 4 });
+      // A label too close to the last price is hidden.
       label.toggleAttribute("hidden", Math.abs(y(value) - y(last)) < 16);
       setText(label, value.toFixed(digits));
     });
-    place(mark.line, { x2: plot, y1: y(last), y2: y(last) });
-    place(mark.box, { x: plot + 2, y: y(last) - 9 });
-    place(mark.label, { x: width - 6, y: y(last) + 4 });
+    setNumbers(mark.line, { x2: plot, y1: y(last), y2: y(last) });
+    setNumbers(mark.box, { x: plot + 2, y: y(last) - 9 });
+    setNumbers(mark.label, { x: width - 6, y: y(last) + 4 });
     setText(mark.label, last.toFixed(digits));
     setText(said, `Prices of the last minutes: from ${Math.min(...shown.map((one) => one.low)).toFixed(digits)} to ${Math.max(...shown.map((one) => one.high)).toFixed(digits)}, now ${last.toFixed(digits)}.`);
   }
@@ -100,11 +100,11 @@ export function candles() {
   };
 }
 
-function place(node, numbers) {
+function setNumbers(node, numbers) {
   for (const [name, value] of Object.entries(numbers)) node.setAttribute(name, value.toFixed(1));
 }
 
-/** Adds what came later to a candle. */
+/** Adds later trades to a candle. */
 function join(candle, later) {
   candle.high = Math.max(candle.high, later.high);
   candle.low = Math.min(candle.low, later.low);
@@ -112,14 +112,14 @@ function join(candle, later) {
   candle.volume += later.volume;
 }
 
-/** Seconds as candles, for how many there is room, and the place of the last one. */
+/** The seconds as candles, the number of the last one, and the number of candles there is room for. */
 function inCandles(seconds) {
   const covered = seconds.at(-1).at - seconds[0].at + 1;
   const span = SPANS.find((one) => covered / one <= SHOWN_MAX) ?? SPANS.at(-1);
-  const place = ({ at }) => Math.floor(at / span), end = place(seconds.at(-1));
+  const number = ({ at }) => Math.floor(at / span), end = number(seconds.at(-1));
   const shown = [];
   for (const second of seconds) {
-    const at = place(second);
+    const at = number(second);
     if (at <= end - SHOWN_MAX) continue;
     if (shown.at(-1)?.at === at) join(shown.at(-1), second);
     else shown.push({ ...second, at });

@@ -1,6 +1,6 @@
 /**
- * Chat rooms: `chat.ROOM.message` with edits, deletions and replies, `chat.ROOM.presence`, and plain `chat.ROOM`. Everything
- * that people typed is text, whatever it looks like.
+ * Chat rooms: `chat.ROOM.message` with edits, deletions and replies, `chat.ROOM.presence`, and plain `chat.ROOM`. What people
+ * typed is always shown as text, whatever it looks like.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { subscribeFrom } from "./history.js";
 
 const PATTERN = "chat.>";
 const ROOMS_MAX = 50, LINES_MAX = 200, BEFORE = 100;
-/** Characters of a line that a person may send. */
+/** The most characters of a line that a person may send. */
 const LINE_MAX = 2000;
 
 /** The view. */
@@ -51,7 +51,7 @@ export function showChat() {
     paintSoon(paint);
   }
 
-  /** A line, or what happens to an earlier one. */
+  /** Adds a line, or applies a change to an earlier one. */
   function say(room, seq, ts, { id, type, name: by, text: said, corrects, reply_to }) {
     const line = room.lines.get(corrects);
     if (type === "edit" || type === "delete") {
@@ -71,7 +71,7 @@ export function showChat() {
     room.changed = false;
     const atEnd = painted !== room || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     painted = room;
-    // A line that is there stays the same element, so that a screen reader tells new ones only.
+    // An existing line keeps its element, so that a screen reader announces only new ones.
     const elements = [...room.lines.values()].map((line) => drawn(line));
     for (const child of [...lines.children]) if (!elements.includes(child)) child.remove();
     elements.forEach((child, at) => lines.children[at] !== child && lines.insertBefore(child, lines.children[at] ?? null));

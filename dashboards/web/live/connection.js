@@ -1,12 +1,12 @@
 /**
- * How the page is connected: the word in the head, the note when data is old, the figures in the foot.
+ * The state of the connection: the word in the header, the note when data is old, and the figures in the footer.
  *
  * @module
  */
 import { setText } from "./dom.js";
 import { count, rate, span } from "./format.js";
 
-/** How often the ages on the page are brought up to date. */
+/** How often the ages on the page are updated. */
 const TICK_MS = 500;
 
 /** Follows the client's state for as long as the page lives. */
@@ -33,7 +33,7 @@ export function showConnection(client) {
   function show() {
     const { state } = client;
     document.body.dataset.link = state;
-    const live = client.transport === "sse" ? "Live by Server-Sent Events" : "Live";
+    const live = client.transport === "sse" ? "Live over Server-Sent Events" : "Live";
     setText(text, { connecting: "Connecting", open: live, stale: "Reconnecting", closed: "Disconnected" }[state]);
     link.dataset.state = state;
     note.hidden = state === "open" || (state === "connecting" && reason === "");
@@ -44,7 +44,7 @@ export function showConnection(client) {
   function whatHappened(state) {
     const because = reason === "" ? "" : ` (${reason})`;
     if (state === "closed") return `The broker closed the connection for good${because}. Reload the page to try again.`;
-    if (state === "stale") return `The connection to the broker is lost${because}. It is being brought back; what you see is old.`;
+    if (state === "stale") return `The connection to the broker is lost${because}. Reconnecting; what you see is old.`;
     return `The broker cannot be reached${because}. Trying again.`;
   }
 

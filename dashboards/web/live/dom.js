@@ -6,12 +6,12 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes and children; strings become text. An attribute that is undefined or false is left out. */
+/** Makes an element with attributes and children; strings become text. An undefined or false attribute is left out. */
 export function el(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same of SVG. */
+/** Makes an SVG element in the same way. */
 export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -25,20 +25,20 @@ function filled(node, attributes, children) {
   return node;
 }
 
-/** Sets an element's text where it is another one than now: what did not change costs no layout. */
+/** Sets an element's text if it changed: an unchanged text costs no layout. */
 export function setText(node, value) {
   const child = node.firstChild;
   if (child === null) node.textContent = value;
   else if (child.data !== value) child.data = value;
 }
 
-/** Sets an attribute where it is another one than now; null takes it away. */
+/** Sets an attribute if it changed; null removes it. */
 export function setAttribute(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** A table with a caption for screen readers; `columns` are `[title, class]`. Gives the table and its body. */
+/** Makes a table with a caption for screen readers; `columns` are `[title, class]`. Returns the table and its body. */
 export function table(caption, columns, className) {
   const body = el("tbody");
   const heads = columns.map(([title, name]) => el("th", { scope: "col", class: name }, title));
@@ -46,7 +46,7 @@ export function table(caption, columns, className) {
   return { table: whole, body };
 }
 
-/** A panel with a heading. */
+/** Makes a panel with a heading. Returns both. */
 export function panel(title, className, ...children) {
   const heading = el("h2", {}, title);
   return { panel: el("section", { class: `panel ${className}`, "aria-label": title }, el("header", {}, heading), ...children), heading };

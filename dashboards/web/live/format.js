@@ -9,20 +9,20 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 20 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** What stands where nothing is known. */
+/** The placeholder for unknown values. */
 export const NOTHING = "–";
 
 /** A price as it came. */
 export const price = (value) => (value === null || value === undefined ? NOTHING : String(value));
 
-/** A quantity with its thousands apart, where it is a number that a double holds exactly. */
+/** A quantity with separated thousands, if a double holds it exactly. */
 export function quantity(value) {
   if (value === null || value === undefined) return NOTHING;
   const number = Number(value);
   return Number.isSafeInteger(number) ? grouped.format(number) : String(value);
 }
 
-/** How many digits stand behind a decimal string's point. */
+/** The number of digits after a decimal string's point. */
 export function decimals(value) {
   const text = String(value), point = text.indexOf(".");
   return point < 0 ? 0 : Math.min(12, text.length - point - 1);
@@ -38,7 +38,7 @@ export function signed(value, digits) {
 /** `up`, `down` or `same`. */
 export const direction = (now, before) => (now > before ? "up" : now < before ? "down" : "same");
 
-/** The sign that says the same as a colour. */
+/** The sign with the same meaning as the colour. */
 export const ARROWS = { up: "▲", down: "▼", same: "" };
 
 /** A count: 950, 12,340, 1.23M. */
@@ -59,14 +59,14 @@ export function bytes(value) {
   return `${value < 10 && at > 0 ? value.toFixed(1) : Math.round(value)} ${units[at]}`;
 }
 
-/** A time span of so many microseconds: 64 µs, 1.0 ms, 2.1 s. */
+/** A time span in microseconds: 64 µs, 1.0 ms, 2.1 s. */
 export function micros(value) {
   if (value === undefined || value === null) return NOTHING;
   if (value < 1000) return `${Math.round(value)} µs`;
   return value < 1e6 ? `${(value / 1000).toFixed(value < 10_000 ? 1 : 0)} ms` : `${(value / 1e6).toFixed(1)} s`;
 }
 
-/** A time span of so many seconds: 12 s, 3 min, 2 h 5 min, 4 d 2 h. */
+/** A time span in seconds: 12 s, 3 min, 2 h 5 min, 4 d 2 h. */
 export function span(seconds) {
   if (seconds === undefined || seconds === null) return NOTHING;
   const s = Math.max(0, Math.floor(seconds));
@@ -77,14 +77,14 @@ export function span(seconds) {
 }
 
 let lastSecond = NaN, lastClock = "";
-/** The time of day of microseconds since 1970, in this place: 14:03:09. */
+/** The local time of day for microseconds since 1970: 14:03:09. */
 export function timeOfDay(ts) {
   const second = Math.floor(ts / 1e6);
   if (second !== lastSecond && Number.isFinite(second)) [lastSecond, lastClock] = [second, clock.format(second * 1000)];
   return lastClock;
 }
 
-/** A feed's word for people: `half_time` is Half time. */
+/** A feed's word in readable form: `half_time` becomes Half time. */
 export function words(value) {
   const text = String(value).replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,21 +1,20 @@
 /**
- * When things are painted. What comes in only changes models in memory; views ask for a paint, and however often they
- * ask, they paint once, with an animation frame, and about thirty times a second. In a hidden tab that is not before it is
- * shown again.
+ * When views are painted. Messages only change models in memory, and views ask for a paint. However often they ask, they
+ * paint once per animation frame, about thirty times a second. A hidden tab paints nothing until it is shown again.
  *
  * @module
  */
 
 /**
- * The least time between two paints, in milliseconds: on a screen of 60 Hz that is every second frame. Nobody reads figures
- * that change faster, and each paint costs styles, layout and drawing beside the writing.
+ * The least time between two paints, in milliseconds: on a screen of 60 Hz that is every second frame. People cannot read
+ * figures that change faster, and each paint costs styles, layout and drawing on top of the text changes.
  */
 const PAINT_MS = 25;
-/** By paint: from when on it is due. */
+/** By paint function: the time from which it may run. */
 const due = new Map();
 let paintedAt = -Infinity, askedFor = Infinity, timer, frame;
 
-/** Calls `paint(now)` with the next paint, once; or with the first one after so many milliseconds. */
+/** Calls `paint(now)` once, with the next paint or with the first one after `wait_ms`. */
 export function paintSoon(paint, wait_ms = 0) {
   const at = performance.now() + wait_ms;
   if (due.get(paint) <= at) return;
@@ -35,7 +34,7 @@ function ask(at) {
 }
 
 function run() {
-  // Not the frame's own time, which lies a little before and may be earlier than what was asked for.
+  // Not the frame's own timestamp, which is a little earlier and may lie before the requested time.
   const now = performance.now(), paints = [];
   [paintedAt, askedFor] = [now, Infinity];
   for (const [paint, at] of due) if (at <= now) paints.push(paint);
@@ -44,15 +43,15 @@ function run() {
   if (due.size > 0) ask(Math.min(...due.values()));
 }
 
-/** How long a cell that changed is lit, and until when it is a little, in milliseconds. */
+/** How long a changed cell is lit, and how long until the faded light ends, in milliseconds. */
 const LIT_MS = 160, FADING_MS = 480;
 /**
- * By cell: when it was lit. In the order in which that was. The light goes in two steps and not in a transition: hundreds of
- * those at once are new styles for hundreds of cells in every frame, and layers of their own cost more still.
+ * By cell: when it was lit, in that order. The light fades in two steps instead of a transition: hundreds of transitions at
+ * once mean new styles for hundreds of cells in every frame, and layers of their own cost even more.
  */
 const flashes = new Map();
 
-/** Lets a cell light up: `up`, `down` or `same`. */
+/** Lights a cell up: `up`, `down` or `same`. */
 export function flash(cell, direction) {
   flashes.delete(cell);
   flashes.set(cell, performance.now());

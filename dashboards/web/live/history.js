@@ -1,16 +1,16 @@
 /**
- * Subscriptions that begin with what is retained, however the page is connected. Over a WebSocket the broker sends it. Over
- * Server-Sent Events a topic begins with its image, of which events have none: there it is asked for with plain requests.
+ * Subscriptions that begin with retained updates, whatever the transport. Over a WebSocket the broker sends them. Over
+ * Server-Sent Events a topic begins with its image, and event topics have none: there they are fetched with plain requests.
  *
  * @module
  */
 
-/** Messages of one topic that wait until what was before them has come; of more the oldest go. */
+/** The most messages of one topic that wait until its history has come; the oldest are dropped. */
 const HELD_MAX = 500;
 
-/** As `client.subscribe(topics, { from: { last }, ... }, take)`; of what comes back only `unsubscribe()` is here. */
+/** Like `client.subscribe(topics, { from: { last }, ... }, take)`, but the result only has `unsubscribe()`. */
 export function subscribeFrom(client, topics, last, options, take) {
-  /** By topic: what came while its history was asked for. */
+  /** By topic: the messages that came while its history was being fetched. */
   const held = new Map();
   let ended = false, turn = Promise.resolve();
 
@@ -47,7 +47,7 @@ export function subscribeFrom(client, topics, last, options, take) {
   };
 }
 
-/** The last retained updates of a topic, with its epoch and where it is; null where there are none. */
+/** Fetches the last retained updates of a topic, with its epoch and `seq`; null if there are none. */
 export async function history(topic, last) {
   const answer = await fetch(`/v1/topics/${encodeURIComponent(topic)}/history?last=${last}`).then((response) => response.json()).catch(() => null);
   return answer?.updates ? answer : null;

@@ -1,5 +1,5 @@
 /**
- * The chosen instrument: its price, a chart, the order book and its trades. Of `status` and `bar_1m` what there is.
+ * The chosen instrument: its price, a chart, the order book and the trades, and `status` and `bar_1m` if it has them.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { history } from "./history.js";
 import { ladder } from "./ladder.js";
 import { trades } from "./trades.js";
 
-/** Trades that the chart begins with, and that are kept. */
+/** The most trades that the chart begins with and keeps. */
 const TRADES_MAX = 1000;
-/** A book changes faster than an eye follows. */
+/** A book changes faster than the eye can follow. */
 const BOOK_MS = 100;
 const FACTS = ["Bid", "Ask", "Spread", "Open", "High", "Low", "Volume"];
 
-/** The element, and which instrument it shows. */
+/** The element, and the function that chooses the instrument. */
 export function instrumentPanel() {
   const symbol = el("h2", {}, ""), last = el("span", { class: "price" }, ""), arrow = el("span", { class: "arrow" }, "");
   const status = el("span", { class: "badge" }, "");
@@ -57,7 +57,7 @@ export function instrumentPanel() {
     if (op === "closed" || data === undefined || data === null) return;
     if (what === "trade") {
       if (op !== "update" || data.px === undefined) return;
-      // What was looked up may still come.
+      // Trades from the history may still come.
       if (known.epoch === epoch && seq <= known.seq) return;
       known.first ??= { epoch, seq };
       [known.epoch, known.seq] = [epoch, seq];
@@ -77,13 +77,13 @@ export function instrumentPanel() {
   }
 
   /**
-   * Puts what is retained before the first trade that came. The watch list follows the same topic from a few trades back, and
-   * a subscription that joins it goes on from there.
+   * Adds the retained trades before the first one that came. The watch list follows the same topic from a few trades back,
+   * and a subscription that joins it continues from there.
    */
   async function lookBack(topic) {
     const asked = known;
     const answer = await history(topic, TRADES_MAX);
-    // Meanwhile another instrument may have been chosen, or the topic have begun anew.
+    // In the meantime another instrument may have been chosen, or the topic may have begun anew.
     if (known !== asked || answer === null) return;
     const { first } = known;
     if (first && first.epoch !== answer.epoch) return;

@@ -1,5 +1,5 @@
 /**
- * An order book as a ladder: asks above, bids below, and for each level a bar for how much stands there and better.
+ * An order book as a ladder: asks above, bids below, and for each level a bar with the quantity at that price or better.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { el, setAttribute, setText, table } from "./dom.js";
 import { NOTHING, decimals, quantity } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
 
-/** Levels of each side. */
+/** Levels on each side. */
 const LEVELS = 10;
 
 /** The best levels of a side `{price: quantity}`, best first, as `{price, value, qty, depth}`. */
@@ -18,9 +18,9 @@ export function best(levels, isBetter, count) {
   return sorted.slice(0, count).map((level) => ({ ...level, depth: (depth += level.qty) }));
 }
 
-/** The element, and how to fill it. */
+/** The element, and the functions that fill it. */
 export function ladder() {
-  const { table: element, body } = table("Order book: price levels with the quantity that bids and asks have there",
+  const { table: element, body } = table("Order book: price levels with the quantities of bids and asks",
     [["Bids", "number"], ["Price", "center"], ["Asks", "number left"]], "ladder");
   const rows = (side) => Array.from({ length: LEVELS }, () => {
     const [bid, price, ask] = ["number qty", "center price-level", "qty left"].map((name) => el("td", { class: name }, ""));
@@ -42,10 +42,10 @@ export function ladder() {
     const { price: at = "", qty: there = null, depth = 0 } = level ?? {};
     setText(price, at);
     setText(qty, level ? quantity(there) : "");
-    // In steps of a percent, so that most updates change nothing.
+    // In steps of one percent, so that most updates do not change the bar.
     const share = deepest === 0 ? "0%" : `${Math.round((depth / deepest) * 100)}%`;
     if (shown.share !== share) qty.style.setProperty("--depth", share);
-    // The same price with another quantity: what moved there, not the whole ladder by a level.
+    // Only if the same price has another quantity: a ladder that moves by a level should not flash as a whole.
     if (shown.at === at && shown.there !== there && level) flash(qty, there > shown.there ? "up" : "down");
     Object.assign(shown, { at, there, share });
     setAttribute(row, "data-empty", level ? null : "");

@@ -1,8 +1,8 @@
 /**
  * The live page: one client, and the view that the address names.
  *
- * A view is `{ title, element, enter(client, rest), leave() }`. It subscribes when it is entered and stops when it is left,
- * so a page costs the broker only what it shows. What comes in changes models; `frame.js` paints them.
+ * A view is `{ title, element, enter(client, rest, within), leave() }`. It subscribes when it is entered and unsubscribes when
+ * it is left, so a page costs the broker only what it shows. Messages change models; `frame.js` paints them.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const views = new Map([
 const tabs = [...document.querySelectorAll(".tabs a")];
 let shown = null;
 
-/** Shows what the address names: `#/markets/stocks.AAPL` is the view `markets` with the rest `stocks.AAPL`. */
+/** Shows the view of the address: `#/markets/stocks.AAPL` is the view `markets` with the rest `stocks.AAPL`. */
 function route() {
   const [, name, ...rest] = location.hash.split("/");
   const key = views.has(name) ? name : "markets", view = views.get(key);
@@ -46,7 +46,7 @@ function route() {
   view.enter(client, decoded(rest.join("/")), within);
 }
 
-/** An address may be typed by hand: what is no proper encoding stands for itself. */
+/** Decodes a part of the address. It may be typed by hand, so an invalid encoding is taken literally. */
 function decoded(text) {
   try {
     return decodeURIComponent(text);

@@ -1,7 +1,7 @@
 /**
  * The markets: a watch list of every instrument that has quotes or trades, and beside it the chosen one.
  *
- * An instrument is what stands before `.quote` and `.trade`: `stocks.AAPL`, `coinbase.BTC-USD`.
+ * An instrument is the part of a topic before `.quote` and `.trade`: `stocks.AAPL`, `coinbase.BTC-USD`.
  *
  * @module
  */
@@ -13,25 +13,25 @@ import { instrumentPanel } from "./instrument.js";
 import { POINTS_MAX, sparkline } from "./spark.js";
 
 const PATTERNS = ["*.*.quote", "*.*.trade"];
-/** More instruments than a person watches; the others are named by a sentence. */
+/** More instruments than a person watches; a sentence counts the others. */
 const ROWS_MAX = 300;
-/** Quotes change faster than an eye sees: twenty a second of each are enough. Trades always come all. */
+/** Quotes change faster than the eye can see: twenty a second each are enough. Trades are never conflated. */
 const CONFLATE_MS = 50;
-/** Sparklines are drawn anew at most so often, each, and at most so many with one paint. */
+/** How often each sparkline is redrawn at most, and how many are with one paint. */
 const SPARK_MS = 1000, SPARKS_PER_PAINT = 3;
-/** Rows out of sight that are painted with the others, for who searches the page or hears it: a few, one after the other. */
+/** Rows out of sight painted with one paint: a few at a time, for people who search the page or use a screen reader. */
 const UNSEEN_PER_PAINT = 2;
 const COLUMNS = [["Symbol", "symbol"], ["Trend", "trend"], ["Last", "number"], ["Change", "number change-head"], ["%", "number percent-head"], ["Bid", "number wide"], ["Ask", "number wide"]];
 
 /** The view. */
 export function showMarkets() {
   const { table: list, body } = table("Instruments with their last price, its change, and the best bid and ask", COLUMNS, "watch");
-  const empty = el("p", { class: "hint" }, "No instrument has been quoted or traded yet. They appear here as soon as one is.");
+  const empty = el("p", { class: "hint" }, "No instrument has been quoted or traded yet. Instruments appear here as soon as they are.");
   const more = el("p", { class: "hint", hidden: true });
   const chosen = instrumentPanel();
   const { panel: watch } = panel("Watch list", "watch-panel", el("div", { class: "scroll" }, list, empty, more));
   const element = el("div", { class: "markets" }, watch, chosen.element);
-  /** By instrument; those of them that have something to write, and to draw, in the order in which they got it. */
+  /** The rows by instrument; those with changes to paint, and those with a sparkline to draw, in the order of the changes. */
   const rows = new Map(), changed = new Set(), moved = new Set();
   const inSight = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -65,7 +65,7 @@ export function showMarkets() {
     if (rows.size >= ROWS_MAX) {
       beyond.add(instrument);
       more.hidden = false;
-      setText(more, `and ${beyond.size === ROWS_MAX ? "many" : beyond.size} more; the tab Raw shows any topic`);
+      setText(more, `and ${beyond.size === ROWS_MAX ? "many" : beyond.size} more; the Raw tab shows any topic`);
       if (beyond.size >= ROWS_MAX) beyond = new Set([...beyond].slice(0, ROWS_MAX));
       return null;
     }
@@ -89,7 +89,7 @@ export function showMarkets() {
     paintSoon(paint);
   }
 
-  /** Shows the wanted instrument; on a wide screen the first where none is wanted. */
+  /** Shows the wanted instrument or, if none is wanted, the first (on a wide screen). */
   function choose() {
     const instrument = wanted === "" ? [...rows.keys()].sort()[0] : wanted;
     for (const row of rows.values()) row.choose(row.instrument === instrument);
@@ -123,9 +123,9 @@ export function showMarkets() {
 class Row {
   #quote = null; #last = null; #before = null; #first = null; #points = []; #ended = false;
   #link; #cells; #spark = sparkline();
-  /** Whether it is within what the window shows; when its sparkline was drawn. */
+  /** Whether it is in the visible part of the window; when its sparkline was last drawn. */
   isSeen = false; drawnAt = -Infinity;
-  /** What the cells show now, for their flashes. */
+  /** What the cells show now, to decide about flashes. */
   #shown = {};
 
   constructor(instrument) {
@@ -143,7 +143,7 @@ class Row {
     setAttribute(this.#link, "aria-current", is ? "true" : null);
   }
 
-  /** Whether there is anything to paint. */
+  /** Takes in a message. Returns whether there is anything to paint. */
   take({ op, data, state }, what) {
     if (op === "closed") {
       this.#ended = true;

@@ -1,7 +1,7 @@
 /**
- * Matches: every scoreboard, and of the chosen match its statistics and its events, corrections shown as corrections.
+ * Matches: every scoreboard, and the statistics and events of the chosen match. Corrections are shown as corrections.
  *
- * A match is what stands before `.score`, `.event` and `.stats`: `sports.football.NOR-HAR`.
+ * A match is the part of a topic before `.score`, `.event` and `.stats`: `sports.football.NOR-HAR`.
  *
  * @module
  */
@@ -16,15 +16,15 @@ const CARDS_MAX = 100;
 /** Retained events that a match's list begins with. */
 const EVENTS_BEFORE = 500;
 
-/** Goals or points of a side, whatever the sport calls them. */
+/** A side's goals or points, whatever the sport calls them. */
 const points = (score, side) => String(score?.[`${side}_goals`] ?? score?.[`${side}_points`] ?? 0);
-/** Where a match is: its clock and phase. */
+/** The clock and phase of a match. */
 const phase = (score) => [score.clock, words(score.status ?? "")].filter(Boolean).join(" · ");
 
 /** The view. */
 export function showMatches() {
   const list = el("ul", { class: "cards" });
-  const empty = el("p", { class: "hint" }, "No match has a score yet. They appear here as soon as one has.");
+  const empty = el("p", { class: "hint" }, "No match has a score yet. Matches appear here as soon as they do.");
   const chosen = matchPanel();
   const { panel: all } = panel("Matches", "matches-panel", el("div", { class: "scroll" }, list, empty));
   const element = el("div", { class: "matches" }, all, chosen.element);
@@ -98,11 +98,11 @@ function scoreCard(match) {
 function matchPanel() {
   const names = { home: el("h2", { class: "club" }, ""), away: el("p", { class: "club" }, "") };
   const goals = { home: el("span", {}, ""), away: el("span", {}, "") };
-  const where = el("p", { class: "where" }, ""), told = el("p", { class: "unseen", role: "status" });
-  const coverage = el("p", { class: "badge" }, "Coverage is suspended: what is missed comes later");
+  const where = el("p", { class: "where" }, ""), announced = el("p", { class: "unseen", role: "status" });
+  const coverage = el("p", { class: "badge" }, "Coverage is suspended: missing events come later");
   const back = el("a", { class: "back", href: "#/matches" }, "‹ Matches");
   const middle = el("div", { class: "middle" }, el("p", { class: "result" }, goals.home, el("span", { class: "colon" }, ":"), goals.away), where);
-  const board = el("header", { class: "scoreboard" }, back, names.home, middle, names.away, coverage, told);
+  const board = el("header", { class: "scoreboard" }, back, names.home, middle, names.away, coverage, announced);
   const stats = statistics(), events = timeline();
   const parts = [panel("Events", "events-panel", events.element), panel("Statistics", "stats-panel", stats.element)];
   const element = el("section", { class: "match", "aria-label": "Chosen match" }, board, ...parts.map((part) => part.panel));
@@ -118,9 +118,9 @@ function matchPanel() {
     }
     setText(where, phase(score));
     coverage.hidden = score.coverage === undefined || score.coverage === "live";
-    // Only a changed score is worth an interruption; a clock is not.
+    // Only a changed score is announced; a clock is not worth an interruption.
     const result = `${score.home} ${points(score, "home")}, ${score.away} ${points(score, "away")}`;
-    if (before !== "" && before !== goals.home.textContent + goals.away.textContent) setText(told, result);
+    if (before !== "" && before !== goals.home.textContent + goals.away.textContent) setText(announced, result);
   }
 
   function take({ op, topic, data, state }) {
@@ -132,7 +132,7 @@ function matchPanel() {
   function leave() {
     for (const subscription of subscriptions) subscription.unsubscribe();
     [match, subscriptions, score] = [null, [], null];
-    for (const node of [...Object.values(names), ...Object.values(goals), where, told]) setText(node, "");
+    for (const node of [...Object.values(names), ...Object.values(goals), where, announced]) setText(node, "");
     coverage.hidden = true;
     events.clear();
     stats.show(null);
@@ -160,7 +160,7 @@ function matchPanel() {
   };
 }
 
-/** Both sides' figures, each with a bar that both share. */
+/** The statistics of both sides, each with a bar that shows their shares. */
 function statistics() {
   const list = el("dl", { class: "stats" }), rows = new Map();
   let state = null;

@@ -1,5 +1,5 @@
 /**
- * Any topic or pattern, typed by hand, with its messages as they come. What is wrong with what was typed is a sentence.
+ * Any topic or pattern, typed by hand, with its messages as they come. An error in the input is explained in a sentence.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { count, things, timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
 import { subscribeFrom } from "./history.js";
 
-/** Messages on the page; of more the oldest go. */
+/** The most messages on the page; the oldest are dropped. */
 const ROWS_MAX = 100;
-/** Messages of so many milliseconds come on the page together: new lines move all others. */
+/** Messages of this many milliseconds appear together, because new lines move all others. */
 const TOGETHER_MS = 50;
-/** Characters of one message that are shown. */
+/** The most characters of one message that are shown. */
 const TEXT_MAX = 2000;
-/** Retained updates that a topic may begin with. */
+/** The most retained updates that a topic begins with. */
 const LAST = 20;
 const EXAMPLES = ["stocks.>", "stocks.AAPL.book", "sports.*.*.event", "status.*.health", "$SYS.stats"];
 const SUGGESTED = 200;
@@ -56,7 +56,7 @@ export function showRaw() {
   function take(message) {
     const { op, topic, epoch } = message;
     if (op === "error") return say(sentence(message), true);
-    if (op === "topic") return epoch === null && say(`There is no topic ${topic} yet. It is waited for: what is published to it appears here.`);
+    if (op === "topic") return epoch === null && say(`There is no topic ${topic} yet. Its updates will appear here as soon as it is published.`);
     received += 1;
     if (paused) unseen += 1;
     else {
@@ -105,7 +105,7 @@ export function showRaw() {
   pause.addEventListener("click", () => {
     [paused, unseen] = [!paused, 0];
     pause.setAttribute("aria-pressed", String(paused));
-    setText(pause, paused ? "Go on" : "Pause");
+    setText(pause, paused ? "Continue" : "Pause");
     paintSoon(paint);
   });
   clear.addEventListener("click", () => {

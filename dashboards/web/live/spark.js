@@ -1,15 +1,15 @@
 /**
- * A line of prices small enough for a table's cell, as SVG so that it takes the theme's colours.
+ * A line of prices that fits into a table cell, as SVG so that it uses the theme's colours.
  *
  * @module
  */
 import { svg } from "./dom.js";
 
 const WIDTH = 96, HEIGHT = 26, PADDING = 2;
-/** Points of one line; of more the oldest go. */
+/** The most points of one line; the oldest are dropped. */
 export const POINTS_MAX = 60;
 
-/** The element, and how to draw it. */
+/** The element, and the function that draws it. */
 export function sparkline() {
   const line = svg("path", { fill: "none", stroke: "currentColor", "stroke-width": "1.5", "stroke-linejoin": "round" });
   const area = svg("path", { fill: "currentColor", "fill-opacity": "0.1" });

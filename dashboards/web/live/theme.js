@@ -1,12 +1,12 @@
 /*
- * Light or dark: as the system has it, or as the person chose. A classic script, as it has to run before the first paint;
- * and plain, as every browser runs it.
+ * The theme, light or dark: the system's, or the user's choice. A classic script, because it has to run before the first
+ * paint, in plain old JavaScript, because every browser runs it.
  */
 (function () {
   var root = document.documentElement;
   var system = window.matchMedia ? window.matchMedia("(prefers-color-scheme: dark)") : { matches: false };
 
-  // Storage may be switched off; then a choice lasts as long as the page.
+  // Storage may be disabled. A choice then lasts as long as the page.
   function stored() {
     try { return localStorage.getItem("tickcast-theme"); } catch (error) { return null; }
   }

@@ -1,6 +1,6 @@
 /**
- * The events of a match, newest first. An event that a later one takes back or corrects is struck out and says why; the
- * correction itself names what it is about.
+ * The events of a match, newest first. An event that a later one takes back or corrects is struck out and shows why; the
+ * correction itself names the event that it corrects.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { el, setAttribute, setText } from "./dom.js";
 import { NOTHING, words } from "./format.js";
 import { paintSoon } from "./frame.js";
 
-/** Events that are kept; of more the oldest go. */
+/** The most events that are kept; the oldest are dropped. */
 const EVENTS_MAX = 400;
-/** Events that decide a match stand out. */
+/** Events that may decide a match are highlighted. */
 const WEIGHTY = ["goal", "red_card", "yellow_card", "goal_disallowed", "card_rescinded", "correction", "basket_cancelled", "interrupted", "coverage_suspended"];
 
-/** The element, and how an event comes in. */
+/** The element, and the function that adds an event. */
 export function timeline() {
   const list = el("ol", { class: "timeline" });
   const none = el("p", { class: "hint" }, "Nothing has happened yet");
@@ -24,14 +24,14 @@ export function timeline() {
 
   function paint() {
     for (const event of fresh.splice(0)) {
-      // It may have been taken back, or have gone, before it was painted.
+      // It may have been replaced or dropped before it was painted.
       if (events.get(event.data.id) === event) list.prepend(drawn(event));
     }
     none.hidden = events.size > 0;
     for (const { data } of events.values()) if (data.corrects !== undefined) strike(data);
   }
 
-  /** Marks what a correction is about. */
+  /** Marks the event that a correction is about. */
   function strike(correction) {
     const about = events.get(correction.corrects);
     if (!about?.element || about.struck === correction.id) return;
@@ -68,7 +68,7 @@ export function timeline() {
     element, clear,
     add(data) {
       if (typeof data !== "object" || data.id === undefined) return;
-      // Matches follow each other on a topic: a new one begins with an empty list.
+      // Matches follow each other on a topic: a new match begins with an empty list.
       const number = data.match ?? data.game;
       if (number !== match) clear();
       match = number;

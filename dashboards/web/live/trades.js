@@ -1,5 +1,5 @@
 /**
- * The last trades, newest first. A row that falls out at the end comes in again at the top, so that a trade costs one row.
+ * The last trades, newest first. A row that drops out at the end is reused at the top, so a trade costs one row.
  *
  * @module
  */
@@ -11,14 +11,14 @@ const ROWS = 40;
 const SIDES = { buy: ["up", "▲"], sell: ["down", "▼"] };
 const CELLS = ["", "number", "number", "side"];
 
-/** The element, and how a trade comes in. */
+/** The element, and the function that adds a trade. */
 export function trades() {
   const columns = [["Time", ""], ["Price", "number"], ["Size", "number"], ["Side", "side"]];
-  const { table: inner, body } = table("Trades, newest first; the side is the aggressor's", columns, "trades");
+  const { table: inner, body } = table("Trades, newest first, with the aggressor's side", columns, "trades");
   const element = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Trades" }, inner);
-  /** Those on the page, the oldest first. */
+  /** The rows on the page, oldest first. */
   let rows = [];
-  /** Those that are not painted yet. */
+  /** The trades that are not painted yet. */
   let fresh = [];
 
   function paint() {

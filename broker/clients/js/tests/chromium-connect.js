@@ -1,4 +1,4 @@
-/** In Chromium: a page that may not connect is told so, and one whose link died notices when its browser does. */
+/** In Chromium: a page that is not allowed to connect gets an error, and a page whose link died notices when its browser does. */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ test("a page of an origin that is not allowed, and one with a wrong port", async
   const [own, foreign] = [await Broker.start(t), await Broker.start(t)];
   await withChromium(async ({ go, run }) => {
     await go(`http://${own.address}/v1/topics`);
-    for (const [address, why] of [[foreign.address, `does not allow pages of http://${own.address} (its setting allow_origin)`], ["127.0.0.1:1", "no broker listens there"]]) {
+    for (const [address, why] of [[foreign.address, `does not allow pages of http://${own.address} (see its setting allow_origin)`], ["127.0.0.1:1", "no broker is listening there"]]) {
       const said = await run(`{
         const { connect } = await import("/tickcast.js");
         window.seen = [];
@@ -33,7 +33,7 @@ test("a page of an origin that is not allowed, and one with a wrong port", async
   });
 });
 
-test("a link that died unnoticed is noticed when the browser says that it is online, and when the page is shown again", async (t) => {
+test("a link that died without a sign is noticed when the browser is online again, and when the page is shown again", async (t) => {
   const broker = await Broker.start(t);
   await withChromium(async ({ go, run }) => {
     for (const sign of [`window.dispatchEvent(new Event("online"))`, `document.dispatchEvent(new Event("visibilitychange"))`]) {

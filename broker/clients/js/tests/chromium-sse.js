@@ -1,4 +1,4 @@
-/** Server-Sent Events in Chromium: its own `EventSource`, and the client where a network stops WebSockets. */
+/** Server-Sent Events in Chromium: its own `EventSource`, and the client in a network that blocks WebSockets. */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { numbers } from "./support/whole.js";
 
 const { withChromium } = createRequire(import.meta.url)("../../../tests/foreign/chromium.cjs");
 
-test("an EventSource goes on by itself where its network was cut; the client does, and changes over", async (t) => {
+test("an EventSource resumes by itself after its network was cut; the client resumes too, and switches over", async (t) => {
   const broker = await Broker.start(t);
   const proxy = await Proxy.start(t, broker);
   await broker.publish("es.book", "state", "old");
@@ -25,7 +25,7 @@ test("an EventSource goes on by itself where its network was cut; the client doe
       await ${untilInPage('seen.some((line) => line.startsWith("image es.book 1"))')};
     }`);
     for (const number of numbers(1, 3)) await broker.publish("es.trade.x", "event", number);
-    // Until an id stands for them: what a browser had after its last id comes again.
+    // Wait until an id holds for them, because what a browser got after its last id comes again.
     await run(untilInPage('seen.includes("update es.trade.x 3 id")'));
     proxy.refuse();
     await run(untilInPage("source.readyState === EventSource.CONNECTING"));
@@ -37,7 +37,7 @@ test("an EventSource goes on by itself where its network was cut; the client doe
     assert.deepEqual([...new Set(updates)], numbers(1, 6));
     assert.deepEqual(updates.slice(-3), numbers(4, 6));
 
-    // What is wrong ends it: an EventSource does not try that again.
+    // A refusal ends it: an EventSource does not retry that.
     assert.deepEqual(await run(`{
       source.close();
       const wrong = new EventSource("/v1/sse?topic=a..b");

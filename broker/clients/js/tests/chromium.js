@@ -1,4 +1,4 @@
-/** The client as a broker serves it, in Chromium, through a network that the test cuts. */
+/** The client as a broker serves it, in Chromium, over a network that the test cuts. */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { untilInPage as until } from "./support/page.js";
 
 const { withChromium } = createRequire(import.meta.url)("../../../tests/foreign/chromium.cjs");
 
-test("a page imports it from its broker, and goes on through cuts and restarts", async (t) => {
+test("a page imports it from its broker, and continues through cuts and restarts", async (t) => {
   const broker = await Broker.start(t);
   const proxy = await Proxy.start(t, broker);
   await broker.publish("page.book", "state", { bids: { "1.0": "5" } });

@@ -1,4 +1,4 @@
-/** Connections that are lost, brokers that are started again, and clients that do not keep up. */
+/** Lost connections, restarted brokers, and clients that do not keep up. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
@@ -16,7 +16,7 @@ async function behindProxy(t, flags = [], options = {}) {
   return { broker, proxy, made };
 }
 
-test("a lost connection comes back, and every topic goes on without a hole", async (t) => {
+test("a lost connection is replaced, and every topic continues without a hole", async (t) => {
   const { broker, proxy, made } = await behindProxy(t);
   const states = record(made, "statechange", "close");
   const events = watch(made, "drop.trade"), state = watch(made, "drop.book"), waited = watch(made, "drop.later");
@@ -37,9 +37,9 @@ test("a lost connection comes back, and every topic goes on without a hole", asy
   await until(() => state.subscription.state("drop.book")?.b === 2, "the state of now");
   assert.deepEqual(events.data("drop.trade"), numbers(1, 30));
   assert.deepEqual(state.subscription.state("drop.book"), { a: 1, b: 2 });
-  // A name that was waited for: all that was published meanwhile.
+  // The name that was waiting for its first publish gets everything published in the meantime.
   assert.deepEqual(waited.data("drop.later"), [1, 2, 3]);
-  // It is the same epoch, so the start is not told again.
+  // It is the same epoch, so the start is not sent again.
   assert.deepEqual(events.brief().filter((line) => line.startsWith("topic")), ["topic drop.trade live", "topic drop.trade live"]);
   assert.equal(states[0][1].state, "stale");
   assert.deepEqual([states[1][1].code, states[1][1].reconnect, states[1][1].delay_ms <= 20], [1006, true, true]);
@@ -47,13 +47,13 @@ test("a lost connection comes back, and every topic goes on without a hole", asy
   assert.deepEqual(made.errors, []);
 });
 
-test("cut again and again while updates come: none is missing, none comes twice", async (t) => {
+test("cut again and again while updates come: no update is missing, and none comes twice", async (t) => {
   const behind = await behindProxy(t);
   await staysWholeWhileCut(behind);
   assert.ok(behind.proxy.connections > 5, `${behind.proxy.connections} connections`);
 });
 
-test("the topics of a pattern resume too; new ones come whole, ended ones are told", async (t) => {
+test("the topics of a pattern resume too; new ones come whole, ended ones are reported", async (t) => {
   const { broker, proxy, made } = await behindProxy(t);
   for (const name of ["a", "b", "c"]) await broker.publish(`pat.${name}`, "event", `${name}1`);
   const { came, data, brief } = watch(made, "pat.*");
@@ -71,7 +71,7 @@ test("the topics of a pattern resume too; new ones come whole, ended ones are to
   await came("closed pat.c");
   await came("update pat.b 2");
   assert.deepEqual([data("pat.a"), data("pat.b"), data("pat.new")], [["a2", "a3"], ["b2"], ["n1", "n2"]]);
-  // The names are given up again: the broker knows the pattern only, and the streams went on.
+  // The names are unsubscribed again: the broker only has the pattern, and the streams continued.
   for (const name of ["a", "b", "new"]) await broker.publish(`pat.${name}`, "event", "last");
   for (const line of ["update pat.a 4", "update pat.b 3", "update pat.new 3"]) await came(line);
   const stats = await until(async () => {
@@ -85,7 +85,7 @@ test("the topics of a pattern resume too; new ones come whole, ended ones are to
   assert.deepEqual(made.errors, []);
 });
 
-test("more topics than can be resumed: of the events that are lost a gap tells", async (t) => {
+test("more topics than can resume: a gap names the lost events", async (t) => {
   const { broker, proxy, made } = await behindProxy(t, ["--subscriptions", "3"]);
   for (const name of numbers(1, 5)) await broker.publish(`room.t${name}`, "event", 1);
   await broker.publish("room.state", "state", 1);
@@ -106,7 +106,7 @@ test("more topics than can be resumed: of the events that are lost a gap tells",
   await until(() => subscription.state("room.state") === 2, "the state");
 });
 
-test("a broker that is started again: another epoch, and everything from its beginning", async (t) => {
+test("a restarted broker: another epoch, and everything from its beginning", async (t) => {
   const { broker, made } = await behindProxy(t);
   await broker.publish("restart.quote", "state", "old");
   await broker.publish("restart.trade", "event", 1);
@@ -132,7 +132,7 @@ test("a broker that is started again: another epoch, and everything from its beg
   assert.deepEqual(made.errors, []);
 });
 
-test("a broker that says that it goes away is given the time that it asks for", async (t) => {
+test("a broker that announces that it goes away gets the time that it asks for", async (t) => {
   const { broker, made } = await behindProxy(t, ["--drain-ms", "150"], { random: () => 0 });
   const events = record(made, "goaway", "close");
   const ended = broker.kill("SIGTERM");
@@ -141,7 +141,7 @@ test("a broker that says that it goes away is given the time that it asks for", 
   assert.equal(code, 1001);
   const after_ms = events[0][1].after_ms;
   assert.deepEqual([events[0][0], events[0][1].reason, delay_ms], ["goaway", "shutdown", after_ms]);
-  // It asked for that once: from then on the usual waits.
+  // It asked for that once; after that the waits are the usual ones.
   assert.equal((await event(made, "close")).delay_ms, 0);
   const opened = event(made, "open");
   await broker.start();
@@ -155,7 +155,7 @@ test("a client that does not keep up gets what is retained, and a gap that names
   await state.came("topic behind.quote live");
   const gaps = record(made, "gap");
   proxy.stall();
-  // More than all sockets on the way hold, so that the broker has to choose.
+  // More than all sockets in between hold, so that the broker has to choose.
   const line = (topic, kind, data) => `${JSON.stringify({ topic, kind, data })}\n`;
   const filler = "x".repeat(50_000), count = 400, batch = 20;
   for (let done = 0; done < count; done += batch) {
@@ -178,7 +178,7 @@ test("a client that does not keep up gets what is retained, and a gap that names
   assert.deepEqual(made.errors, []);
 });
 
-test("a connection that says nothing any more is given up", async (t) => {
+test("a silent connection is given up", async (t) => {
   const { broker, proxy, made } = await behindProxy(t, ["--heartbeat-ms", "300"]);
   const { came } = watch(made, "silent.trade");
   await came("topic silent.trade live");
@@ -191,18 +191,18 @@ test("a connection that says nothing any more is given up", async (t) => {
   assert.equal(proxy.connections, 2);
 });
 
-test("requests whose connection is lost: what has a source is sent again, of others the outcome is unknown", async (t) => {
+test("requests whose connection is lost: those with a source are sent again, the outcome of others is unknown", async (t) => {
   const { proxy, made } = await behindProxy(t);
   proxy.stall();
   const unknown = made.publish("lost.a", 1), certain = made.publish("lost.b", 1, { source: "here", source_seq: 1 });
-  // Taken before the rejection comes, so that it is never without a handler.
+  // The handler is added before the rejection comes, so that it is never unhandled.
   const outcome = assert.rejects(unknown, { code: "unanswered" });
   proxy.cut();
   await outcome;
   assert.equal((await certain).seq, 1);
 });
 
-test("a request without an answer is given up in time, and only so many may wait", async (t) => {
+test("a request without an answer times out, and only a limited number may wait", async (t) => {
   const { proxy, made } = await behindProxy(t, [], { answer_timeout_ms: 200, requests_max: 2 });
   proxy.stall();
   const waiting = [made.ping(), made.ping()].map((ping) => assert.rejects(ping, { code: "timeout" }));
@@ -211,7 +211,7 @@ test("a request without an answer is given up in time, and only so many may wait
   proxy.resume();
 });
 
-test("closing ends everything, a connection that is being made as well", async (t) => {
+test("closing ends everything, including a connection that is being made", async (t) => {
   const broker = await Broker.start(t);
   const made = client(t, broker.url);
   const subscription = made.subscribe("a"), reader = subscription[Symbol.asyncIterator]();

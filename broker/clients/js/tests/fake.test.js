@@ -1,4 +1,4 @@
-/** Against a broker that breaks its promises, refuses, or says what a later version might say. */
+/** Against a broker that breaks its promises, refuses, or sends what a later version might send. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { client, connected, watch } from "./support/client.js";
@@ -7,7 +7,7 @@ import { event, record, until } from "./support/wait.js";
 
 const update = (seq, more = {}) => ({ op: "update", topic: "t", seq, ts: 1, data: seq, ...more });
 
-test("continuity is checked, and a breach is mended from where all was right", async (t) => {
+test("continuity is checked, and after a breach the topic resumes from the last right position", async (t) => {
   const breaches = [
     ["a missing update", [update(11), update(13)], "update 13 came where 12 was next"],
     ["an update twice", [update(11), update(11)], "update 11 came where 12 was next"],
@@ -21,13 +21,13 @@ test("continuity is checked, and a breach is mended from where all was right", a
       const made = await connected(t, fake.url);
       const seen = watch(made, "t");
       await fake.begin({ kind, epoch: "e", seq: 10, start: "live" });
-      // What still comes until the topic begins anew is neither handed on nor another breach.
+      // Messages that still come until the topic begins anew are neither delivered nor another breach.
       fake.send(...messages, update(99));
       await until(() => made.errors.length > 0, name);
       const [error] = made.errors;
       assert.deepEqual([error.code, error.topic, error.epoch, error.message], ["continuity", "t", "e", `t: ${said}`], name);
       assert.deepEqual(error.received, { ...messages.at(-1 - Number(name === "two in the wrong order")) }, name);
-      // Events go on where they were; of states the image says all.
+      // Events resume where they were; for states the image contains everything.
       const [entry] = await fake.begin(kind === "event"
         ? { kind, epoch: "e", seq: 20, start: "resumed" } : { kind, epoch: "e", seq: 20, start: "image" });
       const { position } = error;
@@ -47,7 +47,7 @@ test("continuity is checked, and a breach is mended from where all was right", a
   }
 });
 
-test("what comes of a topic that ended is a breach, and no state of it is shown", async (t) => {
+test("a message of a topic that ended is a breach, and no state of it is shown", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url);
   const seen = watch(made, "t");
@@ -60,7 +60,7 @@ test("what comes of a topic that ended is a breach, and no state of it is shown"
   assert.deepEqual([seen.subscription.state("t"), made.errors.length], [undefined, 1]);
 });
 
-test("what a pattern brought in is mended by its name, which is given up then", async (t) => {
+test("a topic of a pattern begins anew by its name, which is unsubscribed afterwards", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url);
   const seen = watch(made, "*");
@@ -73,7 +73,7 @@ test("what a pattern brought in is mended by its name, which is given up then", 
   await seen.came("update t 4");
 });
 
-test("a broker that goes on breaking its promise loses the connection", async (t) => {
+test("a broker that keeps breaking its promise loses the connection", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url);
   watch(made, "t");
@@ -86,7 +86,7 @@ test("a broker that goes on breaking its promise loses the connection", async (t
   await event(made, "open");
 });
 
-test("an answer that is all breaches loses the connection, once", async (t) => {
+test("an answer full of breaches loses the connection, once", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url);
   const names = [..."abcdefgh"];
@@ -98,7 +98,7 @@ test("an answer that is all breaches loses the connection, once", async (t) => {
   await event(made, "open");
   assert.deepEqual(closes.map(([, { reason }]) => reason), ["6 breaches of continuity"]);
   assert.equal(made.errors.length, 6);
-  // The first five each alone before that; then all of them, on the next connection.
+  // Before that, the first five each by itself; then all of them, on the next connection.
   const asked = [];
   while (asked.length < 6) asked.push((await fake.next("subscribe")).topics.map((entry) => entry.topic ?? entry));
   assert.deepEqual(asked, [...names.slice(0, 5).map((name) => [name]), names]);
@@ -132,7 +132,7 @@ test("too many connections: not before the longest wait", async (t) => {
   assert.equal((await closed).delay_ms, 60_000);
 });
 
-test("a token is said first, and asked for anew when the broker wants another", async (t) => {
+test("a token is sent first, and the function is called again when the broker wants another", async (t) => {
   const fake = await Fake.start(t);
   let asked = 0;
   const made = await connected(t, fake.url, { token: async () => `token ${++asked}` });
@@ -143,7 +143,7 @@ test("a token is said first, and asked for anew when the broker wants another", 
   assert.equal((await fake.next("auth")).token, "token 2");
 });
 
-test("waits are random below a bound that doubles up to the longest", async (t) => {
+test("waits are random below a bound that doubles up to the longest wait", async (t) => {
   const fake = await Fake.start(t);
   for (const chance of [0, 0.5, 1]) {
     const made = await connected(t, fake.url, { reconnect_first_ms: 4, reconnect_max_ms: 20, random: () => chance });
@@ -171,7 +171,7 @@ test("goaway: the wait that the broker asks for, within reason", async (t) => {
   }
 });
 
-test("a broker that does not greet is given up", async (t) => {
+test("a broker that does not send hello is given up", async (t) => {
   const fake = await Fake.start(t, { greets: false });
   const made = client(t, fake.url, { connect_timeout_ms: 50 });
   assert.match((await event(made, "close")).reason, /no hello within 50 ms/);
@@ -179,7 +179,7 @@ test("a broker that does not greet is given up", async (t) => {
   assert.equal(made.state, "connecting");
 });
 
-test("what is no JSON ends the connection; what is not known is ignored", async (t) => {
+test("a message that is not JSON ends the connection; an unknown message is ignored", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url);
   const seen = watch(made, "t");
@@ -189,7 +189,7 @@ test("what is no JSON ends the connection; what is not known is ignored", async 
   assert.deepEqual(made.errors, []);
   const closed = event(made, "close");
   fake.send("{");
-  assert.match((await closed).reason, /no JSON/);
+  assert.match((await closed).reason, /not JSON/);
   await event(made, "open");
 });
 
@@ -206,7 +206,7 @@ test("a topic that begins before its subscription's answer was sent again is res
   assert.deepEqual(await fake.begin({ kind: "event", epoch: "e", seq: 8, start: "resumed" }), [{ topic: "t", epoch: "e", seq: 6 }]);
   fake.send(update(7), update(8));
   await seen.came("update t 8");
-  // Another life of the topic: all of it is told, and that it is another.
+  // Another epoch of the topic: everything of it is delivered, with a new start.
   fake.close(1001, "");
   await event(made, "open");
   await fake.begin({ kind: "event", epoch: "f", seq: 3, start: "reset" });

@@ -1,4 +1,4 @@
-/** Where no WebSocket gets through: Server-Sent Events of a real broker, and back. */
+/** A network that blocks WebSockets: falling back to Server-Sent Events of a real broker, and switching back. */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { test } from "node:test";
@@ -8,10 +8,10 @@ import { Proxy } from "./support/proxy.js";
 import { event, record, until } from "./support/wait.js";
 import { holdsWhatBrokerHas, numbers, patched, staysWholeWhileCut } from "./support/whole.js";
 
-/** Never while a test runs. */
+/** Longer than any test runs. */
 const LATER = { websocket_again_ms: 600_000 };
 
-/** A broker, behind a network that refuses or cuts WebSockets, and a client that has found its way. */
+/** A broker behind a network that refuses or cuts WebSockets, and a client that is connected to it. */
 async function blocked(t, { flags = [], upgrades = "refused", options = LATER } = {}) {
   const broker = await Broker.start(t, flags);
   const proxy = await Proxy.start(t, broker);
@@ -21,7 +21,7 @@ async function blocked(t, { flags = [], upgrades = "refused", options = LATER } 
   return { broker, proxy, made };
 }
 
-test("everything comes: images, patches, events, what is waited for, and the end", async (t) => {
+test("everything comes: images, patches, events, a name that waits for its first publish, and the end", async (t) => {
   const { broker, proxy, made } = await blocked(t);
   await broker.publish("s.book", "state", { bids: { "1.0": "5" } });
   const book = watch(made, "s.book"), trades = watch(made, "s.trade.*"), later = watch(made, "s.later");
@@ -29,7 +29,7 @@ test("everything comes: images, patches, events, what is waited for, and the end
   await later.came("topic s.later live");
   assert.equal(made.hello.server.startsWith("tickcast/"), true);
   assert.deepEqual(await made.publish("s.trade.x", "<&\u20ac\r\n>", { kind: "event" }).then(({ topic, seq }) => [topic, seq]), ["s.trade.x", 1]);
-  // In their order, though each is a request of its own.
+  // In their order, although each is a request of its own.
   await Promise.all(numbers(2, 30).map((number) => made.publish("s.trade.x", number, { source: "t", source_seq: number })));
   await made.publish("s.book", { bids: { "1.0": null, "0.9": "3" } }, { kind: "patch" });
   await made.publish("s.later", 1, { kind: "state" });
@@ -44,7 +44,7 @@ test("everything comes: images, patches, events, what is waited for, and the end
   assert.deepEqual([made.errors, proxy.upgradesStopped], [[], 1]);
 });
 
-test("subscriptions come and go while updates come: none is missing, none comes twice", async (t) => {
+test("subscriptions come and go while updates come: no update is missing, and none comes twice", async (t) => {
   const { broker, made } = await blocked(t);
   const events = watch(made, "c.trade"), book = watch(made, "c.book"), pattern = watch(made, "c.>");
   await events.came("topic c.trade live");
@@ -63,11 +63,11 @@ test("subscriptions come and go while updates come: none is missing, none comes 
   assert.deepEqual([made.errors, events.brief().filter((line) => line.startsWith("gap"))], [[], []]);
 });
 
-test("cut again and again while updates come: none is missing, none comes twice", async (t) => {
+test("cut again and again while updates come: no update is missing, and none comes twice", async (t) => {
   await staysWholeWhileCut(await blocked(t));
 });
 
-test("while it was away: topics that ended, began, or lost some of what they retain; and a broker that began anew", async (t) => {
+test("while the client was away: topics ended, began, or lost retained updates; and the broker was restarted", async (t) => {
   const { broker, proxy, made } = await blocked(t, { flags: ["--retain-updates", "5"] });
   for (const name of ["ends", "stays", "busy"]) await broker.publish(`p.${name}`, "event", 1);
   await broker.publish("p.state", "state", 1);
@@ -87,7 +87,7 @@ test("while it was away: topics that ended, began, or lost some of what they ret
   await came("update p.new 2");
   await came("update p.busy 20");
   await until(() => subscription.state("p.state") === 2, "the state");
-  // From an id alone the broker cannot tell that the first two came: the client does.
+  // From an id the broker cannot know that the first two came, but the client can.
   assert.deepEqual(brief().filter((line) => line.startsWith("gap")), ["gap p.busy 3-15 expired"]);
   assert.deepEqual([data("p.busy"), data("p.new"), data("p.stays")], [[2, 16, 17, 18, 19, 20], [1, 2], []]);
   await broker.publish("p.stays", "event", 2);
@@ -102,7 +102,7 @@ test("while it was away: topics that ended, began, or lost some of what they ret
   assert.deepEqual(made.errors, []);
 });
 
-test("a network that cuts every WebSocket at once, and one that lets them through again", async (t) => {
+test("a network that cuts every WebSocket at once, and then lets them through again", async (t) => {
   const { broker, proxy, made } = await blocked(t, { upgrades: "cut", options: { websocket_again_ms: 60 } });
   assert.ok(proxy.upgradesStopped >= 1);
   const seen = watch(made, ["b.trade", "b.*"]), opens = record(made, "open", "statechange");
@@ -118,7 +118,7 @@ test("a network that cuts every WebSocket at once, and one that lets them throug
   await seen.came(`update b.trade ${number}`);
   assert.deepEqual(seen.data("b.trade"), numbers(1, number));
   assert.deepEqual([made.transport, opens.map(([type]) => type), made.errors], ["websocket", ["open"], []]);
-  // And when that is blocked again, after some attempts back.
+  // When they are blocked again, it falls back after some attempts.
   proxy.upgrades = "refused";
   proxy.cut();
   await event(made, "open");
@@ -128,7 +128,7 @@ test("a network that cuts every WebSocket at once, and one that lets them throug
   assert.deepEqual([seen.data("b.trade"), made.errors], [numbers(1, number), []]);
 });
 
-test("a thousand topics by their names, which no address holds", async (t) => {
+test("a thousand topics by their names, which do not fit into a URL", async (t) => {
   const { broker, proxy, made } = await blocked(t);
   const names = numbers(1, 1_000).map((number) => `many.of_a_longer_name.${number}`);
   const seen = watch(made, names);
@@ -142,7 +142,7 @@ test("a thousand topics by their names, which no address holds", async (t) => {
   assert.deepEqual([seen.data(names[999]), seen.data(names[0]), made.errors], [[1, 2], [1], []]);
 });
 
-test("one wrong entry is refused by its name, and all others come", async (t) => {
+test("one wrong entry is refused by its name, and all the others come", async (t) => {
   const { broker, made } = await blocked(t);
   await broker.publish("w.good", "state", 1);
   const good = watch(made, "w.good");
@@ -156,7 +156,7 @@ test("one wrong entry is refused by its name, and all others come", async (t) =>
   assert.deepEqual(made.errors.map(({ code }) => code), ["bad_topic", "bad_pattern", "bad_topic"]);
 });
 
-test("who may not come is told why, and does not try for ever", async (t) => {
+test("a client that is not allowed gets the reason, and does not try forever", async (t) => {
   const broker = await Broker.start(t);
   const foreign = (url, options) => fetch(url, { ...options, headers: { ...options.headers, Origin: "http://evil.example" } });
   const made = client(t, broker.url, { transports: ["sse"], fetch: foreign });
@@ -164,7 +164,7 @@ test("who may not come is told why, and does not try for ever", async (t) => {
   assert.match(made.errors[0].message, /evil\.example/);
 });
 
-test("a silent network is noticed, with subscriptions and without; a quiet market is not one", async (t) => {
+test("a silent network is noticed, with and without subscriptions; a quiet market is not a silent network", async (t) => {
   for (const topics of [["q.quiet"], []]) {
     const { proxy, made } = await blocked(t, { flags: ["--heartbeat-ms", "200"] });
     const seen = watch(made, "q.once");
@@ -172,7 +172,7 @@ test("a silent network is noticed, with subscriptions and without; a quiet marke
     const closes = record(made, "close"), since = performance.now();
     if (topics.length > 0) watch(made, topics);
     else seen.subscription.unsubscribe();
-    // Longer than its patience, which is twice the heartbeat and a second.
+    // Longer than the client waits: the heartbeat and a second.
     await until(() => performance.now() - since > 2_000, "some silence");
     assert.deepEqual([made.state, closes], ["open", []]);
     proxy.silence();
@@ -181,7 +181,7 @@ test("a silent network is noticed, with subscriptions and without; a quiet marke
   }
 });
 
-test("curl: a stream, and one that goes on from its last id", { skip: !(await hasCurl()) && "no curl" }, async (t) => {
+test("curl: a stream, and one that resumes from its last id", { skip: !(await hasCurl()) && "no curl" }, async (t) => {
   const broker = await Broker.start(t);
   await broker.publish("curl.a", "event", 1);
   const address = `http://${broker.address}/v1/sse?topic=curl.a&topic=curl.%3E`;
@@ -189,7 +189,7 @@ test("curl: a stream, and one that goes on from its last id", { skip: !(await ha
   await first.said(/^data: \{"op":"hello".*\n\n(id: \d+\n)?data: \{"op":"subscribed"/);
   await broker.publish("curl.a", "event", 2);
   await first.said(/"topic":"curl.a","seq":2/);
-  // Not every turn ends in step, so not every event has an id.
+  // Not every turn ends with the connection in step, so not every event has an id.
   const [, id] = await until(async () => {
     await broker.publish("curl.b", "event", "b");
     return /^id: (\d+)\ndata: \{"op":"update","topic":"curl.b".*\n\n/m.exec(first.text);

@@ -1,4 +1,4 @@
-/** Against a real broker, while nothing goes wrong. */
+/** Against a real broker, when nothing goes wrong. */
 import assert from "node:assert/strict";
 import { before, after, test } from "node:test";
 import { TickcastError, connect } from "../tickcast.js";
@@ -26,7 +26,7 @@ test("from the first connection to the end", async (t) => {
   await assert.rejects(made.publish("a", 1), { code: "closed" });
 });
 
-test("images, updates and patches make the state; what a handler got stays as it was", async (t) => {
+test("images, updates and patches make the state; what a handler got is not changed afterwards", async (t) => {
   await broker.publish("live.book", "state", { bids: { "1.0": "5" }, asks: { "1.1": "7" } });
   const made = await connected(t, broker.url);
   const { subscription, messages, came } = watch(made, "live.book");
@@ -57,7 +57,7 @@ test("a key __proto__ from the wire is a key", async (t) => {
   assert.deepEqual([{}.polluted, {}.also, state.polluted], [undefined, undefined, undefined]);
 });
 
-test("events have no state; a name that nobody published is waited for; an end is told", async (t) => {
+test("events have no state; an unpublished name is waited for; an end is reported", async (t) => {
   const made = await connected(t, broker.url);
   const { subscription, brief, came, messages } = watch(made, "live.chat");
   await came("topic live.chat live");
@@ -87,7 +87,7 @@ test("patterns bring in topics, new ones too", async (t) => {
   assert.deepEqual([subscription.state("pattern.a.quote"), subscription.state("pattern.b.quote")], [1, 2]);
 });
 
-test("from: live and the last N", async (t) => {
+test("from: live, and the last N", async (t) => {
   for (const data of [1, 2, 3, 4, 5]) await broker.publish("from.trade", "event", data);
   await broker.publish("from.quote", "state", 1);
   const made = await connected(t, broker.url);
@@ -107,15 +107,15 @@ test("several subscriptions share what they have in common, and each gets what i
   const made = await connected(t, broker.url);
   const first = watch(made, ["shared.trade", "shared.quote"]);
   await first.came("image shared.quote 1");
-  // Joined where it is, without the broker: known at once.
+  // Joined where the stream is, without the broker: the state is known at once.
   const joined = watch(made, "shared.quote");
   await Promise.resolve();
   assert.deepEqual(joined.brief(), ["topic shared.quote image", "image shared.quote 1"]);
-  // What was before is asked for, and told only to who asked.
+  // Earlier updates are asked for, and only the subscription that asked gets them.
   const history = watch(made, "shared.trade", { from: { last: 2 } });
   await history.came("update shared.trade 3");
   assert.deepEqual(history.data("shared.trade"), [2, 3]);
-  // A pattern beside names: each update is handed once to each.
+  // A pattern beside names: each subscription gets each update once.
   const pattern = watch(made, "shared.>");
   await pattern.came("image shared.quote 1");
   await broker.publish("shared.trade", "event", 4);
@@ -124,7 +124,7 @@ test("several subscriptions share what they have in common, and each gets what i
   assert.deepEqual(first.data("shared.trade"), [4]);
   assert.deepEqual(history.data("shared.trade"), [2, 3, 4]);
   assert.deepEqual(pattern.data("shared.trade"), [4]);
-  // Of those that leave, the others notice nothing.
+  // The others do not notice those that leave.
   first.subscription.unsubscribe();
   joined.subscription.unsubscribe();
   assert.equal(first.subscription.state("shared.quote"), undefined);
@@ -139,7 +139,7 @@ test("several subscriptions share what they have in common, and each gets what i
   assert.deepEqual(made.errors, []);
 });
 
-test("the most demanding options count for all, until they leave", async (t) => {
+test("the most demanding options hold for all, until their subscriptions leave", async (t) => {
   await broker.publish("rate.quote", "state", 0);
   const made = await connected(t, broker.url);
   const seen = [];
@@ -154,7 +154,7 @@ test("the most demanding options count for all, until they leave", async (t) => 
   assert.deepEqual(made.errors, []);
 });
 
-test("what the broker refuses is told to who asked", async (t) => {
+test("a refusal goes to the subscription that asked", async (t) => {
   const made = await connected(t, broker.url);
   const { messages, came } = watch(made, ["a..b", "a.*b", "refused.good"]);
   await came("topic refused.good live");
@@ -163,13 +163,13 @@ test("what the broker refuses is told to who asked", async (t) => {
   assert.deepEqual(refused.sort(), [["a..b", "bad_topic", false], ["a.*b", "bad_pattern", false]].sort());
   assert.deepEqual(made.errors.map((error) => [error instanceof TickcastError, error.code, error.topic]),
     [[true, "bad_topic", "a..b"], [true, "bad_pattern", "a.*b"]]);
-  // The whole message, because of its options.
+  // The whole message is refused because of its options.
   const wrong = watch(made, "refused.other", { from: "yesterday" });
   await until(() => wrong.messages.length === 1, "the refusal");
   assert.deepEqual([wrong.messages[0].op, wrong.messages[0].code], ["error", "bad_request"]);
 });
 
-test("more topics than the broker takes are refused here", async (t) => {
+test("more topics than the broker accepts are refused in the client", async (t) => {
   const made = await connected(t, broker.url);
   const topics = Array.from({ length: 25 }, (_, index) => `many.t${index}`);
   const { messages } = watch(made, topics);
@@ -178,9 +178,9 @@ test("more topics than the broker takes are refused here", async (t) => {
   assert.equal(made.state, "open");
 });
 
-test("publishing: answers, refusals, what is too large, and twice the same", async (t) => {
+test("publishing: answers, refusals, an update that is too large, and a duplicate", async (t) => {
   const made = client(t, broker.url);
-  // Asked before there is a connection: it waits for it.
+  // Called before there is a connection, so it waits for one.
   const published = await made.publish("publish.a", { px: "189.10" }, { kind: "state" });
   assert.deepEqual([published.topic, published.seq, typeof published.epoch], ["publish.a", 1, "string"]);
   await assert.rejects(made.publish("publish.a", 1, { kind: "event" }), { name: "TickcastError", code: "kind_mismatch", retry: false });
@@ -195,7 +195,7 @@ test("publishing: answers, refusals, what is too large, and twice the same", asy
   assert.equal(made.state, "open");
 });
 
-test("an async iterator: what is known first, then what comes; it ends with the subscription", async (t) => {
+test("an async iterator yields what is known, then what comes; it ends with the subscription", async (t) => {
   await broker.publish("iterate.quote", "state", 1);
   const made = await connected(t, broker.url);
   const subscription = made.subscribe("iterate.quote");
@@ -207,7 +207,7 @@ test("an async iterator: what is known first, then what comes; it ends with the 
     else break;
   }
   assert.deepEqual(data, [1, 2, 3]);
-  // `break` left the subscription as it was, and a second iteration begins with the state of now.
+  // `break` did not change the subscription, and a second iteration begins with the current state.
   const second = subscription[Symbol.asyncIterator]();
   assert.equal((await second.next()).value.op, "topic");
   const { value } = await second.next();
@@ -244,8 +244,8 @@ test("a reader that is too slow gets the newest state, and gaps that name the ev
   assert.ok(lost > 20 && lost < 50, `${lost} events were lost to a buffer of 20`);
 });
 
-test("a handler that throws disturbs nobody else", async (t) => {
-  // As of an event's listener, the error is nobody's but the program's; here the test takes it in place of its runner.
+test("a handler that throws does not disturb the others", async (t) => {
+  // As with an event's listener, the error goes to the program; here the test takes it in place of its runner.
   const runners = process.listeners("uncaughtException"), thrown = [];
   process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error.message));
   try {
@@ -263,10 +263,10 @@ test("a handler that throws disturbs nobody else", async (t) => {
   }
 });
 
-test("what a program gets wrong is said at once", async (t) => {
+test("invalid arguments are errors at once", async (t) => {
   const made = await connected(t, broker.url);
   const cases = [
-    [() => connect(undefined), /needs the broker's URL/], [() => connect("ftp://a"), /no address of a broker/],
+    [() => connect(undefined), /needs the broker's URL/], [() => connect("ftp://a"), /not the address of a broker/],
     [() => connect("ws://a", { tokens: 1 }), /no option tokens/], [() => made.subscribe("a", { conflate: 1 }), /no option conflate/],
     [() => made.subscribe(7), /a topic is a string/], [() => made.subscribe([null]), /a topic is a string/],
     [() => made.subscribe("x".repeat(256)), /at most 255/], [() => made.subscribe("a", { on_slow: "wait" }), /on_slow is one of/],

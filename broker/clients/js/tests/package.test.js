@@ -1,4 +1,4 @@
-/** The package that npm makes of this folder: what is in it, and that a program which installed it has a client. */
+/** The package that npm makes of this folder: its contents, and a program that installs and uses it. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -14,7 +14,7 @@ const ours = new URL("../", import.meta.url).pathname, root = new URL("../../../
 const ws = dirname(createRequire(import.meta.url).resolve("ws"));
 const tsc = join(root, ".tools/typescript/node_modules/.bin/tsc");
 
-/** Runs a program to its end, without what the tests have in NODE_PATH; gives what it wrote. */
+/** Runs a program to its end, without the tests' NODE_PATH, and returns its output. */
 async function run(folder, program, ...args) {
   const { NODE_PATH: _, ...env } = process.env;
   return (await promisify(execFile)(program, args, { cwd: folder, env })).stdout;
@@ -32,11 +32,11 @@ client.close();
 `;
 const TYPED = `import { connect, type Client } from "tickcast";
 export const client: Client = connect("ws://127.0.0.1:9000");
-// @ts-expect-error a port alone is no address
+// @ts-expect-error a port alone is not an address
 connect(9000);
 `;
 
-test("npm packs it as it is, and whoever installs that has a client with its types", async (t) => {
+test("npm packs it as it is, and a program that installs the package has a client with types", async (t) => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "tickcast-package-")));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const [packed] = JSON.parse(await run(ours, "npm", "pack", "--json", "--offline", "--pack-destination", folder));
@@ -55,7 +55,7 @@ test("npm packs it as it is, and whoever installs that has a client with its typ
   await run(folder, tsc, "--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "typed.ts");
 });
 
-test("its version and its licenses are the project's, and it needs nothing", async () => {
+test("its version and licenses are the project's, and it has no dependencies", async () => {
   const manifest = JSON.parse(await readFile(join(ours, "package.json"), "utf8"));
   const [, version] = /^\[workspace\.package\]\nversion = "(.*)"$/m.exec(await readFile(join(root, "Cargo.toml"), "utf8"));
   assert.equal(manifest.version, version);

@@ -1,4 +1,4 @@
-/** Going on from one place: positions over a WebSocket, their ids over Server-Sent Events, and brokers that know neither. */
+/** Resuming from a position: positions over a WebSocket, their ids over Server-Sent Events, and brokers that know neither. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { client, connected, watch } from "./support/client.js";
@@ -14,7 +14,7 @@ const row = (topic, more) => ({ op: "topic", topic, kind: "event", epoch: "e", o
 const position = (id) => ({ op: "position", id });
 const events = { kind: "event", epoch: "e" }, state = { kind: "state", epoch: "e" };
 
-/** A client that is connected to a fake, with what it sent to switch positions on. */
+/** A client that is connected to a fake, with the request that switched positions on. */
 async function start(t, options = {}) {
   const fake = await Fake.start(t, options);
   return { fake, made: await connected(t, fake.url, { transports: ["websocket"] }) };
@@ -26,7 +26,7 @@ async function lose(fake, made) {
   await opened;
 }
 
-test("names and patterns come back by one request, and nothing is lost, told twice or missed to have ended", async (t) => {
+test("names and patterns resume with one request; no update is lost or comes twice, and no end is missed", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, ["t", "p.*"]);
   await fake.begin({ ...events, seq: 3, start: "live" }, 3);
@@ -37,7 +37,7 @@ test("names and patterns come back by one request, and nothing is lost, told twi
   const { topics, resume, ...rest } = await fake.next("subscribe");
   assert.deepEqual([topics, resume, rest.ready, "from" in rest, "positions" in rest], [["t", "p.*"], "100", true, false, false]);
   assert.equal(fake.received.length, 0, "one request");
-  // What came after the id comes again. A topic may have lost some of what it retained, or be new.
+  // What came after the id comes again. A topic may have lost retained updates, or be new.
   fake.send({ op: "subscribed", id: rest.id, errors: [], topics: [row("t", { seq: 9, start: "reset", oldest: 7 })], patterns: [{ pattern: "p.*", matched: 3, conflate_ms: 0 }] });
   fake.send({ op: "gap", topic: "t", from: 1, to: 6, reason: "expired" }, ...updates(7, 9));
   fake.send(row("p.a", { seq: 3, start: "resumed" }), ...updates(2, 3, "p.a"), row("p.s", { ...state, seq: 5, start: "image" }), image(5, "p.s"));
@@ -47,12 +47,12 @@ test("names and patterns come back by one request, and nothing is lost, told twi
     "update p.a 3", "topic p.new history", "update p.new 1", "update p.new 2", "closed p.ends", "update p.a 4"]);
   assert.deepEqual(seen.data("p.a"), [2, 3, 4]);
   assert.deepEqual([seen.subscription.state("p.s"), made.errors], [5, []]);
-  // Lost again before there is another position: from the same place.
+  // The connection is lost again before there is another position: the client resumes from the same one.
   await lose(fake, made);
   assert.equal((await fake.next("subscribe")).resume, "100");
 });
 
-test("an id stands for what had been answered when it came", async (t) => {
+test("an id holds for what had been answered when it came", async (t) => {
   const { fake, made } = await start(t);
   const before = watch(made, ["a", "p.*"]);
   await fake.begin({ ...events, seq: 1, start: "live" }, 0);
@@ -69,14 +69,14 @@ test("an id stands for what had been answered when it came", async (t) => {
   while (requests.length < 3) requests.push(await fake.next("subscribe"));
   assert.deepEqual(requests.map(({ topics, resume }) => [topics, resume]), [
     [["a", "p.*"], "50"],
-    // Each from where it is itself: the pattern by its topics' names, which are given up again.
+    // Each resumes from its own last update: the pattern by its topics' names, which are unsubscribed again.
     [[{ topic: "b", epoch: "e", seq: 9 }, { topic: "q.x", epoch: "e", seq: 2 }], undefined],
     [["q.*"], undefined],
   ]);
   assert.ok(before.subscription.covers("a"));
 });
 
-test("conflated, and no longer: it begins without an id, with what it may lack", async (t) => {
+test("an entry that is no longer conflated begins without an id, with the updates that it may lack", async (t) => {
   const { fake, made } = await start(t);
   const slow = watch(made, ["s", "p.*"], { conflate_ms: 100 });
   await fake.begin({ ...state, seq: 3, start: "image" }, 0);
@@ -92,7 +92,7 @@ test("conflated, and no longer: it begins without an id, with what it may lack",
   fake.answer(names, { ...state, seq: 5, start: "resumed" });
   fake.send(...updates(4, 5, "s"));
   await fast.came("update s 5");
-  // As before, but conflated on: the broker begins it with its image, whatever the id is.
+  // The same, but still conflated: the broker begins it with its image, whatever the id is.
   const other = await start(t);
   watch(other.made, "s", { conflate_ms: 100 });
   await other.fake.begin({ ...state, seq: 3, start: "image" });
@@ -103,7 +103,7 @@ test("conflated, and no longer: it begins without an id, with what it may lack",
   assert.deepEqual(made.errors, []);
 });
 
-test("a state that was conflated by its name lacks updates when its pattern goes on: it is asked for, and nobody is alarmed", async (t) => {
+test("a state that was conflated by its name lacks updates when its pattern resumes: it is asked for, without an error", async (t) => {
   const { fake, made } = await start(t);
   const pattern = watch(made, "p.*"), name = watch(made, "p.s", { conflate_ms: 100 });
   await fake.begin({}, 1);
@@ -120,7 +120,7 @@ test("a state that was conflated by its name lacks updates when its pattern goes
   const request = await fake.next("subscribe");
   assert.deepEqual([request.topics, request.resume], [["p.*"], "60"]);
   fake.answer(request, {}, 1);
-  // The id stands for 12, of which its conflated state had not come.
+  // The id covers update 12, whose conflated state had not come.
   fake.send(row("p.s", { ...state, seq: 14, start: "resumed" }), ...updates(13, 14, "p.s"));
   assert.deepEqual(await fake.begin({ ...state, seq: 14, start: "image" }), ["p.s"]);
   fake.send(image(14, "p.s"));
@@ -129,7 +129,7 @@ test("a state that was conflated by its name lacks updates when its pattern goes
   assert.deepEqual([pattern.subscription.state("p.s"), made.errors], [14, []]);
 });
 
-test("a broker that began anew: everything of before has ended, and what there is comes whole", async (t) => {
+test("a restarted broker: all earlier topics have ended, and the existing ones come whole", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, ["t", "p.*"]);
   await fake.begin({ ...events, seq: 3, start: "live" }, 1);
@@ -144,7 +144,7 @@ test("a broker that began anew: everything of before has ended, and what there i
   assert.deepEqual(made.errors, []);
 });
 
-test("a broker of before refuses what it does not know, and is asked in its own words", async (t) => {
+test("an older broker refuses fields that it does not know, and is asked without them", async (t) => {
   const { fake, made } = await start(t, { isOld: true });
   const seen = watch(made, ["t", "p.*"]);
   const request = await fake.next("subscribe");
@@ -157,7 +157,7 @@ test("a broker of before refuses what it does not know, and is asked in its own 
   const names = await fake.next("subscribe"), patterns = await fake.next("subscribe");
   assert.deepEqual([names.topics, patterns.topics], [[{ topic: "t", epoch: "e", seq: 3 }, { topic: "p.a", epoch: "e", seq: 2 }], ["p.*"]]);
   assert.deepEqual(made.errors, []);
-  // What is wrong of itself is still said.
+  // A real error is still reported.
   const wrong = watch(made, "w", { from: "yesterday" });
   const refused = await fake.next("subscribe");
   fake.send({ op: "error", id: refused.id, code: "bad_request", message: "from is not yesterday", retry: false });
@@ -165,7 +165,7 @@ test("a broker of before refuses what it does not know, and is asked in its own 
   assert.equal(made.errors[0].message, "w: from is not yesterday");
 });
 
-test("from a WebSocket to Server-Sent Events and back it goes on from the last id", async (t) => {
+test("from a WebSocket to Server-Sent Events and back, it resumes from the last id", async (t) => {
   const sse = await SseBroker.start(t);
   const fake = await Fake.start(t, { within: sse });
   const made = client(t, sse.url, { websocket_again_ms: 200 }), closes = record(made, "close");
@@ -178,12 +178,12 @@ test("from a WebSocket to Server-Sent Events and back it goes on from the last i
   await fake.begin({ ...state, seq: 1, start: "image" });
   fake.send(image(1, "late"));
   await late.came("image late 1");
-  // The network lets no WebSockets through any more.
+  // The network blocks WebSockets now.
   sse.fake = null;
   fake.close(1011, "");
   await until(() => made.transport === "sse", "Server-Sent Events");
   await until(() => sse.open.length === 2, "two streams");
-  // What no id stands for comes whole: of it, what we have is dropped.
+  // Entries without an id come whole, and what the client has of them is dropped.
   assert.deepEqual(sse.asked, [["t,p.*", "70"], ["late", "0"]]);
   sse.id = null;
   const main = await sse.begin(["t", "p.*"], { ...events, seq: 5, start: "resumed" });

@@ -1,4 +1,4 @@
-/** When all of a subscription has begun. */
+/** `ready()`: when all of a subscription has begun. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { client, connected, watch } from "./support/client.js";
@@ -10,7 +10,7 @@ const image = (topic, seq) => ({ op: "image", topic, epoch: "e", seq, ts: 1, dat
 const row = (topic, more) => ({ op: "topic", topic, kind: "state", epoch: "e", seq: 1, oldest: 1, start: "image", conflate_ms: 0, ...more });
 const state = { kind: "state", epoch: "e", seq: 3, start: "image" };
 
-/** Whether a promise is settled yet: `null`, or what it gave. */
+/** The result of a promise, or `null` if it is not settled yet. */
 function outcome(promise) {
   const seen = { value: null };
   promise.then(() => { seen.value = "ready"; }, (error) => { seen.value = error.code; });
@@ -22,7 +22,7 @@ async function start(t, options) {
   return { fake, made: await connected(t, fake.url, { transports: ["websocket"] }) };
 }
 
-test("it is ready when everything that was there has come, again after each connection, and for who joins", async (t) => {
+test("it is ready when all existing topics have come, again after each connection, and for subscriptions that join", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, ["t", "p.*"]), first = outcome(seen.subscription.ready());
   const { id, ready } = await fake.next("subscribe");
@@ -36,7 +36,7 @@ test("it is ready when everything that was there has come, again after each conn
   assert.deepEqual([first.value, seen.subscription.state("p.a")], ["ready", 1]);
   await seen.subscription.ready();
   await made.subscribe("t").ready();
-  // With something more that is asked for, it is when that has begun as well.
+  // If something more is asked for, it is ready when that has begun too.
   const joined = outcome(made.subscribe(["t", "u"]).ready());
   const more = await fake.next("subscribe");
   fake.answer(more, state);
@@ -58,7 +58,7 @@ test("it is ready when everything that was there has come, again after each conn
   assert.deepEqual(made.errors, []);
 });
 
-test("it never is where it ends before, or where nothing of it is left", async (t) => {
+test("it is never ready if it ends before that, or if nothing of it is left", async (t) => {
   const { fake, made } = await start(t);
   const left = made.subscribe("left"), leaving = outcome(left.ready());
   left.unsubscribe();
@@ -96,14 +96,14 @@ test("a request that another one has replaced does not make it ready", async (t)
   await until(() => both.every(({ value }) => value === "ready"), "ready");
 });
 
-test("with a broker of before it is when it has answered", async (t) => {
+test("with an older broker it is ready when the broker has answered", async (t) => {
   const { fake, made } = await start(t, { isOld: true });
   const seen = outcome(made.subscribe("t").ready());
   await fake.begin(state);
   await until(() => seen.value === "ready", "ready");
 });
 
-test("over Server-Sent Events the broker says so as well, and a broker of before by its first id", async (t) => {
+test("over Server-Sent Events the broker sends ready as well, and an older broker's first id means the same", async (t) => {
   for (const isOld of [false, true]) {
     const broker = await SseBroker.start(t, { isOld });
     const made = await connected(t, broker.url, { transports: ["sse"] });
@@ -122,13 +122,13 @@ test("over Server-Sent Events the broker says so as well, and a broker of before
   }
 });
 
-test("several streams at once that a broker of before refuses are asked for in its words, each", async (t) => {
+test("if an older broker refuses several streams at once, each is asked for without the new parameters", async (t) => {
   const broker = await SseBroker.start(t, { isOld: true });
   const made = await connected(t, broker.url, { transports: ["sse"] });
   const seen = [];
   for (const name of ["a", "b", "c"]) {
     seen.push(watch(made, name));
-    // Each a stream of its own.
+    // Each is a stream of its own.
     await new Promise((next) => setTimeout(next));
   }
   for (const name of ["a", "b", "c"]) await broker.begin([name], state);
@@ -136,7 +136,7 @@ test("several streams at once that a broker of before refuses are asked for in i
   assert.deepEqual([made.state, made.errors], ["open", []]);
 });
 
-test("a subscription that waits for its connection is ready when it has one", async (t) => {
+test("a subscription that waits for the connection is ready after there is one", async (t) => {
   const fake = await Fake.start(t, { greets: false });
   const made = client(t, fake.url, { transports: ["websocket"], connect_timeout_ms: 50 });
   const ready = outcome(made.subscribe("t").ready());

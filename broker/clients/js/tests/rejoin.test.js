@@ -1,4 +1,4 @@
-/** Topics and patterns that are left and joined again, and joined by several, while updates are under way. */
+/** Topics and patterns that are left and joined again, and joined by several, while updates are in flight. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, watch } from "./support/client.js";
@@ -17,7 +17,7 @@ async function start(t, options) {
   return { fake, made: await connected(t, fake.url) };
 }
 
-test("what comes before the answer of the new request belongs to the old one", async (t) => {
+test("updates before the answer to the new request belong to the old one", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "t");
   await fake.begin({ ...events, seq: 10, start: "live" });
@@ -27,7 +27,7 @@ test("what comes before the answer of the new request belongs to the old one", a
   const second = watch(made, "t", { from: { last: 10 } });
   const request = await fake.next("subscribe");
   assert.deepEqual(request.from, { last: 10 });
-  // These were under way.
+  // These were in flight.
   fake.send(...updates(12, 13), { op: "unsubscribed", id: 0, topics: ["t"] });
   fake.answer(request, { ...events, seq: 13, start: "history" });
   fake.send(...updates(4, 14));
@@ -35,7 +35,7 @@ test("what comes before the answer of the new request belongs to the old one", a
   assert.deepEqual([first.brief(), second.data("t"), made.errors], [["topic t live", "update t 11"], numbers(4, 14), []]);
 });
 
-test("the same of a state: its image is the new one's", async (t) => {
+test("the same with a state: its image belongs to the new request", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "t");
   await fake.begin({ ...state, seq: 10, start: "image" });
@@ -51,7 +51,7 @@ test("the same of a state: its image is the new one's", async (t) => {
   assert.deepEqual([second.brief(), second.subscription.state("t"), made.errors], [["topic t image", "image t 12", "update t 13"], 13, []]);
 });
 
-test("a pattern that is left and joined again: its introductions as well", async (t) => {
+test("a pattern that is left and joined again: the same with the topics that it brings in", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "p.*");
   await fake.begin({}, 1);
@@ -68,7 +68,7 @@ test("a pattern that is left and joined again: its introductions as well", async
   assert.deepEqual(made.errors, []);
 });
 
-test("an answer counts for the request that it answers, not for a later one of the same name", async (t) => {
+test("an answer counts for its own request, not for a later one of the same name", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "t");
   const one = await fake.next("subscribe");
@@ -81,7 +81,7 @@ test("an answer counts for the request that it answers, not for a later one of t
   fake.send(...updates(2, 7));
   await second.came("update t 7");
   assert.deepEqual([second.data("t"), first.messages, made.errors], [numbers(2, 7), [], []]);
-  // A refusal of what was left is nobody's.
+  // A refusal of an entry that was left concerns no subscription.
   second.subscription.unsubscribe();
   const third = watch(made, "t");
   const three = await fake.next("subscribe");
@@ -94,7 +94,7 @@ test("an answer counts for the request that it answers, not for a later one of t
   assert.deepEqual([fourth.brief(), made.errors], [["topic t live"], []]);
 });
 
-test("other options for what goes on: it goes on where it is, and what was under way does not count twice", async (t) => {
+test("other options for a running stream: it continues where it is, and updates in flight do not count twice", async (t) => {
   const { fake, made } = await start(t);
   const slow = watch(made, ["t", "s"], { on_slow: "conflate" });
   const request = await fake.next("subscribe");
@@ -111,13 +111,13 @@ test("other options for what goes on: it goes on where it is, and what was under
   fake.send(...updates(12, 15), ...updates(6, 8, "s"));
   for (const one of [slow, other]) await one.came("update s 8");
   assert.deepEqual([slow.data("t"), slow.data("s"), other.data("t"), other.data("s")], [numbers(11, 15), [6, 7, 8], numbers(12, 15), [6, 7, 8]]);
-  // What comes twice after that is a breach again.
+  // A repeated update after that is a breach again.
   fake.send(update(15));
   await until(() => made.errors.length > 0, "the breach");
   assert.match(made.errors[0].message, /update 15 came where 16 was next/);
 });
 
-test("a pattern with other options goes on from its place, or else by the names of its topics", async (t) => {
+test("a pattern with other options resumes from its position, or else by the names of its topics", async (t) => {
   for (const placed of [true, false]) {
     const { fake, made } = await start(t);
     const first = watch(made, "p.*");
@@ -148,7 +148,7 @@ test("a pattern with other options goes on from its place, or else by the names 
   }
 });
 
-test("what a pattern brings in goes on where it is by its name, and by another pattern", async (t) => {
+test("a topic of a pattern continues where it is by its name, and by another pattern", async (t) => {
   for (const text of ["p.a", "p.>"]) {
     const { fake, made } = await start(t);
     const first = watch(made, "p.*");
@@ -167,7 +167,7 @@ test("what a pattern brings in goes on where it is by its name, and by another p
   }
 });
 
-test("who joins and wants the last updates gets just those; who was there before misses none and gets none twice", async (t) => {
+test("a subscription that joins for the last updates gets just those; the one before misses none and gets none twice", async (t) => {
   const { fake, made } = await start(t);
   const gaps = record(made, "gap");
   const first = watch(made, "t");
@@ -176,14 +176,14 @@ test("who joins and wants the last updates gets just those; who was there before
   await first.came("update t 20");
   const second = watch(made, "t", { from: { last: 3 } });
   const asked = await fake.next("subscribe");
-  // Not fewer than those: what is under way to the first would be lost to it.
+  // Not fewer than those: updates in flight to the first would be lost to it.
   assert.deepEqual(asked.topics, [{ topic: "t", epoch: "e", seq: 17 }]);
   fake.send(...updates(21, 22));
   fake.answer(asked, { ...events, seq: 25, start: "resumed" });
   fake.send(...updates(18, 26));
   for (const one of [first, second]) await one.came("update t 26");
   assert.deepEqual([first.data("t"), second.data("t")], [numbers(11, 26), numbers(23, 26)]);
-  // With less retained than is wanted: nobody lacks what the gap names.
+  // Less is retained than is wanted: no subscription lacks what the gap names.
   const third = watch(made, "t", { from: { last: 20 } });
   const more = await fake.next("subscribe");
   fake.answer(more, { ...events, seq: 26, oldest: 18, start: "reset" });
@@ -193,7 +193,7 @@ test("who joins and wants the last updates gets just those; who was there before
   assert.deepEqual([gaps, made.errors], [[], []]);
 });
 
-test("and with a pattern: its topics go back by their names, those of others too, and new ones come as it is wanted", async (t) => {
+test("the same with a pattern: its topics go back by their names, those of others too, and new ones begin as asked for", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, ["p.*", "p.b"]);
   const begun = await fake.next("subscribe");
@@ -207,7 +207,7 @@ test("and with a pattern: its topics go back by their names, those of others too
   fake.send(update(12, "p.a"));
   fake.send({ op: "subscribed", id: names.id, patterns: [], errors: [],
     topics: [row("p.a", { seq: 14, start: "resumed" }), row("p.b", { seq: 6, start: "resumed" })] });
-  // Before the pattern's answer, and yet his.
+  // Before the pattern's answer, and yet for the new subscription.
   fake.send(...updates(10, 14, "p.a"), ...updates(5, 6, "p.b"));
   fake.answer(pattern, {}, 2);
   fake.send(row("p.c", { seq: 9, start: "history" }), ...updates(8, 9, "p.c"), update(15, "p.a"));
@@ -218,7 +218,7 @@ test("and with a pattern: its topics go back by their names, those of others too
   assert.deepEqual([made.errors, [...first.brief(), ...second.brief()].filter((line) => line.startsWith("gap"))], [[], []]);
 });
 
-test("a name that is left before its answer, and that a pattern of the same request covers, goes on by the pattern", async (t) => {
+test("a name that is left before its answer continues by a pattern of the same request that covers it", async (t) => {
   const { fake, made } = await start(t);
   const name = watch(made, "p.a"), pattern = watch(made, ["p.b", "p.*"]);
   const one = await fake.next("subscribe"), two = await fake.next("subscribe");
@@ -235,7 +235,7 @@ test("a name that is left before its answer, and that a pattern of the same requ
   assert.deepEqual(pattern.brief(), ["topic p.b live", "topic p.a resumed", "update p.a 5", "update p.a 6"]);
 });
 
-test("the name of another one goes on by a pattern when it is left, though the pattern's answer did not mention it", async (t) => {
+test("another subscription's name continues by a pattern when it is left, although the pattern's answer did not mention it", async (t) => {
   const { fake, made } = await start(t);
   const name = watch(made, "p.a"), one = await fake.next("subscribe");
   fake.answer(one, { ...state, seq: 3, start: "image" });
@@ -243,14 +243,14 @@ test("the name of another one goes on by a pattern when it is left, though the p
   await name.came("image p.a 3");
   const pattern = watch(made, "p.*"), two = await fake.next("subscribe");
   name.subscription.unsubscribe();
-  // To the broker the name still was there: it does not introduce the topic, and ready is ready without it.
+  // For the broker the name was still subscribed: it does not introduce the topic, and `ready` comes without it.
   fake.answer(two, {}, 1);
   fake.send({ op: "ready", id: two.id }, update(4, "p.a"));
   await pattern.came("update p.a 4");
   assert.deepEqual([pattern.brief(), pattern.subscription.state("p.a"), made.errors], [["topic p.a image", "image p.a 3", "update p.a 4"], 4, []]);
 });
 
-test("who joined for the last updates while there was no connection gets them, and others go on from where they were", async (t) => {
+test("a subscription that joined for the last updates without a connection gets them, and others continue where they were", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "p.a");
   await fake.begin({ ...events, seq: 10, start: "live" });
@@ -270,7 +270,7 @@ test("who joined for the last updates while there was no connection gets them, a
   assert.equal(second.brief()[0], "topic p.a resumed");
 });
 
-test("what another one's pattern brings goes on for who joined, though that pattern is left before the answer", async (t) => {
+test("a topic of another subscription's pattern continues for one that joined, although the pattern is left before the answer", async (t) => {
   const { fake, made } = await start(t);
   const wide = watch(made, "p.>"), one = await fake.next("subscribe");
   fake.answer(one, {}, 1);
@@ -287,7 +287,7 @@ test("what another one's pattern brings goes on for who joined, though that patt
   assert.deepEqual([narrow.data("p.a"), made.errors], [numbers(3, 7), []]);
 });
 
-test("a pattern that goes on, and somebody wants its last updates before that is answered: first it goes on, then back", async (t) => {
+test("a pattern that resumes, and its last updates are wanted before the answer: first it resumes, then it goes back", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "p.*"), one = await fake.next("subscribe");
   fake.answer(one, {}, 1);
@@ -308,7 +308,7 @@ test("a pattern that goes on, and somebody wants its last updates before that is
   assert.deepEqual([names.topics, first.data("p.a"), second.data("p.a"), made.errors], [[{ topic: "p.a", epoch: "e", seq: 2 }], numbers(2, 8), [6, 7, 8], []]);
 });
 
-test("a name that is lent for two requests is given up with the later one", async (t) => {
+test("a name that is lent for two requests is unsubscribed after the later one", async (t) => {
   const { fake, made } = await start(t);
   const first = watch(made, "p.*"), one = await fake.next("subscribe");
   fake.answer(one, {}, 1);

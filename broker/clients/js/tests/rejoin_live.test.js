@@ -1,4 +1,4 @@
-/** Topics that are left and joined again while updates come, against a real broker over a link that takes its time. */
+/** Topics that are left and joined again while updates come, against a real broker over a slow link. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
@@ -7,7 +7,7 @@ import { Proxy } from "./support/proxy.js";
 import { event, record, until } from "./support/wait.js";
 import { numbers } from "./support/whole.js";
 
-/** As far away as a server on the same continent. */
+/** The delay to a server on the same continent. */
 const LAG_MS = 30;
 
 async function farAway(t, transport) {
@@ -41,7 +41,7 @@ for (const transport of ["websocket", "sse"]) {
       await until(() => second[0]?.brief().some((line) => line.startsWith("topic")), "the second start");
       await publishAll(broker, numbers(6, 7).map((data) => ({ topic, kind, data })));
       await second[0].came(`update ${topic} 7`);
-      // Over Server-Sent Events nothing of before can be asked for.
+      // Over Server-Sent Events, earlier updates cannot be asked for.
       const expected = transport === "sse" ? numbers(6, 7) : numbers(1, 7);
       assert.deepEqual(second[0].data(topic).slice(-expected.length), expected);
       assert.deepEqual([made.errors, made.state], [[], "open"]);

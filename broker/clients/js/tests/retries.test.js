@@ -1,4 +1,4 @@
-/** What the broker refuses for now is asked for again; what it refuses for good is not. */
+/** Entries that the broker refuses for now are asked for again; entries that it refuses for good are not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
@@ -25,7 +25,7 @@ async function refuse(fake, ...errors) {
   return { topics: texts, ...options };
 }
 
-test("what is refused for now is told once, and asked for again until it is taken", async (t) => {
+test("an entry refused for now is reported once, and asked for again until it is accepted", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, ["full", "good"], { conflate_ms: 100 });
   let ready = "not yet";
@@ -44,7 +44,7 @@ test("what is refused for now is told once, and asked for again until it is take
   assert.deepEqual(seen.brief().filter((text) => text.endsWith("full") || text.includes("full ")), ["error full", "topic full live", "update full 4"]);
   assert.deepEqual(made.errors.map(({ code, topic, retry }) => [code, topic, retry]), [["limit", "full", true]]);
   assert.equal(ready, "not yet", "good has not begun");
-  // It was taken: when it is refused another time, that is news, and the wait is a short one again.
+  // It was accepted, so another refusal is reported again, and the wait is short again.
   fake.close(1011, "");
   await event(made, "open");
   await refuse(fake, error("full"), error("good"));
@@ -55,8 +55,8 @@ test("what is refused for now is told once, and asked for again until it is take
   await until(() => ready === "closed", "the end");
 });
 
-test("the waits double up to a bound, and never are shorter than the broker asks for", async (t) => {
-  // Without chance a wait is half of its bound.
+test("the waits double up to a bound, and are never shorter than the broker asks for", async (t) => {
+  // Without the random part, a wait is half of its bound.
   const options = { reconnect_first_ms: 40, reconnect_max_ms: 160, random: () => 0 };
   const { fake, made } = await start(t, options);
   watch(made, "full");
@@ -73,7 +73,7 @@ test("the waits double up to a bound, and never are shorter than the broker asks
   assert.deepEqual([topics, made.errors.map(({ code }) => code)], [["full"], ["limit", "rate_limited"]]);
 });
 
-test("what is refused for good is told and never asked for again, even where it was refused for now before", async (t) => {
+test("an entry refused for good is reported and never asked for again, even if it was refused for now before", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, ["wrong", "full"]);
   await refuse(fake, error("wrong", { code: "forbidden", retry: false }), error("full"));
@@ -81,13 +81,13 @@ test("what is refused for good is told and never asked for again, even where it 
   assert.deepEqual(again.topics, ["full"]);
   await assert.rejects(seen.subscription.ready(), { code: "forbidden" });
   assert.deepEqual(made.errors.map(({ code, topic }) => [code, topic]), [["forbidden", "wrong"], ["limit", "full"], ["forbidden", "full"]]);
-  // What is asked for from here on is asked for alone.
+  // Later requests do not contain it.
   watch(made, "other");
   assert.deepEqual((await refuse(fake, error("other"))).topics, ["other"]);
   assert.deepEqual((await refuse(fake)).topics, ["other"]);
 });
 
-test("what is left while it waits is not asked for again, nor given up at a broker that never had it", async (t) => {
+test("an entry that is left while it waits is not asked for again, nor unsubscribed at a broker that never had it", async (t) => {
   const { fake, made } = await start(t);
   const seen = watch(made, "full"), other = watch(made, "other");
   await refuse(fake, error("full"));
@@ -103,7 +103,7 @@ test("what is left while it waits is not asked for again, nor given up at a brok
   assert.deepEqual(fake.received, []);
 });
 
-test("other wishes for what goes on are refused for now: it goes on, and they are asked for again", async (t) => {
+test("other options for a running stream are refused for now: it continues, and they are asked for again", async (t) => {
   const { fake, made } = await start(t);
   const one = watch(made, "t");
   await refuse(fake);
@@ -121,7 +121,7 @@ test("other wishes for what goes on are refused for now: it goes on, and they ar
   assert.deepEqual([one.data("t"), two.data("t")], [[4, 5], [2, 3, 4, 5]]);
 });
 
-test("a real broker whose memory for names is full takes them when there is room", async (t) => {
+test("a real broker whose memory for names is full accepts them when there is room", async (t) => {
   const broker = await Broker.start(t, ["--names-waited-bytes-max", "65536"]);
   const made = await connected(t, broker.url), other = await connected(t, broker.url);
   const names = Array.from({ length: 600 }, (_, index) => `waits.for.a.name.${index}`);
@@ -137,7 +137,7 @@ test("a real broker whose memory for names is full takes them when there is room
   assert.equal(made.errors.length, 1);
 });
 
-test("over Server-Sent Events as well", async (t) => {
+test("the same over Server-Sent Events", async (t) => {
   const broker = await SseBroker.start(t);
   const made = await connected(t, broker.url, { transports: ["sse"] });
   const seen = watch(made, ["full", "good"]);

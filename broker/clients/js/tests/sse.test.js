@@ -1,4 +1,4 @@
-/** Where no WebSocket opens: Server-Sent Events from a scripted broker, whose streams say what the test wants. */
+/** If no WebSocket opens: Server-Sent Events from a scripted broker, whose streams send what the test wants. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { client, connected, watch } from "./support/client.js";
@@ -9,7 +9,7 @@ import { event, record, until } from "./support/wait.js";
 const image = (topic, seq, data) => ({ op: "image", topic, epoch: "e", seq, ts: 1, data });
 const state = { kind: "state", epoch: "e", seq: 3, start: "image" };
 
-test("where no WebSocket opens, the same comes by Server-Sent Events", async (t) => {
+test("if no WebSocket opens, the same messages come over Server-Sent Events", async (t) => {
   const broker = await SseBroker.start(t);
   const made = client(t, broker.url);
   const closes = record(made, "close");
@@ -21,7 +21,7 @@ test("where no WebSocket opens, the same comes by Server-Sent Events", async (t)
   await seen.came("update a 4");
   assert.deepEqual([seen.subscription.state("a"), broker.streams[0].conflate_ms], ["vier \u20ac", "100"]);
 
-  // Another topic begins by a stream of its own, then one goes on with both, and nobody gets twice what he had.
+  // Another topic begins by a stream of its own, then one stream continues with both, and nothing is delivered twice.
   const other = watch(made, "b", { conflate_ms: 100 });
   broker.id = 5;
   await broker.begin(["b"], state);
@@ -39,21 +39,21 @@ test("where no WebSocket opens, the same comes by Server-Sent Events", async (t)
   assert.deepEqual(made.errors, []);
 });
 
-test("messages come in any pieces, and with any line ends", async (t) => {
+test("messages may be split anywhere, with any line ends", async (t) => {
   const broker = await SseBroker.start(t);
   const made = await connected(t, broker.url);
   const seen = watch(made, "a");
   await broker.begin(["a"], state);
   for (const piece of [": hello\r\n\r", "\ndata:", JSON.stringify(image("a", 3, "x")).slice(0, 20), JSON.stringify(image("a", 3, "x")).slice(20), "\r", "\n\r\n"]) {
     broker.write(piece);
-    // Each in a packet of its own, as far as that is in our hands.
+    // Each in a packet of its own, as far as the test can control that.
     await new Promise((next) => setImmediate(next));
   }
   await seen.came("image a 3");
   assert.deepEqual(made.errors, []);
 });
 
-test("publishing is a request of its own; what there is not is said", async (t) => {
+test("publishing is a request of its own; missing features are errors", async (t) => {
   const broker = await SseBroker.start(t);
   const made = await connected(t, broker.url);
   assert.deepEqual(await made.publish("BTC/USD", { px: "1" }, { kind: "state", source: "s", source_seq: 1 }).then(({ topic, seq }) => [topic, seq]), ["BTC/USD", 1]);
@@ -62,7 +62,7 @@ test("publishing is a request of its own; what there is not is said", async (t) 
   await assert.rejects(made.ping(), { code: "unavailable" });
 });
 
-test("a stream that ends is lost, and a WebSocket is tried first again", async (t) => {
+test("a stream that ends counts as lost, and a WebSocket is tried first again", async (t) => {
   const broker = await SseBroker.start(t);
   const made = await connected(t, broker.url);
   const seen = watch(made, "a");
@@ -95,7 +95,7 @@ test("comments are a sign of life, and without any the stream is given up", asyn
   assert.match((await closed).reason, /nothing came for 1400 ms/);
 });
 
-test("who may not come here is told why, and does not come back", async (t) => {
+test("a client that is not allowed gets the reason, and does not come back", async (t) => {
   const broker = await SseBroker.start(t, { forbids: true });
   const made = client(t, broker.url);
   await event(made, "close", ({ reconnect }) => !reconnect);
@@ -103,7 +103,7 @@ test("who may not come here is told why, and does not come back", async (t) => {
   assert.equal(made.state, "closed");
 });
 
-test("where a WebSocket has opened once, it is not blocked", async (t) => {
+test("if a WebSocket has opened once, WebSockets are not blocked", async (t) => {
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url, { fetch: () => assert.fail("no request by HTTP") });
   for (let round = 0; round < 3; round += 1) {

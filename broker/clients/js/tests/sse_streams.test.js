@@ -1,4 +1,4 @@
-/** Which streams a client opens over Server-Sent Events, against a scripted broker whose ids may be absent. */
+/** The streams that a client opens over Server-Sent Events, against a scripted broker whose ids may be missing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, watch } from "./support/client.js";
@@ -17,7 +17,7 @@ async function start(t) {
   return { broker, made };
 }
 
-test("while ids are absent, what is subscribed later comes all the same, and nothing is lost or comes twice", async (t) => {
+test("while ids are missing, later subscriptions still work, and nothing is lost or comes twice", async (t) => {
   const { broker, made } = await start(t);
   const a = watch(made, "a");
   await broker.begin(["a"], { ...events, seq: 3, start: "live" });
@@ -31,7 +31,7 @@ test("while ids are absent, what is subscribed later comes all the same, and not
     await seen[name].came(`update ${name} 1`);
   }
   assert.deepEqual(broker.asked, [["a", null], ["b", null], ["c", null]]);
-  // There are as many streams as there may be. Those without an id become one, which begins before everything.
+  // There are as many streams as allowed. Those without an id become one, which begins before everything.
   for (const [round, name] of ["d", "e", "f"].entries()) {
     seen[name] = watch(made, name);
     const had = ["b", "c", "d", "e"].slice(0, 2 + round);
@@ -45,10 +45,10 @@ test("while ids are absent, what is subscribed later comes all the same, and not
     await seen[name].came(`update ${name} ${2 + round}`);
     assert.ok(broker.open.length <= 3);
   }
-  // The first one went on all the while.
+  // The first one continued all the while.
   broker.to(broker.of(["a"]), update("a", 4));
   await a.came("update a 4");
-  // And with ids again they become one.
+  // When ids come again, they become one.
   broker.id = 50;
   for (const stream of broker.open) broker.write("id: 50\n\n", stream);
   await until(() => broker.open.length === 1 && broker.open[0].topics.length === 6, "one stream");
@@ -58,12 +58,12 @@ test("while ids are absent, what is subscribed later comes all the same, and not
   assert.deepEqual([made.errors, made.state], [[], "open"]);
 });
 
-test("what was conflated and is no longer begins before everything, as an id may stand for more than came", async (t) => {
+test("an entry that is no longer conflated begins before everything, because an id may cover more than came", async (t) => {
   const { broker, made } = await start(t);
   const slow = watch(made, "s", { conflate_ms: 100 });
   const first = await broker.begin(["s"], { ...state, seq: 3, start: "image" });
   assert.equal(first.conflate_ms, "100");
-  // The id stands for 5, of which the state of the interval has not come.
+  // The id covers update 5, whose interval's state has not come.
   broker.to(first, image("s", 3));
   await slow.came("image s 3");
   const fast = watch(made, "s");
@@ -72,14 +72,14 @@ test("what was conflated and is no longer begins before everything, as an id may
   assert.deepEqual([again.conflate_ms, again.resume], [null, "0"]);
   broker.to(again, image("s", 6), update("s", 7));
   for (const one of [slow, fast]) await one.came("update s 7");
-  // And back: conflated it begins with its image, from wherever it goes on.
+  // Conflated again, it begins with its image, from wherever it resumes.
   fast.subscription.unsubscribe();
   const back = await until(() => broker.of(["s"]) !== again && broker.of(["s"]), "another stream");
   assert.deepEqual([back.conflate_ms, back.resume], ["100", "7"]);
   assert.deepEqual(made.errors, []);
 });
 
-test("left and joined again while its stream has no id yet: what the old one brings is nobody's", async (t) => {
+test("left and joined again while its stream has no id yet: what the old stream brings is dropped", async (t) => {
   const { broker, made } = await start(t);
   broker.id = null;
   const other = watch(made, "other"), first = watch(made, "t");
@@ -96,7 +96,7 @@ test("left and joined again while its stream has no id yet: what the old one bri
   assert.deepEqual([first.messages, second.brief(), gaps, made.errors], [[], ["topic t live", "update t 6"], [], []]);
 });
 
-test("of several on_slow the most demanding counts, and another one is a stream anew", async (t) => {
+test("the most demanding of several on_slow holds, and another one opens the stream anew", async (t) => {
   const { broker, made } = await start(t);
   watch(made, "t");
   const first = await broker.begin(["t"], { ...events, seq: 3, start: "live" });
@@ -106,7 +106,7 @@ test("of several on_slow the most demanding counts, and another one is a stream 
   assert.deepEqual([again.topics, again.on_slow, again.resume], [["t"], "retain", "7"]);
 });
 
-test("a name that is left goes on by the pattern of the same stream", async (t) => {
+test("a name that is left continues by the pattern of the same stream", async (t) => {
   const { broker, made } = await start(t);
   broker.id = null;
   const name = watch(made, "p.a"), pattern = watch(made, "p.*");
@@ -118,7 +118,7 @@ test("a name that is left goes on by the pattern of the same stream", async (t) 
   assert.deepEqual([name.messages, made.errors], [[], []]);
 });
 
-test("what is ready stays so, whatever else is asked for of what is there", async (t) => {
+test("a ready subscription stays ready, whatever else is asked for", async (t) => {
   const { broker, made } = await start(t);
   const seen = watch(made, "t"), other = watch(made, "u");
   const stream = await broker.begin(["t", "u"], { ...events, seq: 3, start: "live" });
@@ -131,7 +131,7 @@ test("what is ready stays so, whatever else is asked for of what is there", asyn
   assert.deepEqual([broker.streams.length, made.errors], [1, []]);
 });
 
-test("an id of one stream does not stand for topics that come by another one", async (t) => {
+test("an id of one stream does not hold for topics that come by another one", async (t) => {
   const { broker, made } = await start(t);
   const pattern = watch(made, "p.*"), first = await broker.begin(["p.*"], {});
   broker.to(first, { op: "topic", topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 3, start: "live" });
@@ -144,7 +144,7 @@ test("an id of one stream does not stand for topics that come by another one", a
   broker.to(second, update("p.a", 10));
   await until(() => broker.of(["p.*", "p.a"]), "one stream for both");
   assert.deepEqual(broker.asked.at(-1), ["p.*,p.a", "20"]);
-  // Lost before it has brought anything: by all it goes on from the earlier one.
+  // Lost before it has brought anything: everything resumes from the earlier id.
   broker.streams.at(-1).response.end();
   const again = await until(() => broker.streams.length === 4 && broker.of(["p.*", "p.a"]), "another stream");
   assert.equal(again.resume, "20");
@@ -154,7 +154,7 @@ test("an id of one stream does not stand for topics that come by another one", a
   assert.deepEqual([pattern.data("p.a"), name.data("p.a"), made.errors], [numbers(4, 10), numbers(5, 10), []]);
 });
 
-test("a name that is left while a pattern's stream is ahead goes on by its own until both are one, also when it is joined again", async (t) => {
+test("a name that is left while a pattern's stream is ahead continues by its own stream until both are one, also when it is joined again", async (t) => {
   const { broker, made } = await start(t);
   const name = watch(made, ["p.a", "other"]), first = await broker.begin(["p.a", "other"], { ...events, seq: 3, start: "live" });
   broker.id = null;
@@ -164,7 +164,7 @@ test("a name that is left while a pattern's stream is ahead goes on by its own u
   await pattern.came("update p.a 6");
   name.subscription.unsubscribe();
   const other = watch(made, "other"), third = await broker.begin(["other"], { ...events, seq: 3, start: "live" });
-  // The pattern's stream has brought more, which did not count.
+  // The pattern's stream has brought more, which was dropped.
   broker.to(second, update("p.a", 9));
   broker.to(first, update("p.a", 7));
   await pattern.came("update p.a 7");

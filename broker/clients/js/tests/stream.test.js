@@ -1,7 +1,9 @@
-/** The parts that do no I/O: merge patches, patterns, and what may follow what. */
+/** The parts without I/O: merge patches, patterns, and continuity. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Stream, matcher, mergePatch } from "../tickcast/stream.js";
+import { mergePatch } from "../tickcast/merge_patch.js";
+import { matcher } from "../tickcast/patterns.js";
+import { Stream } from "../tickcast/stream.js";
 
 test("merge patches: the examples of RFC 7396, appendix A", () => {
   const cases = [
@@ -25,7 +27,7 @@ test("merge patches: the examples of RFC 7396, appendix A", () => {
     assert.equal(JSON.stringify(mergePatch(JSON.parse(target), JSON.parse(patch))), result, `${target} by ${patch}`);
 });
 
-test("merge patches: what was before stays as it was, and what is not touched is shared", () => {
+test("merge patches: the old state is not changed, and untouched parts are shared", () => {
   const before = JSON.parse('{"bids":{"1.0":"5"},"asks":{"1.1":"7"}}');
   const after = mergePatch(before, { bids: { "1.0": null, "0.9": "3" } });
   assert.deepEqual(before, { bids: { "1.0": "5" }, asks: { "1.1": "7" } });
@@ -53,7 +55,7 @@ test("merge patches: no key reaches a prototype", () => {
   assert.equal(JSON.stringify(mergePatch({}, { toString: { a: 1 } })), '{"toString":{"a":1}}');
 });
 
-/** RFC 7396's own pseudo-code on lists of pairs: another shape, so that a mistake is not made twice. */
+/** RFC 7396's pseudo-code on lists of pairs: another representation, so that the same mistake is not made twice. */
 function merged(target, patch) {
   const isObject = (value) => value instanceof Map;
   if (!isObject(patch)) return patch;
@@ -100,7 +102,7 @@ test("patterns", () => {
   for (const [text, topic, covers] of cases) assert.equal(matcher(text)(topic), covers, `${text} ${topic}`);
 });
 
-/** A stream that began as `start` says, and then took messages, each `op seq` or `op from-to`. */
+/** A stream that began with `start` and then took messages, each `op seq` or `op from-to`. */
 function run(start, messages, { kind = "state", seq = 10, epoch = "e", had = null } = {}) {
   const stream = new Stream("t", []);
   const wrong = [stream.begin({ topic: "t", kind, epoch, seq, oldest: 1, start, conflate_ms: 0 }, had)];
@@ -164,14 +166,14 @@ test("continuity: a topic that ended begins again with another epoch", () => {
 test("continuity: the position to resume from", () => {
   const cases = [
     ["live", [], {}, 10], ["live", ["update 11"], {}, 11], ["image", ["image 12"], {}, 12], ["live", ["gap 11-20"], { kind: "event" }, 20],
-    // Until something came, it is the one before.
+    // Until something comes, it is the one from before.
     ["image", [], { had: { epoch: "e", seq: 4 } }, 4], ["image", [], {}, undefined],
   ];
   for (const [start, messages, options, seq] of cases)
     assert.equal(run(start, messages, options)[0].position?.seq, seq, `${start}: ${messages}`);
 });
 
-test("the state is not known where its base is not", () => {
+test("the state is unknown if its base is unknown", () => {
   const [patched] = run("live", ["patch 11"], { kind: "state" });
   assert.equal(patched.state, undefined);
   const [imaged] = run("live", ["patch 11", "image 12", "patch 13"], { kind: "state" });
@@ -179,7 +181,7 @@ test("the state is not known where its base is not", () => {
   assert.equal(run("live", ["update 11"], { kind: "event" })[0].state, undefined);
 });
 
-test("what may come again: only what is new of it counts, and a jump is still a breach", () => {
+test("updates that may come again: only their new part counts, and a jump is still a breach", () => {
   const events = { kind: "event" }, again = { topic: "t", kind: "event", epoch: "e", seq: 20, oldest: 9, start: "reset", conflate_ms: 0 };
   const [stream] = run("live", ["update 11", "update 12"], events);
   for (const start of ["resumed", "reset", "history"]) assert.equal(stream.begin({ ...again, start }, null, { mayRepeat: true }), null);

@@ -1,4 +1,4 @@
-/** The declarations as a program uses them; it is compiled, not run. Each `@ts-expect-error` has to be one. */
+/** The declarations as a program uses them. This is compiled, not run; each `@ts-expect-error` has to be an error. */
 import { connect, mergePatch, TickcastError } from "../tickcast.js";
 import type { Client, Json, Message, Subscription } from "../tickcast.js";
 
@@ -9,7 +9,7 @@ client.addEventListener("gap", ({ topic, from, to, reason }) => console.log(topi
 client.addEventListener("error", ({ error }) => console.log(error instanceof TickcastError, error.code.length, error.url, error.reasons?.sse));
 client.addEventListener("close", ({ code, reconnect, delay_ms }) => console.log(code, reconnect, delay_ms));
 client.addEventListener("statechange", ({ state }) => {
-  // @ts-expect-error there is no such state
+  // @ts-expect-error no such state
   if (state === "broken") console.log(state);
 });
 
@@ -23,14 +23,14 @@ const quotes: Subscription = client.subscribe(["stocks.*.quote", { topic: "a", e
     case "topic": return console.log(message.epoch?.length, message.start, message.kind === "state");
     case "closed": return console.log(message.topic);
     case "error": return console.log(message.code, message.retry);
-    // @ts-expect-error there is no other message
+    // @ts-expect-error no other message
     case "weather": return;
   }
 });
 client.subscribe("a", ({ topic }) => console.log(topic));
-// @ts-expect-error an option that there is not
+// @ts-expect-error no such option
 client.subscribe("a", { conflate: 100 });
-// @ts-expect-error no JSON
+// @ts-expect-error not JSON
 client.publish("a", () => {});
 client.publish("a", { px: "1" }, { kind: "patch" });
 

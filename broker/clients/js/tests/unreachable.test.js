@@ -1,4 +1,4 @@
-/** Where no connection comes to be, for a reason that a browser hides: the program is told, once, and it goes on trying. */
+/** When no connection can be made, for a reason that a browser hides, the program gets one error, and the client keeps trying. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -8,7 +8,7 @@ import { Broker } from "./support/broker.js";
 import { client } from "./support/client.js";
 import { event, record, until } from "./support/wait.js";
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -18,14 +18,14 @@ async function freePort() {
   return port;
 }
 
-/** Until the broker serves and the client is connected to it. The client may be faster than the broker's log is read. */
+/** Starts the broker and waits until the client is connected. The client may connect before the broker's log is read. */
 async function serving(broker, made) {
   const opened = event(made, "open");
   await broker.start();
   await opened;
 }
 
-test("nobody listens: one error names the address and what may be the reason, and it comes when somebody does", async (t) => {
+test("no listener: one error names the address and the possible reasons, and the client connects when there is a listener", async (t) => {
   for (const transports of [["websocket", "sse"], ["websocket"], ["sse"]]) {
     const broker = new Broker();
     broker.address = `127.0.0.1:${await freePort()}`;
@@ -36,12 +36,12 @@ test("nobody listens: one error names the address and what may be the reason, an
     const url = `${broker.url}/v1/ws`;
     assert.deepEqual([error.code, error.url, Object.keys(error.reasons)], ["unreachable", url, transports]);
     assert.ok(error.message.startsWith(`the broker at ${url} cannot be reached (${transports[0]}: `), error.message);
-    assert.match(error.message, /Perhaps no broker listens there, the address or the port is wrong, or the network stops it\. The client goes on trying\.$/);
+    assert.match(error.message, /Perhaps no broker is listening there, the address or the port is wrong, or the network blocks it\. The client keeps trying\.$/);
     await until(() => closes.length > 10, "more attempts");
     assert.deepEqual([made.state, made.errors.length], ["connecting", 1]);
     assert.ok(closes.every(([, { reconnect }]) => reconnect));
     await serving(broker, made);
-    // A restart is no outage yet.
+    // A restart is not an outage yet.
     const stale = event(made, "close");
     await broker.kill();
     await stale;
@@ -53,7 +53,7 @@ test("nobody listens: one error names the address and what may be the reason, an
   }
 });
 
-test("when it is told: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
+test("when it is reported: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
   const outage = new Outage("ws://broker:9000/v1/ws", ["websocket", "sse"]);
   assert.equal(outage.failed("websocket", "", 0), null);
   const error = outage.failed("sse", "Failed to fetch", 1);
@@ -67,13 +67,13 @@ test("when it is told: at first when every transport has failed, after a connect
   assert.equal(outage.failed("websocket", "refused", 100_000), null);
 });
 
-test("what stops a page alone is named where it may be that", (t) => {
+test("reasons that concern only pages are named if they are possible", (t) => {
   t.after(() => delete globalThis.location);
   const said = (origin, url) => {
     globalThis.location = new URL(origin);
     return new Outage(url, ["websocket"]).failed("websocket", "", 0).message;
   };
   assert.match(said("https://shop.example/cart", "ws://broker.example:9000/v1/ws"),
-    /the broker does not allow pages of https:\/\/shop\.example \(its setting allow_origin\), the browser lets a page that came by https connect to wss only, or/);
+    /the broker does not allow pages of https:\/\/shop\.example \(see its setting allow_origin\), the browser only lets a page loaded over https connect to wss, or/);
   assert.doesNotMatch(said("http://broker.example:9000/", "ws://broker.example:9000/v1/ws"), /allow_origin|https/);
 });

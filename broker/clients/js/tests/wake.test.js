@@ -1,4 +1,4 @@
-/** Waking from sleep, changed networks, and brokers that stand still with open connections. */
+/** Waking from sleep, changed networks, and stopped brokers with open connections. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
@@ -10,12 +10,12 @@ import { jumpingClock, withWindow } from "./support/window.js";
 
 const { window, page, show } = withWindow();
 
-/** What the client says of a link that it asked and that did not answer. With the heartbeat of these brokers its usual patience is 37.5 s. */
+/** The reason after an unanswered probe. With the heartbeat of these brokers, silence is usually tolerated for 37.5 s. */
 const UNANSWERED = "nothing came for 3000 ms";
-/** And of a stream that cannot be opened anew from where it is, so that the connection is. */
+/** The reason if a stream cannot be opened anew from where it is, so that the connection is replaced. */
 const UNASKABLE = "the network may have changed";
 
-test("each sign of waking asks the broker at once; an answer is all it takes", async (t) => {
+test("each sign of waking asks the broker at once; an answer is enough", async (t) => {
   const wall = jumpingClock(t, Date), monotonic = jumpingClock(t, performance);
   const fake = await Fake.start(t);
   const made = await connected(t, fake.url), closes = record(made, "close");
@@ -26,7 +26,7 @@ test("each sign of waking asks the broker at once; an answer is all it takes", a
   for (const [name, sign] of Object.entries(signs)) {
     sign();
     const { id } = await fake.next("ping").catch((error) => { throw new Error(`${name}: ${error.message}`); });
-    // While it waits it does not ask again.
+    // While it waits for the answer, it does not ask again.
     window("online");
     fake.send({ op: "pong", id, ts: 1 });
     await fake.heard(made);
@@ -40,14 +40,14 @@ test("each sign of waking asks the broker at once; an answer is all it takes", a
   assert.equal(fake.connections, 1);
 });
 
-test("a link that does not answer is dead within seconds; while something comes it is not", async (t) => {
+test("a link that does not answer is given up within seconds; while something comes it is not", async (t) => {
   const fake = await Fake.start(t), made = await connected(t, fake.url);
   const heartbeats = setInterval(() => fake.send({ op: "heartbeat", ts: 1 }), 100);
   t.after(() => clearInterval(heartbeats));
   const asked = performance.now();
   window("online");
   await fake.next("ping");
-  // It is slow, but it is there.
+  // It is slow, but it is alive.
   await until(() => performance.now() - asked > 4_000, "longer than its patience");
   assert.equal(made.state, "open");
   const closed = event(made, "close");
@@ -56,7 +56,7 @@ test("a link that does not answer is dead within seconds; while something comes 
   await event(made, "open");
 });
 
-test("the same on a real link, over either transport, and nothing is lost", async (t) => {
+test("the same over a real link, with either transport, and nothing is lost", async (t) => {
   for (const transport of ["websocket", "sse"]) {
     const broker = await Broker.start(t), proxy = await Proxy.start(t, broker);
     const made = await connected(t, proxy.url, { transports: [transport] }), states = record(made, "statechange");
@@ -71,7 +71,7 @@ test("the same on a real link, over either transport, and nothing is lost", asyn
       await seen.came(`update w.a ${number}`);
     }
     assert.deepEqual(states, [], transport);
-    // Over Server-Sent Events a stream can only be asked by opening it anew.
+    // Over Server-Sent Events, the broker can only be asked by opening the stream anew.
     if (transport === "sse") assert.ok(proxy.connections > before);
     proxy.silence();
     const closed = event(made, "close");
@@ -83,7 +83,7 @@ test("the same on a real link, over either transport, and nothing is lost", asyn
   }
 });
 
-test("a broker that stands still is given up after one and a half heartbeats, or when it is asked", async (t) => {
+test("a stopped broker is given up after one and a half heartbeats, or when it is asked", async (t) => {
   for (const [heartbeat_ms, wakes, said] of [[2_000, false, "nothing came for 3000 ms"], [20_000, true, UNANSWERED]]) {
     for (const transport of ["websocket", "sse"]) {
       const broker = await Broker.start(t, ["--heartbeat-ms", String(heartbeat_ms)]);
@@ -105,7 +105,7 @@ test("a broker that stands still is given up after one and a half heartbeats, or
   }
 });
 
-test("waiting to connect again is over at once, unless the broker asked for it", async (t) => {
+test("the wait before reconnecting ends at once, unless the broker asked for it", async (t) => {
   const slow = { reconnect_first_ms: 60_000, reconnect_max_ms: 60_000, random: () => 1, transports: ["websocket"] };
   for (const [sign, close, comesBack] of [
     [() => window("online"), (fake) => fake.close(1011, ""), true],
@@ -127,7 +127,7 @@ test("waiting to connect again is over at once, unless the broker asked for it",
 test("after a sleep the broker is asked before its silence counts", async (t) => {
   const monotonic = jumpingClock(t, performance);
   const fake = await Fake.start(t), made = await connected(t, fake.url), closes = record(made, "close");
-  // Hours, on a clock that goes on in sleep. What came meanwhile is still to be read.
+  // Hours, on a clock that continues during sleep. What came in the meantime is still to be read.
   monotonic(7_200_000);
   const { id } = await fake.next("ping");
   fake.send({ op: "pong", id, ts: 1 });

@@ -1,6 +1,6 @@
 /**
  * Everything at once against a real broker: topics of events and of states begin, change and end, listeners with all options
- * come and go, and the network is cut and lets WebSockets through or not. SEED names another run.
+ * come and go, and the network is cut and blocks or allows WebSockets. SEED chooses another run.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +15,7 @@ const EVENTS = ["w.e.a", "w.e.b", "w.f.a"], STATES = ["w.s.a", "w.s.b", "w.t.a"]
 const ENTRIES = [...EVENTS, ...STATES, "w.*.a", "w.e.*", "w.s.*", "w.>", "*.*.b"];
 
 for (const seed of SEEDS) {
-  test(`listeners have everything in order, and the states that the broker has (seed ${seed})`, async (t) => {
+  test(`listeners get everything in order, and the broker's states (seed ${seed})`, async (t) => {
     let dice = seed * 7_919 + 1;
     const roll = (sides) => Math.floor((dice = (dice * 1_103_515_245 + 12_345) % 2 ** 31) / 65_536) % sides;
     const broker = await Broker.start(t), proxy = await Proxy.start(t, broker);
@@ -56,7 +56,7 @@ async function change(broker, roll) {
   }
   const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   const answer = await fetch(`http://${broker.address}/v1/publish`, { method: "POST", headers: { "Content-Type": "application/x-ndjson", Connection: "close" }, body });
-  // Patches of what there is not are refused.
+  // Patches of topics without a state are refused.
   for (const { code } of (await answer.json()).rejected) assert.equal(code, "no_state");
   if (roll(6) === 0) await broker.delete([...EVENTS, ...STATES][roll(6)]).catch(() => {});
 }
@@ -66,7 +66,7 @@ async function imagesOf(broker) {
   return Object.fromEntries(answers.map((answer, at) => [STATES[at], answer.data]));
 }
 
-/** Of each epoch events follow one another by one, or a gap says which are lost; states go forward. */
+/** In each epoch, events count up by one, or a gap names the lost ones; states only go forward. */
 function inOrder(listener, options) {
   const next = new Map();
   for (const { op, topic, epoch, seq, from, to, start } of listener.messages) {

@@ -1,5 +1,5 @@
 /**
- * A WebSocket that is tried beside Server-Sent Events: a network that lets none through may do so later.
+ * A WebSocket that is tried beside Server-Sent Events: a network that blocks WebSockets may let one through later.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { WebSocketTransport } from "./transport.js";
 /** The longest wait before another attempt. */
 const AGAIN_MS_MAX = 600_000;
 
-/** One after the other, after waits that double, until one has proved good. */
+/** Tries one WebSocket after the other, after waits that double, until one has proved good. */
 export class Candidate {
   #options; #open; #takeOver;
   #transport = null;
   #timer;
   #attempts = 0;
 
-  /** `open(transport)` opens one, whose listener tells `heard` and `failed`; `takeOver(transport, hello, token)` gets a good one. */
+  /** `open(transport)` opens one, whose listener calls `heard` and `failed`; `takeOver(transport, hello, token)` gets a good one. */
   constructor(options, open, takeOver) {
     this.#options = options;
     this.#open = open;
@@ -37,7 +37,7 @@ export class Candidate {
     }, wait_ms);
   }
 
-  /** The greeting; what follows before it is taken over is heartbeats. */
+  /** Takes in a message: the greeting. Until it is taken over, only heartbeats follow. */
   heard(transport, text, token) {
     if (!this.is(transport) || !text.startsWith('{"op":"hello"')) return;
     const good = () => {
@@ -45,7 +45,7 @@ export class Candidate {
       this.#takeOver(transport, JSON.parse(text), token);
     };
     clearTimeout(this.#timer);
-    // Some networks let them through and cut them soon after.
+    // Some networks let WebSockets through and cut them soon after.
     this.#timer = setTimeout(good, this.#options.websocket_again_ms);
   }
 

@@ -1,17 +1,15 @@
 /**
- * What a broker is asked for: topics and patterns, several subscriptions' together.
+ * The topics and patterns that the broker is asked for, each for all subscriptions that have it.
  *
  * @module
  */
-import { isPattern, matcher } from "./stream.js";
+import { isPattern, matcher } from "./patterns.js";
 
 /** From the least to the most demanding. */
 const ON_SLOW = ["conflate", "retain", "disconnect"];
 const TOPIC_LENGTH_MAX = 255;
-/** What a message has beside its topics, generously. */
-const FRAME_BYTES = 512;
 
-/** An entry as a program wrote it: a topic, a pattern, or `{topic, epoch, seq}` to resume from. */
+/** Parses an entry as a program wrote it: a topic, a pattern, or `{topic, epoch, seq}` to resume from. */
 export function parseEntry(entry) {
   const { topic: text, epoch = null, seq } = typeof entry === "object" && entry !== null ? entry : { topic: entry };
   if (typeof text !== "string") throw new TypeError(`a topic is a string, not ${text === null ? null : typeof text}`);
@@ -19,7 +17,7 @@ export function parseEntry(entry) {
   return { text, resume: epoch === null ? null : { epoch, seq } };
 }
 
-/** Throws where options have a value that cannot be shared sensibly with those of others. */
+/** Throws if an option has an invalid value. */
 export function checkOptions({ from, conflate_ms, on_slow }) {
   if (typeof from === "object" && !(Object.keys(from ?? {}).join() === "last" && Number.isSafeInteger(from.last) && from.last >= 0))
     throw new TypeError(`from is "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
@@ -27,7 +25,7 @@ export function checkOptions({ from, conflate_ms, on_slow }) {
   if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms is a number of milliseconds, not ${conflate_ms}`);
 }
 
-/** Of several options those that give everybody at least what he asked for. */
+/** Combines options so that every subscription gets at least what it asked for. */
 export function mostDemanding(options) {
   return {
     conflate_ms: Math.min(...options.map(({ conflate_ms }) => conflate_ms)),
@@ -37,27 +35,27 @@ export function mostDemanding(options) {
 
 /** A topic or pattern that the broker is subscribed to, for all the subscriptions that have it. */
 export class Entry {
-  /** By subscription its options; the most demanding ones are what the broker is asked for. */
+  /** By subscription, its options. The broker is asked for the most demanding ones. */
   subscribers = new Map();
   conflate_ms = 0;
   on_slow = "conflate";
-  /** How it begins. */
+  /** How its topics begin. */
   from = "image";
-  /** By subscription, of those that it was not asked for yet: `{last, resume}`, what they want of before. */
+  /** By subscription: `{last, resume}`, the earlier updates that it asks for and that were not requested yet. */
   wishes = new Map();
   /** The broker has answered: over any connection, and over the present one. */
   begun = false;
   answered = false;
-  /** The id of the newest request for it over this connection; and whether all that it asked for has begun. */
+  /** The id of the newest request for it over this connection, and whether everything that it asked for has begun. */
   asked = null;
   ready = false;
-  /** What was before comes again, as somebody wished it. */
+  /** Earlier updates come again, because a subscription asked for them. */
   goesBack = false;
   /** The `conflate_ms` that the broker answered with. */
   interval_ms = 0;
-  /** `{id, conflated}`: up to that place in the broker's order we have everything of it. Null where no id stands for it. */
-  place = null;
-  /** Of a pattern: topics that it had, and that came or will come. */
+  /** `{id, conflated}`: the client has everything of it up to the position with that id. Null if no id holds for it. */
+  resumePoint = null;
+  /** Of a pattern: the number of topics that it matched and that came or will come. */
   matched = 0;
 
   constructor(text) {
@@ -73,7 +71,7 @@ export class Entry {
     return before !== `${this.conflate_ms} ${this.on_slow}`;
   }
 
-  /** What is wanted of before, by all together: `{last, resume}`; null where nothing is. */
+  /** The earlier updates that all its subscriptions together ask for: `{last, resume}`, or null. */
   get wish() {
     const wishes = [...this.wishes.values()], last = Math.max(0, ...wishes.map((wish) => wish.last));
     const resumes = wishes.map((wish) => wish.resume).filter((resume) => resume !== null);
@@ -81,34 +79,34 @@ export class Entry {
     return last > 0 || resumes.length > 0 ? { last, resume: resumes[0] ?? null } : null;
   }
 
-  /** It is asked for over this connection. */
+  /** Takes in that it is asked for over this connection. */
   ask(id) {
     [this.asked, this.ready] = [id, false];
   }
 
-  /** The broker has answered a request of it. */
+  /** Takes in that the broker has answered a request for it. */
   answer(interval_ms = 0, goesBack = false) {
     [this.begun, this.answered, this.interval_ms, this.goesBack] = [true, true, interval_ms, goesBack];
     // Its streams go back to before the id.
-    if (goesBack) this.place = null;
+    if (goesBack) this.resumePoint = null;
   }
 
-  /** The connection over which it was asked for is left. */
+  /** Takes in that the connection over which it was asked for is left. */
   away() {
     [this.answered, this.asked, this.ready, this.goesBack] = [false, null, false, false];
   }
 
-  /** The place to go on from; null where none would do: what was conflated may lack updates that an id stands for. */
+  /** The id to resume from, or null. An entry that was conflated and no longer is has none: it may lack updates before the id. */
   get resumesFrom() {
-    const { place } = this;
-    return place === null || (place.conflated && this.conflate_ms === 0) ? null : place.id;
+    const { resumePoint } = this;
+    return resumePoint === null || (resumePoint.conflated && this.conflate_ms === 0) ? null : resumePoint.id;
   }
 }
 
-/** By text: the entries that the broker is subscribed to, each for all subscriptions that have it. */
+/** By text: the entries that the client is subscribed to at the broker, each for all subscriptions that have it. */
 export class Entries extends Map {
   #patterns = new Map();
-  /** Names that the broker has only until a pattern, which brings them in, takes over their streams. */
+  /** Names that are subscribed only until a pattern that covers them takes over their streams. */
   lent = new Set();
 
   set(text, entry) {
@@ -126,59 +124,40 @@ export class Entries extends Map {
     super.clear();
   }
 
-  /** Of those to which the broker has answered, by text: their `place`. */
-  get places() {
+  /** By text: the `resumePoint` of each entry that the broker has answered. */
+  get resumePoints() {
     const begun = [...this.values()].filter((entry) => entry.begun);
-    return new Map(begun.map((entry) => [entry.text, entry.place]));
+    return new Map(begun.map((entry) => [entry.text, entry.resumePoint]));
   }
 
-  /** The patterns that bring in a topic. */
+  /** The patterns that cover a topic. */
   patternsOf(topic) {
     const found = [];
     for (const entry of this.#patterns.values()) if (entry.matches(topic)) found.push(entry);
     return found;
   }
 
-  /** Whether what comes of a topic belongs to a request over this connection that was answered and still counts. */
+  /** Whether a topic's messages belong to a request over this connection that was answered and still counts. */
   isAnswered(topic) {
     return this.get(topic)?.answered || this.lent.has(topic) || this.patternsOf(topic).some((entry) => entry.answered);
   }
 
-  /** An id came: it stands for what had been answered. */
+  /** Takes in a position's id. It holds for what has been answered. */
   reached(id, texts = this.keys()) {
     for (const text of texts) {
       const entry = this.get(text);
-      if (entry?.answered) entry.place = { id, conflated: entry.interval_ms > 0 };
+      if (entry?.answered) entry.resumePoint = { id, conflated: entry.interval_ms > 0 };
     }
   }
 
-  /** The connection is left. */
+  /** Takes in that the connection is left. */
   away() {
     this.lent.clear();
     for (const entry of this.values()) entry.away();
   }
 
-  /** A topic ended: the patterns that brought it in have one less. */
+  /** Takes in that a topic ended: the patterns that cover it have one less. */
   ended(topic) {
     for (const entry of this.patternsOf(topic)) entry.matched -= 1;
   }
-}
-
-const encoder = new TextEncoder();
-export const utf8Length = (text) => encoder.encode(text).length;
-
-/** Divides a list so that a message with each part is at most so large; an element larger than that is alone. */
-export function inMessagesOf(bytes_max, elements, written = (element) => element) {
-  const parts = [];
-  let bytes = Infinity;
-  for (const element of elements) {
-    const more = utf8Length(JSON.stringify(written(element))) + 1;
-    bytes += more;
-    if (bytes > bytes_max) {
-      parts.push([]);
-      bytes = FRAME_BYTES + more;
-    }
-    parts.at(-1).push(element);
-  }
-  return parts;
 }

@@ -1,4 +1,4 @@
-/** What went wrong, with a `code` of the protocol or of this client, and what else is known as further fields. */
+/** An error with a `code` of the protocol or of this client, and further fields. */
 export class TickcastError extends Error {
   constructor(code, message, fields = {}) {
     super(message);

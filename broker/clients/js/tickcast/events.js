@@ -1,15 +1,15 @@
 /**
- * A stream of Server-Sent Events, divided as the HTML standard's section 9.2.6 has it.
+ * Parses a stream of Server-Sent Events, as the HTML standard's section 9.2.6 describes it.
  *
  * @module
  */
 
-/** No message is nearly as long; whoever sends such a line is no broker. */
+/** No message is nearly as long: a server that sends such a line is not a broker. */
 const LINE_LENGTH_MAX = 64 << 20;
 
 /**
- * What comes, block by block: `data` of an event and `id`, each null where the block has none, and the last `comment`. A
- * sign of life is told too, as a block of nothing: what came may be half of a large event.
+ * Yields the stream's blocks: the `data` of an event and its `id`, each null if the block has none, and the last
+ * `comment`. Every chunk also yields an empty block as a sign of life, because it may be only part of a large event.
  */
 export async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -22,7 +22,7 @@ export async function* events(body) {
     // A carriage return at the end may be half of a line end.
     const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
-    if (rest.length > LINE_LENGTH_MAX) throw new Error("the broker sent a line without end");
+    if (rest.length > LINE_LENGTH_MAX) throw new Error("the broker sent a line that is too long");
     for (const line of lines) {
       const [, name, text] = /^([^:]*)(?:: ?)?(.*)$/s.exec(line);
       if (line === "") {

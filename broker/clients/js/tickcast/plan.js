@@ -1,50 +1,51 @@
 /**
- * How entries are asked for, so that nobody loses what he has: from where each goes on. Nothing here does I/O.
+ * Plans how entries are asked for, so that no subscription loses an update: from where each resumes. Nothing here does
+ * I/O.
  *
- * A name goes on from the update that came last, or from an id that stands for it. A pattern can go on from an id only.
- * Where there is none, its topics are resumed by their names, as far as the broker's limit leaves room, then the pattern is
- * subscribed, and then the names are given up again: the pattern covers them, and their streams go on without a break.
+ * A name resumes from its last update, or from an id that holds for it. A pattern can resume from an id only. If there
+ * is none, its topics resume by their names, as far as the broker's limit leaves room; then the pattern is subscribed;
+ * and then the names are unsubscribed again: the pattern covers them, and their streams continue without a break.
  *
- * Where somebody wants something of before, of what others follow, a topic goes back for him: to before the place of the
- * others, so that they lose nothing either.
+ * If a subscription asks for earlier updates of a topic that others follow, the topic goes back for it: to before the
+ * others' last update, so that they lose nothing either.
  *
  * @module
  */
 
 /** Larger than any number of retained updates. */
 const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
-/** Of a name that was waited for: the broker answers a resume from an epoch that never was with all it has. */
-const BEFORE_ALL = { epoch: "none", seq: 0 };
+/** For a name without a topic yet: the broker answers a resume from an epoch that never was with everything it has. */
+const EPOCH_THAT_NEVER_WAS = { epoch: "none", seq: 0 };
 
-/** What to ask for, of entries, streams and limits as they are now. */
+/** A plan for the present entries, streams and limits. */
 export class Plan {
   #entries; #topics; #hasIds;
-  /** Names that may be lent. */
+  /** How many names may be lent. */
   #room;
-  /** By text: items to ask for by their names, those of entries and those that are lent. */
+  /** By text: the items that ask for names, both entries and names that are lent. */
   #names = new Map();
   #lent = [];
 
-  /** `hasIds`: the broker takes the id of a place to go on from. */
+  /** `hasIds`: the broker knows the ids of positions. */
   constructor(entries, topics, limits, hasIds) {
     [this.#entries, this.#topics, this.#hasIds] = [entries, topics, hasIds];
     this.#room = Math.max(0, limits.subscriptions - entries.size);
   }
 
   /**
-   * What to ask for: `{ items, lent }`. An item is an entry, the text to subscribe, and how it begins: from its `resume`, or
-   * else from the `id` of a place, or else as `from` says. They are in order: patterns would bring in what is about to be
-   * resumed by its name. `lent` are names to be given up when all are answered.
+   * What to ask for: `{ items, lent }`. An item is an entry, the text to subscribe, and how it begins: from its
+   * `resume`, or else from the `id` of a position, or else as `from` says. Names come first: a pattern would bring in a
+   * topic that is about to resume by its name. `lent` are names to unsubscribe once everything is answered.
    */
   of(entries) {
     const patterns = [], begun = [], fresh = [];
     for (const entry of entries) {
       const item = itemOf(entry, entry.text);
       if (!entry.pattern) this.#names.set(entry.text, this.#name(item));
-      else (this.#hasPlace(item) ? patterns : entry.begun && entry.wish === null ? begun : fresh).push(item);
+      else (this.#resumesFromId(item) ? patterns : entry.begun && entry.wish === null ? begun : fresh).push(item);
     }
     for (const { entry } of [...fresh]) if (entry.wish?.last > 0) this.#goBack(entry);
-    this.#goOn(begun, fresh);
+    this.#resumeByName(begun, fresh);
     return { items: [...this.#names.values(), ...patterns, ...begun, ...fresh], lent: this.#lent };
   }
 
@@ -52,16 +53,16 @@ export class Plan {
     const { entry } = item, stream = this.#topics.get(entry.text), position = stream?.position ?? null, { wish } = entry;
     if (wish !== null) return Object.assign(item, before(wish, stream));
     if (!entry.begun) {
-      // A pattern has brought it in already: it goes on where it is, unless it lacks the image that is wanted.
-      const goesOn = stream !== undefined && (stream.kind === "event" || stream.state !== undefined);
-      return Object.assign(item, { resume: goesOn ? position : null });
+      // If a pattern has brought it in already, it resumes where it is, unless it lacks the image that is wanted.
+      const resumes = stream !== undefined && (stream.kind === "event" || stream.state !== undefined);
+      return Object.assign(item, { resume: resumes ? position : null });
     }
     const id = this.#hasIds ? entry.resumesFrom : null;
-    return Object.assign(item, id ? { id } : { resume: position ?? (stream?.waits ? BEFORE_ALL : null) });
+    return Object.assign(item, id ? { id } : { resume: position ?? (stream?.waits ? EPOCH_THAT_NEVER_WAS : null) });
   }
 
-  /** Of a pattern: whether it goes on from a place. What is wanted of before is said. */
-  #hasPlace(item) {
+  /** Whether a pattern resumes from an id. If it does not and earlier updates are wanted, the item asks for them. */
+  #resumesFromId(item) {
     const { entry } = item, { wish } = entry;
     if (wish !== null) {
       Object.assign(item, wish.resume ? { resume: wish.resume } : { from: { last: wish.last }, goesBack: true });
@@ -71,7 +72,7 @@ export class Plan {
     return item.id !== null;
   }
 
-  /** The last updates are wanted of what a pattern covers: of topics that come in already, by their names. */
+  /** Asks for the last updates of a pattern's topics: of those that come already, by their names. */
   #goBack(entry) {
     for (const stream of this.#topics.streams) {
       const { topic } = stream;
@@ -84,8 +85,8 @@ export class Plan {
     }
   }
 
-  /** Patterns that have no place: topics that they bring in go on by their names, of new patterns the events. */
-  #goOn(begun, fresh) {
+  /** Lets the topics of patterns without an id resume by their names; of new patterns, only events. */
+  #resumeByName(begun, fresh) {
     if (begun.length === 0 && fresh.length === 0) return;
     const found = [];
     for (const stream of this.#topics.streams) {
@@ -95,20 +96,20 @@ export class Plan {
       const by = begun.find(covering) ?? (kind === "event" ? fresh.find(covering) : undefined);
       if (by) found.push({ stream, entry: by.entry });
     }
-    // Events first: of the others the image says everything.
+    // Events first: the others begin with an image, which contains everything.
     found.sort((one, other) => (other.stream.kind === "event") - (one.stream.kind === "event"));
     const missing = found.filter(({ stream, entry }) => !this.#lend(entry, stream, { resume: stream.position }) && entry.begun);
-    // What cannot be resumed begins anew. Until then its state is unknown, as it may have ended meanwhile.
+    // What cannot resume begins anew. Until then its state is unknown, because it may have ended in the meantime.
     for (const { stream } of missing) if (stream.kind !== "event") stream.state = undefined;
     for (const item of begun) {
-      // A topic that a pattern finds for the first time now is a new one, and all of it belongs to the subscription; but
-      // only if it had brought in all of its topics before, and all of those are resumed.
+      // A topic that a pattern finds for the first time now is a new one, and all of it belongs to the subscription.
+      // That is only certain if the pattern had brought in all of its topics before, and all of those resume.
       const known = this.#topics.streams.filter(({ topic }) => item.entry.matches(topic)).length;
       item.from = missing.length === 0 && known >= item.entry.matched ? EVERYTHING : item.entry.from;
     }
   }
 
-  /** Lends a name to a pattern, to begin in some way. Returns whether there was room. */
+  /** Lends a name to a pattern, to begin as `how` says. Returns whether there was room. */
   #lend(entry, { topic }, how) {
     if (this.#room === 0) return false;
     this.#room -= 1;
@@ -121,7 +122,7 @@ export class Plan {
 const itemOf = (entry, text) =>
   ({ entry, text, resume: null, id: null, from: entry.text === text ? entry.from : "image", goesBack: false, subscribers: [...entry.subscribers.keys()] });
 
-/** A name is asked for in one of two ways: so that what is wanted by either comes. */
+/** Combines two ways of asking for a name, so that the updates wanted by either come. */
 function earlier(item, how, subscribers) {
   item.subscribers.push(...subscribers);
   if (item.goesBack && item.resume?.epoch === how.resume?.epoch) {
@@ -131,7 +132,7 @@ function earlier(item, how, subscribers) {
   Object.assign(item, { resume: null, id: null }, how);
 }
 
-/** How a name is asked for of which something of before is wanted: for events that others follow not after their place. */
+/** How to ask for a name of which earlier updates are wanted: for events that others follow, not after their last update. */
 function before({ last, resume }, stream) {
   const position = stream?.position ?? null;
   if (stream?.kind !== "event" || position === null || (resume !== null && resume.epoch !== position.epoch))

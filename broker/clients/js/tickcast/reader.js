@@ -1,5 +1,5 @@
 /**
- * The bounded buffer of who iterates over a subscription.
+ * The bounded buffer of a loop that iterates over a subscription.
  *
  * @module
  */
@@ -24,14 +24,14 @@ export class Reader {
     this.#queue.push(message);
     if (this.#queue.length <= this.#limit) return;
     this.#queue = condense(this.#queue, this.#max);
-    // With more topics than the buffer has places, one or two messages of each remain.
+    // With more topics than the buffer has room for, one or two messages of each remain.
     this.#limit = Math.max(this.#max, 2 * this.#queue.length);
   }
 
   end(error) {
     this.#ended = true;
     this.#error = error;
-    // What a program left, it does not want to read; after an error it may read what had come.
+    // A program that unsubscribed does not want to read the rest. After an error it may read what had come.
     if (error === null) this.#queue = [];
     for (const waiting of this.#waiting.splice(0)) this.#finish(waiting);
   }
@@ -64,8 +64,8 @@ export class Reader {
 }
 
 /**
- * What stands for a full buffer, as the broker does it for slow clients: of a topic's states the newest, as an image; of
- * events the newest half of the buffer, and gaps that name the others.
+ * Condenses a full buffer, as the broker does it for slow clients. It keeps the newest of a topic's states, as an
+ * image, and the newest half of the buffer's events, with gaps that name the others.
  */
 function condense(queue, max) {
   const cut = queue.length - Math.floor(max / 2);

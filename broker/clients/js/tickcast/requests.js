@@ -4,12 +4,12 @@
  * @module
  */
 import { TickcastError } from "./error.js";
-import { utf8Length } from "./entry.js";
+import { utf8Length } from "./messages.js";
 
-/** With more than this unsent, nothing more is published. */
+/** While more than this is unsent, publishes are refused. */
 const UNSENT_BYTES_MAX = 1 << 20;
 
-/** By id: those without an answer, sent or waiting for a connection. */
+/** The requests without an answer, by id: sent, or waiting for a connection. */
 export class Requests {
   #waiting = new Map();
   #options;
@@ -18,7 +18,7 @@ export class Requests {
     this.#options = options;
   }
 
-  /** Adds one, to be sent with `send`; `again` where it may be sent twice. `{ request, answer }`. */
+  /** Adds a request, to be sent with `send`; `again` says that it may be sent twice. Returns `{ request, answer }`. */
   add(message, again) {
     const { requests_max, answer_timeout_ms } = this.#options, { id } = message;
     if (this.#waiting.size >= requests_max) {
@@ -35,23 +35,23 @@ export class Requests {
     return { request, answer };
   }
 
-  /** Sends one over a connection to a broker that takes messages up to so many bytes. */
+  /** Sends a request over a connection to a broker that takes messages up to `bytes_max`. */
   send(request, connection, bytes_max) {
     const { id, message, text } = request;
     const refuse = (code, why) => this.#take(id).reject(new TickcastError(code, why));
     // The broker closes the connection after such a message.
     if (utf8Length(text) > bytes_max) return refuse("too_large", `a message is at most ${bytes_max} bytes`);
-    if (connection.unsentBytes > UNSENT_BYTES_MAX) return refuse("unavailable", "the connection does not take more now");
+    if (connection.unsentBytes > UNSENT_BYTES_MAX) return refuse("unavailable", "too much is waiting to be sent already");
     request.sent = true;
     connection.send(message, text);
   }
 
-  /** On a new connection: those that are not on their way. */
+  /** Sends, on a new connection, the requests that are not in flight. */
   sendAll(connection, bytes_max) {
     for (const request of [...this.#waiting.values()]) if (!request.sent) this.send(request, connection, bytes_max);
   }
 
-  /** Gives a request its answer. Returns whether it was one of these. */
+  /** Settles the request that a message answers. Returns whether there was one. */
   settle(message) {
     const { op, id, code, message: text, retry } = message, request = this.#take(id);
     if (op === "error") request?.reject(new TickcastError(code, text, { retry }));
@@ -59,7 +59,7 @@ export class Requests {
     return request !== undefined;
   }
 
-  /** The connection is lost: what may come twice waits for the next one. */
+  /** Takes in that the connection is lost: requests that may be sent twice wait for the next one. */
   lost() {
     for (const [id, request] of [...this.#waiting]) {
       if (request.sent && !request.again)
@@ -72,7 +72,7 @@ export class Requests {
     for (const id of [...this.#waiting.keys()]) this.#take(id).reject(error);
   }
 
-  /** The request that an id belongs to, which waits no longer. */
+  /** Takes out the request of an id. */
   #take(id) {
     const request = this.#waiting.get(id);
     this.#waiting.delete(id);

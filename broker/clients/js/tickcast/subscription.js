@@ -1,47 +1,49 @@
 /**
- * What a program holds of a subscription, and the bounded buffer of who iterates over one.
+ * A subscription as a program holds it.
  *
  * @module
  */
 import { TickcastError } from "./error.js";
+import { matcher } from "./patterns.js";
 import { Reader } from "./reader.js";
-import { lastOf, matcher } from "./stream.js";
+import { lastOf } from "./stream.js";
 
-/** Hands a message to a subscription, and returns what was new of it: null where it had all. For the client only. */
+/** Gives a message to a subscription. Returns its new part, or null if the subscription had all of it. For the client only. */
 export let deliver;
-/** Begins a subscription with what is known already of its topics. For the client only. */
+/** Begins a subscription with what is already known of its topics. For the client only. */
 export let join;
 /**
- * A subscription gets nothing of an entry until `release`, of the entry or for a topic: what comes before the answer is of
- * an earlier request. But what comes by other entries it gets, unless `isFirm`: then it wants something of before, and that
- * comes with the answer. `isHeld` says whether an entry still is, firmly or not. For the client only.
+ * Holds an entry: until `release` of the entry or for a topic, the subscription gets nothing of it, because what comes
+ * before the answer belongs to an earlier request. It still gets what comes by other entries, unless the hold `isFirm`:
+ * then it asked for earlier updates, which come with the answer. `isHeld` returns whether an entry is held, firmly or
+ * not. For the client only.
  */
 export let hold;
 export let release;
 export let isHeld;
-/** Tells who waits for it where all of a subscription has begun, or nothing of it is left. For the client only. */
+/** Settles the promises of `ready()` if all of a subscription has begun, or nothing of it is left. For the client only. */
 export let settle;
-/** Tells a subscription that nothing follows, because of an error where there is one. For the client only. */
+/** Ends a subscription, perhaps because of an error. For the client only. */
 export let finish;
 
-/** Topics and patterns that somebody wants. `client.subscribe` makes them. */
+/** The topics and patterns that a program wants. Made by `client.subscribe`. */
 export class Subscription {
   /** The topics and patterns, as they were subscribed. */
   entries;
   #buffer_max; #handler; #client; #covers;
-  /** By topic: `{epoch, seq}` of what came last. Who joins late, or after a reconnect, gets nothing twice. */
+  /** By topic: `{epoch, seq}` of the last message, so that nothing comes twice after a late join or a reconnect. */
   #seen = new Map();
-  /** By text: entries of which nothing is delivered yet, `{matches, isFirm}`; but topics of which something is. */
+  /** By text: held entries, `{matches, isFirm}`; and the topics that are released although an entry that covers them is held. */
   #held = new Map();
   #released = new Set();
   #readers = new Set();
   #joined = false;
   #ended = false;
-  /** Retained updates that were asked for of each topic that there is, until all have begun; then a new topic's come all. */
+  /** How many retained updates of each existing topic were asked for, until all have begun. Of a topic that is new then, all come. */
   #last;
-  /** Those who wait until everything has begun: `{resolve, reject}`. */
+  /** The pending promises of `ready()`: `{resolve, reject}`. */
   #waiting = [];
-  /** Why the broker refused an entry for good, the last one. */
+  /** The last refusal for good of an entry. */
   #refusal = null;
 
   constructor(entries, options, handler, client) {
@@ -63,20 +65,20 @@ export class Subscription {
     finish = (subscription, error) => subscription.#finish(error);
   }
 
-  /** Whether a topic is one of these, or matched by a pattern of these. */
+  /** Whether one of the entries is this topic or a pattern that matches it. */
   covers(topic) {
     return this.#covers.some((matches) => matches(topic));
   }
 
-  /** The state of a topic: undefined where there is none, or none is known yet, or the topic is of events. */
+  /** The state of a topic; undefined if it has none or it is not known yet, and for topics of events. */
   state(topic) {
     return this.#ended || !this.covers(topic) ? undefined : this.#client.state(topic);
   }
 
   /**
-   * Resolves when everything has begun: each topic that there was, by name or pattern, was told, with its image or what was
-   * asked for of before. After a lost connection: when everything goes on. Rejects where the subscription ends before, or
-   * all of its entries are refused.
+   * Resolves when everything has begun: each existing topic, by name or by pattern, has been delivered with its image
+   * or the earlier updates that were asked for. After a lost connection, when everything continues. Rejects if the
+   * subscription ends before that, or if all of its entries are refused.
    */
   ready() {
     return new Promise((resolve, reject) => {
@@ -85,19 +87,19 @@ export class Subscription {
     });
   }
 
-  /** Nothing is delivered any more; the broker is told where nobody else wants the same. */
+  /** Ends the subscription. Entries that no other subscription has are unsubscribed at the broker. */
   unsubscribe() {
     if (this.#ended) return;
     this.#client.leave();
     this.#finish(null);
   }
 
-  /** The messages from here on, the images of what is known first. Several may iterate: each gets all. */
+  /** Iterates over the messages from here on, beginning with the images of what is known. Several loops may iterate: each gets all. */
   [Symbol.asyncIterator]() {
     const reader = new Reader(this.#buffer_max, () => this.#readers.delete(reader));
     if (this.#ended) reader.end(null);
     else this.#readers.add(reader);
-    // Before that, what is known comes by way of joining.
+    // If it has not joined yet, what is known comes when it joins.
     if (this.#joined) for (const message of this.#client.known()) if (!this.#isHeld(message)) reader.push(message);
     return reader;
   }
@@ -111,19 +113,19 @@ export class Subscription {
   #deliver(message) {
     if (this.#ended || this.#isHeld(message)) return null;
     const { op, topic } = message;
-    // By the entry that brings it, it began for others before.
-    if (op !== "topic" && op !== "closed" && op !== "error" && !this.#seen.has(topic)) this.#hand(this.#client.begun(message));
-    return this.#hand(message);
+    // The topic had begun for other subscriptions before, by the entry that brings it.
+    if (op !== "topic" && op !== "closed" && op !== "error" && !this.#seen.has(topic)) this.#give(this.#client.begun(message));
+    return this.#give(message);
   }
 
-  #hand(message) {
+  #give(message) {
     message = this.#lacking(message);
     if (message === null) return null;
     for (const reader of this.#readers) reader.push(message);
     try {
       this.#handler?.(message, this);
     } catch (error) {
-      // As with an event's listener: the program is told, and everybody else goes on.
+      // As in an event's listener: the error is reported, and the others still get the message.
       queueMicrotask(() => { throw error; });
     }
     return message;
@@ -132,7 +134,7 @@ export class Subscription {
   #release(text) {
     if (this.#held.size === 0) return;
     this.#held.delete(text);
-    // By another entry, which still is held, it is not any more.
+    // Another held entry that covers it does not hold it any more.
     if (this.#held.size > 0) this.#released.add(text);
     else this.#released.clear();
   }
@@ -141,11 +143,11 @@ export class Subscription {
     if (this.#held.size === 0 || op === "error" || this.#released.has(topic)) return false;
     const holding = [...this.#held.values()].filter(({ matches }) => matches(topic));
     if (holding.some(({ isFirm }) => isFirm)) return true;
-    // What it has begun to get it goes on getting, even where what brought it is left meanwhile.
+    // A topic that it has begun to get continues, even if the entry that brought it is left in the meantime.
     return holding.length > 0 && !this.#seen.has(topic) && !this.#client.isAnswered(topic);
   }
 
-  /** What is new of a message: all, nothing (null), or of a gap a part. */
+  /** The new part of a message: all of it, none (null), or a part of a gap. */
   #lacking(message) {
     const { op, topic, epoch } = message;
     const seen = this.#seen.get(topic);
@@ -166,12 +168,12 @@ export class Subscription {
     return message;
   }
 
-  /** The update before the first that is wanted of a topic that begins. */
+  /** The number of the update before the first that is wanted of a topic that begins. */
   #before({ kind, start, seq, oldest }) {
-    // What was before a live start does not come, even if another subscription asks for it later.
+    // Updates from before a live start are not delivered, even if another subscription asks for them later.
     if (start === "live") return seq;
     if (kind !== "event" || this.#last === null) return 0;
-    // Others' wishes may bring more than was asked for here, and tell of more as lost.
+    // Other subscriptions may have asked for more, so more may come, and more may be reported as lost.
     return Math.max(0, seq - this.#last, start === "reset" ? oldest - 1 : 0);
   }
 

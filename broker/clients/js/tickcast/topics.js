@@ -1,5 +1,5 @@
 /**
- * What comes of topics: the streams that check and apply it, and the subscriptions that get it.
+ * The topics' messages: the streams that check and apply them, and the subscriptions that get them.
  *
  * @module
  */
@@ -7,18 +7,17 @@ import { TickcastError } from "./error.js";
 import { Stream } from "./stream.js";
 import { deliver, finish } from "./subscription.js";
 
-/** More breaches of continuity on one connection, and it is given up. */
+/** After more breaches of continuity than this, the connection is given up. */
 const VIOLATIONS_MAX = 5;
 
-/** The topics that come in, and the subscriptions that they are handed to. */
 export class Topics {
   #connection; #entries; #again; #emit;
   #subscriptions = new Set();
-  /** By topic: what is known of it. */
+  /** By topic. */
   #streams = new Map();
   /** Breaches of continuity on this connection. */
   #violations = 0;
-  /** Streams that are to begin anew, over this connection. */
+  /** The streams that are to begin anew, over this connection. */
   #mending = new Set();
 
   /** `again(topic, resume)` asks for a topic anew; `emit(type, fields)` dispatches the client's events. */
@@ -26,25 +25,25 @@ export class Topics {
     [this.#connection, this.#entries, this.#again, this.#emit] = [connection, entries, again, emit];
   }
 
-  /** All of them, as they are now. */
+  /** All streams, as they are now. */
   get streams() { return [...this.#streams.values()]; }
 
-  /** Whether something that came is not had, and was asked for anew. */
+  /** Whether a topic has to begin anew, because the client does not have everything of it. */
   get areMending() { return this.#mending.size > 0; }
 
-  /** A topic's stream, where there is one. */
+  /** A topic's stream, if there is one. */
   get(topic) {
     return this.#streams.get(topic);
   }
 
-  /** A subscription gets what comes from here on. */
+  /** Adds a subscription, which gets what comes from here on. */
   join(subscription) {
     this.#subscriptions.add(subscription);
     for (const stream of this.#streams.values())
       if (subscription.covers(stream.topic)) stream.subscribers = [...stream.subscribers, subscription];
   }
 
-  /** A subscription gets nothing any more. */
+  /** Removes a subscription. */
   leave(subscription) {
     this.#subscriptions.delete(subscription);
     for (const stream of this.#streams.values()) {
@@ -53,28 +52,28 @@ export class Topics {
     }
   }
 
-  /** What is known of a subscription's topics, for who joins what goes on already. */
+  /** The messages with what is known of a subscription's topics, for one that joins running streams. */
   known(subscription, from) {
-    // What is wanted of before is asked for, where that can be.
+    // If it wants earlier updates, these are asked for, where the transport allows that.
     if (typeof from === "object" && !this.#connection.repeats) return [];
     const known = [...this.#streams.values()].filter((stream) => subscription.covers(stream.topic));
     return known.flatMap((stream) => stream.joined()).filter(({ op }) => op === "topic" || from !== "live");
   }
 
-  /** How a topic is told to begin with a message that comes of it. */
+  /** The `topic` message for a topic that begins, for a subscription, with this message. */
   begun(message) {
     const first = message.from ?? message.seq, isImage = message.op === "image";
     return { op: "topic", ...this.#streams.get(message.topic).row, seq: isImage ? message.seq : first - 1, start: isImage ? "image" : "live" };
   }
 
-  /** The connection is left: what a topic was asked for anew does not come over it any more. */
+  /** Takes in that the connection is left: topics do not begin anew over it any more. */
   away() {
     this.#violations = 0;
     this.#mending.clear();
     for (const stream of this.#streams.values()) [stream.resyncing, stream.mentioned] = [false, false];
   }
 
-  /** Nothing follows, because of an error where there is one. */
+  /** Ends all subscriptions, perhaps because of an error. */
   end(error) {
     for (const subscription of this.#subscriptions) finish(subscription, error);
     this.#subscriptions.clear();
@@ -82,14 +81,14 @@ export class Topics {
   }
 
   /**
-   * A topic begins: by a row of an answer, with the item that it answers where we asked for it over this connection, or by
-   * a `topic` message.
+   * Begins a topic: by a row of an answer, with the item that it answers if this connection asked for it, or by a
+   * `topic` message.
    */
   begin(row, item = null, isAnswer = false) {
     const { topic, epoch } = row, stream = this.#streams.get(topic) ?? this.#newStream(topic);
     if (!stream) return;
     stream.mentioned = true;
-    // By another entry it has begun, and goes on.
+    // It has begun by another entry, and continues.
     if (row.start === "joined" || (stream.resyncing && !isAnswer)) return;
     this.#mend(stream, false);
     const lived = !stream.waits;
@@ -97,11 +96,11 @@ export class Topics {
     const mayRepeat = !isAnswer || this.#connection.repeats || (item !== null && item.id !== null);
     const wrong = stream.begin(row, item?.resume ?? null, { mayRepeat, goesBack });
     if (wrong !== null) return this.#violated(stream, wrong, row);
-    // It ended while we were away.
-    if (epoch === null && lived) this.#hand(stream, { op: "closed", topic });
-    this.#hand(stream, { ...row, op: "topic" });
+    // It ended while the client was away.
+    if (epoch === null && lived) this.#deliver(stream, { op: "closed", topic });
+    this.#deliver(stream, { ...row, op: "topic" });
     const lost = stream.lostBefore();
-    if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
+    if (lost) this.#deliver(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
     if (stream.lacksImage && !this.#connection.repeats) {
       this.#mend(stream, true);
       this.#again(topic, null);
@@ -109,11 +108,11 @@ export class Topics {
     this.#forgetUnwanted(stream);
   }
 
-  /** A message of a topic. */
+  /** Takes in a message of a topic. */
   take(message) {
     const { op, topic } = message;
-    // Of what was given up something may still be on its way. It is nobody's, even where the same was asked for again: what
-    // belongs to that comes after its answer.
+    // Messages of an entry that was left may still be in flight. They are dropped even if the same entry was asked for
+    // again: its messages come after its answer.
     const stream = this.#streams.get(topic) ?? (this.#entries.isAnswered(topic) ? this.#newStream(topic) : undefined);
     if (!stream || stream.resyncing) return;
     message = stream.lacking(message);
@@ -121,14 +120,14 @@ export class Topics {
     const lost = stream.lostBefore(message);
     const wrong = stream.take(message);
     if (wrong !== null) return this.#violated(stream, wrong, message);
-    if (lost) this.#hand(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
-    this.#hand(stream, message);
+    if (lost) this.#deliver(stream, { op: "gap", topic, ...lost, reason: "disconnected" });
+    this.#deliver(stream, message);
     if (op === "closed") this.#ended(stream);
   }
 
   /**
-   * Patterns were asked for, and begin to mention their topics: those that no other entry brings in. `isLeaving`: to the
-   * broker another one still did.
+   * Takes in that patterns were asked for and begin to mention their topics: those that no other entry covers.
+   * `isLeaving`: for the broker, another entry still covers the topic.
    */
   expect(patterns, isLeaving) {
     if (patterns.length === 0) return;
@@ -139,7 +138,7 @@ export class Topics {
     }
   }
 
-  /** Everything of these patterns has begun: what was not mentioned has ended. */
+  /** Takes in that everything of these patterns has begun: topics that were not mentioned have ended. */
   settle(patterns) {
     if (patterns.length === 0) return;
     this.settled((topic) => {
@@ -148,18 +147,18 @@ export class Topics {
     }, null);
   }
 
-  /** Of the topics that are covered those that were mentioned are there, and all others have ended. */
+  /** Takes in that the covered topics that were not mentioned have ended. */
   settled(covers, mentioned) {
     for (const stream of [...this.#streams.values()]) {
       const { topic } = stream;
       if (stream.waits || (mentioned?.has(topic) ?? stream.mentioned) || !covers(topic)) continue;
       stream.end();
-      this.#hand(stream, { op: "closed", topic });
+      this.#deliver(stream, { op: "closed", topic });
       this.#ended(stream);
     }
   }
 
-  /** A topic's stream, where somebody wants the topic. */
+  /** Makes a topic's stream, if a subscription covers the topic. */
   #newStream(topic) {
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
     if (subscribers.length === 0) return undefined;
@@ -173,7 +172,7 @@ export class Topics {
     this.#forgetUnwanted(stream);
   }
 
-  /** Forgets a topic that nobody wants, or that ended and that a pattern will bring in anew. */
+  /** Forgets a topic that no subscription covers, or that ended and that a pattern will bring in anew. */
   #forgetUnwanted(stream) {
     const { topic, subscribers, waits } = stream;
     if (subscribers.length > 0 && (!waits || this.#entries.has(topic))) return;
@@ -181,14 +180,14 @@ export class Topics {
     this.#mending.delete(stream);
   }
 
-  /** Whether what comes of a stream is ignored, until the topic has begun anew. */
+  /** Sets whether a stream's messages are ignored until the topic has begun anew. */
   #mend(stream, isMending) {
     stream.resyncing = isMending;
     if (isMending) this.#mending.add(stream);
     else this.#mending.delete(stream);
   }
 
-  #hand(stream, message) {
+  #deliver(stream, message) {
     if (message.op !== "topic") message.epoch = stream.epoch;
     if (stream.state !== undefined) message.state = stream.state;
     let from = Infinity;
@@ -198,11 +197,11 @@ export class Topics {
     }
     this.#emit("message", { data: message });
     const { topic, epoch, to, reason } = message;
-    // What nobody lacks is not lost.
+    // A gap that no subscription lacks anything of is not reported.
     if (from < Infinity) this.#emit("gap", { topic, epoch, from, to, reason });
   }
 
-  /** The broker broke its promise of continuity: the topic begins anew, events where they were, others with their image. */
+  /** Takes in a breach of continuity: the topic begins anew, events where they were, others with their image. */
   #violated(stream, wrong, message) {
     const { topic, kind, epoch, position } = stream;
     const fields = { topic, epoch, position, received: message };

@@ -1,16 +1,16 @@
 /**
- * Moments after which a connection may be dead without a sign: the machine slept, the network changed, the page was
- * frozen or is looked at again.
+ * Notices moments after which a connection may be dead without a sign: the machine slept, the network changed, the page
+ * was frozen or became visible again.
  *
  * @module
  */
 
-/** How often the clocks are looked at. */
+/** How often the clocks are compared. */
 const LOOK_MS = 2_000;
-/** A clock that is so far from where it should be has jumped. */
+/** A clock that is off by more than this has jumped. */
 const JUMP_MS = 4_000;
 
-/** Tells of such moments, until `stop()`. */
+/** Reports such moments, until `stop()`. */
 export class Wake {
   #woke; #timer;
   #looked = clocks();
@@ -23,18 +23,18 @@ export class Wake {
     this.#listen(globalThis, "online", woke);
     this.#listen(globalThis, "pageshow", woke);
     this.#listen(page, "visibilitychange", () => { if (page.visibilityState === "visible") woke(); });
-    // The page was frozen and is not any more; the network is another one.
+    // `resume`: a frozen page continues. `change`: the network is another one.
     this.#listen(page, "resume", woke);
     this.#listen(globalThis.navigator?.connection, "change", woke);
     this.#timer = setInterval(() => this.look(), LOOK_MS);
-    // In Node: no reason to go on by itself.
+    // In Node, the timer should not keep the process alive.
     this.#timer.unref?.();
   }
 
   /**
-   * Compares the clocks with how they were at the last look, and tells where one jumped. In some systems the monotonic
-   * clock stands still while the machine sleeps: then only the wall clock shows it. In others both go on, and the look
-   * is late. Returns whether one jumped.
+   * Compares the clocks with the last look. Returns whether one jumped, after reporting it. On some systems the
+   * monotonic clock stops while the machine sleeps: then only the wall clock shows the sleep. On others both continue,
+   * and the look is late.
    */
   look() {
     const before = this.#looked, now = (this.#looked = clocks());
@@ -49,7 +49,7 @@ export class Wake {
     for (const [target, type, listener] of this.#listening.splice(0)) target.removeEventListener(type, listener);
   }
 
-  /** Not everything is everywhere: Node has no page, and not every browser tells of its network. */
+  /** Not every target exists everywhere: Node has no page, and not every browser has `navigator.connection`. */
   #listen(target, type, listener) {
     if (!target?.addEventListener) return;
     target.addEventListener(type, listener);

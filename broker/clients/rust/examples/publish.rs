@@ -1,10 +1,10 @@
-//! Publishes in each of the ways there are. With a broker on this machine, and `subscribe` running beside it:
+//! Publishes in every way that the client offers. With a broker on this machine, and `subscribe` running beside it:
 //!
 //! ```sh
 //! cargo run -p broker-client --example publish
 //! ```
 //!
-//! Another broker: `TICKCAST_URL=ws://host:9000/v1/ws`.
+//! For another broker, set `TICKCAST_URL=ws://host:9000/v1/ws`.
 
 use std::time::Instant;
 
@@ -17,12 +17,13 @@ async fn main() -> anyhow::Result<()> {
     let url = std::env::var("TICKCAST_URL").unwrap_or_else(|_| "ws://127.0.0.1:9000/v1/ws".to_owned());
     let client = Client::connect(&url).await?;
 
-    // One, and wait until the broker took it. `data` is JSON text, carried byte for byte: the price keeps its zero.
+    // One update, waiting until the broker accepted it. `data` is JSON text and stays as it is: the price keeps its
+    // zero.
     let quote = Publish::state("example.AAPL.quote", r#"{"bid":"189.10","ask":"189.12"}"#);
     let published = client.publish(quote).await?;
     println!("the quote is update {} of epoch {}", published.seq, published.epoch);
 
-    // Many at once, in order; each is taken or rejected for itself. What grows by patches begins with a state.
+    // Many at once, in order; each is accepted or rejected by itself. A topic that is patched begins with a state.
     let batch = vec![
         Publish::event("example.AAPL.trade", r#"{"px":"189.11","qty":"100"}"#),
         Publish::state("example.AAPL.book", r#"{"bids":{},"asks":{}}"#),
@@ -30,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
         Publish::patch("example.AAPL.trade", r#"{"a":"trade is no state"}"#),
     ];
     let answer = client.publish_batch(batch).await?;
-    println!("of the batch {} were taken; rejected: {:?}", answer.accepted, answer.rejected);
+    println!("of the batch {} were accepted; rejected: {:?}", answer.accepted, answer.rejected);
 
     // A source and its number make an update safe to send twice.
     let fill = Publish::event("example.AAPL.fill", r#"{"id":17}"#).source("desk-1", 17);
@@ -38,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     let twice = client.publish(fill).await?;
     println!("the fill is update {}; sent again: duplicate {}", once.seq, twice.duplicate);
 
-    // As fast as it goes, without waiting for answers. Errors would be counted, and told by `client.events()`.
+    // As fast as possible, without waiting for answers. Errors are counted, and reported by `client.events()`.
     let began = Instant::now();
     for number in 0..MANY {
         client.publish_unacknowledged(Publish::event("example.ticks", number.to_string())).await?;

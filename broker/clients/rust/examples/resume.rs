@@ -1,12 +1,12 @@
-//! Follows a topic across runs: where this run stops, the next goes on, and nothing in between is missed silently. With a
-//! broker on this machine:
+//! Follows a topic across runs: each run continues where the last one stopped, and nothing in between is missed
+//! silently. With a broker on this machine:
 //!
 //! ```sh
 //! cargo run -p broker-client --example resume -- example.ticks 5
 //! ```
 //!
-//! reads five updates and keeps its place in a file. Run `publish` and then this again, as often as you like. Another
-//! broker: `TICKCAST_URL=ws://host:9000/v1/ws`.
+//! reads five updates and keeps its position in a file. Run `publish` and then this again, as often as you like. For
+//! another broker, set `TICKCAST_URL=ws://host:9000/v1/ws`.
 
 use std::path::PathBuf;
 
@@ -18,13 +18,16 @@ async fn main() -> anyhow::Result<()> {
     let url = std::env::var("TICKCAST_URL").unwrap_or_else(|_| "ws://127.0.0.1:9000/v1/ws".to_owned());
     let mut arguments = std::env::args().skip(1);
     let topic = arguments.next().unwrap_or_else(|| "example.ticks".to_owned());
-    let mut updates: u32 = arguments.next().map_or(Ok(5), |number| number.parse()).context("how many updates?")?;
-    let place = std::env::temp_dir().join(format!("tickcast-example-{}.place", topic.replace('/', "_")));
+    let mut updates: u32 = arguments
+        .next()
+        .map_or(Ok(5), |number| number.parse())
+        .context("the second argument is the number of updates")?;
+    let file = std::env::temp_dir().join(format!("tickcast-example-{}.position", topic.replace('/', "_")));
 
     let client = Client::connect(&url).await?;
-    let subscribe = match read(&place)? {
+    let subscribe = match read(&file)? {
         Some((epoch, seq)) => {
-            println!("going on after {seq} of epoch {epoch}");
+            println!("resuming after {seq} of epoch {epoch}");
             client.subscribe([""; 0]).resume(&topic, epoch, seq)
         }
         None => client.subscribe([&topic]).from(From::Last(updates.into())),
@@ -40,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
                 None
             }
             Event::Gap { from, to, reason, .. } => {
-                println!("{from} to {to} are lost: {reason:?}");
+                println!("{from} to {to} were lost: {reason:?}");
                 Some(to)
             }
             Event::Image { seq, data, .. } | Event::Update { seq, data, .. } | Event::Patch { seq, data, .. } => {
@@ -53,21 +56,21 @@ async fn main() -> anyhow::Result<()> {
                 None
             }
         };
-        // The place is kept only once the update was dealt with: a crash in between shows it again, and loses nothing.
+        // The position is saved after the update was handled: a crash in between repeats the update, and loses nothing.
         if let (Some(seq), Some(epoch)) = (reached, &epoch) {
-            std::fs::write(&place, format!("{epoch} {seq}"))?;
+            std::fs::write(&file, format!("{epoch} {seq}"))?;
         }
     }
     client.close().await;
     Ok(())
 }
 
-fn read(place: &PathBuf) -> anyhow::Result<Option<(String, u64)>> {
-    let text = match std::fs::read_to_string(place) {
+fn read(file: &PathBuf) -> anyhow::Result<Option<(String, u64)>> {
+    let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let (epoch, seq) = text.split_once(' ').context("the file with the place is none of ours")?;
+    let (epoch, seq) = text.split_once(' ').context("the file with the position is malformed")?;
     Ok(Some((epoch.to_owned(), seq.parse()?)))
 }

@@ -1,10 +1,11 @@
-//! Prints what comes on some topics and patterns. With a broker on this machine (`make demo` has something to see):
+//! Prints the events of some topics and patterns. With a broker on this machine (`make demo` starts one with feeds):
 //!
 //! ```sh
 //! cargo run -p broker-client --example subscribe -- 'stocks.*.quote' 'sports.>'
 //! ```
 //!
-//! Another broker: `TICKCAST_URL=ws://host:9000/v1/ws`. Stop and start the broker while it runs: it comes back.
+//! For another broker, set `TICKCAST_URL=ws://host:9000/v1/ws`. Stop and start the broker meanwhile: the client
+//! reconnects.
 
 use broker_client::{Client, ConnectionEvent, Event};
 
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
             Event::Image { topic, seq, data, .. } => println!("{topic}  {seq} is {data}"),
             Event::Update { topic, seq, data, .. } => println!("{topic}  {seq}  {data}"),
             Event::Patch { topic, seq, data, .. } => println!("{topic}  {seq}  changes {data}"),
-            Event::Gap { topic, from, to, reason } => println!("{topic}  {from} to {to} are lost: {reason:?}"),
+            Event::Gap { topic, from, to, reason } => println!("{topic}  {from} to {to} were lost: {reason:?}"),
             Event::Closed { topic } => println!("{topic}  ended"),
             Event::Violation { topic, violation } => println!("{topic}  {violation}"),
             Event::Refused(refused) => println!("{refused}"),
@@ -50,15 +51,15 @@ fn name(epoch: &Option<std::sync::Arc<str>>) -> &str {
     epoch.as_deref().unwrap_or("none yet")
 }
 
-/// The connection's own news, on the side.
+/// Prints what happens to the connection.
 async fn watch(client: Client) {
     let mut events = client.events();
-    // The watcher is no reason to keep the connection.
+    // This task should not keep the connection open.
     drop(client);
     while let Some(event) = events.next().await {
         match event {
             ConnectionEvent::Connected { session, resumed: false } => eprintln!("connected as {session}"),
-            ConnectionEvent::Connected { session, .. } => eprintln!("connected again as {session}"),
+            ConnectionEvent::Connected { session, .. } => eprintln!("reconnected as {session}"),
             ConnectionEvent::Disconnected { reason, .. } => eprintln!("connection lost: {reason}"),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! How long to wait before the next attempt to connect. Randomness is a parameter, so that the bounds can be tested.
 
-/// Exponential backoff with jitter: the first wait is about `first_ms`, each further one twice as long, none above `max_ms`.
+/// Exponential backoff with jitter: the first wait is about `first_ms`, each later one twice as long, and none exceeds
+/// `max_ms`.
 ///
 /// Jitter matters more than the curve: ten thousand clients of one broker lose it in the same millisecond, and must not
 /// come back in the same millisecond.
@@ -8,9 +9,9 @@
 pub struct Backoff {
     /// The longest first wait.
     pub first_ms: u64,
-    /// The longest wait at all.
+    /// The longest wait of all.
     pub max_ms: u64,
-    /// The share of a wait that is left to chance, from 0 (none) to 1 (anything between nothing and the whole wait).
+    /// The share of a wait that is random, from 0 (none) to 1 (anything between no wait and the whole wait).
     pub jitter: f64,
 }
 
@@ -26,13 +27,14 @@ impl Backoff {
     pub fn delay_ms(&self, attempt: u32, chance: f64) -> u64 {
         let doubled = self.first_ms.saturating_mul(1_u64.checked_shl(attempt).unwrap_or(u64::MAX));
         let whole = doubled.min(self.max_ms);
-        let left_to_chance = self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
-        // f64 is exact far beyond any sensible wait; the cast saturates.
-        (whole as f64 * (1.0 - left_to_chance)).round() as u64
+        let random_share = self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
+        // f64 is exact far beyond any reasonable wait, and the cast saturates.
+        (whole as f64 * (1.0 - random_share)).round() as u64
     }
 
-    /// The wait after the broker asked for one (`goaway`): never before `after_ms`, then spread over the share of it
-    /// that jitter allows, and at least over `first_ms`, because a whole broker's clients are told the same `after_ms`.
+    /// The wait after the broker asked for one (`goaway`). It is never shorter than `after_ms` (up to a minute). Beyond
+    /// that it is spread over the share of `after_ms` that jitter allows, and over at least `first_ms`, because all
+    /// clients of a broker get the same `after_ms`.
     pub fn delay_after_ms(&self, after_ms: u64, chance: f64) -> u64 {
         let asked = after_ms.min(ASKED_MS_MAX);
         let spread = (asked as f64 * self.jitter.clamp(0.0, 1.0)).max(self.first_ms as f64);
@@ -40,7 +42,7 @@ impl Backoff {
     }
 }
 
-/// A broker may ask for any `after_ms`; beyond this a client would look dead to its owner.
+/// The longest `after_ms` that is respected. With a longer wait, the client would look dead to its program.
 const ASKED_MS_MAX: u64 = 60_000;
 
 #[cfg(test)]
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_broker_asks_for_is_a_floor() {
+    fn the_wait_that_the_broker_asks_for_is_a_minimum() {
         let backoff = Backoff { first_ms: 100, max_ms: 10_000, jitter: 0.5 };
         assert_eq!(backoff.delay_after_ms(5_000, 0.0), 5_000);
         assert_eq!(backoff.delay_after_ms(5_000, 1.0), 7_500);

@@ -1,41 +1,41 @@
-//! What happens to the connection, for those who want to watch: nobody has to.
+//! What happens to the connection, for programs that want to know.
 
 use tokio::sync::broadcast;
 
 use crate::error::{ClosedReason, UnacknowledgedError};
 
-/// Something happened to the connection.
+/// Something that happened to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionEvent {
-    /// A connection stands.
+    /// A connection was established.
     Connected {
         /// The broker's name for it.
         session: String,
-        /// It replaces a lost one; every subscription is being resumed.
+        /// Whether it replaces a lost one. Every subscription is then being resumed.
         resumed: bool,
     },
     /// The connection was lost or closed.
     Disconnected {
-        /// In words.
+        /// Why, as a sentence for people.
         reason: String,
-        /// The broker's close code, where there was one.
+        /// The broker's close code, if it sent one.
         code: Option<u16>,
-        /// The wait before the next attempt; `None` where there will be none.
+        /// The wait before the next attempt, in milliseconds; `None` if there will be none.
         retry_ms: Option<u64>,
     },
-    /// An attempt to connect again failed.
+    /// An attempt to reconnect failed.
     AttemptFailed {
-        /// In words.
+        /// Why, as a sentence for people.
         reason: String,
-        /// The wait before the next attempt.
+        /// The wait before the next attempt, in milliseconds.
         retry_ms: u64,
     },
     /// The broker is about to close the connection.
     GoAway {
-        /// The broker's word.
+        /// The broker's reason.
         reason: String,
-        /// When to come back.
+        /// How long to wait before reconnecting, in milliseconds.
         after_ms: u64,
     },
     /// An update that was published without waiting for an answer was refused, or may be lost.
@@ -44,28 +44,28 @@ pub enum ConnectionEvent {
     Error {
         /// The broker's code.
         code: String,
-        /// The broker's sentence.
+        /// The broker's message.
         message: String,
     },
     /// The client is over.
     Closed(ClosedReason),
-    /// This receiver was too slow to get this many events.
+    /// This receiver fell behind and missed this many events.
     Missed(u64),
 }
 
-/// A receiver of [`ConnectionEvent`]s: first of the [`Connected`](ConnectionEvent::Connected) of the connection that stands,
-/// if one does, then of everything from the moment the receiver was made.
+/// A receiver of [`ConnectionEvent`]s. It first yields the [`Connected`](ConnectionEvent::Connected) of the current
+/// connection, if there is one, then everything that happens after the receiver was made.
 #[derive(Debug)]
 pub struct ConnectionEvents {
-    pub(crate) standing: Option<ConnectionEvent>,
+    pub(crate) current: Option<ConnectionEvent>,
     pub(crate) events: broadcast::Receiver<ConnectionEvent>,
 }
 
 impl ConnectionEvents {
-    /// The next event; `None` when the client is over and all were read. Safe to cancel.
+    /// Returns the next event, or `None` when the client is over and all events have been read. Safe to cancel.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
-        if let Some(standing) = self.standing.take() {
-            return Some(standing);
+        if let Some(current) = self.current.take() {
+            return Some(current);
         }
         match self.events.recv().await {
             Ok(event) => Some(event),

@@ -1,67 +1,65 @@
 //! The proof that nothing was missed silently: the protocol's promise of continuity for one topic, as a state machine
 //! without I/O.
 //!
-//! From its start, per topic and epoch, what comes must connect: an `update` or `patch` follows by exactly one (or its
-//! `from` does), an `image` jumps ahead and replaces everything up to its `seq`, a `gap` names exactly what is lost. A
-//! [`Track`] holds what may come next, and says of each message whether it may. After a [`Violation`] it goes on from what
-//! came, so that one fault is reported once.
+//! From its start, per topic and epoch, a stream must connect. The number of an `update` or `patch` (or its `from`) is
+//! exactly one above the last, an `image` jumps ahead and replaces everything up to its `seq`, and a `gap` names
+//! exactly what is lost. A [`Track`] holds what may come next, and checks each message against that. After a
+//! [`Violation`] it continues from what came, so that one fault is reported once.
 //!
-//! A stream that goes on from a position of the connection repeats what the client got after that position: it is known by
-//! its numbers, and is not told again.
+//! A stream that resumes from a position of the connection repeats what the client received after that position. These
+//! updates are recognized by their numbers, and are not delivered again.
 //!
-//! A track also knows where to resume from: the last `image`, `update`, `patch` or `gap.to` that came, or, before anything
-//! came, what the start promised to connect to.
-
-mod violation;
+//! A track also knows where to resume from: the last `image`, `update`, `patch` or `gap.to` that came or, before
+//! anything came, what the start promised to connect to.
 
 use std::sync::Arc;
 
 use crate::Kind;
 use crate::event::{Start, TopicStart};
-pub use violation::Violation;
+use crate::violation::Violation;
 
-/// A point up to which a topic is known: "I have everything up to `seq` of `epoch`".
+/// A point in a topic's stream: the client has everything up to `seq` of `epoch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) epoch: Arc<str>,
     pub(crate) seq: u64,
 }
 
-/// What the request that a start answers said of the topic.
+/// What the request asked for, of the topic whose start answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked<'a> {
-    /// Nothing: the stream begins as the subscription's options say.
+    /// No position: the stream begins as the subscription's options say.
     Nothing,
     /// The last update that the client has.
     Position(&'a Position),
-    /// The id of a position: what the client has up to there, and perhaps more.
+    /// The id of a position: the client has everything up to there, and perhaps more.
     Id,
 }
 
-/// What a message adds to what came before.
+/// How much of a message is new to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Added {
     /// All of it.
     All,
-    /// Only what it says from this number on.
+    /// The part from this number on.
     From(u64),
-    /// Nothing: the client had it.
+    /// Nothing: the client already had it.
     Nothing,
 }
 
 /// What may come next on a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
-    /// Only a start: the name waits for its first publish, or the topic ended.
+    /// A start and nothing else: the name waits for its first publish, or the topic ended.
     Start,
     /// The number after `last`, or an image beyond it.
     After { last: u64 },
-    /// First of all an image of this number or later.
+    /// An image of this number or later, before anything else.
     Image { at_least: u64 },
-    /// First of all something retained whose first number is at most this: how much is retained only shows then.
+    /// A retained update whose first number is at most this. How much is retained is not known before it comes.
     Retained { newest: u64 },
-    /// What the client had up to `had`, once more from wherever the stream begins, and then on. `last` is the newest that
-    /// was repeated so far.
+    /// What the client has up to `had`, repeated from wherever the stream begins, and then what follows. `last` is the
+    /// newest update repeated so far.
     Again { last: Option<u64>, had: u64 },
 }
 
@@ -71,12 +69,12 @@ pub(crate) struct Track {
     kind: Option<Kind>,
     epoch: Option<Arc<str>>,
     next: Next,
-    /// Where the client stood before this start; it stays the point to resume from until something came.
+    /// What the client had before this start. It stays the point to resume from until something comes.
     had: Option<Position>,
 }
 
 impl Track {
-    /// The stream that `start` begins; `before` is the track that it replaces, where there is one.
+    /// Begins the stream of `start`; `before` is the track that it replaces, if there is one.
     pub(crate) fn begin(start: &TopicStart, asked: Asked<'_>, before: Option<&Track>) -> (Track, Option<Violation>) {
         let epoch = start.epoch.clone();
         let same = |position: &&Position| Some(&position.epoch) == epoch.as_ref();
@@ -84,7 +82,8 @@ impl Track {
             Asked::Position(position) => Some(position.clone()),
             Asked::Nothing | Asked::Id => before.and_then(Track::position),
         };
-        // From a position of its own the stream goes on exactly; from an id it may begin before what the client has.
+        // From the topic's own position the stream continues exactly; from an id it may begin before what the client
+        // has.
         let after = |seq: u64| match asked {
             Asked::Id => Next::Again { last: None, had: seq },
             Asked::Nothing | Asked::Position(_) => Next::After { last: seq },
@@ -104,11 +103,11 @@ impl Track {
                     Next::Retained { newest: start.seq.saturating_add(1) }
                 }
             },
-            // The first lacking update of the present epoch comes next: itself, or in a gap.
+            // The first missing update of the present epoch comes next, itself or in a gap.
             Start::Reset if start.kind == Some(Kind::Event) => match had.as_ref().filter(same) {
                 None => Next::After { last: 0 },
                 Some(position) if position.seq <= start.seq => after(position.seq),
-                // We claim to be ahead of the topic. What we lack is the broker's to say.
+                // This client claims to be ahead of the topic. Only the broker can say what is missing.
                 Some(_) => Next::Retained { newest: start.seq.saturating_add(1) },
             },
             Start::Reset => Next::Image { at_least: start.seq },
@@ -120,22 +119,22 @@ impl Track {
         self.next == Next::Start && self.epoch.is_some() && self.epoch == start.epoch
     }
 
-    /// The kind, once it is known.
+    /// The kind, if it is known yet.
     pub(crate) fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
-    /// The epoch, once there is one.
+    /// The epoch, if there is one yet.
     pub(crate) fn epoch(&self) -> Option<&Arc<str>> {
         self.epoch.as_ref()
     }
 
-    /// The name waits for its first publish, or for the next one after the topic ended.
+    /// Whether the name waits for its first publish, or for the next one after the topic ended.
     pub(crate) fn waits(&self) -> bool {
         self.next == Next::Start
     }
 
-    /// The point to resume from: `None` where the stream had not got as far as having one.
+    /// The point to resume from, if the stream has come far enough to have one.
     pub(crate) fn position(&self) -> Option<Position> {
         match (&self.next, &self.epoch) {
             (Next::After { last: seq } | Next::Again { had: seq, .. }, Some(epoch)) => {
@@ -145,7 +144,7 @@ impl Track {
         }
     }
 
-    /// How the stream looks to somebody who joins it here.
+    /// The start of the stream for a subscription that joins it now.
     pub(crate) fn joined(&self) -> (Start, u64) {
         match self.next {
             Next::Start => (Start::Live, 0),
@@ -155,28 +154,28 @@ impl Track {
         }
     }
 
-    /// An `update`; `from` where it stands for several.
+    /// Takes in an `update`; with `from` if it replaces several.
     pub(crate) fn update(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         self.range(from.unwrap_or(seq), seq)
     }
 
-    /// A `patch`; `from` where it stands for several.
+    /// Takes in a `patch`; with `from` if it replaces several.
     pub(crate) fn patch(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         let kind = self.not_an_event();
         let first = from.unwrap_or(seq);
         match self.range(first, seq)? {
-            // The difference from an older state than the client has cannot be laid on that.
+            // A patch to an older state than the client's cannot be applied to the client's.
             Added::From(expected) => Err(Violation::NotNext { expected, from: first, to: seq }),
             added => kind.map(|()| added),
         }
     }
 
-    /// A `gap`.
+    /// Takes in a `gap`.
     pub(crate) fn gap(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         self.range(from, to)
     }
 
-    /// An `image`.
+    /// Takes in an `image`.
     pub(crate) fn image(&mut self, epoch: &str, seq: u64) -> Result<Added, Violation> {
         let verdict = match self.next {
             Next::Start => Err(Violation::NotStarted { from: seq, to: seq }),
@@ -184,7 +183,7 @@ impl Track {
             Next::Image { at_least } | Next::Again { had: at_least, .. } if seq < at_least => {
                 Err(Violation::OldImage { at_least, seq })
             }
-            // A history of patches starts with the image that they lie on, at whatever number that is.
+            // A history of patches starts with the image that they apply to, at whatever number that is.
             _ => self.not_an_event(),
         };
         let epoch_verdict = match &self.epoch {
@@ -200,10 +199,10 @@ impl Track {
         epoch_verdict.and(verdict).map(|()| Added::All)
     }
 
-    /// `closed`: the topic ended.
+    /// Takes in a `closed`: the topic ended.
     pub(crate) fn closed(&mut self) -> Result<Added, Violation> {
         let verdict = match self.next {
-            // Of a stream that goes on from an id nobody can say whether there was anything to repeat.
+            // A stream that resumes from an id may have had nothing to repeat.
             Next::After { .. } | Next::Again { .. } => Ok(Added::All),
             Next::Start => Err(Violation::NotStarted { from: 0, to: 0 }),
             Next::Image { .. } | Next::Retained { .. } => Err(Violation::ClosedEarly),
@@ -220,7 +219,7 @@ impl Track {
         }
     }
 
-    /// Updates `from` to `to` came, or were named as lost.
+    /// Takes in that the updates `from` to `to` came, or were named as lost.
     fn range(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         if from > to {
             return Err(Violation::Backwards { from, to });
@@ -239,7 +238,8 @@ impl Track {
     }
 }
 
-/// The updates `from` to `to` where those up to `had` may be repeated. What follows is only given while they go on.
+/// Checks the updates `from` to `to` while those up to `had` may be repeated. Returns what comes next only if more of
+/// them may be.
 fn again(last: Option<u64>, had: u64, from: u64, to: u64) -> (Result<Added, Violation>, Option<Next>) {
     let connects = match last {
         Some(last) => from == last + 1,

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 /// JSON text as it came over the wire, byte for byte. Cheap to clone.
 ///
-/// It is a copy of its own, not a window into the read buffer: a program that keeps the last `Data` of each of a hundred
-/// thousand topics keeps those bytes and nothing else.
+/// It is a copy, not a slice of the read buffer: a program that keeps the last `Data` of each of a hundred thousand
+/// topics keeps those bytes and nothing else.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Data(Arc<str>);
 
@@ -22,10 +22,10 @@ impl Data {
         &self.0
     }
 
-    /// The text read into a type of yours. Numbers become machine numbers where your type says so; use
+    /// Parses the text into a type of yours. Numbers become machine numbers where your type has them; use
     /// `serde_json::value::RawValue` or strings for prices that must keep their digits.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, simd_json::Error> {
-        // simd-json parses in place, and the text is shared.
+        // simd-json parses in place and changes the text, which is shared, so it needs a copy.
         let mut copy = self.0.as_bytes().to_vec();
         simd_json::serde::from_slice(&mut copy)
     }

@@ -1,4 +1,4 @@
-//! The life of a client: connection after connection, until it is closed here or for good by the broker.
+//! The life of a client: connection after connection, until the program closes it or the broker closes it for good.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,16 +8,17 @@ use broker_protocol::CloseReason;
 use crate::book::Book;
 use crate::connection_event::ConnectionEvent;
 use crate::error::{ClosedReason, ConnectError};
+use crate::handle::Handle;
 use crate::options::Options;
 use crate::reconnect::{self, Attempts, Next};
 use crate::run::{lock, run};
-use crate::shared::{Count, Handle, Shared};
+use crate::shared::{Count, Shared};
 use crate::transport::{self, Connection};
 
-/// The HTTP status that refuses a handshake for want of a token.
+/// The HTTP status that refuses a handshake without a valid token.
 const UNAUTHORIZED: u16 = 401;
 
-/// Makes the first connection, and starts the task that owns it and those that follow.
+/// Makes the first connection, and starts the task that owns it and its successors.
 pub(crate) async fn start(options: Options) -> Result<Handle, ConnectError> {
     let connection = transport::connect(&options).await?;
     let shared = Arc::new(Shared::new(options, connection.hello.clone()));
@@ -29,16 +30,16 @@ async fn drive(shared: Arc<Shared>, first: Connection) {
     let book = Mutex::new(Book::default());
     let reason = tokio::select! {
         reason = live(&shared, &book, first) => reason,
-        () = patience(&shared) => ClosedReason::Here,
+        () = close_timeout(&shared) => ClosedReason::Here,
     };
-    // Nothing is taken any more, and whatever is left is told so.
+    // No call is accepted any more, and the callers that still wait get an error.
     shared.outbox.close(reason.clone());
     book.into_inner().unwrap_or_else(PoisonError::into_inner).close(&shared, &reason);
-    shared.over(reason);
+    shared.end(reason);
 }
 
-/// Ends `close_timeout_ms` after closing began.
-async fn patience(shared: &Shared) {
+/// Returns `close_timeout_ms` after closing began.
+async fn close_timeout(shared: &Shared) {
     shared.closing().await;
     tokio::time::sleep(Duration::from_millis(shared.options.close_timeout_ms)).await;
 }
@@ -59,7 +60,7 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
         }
         let next = reconnect::after(end.code);
         if next == Next::Never {
-            tell_lost(shared, end.reason.clone(), end.code, None);
+            report_lost(shared, end.reason.clone(), end.code, None);
             return for_good(end.code.unwrap_or_default(), end.reason);
         }
         let mut wait_ms = match (next, end.after_ms) {
@@ -67,7 +68,7 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
             (_, Some(after_ms)) => backoff.delay_after_ms(after_ms, rand::random()),
             (_, None) => backoff.delay_ms(attempts.next(), rand::random()),
         };
-        tell_lost(shared, end.reason, end.code, Some(wait_ms));
+        report_lost(shared, end.reason, end.code, Some(wait_ms));
         connection = loop {
             attempts.begun();
             pause(shared, wait_ms).await;
@@ -84,18 +85,18 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
                 }
                 Err(error) => {
                     wait_ms = backoff.delay_ms(attempts.next(), rand::random());
-                    let reason = in_words(&error);
-                    shared.tell(ConnectionEvent::AttemptFailed { reason, retry_ms: wait_ms });
+                    let reason = one_line(&error);
+                    shared.report(ConnectionEvent::AttemptFailed { reason, retry_ms: wait_ms });
                 }
             }
         };
         shared.count(Count::Reconnects, 1);
         shared.set_hello(connection.hello.clone());
-        shared.tell(ConnectionEvent::Connected { session: connection.hello.session.clone(), resumed: true });
+        shared.report(ConnectionEvent::Connected { session: connection.hello.session.clone(), resumed: true });
     }
 }
 
-/// Waits, but not past the moment at which somebody closes the client.
+/// Waits, at most until the client is closed.
 async fn pause(shared: &Shared, wait_ms: u64) {
     let waited = tokio::time::sleep(Duration::from_millis(wait_ms));
     if shared.is_closing() {
@@ -108,9 +109,9 @@ async fn pause(shared: &Shared, wait_ms: u64) {
     }
 }
 
-fn tell_lost(shared: &Shared, reason: String, code: Option<u16>, retry_ms: Option<u64>) {
+fn report_lost(shared: &Shared, reason: String, code: Option<u16>, retry_ms: Option<u64>) {
     tracing::info!(%reason, ?code, ?retry_ms, "connection lost");
-    shared.tell(ConnectionEvent::Disconnected { reason, code, retry_ms });
+    shared.report(ConnectionEvent::Disconnected { reason, code, retry_ms });
 }
 
 fn for_good(code: u16, reason: String) -> ClosedReason {
@@ -120,14 +121,14 @@ fn for_good(code: u16, reason: String) -> ClosedReason {
     }
 }
 
-/// An error and what is behind it, in one line.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
+/// An error and its sources in one line.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
+        line.push_str(": ");
+        line.push_str(&error.to_string());
         source = error.source();
     }
-    words
+    line
 }

@@ -1,15 +1,16 @@
-//! What can go wrong, one small enum per thing one can ask for. An error says its own level; `source()` says the rest.
+//! What can go wrong: one small enum for each thing that a program can ask for. An error describes its own level;
+//! `source()` returns the cause.
 
 use std::sync::Arc;
 
 use crate::event::EntryError;
 use crate::{ErrorCode, Kind};
 
-/// Why no connection came to be.
+/// Why no connection could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL is not one that this client can use.
+    /// This client cannot use the URL.
     #[error("the URL \"{url}\" cannot be used: {why}")]
     Url {
         /// The URL.
@@ -20,53 +21,53 @@ pub enum ConnectError {
     /// The TCP connection failed.
     #[error("no connection to {address}")]
     Tcp {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
-        /// The operating system's answer.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The HTTP part of the handshake failed.
     #[error("the WebSocket handshake with {address} failed")]
     Http {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
-        /// What hyper says.
+        /// hyper's error.
         source: hyper::Error,
     },
-    /// The server answered with something else than an upgrade.
+    /// The server answered with something other than an upgrade.
     #[error("{address} refused the WebSocket upgrade with HTTP {status}: {body}")]
     Refused {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
         /// The HTTP status.
         status: u16,
-        /// The first bytes of its body.
+        /// The first bytes of the response's body.
         body: String,
     },
-    /// The server's upgrade is not one, or its first message is no `hello`.
+    /// The server's upgrade is invalid, or its first message is not a `hello`.
     #[error("{address} does not speak Tickcast: {why}")]
     NotTickcast {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
-        /// What it did.
+        /// What the server did.
         why: String,
     },
     /// The broker closed the connection at once.
     #[error("{address} closed the connection with code {code}: {reason}")]
     Closed {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
         /// The close code.
         code: u16,
-        /// The broker's words.
+        /// The broker's reason.
         reason: String,
     },
     /// The attempt took longer than `connect_timeout_ms`.
     #[error("no answer from {address} within {timeout_ms} ms")]
     Timeout {
-        /// Where to.
+        /// The broker's `host:port`.
         address: String,
-        /// The limit.
+        /// The limit, in milliseconds.
         timeout_ms: u64,
     },
 }
@@ -75,22 +76,22 @@ pub enum ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClosedReason {
-    /// It was closed on this side.
+    /// The program closed it.
     #[error("the client was closed")]
     Here,
-    /// The broker wants to know who this is (close code 4001, or HTTP 401 in the handshake), and this client has no token to
-    /// offer: it would end the same way as often as it came back. Nothing is tried again.
-    #[error("the broker wants authentication, and this client has none to offer: {reason}")]
+    /// The broker requires authentication (close code 4001, or HTTP 401 in the handshake), and this client has no token
+    /// to offer. Every further attempt would end the same way, so there is none.
+    #[error("the broker requires authentication, and this client has no token to offer: {reason}")]
     Unauthenticated {
-        /// The broker's words.
+        /// The broker's reason.
         reason: Arc<str>,
     },
-    /// The broker closed it in a way that forbids coming back (see the close codes in the protocol).
+    /// The broker closed it with a code that forbids reconnecting (see the close codes in the protocol).
     #[error("the broker closed the connection for good, with code {code}: {reason}")]
     ByBroker {
         /// The close code.
         code: u16,
-        /// The broker's words.
+        /// The broker's reason.
         reason: Arc<str>,
     },
 }
@@ -107,24 +108,24 @@ pub enum RequestError {
     Refused {
         /// The broker's code.
         code: ErrorCode,
-        /// The broker's sentence.
+        /// The broker's message.
         message: String,
         /// Whether the same request may work later.
         retry: bool,
     },
-    /// No answer came within `answer_timeout_ms`. A full queue of one subscription holds up all answers.
+    /// No answer came within `answer_timeout_ms`. A full queue of one subscription blocks all answers.
     #[error("no answer came within {timeout_ms} ms")]
     Timeout {
-        /// The limit.
+        /// The limit, in milliseconds.
         timeout_ms: u64,
     },
 }
 
-/// Why a subscription did not come to be.
+/// Why a subscription could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// It names no topic and no pattern.
+    /// It has no topic and no pattern.
     #[error("a subscription needs at least one topic or pattern")]
     Empty,
     /// The broker refused each of its entries.
@@ -139,10 +140,10 @@ pub enum SubscribeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The update cannot be sent: a field breaks the protocol's rules. Nothing was sent.
+    /// A field of the update breaks the protocol's rules. Nothing was sent.
     #[error("update {index} for \"{topic}\" cannot be published: {why}")]
     Invalid {
-        /// Its place in the batch (0 where it came alone).
+        /// Its index in the batch (0 if it is not in a batch).
         index: usize,
         /// Its topic.
         topic: String,
@@ -151,10 +152,12 @@ pub enum PublishError {
         /// What is wrong.
         why: String,
     },
-    /// The update is larger than the broker takes. Nothing was sent.
-    #[error("update {index} for \"{topic}\" takes {bytes} bytes, and the broker takes messages up to {message_bytes}")]
+    /// The update is larger than the broker accepts. Nothing was sent.
+    #[error(
+        "update {index} for \"{topic}\" takes {bytes} bytes, and the broker accepts messages up to {message_bytes}"
+    )]
     TooLarge {
-        /// Its place in the batch (0 where it came alone).
+        /// Its index in the batch (0 if it is not in a batch).
         index: usize,
         /// Its topic.
         topic: String,
@@ -168,27 +171,27 @@ pub enum PublishError {
     Refused {
         /// The broker's code.
         code: ErrorCode,
-        /// The broker's sentence.
+        /// The broker's message.
         message: String,
         /// Whether the same update may work later.
         retry: bool,
     },
-    /// A patch, and the topic has no state that it could change: it was never published, it ended, or the broker lost it in a
-    /// restart. Publish the topic's whole state first (`{}` where nothing is known of it) and go on from that: patches that
-    /// were on their way by then are refused as well.
-    #[error("the topic has no state that the patch could change: publish a whole state first ({message})")]
+    /// The update is a patch, and the topic has no state to change: it was never published, it ended, or the broker
+    /// lost it in a restart. Publish the topic's whole state first (`{}` if nothing is known of it), then continue with
+    /// patches. Patches that are in flight by then are refused as well.
+    #[error("the topic has no state for the patch to change: publish a whole state first ({message})")]
     NoState {
-        /// The broker's sentence.
+        /// The broker's message.
         message: String,
     },
-    /// The connection was lost between request and answer: the update may or may not have been published. Updates with a
-    /// `source` never end here: they are sent again.
+    /// The connection was lost between request and answer: the update may or may not have been published. Updates with
+    /// a `source` never get this error: they are sent again.
     #[error("the connection was lost before the answer came: the update may or may not have been published")]
     Unanswered,
     /// No answer came within `answer_timeout_ms`: the update may or may not have been published.
     #[error("no answer came within {timeout_ms} ms: the update may or may not have been published")]
     Timeout {
-        /// The limit.
+        /// The limit, in milliseconds.
         timeout_ms: u64,
     },
     /// The client is over.
@@ -206,13 +209,13 @@ impl PublishError {
     }
 }
 
-/// An update that was published without waiting for an answer and did not make it.
+/// An update that was published without waiting for an answer, and failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnacknowledgedError {
     /// The topic.
     pub topic: String,
-    /// The kind it was sent with.
+    /// The kind with which it was sent.
     pub kind: Option<Kind>,
     /// Why.
     pub error: PublishError,

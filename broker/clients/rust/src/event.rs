@@ -1,8 +1,8 @@
-//! What a subscription yields: the broker's messages as typed events, each with everything needed to check it.
+//! What a subscription yields: the broker's messages as typed events, each with everything that is needed to check it.
 
 use std::sync::Arc;
 
-use crate::continuity::Violation;
+use crate::violation::Violation;
 use crate::{Data, ErrorCode, Kind};
 
 /// What follows the start of a topic's stream.
@@ -12,16 +12,16 @@ pub enum Start {
     Live,
     /// An image of [`TopicStart::seq`] or later.
     Image,
-    /// Retained updates through [`TopicStart::seq`], then on.
+    /// Retained updates through [`TopicStart::seq`], then the updates after it.
     History,
-    /// The update after the last one that this client got, then on without a hole.
+    /// The update after the last one that this client received, and then all others without a hole.
     Resumed,
-    /// What the client had does not connect any more: an image of a `state` or `patch` topic; of an `event` topic what is
-    /// retained, with a gap before it where something was lost.
+    /// The stream does not connect to what the client had any more. A `state` or `patch` topic starts with an image. An
+    /// `event` topic starts with what is retained, after a gap if something was lost.
     Reset,
 }
 
-/// A topic's stream starts, or starts anew. Another `epoch` than before means: forget what you had.
+/// The start of a topic's stream, or a new start. If the `epoch` is another one than before, forget the state you had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicStart {
     /// The topic.
@@ -32,11 +32,11 @@ pub struct TopicStart {
     pub epoch: Option<Arc<str>>,
     /// The topic's newest update when the subscription took effect.
     pub seq: u64,
-    /// The oldest retained update (`seq + 1` where none is).
+    /// The oldest retained update, or `seq + 1` if none is retained.
     pub oldest: u64,
     /// What follows.
     pub start: Start,
-    /// The interval that the broker uses; 0 means every update.
+    /// The conflation interval that the broker uses, in milliseconds; 0 means every update.
     pub conflate_ms: u32,
 }
 
@@ -47,15 +47,15 @@ pub enum GapReason {
     Slow,
     /// They are not retained any more.
     Expired,
-    /// The connection was lost while they came, and a pattern's subscription starts anew instead of resuming.
+    /// They were published while the connection was lost, and a pattern's subscription starts anew instead of resuming.
     Disconnected,
     /// A reason that this version does not know.
     Other,
 }
 
-/// One event of a subscription. Per topic and epoch the events connect: an update follows what came before by exactly
-/// one, unless an image replaces or a gap names what is missing. The client checks that; where it does not hold there
-/// is a [`Event::Violation`].
+/// One event of a subscription. Per topic and epoch the events connect: an update's number is exactly one above the
+/// last, unless an image replaces what is missing or a gap names it. The client checks this, and reports a breach as an
+/// [`Event::Violation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -69,9 +69,9 @@ pub enum Event {
         epoch: Arc<str>,
         /// The newest update in it.
         seq: u64,
-        /// When the broker took that update in, in microseconds since the UNIX epoch.
+        /// When the broker accepted that update, in microseconds since the UNIX epoch.
         ts: u64,
-        /// When it happened at its source, where the producer said so.
+        /// When it happened at its source, in microseconds since the UNIX epoch, if the producer gave that time.
         source_ts: Option<u64>,
         /// The state.
         data: Data,
@@ -84,11 +84,11 @@ pub enum Event {
         kind: Kind,
         /// Its number.
         seq: u64,
-        /// Where it stands for several (a conflated topic): the first of them.
+        /// The first of several updates that this one replaces, on a conflated topic.
         from: Option<u64>,
-        /// When the broker took it in, in microseconds since the UNIX epoch.
+        /// When the broker accepted it, in microseconds since the UNIX epoch.
         ts: u64,
-        /// When it happened at its source, where the producer said so.
+        /// When it happened at its source, in microseconds since the UNIX epoch, if the producer gave that time.
         source_ts: Option<u64>,
         /// The data as published.
         data: Data,
@@ -99,11 +99,11 @@ pub enum Event {
         topic: Arc<str>,
         /// Its number.
         seq: u64,
-        /// Where it stands for several (a conflated topic): the first of them.
+        /// The first of several updates that this one replaces, on a conflated topic.
         from: Option<u64>,
-        /// When the broker took it in, in microseconds since the UNIX epoch.
+        /// When the broker accepted it, in microseconds since the UNIX epoch.
         ts: u64,
-        /// When it happened at its source, where the producer said so.
+        /// When it happened at its source, in microseconds since the UNIX epoch, if the producer gave that time.
         source_ts: Option<u64>,
         /// The patch.
         data: Data,
@@ -119,20 +119,22 @@ pub enum Event {
         /// Why.
         reason: GapReason,
     },
-    /// The topic ended. The subscription did not: a [`Event::Topic`] with another epoch follows when it is published again.
+    /// The topic ended. The subscription did not: an [`Event::Topic`] with another epoch follows when the topic is
+    /// published again.
     Closed {
         /// The topic.
         topic: Arc<str>,
     },
-    /// The picture is whole: every topic of the subscription that was there when it was made has begun, with its image, its
-    /// history or whatever else it starts with. It comes once, after the last of that, where the subscription asked for it
-    /// with [`ready`](crate::SubscribeBuilder::ready).
+    /// The picture is complete: every topic that existed when the subscription was made has begun, with its image, its
+    /// history or whatever else it starts with. This comes once, after the last of those, if the subscription asked for
+    /// it with [`ready`](crate::SubscribeBuilder::ready).
     Ready,
-    /// The broker refused an entry of this subscription: at once, or when the client subscribed again after a reconnect. With
-    /// [`retry`](EntryError::retry) it stays part of the subscription, and the client asks for it again until the broker takes
-    /// it; that it is refused is told once.
+    /// The broker refused an entry of this subscription: at once, or when the client subscribed again after a
+    /// reconnect. With [`retry`](EntryError::retry) the entry stays part of the subscription, and the client asks for
+    /// it again until the broker accepts it; the refusal is reported once.
     Refused(EntryError),
-    /// The broker broke its promise of continuity for a topic. The stream goes on from here; what was between is unknown.
+    /// The broker broke its promise of continuity for a topic. The stream continues from here; what was in between is
+    /// unknown.
     Violation {
         /// The topic.
         topic: Arc<str>,
@@ -142,8 +144,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// The topic that the event is about: of a refused entry the entry, which may be a pattern, and nothing of
-    /// [`Event::Ready`], which is about all of them.
+    /// The topic that the event is about. For a refused entry this is the entry, which may be a pattern. For
+    /// [`Event::Ready`], which is about all topics, it is empty.
     pub fn topic(&self) -> &str {
         match self {
             Event::Topic(start) => &start.topic,
@@ -167,7 +169,7 @@ pub struct EntryError {
     pub entry: String,
     /// The broker's code.
     pub code: ErrorCode,
-    /// The broker's sentence.
+    /// The broker's message.
     pub message: String,
     /// Whether the same entry may work later.
     pub retry: bool,

@@ -1,4 +1,4 @@
-//! What the broker says about itself and its limits when a connection begins.
+//! The broker's first message on a connection: what it is, and its limits.
 
 /// The broker's `hello`: the first message on every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,9 +7,9 @@ pub struct Hello {
     pub server: String,
     /// The broker's name for this connection.
     pub session: String,
-    /// The longest silence of a healthy broker.
+    /// The longest silence of a healthy broker, in milliseconds.
     pub heartbeat_ms: u64,
-    /// The optional parts of the protocol that it has.
+    /// The optional parts of the protocol that it supports.
     pub features: Vec<String>,
     /// Its limits.
     pub limits: Limits,
@@ -19,22 +19,22 @@ pub struct Hello {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Entries that one connection may subscribe to.
+    /// The most entries that one connection may subscribe to.
     pub subscriptions: u64,
-    /// The largest message that the broker takes.
+    /// The largest message that the broker accepts.
     pub message_bytes: u64,
     /// The largest image.
     pub image_bytes: u64,
-    /// What may wait for a connection before it counts as slow.
+    /// The most bytes that may wait for a connection before it counts as slow.
     pub behind_bytes: u64,
-    /// The updates kept of each topic.
+    /// The number of updates retained of each topic.
     pub retain_updates: u64,
-    /// How long a connection may take nothing before it is closed.
+    /// How long a connection may accept no bytes before the broker closes it, in milliseconds.
     pub stall_ms: u64,
 }
 
 impl Default for Limits {
-    /// The protocol's own example, for a broker that leaves one out.
+    /// The values of the protocol's example, for those that a broker leaves out.
     fn default() -> Self {
         Limits {
             subscriptions: 1_024,

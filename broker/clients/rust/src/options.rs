@@ -1,34 +1,35 @@
-//! What a client can be told. Every field has a default that suits a program near its broker.
+//! A client's options. Every field has a default that suits a program near its broker.
 
 use crate::backoff::Backoff;
 
 /// How to connect, and how much to hold. [`Options::new`] gives the defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws`. Without a path it is `/v1/ws`. Only `ws://`
-    /// for now.
+    /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws`. The default path is `/v1/ws`. Only `ws://`
+    /// is supported.
     pub url: String,
-    /// The waits between attempts to connect again. They begin anew after a connection that had everything again, and grow
-    /// with each of those that does not last for the longest wait. The same waits are kept before what the broker has refused
-    /// for now is subscribed again.
+    /// The waits between attempts to reconnect. They start over after a connection on which everything was restored,
+    /// and grow with each of these that does not last as long as the longest wait. The client also waits like this
+    /// before it asks again for entries that the broker refused for now.
     pub backoff: Backoff,
-    /// The time from the first byte of an attempt to the broker's `hello`.
+    /// The longest time from the beginning of an attempt to the broker's `hello`, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// The updates that wait for one [`Subscription`](crate::Subscription)'s owner. A full queue pushes back on the
-    /// socket and drops nothing: the broker then sees a slow client, and does what `on_slow` says. As there is one socket,
-    /// a full queue holds up everything else that comes over it, the answers to requests too.
+    /// The most updates that wait in the queue of one [`Subscription`](crate::Subscription). A full queue drops
+    /// nothing: it stops the reading of the socket, so that the broker sees a slow client and does what `on_slow` says.
+    /// Because there is one socket, a full queue also blocks everything else that comes over it, including the answers
+    /// to requests.
     pub queue_updates_max: usize,
-    /// The bytes of requests that wait to be written. At the bound publishing waits.
+    /// The most bytes of requests that wait to be written. At this bound, publishing waits.
     pub outgoing_bytes_max: usize,
-    /// The bytes of publishes that were written and not answered yet. At the bound no more are written.
+    /// The most bytes of publishes that are written and not answered. At this bound, no more are written.
     pub unanswered_bytes_max: usize,
-    /// The longest message taken from the broker, whatever its `hello` says.
+    /// The longest message accepted from the broker, in bytes, whatever its `hello` says.
     pub message_bytes_max: usize,
-    /// The read buffer of the connection.
+    /// The size of the connection's read buffer.
     pub read_buffer_bytes: usize,
-    /// How long a request waits for its answer, reconnecting included; 0 means for ever.
+    /// How long a request waits for its answer, reconnecting included, in milliseconds; 0 means forever.
     pub answer_timeout_ms: u64,
-    /// How long [`Client::close`](crate::Client::close) waits for what is on its way, answers included.
+    /// How long [`Client::close`](crate::Client::close) waits for requests to be written and answered, in milliseconds.
     pub close_timeout_ms: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The queue between the program's calls and the connection's writer: bounded in bytes, in the order of the calls.
 //!
-//! Publishing is a push under a lock that is held for nanoseconds; the writer takes everything that waits at once, so
+//! Publishing is a push under a lock that is held for nanoseconds. The writer takes everything that waits at once, so
 //! many requests become one write without a timer.
 
 use std::collections::VecDeque;
@@ -10,41 +10,41 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::error::ClosedReason;
-use crate::request::Request;
+use crate::request::Call;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     bytes_max: usize,
-    /// For the writer: there is something to do.
+    /// Notifies the writer that there is something to do.
     wake: Notify,
-    /// For publishers that found the queue full.
+    /// Notifies publishers that found the queue full.
     room: Notify,
 }
 
-/// What waits to be written. Filled by the program's tasks, emptied by the connection's.
+/// The calls that wait to be written. Filled by the program's tasks, emptied by the connection's task.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    requests: VecDeque<Request>,
+    calls: VecDeque<Call>,
     bytes: usize,
     closed: Option<ClosedReason>,
 }
 
 impl Queue {
-    pub(crate) fn first(&self) -> Option<&Request> {
-        self.requests.front()
+    pub(crate) fn first(&self) -> Option<&Call> {
+        self.calls.front()
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Request> {
-        let request = self.requests.pop_front()?;
-        self.bytes -= request.bytes();
-        Some(request)
+    pub(crate) fn pop(&mut self) -> Option<Call> {
+        let call = self.calls.pop_front()?;
+        self.bytes -= call.bytes();
+        Some(call)
     }
 
-    /// Puts back what was taken, to be the first again.
-    pub(crate) fn push_front(&mut self, request: Request) {
-        self.bytes += request.bytes();
-        self.requests.push_front(request);
+    /// Puts a call that was taken back to the front.
+    pub(crate) fn push_front(&mut self, call: Call) {
+        self.bytes += call.bytes();
+        self.calls.push_front(call);
     }
 }
 
@@ -53,58 +53,58 @@ impl Outbox {
         Outbox { queue: Mutex::default(), bytes_max, wake: Notify::new(), room: Notify::new() }
     }
 
-    /// Appends without regard to the bound: for requests that are small and rare.
-    pub(crate) fn push(&self, request: Request) -> Result<(), ClosedReason> {
-        self.push_while(&mut std::iter::once(request).peekable(), |_| true)
+    /// Appends a call regardless of the bound: for calls that are small and rare.
+    pub(crate) fn push(&self, call: Call) -> Result<(), ClosedReason> {
+        self.push_while(&mut std::iter::once(call).peekable(), |_| true)
     }
 
-    /// Waits until the queue has room, then appends. Safe to cancel: the request is in the queue or it is not.
-    pub(crate) async fn push_when_room(&self, request: Request) -> Result<(), ClosedReason> {
+    /// Waits until the queue has room, then appends a call. Safe to cancel: the call is in the queue or it is not.
+    pub(crate) async fn push_when_room(&self, call: Call) -> Result<(), ClosedReason> {
         self.room().await;
-        self.push(request)
+        self.push(call)
     }
 
-    /// Appends many, as many at a time as there is room for.
-    pub(crate) async fn push_all_when_room(&self, requests: impl Iterator<Item = Request>) -> Result<(), ClosedReason> {
-        let mut requests = requests.peekable();
-        while requests.peek().is_some() {
+    /// Appends calls, as many at a time as there is room for.
+    pub(crate) async fn push_all_when_room(&self, calls: impl Iterator<Item = Call>) -> Result<(), ClosedReason> {
+        let mut calls = calls.peekable();
+        while calls.peek().is_some() {
             self.room().await;
-            self.push_while(&mut requests, |queue| queue.bytes < self.bytes_max)?;
+            self.push_while(&mut calls, |queue| queue.bytes < self.bytes_max)?;
         }
         Ok(())
     }
 
     fn push_while(
         &self,
-        requests: &mut Peekable<impl Iterator<Item = Request>>,
+        calls: &mut Peekable<impl Iterator<Item = Call>>,
         room: impl Fn(&Queue) -> bool,
     ) -> Result<(), ClosedReason> {
         let mut queue = self.lock();
         if let Some(reason) = &queue.closed {
             return Err(reason.clone());
         }
-        let was_empty = queue.requests.is_empty();
+        let was_empty = queue.calls.is_empty();
         while room(&queue)
-            && let Some(request) = requests.next()
+            && let Some(call) = calls.next()
         {
-            queue.bytes += request.bytes();
-            queue.requests.push_back(request);
+            queue.bytes += call.bytes();
+            queue.calls.push_back(call);
         }
         drop(queue);
-        // Who finds the queue empty wakes the writer; for the others somebody has.
+        // The caller that finds the queue empty wakes the writer. If it was not empty, an earlier caller has.
         if was_empty {
             self.wake();
         }
         Ok(())
     }
 
-    /// Waits until less than the bound is queued, or the client is over. One request may then overshoot it, so that one
-    /// larger than the bound is not stuck for ever.
+    /// Waits until less than the bound is queued, or the client is over. One call may then exceed the bound, so that a
+    /// call larger than the bound is not stuck forever.
     pub(crate) async fn room(&self) {
         loop {
             let freed = self.room.notified();
             tokio::pin!(freed);
-            // Listen before looking, or the notice between the two is lost.
+            // Register before checking, or a notification between the two is lost.
             freed.as_mut().enable();
             {
                 let queue = self.lock();
@@ -121,7 +121,7 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the publishers that wait, if there is room for any.
+    /// Wakes the publishers that wait, if there is room.
     pub(crate) fn freed(&self, queue: &Queue) {
         if queue.bytes < self.bytes_max {
             self.room.notify_waiters();
@@ -132,16 +132,16 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Waits for [`Outbox::wake`]. A wake-up that came before counts.
+    /// Waits for [`Outbox::wake`]. A wake-up from before the call counts.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().requests.is_empty()
+        self.lock().calls.is_empty()
     }
 
-    /// Takes nothing more.
+    /// Refuses calls from now on.
     pub(crate) fn close(&self, reason: ClosedReason) {
         self.lock().closed = Some(reason);
         self.wake();
@@ -152,10 +152,10 @@ impl Outbox {
         self.lock().closed.clone()
     }
 
-    /// Everything that will not be written any more.
-    pub(crate) fn drain(&self) -> VecDeque<Request> {
+    /// Takes out the calls that will never be written.
+    pub(crate) fn drain(&self) -> VecDeque<Call> {
         let mut queue = self.lock();
         queue.bytes = 0;
-        std::mem::take(&mut queue.requests)
+        std::mem::take(&mut queue.calls)
     }
 }

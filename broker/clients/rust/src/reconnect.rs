@@ -1,4 +1,4 @@
-//! Which ends of a connection are followed by another, as the protocol's table of close codes says, and how soon.
+//! Whether another connection follows the end of one, according to the protocol's table of close codes, and how soon.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::backoff::Backoff;
 pub(crate) enum Next {
     /// Another attempt after the usual backoff.
     Soon,
-    /// Another attempt, but not before the longest backoff: the broker has too much to do.
+    /// Another attempt, but only after the longest backoff: the broker is overloaded.
     Later,
-    /// Nothing: the same client would end the same way.
+    /// No attempt: it would end the same way.
     Never,
 }
 
-/// Of a close code; `None` where the connection ended without one.
+/// What follows a close code; `None` means that the connection ended without one.
 pub(crate) fn after(code: Option<u16>) -> Next {
     let Some(code) = code else { return Next::Soon };
     match CloseReason::ALL.iter().find(|reason| reason.code() == code) {
@@ -31,30 +31,30 @@ pub(crate) fn after(code: Option<u16>) -> Next {
             | CloseReason::TooBig
             | CloseReason::Forbidden,
         ) => Next::Never,
-        // "With a new token": this client has none to offer yet.
+        // The protocol says "with a new token", and this client cannot offer one.
         Some(CloseReason::Unauthenticated) => Next::Never,
-        // Of a proxy (1012, 1013, 1014), or of a later version: coming back is what a user expects.
+        // From a proxy (1012, 1013, 1014), or of a later version of the protocol: users expect a reconnect.
         None => Next::Soon,
     }
 }
 
-/// What the waits between connections grow with.
+/// The count of attempts that the waits between connections grow with.
 ///
-/// A connection that got as far as having everything again shows that the broker is well: the next wait is short, as after
-/// a rolling restart a feed should be back at once. But a broker that takes connections and loses them must not be asked
-/// ever faster. So of short connections one after the other each doubles the wait, as failed attempts do.
+/// A connection on which everything was restored shows that the broker is well. The next wait is short, because a feed
+/// should be back at once after a rolling restart. But a broker that accepts connections and loses them must not be
+/// asked ever faster. So each of several short connections in a row doubles the wait, as failed attempts do.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    /// Attempts since the broker was well.
+    /// Attempts since the broker was last well.
     failed: u32,
-    /// Connections that had everything again and did not last, without one in between that did.
+    /// Connections in a row on which everything was restored and that did not last.
     brief: u32,
 }
 
 impl Attempts {
-    /// A connection ended: whether everything was subscribed again, and how long it stood.
-    pub(crate) fn ended(&mut self, restored: bool, stood: Duration, backoff: &Backoff) {
-        let lasted = stood >= Duration::from_millis(backoff.max_ms);
+    /// Takes in that a connection ended: whether everything was restored on it, and how long it existed.
+    pub(crate) fn ended(&mut self, restored: bool, lifetime: Duration, backoff: &Backoff) {
+        let lasted = lifetime >= Duration::from_millis(backoff.max_ms);
         if restored || lasted {
             self.failed = 0;
         }
@@ -65,7 +65,7 @@ impl Attempts {
         }
     }
 
-    /// Another attempt begins.
+    /// Takes in that an attempt begins.
     pub(crate) fn begun(&mut self) {
         self.failed = self.failed.saturating_add(1);
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rolling_restart_is_no_reason_to_wait_and_a_crash_loop_is() {
+    fn a_rolling_restart_is_no_reason_to_wait_but_a_crash_loop_is() {
         let backoff = Backoff { first_ms: 100, max_ms: 10_000, jitter: 0.0 };
         let wait_ms = |attempts: &Attempts| backoff.delay_ms(attempts.next(), 0.0);
         let mut attempts = Attempts::default();
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(wait_ms(&attempts), 6_400);
         attempts.ended(true, Duration::from_secs(3), &backoff);
         assert_eq!(wait_ms(&attempts), 100);
-        // It takes every connection, gives everything again, and loses it.
+        // The broker accepts every connection, restores everything, and loses the connection.
         let waits: Vec<u64> = (0..9)
             .map(|_| {
                 attempts.begun();
@@ -103,7 +103,7 @@ mod tests {
         attempts.begun();
         attempts.ended(true, Duration::from_secs(10), &backoff);
         assert_eq!(wait_ms(&attempts), 100);
-        // A handshake by itself shows nothing.
+        // A handshake alone proves nothing.
         attempts.begun();
         attempts.ended(false, Duration::from_millis(10), &backoff);
         attempts.begun();

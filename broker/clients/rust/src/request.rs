@@ -1,16 +1,16 @@
-//! What a program asked for: waiting to be written, and then waiting for its answer.
-
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+//! What a program asked for: calls that wait in the outbox, and requests, each of which is one message to the broker.
+//!
+//! A request is the same value before and after it is written. Whether it was written decides what its caller is told
+//! when the connection is lost or the client ends: see [`crate::book`].
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::Listed;
+use crate::batch::BatchPart;
 use crate::error::{PublishError, RequestError, SubscribeError};
 use crate::event::{EntryError, Event};
-use crate::publish::{BatchAnswer, Published};
+use crate::publish::Published;
+use crate::subscribe_options::Listed;
 use crate::wire::entry::Entry;
-use crate::wire::incoming::Rejected;
 use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
 
 /// Names a subscription inside this client. Later ones are greater.
@@ -18,7 +18,20 @@ pub(crate) type SubscriptionId = u64;
 
 pub(crate) type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
-/// Waiting to be written, in the order of the calls.
+/// A program's call, waiting in the outbox.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Request(Request),
+    /// Becomes one `subscribe`, or several if it has many entries.
+    Subscribe(NewSubscription),
+    /// Becomes an `unsubscribe` of the entries that no other subscription has: none, one or several.
+    Unsubscribe {
+        subscription: SubscriptionId,
+        answer: Option<Answer<(), RequestError>>,
+    },
+}
+
+/// A message to the broker, which waits to be written or, once written, for its answer.
 #[derive(Debug)]
 pub(crate) enum Request {
     Publish {
@@ -26,11 +39,10 @@ pub(crate) enum Request {
         answer: Answer<Published, PublishError>,
     },
     Batch(BatchPart),
-    /// Consecutive ones are written as one batch.
-    Unacknowledged(Entry),
-    Subscribe(NewSubscription),
+    Unacknowledged(Unacknowledged),
+    Subscribe(Ask),
     Unsubscribe {
-        subscription: SubscriptionId,
+        entries: Vec<String>,
         answer: Option<Answer<(), RequestError>>,
     },
     List {
@@ -39,29 +51,78 @@ pub(crate) enum Request {
     Ping {
         answer: Answer<u64, RequestError>,
     },
-    /// Nothing on the wire: answered when everything before it was.
+    /// No message: it is answered when everything before it has been.
     Flush {
         answer: oneshot::Sender<()>,
     },
 }
 
-impl Request {
-    /// The bytes that count towards the queue's bound.
+impl From<Request> for Call {
+    fn from(request: Request) -> Call {
+        Call::Request(request)
+    }
+}
+
+impl Call {
+    /// The bytes that count towards the outbox's bound.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Request::Publish { entry, .. } | Request::Unacknowledged(entry) => entry.bytes(),
+            Call::Request(request) => request.bytes(),
+            Call::Subscribe(_) | Call::Unsubscribe { .. } => 0,
+        }
+    }
+
+    /// Whether it has to wait while too many earlier publishes are unanswered.
+    pub(crate) fn is_publish(&self) -> bool {
+        matches!(self, Call::Request(Request::Publish { .. } | Request::Batch(_) | Request::Unacknowledged(_)))
+    }
+}
+
+impl Request {
+    /// The bytes of its updates. Other requests are small, and count as nothing.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Request::Publish { entry, .. } => entry.bytes(),
             Request::Batch(part) => part.entries.iter().map(Entry::bytes).sum(),
+            Request::Unacknowledged(updates) => updates.iter().map(Entry::bytes).sum(),
             _ => 0,
         }
     }
 
-    /// Whether it has to wait for answers to earlier publishes when too many are due.
-    pub(crate) fn is_publish(&self) -> bool {
-        matches!(self, Request::Publish { .. } | Request::Batch(_) | Request::Unacknowledged(_))
+    /// Whether its caller has gone away. A request that was not written by then need not be.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Request::Publish { answer, .. } => answer.is_closed(),
+            Request::Batch(part) => part.collector.is_over(),
+            Request::List { answer } => answer.is_closed(),
+            Request::Ping { answer } => answer.is_closed(),
+            _ => false,
+        }
     }
 }
 
-/// A subscription that was not asked for yet.
+/// Updates whose caller does not wait: one while it waits to be written, then all that share its message.
+#[derive(Debug)]
+pub(crate) struct Unacknowledged {
+    pub(crate) first: Entry,
+    pub(crate) others: Vec<Entry>,
+}
+
+impl Unacknowledged {
+    pub(crate) fn one(entry: Entry) -> Unacknowledged {
+        Unacknowledged { first: entry, others: Vec::new() }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry> {
+        std::iter::once(self.first).chain(self.others)
+    }
+}
+
+/// A subscription that the book does not have yet.
 #[derive(Debug)]
 pub(crate) struct NewSubscription {
     pub(crate) id: SubscriptionId,
@@ -71,111 +132,15 @@ pub(crate) struct NewSubscription {
     pub(crate) answer: Answer<Vec<EntryError>, SubscribeError>,
 }
 
-/// A `subscribe`, of one message's size.
+/// A `subscribe` that fits into one message.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    /// The subscription whose entries they are.
+    /// The subscription that has these entries.
     pub(crate) subscription: SubscriptionId,
     pub(crate) entries: Vec<SubscribeEntry>,
     pub(crate) options: SubscribeOptions,
     /// It asks for what an earlier connection had.
     pub(crate) restores: bool,
-    /// The subscriptions that want to be told when all of it has begun.
+    /// The subscriptions to notify when all of it has begun.
     pub(crate) ready: Vec<SubscriptionId>,
-}
-
-/// Written, and waiting for its answer.
-#[derive(Debug)]
-pub(crate) enum InFlight {
-    Publish {
-        entry: Entry,
-        answer: Answer<Published, PublishError>,
-    },
-    Batch(BatchPart),
-    Unacknowledged(Vec<Entry>),
-    Subscribe(Ask),
-    /// Topics that were subscribed only to resume them, and go on under their pattern.
-    Release {
-        entries: Vec<String>,
-    },
-    Unsubscribe {
-        entries: Vec<String>,
-        answer: Option<Answer<(), RequestError>>,
-    },
-    List {
-        answer: Answer<Vec<Listed>, RequestError>,
-    },
-    Ping {
-        answer: Answer<u64, RequestError>,
-    },
-    Flush {
-        answer: oneshot::Sender<()>,
-    },
-}
-
-impl InFlight {
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            InFlight::Publish { entry, .. } => entry.bytes(),
-            InFlight::Batch(part) => part.entries.iter().map(Entry::bytes).sum(),
-            InFlight::Unacknowledged(entries) => entries.iter().map(Entry::bytes).sum(),
-            _ => 0,
-        }
-    }
-}
-
-/// Some or all updates of an acknowledged batch.
-#[derive(Debug)]
-pub(crate) struct BatchPart {
-    pub(crate) entries: VecDeque<Entry>,
-    /// Where the first of them stands in the batch.
-    pub(crate) first_index: usize,
-    pub(crate) collector: Arc<Collector>,
-}
-
-/// Puts the answers to the parts of a batch together.
-#[derive(Debug)]
-pub(crate) struct Collector(Mutex<Collected>);
-
-#[derive(Debug)]
-struct Collected {
-    unanswered: usize,
-    so_far: BatchAnswer,
-    /// Taken when the batch is over, well or badly.
-    answer: Option<Answer<BatchAnswer, PublishError>>,
-}
-
-impl Collector {
-    pub(crate) fn new(updates: usize, answer: Answer<BatchAnswer, PublishError>) -> Collector {
-        Collector(Mutex::new(Collected { unanswered: updates, so_far: BatchAnswer::default(), answer: Some(answer) }))
-    }
-
-    /// Nobody waits any more: it failed, or its caller went away.
-    pub(crate) fn is_over(&self) -> bool {
-        self.lock().answer.as_ref().is_none_or(|answer| answer.is_closed())
-    }
-
-    pub(crate) fn answered(&self, part: &BatchPart, accepted: u64, duplicates: u64, rejected: Vec<Rejected>) {
-        let mut collected = self.lock();
-        collected.so_far.accepted += accepted;
-        collected.so_far.duplicates += duplicates;
-        let placed = rejected.into_iter().map(|one| (part.first_index + one.index, one.code, one.message));
-        collected.so_far.rejected.extend(placed);
-        collected.unanswered = collected.unanswered.saturating_sub(part.entries.len());
-        if collected.unanswered == 0
-            && let Some(answer) = collected.answer.take()
-        {
-            let _ = answer.send(Ok(std::mem::take(&mut collected.so_far)));
-        }
-    }
-
-    pub(crate) fn fail(&self, error: PublishError) {
-        if let Some(answer) = self.lock().answer.take() {
-            let _ = answer.send(Err(error));
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Collected> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -1,7 +1,7 @@
 //! One connection at work: a loop that reads and a loop that writes, until one of them ends.
 //!
 //! They are two futures of one task, not one loop over both: reading a frame is not safe to cancel, so the reading loop
-//! is only ever dropped together with its connection.
+//! is only dropped together with its connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use crate::shared::Shared;
 use crate::transport::{Broken, Connection, Frames, Reader, Received, utf8};
 use crate::wire::incoming::{self, Incoming};
 
-/// How long the other side may take to take our last frame.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the broker may take to accept our close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,28 +26,28 @@ pub(crate) struct End {
     pub(crate) reason: String,
     /// The broker's close code.
     pub(crate) code: Option<u16>,
-    /// What the broker is told before the connection goes.
-    farewell: Option<(u16, String)>,
-    /// What `goaway` asked for.
+    /// The code and reason of the close frame to send before the connection ends.
+    close_frame: Option<(u16, String)>,
+    /// The wait that `goaway` asked for.
     pub(crate) after_ms: Option<u64>,
 }
 
-/// What the reading loop hands to the writing loop besides answers.
+/// What the reading loop passes to the writing loop.
 #[derive(Debug, Default)]
 struct Control {
     urgent: Mutex<Urgent>,
-    /// The reading loop waits for a subscription whose queue is full.
+    /// The reading loop waits for room in a subscription's queue.
     blocked: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Urgent {
-    /// Of several pings only the last needs an answer (RFC 6455 §5.5.3).
+    /// The payload of the last ping: of several, only the last needs an answer (RFC 6455 §5.5.3).
     pong: Option<Vec<u8>>,
     close: Option<(u16, String)>,
 }
 
-/// Runs a connection to its end.
+/// Runs a connection until it ends.
 pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connection) -> End {
     let control = Control::default();
     let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
@@ -58,10 +58,10 @@ pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connect
         end = &mut read => end,
         end = &mut write => return end,
     };
-    if let Some(farewell) = end.farewell.clone() {
-        control.lock().close = Some(farewell);
+    if let Some(close_frame) = end.close_frame.clone() {
+        control.lock().close = Some(close_frame);
         shared.outbox.wake();
-        let _ = tokio::time::timeout(FAREWELL, write).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, write).await;
     }
     end
 }
@@ -82,10 +82,10 @@ async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: 
                 continue;
             }
             Ok(Received::Close { code, reason }) => {
-                // A frame may not carry 1005, which stands for none.
-                let farewell = Some((if code == 1005 { 1000 } else { code }, String::new()));
+                // A frame may not carry 1005, which means that there was no code.
+                let close_frame = Some((if code == 1005 { 1000 } else { code }, String::new()));
                 let reason = if reason.is_empty() { "the broker closed the connection".to_owned() } else { reason };
-                return End { reason, code: Some(code), farewell, after_ms };
+                return End { reason, code: Some(code), close_frame, after_ms };
             }
             Err(broken) => return End::broken(broken),
         };
@@ -96,7 +96,7 @@ async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: 
     }
 }
 
-/// One message of text.
+/// Takes in one text message.
 fn take(
     bytes: &[u8],
     shared: &Shared,
@@ -119,16 +119,16 @@ fn take(
     }
 }
 
-/// Hands events to their subscriptions. A full queue stops the reading, and with it, through TCP, the broker.
+/// Puts events into their subscriptions' queues. A full queue stops the reading, and with it, through TCP, the broker.
 async fn deliver(shared: &Shared, control: &Control, deliveries: &mut Vec<Delivery>) {
     for (events, event) in deliveries.drain(..) {
         let Err(TrySendError::Full(event)) = events.try_send(event) else { continue };
         control.blocked.store(true, Ordering::Relaxed);
         shared.outbox.wake();
         tokio::select! {
-            // An error says that the subscription was dropped: nobody misses the event.
+            // An error means that the subscription was dropped: no reader misses the event.
             _ = events.send(event) => {}
-            // Who closes a client does not wait for what he did not read.
+            // A program that closes the client does not wait for events that it did not read.
             () = shared.closing() => {}
         }
         control.blocked.store(false, Ordering::Relaxed);
@@ -143,8 +143,8 @@ async fn write(
     heartbeat: Duration,
 ) -> End {
     let mut frames = Frames::default();
-    let mut said_goodbye = false;
-    // When to ask again for what was refused for now.
+    let mut close_sent = false;
+    // When to ask again for what the broker refused for now.
     let mut again_at = None;
     loop {
         let urgent = std::mem::take(&mut *control.lock());
@@ -154,7 +154,7 @@ async fn write(
         let last = urgent.close.is_some();
         if let Some((code, reason)) = urgent.close {
             frames.close(code, &reason);
-        } else if !said_goodbye {
+        } else if !close_sent {
             let mut book = lock(book);
             if again_at.is_some_and(|at| at <= Instant::now()) {
                 again_at = None;
@@ -166,33 +166,33 @@ async fn write(
                 let wait_ms = shared.options.backoff.delay_ms(book.attempt(), rand::random());
                 again_at = Some(Instant::now() + Duration::from_millis(wait_ms));
             }
-            book.take(shared, &mut frames);
+            book.fill(shared, &mut frames);
             if frames.bytes().is_empty() && shared.is_closing() && book.is_idle(&shared.outbox) {
                 frames.close(1000, "");
-                said_goodbye = true;
+                close_sent = true;
             }
         }
         if frames.bytes().is_empty() {
             tokio::select! {
                 () = shared.outbox.woken() => {}
                 () = until(again_at) => {}
-                // A program that reads slowly is slow, not dead: the broker can tell by this.
+                // A program that reads slowly is slow, not dead: this shows the broker that it lives.
                 () = tokio::time::sleep(heartbeat), if control.blocked.load(Ordering::Relaxed) => frames.pong(b""),
             }
             continue;
         }
         if let Err(error) = writer.write_all(frames.bytes()).await {
-            return End { reason: error.to_string(), code: None, farewell: None, after_ms: None };
+            return End { reason: error.to_string(), code: None, close_frame: None, after_ms: None };
         }
         frames.clear();
         if last {
             let _ = writer.shutdown().await;
-            return End { reason: String::new(), code: None, farewell: None, after_ms: None };
+            return End { reason: String::new(), code: None, close_frame: None, after_ms: None };
         }
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until that time, or forever if there is none.
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -202,8 +202,8 @@ async fn until(at: Option<Instant>) {
 
 impl End {
     fn broken(broken: Broken) -> End {
-        let farewell = broken.close_code.map(|code| (code, broken.reason.clone()));
-        End { reason: broken.reason, code: None, farewell, after_ms: None }
+        let close_frame = broken.close_code.map(|code| (code, broken.reason.clone()));
+        End { reason: broken.reason, code: None, close_frame, after_ms: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the program's handles and the connection's task share.
+//! The state that the program's handles and the connection's task share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::wire::entry::Entry;
 
-/// Connection events kept for a receiver that is late.
+/// Connection events kept for a receiver that falls behind.
 const EVENTS_KEPT: usize = 256;
 
 #[derive(Debug)]
@@ -28,32 +28,32 @@ pub(crate) struct Shared {
 
 #[derive(Debug)]
 struct Watchers {
-    /// The `Connected` of the connection that stands: a new watcher begins with it.
-    standing: Option<ConnectionEvent>,
-    /// `None` when the client is over, so that receivers end.
+    /// The `Connected` of the current connection. A new receiver gets it first.
+    current: Option<ConnectionEvent>,
+    /// `None` once the client is over, so that receivers end.
     events: Option<broadcast::Sender<ConnectionEvent>>,
 }
 
-/// Where the client stands.
+/// The client's phase of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// Nothing new is taken; what was is being finished.
+    /// No new calls are accepted; those accepted before are being finished.
     Closing,
     Over,
 }
 
-/// What this client has seen go wrong, since it began.
+/// Counts of what went wrong since the client began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counters {
     /// Connections that replaced a lost one.
     pub reconnects: u64,
-    /// Breaches of continuity.
+    /// Violations of continuity.
     pub violations: u64,
-    /// Updates published without waiting that were refused.
+    /// Updates published without waiting for an answer that were refused.
     pub unacknowledged_refused: u64,
-    /// Updates published without waiting, and without a source, whose answer was lost with a connection: they may or may
+    /// Updates published without waiting and without a source, whose answer was lost with a connection: they may or may
     /// not have been published.
     pub unacknowledged_unanswered: u64,
 }
@@ -68,14 +68,14 @@ pub(crate) enum Count {
 
 impl Shared {
     pub(crate) fn new(options: Options, hello: Hello) -> Shared {
-        let standing = ConnectionEvent::Connected { session: hello.session.clone(), resumed: false };
+        let current = ConnectionEvent::Connected { session: hello.session.clone(), resumed: false };
         let events = Some(broadcast::channel(EVENTS_KEPT).0);
         Shared {
             outbox: Outbox::new(options.outgoing_bytes_max),
             options,
             counters: Default::default(),
             hello: Mutex::new(Arc::new(hello)),
-            watchers: Mutex::new(Watchers { standing: Some(standing), events }),
+            watchers: Mutex::new(Watchers { current: Some(current), events }),
             phase: watch::Sender::new(Phase::Open),
             subscriptions: AtomicU64::new(0),
         }
@@ -103,16 +103,16 @@ impl Shared {
         Counters { reconnects, violations, unacknowledged_refused, unacknowledged_unanswered }
     }
 
-    /// Tells whoever watches.
-    pub(crate) fn tell(&self, event: ConnectionEvent) {
+    /// Sends an event to the program's receivers.
+    pub(crate) fn report(&self, event: ConnectionEvent) {
         let mut watchers = self.watchers();
         match &event {
-            ConnectionEvent::Connected { .. } => watchers.standing = Some(event.clone()),
-            ConnectionEvent::Disconnected { .. } | ConnectionEvent::Closed(_) => watchers.standing = None,
+            ConnectionEvent::Connected { .. } => watchers.current = Some(event.clone()),
+            ConnectionEvent::Disconnected { .. } | ConnectionEvent::Closed(_) => watchers.current = None,
             _ => {}
         }
         if let Some(events) = &watchers.events {
-            // An error only says that nobody watches.
+            // An error only means that there are no receivers.
             let _ = events.send(event);
         }
     }
@@ -123,22 +123,22 @@ impl Shared {
             Some(events) => events.subscribe(),
             None => broadcast::channel(1).1,
         };
-        ConnectionEvents { standing: watchers.standing.clone(), events }
+        ConnectionEvents { current: watchers.current.clone(), events }
     }
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts and tells an update that nobody waits for and that did not make it.
+    /// Counts and reports the failure of an update whose caller does not wait.
     pub(crate) fn unacknowledged(&self, entry: &Entry, error: PublishError) {
         let lost = matches!(error, PublishError::Unanswered);
         self.count(if lost { Count::Unanswered } else { Count::Refused }, 1);
         let (topic, kind) = entry.topic_and_kind();
-        self.tell(ConnectionEvent::Unacknowledged(UnacknowledgedError { topic, kind, error }));
+        self.report(ConnectionEvent::Unacknowledged(UnacknowledgedError { topic, kind, error }));
     }
 
-    /// Takes nothing new, finishes what there is, and closes.
+    /// Stops accepting calls, finishes those accepted before, and closes.
     pub(crate) fn close(&self) {
         self.phase.send_if_modified(|phase| {
             let was_open = *phase == Phase::Open;
@@ -152,9 +152,9 @@ impl Shared {
         }
     }
 
-    /// The end. Whoever waits for it is told.
-    pub(crate) fn over(&self, reason: ClosedReason) {
-        self.tell(ConnectionEvent::Closed(reason));
+    /// Ends the client, and wakes the callers that wait for its end.
+    pub(crate) fn end(&self, reason: ClosedReason) {
+        self.report(ConnectionEvent::Closed(reason));
         self.watchers().events = None;
         self.phase.send_replace(Phase::Over);
     }
@@ -165,29 +165,12 @@ impl Shared {
 
     /// Waits until the client is closing, or is over.
     pub(crate) async fn closing(&self) {
-        // The sender is ours: it cannot go away.
+        // The sender is a field of `self`, so it is not dropped while this waits.
         let _ = self.phase.subscribe().wait_for(|phase| *phase != Phase::Open).await;
     }
 
+    /// Waits until the client is over.
     pub(crate) async fn finished(&self) {
         let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await;
-    }
-}
-
-/// Held by every clone of a client and every subscription; the last one closes the connection.
-#[derive(Debug)]
-pub(crate) struct Handle(pub(crate) Arc<Shared>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-impl std::ops::Deref for Handle {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
     }
 }

@@ -1,4 +1,4 @@
-/** Who uses no mouse, who hears the page, and who types what is wrong. */
+/** Using the page without a mouse or with a screen reader, and typing invalid input. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -19,7 +19,7 @@ async function filled(t) {
   return broker;
 }
 
-test("everything is reached with the keyboard, and what has the focus is seen", async (t) => {
+test("everything is reachable with the keyboard, and the focus is visible", async (t) => {
   const broker = await filled(t);
   await withPage(async (page) => {
     await page.size(DESKTOP);
@@ -30,10 +30,10 @@ test("everything is reached with the keyboard, and what has the focus is seen", 
       await page.press("Tab");
       reached.push(await page.run(`(${focused}.innerText || ${focused}.getAttribute("aria-label")).trim()`));
       const outline = await page.run(`getComputedStyle(${focused}).outlineStyle + parseFloat(getComputedStyle(${focused}).outlineWidth)`);
-      assert.equal(outline, "solid2", `the focus on ${reached.at(-1)} is seen`);
+      assert.equal(outline, "solid2", `the focus on ${reached.at(-1)} is visible`);
     }
-    assert.deepEqual(reached.slice(0, 10), ["To the content", "Tickcast", "Markets", "Matches", "Chat", "Raw", "Broker", "Dark theme", "AAA", "BBB"]);
-    assert.equal(await page.run(`${focused}.getAttribute("aria-label")`), "Trades", "what scrolls is reached too");
+    assert.deepEqual(reached.slice(0, 10), ["Skip to content", "Tickcast", "Markets", "Matches", "Chat", "Raw", "Broker", "Dark theme", "AAA", "BBB"]);
+    assert.equal(await page.run(`${focused}.getAttribute("aria-label")`), "Trades", "scrolling areas are reachable too");
     await page.press("Tab", 8);
     await page.press("Enter");
     await page.shows(".title h2", "BBB");
@@ -49,7 +49,7 @@ test("everything is reached with the keyboard, and what has the focus is seen", 
   });
 });
 
-test("no violation that axe-core finds, in every view, light and dark", async (t) => {
+test("axe-core finds no violation in any view, light or dark", async (t) => {
   if (!existsSync(AXE)) {
     console.error("** NOT RUN, not installed: axe-core");
     assert.notEqual(process.env.CI, "true");
@@ -59,13 +59,13 @@ test("no violation that axe-core finds, in every view, light and dark", async (t
   await withPage(async (page) => {
     for (const [size, theme] of [[DESKTOP, "light"], [DESKTOP, "dark"], [PHONE, "light"], [PHONE, "dark"]]) {
       await page.size(size);
-      // Colours in the middle of fading are nobody's colours.
+      // Wait until no colour is fading.
       await page.theme(theme, "reduce");
       for (const hash of VIEWS) {
         await page.open(broker.address, hash);
         await page.until(`document.body.dataset.link === "open" && document.querySelector("main tbody tr, main li, main .tile")`);
         await page.until(`document.querySelectorAll("[data-flash]").length === 0`);
-        // As a function's body, which the page's policy has no say in.
+        // As a function's body, which the page's policy does not apply to.
         const found = await page.run(`{ ${axe}; const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
           return violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html, failureSummary }) => html.slice(0, 200) + " " + failureSummary).join(" | ")); }`);
         assert.deepEqual(found, [], `${hash} ${theme} ${size.width}`);
@@ -74,7 +74,7 @@ test("no violation that axe-core finds, in every view, light and dark", async (t
   });
 });
 
-test("what is wrong is a sentence: patterns, topics, ports, and browsers without what it takes", async (t) => {
+test("errors are sentences: wrong patterns, topics and ports, and browsers that cannot run the page", async (t) => {
   const broker = await filled(t);
   await withPage(async (page) => {
     await page.size(DESKTOP);
@@ -94,7 +94,7 @@ test("what is wrong is a sentence: patterns, topics, ports, and browsers without
     await broker.publish("no.such.topic", "state", { now: "there is" });
     await page.shows(".raw", `{"now":"there is"}`);
 
-    // Paused, counted, gone on, cleared.
+    // Pause, count, continue, clear.
     await page.run(`document.querySelector(".raw-tools button").click()`);
     await broker.publish("no.such.topic", "state", { hidden: 1 });
     await page.shows(".counted", "1 since the pause");
@@ -112,7 +112,7 @@ test("what is wrong is a sentence: patterns, topics, ports, and browsers without
     await page.go(`http://${broker.admin}/`);
     assert.match(await page.text("body"), new RegExp(`The live page is at http://${broker.address}/`));
 
-    // A browser that does not run the script: the sentence is there, at the latest after a moment.
+    // In a browser that does not run the script, the sentence appears after a moment.
     await page.devtools("Emulation.setScriptExecutionDisabled", { value: true });
     await page.go(`http://${broker.address}/`);
     await page.devtools("Emulation.setScriptExecutionDisabled", { value: false });

@@ -1,4 +1,4 @@
-/** The markets in Chromium: cells that move, the ladder, trades, and that feed text stays text. */
+/** The markets view in Chromium: moving cells, the ladder, trades, and that text from feeds stays text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
@@ -8,7 +8,7 @@ import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
 const row = (symbol) => `tr[data-instrument="stocks.${symbol}"]`;
 const EVIL = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>`;
 
-test("prices move, the ladder follows the book, and what is published stays text", async (t) => {
+test("prices move, the ladder follows the book, and published text stays text", async (t) => {
   const broker = await Broker.start(t);
   await open(broker, ["AAA", "BBB", "CCC"]);
   await withPage(async (page) => {
@@ -16,12 +16,12 @@ test("prices move, the ladder follows the book, and what is published stays text
     await page.open(broker.address);
     await page.shows(`${row("BBB")} .change`, "0.00");
     assert.deepEqual(await page.run(`[...document.querySelectorAll(".watch tbody th a")].map((one) => one.innerText)`), ["AAA", "BBB", "CCC"]);
-    // The first one is chosen where the address names none.
+    // If the address names no instrument, the first is chosen.
     await page.shows(".title h2", "AAA");
     await page.shows(".badge[data-status=open]", "Open");
     await page.until(`document.querySelectorAll(".ladder tbody tr:not([data-empty]) .price-level:not(:empty)").length === 4`);
 
-    // A cell lights up for a moment only: it is watched from before.
+    // A cell lights up only for a moment, so the watching begins before.
     await page.run(`{ window.lit = []; new MutationObserver((seen) => { for (const { target } of seen) if (target.dataset.flash) lit.push(target.className + " " + target.dataset.flash); })
       .observe(document.querySelector(${JSON.stringify(row("BBB"))}), { subtree: true, attributeFilter: ["data-flash"] }); }`);
     await trade(broker, "BBB", 100.35, 2);
@@ -59,7 +59,7 @@ test("prices move, the ladder follows the book, and what is published stays text
   });
 });
 
-test("on a phone nothing is wider than the screen, and an instrument has a way back", async (t) => {
+test("on a phone nothing is wider than the screen, and an instrument has a back link", async (t) => {
   const broker = await Broker.start(t);
   await open(broker, ["AAA", "LONGSYMBOL"]);
   await broker.publish("sports.x.A-B.score", "state", { home: "A club with quite a long name", away: "Anotherclubwithoutanyspaces", home_goals: 10, away_goals: 0, clock: "12:00", status: "first_half" });

@@ -1,4 +1,4 @@
-/** A match in Chromium: score, events, and what is corrected or taken back. */
+/** A match in Chromium: score, events, and corrections. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
@@ -6,7 +6,7 @@ import { withPage, DESKTOP } from "../support/live_page.js";
 
 const SCORE = { match: 1, home: "Redford", away: "Bluewater", home_goals: 0, away_goals: 0, status: "first_half", clock: "02:00", coverage: "live" };
 
-test("a goal is told, taken back, and shown as taken back", async (t) => {
+test("a goal is announced, taken back, and shown as taken back", async (t) => {
   const broker = await Broker.start(t);
   const event = (data) => broker.publish("sports.football.RED-BLU.event", "event", { match: 1, ...data });
   const score = (data) => broker.publish("sports.football.RED-BLU.score", "state", { ...SCORE, ...data });

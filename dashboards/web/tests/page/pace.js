@@ -1,4 +1,4 @@
-/** Five hundred updates a second and more on the screen: how many frames, how long the longest tasks. */
+/** More than five hundred updates a second on the screen: the frames and the longest tasks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker } from "../../../../broker/clients/js/tests/support/broker.js";
@@ -7,16 +7,16 @@ import { withPage, DESKTOP } from "../support/live_page.js";
 
 const SYMBOLS = Array.from({ length: 40 }, (_, at) => `S${String(at).padStart(2, "0")}`);
 const PER_SECOND = 600, BATCH_MS = 25, SECONDS = 4;
-/** Paints a second: one every 25 ms at most (live/frame.js), and the foot's ages. */
+/** The most paints a second: one every 25 ms (live/frame.js), and the ages in the footer. */
 const PAINTS_MAX = 44;
 
-/** Seconds that the page's main thread has worked so far, by what for. */
+/** The seconds that the page's main thread has worked so far, by kind of work. */
 async function spent(page) {
   const { metrics } = await page.devtools("Performance.getMetrics");
   return Object.fromEntries(["TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"].map((wanted) => [wanted, metrics.find(({ name }) => name === wanted).value]));
 }
 
-/** Publishes quotes and trades in small batches until it is told to stop. */
+/** Publishes quotes and trades in small batches until it is stopped. */
 async function market(broker, signal) {
   const begun = performance.now();
   let published = 0;
@@ -44,7 +44,7 @@ test("500 updates a second on screen: one paint per frame", async (t) => {
     await page.size(DESKTOP);
     await page.open(broker.address);
     await page.until(`document.querySelectorAll(".watch tbody tr").length === ${SYMBOLS.length}`);
-    // A second client in the page counts what comes; the page's own paints are counted by what they change.
+    // A second client in the page counts the updates; the page's paints are counted by their changes.
     await page.devtools("Performance.enable", { timeDomain: "threadTicks" });
     const before = await spent(page);
     const seen = await page.run(`{
@@ -68,7 +68,7 @@ test("500 updates a second on screen: one paint per frame", async (t) => {
     const after = await spent(page);
     const { seconds, updates, frames, batches, tasks } = seen;
     const busy = tasks.reduce((sum, one) => sum + one, 0) / seconds / 1000;
-    // The time of the page's own thread on a core: what else the machine does is not in it. Half a second before is in it.
+    // The CPU time of the page's own thread, without other work of the machine, and with half a second from before.
     const used = Object.entries(after).map(([name, value]) => [name, (value - before[name]) / (seconds + 0.5)]);
     console.log(`of a core: ${used.map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`).join(", ")}`);
     console.log(`${(updates / seconds).toFixed(0)} updates/s on screen, ${(frames / seconds).toFixed(1)} frames/s, ${batches} paints in ${frames} frames, ` +
@@ -76,7 +76,7 @@ test("500 updates a second on screen: one paint per frame", async (t) => {
     assert.ok(updates / seconds >= 500, `${updates} updates in ${seconds} s`);
     assert.ok(batches <= frames + 2, "not more than one paint per frame");
     assert.ok(batches / seconds <= PAINTS_MAX, `${batches} paints in ${seconds} s`);
-    // How much of a core and how many frames a second that takes is told above: a slow machine is no fault of the page.
+    // The share of a core and the frames a second are only printed above: a slow machine is not the fault of the page.
     assert.ok(frames > 0 && used.length > 0);
     assert.deepEqual(await page.wrong(), []);
   });

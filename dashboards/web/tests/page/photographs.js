@@ -1,6 +1,6 @@
 /**
- * The demo as a person sees it, photographed at desktop and phone width, light and dark, twice each, with prices that
- * moved between the two. PHOTOGRAPHS is the folder for them, CANDLES how many the chart has at least.
+ * The demo as a person sees it, photographed at desktop and phone width, light and dark, twice each, with prices that moved
+ * in between. PHOTOGRAPHS is the folder for the pictures, CANDLES the least number of candles in the chart.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,9 +10,9 @@ import { withPage, DESKTOP, PHONE } from "../support/live_page.js";
 
 const FOLDER = process.env.PHOTOGRAPHS ?? "target/photographs";
 const CANDLES = Number(process.env.CANDLES ?? 1);
-/** One of them is small enough for a document. */
+/** A picture is small enough for a document. */
 const BYTES_MAX = 200_000;
-/** What stands in the cells that a photograph shows. */
+/** The texts of the cells that a picture shows. */
 const cells = `[...document.querySelectorAll(".watch tbody td.number, .ladder tbody td")]
   .filter((cell) => cell.offsetHeight > 0 && cell.getBoundingClientRect().bottom < innerHeight - 60).map((cell) => cell.textContent)`;
 
@@ -46,7 +46,7 @@ test("the demo, photographed", async (t) => {
     keep("chat-light", await page.photograph());
     await look(DESKTOP, "dark", "#/broker", `document.querySelectorAll(".busy-panel tbody tr").length >= 5 && document.querySelector(".tile path").hasAttribute("d")`);
     keep("broker-dark", await page.photograph());
-    // The markets last: by then there is something on the charts.
+    // The markets come last: by then the charts have data.
     await look(DESKTOP, "dark", "#/markets", traded(30));
     await page.until(`document.querySelector(".chart .volume").getAttribute("d")?.split("M").length > ${CANDLES}`);
     await moved("markets-dark");

@@ -18,7 +18,7 @@ class Page {
     Object.assign(this, { go, run, devtools });
   }
 
-  /** Opens `http://HOST:PORT/#/view` anew, and notes from its first moment on what goes wrong in it. */
+  /** Opens `http://HOST:PORT/#/view` anew, and records everything that goes wrong in it from the start. */
   async open(address, hash = "") {
     await this.go("about:blank");
     const noted = `window.wrong = [];
@@ -31,12 +31,12 @@ class Page {
     await this.until(`document.documentElement.dataset.ready === ""`);
   }
 
-  /** What went wrong since it was opened: errors, and breaches of the policy. */
+  /** Returns what went wrong since the page was opened: errors, and violations of the policy. */
   wrong() {
     return this.run("window.wrong");
   }
 
-  /** Waits in the page for an expression, and gives its value. */
+  /** Waits in the page until an expression is true, and returns its value. */
   until(expression) {
     return this.run(`new Promise((resolve, reject) => {
       const end = Date.now() + ${PATIENCE_MS};
@@ -50,12 +50,12 @@ class Page {
     })`);
   }
 
-  /** The text of the first element that fits. */
+  /** Returns the text of the first matching element. */
   text(selector) {
     return this.run(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? null`);
   }
 
-  /** Waits for a text in an element. */
+  /** Waits until an element contains a text. */
   shows(selector, text) {
     return this.until(`document.querySelector(${JSON.stringify(selector)})?.textContent.includes(${JSON.stringify(text)})`);
   }

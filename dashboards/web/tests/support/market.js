@@ -1,6 +1,6 @@
-/** A small market of our own: made-up instruments that a test moves by itself. */
+/** A small market: invented instruments that a test moves by itself. */
 
-/** Publishes quote, book, status and a trade for each symbol. Everything is around 100. */
+/** Publishes a quote, a book, a status and a trade for each symbol, all around 100. */
 export async function open(broker, symbols) {
   for (const symbol of symbols) {
     await quote(broker, symbol, 100);

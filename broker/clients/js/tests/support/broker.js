@@ -1,4 +1,4 @@
-/** A real broker: the binary that the environment variable BROKER names, on ports of its own. */
+/** A real broker: the binary in the environment variable BROKER, on ports of its own. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,15 +6,15 @@ import { until, within } from "./wait.js";
 
 if (!process.env.BROKER) throw new Error("the environment variable BROKER names the broker's binary");
 
-/** The platform's WebSocket, or that of the package ws where there is none. */
+/** The platform's WebSocket or, if there is none, that of the package ws. */
 export const WebSocket = globalThis.WebSocket ?? createRequire(import.meta.url)("ws").WebSocket;
 
 export class Broker {
   #process = null;
   #flags; #command;
-  /** HOST:PORT of its client listener. It keeps it when it is started again. */
+  /** HOST:PORT of its client listener, which stays the same after a restart. */
   address = "127.0.0.1:0";
-  /** The same of its admin listener, which gets another port each time. */
+  /** HOST:PORT of its admin listener, which gets another port each time. */
   admin = null;
 
   constructor(flags = [], command = "serve") {
@@ -22,7 +22,7 @@ export class Broker {
     this.#command = command;
   }
 
-  /** Starts one with these flags; it ends with the test. */
+  /** Starts a broker with these flags; it ends with the test. */
   static async start(test, flags = [], command = "serve") {
     const broker = new Broker(flags, command);
     test.after(() => broker.kill());
@@ -50,7 +50,7 @@ export class Broker {
     return `ws://${this.address}`;
   }
 
-  /** At once, as by a crash. */
+  /** Kills it at once, as a crash would. */
   async kill(signal = "SIGKILL") {
     const ending = this.#process;
     this.#process = null;
@@ -60,7 +60,7 @@ export class Broker {
     await within(ended, "end of the broker");
   }
 
-  /** It stands still, with all its connections open, until `goOn`. */
+  /** Stops the process, with all its connections open, until `goOn`. */
   async standStill() {
     const { pid } = this.#process;
     this.#process.kill("SIGSTOP");
@@ -87,7 +87,7 @@ export class Broker {
   }
 
   async #http(method, path, body) {
-    // A connection of its own: one that was kept may be closed by the broker at the very moment at which it is used again.
+    // A connection of its own: the broker may close a kept one at the very moment at which it is reused.
     const headers = { Connection: "close", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
     const answer = await fetch(`http://${this.address}${path}`, { method, headers, body })
       .catch((error) => { throw new Error(`${method} ${path}: ${error.message}`, { cause: error.cause }); });

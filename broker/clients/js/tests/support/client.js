@@ -1,4 +1,4 @@
-/** A client for a test: quick to come back, closed with the test, and everything that went wrong written down. */
+/** A client for a test: it reconnects fast, is closed with the test, and records everything that went wrong. */
 import { connect } from "../../tickcast.js";
 import { WebSocket } from "./broker.js";
 import { event, until } from "./wait.js";
@@ -11,14 +11,14 @@ export function client(test, url, options = {}) {
   return made;
 }
 
-/** A client that is connected. */
+/** Makes a connected client. */
 export async function connected(test, url, options) {
   const made = client(test, url, options);
   await event(made, "open");
   return made;
 }
 
-/** A subscription that keeps what it gets, in `messages`, and what a test asks most of it. */
+/** A subscription that keeps what it gets in `messages`, with the questions that tests ask most. */
 export function watch(client, topics, options = {}) {
   const messages = [];
   const subscription = client.subscribe(topics, options, (message) => messages.push(message));

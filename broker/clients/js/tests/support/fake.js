@@ -1,4 +1,4 @@
-/** A broker that says whatever a test wants: for what a real one never does. */
+/** A broker that sends whatever a test wants, for what a real one never does. */
 import { createRequire } from "node:module";
 import { once } from "node:events";
 import { until } from "./wait.js";
@@ -10,20 +10,20 @@ const HELLO = {
   limits: { subscriptions: 100, message_bytes: 65_536, image_bytes: 1 << 20, behind_bytes: 65_536, retain_updates: 10, stall_ms: 60_000 },
 };
 
-/** Fields of `subscribe` that a broker of before refuses. */
+/** Fields of `subscribe` that an older broker refuses. */
 const NEW_FIELDS = ["ready", "positions", "resume"];
 
 export class Fake {
   #server; #sockets = [];
   #isOld;
-  /** Everything that clients sent, parsed; but what only switches positions on, which is answered at once. */
+  /** Everything that clients sent, parsed, except requests that only switch positions on: these are answered at once. */
   received = [];
 
   constructor(isOld) {
     this.#isOld = isOld;
   }
 
-  /** One that greets with these fields changed, `isOld` where it knows no positions, `within` an `SseBroker`; it ends with the test. */
+  /** Starts one whose `hello` has these fields changed; `isOld` if it knows no positions; `within` an `SseBroker`. It ends with the test. */
   static async start(test, { greets = true, isOld = false, within = null, ...hello } = {}) {
     const fake = new Fake(isOld);
     fake.#server = new WebSocketServer(within ? { noServer: true } : { port: 0, host: "127.0.0.1" });
@@ -53,17 +53,17 @@ export class Fake {
     return `ws://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** Takes a WebSocket that came to another server. */
+  /** Takes over a WebSocket that another server accepted. */
   upgrade(request, socket, head) {
     this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#server.emit("connection", upgraded, request));
   }
 
-  /** Connections that came so far. */
+  /** The number of connections so far. */
   get connections() {
     return this.#sockets.length;
   }
 
-  /** To the newest connection. */
+  /** Sends to the newest connection. */
   send(...messages) {
     for (const message of messages) this.#sockets.at(-1).send(typeof message === "string" ? message : JSON.stringify(message));
   }
@@ -72,20 +72,20 @@ export class Fake {
     this.#sockets.at(-1).close(code, reason);
   }
 
-  /** The next request of this operation that no test has taken yet. */
+  /** Returns the next request with this `op` that the test has not taken yet. */
   async next(op) {
     const at = await until(() => 1 + this.received.findIndex((message) => message.op === op), `a request ${op}`);
     return this.received.splice(at - 1, 1)[0];
   }
 
-  /** Until a client has heard everything that was sent to it. */
+  /** Waits until a client has received everything that was sent to it. */
   async heard(client) {
     const answered = client.ping(), { id } = await this.next("ping");
     this.send({ op: "pong", id, ts: 1 });
     await answered;
   }
 
-  /** Answers the next `subscribe`: each topic begins as `row` says, each pattern brings in so many. Gives the topics as asked. */
+  /** Answers the next `subscribe`: each topic begins as in `row`, each pattern matches `matched` topics. Returns the topics as asked for. */
   async begin(row, matched = 0) {
     const request = await this.next("subscribe");
     this.answer(request, row, matched);

@@ -1,4 +1,4 @@
-/** In a page: an expression that waits for a condition, and tells of `window.seen` where it does not come. */
+/** An expression for a page that waits for a condition, and reports `window.seen` if it does not hold in time. */
 export const untilInPage = (condition) => `new Promise((resolve, reject) => {
   const end = Date.now() + 20000;
   const look = () => (${condition}) ? resolve(true)

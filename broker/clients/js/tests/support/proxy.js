@@ -6,12 +6,12 @@ export class Proxy {
   #server; #target; #pairs = new Set();
   #refuses = false;
   #silent = false;
-  /** What happens to WebSockets: null, `refused` by an HTTP answer, or `cut` as soon as the broker has said something. */
+  /** What happens to WebSockets: null, `refused` with an HTTP answer, or `cut` as soon as the broker has sent something. */
   upgrades = null;
   upgradesStopped = 0;
-  /** How long everything of new connections takes, each way. */
+  /** The delay of new connections, each way. */
   lag_ms = 0;
-  /** Connections that came so far. */
+  /** The number of connections so far. */
   connections = 0;
 
   constructor(target) {
@@ -19,7 +19,7 @@ export class Proxy {
     this.#server = createServer((client) => this.#pair(client));
   }
 
-  /** In front of a broker; it ends with the test. */
+  /** Starts one in front of a broker; it ends with the test. */
   static async start(test, broker) {
     const proxy = new Proxy(broker);
     proxy.#server.listen(0, "127.0.0.1");
@@ -35,12 +35,12 @@ export class Proxy {
     return `ws://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** Ends all connections, as by a lost network. */
+  /** Ends all connections, as a lost network would. */
   cut() {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
 
-  /** New connections are ended at once, until `allow`. */
+  /** Ends new connections at once, until `allow`. */
   refuse() {
     this.#refuses = true;
     this.cut();
@@ -50,18 +50,18 @@ export class Proxy {
     this.#refuses = false;
   }
 
-  /** The client gets nothing any more, and does not learn why. */
+  /** Lets nothing through to the client any more, without a sign. */
   stall() {
     for (const [client, server] of this.#pairs) server.unpipe(client).pause();
   }
 
-  /** The same of new connections too. */
+  /** The same for new connections too. */
   silence() {
     this.#silent = true;
     this.stall();
   }
 
-  /** It goes on with what had piled up. */
+  /** Continues with what has piled up. */
   resume() {
     for (const [client, server] of this.#pairs) server.pipe(client);
   }
@@ -78,7 +78,7 @@ export class Proxy {
     const toServer = this.lag_ms > 0 ? (data) => setTimeout(() => server.write(data), this.lag_ms) : (data) => server.write(data);
     let cuts = false;
     client.on("data", (data) => {
-      // Not only at a connection's beginning: Node upgrades one that has served requests, where it has one.
+      // Not only at the beginning of a connection: Node may upgrade one that has served requests.
       if (this.upgrades !== null && /^upgrade: *websocket/im.test(data)) {
         this.upgradesStopped += 1;
         if (this.upgrades === "refused")
@@ -99,7 +99,7 @@ export class Proxy {
   }
 }
 
-/** What one socket says another one says later, in the same order. */
+/** Copies what one socket sends to another one, later and in the same order. */
 function delayed(from, to, lag_ms) {
   from.on("data", (data) => setTimeout(() => to.write(data), lag_ms));
   from.on("end", () => setTimeout(() => to.end(), lag_ms));

@@ -1,19 +1,19 @@
-/** A broker that says by Server-Sent Events whatever a test wants, and takes WebSockets where the test has a fake for them. */
+/** A broker that sends whatever a test wants over Server-Sent Events, and accepts WebSockets if the test has a fake for them. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { until } from "./wait.js";
 
-/** What its streams take, as a broker of this version and as one of before. */
+/** The parameters of its streams, as a broker of this version and as an older one. */
 const PARAMETERS = ["topic", "conflate_ms", "resume", "ready", "on_slow"], OLD_PARAMETERS = PARAMETERS.slice(0, 3);
 
 export class SseBroker {
   #server;
-  /** By stream, oldest first: its query and its response. */
+  /** The streams, oldest first: the query and the response of each. */
   streams = [];
-  /** Of every message; null for none. */
+  /** The id of every message; null for none. */
   id = 7;
   upgrades = 0;
-  /** A `Fake` that gets the WebSockets; they are refused where there is none. */
+  /** A `Fake` that gets the WebSockets; without one they are refused. */
   fake = null;
   published = [];
 
@@ -52,23 +52,23 @@ export class SseBroker {
 
   get url() { return `ws://127.0.0.1:${this.#server.address().port}`; }
 
-  /** Of the streams so far: topics, and where they go on from. */
+  /** The topics of the streams so far, and the ids from which they resumed. */
   get asked() { return this.streams.map(({ topics, resume }) => [String(topics), resume]); }
 
-  /** Streams that are open. */
+  /** The open streams. */
   get open() { return this.streams.filter(({ response }) => !response.destroyed); }
 
   /** The newest open stream of exactly these topics. */
   of(topics) { return this.open.findLast((stream) => String(stream.topics) === String(topics)); }
 
-  /** To the newest stream; a part of a text is a part of a message. */
+  /** Sends to the newest stream; a part of a text is a part of a message. */
   write(text, stream = this.streams.at(-1)) { stream.response.write(text); }
   send(...messages) { this.to(this.streams.at(-1), ...messages); }
   to(stream, ...messages) {
     for (const message of messages) this.write(`${this.id === null ? "" : `id: ${this.id}\n`}data: ${JSON.stringify(message)}\n\n`, stream);
   }
 
-  /** Waits for the stream of exactly these topics, and begins them all. Gives the stream. */
+  /** Waits for the stream of exactly these topics, begins them all, and returns the stream. */
   async begin(topics, row) {
     const stream = await until(() => this.of(topics), `a stream of ${topics}`);
     const isPattern = (text) => /[*>]/.test(text), conflate_ms = Number(stream.conflate_ms ?? 0);

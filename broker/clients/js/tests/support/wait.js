@@ -1,23 +1,23 @@
-/** Waiting for what is to happen, with a bound and a name for when it does not. */
+/** Waiting for conditions and events, with a time limit and a name for the error. */
 
-/** Much longer than anything takes, on a machine that is busy with other things too. */
-const PATIENCE_MS = 30_000;
+/** Much longer than anything takes, even on a busy machine. */
+const TIMEOUT_MS = 30_000;
 
-/** Until a condition holds; gives what it gave. */
+/** Waits until a condition holds, and returns its value. */
 export async function until(condition, what) {
-  const end = Date.now() + PATIENCE_MS;
+  const end = Date.now() + TIMEOUT_MS;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${TIMEOUT_MS} ms: ${what}`);
     await new Promise((next) => setTimeout(next, 2));
   }
 }
 
-/** The next event of a type, or the first that fits. */
+/** The next event of a type, or the next that fits. */
 export function event(target, type, fits = () => true) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => done(reject, new Error(`no fitting event ${type} within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    const timer = setTimeout(() => done(reject, new Error(`no fitting event ${type} within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
     const listener = (happened) => fits(happened) && done(resolve, happened);
     const done = (settle, value) => {
       clearTimeout(timer);
@@ -35,11 +35,11 @@ export function record(target, ...types) {
   return events;
 }
 
-/** A promise, but not for ever. */
+/** A promise with a time limit. */
 export function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    timer = setTimeout(() => reject(new Error(`no ${what} within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -1,6 +1,6 @@
-/** What a browser's window and page tell, for a client in Node; and clocks that jump. */
+/** The events of a browser's window and page, for a client in Node; and clocks that jump. */
 
-/** Puts a window and its page in place, for all tests of a file. */
+/** Installs a window and its page, for all tests of a file. */
 export function withWindow() {
   const window = new EventTarget(), page = new EventTarget();
   page.visibilityState = "visible";
@@ -17,7 +17,7 @@ export function withWindow() {
   };
 }
 
-/** A clock that a test moves: `Date` for the wall clock, `performance` for the monotonic one. It goes right again when the test ends. */
+/** A clock that a test moves: `Date` for the wall clock, `performance` for the monotonic one. It is restored when the test ends. */
 export function jumpingClock(test, clock) {
   const { now } = clock;
   let jumped_ms = 0;

@@ -1,44 +1,77 @@
-//! The book of the connection's task: what was asked and not answered, what is subscribed, where each topic stands. It
-//! outlives connections, and does no I/O: messages come in ([`receive`](Book::receive)) and requests go out
-//! ([`take`](Book::take)).
+//! The book of the connection's task: what was asked and not answered, what is subscribed, and the state of each
+//! topic's stream. It outlives connections, and does no I/O: messages come in through [`receive`](Book::receive),
+//! requests go out through [`fill`](Book::fill).
+//!
+//! Each part keeps its own state and knows nothing of the book. What happens to the parts together is one file per
+//! idea.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | `in_flight` | requests without an answer |
+//! | `subscriptions` | the program's subscriptions: a `record` each, their `coverage` of topics, `refusals` for now |
+//! | `topics`, `topic` | the stream of each topic, and the subscriptions that get it |
+//! | `resume_ids` | the position from which each entry can resume |
+//! | `pack` | long lists as messages |
+//!
+//! | what happens | where |
+//! |---|---|
+//! | a message comes in | `receive`, then `stream`, `positions`, or `answer` (to a `subscribe`: `subscribed`) |
+//! | requests go out | `write`, `messages` |
+//! | a connection is replaced | `restore`, `resume_points`, `without_positions` |
+//! | an entry or a request fails | `entries`, `failure` |
 //!
 //! # What a lost connection means for requests
 //!
 //! | request | written, not answered | waiting to be written |
 //! |---|---|---|
-//! | publish with a `source` | sent again, first, in order: the broker takes it once | sent |
-//! | publish without | its caller is told `Unanswered`; without a caller it is counted and told as an event | sent |
-//! | subscribe | asked for again, see [`restore`] | sent |
-//! | unsubscribe | done: the subscription went with the connection | done |
+//! | publish with a `source` | sent again, first, in order: the broker publishes it once | sent |
+//! | publish without a `source` | its caller gets `Unanswered`; without a caller it is counted and reported | sent |
+//! | subscribe | asked for again, see `restore` | sent |
+//! | unsubscribe | done: the subscription ended with the connection | done |
 //! | list, ping | asked again | sent |
 //!
-//! Sending again cannot reorder: the updates of one producer are taken in in its order, so what was not answered is the
-//! tail of what was written, and it goes out before everything newer. Of what was taken and not answered, the broker
-//! knows the source's number and does not publish it twice, as long as the topic lives and remembers the source (the 16
-//! used last). If the topic ended in between, it begins again with those updates: that is at-least-once, and the price
-//! of never losing one.
+//! Sending again cannot reorder updates. The broker accepts a producer's updates in the producer's order, so those that
+//! were not answered are the last that were written, and they go out before everything newer. If the broker had
+//! accepted some of them, it knows the source's number and does not publish them twice, as long as the topic lives and
+//! remembers the source (it remembers the 16 used last). If the topic ended in between, it begins again with those
+//! updates: that is at-least-once, and the price of never losing an update.
 
 mod answer;
-mod places;
+mod coverage;
+mod entries;
+mod failure;
+mod in_flight;
+mod messages;
+mod pack;
 mod positions;
 mod receive;
+mod record;
 mod refusals;
 mod restore;
-mod split;
+mod resume_ids;
+mod resume_points;
+mod stream;
+mod subscribed;
 mod subscriptions;
-mod take;
+mod topic;
 mod topics;
+mod without_positions;
+mod write;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
-use crate::error::{ClosedReason, PublishError, RequestError, SubscribeError};
+use crate::error::ClosedReason;
 use crate::event::Event;
 use crate::hello::Limits;
 use crate::outbox::Outbox;
-use crate::request::{InFlight, Request, SubscriptionId};
+use crate::request::{Request, SubscriptionId};
 use crate::shared::Shared;
+use failure::Failure;
+use in_flight::InFlight;
+use restore::Restoring;
+use resume_ids::ResumeIds;
 use subscriptions::Subscriptions;
 use topics::Topics;
 
@@ -47,160 +80,75 @@ pub(crate) type Delivery = (mpsc::Sender<Event>, Event);
 
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    /// The last request's number; they go on across connections.
-    id: u64,
-    in_flight: BTreeMap<u64, InFlight>,
-    /// The bytes of publishes in `in_flight`.
-    unanswered_bytes: usize,
+    in_flight: InFlight,
     subscriptions: Subscriptions,
     topics: Topics,
+    resume_ids: ResumeIds,
     limits: Limits,
-    /// What goes out before anything that waits in the outbox.
-    first: VecDeque<take::Message>,
-    restoring: restore::Restoring,
-    /// Which entries the positions that came stand for.
-    places: places::Places,
-    /// The requests whose `ready` is due, with the subscriptions that want to know.
+    /// Requests that go out before everything that waits in the outbox: of the kinds subscribe and unsubscribe.
+    first: VecDeque<Request>,
+    restoring: Restoring,
+    /// The requests whose `ready` has not come yet, with the subscriptions to notify.
     readies: HashMap<u64, Vec<SubscriptionId>>,
-    /// This connection's broker refused positions: what needs them is done without.
+    /// This connection's broker refused positions, so what needs them is done in another way.
     without_positions: bool,
-    /// Events that came up while writing: they go out with the next message that comes in.
+    /// Events that came up while writing. They are delivered with those of the next message that comes in.
     late: Vec<Delivery>,
 }
 
 impl Book {
-    /// A connection stands: everything subscribed is asked for again.
+    /// Begins a connection: asks again for everything that is subscribed.
     pub(crate) fn connected(&mut self, limits: Limits) {
         self.limits = limits;
         self.without_positions = false;
         self.restore();
     }
 
-    /// The connection is gone: what may be asked again goes back to the head of the queue, in order.
+    /// Ends a connection: what may be asked again goes back to the front of the outbox, in order.
     pub(crate) fn lost(&mut self, shared: &Shared) {
         self.first.clear();
-        self.restoring = Default::default();
+        self.restoring = Restoring::default();
         self.subscriptions.forget_progress();
-        self.places.lost();
+        self.resume_ids.lost();
         self.readies.clear();
-        let in_flight = std::mem::take(&mut self.in_flight);
-        self.unanswered_bytes = 0;
         let mut again = Vec::new();
-        for request in in_flight.into_values() {
-            retry(request, shared, &mut again);
+        for request in self.in_flight.take_all() {
+            failure::retry(request, shared, &mut again);
         }
         let mut queue = shared.outbox.lock();
         for request in again.into_iter().rev() {
-            queue.push_front(request);
+            queue.push_front(request.into());
         }
     }
 
-    /// Whether something waits to be asked for again, because the broker refused it for now.
+    /// Whether an entry that the broker refused for now waits to be asked for again.
     pub(crate) fn waits_to_ask_again(&self) -> bool {
         self.subscriptions.refusals.is_waiting()
     }
 
-    /// How often that was asked for again already.
+    /// How often the waiting entries have been asked for again already.
     pub(crate) fn attempt(&self) -> u32 {
         self.subscriptions.refusals.attempt()
     }
 
-    /// Nothing is left to write or to wait for.
+    /// Whether nothing is left to write or to wait for.
     pub(crate) fn is_idle(&self, outbox: &Outbox) -> bool {
         self.in_flight.is_empty() && self.first.is_empty() && outbox.is_empty()
     }
 
-    /// The client is over: whoever still waits is told, and every subscription ends.
-    pub(crate) fn close(self, shared: &Shared, reason: &ClosedReason) {
-        for request in self.in_flight.into_values() {
-            fail_in_flight(request, shared, reason);
+    /// Ends the client: every caller that still waits gets an error, and every subscription ends.
+    pub(crate) fn close(mut self, shared: &Shared, reason: &ClosedReason) {
+        for request in self.in_flight.take_all() {
+            failure::fail(request, Failure::Over { reason, written: true }, shared);
         }
-        for request in shared.outbox.drain() {
-            fail_queued(request, shared, reason);
+        for call in shared.outbox.drain() {
+            failure::fail_call(call, reason, shared);
         }
         self.subscriptions.close(reason);
     }
 
-    fn next_id(&mut self) -> u64 {
-        self.id += 1;
-        self.id
-    }
-
-    fn in_flight(&mut self, id: u64, request: InFlight) {
-        self.unanswered_bytes += request.bytes();
-        self.in_flight.insert(id, request);
-    }
-
-    fn answered(&mut self, id: u64) -> Option<InFlight> {
-        let request = self.in_flight.remove(&id)?;
-        self.unanswered_bytes -= request.bytes();
-        Some(request)
-    }
-
-    /// Answers the flushes that have nothing before them any more.
-    fn flush(&mut self) {
-        while let Some(entry) = self.in_flight.first_entry()
-            && matches!(entry.get(), InFlight::Flush { .. })
-        {
-            if let InFlight::Flush { answer } = entry.remove() {
-                let _ = answer.send(());
-            }
-        }
-    }
-}
-
-fn retry(request: InFlight, shared: &Shared, again: &mut Vec<Request>) {
-    match request {
-        InFlight::Publish { entry, answer } if entry.sourced => again.push(Request::Publish { entry, answer }),
-        InFlight::Publish { answer, .. } => drop(answer.send(Err(PublishError::Unanswered))),
-        InFlight::Batch(part) if part.entries.iter().all(|entry| entry.sourced) => again.push(Request::Batch(part)),
-        // Part of it may have been published: going on without a word would hide that.
-        InFlight::Batch(part) => part.collector.fail(PublishError::Unanswered),
-        InFlight::Unacknowledged(entries) => {
-            for entry in entries {
-                match entry.sourced {
-                    true => again.push(Request::Unacknowledged(entry)),
-                    false => shared.unacknowledged(&entry, PublishError::Unanswered),
-                }
-            }
-        }
-        InFlight::Subscribe(_) | InFlight::Release { .. } => {}
-        InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
-        InFlight::List { answer } => again.push(Request::List { answer }),
-        InFlight::Ping { answer } => again.push(Request::Ping { answer }),
-        InFlight::Flush { answer } => again.push(Request::Flush { answer }),
-    }
-}
-
-/// It was written: whether it was done is not known.
-fn fail_in_flight(request: InFlight, shared: &Shared, reason: &ClosedReason) {
-    let over = || RequestError::Closed(reason.clone());
-    match request {
-        InFlight::Publish { answer, .. } => drop(answer.send(Err(PublishError::Unanswered))),
-        InFlight::Batch(part) => part.collector.fail(PublishError::Unanswered),
-        InFlight::Unacknowledged(entries) => {
-            entries.iter().for_each(|entry| shared.unacknowledged(entry, PublishError::Unanswered));
-        }
-        InFlight::Subscribe(_) | InFlight::Release { .. } => {}
-        InFlight::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
-        InFlight::List { answer } => drop(answer.send(Err(over()))),
-        InFlight::Ping { answer } => drop(answer.send(Err(over()))),
-        // Dropping the sender tells its caller.
-        InFlight::Flush { .. } => {}
-    }
-}
-
-/// It was not written: it did not happen.
-fn fail_queued(request: Request, shared: &Shared, reason: &ClosedReason) {
-    let over = || RequestError::Closed(reason.clone());
-    match request {
-        Request::Publish { answer, .. } => drop(answer.send(Err(PublishError::Closed(reason.clone())))),
-        Request::Batch(part) => part.collector.fail(PublishError::Closed(reason.clone())),
-        Request::Unacknowledged(entry) => shared.unacknowledged(&entry, PublishError::Closed(reason.clone())),
-        Request::Subscribe(new) => drop(new.answer.send(Err(SubscribeError::Request(over())))),
-        Request::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
-        Request::List { answer } => drop(answer.send(Err(over()))),
-        Request::Ping { answer } => drop(answer.send(Err(over()))),
-        Request::Flush { .. } => {}
+    /// The largest message that the broker takes.
+    fn message_bytes(&self) -> usize {
+        usize::try_from(self.limits.message_bytes).unwrap_or(usize::MAX)
     }
 }

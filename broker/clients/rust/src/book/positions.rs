@@ -1,41 +1,33 @@
 //! The connection as a whole: its positions, and when everything that was asked for has begun.
 
-use super::split::ENTRIES_MAX;
-use super::topics::Told;
+use super::topic::Addressed;
 use super::{Book, Delivery};
 use crate::event::Event;
-use crate::request::{Ask, SubscriptionId};
-use crate::wire::outgoing::SubscribeEntry;
+use crate::request::SubscriptionId;
 
 impl Book {
-    /// Whether a request for these entries turns positions on: a pattern needs them to come back without a loss, and many
-    /// topics to come back with a short request.
-    pub(super) fn asks_for_positions(&self, entries: &[SubscribeEntry]) -> bool {
-        let needs = |entry: &SubscribeEntry| broker_protocol::topic::is_pattern(&entry.text);
-        !self.without_positions && (self.subscriptions.entries() > ENTRIES_MAX || entries.iter().any(needs))
-    }
-
-    /// The broker tells where the connection is.
-    pub(super) fn position(&mut self, id: u64, told: &mut Told) {
-        self.places.position(id);
-        // It comes when everything subscribed has begun. What has not by then, though all was asked for again, is no more.
-        // What the broker refused for now may bring topics in yet.
+    /// Takes in the connection's position.
+    pub(super) fn position(&mut self, id: u64, addressed: &mut Addressed) {
+        self.resume_ids.position(id);
+        // A position comes once everything subscribed has begun. After all entries were asked for again, a topic that
+        // has not begun by then does not exist any more. An entry that the broker refused for now may still bring
+        // topics in.
         let is_whole = self.is_restored() && self.subscriptions.refusals.are_none();
         if is_whole && !std::mem::replace(&mut self.restoring.swept, true) {
             let Book { topics, subscriptions, .. } = self;
-            topics.ended(|name| subscriptions.is_named(name), told);
+            topics.ended(|name| subscriptions.coverage.is_named(name), addressed);
         }
     }
 
-    /// Everything that a request asked for has begun.
+    /// Takes in that everything a request asked for has begun.
     pub(super) fn ready(&mut self, id: u64, out: &mut Vec<Delivery>) {
         if let Some(subscriptions) = self.readies.remove(&id) {
             self.begun(&subscriptions, out);
         }
     }
 
-    /// One of the requests has nothing more to wait for.
-    pub(super) fn begun(&mut self, subscriptions: &[SubscriptionId], out: &mut Vec<Delivery>) {
+    /// Takes in that one of these subscriptions' requests has nothing more to wait for.
+    fn begun(&mut self, subscriptions: &[SubscriptionId], out: &mut Vec<Delivery>) {
         for id in subscriptions {
             if self.subscriptions.begun(*id)
                 && let Some(events) = self.subscriptions.events(*id)
@@ -43,20 +35,5 @@ impl Book {
                 out.push((events.clone(), Event::Ready));
             }
         }
-    }
-
-    /// The broker refused a request that had to do with positions, so it may be one that does not know them: the same is
-    /// asked for without, as far as somebody still wants it.
-    pub(super) fn ask_without_positions(&mut self, mut ask: Ask) {
-        self.without_positions = true;
-        tracing::info!("the broker takes no positions: patterns come back topic by topic");
-        let names = self.subscriptions.names();
-        let covered = |name: &str| ask.restores && self.subscriptions.most_specific(name).is_some();
-        ask.entries.retain(|entry| names.contains(entry.text.as_str()) || covered(&entry.text));
-        let messages = match ask.restores {
-            true => self.restore_without_positions(ask),
-            false => self.subscribe_messages(ask),
-        };
-        self.first.extend(messages);
     }
 }

@@ -1,4 +1,5 @@
-//! What the broker has refused for now. It stays part of its subscriptions, and all that waits is asked for again together.
+//! Entries that the broker has refused for now. They stay part of their subscriptions, and all that wait are asked for
+//! again together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,14 +8,14 @@ use crate::ErrorCode;
 /// Entries by their texts.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// Why each was refused last on this connection, and how often in a row.
+    /// The last reason for which each was refused on this connection, and how often in a row it was refused.
     refused: HashMap<String, (ErrorCode, u32)>,
-    /// Those that were not asked for again yet.
+    /// Those that have not been asked for again yet.
     waiting: HashSet<String>,
 }
 
 impl Refusals {
-    /// An entry was refused. Returns whether that is news.
+    /// Takes in a refusal. Returns whether it is to be reported: the first one is, and one with another reason.
     pub(super) fn refused(&mut self, entry: &str, code: ErrorCode) -> bool {
         self.waiting.insert(entry.to_owned());
         match self.refused.get_mut(entry) {
@@ -29,18 +30,18 @@ impl Refusals {
         }
     }
 
-    /// It was taken, or refused for good, or nobody wants it any more.
+    /// Forgets an entry that was accepted, refused for good, or is not wanted any more.
     pub(super) fn over(&mut self, entry: &str) {
         self.refused.remove(entry);
         self.waiting.remove(entry);
     }
 
-    /// The connection is gone: on the next one everything is asked for anyway.
+    /// Forgets all entries, because the next connection asks for everything.
     pub(super) fn lost(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether it was refused, and not taken since.
+    /// Whether an entry was refused and has not been accepted since.
     pub(super) fn contains(&self, entry: &str) -> bool {
         self.refused.contains_key(entry)
     }
@@ -53,13 +54,13 @@ impl Refusals {
         !self.waiting.is_empty()
     }
 
-    /// How often what waits was asked for again already, at most.
+    /// How often the waiting entries have been asked for again already: the most of any.
     pub(super) fn attempt(&self) -> u32 {
         let times = self.waiting.iter().filter_map(|entry| self.refused.get(entry)).map(|(_, times)| *times);
         times.max().unwrap_or(1).saturating_sub(1)
     }
 
-    /// Takes out what waits, to ask for it.
+    /// Takes out the waiting entries, to ask for them.
     pub(super) fn take(&mut self) -> HashSet<String> {
         std::mem::take(&mut self.waiting)
     }

@@ -1,58 +1,37 @@
-//! Where each topic stands, and whom it concerns: every message of a topic is checked here and becomes events.
+//! The streams of all topics: every message of a topic is checked here and becomes events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::continuity::{Added, Asked, Track, Violation};
-use crate::event::{Event, GapReason, Start, TopicStart};
+use super::topic::{Addressed, Route, Topic};
+use crate::continuity::{Added, Asked, Track};
+use crate::event::{Event, Start, TopicStart};
 use crate::request::SubscriptionId;
+use crate::violation::Violation;
 
-/// The topics whose stream has started, and those of the connections before that have not started again.
+/// The topics whose stream has started, and those of earlier connections whose stream has not started again.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     pub(super) by_name: HashMap<Arc<str>, Topic>,
-    /// Counts connections: a topic of an earlier one has not started on this one.
+    /// The number of the current connection. A topic with a lower number has not started on it.
     pub(super) connection: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct Topic {
-    pub(super) name: Arc<str>,
-    pub(super) track: Track,
-    pub(super) routes: Vec<Route>,
-    connection: u64,
-    /// The last update of the connection before, where this stream did not resume from it: a hole up to the first
-    /// retained update is lost to a lost connection, and nobody but us can tell.
-    carried: Option<u64>,
-    conflate_ms: u32,
-}
-
-/// A subscription that gets the topic.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) subscription: SubscriptionId,
-    /// It was told how the stream starts. One that joins a running stream was not.
-    introduced: bool,
-}
-
-/// Events for the subscriptions of one topic, in order.
-pub(super) type Told = Vec<(SubscriptionId, Event)>;
-
 impl Topics {
-    /// How many topics a pattern would find here.
+    /// How many of these topics a pattern matches.
     pub(super) fn matching(&self, pattern: &broker_protocol::Pattern) -> u64 {
         self.by_name.keys().filter(|name| pattern.matches(name)).count() as u64
     }
 
-    /// A stream starts. `covering` is only asked for a topic that is new. While a connection is `restoring` what was
-    /// before, a stream may start more than once, and none of that is what the program asked for.
+    /// Starts a stream. `covering` is only called for a topic that is new. While a connection is `restoring` what was
+    /// subscribed before, a stream may start more than once, and none of these starts is what the program asked for.
     pub(super) fn begin(
         &mut self,
         start: TopicStart,
         asked: Asked<'_>,
         restoring: bool,
         covering: impl FnOnce() -> Vec<SubscriptionId>,
-        told: &mut Told,
+        addressed: &mut Addressed,
     ) -> Option<Violation> {
         let before = self.by_name.get_mut(&start.topic);
         let lost = before.as_deref().and_then(|topic| {
@@ -78,24 +57,26 @@ impl Topics {
         topic.conflate_ms = start.conflate_ms;
         topic.carried = None;
         match lost {
-            // The stream goes on after the newest update: what came while we were away is lost.
-            Some(last) if start.start == Start::Live && last < start.seq => topic.missed(last + 1, start.seq, told),
+            // The stream continues after the newest update: what was published while we were away is lost.
+            Some(last) if start.start == Start::Live && last < start.seq => {
+                topic.missed(last + 1, start.seq, addressed)
+            }
             Some(last) if start.start == Start::History => topic.carried = Some(last),
             _ => {}
         }
         if let Some(violation) = &violation {
-            topic.tell(told, |name| Event::Violation { topic: name, violation: violation.clone() });
+            topic.report(addressed, |name| Event::Violation { topic: name, violation: violation.clone() });
         }
         for route in &mut topic.routes {
             route.introduced = true;
-            told.push((route.subscription, Event::Topic(start.clone())));
+            addressed.push((route.subscription, Event::Topic(start.clone())));
         }
         violation
     }
 
-    /// A message of a topic. `check` says whether it may come, and what it adds; then `event`, which is told where that
-    /// begins if not with the message, goes to everyone whom it concerns. `covering` is only asked for a topic that never
-    /// started.
+    /// Takes in a message of a topic. `check` returns whether it may come here, and what it adds; `event` makes the
+    /// event for all subscriptions that get the topic, from the number where that begins if it is not the message's
+    /// own. `covering` is only called for a topic that never started.
     pub(super) fn take(
         &mut self,
         name: &str,
@@ -103,9 +84,10 @@ impl Topics {
         check: impl FnOnce(&mut Track) -> Result<Added, Violation>,
         event: impl FnOnce(Arc<str>, &Track, Option<u64>) -> Event,
         covering: impl FnOnce() -> Vec<SubscriptionId>,
-        told: &mut Told,
+        addressed: &mut Addressed,
     ) -> Option<Violation> {
-        // Twice looked up, because the borrow checker cannot see that the first reference is gone; only a fault pays it.
+        // The second lookup is for the borrow checker, which cannot see that the first reference is gone. Only a fault
+        // pays for it.
         let topic = match self.by_name.get_mut(name) {
             Some(topic) => topic,
             None => self.unstarted(name, covering()),
@@ -113,9 +95,9 @@ impl Topics {
         if let (Some(last), Some(first)) = (topic.carried.take(), first)
             && last + 1 < first
         {
-            topic.missed(last + 1, first - 1, told);
+            topic.missed(last + 1, first - 1, addressed);
         }
-        topic.introduce(told);
+        topic.introduce(addressed);
         let (from, violation) = match check(&mut topic.track) {
             Ok(Added::All) => (None, None),
             Ok(Added::From(from)) => (Some(from), None),
@@ -123,17 +105,17 @@ impl Topics {
             Err(violation) => (None, Some(violation)),
         };
         if let Some(violation) = &violation {
-            topic.tell(told, |name| Event::Violation { topic: name, violation: violation.clone() });
+            topic.report(addressed, |name| Event::Violation { topic: name, violation: violation.clone() });
         }
         if let Some((last, others)) = topic.routes.split_last() {
-            let came = event(topic.name.clone(), &topic.track, from);
-            told.extend(others.iter().map(|route| (route.subscription, came.clone())));
-            told.push((last.subscription, came));
+            let event = event(topic.name.clone(), &topic.track, from);
+            addressed.extend(others.iter().map(|route| (route.subscription, event.clone())));
+            addressed.push((last.subscription, event));
         }
         violation
     }
 
-    /// Something came of a topic that did not start. It gets a record, so that the fault is told once.
+    /// Adds a topic of which a message came although its stream had not started, so that the fault is reported once.
     fn unstarted(&mut self, name: &str, covering: Vec<SubscriptionId>) -> &mut Topic {
         let name: Arc<str> = Arc::from(name);
         let start = TopicStart {
@@ -152,7 +134,7 @@ impl Topics {
         self.by_name.entry(name).or_insert(topic)
     }
 
-    /// A subscription joins the streams that run already and that it covers.
+    /// Adds a subscription to the running streams that it covers.
     pub(super) fn join(&mut self, id: SubscriptionId, covers: impl Fn(&str) -> bool) {
         self.by_name.values_mut().filter(|topic| covers(&topic.name)).for_each(|topic| topic.join(id));
     }
@@ -164,22 +146,23 @@ impl Topics {
         }
     }
 
-    /// A subscription is over.
+    /// Removes a subscription from all streams.
     pub(super) fn leave(&mut self, id: SubscriptionId) {
         self.by_name.values_mut().for_each(|topic| topic.routes.retain(|route| route.subscription != id));
     }
 
-    /// Takes out the topics that have not started on this connection: of those that are not `named`, when all of its
-    /// patterns have brought in what there is, none is left that lives.
-    pub(super) fn ended(&mut self, named: impl Fn(&str) -> bool, told: &mut Told) {
+    /// Takes out the topics that have not started on this connection and are not `named`. Once all patterns of the
+    /// connection have brought in their topics, such a topic does not exist any more.
+    pub(super) fn ended(&mut self, named: impl Fn(&str) -> bool, addressed: &mut Addressed) {
         let connection = self.connection;
         let gone = self.by_name.extract_if(|name, topic| topic.connection != connection && !named(name));
         for (_, topic) in gone {
-            topic.tell(told, |name| Event::Closed { topic: name });
+            topic.report(addressed, |name| Event::Closed { topic: name });
         }
     }
 
-    /// Of some topics, subscriptions that do not cover them any more leave, and topics that nobody is left of go.
+    /// Removes, from the topics that `which` selects, the subscriptions that do not cover them any more, and then the
+    /// topics that no subscription is left of.
     pub(super) fn refresh(&mut self, which: impl Fn(&str) -> bool, covers: impl Fn(SubscriptionId, &str) -> bool) {
         self.by_name.retain(|name, topic| {
             if !which(name) {
@@ -197,56 +180,6 @@ impl Topics {
             if topic.routes.is_empty() {
                 self.by_name.remove(name);
             }
-        }
-    }
-}
-
-impl Route {
-    fn new(subscription: SubscriptionId) -> Route {
-        Route { subscription, introduced: false }
-    }
-}
-
-impl Topic {
-    fn join(&mut self, id: SubscriptionId) {
-        if self.routes.iter().all(|route| route.subscription != id) {
-            self.routes.push(Route::new(id));
-        }
-    }
-
-    /// The last update before a stream that did not resume, and goes on in the same epoch after we were away.
-    fn lost(&self, start: &TopicStart, asked: Asked<'_>, away: bool) -> Option<u64> {
-        let position = self.track.position()?;
-        let anew = away && !matches!(asked, Asked::Position(_));
-        (anew && Some(&position.epoch) == start.epoch.as_ref()).then_some(position.seq)
-    }
-
-    fn missed(&self, from: u64, to: u64, told: &mut Told) {
-        self.tell(told, |name| Event::Gap { topic: name, from, to, reason: GapReason::Disconnected });
-    }
-
-    fn tell(&self, told: &mut Told, event: impl Fn(Arc<str>) -> Event) {
-        told.extend(self.routes.iter().map(|route| (route.subscription, event(self.name.clone()))));
-    }
-
-    /// Who joined a running stream is told where it is.
-    fn introduce(&mut self, told: &mut Told) {
-        if self.routes.iter().all(|route| route.introduced) {
-            return;
-        }
-        let (start, seq) = self.track.joined();
-        let begin = TopicStart {
-            topic: self.name.clone(),
-            kind: self.track.kind(),
-            epoch: self.track.epoch().cloned(),
-            seq,
-            oldest: seq + 1,
-            start,
-            conflate_ms: self.conflate_ms,
-        };
-        for route in self.routes.iter_mut().filter(|route| !route.introduced) {
-            route.introduced = true;
-            told.push((route.subscription, Event::Topic(begin.clone())));
         }
     }
 }

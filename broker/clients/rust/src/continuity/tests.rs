@@ -6,7 +6,7 @@ fn start(kind: Option<Kind>, epoch: Option<&str>, seq: u64, start: Start) -> Top
     TopicStart { topic: "t".into(), kind, epoch: epoch.map(Into::into), seq, oldest: 1, start, conflate_ms: 0 }
 }
 
-/// What an entry asked that had this position, if it had any.
+/// What an entry with this position asked for.
 fn of(position: Option<&Position>) -> Asked<'_> {
     position.map_or(Asked::Nothing, Asked::Position)
 }
@@ -70,7 +70,7 @@ fn images_jump_ahead_only() {
 }
 
 #[test]
-fn merged_updates_name_what_they_stand_for() {
+fn merged_updates_name_what_they_replace() {
     check(Kind::State, Start::Image, 7, None, &[Image(7), Merged(8, 12), Patch(13), Merged(14, 14)], &[]);
     check(Kind::State, Start::Image, 7, None, &[Image(7), Merged(9, 12), Update(13)], &[1]);
     check(Kind::Event, Start::Live, 7, None, &[Patch(8)], &[0]);
@@ -90,16 +90,16 @@ fn resuming_connects_to_what_was_asked() {
     let asked = Some(position("k1", 4));
     check(Kind::Event, Start::Resumed, 7, asked.clone(), &[Update(5), Update(6)], &[]);
     check(Kind::Event, Start::Resumed, 7, asked.clone(), &[Update(8)], &[0]);
-    // Reset within the epoch: a gap from the first that is lacking, then everything retained.
+    // Reset within the epoch: a gap from the first missing update, then everything retained.
     check(Kind::Event, Start::Reset, 9, asked.clone(), &[Gap(5, 6), Update(7), Update(8)], &[]);
     check(Kind::Event, Start::Reset, 9, asked.clone(), &[Gap(6, 6), Update(7)], &[0]);
     check(Kind::State, Start::Reset, 9, asked, &[Image(9), Update(10)], &[]);
-    // Another epoch: everything from 1 on is lacking.
+    // Another epoch: everything from 1 on is missing.
     let other = Some(position("k0", 400));
     check(Kind::Event, Start::Reset, 9, other.clone(), &[Gap(1, 6), Update(7)], &[]);
     check(Kind::Event, Start::Reset, 9, other.clone(), &[Update(1), Update(2)], &[]);
     check(Kind::Event, Start::Reset, 9, other, &[Update(7)], &[0]);
-    // Ahead of the topic: what is lacking is the broker's to say.
+    // Ahead of the topic: only the broker can say what is missing.
     check(Kind::Event, Start::Reset, 9, Some(position("k1", 50)), &[Update(3), Update(4)], &[]);
     check(Kind::Event, Start::Reset, 9, Some(position("k1", 50)), &[Update(10)], &[]);
 }
@@ -113,8 +113,8 @@ fn resumed_from_nowhere_is_a_violation() {
     }
 }
 
-/// A stream that goes on from an id, of a client that had everything up to `had`: what each message adds, `None` where it
-/// is a violation.
+/// Checks a stream that resumes from an id, for a client that had everything up to `had`: what each message adds, or
+/// `None` if it is a violation.
 #[track_caller]
 fn check_id(kind: Kind, begins: Start, seq: u64, had: u64, came: &[Came], added: &[Option<Added>]) {
     let (before, _) = Track::begin(&start(Some(kind), Some("k1"), had, Start::Live), Asked::Nothing, None);
@@ -125,7 +125,7 @@ fn check_id(kind: Kind, begins: Start, seq: u64, had: u64, came: &[Came], added:
 }
 
 #[test]
-fn what_an_id_repeats_is_known_by_its_number() {
+fn updates_that_an_id_repeats_are_recognized_by_their_numbers() {
     let (new, old) = (Some(Added::All), Some(Added::Nothing));
     let event = Kind::Event;
     check_id(event, Start::Resumed, 9, 7, &[Update(6), Update(7), Update(8), Update(9)], &[old, old, new, new]);
@@ -201,8 +201,8 @@ fn an_image_of_another_epoch_is_a_violation() {
     assert!(matches!(track.image("k1", 3), Err(Violation::OtherEpoch { .. })));
 }
 
-/// The naive model: write down every number that each message explains. The stream is whole exactly if the list runs from
-/// the one after the start upwards, by one, each once.
+/// The naive model: list every number that each message explains. The stream is whole if and only if the list counts up
+/// by one from the number after the start.
 fn is_whole(newest: u64, came: &[Came]) -> bool {
     let mut explained: Vec<u64> = Vec::new();
     for came in came {
@@ -219,8 +219,8 @@ fn is_whole(newest: u64, came: &[Came]) -> bool {
     explained.iter().copied().eq(newest + 1..=newest + explained.len() as u64)
 }
 
-/// A sound stream of random messages after `newest`, by steps of what each explains.
-fn sound(newest: u64, steps: &[(u8, u64)]) -> Vec<Came> {
+/// A valid stream of random messages after `newest`; each step says how many numbers a message explains.
+fn valid(newest: u64, steps: &[(u8, u64)]) -> Vec<Came> {
     let mut last = newest;
     let mut came = Vec::new();
     for &(what, wide) in steps {
@@ -238,8 +238,8 @@ fn sound(newest: u64, steps: &[(u8, u64)]) -> Vec<Came> {
     came
 }
 
-/// One fault planted into a sound stream.
-fn spoil(came: &mut Vec<Came>, what: u8, at: usize) {
+/// Plants one fault in a valid stream.
+fn plant_fault(came: &mut Vec<Came>, what: u8, at: usize) {
     let at = at % came.len().max(1);
     match (what, came.is_empty()) {
         (_, true) | (0, _) => {}
@@ -270,8 +270,8 @@ proptest! {
         fault in 0_u8..5,
         at in 0_usize..30,
     ) {
-        let mut came = sound(newest, &steps);
-        spoil(&mut came, fault, at);
+        let mut came = valid(newest, &steps);
+        plant_fault(&mut came, fault, at);
         let begins = start(Some(Kind::Patch), Some("k1"), newest, Start::Live);
         let (mut track, _) = Track::begin(&begins, Asked::Nothing, None);
         let verdict = came.iter().all(|came| feed(&mut track, came).is_ok());

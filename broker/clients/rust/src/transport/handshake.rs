@@ -1,7 +1,7 @@
 //! From a host name to an upgraded socket.
 //!
-//! hyper does the HTTP. What an upgrade must look like is checked here, the key's echo included: fastwebsockets' own
-//! client handshake leaves that out, and reports trouble on standard error.
+//! hyper does the HTTP. The upgrade is checked here, including the echo of the key: fastwebsockets' own client
+//! handshake omits that check, and reports errors on standard error.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,7 +23,7 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// How much of a refusal's body goes into the error.
 const REFUSAL_BYTES_MAX: usize = 512;
 
-/// Connects and upgrades: the raw socket, and the bytes that came after the upgrade with it.
+/// Connects and upgrades. Returns the raw socket, and the bytes that arrived right behind the upgrade.
 pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), ConnectError> {
     let address = || target.address.clone();
     let stream = TcpStream::connect((target.host.as_str(), target.port))
@@ -33,7 +33,7 @@ pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), Conne
     let http = |source: hyper::Error| ConnectError::Http { address: address(), source };
 
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-    // It ends with the upgrade, or with the response's body; errors come out of the request.
+    // The task ends with the upgrade, or with the response's body. Errors are returned by the request.
     tokio::spawn(connection.with_upgrades());
 
     let key = fastwebsockets::handshake::generate_key();
@@ -45,7 +45,10 @@ pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), Conne
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
         .body(Empty::<Bytes>::new())
-        .map_err(|_| ConnectError::Url { url: target.path.clone(), why: "it cannot stand in a request" })?;
+        .map_err(|_| ConnectError::Url {
+            url: target.path.clone(),
+            why: "its path is not allowed in an HTTP request",
+        })?;
     let mut response = sender.send_request(request).await.map_err(http)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
@@ -55,11 +58,11 @@ pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), Conne
     let upgraded = hyper::upgrade::on(response).await.map_err(http)?;
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
-        Err(_) => unreachable!("it is the stream that was handed to hyper above"),
+        Err(_) => unreachable!("this is the stream that was given to hyper above"),
     }
 }
 
-/// The beginning of a refusal's body, in which a broker says why.
+/// The beginning of a refusal's body, which says why.
 async fn beginning(response: &mut Response<Incoming>) -> String {
     let mut body = Vec::new();
     while body.len() < REFUSAL_BYTES_MAX {

@@ -1,4 +1,5 @@
-//! One WebSocket connection: made, read from, written to. It knows frames and text, and nothing of topics.
+//! One WebSocket connection: making it, reading it, writing to it. This layer knows frames and text, and nothing of
+//! topics.
 
 mod handshake;
 mod reader;
@@ -18,7 +19,7 @@ use crate::wire::incoming::{self, Incoming};
 pub(crate) use reader::{Broken, Reader, Received, fault, utf8};
 pub(crate) use writer::Frames;
 
-/// A connection that said `hello`.
+/// A connection whose `hello` has been read.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) hello: Hello,
@@ -56,7 +57,7 @@ async fn greet(target: &url::Target, options: &Options) -> Result<Connection, Co
     });
     let hello = match hello {
         Ok(Some(hello)) => hello,
-        Ok(None) => return Err(not_tickcast("its first message is no hello".to_owned())),
+        Ok(None) => return Err(not_tickcast("its first message is not a hello".to_owned())),
         Err(malformed) => return Err(not_tickcast(format!("its first message is {malformed}"))),
     };
     reader.set_message_bytes_max(message_bytes_max(&hello, options));
@@ -64,21 +65,22 @@ async fn greet(target: &url::Target, options: &Options) -> Result<Connection, Co
     Ok(Connection { hello, reader, writer })
 }
 
-/// The longest message that this broker has a reason to send: an image and what is around it, or a list of everything
-/// that a connection may subscribe to; never above our own bound.
+/// The longest message that this broker has a reason to send: an image and its envelope, or a list of everything that a
+/// connection may subscribe to. Never above the client's own bound.
 fn message_bytes_max(hello: &Hello, options: &Options) -> usize {
-    /// The two names and the numbers of one row.
+    /// One row: two names and some numbers.
     const ROW_BYTES_MAX: u64 = 600;
     const ALWAYS_BYTES: u64 = 1 << 20;
     let image_bytes = hello.limits.image_bytes.saturating_add(1_024);
     let list_bytes = hello.limits.subscriptions.saturating_mul(ROW_BYTES_MAX);
-    let sensible = usize::try_from(image_bytes.max(list_bytes).max(ALWAYS_BYTES)).unwrap_or(usize::MAX);
-    sensible.min(options.message_bytes_max)
+    let needed = usize::try_from(image_bytes.max(list_bytes).max(ALWAYS_BYTES)).unwrap_or(usize::MAX);
+    needed.min(options.message_bytes_max)
 }
 
-/// Two heartbeats and a half without a byte: the broker, or the way to it, is gone.
+/// After two and a half heartbeats without a byte, the broker or the network to it is gone.
 fn silence_ms_max(hello: &Hello) -> u64 {
-    /// However fast a broker's heart beats, a scheduler's hiccup is no death; and a sum with a clock must not overflow.
-    const SENSIBLE_MS: std::ops::RangeInclusive<u64> = 100..=86_400_000;
-    (hello.heartbeat_ms.saturating_mul(5) / 2).clamp(*SENSIBLE_MS.start(), *SENSIBLE_MS.end())
+    /// The lower bound keeps a scheduling delay from looking like a dead broker, however short the heartbeat is. The
+    /// upper bound keeps sums with a clock from overflowing.
+    const RANGE_MS: std::ops::RangeInclusive<u64> = 100..=86_400_000;
+    (hello.heartbeat_ms.saturating_mul(5) / 2).clamp(*RANGE_MS.start(), *RANGE_MS.end())
 }

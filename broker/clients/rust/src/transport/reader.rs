@@ -1,9 +1,9 @@
-//! The half that reads: whole text messages out of frames.
+//! The reading half of a connection: assembles frames into whole text messages.
 //!
-//! `read_frame` of fastwebsockets is not safe to cancel, so [`Reader::next`] is not either: it lives in a loop that is
-//! dropped only together with the connection. What the library leaves to its user is here: the limit on a message in
-//! several frames, a second message inside an unfinished one, UTF-8 across frames (checked when
-//! the message is whole), lengths of control frames.
+//! `read_frame` of fastwebsockets is not safe to cancel, so [`Reader::next`] is not either: it is called in a loop that
+//! is only dropped together with the connection. The checks that the library leaves to its caller are here: the limit
+//! on a message in several frames, a second message inside an unfinished one, UTF-8 across frames (checked when the
+//! message is whole), and the lengths of control frames.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use super::watched::Watched;
 
-/// Enough for a `hello`, which is all that may come before its limits are known.
+/// Enough for a `hello`, the only message that may come before the limits in it are known.
 const FIRST_MESSAGE_BYTES_MAX: usize = 1 << 16;
 const CONTROL_BYTES_MAX: usize = 125;
 
 type Socket = BufReader<Chain<Cursor<Bytes>, Watched<OwnedReadHalf>>>;
 
-/// What came.
+/// What was received.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// A whole message; [`utf8`] gives its text.
     Text(Bytes),
-    /// To be answered with a pong of the same bytes.
+    /// The payload, which the pong repeats.
     Ping(Vec<u8>),
     Close {
-        /// 1005 where there was none.
+        /// 1005 if the frame has no code.
         code: u16,
         reason: String,
     },
@@ -40,15 +40,15 @@ pub(crate) enum Received {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) reason: String,
-    /// What the broker is to be told, where it is its fault.
+    /// The close code to send, if the fault is the broker's.
     pub(crate) close_code: Option<u16>,
 }
 
 /// The reading half of a connection.
 pub(crate) struct Reader {
-    /// It never writes: pongs and close frames are the writer's.
+    /// It never writes: the writer sends pongs and close frames.
     socket: WebSocket<Join<Socket, Sink>>,
-    /// The frames so far of a message in several.
+    /// The frames received so far of a message in several.
     unfinished: Option<Vec<u8>>,
     message_bytes_max: usize,
     silence_ms_max: Arc<AtomicU64>,
@@ -75,16 +75,16 @@ impl Reader {
 
     pub(super) fn set_message_bytes_max(&mut self, message_bytes_max: usize) {
         self.message_bytes_max = message_bytes_max;
-        // The library refuses a length that is equal.
+        // The library refuses a message of exactly this length too.
         self.socket.set_max_message_size(message_bytes_max.saturating_add(1));
     }
 
-    /// Nothing for this long is an error from now on.
+    /// From now on, receiving nothing for this long is an error.
     pub(super) fn set_silence_ms_max(&self, silence_ms_max: u64) {
         self.silence_ms_max.store(silence_ms_max, Ordering::Relaxed);
     }
 
-    /// The next message, ping or close. Not safe to cancel.
+    /// Returns the next message, ping or close. Not safe to cancel.
     pub(crate) async fn next(&mut self) -> Result<Received, Broken> {
         loop {
             let frame = self.socket.read_frame().await.map_err(broken)?;
@@ -115,7 +115,7 @@ impl Reader {
             }
             OpCode::Continuation => {
                 let Some(unfinished) = &mut self.unfinished else {
-                    return Err(protocol_error("a continuation of nothing"));
+                    return Err(protocol_error("a continuation without a beginning"));
                 };
                 if unfinished.len() + payload.len() > self.message_bytes_max {
                     return Err(too_big());

@@ -1,4 +1,4 @@
-//! Where to connect to, out of a URL.
+//! The endpoint that a URL names.
 
 use hyper::Uri;
 
@@ -7,12 +7,12 @@ use crate::error::ConnectError;
 /// A broker's endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// For a TCP connection; without the brackets of an IPv6 address.
+    /// For the TCP connection, so without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
     /// Path and query.
     pub(super) path: String,
-    /// `host:port`, as it stands in the `Host` header and in errors.
+    /// `host:port`, as in the `Host` header and in errors.
     pub(super) address: String,
 }
 
@@ -25,18 +25,18 @@ impl Target {
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
         match uri.scheme_str() {
             Some("ws") => {}
-            Some("wss") => return Err(wrong("wss:// needs TLS, which this client does not have yet; use ws://")),
+            Some("wss") => return Err(wrong("wss:// needs TLS, which this client does not support; use ws://")),
             _ => return Err(wrong("it must begin with ws://")),
         }
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(wrong("it holds a user name, for which the protocol has no use"));
+            return Err(wrong("it contains a user name, which the protocol does not use"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(wrong("it names no host"));
         }
-        // `Uri` takes a port that is out of range for none.
+        // `Uri` treats a port that is out of range as absent.
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
             None => WS_PORT,
             Some(digits) => digits.parse().map_err(|_| wrong("its port is not a number below 65536"))?,
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_with_a_sentence() {
+    fn unusable_urls_are_refused_with_a_reason() {
         for (url, why) in [
             ("wss://broker:9000", "TLS"),
             ("http://broker:9000", "ws://"),

@@ -1,4 +1,4 @@
-//! A read half that tells silence from quiet: a read fails when no byte came for too long.
+//! A reader whose reads fail when no byte has come for too long.
 
 use std::future::Future;
 use std::io;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Time only runs while somebody reads: a program that takes its time does not make the broker look dead.
+/// Time only counts while a read is pending: a program that pauses between reads does not make the broker look dead.
 #[derive(Debug)]
 pub(super) struct Watched<R> {
     inner: R,
-    /// 0 means for ever. Set by the connection when `hello` has come, read by every wait; shared because the reader is by
-    /// then deep inside the WebSocket library.
+    /// 0 means forever. Set by the connection when `hello` has come, read by every wait; shared because the reader is
+    /// by then deep inside the WebSocket library.
     silence_ms_max: Arc<AtomicU64>,
-    /// When the present wait began.
+    /// When the current wait began.
     since: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
 }
@@ -43,11 +43,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
         }
         let due = since + Duration::from_millis(silence_ms_max);
         loop {
-            // The alarm is set again only when it rings: data that keeps coming costs no timer operation.
+            // The alarm is only reset when it fires, so steady data costs no timer operations.
             ready!(this.alarm.as_mut().poll(context));
             if Instant::now() >= due {
-                let words = format!("no byte came for {silence_ms_max} ms");
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, words)));
+                let message = format!("no byte came for {silence_ms_max} ms");
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
             }
             this.alarm.as_mut().reset(due);
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_does_not_run_while_nobody_reads() {
+    async fn time_does_not_count_between_reads() {
         let (mut there, here) = tokio::io::duplex(64);
         let mut watched = Watched::new(here, Arc::new(AtomicU64::new(250)));
         let mut byte = [0];

@@ -1,4 +1,4 @@
-//! Frames to the broker, gathered in a buffer that is written at once.
+//! Frames to the broker, collected in a buffer that is written in one go.
 
 use fastwebsockets::{Frame, OpCode, Payload, unmask};
 
@@ -38,7 +38,7 @@ impl Frames {
 
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        // One large batch must not keep its memory for ever.
+        // One large batch must not hold its memory forever.
         self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
 

@@ -1,4 +1,4 @@
-//! One update on its way out: encoded and checked where it was published.
+//! One outgoing update: encoded and checked in the call that publishes it.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use crate::error::PublishError;
 use crate::publish::Publish;
 use crate::{ErrorCode, Kind};
 
-/// One update as it stands in a `publish`, checked against the rules that do not need the broker: one bad update would
-/// spoil the message that it shares with others.
+/// One update as a `publish` contains it, checked against the rules that do not need the broker: one bad update would
+/// invalidate the message that it shares with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// `{"topic":…,"kind":…,"data":…}`
     pub(super) json: Box<str>,
-    /// It has a `source`, so that sending it twice publishes it once.
+    /// It has a `source`, so sending it twice publishes it once.
     pub(crate) sourced: bool,
 }
 
@@ -24,7 +24,7 @@ const SOURCE_BYTES_MAX: usize = 64;
 const SEQ_MAX: u64 = (1 << 53) - 1;
 
 impl Entry {
-    /// Encodes and checks; the error is code and sentence for [`PublishError::Invalid`].
+    /// Checks and encodes an update. The error is the code and message for [`PublishError::Invalid`].
     pub(crate) fn new(update: &Publish) -> Result<Entry, (ErrorCode, String)> {
         let bad_request = |why: String| Err((ErrorCode::BadRequest, why));
         broker_protocol::topic::check_topic(&update.topic).map_err(|error| (ErrorCode::BadTopic, error.to_string()))?;
@@ -58,12 +58,12 @@ impl Entry {
         Ok(Entry { json: json.into_boxed_str(), sourced: update.source.is_some() })
     }
 
-    /// What it takes in a batch, the comma included.
+    /// Its length in a batch, the comma included.
     pub(crate) fn bytes(&self) -> usize {
         self.json.len() + 1
     }
 
-    /// Whether the broker takes no message as large as this entry needs. `index` is its place for the error.
+    /// The error for an entry that needs a larger message than the broker accepts. `index` is its index in the batch.
     pub(crate) fn too_large(&self, index: usize, message_bytes: u64) -> Option<PublishError> {
         let bytes = ENVELOPE_BYTES_MAX + self.bytes();
         (bytes as u64 > message_bytes).then(|| PublishError::TooLarge {
@@ -74,7 +74,7 @@ impl Entry {
         })
     }
 
-    /// Its topic and kind, read back: only needed where something went wrong.
+    /// Its topic and kind, parsed from the JSON: only needed for errors.
     pub(crate) fn topic_and_kind(&self) -> (String, Option<Kind>) {
         #[derive(serde::Deserialize)]
         struct Head {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_spoil_a_batch_is_refused_here() {
+    fn an_update_that_would_invalidate_a_batch_is_refused() {
         for (update, why) in [
             (Publish::event("a..b", "1"), "segment"),
             (Publish::event("a.*", "1"), "*"),

@@ -1,4 +1,4 @@
-//! Messages from the broker, read from text that anybody may have sent.
+//! Messages from the broker, parsed from untrusted text.
 
 mod rows;
 
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::raw::{HelloRow, Message, Op, PatternRow, Seq, Text};
 use crate::ErrorCode;
-use crate::client::Listed;
 use crate::event::{EntryError, GapReason, TopicStart};
 use crate::hello::Hello;
+use crate::subscribe_options::Listed;
 use rows::{code, entry_error, kind, listed, position_id, rejected, rows, start, starts, unknown};
 
 /// One message from the broker. Strings and `data` of the frequent ones point into the message.
@@ -26,7 +26,7 @@ pub(crate) enum Incoming<'a> {
     Ready {
         id: u64,
     },
-    /// The client has everything of what it follows, up to here.
+    /// The client has everything of what it is subscribed to, up to here.
     Position {
         id: u64,
     },
@@ -92,7 +92,7 @@ pub(crate) enum Incoming<'a> {
         reason: String,
         after_ms: u64,
     },
-    /// A message of a later version, or an answer to nothing that we asked: to be ignored.
+    /// A message of a later version of the protocol, which is ignored.
     Unknown,
 }
 
@@ -104,10 +104,10 @@ pub(crate) struct Rejected {
     pub(crate) message: String,
 }
 
-/// A message that is none of the protocol's.
+/// A message that does not follow the protocol.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Malformed {
-    #[error("a message that is not JSON as the protocol has it")]
+    #[error("a message that is not JSON, or not in the protocol's form")]
     Json(#[from] serde_json::Error),
     #[error("a message \"{op}\" without \"{field}\"")]
     Missing { op: &'static str, field: &'static str },
@@ -115,19 +115,19 @@ pub(crate) enum Malformed {
     Unknown { op: &'static str, field: &'static str, value: String },
 }
 
-/// What [`read`] calls with each message: a message may hold strings with escapes, which live only as long as the call.
+/// Parses a message and calls `take` with it. A message may contain unescaped strings, which live only during the call.
 pub(crate) fn read<R>(text: &str, take: impl FnOnce(Incoming<'_>) -> R) -> Result<R, Malformed> {
     let message: Message<'_> = match serde_json::from_str(text) {
         Ok(message) => message,
         Err(error) => {
-            // A message that we do not know may use our fields for other things.
+            // A message of an unknown kind may use the known fields for other things.
             return match serde_json::from_str::<Op<'_>>(text) {
                 Ok(op) if !KNOWN.contains(&&*op.op) => Ok(take(Incoming::Unknown)),
                 _ => Err(error.into()),
             };
         }
     };
-    Ok(take(understand(&message, text)?))
+    Ok(take(interpret(&message, text)?))
 }
 
 const KNOWN: [&str; 17] = [
@@ -150,9 +150,9 @@ const KNOWN: [&str; 17] = [
     "goaway",
 ];
 
-fn understand<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, Malformed> {
+fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, Malformed> {
     let id = message.id.and_then(|id| id.get().parse::<u64>().ok());
-    // Every request of ours has a number, from 1 on: an answer without one answers none of them.
+    // Every request of this client has a number, from 1 on: an answer without one answers none of them.
     let answered = id.unwrap_or(0);
     Ok(match &*message.op {
         "update" | "patch" => {
@@ -264,7 +264,7 @@ fn hello(text: &str) -> Result<Hello, Malformed> {
     })
 }
 
-/// The version that this client speaks, as `hello` names it.
+/// The version of the protocol that this client speaks, as `hello` names it.
 const PROTOCOL: &str = "tickcast.v1";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The messages of the protocol, as this side reads and writes them: JSON in, JSON out, no I/O.
+//! The messages of the protocol, as a client reads and writes them: JSON in, JSON out, no I/O.
 
 pub(crate) mod entry;
 pub(crate) mod incoming;

@@ -7,7 +7,7 @@ use super::push_string;
 use crate::ErrorCode;
 use crate::continuity::Position;
 use crate::event::EntryError;
-use crate::subscription::{From, OnSlow};
+use crate::subscribe_options::{From, OnSlow};
 
 /// An entry of a `subscribe`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,14 @@ pub(crate) struct SubscribeEntry {
 }
 
 impl SubscribeEntry {
-    /// An upper bound of what it takes in the message. In an epoch an escape takes six bytes at most.
+    /// An upper bound of its length in the message. In an epoch, an escape is six bytes at most.
     pub(crate) fn bytes_max(&self) -> usize {
         let resume = self.resume.as_ref().map_or(0, |position| position.epoch.len() * 6 + 64);
-        // Names were checked, and hold nothing to escape.
+        // Names were checked, and need no escapes.
         self.text.len() + resume + 3
     }
 
-    /// An entry that the broker need not see to refuse.
+    /// The error for an entry that the broker would refuse in any case.
     pub(crate) fn check(&self) -> Option<EntryError> {
         let error = |code: ErrorCode, message: String| {
             Some(EntryError { entry: self.text.clone(), code, message, retry: false })
@@ -49,11 +49,11 @@ pub(crate) struct SubscribeOptions {
     pub(crate) from: From,
     pub(crate) conflate_ms: u32,
     pub(crate) on_slow: OnSlow,
-    /// To be told when everything has begun.
+    /// Asks for a `ready` when everything has begun.
     pub(crate) ready: bool,
-    /// To be told the connection's positions.
+    /// Asks for the connection's positions.
     pub(crate) positions: bool,
-    /// The id of the position that the entries go on from; `from` is then not asked for.
+    /// The id of the position from which the entries resume; `from` is then not sent.
     pub(crate) resume: Option<u64>,
 }
 
@@ -63,9 +63,9 @@ pub(crate) fn publish(out: &mut String, id: u64, entry: &Entry) {
     out.push_str(&entry.json[1..]);
 }
 
-pub(crate) fn publish_batch(out: &mut String, id: u64, entries: &[Entry]) {
+pub(crate) fn publish_batch<'a>(out: &mut String, id: u64, entries: impl Iterator<Item = &'a Entry>) {
     let _ = write!(out, r#"{{"op":"publish","id":{id},"batch":["#);
-    for (index, entry) in entries.iter().enumerate() {
+    for (index, entry) in entries.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -159,7 +159,7 @@ mod tests {
             written(|out| publish(out, 3, &trade)),
             r#"{"op":"publish","id":3,"topic":"stocks.AAPL.trade","kind":"event","data":{"px": 189.10},"source":"nyse-a","source_seq":88123,"source_ts":17}"#
         );
-        let batch = written(|out| publish_batch(out, u64::MAX, &[plain.clone(), plain.clone()]));
+        let batch = written(|out| publish_batch(out, u64::MAX, [&plain, &plain].into_iter()));
         assert_eq!(
             batch,
             r#"{"op":"publish","id":18446744073709551615,"batch":[{"topic":"a","data":1.50},{"topic":"a","data":1.50}]}"#

@@ -1,4 +1,5 @@
-//! The shapes that serde reads. Strings borrow from the message where JSON lets them, `data` keeps its text.
+//! The types that serde deserializes. Strings borrow from the message if they have no escapes, and `data` keeps its
+//! text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
-/// A string that is borrowed unless it holds escapes. (serde's own `Cow` is always owned behind an `Option`.)
+/// A string that is borrowed unless it contains escapes. (serde's own `Cow` is always owned inside an `Option`.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -56,14 +57,15 @@ impl TryFrom<u64> for Seq {
     }
 }
 
-/// Only what a message is, for those that this version does not know.
+/// Only the `op` of a message, for messages that this version does not know.
 #[derive(Deserialize)]
 pub(super) struct Op<'a> {
     #[serde(borrow)]
     pub(super) op: Text<'a>,
 }
 
-/// Every field that a message may have. One flat struct is one pass; which fields a message needs is checked after.
+/// Every field that a message may have. One flat struct needs one pass; which fields a message needs is checked
+/// afterwards.
 #[derive(Deserialize)]
 pub(super) struct Message<'a> {
     #[serde(borrow)]
@@ -98,7 +100,7 @@ pub(super) struct Message<'a> {
     pub(super) accepted: Option<u64>,
     pub(super) duplicates: Option<u64>,
     pub(super) after_ms: Option<u64>,
-    /// Rows of another shape in each message that has them: read in a second step.
+    /// Rows whose shape depends on the message: parsed in a second step.
     #[serde(borrow, default)]
     pub(super) rejected: Option<&'a RawValue>,
     #[serde(borrow, default)]

@@ -1,4 +1,4 @@
-//! The first connection: what it asks for, and each way in which it fails.
+//! The first connection: its handshake, and each way in which it fails.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use crate::server::{HELLO, Peer, Server, accept_of, head, hello, soon};
 
 #[tokio::test]
-async fn hello_is_told() {
+async fn hello_is_returned() {
     let server = Server::bind().await;
     let (client, _peer) = server.connect(server.options(), &hello(&[("subscriptions", 7)])).await;
     assert_eq!((client.session().as_str(), client.hello().server.as_str()), ("s1", "script/1"));
@@ -38,21 +38,21 @@ async fn the_handshake_offers_what_the_protocol_asks_for() {
 }
 
 #[tokio::test]
-async fn wrong_urls_are_refused_with_a_sentence() {
+async fn unusable_urls_are_refused_with_a_reason() {
     let error = Client::connect("wss://127.0.0.1:9000").await.unwrap_err();
     assert!(error.to_string().contains("TLS"), "{error}");
     assert!(matches!(Client::connect("http://a").await, Err(ConnectError::Url { .. })));
 }
 
 #[tokio::test]
-async fn nobody_listens() {
-    // Bound and dropped: nobody listens there now.
+async fn a_port_without_a_listener() {
+    // Bound and dropped, so that nothing listens there.
     let url = Server::bind().await.url.clone();
     let error = soon(Client::connect(&url)).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Tcp { address, .. } if url.contains(address)), "{error}");
 }
 
-/// What the server answers to the request, and a part of the error.
+/// Checks that this answer of the server is an error that contains `why`.
 async fn refused(answer: impl Fn(&str) -> String, why: &str) {
     let server = Server::bind().await;
     let serve = async {
@@ -98,10 +98,10 @@ async fn no_hello(frame: Frame<'_>, why: &str) {
 }
 
 #[tokio::test]
-async fn servers_that_do_not_say_hello() {
+async fn servers_that_do_not_send_hello() {
     let text = |text: &'static str| Frame::text(Payload::Borrowed(text.as_bytes()));
     no_hello(text("welcome"), "not JSON").await;
-    no_hello(text(r#"{"op":"heartbeat","ts":1}"#), "no hello").await;
+    no_hello(text(r#"{"op":"heartbeat","ts":1}"#), "not a hello").await;
     no_hello(text(r#"{"op":"hello","protocol":"tickcast.v2","heartbeat_ms":1}"#), "tickcast.v2").await;
     no_hello(Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"")), "ping").await;
     no_hello(Frame::binary(Payload::Borrowed(b"x")), "binary").await;
@@ -109,7 +109,7 @@ async fn servers_that_do_not_say_hello() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_a_timeout() {
+async fn a_silent_server_is_a_timeout() {
     let server = Server::bind().await;
     let options = Options { connect_timeout_ms: 50, ..server.options() };
     let (result, _socket) = tokio::join!(soon(Client::connect_with(options)), server.socket());
@@ -117,7 +117,7 @@ async fn a_server_that_says_nothing_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn closing_says_so_and_ends_everything() {
+async fn closing_sends_a_close_frame_and_ends_everything() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();

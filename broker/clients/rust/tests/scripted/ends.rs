@@ -9,26 +9,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::server::{HELLO, Server, head, hello, soon, start, subscribed};
 
 #[tokio::test]
-async fn close_codes_that_lead_back() {
+async fn close_codes_after_which_the_client_reconnects() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();
     for code in [1000, 1001, 1011, 4008, 4009, 4029, 1013] {
         peer.close(code).await;
         peer = server.accept(HELLO).await;
-        let told = soon(async {
+        let reported = soon(async {
             loop {
                 if let Some(ConnectionEvent::Disconnected { code, retry_ms, reason }) = events.next().await {
                     return (code, retry_ms.is_some(), reason);
                 }
             }
         });
-        assert_eq!(told.await, (Some(code), true, "as scripted".to_owned()));
+        assert_eq!(reported.await, (Some(code), true, "as scripted".to_owned()));
     }
 }
 
 #[tokio::test]
-async fn close_codes_that_do_not() {
+async fn close_codes_that_end_the_client() {
     for code in [1002, 1003, 1007, 1009, 4003] {
         let server = Server::bind().await;
         let (client, peer, mut subscription) = subscribed(&server, server.options()).await;
@@ -47,7 +47,7 @@ async fn close_codes_that_do_not() {
 }
 
 #[tokio::test]
-async fn who_is_asked_for_a_token_ends_and_says_so() {
+async fn a_client_that_is_asked_for_a_token_ends_and_reports_it() {
     let last = async |client: &Client| {
         let mut last = None;
         let mut events = client.events();
@@ -61,9 +61,9 @@ async fn who_is_asked_for_a_token_ends_and_says_so() {
     let (last_event, ()) = tokio::join!(last(&client), peer.close(4001));
     let reason = ClosedReason::Unauthenticated { reason: "as scripted".into() };
     assert_eq!(last_event, Some(ConnectionEvent::Closed(reason.clone())));
-    assert!(reason.to_string().contains("wants authentication"), "{reason}");
+    assert!(reason.to_string().contains("requires authentication"), "{reason}");
 
-    // The broker came back and takes nobody without a token.
+    // The broker came back and accepts no client without a token.
     let server = Server::bind().await;
     let (client, peer) = server.connected().await;
     peer.vanish();
@@ -80,7 +80,7 @@ async fn who_is_asked_for_a_token_ends_and_says_so() {
     assert_eq!(last_event, Some(ConnectionEvent::Closed(reason)));
 }
 
-/// The wait that is told with the next lost connection.
+/// The wait that the next lost connection is reported with.
 async fn next_wait_ms(events: &mut ConnectionEvents) -> u64 {
     loop {
         if let Some(ConnectionEvent::Disconnected { retry_ms: Some(retry_ms), .. }) = soon(events.next()).await {
@@ -90,7 +90,7 @@ async fn next_wait_ms(events: &mut ConnectionEvents) -> u64 {
 }
 
 #[tokio::test]
-async fn a_broker_that_gave_everything_back_is_well_again() {
+async fn a_broker_on_which_everything_was_restored_is_well_again() {
     let server = Server::bind().await;
     let backoff = Backoff { first_ms: 1, max_ms: 600_000, jitter: 0.0 };
     let options = Options { backoff, ..server.options() };
@@ -101,7 +101,7 @@ async fn a_broker_that_gave_everything_back_is_well_again() {
     for _ in 0..7 {
         drop(server.socket().await);
     }
-    // A handshake shows nothing: this broker may end of what it is asked next.
+    // A handshake proves nothing: this broker may fail at the next request.
     let mut peer = server.accept(HELLO).await;
     assert_eq!(peer.next().await["op"], "subscribe");
     peer.vanish();
@@ -115,7 +115,7 @@ async fn a_broker_that_gave_everything_back_is_well_again() {
 }
 
 #[tokio::test]
-async fn a_broker_that_takes_connections_and_loses_them_is_asked_ever_slower() {
+async fn a_broker_that_accepts_connections_and_loses_them_is_asked_more_and_more_slowly() {
     let server = Server::bind().await;
     let backoff = Backoff { first_ms: 1, max_ms: 600_000, jitter: 0.0 };
     let (client, mut peer) = server.connect(Options { backoff, ..server.options() }, HELLO).await;
@@ -130,7 +130,7 @@ async fn a_broker_that_takes_connections_and_loses_them_is_asked_ever_slower() {
 }
 
 #[tokio::test]
-async fn goaway_says_when_to_come_back() {
+async fn goaway_says_when_to_reconnect() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();
@@ -144,7 +144,7 @@ async fn goaway_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn attempts_go_on_until_one_succeeds() {
+async fn attempts_continue_until_one_succeeds() {
     let server = Server::bind().await;
     let (client, peer) = server.connected().await;
     let mut events = client.events();
@@ -198,7 +198,7 @@ async fn pings_are_answered_with_their_bytes() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_its_time_still_shows_life() {
+async fn a_slow_reader_still_sends_signs_of_life() {
     let server = Server::bind().await;
     let options = Options { queue_updates_max: 1, ..server.options() };
     let (client, mut peer) = server.connect(options, &hello(&[("heartbeat_ms", 100)])).await;
@@ -207,12 +207,13 @@ async fn a_reader_that_takes_its_time_still_shows_life() {
     for seq in 1..=3 {
         peer.update("a", seq).await;
     }
-    // Nobody reads the subscription: the connection is stopped, pings are not even seen, and a sign of life comes anyway.
+    // The subscription is not read, so the connection is not read either: pings are not seen, and pongs come anyway.
     let frame = peer.next_frame().await;
     assert_eq!(frame.opcode, OpCode::Pong);
 }
 
-/// What a broker must not send, what it is told, and that the client comes back.
+/// Checks that this frame, which a broker must not send, is answered with this close code, and that the client
+/// reconnects.
 async fn garbage(frame: Frame<'_>, code: u16) {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
@@ -236,7 +237,7 @@ async fn garbage_is_answered_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_message_in_pieces_is_one_message() {
+async fn a_fragmented_message_is_one_message() {
     let server = Server::bind().await;
     let (_client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
     let whole = r#"{"op":"update","topic":"a","seq":1,"ts":1,"data":"née"}"#.as_bytes();
@@ -251,7 +252,7 @@ async fn a_message_in_pieces_is_one_message() {
 }
 
 #[tokio::test]
-async fn lengths_beyond_reason_are_refused_before_they_are_believed() {
+async fn absurd_lengths_are_refused_before_they_arrive() {
     let server = Server::bind().await;
     // A text frame that claims 2^40 bytes.
     let (_client, peer) = server.connected().await;
@@ -259,7 +260,7 @@ async fn lengths_beyond_reason_are_refused_before_they_are_believed() {
     let mut rest = Vec::new();
     soon(socket.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(rest[0], 0x88, "a close frame");
-    // Pieces without end.
+    // Endless fragments.
     let mut peer = server.accept(HELLO).await;
     let piece = vec![b' '; 1 << 18];
     peer.frame(Frame::new(false, OpCode::Text, None, Payload::Borrowed(&piece))).await;
@@ -277,7 +278,7 @@ async fn lengths_beyond_reason_are_refused_before_they_are_believed() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_closed_while_it_is_away_does_not_come_back() {
+async fn a_client_that_is_closed_while_disconnected_does_not_reconnect() {
     let server = Server::bind().await;
     let backoff = broker_client::Backoff { first_ms: 600_000, max_ms: 600_000, jitter: 0.0 };
     let (client, peer): (Client, _) = server.connect(Options { backoff, ..server.options() }, HELLO).await;

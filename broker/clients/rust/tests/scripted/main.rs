@@ -1,4 +1,4 @@
-//! The client against a broker that follows a script: real sockets, real frames, and every word decided by the test.
+//! The client against a scripted broker: real sockets, real frames, and every message decided by the test.
 
 mod connect;
 mod ends;

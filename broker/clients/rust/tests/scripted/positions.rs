@@ -1,4 +1,4 @@
-//! Positions: a client that follows patterns, or thousands of topics, comes back by a short request.
+//! Positions: a client of patterns, or of thousands of topics, resumes with a short request.
 
 use broker_client::{Client, Event, GapReason, Start, SubscribeError, Subscription};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::server::{HELLO, Peer, Server, soon, start, topic};
 
 async fn next(subscription: &mut Subscription) -> Event {
-    soon(subscription.next()).await.expect("the subscription goes on")
+    soon(subscription.next()).await.expect("the subscription continues")
 }
 
-/// What comes next, in short.
+/// The next events, abbreviated.
 async fn seen(subscription: &mut Subscription, events: usize) -> Vec<String> {
     let mut seen = Vec::new();
     for _ in 0..events {
@@ -26,7 +26,7 @@ async fn seen(subscription: &mut Subscription, events: usize) -> Vec<String> {
     seen
 }
 
-/// Takes a request for one pattern, and answers it. Gives the request.
+/// Answers a request for one pattern, and returns it.
 async fn pattern(peer: &mut Peer, pattern: &str, matched: u64) -> Value {
     let request = peer.next().await;
     assert_eq!(request["topics"], json!([pattern]), "{request}");
@@ -56,7 +56,7 @@ async fn refuse(peer: &mut Peer, field: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_pattern_goes_on_from_the_last_position_and_repeats_nothing() {
+async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut subscription = subscribe(&client, &mut peer, "x.*").await;
@@ -76,15 +76,15 @@ async fn a_pattern_goes_on_from_the_last_position_and_repeats_nothing() {
     let request = pattern(&mut peer, "x.*", 5).await;
     assert_eq!((&request["resume"], &request["positions"]), (&json!("70"), &json!(true)));
     assert!(request["from"].is_null(), "{request}");
-    // Each from the first update after the position on, whatever the client got since.
+    // Each topic comes from the first update after the position, whatever the client received since.
     peer.send(&topic(&start("x.e1", "event", "k1", 7, "resumed"))).await;
     peer.update("x.e1", 6).await;
     peer.update("x.e1", 7).await;
-    // Of this one some is no longer retained: the broker cannot tell what the client has.
+    // Some of this topic is no longer retained, and the broker does not know what the client has.
     peer.send(&topic(&start("x.e2", "event", "k1", 9, "reset"))).await;
     peer.send(r#"{"op":"gap","topic":"x.e2","from":1,"to":8,"reason":"expired"}"#).await;
     peer.update("x.e2", 9).await;
-    // Nothing happened here, and this one is new. x.e3 ended meanwhile: nobody mentions it.
+    // Nothing happened on the first of these, and the second is new. x.e3 ended in the meantime and is not mentioned.
     peer.send(&topic(&start("x.e4", "event", "k1", 5, "resumed"))).await;
     peer.send(&topic(&start("x.new", "event", "k2", 1, "history"))).await;
     peer.update("x.new", 1).await;
@@ -131,11 +131,11 @@ async fn a_hole_behind_a_position_is_a_violation() {
 }
 
 #[tokio::test]
-async fn thousands_of_topics_come_back_by_their_names() {
+async fn thousands_of_topics_resume_by_their_names() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let names: Vec<String> = (0..1_000).map(|number| format!("a.{number}")).collect();
-    /// Answers requests until all topics were named, and gives the requests.
+    /// Answers requests until all topics have been named, and returns the requests.
     async fn serve(peer: &mut Peer, how: &str, seq: u64) -> Vec<Value> {
         let (mut requests, mut named) = (Vec::new(), 0);
         while named < 1_000 {
@@ -171,13 +171,13 @@ async fn thousands_of_topics_come_back_by_their_names() {
 }
 
 #[tokio::test]
-async fn an_id_stands_for_what_was_subscribed_when_it_came() {
+async fn an_id_holds_for_what_was_subscribed_when_it_came() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let _first = subscribe(&client, &mut peer, "x.*").await;
     position(&mut peer, 70).await;
     let _second = subscribe(&client, &mut peer, "y.*").await;
-    // Its answer is behind the position and the answer to the second subscription.
+    // The ping is answered after the position and the second subscription.
     let pong = async {
         let ping = peer.next().await;
         peer.send(&format!(r#"{{"op":"pong","id":{},"ts":1}}"#, ping["id"])).await;
@@ -196,7 +196,7 @@ async fn an_id_stands_for_what_was_subscribed_when_it_came() {
     });
     peer.vanish();
 
-    // This connection is lost when the broker has answered one of them and told a position.
+    // This connection is lost after the broker has answered one of them and sent a position.
     let mut peer = server.accept(HELLO).await;
     assert_eq!(pattern(&mut peer, "x.*", 0).await["resume"], json!("80"));
     position(&mut peer, 90).await;
@@ -210,7 +210,7 @@ async fn an_id_stands_for_what_was_subscribed_when_it_came() {
 }
 
 #[tokio::test]
-async fn what_was_conflated_and_no_longer_is_begins_with_its_image() {
+async fn an_entry_that_is_no_longer_conflated_begins_with_its_image() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let _every = subscribe(&client, &mut peer, "x.*").await;
@@ -218,7 +218,7 @@ async fn what_was_conflated_and_no_longer_is_begins_with_its_image() {
     let (conflated, request) = tokio::join!(soon(ask), pattern(&mut peer, "x.*", 0));
     assert_eq!(request["conflate_ms"], json!(100));
     position(&mut peer, 70).await;
-    // The broker need not know: the other subscription has the same entry.
+    // The broker is not asked: the other subscription has the same entry.
     tokio::join!(async { soon(client.ping()).await.unwrap() }, async {
         let ping = peer.next().await;
         peer.send(&format!(r#"{{"op":"pong","id":{},"ts":1}}"#, ping["id"])).await;
@@ -231,7 +231,7 @@ async fn what_was_conflated_and_no_longer_is_begins_with_its_image() {
 }
 
 #[tokio::test]
-async fn a_broker_without_positions_is_asked_without() {
+async fn a_broker_without_positions_is_asked_without_them() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let serve = async {
@@ -243,7 +243,7 @@ async fn a_broker_without_positions_is_asked_without() {
     let mut subscription = subscription.unwrap();
     peer.send(&topic(&start("x.e", "event", "k1", 4, "live"))).await;
     seen(&mut subscription, 1).await;
-    // Known now: the next one is not refused first.
+    // The client remembers: the next subscription is not refused first.
     let (other, request) = tokio::join!(soon(client.subscribe(["y.*"]).send()), pattern(&mut peer, "y.*", 0));
     assert!(request["positions"].is_null() && other.is_ok(), "{request}");
 }
@@ -278,7 +278,7 @@ async fn a_broker_that_no_longer_knows_positions_resumes_topic_by_topic() {
 }
 
 #[tokio::test]
-async fn a_stream_that_begins_anew_while_coming_back_says_what_is_lost() {
+async fn a_stream_that_begins_anew_while_resuming_reports_what_is_lost() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut subscription = subscribe(&client, &mut peer, "x.*").await;
@@ -315,7 +315,7 @@ async fn ready_comes_once_when_all_parts_have_begun() {
     let mut subscription = subscription.unwrap();
     peer.send(&format!(r#"{{"op":"ready","id":{}}}"#, ids[0])).await;
     peer.vanish();
-    // It was not whole yet: it is asked for again.
+    // The picture was not complete yet, so `ready` is asked for again.
     let mut peer = server.accept(HELLO).await;
     for _ in 0..2 {
         let request = peer.next().await;
@@ -332,7 +332,7 @@ async fn ready_comes_once_when_all_parts_have_begun() {
 }
 
 #[tokio::test]
-async fn a_broker_that_cannot_say_ready_refuses_the_subscription() {
+async fn a_broker_that_does_not_know_ready_refuses_the_subscription() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let serve = async {

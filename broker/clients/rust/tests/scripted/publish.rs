@@ -1,4 +1,4 @@
-//! Publishing: what goes over the wire, what comes back, and what a lost connection does to it.
+//! Publishing: what goes over the wire, what comes back, and what happens when the connection is lost.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::server::{HELLO, Peer, Server, hello, soon};
 
-/// Reads publishes until `updates` came, answers each, and gives the data in order.
+/// Reads publishes until `updates` have come and answers each. Returns the data in order, and the number of messages.
 async fn take_all(peer: &mut Peer, updates: usize) -> (Vec<Value>, usize) {
     let (mut taken, mut messages) = (Vec::new(), 0);
     while taken.len() < updates {
@@ -20,7 +20,7 @@ async fn take_all(peer: &mut Peer, updates: usize) -> (Vec<Value>, usize) {
     (taken, messages)
 }
 
-/// Answers a publish, and gives its data.
+/// Answers a publish, and returns its data.
 async fn answer(peer: &mut Peer, message: &Value) -> Vec<Value> {
     let id = &message["id"];
     match message["batch"].as_array() {
@@ -59,7 +59,7 @@ async fn acknowledged() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_published_does_not_hold_up_the_others() {
+async fn an_invalid_update_does_not_hold_up_the_others() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connect(server.options(), &hello(&[("message_bytes", 200)])).await;
     let batch = vec![
@@ -99,7 +99,7 @@ async fn what_cannot_be_published_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_published_is_not_sent() {
+async fn an_invalid_update_is_not_sent() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connect(server.options(), &hello(&[("message_bytes", 200)])).await;
     let batch = vec![Publish::event("a", "1"), Publish::event("a", "1,2")];
@@ -130,7 +130,7 @@ async fn a_batch_is_split_by_the_brokers_limit() {
                 assert_eq!(entry["data"], seen);
                 seen += 1;
             }
-            // The first of each part is rejected, the others are taken, one as a duplicate.
+            // The first of each part is rejected; the others are accepted, one of them as a duplicate.
             let (id, accepted) = (&message["id"], batch.len() - 1);
             peer.send(&format!(
                 r#"{{"op":"published","id":{id},"accepted":{accepted},"duplicates":1,"rejected":[{{"index":0,"code":"kind_mismatch","message":"no"}}]}}"#
@@ -169,7 +169,7 @@ async fn unacknowledged_updates_share_messages_and_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_rejected_update_that_nobody_waits_for_is_told() {
+async fn a_rejected_unacknowledged_update_is_reported() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();
@@ -184,13 +184,13 @@ async fn a_rejected_update_that_nobody_waits_for_is_told() {
     soon(client.flush()).await.unwrap();
     assert_eq!(client.counters().unacknowledged_refused, 1);
     let Some(ConnectionEvent::Connected { resumed: false, .. }) = soon(events.next()).await else { panic!() };
-    let Some(ConnectionEvent::Unacknowledged(told)) = soon(events.next()).await else { panic!() };
-    assert_eq!(told.topic, "b");
-    assert!(matches!(told.error, PublishError::Refused { code: ErrorCode::KindMismatch, .. }));
+    let Some(ConnectionEvent::Unacknowledged(reported)) = soon(events.next()).await else { panic!() };
+    assert_eq!(reported.topic, "b");
+    assert!(matches!(reported.error, PublishError::Refused { code: ErrorCode::KindMismatch, .. }));
 }
 
 #[tokio::test]
-async fn a_lost_connection_leaves_unsourced_updates_open() {
+async fn updates_without_a_source_are_unanswered_after_a_lost_connection() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();
@@ -202,24 +202,24 @@ async fn a_lost_connection_leaves_unsourced_updates_open() {
     };
     let (answer, ()) = tokio::join!(soon(client.publish(Publish::event("a", "1"))), lose);
     assert_eq!(answer, Err(PublishError::Unanswered));
-    let told = soon(async {
+    let reported = soon(async {
         loop {
-            if let Some(ConnectionEvent::Unacknowledged(told)) = events.next().await {
-                return told;
+            if let Some(ConnectionEvent::Unacknowledged(reported)) = events.next().await {
+                return reported;
             }
         }
     });
-    let told = told.await;
-    assert_eq!((told.topic.as_str(), told.error), ("b", PublishError::Unanswered));
+    let reported = reported.await;
+    assert_eq!((reported.topic.as_str(), reported.error), ("b", PublishError::Unanswered));
     assert_eq!(client.counters().unacknowledged_unanswered, 1);
-    // What comes after goes to the next connection.
+    // Later updates go to the next connection.
     let mut peer = server.accept(HELLO).await;
     client.publish_unacknowledged(Publish::event("a", "2")).await.unwrap();
     assert_eq!(take_all(&mut peer, 1).await.0, [2]);
 }
 
 #[tokio::test]
-async fn sourced_updates_are_sent_again_first_and_in_order() {
+async fn updates_with_a_source_are_sent_again_first_and_in_order() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let sourced = |number: u64| Publish::event("a", number.to_string()).source("x", number);
@@ -229,7 +229,7 @@ async fn sourced_updates_are_sent_again_first_and_in_order() {
     let publish = client.publish(sourced(4));
     let batch = client.publish_batch(vec![sourced(5), sourced(6)]);
     let serve = async {
-        // The first is answered; the rest was written and may have been taken.
+        // The first is answered; the rest was written and may have been accepted.
         let mut seen = 0;
         while seen < 6 {
             let message = peer.next().await;
@@ -265,14 +265,14 @@ async fn a_full_queue_makes_publishing_wait() {
     let server = Server::bind().await;
     let options = Options { outgoing_bytes_max: 4_096, unanswered_bytes_max: 8_192, ..server.options() };
     let (client, mut peer) = server.connect(options, HELLO).await;
-    // The broker does not answer: at 8 KiB nothing more is written, at 4 KiB more nothing more is queued.
+    // The broker does not answer: after 8 KiB nothing more is written, and after 4 KiB more nothing more is queued.
     let mut published = 0;
     let mut wakes = Context::from_waker(Waker::noop());
     loop {
         let mut publish = pin!(client.publish_unacknowledged(Publish::event("a", "1234567890")));
         match publish.as_mut().poll(&mut wakes) {
             Poll::Ready(result) => result.unwrap(),
-            // The writer may not have had its turn: it is full when the rest was written and it is still full.
+            // The writer may not have run yet: the queue counts as full if it is still full once the rest was written.
             Poll::Pending if published > 200 => break,
             Poll::Pending => soon(publish).await.unwrap(),
         }
@@ -285,7 +285,7 @@ async fn a_full_queue_makes_publishing_wait() {
 }
 
 #[tokio::test]
-async fn a_publish_that_nobody_waits_for_any_more_is_not_sent() {
+async fn a_publish_whose_caller_is_gone_is_not_sent() {
     let server = Server::bind().await;
     let (client, peer) = server.connected().await;
     peer.vanish();
@@ -314,7 +314,7 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn a_patch_without_a_state_is_told_by_its_own_name() {
+async fn a_patch_without_a_state_has_an_error_of_its_own() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut events = client.events();
@@ -342,11 +342,11 @@ async fn a_patch_without_a_state_is_told_by_its_own_name() {
     client.publish_batch_unacknowledged(batch).await.unwrap();
     answer_batch(&mut peer).await;
     soon(client.flush()).await.unwrap();
-    let told = loop {
-        if let Some(ConnectionEvent::Unacknowledged(told)) = soon(events.next()).await {
-            break told;
+    let reported = loop {
+        if let Some(ConnectionEvent::Unacknowledged(reported)) = soon(events.next()).await {
+            break reported;
         }
     };
-    assert!(matches!(told.error, PublishError::NoState { .. }), "{told:?}");
-    assert_eq!((told.topic.as_str(), told.kind), ("a", Some(Kind::Patch)));
+    assert!(matches!(reported.error, PublishError::NoState { .. }), "{reported:?}");
+    assert_eq!((reported.topic.as_str(), reported.kind), ("a", Some(Kind::Patch)));
 }

@@ -1,4 +1,4 @@
-//! After a lost connection everything goes on where it was.
+//! After a lost connection, everything continues where it was.
 
 use broker_client::{ConnectionEvent, Event, From, GapReason, Start, Subscription};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::server::{HELLO, Peer, Server, hello, soon, start, subscribed, topic};
 
 async fn next(subscription: &mut Subscription) -> Event {
-    soon(subscription.next()).await.expect("the subscription goes on")
+    soon(subscription.next()).await.expect("the subscription continues")
 }
 
-/// Takes the request that restores a subscription, and gives its topics.
+/// Answers the request that restores a subscription, and returns its topics.
 async fn restore(peer: &mut Peer, rows: &[String]) -> Value {
     let request = peer.next().await;
     assert_eq!(request["op"], "subscribe", "{request}");
@@ -44,7 +44,7 @@ async fn a_topic_resumes_from_its_last_update() {
 }
 
 #[tokio::test]
-async fn a_name_that_waited_gets_everything_from_its_first_update() {
+async fn a_name_that_waited_for_its_first_publish_gets_everything() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let row = r#"{"topic":"new","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"live","conflate_ms":0}"#;
@@ -64,7 +64,7 @@ async fn a_name_that_waited_gets_everything_from_its_first_update() {
     assert_eq!(client.counters().violations, 0);
 }
 
-/// Takes a request for the pattern `x.*`, which matches so many topics.
+/// Answers a request for the pattern `x.*`, which matches this many topics.
 async fn pattern(peer: &mut Peer, matched: u64) {
     let request = peer.next().await;
     assert_eq!(request["topics"], json!(["x.*"]));
@@ -91,12 +91,12 @@ async fn with_pattern(server: &Server, hello: &str) -> (broker_client::Client, P
 }
 
 #[tokio::test]
-async fn the_topics_of_a_pattern_resume_and_then_go_on_under_it() {
+async fn the_topics_of_a_pattern_resume_and_then_continue_under_it() {
     let server = Server::bind().await;
     let (client, peer, mut subscription) = with_pattern(&server, HELLO).await;
     peer.vanish();
     let mut peer = server.accept(HELLO).await;
-    // The topics first: a pattern that came before them would begin them anew.
+    // The topics come first: a pattern that came before them would begin them anew.
     let request = peer.next().await;
     assert_eq!(
         request["topics"],
@@ -108,7 +108,7 @@ async fn the_topics_of_a_pattern_resume_and_then_go_on_under_it() {
     );
     let rows = [
         start("x.e1", "event", "k1", 6, "resumed"),
-        // It ended while we were away.
+        // This topic ended while the client was away.
         r#"{"topic":"x.e2","kind":null,"epoch":null,"seq":0,"oldest":1,"start":"reset","conflate_ms":0}"#.to_owned(),
         start("x.s", "state", "k1", 4, "resumed"),
     ];
@@ -121,7 +121,7 @@ async fn the_topics_of_a_pattern_resume_and_then_go_on_under_it() {
     peer.send(&format!(r#"{{"op":"unsubscribed","id":{},"topics":["x.e1","x.e2","x.s"]}}"#, release["id"])).await;
     peer.update("x.e1", 6).await;
     peer.update("x.s", 5).await;
-    // The pattern finds it again.
+    // The pattern finds the topic again.
     peer.send(&topic(&start("x.e2", "event", "k2", 0, "live"))).await;
     peer.update("x.e2", 1).await;
     let mut seen = Vec::new();
@@ -137,9 +137,9 @@ async fn the_topics_of_a_pattern_resume_and_then_go_on_under_it() {
 }
 
 #[tokio::test]
-async fn topics_beyond_the_brokers_limit_begin_anew_and_say_what_is_lost() {
+async fn topics_beyond_the_brokers_limit_begin_anew_and_report_what_is_lost() {
     let server = Server::bind().await;
-    // Room for the pattern and one more entry.
+    // There is room for the pattern and one more entry.
     let hello = hello(&[("subscriptions", 2)]);
     let (client, peer, mut subscription) = with_pattern(&server, &hello).await;
     peer.vanish();
@@ -182,7 +182,7 @@ async fn a_subscription_that_was_not_answered_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_refused_on_the_way_back_is_told() {
+async fn an_entry_that_is_refused_after_a_reconnect_is_reported() {
     let server = Server::bind().await;
     let (_client, peer, mut subscription) = subscribed(&server, server.options()).await;
     peer.vanish();
@@ -195,14 +195,14 @@ async fn an_entry_that_is_refused_on_the_way_back_is_told() {
 }
 
 #[tokio::test]
-async fn topics_that_were_born_meanwhile_come_whole() {
+async fn topics_that_are_new_after_a_reconnect_come_whole() {
     let server = Server::bind().await;
     let (client, peer, mut subscription) = with_pattern(&server, HELLO).await;
     peer.vanish();
     let mut peer = server.accept(HELLO).await;
     let rows = ["x.e1", "x.e2", "x.s"].map(|name| start(name, "event", "k1", 5, "resumed"));
     restore(&mut peer, &rows).await;
-    // A second cut, before the new one came up: it is still new.
+    // The connection is lost again before the new topic has begun: it is still new.
     pattern(&mut peer, 4).await;
     peer.vanish();
     let mut peer = server.accept(HELLO).await;
@@ -220,7 +220,7 @@ async fn topics_that_were_born_meanwhile_come_whole() {
 }
 
 #[tokio::test]
-async fn a_pattern_that_had_not_brought_in_everything_does_not_ask_for_all_that_is_retained() {
+async fn a_pattern_that_had_not_brought_in_all_topics_does_not_ask_for_everything_retained() {
     for (matched, from) in [(1, json!({"last": (1_u64 << 53) - 1})), (2, json!("live"))] {
         let server = Server::bind().await;
         let (client, mut peer) = server.connected().await;
@@ -234,6 +234,6 @@ async fn a_pattern_that_had_not_brought_in_everything_does_not_ask_for_all_that_
         peer.vanish();
         let mut peer = server.accept(HELLO).await;
         restore(&mut peer, &[start("x.1", "event", "k1", 5, "resumed")]).await;
-        assert_eq!(peer.next().await["from"], from, "{matched} matched, 1 came up");
+        assert_eq!(peer.next().await["from"], from, "{matched} matched, 1 had begun");
     }
 }

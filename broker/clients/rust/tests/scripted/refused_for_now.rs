@@ -1,4 +1,4 @@
-//! What the broker refuses for now is asked for again; what it refuses for good is not.
+//! Entries that the broker refuses for now are asked for again; entries that it refuses for good are not.
 
 use broker_client::{ErrorCode, Event, Start, Subscription};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::server::{HELLO, Peer, Server, soon, start, subscribed, topic};
 
 async fn next(subscription: &mut Subscription) -> Event {
-    soon(subscription.next()).await.expect("the subscription goes on")
+    soon(subscription.next()).await.expect("the subscription continues")
 }
 
-/// Answers the next `subscribe`: one entry is refused. Gives the topics that were asked for.
+/// Answers the next `subscribe` with one entry refused. Returns the topics that were asked for.
 async fn refuse(peer: &mut Peer, entry: &str, code: &str, retry: bool, others: &[String]) -> Value {
     let request = peer.next().await;
     assert_eq!(request["op"], "subscribe", "{request}");
@@ -20,7 +20,7 @@ async fn refuse(peer: &mut Peer, entry: &str, code: &str, retry: bool, others: &
 }
 
 #[tokio::test]
-async fn on_the_way_back_it_goes_on_from_where_it_was_and_is_told_once() {
+async fn after_a_reconnect_the_entry_resumes_and_is_reported_once() {
     let server = Server::bind().await;
     let (client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
     peer.update("a", 1).await;
@@ -44,7 +44,7 @@ async fn on_the_way_back_it_goes_on_from_where_it_was_and_is_told_once() {
 }
 
 #[tokio::test]
-async fn of_a_new_subscription_the_rest_comes_and_another_reason_is_told_too() {
+async fn the_rest_of_a_new_subscription_comes_and_another_reason_is_reported_too() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let row = start("a", "event", "k1", 0, "live");
@@ -63,7 +63,7 @@ async fn of_a_new_subscription_the_rest_comes_and_another_reason_is_told_too() {
         let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
         assert_eq!((refused.code, refused.retry), (code, retry));
     }
-    // It is nobody's now: what is asked next is something else.
+    // No subscription has the entry now, so the next request is another one.
     let pinged = async {
         let request = peer.next().await;
         assert_eq!(request["op"], "ping");
@@ -92,7 +92,7 @@ async fn topics_of_a_pattern_that_is_refused_for_now_have_not_ended() {
     let mut subscription = subscription.unwrap();
     let Event::Topic(_) = next(&mut subscription).await else { panic!() };
     let Event::Update { seq: 1, .. } = next(&mut subscription).await else { panic!() };
-    // The position has been read when what comes after it has.
+    // Once the client has read what follows the position, it has read the position.
     let mut peer = peer;
     peer.update("x.e", 2).await;
     let Event::Update { seq: 2, .. } = next(&mut subscription).await else { panic!() };
@@ -109,7 +109,7 @@ async fn topics_of_a_pattern_that_is_refused_for_now_have_not_ended() {
     peer.update("x.e", 3).await;
     let Event::Refused(refused) = next(&mut subscription).await else { panic!() };
     assert!(refused.retry);
-    let Event::Topic(resumed) = next(&mut subscription).await else { panic!("it was told to have ended") };
+    let Event::Topic(resumed) = next(&mut subscription).await else { panic!("the topic was reported as ended") };
     assert_eq!(resumed.start, Start::Resumed);
     let Event::Update { seq: 3, .. } = next(&mut subscription).await else { panic!() };
     assert_eq!(client.counters().violations, 0);

@@ -1,4 +1,4 @@
-//! The scripted broker. Every wait has a limit, so that a test that would hang fails and says where.
+//! The scripted broker. Every wait has a limit, so a test that would hang fails and reports where.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,13 +17,13 @@ pub(crate) const HELLO: &str = r#"{"op":"hello","protocol":"tickcast.v1","server
 pub(crate) fn hello(changes: &[(&str, u64)]) -> String {
     let mut hello: Value = serde_json::from_str(HELLO).unwrap();
     for (name, number) in changes {
-        let place = if *name == "heartbeat_ms" { &mut hello[*name] } else { &mut hello["limits"][*name] };
-        *place = (*number).into();
+        let field = if *name == "heartbeat_ms" { &mut hello[*name] } else { &mut hello["limits"][*name] };
+        *field = (*number).into();
     }
     hello.to_string()
 }
 
-/// Long enough for a machine under load, short enough to wait for once.
+/// Long enough for a loaded machine, and short enough to wait for once.
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[track_caller]
@@ -118,17 +118,17 @@ impl Peer {
     }
 
     pub(crate) async fn frame(&mut self, frame: Frame<'_>) {
-        // The library ties the frame's life to the call's result; an owned copy is free of that.
+        // The library ties the frame's lifetime to the call's result; an owned copy avoids that.
         let frame = Frame::new(frame.fin, frame.opcode, None, Payload::Owned(frame.payload.to_vec()));
         soon(self.socket.write_frame(frame)).await.unwrap();
     }
 
-    /// A frame that the client may not want any more.
+    /// Sends a frame that the client may not read any more.
     pub(crate) async fn try_frame(&mut self, frame: Frame<'static>) -> Result<(), fastwebsockets::WebSocketError> {
         soon(self.socket.write_frame(frame)).await
     }
 
-    /// Bytes that need not be a frame.
+    /// Sends bytes that need not be a frame.
     pub(crate) async fn raw(self, bytes: &[u8]) -> TcpStream {
         let mut socket = self.socket.into_inner();
         socket.write_all(bytes).await.unwrap();
@@ -142,7 +142,7 @@ impl Peer {
         async move { soon.await.unwrap() }
     }
 
-    /// The next message of the client.
+    /// Returns the next message of the client.
     #[track_caller]
     pub(crate) fn next(&mut self) -> impl Future<Output = Value> {
         let frame = self.next_frame();
@@ -153,7 +153,7 @@ impl Peer {
         }
     }
 
-    /// The next message, which is to be this one.
+    /// Checks that this is the next message.
     #[track_caller]
     pub(crate) fn expect(&mut self, expected: &str) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
@@ -162,7 +162,7 @@ impl Peer {
         async move { assert_eq!(next.await, expected, "at {at}") }
     }
 
-    /// The close frame that the client sends next.
+    /// Returns the code of the next close frame.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             let frame = self.next_frame().await;
@@ -178,7 +178,7 @@ impl Peer {
         assert_eq!(self.close_code().await, code);
     }
 
-    /// Takes the connection away without a word.
+    /// Drops the connection without a close frame.
     pub(crate) fn vanish(self) {
         drop(self);
     }

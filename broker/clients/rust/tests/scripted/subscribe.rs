@@ -1,4 +1,4 @@
-//! Subscribing: requests, events, refusals, and a reader that takes its time.
+//! Subscribing: requests, events, refusals, and slow readers.
 
 use broker_client::{
     Client, ErrorCode, Event, From, GapReason, Kind, OnSlow, Options, Start, SubscribeError, Subscription, Violation,
@@ -10,10 +10,10 @@ use crate::server::{HELLO, Peer, Server, hello, soon, start, subscribed, topic};
 #[track_caller]
 fn next(subscription: &mut Subscription) -> impl Future<Output = Event> {
     let next = soon(subscription.next());
-    async move { next.await.expect("the subscription goes on") }
+    async move { next.await.expect("the subscription continues") }
 }
 
-/// Skips to the next update, and gives its number.
+/// Skips to the next update, and returns its number.
 async fn next_seq(subscription: &mut Subscription) -> u64 {
     loop {
         if let Event::Update { seq, .. } = next(subscription).await {
@@ -120,7 +120,7 @@ async fn unsubscribing_and_dropping() {
     let (client, mut peer, subscription) = subscribed(&server, server.options()).await;
     let serve = async {
         peer.expect(r#"{"op":"unsubscribe","id":2,"topics":["a"]}"#).await;
-        // Still on its way when the broker read the request.
+        // This was in flight when the broker read the request.
         peer.update("a", 1).await;
         peer.send(r#"{"op":"unsubscribed","id":2,"topics":["a"]}"#).await;
     };
@@ -198,7 +198,7 @@ async fn a_large_subscription_is_several_messages() {
                 .map(|name| start(name.as_str().unwrap(), "event", "k1", 0, "live"))
                 .collect();
             peer.subscribed(&request["id"], &rows).await;
-            // Events come before the last answer, more than the queue holds.
+            // More events come before the last answer than the queue holds.
             let first = request["topics"][0].as_str().unwrap();
             for seq in 1..=5 {
                 peer.update(first, seq).await;
@@ -222,20 +222,20 @@ async fn a_large_subscription_is_several_messages() {
 }
 
 #[tokio::test]
-async fn a_topic_of_two_subscriptions_comes_to_both() {
+async fn both_subscriptions_of_a_topic_get_it() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;
     let mut first = subscribe(&client, &mut peer, "a", &[start("a", "event", "k1", 7, "live")]).await;
     peer.update("a", 8).await;
     assert_eq!(next_seq(&mut first).await, 8);
-    // The pattern covers the topic: for the broker nothing changes, so it says nothing of it.
+    // The pattern covers the topic: nothing changes for the broker, so it does not mention the topic.
     let mut second = subscribe(&client, &mut peer, "*", &[]).await;
     peer.update("a", 9).await;
     assert_eq!(next_seq(&mut first).await, 9);
     let Event::Topic(joined) = next(&mut second).await else { panic!() };
     assert_eq!((joined.start, joined.seq, joined.epoch.as_deref()), (Start::Live, 8, Some("k1")));
     assert_eq!(next_seq(&mut second).await, 9);
-    // A third has the very entry of the first: giving it up is no business of the broker's.
+    // A third subscription has the same entry as the first, so the broker is not told when it ends.
     let mut third = subscribe(&client, &mut peer, "a", &[start("a", "event", "k1", 9, "live")]).await;
     soon(third.next()).await.unwrap();
     soon(first.unsubscribe()).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_topic_of_two_subscriptions_comes_to_both() {
 }
 
 #[tokio::test]
-async fn a_hole_is_told() {
+async fn a_hole_is_reported() {
     let server = Server::bind().await;
     let (client, mut peer, mut subscription) = subscribed(&server, server.options()).await;
     for seq in [1, 3, 4] {
@@ -285,7 +285,7 @@ async fn list_and_ping() {
     tokio::join!(serve, ask);
 }
 
-/// The broker's part of a topic that is subscribed to anew while updates are on their way: they come before the answer.
+/// The broker's side of a topic that is subscribed anew while updates are in flight: they come before the answer.
 async fn serve_again(peer: &mut Peer, left: bool, row: &str, first: u64) {
     let unsubscribe = if left { Some(peer.next().await) } else { None };
     let request = peer.next().await;
@@ -304,14 +304,14 @@ async fn serve_again(peer: &mut Peer, left: bool, row: &str, first: u64) {
 }
 
 #[tokio::test]
-async fn what_comes_before_the_answer_belongs_to_the_subscription_before() {
+async fn updates_before_the_answer_belong_to_the_previous_subscription() {
     let server = Server::bind().await;
     for (from, how, first) in [(From::Image, "live", 13), (From::Last(3), "history", 10)] {
         for left in [true, false] {
             let (client, mut peer, mut before) = subscribed(&server, server.options()).await;
             peer.update("a", 1).await;
             assert_eq!(next_seq(&mut before).await, 1);
-            // A click from one tab to another and back: left, and joined again before the broker heard of it.
+            // A click from one tab to another and back: left, and joined again before the broker read the request.
             let before = Some(before).filter(|_| !left);
             let row = start("a", "event", "k1", 12, how);
             let (again, ()) = tokio::join!(

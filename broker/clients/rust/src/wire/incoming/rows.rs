@@ -1,12 +1,12 @@
-//! The parts of messages: rows of lists, and words out of fixed sets.
+//! The parts of messages: rows of lists, and words from fixed sets.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::{Malformed, Rejected};
-use crate::client::Listed;
 use crate::event::{EntryError, Start, TopicStart};
+use crate::subscribe_options::Listed;
 use crate::wire::raw::{ErrorRow, Message, PatternRow, RejectedRow, SEQ_MAX, StartRow, Text, TopicRow};
 use crate::{ErrorCode, Kind};
 
@@ -29,7 +29,7 @@ pub(super) fn start(op: &'static str, text: &str) -> Result<Start, Malformed> {
     })
 }
 
-/// The id of a position: a number in a string, as the ids of Server-Sent Events are.
+/// The id of a position: a number in a string, like the ids of Server-Sent Events.
 pub(super) fn position_id(raw: &serde_json::value::RawValue) -> Result<u64, Malformed> {
     let id = serde_json::from_str::<&str>(raw.get()).ok().and_then(|text| text.parse().ok());
     id.filter(|id| *id <= SEQ_MAX).ok_or_else(|| unknown("position", "id", raw.get()))
@@ -81,7 +81,7 @@ pub(super) fn rejected(row: RejectedRow<'_>) -> Rejected {
     Rejected { index: row.index, code, message }
 }
 
-/// The catalogue's code, and the broker's sentence. A code of a later version is told in the sentence.
+/// A code of the catalogue, and the broker's message. A code that this version does not know is added to the message.
 pub(super) fn code(text: &str, message: Option<&str>) -> (ErrorCode, String) {
     let message = message.unwrap_or("");
     match ErrorCode::ALL.iter().find(|code| code.as_str() == text) {

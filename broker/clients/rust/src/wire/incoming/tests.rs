@@ -161,7 +161,7 @@ fn what_a_later_version_adds_is_ignored() {
 }
 
 #[test]
-fn garbage_is_told_from_messages() {
+fn garbage_is_refused() {
     for text in [
         "",
         "{",

@@ -1,47 +1,47 @@
 /**
- * One stream of Server-Sent Events: what it brings, up to where it has brought it, and how it is read.
+ * One stream of Server-Sent Events: what it brings, up to which id it has brought it, and how it is read.
  *
  * @module
  */
 import { events } from "./events.js";
-import { isPattern, matcher } from "./stream.js";
+import { isPattern, matcher } from "./patterns.js";
 import { ABNORMAL } from "./transport.js";
 
-/** An id before all others: everything that is retained comes. */
+/** An id before all others: from it, everything that is retained comes. */
 export const BEFORE_ALL = "0";
-/** What fits into an address, on the way too: servers and proxies take 8 KB and more of a request's first line. */
+/** A query of this length fits into a URL: servers and proxies take 8 KB and more of a request's first line. */
 const QUERY_LENGTH_MAX = 4_000;
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 /** How a message about a topic begins. No name has a character that JSON escapes. */
 const OF_TOPIC = /^\{"op":"(\w+)","topic":"([^"]+)"/;
 
-/** A stream. */
-export class Feed {
+export class SseStream {
   #abort = new AbortController();
   #listener;
-  /** The last id, or the one that it goes on from; null where nothing can go on from here yet. */
+  /** The last id, or the one from which it resumes; null if no stream can resume from here yet. */
   id;
-  /** What it brings; and what it brings although it was left, as others cover the same. */
+  /** The entries that it brings. */
   entries;
-  given = new Set();
-  /** Of both the patterns, with whether they cover a topic. */
+  /** Dropped entries that it still brings, because other entries cover the same topics. */
+  dropped = new Set();
+  /** The patterns among both: by text, a function of a topic. */
   #patterns = new Map();
-  /** Those of which the stream has said how they begin. */
+  /** The entries whose beginning the stream has sent. */
   begun = new Set();
-  /** Topics that were mentioned, until everything has begun. */
+  /** The topics that were mentioned, until everything has begun. */
   mentioned = new Set();
   /** Everything has begun. */
   isReady = false;
-  /** It was asked for with what a broker of before does not know. */
+  /** It was asked for with parameters that older brokers do not know. */
   isNew = false;
   conflate_ms; on_slow;
-  /** Opened from an id: what of its topics is not mentioned until everything has begun, has ended meanwhile. */
+  /** Whether it was opened from an id. Its topics that are not mentioned until everything has begun have then ended. */
   resumed;
 
   /**
-   * Brings entries, from an id on or, where that is null, from their images. Its listener hears `alive(feed)`,
-   * `message(feed, text, op, topic)`, `ready(feed)`, `reached(feed)`, and at the end `refused(feed, answer)` or
-   * `ended(feed, {code, reason})`.
+   * Brings entries from an id on or, if that is null, from their images. Its listener gets `alive(stream)`,
+   * `message(stream, text, topic)`, `ready(stream)`, `reached(stream)`, and at the end `refused(stream, answer)` or
+   * `ended(stream, {code, reason})`.
    */
   constructor(entries, id, { conflate_ms, on_slow }, listener) {
     this.entries = new Set(entries);
@@ -51,29 +51,29 @@ export class Feed {
 
   get signal() { return this.#abort.signal; }
   get ended() { return this.signal.aborted; }
-  /** Another stream can go on from here, and need not begin before everything. */
-  get canGoOn() { return this.id !== null && this.id !== BEFORE_ALL; }
+  /** Whether another stream can resume from here. */
+  get canResume() { return this.id !== null && this.id !== BEFORE_ALL; }
 
   covers(topic) {
-    if (this.entries.has(topic) || this.given.has(topic)) return true;
+    if (this.entries.has(topic) || this.dropped.has(topic)) return true;
     for (const matches of this.#patterns.values()) if (matches(topic)) return true;
     return false;
   }
 
   /**
-   * An entry is not wanted any more. `isShared`: other entries cover some of its topics, which go on by this stream, as
-   * another one may be ahead of it. Returns whether it was one of these.
+   * Drops an entry. If `isShared`, other entries cover some of its topics, and these continue on this stream, because
+   * another one may be ahead of it. Returns whether the stream had the entry.
    */
   delete(text, isShared) {
     if (!this.entries.delete(text)) return false;
-    if (isShared) this.given.add(text);
+    if (isShared) this.dropped.add(text);
     else this.#patterns.delete(text);
     return true;
   }
 
-  /** An entry that was left is wanted again. Returns whether it is one that still comes. */
+  /** Takes a dropped entry back. Returns whether the stream still brings it. */
   takeBack(text) {
-    if (!this.given.delete(text)) return false;
+    if (!this.dropped.delete(text)) return false;
     this.entries.add(text);
     return true;
   }
@@ -82,12 +82,12 @@ export class Feed {
     this.#abort.abort();
   }
 
-  /** Opens it with `get(path, signal, options, headers)`, and reads it to its end. `isNew`: the broker knows `ready` and `on_slow`. */
+  /** Opens the stream with `get(path, signal, options, headers)`, and reads it to its end. `isNew`: the broker knows `ready` and `on_slow`. */
   async run(get, isNew) {
     this.isNew = isNew;
-    // What was left before it is opened, it does not bring.
-    for (const text of this.given) this.#patterns.delete(text);
-    this.given.clear();
+    // It does not bring what was dropped before it is opened.
+    for (const text of this.dropped) this.#patterns.delete(text);
+    this.dropped.clear();
     const query = this.#query(isNew);
     let end = { code: ABNORMAL, reason: "the broker ended the stream" };
     try {
@@ -100,7 +100,7 @@ export class Feed {
         this.#listener.alive(this);
         const closed = /^closed (\d+) (.*)/.exec(comment);
         if (closed) end = { code: Number(closed[1]), reason: closed[2] };
-        if (data !== null) this.#hear(data);
+        if (data !== null) this.#receive(data);
         if (id !== null) this.#reached(id);
       }
     } catch (error) {
@@ -118,8 +118,8 @@ export class Feed {
     return query.join("&");
   }
 
-  #hear(data) {
-    if (data.startsWith('{"op":"ready"')) return this.#begun();
+  #receive(data) {
+    if (data.startsWith('{"op":"ready"')) return this.#ready();
     const [, op, topic] = OF_TOPIC.exec(data) ?? [];
     if (op === "topic") this.mentioned.add(topic);
     this.#listener.message(this, data, topic);
@@ -128,11 +128,11 @@ export class Feed {
   #reached(id) {
     this.id = id;
     this.#listener.reached(this);
-    // The broker gives none before that, and one of before says it in no other way.
-    this.#begun();
+    // The broker sends no id before everything has begun, and an older broker shows it in no other way.
+    this.#ready();
   }
 
-  #begun() {
+  #ready() {
     if (this.isReady) return;
     this.isReady = true;
     this.#listener.ready(this);

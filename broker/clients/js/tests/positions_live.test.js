@@ -1,4 +1,4 @@
-/** Against a real broker: going on from one place, pictures that are whole, and fragments that are refused. */
+/** Against a real broker: resuming from a position, complete pictures, and refused fragments. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Broker, WebSocket } from "./support/broker.js";
@@ -7,7 +7,7 @@ import { Proxy } from "./support/proxy.js";
 import { event, until } from "./support/wait.js";
 import { numbers } from "./support/whole.js";
 
-/** A WebSocket class whose sockets write down, parsed, what they sent and got. */
+/** A WebSocket class whose sockets record what they sent and got, parsed. */
 function recording() {
   const sent = [], received = [];
   class Recording extends WebSocket {
@@ -29,7 +29,7 @@ async function publishAll(broker, lines) {
   assert.equal((await answer.json()).accepted, lines.length);
 }
 
-test("a pattern of many topics comes back by one short request and loses nothing, whatever the limit on subscriptions", async (t) => {
+test("a pattern of many topics resumes with one short request and loses nothing, whatever the limit on subscriptions", async (t) => {
   const broker = await Broker.start(t, ["--subscriptions", "3"]), proxy = await Proxy.start(t, broker);
   const { Recording, sent, received } = recording();
   const made = await connected(t, proxy.url, { transports: ["websocket"], WebSocket: Recording });
@@ -40,7 +40,7 @@ test("a pattern of many topics comes back by one short request and loses nothing
   await seen.subscription.ready();
   assert.equal(seen.messages.filter(({ op }) => op === "topic").length, names.length + 1, "all of them were told");
   await publishAll(broker, all(2));
-  // What was before a place may come again; what was published while nobody was there comes in any case.
+  // Updates before the position may come again; updates published while the client was away come in any case.
   await until(() => received.some(({ op }) => op === "position"), "a position");
   for (const data of numbers(3, 6)) {
     proxy.refuse();
@@ -58,7 +58,7 @@ test("a pattern of many topics comes back by one short request and loses nothing
   assert.deepEqual([made.errors, seen.brief().filter((line) => /^(gap|closed)/.test(line))], [[], []]);
 });
 
-test("from a WebSocket to Server-Sent Events and back, cut again and again: none is missing, none comes twice", async (t) => {
+test("from a WebSocket to Server-Sent Events and back, cut again and again: no update is missing, and none comes twice", async (t) => {
   const broker = await Broker.start(t), proxy = await Proxy.start(t, broker);
   const made = await connected(t, proxy.url, { websocket_again_ms: 30 });
   const seen = watch(made, ["over.a", "over.p.*"]), transports = new Set();
@@ -76,7 +76,7 @@ test("from a WebSocket to Server-Sent Events and back, cut again and again: none
   assert.deepEqual([[...transports].sort(), made.errors, seen.brief().filter((line) => line.startsWith("gap"))], [["sse", "websocket"], [], []]);
 });
 
-test("when a subscription is ready, every state that there was is known, over either transport", async (t) => {
+test("when a subscription is ready, every existing state is known, over either transport", async (t) => {
   const broker = await Broker.start(t);
   const names = numbers(1, 500).map((number) => `whole.t${number}.quote`);
   await publishAll(broker, names.map((topic) => ({ topic, kind: "state", data: topic })));
@@ -89,7 +89,7 @@ test("when a subscription is ready, every state that there was is known, over ei
   }
 });
 
-test("a fragment of a state that there is not is refused, over either transport", async (t) => {
+test("a patch of a topic without a state is refused, over either transport", async (t) => {
   const broker = await Broker.start(t);
   for (const transport of ["websocket", "sse"]) {
     const made = await connected(t, broker.url, { transports: [transport] }), topic = `fragment.${transport}`;

@@ -1,0 +1,96 @@
+//! The messages of topics' streams: each is checked, and goes to the subscriptions that cover its topic.
+
+use super::Book;
+use super::topic::Addressed;
+use crate::continuity::Asked;
+use crate::event::{Event, TopicStart};
+use crate::shared::{Count, Shared};
+use crate::wire::incoming::Incoming;
+use crate::{Data, Kind};
+
+impl Book {
+    /// Takes in an update, image or gap of a topic, or its end.
+    pub(super) fn stream(&mut self, message: Incoming<'_>, shared: &Shared, addressed: &mut Addressed) {
+        let Book { topics, subscriptions, .. } = self;
+        let coverage = &subscriptions.coverage;
+        let violation = match message {
+            Incoming::Update { patch: false, topic, seq, from, ts, source_ts, data } => topics.take(
+                topic,
+                Some(from.unwrap_or(seq)),
+                |track| track.update(from, seq),
+                |topic, track, added| {
+                    let from = added.or(from);
+                    // A topic that merges patches takes whole states as well.
+                    let kind =
+                        if matches!(track.kind(), Some(Kind::State | Kind::Patch)) { Kind::State } else { Kind::Event };
+                    Event::Update { topic, kind, seq, from, ts, source_ts, data: Data::new(data) }
+                },
+                || coverage.covering(topic),
+                addressed,
+            ),
+            Incoming::Update { topic, seq, from, ts, source_ts, data, .. } => topics.take(
+                topic,
+                Some(from.unwrap_or(seq)),
+                |track| track.patch(from, seq),
+                |topic, _, _| Event::Patch { topic, seq, from, ts, source_ts, data: Data::new(data) },
+                || coverage.covering(topic),
+                addressed,
+            ),
+            Incoming::Image { topic, epoch, seq, ts, source_ts, data } => topics.take(
+                topic,
+                None,
+                |track| track.image(epoch, seq),
+                |topic, track, _| {
+                    let epoch = track.epoch().cloned().unwrap_or_else(|| epoch.into());
+                    Event::Image { topic, epoch, seq, ts, source_ts, data: Data::new(data) }
+                },
+                || coverage.covering(topic),
+                addressed,
+            ),
+            Incoming::Gap { topic, from, to, reason } => topics.take(
+                topic,
+                Some(from),
+                |track| track.gap(from, to),
+                |topic, _, added| Event::Gap { topic, from: added.unwrap_or(from), to, reason },
+                || coverage.covering(topic),
+                addressed,
+            ),
+            Incoming::Closed { topic } => {
+                let violation = topics.take(
+                    topic,
+                    None,
+                    |track| track.closed(),
+                    |topic, _, _| Event::Closed { topic },
+                    || coverage.covering(topic),
+                    addressed,
+                );
+                // Only a name that is subscribed itself waits for its next publish. A pattern brings in what it finds.
+                if !coverage.is_named(topic) {
+                    topics.by_name.remove(topic);
+                }
+                violation
+            }
+            _ => None,
+        };
+        if let Some(violation) = violation {
+            shared.count(Count::Violations, 1);
+            tracing::warn!(%violation, "the broker broke continuity");
+        }
+    }
+
+    /// Starts a topic's stream.
+    pub(super) fn begin(&mut self, start: TopicStart, asked: Asked<'_>, shared: &Shared, addressed: &mut Addressed) {
+        let restoring = !self.is_restored();
+        let Book { topics, subscriptions, .. } = self;
+        let name = start.topic.clone();
+        if !topics.by_name.contains_key(&name) {
+            subscriptions.coverage.introduced(&name);
+        }
+        let covering = || subscriptions.coverage.covering(&name);
+        let violation = topics.begin(start, asked, restoring, covering, addressed);
+        if let Some(violation) = violation {
+            shared.count(Count::Violations, 1);
+            tracing::warn!(%violation, topic = %name, "the broker broke continuity");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Configuration: what the operator typed becomes what we run on, or the start stops before a port is bound.
+//! Configuration: turns the operator's input into a checked [`Config`], or stops the start before a port is bound.
 //!
 //! ```text
 //! flags ─┐

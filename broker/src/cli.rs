@@ -1,5 +1,5 @@
-//! The command line of `tickcast`: the commands, and the flags, which are made from the table of settings so that none can
-//! be missing.
+//! The command line of `tickcast`: the commands, and the flags, which are made from the table of settings so that none
+//! can be missing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

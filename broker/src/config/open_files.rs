@@ -24,8 +24,8 @@ impl Places {
     }
 }
 
-/// The number of open files of this process; 0 if the system does not report it. Since Linux 6.2 it is the folder's size;
-/// in older kernels that is 0, and the entries have to be counted.
+/// The number of open files of this process; 0 if the system does not report it. Since Linux 6.2 it is the folder's
+/// size; in older kernels that is 0, and the entries have to be counted.
 pub fn open_files() -> u64 {
     const FOLDER: &str = "/proc/self/fd";
     match std::fs::metadata(FOLDER).map(|folder| folder.len()) {
@@ -47,8 +47,8 @@ pub fn raise_open_files(wanted: Places) {
 }
 
 /// The connections for which there are open files, when `open` files are open already and `kept` are reserved; and a
-/// warning for the operator if they are fewer than wanted. Clients beyond them are refused with a reason, and nothing else
-/// in the broker runs out of files.
+/// warning for the operator if they are fewer than wanted. Clients beyond them are refused with a reason, and nothing
+/// else in the broker runs out of files.
 pub fn places(wanted: Places, open: u64, kept: u64) -> (Places, Option<String>) {
     divide(wanted, getrlimit(Resource::Nofile).current, open, kept)
 }

@@ -75,9 +75,9 @@ impl Raw {
         }
     }
 
-    /// Adds the values of the environment. An empty variable counts as absent. Returns the unknown names that begin with
-    /// `TICKCAST_`: they are a warning and not an error, because Kubernetes sets such variables for every service called
-    /// `tickcast`.
+    /// Adds the values of the environment. An empty variable counts as absent. Returns the unknown names that begin
+    /// with `TICKCAST_`: they are a warning and not an error, because Kubernetes sets such variables for every service
+    /// called `tickcast`.
     pub(super) fn add_environment(
         &mut self,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -109,8 +109,8 @@ impl Raw {
         self.given.get(name).and_then(|given| given.last()).map_or(Source::Default, |given| given.source.clone())
     }
 
-    /// Reads the value of one setting. Overridden texts are checked as well, so that removing the stronger one brings no
-    /// surprise.
+    /// Reads the value of one setting. Overridden texts are checked as well, so that removing the stronger one brings
+    /// no surprise.
     pub(super) fn read<T: Value>(
         &self,
         name: &'static str,

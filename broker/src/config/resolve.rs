@@ -1,4 +1,5 @@
-//! Resolves the operator's input into a [`Config`]: the precedence of sources, and the checks that concern several settings.
+//! Resolves the operator's input into a [`Config`]: the precedence of sources, and the checks that concern several
+//! settings.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,8 @@ pub fn resolve(
     }
 }
 
-/// The bytes around `data` in a message: names, numbers, keys. `docs/protocol.md` promises clients that they are no more.
+/// The bytes around `data` in a message: names, numbers, keys. `docs/protocol.md` promises clients that they are no
+/// more.
 const ENVELOPE_BYTES_MAX: u64 = 1024;
 
 impl Config {

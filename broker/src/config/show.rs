@@ -12,7 +12,7 @@ use super::value::Allowed;
 pub fn show(loaded: &Loaded) -> String {
     let mut out = String::from(
         "# Each setting is a flag (--retain-updates), an environment variable (TICKCAST_RETAIN_UPDATES) or a line of a file\n\
-         # (--config FILE). A flag overrides the environment, that overrides the file, and that overrides the default.\n",
+         # (--config FILE). A flag overrides the environment, that the file, and that the default.\n",
     );
     let mut group = "";
     for (setting, value) in SETTINGS.iter().zip(loaded.config.toml_values()) {

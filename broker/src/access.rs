@@ -120,7 +120,7 @@ fn check_host(
     };
     let host = value.to_str().ok().and_then(HostPort::parse);
     let Some(host) = host.filter(|host| host.name.is_trusted(rules)) else {
-        let message = format!("this broker does not go by the name {} (allow_host)", quoted(value));
+        let message = format!("{} is not a name of this broker (allow_host)", quoted(value));
         return Err(denied(Denied::Host, message));
     };
     // A request line with a full URL names the host a second time (RFC 9112 §3.2.2).
@@ -142,7 +142,7 @@ fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {
     match headers.get_all(SEC_FETCH_SITE).iter().find(|value| !own(value)) {
         None => Ok(()),
         Some(value) => {
-            let message = format!("a page of another site may not ask (Sec-Fetch-Site: {})", quoted(value));
+            let message = format!("a page of another site may not send this (Sec-Fetch-Site: {})", quoted(value));
             Err(denied(Denied::Site, message))
         }
     }

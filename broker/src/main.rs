@@ -80,8 +80,8 @@ fn serve(cli: &Cli) -> ExitCode {
     config::raise_open_files(loaded.config.places());
     match runtime.block_on(run(cli.task, loaded.config, signals)) {
         Ok(broker) => {
-            // To free a million topics one by one takes seconds. The process ends now, and the system takes back its
-            // memory at once: so nothing of it is dropped.
+            // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its
+            // memory at once, so nothing is dropped.
             std::mem::forget((broker, runtime));
             ExitCode::SUCCESS
         }

@@ -36,7 +36,7 @@ fn outcome(request: &str) -> String {
 
 #[test]
 fn who_may_connect() {
-    let name = "does not go by the name";
+    let name = "is not a name of this broker";
     let origin = "may not connect here";
     let site = "a page of another site";
     let one = "needs exactly one Host";

@@ -112,10 +112,10 @@ impl Broker {
 
         // Nearly all files besides connections are open now.
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
-        let (places, warning) = config::places(config.places(), config::open_files(), kept);
+        let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-        let admission = Admission::new(places.connections, config.connections_per_address_max);
-        let clients = HttpSockets::new(places.http as usize);
+        let admission = Admission::new(capacity.connections, config.connections_per_address_max);
+        let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let stats = listen::stats(&handles);

@@ -77,7 +77,7 @@ fn serve(cli: &Cli) -> ExitCode {
         return ExitCode::FAILURE;
     }
     loaded.warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-    config::raise_open_files(loaded.config.places());
+    config::raise_open_files(loaded.config.capacity());
     match runtime.block_on(run(cli.task, loaded.config, signals)) {
         Ok(broker) => {
             // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::open_files::Places;
+use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
 use super::topic_rules::TopicRule;
@@ -202,7 +202,7 @@ settings! {
 
 impl Config {
     /// The numbers of connections that the settings ask for.
-    pub fn places(&self) -> Places {
-        Places { connections: self.connections_max, http: self.http_connections_max }
+    pub fn capacity(&self) -> Capacity {
+        Capacity { connections: self.connections_max, http: self.http_connections_max }
     }
 }

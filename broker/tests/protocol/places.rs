@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use broker::config::{self, Places};
+use broker::config::{self, Capacity};
 
 use crate::common::{Client, HANDSHAKE, PATIENCE, Running};
 
@@ -36,7 +36,7 @@ fn beyond_the_limit_connections_are_told_so_and_closed() {
 #[test]
 fn a_burst_is_spread_evenly() {
     // Both ends of each connection are files of this process.
-    config::raise_open_files(Places { connections: 4_000, http: 4_000 });
+    config::raise_open_files(Capacity { connections: 4_000, http: 4_000 });
     let broker = Running::with(&[("shards", "4")]);
     let handshake = format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, HANDSHAKE.join("\r\n"));
     let mut streams: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(broker.listen).unwrap()).collect();

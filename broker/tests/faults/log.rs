@@ -34,7 +34,7 @@ fn assert_well(mut process: Process) {
 #[test]
 fn its_reader_is_gone() {
     let mut process = Process::start(&["--drain-ms", "200"]);
-    process.let_go_of_log();
+    process.close_log();
     lose_a_line(&process);
     assert_well(process);
 }

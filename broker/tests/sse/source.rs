@@ -1,4 +1,4 @@
-//! A client of Server-Sent Events that was written from WHATWG HTML §9.2.6 alone.
+//! A client of Server-Sent Events, written from WHATWG HTML §9.2.6 alone.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,26 +6,26 @@ use std::time::Instant;
 
 use crate::common::{Message, PATIENCE};
 
-/// What a stream says.
+/// One block of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     Event(String),
     Comment(String),
-    /// An id alone.
+    /// An id without data.
     Id,
-    /// The broker has ended the stream.
+    /// The broker ended the stream.
     End,
 }
 
 /// An open stream.
 pub(crate) struct Source {
     reader: BufReader<TcpStream>,
-    /// As a browser would send it as `Last-Event-ID`.
+    /// The id that a browser would send as `Last-Event-ID`.
     pub(crate) last_id: String,
 }
 
 impl Source {
-    /// Opens a stream; it has to be one.
+    /// Opens a stream, which has to succeed.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, query: &str, last_id: &str) -> Self {
         Self::ask(address, &format!("GET /v1/sse?{query}"), "", last_id)
@@ -61,7 +61,7 @@ impl Source {
         source
     }
 
-    /// The next block.
+    /// Reads the next block.
     #[track_caller]
     pub(crate) fn said(&mut self) -> Said {
         let (mut data, mut comment, mut id) = (None, None, None);
@@ -80,7 +80,7 @@ impl Source {
                     data = Some(text.strip_prefix(' ').unwrap_or(text).to_owned());
                 }
                 Some(("id", text)) => id = Some(text.strip_prefix(' ').unwrap_or(text).to_owned()),
-                _ => panic!("{line:?} is nothing that is told here"),
+                _ => panic!("an unexpected line: {line:?}"),
             }
         }
         if let Some(id) = &id {
@@ -97,7 +97,7 @@ impl Source {
         }
     }
 
-    /// The next event.
+    /// Reads the next event.
     #[track_caller]
     pub(crate) fn message(&mut self) -> Message {
         let end = Instant::now() + PATIENCE;
@@ -118,7 +118,7 @@ impl Source {
         message
     }
 
-    /// Reads on until this has come.
+    /// Reads on until an event is `good`.
     #[track_caller]
     pub(crate) fn until(&mut self, mut good: impl FnMut(&Message) -> bool) -> Message {
         loop {

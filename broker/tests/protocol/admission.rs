@@ -1,4 +1,4 @@
-//! How many may connect.
+//! The bounds on connections.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use broker::config::{self, Capacity};
 use crate::common::{Client, HANDSHAKE, PATIENCE, Running};
 
 #[test]
-fn beyond_the_limit_connections_are_told_so_and_closed() {
+fn connections_beyond_the_limit_are_closed_with_its_code() {
     for setting in ["connections_max", "connections_per_address_max"] {
         let broker = Running::with(&[(setting, "3")]);
         let mut clients: Vec<Client> = (0..3).map(|_| broker.client()).collect();
@@ -18,9 +18,9 @@ fn beyond_the_limit_connections_are_told_so_and_closed() {
         }
         assert_eq!(broker.metric("tickcast_admitted"), 3.0);
         assert_eq!(broker.metric(r#"tickcast_closed_total{reason="limit_exceeded"}"#), 5.0);
-        // Plain HTTP is answered all the same.
+        // Plain HTTP is still answered.
         assert_eq!(broker.http("GET /v1/topics", "").status, 200);
-        // Those who have a place keep it, and a place that is given back is free.
+        // Admitted connections stay, and when one ends another is admitted.
         for client in &mut clients {
             client.say(r#"{"op":"ping"}"#);
             client.expect("pong");

@@ -1,4 +1,4 @@
-//! It cannot start: the exit code says so, and the last line of the log says why.
+//! The broker cannot start: the exit code says so, and the last line of the log says why.
 
 use std::net::TcpListener;
 
@@ -23,7 +23,7 @@ fn a_port_that_is_taken() {
         let message = last_message(&said);
         assert_eq!(code, Some(1), "{said}");
         assert!(message.contains(&address) && message.contains("another program"), "{message}");
-        assert!(message.contains(flag), "what to do is said: {message}");
+        assert!(message.contains(flag), "it says what to do: {message}");
     }
 }
 
@@ -33,7 +33,7 @@ fn too_few_files_for_its_threads() {
     for files in (10..300).step_by(29) {
         let flags = ["--shards", "32", "--drain-ms", "0"];
         let mut child = command_with_files(files, &flags);
-        // It either serves, or says why not.
+        // It either serves, or reports why not.
         let child = child.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
         let mut child = child.spawn().unwrap();
         let log = std::io::BufReader::new(child.stderr.take().unwrap());

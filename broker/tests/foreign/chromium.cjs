@@ -1,7 +1,7 @@
 // A headless Chromium, driven through chromedriver.
 const { spawn } = require("child_process");
 
-// chromedriver takes a free port and says which.
+// chromedriver takes a free port and prints it.
 function start() {
   const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((yes, no) => {
@@ -21,12 +21,12 @@ async function command(method, url, body) {
   return answer.value;
 }
 
-// In the page: comes back with what the promise gives, or with its error's text.
+// In the page: returns the promise's value, or its error's text.
 const wrap = (expression) => `const done = arguments[arguments.length - 1];
   (async () => ${expression})().then((value) => done({ value }), (error) => done({ error: String(error) }));`;
 
-// Opens a browser for `use({ go, run, devtools })`: go to an address, run an expression in the page, which may be a promise,
-// do a command of the DevTools protocol.
+// Opens a browser for `use({ go, run, devtools })`, which go to a URL, run an expression in the page (it may be a promise),
+// and execute a command of the DevTools protocol.
 async function withChromium(use) {
   const [driver, url] = await start();
   try {

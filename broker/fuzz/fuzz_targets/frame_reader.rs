@@ -1,13 +1,14 @@
-//! A stream of bytes in pieces of any size: what the frame reader says of it, or which rule it sees broken, is what a plain
-//! reading of RFC 6455 says of the whole, and never does it hold more than its rules allow.
+//! A stream of bytes in pieces of any size: the frame reader returns the same events, or the same violation, as a naive
+//! reading of RFC 6455 on the whole stream, and never holds more than its rules allow.
 //!
-//! The first three bytes of the input choose the rules, the next eight how the stream is cut, and the rest is the stream.
+//! The first three bytes of the input choose the rules, the next eight how the stream is cut, and the rest is the
+//! stream.
 #![no_main]
 
 use broker_protocol::CloseReason;
 use libfuzzer_sys::fuzz_target;
 
-// The one file and not the broker around it, which would have to be built with it.
+// Only this file is included, so that the rest of the broker need not be built.
 #[path = "../../src/websocket/reader.rs"]
 mod reader;
 
@@ -18,7 +19,7 @@ const HEAD_BYTES_MAX: usize = 14;
 /// The longest payload of a control frame.
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// What was said up to the end, or up to the violation.
+/// The events up to the end, or up to the violation.
 type Said = (Vec<String>, Option<CloseReason>);
 
 fuzz_target!(|bytes: &[u8]| {
@@ -33,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(read(stream, &rules, |_| 1), expected, "byte by byte");
     let mut dice = u64::from_le_bytes(*cuts);
     let cut = |left: usize| {
-        // xorshift: any sequence does, as long as the input decides it.
+        // xorshift: any sequence will do, as long as the input determines it.
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
@@ -85,10 +86,10 @@ fn word(event: &Event<'_>) -> String {
     }
 }
 
-/// The whole stream, rule by rule.
+/// Reads the whole stream, rule by rule.
 fn plainly(mut stream: &[u8], rules: &Rules) -> Said {
     let mut said = Vec::new();
-    // The opcode of the message that is not complete, its bytes so far, and how many frames they came in.
+    // The opcode of the incomplete message, its bytes so far, and the number of its frames.
     let mut open: Option<(u8, Vec<u8>, u32)> = None;
     loop {
         match frame(stream, &mut open, rules) {

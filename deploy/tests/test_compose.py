@@ -1,4 +1,4 @@
-"""deploy/compose.yml: read by docker-compose, what it mounts is there, and its commands are ones that the programs take."""
+"""deploy/compose.yml: docker-compose accepts it, what it mounts exists, and the programs accept its commands."""
 
 import pathlib
 import unittest
@@ -10,12 +10,12 @@ FILE = DEPLOY / "compose.yml"
 
 
 class Strict(yaml.SafeLoader):
-    """Refuses a key that stands twice, as newer versions of Compose do."""
+    """Refuses duplicate keys, as newer versions of Compose do."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if twice := {key for key in keys if keys.count(key) > 1}:
-            raise AssertionError(f"twice in one mapping, line {node.start_mark.line + 1}: {twice}")
+            raise AssertionError(f"duplicate keys in a mapping, line {node.start_mark.line + 1}: {twice}")
         return super().construct_mapping(node, deep)
 
 
@@ -60,14 +60,14 @@ class ComposeTest(unittest.TestCase):
             self.assertTrue(f"from environment {name}\n" in said, name)
         files = SERVICES["broker"]["ulimits"]["nofile"]["hard"]
         self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 4096 + 512)
-        # Other containers call it by its service's name.
+        # Other containers address it by its service's name.
         self.assertEqual(environment["TICKCAST_ALLOW_HOST"], "broker")
 
     def test_feed_sim_takes_its_arguments(self):
         command = [FEED_SIM, *SERVICES["feed-sim"]["command"]]
-        place = command.index("--to") + 1
-        self.assertEqual(command[place], "ws://broker:9000/v1/ws")
-        command[place] = "null"
+        target = command.index("--to") + 1
+        self.assertEqual(command[target], "ws://broker:9000/v1/ws")
+        command[target] = "null"
         code, said = run(*command, "--updates", "10", "--rate", "max")
         self.assertEqual(code, 0, said)
 

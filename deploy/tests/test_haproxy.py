@@ -20,7 +20,7 @@ class Haproxy(Proxy):
         text = rendered(FILE, {
             "server broker 127.0.0.1:9000 check port 9001": f"server broker 127.0.0.1:{self.broker.port} check port {self.broker.admin_port}",
             "bind :443 ssl crt /etc/haproxy/tickcast.pem": f"bind 127.0.0.1:{self.port} ssl crt {both}",
-            # It does not start where the system does not let it have the open files for that.
+            # It does not start if the system does not allow the open files for that.
             "maxconn 100000": "maxconn 1000",
             "tune.ssl.cachesize 100000": "tune.ssl.cachesize 1000",
         } | replacements)  # fmt: skip
@@ -61,7 +61,7 @@ class HaproxyTest(ProxyTests, unittest.TestCase):
         old.expect("goaway")
         until("HAProxy takes it out", lambda: "is DOWN" in proxy.log.read_text())
         self.assertEqual(proxy.curl("/v1/topics")[0], 503)
-        # The one that is open stays, and is served.
+        # The open connection stays, and is served.
         old.connection.send('{"op":"publish","id":2,"topic":"drained","kind":"event","data":"still here"}')
         # The answer and the update come in any order.
         while (message := old.message())["op"] != "update":

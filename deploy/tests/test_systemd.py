@@ -1,4 +1,4 @@
-"""deploy/systemd: checked by systemd itself, and its filter of system calls against those that the broker makes."""
+"""deploy/systemd: checked by systemd itself, and its filter of system calls compared with those that the broker makes."""
 
 import pathlib
 import re
@@ -12,8 +12,8 @@ from support import BROKER, DEPLOY, ask, free_ports, program, rendered, run, set
 
 UNIT = DEPLOY / "systemd" / "tickcast.service"
 CONFIG = DEPLOY / "systemd" / "tickcast.toml"
-# Of 10; systemd calls 2 and more "OK", and most units have above 9. What remains is chiefly the network itself.
-# A tenth of it is for netlink, over which the broker asks the kernel how a slow client gets on.
+# Of 10. systemd calls 2 and more "OK", and most units are above 9. What remains is mainly the network itself, and 0.1 is for
+# netlink, over which the broker asks the kernel about slow clients.
 EXPOSURE_MAX = 1.4
 
 
@@ -22,7 +22,7 @@ def setting(name):
 
 
 def calls_of(group):
-    """The system calls of a group of systemd's, groups in it included."""
+    """Returns the system calls of one of systemd's groups, including the groups in it."""
     code, said = run("systemd-analyze", "syscall-filter", group)
     if code != 0:
         raise AssertionError(said)
@@ -31,7 +31,7 @@ def calls_of(group):
 
 
 def allowed_calls():
-    """What SystemCallFilter= leaves, line by line as systemd reads it; @default is always allowed."""
+    """Returns the calls that SystemCallFilter= allows, line by line as systemd reads it; @default is always allowed."""
     allowed = calls_of("@default")
     for line in setting("SystemCallFilter"):
         words = line.removeprefix("~").split()
@@ -48,7 +48,7 @@ class SystemdTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.unit = self.folder / UNIT.name
-        # It wants the program to be there.
+        # systemd requires that the program exists.
         self.unit.write_text(rendered(UNIT, {"/usr/local/bin/tickcast": BROKER}))
 
     def test_verify(self):
@@ -80,7 +80,7 @@ class SystemdTest(unittest.TestCase):
         port, admin_port = free_ports(2)
         command = ["strace", "-f", "-qq", "-o", str(trace), BROKER, "serve", "--pin", "--shards", "2"]
         command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
-        # More connections than there may be files, so that it tries to raise the limit.
+        # More connections than the limit on open files, so that the broker tries to raise it.
         traced = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={"TICKCAST_CONNECTIONS_MAX": "2000000"})
         try:
             until("the traced broker is ready", lambda: ask(admin_port, "GET", "/readyz")[0] == 200)
@@ -92,7 +92,7 @@ class SystemdTest(unittest.TestCase):
                 while '"update"' not in client.recv(timeout=10):
                     pass
             ask(admin_port, "GET", "/metrics")
-            # strace hands a signal on only to whom it is sent: to the broker itself, its child.
+            # strace does not pass a signal on, so it is sent to the broker itself, its child.
             child = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()[0]
             run("kill", "-TERM", child)
             self.assertEqual(traced.wait(20), 0)

@@ -1,5 +1,5 @@
-# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The other targets are parts of `test`, or
-# take longer.
+# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The other targets are parts of `test`,
+# or take longer.
 
 CARGO ?= cargo
 # `make demo PROFILE=release` runs the optimised broker, after a longer build.
@@ -47,8 +47,8 @@ DOC_LINTS := -D warnings -A rustdoc::private_intra_doc_links -A rustdoc::redunda
 doc:
 	RUSTDOCFLAGS="$(DOC_LINTS)" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
-# Every interleaving of the feed's hand-over and of the shards' wake-up. Built in a separate folder, since the `cfg` would
-# rebuild everything.
+# Every interleaving of the feed's hand-over and of the shards' wake-up. Built in a separate folder, since the `cfg`
+# would rebuild everything.
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test -p broker-engine --locked --test 'loom_*'
 
@@ -61,7 +61,8 @@ browser: tools
 	$(CARGO) build -p broker --locked
 	BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run browser
 
-# Checks the Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and runs the reverse proxies.
+# Checks the Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and runs the reverse
+# proxies.
 deploy-test: tools
 	$(CARGO) build -p broker -p feed-sim --locked
 	BROKER=$(abspath $(TARGET))/debug/tickcast FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
@@ -86,17 +87,17 @@ screenshots: tools
 tools:
 	.ci/install-test-tools
 
-# Runs each fuzz target for FUZZ_SECONDS. Needs cargo-fuzz (`cargo install cargo-fuzz`); RUSTC_BOOTSTRAP allows the stable
-# compiler.
+# Runs each fuzz target for FUZZ_SECONDS. Needs cargo-fuzz (`cargo install cargo-fuzz`); RUSTC_BOOTSTRAP allows the
+# stable compiler.
 FUZZ_SECONDS ?= 60
 fuzz:
 	cd broker && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-# The Autobahn suite (its set-up takes some 40 s, once) against the echo example. CONFORMANCE is the folder of its set-up
-# scripts. Left out: compression (12, 13), which the broker does not negotiate, and four cases that send 16,384 or more
-# fragments: more than fragments_max, so the broker closes with 1009, as documented.
+# The Autobahn suite (its set-up takes some 40 s, once) against the echo example. CONFORMANCE is the folder of its
+# set-up scripts. Left out: compression (12, 13), which the broker does not negotiate, and four cases that send 16,384
+# or more fragments: more than fragments_max, so the broker closes with 1009, as documented.
 CONFORMANCE_EXCEPT = ["12.*","13.*","9.3.1","9.3.2","9.4.1","9.4.2"]
 CONFORMANCE ?= ../shared/tools/conformance
 ECHO ?= 127.0.0.1:9010
@@ -106,8 +107,8 @@ conformance:
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
 		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
-# Not part of `test`: the measurements need a quiet machine and some minutes. broker/docs/benchmarks.md explains them. One
-# program alone: `cargo bench -p CRATE --bench NAME`; one scenario alone: `make bench-scenarios SCENARIOS=steady`.
+# Not part of `test`: the measurements need a quiet machine and some minutes. broker/docs/benchmarks.md explains them.
+# One program alone: `cargo bench -p CRATE --bench NAME`; one scenario alone: `make bench-scenarios SCENARIOS=steady`.
 SCENARIOS ?= steady fast many-topics saturated saturated-100 many-topics-saturated idle slow-mix
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
@@ -118,13 +119,14 @@ bench-scenarios:
 	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --servers tickcast --floors 1,32 \
 		--scenarios $$(echo $(SCENARIOS) | tr ' ' ,)
 
-# Attacks on the release build while well-behaved clients are connected. Fails if a limit is missed. Takes some 15 minutes
-# on a quiet machine with two cores. ARGS selects attacks by parts of their names; BROKER is another build to attack.
+# Attacks on the release build while well-behaved clients are connected. Fails if a limit is missed. Takes some 15
+# minutes on a quiet machine with two cores. ARGS selects attacks by parts of their names; BROKER is another build to
+# attack.
 torture:
 	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
-# Compares Tickcast with other servers, which loadgen/peers/install installs. The run itself takes some 25 minutes on a quiet
-# machine with two cores. loadgen/RESULTS.md holds our results.
+# Compares Tickcast with other servers, which loadgen/peers/install installs. The run itself takes some 25 minutes on a
+# quiet machine with two cores. loadgen/RESULTS.md holds our results.
 COMPARE = $(TARGET)/release/loadgen compare loadgen/compare/field.toml --repeats 3 --seconds 2
 CLOSEST := tickcast,uwebsockets,nats-server,centrifugo
 compare:

@@ -60,7 +60,7 @@ pub enum Denied {
     Origin,
     /// A page of another site, which did not name its origin.
     Site,
-    /// The request violates HTTP, whoever sent it.
+    /// The request violates HTTP, whatever its origin.
     Malformed,
 }
 
@@ -133,8 +133,8 @@ fn check_host(
 
 /// Returns whether a person opens the live page in a tab, not in a frame of another page.
 fn is_visit(uri: &Uri, headers: &HeaderMap) -> bool {
-    let says = |name, value: &str| headers.get(name).is_some_and(|said| said == value);
-    uri.path() == "/" && says(SEC_FETCH_MODE, "navigate") && says(SEC_FETCH_DEST, "document")
+    let has = |name, value: &str| headers.get(name).is_some_and(|found| found == value);
+    uri.path() == "/" && has(SEC_FETCH_MODE, "navigate") && has(SEC_FETCH_DEST, "document")
 }
 
 fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {

@@ -208,13 +208,13 @@ mod tests {
     #[test]
     fn the_error_for_a_switch_with_a_word_says_what_is_right() {
         for line in ["tickcast --open-publish yes", "tickcast serve --pin on --shards 2", "tickcast --pin true demo"] {
-            let said = parse(line).unwrap_err().to_string();
-            assert!(said.contains("after an equals sign") && said.contains("=true"), "{line}: {said}");
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains("after an equals sign") && error.contains("=true"), "{line}: {error}");
         }
         assert!(parse("tickcast --pin demo").is_ok());
         // A command line that is wrong for another reason gets the error for that.
-        let said = parse("tickcast --pin --retain-update 3").unwrap_err().to_string();
-        assert!(said.contains("--retain-update") && !said.contains("equals sign"), "{said}");
+        let error = parse("tickcast --pin --retain-update 3").unwrap_err().to_string();
+        assert!(error.contains("--retain-update") && !error.contains("equals sign"), "{error}");
     }
 
     #[test]

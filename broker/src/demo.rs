@@ -86,7 +86,7 @@ mod tests {
             std::future::pending().await
         });
         let begin = tokio::time::Instant::now();
-        // The broker ends as soon as the feeds are told.
+        // The broker ends as soon as the feeds have been signalled.
         let broker = async { (&mut was_told).await.unwrap() };
         Demo { stop, task }.stop_with(broker).await;
         assert_eq!(begin.elapsed().as_secs(), FEEDS_TIME.as_secs());

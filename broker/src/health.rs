@@ -84,11 +84,11 @@ mod tests {
             (b"SSH-2.0-OpenSSH 200\r\n", Some("not in HTTP")),
             (b"", Some("not in HTTP")),
         ] {
-            let said = check(answering(answer)).err().map(|error| format!("{error:#}"));
-            match (&said, complaint) {
+            let error = check(answering(answer)).err().map(|error| format!("{error:#}"));
+            match (&error, complaint) {
                 (None, None) => {}
-                (Some(said), Some(complaint)) if said.contains(complaint) => {}
-                _ => panic!("{}: {said:?}", answer.escape_ascii()),
+                (Some(error), Some(complaint)) if error.contains(complaint) => {}
+                _ => panic!("{}: {error:?}", answer.escape_ascii()),
             }
         }
     }

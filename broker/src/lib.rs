@@ -5,7 +5,8 @@
 //! 1. [`listen`](crate) accepts it and hyper reads its request; [`http`] decides whether the client may connect, and
 //!    answers plain HTTP requests.
 //! 2. [`http::handshake`] checks the request for `/v1/ws` and `fastwebsockets` upgrades it. The raw socket is taken
-//!    out of hyper, so that no HTTP state remains, and goes to the [`shard`] with the fewest connections, where it stays.
+//!    out of hyper, so that no HTTP state remains, and goes to the [`shard`] with the fewest connections,
+//!    where it stays.
 //! 3. The shard's thread reads it through [`websocket::reader`], does its requests, and writes to it when its turn
 //!    comes.
 //!

@@ -127,7 +127,7 @@ fn latency_counts(shards: &[Arc<ShardStats>]) -> Counts {
 }
 
 /// Returns the slowest connections, worst first. Every shard has to visit all its connections for that, so it is done
-/// only while somebody is subscribed.
+/// only while it has a subscriber.
 async fn slowest(engine: &Engine, shared: &Shared) -> Vec<Slow> {
     let Ok(pattern) = Pattern::parse(TOPIC) else { return Vec::new() };
     let row = engine.next_row(&mut Walk::new(pattern, None), &mut LOOK_STEPS.clone());

@@ -27,16 +27,16 @@ class Tls:
 
     def __init__(self, folder):
         self.certificate, self.key = folder / "fullchain.pem", folder / "privkey.pem"
-        code, said = run(
+        code, output = run(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
             "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", self.key, "-out", self.certificate,
         )  # fmt: skip
         if code != 0:
-            raise AssertionError(said)
+            raise AssertionError(output)
         self.context = ssl.create_default_context(cafile=str(self.certificate))
-        # The client of these tests reads in one thread and writes in another. If a session ticket of TLS 1.3 arrives while
-        # the request is written, Python 3.11 sometimes never sends it (19 of 850 connections; with TLS 1.2 none of 22,000).
-        # curl, which the tests use as well, uses TLS 1.3.
+        # The client of these tests reads in one thread and writes in another. If a session ticket of TLS 1.3 arrives
+        # while the request is written, Python 3.11 sometimes never sends it (19 of 850 connections; with TLS 1.2 none
+        # of 22,000). curl, which the tests use as well, uses TLS 1.3.
         self.context.maximum_version = ssl.TLSVersion.TLSv1_2
 
 
@@ -83,8 +83,8 @@ class Proxy:
 
     def curl(self, path, *options):
         """Sends a request with curl. Returns status and body."""
-        code, said = run(*self.curl_command(path, "--write-out", "\n%{http_code}", *options))
-        body, status = said.rsplit("\n", 1)
+        code, output = run(*self.curl_command(path, "--write-out", "\n%{http_code}", *options))
+        body, status = output.rsplit("\n", 1)
         return (int(status) if code == 0 else 0), body
 
     def stop(self):

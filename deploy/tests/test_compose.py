@@ -31,8 +31,8 @@ class ComposeTest(unittest.TestCase):
     def test_docker_compose_takes_it(self):
         if not program("docker-compose"):
             self.skipTest("docker-compose is not installed")
-        code, said = run(program("docker-compose"), "-f", FILE, "config", "--quiet")
-        self.assertEqual((code, said), (0, ""))
+        code, output = run(program("docker-compose"), "-f", FILE, "config", "--quiet")
+        self.assertEqual((code, output), (0, ""))
 
     def test_what_is_mounted_and_built_is_there(self):
         for name, service in SERVICES.items():
@@ -54,10 +54,10 @@ class ComposeTest(unittest.TestCase):
 
     def test_the_broker_takes_its_settings(self):
         environment = SERVICES["broker"]["environment"] | {"TICKCAST_LISTEN": "0.0.0.0:9000"}
-        code, said = run(BROKER, "config", env=environment)
-        self.assertEqual(code, 0, said)
+        code, output = run(BROKER, "config", env=environment)
+        self.assertEqual(code, 0, output)
         for name in environment:
-            self.assertTrue(f"from environment {name}\n" in said, name)
+            self.assertTrue(f"from environment {name}\n" in output, name)
         files = SERVICES["broker"]["ulimits"]["nofile"]["hard"]
         self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 4096 + 512)
         # Other containers address it by its service's name.
@@ -68,8 +68,8 @@ class ComposeTest(unittest.TestCase):
         target = command.index("--to") + 1
         self.assertEqual(command[target], "ws://broker:9000/v1/ws")
         command[target] = "null"
-        code, said = run(*command, "--updates", "10", "--rate", "max")
-        self.assertEqual(code, 0, said)
+        code, output = run(*command, "--updates", "10", "--rate", "max")
+        self.assertEqual(code, 0, output)
 
     def test_prometheus_scrapes_what_it_does_elsewhere(self):
         ours, usual = (yaml_of(path) for path in (DEPLOY / "compose" / "prometheus.yml", ROOT / "dashboards/prometheus/prometheus.yml"))

@@ -28,9 +28,9 @@ class Haproxy(Proxy):
             text = text.replace("    user haproxy\n    group haproxy\n", "")
         file = self.folder / "haproxy.cfg"
         file.write_text(text)
-        code, said = run(program("haproxy"), "-c", "-f", file)
-        if code != 0 or "[WARNING]" in said:
-            raise AssertionError(said)
+        code, output = run(program("haproxy"), "-c", "-f", file)
+        if code != 0 or "[WARNING]" in output:
+            raise AssertionError(output)
         self.log = self.folder / "haproxy.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen([program("haproxy"), "-W", "-f", file], stdout=log, stderr=log)
@@ -49,9 +49,9 @@ class HaproxyTest(ProxyTests, unittest.TestCase):
         if not program("node"):
             self.skipTest("node is not installed")
         script = DEPLOY / "tests" / "h2_websocket.cjs"
-        code, said = run(program("node"), script, NAME, self.proxy.port, self.tls.certificate)
-        self.assertEqual(code, 0, said)
-        self.assertEqual(json.loads(said)["op"], "hello")
+        code, output = run(program("node"), script, NAME, self.proxy.port, self.tls.certificate)
+        self.assertEqual(code, 0, output)
+        self.assertEqual(json.loads(output)["op"], "hello")
 
     def test_a_broker_that_drains_gets_no_new_connections(self):
         broker, proxy = self.own({}, "--drain-ms", "20000")

@@ -79,8 +79,8 @@ class ImageTest(unittest.TestCase):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, copy)
             # Every member of the workspace and each of its targets is where its manifest says.
-            code, said = run("cargo", "metadata", "--no-deps", "--locked", "--offline", "--format-version", "1", cwd=folder)
-            self.assertEqual(code, 0, said)
+            code, output = run("cargo", "metadata", "--no-deps", "--locked", "--offline", "--format-version", "1", cwd=folder)
+            self.assertEqual(code, 0, output)
 
     def test_it_runs_without_a_shell_as_nobody(self):
         if os.getuid() != 0:
@@ -115,9 +115,9 @@ class ImageTest(unittest.TestCase):
             variables[name] = re.sub(r"\d+$", str(wanted), variables[name])
         command = [*inside, *json.loads(instruction("ENTRYPOINT")), *json.loads(instruction("CMD"))]
 
-        code, said = run(*command, env=variables)
-        self.assertEqual(code, 2, said)
-        self.assertIn("open_publish", said, "clients may publish from outside only if that is allowed")
+        code, output = run(*command, env=variables)
+        self.assertEqual(code, 2, output)
+        self.assertIn("open_publish", output, "clients may publish from outside only if that is allowed")
 
         variables["TICKCAST_OPEN_PUBLISH"] = "true"
         health = [*inside, *health_command()]
@@ -126,11 +126,11 @@ class ImageTest(unittest.TestCase):
         try:
             until("it is healthy", lambda: run(*health, env=variables) == (0, ""))
             feed = [*inside, "/usr/local/bin/feed-sim", "run", "demo", "--quiet", "--updates", "200", "--rate", "max"]
-            code, said = run(*feed, "--to", f"ws://localhost:{port}/v1/ws", env={})
+            code, output = run(*feed, "--to", f"ws://localhost:{port}/v1/ws", env={})
             # Without /etc/hosts, which a container runtime provides, names are not resolved.
             if code != 0:
-                code, said = run(*feed, "--to", f"ws://127.0.0.1:{port}/v1/ws", env={})
-            self.assertEqual(code, 0, said)
+                code, output = run(*feed, "--to", f"ws://127.0.0.1:{port}/v1/ws", env={})
+            self.assertEqual(code, 0, output)
             self.assertTrue(json.loads(ask(port, "GET", "/v1/topics")[1])["topics"])
             broker.send_signal(signal.SIGTERM)
             self.assertEqual(broker.wait(15), 0)

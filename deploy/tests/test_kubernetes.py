@@ -34,9 +34,9 @@ class KubernetesTest(unittest.TestCase):
         own = [file for file in FILES if yaml.safe_load(file.read_text().split("\n---")[0])["kind"] not in OTHERS]
         self.assertEqual(len(own), len(FILES) - len(OTHERS))
         for version in VERSIONS:
-            code, said = run(program("kubernetes-validate"), "--strict", "--kubernetes-version", version, *own)
-            self.assertEqual(code, 0, said)
-            self.assertNotIn("WARN", said)
+            code, output = run(program("kubernetes-validate"), "--strict", "--kubernetes-version", version, *own)
+            self.assertEqual(code, 0, output)
+            self.assertNotIn("WARN", output)
 
     def test_the_kustomization_names_every_file(self):
         kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -86,8 +86,8 @@ class KubernetesTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "tickcast.toml"
             file.write_text(only("ConfigMap")["data"]["tickcast.toml"])
-            code, said = run(BROKER, "config", "--config", file)
-            self.assertEqual(code, 0, said)
+            code, output = run(BROKER, "config", "--config", file)
+            self.assertEqual(code, 0, output)
         self.assertEqual(BROKER_CONTAINER["args"], ["serve", "--config", "/etc/tickcast/tickcast.toml"])
         service, namespace = "tickcast", only("Namespace")["metadata"]["name"]
         for name in (service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"):

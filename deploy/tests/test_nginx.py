@@ -34,10 +34,10 @@ class Nginx(Proxy):
             "worker_rlimit_nofile 262144": "worker_rlimit_nofile 8192",
         })  # fmt: skip
         (folder / "nginx.conf").write_text(main)
-        code, said = run(*self.command(), "-t")
+        code, output = run(*self.command(), "-t")
         # The only warning that is allowed is about the user, which only root can choose.
-        if code != 0 or any("[warn]" in line and '"user"' not in line for line in said.splitlines()):
-            raise AssertionError(said)
+        if code != 0 or any("[warn]" in line and '"user"' not in line for line in output.splitlines()):
+            raise AssertionError(output)
         with (folder / "nginx.log").open("w") as log:
             self.process = subprocess.Popen([*self.command(), "-g", "daemon off;"], stdout=log, stderr=log)
 
@@ -46,10 +46,10 @@ class Nginx(Proxy):
 
     def reload(self):
         old = [pathlib.Path(f"/proc/{pid}/cmdline") for pid in self.workers()]
-        code, said = run(*self.command(), "-s", "reload")
+        code, output = run(*self.command(), "-s", "reload")
         if code != 0:
-            raise AssertionError(said)
-        # Until then they accept connections beside the new ones.
+            raise AssertionError(output)
+        # Until then they and the new ones accept connections.
         until("the old workers accept no more", lambda: all(not one.exists() or "shutting down" in one.read_text() for one in old))
 
 

@@ -48,9 +48,9 @@ class SysctlTest(unittest.TestCase):
         # Only these, because sysctl would change the others for the whole machine.
         text = "\n".join(f"{name} = {value}" for name, value, _, _ in read_settings() if name not in OF_THE_MACHINE)
         script = 'printf "%s\\n" "$1" | "$2" -q -p - && "$2" -a 2>/dev/null'
-        code, said = run("unshare", "--net", "sh", "-c", script, "sh", text, program("sysctl"))
-        self.assertEqual(code, 0, said)
-        shown = {name.strip(): value.split() for name, _, value in (line.partition("=") for line in said.splitlines())}
+        code, output = run("unshare", "--net", "sh", "-c", script, "sh", text, program("sysctl"))
+        self.assertEqual(code, 0, output)
+        shown = {name.strip(): value.split() for name, _, value in (line.partition("=") for line in output.splitlines())}
         for name, value, _, _ in read_settings():
             if name not in OF_THE_MACHINE:
                 self.assertEqual(shown[name], value.split(), name)

@@ -12,8 +12,8 @@ from support import BROKER, DEPLOY, ask, free_ports, program, rendered, run, set
 
 UNIT = DEPLOY / "systemd" / "tickcast.service"
 CONFIG = DEPLOY / "systemd" / "tickcast.toml"
-# Of 10. systemd calls 2 and more "OK", and most units are above 9. What remains is mainly the network itself, and 0.1 is for
-# netlink, over which the broker asks the kernel about slow clients.
+# Of 10. systemd calls 2 and more "OK", and most units are above 9. What remains is mainly the network itself, and 0.1
+# is for netlink, over which the broker asks the kernel about slow clients.
 EXPOSURE_MAX = 1.4
 
 
@@ -23,10 +23,10 @@ def setting(name):
 
 def calls_of(group):
     """Returns the system calls of one of systemd's groups, including the groups in it."""
-    code, said = run("systemd-analyze", "syscall-filter", group)
+    code, output = run("systemd-analyze", "syscall-filter", group)
     if code != 0:
-        raise AssertionError(said)
-    names = [line.strip() for line in said.splitlines() if line.startswith("    ") and not line.strip().startswith("#")]
+        raise AssertionError(output)
+    names = [line.strip() for line in output.splitlines() if line.startswith("    ") and not line.strip().startswith("#")]
     return set().union(*(calls_of(name) if name.startswith("@") else {name} for name in names))
 
 
@@ -55,10 +55,10 @@ class SystemdTest(unittest.TestCase):
         self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit), (0, ""))
 
     def test_exposure(self):
-        code, said = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit)
-        self.assertEqual(code, 0, said)
-        exposure = float(re.search(r"exposure level for tickcast.service: ([\d.]+)", said).group(1))
-        self.assertLessEqual(exposure, EXPOSURE_MAX, said)
+        code, output = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit)
+        self.assertEqual(code, 0, output)
+        exposure = float(re.search(r"exposure level for tickcast.service: ([\d.]+)", output).group(1))
+        self.assertLessEqual(exposure, EXPOSURE_MAX, output)
 
     def test_the_broker_takes_the_example_configuration(self):
         config = settings("--config", CONFIG)
@@ -70,8 +70,8 @@ class SystemdTest(unittest.TestCase):
     def test_a_wrong_setting_ends_with_the_code_that_is_not_tried_again(self):
         wrong = self.folder / "wrong.toml"
         wrong.write_text("retain_update = 1\n")
-        code, said = run(BROKER, "serve", "--config", wrong)
-        self.assertEqual([str(code)], setting("RestartPreventExitStatus"), said)
+        code, output = run(BROKER, "serve", "--config", wrong)
+        self.assertEqual([str(code)], setting("RestartPreventExitStatus"), output)
 
     def test_every_system_call_that_it_makes_is_allowed(self):
         if not program("strace"):

@@ -20,7 +20,7 @@ const HEAD_BYTES_MAX: usize = 14;
 const CONTROL_BYTES_MAX: usize = 125;
 
 /// The events up to the end, or up to the violation.
-type Said = (Vec<String>, Option<CloseReason>);
+type Outcome = (Vec<String>, Option<CloseReason>);
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&[large, small, fragments], rest)) = bytes.split_first_chunk() else { return };
@@ -44,8 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// Feeds the stream in pieces, as a connection does.
-fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Said {
-    let (mut input, mut waiting, mut said) = (None::<Box<Input>>, Vec::new(), Vec::new());
+fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Outcome {
+    let (mut input, mut waiting, mut events) = (None::<Box<Input>>, Vec::new(), Vec::new());
     let mut left = stream;
     while !left.is_empty() {
         let (piece, rest) = left.split_at(cut(left.len()));
@@ -56,12 +56,12 @@ fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Sa
             let taken = match reader::next(&mut input, &mut waiting, rules) {
                 Ok(None) => break,
                 Ok(Some((taken, event))) => {
-                    said.push(word(&event));
+                    events.push(word(&event));
                     taken
                 }
                 Err(violation) => {
                     assert!(violation.text.len() <= CONTROL_BYTES_MAX - 2, "it has to fit into a close frame");
-                    return (said, Some(violation.reason));
+                    return (events, Some(violation.reason));
                 }
             };
             assert!((2..=before).contains(&taken), "{taken} of {before}");
@@ -72,7 +72,7 @@ fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Sa
         let longest = HEAD_BYTES_MAX + rules.message_bytes.max(CONTROL_BYTES_MAX);
         assert!(waiting.len() < longest, "{} bytes wait for a frame that is complete or too large", waiting.len());
     }
-    (said, None)
+    (events, None)
 }
 
 fn word(event: &Event<'_>) -> String {
@@ -87,18 +87,18 @@ fn word(event: &Event<'_>) -> String {
 }
 
 /// Reads the whole stream, rule by rule.
-fn plainly(mut stream: &[u8], rules: &Rules) -> Said {
-    let mut said = Vec::new();
+fn plainly(mut stream: &[u8], rules: &Rules) -> Outcome {
+    let mut events = Vec::new();
     // The opcode of the incomplete message, its bytes so far, and the number of its frames.
     let mut open: Option<(u8, Vec<u8>, u32)> = None;
     loop {
         match frame(stream, &mut open, rules) {
             Ok(Some((word, len))) => {
-                said.push(word);
+                events.push(word);
                 stream = &stream[len..];
             }
-            Ok(None) => return (said, None),
-            Err(reason) => return (said, Some(reason)),
+            Ok(None) => return (events, None),
+            Err(reason) => return (events, Some(reason)),
         }
     }
 }

@@ -164,10 +164,10 @@ fn rules_go_to_the_engine_in_the_files_order() {
     let file = "retain_updates = 7\nretain_bytes = 5000\n[[topics]]\npattern = \"stocks.AAPL.trade\"\nretain_updates = 9\n\
                 [[topics]]\npattern = \"stocks.*.trade\"\nkind = \"event\"\nretain_bytes = \"1KiB\"";
     let rules = run(&[], &[], file).unwrap().config.engine_limits().topics;
-    let said = rules.iter().map(|rule| (rule.pattern.as_str(), rule.kind, rule.retain.updates, rule.retain.bytes));
+    let found = rules.iter().map(|rule| (rule.pattern.as_str(), rule.kind, rule.retain.updates, rule.retain.bytes));
     // What a rule does not set is as for all topics.
     let expected = [("stocks.AAPL.trade", None, 9, 5000), ("stocks.*.trade", Some(Kind::Event), 7, 1024)];
-    assert_eq!(said.collect::<Vec<_>>(), expected);
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]

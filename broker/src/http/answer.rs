@@ -54,7 +54,7 @@ impl Out {
         self.len += self.bytes.len() - before;
     }
 
-    /// Appends bytes that are held elsewhere anyway. Short ones are copied.
+    /// Appends bytes that are shared with their other holders. Short ones are copied.
     pub(super) fn push(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) {
         if bytes.as_ref().len() < PORTION_BYTES {
             self.write(|out| out.extend_from_slice(bytes.as_ref()));

@@ -233,7 +233,7 @@ mod tests {
         many.iter().for_each(|held| held.grow(10).unwrap());
         neighbour.grow(5).unwrap();
         assert_eq!(budget.bytes(), 85);
-        // The two IPv6 addresses are one customer, who holds 45: the first of the largest bodies is given up.
+        // The two IPv6 addresses count as one, which holds 45: the first of the largest bodies is given up.
         let new = budget.hold(&peer("192.0.2.2"));
         new.grow(16).unwrap();
         assert!(many[0].is_given_up() && !large.is_given_up() && !new.is_given_up());

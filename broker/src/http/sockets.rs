@@ -1,6 +1,6 @@
 //! The sockets that speak HTTP. Their number is bounded, and no client keeps others out by holding them.
 //!
-//! Most are there for a few milliseconds, for a handshake or a request. When the bound is reached, somebody is holding
+//! Most are open for a few milliseconds, for a handshake or a request. When the bound is reached, a client is holding
 //! sockets: then, of the address that has most, the socket that began its request, or its wait for one, longest ago is
 //! evicted.
 

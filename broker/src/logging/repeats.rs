@@ -161,9 +161,9 @@ mod tests {
             }
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        let said = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-        assert_eq!((said("it failed"), said("so did this")), (1, 1));
-        assert_eq!((said("each counts"), said("an event like any other")), (1000, 1000));
+        let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+        assert_eq!((count("it failed"), count("so did this")), (1, 1));
+        assert_eq!((count("each counts"), count("an event like any other")), (1000, 1000));
         assert_eq!(text.lines().count(), 2002);
         // Nothing is reported before the period is over, then all of it, then nothing more.
         let begun = Instant::now();

@@ -240,30 +240,30 @@ mod tests {
 
     /// Feeds `bytes` in pieces of `step`, and returns the events until the end or the violation.
     fn read(bytes: &[u8], step: usize) -> (Vec<String>, Option<Violation>) {
-        let (mut input, mut waiting, mut said) = (None, Vec::new(), Vec::new());
+        let (mut input, mut waiting, mut events) = (None, Vec::new(), Vec::new());
         for piece in bytes.chunks(step) {
             waiting.extend_from_slice(piece);
             loop {
                 let taken = match next(&mut input, &mut waiting, &RULES) {
                     Ok(None) => break,
                     Ok(Some((taken, event))) => {
-                        said.push(format!("{event:?}"));
+                        events.push(format!("{event:?}"));
                         taken
                     }
-                    Err(violation) => return (said, Some(violation)),
+                    Err(violation) => return (events, Some(violation)),
                 };
                 waiting.drain(..taken);
             }
         }
-        (said, None)
+        (events, None)
     }
 
     #[track_caller]
-    fn check(bytes: &[u8], said: &[&str], reason: Option<CloseReason>) {
+    fn check(bytes: &[u8], events: &[&str], reason: Option<CloseReason>) {
         for step in [1, 2, 3, 7, bytes.len().max(1)] {
             let (got, violation) = read(bytes, step);
             assert_eq!(violation.map(|violation| violation.reason), reason, "in steps of {step}: {got:?}");
-            assert_eq!(got, said, "in steps of {step}");
+            assert_eq!(got, events, "in steps of {step}");
         }
     }
 

@@ -86,7 +86,7 @@ fn endless_fragments_are_closed() {
     }
     client.frame(FIN | CONTINUATION, br#""op":"ping"}"#);
     client.expect("pong");
-    // They are counted anew for every message. One more is one too many.
+    // The count starts again with every message. One more is one too many.
     client.frame(TEXT, b"{");
     for _ in 0..99 {
         client.frame(CONTINUATION, b" ");

@@ -1,7 +1,7 @@
 //! A broker on free ports in this process, and clients that send exactly the bytes that a test gives them.
 //!
-//! Nothing here sleeps and hopes: clients wait for what has to come, gauges are polled until they have the right value,
-//! and after [`PATIENCE`] a test fails and says what it waited for.
+//! Nothing here sleeps for a fixed time: clients wait for what has to come, gauges are polled until they have the right
+//! value, and after [`PATIENCE`] a test fails and says what it waited for.
 #![allow(dead_code, unused_imports, reason = "shared by several test crates, each of which uses a part")]
 
 mod broker;

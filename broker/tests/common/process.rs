@@ -65,9 +65,9 @@ impl Process {
         loop {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served: {:?}", process.child.wait());
-            let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            if said["message"] == "serving" {
-                let address = |name: &str| said[name].as_str().unwrap().parse().unwrap();
+            let entry: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if entry["message"] == "serving" {
+                let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
                 (process.listen, process.admin) = (address("listen"), address("admin_listen"));
                 process.log = Some(log);
                 return process;
@@ -181,7 +181,7 @@ pub(crate) fn ends(command: &mut Command) -> (Option<i32>, String) {
         }
         std::thread::yield_now();
     }
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (child.wait().unwrap().code(), said)
+    let mut output = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
+    (child.wait().unwrap().code(), output)
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::common::{PATIENCE, Process, ask, command, until};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -169,7 +169,7 @@ fn no_ts_goes_back_whichever_way_it_is_published() {
         match seconds {
             0 => assert!(ts > before),
             7200 => assert!(ts > before + HOUR_US, "{ts} after {before}"),
-            _ => assert_eq!(ts, before, "with the clock {seconds} s beside"),
+            _ => assert_eq!(ts, before, "with the clock off by {seconds} s"),
         }
         assert_eq!(broker.newest_ts("a"), ts);
     }
@@ -187,12 +187,12 @@ fn ids_keep_increasing_and_later_subscriptions_arrive() {
         broker.set_clock(seconds);
         let mut rises = |id: &str, what: &str| {
             let id: u64 = id.parse().unwrap();
-            assert!(id > newest, "{what}: {id} after {newest}, with the clock {seconds} s beside");
+            assert!(id > newest, "{what}: {id} after {newest}, with the clock off by {seconds} s");
             newest = id;
         };
         let (last, end) = (source.last_id.clone(), Instant::now() + PATIENCE);
         while source.last_id == last {
-            assert!(Instant::now() < end, "no id comes any more, with the clock {seconds} s beside");
+            assert!(Instant::now() < end, "no id comes any more, with the clock off by {seconds} s");
             broker.publish("a", "state", &round.to_string());
             source.until(|message| message.op() == "update");
         }
@@ -204,7 +204,7 @@ fn ids_keep_increasing_and_later_subscriptions_arrive() {
         let mut begun = Source::open(broker.process.listen, &format!("topic={later}"), "");
         begun.until(|message| message.has(&json!({"op":"image","topic":later,"data":7})));
         while begun.last_id.is_empty() {
-            assert_ne!(begun.said(), Said::End);
+            assert_ne!(begun.block(), Block::End);
         }
         rises(&begun.last_id, "a stream that was opened later");
         broker.publish(&later, "state", "8");

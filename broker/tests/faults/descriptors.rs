@@ -37,22 +37,22 @@ fn clients_beyond_the_open_files_are_refused_with_a_code() {
     }
     let (mut taken, mut refused) = (0, 0);
     for stream in &mut streams {
-        let (mut said, mut bytes) = (Vec::new(), [0; 4096]);
-        let is_over = |said: &[u8]| {
-            let text = String::from_utf8_lossy(said);
+        let (mut received, mut bytes) = (Vec::new(), [0; 4096]);
+        let is_over = |received: &[u8]| {
+            let text = String::from_utf8_lossy(received);
             text.contains("\"op\":\"hello\"") || text.contains("connections_max")
         };
-        while !is_over(&said) {
+        while !is_over(&received) {
             let len = stream.read(&mut bytes).unwrap();
-            assert!(len > 0, "cut off without a code: {:?}", String::from_utf8_lossy(&said));
-            said.extend_from_slice(&bytes[..len]);
+            assert!(len > 0, "cut off without a code: {:?}", String::from_utf8_lossy(&received));
+            received.extend_from_slice(&bytes[..len]);
         }
-        assert_eq!(Answer::parse(&said).status, 101);
-        match String::from_utf8_lossy(&said).contains("\"op\":\"hello\"") {
+        assert_eq!(Answer::parse(&received).status, 101);
+        match String::from_utf8_lossy(&received).contains("\"op\":\"hello\"") {
             true => taken += 1,
             // The close frame: 4029.
             false => {
-                assert!(said.windows(2).any(|code| code == 4029u16.to_be_bytes()), "{said:?}");
+                assert!(received.windows(2).any(|code| code == 4029u16.to_be_bytes()), "{received:?}");
                 refused += 1;
             }
         }
@@ -96,9 +96,9 @@ fn sockets_that_send_nothing_keep_no_client_out() {
     // An evicted connection gets the reason.
     let first = &mut mute[1];
     first.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut said = Vec::new();
-    first.read_to_end(&mut said).unwrap();
-    let answer = Answer::parse(&said);
+    let mut received = Vec::new();
+    first.read_to_end(&mut received).unwrap();
+    let answer = Answer::parse(&received);
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{answer:?}");
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
@@ -126,9 +126,9 @@ fn the_admin_listener_without_any_file() {
     stream.connect(&broker.admin.into()).unwrap();
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", broker.admin);
     stream.write_all(request.as_bytes()).unwrap();
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said).unwrap();
-    assert_eq!(Answer::parse(&said).status, 200);
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    assert_eq!(Answer::parse(&received).status, 200);
 }
 
 #[test]

@@ -68,16 +68,16 @@ fn the_output_of_a_command_cannot_be_written() {
     // The settings cannot be printed, and an error says so.
     let mut config = Command::new(PROGRAM);
     let config = config.arg("config").stdout(full()).output().unwrap();
-    let said = String::from_utf8_lossy(&config.stderr).into_owned();
-    assert_eq!(config.status.code(), Some(1), "{said}");
-    assert!(said.contains("standard output cannot be written"), "{said}");
+    let stderr = String::from_utf8_lossy(&config.stderr).into_owned();
+    assert_eq!(config.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("standard output cannot be written"), "{stderr}");
     // A reader that has read enough is not an error.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let config = Command::new(PROGRAM).arg("config").stdout(writer).output().unwrap();
     assert_eq!((config.status.code(), config.stderr.as_slice()), (Some(0), &b""[..]));
-    let (code, said) = ends(Command::new(PROGRAM).args(["health", "--admin-listen", "127.0.0.1:0"]));
-    assert!(code == Some(1) && said.contains("name a port"), "{said}");
+    let (code, output) = ends(Command::new(PROGRAM).args(["health", "--admin-listen", "127.0.0.1:0"]));
+    assert!(code == Some(1) && output.contains("name a port"), "{output}");
 }
 
 #[test]

@@ -21,11 +21,11 @@ fn a_stream_that_nobody_acknowledges_ends_as_soon_as_a_stalled_one() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = format!("GET /v1/sse?topic=quiet HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
     stream.write_all(request.as_bytes()).unwrap();
-    let mut said = String::new();
-    while !said.contains("\"subscribed\"") {
+    let mut received = String::new();
+    while !received.contains("\"subscribed\"") {
         let mut bytes = [0; 4096];
         let len = stream.read(&mut bytes).unwrap();
-        said.push_str(std::str::from_utf8(&bytes[..len]).unwrap());
+        received.push_str(std::str::from_utf8(&bytes[..len]).unwrap());
     }
     broker.until_metric("tickcast_sse_connections", |count| count == 1.0);
     fall_silent(&stream);

@@ -26,9 +26,9 @@ fn sighup_ends_nothing_and_is_logged() {
     drop(client);
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
-    let said =
+    let is_ignored_hangup =
         |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("nothing was reloaded"));
-    assert_eq!(lines.iter().filter(said).count(), 1, "{lines:?}");
+    assert_eq!(lines.iter().filter(is_ignored_hangup).count(), 1, "{lines:?}");
 }
 
 #[test]
@@ -77,17 +77,17 @@ fn in_a_burst_of_handshakes() {
                 // Every connection whose handshake was done gets goaway, and is closed.
                 let mut told = 0;
                 for mut stream in streams {
-                    let mut said = Vec::new();
+                    let mut received = Vec::new();
                     // Connections that were not accepted yet are reset.
-                    let _ = stream.read_to_end(&mut said);
-                    let text = String::from_utf8_lossy(&said);
-                    match Answer::parse(&said).status {
+                    let _ = stream.read_to_end(&mut received);
+                    let text = String::from_utf8_lossy(&received);
+                    match Answer::parse(&received).status {
                         101 => {
-                            let close = said.windows(2).any(|code| code == 1001u16.to_be_bytes());
+                            let close = received.windows(2).any(|code| code == 1001u16.to_be_bytes());
                             assert!(text.contains("\"goaway\"") && close, "{text:?}");
                             told += 1;
                         }
-                        0 => assert!(said.is_empty(), "{text}"),
+                        0 => assert!(received.is_empty(), "{text}"),
                         status => assert_eq!(status, 503, "{text}"),
                     }
                 }

@@ -65,7 +65,7 @@ impl<'a> Held<'a> {
 
     fn apply(&mut self, event: Event) {
         match event {
-            // Anything but a resumption starts anew: the next message need not be continuous with the last.
+            // Anything but a resumption starts over: the next message need not be continuous with the last.
             Event::Topic(begun) if begun.start != Start::Resumed => self.begin(&begun),
             Event::Topic(_) => {}
             Event::Image { topic, seq, data, .. } => self.topic(&topic, seq, |state| *state = parse(data.text())),

@@ -1,5 +1,5 @@
-// A client's use of the broker, written from broker/docs/protocol.md with only WebSocket and fetch, so that it runs in Node
-// and in a browser alike. `address` is the broker's host and port; `name` keeps the topics of several runs apart.
+// A client's use of the broker, written from broker/docs/protocol.md with only WebSocket and fetch, so that it runs in
+// Node and in a browser alike. `address` is the broker's host and port; `name` keeps the topics of several runs apart.
 
 async function scenario(WebSocket, address, name) {
   const same = (got, wanted, what) => {

@@ -1,4 +1,4 @@
-//! Who may connect, with real requests. The table of all cases is beside the code.
+//! Who may connect, with real requests. The table of all cases is in the unit tests of `access`.
 
 use super::server::start;
 

@@ -45,11 +45,11 @@ fn a_burst_is_spread_evenly() {
         stream.write_all(handshake.as_bytes()).unwrap();
     }
     for stream in &mut streams {
-        let (mut said, mut bytes) = (String::new(), [0; 1024]);
-        while !said.contains("\"op\":\"hello\"") {
+        let (mut received, mut bytes) = (String::new(), [0; 1024]);
+        while !received.contains("\"op\":\"hello\"") {
             let len = stream.read(&mut bytes).unwrap();
-            assert!(len > 0, "{said}");
-            said.push_str(&String::from_utf8_lossy(&bytes[..len]));
+            assert!(len > 0, "{received}");
+            received.push_str(&String::from_utf8_lossy(&bytes[..len]));
         }
     }
     for shard in 0..4 {

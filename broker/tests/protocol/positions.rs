@@ -1,4 +1,4 @@
-//! Positions: one number that stands for a position in everything that a connection follows.
+//! Positions: one number that is a position in everything that a connection follows.
 
 use std::time::{Duration, Instant};
 

@@ -53,8 +53,8 @@ fn health_takes_the_settings_of_the_broker() {
     assert_eq!(health(&broker.admin.to_string()), (Some(0), String::new()));
     assert_eq!(health(&format!("0.0.0.0:{}", broker.admin.port())), (Some(0), String::new()));
     // The client listener answers as well, but has no `/readyz`.
-    let (code, said) = health(&broker.listen.to_string());
-    assert!(code == Some(1) && said.contains("404"), "{code:?} {said}");
+    let (code, error) = health(&broker.listen.to_string());
+    assert!(code == Some(1) && error.contains("404"), "{code:?} {error}");
 }
 
 #[test]
@@ -63,9 +63,9 @@ fn a_bad_value_is_named_and_nothing_starts() {
         [("--listen", "nowhere"), ("--heartbeat-ms", "0"), ("--message-bytes", "1"), ("--no-such-flag", "1")]
     {
         let output = Command::new(env!("CARGO_BIN_EXE_tickcast")).args(["serve", flag, value]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {stderr}");
         let name = flag.trim_start_matches('-');
-        assert!(said.contains(name) || said.contains(&name.replace('-', "_")), "{flag}: {said}");
+        assert!(stderr.contains(name) || stderr.contains(&name.replace('-', "_")), "{flag}: {stderr}");
     }
 }

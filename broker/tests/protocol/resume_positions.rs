@@ -70,7 +70,7 @@ fn begun(client: &mut Client) -> BTreeMap<String, (String, Value)> {
     };
     loop {
         let message = client.message();
-        let said = match message.op() {
+        let received = match message.op() {
             "ready" => break,
             "subscribed" => {
                 message.json["topics"].as_array().unwrap().iter().for_each(|row| introduce(&mut topics, row));
@@ -88,15 +88,15 @@ fn begun(client: &mut Client) -> BTreeMap<String, (String, Value)> {
             "update" => message.json["data"].clone(),
             _ => panic!("{message:?}"),
         };
-        topics.get_mut(&message.str("topic")).expect("it was introduced").1.push(said);
+        topics.get_mut(&message.str("topic")).expect("it was introduced").1.push(received);
     }
-    topics.into_iter().map(|(topic, (start, said))| (topic, (start, json!(said)))).collect()
+    topics.into_iter().map(|(topic, (start, received))| (topic, (start, json!(received)))).collect()
 }
 
 #[track_caller]
 fn assert_as_expected(begun: &BTreeMap<String, (String, Value)>) {
     let begun: BTreeMap<&str, (&str, Value)> =
-        begun.iter().map(|(topic, (start, said))| (&**topic, (&**start, said.clone()))).collect();
+        begun.iter().map(|(topic, (start, received))| (&**topic, (&**start, received.clone()))).collect();
     assert_eq!(begun, expected());
 }
 
@@ -130,16 +130,16 @@ fn names_resume_alike_and_an_entry_with_a_seq_resumes_by_that() {
         {"topic":"x.many","start":"resumed"},{"topic":"x.few","start":"resumed"},{"topic":"x.quiet","start":"resumed"},
         {"topic":"x.gone","kind":null,"epoch":null,"seq":0,"start":"live"}]});
     assert!(answer.has(&rows), "{answer:?}");
-    let mut said: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut received: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     loop {
         let message = client.message();
         match message.op() {
             "ready" => break,
-            "update" => said.entry(message.str("topic")).or_default().push(message.num("seq")),
+            "update" => received.entry(message.str("topic")).or_default().push(message.num("seq")),
             _ => panic!("{message:?}"),
         }
     }
-    assert_eq!(said, BTreeMap::from([("x.few".into(), vec![1, 2, 3]), ("x.many".into(), vec![11])]));
+    assert_eq!(received, BTreeMap::from([("x.few".into(), vec![1, 2, 3]), ("x.many".into(), vec![11])]));
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn conflated_topics_begin_with_their_image_once() {
     let mut client = broker.client();
     client.say(&format!(r#"{{"op":"subscribe","topics":["x.*"],"resume":"{id}","conflate_ms":60000,"ready":true}}"#));
     let begun = begun(&mut client);
-    for (topic, (start, said)) in &begun {
+    for (topic, (start, received)) in &begun {
         if topic.contains("state") || topic == "x.again" {
             assert_eq!(start, "image", "{topic}");
-            assert_eq!(said.as_array().unwrap().len(), 1, "{topic}: {said}");
-            assert!(said[0]["image"].is_u64(), "{topic}: {said}");
+            assert_eq!(received.as_array().unwrap().len(), 1, "{topic}: {received}");
+            assert!(received[0]["image"].is_u64(), "{topic}: {received}");
         } else {
             // Events are never conflated: they resume.
-            assert_eq!((&**start, said), (expected()[&**topic].0, &expected()[&**topic].1), "{topic}");
+            assert_eq!((&**start, received), (expected()[&**topic].0, &expected()[&**topic].1), "{topic}");
         }
     }
     assert_eq!(begun.len(), expected().len());

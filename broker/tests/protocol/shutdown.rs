@@ -84,12 +84,12 @@ fn a_handshake_that_was_answered_before_gets_goaway() {
     until("the listener to close", || TcpStream::connect(broker.listen).is_err());
     let (mut told, mut refused) = (0, 0);
     for stream in &mut streams {
-        let mut said = Vec::new();
+        let mut received = Vec::new();
         // If the broker ends before this client has read, the connection is reset.
-        let end = stream.read_to_end(&mut said);
-        let text = String::from_utf8_lossy(&said);
+        let end = stream.read_to_end(&mut received);
+        let text = String::from_utf8_lossy(&received);
         if text.contains("101 Switching Protocols") && end.is_ok() {
-            let close = said.ends_with(&[&1001u16.to_be_bytes()[..], b"going away"].concat());
+            let close = received.ends_with(&[&1001u16.to_be_bytes()[..], b"going away"].concat());
             assert!(text.contains("\"goaway\"") && close, "{text:?}");
             told += 1;
         } else {

@@ -83,11 +83,11 @@ fn input_after_the_request_is_ignored() {
     }
     // The image or the update, whichever comes first.
     broker.publish("a", "state", "42");
-    let (mut said, mut buffer) = (String::new(), [0; 4096]);
-    while !said.contains("\"data\":42}\n\n") {
+    let (mut received, mut buffer) = (String::new(), [0; 4096]);
+    while !received.contains("\"data\":42}\n\n") {
         let len = stream.read(&mut buffer).unwrap();
-        assert!(len > 0, "{said}");
-        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+        assert!(len > 0, "{received}");
+        received.push_str(str::from_utf8(&buffer[..len]).unwrap());
     }
     drop(stream);
     broker.assert_settles();
@@ -103,15 +103,15 @@ fn other_requests_may_come_before_on_the_same_connection() {
     // Both at once: the second is answered after the first.
     let both = format!("{}{}", get("/v1/topics/s", "1.1"), get("/v1/sse?topic=s", "1.1"));
     stream.write_all(both.as_bytes()).unwrap();
-    let (mut said, mut buffer) = (String::new(), [0; 4096]);
-    while said.matches("\"op\":\"image\"").count() < 2 {
+    let (mut received, mut buffer) = (String::new(), [0; 4096]);
+    while received.matches("\"op\":\"image\"").count() < 2 {
         let len = stream.read(&mut buffer).unwrap();
-        assert!(len > 0, "{said}");
-        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+        assert!(len > 0, "{received}");
+        received.push_str(str::from_utf8(&buffer[..len]).unwrap());
     }
-    let (first, second) = said.split_once("text/event-stream").unwrap();
-    assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{said}");
-    assert!(!second.contains("content-length"), "{said}");
+    let (first, second) = received.split_once("text/event-stream").unwrap();
+    assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{received}");
+    assert!(!second.contains("content-length"), "{received}");
     drop(stream);
     broker.assert_settles();
 }
@@ -131,12 +131,12 @@ fn a_client_may_half_close_and_read() {
     }
     for data in ["1", "2", "3"] {
         broker.publish("half", "state", data);
-        for (stream, said) in &mut streams {
+        for (stream, received) in &mut streams {
             let mut buffer = [0; 4096];
-            while !said.contains(&format!("\"data\":{data}}}\n\n")) {
+            while !received.contains(&format!("\"data\":{data}}}\n\n")) {
                 let len = stream.read(&mut buffer).unwrap();
-                assert!(len > 0, "{said}");
-                said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+                assert!(len > 0, "{received}");
+                received.push_str(str::from_utf8(&buffer[..len]).unwrap());
             }
         }
     }

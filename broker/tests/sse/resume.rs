@@ -7,7 +7,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::common::{Message, Running};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
 /// Returns an id that covers everything published so far, as a client of these topics gets it.
 fn id_now(broker: &Running, query: &str) -> String {
@@ -18,15 +18,15 @@ fn id_now(broker: &Running, query: &str) -> String {
         broker.publish("marker", "event", "0");
         loop {
             let before = source.last_id.clone();
-            match source.said() {
-                Said::Event(text) if text.contains("\"topic\":\"marker\"") && text.contains("\"op\":\"update\"") => {
+            match source.block() {
+                Block::Event(text) if text.contains("\"topic\":\"marker\"") && text.contains("\"op\":\"update\"") => {
                     // If the marker was not the last of its turn, the next one will be.
                     if source.last_id != before {
                         return source.last_id;
                     }
                     break;
                 }
-                said => assert_ne!(said, Said::End),
+                block => assert_ne!(block, Block::End),
             }
         }
     }
@@ -73,21 +73,21 @@ fn every_topic_resumes_where_it_was() {
             ])
         );
         broker.publish("marker", "event", "1");
-        let mut said: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let mut received: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         // Twelve messages, in order within each topic only, and the marker's among them.
-        while said.values().map(Vec::len).sum::<usize>() < 12 {
+        while received.values().map(Vec::len).sum::<usize>() < 12 {
             let message = source.message();
             if message.json["topic"] == "marker" {
                 continue;
             }
-            said.entry(message.str("topic")).or_default().push(match message.op() {
+            received.entry(message.str("topic")).or_default().push(match message.op() {
                 "gap" => json!([message.num("from"), message.num("to")]),
                 "image" => json!({"image": message.json["data"]}),
                 _ => message.json["data"].clone(),
             });
         }
         assert_eq!(
-            json!(said),
+            json!(received),
             json!({
                 "few": [1, 2], "fewstate": [1, 2], "new": [1, 2], "newstate": [{"image": 2}],
                 // The last three of eleven are retained. The id does not say which of the others the client has.
@@ -125,9 +125,9 @@ fn ids_of_other_runs_or_of_no_run_begin_anew() {
         source.last_id.clear();
         source.expect("hello");
         assert!(source.expect("subscribed").has(&json!({"topics":[{"start":"history"},{"start":"image"}]})), "{id}");
-        let mut said: Vec<Value> = (0..4).map(|_| source.message().json["data"].clone()).collect();
-        said.sort_by_key(|data| data.as_u64());
-        assert_eq!(json!(said), json!([1, 2, 3, 3]), "{id}");
+        let mut received: Vec<Value> = (0..4).map(|_| source.message().json["data"].clone()).collect();
+        received.sort_by_key(|data| data.as_u64());
+        assert_eq!(json!(received), json!([1, 2, 3, 3]), "{id}");
     }
 }
 
@@ -240,10 +240,10 @@ fn everything_comes_once_however_often_the_connection_is_lost() {
                 // just got an id.
                 loop {
                     let before = source.last_id.clone();
-                    match source.said() {
-                        Said::Event(text) => continuity.take(&Message::parse(text)),
-                        Said::Comment(_) | Said::Id => {}
-                        Said::End => panic!("ended"),
+                    match source.block() {
+                        Block::Event(text) => continuity.take(&Message::parse(text)),
+                        Block::Comment(_) | Block::Id => {}
+                        Block::End => panic!("ended"),
                     }
                     left -= 1;
                     let at_an_id = source.last_id != before;

@@ -8,7 +8,7 @@ use crate::common::{Message, PATIENCE};
 
 /// One block of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Block {
     Event(String),
     Comment(String),
     /// An id without data.
@@ -63,13 +63,13 @@ impl Source {
 
     /// Reads the next block.
     #[track_caller]
-    pub(crate) fn said(&mut self) -> Said {
+    pub(crate) fn block(&mut self) -> Block {
         let (mut data, mut comment, mut id) = (None, None, None);
         loop {
             let mut line = String::new();
-            if self.reader.read_line(&mut line).expect("something is said in time") == 0 {
+            if self.reader.read_line(&mut line).expect("a line or the end comes in time") == 0 {
                 assert!(data.is_none() && comment.is_none() && id.is_none(), "a block that does not end");
-                return Said::End;
+                return Block::End;
             }
             let line = line.strip_suffix('\n').expect("a whole line");
             match line.split_once(':') {
@@ -90,9 +90,9 @@ impl Source {
             self.last_id.clone_from(id);
         }
         match (data, comment) {
-            (Some(data), None) => Said::Event(data),
-            (None, Some(comment)) => Said::Comment(comment),
-            (None, None) if id.is_some() => Said::Id,
+            (Some(data), None) => Block::Event(data),
+            (None, Some(comment)) => Block::Comment(comment),
+            (None, None) if id.is_some() => Block::Id,
             other => panic!("{other:?} in one block"),
         }
     }
@@ -102,10 +102,10 @@ impl Source {
     pub(crate) fn message(&mut self) -> Message {
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.said() {
-                Said::Event(text) => return Message::parse(text),
-                Said::Comment(_) | Said::Id => {}
-                Said::End => panic!("the stream has ended"),
+            match self.block() {
+                Block::Event(text) => return Message::parse(text),
+                Block::Comment(_) | Block::Id => {}
+                Block::End => panic!("the stream has ended"),
             }
             assert!(Instant::now() < end, "no event came for {PATIENCE:?}, only comments and ids");
         }

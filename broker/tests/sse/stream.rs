@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::common::{Running, until};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
 #[test]
 fn topics_and_patterns_have_the_same_messages_as_over_websocket() {
@@ -93,8 +93,8 @@ fn heartbeats_are_comments_and_no_pong_is_required() {
     source.expect("subscribed");
     // Over WebSocket, two pings without an answer would have closed it by now.
     for _ in 0..5 {
-        let said = std::iter::repeat_with(|| source.said()).find(|said| *said != Said::Id);
-        assert_eq!(said, Some(Said::Comment("heartbeat".into())));
+        let block = std::iter::repeat_with(|| source.block()).find(|block| *block != Block::Id);
+        assert_eq!(block, Some(Block::Comment("heartbeat".into())));
     }
     broker.publish("q", "event", "1");
     source.until(|message| message.op() == "update");
@@ -108,11 +108,11 @@ fn a_stream_ends_with_goaway_and_a_close_comment() {
     source.expect("subscribed");
     broker.begin_stop();
     assert_eq!(source.expect("goaway").num("after_ms"), 300);
-    let mut said = Vec::new();
-    while said.last() != Some(&Said::End) {
-        said.push(source.said());
+    let mut received = Vec::new();
+    while received.last() != Some(&Block::End) {
+        received.push(source.block());
     }
-    assert!(said.contains(&Said::Comment("closed 1001 going away".into())), "{said:?}");
+    assert!(received.contains(&Block::Comment("closed 1001 going away".into())), "{received:?}");
     broker.join();
 }
 

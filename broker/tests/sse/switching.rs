@@ -42,11 +42,11 @@ fn expected() -> Value {
 /// Reads up to `ready`. Returns what came, by topic.
 #[track_caller]
 fn up_to_ready(mut next: impl FnMut() -> Message) -> Value {
-    let mut said: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut received: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     loop {
         let message = next();
         let what = match message.op() {
-            "ready" => return json!(said),
+            "ready" => return json!(received),
             "topic" => message.json["start"].clone(),
             "image" => json!({"image": message.json["data"]}),
             "update" => message.json["data"].clone(),
@@ -54,7 +54,7 @@ fn up_to_ready(mut next: impl FnMut() -> Message) -> Value {
             "hello" | "subscribed" => continue,
             op => panic!("{op}: {message:?}"),
         };
-        said.entry(message.str("topic")).or_default().push(what);
+        received.entry(message.str("topic")).or_default().push(what);
     }
 }
 
@@ -148,9 +148,9 @@ fn a_client_that_switches_back_and_forth_gets_everything_once() {
 fn ready_comes_once_if_requested() {
     let broker = filled();
     let mut source = Source::open(broker.listen, "topic=x.*&topic=later&ready=true", "");
-    let said = up_to_ready(|| source.message());
-    assert_eq!(said["x.state"], json!(["image", {"image": 0}]), "{said}");
-    assert_eq!(said.as_object().unwrap().len(), 4, "{said}");
+    let received = up_to_ready(|| source.message());
+    assert_eq!(received["x.state"], json!(["image", {"image": 0}]), "{received}");
+    assert_eq!(received.as_object().unwrap().len(), 4, "{received}");
     let mut without = Source::open(broker.listen, "topic=x.*&topic=later&ready=false", "");
     broker.publish("later", "event", "1");
     for source in [&mut source, &mut without] {

@@ -73,7 +73,7 @@ fn no_module_depends_on_itself() {
     for (folder, path) in FOLDERS {
         let mut modules = modules(folder, path);
         assert!(modules.len() > 2, "{folder} has {} modules only", modules.len());
-        assert!(modules.values().any(|below| !below.is_empty()), "nothing in {folder} names anything beside it");
+        assert!(modules.values().any(|below| !below.is_empty()), "no module in {folder} names a sibling");
         for (one, other) in ALLOWED {
             if let Some(below) = modules.get_mut(one) {
                 below.remove(other);

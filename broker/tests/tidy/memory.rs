@@ -78,8 +78,8 @@ fn size(text: &str) -> f64 {
 }
 
 #[track_caller]
-fn assert_about(said: f64, is: f64, what: &str) {
-    assert!((said - is).abs() <= is * ROUNDED, "operating.md says {said} for {what}, and it is {is}");
+fn assert_about(documented: f64, is: f64, what: &str) {
+    assert!((documented - is).abs() <= is * ROUNDED, "operating.md says {documented} for {what}, and it is {is}");
 }
 
 /// Returns the table's rows: what, bound, default.
@@ -134,8 +134,8 @@ async fn the_table_of_memory_is_complete_and_adds_up() {
         assert_about(size(default), is, what);
         sum += is;
     }
-    let said = size(in_all[0][2].trim_matches('*'));
-    assert_about(said, sum, "all of them");
+    let documented = size(in_all[0][2].trim_matches('*'));
+    assert_about(documented, sum, "all of them");
 
     // Each budget is the bound of one row, possibly with other terms.
     let bounds: Vec<&str> = rows.iter().map(|[_, bound, _]| bound.as_str()).collect();

@@ -70,8 +70,8 @@ impl Broker {
         let mut log = BufReader::new(child.stderr.take().ok_or_else(|| io::Error::other("no log"))?);
         let (listen, admin) = match addresses(&mut log) {
             Ok(addresses) => addresses,
-            Err(said) => {
-                return Err(io::Error::other(format!("the broker did not serve ({:?}): {said}", child.wait())));
+            Err(lines) => {
+                return Err(io::Error::other(format!("the broker did not serve ({:?}): {lines}", child.wait())));
             }
         };
         let log_lines = Arc::new(AtomicU64::new(0));
@@ -253,13 +253,13 @@ impl Metrics {
 
 /// Reads the log up to the line that says where the broker serves. If there is none, the error is the log.
 fn addresses(log: &mut BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr), String> {
-    let mut said = String::new();
+    let mut lines = String::new();
     loop {
-        let begin = said.len();
-        if !matches!(log.read_line(&mut said), Ok(1..)) {
-            return Err(said);
+        let begin = lines.len();
+        if !matches!(log.read_line(&mut lines), Ok(1..)) {
+            return Err(lines);
         }
-        let line = &said[begin..];
+        let line = &lines[begin..];
         if let Some(found) = address(line, " listen=").zip(address(line, " admin_listen=")) {
             return Ok(found);
         }

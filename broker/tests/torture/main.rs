@@ -1,4 +1,4 @@
-//! Attacks against a broker in a process of its own, beside ordinary clients.
+//! Attacks on a broker in a process of its own, while ordinary clients are connected.
 //!
 //! While an attack runs, four bystanders are watched: a publisher and its subscriber on the shard that is attacked,
 //! another pair on the other shard, a newcomer that connects again and again, and a supervisor that requests

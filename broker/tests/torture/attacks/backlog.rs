@@ -39,7 +39,7 @@ fn starve(stage: &mut Stage<'_>) -> io::Result<()> {
     let stop = crate::patience::Stop::default();
     let stopped = stop.clone();
     let patience = stage.patience();
-    // The images are read beside the load.
+    // The images are read while the load runs.
     let begin = Instant::now();
     let reader = std::thread::spawn(move || -> io::Result<Option<Duration>> {
         let patience = patience.or(&stopped);

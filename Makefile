@@ -1,11 +1,12 @@
-# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The rest are parts of it, or take longer.
+# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The other targets are parts of `test`,
+# or take longer.
 
 CARGO ?= cargo
-# With `make demo PROFILE=release` the demo is as fast as the broker gets, after a longer build.
+# `make demo PROFILE=release` runs the optimised broker, after a longer build.
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# Tests that cannot run, as something is missing that is not in the repository, say so in this file.
+# Tests that cannot run because a program or a data file is missing write a line to this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
 .PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture compare clean-tools
@@ -13,7 +14,7 @@ export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
 
-# Cheap and telling ones first. One at a time: each of them uses all cores.
+# Quick checks first, and one after the other: each of them uses all cores.
 test:
 	@rm -f $(NOT_RUN)
 	$(MAKE) fmt
@@ -25,7 +26,7 @@ test:
 	$(MAKE) foreign
 	$(MAKE) deploy-test
 	$(MAKE) dashboards
-	@if [ -s $(NOT_RUN) ]; then echo "What could not be run here:"; sort -u $(NOT_RUN); fi
+	@if [ -s $(NOT_RUN) ]; then echo "Not run on this machine:"; sort -u $(NOT_RUN); fi
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -37,20 +38,21 @@ clippy:
 unit: tools
 	$(CARGO) test --workspace --locked
 
-# Would the simulation notice? One fault after the other is planted in the engine, and each must be found.
+# Plants one fault after the other in the engine; the simulation must find each of them.
 faults:
 	$(CARGO) test -p broker-engine --locked --features planted-faults --test planted_faults
 
-# Every link in the documentation leads somewhere, inside the crates too: links from public to private items are fine then.
+# Checks every link of the documentation, private items included: links from public to private items are allowed then.
 DOC_LINTS := -D warnings -A rustdoc::private_intra_doc_links -A rustdoc::redundant_explicit_links
 doc:
 	RUSTDOCFLAGS="$(DOC_LINTS)" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
-# Every interleaving of the feed's hand-over and of the shards' wake-up. A folder of its own: `cfg` rebuilds everything.
+# Every interleaving of the feed's hand-over and of the shards' wake-up. Built in a separate folder, since the `cfg`
+# would rebuild everything.
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test -p broker-engine --locked --test 'loom_*'
 
-# Clients that others wrote, against the built broker: Node, Python, and a browser.
+# Third-party clients against the built broker: Node, Python and a browser.
 foreign: tools
 	$(CARGO) build -p broker --locked
 	BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run
@@ -59,7 +61,8 @@ browser: tools
 	$(CARGO) build -p broker --locked
 	BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run browser
 
-# Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and the reverse proxies for real.
+# Checks the Dockerfile, compose file, systemd unit, kernel settings and Kubernetes manifests, and runs the reverse
+# proxies.
 deploy-test: tools
 	$(CARGO) build -p broker -p feed-sim --locked
 	BROKER=$(abspath $(TARGET))/debug/tickcast FEED_SIM=$(abspath $(TARGET))/debug/feed-sim deploy/tests/run $(TESTS)
@@ -73,7 +76,7 @@ page: tools
 	$(CARGO) build -p broker --locked
 	PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast broker/tests/foreign/run page
 
-# The live page's pictures in the documents, taken anew by its test.
+# Takes the documents' screenshots of the live page again, with the page's test.
 SHOWN := markets-dark markets-light markets-phone-light instrument-phone-dark matches-light broker-dark
 screenshots: tools
 	$(CARGO) build -p broker --locked
@@ -88,16 +91,17 @@ recordings:
 tools:
 	.ci/install-test-tools
 
-# Each target for FUZZ_SECONDS. Needs cargo-fuzz (`cargo install cargo-fuzz`); RUSTC_BOOTSTRAP lets the stable compiler do it.
+# Runs each fuzz target for FUZZ_SECONDS. Needs cargo-fuzz (`cargo install cargo-fuzz`); RUSTC_BOOTSTRAP allows the
+# stable compiler.
 FUZZ_SECONDS ?= 60
 fuzz:
 	cd broker && for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-# The Autobahn suite (set up once, some 40 s) against the echo example. CONFORMANCE is where its set-up scripts are.
-# Left out: compression (12, 13), which no connection agrees to, and four cases that send 16,384 and more fragments, which
-# are above fragments_max and refused with 1009 by declaration.
+# The Autobahn suite (its set-up takes some 40 s, once) against the echo example. CONFORMANCE is the folder of its
+# set-up scripts. Left out: compression (12, 13), which the broker does not negotiate, and four cases that send 16,384
+# or more fragments: more than fragments_max, so the broker closes with 1009, as documented.
 CONFORMANCE_EXCEPT = ["12.*","13.*","9.3.1","9.3.2","9.4.1","9.4.2"]
 CONFORMANCE ?= ../shared/tools/conformance
 ECHO ?= 127.0.0.1:9010
@@ -107,8 +111,8 @@ conformance:
 	$(abspath $(TARGET))/release/examples/echo --listen $(ECHO) & echo=$$!; trap "kill $$echo" EXIT; \
 		.tools/conformance/run.sh ws://$(ECHO) tickcast "" '["*"]' '$(CONFORMANCE_EXCEPT)'
 
-# Not part of `test`: figures need a quiet machine and some minutes. broker/docs/benchmarks.md says what they mean; one
-# program alone with `cargo bench -p CRATE --bench NAME`, one scenario alone with `make bench-scenarios SCENARIOS=steady`.
+# Not part of `test`: the measurements need a quiet machine and some minutes. broker/docs/benchmarks.md explains them.
+# One program alone: `cargo bench -p CRATE --bench NAME`; one scenario alone: `make bench-scenarios SCENARIOS=steady`.
 SCENARIOS ?= steady fast many-topics saturated saturated-100 many-topics-saturated idle slow-mix
 bench:
 	$(CARGO) bench -p broker-engine -p broker --locked --bench '*'
@@ -119,13 +123,14 @@ bench-scenarios:
 	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --servers tickcast --floors 1,32 \
 		--scenarios $$(echo $(SCENARIOS) | tr ' ' ,)
 
-# Attacks against the release build, beside clients that want nothing special. Fails where a bar is missed: some 15 minutes
-# on a quiet machine with two cores. ARGS chooses attacks by parts of their names; BROKER attacks another build.
+# Attacks on the release build while well-behaved clients are connected. Fails if a limit is missed. Takes some 15
+# minutes on a quiet machine with two cores. ARGS selects attacks by parts of their names; BROKER is another build to
+# attack.
 torture:
 	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
 
-# Tickcast beside other servers, which it installs (loadgen/peers/install): one run of some 25 minutes on a quiet machine with
-# two cores, once they are installed. What came of it here is loadgen/RESULTS.md.
+# Compares Tickcast with other servers, which loadgen/peers/install installs. The run itself takes some 25 minutes on a
+# quiet machine with two cores. loadgen/RESULTS.md holds our results.
 COMPARE = $(TARGET)/release/loadgen compare loadgen/compare/field.toml --repeats 3 --seconds 2
 CLOSEST := tickcast,uwebsockets,nats-server,centrifugo
 compare:

@@ -1,12 +1,13 @@
-//! A WebSocket echo server on the broker's own connection code: the upgrade by hyper, [`handshake`], [`websocket::next`].
-//! The Autobahn suite can talk to this one; to the broker it cannot, which takes no message but its own.
+//! A WebSocket echo server on the broker's own connection code: the upgrade by hyper, [`handshake`],
+//! [`websocket::next`]. The Autobahn suite can test this server, but not the broker, which accepts only the messages of
+//! its own protocol.
 //!
 //! ```sh
 //! cargo run --release -p broker --example echo -- --listen 127.0.0.1:9010
 //! ```
 //!
-//! A message may have 64 MiB here, and as many fragments as with the broker by default. Cases 9.3.1, 9.3.2, 9.4.1 and 9.4.2
-//! send more fragments than that, up to 65,536, and are refused with 1009: by declaration, see `fragments_max`.
+//! A message may have 64 MiB here, and as many fragments as the broker allows by default (`fragments_max`). Cases
+//! 9.3.1, 9.3.2, 9.4.1 and 9.4.2 send more fragments than that, up to 65,536, and are intentionally refused with 1009.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 const RULES: Rules = Rules { message_bytes: 64 << 20, fragments_max: 8192 };
-/// As large as a shard's.
+/// As large as a shard's buffer.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 const TEXT: u8 = 1;
@@ -102,7 +103,7 @@ async fn echo(upgraded: UpgradeFut) -> anyhow::Result<()> {
         }
     }
     stream.shutdown().await?;
-    // Until the client hangs up: a reset would take the close frame with it.
+    // Read until the client hangs up: closing with unread bytes would send a reset, and the close frame might be lost.
     let mut rest = vec![0; BUFFER_BYTES];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
@@ -117,7 +118,7 @@ async fn socket(upgraded: UpgradeFut) -> anyhow::Result<(TcpStream, Vec<u8>)> {
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
-/// Returns whether this was the last one.
+/// Answers an event. Returns whether the connection is closing.
 fn answer(event: Event<'_>, out: &mut Vec<u8>) -> bool {
     let mut message = |opcode, payload: &[u8]| {
         frame::push_head(out, opcode, payload.len());

@@ -1,12 +1,13 @@
-//! Who may connect (PROTOCOL §5). Any web page on the reader's machine can send requests to a broker on loopback; what a
-//! browser lets it not forge are `Origin`, `Host` and `Sec-Fetch-Site`, and these decide here, before anything else is looked
-//! at, on both listeners.
+//! Decides who may connect (`docs/protocol.md`, "Who may connect"). Any web page on the reader's machine can send
+//! requests to a broker on loopback. A browser does not let it forge `Origin`, `Host` and `Sec-Fetch-Site`, and these
+//! decide here, before anything else is checked, on both listeners.
 //!
-//! - `Host` has to be there once in HTTP/1.1 (400), and to be an IP address, `localhost` or a configured name: a page whose own name was made to point at us (DNS
-//!   rebinding) arrives with that name.
-//! - `Origin`, where there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
-//! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: links, images and forms of other pages. Only
-//!   the live page at `/` may be opened by a link from anywhere, in a tab of its own: it is the same for everybody.
+//! - `Host` has to be given exactly once in HTTP/1.1 (otherwise 400), and be an IP address, `localhost` or a configured
+//!   name: a page whose own name was made to point at the broker (DNS rebinding) arrives with that name.
+//! - `Origin`, if there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
+//! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: this refuses links, images and forms of
+//!   other pages. Only the live page at `/` may be opened by a link from anywhere, in a tab of its own, because it is
+//!   the same for every client.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -31,39 +32,40 @@ pub struct AccessRules {
     pub hosts: Vec<HostName>,
 }
 
-/// What came of an accepted request.
+/// The sender of an accepted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// No browser, or a page of our own.
+    /// Not a browser, or a page of the broker's own.
     Own,
-    /// A page from an origin on the allow-list: the answer has to name it, else the browser keeps it from the page.
+    /// A page from an origin on the allow-list. The answer has to name the origin, otherwise the browser withholds it
+    /// from the page.
     Foreign(HeaderValue),
 }
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessDenied {
-    /// What of it is refused.
+    /// The part of it that is the reason.
     pub what: Denied,
     /// For the person who reads the answer.
     pub message: String,
 }
 
-/// What of a request is refused.
+/// The part of a request for which it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// `Host` is a name that the broker does not go by.
+    /// `Host` is not a name of the broker.
     Host,
-    /// The page's origin is not on the list.
+    /// The page's origin is not on the allow-list.
     Origin,
     /// A page of another site, which did not name its origin.
     Site,
-    /// The request breaks HTTP, whoever it comes from.
+    /// The request violates HTTP, whatever its origin.
     Malformed,
 }
 
 impl Denied {
-    /// Those that are counted.
+    /// The reasons that are counted.
     pub const COUNTED: [Denied; 3] = [Denied::Host, Denied::Origin, Denied::Site];
 
     /// Its word in metrics and the log.
@@ -77,7 +79,10 @@ impl Denied {
     }
 }
 
-/// Decides over one request.
+/// Checks one request.
+///
+/// # Errors
+/// The request is refused.
 pub fn check(version: Version, uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, AccessDenied> {
     let host = check_host(version, uri, headers, rules)?;
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -99,8 +104,8 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap, rules: &AccessRul
     }
 }
 
-/// The host that the request is for; `None` where it names none, which only HTTP/1.0 may (RFC 9112 §3.2): no browser does,
-/// and probes of load balancers do.
+/// Returns the host that the request is for; `None` if it names none, which only HTTP/1.0 may (RFC 9112 §3.2). No
+/// browser sends such a request, but probes of load balancers do.
 fn check_host(
     version: Version,
     uri: &Uri,
@@ -115,7 +120,7 @@ fn check_host(
     };
     let host = value.to_str().ok().and_then(HostPort::parse);
     let Some(host) = host.filter(|host| host.name.is_trusted(rules)) else {
-        let message = format!("this broker does not go by the name {} (allow_host)", quoted(value));
+        let message = format!("{} is not a name of this broker (allow_host)", quoted(value));
         return Err(denied(Denied::Host, message));
     };
     // A request line with a full URL names the host a second time (RFC 9112 §3.2.2).
@@ -126,10 +131,10 @@ fn check_host(
     Ok(Some(host))
 }
 
-/// Whether a person opens the live page, in a tab and not in a frame of another page.
+/// Returns whether a person opens the live page in a tab, not in a frame of another page.
 fn is_visit(uri: &Uri, headers: &HeaderMap) -> bool {
-    let says = |name, value: &str| headers.get(name).is_some_and(|said| said == value);
-    uri.path() == "/" && says(SEC_FETCH_MODE, "navigate") && says(SEC_FETCH_DEST, "document")
+    let has = |name, value: &str| headers.get(name).is_some_and(|found| found == value);
+    uri.path() == "/" && has(SEC_FETCH_MODE, "navigate") && has(SEC_FETCH_DEST, "document")
 }
 
 fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {
@@ -137,7 +142,7 @@ fn check_fetch_site(headers: &HeaderMap) -> Result<(), AccessDenied> {
     match headers.get_all(SEC_FETCH_SITE).iter().find(|value| !own(value)) {
         None => Ok(()),
         Some(value) => {
-            let message = format!("a page of another site may not ask (Sec-Fetch-Site: {})", quoted(value));
+            let message = format!("a page of another site may not send this (Sec-Fetch-Site: {})", quoted(value));
             Err(denied(Denied::Site, message))
         }
     }
@@ -147,7 +152,7 @@ fn denied(what: Denied, message: impl Into<String>) -> AccessDenied {
     AccessDenied { what, message: message.into() }
 }
 
-/// A stranger's header in a sentence: bounded and printable.
+/// Quotes a client's header for a sentence: bounded and printable.
 fn quoted(value: &HeaderValue) -> String {
     let text: String = String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect();
     format!("{text:?}")
@@ -204,8 +209,8 @@ impl HostPort {
 pub struct HostName(String);
 
 impl HostName {
-    /// Reads a name without a port; `None` where it is none. What looks like an address in numbers only a browser
-    /// understands (`127.1`, `0x7f000001`) is a name here, and so never trusted by itself.
+    /// Parses a name without a port; `None` if it is not one. Numbers that only a browser reads as an address (`127.1`,
+    /// `0x7f000001`) are names here, so they are never trusted by themselves.
     pub fn parse(text: &str) -> Option<HostName> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         let labels = !text.starts_with('.') && !text.contains("..");
@@ -228,7 +233,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads an origin as a browser writes it; `None` for `null`, for paths and for anything else.
+    /// Parses an origin as a browser writes it; `None` for `null`, for paths and for anything else.
     pub fn parse(text: &str) -> Option<Origin> {
         let (scheme, rest) = text.split_once("://")?;
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -241,8 +246,8 @@ impl Origin {
         Some(Origin { scheme, host })
     }
 
-    /// Whether its pages come from this `Host`. A `Host` without a port means the default one of the origin's scheme: behind a
-    /// proxy that speaks TLS we cannot know which of the two it was.
+    /// Returns whether its pages come from this `Host`. A `Host` without a port means the default port of the origin's
+    /// scheme: behind a proxy with TLS the broker cannot know which of the two it was.
     fn is_at(&self, host: &HostPort) -> bool {
         let default = default_port(&self.scheme);
         default.is_some() && self.host.name == host.name && self.host.port == host.port.or(default)

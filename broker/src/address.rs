@@ -1,5 +1,5 @@
-//! Who shares something: an IPv4 address, or the 64 bits of an IPv6 address that belong to one customer. The other 64
-//! are the customer's to choose, so counting whole addresses would count nothing.
+//! The unit in which clients are counted by address: an IPv4 address, or the 64 bits of an IPv6 address that belong to
+//! one customer. The customer chooses the other 64 bits, so counting whole addresses would bound nothing.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(crate) struct Block(IpAddr);
 
 impl Block {
-    /// The block that an address is in. An IPv4 address that comes mapped into IPv6 is the IPv4 address.
+    /// Returns the block that an address is in. An IPv4 address mapped into IPv6 counts as the IPv4 address.
     pub(crate) fn of(address: IpAddr) -> Block {
         match address.to_canonical() {
             IpAddr::V6(address) => Block(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),

@@ -1,5 +1,5 @@
-//! How many connections there may be, and from one address. A place is given with the handshake and goes back when the
-//! connection's last owner drops it, wherever that is.
+//! Bounds the number of connections, in all and from one address. A connection is admitted with its handshake and
+//! counts until its last owner drops it.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::address::Block;
 use crate::sync::lock;
 
-/// The places.
+/// The bounds and the counts.
 #[derive(Debug)]
 pub struct Admission {
     connections_max: u64,
@@ -19,13 +19,13 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: u64,
-    /// Connections for which there was no place, since the start.
+    /// Connections that were refused since the start.
     refused: u64,
-    /// Kept only where there is a bound per address.
+    /// Kept only if there is a bound per address.
     by_address: HashMap<Block, u32>,
 }
 
-/// A place that a connection has.
+/// A connection that counts against the bounds until this is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     remote: Remote,
@@ -40,12 +40,15 @@ enum Remote {
 }
 
 impl Admission {
-    /// So many in all, and so many from one address (0 for any number).
+    /// Bounds connections in all, and from one address (0 is no bound).
     pub fn new(connections_max: u32, per_address_max: u32) -> Arc<Self> {
         Arc::new(Self { connections_max: connections_max.into(), per_address_max, counts: Mutex::default() })
     }
 
-    /// A place for a connection from `remote`, or which limit says no.
+    /// Admits a connection from `remote`.
+    ///
+    /// # Errors
+    /// The bound that is reached, as a text for the client.
     pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
         let mut counts = lock(&self.counts);
         if counts.all >= self.connections_max {
@@ -68,24 +71,24 @@ impl Admission {
         Ok(Admitted { remote, admission: self.clone() })
     }
 
-    /// Connections that may have a place at the same time.
+    /// The most connections that may be admitted at the same time.
     pub fn connections_max(&self) -> u64 {
         self.connections_max
     }
 
-    /// Connections for which there was no place, since the start.
+    /// Connections that were refused since the start.
     pub fn refused(&self) -> u64 {
         lock(&self.counts).refused
     }
 
-    /// Connections with a place.
+    /// Connections that are admitted now.
     pub fn count(&self) -> u64 {
         lock(&self.counts).all
     }
 }
 
 impl Admitted {
-    /// The peer.
+    /// The peer's address.
     pub fn remote(&self) -> SocketAddr {
         match &self.remote {
             Remote::V4(remote) => (*remote).into(),

@@ -1,4 +1,5 @@
-//! The command line of `tickcast`: what to do, and the flags, which are made from the table of settings so that none can be missing.
+//! The command line of `tickcast`: the commands, and the flags, which are made from the table of settings so that none
+//! can be missing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,23 +11,23 @@ use crate::config::{SETTINGS, Setting};
 
 mod manual;
 
-/// What the process is asked to do.
+/// The command that the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// Run the broker.
     Serve,
-    /// Run it with simulated feeds coming in.
+    /// Run the broker with simulated feeds.
     Demo,
-    /// Print every setting and stop.
+    /// Print every setting and exit.
     Config,
-    /// Ask the broker on this machine whether it takes connections, and stop.
+    /// Ask the broker on this machine whether it takes connections, and exit.
     Health,
 }
 
-/// A command line that made sense as far as words go; the values are checked with the rest of the configuration.
+/// A parsed command line. The values of the settings are checked later, with the rest of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     pub task: Task,
     /// `--config`.
     pub config_file: Option<PathBuf>,
@@ -35,12 +36,15 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads the process's arguments. Does not come back from `--help`, `--version` and what is no flag of ours.
+    /// Parses the process's arguments. Exits the process after `--help`, `--version` or an error.
     pub fn from_process() -> Cli {
         Cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
-    /// The same for arguments from anywhere, the program's name first.
+    /// Parses the given arguments, the program's name first.
+    ///
+    /// # Errors
+    /// A wrong command line, or `--help` or `--version`, whose text the error carries.
     pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         match command().try_get_matches_from(&arguments) {
@@ -57,17 +61,17 @@ impl Cli {
             Some((_, inner)) => (Task::Serve, inner),
             None => (Task::Serve, matches),
         };
-        // Flags may stand before the subcommand and behind it; the last word counts, and lists are one list.
-        let places: &[&ArgMatches] = if std::ptr::eq(matches, inner) { &[matches] } else { &[matches, inner] };
+        // Flags may be given before and after the subcommand; the last value counts, and lists are joined.
+        let levels: &[&ArgMatches] = if std::ptr::eq(matches, inner) { &[matches] } else { &[matches, inner] };
         let flags = SETTINGS.iter().filter_map(|setting| {
-            let mut given = places.iter().filter_map(|place| place.get_many::<OsString>(setting.name));
+            let mut given = levels.iter().filter_map(|level| level.get_many::<OsString>(setting.name));
             let values: Vec<OsString> = match setting.list {
                 true => given.flatten().cloned().collect(),
                 false => given.next_back()?.cloned().collect(),
             };
             (!values.is_empty()).then(|| (setting.name, values.join(std::ffi::OsStr::new(","))))
         });
-        let config_file = places.iter().filter_map(|place| place.get_one::<PathBuf>("config")).next_back().cloned();
+        let config_file = levels.iter().filter_map(|level| level.get_one::<PathBuf>("config")).next_back().cloned();
         Cli { task, config_file, flags: flags.collect() }
     }
 }
@@ -75,13 +79,14 @@ impl Cli {
 fn command() -> Command {
     let all = |command: Command| command.arg(config()).args(SETTINGS.iter().map(flag));
     let asks = |setting: &Setting| setting.name == "admin_listen";
-    let serve = Command::new("serve").about("run the broker, as the name alone does");
+    let serve = Command::new("serve").about("run the broker, as `tickcast` without a command does");
     let demo = Command::new("demo").about("run the broker with simulated feeds");
-    let print = Command::new("config").about("print every setting: meaning, unit, range, default, value, source");
+    let print =
+        Command::new("config").about("print every setting: meaning, unit, range, default, value and its source");
     let health = Command::new("health")
         .about("ask the broker on this machine whether it takes connections")
         .arg(config())
-        // It is told where the broker listens as the broker is. The other settings may be given to it, too, and say nothing.
+        // It learns the broker's address as the broker does. It accepts the other settings too, and ignores them.
         .args(SETTINGS.iter().map(|setting| match asks(setting) {
             true => flag(setting).help_heading(None::<&str>),
             false => flag(setting).hide(true),
@@ -98,9 +103,9 @@ fn command() -> Command {
     page(program, "tickcast", manual::PROGRAM)
 }
 
-/// The help of a command in the order of a manual page.
+/// Lays out the help of a command as a manual page.
 fn page(command: Command, name: &str, description: &str) -> Command {
-    // Settings are in groups with headings of their own, below this one.
+    // Settings are in groups with headings of their own below this one.
     let contents = if command.has_subcommands() { "COMMANDS AND OPTIONS" } else { "OPTIONS" };
     command.help_template(format!(
         "NAME\n    {name} - {{about}}\n\nSYNOPSIS\n    {{usage}}\n\nDESCRIPTION\n    {description}\n\n{contents}\n\n{{all-args}}{{after-help}}"
@@ -125,7 +130,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .hide_short_help(!matches!(setting.group, "Listeners" | "Threads" | "Logs"))
         .value_name(if setting.unit.is_empty() { "VALUE" } else { setting.unit });
     if setting.switch {
-        // `--pin` and `--pin=false`, but not `--pin serve`, which would eat the subcommand.
+        // `--pin` and `--pin=false`, but not `--pin serve`, which would take the subcommand as its value.
         arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")
     } else if setting.list {
         arg.action(ArgAction::Append)
@@ -134,7 +139,7 @@ fn flag(setting: &'static Setting) -> Arg {
     }
 }
 
-/// What is wrong where a switch is followed by a word: `--pin yes` is two arguments, of which the second is no command.
+/// The error for a switch that is followed by a word: `--pin yes` is two arguments, and the second is not a command.
 fn switch_with_a_word(arguments: &[OsString]) -> Option<clap::Error> {
     let mut command = command();
     let is_command = |word: &str| command.get_subcommands().any(|command| command.get_name() == word);
@@ -145,7 +150,7 @@ fn switch_with_a_word(arguments: &[OsString]) -> Option<clap::Error> {
         (is_switch && !word.starts_with('-') && !is_command(word)).then_some((flag, word))
     })?;
     let message = format!(
-        "{flag} {word}: a switch has its value behind an equals sign; write {flag} (or {flag}=true), or {flag}=false"
+        "{flag} {word}: a switch takes its value after an equals sign; write {flag} (or {flag}=true), or {flag}=false"
     );
     Some(command.error(ErrorKind::InvalidValue, message))
 }
@@ -201,22 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_with_a_word_is_told_what_is_right() {
+    fn the_error_for_a_switch_with_a_word_says_what_is_right() {
         for line in ["tickcast --open-publish yes", "tickcast serve --pin on --shards 2", "tickcast --pin true demo"] {
-            let said = parse(line).unwrap_err().to_string();
-            assert!(said.contains("behind an equals sign") && said.contains("=true"), "{line}: {said}");
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains("after an equals sign") && error.contains("=true"), "{line}: {error}");
         }
         assert!(parse("tickcast --pin demo").is_ok());
-        // What is wrong for another reason is told as that.
-        let said = parse("tickcast --pin --retain-update 3").unwrap_err().to_string();
-        assert!(said.contains("--retain-update") && !said.contains("equals sign"), "{said}");
+        // A command line that is wrong for another reason gets the error for that.
+        let error = parse("tickcast --pin --retain-update 3").unwrap_err().to_string();
+        assert!(error.contains("--retain-update") && !error.contains("equals sign"), "{error}");
     }
 
     #[test]
     fn the_help_of_a_question_is_short() {
         let help = parse("tickcast health --help").unwrap_err().to_string();
         assert!(help.lines().count() < 40 && help.contains("--admin-listen"), "{help}");
-        // It takes what the broker was started with all the same.
+        // It still accepts the flags that the broker was started with.
         let cli = parse("tickcast health --shards 2 --admin-listen 127.0.0.1:9001").unwrap();
         assert_eq!(cli.flags.len(), 2);
         assert!(parse("tickcast serve --help").unwrap_err().to_string().contains("--retain-updates"));
@@ -235,7 +240,7 @@ mod tests {
         for setting in SETTINGS {
             assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
         }
-        // Each command has its own, with what it does.
+        // Each command has a page of its own that says what it does.
         for name in ["serve", "demo", "config", "health"] {
             let help = parse(&format!("tickcast {name} --help")).unwrap_err().to_string();
             assert!(help.starts_with(&format!("NAME\n    tickcast {name} - ")), "{help}");

@@ -1,4 +1,4 @@
-//! `tickcast demo`: simulated stocks, football, chat and servers, published over a connection like anybody's.
+//! `tickcast demo`: simulated stocks, football, chat and servers, published over an ordinary client connection.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const SEED: u64 = 1;
-/// How long the feeds may take to stop once the broker has stopped.
+/// The time that the feeds have to stop after the broker has stopped.
 const FEEDS_TIME: Duration = Duration::from_secs(1);
 
 /// The running feeds.
@@ -20,15 +20,15 @@ pub(crate) struct Demo {
     task: JoinHandle<()>,
 }
 
-/// Starts the feeds and tells what runs where.
+/// Starts the feeds, and prints where to find what.
 pub(crate) fn start(broker: &Broker) -> Demo {
     let (stop, stopped) = oneshot::channel::<()>();
     let (listen, admin) = (on_this_machine(broker.listen()), on_this_machine(broker.admin_listen()));
-    // Whoever closed the standard output wants to see none of it.
+    // If standard output is closed, the greeting is not wanted.
     let _ = io::stdout().write_all(greeting(listen, admin).as_bytes());
     let task = tokio::spawn(async move {
         let stopped = async {
-            // A sender that is gone says stop as well.
+            // A dropped sender stops the feeds as well.
             let _ = stopped.await;
         };
         if let Err(error) = feed_scenarios::demo(&format!("ws://{listen}/v1/ws"), SEED, stopped).await {
@@ -41,7 +41,7 @@ pub(crate) fn start(broker: &Broker) -> Demo {
 impl Demo {
     /// Stops the feeds while the broker stops.
     pub(crate) async fn stop_with(mut self, broker: impl Future<Output = ()>) {
-        // Fails where the feeds have ended already.
+        // Fails if the feeds have ended already.
         let _ = self.stop.send(());
         broker.await;
         if timeout(FEEDS_TIME, &mut self.task).await.is_err() {
@@ -50,11 +50,11 @@ impl Demo {
     }
 }
 
-/// What to know and three things to try, in few lines. Each is tried by hand and in the README.
+/// What runs, where it is, and what to try, in a few lines. All of it was tried by hand and is in the README.
 fn greeting(listen: SocketAddr, admin: SocketAddr) -> String {
     format!(
-        r#"Tickcast runs, with simulated stocks (stocks.SYMBOL.quote, .trade, .book), football (sports.football.>), a chat room
-(chat.kitchen.>) and servers (status.>).
+        r#"Tickcast is running, with simulated stocks (stocks.SYMBOL.quote, .trade, .book), football (sports.football.>), a chat
+room (chat.kitchen.>) and servers (status.>).
 
   page     http://{listen}/
   clients  ws://{listen}/v1/ws     http://{listen}/v1/topics
@@ -66,7 +66,7 @@ Try, in another terminal:
   curl -s -d '{{"text":"hello"}}' -H 'Content-Type: application/json' http://{listen}/v1/topics/chat.lobby
 or watch it live: open http://{listen}/ in a browser.
 
-Ctrl-C stops it, a second one at once.
+Ctrl-C stops the broker; a second Ctrl-C stops it at once.
 "#
     )
 }
@@ -82,11 +82,11 @@ mod tests {
         let task = tokio::spawn(async move {
             let _ = stopped.await;
             let _ = told.send(());
-            // They hang on something.
+            // The feeds hang.
             std::future::pending().await
         });
         let begin = tokio::time::Instant::now();
-        // The broker ends as soon as they know.
+        // The broker ends as soon as the feeds have been signalled.
         let broker = async { (&mut was_told).await.unwrap() };
         Demo { stop, task }.stop_with(broker).await;
         assert_eq!(begin.elapsed().as_secs(), FEEDS_TIME.as_secs());

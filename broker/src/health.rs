@@ -1,5 +1,5 @@
-//! `tickcast health`: asks the broker on this machine whether it takes connections. A container image without a shell has
-//! nothing else to ask with.
+//! `tickcast health`: asks the broker on this machine whether it takes connections. A container image without a shell
+//! has no other program for that.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// How long the admin listener may take to connect, and to say something. Supervisors usually give a check more.
+/// The time-out of connecting to the admin listener, and of each read and write. Supervisors usually allow a check
+/// more.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// More than `/readyz` ever answers.
 const ANSWER_BYTES_MAX: u64 = 8192;
 
-/// Asks `/readyz` of the admin listener that is configured as `admin_listen`.
+/// Requests `/readyz` from the admin listener that is configured as `admin_listen`.
 ///
 /// # Errors
-/// Nobody answers there, or whoever does is no broker, or one that takes no connections (any more).
+/// Nothing answers there, or what answers is not a broker, or the broker takes no connections (any more).
 pub fn check(admin_listen: SocketAddr) -> anyhow::Result<()> {
     if admin_listen.port() == 0 {
-        bail!("admin_listen is {admin_listen}: with port 0 only the broker's log says where it listens; name a port");
+        bail!("admin_listen is {admin_listen}: with port 0 only the broker's log has the port; name a port");
     }
     let address = on_this_machine(admin_listen);
     let answer = ask(address).with_context(|| format!("no answer from {address} (admin_listen)"))?;
@@ -32,8 +33,8 @@ pub fn check(admin_listen: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Where a program on this machine reaches a listener. Listening on every address includes loopback, and is no address to
-/// connect to.
+/// The address at which a program on this machine reaches a listener. A listener on every address includes loopback,
+/// but its own address is none to connect to.
 pub fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
@@ -57,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request with these bytes; the address to ask.
+    /// Answers one request with these bytes. Returns the address.
     fn answering(answer: &'static [u8]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,24 +84,24 @@ mod tests {
             (b"SSH-2.0-OpenSSH 200\r\n", Some("not in HTTP")),
             (b"", Some("not in HTTP")),
         ] {
-            let said = check(answering(answer)).err().map(|error| format!("{error:#}"));
-            match (&said, complaint) {
+            let error = check(answering(answer)).err().map(|error| format!("{error:#}"));
+            match (&error, complaint) {
                 (None, None) => {}
-                (Some(said), Some(complaint)) if said.contains(complaint) => {}
-                _ => panic!("{}: {said:?}", answer.escape_ascii()),
+                (Some(error), Some(complaint)) if error.contains(complaint) => {}
+                _ => panic!("{}: {error:?}", answer.escape_ascii()),
             }
         }
     }
 
     #[test]
-    fn nobody_there_is_an_error_that_names_the_address() {
+    fn the_error_names_an_address_that_does_not_answer() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(format!("{:#}", check(free).unwrap_err()).contains(&free.to_string()));
         assert!(format!("{:#}", check("127.0.0.1:0".parse().unwrap()).unwrap_err()).contains("name a port"));
     }
 
     #[test]
-    fn every_address_is_asked_on_loopback() {
+    fn a_listener_on_every_address_is_asked_on_loopback() {
         for (listen, asked) in
             [("0.0.0.0:9001", "127.0.0.1:9001"), ("[::]:9001", "[::1]:9001"), ("192.0.2.7:9001", "192.0.2.7:9001")]
         {

@@ -2,13 +2,15 @@
 //!
 //! # The life of a connection
 //!
-//! 1. [`listen`](crate) accepts it and hyper reads its request; [`http`] decides who may come and answers what is plain
-//!    HTTP.
+//! 1. [`listen`](crate) accepts it and hyper reads its request; [`http`] decides whether the client may connect, and
+//!    answers plain HTTP requests.
 //! 2. [`http::handshake`] checks the request for `/v1/ws` and `fastwebsockets` upgrades it. The raw socket is taken
-//!    out of hyper, so that no HTTP state stays, and goes to the [`shard`] with the fewest connections, for life.
-//! 3. The shard's thread reads it through [`websocket::reader`], does its requests, and writes to it when its turn comes.
+//!    out of hyper, so that no HTTP state remains, and goes to the [`shard`] with the fewest connections,
+//!    where it stays.
+//! 3. The shard's thread reads it through [`websocket::reader`], does its requests, and writes to it when its turn
+//!    comes.
 //!
-//! What it never does: decide who gets what. That is the engine's.
+//! The shell never decides who gets what: the engine does.
 
 pub mod access;
 mod address;
@@ -54,8 +56,8 @@ use crate::metrics::Metrics;
 use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;
 
-/// Files that are opened once clients are let in: the admin listener's thread has some, a scrape reads some, and a client
-/// that was accepted may wait for its place.
+/// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
+/// accepted client may wait for admission.
 const FURTHER_FILES: u64 = 16;
 
 /// A running broker.
@@ -65,16 +67,16 @@ pub struct Broker {
     admin_listen: SocketAddr,
     accepting: AbortHandle,
     tasks: Vec<AbortHandle>,
-    /// Until it is dropped it answers, and says that the broker is going away.
+    /// Answers until it is dropped, and says that the broker is going away.
     _admin: Admin,
 }
 
 impl Broker {
-    /// Binds both listeners, starts the shards and serves. Must be called inside a tokio runtime of one thread, which
-    /// serves HTTP.
+    /// Binds both listeners, starts the shards and serves. Must be called inside a single-threaded tokio runtime, which
+    /// then serves HTTP.
     ///
     /// # Errors
-    /// A port that is taken, or a thread that cannot be started.
+    /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
@@ -109,12 +111,12 @@ impl Broker {
             }
         }
 
-        // Nearly all other files are open now.
+        // Nearly all files besides connections are open now.
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
-        let (places, warning) = config::places(config.places(), config::open_files(), kept);
+        let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-        let admission = Admission::new(places.connections, config.connections_per_address_max);
-        let clients = HttpSockets::new(places.http as usize);
+        let admission = Admission::new(capacity.connections, config.connections_per_address_max);
+        let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let stats = listen::stats(&handles);
@@ -172,18 +174,18 @@ impl Broker {
         Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
     }
 
-    /// Where clients connect.
+    /// The address on which clients connect.
     pub fn listen(&self) -> SocketAddr {
         self.listen
     }
 
-    /// Where metrics and health are.
+    /// The address on which metrics and health are served.
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
 }
 
-/// The cores that this process may run on.
+/// Returns the cores that this process may run on.
 fn allowed_cores() -> io::Result<Vec<usize>> {
     let set = rustix::thread::sched_getaffinity(None)?;
     Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())

@@ -13,8 +13,8 @@ mod demo;
 mod say;
 mod signals;
 
-// mimalloc, the allocator that the measurements were made with: the system's gives less back to a thread that another one's
-// frames are freed on.
+// mimalloc, the allocator that the measurements were made with. The system's allocator reuses less of the memory that
+// one thread allocated and another freed, as happens to frames.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -48,8 +48,8 @@ fn load(cli: &Cli) -> Result<Loaded, ExitCode> {
     })
 }
 
-/// Sockets and timers are looked at after so many tasks: a handshake is some, and a burst of them should not keep others
-/// waiting for long.
+/// The runtime looks at sockets and timers after this many tasks. A handshake takes several, and a burst of handshakes
+/// should not delay other clients for long.
 const TASKS_BETWEEN_LOOKS: u32 = 16;
 
 fn serve(cli: &Cli) -> ExitCode {
@@ -57,7 +57,7 @@ fn serve(cli: &Cli) -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(TASKS_BETWEEN_LOOKS).build();
     let started = runtime.context("the runtime cannot be started").and_then(|runtime| {
-        // First of all: a signal that comes while the broker starts is heard.
+        // This comes first, so that no signal is missed while the broker starts.
         let signals = runtime.block_on(async { Signals::listen() })?;
         Ok((runtime, signals))
     });
@@ -77,11 +77,11 @@ fn serve(cli: &Cli) -> ExitCode {
         return ExitCode::FAILURE;
     }
     loaded.warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-    config::raise_open_files(loaded.config.places());
+    config::raise_open_files(loaded.config.capacity());
     match runtime.block_on(run(cli.task, loaded.config, signals)) {
         Ok(broker) => {
-            // To free a million topics one by one takes seconds. The process ends now, and the system takes back its memory
-            // at once: so nothing of it is dropped.
+            // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its
+            // memory at once, so nothing is dropped.
             std::mem::forget((broker, runtime));
             ExitCode::SUCCESS
         }
@@ -92,12 +92,12 @@ fn serve(cli: &Cli) -> ExitCode {
     }
 }
 
-/// Runs until a signal says stop. Gives the stopped broker back, for it is not to be dropped.
+/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped.
 async fn run(task: Task, config: Config, mut signals: Signals) -> anyhow::Result<Broker> {
     let broker = Broker::start(config).await?;
     let demo = (task == Task::Demo).then(|| demo::start(&broker));
     signals.end().await;
-    // A second signal does not wait.
+    // A second signal ends the wait.
     tokio::select! {
         () = async {
             match demo {

@@ -1,9 +1,9 @@
-//! What the command says itself, beside its log. Whoever reads it may be gone, and the disk full: nobody panics over that.
+//! The command's own output, besides its log. The reader may be gone or the disk full, and neither causes a panic.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
-/// Writes what was asked for to standard output. A reader that has read enough is no error.
+/// Writes the output of a command to standard output. A reader that has gone is no error.
 pub(crate) fn output(command: &str, text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -16,8 +16,8 @@ pub(crate) fn output(command: &str, text: &str) -> ExitCode {
     }
 }
 
-/// Writes what is wrong to standard error.
+/// Writes an error to standard error.
 pub(crate) fn complaint(text: &str) {
-    // Where that fails nobody can be told.
+    // If that fails, there is no other way to report it.
     let _ = writeln!(io::stderr(), "{text}");
 }

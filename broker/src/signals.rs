@@ -1,9 +1,9 @@
-//! Signals: what ends the broker, and what does not.
+//! The signals that end the broker, and SIGHUP, which does not.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that are listened to.
+/// The signals that are handled.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -11,10 +11,10 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen. What comes from now on is not missed.
+    /// Begins to listen. No signal is missed from now on.
     ///
     /// # Errors
-    /// The system does not let us.
+    /// The system does not allow it.
     pub(crate) fn listen() -> anyhow::Result<Signals> {
         let listen = |kind, name| signal(kind).with_context(|| format!("{name} cannot be waited for"));
         Ok(Signals {
@@ -24,15 +24,15 @@ impl Signals {
         })
     }
 
-    /// Waits for one that ends the broker.
+    /// Waits for a signal that ends the broker.
     pub(crate) async fn end(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                // Usually it asks for the settings to be read again; or a terminal was closed.
+                // Usually it asks a program to read its settings again, or a terminal was closed.
                 _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: nothing was reloaded, as settings are read at the start only");
+                    tracing::warn!("SIGHUP: nothing was reloaded, because settings are read at the start only");
                 }
             }
         }

@@ -1,11 +1,11 @@
-//! What the kernel knows of a connection, asked for over netlink (`sock_diag(7)`), as `ss -ti` does.
+//! Asks the kernel about a connection over netlink (`sock_diag(7)`), as `ss -ti` does.
 //!
-//! A socket says that it takes bytes again only when much has become free. Of a client that reads slowly that may be
-//! minutes later; but whenever its window opens, the kernel sends what then fits. So how long ago the kernel last sent it
-//! data is how long its window has been closed, as long as acknowledgements come: without them the same data is sent again
-//! and again, to nobody. They come of a closed window too, which the kernel probes.
+//! A socket becomes writable again only when much has become free. For a client that reads slowly that may be minutes
+//! later; but whenever its window opens, the kernel sends what then fits. So the time since the kernel last sent it
+//! data is the time for which its window has been closed, as long as acknowledgements come: without them the same data
+//! is sent again and again, to nobody. They come from a closed window too, because the kernel probes it.
 //!
-//! `getsockopt(TCP_INFO)` says the same, but there is no safe way to call it without a crate for that alone.
+//! `getsockopt(TCP_INFO)` returns the same, but there is no safe way to call it without a crate for that alone.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -25,29 +25,29 @@ const INFO: u16 = 2;
 const HEAD_BYTES: usize = 16;
 /// A head and an `inet_diag_req_v2`.
 const REQUEST_BYTES: u32 = 72;
-/// `inet_diag_msg`, behind the head of an answer and before its attributes.
+/// `inet_diag_msg`, after the head of an answer and before its attributes.
 const MESSAGE_BYTES: usize = 72;
 /// `rtattr`: its length, itself included, and its type.
 const ATTRIBUTE_HEAD_BYTES: usize = 4;
-/// Where `tcp_info` has `tcpi_last_data_sent` and `tcpi_last_ack_recv`, in milliseconds before now.
+/// The offsets of `tcpi_last_data_sent` and `tcpi_last_ack_recv` in `tcp_info`; both are in milliseconds before now.
 const LAST_DATA_SENT: usize = 44;
 const LAST_ACK_RECEIVED: usize = 56;
 /// More than any answer: `tcp_info` and a few attributes of some bytes each.
 const ANSWER_BYTES_MAX: usize = 4096;
 
-/// When a connection went on last, before now.
+/// How long ago a connection last made progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// The peer was sent data.
+    /// The time since data was sent to the peer.
     pub(crate) sent: Duration,
-    /// The peer acknowledged something.
+    /// The time since the peer acknowledged something.
     pub(crate) acknowledged: Duration,
 }
 
-/// How the connection between these addresses gets on.
+/// Returns the progress of the connection between these addresses.
 ///
 /// # Errors
-/// `NotFound` where there is no such connection; others where the kernel does not say.
+/// `NotFound` if there is no such connection; others if the kernel does not answer.
 pub(crate) fn progress(local: SocketAddr, peer: SocketAddr) -> io::Result<Progress> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
@@ -58,7 +58,7 @@ pub(crate) fn progress(local: SocketAddr, peer: SocketAddr) -> io::Result<Progre
     read(&answer[..len])
 }
 
-/// Asks for the statistics of one connection.
+/// The request for the statistics of one connection.
 fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let (family, interface) = match local {
         SocketAddr::V4(_) => (AddressFamily::INET, 0),
@@ -68,10 +68,10 @@ fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     out.extend(REQUEST_BYTES.to_ne_bytes());
     out.extend(BY_FAMILY.to_ne_bytes());
     out.extend(REQUEST.to_ne_bytes());
-    // Number and sender: there is one question, and the kernel knows who asks.
+    // Sequence number and sender: there is one request, and the kernel knows its sender.
     out.extend([0; 8]);
     out.extend([family.as_raw() as u8, ipproto::TCP.as_raw().get() as u8, 1 << (INFO - 1), 0]);
-    // In whatever state it is.
+    // A connection in any state.
     out.extend(u32::MAX.to_ne_bytes());
     out.extend(local.port().to_be_bytes());
     out.extend(peer.port().to_be_bytes());
@@ -84,14 +84,14 @@ fn request(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
         out.extend(field);
     }
     out.extend(interface.to_ne_bytes());
-    // `INET_DIAG_NOCOOKIE`: whichever connection has these addresses.
+    // `INET_DIAG_NOCOOKIE`: any connection with these addresses.
     out.extend([0xff; 8]);
     out
 }
 
-/// What an answer says.
+/// Reads an answer.
 fn read(answer: &[u8]) -> io::Result<Progress> {
-    let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "its answer is not understood");
+    let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is not understood");
     match u16_at(answer, 4) {
         Some(BY_FAMILY) => {}
         Some(ERROR) => {

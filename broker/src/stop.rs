@@ -1,5 +1,5 @@
-//! Stopping: no new connections, `goaway`, time to read it and what is pending, close frames, the end. Whatever clients do
-//! meanwhile, and whatever state a shard is in, it takes `drain_ms` and two seconds at most.
+//! Stopping: no new connections, `goaway`, time to read it and what is pending, close frames, the end. It takes at most
+//! `drain_ms` and two seconds, whatever clients do and whatever state a shard is in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +13,23 @@ use crate::Broker;
 use crate::listen::Shared;
 use crate::shard::{Command, Handle};
 
-/// After the close frames, how long connections have to hang up.
+/// The time that clients have to close their connections after the close frames.
 const CLOSE_TIME: Duration = Duration::from_millis(1500);
-/// How long threads have to end after that.
+/// The time that threads have to end after that.
 const END_TIME: Duration = Duration::from_millis(300);
-/// How often it is looked whether all have gone.
+/// The interval between two checks whether all have gone.
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Broker {
-    /// Stops: no new connections, `goaway`, time to read it and what is pending, close frames, the end. Takes `drain_ms`
-    /// and two seconds at most. Until the broker is dropped its topics stay, and the admin listener tells that it is going
-    /// away: to drop them takes seconds where they are a million.
+    /// Stops the broker: no new connections, `goaway`, time to read it and what is pending, close frames, the end.
+    /// Takes at most `drain_ms` and two seconds. The topics remain until the broker is dropped, which takes seconds
+    /// with a million of them; until then the admin listener reports that the broker is going away.
     pub async fn stop(&self) {
         let shared = &self.shared;
         let drain_ms = shared.config.drain_ms;
         tracing::info!(connections = shared.admission.count(), drain_ms, "going away");
-        // From now on a handshake is refused. One that was answered before arrives at its shard as it would, and hears
-        // there what the others heard.
+        // From now on handshakes are refused. A connection whose handshake was answered before still arrives at its
+        // shard, and gets there what the others got.
         shared.draining.send_replace(true);
         self.accepting.abort();
         let mut payload = Vec::new();
@@ -41,25 +41,25 @@ impl Broker {
         let closed = Instant::now() + CLOSE_TIME;
         tell(shared, closed, || Command::CloseAll(CloseReason::GoingAway)).await;
         until_empty(shared, closed).await;
-        // Whoever is still there has had its time.
+        // The connections that are still there have had their time.
         shared.clients.hang_up();
         threads(&shared.shards, &shared.ending).await;
         self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
     }
 }
 
-/// Gives every shard a command, where it takes one in time.
+/// Sends every shard a command, unless it is too busy to take one in time.
 async fn tell(shared: &Shared, end: Instant, command: impl Fn() -> Command) {
     for shard in &shared.shards {
-        // The others hear of it however busy this one is.
+        // The other shards get it however busy this one is.
         let end = end.min(Instant::now() + END_TIME);
         if timeout_at(end, shard.send(command())).await.is_err() {
-            tracing::warn!("a shard is too busy to hear that the broker is going away");
+            tracing::warn!("a shard is too busy to learn that the broker is going away");
         }
     }
 }
 
-/// Waits until there is no connection any more, of whatever kind.
+/// Waits until there is no connection of any kind left.
 async fn until_empty(shared: &Shared, end: Instant) {
     while shared.admission.count() > 0 || shared.clients.count() > 0 {
         if Instant::now() >= end {

@@ -1,4 +1,4 @@
-//! `$SYS.stats`: once a second, as a topic like any other, what the broker's health page shows.
+//! `$SYS.stats`: publishes the figures of the broker's health page once a second, as a topic like any other.
 
 mod percentiles;
 
@@ -21,11 +21,11 @@ use crate::shard::ConnectionRow;
 
 const TOPIC: &str = "$SYS.stats";
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Percentiles are of the last ten seconds: of one alone they jump.
+/// Percentiles cover the last ten seconds: those of a single second jump.
 const WINDOW: usize = 10;
-/// Connections that are named.
+/// The most connections that are listed.
 const SLOWEST: usize = 10;
-/// More than finding one topic by its name and its few patterns takes.
+/// More than it takes to find one topic by its name, and its few patterns.
 const LOOK_STEPS: usize = 16;
 
 #[derive(Serialize)]
@@ -51,7 +51,8 @@ struct Stats {
     slowest: Vec<Slow>,
 }
 
-/// A connection that is behind. Its address is for the admin listener only, as this topic may be public.
+/// A connection for which something is pending. Only the admin listener shows its address, because this topic may be
+/// public.
 #[derive(Serialize)]
 struct Slow {
     session: String,
@@ -70,7 +71,7 @@ impl From<ConnectionRow> for Slow {
     }
 }
 
-/// Publishes for ever.
+/// Publishes the figures for ever.
 pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStats>>, shared: Arc<Shared>) {
     let start = now().mono_us;
     let mut ticks = tokio::time::interval(INTERVAL);
@@ -125,7 +126,8 @@ fn latency_counts(shards: &[Arc<ShardStats>]) -> Counts {
     counts
 }
 
-/// Who is behind, worst first. Every shard goes through its connections for that, so only while somebody looks.
+/// Returns the slowest connections, worst first. Every shard has to visit all its connections for that, so it is done
+/// only while it has a subscriber.
 async fn slowest(engine: &Engine, shared: &Shared) -> Vec<Slow> {
     let Ok(pattern) = Pattern::parse(TOPIC) else { return Vec::new() };
     let row = engine.next_row(&mut Walk::new(pattern, None), &mut LOOK_STEPS.clone());

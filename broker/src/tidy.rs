@@ -1,4 +1,4 @@
-//! The housekeeping: what is too old goes, and what was idle too long ends, a few topics at a time.
+//! The housekeeping: drops updates that are too old, and ends topics that were idle too long, a few topics at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use broker_engine::Engine;
 
 use crate::clock;
 
-/// Topics that are looked at in a row, and the pause then: 50,000 topics a second, some 1 % of a core.
+/// Topics that are visited in a row, and the pause after them: 50,000 topics a second, some 1 % of a core.
 const TOPICS: usize = 256;
 const PAUSE: Duration = Duration::from_millis(5);
-/// How often it begins anew.
+/// The pause between two passes over all topics.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whether anything ever grows too old.
+/// Returns whether updates or topics can grow too old.
 pub(crate) fn is_needed(engine: &Engine) -> bool {
     let limits = engine.limits();
     let ages = limits.retain.ms > 0 || limits.topics.iter().any(|rule| rule.retain.ms > 0);
     ages || limits.topic_idle_ms > 0
 }
 
-/// Goes on for ever.
+/// Does the housekeeping for ever.
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         tokio::time::sleep(INTERVAL).await;

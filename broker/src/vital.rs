@@ -1,5 +1,6 @@
-//! What must not end while the broker runs: the shards, accepting, the admin listener, the housekeeping. A broker without
-//! one of them would look well and not be. So it ends as a whole, says why, and whoever supervises it starts it anew.
+//! The threads and tasks that must not end while the broker runs: the shards, accepting, the admin listener, the
+//! housekeeping. Without one of them a broker would only look healthy. So it ends as a whole and says why, and its
+//! supervisor restarts it.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use crate::logging;
 /// `EX_SOFTWARE` of sysexits(3): an internal error.
 const EXIT_SOFTWARE: i32 = 70;
 
-/// Runs a task that must not end. It may be aborted.
+/// Spawns a task that must not end. It may be aborted.
 pub(crate) fn spawn(what: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
     let task = tokio::spawn(task);
     let abort = task.abort_handle();
@@ -27,11 +28,11 @@ pub(crate) fn spawn(what: &'static str, task: impl Future<Output = ()> + Send + 
     abort
 }
 
-/// Starts a thread that must not end before `ending` says that it may. What it needs is made on it, and where that fails
-/// it is not started.
+/// Starts a thread that must not end before `ending` is set. `make` runs on the thread first and makes what it needs;
+/// if that fails, the thread ends and counts as not started.
 ///
 /// # Errors
-/// The system has no further thread, or what it needs cannot be made.
+/// The system has no further thread, or `make` failed.
 pub(crate) fn thread<T>(
     name: String,
     ending: Arc<AtomicBool>,
@@ -43,7 +44,7 @@ pub(crate) fn thread<T>(
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         let needed = match make() {
             Ok(needed) => needed,
-            // Whoever started it waits for this.
+            // The caller waits for this.
             Err(error) => return drop(made.send(Err(error))),
         };
         let _vital = Vital { what, ending };
@@ -57,7 +58,7 @@ pub(crate) fn thread<T>(
     }
 }
 
-/// Lives on a thread as long as that runs.
+/// Lives on a thread while that runs, and ends the process when it is dropped too early.
 struct Vital {
     what: String,
     ending: Arc<AtomicBool>,
@@ -95,16 +96,16 @@ mod tests {
     }
 
     #[test]
-    fn whatever_of_it_ends_takes_the_process_along() {
+    fn the_process_ends_with_a_vital_task_or_thread() {
         assert_eq!(exit_code_of("a_task_panics"), Some(EXIT_SOFTWARE));
         assert_eq!(exit_code_of("a_task_ends"), Some(EXIT_SOFTWARE));
         assert_eq!(exit_code_of("a_thread_panics"), Some(EXIT_SOFTWARE));
         assert_eq!(exit_code_of("a_thread_ends"), Some(EXIT_SOFTWARE));
-        assert_eq!(exit_code_of("what_was_told_to_end_may"), Some(0));
+        assert_eq!(exit_code_of("a_thread_or_task_that_was_told_to_end_may_end"), Some(0));
     }
 
     #[test]
-    fn a_thread_that_lacks_something_is_not_started() {
+    fn a_thread_whose_make_fails_is_not_started() {
         let make = || Err::<(), _>(io::Error::other("no more of it"));
         let error = thread("a thread".into(), Arc::default(), make, |()| unreachable!()).unwrap_err();
         assert_eq!(error.to_string(), "no more of it");
@@ -147,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     #[ignore = "run by the test above"]
-    async fn what_was_told_to_end_may() {
+    async fn a_thread_or_task_that_was_told_to_end_may_end() {
         on_a_thread(true, |()| {});
         let task = spawn("a task", forever());
         task.abort();

@@ -1,10 +1,10 @@
-//! Work that takes long is done in portions, one at a time.
+//! Does long work in portions, one at a time.
 //!
-//! HTTP runs on one thread: accepting, handshakes, cheap requests, and those that cost: listings, histories, bodies with
-//! thousands of updates, answers of megabytes. Before each portion a costly request waits for its turn. Turns are given in
-//! the order in which they were asked for, and the thread looks at its sockets and timers between any two of them. So
-//! however many such requests there are, whoever arrives waits for about one portion of them, and they share the rest of
-//! the thread's time equally.
+//! HTTP runs on one thread: accepting, handshakes, cheap requests, and expensive ones: listings, histories, bodies with
+//! thousands of updates, answers of megabytes. Before each portion an expensive request waits for its turn. Turns are
+//! given in the order in which they were requested, and the thread looks at its sockets and timers between any two of
+//! them. So however many such requests there are, a new client waits for about one portion of them, and they share the
+//! rest of the thread's time equally.
 
 use tokio::sync::Semaphore;
 
@@ -21,11 +21,11 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Waits for a turn. What is done before the next await should take a few hundred microseconds at most.
+    /// Waits for a turn. The work until the next await should take at most a few hundred microseconds.
     pub(crate) async fn turn(&self) {
         // The semaphore is never closed.
         let next = self.next.acquire().await;
-        // Held until the thread has looked at its sockets, and so the next turn begins after another look.
+        // Held until the thread has looked at its sockets, so that the next turn begins after another look.
         tokio::task::yield_now().await;
         drop(next);
     }
@@ -58,7 +58,8 @@ mod tests {
         assert_eq!(*log.borrow(), [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
     }
 
-    /// Turns until somebody who connects is accepted, while so many workers want one after the other.
+    /// Returns how many turns are given until a connecting client is accepted, while `workers` take turns without a
+    /// pause.
     async fn turns_until_accepted(workers: usize) -> usize {
         let (work, turns) = (Rc::new(Work::default()), Rc::new(RefCell::new(0)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_arrives_waits_for_a_few_turns_however_many_want_one() {
+    async fn a_new_client_waits_for_a_few_turns_however_many_workers_want_one() {
         for workers in [1, 1000] {
             let turns = turns_until_accepted(workers).await;
             assert!(turns <= 10, "{turns} turns of {workers} workers came first");

@@ -1,5 +1,5 @@
-// A WebSocket over HTTP/2 (RFC 8441), as browsers open one where the server offers it. Prints the broker's greeting.
-// Arguments: the name that the certificate is for, the port on this machine, the certificate.
+// Opens a WebSocket over HTTP/2 (RFC 8441), as browsers do if the server offers it. Prints the broker's hello.
+// Arguments: the certificate's name, the port on this machine, the certificate.
 const fs = require("node:fs");
 const http2 = require("node:http2");
 const tls = require("node:tls");
@@ -24,7 +24,7 @@ session.on("remoteSettings", (settings) => {
   let bytes = Buffer.alloc(0);
   stream.on("data", (chunk) => {
     bytes = Buffer.concat([bytes, chunk]);
-    // A whole text frame with a length of two bytes: the greeting has some hundred.
+    // A whole text frame with a length of two bytes: hello has a few hundred bytes.
     if (bytes.length < 4) return;
     if (bytes[0] !== 0x81 || bytes[1] !== 126) fail(`no text frame: ${bytes.subarray(0, 4).toString("hex")}`);
     const length = bytes.readUInt16BE(2);

@@ -1,4 +1,4 @@
-"""What holds for a broker behind either of the proxies, over TLS and under the name of the example files."""
+"""The tests of a broker behind either of the proxies, over TLS and under the name of the example files."""
 
 import contextlib
 import json
@@ -23,25 +23,25 @@ PARTNER = "https://www.example.com"
 
 
 class Tls:
-    """A certificate of our own for NAME."""
+    """A self-signed certificate for NAME."""
 
     def __init__(self, folder):
         self.certificate, self.key = folder / "fullchain.pem", folder / "privkey.pem"
-        code, said = run(
+        code, output = run(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
             "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", self.key, "-out", self.certificate,
         )  # fmt: skip
         if code != 0:
-            raise AssertionError(said)
+            raise AssertionError(output)
         self.context = ssl.create_default_context(cafile=str(self.certificate))
-        # The client of these tests reads in one thread and writes in another. Where a session ticket of TLS 1.3 comes in
-        # while the request is written, Python 3.11 now and then never sends it (19 of 850 connections; with TLS 1.2 none of
-        # 22,000). curl, which the tests use as well, speaks TLS 1.3.
+        # The client of these tests reads in one thread and writes in another. If a session ticket of TLS 1.3 arrives
+        # while the request is written, Python 3.11 sometimes never sends it (19 of 850 connections; with TLS 1.2 none
+        # of 22,000). curl, which the tests use as well, uses TLS 1.3.
         self.context.maximum_version = ssl.TLSVersion.TLSv1_2
 
 
 class Proxy:
-    """A proxy in front of a broker. A subclass says how it is started and made to read its configuration anew."""
+    """A proxy in front of a broker. A subclass defines how it is started and reloaded."""
 
     def __init__(self, folder, tls, broker, replacements):
         self.folder, self.tls, self.broker = folder, tls, broker
@@ -53,12 +53,12 @@ class Proxy:
             raise
 
     def workers(self):
-        """The processes that serve, without the master."""
+        """Returns the processes that serve, without the master."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return {int(pid) for pid in children.split()}
 
     def socket(self, receive_bytes=None):
-        """A connection to the proxy, with a small receive buffer where a size is given."""
+        """Connects to the proxy, with a receive buffer of the given size."""
         plain = socket.socket()
         if receive_bytes:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -67,28 +67,28 @@ class Proxy:
         return plain
 
     def connect(self, name=NAME, receive_bytes=None, **options):
-        """A WebSocket client, which checks the certificate, and calls the broker by this name."""
+        """Connects a WebSocket client, which checks the certificate and uses this name for the broker."""
         uri = f"wss://{name}:{self.port}/v1/ws"
         options = {"subprotocols": ["tickcast.v1.json"], "open_timeout": 20, "close_timeout": 2} | options
         raw = self.socket(receive_bytes)
         return connect(uri, sock=raw, ssl=self.tls.context, server_hostname=NAME, compression=None, **options)
 
     def curl_command(self, path, *options):
-        """curl, as one would call it by hand."""
-        place = f"{NAME}:{self.port}"
+        """Returns the command line of curl."""
+        host = f"{NAME}:{self.port}"
         return [
             "curl", "--silent", "--show-error", "--max-time", "30", "--cacert", str(self.tls.certificate),
-            "--resolve", f"{place}:127.0.0.1", *options, f"https://{place}{path}",
+            "--resolve", f"{host}:127.0.0.1", *options, f"https://{host}{path}",
         ]  # fmt: skip
 
     def curl(self, path, *options):
-        """Status and body."""
-        code, said = run(*self.curl_command(path, "--write-out", "\n%{http_code}", *options))
-        body, status = said.rsplit("\n", 1)
+        """Sends a request with curl. Returns status and body."""
+        code, output = run(*self.curl_command(path, "--write-out", "\n%{http_code}", *options))
+        body, status = output.rsplit("\n", 1)
         return (int(status) if code == 0 else 0), body
 
     def stop(self):
-        """Ends it with all that it started."""
+        """Ends it and all processes that it started."""
         workers = self.workers() if self.process.poll() is None else set()
         stop(self.process)
         until("the proxy's workers are gone", lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers))
@@ -106,7 +106,7 @@ class Subscriber:
         return json.loads(self.connection.recv(timeout=timeout))
 
     def expect(self, operation):
-        """The next message but heartbeats."""
+        """Returns the next message that is not a heartbeat."""
         while (message := self.message())["op"] == "heartbeat" != operation:
             pass
         assert message["op"] == operation, message
@@ -136,7 +136,7 @@ class EventSource:
         self.lines.put((time.monotonic(), None))
 
     def message(self):
-        """The next message, and when it came."""
+        """Returns the next message, and the time at which it came."""
         while True:
             at, line = self.lines.get(timeout=20)
             assert line is not None, f"the stream ended, curl: {self.process.wait(5)}"
@@ -157,7 +157,7 @@ class EventSource:
 
 
 class ProxyTests:
-    """The tests. A subclass gives PROXY and the PROGRAM that has to be there."""
+    """The tests. A subclass defines PROXY, and the PROGRAM that has to be installed."""
 
     @classmethod
     def setUpClass(cls):
@@ -167,7 +167,7 @@ class ProxyTests:
             raise unittest.SkipTest(f"{cls.PROGRAM} is not installed")
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
-        # Some proxies give their workers a user of their own, who has to reach what is in it.
+        # Some proxies run their workers as another user, which needs access to the folder.
         cls.folder = pathlib.Path(cls.stack.enter_context(tempfile.TemporaryDirectory()))
         cls.folder.chmod(0o755)
         cls.tls = Tls(cls.folder)
@@ -175,7 +175,7 @@ class ProxyTests:
 
     @classmethod
     def both(cls, name, replacements, *arguments, stack=None):
-        """A broker and a proxy in front of it."""
+        """Starts a broker and a proxy in front of it."""
         stack = stack or cls.stack
         folder = cls.folder / name
         folder.mkdir()
@@ -186,7 +186,7 @@ class ProxyTests:
         return broker, proxy
 
     def own(self, replacements, *arguments):
-        """Both for one test alone."""
+        """Starts both for one test alone."""
         stack = contextlib.ExitStack()
         self.addCleanup(stack.close)
         return self.both(self.id().rsplit(".", 1)[1], replacements, *arguments, stack=stack)
@@ -225,7 +225,7 @@ class ProxyTests:
             self.subscriber(origin=origin)
         self.assertEqual(self.refused(origin="https://evil.example"), 403)
         self.assertEqual(self.refused(origin=own.replace("https", "http").replace(str(self.proxy.port), "1")), 403)
-        # A name that was made to point here, as in DNS rebinding, and one that no proxy knows.
+        # A name that was made to point here, as in DNS rebinding.
         self.assertEqual(self.refused(name="rebound.example"), 403)
         status, body = self.proxy.curl("/v1/topics", "--header", "Host: rebound.example")
         self.assertEqual((status, json.loads(body)["error"]["code"]), (403, "forbidden"))
@@ -237,7 +237,7 @@ class ProxyTests:
         json_type = ["--header", "Content-Type: application/json"]
         self.assertEqual(self.proxy.curl("/v1/topics/BTC%2FUSD?kind=state", *json_type, "--data", '{"bid":"1.50"}')[0], 200)
         status, body = self.proxy.curl("/v1/topics/BTC%2FUSD")
-        self.assertEqual((status, json.loads(body)["data"]), (200, {"bid": "1.50"}), "and %2F stays what it is")
+        self.assertEqual((status, json.loads(body)["data"]), (200, {"bid": "1.50"}), "%2F is passed on unchanged")
         self.assertEqual(self.proxy.curl("/v1/topics/BTC%2FUSD", "--request", "DELETE")[0], 200)
         self.assertEqual(self.proxy.curl("/v1/topics/BTC%2FUSD")[0], 404)
         self.assertEqual(self.proxy.curl("/v1/ws")[0], 426)
@@ -261,7 +261,7 @@ class ProxyTests:
                 self.broker.publish(topic, "event", price)
                 at, update = source.expect("update")
                 self.assertEqual(update["data"], price)
-                # What is held back comes with the next or never; a busy machine needs its time all the same.
+                # A buffered event would come with the next one or never. The bound allows for a busy machine.
                 self.assertLess(at - begin, 2)
             source.close()
             self.broker.publish(topic, "event", "while away")
@@ -280,7 +280,7 @@ class ProxyTests:
         until("the proxy serves", lambda: self.proxy.curl("/v1/topics")[0] == 200)
         self.assertTrue(self.proxy.workers() & before, "the old workers have connections still")
 
-        # For two seconds: a proxy that only gives them time to say goodbye is found out.
+        # For two seconds, which exposes a proxy that only gives old connections a moment.
         number, end = 0, time.monotonic() + 2
         while number < 5 or time.monotonic() < end:
             number += 1
@@ -297,7 +297,7 @@ class ProxyTests:
         new.expect("image")
         old.close()
         source.close()
-        # Those who came after the reload do not hang on the old workers.
+        # Connections from after the reload do not depend on the old workers.
         until("the old workers are gone", lambda: not self.proxy.workers() & before)
         self.broker.publish("reload", "state", "after all")
         self.assertEqual(new.expect("update")["data"], "after all")
@@ -320,7 +320,7 @@ class ProxyTests:
         self.subscriber(proxy)
 
     def test_silence_is_not_cut_off(self):
-        # As 75 s and 25 s in the files, but sooner, and with some room for a busy machine.
+        # Shorter than the 75 s and 25 s of the files, with some room for a busy machine.
         broker, proxy = self.own(self.SILENCE, "--heartbeat-ms", "700")
         subscriber, source = self.subscriber(proxy), self.source("/v1/sse?topic=quiet", proxy=proxy)
         subscriber.subscribe("quiet")
@@ -332,8 +332,8 @@ class ProxyTests:
         self.assertEqual(subscriber.expect("update")["data"], "at last")
         self.assertEqual(source.expect("update")[1]["data"], "at last")
 
-    def test_a_client_of_a_silent_broker_is_let_go(self):
-        # The other side of the same timeouts: a broker that hangs is noticed.
+    def test_a_client_of_a_silent_broker_is_disconnected(self):
+        # The same timeouts notice a broker that hangs.
         broker, proxy = self.own(self.SILENCE, "--heartbeat-ms", "60000")
         subscriber = self.subscriber(proxy, ping_interval=None)
         with self.assertRaises(ConnectionClosed):
@@ -353,12 +353,12 @@ class ProxyTests:
             if message["op"] in ("image", "update"):
                 received += 1
                 last = message["data"][0]
-        # The buffers of two kernels' sockets and of the proxy, but not megabytes.
+        # What the sockets' and the proxy's buffers hold, but not megabytes.
         self.assertLess(received * len(filling), 4 << 20, f"{received} of {updates} updates")
 
     def test_timeouts_are_longer_than_the_heartbeat(self):
         broker = settings()
-        # A heartbeat may come a sixteenth late.
+        # A heartbeat may be late by up to a sixteenth of its interval.
         longest_silence_s = broker["heartbeat_ms"] * 17 / 16 / 1000
         found = re.findall(self.TIMEOUTS, self.FILE.read_text(), re.MULTILINE)
         self.assertEqual(len(found), len(self.SILENCE_TIMEOUTS), found)

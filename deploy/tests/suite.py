@@ -1,4 +1,4 @@
-"""Runs the tests of deploy/: a line for each, a count at the end, and what could not be run said loudly."""
+"""Runs the tests of deploy/. Prints a line for each, a warning for each that could not run, and a count at the end."""
 
 import concurrent.futures
 import os
@@ -7,13 +7,13 @@ import sys
 import time
 import unittest
 
-# Longest first. Most of the time they wait, so that several at once do no harm on two cores.
+# Longest first. Most of the time they wait, so several can run at once on two cores.
 MODULES = ["haproxy", "nginx", "compose", "image", "systemd", "kubernetes", "sysctl"]
 AT_ONCE = 4
 
 
 class Lines(unittest.TestResult):
-    """A line for each test, with how long it took."""
+    """A line for each test, with its duration."""
 
     def __init__(self):
         super().__init__()
@@ -47,7 +47,7 @@ class Lines(unittest.TestResult):
 
 
 def run(name):
-    """A module or a test by name: its lines, and how many passed, failed and were not run."""
+    """Runs a module or a test by name. Returns its lines, and how many tests passed, failed and were not run."""
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
     result = Lines()
     unittest.defaultTestLoader.loadTestsFromName(f"test_{name}").run(result)
@@ -62,7 +62,7 @@ def main(names):
             print("\n".join(lines), flush=True)
             passed, failed, skipped = (sum(pair) for pair in zip((passed, failed, skipped), counts))
     if os.environ.get("CI") == "true":
-        # A test that silently does not run protects nobody.
+        # With CI=true, a test that cannot run is a failure.
         failed += skipped
     print(f"deploy: {skipped} not run, {time.monotonic() - begin:.0f} s")
     print(f"{passed} passed, {failed} failed")

@@ -1,4 +1,4 @@
-"""What the tests share: a broker on free ports, the example files with the test's own addresses in them, patience."""
+"""Shared by the tests: a broker on free ports, the example files with the test's own addresses in them, bounded waits."""
 
 import contextlib
 import http.client
@@ -22,12 +22,12 @@ PATIENCE_S = 20
 
 
 def program(name):
-    """Where a program is, or None. Daemons are in /usr/sbin, which is not on everybody's path."""
+    """Returns the path of a program, or None. Daemons are in /usr/sbin, which is not on every user's path."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:{TOOLS}/python/bin")
 
 
 def until(what, condition, patience_s=PATIENCE_S):
-    """Waits until the condition gives something true, and returns that."""
+    """Waits until the condition returns something true, and returns that."""
     end = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -35,16 +35,16 @@ def until(what, condition, patience_s=PATIENCE_S):
             if value:
                 return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited in vain for {patience_s} s: {what}")
+            raise AssertionError(f"timed out after {patience_s} s: {what}")
         time.sleep(0.02)
 
 
 def free_ports(count):
-    """So many ports that nobody listens on: by chance, and below those that the kernel gives to outgoing connections and to
-    whoever asks for any, as nobody holds them until they are listened on."""
+    """Returns ports on which nothing listens. They are random, and below the range from which the kernel assigns ports, because
+    nothing reserves them until they are listened on."""
     found = []
     while len(found) < count:
-        # Not `random.randrange`: processes that were forked from one would all be given the same.
+        # Not `random.randrange`: processes that were forked from one would all get the same numbers.
         port = secrets.choice(range(12_000, 32_000))
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("0.0.0.0", port))
@@ -53,7 +53,7 @@ def free_ports(count):
 
 
 def run(*command, **options):
-    """Runs to its end, within a minute; gives exit code and all output."""
+    """Runs a command to its end, within a minute. Returns its exit code and output."""
     done = subprocess.run(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, **options
     )
@@ -61,8 +61,8 @@ def run(*command, **options):
 
 
 def rendered(path, replacements):
-    """An example file with the test's own addresses and paths in it. Each replacement has to be there to be replaced: a test
-    of something else than what is shipped would be worth nothing."""
+    """Returns an example file with the test's own addresses and paths in it. Each replaced text has to be there, so that the
+    test is of the file that is shipped."""
     text = path.read_text()
     for old, new in replacements.items():
         if old not in text:
@@ -72,7 +72,7 @@ def rendered(path, replacements):
 
 
 def settings(*arguments):
-    """The settings that the broker would run with, as `tickcast config` prints them."""
+    """Returns the settings that the broker would run with, as `tickcast config` prints them."""
     import tomllib
 
     code, output = run(BROKER, "config", *arguments)
@@ -82,7 +82,7 @@ def settings(*arguments):
 
 
 def stop(process, signals=(signal.SIGTERM, signal.SIGKILL)):
-    """Ends a process of ours, kindly first."""
+    """Ends a process that the test started, with SIGTERM first."""
     for each in signals:
         if process.poll() is not None:
             return
@@ -92,7 +92,7 @@ def stop(process, signals=(signal.SIGTERM, signal.SIGKILL)):
 
 
 class Broker:
-    """A broker of its own ports. `restart` gives it the same ones again."""
+    """A broker on ports of its own. `start` starts it again on the same ports."""
 
     def __init__(self, folder, *arguments):
         self.port, self.admin_port = free_ports(2)
@@ -117,12 +117,12 @@ class Broker:
         return ask(self.admin_port, "GET", "/readyz")[0] == 200
 
     def metric(self, name):
-        """A metric without labels."""
+        """Returns the value of a metric without labels."""
         body = ask(self.admin_port, "GET", "/metrics")[1]
         return next(float(line.split()[1]) for line in body.splitlines() if line.startswith(f"{name} "))
 
     def publish(self, topic, kind, data):
-        """Publishes straight to the broker."""
+        """Publishes directly to the broker."""
         status, body = ask(self.port, "POST", f"/v1/topics/{topic}?kind={kind}", json.dumps(data))
         if status != 200:
             raise AssertionError(f"publishing: {status} {body}")
@@ -132,7 +132,7 @@ class Broker:
 
 
 def ask(port, method, path, body=None, headers=None):
-    """One request in plain HTTP to this machine: status and body."""
+    """Sends one plain HTTP request to this machine. Returns status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
         kind = {"Content-Type": "application/json"} if body is not None else {}

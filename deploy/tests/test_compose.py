@@ -1,4 +1,4 @@
-"""deploy/compose.yml: read by docker-compose, what it mounts is there, and its commands are ones that the programs take."""
+"""deploy/compose.yml: docker-compose accepts it, what it mounts exists, and the programs accept its commands."""
 
 import pathlib
 import unittest
@@ -10,12 +10,12 @@ FILE = DEPLOY / "compose.yml"
 
 
 class Strict(yaml.SafeLoader):
-    """Refuses a key that stands twice, as newer versions of Compose do."""
+    """Refuses duplicate keys, as newer versions of Compose do."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if twice := {key for key in keys if keys.count(key) > 1}:
-            raise AssertionError(f"twice in one mapping, line {node.start_mark.line + 1}: {twice}")
+            raise AssertionError(f"duplicate keys in a mapping, line {node.start_mark.line + 1}: {twice}")
         return super().construct_mapping(node, deep)
 
 
@@ -31,8 +31,8 @@ class ComposeTest(unittest.TestCase):
     def test_docker_compose_takes_it(self):
         if not program("docker-compose"):
             self.skipTest("docker-compose is not installed")
-        code, said = run(program("docker-compose"), "-f", FILE, "config", "--quiet")
-        self.assertEqual((code, said), (0, ""))
+        code, output = run(program("docker-compose"), "-f", FILE, "config", "--quiet")
+        self.assertEqual((code, output), (0, ""))
 
     def test_what_is_mounted_and_built_is_there(self):
         for name, service in SERVICES.items():
@@ -54,22 +54,22 @@ class ComposeTest(unittest.TestCase):
 
     def test_the_broker_takes_its_settings(self):
         environment = SERVICES["broker"]["environment"] | {"TICKCAST_LISTEN": "0.0.0.0:9000"}
-        code, said = run(BROKER, "config", env=environment)
-        self.assertEqual(code, 0, said)
+        code, output = run(BROKER, "config", env=environment)
+        self.assertEqual(code, 0, output)
         for name in environment:
-            self.assertTrue(f"from environment {name}\n" in said, name)
+            self.assertTrue(f"from environment {name}\n" in output, name)
         files = SERVICES["broker"]["ulimits"]["nofile"]["hard"]
         self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 4096 + 512)
-        # Other containers call it by its service's name.
+        # Other containers address it by its service's name.
         self.assertEqual(environment["TICKCAST_ALLOW_HOST"], "broker")
 
     def test_feed_sim_takes_its_arguments(self):
         command = [FEED_SIM, *SERVICES["feed-sim"]["command"]]
-        place = command.index("--to") + 1
-        self.assertEqual(command[place], "ws://broker:9000/v1/ws")
-        command[place] = "null"
-        code, said = run(*command, "--updates", "10", "--rate", "max")
-        self.assertEqual(code, 0, said)
+        target = command.index("--to") + 1
+        self.assertEqual(command[target], "ws://broker:9000/v1/ws")
+        command[target] = "null"
+        code, output = run(*command, "--updates", "10", "--rate", "max")
+        self.assertEqual(code, 0, output)
 
     def test_prometheus_scrapes_what_it_does_elsewhere(self):
         ours, usual = (yaml_of(path) for path in (DEPLOY / "compose" / "prometheus.yml", ROOT / "dashboards/prometheus/prometheus.yml"))

@@ -20,7 +20,7 @@ class Haproxy(Proxy):
         text = rendered(FILE, {
             "server broker 127.0.0.1:9000 check port 9001": f"server broker 127.0.0.1:{self.broker.port} check port {self.broker.admin_port}",
             "bind :443 ssl crt /etc/haproxy/tickcast.pem": f"bind 127.0.0.1:{self.port} ssl crt {both}",
-            # It does not start where the system does not let it have the open files for that.
+            # It does not start if the system does not allow the open files for that.
             "maxconn 100000": "maxconn 1000",
             "tune.ssl.cachesize 100000": "tune.ssl.cachesize 1000",
         } | replacements)  # fmt: skip
@@ -28,9 +28,9 @@ class Haproxy(Proxy):
             text = text.replace("    user haproxy\n    group haproxy\n", "")
         file = self.folder / "haproxy.cfg"
         file.write_text(text)
-        code, said = run(program("haproxy"), "-c", "-f", file)
-        if code != 0 or "[WARNING]" in said:
-            raise AssertionError(said)
+        code, output = run(program("haproxy"), "-c", "-f", file)
+        if code != 0 or "[WARNING]" in output:
+            raise AssertionError(output)
         self.log = self.folder / "haproxy.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen([program("haproxy"), "-W", "-f", file], stdout=log, stderr=log)
@@ -49,9 +49,9 @@ class HaproxyTest(ProxyTests, unittest.TestCase):
         if not program("node"):
             self.skipTest("node is not installed")
         script = DEPLOY / "tests" / "h2_websocket.cjs"
-        code, said = run(program("node"), script, NAME, self.proxy.port, self.tls.certificate)
-        self.assertEqual(code, 0, said)
-        self.assertEqual(json.loads(said)["op"], "hello")
+        code, output = run(program("node"), script, NAME, self.proxy.port, self.tls.certificate)
+        self.assertEqual(code, 0, output)
+        self.assertEqual(json.loads(output)["op"], "hello")
 
     def test_a_broker_that_drains_gets_no_new_connections(self):
         broker, proxy = self.own({}, "--drain-ms", "20000")
@@ -61,7 +61,7 @@ class HaproxyTest(ProxyTests, unittest.TestCase):
         old.expect("goaway")
         until("HAProxy takes it out", lambda: "is DOWN" in proxy.log.read_text())
         self.assertEqual(proxy.curl("/v1/topics")[0], 503)
-        # The one that is open stays, and is served.
+        # The open connection stays, and is served.
         old.connection.send('{"op":"publish","id":2,"topic":"drained","kind":"event","data":"still here"}')
         # The answer and the update come in any order.
         while (message := old.message())["op"] != "update":

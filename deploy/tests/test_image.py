@@ -1,6 +1,6 @@
-"""The Dockerfile: linted, and its steps followed by hand as far as that goes without a container runtime. The base images
-cannot be had here, so what is checked of the last stage is that the programs run, as that user and with that environment,
-in a file tree of nothing but the C library."""
+"""The Dockerfile: it is linted, and its steps are done by hand as far as possible without a container runtime. The base images
+are not available here, so for the last stage the test checks that the programs run, as that user and with that environment,
+in a file tree with only the C library."""
 
 import fnmatch
 import json
@@ -16,12 +16,12 @@ import unittest
 from support import BROKER, DEPLOY, FEED_SIM, ROOT, ask, free_ports, program, run, stop, until
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-# The packages of Debian that gcr.io/distroless/cc has in it as far as programs need them (its README).
+# The libraries for programs in gcr.io/distroless/cc (its README).
 LIBRARIES = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"}
 
 
 def instruction(name):
-    """The arguments of an instruction of the last stage, its lines joined."""
+    """Returns the arguments of an instruction of the last stage, with its lines joined."""
     last = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :].replace("\\\n", " ")
     return re.search(rf"^{name} +(.*)$", last, re.MULTILINE).group(1)
 
@@ -35,7 +35,7 @@ def health_command():
 
 
 def context():
-    """The files that Dockerfile.dockerignore leaves to the build, of those that git knows: the last line that matches counts."""
+    """Returns the files known to git that Dockerfile.dockerignore leaves in the build context: the last matching line counts."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     rules = [line for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = []
@@ -44,7 +44,7 @@ def context():
         for rule in rules:
             pattern = rule.removeprefix("!").removeprefix("**/")
             parts = name.split("/")
-            # A rule for a folder is one for all that is in it.
+            # A rule for a folder applies to everything in it.
             starts = range(len(parts)) if "**/" in rule else [0]
             prefixes = ("/".join(parts[start:end]) for start in starts for end in range(start + 1, len(parts) + 1))
             if any(fnmatch.fnmatchcase(prefix, pattern) for prefix in prefixes):
@@ -66,39 +66,39 @@ class ImageTest(unittest.TestCase):
         self.assertNotIn("README.md", kept)
         for name in kept:
             self.assertFalse(name.startswith((".git", "deploy/", "target/", "broker/docs/", "broker/fuzz/")), name)
-        # Crates may contain files from elsewhere in the repository.
+        # Crates may include files from elsewhere in the repository.
         for name in kept:
             if not name.endswith(".rs") or "/tests/" in name:
                 continue
             for path in re.findall(r'include_(?:bytes|str)!\("([^"]+)"\)', (ROOT / name).read_text()):
                 included = os.path.normpath(os.path.join(os.path.dirname(name), path))
-                self.assertIn(included, kept, f"{name} includes what Dockerfile.dockerignore leaves out")
+                self.assertIn(included, kept, f"{name} includes a file that Dockerfile.dockerignore leaves out")
         with tempfile.TemporaryDirectory() as folder:
             for name in kept:
                 copy = pathlib.Path(folder) / name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, copy)
-            # Every member of the workspace and every target of theirs is where its manifest says.
-            code, said = run("cargo", "metadata", "--no-deps", "--locked", "--offline", "--format-version", "1", cwd=folder)
-            self.assertEqual(code, 0, said)
+            # Every member of the workspace and each of its targets is where its manifest says.
+            code, output = run("cargo", "metadata", "--no-deps", "--locked", "--offline", "--format-version", "1", cwd=folder)
+            self.assertEqual(code, 0, output)
 
     def test_it_runs_without_a_shell_as_nobody(self):
         if os.getuid() != 0:
             self.skipTest("a file tree of its own needs root")
-        with tempfile.TemporaryDirectory() as name:
-            root = pathlib.Path(name)
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
             root.chmod(0o755)
             programs = root / "usr" / "local" / "bin"
             programs.mkdir(parents=True)
-            for source, place in ((BROKER, "tickcast"), (FEED_SIM, "feed-sim")):
-                # As the Dockerfile does: what the last stage copies is stripped.
-                subprocess.run(["strip", "--strip-debug", "-o", programs / place, source], check=True)
+            for source, name in ((BROKER, "tickcast"), (FEED_SIM, "feed-sim")):
+                # As the Dockerfile does: the last stage copies stripped programs.
+                subprocess.run(["strip", "--strip-debug", "-o", programs / name, source], check=True)
                 for line in run("ldd", source)[1].splitlines():
                     library = re.search(r"(/\S+) \(0x", line)
                     if not library:
                         continue
                     path = pathlib.Path(library.group(1))
-                    self.assertTrue(path.name in LIBRARIES or path.name.startswith("ld-linux"), f"{place} needs {path.name}")
+                    self.assertTrue(path.name in LIBRARIES or path.name.startswith("ld-linux"), f"{name} needs {path.name}")
                     copy = root / path.relative_to("/")
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(path, copy)
@@ -111,13 +111,13 @@ class ImageTest(unittest.TestCase):
         port, admin_port = free_ports(2)
         variables = environment()
         for name, wanted in (("TICKCAST_LISTEN", port), ("TICKCAST_ADMIN_LISTEN", admin_port)):
-            # All addresses, as in the image; ports that are free here.
+            # On all addresses, as in the image, but on free ports.
             variables[name] = re.sub(r"\d+$", str(wanted), variables[name])
         command = [*inside, *json.loads(instruction("ENTRYPOINT")), *json.loads(instruction("CMD"))]
 
-        code, said = run(*command, env=variables)
-        self.assertEqual(code, 2, said)
-        self.assertIn("open_publish", said, "nobody publishes from outside without being let")
+        code, output = run(*command, env=variables)
+        self.assertEqual(code, 2, output)
+        self.assertIn("open_publish", output, "clients may publish from outside only if that is allowed")
 
         variables["TICKCAST_OPEN_PUBLISH"] = "true"
         health = [*inside, *health_command()]
@@ -126,11 +126,11 @@ class ImageTest(unittest.TestCase):
         try:
             until("it is healthy", lambda: run(*health, env=variables) == (0, ""))
             feed = [*inside, "/usr/local/bin/feed-sim", "run", "demo", "--quiet", "--updates", "200", "--rate", "max"]
-            code, said = run(*feed, "--to", f"ws://localhost:{port}/v1/ws", env={})
-            # Names are not resolved without /etc/hosts; the container runtime gives one.
+            code, output = run(*feed, "--to", f"ws://localhost:{port}/v1/ws", env={})
+            # Without /etc/hosts, which a container runtime provides, names are not resolved.
             if code != 0:
-                code, said = run(*feed, "--to", f"ws://127.0.0.1:{port}/v1/ws", env={})
-            self.assertEqual(code, 0, said)
+                code, output = run(*feed, "--to", f"ws://127.0.0.1:{port}/v1/ws", env={})
+            self.assertEqual(code, 0, output)
             self.assertTrue(json.loads(ask(port, "GET", "/v1/topics")[1])["topics"])
             broker.send_signal(signal.SIGTERM)
             self.assertEqual(broker.wait(15), 0)

@@ -1,5 +1,5 @@
-"""deploy/kubernetes: against Kubernetes' own schemas, and what schemas do not see: that the manifests fit one another and the
-broker."""
+"""deploy/kubernetes: checked against Kubernetes' own schemas, and for what schemas do not cover: that the manifests are
+consistent with each other and with the broker."""
 
 import pathlib
 import tempfile
@@ -11,9 +11,9 @@ from support import BROKER, DEPLOY, program, run
 
 FOLDER = DEPLOY / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
-# From the first that has the preStop action `sleep` switched on, and the newest that the validator knows.
+# The first version that has the preStop action `sleep` enabled, and the newest that the validator knows.
 VERSIONS = ["1.30", "1.37"]
-# Of an operator and of kubectl, not of Kubernetes itself.
+# Kinds of an operator and of kubectl, not of Kubernetes itself.
 OTHERS = {"ServiceMonitor", "Kustomization"}
 OBJECTS = [each for file in FILES for each in yaml.safe_load_all(file.read_text())]
 
@@ -34,9 +34,9 @@ class KubernetesTest(unittest.TestCase):
         own = [file for file in FILES if yaml.safe_load(file.read_text().split("\n---")[0])["kind"] not in OTHERS]
         self.assertEqual(len(own), len(FILES) - len(OTHERS))
         for version in VERSIONS:
-            code, said = run(program("kubernetes-validate"), "--strict", "--kubernetes-version", version, *own)
-            self.assertEqual(code, 0, said)
-            self.assertNotIn("WARN", said)
+            code, output = run(program("kubernetes-validate"), "--strict", "--kubernetes-version", version, *own)
+            self.assertEqual(code, 0, output)
+            self.assertNotIn("WARN", output)
 
     def test_the_kustomization_names_every_file(self):
         kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -74,7 +74,7 @@ class KubernetesTest(unittest.TestCase):
     def test_there_is_time_to_go_away(self):
         sleep_s = BROKER_CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
         self.assertGreater(POD["spec"]["terminationGracePeriodSeconds"], sleep_s + CONFIG["drain_ms"] / 1000 + 2)
-        # And clients are sent away only where they find another.
+        # Clients get goaway only once there is another broker.
         rolling = only("Deployment")["spec"]["strategy"]["rollingUpdate"]
         self.assertEqual(rolling, {"maxSurge": 1, "maxUnavailable": 0})
 
@@ -86,8 +86,8 @@ class KubernetesTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "tickcast.toml"
             file.write_text(only("ConfigMap")["data"]["tickcast.toml"])
-            code, said = run(BROKER, "config", "--config", file)
-            self.assertEqual(code, 0, said)
+            code, output = run(BROKER, "config", "--config", file)
+            self.assertEqual(code, 0, output)
         self.assertEqual(BROKER_CONTAINER["args"], ["serve", "--config", "/etc/tickcast/tickcast.toml"])
         service, namespace = "tickcast", only("Namespace")["metadata"]["name"]
         for name in (service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"):

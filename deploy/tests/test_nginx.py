@@ -24,20 +24,20 @@ class Nginx(Proxy):
             "/etc/nginx/tickcast/privkey.pem": str(self.tls.key),
         } | replacements)  # fmt: skip
         (folder / "conf.d" / "tickcast.conf").write_text(server)
-        # Where bodies are kept that are too large for memory: whoever runs the test may not write to the usual places.
-        places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        # The directories for bodies that are too large for memory: the test's user may not write to the usual ones.
+        directories = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         main = rendered(DEPLOY / "nginx" / "nginx.conf", {
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "/var/log/nginx/": f"{folder}/",
-            "server_tokens off;": f"server_tokens off; {places}",
+            "server_tokens off;": f"server_tokens off; {directories}",
             "worker_connections 131072": "worker_connections 4096",
             "worker_rlimit_nofile 262144": "worker_rlimit_nofile 8192",
         })  # fmt: skip
         (folder / "nginx.conf").write_text(main)
-        code, said = run(*self.command(), "-t")
-        # Only of its user it may complain, where that is not for us to choose.
-        if code != 0 or any("[warn]" in line and '"user"' not in line for line in said.splitlines()):
-            raise AssertionError(said)
+        code, output = run(*self.command(), "-t")
+        # The only warning that is allowed is about the user, which only root can choose.
+        if code != 0 or any("[warn]" in line and '"user"' not in line for line in output.splitlines()):
+            raise AssertionError(output)
         with (folder / "nginx.log").open("w") as log:
             self.process = subprocess.Popen([*self.command(), "-g", "daemon off;"], stdout=log, stderr=log)
 
@@ -46,10 +46,10 @@ class Nginx(Proxy):
 
     def reload(self):
         old = [pathlib.Path(f"/proc/{pid}/cmdline") for pid in self.workers()]
-        code, said = run(*self.command(), "-s", "reload")
+        code, output = run(*self.command(), "-s", "reload")
         if code != 0:
-            raise AssertionError(said)
-        # Until then they accept as well, beside the new ones.
+            raise AssertionError(output)
+        # Until then they and the new ones accept connections.
         until("the old workers accept no more", lambda: all(not one.exists() or "shutting down" in one.read_text() for one in old))
 
 

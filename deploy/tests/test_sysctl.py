@@ -1,4 +1,4 @@
-"""deploy/sysctl.d: every setting exists in this kernel, is explained, and takes effect (in a network of the test's own)."""
+"""deploy/sysctl.d: every setting exists in this kernel, is explained, and takes effect (in a network namespace of the test)."""
 
 import os
 import pathlib
@@ -9,12 +9,12 @@ from support import DEPLOY, program, run
 
 FILE = DEPLOY / "sysctl.d" / "60-tickcast.conf"
 LINE = re.compile(r"^(-?)([a-z0-9_.]+) = ([0-9 ]+)$")
-# Sockets are counted and the conntrack table is sized once for the whole machine: not to be seen in a network of one's own.
+# The conntrack table is sized once for the whole machine, and the setting does not exist in another network namespace.
 OF_THE_MACHINE = {"net.netfilter.nf_conntrack_max"}
 
 
 def read_settings():
-    """Name, value, whether it may be missing, and the comment above."""
+    """Returns each setting's name, value, whether it may be missing, and the comment above it."""
     comment, found = [], []
     for line in FILE.read_text().splitlines():
         if line.startswith("#"):
@@ -32,7 +32,7 @@ class SysctlTest(unittest.TestCase):
         for name, _, _, comment in read_settings():
             self.assertGreater(len(comment), 60, name)
             source = re.search(r"\[(ip|net|ct)\] (\w+)$", comment)
-            self.assertTrue(source, f"{name}: where does it say so?")
+            self.assertTrue(source, f"{name}: the comment names no source")
             self.assertEqual(source.group(2), name.rsplit(".", 1)[1])
 
     def test_each_exists(self):
@@ -44,13 +44,13 @@ class SysctlTest(unittest.TestCase):
 
     def test_they_take_effect(self):
         if os.getuid() != 0 or run("unshare", "--net", "true")[0] != 0 or not program("sysctl"):
-            self.skipTest("a network of its own needs root, unshare and sysctl")
-        # The others only, as sysctl would change those of the machine.
+            self.skipTest("a network namespace needs root, unshare and sysctl")
+        # Only these, because sysctl would change the others for the whole machine.
         text = "\n".join(f"{name} = {value}" for name, value, _, _ in read_settings() if name not in OF_THE_MACHINE)
         script = 'printf "%s\\n" "$1" | "$2" -q -p - && "$2" -a 2>/dev/null'
-        code, said = run("unshare", "--net", "sh", "-c", script, "sh", text, program("sysctl"))
-        self.assertEqual(code, 0, said)
-        shown = {name.strip(): value.split() for name, _, value in (line.partition("=") for line in said.splitlines())}
+        code, output = run("unshare", "--net", "sh", "-c", script, "sh", text, program("sysctl"))
+        self.assertEqual(code, 0, output)
+        shown = {name.strip(): value.split() for name, _, value in (line.partition("=") for line in output.splitlines())}
         for name, value, _, _ in read_settings():
             if name not in OF_THE_MACHINE:
                 self.assertEqual(shown[name], value.split(), name)

@@ -1,4 +1,4 @@
-"""deploy/systemd: checked by systemd itself, and its filter of system calls against those that the broker makes."""
+"""deploy/systemd: checked by systemd itself, and its filter of system calls compared with those that the broker makes."""
 
 import pathlib
 import re
@@ -12,8 +12,8 @@ from support import BROKER, DEPLOY, ask, free_ports, program, rendered, run, set
 
 UNIT = DEPLOY / "systemd" / "tickcast.service"
 CONFIG = DEPLOY / "systemd" / "tickcast.toml"
-# Of 10; systemd calls 2 and more "OK", and most units have above 9. What remains is chiefly the network itself.
-# A tenth of it is for netlink, over which the broker asks the kernel how a slow client gets on.
+# Of 10. systemd calls 2 and more "OK", and most units are above 9. What remains is mainly the network itself, and 0.1
+# is for netlink, over which the broker asks the kernel about slow clients.
 EXPOSURE_MAX = 1.4
 
 
@@ -22,16 +22,16 @@ def setting(name):
 
 
 def calls_of(group):
-    """The system calls of a group of systemd's, groups in it included."""
-    code, said = run("systemd-analyze", "syscall-filter", group)
+    """Returns the system calls of one of systemd's groups, including the groups in it."""
+    code, output = run("systemd-analyze", "syscall-filter", group)
     if code != 0:
-        raise AssertionError(said)
-    names = [line.strip() for line in said.splitlines() if line.startswith("    ") and not line.strip().startswith("#")]
+        raise AssertionError(output)
+    names = [line.strip() for line in output.splitlines() if line.startswith("    ") and not line.strip().startswith("#")]
     return set().union(*(calls_of(name) if name.startswith("@") else {name} for name in names))
 
 
 def allowed_calls():
-    """What SystemCallFilter= leaves, line by line as systemd reads it; @default is always allowed."""
+    """Returns the calls that SystemCallFilter= allows, line by line as systemd reads it; @default is always allowed."""
     allowed = calls_of("@default")
     for line in setting("SystemCallFilter"):
         words = line.removeprefix("~").split()
@@ -48,17 +48,17 @@ class SystemdTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.unit = self.folder / UNIT.name
-        # It wants the program to be there.
+        # systemd requires that the program exists.
         self.unit.write_text(rendered(UNIT, {"/usr/local/bin/tickcast": BROKER}))
 
     def test_verify(self):
         self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit), (0, ""))
 
     def test_exposure(self):
-        code, said = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit)
-        self.assertEqual(code, 0, said)
-        exposure = float(re.search(r"exposure level for tickcast.service: ([\d.]+)", said).group(1))
-        self.assertLessEqual(exposure, EXPOSURE_MAX, said)
+        code, output = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit)
+        self.assertEqual(code, 0, output)
+        exposure = float(re.search(r"exposure level for tickcast.service: ([\d.]+)", output).group(1))
+        self.assertLessEqual(exposure, EXPOSURE_MAX, output)
 
     def test_the_broker_takes_the_example_configuration(self):
         config = settings("--config", CONFIG)
@@ -70,8 +70,8 @@ class SystemdTest(unittest.TestCase):
     def test_a_wrong_setting_ends_with_the_code_that_is_not_tried_again(self):
         wrong = self.folder / "wrong.toml"
         wrong.write_text("retain_update = 1\n")
-        code, said = run(BROKER, "serve", "--config", wrong)
-        self.assertEqual([str(code)], setting("RestartPreventExitStatus"), said)
+        code, output = run(BROKER, "serve", "--config", wrong)
+        self.assertEqual([str(code)], setting("RestartPreventExitStatus"), output)
 
     def test_every_system_call_that_it_makes_is_allowed(self):
         if not program("strace"):
@@ -80,7 +80,7 @@ class SystemdTest(unittest.TestCase):
         port, admin_port = free_ports(2)
         command = ["strace", "-f", "-qq", "-o", str(trace), BROKER, "serve", "--pin", "--shards", "2"]
         command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
-        # More connections than there may be files, so that it tries to raise the limit.
+        # More connections than the limit on open files, so that the broker tries to raise it.
         traced = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={"TICKCAST_CONNECTIONS_MAX": "2000000"})
         try:
             until("the traced broker is ready", lambda: ask(admin_port, "GET", "/readyz")[0] == 200)
@@ -92,7 +92,7 @@ class SystemdTest(unittest.TestCase):
                 while '"update"' not in client.recv(timeout=10):
                     pass
             ask(admin_port, "GET", "/metrics")
-            # strace hands a signal on only to whom it is sent: to the broker itself, its child.
+            # strace does not pass a signal on, so it is sent to the broker itself, its child.
             child = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()[0]
             run("kill", "-TERM", child)
             self.assertEqual(traced.wait(20), 0)

@@ -1,7 +1,7 @@
-//! Publishers at full speed into ten thousand topics that nobody subscribes to: updates per second, and what each costs
-//! the broker. One connection per shard, each written to by a thread of its own with bytes that were made before.
+//! Publishers at full speed into ten thousand topics without subscribers: updates per second, and the broker's cost of
+//! each. There is one connection per shard; a thread for each writes bytes that were made before.
 //!
-//! The end is the answer to a ping behind the last update: everything before it was taken in.
+//! A run ends with the answer to a ping after the last update: then every update was taken in.
 //!
 //! `cargo bench -p broker --bench publish [-- [--seconds N] [--repeats N] [ROW]...]`
 
@@ -20,11 +20,11 @@ use update::{Kind, entry, message};
 use upgrade::upgrade;
 use ws_frames::{FIN, TEXT, masked};
 
-/// How long the broker may take to answer.
+/// The time-out of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const TOPICS: usize = 10_000;
-/// Updates in one `publish` message with a `batch`.
+/// The updates in one `publish` message with a `batch`.
 const BATCH: usize = 64;
 
 struct Row {
@@ -66,7 +66,7 @@ fn main() {
 
 fn run(row: &Row, topics: usize, duration: Duration) -> [f64; 3] {
     let server = Server::start(row.shards);
-    // Neighbouring topics in turn: a batch has 64 different ones, and each publisher its own.
+    // Topics are dealt to the publishers in turn: a batch has 64 different topics, and each publisher has its own.
     let passes: Vec<Vec<u8>> = (0..row.shards).map(|shard| pass(row, shard, topics)).collect();
     let connections: Vec<TcpStream> = passes.iter().map(|_| connect(server.listen)).collect();
     let (start, start_cpu_ns) = (Instant::now(), server.cpu_ns());
@@ -76,7 +76,7 @@ fn run(row: &Row, topics: usize, duration: Duration) -> [f64; 3] {
             .zip(connections)
             .map(|(pass, connection)| scope.spawn(move || publish(connection, pass, start + duration)));
         let threads: Vec<_> = publishers.collect();
-        threads.into_iter().map(|thread| thread.join().expect("a publisher got through")).sum()
+        threads.into_iter().map(|thread| thread.join().expect("a publisher finishes")).sum()
     });
     let seconds = start.elapsed().as_secs_f64();
     let updates = (count * (topics / row.shards) as u64) as f64;
@@ -85,7 +85,7 @@ fn run(row: &Row, topics: usize, duration: Duration) -> [f64; 3] {
     [updates / seconds, cpu_ns / updates, server.rss_bytes() as f64 / 1e6]
 }
 
-/// One update of each of a publisher's topics.
+/// Makes one update for each of a publisher's topics.
 fn pass(row: &Row, shard: usize, topics: usize) -> Vec<u8> {
     let numbers: Vec<usize> = (shard..topics).step_by(row.shards).take(topics / row.shards).collect();
     let mut out = Vec::new();
@@ -104,7 +104,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     upgrade(address, PATIENCE).expect("a publisher connects")
 }
 
-/// Passes until the time is over, and the answer to all of it. Returns how many.
+/// Publishes passes until the time is over, and waits until all were taken in. Returns their number.
 fn publish(mut connection: TcpStream, pass: &[u8], until: Instant) -> u64 {
     let mut count = 0;
     while Instant::now() < until {

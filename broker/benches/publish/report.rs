@@ -1,7 +1,7 @@
-//! How a benchmark was asked to run, and how it tells what it measured: medians with their spread, in a small table.
+//! The command line of a benchmark, and its report: medians with their spread, in a small table.
 //!
-//! `cargo bench` passes `--bench`: the full mode. Without it, as in `cargo test`, everything is short: it shows that the
-//! benchmark still works, and its figures mean nothing.
+//! `cargo bench` passes `--bench`, which is the full mode. Without it, as in `cargo test`, everything is short: that
+//! shows that the benchmark still works, and its figures mean nothing.
 #![allow(dead_code, reason = "shared by all benchmarks, each of which uses a part")]
 
 use std::fmt;
@@ -17,7 +17,7 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// What this process was started with. Options of test harnesses are passed over.
+    /// Parses this process's arguments. Ignores the options of test harnesses.
     pub(crate) fn from_process() -> Self {
         let mut ask = Self::default();
         let mut arguments = std::env::args().skip(1);
@@ -34,27 +34,27 @@ impl Ask {
         ask
     }
 
-    /// Whether to measure, rather than to show that it could be done.
+    /// Returns whether this is the full mode, which measures.
     pub(crate) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Whether this row was asked for: every row is, unless some were named.
+    /// Returns whether this row is wanted: every row is, unless some were named.
     pub(crate) fn wants(&self, name: &str) -> bool {
         !self.list && (self.names.is_empty() || self.names.iter().any(|part| name.contains(part.as_str())))
     }
 
-    /// One of two values by mode.
+    /// Picks one of two values by the mode.
     pub(crate) fn pick<T>(&self, full: T, short: T) -> T {
         if self.full { full } else { short }
     }
 
-    /// How long one measurement takes.
+    /// The duration of one measurement.
     pub(crate) fn seconds(&self, full: f64, short: f64) -> f64 {
         self.seconds.unwrap_or(self.pick(full, short))
     }
 
-    /// How often each is made.
+    /// The number of repeats of each measurement.
     pub(crate) fn repeats(&self, full: usize) -> usize {
         self.repeats.unwrap_or(self.pick(full, 1)).max(1)
     }
@@ -69,7 +69,7 @@ impl Series {
         self.0.push(value);
     }
 
-    /// The middle one; of an even number the mean of the two in the middle. 0 where there is none.
+    /// Returns the median; of an even number of values the mean of the two in the middle, and 0 if there are none.
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -86,7 +86,7 @@ impl Series {
     }
 }
 
-/// `median (min..max)`, with as many digits as mean something.
+/// `median (min..max)`, with the significant digits.
 impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
@@ -100,7 +100,7 @@ impl fmt::Display for Series {
     }
 }
 
-/// Three digits that mean something, and no point behind large numbers.
+/// Formats three significant digits, without decimals for large numbers.
 fn digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -128,7 +128,7 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| cell.to_string()).collect());
     }
 
-    /// Prints it, unless no row was asked for.
+    /// Prints it, unless it has no row.
     pub(crate) fn print(&self) {
         if self.rows.len() < 2 {
             return;

@@ -1,4 +1,4 @@
-//! The broker under load: its own binary in its own process.
+//! The broker under load, in a process of its own.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,13 +14,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One with this many shards.
+    /// Starts a broker with this many shards.
     pub(crate) fn start(shards: usize) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "0"]);
-        // Publishers answer no pings: they are not asked to.
+        // Publishers do not answer pings, so there are none.
         command.args(["--heartbeat-ms", "86400000", "--log-format", "text"]);
-        // As many as a usual limit on open files allows: without it the broker warns that its default is above that.
+        // The usual limit on open files allows this many; with the default the broker would warn.
         command.args(["--connections-max", "4096", "--shards", &shards.to_string()]);
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the broker's binary starts");
@@ -32,7 +32,7 @@ impl Server {
         Self { child, listen, admin }
     }
 
-    /// CPU time that its threads had so far, by the scheduler's own accounting.
+    /// CPU time of its threads so far, by the scheduler's own accounting.
     pub(crate) fn cpu_ns(&self) -> u64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
         let times = threads.filter_map(|thread| {
@@ -42,14 +42,14 @@ impl Server {
         times.sum()
     }
 
-    /// Memory that it has in RAM.
+    /// Its resident memory.
     pub(crate) fn rss_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
         line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
     }
 
-    /// One of its metrics that has no labels.
+    /// Returns the value of a metric without labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let mut stream = TcpStream::connect(self.admin).expect("the admin listener takes connections");
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin);
@@ -65,7 +65,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It is gone already where this fails.
+            // Fails if it has ended already.
             let _ = kill_process(pid, Signal::TERM);
         }
         match self.child.wait() {
@@ -75,7 +75,7 @@ impl Drop for Server {
     }
 }
 
-/// Reads the log up to the line that says where it serves.
+/// Reads the log up to the line that says where the broker serves.
 fn addresses(log: &mut impl BufRead) -> Option<(SocketAddr, SocketAddr)> {
     let mut line = String::new();
     loop {
@@ -95,14 +95,14 @@ fn address(line: &str, before: &str) -> Option<SocketAddr> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// Warnings are shown.
+/// Prints a line of the log if it is a warning or an error.
 fn complain(line: &str) {
     if line.contains(" WARN ") || line.contains(" ERROR ") {
         eprint!("{line}");
     }
 }
 
-/// A log that nobody read would stop the broker.
+/// Reads the rest of the log, so that the broker's pipe does not fill up.
 fn pass_on(log: BufReader<std::process::ChildStderr>) {
     log.lines().map_while(Result::ok).for_each(|line| complain(&format!("{line}\n")));
 }

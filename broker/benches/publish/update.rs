@@ -1,9 +1,9 @@
-//! What is published: 120 bytes of `data`.
+//! The updates that are published, with 120 bytes of `data`.
 
-/// Bytes of `data`: with the envelope, frames of about 190 bytes.
+/// The bytes of `data`; with the envelope, frames have about 190 bytes.
 const DATA_BYTES: usize = 120;
 
-/// The kinds that are published.
+/// The kinds of updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Event,

@@ -1,4 +1,4 @@
-//! The way from TCP to WebSocket.
+//! The upgrade from TCP to WebSocket.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,8 +7,8 @@ use std::time::Duration;
 /// The longest answer to a handshake.
 const ANSWER_BYTES_MAX: usize = 4096;
 
-/// Connects and upgrades, waiting for each step. The socket stays blocking, for `patience` at
-/// most. What came behind the answer is passed over: the broker's greeting.
+/// Connects and upgrades, blocking at each step. The socket remains blocking, with a read time-out of `patience`. What
+/// came after the answer, the broker's `hello`, is discarded.
 pub(crate) fn upgrade(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;

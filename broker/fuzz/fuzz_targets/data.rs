@@ -1,4 +1,4 @@
-//! Any text as `data`: accepted is what another's parser accepts, carried is the text without white space.
+//! Any text as `data`: it is accepted if serde_json accepts it, and carried without white space outside strings.
 #![no_main]
 
 use broker_fuzz::{compact, is_json};

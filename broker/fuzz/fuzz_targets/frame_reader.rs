@@ -1,13 +1,14 @@
-//! A stream of bytes in pieces of any size: what the frame reader says of it, or which rule it sees broken, is what a plain
-//! reading of RFC 6455 says of the whole, and never does it hold more than its rules allow.
+//! A stream of bytes in pieces of any size: the frame reader returns the same events, or the same violation, as a naive
+//! reading of RFC 6455 on the whole stream, and never holds more than its rules allow.
 //!
-//! The first three bytes of the input choose the rules, the next eight how the stream is cut, and the rest is the stream.
+//! The first three bytes of the input choose the rules, the next eight how the stream is cut, and the rest is the
+//! stream.
 #![no_main]
 
 use broker_protocol::CloseReason;
 use libfuzzer_sys::fuzz_target;
 
-// The one file and not the broker around it, which would have to be built with it.
+// Only this file is included, so that the rest of the broker need not be built.
 #[path = "../../src/websocket/reader.rs"]
 mod reader;
 
@@ -18,8 +19,8 @@ const HEAD_BYTES_MAX: usize = 14;
 /// The longest payload of a control frame.
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// What was said up to the end, or up to the violation.
-type Said = (Vec<String>, Option<CloseReason>);
+/// The events up to the end, or up to the violation.
+type Outcome = (Vec<String>, Option<CloseReason>);
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&[large, small, fragments], rest)) = bytes.split_first_chunk() else { return };
@@ -33,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(read(stream, &rules, |_| 1), expected, "byte by byte");
     let mut dice = u64::from_le_bytes(*cuts);
     let cut = |left: usize| {
-        // xorshift: any sequence does, as long as the input decides it.
+        // xorshift: any sequence will do, as long as the input determines it.
         dice ^= dice << 13;
         dice ^= dice >> 7;
         dice ^= dice << 17;
@@ -43,8 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// Feeds the stream in pieces, as a connection does.
-fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Said {
-    let (mut input, mut waiting, mut said) = (None::<Box<Input>>, Vec::new(), Vec::new());
+fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Outcome {
+    let (mut input, mut waiting, mut events) = (None::<Box<Input>>, Vec::new(), Vec::new());
     let mut left = stream;
     while !left.is_empty() {
         let (piece, rest) = left.split_at(cut(left.len()));
@@ -55,12 +56,12 @@ fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Sa
             let taken = match reader::next(&mut input, &mut waiting, rules) {
                 Ok(None) => break,
                 Ok(Some((taken, event))) => {
-                    said.push(word(&event));
+                    events.push(word(&event));
                     taken
                 }
                 Err(violation) => {
                     assert!(violation.text.len() <= CONTROL_BYTES_MAX - 2, "it has to fit into a close frame");
-                    return (said, Some(violation.reason));
+                    return (events, Some(violation.reason));
                 }
             };
             assert!((2..=before).contains(&taken), "{taken} of {before}");
@@ -71,7 +72,7 @@ fn read(stream: &[u8], rules: &Rules, mut cut: impl FnMut(usize) -> usize) -> Sa
         let longest = HEAD_BYTES_MAX + rules.message_bytes.max(CONTROL_BYTES_MAX);
         assert!(waiting.len() < longest, "{} bytes wait for a frame that is complete or too large", waiting.len());
     }
-    (said, None)
+    (events, None)
 }
 
 fn word(event: &Event<'_>) -> String {
@@ -85,19 +86,19 @@ fn word(event: &Event<'_>) -> String {
     }
 }
 
-/// The whole stream, rule by rule.
-fn plainly(mut stream: &[u8], rules: &Rules) -> Said {
-    let mut said = Vec::new();
-    // The opcode of the message that is not complete, its bytes so far, and how many frames they came in.
+/// Reads the whole stream, rule by rule.
+fn plainly(mut stream: &[u8], rules: &Rules) -> Outcome {
+    let mut events = Vec::new();
+    // The opcode of the incomplete message, its bytes so far, and the number of its frames.
     let mut open: Option<(u8, Vec<u8>, u32)> = None;
     loop {
         match frame(stream, &mut open, rules) {
             Ok(Some((word, len))) => {
-                said.push(word);
+                events.push(word);
                 stream = &stream[len..];
             }
-            Ok(None) => return (said, None),
-            Err(reason) => return (said, Some(reason)),
+            Ok(None) => return (events, None),
+            Err(reason) => return (events, Some(reason)),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The first line is a state, the others are patches: merged and told apart as by a naive merge of another's values.
+//! The first line is a state, the others are patches. Merges and differences are compared with a naive merge of
+//! serde_json's values.
 #![no_main]
 
 use broker_engine::Tree;
@@ -19,7 +20,7 @@ fuzz_target!(|text: &str| {
         merge(&mut model, &value);
         let merged = value_of(&text_of(&next));
         assert!(same_order(&merged, &model), "{before} + {line} = {next:?}, not {model}");
-        assert_eq!(text_of(&tree), before, "the tree before stays");
+        assert_eq!(text_of(&tree), before, "the earlier tree does not change");
         check_diff(&tree, &next);
         check_diff(&next, &tree);
         check_diff(&first, &next);
@@ -28,7 +29,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(text_of(&first).as_bytes(), base);
 });
 
-/// A diff that is said makes the new state of the old one; it is only not said where `null` is in the way.
+/// A difference makes the new state from the old one. There is none only if a member is `null`.
 fn check_diff(old: &Tree, new: &Tree) {
     let (mut value, wanted) = (value_of(&text_of(old)), value_of(&text_of(new)));
     let mut out = Vec::new();
@@ -53,8 +54,8 @@ fn value_of(text: &str) -> Value {
     serde_json::from_str(text).expect(text)
 }
 
-/// The compact text and another's value of it; what that one cannot hold (half a surrogate pair, the last level of
-/// depth, its own key for numbers) is passed over.
+/// Returns the compact text and serde_json's value of it. Skips what serde_json cannot represent (half a surrogate
+/// pair, the last level of depth, its own key for numbers).
 fn read(data: Data<'_>) -> Option<(Vec<u8>, Value)> {
     let value = serde_json::from_str(data.raw()).ok()?;
     if data.raw().contains("$serde_json") || data.raw().contains("\\u0024") {

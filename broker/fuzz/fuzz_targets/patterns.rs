@@ -1,4 +1,4 @@
-//! A line as a pattern on the next line as a topic, by the plainest reading of the rules.
+//! A line as a pattern and the next line as a topic, compared with a naive implementation of the rules.
 #![no_main]
 
 use broker_fuzz::matches;

@@ -1,5 +1,5 @@
-//! Any text as a message and as an NDJSON line: no panic, `bad_json` exactly for what is none, bounded sentences, an
-//! `id` that can be echoed, and updates that hold what their types promise.
+//! Any text as a message and as an NDJSON line: no panic, `bad_json` exactly for text that is not JSON, bounded error
+//! messages, an `id` that can be echoed, and updates that keep the promises of their types.
 #![no_main]
 
 use broker_fuzz::is_json;
@@ -77,6 +77,6 @@ fn check_update(update: &Publication<'_>) {
 }
 
 fn check_refusal(refusal: &Refusal) {
-    // Control characters of a quoted name may be written as escapes; nothing else makes a sentence long.
+    // Control characters in a quoted name may be escaped; nothing else makes a message long.
     assert!(refusal.message.len() < 1_000, "{}", refusal.message);
 }

@@ -1,4 +1,4 @@
-//! The oracles of the fuzz targets: the same rules again, in the slowest and plainest way, on another's parser.
+//! The oracles of the fuzz targets: the same rules, implemented naively on serde_json.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ pub fn compact(text: &str) -> String {
     kept.collect()
 }
 
-/// MergePatch of RFC 7396 §2; keys keep their places, new ones follow.
+/// MergePatch of RFC 7396 §2. Keys keep their order, and new keys follow.
 pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -55,12 +55,12 @@ pub fn same_order(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Whether a member of some object, not looking into arrays, is `null`.
+/// Whether a member of an object at any level, except within arrays, is `null`.
 pub fn has_null_member(value: &Value) -> bool {
     value.as_object().is_some_and(|members| members.values().any(|value| value.is_null() || has_null_member(value)))
 }
 
-/// Whether a pattern's segments stand for a topic's.
+/// Whether a pattern's segments match a topic's.
 pub fn matches(pattern: &[&str], topic: &[&str]) -> bool {
     match (pattern, topic) {
         ([], []) => true,

@@ -1,5 +1,5 @@
-//! Where requests come in: who is refused is answered, logged and counted. A browser hides from its page why it cannot
-//! connect, so the log is where an operator finds it.
+//! The gate through which every request passes: a refused one is answered, logged and counted. A browser does not tell
+//! its page why it cannot connect, so an operator finds the reason in the log.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use hyper::{Request, Uri, Version};
 
 use super::{Access, AccessRules, Denied, check};
 
-/// The rules, and what came of them.
+/// The rules, and the counts of refused requests.
 #[derive(Debug)]
 pub struct Gate {
     rules: AccessRules,
@@ -19,12 +19,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate with these rules.
+    /// Makes a gate with these rules.
     pub fn new(rules: AccessRules) -> Gate {
         Gate { rules, denied: Default::default() }
     }
 
-    /// Decides over one request.
+    /// Checks one request.
     pub(crate) fn admit<B>(&self, request: &Request<B>, remote: IpAddr) -> Result<Access, Refusal> {
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
         self.decide(version, uri, headers)
@@ -40,20 +40,20 @@ impl Gate {
 
     fn decide(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Access, (Denied, Refusal)> {
         check(version, uri, headers, &self.rules).map_err(|denied| {
-            let place = Denied::COUNTED.iter().position(|what| *what == denied.what);
-            place.map(|place| self.denied[place].fetch_add(1, Ordering::Relaxed));
+            let index = Denied::COUNTED.iter().position(|what| *what == denied.what);
+            index.map(|index| self.denied[index].fetch_add(1, Ordering::Relaxed));
             let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
             (denied.what, Refusal { code, message: denied.message })
         })
     }
 
-    /// Requests that were refused since the start, by why.
+    /// Returns how many requests were refused since the start, by reason.
     pub fn denied(&self) -> impl Iterator<Item = (Denied, u64)> {
         Denied::COUNTED.iter().zip(&self.denied).map(|(what, count)| (*what, count.load(Ordering::Relaxed)))
     }
 }
 
-/// A stranger's header for the log: bounded and printable.
+/// A client's header for the log: bounded and printable.
 fn text(headers: &HeaderMap, name: HeaderName) -> String {
     let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     value.unwrap_or_default().chars().take(80).flat_map(char::escape_default).collect()

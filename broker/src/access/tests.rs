@@ -1,11 +1,11 @@
-//! PROTOCOL §5 as a table.
+//! The section "Who may connect" of `docs/protocol.md` as a table.
 
 use super::*;
 
 const OWN: &str = "own";
 const FOREIGN: &str = "foreign";
 
-/// A request as its header lines; an absolute URL in the request line comes as `uri: …`.
+/// The outcome of a request that is given as its header lines; `uri: …` is an absolute URL in the request line.
 fn outcome(request: &str) -> String {
     let mut headers = HeaderMap::new();
     let mut uri = Uri::from_static("/v1/ws");
@@ -36,7 +36,7 @@ fn outcome(request: &str) -> String {
 
 #[test]
 fn who_may_connect() {
-    let name = "does not go by the name";
+    let name = "is not a name of this broker";
     let origin = "may not connect here";
     let site = "a page of another site";
     let one = "needs exactly one Host";
@@ -126,7 +126,7 @@ fn who_may_connect() {
         ("Host: localhost:9000 | Origin: http://app.example", origin),
         ("Host: localhost:9000 | Origin: https://x.desk.example.com", origin),
         ("Host: evil.example | Origin: https://desk.example.com", name),
-        // Without an Origin: what the browser says of the page that asks.
+        // Without an Origin: what the browser says about the page that asks.
         ("Host: localhost:9000 | Sec-Fetch-Site: same-origin", OWN),
         ("Host: localhost:9000 | Sec-Fetch-Site: none", OWN),
         ("Host: localhost:9000 | Sec-Fetch-Site: same-site", site),
@@ -155,7 +155,7 @@ fn who_may_connect() {
         ),
         ("Host: localhost:9000 | Sec-Fetch-Site: NONE", site),
         ("Host: localhost:9000 | Sec-Fetch-Site: none | Sec-Fetch-Site: cross-site", site),
-        // With one, that decides.
+        // With an Origin, that decides.
         ("Host: localhost:9000 | Origin: https://desk.example.com | Sec-Fetch-Site: cross-site", FOREIGN),
         ("Host: localhost:9000 | Origin: http://evil.example | Sec-Fetch-Site: same-origin", origin),
     ];
@@ -166,13 +166,13 @@ fn who_may_connect() {
 }
 
 #[test]
-fn a_hostile_header_is_quoted_short() {
+fn the_quote_of_a_hostile_header_is_short() {
     let sentence = outcome(&format!("Host: {}", "x".repeat(5000)));
     assert!(sentence.len() < 200, "{sentence}");
 }
 
 #[test]
-fn origins_are_written_as_they_were_meant() {
+fn origins_are_shown_in_their_canonical_form() {
     for (typed, shown) in [
         ("https://Desk.example.com", "https://desk.example.com"),
         ("http://desk.example.com:80", "http://desk.example.com"),

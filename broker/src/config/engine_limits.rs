@@ -5,7 +5,7 @@ use broker_engine::{Limits, Retain, TopicRule};
 use super::settings::Config;
 
 impl Config {
-    /// What the engine runs on. A rule for some topics stands on what is kept of all others.
+    /// The engine's limits. What a rule for some topics does not set is as for all topics.
     pub fn engine_limits(&self) -> Limits {
         let retain = Retain { updates: self.retain_updates, bytes: self.retain_bytes, ms: self.retain_ms };
         let rules = self.topics.iter().map(|rule| TopicRule {
@@ -50,7 +50,7 @@ impl Config {
     }
 }
 
-/// The bounds of the settings are far below what a machine of 64 bits can address.
+/// A size in memory. The settings' bounds are far below what a 64-bit machine can address.
 fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

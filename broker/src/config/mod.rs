@@ -1,4 +1,4 @@
-//! Configuration: what the operator typed becomes what we run on, or the start stops before a port is bound.
+//! Configuration: turns the operator's input into a checked [`Config`], or stops the start before a port is bound.
 //!
 //! ```text
 //! flags ─┐
@@ -6,8 +6,8 @@
 //! TOML file ─┘                                                                └▶ show: `tickcast config`
 //! ```
 //!
-//! Every setting is one entry of the table [`SETTINGS`]: its name is the TOML key, with dashes the flag, and in capitals
-//! after `TICKCAST_` the environment variable. Precedence: flag, environment, file, default.
+//! Every setting is one entry of the table [`SETTINGS`]: its name is the TOML key, with dashes the flag, and in
+//! capitals after `TICKCAST_` the environment variable. Precedence: flag, environment, file, default.
 
 mod engine_limits;
 mod open_files;
@@ -21,7 +21,7 @@ mod tests;
 mod topic_rules;
 mod value;
 
-pub use open_files::{Places, open_files, places, raise_open_files};
+pub use open_files::{Capacity, fit_open_files, open_files, raise_open_files};
 pub use problem::{ConfigError, Problem};
 pub use raw::{Raw, Source};
 pub use resolve::{Loaded, load, resolve};

@@ -1,31 +1,31 @@
-//! What is wrong with a configuration: every problem names the setting, the value, where it came from and what is allowed.
+//! Configuration errors. Every problem names the setting, the value, its source and what is allowed.
 
 use std::fmt;
 
 use super::raw::Source;
 
-/// One thing that is wrong.
+/// One error in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     /// A value that cannot be read, or is outside its range.
     BadValue {
         /// The setting's name.
         setting: String,
-        /// What was given, as it was typed.
+        /// The value, as it was typed.
         value: String,
-        /// Who gave it.
+        /// Where it was given.
         source: Source,
-        /// What would be right, with its range and unit.
+        /// What would be valid, with its range and unit.
         expected: String,
     },
-    /// A key of the file that is no setting.
+    /// A key in the file that is not a setting.
     UnknownKey {
-        /// The key as it stands in the file.
+        /// The key as it is in the file.
         key: String,
         /// The file.
         source: Source,
     },
-    /// Values that are right alone and wrong together, or a file that cannot be read: a sentence.
+    /// Values that are valid alone and contradict each other, or a file that cannot be read: a sentence.
     Sentence(String),
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, so that an operator mends it in one go.
+/// All errors in a configuration, so that an operator can mend them in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// At least one.

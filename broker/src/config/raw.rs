@@ -1,4 +1,4 @@
-//! What the operator typed: texts, each with where it came from, nothing checked but the names.
+//! The operator's input: texts, each with its source. Only the names are checked.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,7 +12,7 @@ use super::value::{Allowed, Value};
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody said anything.
+    /// It was not given.
     Default,
     /// The TOML file.
     File(PathBuf),
@@ -38,16 +38,16 @@ struct Given {
     source: Source,
 }
 
-/// Everything that was typed. Per setting the texts stand from the weakest source to the strongest.
+/// All values that were given. The texts of a setting are in order from the weakest source to the strongest.
 #[derive(Default)]
 pub struct Raw {
     given: BTreeMap<&'static str, Vec<Given>>,
-    /// The file and its `[[topics]]` tables.
+    /// The file's path and its `[[topics]]` tables.
     pub(super) topics: Option<(PathBuf, toml::Value)>,
 }
 
 impl Raw {
-    /// Takes in a TOML file; call it first, files are the weakest.
+    /// Adds the values of a TOML file. Call it first: the file is the weakest source.
     pub(super) fn add_file(&mut self, path: &Path, text: &str, problems: &mut Vec<Problem>) {
         let source = Source::File(path.to_owned());
         let table = match text.parse::<toml::Table>() {
@@ -75,14 +75,15 @@ impl Raw {
         }
     }
 
-    /// Takes in the environment. An empty variable counts as absent. Comes back with the names under `TICKCAST_` that say
-    /// nothing to us: a warning and not an error, because Kubernetes sets such variables for every service of that name.
+    /// Adds the values of the environment. An empty variable counts as absent. Returns the unknown names that begin
+    /// with `TICKCAST_`: they are a warning and not an error, because Kubernetes sets such variables for every service
+    /// called `tickcast`.
     pub(super) fn add_environment(
         &mut self,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         problems: &mut Vec<Problem>,
     ) -> Vec<String> {
-        let mut strange = Vec::new();
+        let mut unknown = Vec::new();
         for (variable, value) in variables {
             let Some(name) = variable.to_str().and_then(|variable| variable.strip_prefix("TICKCAST_")) else {
                 continue;
@@ -92,23 +93,24 @@ impl Raw {
                 Some(_) if value.is_empty() => {}
                 Some(setting) => self.push_os(setting.name, &value, source, problems),
                 None if name == "CONFIG" || name.starts_with("SERVICE_") || name.starts_with("PORT") => {}
-                None => strange.push(format!("TICKCAST_{name}")),
+                None => unknown.push(format!("TICKCAST_{name}")),
             }
         }
-        strange
+        unknown
     }
 
-    /// Takes in a flag; call it last, flags are the strongest.
+    /// Adds a flag. Call it last: flags are the strongest source.
     pub(super) fn add_flag(&mut self, name: &'static str, value: &OsStr, problems: &mut Vec<Problem>) {
         self.push_os(name, value, Source::Flag(name.replace('_', "-")), problems);
     }
 
-    /// Who has the last word on a setting.
+    /// The source of the value of a setting that counts.
     pub fn source(&self, name: &str) -> Source {
         self.given.get(name).and_then(|given| given.last()).map_or(Source::Default, |given| given.source.clone())
     }
 
-    /// The value of one setting. Overruled texts are checked as well: who removes the stronger one is not surprised.
+    /// Reads the value of one setting. Overridden texts are checked as well, so that removing the stronger one brings
+    /// no surprise.
     pub(super) fn read<T: Value>(
         &self,
         name: &'static str,
@@ -149,7 +151,7 @@ impl Raw {
     }
 }
 
-/// A TOML value as one would type it after a flag.
+/// A TOML value as an operator would type it after a flag.
 fn plain_text(value: &toml::Value, list: bool) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),

@@ -1,4 +1,5 @@
-//! From what was typed to what we run on: one precedence, and the checks that take more than one setting.
+//! Resolves the operator's input into a [`Config`]: the precedence of sources, and the checks that concern several
+//! settings.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,17 +10,20 @@ use super::problem::{ConfigError, Problem};
 use super::raw::Raw;
 use super::settings::Config;
 
-/// A configuration that can be run, and how it came about.
+/// A valid configuration, and its sources.
 pub struct Loaded {
-    /// What we run on.
+    /// The checked values.
     pub config: Config,
-    /// What was typed.
+    /// The values as they were typed.
     pub raw: Raw,
-    /// What is odd and no reason to stop: for the log, once there is one.
+    /// Oddities that do not stop the start, to be logged once the log has started.
     pub warnings: Vec<String>,
 }
 
-/// Reads the file (`--config`, else `TICKCAST_CONFIG`), the process's environment and the flags.
+/// Reads the file (`--config`, otherwise `TICKCAST_CONFIG`), the process's environment and the flags.
+///
+/// # Errors
+/// The file cannot be read, or a value is wrong.
 pub fn load(flags: &[(&'static str, OsString)], config_file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
     let variable = std::env::var_os("TICKCAST_CONFIG").filter(|path| !path.is_empty());
     let file = match config_file.or(variable.map(PathBuf::from)) {
@@ -35,7 +39,10 @@ pub fn load(flags: &[(&'static str, OsString)], config_file: Option<PathBuf>) ->
     resolve(flags, std::env::vars_os(), file.as_ref().map(|(path, text)| (path.as_path(), text.as_str())))
 }
 
-/// The same without looking at the process: flags and environment as lists, the file as its path and text.
+/// Does the same without reading from the process: flags and environment are lists, the file is its path and text.
+///
+/// # Errors
+/// A value is wrong.
 pub fn resolve(
     flags: &[(&'static str, OsString)],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -46,7 +53,7 @@ pub fn resolve(
     if let Some((path, text)) = file {
         raw.add_file(path, text, &mut problems);
     }
-    let strange = raw.add_environment(environment, &mut problems);
+    let unknown = raw.add_environment(environment, &mut problems);
     for (name, value) in flags {
         raw.add_flag(name, value, &mut problems);
     }
@@ -58,19 +65,20 @@ pub fn resolve(
     match config {
         Some(config) if problems.is_empty() => {
             let mut warnings = config.warnings();
-            warnings.extend(strange.iter().map(|name| format!("{name} is set, and there is no such setting")));
+            warnings.extend(unknown.iter().map(|name| format!("{name} is set, but there is no such setting")));
             Ok(Loaded { config, raw, warnings })
         }
         _ => Err(ConfigError { problems }),
     }
 }
 
-/// What stands around `data` in a message: names, numbers, keys. PROTOCOL §4 promises clients that it is no more.
+/// The bytes around `data` in a message: names, numbers, keys. `docs/protocol.md` promises clients that they are no
+/// more.
 const ENVELOPE_BYTES_MAX: u64 = 1024;
 
 impl Config {
-    /// How many shard threads there will be: as configured, or one per core that the process may run on, as far as the
-    /// engine can tell them apart.
+    /// The number of shard threads: as configured, or one per core that the process may run on, at most as many as the
+    /// engine supports.
     pub fn shards_count(&self) -> usize {
         match self.shards {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS_MAX),
@@ -78,7 +86,7 @@ impl Config {
         }
     }
 
-    /// Values that are right alone and wrong together, as sentences.
+    /// Returns a sentence for each contradiction between values that are valid alone.
     fn contradictions(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut check = |good: bool, sentence: String| {
@@ -89,14 +97,14 @@ impl Config {
         check(
             self.listen.ip().is_loopback() || self.open_publish,
             format!(
-                "listen = {} reaches beyond loopback, and anyone who reaches it could publish: set open_publish = true \
-                 (--open-publish) if that is what you want, or listen on 127.0.0.1",
+                "listen = {} is reachable from beyond loopback, and every client that reaches it could publish: set \
+                 open_publish = true (--open-publish) if you want that, or listen on 127.0.0.1",
                 self.listen
             ),
         );
         check(
             self.listen != self.admin_listen || self.listen.port() == 0,
-            format!("listen and admin_listen are both {}: they need two ports", self.listen),
+            format!("listen and admin_listen are both {}: they need different ports", self.listen),
         );
         let orders = [
             ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
@@ -131,12 +139,14 @@ impl Config {
         if !self.admin_listen.ip().is_loopback() {
             let admin = self.admin_listen;
             warnings.push(format!(
-                "admin_listen = {admin} reaches beyond loopback: metrics and clients' addresses show there"
+                "admin_listen = {admin} is reachable from beyond loopback: it shows metrics and clients' addresses"
             ));
         }
         if !self.listen.ip().is_loopback() && self.allow_host.is_empty() {
-            warnings
-                .push("listen reaches beyond loopback and allow_host is empty: clients must use the IP address".into());
+            warnings.push(
+                "listen is reachable from beyond loopback, but allow_host is empty: clients must use the IP address"
+                    .into(),
+            );
         }
         warnings
     }

@@ -1,37 +1,37 @@
-//! The table of all settings, and [`Config`], which is made from it: a setting is declared here and nowhere else.
+//! The table of all settings, and [`Config`], which is generated from it: a setting is declared here and nowhere else.
 
 use std::net::SocketAddr;
 
-use super::open_files::Places;
+use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
 
-/// One setting as the table describes it.
+/// One setting, as the table describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// The TOML key; with dashes the flag, in capitals after `TICKCAST_` the environment variable.
     pub name: &'static str,
-    /// The heading it stands under.
+    /// The heading under which it is shown.
     pub group: &'static str,
-    /// What its number counts; empty where it is none.
+    /// What its number counts; empty if it is not a number.
     pub unit: &'static str,
-    /// The default, as one would type it.
+    /// The default, as an operator would type it.
     pub default: &'static str,
     /// Its bounds.
     pub allowed: Allowed,
-    /// What it does, in a sentence or two.
+    /// Its meaning, in a sentence or two.
     pub meaning: &'static str,
-    /// Whether the flag may stand without a value.
+    /// Whether the flag may be given without a value.
     pub switch: bool,
     /// Whether it is a list.
     pub list: bool,
 }
 
 impl Setting {
-    /// The flag, without its dashes in front.
+    /// The flag, without its leading dashes.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
@@ -44,7 +44,7 @@ impl Setting {
 
 macro_rules! settings {
     ($($group:literal: $($name:ident: $type:ty = $default:literal $unit:literal, $allowed:expr, $meaning:literal;)+)+) => {
-        /// What the broker runs on: every setting with its type, checked.
+        /// The configuration that the broker runs with: every setting with its type, checked.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Config {
             $($(
@@ -53,7 +53,7 @@ macro_rules! settings {
                 #[doc = concat!("Default: `", $default, "`", ".")]
                 pub $name: $type,
             )+)+
-            /// What differs for some topics; the first rule that matches a topic counts.
+            /// Settings for some topics; the first rule that matches a topic counts.
             pub topics: Vec<TopicRule>,
         }
 
@@ -72,14 +72,14 @@ macro_rules! settings {
         )+)+];
 
         impl Config {
-            /// Every setting from what was typed. What cannot be read goes to `problems`, and `None` comes back.
+            /// Reads every setting. Pushes values that cannot be read to `problems`, and then returns `None`.
             pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Option<Config> {
                 $($( let $name: Option<$type> = raw.read(stringify!($name), $default, $allowed, problems); )+)+
                 let topics = super::topic_rules::read(raw, problems);
                 Some(Config { $($( $name: $name?, )+)+ topics: topics? })
             }
 
-            /// Every setting as it stands in a TOML file, in the table's order.
+            /// The value of every setting as TOML, in the table's order.
             pub(super) fn toml_values(&self) -> Vec<String> {
                 vec![$($( self.$name.toml(), )+)+]
             }
@@ -93,42 +93,42 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
-/// As many as the engine can tell apart.
+/// The most that the engine supports.
 const SHARDS_MAX: u64 = broker_engine::feed::SHARDS_MAX as u64;
-/// A day, as the bound of most durations: more is a slip of the finger.
+/// A day, the bound of most durations: a longer one is a typing mistake.
 const DAY_MS: u64 = 86_400_000;
 
 settings! {
 "Listeners":
     listen: SocketAddr = "127.0.0.1:9000" "", Any,
-        "Where clients connect. Port 0 takes a free one and logs it.";
+        "Address on which clients connect. Port 0 takes a free port and logs it.";
     admin_listen: SocketAddr = "127.0.0.1:9001" "", Any,
-        "Where metrics, health and the list of connections are served. Keep it off public networks.";
+        "Address on which metrics, health and the list of connections are served. Keep it off public networks.";
     allow_origin: Vec<Origin> = "" "", Any,
-        "Origins of web pages that may connect besides the broker's own.";
+        "Origins of web pages that may connect, besides the broker's own.";
     allow_host: Vec<HostName> = "" "", Any,
-        "Names that the broker may be called by in the Host header, besides IP addresses and localhost.";
+        "Names of the broker that are accepted in the Host header, besides IP addresses and localhost.";
     open_publish: bool = "false" "", Any,
-        "Says that anyone who can reach the broker may publish. Without it the broker listens for clients on loopback only.";
+        "Allows every client that can reach the broker to publish. Without it the broker listens for clients on loopback only.";
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
-        "Threads that serve connections; 0 is one per core that the process may run on, 64 at most.";
+        "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";
     pin: bool = "false" "", Any,
         "Whether the i-th shard is pinned to the i-th core that the process may run on.";
 "Logs":
     log_format: LogFormat = "text" "", Any,
-        "How log lines look: text or json. They go to standard error.";
+        "Format of log lines: text or json. They go to standard error.";
     log_level: LogFilter = "info" "", Any,
         "Which log lines are written: a level, or parts like broker=debug,hyper=warn.";
 "Connections":
     connections_max: u32 = "100000" "connections", Number(1, 16_000_000),
-        "Connections at the same time. Each needs an open file: the start warns where the process may not have so many.";
+        "Connections at the same time. Each needs an open file; the broker warns at the start if the process may not have that many.";
     connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
-        "Connections from one IP address at the same time; 0 is no limit, right for loopback and behind a proxy, where all have one address.";
+        "Connections from one IP address at the same time; 0 is no limit. Keep 0 on loopback and behind a proxy, where all clients have one address.";
     http_connections_max: u32 = "4096" "connections", Number(16, 16_000_000),
-        "Connections that speak HTTP at the same time: handshakes, requests, and those that wait for one. When all are taken, of the address that has most the one that has waited longest ends.";
+        "Connections that speak HTTP at the same time: handshakes, requests, and idle ones. Over it the connection that has waited longest, of the address with the most connections, is closed.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
         "Subscriptions (topics and patterns) of one connection.";
     subscriptions_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
@@ -136,26 +136,26 @@ settings! {
     names_waited_bytes_max: u64 = "67108864" "bytes", Bytes(64 * KIB, 64 * GIB),
         "Names that are subscribed to and have no topic; an entry over it is refused with limit.";
     handshake_ms: u32 = "10000" "ms", Number(100, DAY_MS),
-        "How long a connection may take over a request before it is closed.";
+        "How long a connection may take to send a request before it is closed.";
     heartbeat_ms: u32 = "25000" "ms", Number(10, DAY_MS),
-        "Silence after which a heartbeat is sent; a ping goes as often, and two without any frame in between close the connection.";
+        "Silence after which a heartbeat is sent, and the interval of pings; after two pings without any frame from the client the connection is closed.";
     stall_ms: u32 = "60000" "ms", Number(10, DAY_MS),
         "A client that reads nothing for this long while something waits for it is closed.";
     drain_ms: u32 = "5000" "ms", Number(0, 3_600_000),
         "At shutdown, the time from goaway to close.";
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
-        "The head of a request: its line and all header fields.";
+        "The head of an HTTP request: its request line and all header fields.";
 "Messages":
     message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
-        "The largest message that is taken from a client; an NDJSON line and a single update over HTTP too.";
+        "The largest message from a client; also the largest NDJSON line and single update over HTTP.";
     fragments_max: u32 = "8192" "fragments", Number(1, 1_000_000),
         "Fragments of one WebSocket message.";
     ndjson_bytes_max: u64 = "8388608" "bytes", Bytes(128, 4 * GIB),
-        "The body of a publish of many updates over HTTP.";
+        "The body of an HTTP request that publishes many updates.";
     bodies_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
-        "All bodies of HTTP requests that are being read at the same time; over it they are refused for the moment.";
+        "All HTTP bodies that are being read or written at the same time; over it the largest one of the address that holds most is given up.";
     answers_bytes_max: u64 = "262144" "bytes", Bytes(4 * KIB, GIB),
-        "Answers that one connection has not read yet; at this bound the broker stops reading its requests.";
+        "Answers that one connection has not read yet; above this the broker does not read its requests.";
     buffers_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * GIB),
         "Unread answers, incomplete messages and unsent Server-Sent Events of all connections; over it the connection that holds most is closed with 4008.";
 "Topics":
@@ -168,41 +168,41 @@ settings! {
     images_bytes_max: u64 = "1073741824" "bytes", Bytes(64 * KIB, 64 * TIB),
         "All images together.";
     images_encoded_bytes_max: u64 = "0" "bytes", Bytes(0, 64 * TIB),
-        "Images that are kept encoded, and earlier states that differences are made from; what does not fit is made anew when it is needed. 0 is half of images_bytes_max.";
+        "Images that are kept encoded, and earlier states that differences are made from; what does not fit is encoded again when it is needed. 0 is half of images_bytes_max.";
     images_partial_bytes_max: u64 = "268435456" "bytes", Bytes(64 * KIB, 64 * TIB),
-        "Images and updates of which sockets took a part, held for the rest; over it the connection with the largest is closed with 4008.";
+        "Images and updates of which sockets took a part, kept for the rest; over it the connection with the largest is closed with 4008.";
     sources_bytes_max: u64 = "67108864" "bytes", Bytes(64 * KIB, 64 * GIB),
-        "Sources (source, source_seq) that topics remember; a publish that would add to them over it is refused with limit.";
+        "Sources (source, source_seq) that topics remember; a publish that would exceed it is refused with limit.";
     retain_updates: u64 = "1024" "updates", Number(0, 1_000_000_000),
-        "Updates kept of each topic, for history and for those who catch up.";
+        "Updates kept of each topic, for history and for clients that catch up.";
     retain_bytes: u64 = "1048576" "bytes", Bytes(0, 64 * TIB),
         "Bytes of updates kept of each topic.";
     retain_ms: u64 = "0" "ms", Number(0, 366 * DAY_MS),
-        "Age at which a kept update goes; 0 is never.";
+        "Age at which a kept update is dropped; 0 is never.";
     retain_bytes_max: u64 = "1073741824" "bytes", Bytes(0, 64 * TIB),
-        "Bytes of updates kept of all topics; over it the topic with the largest history gives up its oldest.";
+        "Bytes of updates kept of all topics; over it the topic with about the largest history drops the older half of it.";
 "Delivery":
     behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB),
-        "A connection with more than this waiting is behind: it gets images of state and patch topics instead of every update.";
-behind_bytes_max: u64 = "33554432" "bytes", Bytes(64 * KIB, 64 * GIB),
+        "A connection with more than this pending is behind: it gets the images of state topics instead of every update.";
+    behind_bytes_max: u64 = "33554432" "bytes", Bytes(64 * KIB, 64 * GIB),
         "What all connections that are behind still want from topics, and what ended topics hold for them; over it the connection that wants most is closed with 4008.";
     turn_bytes_max: u64 = "65536" "bytes", Bytes(KIB, 64 * MIB),
-        "Bytes written to one connection before the next has its turn.";
+        "Bytes written to one connection before the next one has its turn.";
     ring_bytes: u64 = "8388608" "bytes", Bytes(64 * KIB, 64 * GIB),
         "The ring of recent updates of each shard; at least 4 messages of the largest size, with 1 KiB around each, and behind_bytes.";
     feed_bytes_max: u64 = "67108864" "bytes", Bytes(MIB, 64 * GIB),
-        "How far the slowest shard may lag behind what was published before publishers wait for it.";
+        "How far the slowest shard may be behind what was published before publishers wait for it.";
     write_gap_ms: u32 = "0" "ms", Number(0, 1000),
         "The least time between two writes to one connection: more updates share a write, and each waits longer. 0 is none.";
     notsent_lowat_bytes: u32 = "16384" "bytes", Bytes(0, 64 * MIB),
-        "Unsent bytes that the kernel takes of one connection (TCP_NOTSENT_LOWAT); 0 leaves it to the kernel.";
+        "Unsent bytes that the kernel buffers for one connection (TCP_NOTSENT_LOWAT); 0 leaves it to the kernel.";
     send_buffer_bytes: u32 = "0" "bytes", Bytes(0, GIB),
         "The kernel's send buffer of one connection (SO_SNDBUF); 0 leaves it to the kernel.";
 }
 
 impl Config {
-    /// The places that are asked for.
-    pub fn places(&self) -> Places {
-        Places { connections: self.connections_max, http: self.http_connections_max }
+    /// The numbers of connections that the settings ask for.
+    pub fn capacity(&self) -> Capacity {
+        Capacity { connections: self.connections_max, http: self.http_connections_max }
     }
 }

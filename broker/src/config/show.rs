@@ -1,8 +1,9 @@
-//! `tickcast config`: every setting with its meaning, unit, range, default, value and where that came from. What is printed is
+//! `tickcast config`: every setting with its meaning, unit, range, default, value and the value's source. The output is
 //! itself a configuration file.
 
 use std::fmt::Write;
 
+use super::raw::Source;
 use super::resolve::Loaded;
 use super::settings::SETTINGS;
 use super::value::Allowed;
@@ -11,7 +12,7 @@ use super::value::Allowed;
 pub fn show(loaded: &Loaded) -> String {
     let mut out = String::from(
         "# Each setting is a flag (--retain-updates), an environment variable (TICKCAST_RETAIN_UPDATES) or a line of a file\n\
-         # (--config FILE); the flag counts before the environment, that before the file, that before the default.\n",
+         # (--config FILE). A flag overrides the environment, that the file, and that the default.\n",
     );
     let mut group = "";
     for (setting, value) in SETTINGS.iter().zip(loaded.config.toml_values()) {
@@ -27,7 +28,10 @@ pub fn show(loaded: &Loaded) -> String {
             }
         }
         let default = if setting.default.is_empty() { "none" } else { setting.default };
-        put(&mut out, format_args!("default {default}; {}\n", Origin(loaded.raw.source(setting.name))));
+        match loaded.raw.source(setting.name) {
+            Source::Default => put(&mut out, format_args!("{default} (default)\n")),
+            source => put(&mut out, format_args!("default {default}; this is {source}\n")),
+        }
         put(&mut out, format_args!("{} = {value}\n", setting.name));
     }
     show_topics(&mut out, loaded);
@@ -36,8 +40,8 @@ pub fn show(loaded: &Loaded) -> String {
 
 fn show_topics(out: &mut String, loaded: &Loaded) {
     out.push_str(
-        "\n# ---- Topics that differ: the first [[topics]] table whose pattern matches a topic counts. Each has a pattern (or a\n\
-         # topic's name) and any of kind (event, state, patch), retain_updates, retain_bytes, retain_ms.\n",
+        "\n# ---- Settings for some topics: the first [[topics]] table whose pattern matches a topic counts. Each has a pattern\n\
+         # (or a topic's name) and any of kind (event, state, patch), retain_updates, retain_bytes, retain_ms.\n",
     );
     for rule in &loaded.config.topics {
         put(out, format_args!("\n[[topics]]\npattern = \"{}\"\n", rule.pattern.as_str()));
@@ -53,18 +57,6 @@ fn show_topics(out: &mut String, loaded: &Loaded) {
             if let Some(number) = number {
                 put(out, format_args!("{name} = {number}\n"));
             }
-        }
-    }
-}
-
-/// "this value is the default" reads better than "default; default".
-struct Origin(super::raw::Source);
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            super::raw::Source::Default => f.write_str("this is it"),
-            source => write!(f, "this is {source}"),
         }
     }
 }

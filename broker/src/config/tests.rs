@@ -1,4 +1,4 @@
-//! What an operator types, and what comes of it.
+//! Configurations as an operator types them, and their results.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn flag_before_environment_before_file_before_default() {
 }
 
 #[test]
-fn what_is_wrong_names_itself() {
+fn an_error_names_the_setting_the_value_and_its_source() {
     let cases: &[(Pairs<'_>, Pairs<'_>, &str, &str)] = &[
         (
             &[("shards", "many")],
@@ -83,20 +83,20 @@ fn what_is_wrong_names_itself() {
             &[("allow_origin", "https://a.example/x")],
             &[],
             "",
-            "the path /x is no part of an origin: write https://a.example",
+            "the path /x is not part of an origin: write https://a.example",
         ),
         (
             &[("allow_origin", "https://ok.example,https://a.example:8443/")],
             &[],
             "",
-            "the slash at its end is no part of an origin: write https://a.example:8443",
+            "the trailing slash is not part of an origin: write https://a.example:8443",
         ),
         (&[("allow_host", "https://a.example")], &[], "", "expected host names"),
-        // An overruled value is checked as well.
+        // An overridden value is checked as well.
         (&[("shards", "1")], &[("TICKCAST_SHARDS", "x")], "", "shards = \"x\" (from environment TICKCAST_SHARDS)"),
         // Together.
         (&[("listen", "0.0.0.0:9000")], &[], "", "--open-publish"),
-        (&[("listen", "127.0.0.1:9001")], &[], "", "they need two ports"),
+        (&[("listen", "127.0.0.1:9001")], &[], "", "they need different ports"),
         (&[("ring_bytes", "64KiB"), ("behind_bytes", "1024")], &[], "", "expected at least 266240"),
         (&[("behind_bytes", "9MiB")], &[], "", "behind_bytes = 9437184 is above ring_bytes"),
         (
@@ -120,7 +120,7 @@ fn what_is_wrong_names_itself() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     let refusal = refusal(&[("shards", "x")], &[("TICKCAST_PIN", "y")], "retain_ms = \"z\"\nnope = 1");
     assert_eq!(refusal.lines().count(), 5, "{refusal}");
 }
@@ -144,10 +144,10 @@ fn localhost_is_loopback() {
 }
 
 #[test]
-fn a_strange_variable_is_a_warning() {
+fn an_unknown_variable_is_a_warning() {
     let variables = [("TICKCAST_RETAIN_UPDATE", "1"), ("TICKCAST_SERVICE_HOST", "10.0.0.1"), ("TICKCAST_CONFIG", "x")];
     let warnings = run(&[], &variables, "").unwrap().warnings;
-    assert_eq!(warnings, ["TICKCAST_RETAIN_UPDATE is set, and there is no such setting"]);
+    assert_eq!(warnings, ["TICKCAST_RETAIN_UPDATE is set, but there is no such setting"]);
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn rules_go_to_the_engine_in_the_files_order() {
     let file = "retain_updates = 7\nretain_bytes = 5000\n[[topics]]\npattern = \"stocks.AAPL.trade\"\nretain_updates = 9\n\
                 [[topics]]\npattern = \"stocks.*.trade\"\nkind = \"event\"\nretain_bytes = \"1KiB\"";
     let rules = run(&[], &[], file).unwrap().config.engine_limits().topics;
-    let said = rules.iter().map(|rule| (rule.pattern.as_str(), rule.kind, rule.retain.updates, rule.retain.bytes));
-    // What a rule does not say is as for all topics.
+    let found = rules.iter().map(|rule| (rule.pattern.as_str(), rule.kind, rule.retain.updates, rule.retain.bytes));
+    // What a rule does not set is as for all topics.
     let expected = [("stocks.AAPL.trade", None, 9, 5000), ("stocks.*.trade", Some(Kind::Event), 7, 1024)];
-    assert_eq!(said.collect::<Vec<_>>(), expected);
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_defaults_are_those_of_the_engine() {
 }
 
 #[test]
-fn a_rule_stands_on_what_is_kept_of_all_topics() {
+fn what_a_rule_does_not_set_is_as_for_all_topics() {
     let file = "retain_ms = 7\n[[topics]]\npattern = \"a.>\"\nretain_updates = 9";
     let limits = run(&[], &[], file).unwrap().config.engine_limits();
     let retain = broker_engine::Retain { updates: 9, bytes: 1 << 20, ms: 7 };
@@ -185,7 +185,7 @@ fn a_rule_stands_on_what_is_kept_of_all_topics() {
 }
 
 #[test]
-fn what_is_shown_is_a_file_that_gives_the_same() {
+fn the_printed_settings_are_a_file_that_gives_the_same() {
     let flags = [("allow_origin", "https://a.example"), ("log_level", "info,broker=debug"), ("listen", "[::1]:9000")];
     let loaded = run(&flags, &[], "[[topics]]\npattern = \"a.>\"\nkind = \"patch\"\nretain_ms = 5").unwrap();
     let shown = show(&loaded);
@@ -197,6 +197,6 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
         );
     }
     assert!(shown.contains("default 127.0.0.1:9000; this is from flag --listen\nlisten = \"[::1]:9000\"\n"), "{shown}");
-    assert!(shown.contains("# updates, 0 to 1000000000; default 1024; this is it\nretain_updates = 1024\n"), "{shown}");
+    assert!(shown.contains("# updates, 0 to 1000000000; 1024 (default)\nretain_updates = 1024\n"), "{shown}");
     assert_eq!(run(&[], &[], &shown).unwrap().config, loaded.config);
 }

@@ -7,22 +7,22 @@ use super::raw::{Raw, Source};
 use super::settings::SETTINGS;
 use super::value::Value;
 
-/// What differs for some topics. `None` is as for all others.
+/// Settings for some topics. `None` means as for all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRule {
     /// A pattern, or the full name of one topic.
     pub pattern: Pattern,
-    /// The kind they begin with, instead of that of their first publish.
+    /// The kind of these topics, whatever their first publish says.
     pub kind: Option<Kind>,
-    /// Updates kept of each.
+    /// Updates kept of each topic.
     pub retain_updates: Option<u64>,
-    /// Bytes of updates kept of each.
+    /// Bytes of updates kept of each topic.
     pub retain_bytes: Option<u64>,
-    /// Age at which a kept update goes; 0 is never.
+    /// Age at which a kept update is dropped, in milliseconds; 0 is never.
     pub retain_ms: Option<u64>,
 }
 
-/// The rules in the file's order; `None` where something was wrong.
+/// Reads the rules, in the file's order. Returns `None` if one was wrong.
 pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Option<Vec<TopicRule>> {
     let Some((path, value)) = &raw.topics else { return Some(Vec::new()) };
     let tables: Option<Vec<&toml::Table>> =
@@ -53,7 +53,7 @@ impl Reader<'_> {
             let key = format!("topics[{}].{key}", self.index);
             self.problems.push(Problem::UnknownKey { key, source: self.source.clone() });
         }
-        // Read all before giving up, so that every problem is told.
+        // All are read before giving up, so that every problem is reported.
         let pattern = self.pattern();
         let kind = self.kind();
         let [retain_updates, retain_bytes, retain_ms] =
@@ -87,7 +87,7 @@ impl Reader<'_> {
         kind.map(Some)
     }
 
-    /// The bounds are those of the setting of the same name.
+    /// Reads a number within the bounds of the setting of the same name.
     fn number(&mut self, name: &str) -> Option<Option<u64>> {
         let Some(value) = self.table.get(name) else { return Some(None) };
         let allowed = SETTINGS.iter().find(|setting| setting.name == name)?.allowed;

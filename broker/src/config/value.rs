@@ -1,4 +1,4 @@
-//! The types of settings: how each is read from text, and how it is written in a file.
+//! The types of settings: how each is parsed from text and written to a file.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,36 +7,36 @@ use tracing_subscriber::EnvFilter;
 
 use crate::access::{HostName, Origin};
 
-/// What a setting may be.
+/// The values that a setting may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
     /// A whole number within these bounds, both included.
     Number(u64, u64),
-    /// The same, in bytes: `64KiB`, `8MiB` and `1GiB` are understood too.
+    /// The same in bytes: `64KiB`, `8MiB` and `1GiB` are understood too.
     Bytes(u64, u64),
-    /// What the type says.
+    /// Every value of the type.
     Any,
 }
 
 /// A type that a setting can have.
 pub(super) trait Value: Sized {
-    /// Whether the flag may stand alone (`--pin`), which means `true`.
+    /// Whether the flag may be given without a value (`--pin`), which means `true`.
     const SWITCH: bool = false;
-    /// Whether the flag may be repeated, and the value is a list with commas.
+    /// Whether the flag may be repeated, and the value is a list separated by commas.
     const LIST: bool = false;
 
-    /// Reads it; `None` where the text is none or out of bounds.
+    /// Parses a value; `None` if the text is not one or is out of bounds.
     fn parse(text: &str, allowed: Allowed) -> Option<Self>;
 
-    /// What would be right, for the error.
+    /// What would be valid, for the error message.
     fn expected(allowed: Allowed) -> String;
 
-    /// What in particular is wrong with this text, where that is easily overlooked.
+    /// What exactly is wrong with this text, if that is easily overlooked.
     fn hint(_text: &str) -> Option<String> {
         None
     }
 
-    /// As it stands in a TOML file.
+    /// The value in TOML.
     fn toml(&self) -> String;
 }
 
@@ -50,7 +50,7 @@ fn parse_number(text: &str, allowed: Allowed) -> Option<u64> {
         .into_iter()
         .find_map(|(suffix, shift)| text.strip_suffix(suffix).filter(|_| suffixes).map(|rest| (rest.trim_end(), shift)))
         .unwrap_or((text, 0));
-    // `parse` alone would take a leading plus.
+    // `parse` alone would accept a leading plus.
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -106,7 +106,7 @@ impl Value for bool {
 
 impl Value for SocketAddr {
     fn parse(text: &str, _: Allowed) -> Option<Self> {
-        // The one name that means the same everywhere. What others mean is for the operator to say.
+        // This is the one name that means the same everywhere. For others the operator has to give the address.
         let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
         port.map(|port| (Ipv4Addr::LOCALHOST, port).into()).or_else(|| text.parse().ok())
     }
@@ -120,12 +120,12 @@ impl Value for SocketAddr {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -150,7 +150,7 @@ impl Value for LogFormat {
     }
 }
 
-/// Which log lines are written, in the syntax of `tracing`'s env filter; checked when the configuration is.
+/// Which log lines are written, in the syntax of `tracing`'s `EnvFilter`; checked together with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
@@ -163,7 +163,7 @@ impl LogFilter {
 
 impl Value for LogFilter {
     fn parse(text: &str, _: Allowed) -> Option<Self> {
-        // A bare word that is no level would be taken as the name of a crate, and silence the broker without a word.
+        // `EnvFilter` reads an unknown bare word as a target, which would silently disable all other logs.
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
         let bare = |part: &str| part.contains(['=', '[']) || levels.contains(&part.to_ascii_lowercase().as_str());
         let good = EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| bare(part.trim()));
@@ -179,7 +179,7 @@ impl Value for LogFilter {
     }
 }
 
-/// The parts of a list: separated by commas, empty ones do not count.
+/// The parts of a list, separated by commas. Empty parts are skipped.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
@@ -203,8 +203,8 @@ impl Value for Vec<Origin> {
         let wrong = parts(text).find(|part| Origin::parse(part).is_none())?;
         let (scheme, rest) = wrong.split_once("://")?;
         let (host, path) = rest.split_once('/')?;
-        let what = if path.is_empty() { "the slash at its end".to_owned() } else { format!("the path /{path}") };
-        Some(format!("{what} is no part of an origin: write {scheme}://{host}"))
+        let what = if path.is_empty() { "the trailing slash".to_owned() } else { format!("the path /{path}") };
+        Some(format!("{what} is not part of an origin: write {scheme}://{host}"))
     }
 
     fn toml(&self) -> String {

@@ -1,4 +1,4 @@
-//! The admin listener: metrics, health, and who is slow.
+//! The admin listener: metrics, health, and the slowest connections.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -13,21 +13,25 @@ use super::route::nothing;
 use crate::access::{Access, Gate};
 use crate::shard::ConnectionRow;
 
-/// Connections listed where the request does not say how many, and at most.
+/// How many connections are listed by default, and at most.
 const SLOWEST: (u64, u64) = (50, 10_000);
 
-/// What the broker tells about itself.
+/// What the admin listener reads from the broker.
 pub trait Observe: Sync {
-    /// Whether it takes connections; where not, why.
+    /// Returns whether the broker takes connections.
+    ///
+    /// # Errors
+    /// The reason why it does not.
     fn ready(&self) -> Result<(), String>;
 
-    /// Everything it counts, in Prometheus' text format.
+    /// Returns all metrics in Prometheus' text format.
     fn metrics(&self) -> String;
 
-    /// Where its client listener is.
+    /// Returns the address of the client listener.
     fn clients_at(&self) -> SocketAddr;
 
-    /// At least its slowest connections, so many, in any order; and the shards that were too busy to tell of theirs.
+    /// Returns at least its `slowest` slowest connections, in any order, and the shards that were too busy to report
+    /// theirs.
     fn connections(&self, slowest: usize) -> impl Future<Output = (Vec<ConnectionRow>, Vec<usize>)> + Send;
 }
 
@@ -58,7 +62,7 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
     match path {
         "/" => Ok(reply::text("text/plain; charset=utf-8", directions(broker.clients_at()))),
         "/metrics" => Ok(reply::text("text/plain; version=0.0.4; charset=utf-8", broker.metrics())),
-        // Alive is whoever answers.
+        // A process that answers is alive.
         "/healthz" => Ok(reply::text("text/plain; charset=utf-8", "ok\n".into())),
         "/readyz" => match broker.ready() {
             Ok(()) => Ok(reply::text("text/plain; charset=utf-8", "ready\n".into())),
@@ -72,7 +76,7 @@ async fn answer<B>(request: &Request<B>, broker: &impl Observe) -> Result<Reply,
     }
 }
 
-/// For who opened the wrong port in a browser.
+/// Says where the live page is, to a person who opened the admin port in a browser.
 fn directions(clients: SocketAddr) -> String {
     let host = match clients.ip() {
         ip if ip.is_unspecified() => "this host".to_owned(),
@@ -84,11 +88,12 @@ fn directions(clients: SocketAddr) -> String {
         if clients.ip().is_unspecified() { format!("port {port} of {host}") } else { format!("http://{host}:{port}/") };
     format!(
         "This is Tickcast's admin listener. The live page is at {page}\n\n\
-         Here are /metrics (Prometheus), /healthz, /readyz and /v1/connections (who is slow).\n"
+         This listener serves /metrics (Prometheus), /healthz, /readyz and /v1/connections (the slowest ones).\n"
     )
 }
 
-/// Worst first: most bytes, then most updates, then longest behind. Shards that are missing are named.
+/// Lists connections, worst first: most pending bytes, then most updates, then longest behind. Names the shards that
+/// are missing.
 fn connections(mut rows: Vec<ConnectionRow>, silent: &[usize], slowest: usize) -> Vec<u8> {
     rows.sort_by_key(|row| {
         let since = row.lagging_since.unwrap_or(u64::MAX);

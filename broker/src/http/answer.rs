@@ -1,6 +1,6 @@
-//! The bodies of answers. Most are a few hundred bytes and are there at once. Large ones are made while they are written,
-//! a portion per turn: so a listing of a million topics, or a history of gigabytes, costs this thread a fraction of a
-//! millisecond at a time, and memory for one portion, however slowly its client reads.
+//! The bodies of answers. Most have a few hundred bytes and are made at once. Large ones are made while they are
+//! written, a portion per turn. So a listing of a million topics, or a history of gigabytes, costs this thread a
+//! fraction of a millisecond at a time, and memory for one portion, however slowly its client reads.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -14,18 +14,18 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::budget::Held;
 use crate::work::Work;
 
-/// What is written of an answer in one turn. An answer that is not longer has a `Content-Length`.
+/// The bytes of an answer that are written in one turn. An answer that is not longer has a `Content-Length`.
 pub(super) const PORTION_BYTES: usize = 64 << 10;
 
-/// The steps of one turn: each is a name that is looked at in a directory of a million, or about as much as that, which
-/// takes 1 to 2 µs.
+/// The steps of one turn. A step is a visit to one name in a directory of a million, or work that takes about as long,
+/// 1 to 2 µs.
 const STEPS: usize = 256;
-/// The steps that a request does without a turn, as it is most likely done then.
+/// The steps that a request does without a turn, because it most likely needs no more.
 const STEPS_AT_ONCE: usize = 64;
 
-/// Something that is told in portions.
+/// A source of an answer that is made in portions.
 pub(super) trait Source: Send + 'static {
-    /// Does so many steps, or stops before that when `out` is full, or there is no more: then it returns `false`.
+    /// Writes to `out` for at most `steps` steps, or until `out` is full. Returns `false` once there is no more.
     fn go_on(&mut self, out: &mut Out, steps: &mut usize) -> bool;
 }
 
@@ -38,7 +38,7 @@ impl AsRef<[u8]> for Payload {
     }
 }
 
-/// What comes out of a source.
+/// The output of a source.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     bytes: Vec<u8>,
@@ -47,14 +47,14 @@ pub(super) struct Out {
 }
 
 impl Out {
-    /// Appends what `write` appends.
+    /// Appends what `write` writes.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.bytes.len();
         write(&mut self.bytes);
         self.len += self.bytes.len() - before;
     }
 
-    /// Appends bytes that somebody holds anyway. They are copied where they are few.
+    /// Appends bytes that are shared with their other holders. Short ones are copied.
     pub(super) fn push(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) {
         if bytes.as_ref().len() < PORTION_BYTES {
             self.write(|out| out.extend_from_slice(bytes.as_ref()));
@@ -65,13 +65,13 @@ impl Out {
         self.pieces.push_back(Bytes::from_owner(bytes));
     }
 
-    /// All of it, for tests.
+    /// Returns all of it, for tests.
     #[cfg(test)]
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         std::iter::from_fn(|| self.take(usize::MAX)).flatten().collect()
     }
 
-    /// Whether a portion is full.
+    /// Returns whether a portion is full.
     pub(super) fn is_full(&self) -> bool {
         self.len >= PORTION_BYTES
     }
@@ -82,7 +82,7 @@ impl Out {
         }
     }
 
-    /// The next so many bytes at most.
+    /// Takes the next bytes, at most `bytes_max`.
     fn take(&mut self, bytes_max: usize) -> Option<Bytes> {
         if self.pieces.is_empty() {
             self.close_piece();
@@ -101,10 +101,10 @@ impl Out {
 #[derive(Default)]
 pub struct AnswerBody {
     out: Out,
-    /// What is left of it may be written: it is the first portion, or its turn has come.
+    /// Whether a portion of `out` may be written: it is the first one, or its turn has come.
     may_go: bool,
     rest: Option<Rest>,
-    /// What it holds of the budget.
+    /// Its share of the budget.
     held: Option<Held>,
 }
 
@@ -114,17 +114,17 @@ impl std::fmt::Debug for AnswerBody {
     }
 }
 
-/// What is to come, and the turns that it comes in.
+/// The part that is still to be made, and the turns in which it is made.
 struct Rest {
     work: Arc<Work>,
     source: Option<Box<dyn Source>>,
     turn: Option<Turn>,
 }
 
-/// A turn that was asked for, and what it makes.
+/// A turn that was requested, and its output.
 type Turn = Pin<Box<dyn Future<Output = (Option<Box<dyn Source>>, Out)> + Send>>;
 
-/// An answer held most of a budget that ran out.
+/// The answer held most of a budget that ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GivenUp;
 
@@ -151,7 +151,8 @@ impl From<Bytes> for AnswerBody {
 }
 
 impl AnswerBody {
-    /// What was made already, of any length; what is above a portion is written in turns. It is counted by `held`.
+    /// Makes a body of output that exists already, of any length. Beyond one portion it is written in turns. `held`
+    /// counts it.
     pub(super) fn of(out: Out, work: &Arc<Work>, held: Held) -> Result<Self, Refusal> {
         held.set(out.len as u64)?;
         held.is_written();
@@ -159,7 +160,7 @@ impl AnswerBody {
         Ok(Self { out, may_go: true, rest, held: Some(held) })
     }
 
-    /// What a source tells. It is made here up to a portion; where that is all, the body's length is known.
+    /// Makes a body from a source. The first portion is made here; if that is all, the body's length is known.
     pub(super) async fn from_source(
         mut source: Box<dyn Source>,
         work: &Arc<Work>,
@@ -179,7 +180,8 @@ impl AnswerBody {
     }
 }
 
-/// Waits for a turn, and does one of the source's portions in it, where what was made before is used up.
+/// Waits for a turn, and makes the source's next portion in it if there is a source: there is none while earlier output
+/// is left.
 async fn turn(work: Arc<Work>, source: Option<Box<dyn Source>>, mut out: Out) -> (Option<Box<dyn Source>>, Out) {
     work.turn().await;
     let Some(mut source) = source else { return (None, out) };
@@ -229,7 +231,7 @@ impl Body for AnswerBody {
 }
 
 impl AnswerBody {
-    /// Whether more may come than is there.
+    /// Returns whether more may be made than there is now.
     fn is_open(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.source.is_some() || rest.turn.is_some())
     }
@@ -246,7 +248,7 @@ mod tests {
         budget.hold(&Peer::new("192.0.2.1".parse().unwrap()))
     }
 
-    /// Tells numbers, with idle steps between them.
+    /// Writes numbers, with idle steps between them.
     struct Numbers {
         next: usize,
         count: usize,
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_is_told_whole_in_portions() {
+    async fn a_source_is_written_whole_in_portions() {
         let (work, budget) = (Arc::<Work>::default(), BodyBudget::new(1 << 20));
         for (count, idle) in [(0, 0), (1, 0), (5, 0), (70, 0), (1000, 99), (50_000, 0), (50_000, 3), (3_000, 4_000)] {
             let numbers = Numbers { next: 0, count, idle };
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_large_is_not_copied_and_goes_in_portions() {
+    async fn large_bytes_are_not_copied_and_are_written_in_portions() {
         let (work, budget) = (Arc::<Work>::default(), BodyBudget::new(1 << 20));
         let large = vec![b'x'; 3 * PORTION_BYTES + 5];
         let at = large.as_ptr();

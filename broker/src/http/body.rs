@@ -1,4 +1,4 @@
-//! Bodies of requests: of a type we take, and bounded in size, in time, and all together.
+//! Bodies of requests: their types, and their bounds in size, in time, and all together.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use super::budget::{BodyBudget, Held, unavailable};
 use super::query::bad_request;
 use crate::work::Work;
 
-/// So much has to arrive within the time that a body may be silent, or its end: whoever drips bytes does not hold a
-/// connection for ever.
+/// This much, or the end, has to arrive within the time that a body may be silent, so that a client that drips bytes
+/// does not hold a connection for ever.
 const PROGRESS_BYTES: u64 = 1024;
 
-/// After a body over its limit, this much more is read and thrown away: closing on a sender that has not finished resets
-/// the connection, and it would never see the 413.
+/// After a body over its limit, this much more is read and discarded: closing while the sender has not finished resets
+/// the connection, and the sender would never see the 413.
 const EXCESS_BYTES_MAX: u64 = 1 << 20;
 
-/// What is read of one body before others have their turn.
+/// The bytes of one body that are read before other requests have their turn.
 const TURN_BYTES: u64 = 64 << 10;
 
-/// A body is kept in blocks: nothing is moved when it grows, and what was used is given back bit by bit. The first is
-/// small, as most bodies are.
+/// A body is kept in blocks: nothing is moved when it grows, and used blocks are freed one by one. The first is small,
+/// because most bodies are.
 const BLOCK_BYTES: usize = 64 << 10;
 const FIRST_BLOCK_BYTES: usize = 4 << 10;
 
@@ -38,12 +38,12 @@ const FIRST_BLOCK_BYTES: usize = 4 << 10;
 pub(super) struct Read {
     /// Its bytes.
     pub(super) blocks: VecDeque<Vec<u8>>,
-    /// What it holds of the budget.
+    /// Its share of the budget.
     pub(super) held: Held,
 }
 
 impl Read {
-    /// Its bytes in one piece.
+    /// Returns its bytes in one piece.
     pub(super) fn into_bytes(mut self) -> (Vec<u8>, Held) {
         let mut bytes = self.blocks.pop_front().unwrap_or_default();
         self.blocks.iter().for_each(|block| bytes.extend_from_slice(block));
@@ -51,24 +51,25 @@ impl Read {
     }
 }
 
-/// How much of a body is taken, and how long it may be silent.
+/// The bounds of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds<'a> {
-    /// Above this it is `too_large`.
+    /// A larger body is `too_large`.
     pub(super) bytes_max: u64,
-    /// The setting that says so, for the error.
+    /// The setting of that bound, for the error.
     pub(super) setting: &'static str,
     /// How long the next KiB, or the end, may take to arrive.
     pub(super) silence: Duration,
-    /// What all bodies share.
+    /// The budget that all bodies share.
     pub(super) budget: &'a Arc<BodyBudget>,
-    /// The turns in which large ones are read.
+    /// The turns in which large bodies are read.
     pub(super) work: &'a Work,
-    /// Whose it is.
+    /// The sender.
     pub(super) peer: &'a Peer,
 }
 
-/// 415 for a body whose type is not one of these. Parameters (`; charset=utf-8`) are ignored, an encoding is not.
+/// Refuses a body whose type is not one of `types` (415). Parameters (`; charset=utf-8`) are ignored, encodings are
+/// refused.
 pub(super) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
     let mut given = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
     let essence = given.next().unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -79,17 +80,20 @@ pub(super) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Refu
     if known && encodings.all(|value| value.split(',').all(plain)) {
         return Ok(());
     }
-    let message = format!("a body here needs Content-Type: {}, and no Content-Encoding", types.join(" or "));
+    let message = format!("the body needs Content-Type: {}, and no Content-Encoding", types.join(" or "));
     Err(Refusal { code: ErrorCode::UnsupportedMediaType, message })
 }
 
-/// Reads a body to its end, or to its bound.
+/// Reads a body to its end.
+///
+/// # Errors
+/// `too_large`, `timeout`, `unavailable` when it is given up, `bad_request` when it is cut.
 pub(super) async fn read<B>(mut body: B, bounds: Bounds<'_>) -> Result<Read, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let held = bounds.budget.hold(bounds.peer);
-    // `Content-Length` already says what will come.
+    // `Content-Length` may announce a body that is too large.
     let announced = body.size_hint().lower();
     if announced > bounds.bytes_max + EXCESS_BYTES_MAX {
         return Err(too_large(bounds));
@@ -126,7 +130,7 @@ where
             turn_at = received + TURN_BYTES;
             let begun = Instant::now();
             bounds.work.turn().await;
-            // That was for others, and is not the client's silence.
+            // The wait for a turn is not the client's silence.
             deadline += begun.elapsed();
         }
     }
@@ -138,9 +142,9 @@ where
 
 struct Blocks {
     blocks: VecDeque<Vec<u8>>,
-    /// What they take.
+    /// Their capacity.
     bytes: u64,
-    /// The whole body at least, where the request says how long it is.
+    /// The least length of the whole body, if the request says it.
     announced: u64,
 }
 
@@ -185,7 +189,8 @@ fn too_large(bounds: Bounds<'_>) -> Refusal {
 }
 
 fn too_slow(bounds: Bounds<'_>) -> Refusal {
-    let message = format!("of the body neither the next KiB nor the end came for {} ms", bounds.silence.as_millis());
+    let message =
+        format!("neither the next KiB of the body nor its end arrived within {} ms", bounds.silence.as_millis());
     Refusal { code: ErrorCode::Timeout, message }
 }
 
@@ -225,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_bodies_share_a_budget_and_the_largest_pays() {
+    async fn all_bodies_share_a_budget_and_the_largest_is_given_up() {
         let budget = BodyBudget::new(15);
         let first = read_up_to(Full::from("0123456789"), 10, &budget).await.unwrap();
         let second = read_up_to(Full::from("012345"), 10, &budget).await.unwrap();
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blocks_join_to_what_was_sent() {
+    async fn the_blocks_together_are_what_was_sent() {
         let budget = BodyBudget::new(1 << 20);
         let sent: Vec<u8> = (0..300_000u32).map(|index| (index % 251) as u8).collect();
         for known_length in [true, false] {
@@ -252,7 +257,7 @@ mod tests {
         }
     }
 
-    /// A sender that sends so many bytes at a time, with pauses, and says nothing of how many there will be; it stops
+    /// A body that arrives in parts, with pauses, and does not announce its length. If `ends` is false, it stops
     /// without an end.
     struct Drips {
         parts: VecDeque<Bytes>,

@@ -1,6 +1,6 @@
-//! The memory that bodies may take together: those of requests that are read and worked on, and large answers that are
-//! written. Over the budget whoever holds most pays first: the largest body of the address that holds most is given up,
-//! never the small one that has just come.
+//! The memory that bodies may take together: the bodies of requests while they are read and processed, and large
+//! answers while they are written. Over the budget the largest body of the address that holds most is given up, never
+//! the small one that has just arrived.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,12 +42,12 @@ struct Body {
     end: Arc<End>,
 }
 
-/// How a body hears that it is given up.
+/// The signal to a body that it is given up.
 #[derive(Debug)]
 struct End {
     given_up: AtomicBool,
     told: Notify,
-    /// It is an answer: nobody listens but whoever holds the connection.
+    /// Whether it is an answer. Then only the task of the connection waits for the signal.
     is_written: AtomicBool,
     hang_up: Arc<Notify>,
 }
@@ -63,7 +63,7 @@ impl End {
 }
 
 impl BodyBudget {
-    /// A budget of so many bytes.
+    /// Makes a budget of `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Arc<Self> {
         Arc::new(Self { bytes_max, state: Mutex::default() })
     }
@@ -83,7 +83,7 @@ impl BodyBudget {
         self.lock().given_up
     }
 
-    /// What a body of this peer will hold: nothing yet.
+    /// Registers a body of this peer, which holds nothing yet.
     pub(super) fn hold(self: &Arc<Self>, peer: &Peer) -> Held {
         let block = Block::of(peer.address);
         let (given_up, is_written) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -101,10 +101,10 @@ impl BodyBudget {
 }
 
 impl State {
-    /// Gives up the largest body of whoever holds most. Returns whether there was one.
+    /// Gives up the largest body of the address that holds most. Returns whether there was one.
     fn give_up_largest(&mut self) -> bool {
         let Some(holder) = self.holders.values_mut().max_by_key(|holder| holder.bytes) else { return false };
-        // Of two that are equally large the older one goes.
+        // Of two bodies of the same size, the older one is given up.
         let largest = holder.bodies.iter_mut().max_by_key(|(id, body)| (body.bytes, std::cmp::Reverse(**id)));
         let Some((_, body)) = largest.filter(|(_, body)| body.bytes > 0) else { return false };
         let bytes = std::mem::take(&mut body.bytes);
@@ -116,7 +116,7 @@ impl State {
     }
 }
 
-/// What one body holds of the budget; given back when it goes, however it goes.
+/// One body's share of the budget. It is returned when this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Arc<BodyBudget>,
@@ -126,10 +126,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Holds more.
+    /// Adds to what the body holds.
     ///
     /// # Errors
-    /// `unavailable` where this body was given up, now or before.
+    /// `unavailable` if this body was given up, now or before.
     pub(super) fn grow(&self, bytes: u64) -> Result<(), Refusal> {
         let mut state = self.budget.lock();
         if self.is_given_up() {
@@ -146,7 +146,7 @@ impl Held {
         if self.is_given_up() { Err(unavailable()) } else { Ok(()) }
     }
 
-    /// Holds so much.
+    /// Sets what the body holds.
     ///
     /// # Errors
     /// As [`Held::grow`].
@@ -163,19 +163,19 @@ impl Held {
         state.holders.get(&self.block).and_then(|holder| holder.bodies.get(&self.id)).map_or(0, |body| body.bytes)
     }
 
-    /// Holds less.
+    /// Subtracts from what the body holds.
     pub(super) fn shrink(&self, bytes: u64) {
         let mut state = self.budget.lock();
         let Some(holder) = state.holders.get_mut(&self.block) else { return };
         let Some(body) = holder.bodies.get_mut(&self.id) else { return };
-        // Of a body that was given up nothing is counted any more.
+        // A body that was given up counts for nothing.
         let bytes = bytes.min(body.bytes);
         body.bytes -= bytes;
         holder.bytes -= bytes;
         state.bytes -= bytes;
     }
 
-    /// From now on it is an answer that is written: where it is given up, its connection ends.
+    /// Makes it an answer that is written: if it is given up from now on, its connection ends.
     pub(super) fn is_written(&self) {
         self.end.is_written.store(true, Ordering::Relaxed);
         if self.is_given_up() {
@@ -183,12 +183,12 @@ impl Held {
         }
     }
 
-    /// Whether this body has to let go of what it holds.
+    /// Returns whether this body has to release what it holds.
     pub(super) fn is_given_up(&self) -> bool {
         self.end.given_up.load(Ordering::Relaxed)
     }
 
-    /// Waits until it has to.
+    /// Waits until this body is given up.
     pub(super) async fn given_up(&self) {
         while !self.is_given_up() {
             self.end.told.notified().await;
@@ -209,7 +209,7 @@ impl Drop for Held {
     }
 }
 
-/// What a request is told that was given up.
+/// The answer to a request whose body was given up.
 pub(super) fn unavailable() -> Refusal {
     let message = "the broker holds too many bodies at the moment, and this was the largest (bodies_bytes_max)".into();
     Refusal { code: ErrorCode::Unavailable, message }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_most_pays_first() {
+    fn the_address_that_holds_most_loses_its_largest_body() {
         let budget = BodyBudget::new(100);
         let large = budget.hold(&peer("192.0.2.1"));
         let many: Vec<Held> = (0..4).map(|_| budget.hold(&peer("2001:db8::1"))).collect();
@@ -233,13 +233,13 @@ mod tests {
         many.iter().for_each(|held| held.grow(10).unwrap());
         neighbour.grow(5).unwrap();
         assert_eq!(budget.bytes(), 85);
-        // The two IPv6 addresses are one customer, who holds 45: the first of the largest bodies goes.
+        // The two IPv6 addresses count as one, which holds 45: the first of the largest bodies is given up.
         let new = budget.hold(&peer("192.0.2.2"));
         new.grow(16).unwrap();
         assert!(many[0].is_given_up() && !large.is_given_up() && !new.is_given_up());
         assert_eq!((budget.bytes(), budget.given_up()), (91, 1));
         assert_eq!(many[0].grow(1).unwrap_err().code, ErrorCode::Unavailable);
-        // Now the one with the large body holds most, and pays for growing itself.
+        // Now the address with the large body holds most, and loses that body by growing it.
         assert_eq!(large.grow(10).unwrap_err().code, ErrorCode::Unavailable);
         assert_eq!(budget.bytes(), 51);
         many[1].shrink(4);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_more_than_there_is_pays_alone() {
+    fn a_body_larger_than_the_budget_is_the_only_one_given_up() {
         let budget = BodyBudget::new(100);
         let (small, greedy) = (budget.hold(&peer("192.0.2.1")), budget.hold(&peer("192.0.2.1")));
         small.grow(10).unwrap();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_told() {
+    async fn a_waiting_body_learns_that_it_is_given_up() {
         let budget = BodyBudget::new(100);
         let (waits, comes) = (budget.hold(&peer("192.0.2.1")), budget.hold(&peer("192.0.2.2")));
         waits.grow(90).unwrap();

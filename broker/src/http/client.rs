@@ -1,4 +1,4 @@
-//! The client listener: from a request to the one thing that answers it.
+//! The client listener: passes each request to the handler that answers it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::access::{Access, Gate};
 use crate::shard::SseRequest;
 use crate::work::Work;
 
-/// What requests need of the broker, shared by all connections.
+/// The parts of the broker that requests need, shared by all connections.
 pub struct Context {
     /// The engine.
     pub engine: Arc<Engine>,
     /// The clocks.
     pub now: fn() -> Now,
-    /// Who may connect.
+    /// The check whether a client may connect.
     pub access: Arc<Gate>,
     /// `message_bytes`
     pub message_bytes: u64,
@@ -38,7 +38,7 @@ pub struct Context {
     pub ndjson_bytes_max: u64,
     /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive.
     pub body_silence: Duration,
-    /// What all bodies may take together.
+    /// The budget of all bodies together.
     pub bodies: Arc<BodyBudget>,
     /// The turns in which large answers are made and written.
     pub reads: Arc<Work>,
@@ -51,7 +51,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// The broker's own topics are for connections from this machine, unless configured otherwise.
+    /// Refuses the broker's own topics to connections from other machines, unless configured otherwise.
     pub(super) fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
         if !is_reserved(name) || self.sys_topics_public || is_loopback(peer.address) {
             return Ok(());
@@ -60,19 +60,19 @@ impl Context {
         Err(Refusal { code: ErrorCode::Forbidden, message })
     }
 
-    /// What a body may be: so many bytes, by this setting.
+    /// The bounds of a body of at most `bytes_max` bytes, which is the value of `setting`.
     pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
         Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
     }
 }
 
-/// IPv4 addresses come as IPv6 ones where the listener is `[::]`.
+/// Returns whether an address is loopback. IPv4 addresses come mapped into IPv6 if the listener is `[::]`.
 fn is_loopback(remote: IpAddr) -> bool {
     remote.to_canonical().is_loopback()
 }
 
-/// Answers one request. The WebSocket endpoint's are handed on, by when they may come here and their method is GET; so is
-/// what a client of the events endpoint follows.
+/// Answers one request. Passes requests for the WebSocket endpoint to `upgrade`, once the client may connect and the
+/// method is GET, and checked requests for Server-Sent Events to `stream`.
 pub async fn handle<B>(
     request: Request<B>,
     peer: &Peer,
@@ -124,7 +124,7 @@ where
             Ok(_) => return upgrade(request),
             Err(refusal) => Err(refusal),
         },
-        // What GET would answer, without the stream.
+        // HEAD answers what GET would, without the stream.
         Route::Sse if method == Method::HEAD => {
             sse::request(request, peer, context).await.map(|_| reply::event_stream())
         }

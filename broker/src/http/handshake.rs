@@ -1,5 +1,5 @@
-//! The request that asks for a WebSocket (RFC 6455 §4.2.1), checked before anything is upgraded: `fastwebsockets` makes
-//! the answer, but would give it to a request without `Upgrade` or with a short key as well.
+//! The WebSocket handshake (RFC 6455 §4.2.1), checked before anything is upgraded: `fastwebsockets` makes the answer,
+//! but would give it to a request without `Upgrade` or with a short key as well.
 
 use broker_protocol::codes::ErrorCode;
 use fastwebsockets::upgrade::UpgradeFut;
@@ -14,7 +14,7 @@ use super::{AnswerBody, Reply, error_with_status};
 /// The one subprotocol.
 pub const SUBPROTOCOL: &str = "tickcast.v1.json";
 
-/// Answers the request: with 101 and what becomes of the connection, or with why not.
+/// Answers the request: with 101 and the future connection, or with the reason why not.
 pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result<(Reply, UpgradeFut), Box<Reply>> {
     let chosen = check(request, subprotocol)?;
     let (response, upgraded) = fastwebsockets::upgrade::upgrade(request)
@@ -26,11 +26,11 @@ pub fn upgrade<B>(request: &mut Request<B>, subprotocol: Option<&str>) -> Result
     Ok((Response::from_parts(head, AnswerBody::default()), upgraded))
 }
 
-/// Whether the subprotocol was asked for.
+/// Checks the handshake. Returns whether the client asked for the subprotocol.
 fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Box<Reply>> {
     let headers = request.headers();
     if request.version() != Version::HTTP_11 {
-        return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake is HTTP/1.1"));
+        return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1"));
     }
     if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
         let mut reply = refuse(
@@ -43,29 +43,25 @@ fn check<B>(request: &Request<B>, subprotocol: Option<&str>) -> Result<bool, Box
     }
     let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
     if versions.next().is_none_or(|version| version != "13") || versions.next().is_some() {
-        let mut reply =
-            refuse(StatusCode::UPGRADE_REQUIRED, "only version 13 of the WebSocket protocol is spoken here");
+        let mut reply = refuse(StatusCode::UPGRADE_REQUIRED, "only version 13 of the WebSocket protocol is supported");
         reply.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(reply);
     }
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
     let key = keys.next().filter(|key| is_key(key.as_bytes()));
     if key.is_none() || keys.next().is_some() {
-        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key has to be 16 bytes in base64, once"));
+        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be given once, as 16 bytes in base64"));
     }
-    // Where a body ends and the first frame begins would depend on what arrives together.
+    // With a body, the beginning of the first frame would depend on what arrives together.
     let empty = headers.get_all(CONTENT_LENGTH).iter().all(|len| len == "0");
     if !empty || headers.contains_key(TRANSFER_ENCODING) {
-        return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake has no body"));
+        return Err(refuse(StatusCode::BAD_REQUEST, "a WebSocket handshake must not have a body"));
     }
     let mut offered = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).peekable();
     match subprotocol {
         Some(name) if offered.peek().is_some() => {
             if !offered.any(|token| token == name) {
-                return Err(refuse(
-                    StatusCode::BAD_REQUEST,
-                    &format!("of the subprotocols only {name} is spoken here"),
-                ));
+                return Err(refuse(StatusCode::BAD_REQUEST, &format!("the only supported subprotocol is {name}")));
             }
             Ok(true)
         }
@@ -86,7 +82,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
-/// 16 bytes in base64: 22 characters that carry them, the last of which four bits only, and two signs that fill up.
+/// Returns whether a key is 16 bytes in base64: 22 characters, of which the last carries only two bits, and `==`.
 fn is_key(key: &[u8]) -> bool {
     let Some((digits, b"==")) = key.split_at_checked(22) else { return false };
     let sign = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

@@ -1,7 +1,8 @@
-//! What is retained of a topic, over HTTP.
+//! The retained updates of a topic, over HTTP.
 //!
-//! The updates are read from the topic while they are written, up to the one that was the newest when the request came. So
-//! a client that reads slowly holds none of them; what goes meanwhile is told by a `gap`, as to a subscriber.
+//! The updates are read from the topic while they are written, up to the one that was the newest when the request came.
+//! So a client that reads slowly holds none of them. Updates that expire meanwhile are replaced by a `gap`, as for a
+//! subscriber.
 
 use broker_engine::{Ask, HistoryPage};
 use broker_protocol::message::{self, GapReason};
@@ -14,9 +15,9 @@ use super::query::{Query, bad_request};
 use super::reply::{self, Reply};
 use super::topics::{check, missing};
 
-/// Updates given where the request does not say which.
+/// The number of updates by default.
 const LAST_DEFAULT: u64 = 100;
-/// What telling one update costs, in steps of a walk.
+/// Updates that cost as much as one step of a walk.
 const UPDATES_PER_STEP: usize = 2;
 
 /// `GET /v1/topics/{topic}/history`
@@ -34,7 +35,7 @@ pub(super) async fn page(query: Option<&str>, topic: &str, peer: &Peer, context:
     AnswerBody::from_source(Box::new(history), &context.reads, context.bodies.hold(peer)).await.map(reply::json)
 }
 
-/// A history that is being told.
+/// A history that is being written.
 struct History {
     page: HistoryPage,
     next: u64,
@@ -56,7 +57,7 @@ impl History {
         });
         out.write(|out| {
             out.extend_from_slice(head.to_string().as_bytes());
-            // The closing brace makes way for the last member.
+            // The closing brace is removed, so that the last member can follow.
             out.pop();
             out.extend_from_slice(b",\"updates\":[");
         });

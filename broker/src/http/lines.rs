@@ -1,4 +1,4 @@
-//! The lines of a body that lies in blocks. Blocks that were used up are given back.
+//! The lines of a body that is kept in blocks. Used blocks are freed.
 
 use std::collections::VecDeque;
 
@@ -6,36 +6,36 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Lines {
     blocks: VecDeque<Vec<u8>>,
-    /// What was used of the first block.
+    /// How many bytes of the first block were used.
     at: usize,
-    /// More than this of a line is not kept.
+    /// How many bytes of a line are kept.
     bytes_max: usize,
     line: Vec<u8>,
-    /// The line has begun, and is not done.
+    /// Whether a line has begun and not ended.
     open: bool,
     blank: bool,
 }
 
-/// What comes next.
+/// The next item of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
-    /// A line, without its line feed. One that is longer than the bound has one byte more than that.
+    /// A line, without its line feed. A line that is longer than the bound is cut to one byte more than that.
     Line(&'a [u8]),
     /// A line of white space.
     Blank,
-    /// A block with room for so many bytes was used up, and a line goes on in the next.
+    /// A block of this capacity, in bytes, was used up, and the line may go on in the next one.
     Used(u64),
-    /// There are no more.
+    /// There are no more lines.
     End,
 }
 
 impl Lines {
-    /// The lines of these blocks, each kept up to so many bytes.
+    /// The lines of these blocks, of which each keeps at most `bytes_max` bytes.
     pub(super) fn new(blocks: VecDeque<Vec<u8>>, bytes_max: usize) -> Lines {
         Lines { blocks, at: 0, bytes_max, line: Vec::new(), open: false, blank: true }
     }
 
-    /// The next line, or at most one block further.
+    /// Returns the next line, or goes on by one block.
     pub(super) fn next(&mut self) -> Next<'_> {
         if !self.open {
             self.line.clear();
@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn wherever_a_block_ends() {
+    fn lines_do_not_depend_on_where_a_block_ends() {
         for text in ["a\nbc\n\n \t\ndef", "a\r\n\r\nb\r\n", "\n", "", "one", "one\n\n\ntwo\n"] {
             let mut expected: Vec<_> =
                 text.split('\n').map(|line| (!line.trim_ascii().is_empty()).then(|| line.to_owned())).collect();
-            // Behind the last line feed there is no line.
+            // After the last line feed there is no line.
             if expected.last() == Some(&None) {
                 expected.pop();
             }

@@ -16,20 +16,20 @@ use super::query::Query;
 use super::reply::{self, Reply};
 use super::topics::check;
 
-/// Things listed where the request does not say how many, and at most.
+/// How many items are listed by default, and at most.
 const LISTED: (u64, u64) = (100, 1000);
 
-/// A page of images ends before it would be longer than this, with one image at least.
+/// A page of images ends before it would be longer than this, but has at least one image.
 const IMAGES_BYTES_MAX: usize = 8 << 20;
-/// What stands around the images of a page, the longest name included.
+/// The bytes around the images of a page, the longest name included.
 const PAGE_BYTES: usize = 512;
 
-/// What telling one thing costs, in steps of a walk.
+/// The cost of writing one item, in steps of a walk.
 const ROW_STEPS: usize = 2;
-/// Bytes of an image that cost about as much as a step.
+/// The bytes of an image that cost about as much as a step.
 const BYTES_PER_STEP: usize = 512;
 
-/// What is listed.
+/// The items of a listing.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     Topics,
@@ -54,7 +54,7 @@ pub(super) async fn page(of: Of, query: Option<&str>, peer: &Peer, context: &Con
         engine: context.engine.clone(),
         walk: Walk::new(pattern, after),
         limit,
-        told: 0,
+        written: 0,
         last: None,
         begun: false,
     };
@@ -65,13 +65,13 @@ pub(super) async fn page(of: Of, query: Option<&str>, peer: &Peer, context: &Con
     AnswerBody::from_source(source, &context.reads, context.bodies.hold(peer)).await.map(reply::json)
 }
 
-/// A page that is being told.
+/// A page that is being written.
 struct Page {
     engine: Arc<Engine>,
     walk: Walk,
     limit: usize,
-    told: usize,
-    /// The name of what was told last.
+    written: usize,
+    /// The name of the item that was written last.
     last: Option<Arc<str>>,
     begun: bool,
 }
@@ -84,12 +84,12 @@ impl Page {
         }
     }
 
-    /// Tells one more thing of the list.
-    fn tell(&mut self, out: &mut Out, name: Arc<str>) {
-        if self.told > 0 {
+    /// Begins one more item of the list.
+    fn begin_item(&mut self, out: &mut Out, name: Arc<str>) {
+        if self.written > 0 {
             out.write(|out| out.push(b','));
         }
-        self.told += 1;
+        self.written += 1;
         self.last = Some(name);
     }
 
@@ -114,12 +114,12 @@ impl Source for Topics {
                     return false;
                 }
             };
-            if page.told == page.limit {
+            if page.written == page.limit {
                 page.end(out, true);
                 return false;
             }
             *steps = steps.saturating_sub(ROW_STEPS);
-            page.tell(out, row.topic.clone());
+            page.begin_item(out, row.topic.clone());
             out.write(|out| push_row(out, &row));
         }
         true
@@ -169,18 +169,18 @@ impl Source for Images {
                     return false;
                 }
             };
-            if page.told == page.limit {
+            if page.written == page.limit {
                 page.end(out, true);
                 return false;
             }
             *steps = steps.saturating_sub(ROW_STEPS + image.bytes() / BYTES_PER_STEP);
             let payload = Payload(image.encode());
             self.bytes += payload.as_ref().len() + 1;
-            if page.told > 0 && self.bytes + PAGE_BYTES > IMAGES_BYTES_MAX {
+            if page.written > 0 && self.bytes + PAGE_BYTES > IMAGES_BYTES_MAX {
                 page.end(out, true);
                 return false;
             }
-            page.tell(out, image.topic().clone());
+            page.begin_item(out, image.topic().clone());
             out.push(payload);
         }
         true

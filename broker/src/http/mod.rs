@@ -1,11 +1,11 @@
-//! HTTP on both listeners (PROTOCOL §1, §5, §6), but for the WebSocket endpoint, which the caller supplies.
+//! HTTP on both listeners (`docs/protocol.md`), except for the WebSocket endpoint, which the caller supplies.
 //!
-//! The life of a request: may it come here at all ([`crate::access`], 403); which `route` is it (404) and does that take
-//! the method (405); are its parameters known (`query`, 400); is its body of a type we take (415) and small enough
-//! (`body`, 413, judged while it is read); then one call into the engine, and a `reply`, whose errors are JSON.
+//! The life of a request: may its sender connect ([`crate::access`], 403); which `route` is it (404), and does that
+//! take the method (405); are its parameters known (`query`, 400); has its body an accepted type (415), and is it small
+//! enough (`body`, 413, checked while it is read); then one call into the engine, and a `reply`, whose errors are JSON.
 //!
-//! Nothing here decides what a publish or a topic is: that is the engine's. Every request runs on the one thread that
-//! serves HTTP, so whatever takes long is done in portions, each in a turn ([`crate::work`]).
+//! Nothing here decides what a publish or a topic is: the engine does. Every request runs on the one thread that serves
+//! HTTP, so long work is done in portions, each in a turn ([`crate::work`]).
 
 mod admin;
 mod answer;

@@ -1,4 +1,4 @@
-//! Who asks.
+//! The peer of a connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Ends the connection: it holds too much of what all share.
+    /// Ends the connection, because it holds too much of a shared budget.
     pub hang_up: Arc<Notify>,
 }
 
 impl Peer {
-    /// One on a new connection.
+    /// The peer of a new connection.
     pub fn new(address: IpAddr) -> Peer {
         Peer { address, hang_up: Arc::default() }
     }

@@ -1,10 +1,10 @@
-//! Percent-decoding, strict: an escape that is none is an error, not a percent sign. (The usual decoders let it pass, and the
+//! Strict percent-decoding: a malformed escape is an error, not a percent sign. (The usual decoders accept it, and the
 //! client would publish to a topic that it did not mean.)
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
-/// Decodes a path segment or a query's part; `+` is itself.
+/// Decodes a path segment or a part of a query; `+` is a literal plus.
 pub(super) fn decode(text: &str) -> Result<String, Refusal> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -26,18 +26,18 @@ use super::reply::{self, Reply};
 
 /// Bytes of lines that are published in one turn.
 const TURN_BYTES: usize = 32 << 10;
-/// What publishing a line costs beside its bytes, as if it were so many more.
+/// The cost of publishing a line besides its bytes, in bytes.
 const LINE_BYTES: usize = 128;
-/// What a blank line costs.
+/// The cost of a blank line, in bytes.
 const BLANK_BYTES: usize = 8;
-/// How much less a line costs that is only counted.
+/// A line that is only counted costs this many times less.
 const COUNTING_IS_CHEAPER: usize = 16;
 /// A single update that is larger than this is published in a turn.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
-/// How long a portion of many updates waits at most for shards that do not keep up.
+/// The longest time for which a portion of many updates waits for shards that do not keep up.
 const PACE_WAIT_MAX: Duration = Duration::from_millis(100);
-/// How long one request waits for the shards to catch up before what it publishes is `unavailable`.
+/// How long one request waits for the shards to catch up before its updates are `unavailable`.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// `POST /v1/topics/{topic}`
@@ -56,7 +56,7 @@ where
     counted(lines_in(request, peer, context).await, context)
 }
 
-/// Counts what is refused.
+/// Counts a refusal.
 fn counted<T>(result: Result<T, Refusal>, context: &Context) -> Result<T, Refusal> {
     result.inspect_err(|refusal| context.engine.count_refused(refusal.code))
 }
@@ -124,7 +124,7 @@ where
             Next::Line(line) => line,
         };
         number += 1;
-        // A body that was given up is only counted to its end, and gone soon.
+        // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
             Ok(()) => line_in(line, context),
@@ -138,12 +138,12 @@ where
             Err(refusal) => rejected.add(number, &refusal, &held),
         }
     }
-    // What was published is told even where the body was given up on the way.
+    // The answer says what was published even if the body was given up in the middle.
     let held = if held.is_given_up() { context.bodies.hold(peer) } else { held };
     AnswerBody::of(rejected.answer(accepted, duplicates), &context.reads, held).map(reply::json)
 }
 
-/// One line, without its line feed.
+/// Publishes one line, without its line feed.
 fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
@@ -154,7 +154,7 @@ fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
     context.engine.publish((context.now)(), &parse_line(text)?, Publisher::Client)
 }
 
-/// Waits a moment where the shards do not keep up: what others publish is not to come late because somebody publishes much.
+/// Waits a moment if the shards do not keep up, so that one client's many updates do not delay those of others.
 async fn keep_pace(context: &Context) {
     let end = Instant::now() + PACE_WAIT_MAX;
     while !context.engine.keeps_up() && Instant::now() < end {
@@ -162,15 +162,18 @@ async fn keep_pace(context: &Context) {
     }
 }
 
-/// Waits until the shards are near enough to what was published: once for a request, however many updates it has.
+/// The wait until the shards have caught up with the publishers. One request has one deadline, however many updates it
+/// has.
 #[derive(Default)]
 struct Room {
     until: Option<Instant>,
 }
 
 impl Room {
+    /// Waits for room in the feed.
+    ///
     /// # Errors
-    /// `unavailable` where the time is up, or where the request has to let go of its body.
+    /// `unavailable` if the time is up, or if the request's body was given up.
     async fn wait(&mut self, held: &Held, context: &Context) -> Result<(), Refusal> {
         if held.is_given_up() {
             return Err(unavailable());
@@ -179,8 +182,8 @@ impl Room {
             return Ok(());
         }
         let until = *self.until.get_or_insert_with(|| Instant::now() + ROOM_WAIT_MAX);
-        // The shards say how far they are once per round; looking every millisecond is often enough, and needs no list
-        // of waiters.
+        // The shards report how far they have read once per round. Looking every millisecond is often enough, and needs
+        // no list of waiters.
         let mut ticks = interval(Duration::from_millis(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while Instant::now() < until {
@@ -193,7 +196,7 @@ impl Room {
                 return Ok(());
             }
         }
-        let message = "the broker is behind with what was published before".into();
+        let message = "the broker is behind: it still delivers what was published before".into();
         Err(Refusal { code: ErrorCode::Unavailable, message })
     }
 }
@@ -215,7 +218,7 @@ fn source(query: &Query) -> Result<Option<(Cow<'_, str>, u64)>, Refusal> {
 }
 
 fn not_utf8() -> Refusal {
-    Refusal { code: ErrorCode::BadJson, message: "this is not UTF-8".into() }
+    Refusal { code: ErrorCode::BadJson, message: "the body or line is not UTF-8".into() }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The parameters of a request. One that we do not know is refused, and named: an option that is silently not applied is worse.
+//! The parameters of a request. An unknown parameter is refused by name, because an option that silently has no effect
+//! is worse.
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
@@ -16,19 +17,20 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads a query, in which each of the known names may stand once.
+    /// Parses a query, in which each of the known names may be given once.
     pub(super) fn parse(query: Option<&str>, known: &'static [&'static str]) -> Result<Query, Refusal> {
         let mut read = Query::of(known, "");
         query.unwrap_or_default().split('&').try_for_each(|part| read.add(part))?;
         Ok(read)
     }
 
-    /// One to which parts are added: each of the known names may stand once, but `repeats` any number of times.
+    /// An empty query, to which parts are added. Each of the known names may be given once, and `repeats` any number of
+    /// times.
     pub(super) fn of(known: &'static [&'static str], repeats: &'static str) -> Query {
         Query { known, repeats, given: Vec::new() }
     }
 
-    /// Reads one part, of those that stand between `&`.
+    /// Parses one part of those that `&` separates.
     pub(super) fn add(&mut self, part: &str) -> Result<(), Refusal> {
         if part.is_empty() {
             return Ok(());
@@ -39,24 +41,24 @@ impl Query {
             return Err(unknown(&name, self.known));
         };
         if *known != self.repeats && self.given.iter().any(|(given, _)| given == known) {
-            return Err(bad_request(format!("the parameter {known} stands twice")));
+            return Err(bad_request(format!("the parameter {known} is given twice")));
         }
         self.given.push((known, decode(value)?));
         Ok(())
     }
 
-    /// A parameter's value.
+    /// Returns a parameter's value.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
-    /// Takes out the values of the one that may stand several times, in their order.
+    /// Takes out the values of the parameter that may be repeated, in their order.
     pub(super) fn take_repeated(&mut self) -> Vec<String> {
         let repeats = self.repeats;
         self.given.extract_if(.., |(given, _)| *given == repeats).map(|(_, value)| value).collect()
     }
 
-    /// A parameter that is one of these words.
+    /// Returns a parameter that must be one of these words.
     pub(super) fn word<T>(
         &self,
         name: &str,
@@ -67,7 +69,7 @@ impl Query {
         parse(text).map(Some).ok_or_else(|| bad_request(format!("the parameter {name} must be {words}")))
     }
 
-    /// A parameter that is a whole number.
+    /// Returns a parameter that must be a whole number.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -77,11 +79,11 @@ impl Query {
         }
     }
 
-    /// A number of things to list, within bounds.
+    /// Returns a number of items to list, within bounds.
     pub(super) fn count(&self, name: &str, default: u64, min: u64, max: u64) -> Result<usize, Refusal> {
         let count = self.number(name)?.unwrap_or(default);
         if (min..=max).contains(&count) {
-            // At most `max`, which is ours and small.
+            // At most `max`, which is a small constant.
             Ok(usize::try_from(count).unwrap_or(usize::MAX))
         } else {
             Err(bad_request(format!("the parameter {name} must be from {min} to {max}")))
@@ -92,13 +94,13 @@ impl Query {
 fn unknown(name: &str, known: &[&str]) -> Refusal {
     let name: String = name.chars().take(64).collect();
     let known = match known {
-        [] => "there are none here".to_owned(),
-        names => format!("here are {}", names.join(", ")),
+        [] => "this request takes none".to_owned(),
+        names => format!("this request takes {}", names.join(", ")),
     };
     bad_request(format!("there is no parameter {name:?}: {known}"))
 }
 
-/// A refusal for what is wrong with a request as such.
+/// A refusal with the code `bad_request`.
 pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
     Refusal { code: ErrorCode::BadRequest, message: message.into() }
 }
@@ -120,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_error_names_the_parameter() {
         for (query, part) in [
-            ("kind=event", "no parameter \"kind\": here are match, limit"),
+            ("kind=event", "no parameter \"kind\": this request takes match, limit"),
             ("Match=a", "no parameter \"Match\""),
-            ("limit=1&limit=2", "limit stands twice"),
+            ("limit=1&limit=2", "limit is given twice"),
             ("match=%", "percent sign"),
         ] {
             let message = parse(query).err().map(|refusal| refusal.message).unwrap_or_default();

@@ -7,20 +7,20 @@ use broker_protocol::request::Refusal;
 use super::answer::Out;
 use super::budget::Held;
 
-/// Rejected lines that are listed one by one; the rest is counted in a last entry. A body can hold millions of bad lines.
+/// Rejected lines that are listed one by one; a last entry counts the rest. A body can hold millions of bad lines.
 const LISTED_MAX: u64 = 10_000;
 
-/// The list, as it will be told.
+/// The list of rejected lines, as the answer will contain it.
 #[derive(Default)]
 pub(super) struct Rejected {
     list: Vec<u8>,
     listed: u64,
-    /// The first line that is not listed, how many there are from it on, and why the first of them was rejected.
+    /// The first line that is not listed, the number of lines from it on, and the code of the first one.
     more: Option<(u64, u64, ErrorCode)>,
 }
 
 impl Rejected {
-    /// One more. What is listed counts as part of the body, and once that was given up nothing more is listed.
+    /// Adds a line. The list counts as part of the body; once that was given up, no more lines are listed.
     pub(super) fn add(&mut self, line: u64, refusal: &Refusal, held: &Held) {
         if let Some((_, count, _)) = &mut self.more {
             *count += 1;
@@ -35,10 +35,10 @@ impl Rejected {
         }
     }
 
-    /// The whole answer.
+    /// Returns the whole answer.
     pub(super) fn answer(mut self, accepted: u64, duplicates: u64) -> Out {
         if let Some((line, count, code)) = self.more {
-            let message = format!("from this line on {count} lines were rejected and are not listed");
+            let message = format!("from this line on, {count} lines were rejected and are not listed");
             let code = if self.listed > LISTED_MAX { ErrorCode::Limit } else { code };
             rejected_line(&mut self.list, line, code, &message);
         }

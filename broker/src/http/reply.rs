@@ -1,4 +1,4 @@
-//! Answers: JSON, and errors as PROTOCOL §6 has them.
+//! Answers: JSON, and errors in the form of `docs/protocol.md`.
 
 use std::time::SystemTime;
 
@@ -32,27 +32,27 @@ pub fn error(refusal: &Refusal) -> Reply {
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut reply = error_with_status(status, refusal.code, &refusal.message);
     if refusal.code.retry() {
-        // Seconds; all of these pass quickly or not at all.
+        // In seconds. All of these conditions pass quickly or not at all.
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if refusal.code == ErrorCode::Timeout {
-        // What was missing is not waited for.
+        // The rest of the body is not waited for.
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply
 }
 
-/// The head of a stream of events, which ends with its connection. The body is the caller's to write.
+/// The head of a stream of events, which ends with its connection. The caller writes the body.
 pub fn event_stream() -> Reply {
     let mut reply = typed(StatusCode::OK, "text/event-stream", AnswerBody::default());
     let headers = reply.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    // nginx would collect the answer before it hands it on.
+    // Otherwise nginx would buffer the answer before it passes it on.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     reply
 }
 
-/// The head of an answer as it stands on the wire, of HTTP/1.1, with a `Date`. The body is the caller's to write.
+/// The head of an HTTP/1.1 answer as it is sent, with a `Date`. The caller writes the body.
 pub fn head_bytes(reply: &Reply) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {}\r\n", reply.status()).into_bytes();
     for (name, value) in reply.headers() {
@@ -65,12 +65,12 @@ pub fn head_bytes(reply: &Reply) -> Vec<u8> {
     head
 }
 
-/// A whole error as it stands on the wire, for a connection that ends with it.
+/// A whole error as it is sent, for a connection that ends with it.
 pub fn error_bytes(refusal: &Refusal) -> Vec<u8> {
     last_bytes(error(refusal), refusal)
 }
 
-/// A whole error with this status as it stands on the wire, for a connection that ends with it.
+/// A whole error with this status as it is sent, for a connection that ends with it.
 pub fn error_bytes_with_status(status: StatusCode, refusal: &Refusal) -> Vec<u8> {
     last_bytes(error_with_status(status, refusal.code, &refusal.message), refusal)
 }
@@ -83,7 +83,7 @@ fn last_bytes(mut reply: Reply, refusal: &Refusal) -> Vec<u8> {
     [head_bytes(&reply), body].concat()
 }
 
-/// An error whose status says more than its code: 426 for a request that should have been an upgrade.
+/// An error whose status says more than its code, such as 426 for a request that should have been an upgrade.
 pub fn error_with_status(status: StatusCode, code: ErrorCode, message: &str) -> Reply {
     let mut body = Vec::new();
     message::http_error(&mut body, code, message);
@@ -94,7 +94,7 @@ pub fn error_with_status(status: StatusCode, code: ErrorCode, message: &str) -> 
 pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Reply {
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let method: String = method.as_str().chars().take(20).collect();
-    let message = format!("{method} is not for this path: {allowed}");
+    let message = format!("{method} is not allowed on this path, which takes {allowed}");
     let mut reply = error(&Refusal { code: ErrorCode::MethodNotAllowed, message });
     if let Ok(value) = HeaderValue::from_str(&allowed) {
         reply.headers_mut().insert(ALLOW, value);
@@ -102,11 +102,12 @@ pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Reply {
     reply
 }
 
-/// The header fields that a page may send: those of our requests, and those that clients of Server-Sent Events send
-/// beside them (some forbid caches, some name themselves). A list, as `*` does not cover `authorization`.
+/// The header fields that a page may send: those of the broker's requests, and those that clients of Server-Sent Events
+/// add (some forbid caches, some name themselves). It is a list, because `*` does not cover `authorization`.
 const HEADERS_ALLOWED: &str = "authorization, cache-control, content-type, last-event-id, x-requested-with";
 
-/// What a browser asks before a page of another origin may send JSON; it was on the allow-list.
+/// The answer to a preflight request, which a browser sends before a page of another origin may send JSON. The origin
+/// is on the allow-list.
 pub(super) fn preflight() -> Reply {
     let mut reply = Response::new(AnswerBody::default());
     *reply.status_mut() = StatusCode::NO_CONTENT;
@@ -128,7 +129,8 @@ fn typed(status: StatusCode, content_type: &'static str, body: AnswerBody) -> Re
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Live data: yesterday's quote from a cache would look like today's. And what strangers published is never a page.
+    // The data is live: yesterday's quote from a cache would look like today's. And what clients published is never a
+    // page.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply

@@ -1,4 +1,4 @@
-//! Which resource a path names, and which methods it takes.
+//! Finds the resource that a path names, and the methods that it takes.
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
@@ -29,7 +29,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// Finds it by the path as it came, in which only a topic's name is ever encoded: `%2F` is a slash inside it.
+    /// Finds the resource by the raw path, in which only a topic's name is ever encoded: `%2F` is a slash inside it.
     pub(super) fn find(path: &str) -> Result<Route, Refusal> {
         if let Some(asset) = AssetId::find(path) {
             return Ok(Route::Asset(asset));
@@ -48,7 +48,7 @@ impl Route {
         }
     }
 
-    /// What `Allow` says where the method is another. HEAD goes wherever GET does, but an upgrade.
+    /// The methods that it takes, for `Allow`. HEAD works wherever GET does, except for an upgrade.
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Route::WebSocket => &[Method::GET],
@@ -60,7 +60,7 @@ impl Route {
     }
 }
 
-/// Nothing is there.
+/// The refusal for a path without a resource.
 pub(super) fn nothing(path: &str, hint: &str) -> Refusal {
     let path: String = path.chars().take(80).collect();
     Refusal { code: ErrorCode::NotFound, message: format!("there is nothing at {path:?}{hint}") }

@@ -1,7 +1,8 @@
-//! The sockets that speak HTTP: so many at the same time, and no stranger keeps others out by holding them.
+//! The sockets that speak HTTP. Their number is bounded, and no client keeps others out by holding them.
 //!
-//! Most are there for a few milliseconds, for a handshake or a request. Where all places are taken, somebody is holding
-//! some: then of the address that has most the one goes that began its request, or its wait for one, longest ago.
+//! Most are open for a few milliseconds, for a handshake or a request. When the bound is reached, a client is holding
+//! sockets: then, of the address that has most, the socket that began its request, or its wait for one, longest ago is
+//! evicted.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,15 +18,16 @@ use crate::address::Block;
 use crate::clock::now;
 use crate::sync::lock;
 
-/// Nobody has to go who began less than this ago: in a burst of handshakes all are busy, and those that are done make room.
+/// A socket that began less than this ago is not evicted: in a burst of handshakes all are busy, and those that are
+/// done make room.
 const AGE_MIN: Duration = Duration::from_millis(250);
 
-/// The places.
+/// The bound, and the sockets that count against it.
 #[derive(Debug)]
 pub(crate) struct HttpSockets {
     max: usize,
     state: Mutex<State>,
-    /// Somebody has left.
+    /// Notified when a socket has left.
     left: Notify,
 }
 
@@ -37,15 +39,15 @@ struct State {
     holders: HashMap<Block, HashMap<u64, Arc<Slot>>>,
 }
 
-/// One place's.
+/// One socket.
 #[derive(Debug)]
 struct Slot {
     peer: Peer,
-    /// When it began its request, or to wait for one, on the monotonic clock; 0 once it was told to go.
+    /// When it began its request, or to wait for one, on the monotonic clock; 0 once it was evicted.
     begun_us: AtomicU64,
 }
 
-/// A socket's place, until it is dropped.
+/// Counts a socket against the bound until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     sockets: Arc<HttpSockets>,
@@ -55,33 +57,33 @@ pub(crate) struct Place {
 }
 
 impl HttpSockets {
-    /// So many places.
+    /// Bounds the sockets to `max`, at least one.
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max: max.max(1), state: Mutex::default(), left: Notify::new() })
     }
 
-    /// Places in all.
+    /// The most sockets at the same time.
     pub(crate) fn max(&self) -> usize {
         self.max
     }
 
-    /// Places that are taken.
+    /// The sockets that are there now.
     pub(crate) fn count(&self) -> usize {
         self.lock().count
     }
 
-    /// Sockets that had to go, since the start.
+    /// Sockets that were evicted since the start.
     pub(crate) fn evicted(&self) -> u64 {
         self.lock().evicted
     }
 
-    /// A place for a socket that was accepted, as soon as there is one.
+    /// Counts an accepted socket, as soon as there is room for it.
     pub(crate) async fn enter(self: &Arc<Self>, remote: SocketAddr) -> Place {
         loop {
             let left = self.left.notified();
             match self.try_enter(remote) {
                 Ok(place) => return place,
-                // At the latest then somebody may be told to go.
+                // After this pause at the latest, a socket may be evicted.
                 Err(pause) => _ = timeout(pause, left).await,
             }
         }
@@ -100,7 +102,7 @@ impl HttpSockets {
         Ok(Place { sockets: self.clone(), block, id, slot })
     }
 
-    /// Tells all of them to go.
+    /// Makes all sockets hang up.
     pub(crate) fn hang_up(&self) {
         let state = self.lock();
         state.holders.values().flat_map(HashMap::values).for_each(|slot| slot.peer.hang_up.notify_one());
@@ -112,7 +114,7 @@ impl HttpSockets {
 }
 
 impl State {
-    /// Tells one to go, where one has been there long enough. Returns after which time to look again.
+    /// Evicts a socket if one has been there long enough. Returns the time after which to look again.
     fn make_room(&mut self, now_us: u64) -> Duration {
         let stays = |slot: &&Arc<Slot>| slot.begun_us.load(Ordering::Relaxed) > 0;
         let most = self.holders.values().max_by_key(|slots| slots.values().filter(stays).count());
@@ -130,19 +132,20 @@ impl State {
 }
 
 impl Place {
-    /// Its socket was told its last word, and is there only until the client has it: it is the first to go.
+    /// Marks its socket as the first to be evicted: its last answer was sent, and it is there only until the client has
+    /// it.
     pub(crate) fn is_over(&self) {
         let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(1));
     }
 
-    /// Whose it is.
+    /// The peer of its socket.
     pub(crate) fn peer(&self) -> &Peer {
         &self.slot.peer
     }
 
-    /// An answer is out: what comes next begins now.
+    /// Notes that an answer was sent, so that the wait for the next request begins now.
     pub(crate) fn begin_anew(&self) {
-        // Whoever was told to go goes.
+        // An evicted socket stays evicted.
         let now_us = now().mono_us;
         let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(now_us));
     }
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_whoever_has_most_the_one_that_began_first_goes() {
+    async fn the_oldest_socket_of_the_address_with_most_is_evicted() {
         let sockets = HttpSockets::new(4);
         let lone = sockets.enter(remote("192.0.2.1")).await;
         let mut many = Vec::new();
@@ -187,16 +190,16 @@ mod tests {
         begun(&many[0], 3_000_000);
         begun(&many[1], 2_000_000);
         begun(&many[2], 4_000_000);
-        // Nobody has been there long.
+        // No socket has been there long enough.
         assert_eq!(sockets.lock().make_room(2_100_000), AGE_MIN - Duration::from_millis(100));
         assert_eq!(sockets.evicted(), 0);
-        // Later one goes, and another one only when it is its turn.
+        // Later one is evicted, and the next one in its turn.
         for (at_us, gone) in [(5_000_000, 1), (5_000_000, 0)] {
             sockets.lock().make_room(at_us);
             many[gone].peer().hang_up.notified().await;
         }
         assert_eq!(sockets.evicted(), 2);
-        // An answer in the last moment changes nothing.
+        // An answer at the last moment changes nothing.
         many[1].begin_anew();
         assert_eq!(many[1].slot.begun_us.load(Ordering::Relaxed), 0);
         assert_eq!(sockets.count(), 4);
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_waits_until_somebody_leaves() {
+    async fn a_new_socket_waits_until_another_leaves() {
         let sockets = HttpSockets::new(1);
         let first = sockets.enter(remote("192.0.2.1")).await;
         let hang_up = first.peer().hang_up.clone();

@@ -1,4 +1,4 @@
-//! One topic over HTTP: its image, its end.
+//! One topic over HTTP: its image, and its deletion.
 
 use broker_engine::Publisher;
 use broker_protocol::codes::ErrorCode;
@@ -21,7 +21,7 @@ pub(super) async fn image(query: Option<&str>, topic: &str, peer: &Peer, context
     check(topic)?;
     context.check_visible(topic, peer)?;
     let Some(image) = context.engine.image(topic) else {
-        return Err(missing(format!("there is no image of {topic:?}: no such topic, or one of events")));
+        return Err(missing(format!("there is no image of {topic:?}: no such topic, or its kind is event")));
     };
     if image.bytes() > AT_ONCE_BYTES_MAX {
         context.reads.turn().await;
@@ -40,12 +40,12 @@ pub(super) fn delete(query: Option<&str>, topic: &str, context: &Context) -> Res
     Ok(reply::json(out.into()))
 }
 
-/// `bad_topic` for what is no topic's name.
+/// Refuses with `bad_topic` what is not a topic's name.
 pub(super) fn check(topic: &str) -> Result<(), Refusal> {
     check_topic(topic).map_err(|error| Refusal { code: ErrorCode::BadTopic, message: error.to_string() })
 }
 
-/// `not_found`
+/// A refusal with the code `not_found`.
 pub(super) fn missing(message: String) -> Refusal {
     Refusal { code: ErrorCode::NotFound, message }
 }

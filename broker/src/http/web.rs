@@ -1,4 +1,5 @@
-//! Files for browsers, part of the program: what is served is what was built, and there is nothing to install beside it.
+//! Files for browsers. They are part of the program, so the files served are those that it was built with, and nothing
+//! else has to be installed.
 //!
 //! Parameters are ignored here. They belong to the page that is opened with them, not to the broker.
 
@@ -17,15 +18,15 @@ use super::reply::Reply;
 /// A file, and how it is served.
 #[derive(Debug)]
 pub(super) struct Asset {
-    /// Where it is, from the root of the listener.
+    /// Its path on the listener.
     path: &'static str,
     content_type: &'static str,
     body: &'static [u8],
-    /// A page runs scripts, under a policy.
+    /// Whether it is a page, which runs scripts under a policy.
     is_page: bool,
 }
 
-/// A file of the live page, beside its modules.
+/// A file of the live page.
 macro_rules! live {
     ($name:literal) => {
         include_bytes!(concat!("../../../dashboards/web/live/", $name))
@@ -39,7 +40,7 @@ macro_rules! client {
     };
 }
 
-/// All of them.
+/// All files.
 static ASSETS: &[Asset] = &[
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: live!("../index.html"), is_page: true },
     style("/live/base.css", live!("base.css")),
@@ -109,21 +110,21 @@ const fn style(path: &'static str, body: &'static [u8]) -> Asset {
     Asset { path, content_type: "text/css; charset=utf-8", body, is_page: false }
 }
 
-/// Of each asset in its place, the entity tag of its bytes (RFC 9110 §8.8.3).
+/// The entity tag of each asset's bytes (RFC 9110 §8.8.3), in the order of [`ASSETS`].
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| ASSETS.iter().map(|asset| tag_of(asset.body)).collect());
 
-/// The file at a path, by its place in the table.
+/// A file, as its index in [`ASSETS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AssetId(usize);
 
 impl AssetId {
-    /// The file at a path.
+    /// Finds the file at a path.
     pub(super) fn find(path: &str) -> Option<AssetId> {
         ASSETS.iter().position(|asset| asset.path == path).map(AssetId)
     }
 }
 
-/// The file, or 304 without a body when the client's copy is current.
+/// Answers with the file, or with 304 and no body if the client's copy is current.
 pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     let (asset, tag) = (&ASSETS[id.0], &TAGS[id.0]);
     let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, tag));
@@ -135,7 +136,7 @@ pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     headers.insert(ETAG, tag.clone());
-    // Kept, and asked for anew each time: a page and the broker that it talks to are of the same version.
+    // A browser keeps it and revalidates it each time, so a page and its broker have the same version.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if asset.is_page {
@@ -145,8 +146,9 @@ pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     reply
 }
 
-/// Nothing but our own files, and connections to where the page came from: whatever a feed might smuggle in, it has nobody
-/// to talk to. Browsers that do not count `ws:` of the same host as `'self'` (Safari before 15.4) need it named.
+/// The policy of a page: only the broker's own files, and connections to the page's own origin, so that content that a
+/// feed might smuggle in can reach no other host. Browsers that do not count `ws:` of the same host as `'self'` (Safari
+/// before 15.4) need it named.
 fn policy(host: Option<&HeaderValue>) -> HeaderValue {
     // The host was checked before anything was answered: it holds no space, semicolon or comma.
     let sockets = host.and_then(|host| host.to_str().ok()).map(|host| format!(" ws://{host} wss://{host}"));
@@ -165,7 +167,8 @@ fn tag_of(body: &[u8]) -> HeaderValue {
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether an `If-None-Match` names a tag: a list of them, strong or weak, which makes no difference here, or `*`.
+/// Returns whether an `If-None-Match` names a tag. It is `*` or a list of tags, strong or weak, which makes no
+/// difference here.
 fn names(given: &HeaderValue, tag: &HeaderValue) -> bool {
     let given = given.to_str().unwrap_or_default().split(',').map(str::trim);
     given.map(|one| one.strip_prefix("W/").unwrap_or(one)).any(|one| one == "*" || one.as_bytes() == tag.as_bytes())

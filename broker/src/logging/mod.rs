@@ -1,8 +1,8 @@
-//! Logs: lines on standard error, for people or for machines.
+//! The log: lines on standard error, for people or for machines.
 //!
-//! Whoever logs never waits for whoever reads the log, and never fails because of it: lines go through a bounded queue to
-//! a thread of their own. One that cannot be written (the reader is gone, the disk is full), or for which there is no
-//! room, is lost and counted. And no line is repeated at the pace of what it tells of: see [`Repeats`].
+//! Logging never waits for the reader of the log, and never fails because of it: lines go through a bounded queue to a
+//! thread of their own. A line that cannot be written (the reader is gone, the disk is full), or for which there is no
+//! room, is dropped and counted. Lines about events that repeat are not written each time: see [`Repeats`].
 
 mod repeats;
 mod writer;
@@ -19,8 +19,8 @@ use self::repeats::{Once, Repeats};
 use self::writer::Writer;
 use crate::config::{LogFilter, LogFormat};
 
-/// Where lines of which each counts come from, however many there are at once: they are as many as the operator's
-/// settings, or the broker ends right after them.
+/// The target of lines that are all written, however many there are at once. There are at most as many as the
+/// operator's settings, or the broker ends right after them.
 pub const EACH: &str = "broker::each";
 
 /// How long the end of the process waits for lines that are still to be written.
@@ -41,7 +41,7 @@ pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<()> {
     writer.start()?;
     let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let filter = filter.to_filter();
-    // Fails only where someone else has started logging already: then theirs counts.
+    // Fails only if logging was started elsewhere already, which then counts.
     let _ = match format {
         LogFormat::Text => {
             let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
@@ -54,7 +54,7 @@ pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<()> {
             tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
         }
     };
-    // The usual hook writes by itself, and would wait for a reader that does not read.
+    // The default hook writes to standard error itself, and would wait for a reader that does not read.
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let (thread, backtrace) = (thread.name().unwrap_or("?"), std::backtrace::Backtrace::capture());
@@ -70,7 +70,7 @@ pub fn lost() -> u64 {
     WRITER.get().map_or(0, Writer::lost)
 }
 
-/// Waits until everything that was logged is written, though not for ever.
+/// Waits until everything that was logged is written, for a bounded time.
 pub fn flush() {
     if let Some(writer) = WRITER.get() {
         writer.flush(FLUSH_TIME);

@@ -1,5 +1,5 @@
-//! Warnings and errors that repeat: one line, and every ten seconds how many more there were like it. Where something goes
-//! wrong, it often goes wrong for every client and a thousand times a second; the log has to stay readable, and small.
+//! Warnings and errors that repeat: one line, and every ten seconds the number of further ones. What goes wrong often
+//! goes wrong for every client and a thousand times a second, and the log has to stay readable and small.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,66 +15,66 @@ use super::EACH;
 
 use crate::sync::lock;
 
-/// Within this time one line from each place in the code is written.
+/// Within this time, one line from each site in the code is written.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// What was written lately, by the place in the code.
+/// The lines that were written lately, by their sites in the code.
 #[derive(Clone, Default)]
 pub(super) struct Repeats {
-    places: Arc<Mutex<HashMap<callsite::Identifier, Place>>>,
+    sites: Arc<Mutex<HashMap<callsite::Identifier, Site>>>,
 }
 
-struct Place {
+struct Site {
     since: Instant,
     message: String,
     left_out: u64,
 }
 
 impl Repeats {
-    fn lock(&self) -> MutexGuard<'_, HashMap<callsite::Identifier, Place>> {
-        lock(&self.places)
+    fn lock(&self) -> MutexGuard<'_, HashMap<callsite::Identifier, Site>> {
+        lock(&self.sites)
     }
 
-    /// Whether a line is written, or only counted.
+    /// Returns whether a line is written, or only counted.
     fn admits(&self, event: &Event<'_>, now: Instant) -> bool {
         let metadata = event.metadata();
         if *metadata.level() > Level::WARN || metadata.target() == EACH {
             return true;
         }
-        let mut places = self.lock();
-        if let Some(place) = places.get_mut(&metadata.callsite()) {
-            // What was left out is told before the place is forgotten.
-            if place.left_out > 0 || now < place.since + PERIOD {
-                place.left_out += 1;
+        let mut sites = self.lock();
+        if let Some(site) = sites.get_mut(&metadata.callsite()) {
+            // The lines that were left out are reported before the site is forgotten.
+            if site.left_out > 0 || now < site.since + PERIOD {
+                site.left_out += 1;
                 return false;
             }
         }
         let mut message = Message(String::new());
         event.record(&mut message);
-        places.insert(metadata.callsite(), Place { since: now, message: message.0, left_out: 0 });
+        sites.insert(metadata.callsite(), Site { since: now, message: message.0, left_out: 0 });
         true
     }
 
-    /// Takes out what was left out in periods that are over: how often, and what the line said.
+    /// Takes out what was left out in periods that are over: the number of lines, and their message.
     fn over(&self, now: Instant) -> Vec<(u64, String)> {
         let mut over = Vec::new();
-        self.lock().retain(|_, place| {
-            if now < place.since + PERIOD {
+        self.lock().retain(|_, site| {
+            if now < site.since + PERIOD {
                 return true;
             }
-            if place.left_out == 0 {
+            if site.left_out == 0 {
                 return false;
             }
-            over.push((std::mem::take(&mut place.left_out), place.message.clone()));
-            // Where it goes on, the next period is told of at its end as well.
-            place.since = now;
+            over.push((std::mem::take(&mut site.left_out), site.message.clone()));
+            // If more come, the end of the next period reports them as well.
+            site.since = now;
             true
         });
         over
     }
 
-    /// Tells of what was left out.
-    pub(super) fn tell(&self) {
+    /// Logs how many lines were left out.
+    pub(super) fn report(&self) {
         for (more, of) in self.over(Instant::now()) {
             tracing::warn!(target: EACH, more, of, "more lines like one before, in the last {} s", PERIOD.as_secs());
         }
@@ -92,7 +92,7 @@ impl Visit for Message {
     }
 }
 
-/// A form of lines, in which repeats have none.
+/// A format of lines that leaves out repeated ones.
 pub(super) struct Once<F> {
     form: F,
     repeats: Repeats,
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what is written.
+    /// Keeps the lines that are written.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -161,11 +161,11 @@ mod tests {
             }
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        let said = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-        assert_eq!((said("it failed"), said("so did this")), (1, 1));
-        assert_eq!((said("each counts"), said("an event like any other")), (1000, 1000));
+        let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+        assert_eq!((count("it failed"), count("so did this")), (1, 1));
+        assert_eq!((count("each counts"), count("an event like any other")), (1000, 1000));
         assert_eq!(text.lines().count(), 2002);
-        // Nothing is told before the period is over, then all of it, then nothing more.
+        // Nothing is reported before the period is over, then all of it, then nothing more.
         let begun = Instant::now();
         assert_eq!(repeats.over(begun), []);
         let mut over = repeats.over(begun + PERIOD);

@@ -1,4 +1,4 @@
-//! The thread that writes lines, and the queue to it.
+//! The thread that writes log lines, and its queue.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -12,14 +12,14 @@ use super::repeats::Repeats;
 
 use crate::sync::lock;
 
-/// Lines that wait to be written at most.
+/// The most lines that wait to be written.
 const LINES_MAX: usize = 1024;
-/// Bytes of one line at most; what is longer is cut.
+/// The most bytes of one line; longer ones are cut.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 /// How often the thread looks for lines that were left out.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Where lines go.
+/// The writer that lines go to.
 pub(super) struct Writer {
     queue: Sender<Message>,
     /// For the thread, until it is started.
@@ -29,7 +29,7 @@ pub(super) struct Writer {
 
 enum Message {
     Line(Vec<u8>),
-    /// Says so once everything before it is written.
+    /// Is answered once everything before it is written.
     Flush(Sender<()>),
 }
 
@@ -41,7 +41,7 @@ struct Thread {
 }
 
 impl Writer {
-    /// One that writes to `out` once it is started.
+    /// Makes a writer that writes to `out` once it is started.
     pub(super) fn new(out: impl Write + Send + 'static, repeats: Repeats) -> Writer {
         let (queue, lines) = bounded(LINES_MAX);
         // There is one writer in a process, and it is never dropped.
@@ -59,16 +59,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Lines that were lost.
+    /// The number of lines that were lost.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until all lines so far are written, but not longer than that.
+    /// Waits until all lines so far are written, but not longer than `at_most`.
     pub(super) fn flush(&self, at_most: Duration) {
         let (done, written) = bounded(1);
         if self.queue.send_timeout(Message::Flush(done), at_most).is_ok() {
-            // Not in time, or the thread is gone: then there is nothing more to wait for.
+            // Fails if it is not done in time, or if the thread is gone: then there is nothing more to wait for.
             let _ = written.recv_timeout(at_most);
         }
     }
@@ -82,7 +82,7 @@ impl<'a> MakeWriter<'a> for &'static Writer {
     }
 }
 
-/// A line that is being made. It goes when it is dropped.
+/// A line that is being made. It is queued when this is dropped.
 pub(super) struct Line<'a> {
     writer: &'a Writer,
     bytes: Vec<u8>,
@@ -122,13 +122,13 @@ impl Thread {
                     }
                 }
                 Ok(Message::Flush(done)) => {
-                    // Whoever waited has gone on: nothing is missing.
+                    // Fails if the caller no longer waits.
                     let _ = done.try_send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.repeats.tell();
+            self.repeats.report();
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many writes, then fails.
+    /// Accepts a number of writes, then fails.
     struct Full(usize, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Full {
@@ -165,7 +165,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
-    fn what_cannot_be_written_is_lost_and_counted() {
+    fn lines_that_cannot_be_written_are_lost_and_counted() {
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let writer = writer(Full(2, written.clone()));
         for line in ["one\n", "two\n", "three\n", "four\n"] {
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!((written.lock().unwrap().as_slice(), writer.lost()), (&b"one\ntwo\n"[..], 2));
     }
 
-    /// Does not come back from a write until it may.
+    /// Does not return from a write until it may.
     struct Stuck(mpsc::Receiver<()>);
 
     impl Write for Stuck {
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_reader_that_does_not_read() {
+    fn logging_does_not_wait_for_a_reader_that_does_not_read() {
         let (may_go_on, stuck) = mpsc::channel();
         let writer = writer(Stuck(stuck));
         for _ in 0..LINES_MAX + 100 {
             writer.make_writer().write_all(b"line\n").unwrap();
         }
-        // One more than fit into the queue may be with the thread already.
+        // The thread may have taken one line out of the full queue already.
         assert!((99..=100).contains(&writer.lost()), "{}", writer.lost());
         writer.flush(Duration::from_millis(10));
         drop(may_go_on);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_where_it_is_too_long() {
+    fn a_line_that_is_too_long_is_cut() {
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let writer = writer(Full(10, written.clone()));
         writer.make_writer().write_all("x".repeat(3 * LINE_BYTES_MAX).as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! One family of a scrape, from plain numbers.
+//! Builds a metric family of a scrape from plain numbers.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, Metric, MetricFamily, MetricType,
@@ -14,7 +14,7 @@ pub(super) fn gauge(name: &str, help: &str, value: f64) -> MetricFamily {
     family(name, help, MetricType::GAUGE, vec![gauged(value)])
 }
 
-/// A counter with one label and a value for each of what it may be.
+/// A counter with one label, and a value for each value of the label.
 pub(super) fn labelled_counter<'a>(
     name: &str,
     help: &str,
@@ -25,7 +25,7 @@ pub(super) fn labelled_counter<'a>(
     family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
-/// A gauge likewise.
+/// A gauge with one label, and a value for each value of the label.
 pub(super) fn labelled_gauge<'a>(
     name: &str,
     help: &str,
@@ -36,17 +36,17 @@ pub(super) fn labelled_gauge<'a>(
     family(name, help, MetricType::GAUGE, metrics.collect())
 }
 
-/// A histogram of powers of two: `counts[i]` are the values up to `2^i`, the last ones all above. `per_unit` of them are
-/// one of the unit that is shown.
+/// A histogram of powers of two: `counts[i]` is the number of values up to `2^i` and above the bound before; the last
+/// one counts all values above. `per_unit` converts a value to the base unit.
 pub(super) fn histogram(name: &str, help: &str, per_unit: f64, counts: &[u64], sum: u64) -> MetricFamily {
     let mut seen = 0;
     let mut buckets = Vec::with_capacity(counts.len());
-    // The last one has no bound: it is the `+Inf` that the encoder adds.
+    // The last bucket has no bound: it is the `+Inf` that the encoder adds.
     for (power, count) in counts.iter().enumerate().take(counts.len() - 1) {
         seen += count;
         let mut bucket = Bucket::default();
         bucket.set_cumulative_count(seen);
-        // Divided and not multiplied by 1e-6: then the bound is the nearest double, which is written with few digits.
+        // A division, not a multiplication by 1e-6: its result is the nearest double, which is written with few digits.
         bucket.set_upper_bound((1u64 << power) as f64 / per_unit);
         buckets.push(bucket);
     }

@@ -1,7 +1,7 @@
-//! Everything that the broker counts, in Prometheus' terms. Shards count in memory of their own; this adds them up when
-//! somebody scrapes. No label carries a topic or a client, so the number of series is fixed. `docs/metrics.md` says what
-//! each is for. The crate `prometheus` is here for its text format alone, with the escapes that this has: its registry would
-//! count a second time, with atomics, what shards count in their own memory.
+//! All metrics of the broker, in Prometheus' format. Shards count in memory of their own; a scrape adds their counts
+//! up. No label carries a topic or a client, so the number of series is fixed. `docs/metrics.md` says what each metric
+//! is for. The crate `prometheus` is used only for its text format and that format's escapes: its registry would count
+//! a second time, with atomics, what shards count in their own memory.
 
 mod family;
 mod process;
@@ -20,38 +20,38 @@ use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
 
-/// What a scrape looks at.
+/// The sources of a scrape.
 pub(crate) struct Metrics {
     /// The shared half of the engine.
     pub engine: Arc<Engine>,
-    /// A shard's counters each.
+    /// The counters of each shard.
     pub shards: Vec<Arc<ShardStats>>,
-    /// The places.
+    /// The count of admitted connections.
     pub admission: Arc<Admission>,
     /// The client listener's sockets that speak HTTP.
     pub clients: Arc<HttpSockets>,
-    /// The admin listener's.
+    /// The admin listener's sockets.
     pub admins: Arc<HttpSockets>,
-    /// Who may connect.
+    /// The check whether a client may connect.
     pub access: Arc<Gate>,
-    /// What bodies hold.
+    /// The budget of HTTP bodies.
     pub bodies: Arc<BodyBudget>,
-    /// When the process started, in seconds since the epoch.
+    /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
 
-/// A metric that adds up over shards.
+/// A metric that is summed over shards.
 type PerShard = (&'static str, &'static str, fn(&ShardStats) -> u64);
 
 const COUNTERS: &[PerShard] = &[
-    ("tickcast_opened_total", "Connections that shards took on.", |s| s.opened.get()),
+    ("tickcast_opened_total", "Connections that shards accepted.", |s| s.opened.get()),
     ("tickcast_feed_entries_total", "Feed entries that shards took in.", |s| s.entries.get()),
     ("tickcast_deliveries_total", "Data frames of which a socket took the first byte.", |s| s.deliveries.get()),
     ("tickcast_writes_total", "Writes to sockets.", |s| s.writes.get()),
     ("tickcast_writes_short_total", "Writes of which the socket did not take every byte.", |s| s.writes_short.get()),
     ("tickcast_sent_bytes_total", "Bytes that sockets took.", |s| s.bytes.get()),
-    ("tickcast_fell_behind_total", "Times a connection had more than behind_bytes waiting.", |s| s.fell_behind.get()),
-    ("tickcast_detours_total", "Times a frame too large for the ring went by way of its topic.", |s| s.detours.get()),
+    ("tickcast_fell_behind_total", "Times a connection had more than behind_bytes pending.", |s| s.fell_behind.get()),
+    ("tickcast_detours_total", "Times a frame too large for the ring was sent from its topic.", |s| s.detours.get()),
     ("tickcast_evicted_total", "Times a connection fell out of step because the ring was reused.", |s| s.evicted.get()),
     ("tickcast_budget_closed_total", "Connections closed because they held most of a budget that was exceeded.", |s| {
         s.paid.get()
@@ -64,15 +64,15 @@ const COUNTERS: &[PerShard] = &[
 const GAUGES: &[PerShard] = &[
     ("tickcast_connections", "Open connections, WebSocket and Server-Sent Events.", |s| s.connections.get()),
     ("tickcast_sse_connections", "Of these, Server-Sent Events.", |s| s.listeners.get()),
-    ("tickcast_connections_behind", "Connections that catch up because too much waited for them.", |s| s.behind.get()),
-    ("tickcast_connections_parked", "Connections whose socket takes no byte now.", |s| s.parked.get()),
+    ("tickcast_connections_behind", "Connections that catch up because too much was pending.", |s| s.behind.get()),
+    ("tickcast_connections_parked", "Connections whose socket is full.", |s| s.parked.get()),
     ("tickcast_subscriptions", "Subscriptions to topics and patterns.", |s| s.subscriptions.get()),
     ("tickcast_followed_topics", "Names that shards follow or wait for, summed over shards.", |s| s.local_topics.get()),
     ("tickcast_pinned_bytes", "Half-written frames held for blocked connections.", |s| s.pinned_bytes.get()),
     ("tickcast_ring_bytes", "Bytes of the shards' rings in use.", |s| s.ring_bytes.get()),
 ];
 
-/// A histogram that adds up over shards, and how many of its unit make one of the base unit.
+/// A histogram that is summed over shards, and how many of its units are one base unit.
 type HistogramPerShard = (&'static str, &'static str, f64, fn(&ShardStats) -> &Histogram);
 
 const HISTOGRAMS: &[HistogramPerShard] = &[
@@ -83,16 +83,16 @@ const HISTOGRAMS: &[HistogramPerShard] = &[
         |s| &s.latency_us,
     ),
     ("tickcast_write_frames", "Data frames in a write.", 1.0, |s| &s.frames_per_write),
-    ("tickcast_round_seconds", "A round of a shard's loop that had something to do.", 1e6, |s| &s.round_us),
-    ("tickcast_lag_bytes", "What waited for a connection when it fell behind.", 1.0, |s| &s.lag_bytes),
+    ("tickcast_round_seconds", "Duration of a round of a shard's loop that had something to do.", 1e6, |s| &s.round_us),
+    ("tickcast_lag_bytes", "Bytes pending for a connection when it fell behind.", 1.0, |s| &s.lag_bytes),
 ];
 
-/// Ends of connections that are no reason of the broker's.
+/// The reasons of connections that the broker did not close.
 const BY_CLIENT: &str = "client";
 const VANISHED: &str = "vanished";
 
 impl Metrics {
-    /// The text of a scrape.
+    /// Returns the text of a scrape.
     pub(crate) fn text(&self) -> String {
         let mut families: Vec<_> =
             COUNTERS.iter().map(|(name, help, read)| counter(name, help, self.sum(*read))).collect();
@@ -118,17 +118,17 @@ impl Metrics {
             counter("tickcast_duplicates_total", "Updates that their source had published already.", duplicates),
             counter(
                 "tickcast_histories_halved_total",
-                "Times that a topic gave up the older half of its history because all together were too large.",
+                "Times that a topic gave up the older half of its history because all histories together were too large.",
                 self.engine.budget().halved(),
             ),
             counter(
                 "tickcast_http_evicted_total",
-                "Sockets that spoke HTTP and had to go, as there were more than http_connections_max.",
+                "Connections that spoke HTTP and were closed because http_connections_max was reached.",
                 self.clients.evicted(),
             ),
             counter(
                 "tickcast_bodies_given_up_total",
-                "Bodies of HTTP requests and answers that held most of bodies_bytes_max when it was used up.",
+                "Bodies of HTTP requests and answers that were given up because bodies_bytes_max was exceeded.",
                 self.bodies.given_up(),
             ),
             counter("tickcast_log_lines_lost_total", "Lines of the log that could not be written.", logging::lost()),
@@ -140,9 +140,9 @@ impl Metrics {
             ErrorCode::ALL.iter().map(|code| (code.as_str(), self.sum(|stats| stats.errors.get(*code)) as f64));
         let refused = ErrorCode::ALL.iter().map(|code| (code.as_str(), self.engine.refused(*code) as f64));
         let closed = CloseReason::ALL.iter().map(|reason| {
-            // Who gets no place is told so before a shard hears of it.
-            let no_place = if *reason == CloseReason::LimitExceeded { self.admission.refused() } else { 0 };
-            (reason.as_str(), (self.sum(|stats| stats.closed.get(*reason)) + no_place) as f64)
+            // Connections that are not admitted are closed before they reach a shard.
+            let refused = if *reason == CloseReason::LimitExceeded { self.admission.refused() } else { 0 };
+            (reason.as_str(), (self.sum(|stats| stats.closed.get(*reason)) + refused) as f64)
         });
         let closed = closed.chain([
             (BY_CLIENT, self.sum(|stats| stats.closed_by_client.get()) as f64),
@@ -156,7 +156,7 @@ impl Metrics {
         [
             labelled_counter(
                 "tickcast_refused_total",
-                "Requests that were refused because of who they came from.",
+                "Requests that were refused because of their sender.",
                 "what",
                 denied,
             ),
@@ -170,7 +170,7 @@ impl Metrics {
             ),
             labelled_counter(
                 "tickcast_closed_total",
-                "Connections that ended, or got no place, by why.",
+                "Connections that ended, or were not admitted, by reason.",
                 "reason",
                 closed,
             ),
@@ -182,7 +182,7 @@ impl Metrics {
             ),
             labelled_gauge(
                 "tickcast_build_info",
-                "Always 1; its label tells the version.",
+                "Always 1; the label is the version.",
                 "version",
                 [(env!("CARGO_PKG_VERSION"), 1.0)],
             ),
@@ -194,38 +194,38 @@ impl Metrics {
         let (budget, feed) = (engine.budget(), engine.feed());
         let last_publish_seconds = engine.last_publish_us().unwrap_or(0) as f64 / 1e6;
         [
-            ("tickcast_topics", "Topics that exist.", engine.topics_len() as f64),
+            ("tickcast_topics", "Existing topics.", engine.topics_len() as f64),
             ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max as f64),
             ("tickcast_history_bytes", "Retained updates of all topics.", budget.histories() as f64),
-            ("tickcast_history_bytes_max", "What they may take (retain_bytes_max).", limits.retain_bytes_max as f64),
+            ("tickcast_history_bytes_max", "Their bound (retain_bytes_max).", limits.retain_bytes_max as f64),
             ("tickcast_image_bytes", "Images of all topics.", budget.images() as f64),
-            ("tickcast_image_bytes_max", "What they may take (images_bytes_max).", limits.images_bytes_max as f64),
+            ("tickcast_image_bytes_max", "Their bound (images_bytes_max).", limits.images_bytes_max as f64),
             (
                 "tickcast_feed_backlog_bytes",
-                "How far the slowest shard lags behind the feed.",
+                "How far the slowest shard is behind the feed.",
                 feed.backlog_bytes() as f64,
             ),
-            ("tickcast_feed_backlog_bytes_max", "How far it may (feed_bytes_max).", limits.feed_bytes_max as f64),
+            ("tickcast_feed_backlog_bytes_max", "Its bound (feed_bytes_max).", limits.feed_bytes_max as f64),
             (
                 "tickcast_last_publish_timestamp_seconds",
-                "When a client last published, since the epoch; 0 before the first.",
+                "When a client last published, since the UNIX epoch; 0 before the first.",
                 last_publish_seconds,
             ),
-            ("tickcast_admitted", "Connections that have a place.", self.admission.count() as f64),
-            ("tickcast_connections_max", "Places (connections_max).", self.admission.connections_max() as f64),
+            ("tickcast_admitted", "Connections that count against connections_max.", self.admission.count() as f64),
+            ("tickcast_connections_max", "Their bound (connections_max).", self.admission.connections_max() as f64),
             (
                 "tickcast_http_connections",
                 "Connections that speak HTTP, this one included.",
                 (self.clients.count() + self.admins.count()) as f64,
             ),
-            ("tickcast_http_connections_max", "Places for them (http_connections_max).", self.clients.max() as f64),
+            ("tickcast_http_connections_max", "Their bound (http_connections_max).", self.clients.max() as f64),
             ("tickcast_shards", "Threads that serve connections.", self.shards.len() as f64),
         ]
         .into_iter()
         .map(|(name, help, value)| gauge(name, help, value))
     }
 
-    /// What clients share, and what of it is used.
+    /// The budgets that clients share: their use and their bounds.
     fn budgets(&self) -> [MetricFamily; 3] {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
@@ -241,11 +241,11 @@ impl Metrics {
         let used = budgets.iter().map(|(name, used, _)| (*name, *used as f64));
         let most = budgets.iter().map(|(name, _, most)| (*name, *most as f64));
         [
-            labelled_gauge("tickcast_budget_bytes", "What is used of a budget that clients share.", "budget", used),
-            labelled_gauge("tickcast_budget_bytes_max", "What may be used of it: the setting.", "budget", most),
+            labelled_gauge("tickcast_budget_bytes", "Bytes used of a budget that clients share.", "budget", used),
+            labelled_gauge("tickcast_budget_bytes_max", "The bound of the budget: the setting.", "budget", most),
             gauge(
                 "tickcast_budget_leaving_bytes",
-                "What is used and goes with connections that are closing.",
+                "Bytes used of all budgets by connections that are closing.",
                 budget.leaving() as f64,
             ),
         ]

@@ -1,4 +1,4 @@
-//! What the kernel knows of this process, under the names that Prometheus' own client libraries use.
+//! The kernel's figures of this process, under the names that Prometheus' own client libraries use.
 
 use prometheus::proto::MetricFamily;
 use rustix::process::{Resource, getrlimit};
@@ -7,21 +7,21 @@ use rustix::time::{ClockId, clock_gettime};
 use super::family::{gauge, seconds_counter};
 use crate::config::open_files;
 
-/// The families. A number that the kernel does not tell is shown as 0.
+/// Returns the families. A number that the kernel does not report is shown as 0.
 pub(super) fn families(start_seconds: f64) -> [MetricFamily; 5] {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     let cpu_seconds = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
     let files_max = getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, |max| max as f64);
     [
         seconds_counter("process_cpu_seconds_total", "CPU time that the process has used.", cpu_seconds),
-        gauge("process_resident_memory_bytes", "Memory of the process that is resident.", resident_bytes()),
-        gauge("process_open_fds", "Open files, of which each connection is one.", open_files() as f64),
+        gauge("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),
+        gauge("process_open_fds", "Open files; each connection takes one.", open_files() as f64),
         gauge("process_max_fds", "Files that the process may have open.", files_max),
         gauge("process_start_time_seconds", "Start time of the process since the epoch.", start_seconds),
     ]
 }
 
-/// The second number of proc(5)'s `statm`, which counts pages.
+/// The resident memory: the second number of proc(5)'s `statm`, which counts pages.
 fn resident_bytes() -> f64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
     pages.map_or(0.0, |pages: f64| pages * rustix::param::page_size() as f64)

@@ -1,11 +1,12 @@
-//! What clients send: read into the shard's one buffer, cut into frames, done.
+//! Clients' input: read into the shard's one buffer, cut into frames, and executed.
 //!
-//! A connection is read as long as it may be: while its answers are read, while its last request is done, while the feed
-//! has room for what it publishes, and while the round has work left. Otherwise its bytes wait, here up to a buffer's
-//! worth and then in the kernel, where they hold the client back.
+//! A connection is read while it reads its answers, while no earlier request of it is unfinished, while the feed has
+//! room for what it publishes, and while the round has work left. Otherwise its bytes wait, here up to a buffer's worth
+//! and then in the kernel, where they hold the client back.
 //!
-//! Those that wait take turns. A connection that says more than a round's work holds is heavy until it was read to its end:
-//! heavy ones have their turns behind all others, and only while the shards keep up with what is published.
+//! Connections with deferred reads take turns. A connection that sends more than a round's work is heavy until it was
+//! read to its end. Heavy connections have their turns behind all others, and only while the shards keep up with the
+//! publishers.
 
 use std::collections::VecDeque;
 
@@ -19,12 +20,12 @@ use crate::websocket::{self, Event, Input};
 
 /// The shard's read buffer.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
-/// Reads of one connection in one round at most.
+/// The most reads of one connection in one round.
 const READS_PER_ROUND: usize = 4;
-/// Connections with waiting bytes that are looked at in one round.
+/// The most connections with deferred reads that are visited in one round.
 const DEFERRED_PER_ROUND: usize = 1024;
 
-/// Connections with bytes that wait, in the order of their turns.
+/// The connections whose reads are deferred, in the order of their turns.
 #[derive(Default)]
 pub(super) struct DeferredReads {
     light: VecDeque<ConnId>,
@@ -33,7 +34,7 @@ pub(super) struct DeferredReads {
 }
 
 impl DeferredReads {
-    /// Whether some wait only for shards to read the feed.
+    /// Returns whether some wait only until the shards have read the feed.
     pub(super) fn wait_for_room(&self) -> bool {
         self.no_room && !(self.light.is_empty() && self.heavy.is_empty())
     }
@@ -43,22 +44,23 @@ impl DeferredReads {
     }
 }
 
+/// How much of a connection's input was used.
 enum Took {
-    /// Everything there was, or more will be told of.
+    /// All of it, or epoll will report the rest.
     All,
     /// There is more, which has to wait.
     Waits,
-    /// The round's work is spent in the middle of what was read: of the heavy ones it is the next.
+    /// The round's work was spent in the middle of what was read: the connection is the next of the heavy ones.
     Spent,
     /// The connection is gone.
     Gone,
 }
 
 impl Driver {
-    /// A socket has bytes, or where it has `ended` the end of them: it is read in its turn. Where it is `gone`, whoever gets
-    /// events is as well.
+    /// Queues a connection for reading: its socket has bytes or, if it has `ended`, their end. A client of Server-Sent
+    /// Events whose socket is `gone` is disconnected at once.
     pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
-        // Whatever has come, it lives; also where it is not read for the moment.
+        // Any input is a sign of life, even if it is not read for the moment.
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
@@ -73,7 +75,7 @@ impl Driver {
         }
     }
 
-    /// The socket takes bytes again: soon the connection may be read again, too.
+    /// Queues a blocked connection for reading: its socket takes bytes again, so it may soon be read again, too.
     pub(super) fn unblock(&mut self, id: ConnId) {
         let Some(socket) = self.shard.sink(id) else { return };
         socket.full = false;
@@ -84,11 +86,11 @@ impl Driver {
         }
     }
 
-    /// Reads those that wait, as far as the round's work allows, and at least one of the heavy. Returns whether some can go
-    /// on at once.
+    /// Does the deferred reads, as far as the round's work allows, and at least one of the heavy ones. Returns whether
+    /// some can go on at once.
     pub(super) fn resume_deferred(&mut self) -> bool {
         if !self.shard.may_work() {
-            // The rounds before have done too much.
+            // Earlier rounds have done too much.
             return !(self.reads.light.is_empty() && self.reads.heavy.is_empty());
         }
         self.reads.no_room = !self.shard.engine().has_room();
@@ -117,7 +119,7 @@ impl Driver {
         more
     }
 
-    /// Gives a connection its turn. False where it may not be read now.
+    /// Gives a connection its turn. Returns false if it may not be read now.
     fn resume(&mut self, id: ConnId) -> bool {
         let may_go_on = self.may_go_on(id);
         let reads_answers = self.shard.may_read(id);
@@ -130,7 +132,7 @@ impl Driver {
             return true;
         }
         if socket.full && !reads_answers {
-            // However many there are of these, they are not in the way of those who read.
+            // A blocked connection leaves the queue, so that any number of them does not delay the others.
             socket.read_state = ReadState::Blocked;
         } else {
             let heavy = socket.heavy;
@@ -152,7 +154,7 @@ impl Driver {
             Took::Gone => self.shard.disconnect(id),
             Took::Waits => {
                 socket.read_state = ReadState::Deferred;
-                // Who may not be read has not said too much yet.
+                // A connection that may not be read has not sent too much yet.
                 socket.heavy |= may_read;
                 let heavy = socket.heavy;
                 self.reads.push(id, heavy);
@@ -166,7 +168,7 @@ impl Driver {
     }
 
     fn read_some(&mut self, id: ConnId) -> Took {
-        // What waited here comes before what waits in the kernel, for which it takes its turn again.
+        // The bytes that waited here come before those in the kernel, for which the connection takes another turn.
         let Some(socket) = self.shard.sink(id) else { return Took::All };
         let has_rest = std::mem::take(&mut socket.has_rest);
         if socket.has_unread()
@@ -194,18 +196,19 @@ impl Driver {
         Took::Waits
     }
 
-    /// `None` where reading may go on.
+    /// Reads once. Returns `None` if reading may go on.
     fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
         let is_closing = self.shard.is_closing(id);
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
         match socket.read(buffer) {
             Ok(None) => Some(Took::All),
-            // Whoever gets events may say that it has said everything, and still listen. Whoever hung up says the same; but
-            // its system answers to what is written then that nobody is there.
+            // A client of Server-Sent Events may half-close, and still read. A client that is gone looks the same; but
+            // if something is written to it, its system answers with a reset.
             Ok(Some(0)) if !is_closing && socket.ask() => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
-                // Less than asked for: the kernel has no more, and will tell of what comes. But not again of the end.
+                // Less than the buffer holds: the kernel has no more, and reports new bytes. But it does not report the
+                // end again.
                 let drained = len < buffer.len() && !socket.ended;
                 self.shard.worked(len);
                 if let Some(stop) = self.received(id, &mut buffer[..len]) {
@@ -216,15 +219,15 @@ impl Driver {
         }
     }
 
-    /// Bytes have arrived. `Some` where reading has to stop.
+    /// Uses bytes that have arrived, after those that were held. Returns `Some` if reading has to stop.
     fn received(&mut self, id: ConnId, bytes: &mut [u8]) -> Option<Took> {
         if self.shard.is_closing(id) {
-            // The broker has said its last word; what still comes is not listened to.
+            // The broker's close frame is sent; what still comes is ignored.
             return None;
         }
         let socket = self.shard.sink(id)?;
         if socket.sse.is_some() {
-            // Whoever gets events has asked for all of them with its request.
+            // A client of Server-Sent Events has nothing to say after its request.
             return None;
         }
         let held = socket.held.is_some();
@@ -252,7 +255,7 @@ impl Driver {
         stop
     }
 
-    /// Does what the whole frames in `bytes` say. Returns the bytes used up, all of them where no more is listened to.
+    /// Executes the whole frames in `bytes`. Returns the bytes used, which are all of them if further input is ignored.
     fn frames(&mut self, id: ConnId, input: &mut Option<Box<Input>>, bytes: &mut [u8]) -> (usize, Option<Took>) {
         let clock = now();
         let rules = self.settings.rules;
@@ -264,7 +267,7 @@ impl Driver {
             if !self.may_go_on(id) {
                 return (at, Some(Took::Waits));
             }
-            // The first message of a turn is done whatever it costs, so that everybody gets on.
+            // The first message of a turn is done whatever it costs, so that every connection makes progress.
             if at > 0 && !self.shard.may_work() {
                 return (at, Some(Took::Spent));
             }

@@ -1,4 +1,4 @@
-//! Which connections are slow, found and told in portions: between two of them the shard delivers.
+//! Finds and reports the slowest connections, in portions: between two portions the shard delivers.
 
 use std::vec::IntoIter;
 
@@ -12,26 +12,26 @@ use crate::clock::now;
 /// One connection as `/v1/connections` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectionRow {
-    /// Its session, as `hello` named it.
+    /// Its session, as in `hello`.
     pub session: String,
     /// The peer's address and port.
     pub remote: String,
-    /// When it connected.
+    /// When it connected, in microseconds since the UNIX epoch.
     pub connected_ts: u64,
-    /// Its subscriptions.
+    /// The number of its subscriptions.
     pub subscriptions: u64,
-    /// Updates that wait for it.
+    /// The number of updates that are pending for it.
     pub lag_updates: u64,
     /// Their bytes.
     pub lag_bytes: u64,
-    /// Since when it is behind; `None` where it is not.
+    /// The time since which something has been pending, in microseconds since the UNIX epoch; `None` if nothing is.
     pub lagging_since: Option<u64>,
 }
 
-/// Connections that are told of in one round, each with a name and an address to be written: some 100 µs.
-const TOLD_PER_ROUND: usize = 128;
+/// The connections that are reported in one round, each with a name and an address to be formatted: some 100 µs.
+const REPORTED_PER_ROUND: usize = 128;
 
-/// Somebody who wants to know.
+/// A request for the slowest connections.
 pub(super) struct Asked {
     answer: oneshot::Sender<Vec<ConnectionRow>>,
     part: Part,
@@ -39,7 +39,7 @@ pub(super) struct Asked {
 
 enum Part {
     Looking(Slowest),
-    Telling { left: IntoIter<ConnId>, rows: Vec<ConnectionRow> },
+    Reporting { left: IntoIter<ConnId>, rows: Vec<ConnectionRow> },
 }
 
 impl Asked {
@@ -49,10 +49,10 @@ impl Asked {
 }
 
 impl Driver {
-    /// Does a portion for whoever asked first. Returns whether there is more to do.
+    /// Does a portion of the oldest request. Returns whether there is more to do.
     pub(super) fn tell_slowest(&mut self) -> bool {
         let Some(Asked { answer, part }) = self.asked.pop_front() else { return false };
-        // Whoever does not wait any more needs no answer.
+        // If nobody waits for the answer any more, the request is dropped.
         if !answer.is_closed() {
             match self.portion(part) {
                 Ok(rows) => drop(answer.send(rows)),
@@ -62,21 +62,21 @@ impl Driver {
         !self.asked.is_empty()
     }
 
-    /// The rows, or what is left to do.
+    /// Does a portion. Returns the rows, or what is left to do.
     fn portion(&self, part: Part) -> Result<Vec<ConnectionRow>, Part> {
         match part {
             Part::Looking(mut slowest) => Err(match self.shard.look_for_slowest(&mut slowest) {
                 true => Part::Looking(slowest),
-                false => Part::Telling { left: slowest.into_ids().into_iter(), rows: Vec::new() },
+                false => Part::Reporting { left: slowest.into_ids().into_iter(), rows: Vec::new() },
             }),
-            Part::Telling { mut left, mut rows } => {
-                rows.extend(left.by_ref().take(TOLD_PER_ROUND).filter_map(|id| self.row(id)));
-                if left.len() == 0 { Ok(rows) } else { Err(Part::Telling { left, rows }) }
+            Part::Reporting { mut left, mut rows } => {
+                rows.extend(left.by_ref().take(REPORTED_PER_ROUND).filter_map(|id| self.row(id)));
+                if left.len() == 0 { Ok(rows) } else { Err(Part::Reporting { left, rows }) }
             }
         }
     }
 
-    /// `None` where it has gone since.
+    /// Returns a connection's row; `None` if it is gone.
     fn row(&self, id: ConnId) -> Option<ConnectionRow> {
         let clock = now();
         let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));

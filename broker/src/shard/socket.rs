@@ -14,35 +14,35 @@ use crate::websocket::Input;
 /// One connection.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
-    /// What is held of its input. `None` for most.
+    /// Input that could not be used yet. `None` for most.
     pub(super) held: Option<Box<Held>>,
     pub(super) read_state: ReadState,
-    /// It has said more than a round's work holds, and was not read to its end since.
+    /// Whether it has sent more than a round's work, and was not read to its end since.
     pub(super) heavy: bool,
-    /// Its turn ended in the middle of what was read.
+    /// Whether its turn ended in the middle of what was read.
     pub(super) has_rest: bool,
-    /// How it is told in Server-Sent Events; `None` for WebSocket.
+    /// The writer of Server-Sent Events; `None` for WebSocket.
     pub(super) sse: Option<Box<Writer>>,
-    /// The socket took less than it was given, and has not said since that it takes more.
+    /// Whether the socket took less than it was given, and was not reported as writable since.
     pub(super) full: bool,
-    /// The end of the stream is there, behind what was not read yet: it will not be told again.
+    /// Whether the stream has ended after what was not read yet. The end will not be reported again.
     pub(super) ended: bool,
-    /// Gives the connection's place back when dropped.
+    /// Counts the connection as admitted until it is dropped.
     pub(super) admitted: Admitted,
 }
 
-/// Whether a connection has input that has to wait.
+/// Whether a connection's input has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadState {
-    /// It has none: it is read when there is something.
+    /// It has none, and is read as soon as some arrives.
     Idle,
     /// It waits for its turn.
     Deferred,
-    /// It may not be read before it has read its answers, and its socket is full: nothing changes before that is writable.
+    /// It waits until the socket is writable: the client has to read its answers first, and the socket is full.
     Blocked,
 }
 
-/// What holding input costs beside the bytes.
+/// The bytes that holding input costs besides the input.
 const HELD_BYTES: usize = 128;
 
 /// Input that could not be used yet.
@@ -50,22 +50,23 @@ const HELD_BYTES: usize = 128;
 pub(super) struct Held {
     /// An incomplete message.
     pub(super) input: Option<Box<Input>>,
-    /// Bytes that were read and not yet used: an incomplete frame, or what waits because the connection may not be read.
+    /// Bytes that were read and not yet used: an incomplete frame, or input that waits because the connection may not
+    /// be read.
     pub(super) unread: Vec<u8>,
 }
 
 impl Socket {
-    /// Whether there are bytes that were read and not used.
+    /// Returns whether there are bytes that were read and not used.
     pub(super) fn has_unread(&self) -> bool {
         self.held.as_ref().is_some_and(|held| !held.unread.is_empty())
     }
 
-    /// Takes out what is held.
+    /// Takes out the input that is held.
     pub(super) fn take_held(&mut self) -> Held {
         self.held.take().map_or_else(Held::default, |held| *held)
     }
 
-    /// Holds what is worth it.
+    /// Holds input, if there is any.
     pub(super) fn hold(&mut self, input: Option<Box<Input>>, unread: Vec<u8>) {
         if input.is_some() || !unread.is_empty() {
             self.held = Some(Box::new(Held { input, unread }));
@@ -76,7 +77,7 @@ impl Socket {
         self.admitted.remote()
     }
 
-    /// Reads once; `None` where nothing has arrived.
+    /// Reads once. Returns the number of bytes, 0 at the end; `None` if nothing has arrived.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {
@@ -90,7 +91,8 @@ impl Socket {
 }
 
 impl Socket {
-    /// Writes something to a client of Server-Sent Events, so that it is known whether it is there. Returns whether it is one.
+    /// Writes something to a client of Server-Sent Events, to find out whether it is still there. Returns false for a
+    /// WebSocket.
     pub(super) fn ask(&mut self) -> bool {
         let Some(writer) = &mut self.sse else { return false };
         writer.ask();
@@ -98,7 +100,7 @@ impl Socket {
         true
     }
 
-    /// Writes what is held back of Server-Sent Events. Returns whether nothing is any more.
+    /// Writes the Server-Sent Events that are held. Returns whether none are left.
     pub(super) fn flush(&mut self) -> bool {
         let Some(writer) = &mut self.sse else { return true };
         match writer.flush(&mut self.stream) {
@@ -106,7 +108,7 @@ impl Socket {
                 self.full = !all;
                 all
             }
-            // The next write finds it out.
+            // The next write returns the error.
             Err(_) => true,
         }
     }
@@ -157,7 +159,7 @@ impl Sink for Socket {
             self.flush();
             return;
         }
-        // Fails where the peer is gone already: then there is nobody to tell.
+        // Fails if the peer is gone already, and then there is nothing to do.
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::{ANSWER_BYTES_MAX, BY_FAMILY, ERROR, progress, read};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A time without news that no slip of a busy machine makes.
+/// A time without progress that a busy machine alone does not cause.
 const LONG: Duration = Duration::from_millis(1_500);
 
-/// Both ends of a connection to `listen`, of which the second connects to `connect`.
+/// Returns both ends of a connection: the writer accepts on `listen`, and the reader connects to `connect`.
 fn pair(listen: &str, connect: &str) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((listen, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -28,7 +28,7 @@ fn fill(writer: &mut TcpStream) {
     }
 }
 
-/// For how long the reader's window has been closed. Its kernel answers all the time.
+/// Returns for how long the reader's window has been closed. The reader's kernel answers all the time.
 fn stalled(writer: &TcpStream) -> Duration {
     let progress = progress(writer.local_addr().unwrap(), writer.peer_addr().unwrap()).unwrap();
     assert!(progress.acknowledged < 3 * LONG, "{progress:?}");
@@ -50,14 +50,14 @@ fn a_peer_has_stalled_since_its_window_opened_last() {
         let (mut writer, mut reader) = pair(listen, connect);
         fill(&mut writer);
         until_stalled(&writer);
-        // The peer reads on, and its kernel says so: ours sends what then fits.
+        // The peer reads on, and its kernel opens the window: ours sends what then fits.
         let mut bytes = [0; 65_536];
         let (mut taken, end) = (0, Instant::now() + PATIENCE);
         while stalled(&writer) >= LONG {
             taken += reader.read(&mut bytes).unwrap();
             assert!(Instant::now() < end, "{taken} bytes were read, and it still counts as stalled");
         }
-        // Again it does not.
+        // It stops reading again.
         until_stalled(&writer);
     }
 }
@@ -73,13 +73,13 @@ fn a_connection_that_is_gone_is_not_found() {
 }
 
 #[test]
-fn an_answer_that_is_not_understood_is_an_error_and_no_panic() {
+fn an_answer_that_is_not_understood_is_an_error_and_not_a_panic() {
     let (mut writer, _reader) = pair("127.0.0.1", "127.0.0.1");
     fill(&mut writer);
     let request = super::request(writer.local_addr().unwrap(), writer.peer_addr().unwrap());
     let mut answer = vec![0; 16 + 72];
     answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-    // No attribute at all; one that claims more than there is; one of no length.
+    // No attribute at all; one that claims more than there is; ones of impossible lengths.
     assert_eq!(read(&answer).unwrap_err().kind(), ErrorKind::InvalidData);
     for len in [u16::MAX, 0, 3, 8] {
         let attribute = [len.to_ne_bytes(), 2u16.to_ne_bytes(), [0, 0], [0, 0]].concat();

@@ -1,14 +1,14 @@
-//! Percentiles of the last seconds, from histograms that only ever grow.
+//! Percentiles of the last seconds, from histograms whose counts only grow.
 
 use std::collections::VecDeque;
 
 use broker_engine::BUCKETS;
 use serde::Serialize;
 
-/// What is as large as the counts of a [`broker_engine::Histogram`].
+/// The counts of a [`broker_engine::Histogram`].
 pub(super) type Counts = [u64; BUCKETS];
 
-/// How long of so many values half, 99 % and 99.9 % took at most, in microseconds; none where nothing was measured.
+/// The median and the 99th and 99.9th percentile, in microseconds; `None` if nothing was measured.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Percentiles {
     p50: Option<u64>,
@@ -24,12 +24,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// One that looks back so many moments.
+    /// Makes a window of this many moments.
     pub(super) fn new(moments: usize) -> Window {
         Window { counts: VecDeque::from([[0; BUCKETS]]), moments }
     }
 
-    /// The counts of now; gives the percentiles of what was counted since the oldest moment.
+    /// Adds the present counts. Returns the percentiles of what was counted since the oldest moment.
     pub(super) fn slide(&mut self, now: Counts) -> Percentiles {
         let before = self.counts.front().copied().unwrap_or([0; BUCKETS]);
         let mut since = now;
@@ -42,8 +42,8 @@ impl Window {
     }
 }
 
-/// As Prometheus' `histogram_quantile` has it: evenly spread within a bucket, which ends at a power of two. What is beyond
-/// the last bound is told as that bound.
+/// Computes a percentile as Prometheus' `histogram_quantile` does: values are spread evenly within a bucket, which ends
+/// at a power of two. A value beyond the last bound counts as that bound.
 fn percentile(counts: &Counts, share: f64) -> Option<u64> {
     let all: u64 = counts.iter().sum();
     if all == 0 {
@@ -93,7 +93,7 @@ mod tests {
     fn what_is_older_than_the_window_does_not_count() {
         let mut window = Window::new(2);
         assert_eq!(window.slide(counts(&[(20, 1)])).p50, Some(786_432));
-        // The first moment still counts, then no more.
+        // The first moment still counts here, and no longer after this.
         assert_eq!(window.slide(counts(&[(20, 1), (1, 9)])).p99, Some(996_147));
         assert_eq!(window.slide(counts(&[(20, 1), (1, 10)])).p999, Some(2));
         assert_eq!(window.slide(counts(&[(20, 1), (1, 10)])).p50, Some(2));

@@ -1,9 +1,9 @@
-//! WebSocket on our side of the socket (RFC 6455): the request that asks for it, and the frames that come in.
+//! The server's side of a WebSocket (RFC 6455): the frames that clients send.
 //!
-//! The upgrade itself and the codes are the `fastwebsockets` crate's, which the Rust client uses for frames as well. Here its
-//! frame reader would not do: its `read_frame` cannot be cancelled, each of its connections keeps a buffer of 8 KiB, and it
-//! lets frames pass that RFC 6455 forbids. The frame reader of this module works on the shard's one read buffer
-//! and holds bytes for a connection only while a frame or a message of it is incomplete.
+//! The upgrade itself and the codes are the `fastwebsockets` crate's, which the Rust client uses for frames as well.
+//! Its frame reader is not suitable here: its `read_frame` cannot be cancelled, each of its connections keeps a buffer
+//! of 8 KiB, and it accepts frames that RFC 6455 forbids. The frame reader of this module works on the shard's one read
+//! buffer, and holds bytes for a connection only while one of its frames or messages is incomplete.
 
 pub mod reader;
 

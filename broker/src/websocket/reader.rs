@@ -1,4 +1,4 @@
-//! Reading frames out of whatever bytes have arrived, with every check that RFC 6455 asks of a server.
+//! Reads frames from the bytes that have arrived, with every check that RFC 6455 requires of a server.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use fastwebsockets::{CloseCode, OpCode, unmask};
 /// Bounds on what a client may send.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Bytes of a message at most, over all its fragments.
+    /// The most bytes of a message, all its fragments together.
     pub message_bytes: usize,
-    /// Fragments of a message at most.
+    /// The most fragments of a message.
     pub fragments_max: u32,
 }
 
-/// What is held of a connection's input: an incomplete message. Most connections hold none.
+/// The part of a connection's input that is held: an incomplete message. Most connections hold none.
 #[derive(Debug, Default)]
 pub struct Input {
     message: Vec<u8>,
@@ -24,13 +24,13 @@ pub struct Input {
 }
 
 impl Input {
-    /// Bytes of the message so far.
+    /// The bytes of the message so far.
     pub fn bytes(&self) -> usize {
         self.message.len()
     }
 }
 
-/// One thing that a client said.
+/// One frame or message of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A whole text message, valid UTF-8.
@@ -39,15 +39,15 @@ pub enum Event<'a> {
     Binary(Cow<'a, [u8]>),
     /// A ping, to be answered with a pong of the same payload.
     Ping(&'a [u8]),
-    /// A pong, asked for or not.
+    /// A pong, solicited or not.
     Pong,
-    /// A close frame with its code; `None` where it has none.
+    /// A close frame with its code; `None` if it has none.
     Close(Option<u16>),
     /// A fragment: the message is not complete.
     Fragment,
 }
 
-/// How a client broke the rules: the connection is closed with this.
+/// A client's violation of the protocol, with which the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
     /// The close code.
@@ -74,11 +74,11 @@ struct Head {
     payload: usize,
 }
 
-/// Takes the first frame out of `bytes`, unmasking it in place. Returns how many bytes it took and what it said; `None`
-/// where it is not complete yet.
+/// Takes the first frame out of `bytes`, and unmasks it in place. Returns how many bytes it took and its event; `None`
+/// if it is not complete yet.
 ///
 /// # Errors
-/// The first rule that the client broke, as soon as the bytes show it: a length is judged before its bytes arrive.
+/// The first violation, as soon as the bytes show it: a length is checked before the payload arrives.
 pub fn next<'a>(
     input: &mut Option<Box<Input>>,
     bytes: &'a mut [u8],
@@ -156,7 +156,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
         short => (2, u64::from(short)),
     };
     let payload = usize::try_from(payload).map_err(|_| TOO_BIG)?;
-    // The length is judged as soon as it is known, the mask may still be on its way.
+    // The length is checked as soon as it is known, although the mask may not have arrived.
     let mask = bytes.get(at..at + 4).and_then(|mask| <[u8; 4]>::try_from(mask).ok());
     match mask {
         Some(mask) => Ok(Some(Head { len: at + 4, fin, opcode, mask, payload })),
@@ -206,10 +206,10 @@ fn assemble<'a>(
     }
 }
 
-/// Whether text that has arrived so far, the last `new` bytes of it just now, can still become UTF-8: nothing of it is
-/// wrong, but its last character may be incomplete. What came before was looked at before.
+/// Returns whether the text so far, whose last `new` bytes have just arrived, can still become UTF-8: no byte is wrong,
+/// but the last character may be incomplete. The earlier bytes were checked before.
 fn may_become_utf8(text: &[u8], new: usize) -> bool {
-    // What came before may end inside a character: back to where that begins, four bytes at most.
+    // The earlier bytes may end inside a character. Go back to its beginning, at most four bytes.
     let mut from = text.len() - new;
     for _ in 0..4 {
         if from == 0 {
@@ -238,32 +238,32 @@ mod tests {
         out
     }
 
-    /// Feeds `bytes` in pieces of `step`, and returns what was said until the end or the violation.
+    /// Feeds `bytes` in pieces of `step`, and returns the events until the end or the violation.
     fn read(bytes: &[u8], step: usize) -> (Vec<String>, Option<Violation>) {
-        let (mut input, mut waiting, mut said) = (None, Vec::new(), Vec::new());
+        let (mut input, mut waiting, mut events) = (None, Vec::new(), Vec::new());
         for piece in bytes.chunks(step) {
             waiting.extend_from_slice(piece);
             loop {
                 let taken = match next(&mut input, &mut waiting, &RULES) {
                     Ok(None) => break,
                     Ok(Some((taken, event))) => {
-                        said.push(format!("{event:?}"));
+                        events.push(format!("{event:?}"));
                         taken
                     }
-                    Err(violation) => return (said, Some(violation)),
+                    Err(violation) => return (events, Some(violation)),
                 };
                 waiting.drain(..taken);
             }
         }
-        (said, None)
+        (events, None)
     }
 
     #[track_caller]
-    fn check(bytes: &[u8], said: &[&str], reason: Option<CloseReason>) {
+    fn check(bytes: &[u8], events: &[&str], reason: Option<CloseReason>) {
         for step in [1, 2, 3, 7, bytes.len().max(1)] {
             let (got, violation) = read(bytes, step);
             assert_eq!(violation.map(|violation| violation.reason), reason, "in steps of {step}: {got:?}");
-            assert_eq!(got, said, "in steps of {step}");
+            assert_eq!(got, events, "in steps of {step}");
         }
     }
 
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_rules() {
+    fn violations() {
         let protocol = Some(CloseReason::ProtocolError);
         check(&[0x81, 0x02, b'h', b'i'], &[], protocol);
         check(&frame(0xc1, b""), &[], protocol);

@@ -8,7 +8,7 @@ use crate::common::{BINARY, CONTINUATION, FIN, PING, PONG, Running, TEXT, masked
 fn a_message_may_come_in_fragments_with_pings_between() {
     let broker = Running::start();
     let text = r#"{"op":"publish","id":"ä€𝄞","topic":"t","data":"ä€𝄞"}"#.as_bytes();
-    // Every cut, so that each character is cut everywhere.
+    // Cut at every byte, so that each character is cut everywhere.
     for cut in 0..=text.len() {
         let mut client = broker.client();
         client.frame(TEXT, &text[..cut]);
@@ -64,13 +64,13 @@ fn broken_messages_in_fragments() {
 }
 
 #[test]
-fn endless_fragments_end() {
+fn endless_fragments_are_closed() {
     let broker = Running::with(&[("fragments_max", "100")]);
     for (payload, first) in [(&b""[..], TEXT), (b" ", TEXT), (b"", BINARY)] {
         let mut client = broker.client();
         client.subscribe(&["x"]);
         client.frame(first, payload);
-        // However long the client goes on, what it sends is thrown away once the broker has said its last word.
+        // However long the client goes on, the broker discards its input after its own close frame.
         for _ in 0..100_000 {
             if client.stream.write_all(&masked(CONTINUATION, payload)).is_err() {
                 break;
@@ -78,7 +78,7 @@ fn endless_fragments_end() {
         }
         assert!(matches!(client.end(), crate::common::End::Close(Some(1009)) | crate::common::End::Cut));
     }
-    // As many as there may be.
+    // The most fragments that are allowed.
     let mut client = broker.client();
     client.frame(TEXT, b"{");
     for _ in 0..98 {
@@ -86,7 +86,7 @@ fn endless_fragments_end() {
     }
     client.frame(FIN | CONTINUATION, br#""op":"ping"}"#);
     client.expect("pong");
-    // Counted anew for every message; one more is one too many.
+    // The count starts again with every message. One more is one too many.
     client.frame(TEXT, b"{");
     for _ in 0..99 {
         client.frame(CONTINUATION, b" ");

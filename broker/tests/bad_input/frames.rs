@@ -1,4 +1,4 @@
-//! Frames that break RFC 6455: each is answered by a close frame with the documented code.
+//! Frames that violate RFC 6455: each is answered by a close frame with the documented code.
 
 use crate::common::{BINARY, CLOSE, CONTINUATION, Client, End, FIN, PING, PONG, Running, TEXT, masked};
 
@@ -7,7 +7,7 @@ const UNSUPPORTED: u16 = 1003;
 const INVALID_UTF8: u16 = 1007;
 const TOO_BIG: u16 = 1009;
 
-/// Sends the bytes in pieces of each size to a fresh client's connection, which holds a subscription meanwhile.
+/// Sends the bytes in pieces of each size on a new connection, which holds a subscription meanwhile.
 #[track_caller]
 fn check(broker: &Running, what: &str, bytes: &[u8], code: u16) {
     for step in [bytes.len().max(1), 1] {
@@ -24,7 +24,7 @@ fn check(broker: &Running, what: &str, bytes: &[u8], code: u16) {
 }
 
 #[test]
-fn broken_rules() {
+fn violations() {
     let broker = Running::start();
     let close = |payload: &[u8]| masked(FIN | CLOSE, payload);
     let mut cases: Vec<(String, Vec<u8>, u16)> = vec![
@@ -103,7 +103,7 @@ fn a_clients_close_is_answered_with_its_code() {
 }
 
 #[test]
-fn the_largest_message_is_taken_and_one_byte_more_is_not() {
+fn the_largest_message_is_accepted_and_one_byte_more_is_not() {
     let broker = Running::start();
     let text = |len: usize| {
         let mut text = r#"{"op":"ping","id":1}"#.to_owned();
@@ -122,7 +122,7 @@ fn the_largest_message_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn nothing_is_heard_after_the_close_frame() {
+fn input_after_the_close_frame_is_ignored() {
     let broker = Running::start();
     let publish = r#"{"op":"publish","topic":"after.close","data":1}"#;
     for close in [masked(FIN | CLOSE, b"\x03\xe8"), vec![FIN | TEXT, 0]] {
@@ -135,7 +135,7 @@ fn nothing_is_heard_after_the_close_frame() {
 }
 
 #[test]
-fn what_came_before_the_violation_counts() {
+fn requests_before_a_violation_count() {
     let broker = Running::start();
     let mut client: Client = broker.client();
     let publish = masked(FIN | TEXT, br#"{"op":"publish","id":1,"topic":"before.violation","data":1}"#);

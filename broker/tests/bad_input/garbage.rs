@@ -1,13 +1,13 @@
-//! Bytes without sense.
+//! Meaningless bytes.
 
 use crate::common::{FIN, Running, TEXT, exchange, masked};
 
-/// Numbers that are the same on every run.
+/// Random numbers that are the same on every run.
 struct Dice(u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
-        // SplitMix64: short, and good enough for nonsense.
+        // SplitMix64: short, and good enough for garbage.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,12 +22,12 @@ impl Dice {
 }
 
 #[test]
-fn what_is_no_http_is_refused_in_json() {
+fn malformed_http_is_refused_in_json() {
     let broker = Running::start();
     let cases: &[(&str, &[u8], u16)] = &[
         ("no HTTP at all", b"hello?\r\n\r\n", 400),
         ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-        ("a sign that is no part of a URL", b"GET /v1/topics?match=a> HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        ("a character that may not be in a URL", b"GET /v1/topics?match=a> HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         ("an empty header name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
         ("a space before the colon", b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", 400),
         ("a control character in a value", b"GET / HTTP/1.1\r\nHost: local\x01host\r\n\r\n", 400),
@@ -39,7 +39,11 @@ fn what_is_no_http_is_refused_in_json() {
         ("2^64 bytes", b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n", 400),
         ("one less", b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n", 413),
         ("two less", b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551614\r\n\r\n", 413),
-        ("a length that is none", b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        (
+            "a length that is not a number",
+            b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+            400,
+        ),
         ("HTTP/3.7", b"GET / HTTP/3.7\r\nHost: localhost\r\n\r\n", 400),
     ];
     for address in [broker.listen, broker.admin] {
@@ -51,7 +55,7 @@ fn what_is_no_http_is_refused_in_json() {
             assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()), "{what}");
         }
     }
-    // Also behind a good request on the same connection: its answer stays as it is.
+    // Also after a valid request on the same connection, whose answer does not change.
     let pipelined = b"GET /v1/topics HTTP/1.1\r\nHost: localhost\r\n\r\nnonsense\r\n\r\n";
     let answer = exchange(broker.listen, pipelined);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -82,7 +86,7 @@ fn random_frames_after_the_handshake() {
         let mut client = broker.client();
         client.subscribe(&["random.>"]);
         for _ in 0..dice.next() % 20 {
-            // Mostly frames that are nearly right.
+            // Mostly frames that are nearly valid.
             let bytes = match dice.next() % 4 {
                 0 => dice.bytes(40),
                 1 => masked(FIN | TEXT, br#"{"op":"ping"}"#),

@@ -1,4 +1,4 @@
-//! What asks for a WebSocket and may not have one.
+//! Requests for a WebSocket that are refused.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Answer, HANDSHAKE, PATIENCE, Running, ask, exchange};
 
-/// The method, the header lines left out by how they begin, those added; the status and the code of the answer.
+/// The method, the beginnings of the header lines that are left out, the added lines; the status and the code of the
+/// answer.
 type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], u16, &'a str);
 
-/// A handshake without the lines that begin with one of `without`, and with others.
+/// Sends a handshake without the lines that begin with one of `without`, and with the lines of `with`.
 #[track_caller]
 fn shake(broker: &Running, method: &str, without: &[&str], with: &[&str]) -> Answer {
     let kept = HANDSHAKE.iter().filter(|line| without.iter().all(|name| !line.starts_with(name)));
@@ -26,7 +27,7 @@ fn shake(broker: &Running, method: &str, without: &[&str], with: &[&str]) -> Ans
     let mut stream = TcpStream::connect(broker.listen).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    // One whole answer: the broker goes on listening, as HTTP has it.
+    // Read one whole answer: the broker keeps the connection open, as HTTP defines.
     let (mut answer, mut bytes) = (Vec::new(), [0; 1024]);
     loop {
         let parsed = Answer::parse(&answer);
@@ -41,7 +42,7 @@ fn shake(broker: &Running, method: &str, without: &[&str], with: &[&str]) -> Ans
 }
 
 #[test]
-fn what_is_no_handshake_is_refused_with_a_reason() {
+fn invalid_handshakes_are_refused_with_a_reason() {
     let broker = Running::start();
     let short = "Sec-WebSocket-Key: c2hvcnQ=";
     let long = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSBpcyBsb25n";
@@ -94,7 +95,7 @@ fn what_is_no_handshake_is_refused_with_a_reason() {
 }
 
 #[test]
-fn other_ways_to_write_a_good_handshake() {
+fn other_forms_of_a_valid_handshake() {
     let broker = Running::start();
     let protocol = Some("tickcast.v1.json");
     let cases: &[(&[&str], &[&str], Option<&str>)] = &[
@@ -115,7 +116,7 @@ fn other_ways_to_write_a_good_handshake() {
         assert_eq!(answer.status, 101, "{with:?}: {answer:?}");
         assert_eq!(answer.header("sec-websocket-protocol"), *protocol, "{with:?}");
         assert_eq!(answer.header("sec-websocket-extensions"), None, "no extension is agreed to");
-        // RFC 6455 §1.3 computes this answer to this key.
+        // RFC 6455 §1.3 gives this answer to this key.
         assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{with:?}");
     }
     let own = format!("Origin: http://{}", broker.listen);
@@ -152,14 +153,14 @@ fn oversized_headers() {
 }
 
 #[test]
-fn a_handshake_that_never_finishes_is_not_waited_for() {
+fn a_handshake_that_never_finishes_times_out() {
     let broker = Running::with(&[("handshake_ms", "200")]);
     let parts: [&[u8]; 5] = [
         b"",
         b"G",
         b"GET /v1/ws HTTP/1.1\r\n",
         b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgr",
-        // A whole request, and then nothing more on the same connection.
+        // A whole request, and nothing more on the same connection.
         b"GET /v1/topics HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ];
     for address in [broker.listen, broker.admin] {
@@ -179,13 +180,13 @@ fn a_handshake_that_never_finishes_is_not_waited_for() {
 }
 
 #[test]
-fn a_handshake_that_drips_is_not_waited_for_either() {
+fn a_handshake_that_drips_times_out() {
     let broker = Running::with(&[("handshake_ms", "300")]);
     let mut stream = TcpStream::connect(broker.listen).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let begin = Instant::now();
     let mut drips = b"GET /v1/ws HTTP/1.1\r\nX-Drip: ".iter().chain(std::iter::repeat(&b'x'));
-    // The read's own patience is the pace of the drops.
+    // The read time-out is the interval of the drips.
     let ended = loop {
         let drop = *drips.next().unwrap();
         if stream.write_all(&[drop]).is_err() {
@@ -204,7 +205,7 @@ fn a_handshake_that_drips_is_not_waited_for_either() {
 }
 
 #[test]
-fn whoever_hangs_up_in_the_middle_of_a_handshake_leaves_nothing() {
+fn a_client_that_hangs_up_in_the_middle_of_a_handshake_leaves_nothing() {
     let broker = Running::start();
     let handshake = format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, HANDSHAKE.join("\r\n"));
     for end in (1..handshake.len()).step_by(17).chain([handshake.len() - 1, handshake.len()]) {

@@ -1,8 +1,7 @@
-//! Requests that cost much, many of them at once: everybody else is served meanwhile.
-
+//! Many expensive requests at once: other clients are served meanwhile.
 //!
-//! How long that is depends on the machine and on what else it does. So it is counted how many of the costly answers come
-//! while one of the others is served: where somebody has to wait for them, it is nearly all.
+//! How long that takes depends on the machine and its load. So the test counts how many of the expensive answers come
+//! while another client is served. If that client had to wait for them, it would be nearly all.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -10,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{Finally, PATIENCE, Running, ask};
 
-/// While one of the others is served, not more of all the costly answers may come than this: they are made in turns, so that
+/// At most this share of the expensive answers may come while another client is served. They are made in turns, so that
 /// half of them may come at once.
 const SHARE_MAX: f64 = 0.75;
 
-/// Publishes so many topics of four segments.
+/// Publishes `topics` topics of four segments.
 fn fill(broker: &Running, topics: usize) {
     for block in (0..topics).collect::<Vec<_>>().chunks(20_000) {
         let lines: String =
@@ -24,7 +23,7 @@ fn fill(broker: &Running, topics: usize) {
     }
 }
 
-/// Reads what comes of the costly answers and counts those that have begun, up to so many.
+/// Reads `answers` expensive answers, and counts those that have begun.
 fn read_answers(mut hog: &TcpStream, answers: usize, begun: &AtomicUsize) {
     let mut text = vec![0; 1 << 20];
     let mut had = 0;
@@ -37,12 +36,12 @@ fn read_answers(mut hog: &TcpStream, answers: usize, begun: &AtomicUsize) {
     }
 }
 
-/// Serves others while `hogs` have asked for what costs much, until each of them has had so many answers.
+/// Serves other clients until each of `hogs` has had `answers` expensive answers.
 fn serve_others(broker: &Running, hogs: &[TcpStream], answers: usize) {
     let (all, begun) = (answers * hogs.len(), AtomicUsize::new(0));
     hogs.iter().for_each(|hog| hog.set_read_timeout(Some(4 * PATIENCE)).unwrap());
     let others = std::thread::scope(|scope| {
-        // Whoever fails to serve others does not have the readers wait.
+        // If serving others fails, the readers are not left waiting.
         let _end = Finally(|| hogs.iter().for_each(|hog| drop(hog.shutdown(Shutdown::Both))));
         let readers: Vec<_> = hogs.iter().map(|hog| scope.spawn(|| read_answers(hog, answers, &begun))).collect();
         let mut others = 0;
@@ -61,14 +60,14 @@ fn serve_others(broker: &Running, hogs: &[TcpStream], answers: usize) {
                 let meanwhile = begun.load(Ordering::Relaxed) - before;
                 assert!(
                     meanwhile as f64 <= SHARE_MAX * all as f64,
-                    "{what} waited while {meanwhile} of {all} costly answers came"
+                    "{what} waited while {meanwhile} of {all} expensive answers came"
                 );
                 others += 1;
             }
         }
         others
     });
-    assert!(others > 3, "it was over before anybody else came");
+    assert!(others > 3, "it was over before other clients came");
 }
 
 #[test]

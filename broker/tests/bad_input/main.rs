@@ -1,5 +1,5 @@
-//! Everything that a stranger can get wrong, or do on purpose, over real sockets: each gets the documented error or close
-//! code, what it held is given back, and nobody else notices.
+//! Everything that a client can get wrong, or do on purpose, over real sockets: it gets the documented error or close
+//! code, what it held is released, and no other client notices.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! Text messages that are no requests: an error with the documented code, and the connection stays.
+//! Text messages that are not valid requests: they get an error with the documented code, and the connection stays
+//! open.
 
 use crate::common::{Client, Running};
 
@@ -12,7 +13,7 @@ fn check(client: &mut Client, text: &str, code: &str) {
 }
 
 #[test]
-fn no_json() {
+fn malformed_json() {
     let broker = Running::start();
     let mut client = broker.client();
     let whole = r#"{"op":"subscribe","id":1,"topics":["a.b",{"topic":"c","epoch":"e","seq":1}],"from":{"last":3}}"#;
@@ -56,7 +57,7 @@ fn no_json() {
 }
 
 #[test]
-fn json_but_no_request() {
+fn json_that_is_not_a_request() {
     let broker = Running::start();
     let mut client = broker.client();
     for text in [
@@ -84,7 +85,7 @@ fn json_but_no_request() {
         r#"{"op":"ping","id":true}"#,
         r#"{"op":"ping","id":[]}"#,
         r#"{"op":"ping","id":{}}"#,
-        // Unknown fields, also those of other operations.
+        // Unknown fields, including those of other operations.
         r#"{"op":"ping","extra":1}"#,
         r#"{"op":"ping","topics":[]}"#,
         r#"{"op":"list","topic":"a"}"#,
@@ -209,17 +210,17 @@ fn huge_numbers() {
         for text in &bad {
             client.say(text);
             let answer = client.message();
-            // -0 is a number that is zero; all others are none that a sequence can have.
+            // -0 is zero; no sequence can have any of the others.
             assert!(matches!(answer.op(), "error" | "subscribed") || number == "-0", "{text}: {answer:?}");
         }
-        // As data every number is carried as it stands.
+        // As data every number is carried unchanged.
         let data = format!("[{number},-{number}]").replace("--", "-");
         client.say(&format!(r#"{{"op":"publish","id":1,"topic":"numbers","kind":"state","data":{data}}}"#));
         client.expect("published");
         let image = broker.http("GET /v1/topics/numbers", "");
         assert!(image.body.contains(&data), "{data} in {image:?}");
     }
-    // An interval above the last is the last.
+    // An interval above the longest counts as the longest.
     client.say(r#"{"op":"subscribe","topics":["a.b"],"conflate_ms":18446744073709551616}"#);
     assert_eq!(client.expect("subscribed")["topics"][0]["conflate_ms"], 60_000);
     drop(client);

@@ -1,4 +1,4 @@
-//! Topics and patterns that are none.
+//! Malformed topics and patterns.
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ fn wrong_entries_are_listed_and_the_others_take_effect() {
             assert!(answer.text.len() < 3_000, "{} bytes", answer.text.len());
         }
     }
-    // An entry of a wrong type, a resume of a pattern, half a resume.
+    // Entries of a wrong type, incomplete resumes, and a resume of a pattern.
     for (entry, codes) in [
         (json!(7), "bad_request"),
         (json!(null), "bad_request"),
@@ -58,7 +58,8 @@ fn wrong_entries_are_listed_and_the_others_take_effect() {
     ] {
         client.say(&json!({"op":"subscribe","topics":[entry]}).to_string());
         let answer = client.message();
-        // A wrong type is the whole message's fault or the entry's; either way it is said, and nothing took effect.
+        // A wrong type may be an error of the whole message or of the entry. Either way it is reported, and has no
+        // effect.
         let code = if answer.op() == "error" { &answer["code"] } else { &answer["errors"][0]["code"] };
         assert_eq!(code, codes, "{entry}: {answer:?}");
     }
@@ -69,7 +70,7 @@ fn wrong_entries_are_listed_and_the_others_take_effect() {
 }
 
 #[test]
-fn nothing_is_published_to_a_name_that_is_none() {
+fn nothing_is_published_to_a_malformed_name() {
     let broker = Running::start();
     let mut client = broker.client();
     let patterns = ["*", ">", "a.*", "a.>"].map(String::from);

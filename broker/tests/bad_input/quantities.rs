@@ -1,4 +1,4 @@
-//! Far too many of something that one of would be fine.
+//! Far too many of something that is harmless alone.
 
 use serde_json::json;
 
@@ -22,13 +22,13 @@ fn a_hundred_thousand_subscriptions_on_one_connection() {
     assert_eq!((taken, refused), (limit, 100_000 - limit));
     assert_eq!(broker.metric("tickcast_subscriptions"), limit as f64);
     assert_eq!(broker.metric("tickcast_followed_topics"), limit as f64);
-    // Patterns count too; what is subscribed already may be subscribed again; and room comes back.
+    // Patterns count too. An existing subscription may be made again, and unsubscribing makes room.
     assert_eq!(client.subscribe(&["flood.*"])["errors"][0]["code"], "limit");
     assert_eq!(client.subscribe(&["flood.0.0"])["topics"][0]["topic"], "flood.0.0");
     assert_eq!(client.request(r#"{"op":"unsubscribe","topics":["flood.0.0"]}"#).op(), "unsubscribed");
     assert_eq!(client.subscribe(&["flood.*"])["patterns"][0]["pattern"], "flood.*");
     assert_eq!(client.subscribe(&["flood.0.0"])["errors"][0]["code"], "limit");
-    // Another connection has its own.
+    // Another connection has a limit of its own.
     assert_eq!(broker.client().subscribe(&["flood.0.0"])["topics"][0]["topic"], "flood.0.0");
     drop(client);
     broker.assert_settles();
@@ -51,7 +51,7 @@ fn as_many_entries_as_a_message_holds() {
         client.say(&request);
         let answer = client.expect(answered);
         assert!(answer.text.len() < ready_for, "{} bytes to {}", answer.text.len(), &request[..60]);
-        // What is not listed is counted, and what stood there ten thousand times was subscribed once.
+        // Errors that are not listed are counted, and an entry that was given ten thousand times was subscribed once.
         let refused = ["rejected", "errors"].iter().find_map(|list| answer[*list].as_array()?.last());
         assert!(refused.is_none_or(|last| last["message"].as_str().unwrap().contains("are not listed")), "{refused:?}");
         let taken =
@@ -59,7 +59,7 @@ fn as_many_entries_as_a_message_holds() {
         assert!(taken <= 1, "{taken} of {}", &request[..60]);
     }
     assert_eq!(broker.metric("tickcast_subscriptions"), 2.0);
-    // What may be meant is answered entry by entry.
+    // A realistic number of entries is answered one by one.
     let wrong = vec![r#"{"topic":"a..b","data":1}"#; 2_400];
     client.say(&format!(r#"{{"op":"publish","id":2,"batch":[{}]}}"#, wrong.join(",")));
     assert_eq!(client.expect("published")["rejected"].as_array().unwrap().len(), wrong.len());
@@ -74,7 +74,7 @@ fn as_many_entries_as_a_message_holds() {
 }
 
 #[test]
-fn subscribing_and_unsubscribing_without_end_leaves_nothing() {
+fn endless_subscribing_and_unsubscribing_leaves_nothing() {
     let broker = Running::start();
     for index in 0..50 {
         broker.publish(&format!("churn.old.{index}"), "state", r#"{"a":1}"#);
@@ -94,14 +94,14 @@ fn subscribing_and_unsubscribing_without_end_leaves_nothing() {
         client.skip_to(json!({"op":"unsubscribed","id":"u"}));
     }
     assert_eq!(broker.metric("tickcast_subscriptions"), 0.0);
-    // Names that only a pattern had brought in are forgotten bit by bit.
+    // Names that only a pattern had followed are forgotten one by one.
     broker.until_metric("tickcast_followed_topics", |names| names == 0.0);
     drop(client);
     broker.assert_settles();
 }
 
 #[test]
-fn connecting_and_hanging_up_without_end_leaves_nothing() {
+fn endless_connecting_and_hanging_up_leaves_nothing() {
     let broker = Running::start();
     broker.publish("churn.a", "state", "1");
     for round in 0..300 {
@@ -132,10 +132,10 @@ fn a_message_in_as_many_pieces_as_bytes() {
 }
 
 #[test]
-fn more_topics_than_there_may_be() {
+fn more_topics_than_topics_max() {
     let broker = Running::with(&[("topics_max", "10")]);
     let mut client = broker.client();
-    // One of them is the broker's own, which has to be there first.
+    // One of them is the broker's own, which has to exist first.
     client.subscribe(&["$SYS.stats"]);
     client.skip_to(json!({"topic":"$SYS.stats"}));
     client.say(r#"{"op":"unsubscribe","topics":["$SYS.stats"]}"#);
@@ -150,7 +150,7 @@ fn more_topics_than_there_may_be() {
         }
     }
     assert_eq!(refused, 11);
-    // A topic that exists is published to as before, and one that ends makes room.
+    // Publishing to an existing topic still works, and a topic that ends makes room.
     client.say(r#"{"op":"publish","id":"again","topic":"many.0","data":1}"#);
     client.expect("published");
     assert_eq!(broker.http("DELETE /v1/topics/many.0", "").status, 200);

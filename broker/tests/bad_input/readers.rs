@@ -8,10 +8,10 @@ use crate::common::{Client, End, FIN, Hands, PING, Running, TEXT, masked, until}
 
 const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: true };
 
-/// So long is quiet enough to say that the broker takes no more.
+/// If nothing was written for this long, the broker takes no more.
 const QUIET: Duration = Duration::from_millis(400);
 
-/// The broker serves somebody else.
+/// Expects that the broker serves another client.
 #[track_caller]
 fn assert_serves(broker: &Running) {
     let mut other = broker.client();
@@ -23,14 +23,14 @@ fn assert_serves(broker: &Running) {
 }
 
 #[test]
-fn a_reader_that_never_reads_its_answers_is_no_longer_read_and_then_closed() {
+fn a_client_that_never_reads_its_answers_is_no_longer_read_and_then_closed() {
     let requests = [
         masked(FIN | TEXT, br#"{"op":"list","id":"to make the answer a little longer than the request"}"#),
         masked(FIN | PING, &[b'p'; 125]),
         masked(FIN | TEXT, b"not even json"),
         masked(FIN | TEXT, br#"{"op":"subscribe","topics":["a..b","c..d","e..f","g..h"]}"#),
     ];
-    // Each at a broker of its own: they take their time, and can take it together.
+    // Each has a broker of its own. They take long, and run at the same time.
     std::thread::scope(|scope| {
         for request in &requests {
             scope.spawn(|| never_reads(request));
@@ -47,18 +47,18 @@ fn never_reads(request: &[u8]) {
     ];
     let broker = Running::with(&settings);
     let mut client = Client::with(broker.listen, SMALL, &[], b"");
-    // The broker stops reading: then the kernel's buffers fill, ours and its own.
+    // The broker stops reading: then the kernel's buffers fill on both sides.
     let sent = client.say_until_stuck(request, QUIET, 200 << 20);
     assert!(sent < 100 << 20, "it read {sent} bytes of requests whose answers nobody read");
     assert_serves(&broker);
     broker.until_metric(r#"tickcast_closed_total{reason="slow"}"#, |count| count == 1.0);
-    // It gets what it did not read, and then why it was closed.
+    // It gets what it had not read, and then the reason for the close.
     assert_eq!(client.end(), End::Close(Some(4008)));
     broker.assert_settles();
 }
 
 #[test]
-fn a_reader_that_wakes_up_in_time_gets_every_answer_in_order() {
+fn a_client_that_reads_in_time_gets_every_answer_in_order() {
     let settings = [("answers_bytes_max", "16384"), ("send_buffer_bytes", "8192"), ("notsent_lowat_bytes", "4096")];
     let broker = Running::with(&settings);
     let mut client = Client::with(broker.listen, SMALL, &[], b"");
@@ -70,7 +70,7 @@ fn a_reader_that_wakes_up_in_time_gets_every_answer_in_order() {
             std::io::Write::write_all(&mut writer, &masked(FIN | TEXT, request.as_bytes())).unwrap();
         }
     });
-    // Stuck on the way for a while: more than fits everywhere together was asked for.
+    // The answers are stuck for a while: they are more than all buffers together hold.
     until("the socket to fill", || broker.metric("tickcast_connections_parked") == 1.0);
     for index in 0..count {
         assert_eq!(client.expect("pong")["id"], index);
@@ -81,7 +81,7 @@ fn a_reader_that_wakes_up_in_time_gets_every_answer_in_order() {
 }
 
 #[test]
-fn many_that_do_not_read_do_not_hold_up_one_that_does() {
+fn many_clients_that_do_not_read_do_not_hold_up_one_that_does() {
     let settings = [
         ("answers_bytes_max", "16384"),
         ("send_buffer_bytes", "8192"),
@@ -103,7 +103,7 @@ fn many_that_do_not_read_do_not_hold_up_one_that_does() {
         healthy.say(&format!(r#"{{"op":"ping","id":{index}}}"#));
         assert_eq!(healthy.expect("pong")["id"], index);
     }
-    // More answers than may wait: its requests wait among those of the others meanwhile.
+    // More answers than may be pending: its requests wait among those of the others meanwhile.
     let pings: Vec<u8> = (0..2000).flat_map(|_| masked(FIN | TEXT, br#"{"op":"ping","id":"x"}"#)).collect();
     healthy.raw(&pings);
     for _ in 0..2000 {
@@ -117,7 +117,7 @@ fn many_that_do_not_read_do_not_hold_up_one_that_does() {
 }
 
 #[test]
-fn a_subscriber_that_reads_nothing_is_closed_and_holds_nobody_up() {
+fn a_subscriber_that_reads_nothing_is_closed_and_delays_no_other() {
     let settings = [("stall_ms", "1500"), ("send_buffer_bytes", "8192"), ("notsent_lowat_bytes", "4096")];
     let broker = Running::with(&settings);
     let mut asleep = Client::with(broker.listen, SMALL, &[], b"");
@@ -158,6 +158,6 @@ fn a_response_over_http_that_nobody_reads_ends() {
     let request = "GET /v1/topics/long.history/history HTTP/1.1\r\nHost: localhost\r\n\r\n";
     std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
     broker.until_metric("tickcast_http_connections", |count| count >= 2.0);
-    // The scrape itself is the one that is left.
+    // The scrape's own connection is the one that is left.
     broker.until_metric("tickcast_http_connections", |count| count <= 1.0);
 }

@@ -1,4 +1,4 @@
-//! Clients that read, but slowly: they are not stalled, whatever they speak.
+//! Clients that read slowly: they do not count as stalled, whatever protocol they use.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,14 +9,14 @@ use socket2::{Domain, Socket, Type};
 use crate::common::{Client, Hands, PATIENCE, Running};
 
 const STALL: Duration = Duration::from_secs(3);
-/// Bytes a second. With the default `stall_ms` it would be 2,000: a reader with the kernel's own receive buffer opens its window
-/// about once in a stall, and less often where the kernel has enlarged the buffer.
+/// Bytes per second. With the default `stall_ms` it would be 2,000: a reader with the kernel's default receive buffer
+/// opens its window about once in `stall_ms`, and less often if the kernel has enlarged the buffer.
 const RATE: f64 = 2_000.0 * 60.0 / STALL.as_secs() as f64;
-/// How long they read so: several stalls.
+/// How long they read slowly: several times `stall_ms`.
 const SLOWLY: Duration = Duration::from_secs(16);
-/// How often they read a little.
+/// The interval between two reads.
 const EVERY: Duration = Duration::from_millis(20);
-/// What the last update has in its data.
+/// The data of the last update contains this.
 const LAST: &[u8] = b"this is the last one";
 
 fn connect(broker: &Running, receive_bytes: Option<usize>) -> TcpStream {
@@ -30,14 +30,14 @@ fn connect(broker: &Running, receive_bytes: Option<usize>) -> TcpStream {
     stream
 }
 
-/// A stream that has subscribed to `long`.
+/// Connects a WebSocket that is subscribed to `long`.
 fn subscriber(broker: &Running, receive_bytes: Option<usize>) -> TcpStream {
     let mut client = Client::with(broker.listen, Hands { receive_bytes, deaf: true }, &[], b"");
     client.subscribe(&["long"]);
     client.stream.try_clone().unwrap()
 }
 
-/// A stream that has asked for something over HTTP.
+/// Connects a socket that has sent a request over HTTP.
 fn asker(broker: &Running, line: &str) -> TcpStream {
     let mut stream = connect(broker, None);
     write!(stream, "GET {line} HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen).unwrap();
@@ -74,8 +74,8 @@ fn read_slowly(name: &str, mut stream: TcpStream) {
 }
 
 #[test]
-fn who_reads_slowly_is_served_and_who_reads_nothing_is_closed() {
-    // A large send buffer says that it takes bytes again only when a third of it is free: every 17 seconds at this rate.
+fn slow_readers_are_served_and_clients_that_read_nothing_are_closed() {
+    // A large send buffer becomes writable again only when a third of it is free: every 17 seconds at this rate.
     let broker = Running::with(&[
         ("stall_ms", &STALL.as_millis().to_string()),
         ("send_buffer_bytes", "1048576"),
@@ -89,7 +89,7 @@ fn who_reads_slowly_is_served_and_who_reads_nothing_is_closed() {
     ];
     let deaf = [subscriber(&broker, None), asker(&broker, "/v1/sse?topic=long")];
     broker.until_metric("tickcast_connections", |count| count == 5.0);
-    // More than the kernel holds for them, and than they read slowly.
+    // More than the kernel's buffers hold and than the clients read slowly.
     let fill = "x".repeat(60_000);
     for _ in 0..160 {
         broker.publish("long", "event", &format!("\"{fill}\""));

@@ -1,4 +1,4 @@
-//! Clients that are suddenly gone.
+//! Clients that disappear suddenly.
 
 use serde_json::json;
 
@@ -18,12 +18,12 @@ fn a_publisher_that_dies_in_the_middle_of_a_message() {
             publisher.reset();
         }
     }
-    // Half a message in whole fragments.
+    // Half of a message, in whole fragments.
     let mut publisher = broker.client();
     publisher.frame(TEXT, br#"{"op":"publish","topic":"dying.topic","kind":"event","data":{"px":"189.10"}}"#);
     publisher.frame(CONTINUATION, b"");
     drop(publisher);
-    // Nothing of all this was published.
+    // None of this was published.
     let mut alive = broker.client();
     alive.request(r#"{"op":"publish","id":1,"topic":"dying.marker","kind":"event","data":1}"#);
     watcher.expect_has(json!({"op":"topic","topic":"dying.marker"}));
@@ -34,7 +34,7 @@ fn a_publisher_that_dies_in_the_middle_of_a_message() {
 }
 
 #[test]
-fn what_was_whole_before_the_end_is_published() {
+fn complete_messages_before_the_end_are_published() {
     let broker = Running::start();
     let whole = masked(FIN | TEXT, br#"{"op":"publish","topic":"last.words","kind":"event","data":1}"#);
     let mut publisher = broker.client();
@@ -69,7 +69,7 @@ fn reset_instead_of_close() {
 }
 
 #[test]
-fn a_reset_while_updates_wait_for_it() {
+fn a_reset_while_updates_are_pending() {
     let broker = Running::with(&[("send_buffer_bytes", "8192"), ("notsent_lowat_bytes", "4096")]);
     let data = format!("\"{}\"", "x".repeat(30_000));
     for _ in 0..5 {
@@ -108,7 +108,7 @@ fn a_client_that_does_not_hang_up_after_the_close_frames() {
     let mut client = broker.client();
     client.frame(FIN | 8, b"\x03\xe8");
     assert_eq!(client.end(), End::Close(Some(1000)));
-    // Our side stays open: the broker does not wait for it.
+    // The client's side stays open: the broker does not wait for it.
     broker.assert_settles();
     drop(client);
 }

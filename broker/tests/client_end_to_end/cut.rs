@@ -1,4 +1,4 @@
-//! Connections that are cut in the middle of things: nothing is lost, doubled or out of order.
+//! Connections that are cut in the middle: nothing is lost, duplicated or out of order.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::running::{Line, Running, connect, next, soon};
 const TOPICS: u64 = 8;
 const UPDATES: u64 = 1_500;
 const CUTS: u64 = 12;
-/// More than all updates, so that nothing a cut leaves behind expires.
+/// More than all updates, so that nothing expires during a cut.
 const RETAIN: [&str; 4] = ["--retain-updates", "100000", "--retain-bytes", "100000000"];
 
 fn event_topic(number: u64) -> String {
     format!("cut.{}.trade", number % TOPICS)
 }
 
-/// Publishes everything. Half way it waits until `line` was cut, if it is to be.
+/// Publishes everything. Half way it waits until `line` was cut, if there is one.
 async fn publish_all(client: &Client, line: Option<&Line>) {
     for number in 0..UPDATES * TOPICS {
         if let Some(line) = line
@@ -29,7 +29,7 @@ async fn publish_all(client: &Client, line: Option<&Line>) {
             })
             .await;
         }
-        // A source's numbers grow per topic.
+        // A source's numbers increase per topic.
         let update = Publish::event(event_topic(number), number.to_string()).source("feed", number);
         client.publish_unacknowledged(update).await.unwrap();
         if number % 64 == 0 {
@@ -39,7 +39,7 @@ async fn publish_all(client: &Client, line: Option<&Line>) {
     soon(client.flush()).await.unwrap();
 }
 
-/// Reads until every topic has all its updates, each once and in order. Cuts the line now and then.
+/// Reads until every topic has all its updates, each once and in order. Cuts the line at intervals.
 async fn read_all(subscription: &mut Subscription, line: Option<&Line>) {
     let mut reached: BTreeMap<String, u64> = BTreeMap::new();
     let all = UPDATES * TOPICS;
@@ -82,12 +82,13 @@ async fn a_subscriber_of_a_pattern() {
     let broker = Running::start("127.0.0.1:0", &RETAIN).await;
     let line = Line::to(broker.listen).await;
     let (producer, consumer) = (connect(broker.url(), 1_024).await, connect(line.url.clone(), 64).await);
-    // A topic that a pattern finds for the first time after a cut begins at its end, so all are found before the first.
+    // A topic that a pattern matches for the first time after a cut begins at its end, so all topics exist before the
+    // first cut.
     let mut subscription = soon(consumer.subscribe(["cut.*.trade"]).send()).await.unwrap();
     tokio::join!(publish_all(&producer, None), read_all(&mut subscription, Some(&line)));
     assert_eq!(consumer.counters().violations, 0);
     assert!(consumer.counters().reconnects > 0);
-    // What was subscribed only to resume was given up again.
+    // Subscriptions that the client made only to resume were ended again.
     let listed = soon(async {
         loop {
             let listed = consumer.list().await.unwrap();
@@ -105,7 +106,7 @@ async fn a_publisher_with_a_source() {
     let line = Line::to(broker.listen).await;
     let (producer, consumer) = (connect(line.url.clone(), 1_024).await, connect(broker.url(), 1_024).await);
     let mut subscription = soon(consumer.subscribe(["cut.>"]).send()).await.unwrap();
-    // The consumer cuts the producer's line; it sees each update once whatever the producer sent twice.
+    // The consumer cuts the producer's line. It gets each update once, whatever the producer sent twice.
     tokio::join!(publish_all(&producer, Some(&line)), read_all(&mut subscription, Some(&line)));
     assert_eq!(consumer.counters(), Default::default());
     let counters = producer.counters();

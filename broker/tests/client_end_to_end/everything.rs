@@ -1,4 +1,4 @@
-//! Each request once, against the broker itself.
+//! Each request once, against the broker.
 
 use broker_client::{Client, ErrorCode, Event, From, Kind, OnSlow, Publish, PublishError, Start};
 
@@ -45,7 +45,7 @@ async fn batches_history_and_duplicates() {
     let trade =
         |number: u64| Publish::event("a.trade", format!(r#"{{"n":{number},"filler":"{}"}}"#, "x".repeat(1_000)));
     let batch: Vec<Publish> = (1..=200).map(|number| trade(number).source("feed", number)).collect();
-    // 200 KB: the broker takes messages of 64 KiB.
+    // 200 KB; the broker accepts messages of 64 KiB.
     let answer = soon(client.publish_batch(batch.clone())).await.unwrap();
     assert_eq!((answer.accepted, answer.duplicates, answer.rejected.len()), (200, 0, 0));
     let answer = soon(client.publish_batch(batch)).await.unwrap();
@@ -76,7 +76,7 @@ async fn batches_history_and_duplicates() {
 }
 
 #[tokio::test]
-async fn refused_entries_are_told_and_the_others_taken() {
+async fn refused_entries_are_reported_and_the_others_take_effect() {
     let broker = Running::start("127.0.0.1:0", &["--subscriptions", "2"]).await;
     let client = connect(broker.url(), 1_024).await;
     let subscription = soon(client.subscribe(["a", "b", "c"]).send()).await.unwrap();
@@ -85,7 +85,7 @@ async fn refused_entries_are_told_and_the_others_taken() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_now_comes_when_there_is_room() {
+async fn entries_that_were_refused_with_retry_come_when_there_is_room() {
     let broker = Running::start("127.0.0.1:0", &["--subscriptions", "2"]).await;
     let client = connect(broker.url(), 1_024).await;
     let first = soon(client.subscribe(["a"]).send()).await.unwrap();

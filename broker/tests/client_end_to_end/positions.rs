@@ -1,4 +1,5 @@
-//! A client that follows a pattern comes back by a short request, and loses nothing, however many topics the pattern has.
+//! A client that follows a pattern resumes with a short request, and loses nothing, however many topics the pattern
+//! has.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,14 +12,14 @@ use tokio::sync::watch;
 
 use crate::running::{Running, connect, next, soon};
 
-/// Far more than the connection may have subscriptions.
+/// Far more topics than the connection may have subscriptions.
 const TOPICS: u64 = 300;
 const SETTINGS: [&str; 4] = ["--subscriptions", "3", "--retain-updates", "1000"];
 
-/// A way to the broker that tells when a position comes by, and can be closed for a while.
+/// A proxy to the broker that counts positions, and can be closed for a while.
 struct Gate {
     url: String,
-    /// Positions so far.
+    /// The number of positions so far.
     positions: watch::Receiver<u64>,
     open: Arc<watch::Sender<bool>>,
 }
@@ -47,7 +48,7 @@ impl Gate {
         Gate { url, positions, open }
     }
 
-    /// Waits for a position that the broker tells from now on.
+    /// Waits for the next position that the broker sends.
     async fn next_position(&mut self) {
         let before = *self.positions.borrow();
         soon(self.positions.wait_for(|positions| *positions > before)).await.unwrap();
@@ -110,7 +111,7 @@ async fn a_pattern_of_more_topics_than_can_be_resumed_one_by_one_loses_nothing()
     let mut reached = HashMap::new();
     read(&mut subscription, &mut reached, 1).await;
     for round in [2, 5] {
-        // What comes between the last position and the cut comes again, and is told once.
+        // The broker sends again what came after the last position, and the client delivers it once.
         gate.next_position().await;
         publish(&producer, round).await;
         read(&mut subscription, &mut reached, round).await;
@@ -124,7 +125,7 @@ async fn a_pattern_of_more_topics_than_can_be_resumed_one_by_one_loses_nothing()
 }
 
 #[tokio::test]
-async fn a_topic_that_ended_meanwhile_is_told() {
+async fn a_topic_that_ended_meanwhile_is_reported() {
     let broker = Running::start("127.0.0.1:0", &[]).await;
     let mut gate = Gate::to(broker.listen).await;
     let (producer, consumer) = (connect(broker.url(), 1_024).await, connect(gate.url.clone(), 64).await);
@@ -173,7 +174,7 @@ async fn ready_comes_when_every_topic_has_its_image() {
 }
 
 #[tokio::test]
-async fn left_and_joined_again_while_updates_are_on_their_way() {
+async fn left_and_joined_again_while_updates_are_in_flight() {
     let broker = Running::start("127.0.0.1:0", &[]).await;
     let (producer, consumer) = (connect(broker.url(), 1_024).await, connect(broker.url(), 1_024).await);
     soon(producer.publish(Publish::event("tab", "1"))).await.unwrap();
@@ -196,7 +197,7 @@ async fn left_and_joined_again_while_updates_are_on_their_way() {
                         last = Some(seq);
                         came += 1;
                     }
-                    // The publisher goes as fast as it can, and may be faster than we are.
+                    // The publisher is as fast as it can be, and may be faster than this reader.
                     Event::Gap { from, to, .. } => {
                         assert!(last.is_none_or(|last| from == last + 1), "{last:?} {from}");
                         last = Some(to);

@@ -1,4 +1,4 @@
-//! A broker that is killed and comes back knows nothing any more: the client says so, and goes on.
+//! A broker that is killed and restarted has lost everything: the client reports that, and goes on.
 
 use broker_client::{Event, Publish, Start};
 
@@ -28,7 +28,7 @@ async fn another_broker_on_the_same_address() {
     drop(broker);
 
     let _broker = Running::start(&address, &[]).await;
-    // Written to whichever connection stands; with a source it arrives even where that one is lost.
+    // With a source, an update arrives even if the connection on which it was sent is lost.
     soon(client.publish(Publish::event("a.event", "2").source("x", 2))).await.unwrap();
     soon(client.publish(Publish::event("b.event", "2").source("x", 2))).await.unwrap();
     let (mut reset, mut update) = (0, None);

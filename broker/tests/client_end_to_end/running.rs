@@ -1,4 +1,4 @@
-//! The broker as a process of its own, and a way to it that can be cut.
+//! The broker as a process of its own, and a proxy to it that can be cut.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ impl Running {
         let (found, address) = oneshot::channel();
         std::thread::spawn(move || {
             let mut found = Some(found);
-            // To the end: a pipe that nobody reads would stop the broker when it is full.
+            // Read to the end: the broker would lose lines if the pipe were full.
             for line in log.lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON in the log: {line}"));
                 if let Some(listen) = line["listen"].as_str()
@@ -66,14 +66,14 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// At once, as a crash would.
+    /// Kills it, as a crash would.
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A client that comes back quickly.
+/// Connects a client that reconnects quickly.
 pub(crate) async fn connect(url: String, queue_updates_max: usize) -> Client {
     let backoff = Backoff { first_ms: 1, max_ms: 50, jitter: 0.5 };
     let options = Options { backoff, queue_updates_max, ..Options::new(url) };
@@ -86,7 +86,7 @@ pub(crate) fn next(subscription: &mut Subscription) -> impl Future<Output = Even
     async move { next.await.expect("the subscription goes on") }
 }
 
-/// Passes bytes between clients and the broker, until it is told to cut.
+/// A proxy between clients and the broker, whose connections can be cut.
 pub(crate) struct Line {
     pub(crate) url: String,
     open: Arc<Mutex<Vec<JoinHandle<()>>>>,
@@ -102,7 +102,7 @@ impl Line {
         let (passing, counted) = (open.clone(), accepted.clone());
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                // A cut is a reset: what was on its way is lost, as behind a router that goes dark.
+                // A cut is a reset: bytes in flight are lost, as behind a router that fails.
                 client.set_zero_linger().unwrap();
                 let pass = tokio::spawn(async move {
                     if let Ok(mut broker) = TcpStream::connect(broker).await {

@@ -1,11 +1,11 @@
-//! A reader that does not keep up: what it lacks is named to the last update.
+//! A reader that does not keep up: every update that it misses is named.
 
 use broker_client::{ConnectionEvent, Event, OnSlow, Publish, Start};
 
 use crate::running::{Running, connect, next, soon};
 
 const UPDATES: u64 = 40_000;
-/// Far less than the reader will be behind.
+/// Far less than will be pending for the reader.
 const TIGHT: [&str; 4] = ["--retain-updates", "100", "--behind-bytes", "4096"];
 
 fn filler() -> String {
@@ -22,7 +22,7 @@ async fn every_missing_event_is_named() {
         producer.publish_unacknowledged(Publish::event("a", data.clone())).await.unwrap();
     }
     soon(producer.flush()).await.unwrap();
-    // Only now it reads: 16 MB would not have fitted into any buffer on the way.
+    // It reads only now: no buffer on the way holds 16 MB.
     let (mut last, mut lost) = (0, 0);
     while last < UPDATES {
         match next(&mut slow).await {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Answer, Client, ask, panics, until};
 
-/// What a broker holds for its clients. All of it is nothing before the first and after the last of them.
+/// What a broker holds for its clients. All of these are zero before the first client and after the last.
 const GAUGES: [&str; 5] = [
     "tickcast_connections",
     "tickcast_subscriptions",
@@ -28,12 +28,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// One with the default settings, but for its ports and two shards.
+    /// Starts a broker with the default settings, except for its ports and two shards.
     pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 
-    /// One with these settings, as one would type them.
+    /// Starts a broker with these settings, as an operator would type them.
     pub(crate) fn with(settings: &[(&'static str, &str)]) -> Self {
         panics::look_out();
         let usual = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2"), ("drain_ms", "0")];
@@ -51,7 +51,7 @@ impl Running {
             runtime.block_on(async move {
                 let broker = Broker::start(loaded.config).await.unwrap();
                 addresses.send((broker.listen(), broker.admin_listen())).unwrap();
-                // Told so, or its owner is gone.
+                // Fails if the owner is gone, which stops the broker as well.
                 let _ = stopped.await;
                 broker.stop().await;
             });
@@ -60,12 +60,12 @@ impl Running {
         Self { listen, admin, stop: Some(stop), thread: Some(thread.unwrap()) }
     }
 
-    /// A client that has read `hello`.
+    /// Connects a client, which has read `hello`.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.listen)
     }
 
-    /// An HTTP request to the client listener.
+    /// Sends an HTTP request to the client listener.
     pub(crate) fn http(&self, line: &str, body: &str) -> Answer {
         ask(self.listen, line, &["Content-Type: application/json"], body.as_bytes())
     }
@@ -78,14 +78,14 @@ impl Running {
         answer.json()["seq"].as_u64().unwrap()
     }
 
-    /// A topic's epoch.
+    /// Returns a topic's epoch.
     #[track_caller]
     pub(crate) fn epoch(&self, topic: &str) -> String {
         let answer = self.http(&format!("GET /v1/topics/{topic}/history?last=1"), "");
         answer.json()["epoch"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
-    /// What a metric says now.
+    /// Returns the present value of a metric.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let answer = ask(self.admin, "GET /metrics", &[], b"");
@@ -94,13 +94,13 @@ impl Running {
         value.unwrap_or_else(|| panic!("there is no {name} in {answer:?}"))
     }
 
-    /// Waits until a metric is as it has to be.
+    /// Waits until a metric is `good`.
     #[track_caller]
     pub(crate) fn until_metric(&self, name: &str, good: impl Fn(f64) -> bool) {
         until(name, || good(self.metric(name)));
     }
 
-    /// Waits until the broker holds nothing for anybody, serves whoever comes, and has not panicked.
+    /// Waits until the broker holds nothing for any client. Then it has to serve a new client and not have panicked.
     #[track_caller]
     pub(crate) fn assert_settles(&self) {
         let held = || {
@@ -123,7 +123,7 @@ impl Running {
         panics::assert_none();
     }
 
-    /// Waits until this many connections are all that the broker has.
+    /// Waits until the broker has exactly this many connections.
     #[track_caller]
     pub(crate) fn assert_settles_but_for(&self, connections: usize) {
         for name in ["tickcast_connections", "tickcast_admitted"] {
@@ -131,10 +131,10 @@ impl Running {
         }
     }
 
-    /// Begins to stop, as a signal would make it.
+    /// Begins to stop the broker, as a signal would.
     pub(crate) fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // Fails where it has ended, which is what is wanted.
+            // Fails if it has ended already.
             let _ = stop.send(());
         }
     }

@@ -1,4 +1,4 @@
-//! A WebSocket client that hides nothing.
+//! A WebSocket client that shows every byte and frame.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::frames::{self, Frame};
 use super::{Answer, CLOSE, FIN, Message, PATIENCE, PING, PONG, TEXT, masked};
 
-/// The header lines of a handshake, but for `Host`.
+/// The header lines of a handshake, except for `Host`.
 pub(crate) const HANDSHAKE: [&str; 4] = [
     "Upgrade: websocket",
     "Connection: Upgrade",
@@ -27,7 +27,7 @@ pub(crate) enum End {
     Cut,
 }
 
-/// How a client's socket is made.
+/// How a client's socket is set up, and whether it answers pings.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Hands {
     /// The kernel's receive buffer; small ones fill quickly.
@@ -111,7 +111,7 @@ impl Client {
         self.frame(FIN | TEXT, text.as_bytes());
     }
 
-    /// Subscribes with everything else as it is by default, and returns the answer.
+    /// Subscribes with the default options, and returns the answer.
     #[track_caller]
     pub(crate) fn subscribe(&mut self, entries: &[&str]) -> Message {
         let topics: Vec<String> = entries.iter().map(|entry| format!("{entry:?}")).collect();
@@ -119,7 +119,7 @@ impl Client {
         self.expect("subscribed")
     }
 
-    /// Says something and returns the next message.
+    /// Sends a text message, and returns the next message.
     #[track_caller]
     pub(crate) fn request(&mut self, text: &str) -> Message {
         self.say(text);
@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    /// The next frame, whatever it is; `None` at the end.
+    /// Returns the next frame, whatever it is; `None` at the end.
     #[track_caller]
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         loop {
@@ -154,7 +154,7 @@ impl Client {
         }
     }
 
-    /// The next message. Pings are answered and pongs passed over; anything else is not expected.
+    /// Returns the next message. Answers pings and skips pongs; anything else is not expected.
     #[track_caller]
     pub(crate) fn message(&mut self) -> Message {
         loop {
@@ -167,7 +167,7 @@ impl Client {
         }
     }
 
-    /// The next message that is not a heartbeat, which has to be of this `op`.
+    /// Returns the next message, which has to have this `op`.
     #[track_caller]
     pub(crate) fn expect(&mut self, op: &str) -> Message {
         let message = self.message();
@@ -175,7 +175,7 @@ impl Client {
         message
     }
 
-    /// The next message, which has to say at least this.
+    /// Returns the next message, which has to have at least these fields.
     #[track_caller]
     pub(crate) fn expect_has(&mut self, wanted: Value) -> Message {
         let message = self.message();
@@ -183,7 +183,7 @@ impl Client {
         message
     }
 
-    /// The next message, which has to be an error with this code.
+    /// Returns the next message, which has to be an error with this code.
     #[track_caller]
     pub(crate) fn expect_error(&mut self, code: &str) -> Message {
         let message = self.expect("error");
@@ -193,7 +193,7 @@ impl Client {
         message
     }
 
-    /// Passes over messages until one says at least this. Heartbeats come for ever, and are nothing to go on waiting for.
+    /// Skips messages until one has at least these fields. Heartbeats come for ever, so they do not extend the wait.
     #[track_caller]
     pub(crate) fn skip_to(&mut self, wanted: Value) -> Message {
         let mut end = Instant::now() + PATIENCE;
@@ -239,8 +239,8 @@ impl Client {
         assert!(begin.elapsed() < PATIENCE / 2, "the end took {:?}", begin.elapsed());
     }
 
-    /// Sends what it can until the broker takes no more for `quiet`. Returns the bytes that it took of `bytes`, over and
-    /// over.
+    /// Sends what it can until the broker takes no more for `quiet`. Returns the bytes that it took of `bytes`, over
+    /// and over.
     #[track_caller]
     pub(crate) fn say_until_stuck(&mut self, bytes: &[u8], quiet: Duration, bytes_max: usize) -> usize {
         self.stream.set_write_timeout(Some(quiet)).unwrap();
@@ -256,7 +256,7 @@ impl Client {
         sent
     }
 
-    /// Says that nothing more will be said.
+    /// Half-closes the connection: nothing more will be sent.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

@@ -17,7 +17,7 @@ pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Takes the first frame off the buffer, if it is whole. Panics where the broker breaks RFC 6455.
+/// Takes the first frame off the buffer, if it is whole. Panics if the broker violates RFC 6455.
 pub(crate) fn take(buffer: &mut Vec<u8>) -> Option<Frame> {
     if let Some(first) = buffer.first() {
         assert_eq!(first & 0xf0, FIN, "the broker sends whole messages without extensions: {first:#x}");

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
-/// An answer, or as much of one as came.
+/// An answer, or the part of it that came.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// 0 where the connection was closed without an answer.
+    /// 0 if the connection was closed without an answer.
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
@@ -40,7 +40,7 @@ impl Answer {
         })
     }
 
-    /// The code of an error body as PROTOCOL §6 has it.
+    /// Returns the code of an error body, whose form has to be that of `docs/protocol.md`.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
         let json = self.json();
@@ -50,7 +50,7 @@ impl Answer {
     }
 }
 
-/// A body that came in chunks (RFC 9112 §7.1), as far as it came.
+/// Decodes a body in chunks (RFC 9112 §7.1), as far as it came.
 fn unchunked(mut body: &str) -> String {
     let mut whole = String::new();
     while let Some((size, rest)) = body.split_once("\r\n") {
@@ -61,7 +61,7 @@ fn unchunked(mut body: &str) -> String {
     whole
 }
 
-/// A request with these header lines besides the usual ones.
+/// Sends a request with these header lines besides the usual ones.
 #[track_caller]
 pub(crate) fn ask(address: SocketAddr, line: &str, headers: &[&str], body: &[u8]) -> Answer {
     let mut head = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
@@ -76,12 +76,12 @@ pub(crate) fn ask(address: SocketAddr, line: &str, headers: &[&str], body: &[u8]
     exchange(address, &[head.as_bytes(), body].concat())
 }
 
-/// Sends bytes, and takes what comes until the broker closes.
+/// Sends bytes, and reads until the broker closes.
 #[track_caller]
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The broker may stop listening before it has heard everything: what it has said counts.
+    // The broker may stop reading before everything is sent: its answer counts.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {

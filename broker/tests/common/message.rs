@@ -1,4 +1,4 @@
-//! A message of the broker: its text, byte for byte, and what it says.
+//! A message of the broker: its text, byte for byte, and its parsed JSON.
 
 use std::ops::Index;
 
@@ -21,7 +21,7 @@ impl Message {
         self.json["op"].as_str().unwrap_or_else(|| panic!("no op: {self:?}"))
     }
 
-    /// `data` as the bytes that came.
+    /// Returns `data` as it came, byte for byte.
     pub(crate) fn data(&self) -> String {
         #[derive(serde::Deserialize)]
         struct HasData {
@@ -39,13 +39,13 @@ impl Message {
         self.json[field].as_u64().unwrap_or_else(|| panic!("no number {field}: {self:?}"))
     }
 
-    /// Whether each of the wanted fields is there and equal; others may be too.
+    /// Returns whether each of the wanted fields is there and equal; there may be others.
     pub(crate) fn has(&self, wanted: &Value) -> bool {
         includes(&self.json, wanted)
     }
 }
 
-/// Objects by the wanted members, everything else exactly.
+/// Compares objects by the wanted members, and everything else exactly.
 fn includes(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => {

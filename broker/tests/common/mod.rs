@@ -1,7 +1,7 @@
-//! A broker on free ports in this process, and clients that say exactly the bytes that they are told to.
+//! A broker on free ports in this process, and clients that send exactly the bytes that a test gives them.
 //!
-//! Nothing here sleeps and hopes: clients wait for what has to come, gauges are looked at until they are what they have to
-//! be, and after [`PATIENCE`] a test fails and says what it waited for.
+//! Nothing here sleeps for a fixed time: clients wait for what has to come, gauges are polled until they have the right
+//! value, and after [`PATIENCE`] a test fails and says what it waited for.
 #![allow(dead_code, unused_imports, reason = "shared by several test crates, each of which uses a part")]
 
 mod broker;
@@ -25,7 +25,7 @@ pub(crate) use process::{PROGRAM, Process, command, command_with_files, ends, fr
 /// How long a test waits for what has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Does something at the end of its scope, also where a test fails in between: what other threads wait for, say.
+/// Does something at the end of its scope, also if a test fails before: for instance, it releases other threads.
 pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for Finally<F> {
@@ -34,10 +34,10 @@ impl<F: FnMut()> Drop for Finally<F> {
     }
 }
 
-/// Says that this test did not run, and why: at once, and in the summary of `make test`.
+/// Reports that this test did not run, and why: at once, and in the summary of `make test`.
 pub(crate) fn not_run(why: &str) {
     let line = format!("not run: {}: {why}\n", std::thread::current().name().unwrap_or("a test"));
-    // Not `eprintln!`: the test harness would keep that to itself.
+    // Not `eprintln!`: the test harness would capture that.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(summary) = std::env::var_os("NOT_RUN") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&summary);

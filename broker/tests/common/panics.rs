@@ -1,14 +1,14 @@
-//! A panic of a broker's thread is a test's failure, even where the clients notice nothing of it.
+//! Makes a panic of a broker's thread a failure of the test, even if the clients do not notice it.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static SEEN: AtomicBool = AtomicBool::new(false);
 
-/// The name of the thread that runs a test's broker; its shards call themselves `shard-0` and so on.
+/// The name of the thread that runs a test's broker; its shards are called `shard-0` and so on.
 pub(crate) const BROKER_THREAD: &str = "broker-under-test";
 
-/// Begins to look out for panics of brokers.
+/// Begins to watch for panics of brokers.
 pub(crate) fn look_out() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -23,7 +23,7 @@ pub(crate) fn look_out() {
     });
 }
 
-/// Fails where a broker has panicked.
+/// Fails if a broker has panicked.
 pub(crate) fn assert_none() {
     assert!(!SEEN.load(Ordering::SeqCst), "a thread of a broker panicked (see above)");
 }

@@ -1,4 +1,4 @@
-//! The program itself, in a process of its own.
+//! The program, in a process of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +21,7 @@ pub(crate) struct Process {
     log: Option<BufReader<ChildStderr>>,
 }
 
-/// A broker that is to run with these flags, on free ports, with its log in JSON.
+/// A command that runs a broker with these flags, on free ports, with its log in JSON.
 pub(crate) fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     let usual = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--shards", "2", "--log-format", "json"];
@@ -33,7 +33,7 @@ pub(crate) fn command(flags: &[&str]) -> Command {
     command
 }
 
-/// The same with so many open files at most.
+/// The same command with a limit on open files.
 pub(crate) fn command_with_files(files: usize, flags: &[&str]) -> Command {
     let broker = command(flags);
     let mut command = Command::new("sh");
@@ -42,19 +42,19 @@ pub(crate) fn command_with_files(files: usize, flags: &[&str]) -> Command {
     command
 }
 
-/// An address that nobody listens on.
+/// Returns an address on which nothing listens.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Process {
-    /// One that serves, with these flags.
+    /// Starts a broker with these flags, and waits until it serves.
     #[track_caller]
     pub(crate) fn start(flags: &[&str]) -> Self {
         Self::run(command(flags))
     }
 
-    /// One that serves, by one of the commands above.
+    /// Runs one of the commands above, and waits until it serves.
     #[track_caller]
     pub(crate) fn run(mut command: Command) -> Self {
         let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -65,9 +65,9 @@ impl Process {
         loop {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served: {:?}", process.child.wait());
-            let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            if said["message"] == "serving" {
-                let address = |name: &str| said[name].as_str().unwrap().parse().unwrap();
+            let entry: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if entry["message"] == "serving" {
+                let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
                 (process.listen, process.admin) = (address("listen"), address("admin_listen"));
                 process.log = Some(log);
                 return process;
@@ -75,7 +75,7 @@ impl Process {
         }
     }
 
-    /// One whose log goes somewhere else, on addresses that are given.
+    /// Starts a broker whose log goes to `log`, and waits until it serves.
     #[track_caller]
     pub(crate) fn logging_to(log: Stdio, flags: &[&str]) -> Self {
         let (listen, admin) = (free_address(), free_address());
@@ -90,8 +90,8 @@ impl Process {
         process
     }
 
-    /// Nobody reads its log any more.
-    pub(crate) fn let_go_of_log(&mut self) {
+    /// Closes the reading end of its log.
+    pub(crate) fn close_log(&mut self) {
         self.log = None;
     }
 
@@ -103,7 +103,7 @@ impl Process {
         ask(address, &format!("GET {path}"), &[], b"")
     }
 
-    /// What a metric says now.
+    /// Returns the present value of a metric.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let answer = self.get(self.admin, "/metrics");
@@ -116,16 +116,16 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Whether it still runs.
+    /// Returns whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Of its processor time, what it spent itself and not in the kernel, in hundredths of a second; and whether it has
-    /// ended and was not waited for yet.
+    /// Returns the processor time that it spent in user mode, in hundredths of a second; and whether it has ended and
+    /// was not waited for yet.
     #[track_caller]
     pub(crate) fn own_time(&self) -> (u64, bool) {
-        // proc(5): the name, in parentheses, may have any character in it; the state is the field behind it.
+        // proc(5): the name, in parentheses, may contain any character; the state is the field after it.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
         (fields[11].parse().unwrap(), fields[0] == "Z")
@@ -142,7 +142,7 @@ impl Process {
         status.unwrap()
     }
 
-    /// Ends it by a signal, and returns how it ended and how long that took.
+    /// Ends it by a signal. Returns its exit code and how long that took.
     #[track_caller]
     pub(crate) fn end(&mut self, signal: Signal) -> (Option<i32>, Duration) {
         let begin = Instant::now();
@@ -150,7 +150,7 @@ impl Process {
         (self.wait().code(), begin.elapsed())
     }
 
-    /// What it logged since it serves. It has to have ended.
+    /// Returns what it has logged since it began to serve. It has to have ended.
     #[track_caller]
     pub(crate) fn logged(&mut self) -> Vec<Value> {
         let mut text = String::new();
@@ -163,13 +163,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It has ended where a test has got that far.
+        // Fails if the test has ended the process already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command that ends by itself, and returns its exit code and what it wrote to standard error.
+/// Runs a command that ends by itself. Returns its exit code and its standard error.
 #[track_caller]
 pub(crate) fn ends(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -181,7 +181,7 @@ pub(crate) fn ends(command: &mut Command) -> (Option<i32>, String) {
         }
         std::thread::yield_now();
     }
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (child.wait().unwrap().code(), said)
+    let mut output = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
+    (child.wait().unwrap().code(), output)
 }

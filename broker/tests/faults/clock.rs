@@ -1,8 +1,8 @@
-//! The machine's clock is set while the broker runs: a step of NTP's, or a machine that slept. Durations are kept by a
-//! clock that does not step, and what follows the wall clock never goes back.
+//! The machine's clock is set while the broker runs: NTP makes a step, or the machine slept. Durations are measured by
+//! a clock that does not step, and times by the wall clock never go back.
 //!
-//! libfaketime lies between the broker and the system for that. Where it is missing these tests say so and do nothing; with
-//! `CI=true` that is a failure.
+//! libfaketime sits between the broker and the system for that. If it is missing, these tests report so and do nothing;
+//! with `CI=true` that is a failure.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::common::{PATIENCE, Process, ask, command, until};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -25,17 +25,17 @@ struct Settable {
 /// Debian's libfaketime, for programs of several threads.
 fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    let mut places = folders.chain(["/usr/lib".into(), "/usr/local/lib".into()]);
-    places.find_map(|folder| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists()))
+    let mut folders = folders.chain(["/usr/lib".into(), "/usr/local/lib".into()]);
+    folders.find_map(|folder| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists()))
 }
 
 impl Settable {
-    /// One with these settings in its file; `None` where there is no libfaketime.
+    /// Starts a broker with these settings in its file; `None` if there is no libfaketime.
     fn start(settings: &str) -> Option<Self> {
         let Some(library) = library() else {
             let message = "** libfaketime is not installed (`make tools` does that): NOT TESTED is a clock that is set";
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
-            // Not by `eprintln`, which is shown of failed tests only.
+            // Not by `eprintln`, which is shown for failed tests only.
             let _ = writeln!(std::io::stderr(), "{message}");
             return None;
         };
@@ -51,13 +51,13 @@ impl Settable {
             .env("LD_PRELOAD", library)
             .env("FAKETIME_TIMESTAMP_FILE", folder.join("offset"))
             .env("FAKETIME_NO_CACHE", "1")
-            // Its name before and since version 0.9.9.
+            // The variable's name before and since version 0.9.9.
             .env("DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         Some(Self { process: Process::run(command), folder })
     }
 
-    /// Sets the broker's wall clock to so many seconds beside the real one.
+    /// Sets the broker's wall clock off the real one by this many seconds.
     fn set_clock(&self, seconds: i64) {
         set_to(&self.folder, seconds);
     }
@@ -76,13 +76,13 @@ impl Settable {
         answer.json()
     }
 
-    /// The newest update's `ts`.
+    /// Returns the newest update's `ts`.
     #[track_caller]
     fn newest_ts(&self, topic: &str) -> u64 {
         self.get(&format!("/v1/topics/{topic}/history?last=1"))["updates"][0]["ts"].as_u64().unwrap()
     }
 
-    /// Of a topic, its newest update and the oldest that is kept.
+    /// Returns the `seq` of a topic's newest update, and of the oldest that is kept.
     #[track_caller]
     fn kept(&self, topic: &str) -> (u64, u64) {
         let history = self.get(&format!("/v1/topics/{topic}/history?last=1"));
@@ -92,12 +92,12 @@ impl Settable {
 
 impl Drop for Settable {
     fn drop(&mut self) {
-        // What is left there is in the build's own folder.
+        // If that fails, the files remain in the build's own folder.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// In one piece: the broker reads it whenever it asks for the time.
+/// Replaces the file in one step, because the broker reads it whenever it asks for the time.
 fn set_to(folder: &Path, seconds: i64) {
     let next = folder.join("next");
     std::fs::write(&next, format!("{seconds:+}")).unwrap();
@@ -105,7 +105,7 @@ fn set_to(folder: &Path, seconds: i64) {
 }
 
 #[test]
-fn what_is_to_live_for_an_hour_outlives_a_step_of_two_hours() {
+fn a_lifetime_of_an_hour_outlives_a_step_of_two_hours() {
     let settings =
         "topic_idle_ms = 3600000\nretain_ms = 3600000\n[[topics]]\npattern = \"z.witness\"\nretain_ms = 300\n";
     let Some(broker) = Settable::start(settings) else { return };
@@ -115,7 +115,8 @@ fn what_is_to_live_for_an_hour_outlives_a_step_of_two_hours() {
     broker.publish("c.state", "state", "1");
     let before = broker.newest_ts("c.event");
     broker.set_clock(7200);
-    // The housekeeping goes by names: once it has dropped this, published after the step, it has seen those before.
+    // The housekeeping visits topics in the order of their names: once it has dropped this update, which was published
+    // after the step, it has visited the others.
     broker.publish("z.witness", "event", "1");
     until("the housekeeping to come by", || broker.kept("z.witness") == (1, 2));
     assert_eq!(broker.kept("c.event"), (5, 1));
@@ -127,13 +128,13 @@ fn what_is_to_live_for_an_hour_outlives_a_step_of_two_hours() {
 }
 
 #[test]
-fn what_is_to_live_for_a_second_ends_although_the_clock_was_set_back_by_an_hour() {
+fn a_lifetime_of_a_second_ends_although_the_clock_was_set_back_by_an_hour() {
     let settings = "topic_idle_ms = 4000\n[[topics]]\npattern = \"short\"\nretain_ms = 300\n";
     let Some(broker) = Settable::start(settings) else { return };
     broker.publish("short", "event", "1");
     broker.publish("idle", "state", "1");
     broker.set_clock(-3600);
-    // Far sooner than in an hour: otherwise the wait ends in vain.
+    // It ends far sooner than in an hour: otherwise the wait times out.
     let gone =
         |topic: &str| broker.process.get(broker.process.listen, &format!("/v1/topics/{topic}/history")).status == 404;
     until("the update to go, or its topic with it", || gone("short") || broker.kept("short") == (1, 2));
@@ -144,7 +145,7 @@ fn what_is_to_live_for_a_second_ends_although_the_clock_was_set_back_by_an_hour(
 const STEPS: [i64; 4] = [0, -3600, 7200, -7200];
 
 #[test]
-fn no_ts_goes_back_whoever_publishes() {
+fn no_ts_goes_back_whichever_way_it_is_published() {
     let Some(broker) = Settable::start("") else { return };
     // Two publishers on two shards, and HTTP.
     let mut publishers = [broker.process.client(), broker.process.client()];
@@ -164,18 +165,18 @@ fn no_ts_goes_back_whoever_publishes() {
             assert!(update.num("ts") >= ts, "{update:?} after {ts}");
             ts = update.num("ts");
         }
-        // It goes on with the clock, and stands still while that is behind.
+        // It follows the clock, and stays constant while the clock is behind.
         match seconds {
             0 => assert!(ts > before),
             7200 => assert!(ts > before + HOUR_US, "{ts} after {before}"),
-            _ => assert_eq!(ts, before, "with the clock {seconds} s beside"),
+            _ => assert_eq!(ts, before, "with the clock off by {seconds} s"),
         }
         assert_eq!(broker.newest_ts("a"), ts);
     }
 }
 
 #[test]
-fn ids_go_on_rising_and_what_is_subscribed_to_later_arrives() {
+fn ids_keep_increasing_and_later_subscriptions_arrive() {
     let Some(broker) = Settable::start("") else { return };
     broker.publish("a", "state", "0");
     let mut source = Source::open(broker.process.listen, "topic=a", "");
@@ -186,24 +187,24 @@ fn ids_go_on_rising_and_what_is_subscribed_to_later_arrives() {
         broker.set_clock(seconds);
         let mut rises = |id: &str, what: &str| {
             let id: u64 = id.parse().unwrap();
-            assert!(id > newest, "{what}: {id} after {newest}, with the clock {seconds} s beside");
+            assert!(id > newest, "{what}: {id} after {newest}, with the clock off by {seconds} s");
             newest = id;
         };
         let (last, end) = (source.last_id.clone(), Instant::now() + PATIENCE);
         while source.last_id == last {
-            assert!(Instant::now() < end, "no id comes any more, with the clock {seconds} s beside");
+            assert!(Instant::now() < end, "no id comes any more, with the clock off by {seconds} s");
             broker.publish("a", "state", &round.to_string());
             source.until(|message| message.op() == "update");
         }
         rises(&source.last_id, "events");
 
-        // As our page does it: the topic that is new is begun with a stream of its own, and both go on in one.
+        // As the JavaScript client does it: a new topic begins in a stream of its own, and then both go on in one.
         let later = format!("later.{round}");
         broker.publish(&later, "state", "7");
         let mut begun = Source::open(broker.process.listen, &format!("topic={later}"), "");
         begun.until(|message| message.has(&json!({"op":"image","topic":later,"data":7})));
         while begun.last_id.is_empty() {
-            assert_ne!(begun.said(), Said::End);
+            assert_ne!(begun.block(), Block::End);
         }
         rises(&begun.last_id, "a stream that was opened later");
         broker.publish(&later, "state", "8");

@@ -1,4 +1,4 @@
-//! Open files: there are fewer than clients that come.
+//! Open files: there are fewer of them than clients.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,14 +8,14 @@ use rustix::process::Signal;
 
 use crate::common::{Answer, HANDSHAKE, PATIENCE, Process, Running, command_with_files, until};
 
-/// Far above what anything here takes.
+/// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(5);
 
 fn handshake(process: &Process) -> String {
     format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", process.listen, HANDSHAKE.join("\r\n"))
 }
 
-/// Probes and metrics answer.
+/// Expects that probes and metrics are answered.
 #[track_caller]
 fn assert_admin_answers(process: &Process) {
     for path in ["/healthz", "/readyz", "/metrics", "/v1/connections"] {
@@ -26,7 +26,7 @@ fn assert_admin_answers(process: &Process) {
 }
 
 #[test]
-fn clients_beyond_them_are_refused_with_a_code() {
+fn clients_beyond_the_open_files_are_refused_with_a_code() {
     let mut process = Process::run(command_with_files(200, &["--drain-ms", "0"]));
     let mut streams = Vec::new();
     for _ in 0..300 {
@@ -37,22 +37,22 @@ fn clients_beyond_them_are_refused_with_a_code() {
     }
     let (mut taken, mut refused) = (0, 0);
     for stream in &mut streams {
-        let (mut said, mut bytes) = (Vec::new(), [0; 4096]);
-        let is_over = |said: &[u8]| {
-            let text = String::from_utf8_lossy(said);
+        let (mut received, mut bytes) = (Vec::new(), [0; 4096]);
+        let is_over = |received: &[u8]| {
+            let text = String::from_utf8_lossy(received);
             text.contains("\"op\":\"hello\"") || text.contains("connections_max")
         };
-        while !is_over(&said) {
+        while !is_over(&received) {
             let len = stream.read(&mut bytes).unwrap();
-            assert!(len > 0, "cut off without a code: {:?}", String::from_utf8_lossy(&said));
-            said.extend_from_slice(&bytes[..len]);
+            assert!(len > 0, "cut off without a code: {:?}", String::from_utf8_lossy(&received));
+            received.extend_from_slice(&bytes[..len]);
         }
-        assert_eq!(Answer::parse(&said).status, 101);
-        match String::from_utf8_lossy(&said).contains("\"op\":\"hello\"") {
+        assert_eq!(Answer::parse(&received).status, 101);
+        match String::from_utf8_lossy(&received).contains("\"op\":\"hello\"") {
             true => taken += 1,
             // The close frame: 4029.
             false => {
-                assert!(said.windows(2).any(|code| code == 4029u16.to_be_bytes()), "{said:?}");
+                assert!(received.windows(2).any(|code| code == 4029u16.to_be_bytes()), "{received:?}");
                 refused += 1;
             }
         }
@@ -61,27 +61,27 @@ fn clients_beyond_them_are_refused_with_a_code() {
     assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
     assert_eq!(process.metric("tickcast_connections_max"), f64::from(taken));
     assert_admin_answers(&process);
-    // Once some have left there is room again.
+    // Once they have left, there is room again.
     drop(streams);
     until("room", || process.metric("tickcast_admitted") == 0.0);
     let mut client = process.client();
     client.say(r#"{"op":"ping"}"#);
     client.expect("pong");
     assert_eq!(process.end(Signal::TERM).0, Some(0));
-    // There were never more clients than files: nothing failed.
+    // There were never more clients than files, so nothing failed.
     let lines = process.logged();
     assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
 }
 
 #[test]
-fn sockets_that_say_nothing_keep_nobody_out() {
+fn sockets_that_send_nothing_keep_no_client_out() {
     let mut process = Process::run(command_with_files(200, &["--drain-ms", "0"]));
-    let places = process.metric("tickcast_http_connections_max");
-    assert!((5.0..100.0).contains(&places), "{places}");
+    let max = process.metric("tickcast_http_connections_max");
+    assert!((5.0..100.0).contains(&max), "{max}");
     let mut mute: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(process.listen).unwrap()).collect();
     // And some that drip.
     for stream in mute.iter_mut().step_by(2) {
-        // It fails where the broker has closed it already.
+        // It fails if the broker has closed the socket already.
         let _ = stream.write_all(b"GET /v1/topics HTTP/1.1\r\nX: ");
     }
     let begin = Instant::now();
@@ -89,23 +89,23 @@ fn sockets_that_say_nothing_keep_nobody_out() {
     client.say(r#"{"op":"ping"}"#);
     client.expect("pong");
     assert_eq!(process.get(process.listen, "/v1/topics").status, 200);
-    // They wait behind those who came before them, and those have to be gone first.
+    // They wait for earlier connections, which have to be evicted first.
     assert!(begin.elapsed() < 2 * LONG, "{:?}", begin.elapsed());
     assert_admin_answers(&process);
     assert!(process.metric("tickcast_http_evicted_total") > 0.0);
-    // Whoever had to go was told why.
+    // An evicted connection gets the reason.
     let first = &mut mute[1];
     first.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut said = Vec::new();
-    first.read_to_end(&mut said).unwrap();
-    let answer = Answer::parse(&said);
+    let mut received = Vec::new();
+    first.read_to_end(&mut received).unwrap();
+    let answer = Answer::parse(&received);
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{answer:?}");
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
     assert!(lines.iter().all(|line| line["level"] == "INFO"), "{lines:?}");
 }
 
-/// In a process of its own, as it has no file left at the end.
+/// Runs in a process of its own, because it has no file left at the end.
 #[test]
 #[ignore = "run by the test below"]
 fn the_admin_listener_without_any_file() {
@@ -126,9 +126,9 @@ fn the_admin_listener_without_any_file() {
     stream.connect(&broker.admin.into()).unwrap();
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", broker.admin);
     stream.write_all(request.as_bytes()).unwrap();
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said).unwrap();
-    assert_eq!(Answer::parse(&said).status, 200);
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    assert_eq!(Answer::parse(&received).status, 200);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::common::{End, PROGRAM, Process, ask, ends, until};
 
-/// Has it log a warning, and goes on only once that is lost.
+/// Makes the broker log a warning, and waits until that is lost.
 #[track_caller]
 fn lose_a_line(process: &Process) {
     let answer = ask(process.listen, "GET /v1/topics", &["Origin: http://evil.example"], b"");
@@ -17,7 +17,7 @@ fn lose_a_line(process: &Process) {
     until("a line to be lost", || process.metric("tickcast_log_lines_lost_total") > 0.0);
 }
 
-/// It serves as ever, and ends as promised.
+/// Expects that the broker serves as usual, and ends properly.
 #[track_caller]
 fn assert_well(mut process: Process) {
     let mut client = process.client();
@@ -34,7 +34,7 @@ fn assert_well(mut process: Process) {
 #[test]
 fn its_reader_is_gone() {
     let mut process = Process::start(&["--drain-ms", "200"]);
-    process.let_go_of_log();
+    process.close_log();
     lose_a_line(&process);
     assert_well(process);
 }
@@ -43,7 +43,7 @@ fn its_reader_is_gone() {
 fn the_disk_is_full() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let process = Process::logging_to(full.into(), &["--drain-ms", "200"]);
-    // Not even the first line could be written.
+    // Even the first line could not be written.
     until("the first line to be lost", || process.metric("tickcast_log_lines_lost_total") >= 1.0);
     lose_a_line(&process);
     assert_well(process);
@@ -52,7 +52,7 @@ fn the_disk_is_full() {
 #[test]
 fn its_reader_does_not_read() {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    // As much as a pipe takes: the next write waits.
+    // This fills the pipe: the next write blocks.
     writer.write_all(&[b'\n'; 65_536]).unwrap();
     let process = Process::logging_to(writer.into(), &["--drain-ms", "200"]);
     assert_well(process);
@@ -60,24 +60,24 @@ fn its_reader_does_not_read() {
 }
 
 #[test]
-fn what_the_command_says_itself_cannot_be_written() {
+fn the_output_of_a_command_cannot_be_written() {
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
-    // What is wrong with the settings cannot be said, but the exit code says it.
+    // The error in the settings cannot be printed, but the exit code reports it.
     let wrong = Command::new(PROGRAM).args(["--shards", "many"]).stderr(full()).status().unwrap();
     assert_eq!(wrong.code(), Some(2));
-    // The settings cannot be printed, and that is said.
+    // The settings cannot be printed, and an error says so.
     let mut config = Command::new(PROGRAM);
     let config = config.arg("config").stdout(full()).output().unwrap();
-    let said = String::from_utf8_lossy(&config.stderr).into_owned();
-    assert_eq!(config.status.code(), Some(1), "{said}");
-    assert!(said.contains("standard output cannot be written"), "{said}");
-    // Whoever reads them has read enough: that is no fault.
+    let stderr = String::from_utf8_lossy(&config.stderr).into_owned();
+    assert_eq!(config.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("standard output cannot be written"), "{stderr}");
+    // A reader that has read enough is not an error.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let config = Command::new(PROGRAM).arg("config").stdout(writer).output().unwrap();
     assert_eq!((config.status.code(), config.stderr.as_slice()), (Some(0), &b""[..]));
-    let (code, said) = ends(Command::new(PROGRAM).args(["health", "--admin-listen", "127.0.0.1:0"]));
-    assert!(code == Some(1) && said.contains("name a port"), "{said}");
+    let (code, output) = ends(Command::new(PROGRAM).args(["health", "--admin-listen", "127.0.0.1:0"]));
+    assert!(code == Some(1) && output.contains("name a port"), "{output}");
 }
 
 #[test]
@@ -97,12 +97,12 @@ fn a_line_that_repeats_is_counted() {
 }
 
 #[test]
-fn how_many_more_there_were_is_told_while_it_runs() {
+fn the_number_of_repeated_lines_is_logged_while_it_runs() {
     let mut command = crate::common::command(&["--drain-ms", "0"]);
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut log = child.stderr.take().unwrap();
     let (mut text, mut bytes, mut asked) = (String::new(), [0; 4096], false);
-    // The count comes when the ten seconds are over.
+    // The count comes after ten seconds.
     while !text.contains("\"more\":6,") {
         let len = log.read(&mut bytes).unwrap();
         assert!(len > 0, "{text}");

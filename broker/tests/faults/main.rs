@@ -1,5 +1,5 @@
-//! Faults that are nobody's doing: the log's reader is gone, the disk is full, there is no file or thread left, a signal
-//! comes at a bad moment. Each through the program itself, as whoever supervises it sees it.
+//! Faults of the environment: the log's reader is gone, the disk is full, no file or thread is left, a signal comes at
+//! a bad moment. Each is tested on the program itself, as its supervisor sees it.
 
 #[path = "../common/mod.rs"]
 mod common;

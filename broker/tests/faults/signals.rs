@@ -10,11 +10,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{Answer, End, HANDSHAKE, PATIENCE, Process, ask, command, until};
 
-/// What the broker may take to end beyond `drain_ms`, and what a busy machine may add to that.
+/// The time that the broker may take to end beyond `drain_ms`, including what a busy machine adds.
 const END_MAX: Duration = Duration::from_secs(10);
 
 #[test]
-fn sighup_ends_nothing_and_says_so() {
+fn sighup_ends_nothing_and_is_logged() {
     let mut process = Process::start(&["--drain-ms", "0"]);
     let mut client = process.client();
     for _ in 0..3 {
@@ -26,9 +26,9 @@ fn sighup_ends_nothing_and_says_so() {
     drop(client);
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
-    let said =
+    let is_ignored_hangup =
         |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("nothing was reloaded"));
-    assert_eq!(lines.iter().filter(said).count(), 1, "{lines:?}");
+    assert_eq!(lines.iter().filter(is_ignored_hangup).count(), 1, "{lines:?}");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn while_it_starts() {
         let status = status.unwrap();
         match (status.code(), status.signal()) {
             (Some(0), _) => well += 1,
-            // Before its first line ran.
+            // The signal came before the first line of the program ran.
             (None, Some(number)) if number == signal.as_raw() => by_signal += 1,
             _ => panic!("{status} after {wait} ms"),
         }
@@ -74,20 +74,20 @@ fn in_a_burst_of_handshakes() {
                         streams.push(stream);
                     }
                 }
-                // Every connection of which the handshake was done is told, and closed.
+                // Every connection whose handshake was done gets goaway, and is closed.
                 let mut told = 0;
                 for mut stream in streams {
-                    let mut said = Vec::new();
-                    // Those that nobody had accepted yet are reset.
-                    let _ = stream.read_to_end(&mut said);
-                    let text = String::from_utf8_lossy(&said);
-                    match Answer::parse(&said).status {
+                    let mut received = Vec::new();
+                    // Connections that were not accepted yet are reset.
+                    let _ = stream.read_to_end(&mut received);
+                    let text = String::from_utf8_lossy(&received);
+                    match Answer::parse(&received).status {
                         101 => {
-                            let close = said.windows(2).any(|code| code == 1001u16.to_be_bytes());
+                            let close = received.windows(2).any(|code| code == 1001u16.to_be_bytes());
                             assert!(text.contains("\"goaway\"") && close, "{text:?}");
                             told += 1;
                         }
-                        0 => assert!(said.is_empty(), "{text}"),
+                        0 => assert!(received.is_empty(), "{text}"),
                         status => assert_eq!(status, 503, "{text}"),
                     }
                 }
@@ -123,12 +123,12 @@ fn in_the_longest_request() {
     assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
 }
 
-/// What is freed piece by piece takes time in proportion to it, on whatever machine: so the processor's time counts here,
-/// and not the clock.
+/// Freeing topics one by one takes processor time in proportion to their number, on every machine. So processor time
+/// counts here, not the clock.
 #[test]
-fn with_many_topics_nobody_waits_until_they_are_freed() {
+fn the_process_exits_without_freeing_many_topics() {
     const TOPICS: usize = 200_000;
-    /// In hundredths of a second. To free them takes about fifty, to stop one or two.
+    /// In hundredths of a second. Freeing the topics takes about fifty, stopping one or two.
     const OWN_TIME_MAX: u64 = 20;
     let mut process = Process::start(&["--drain-ms", "0"]);
     for block in (0..TOPICS).collect::<Vec<_>>().chunks(20_000) {
@@ -157,7 +157,7 @@ fn with_many_topics_nobody_waits_until_they_are_freed() {
 fn the_feeds_of_a_demo_stop_with_the_broker() {
     let mut process = Process::start(&["demo", "--drain-ms", "3600000"]);
     until("the feeds to publish", || process.metric("tickcast_published_total") > 100.0);
-    // Nobody else is there: once the feeds have gone, nothing is left to wait for.
+    // There are no other clients: once the feeds have gone, nothing is left to wait for.
     let (code, took) = process.end(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(took < END_MAX, "{took:?}");
@@ -166,7 +166,7 @@ fn the_feeds_of_a_demo_stop_with_the_broker() {
 }
 
 #[test]
-fn a_second_one_does_not_wait() {
+fn a_second_signal_ends_it_at_once() {
     for task in ["serve", "demo"] {
         let mut process = Process::start(&[task, "--drain-ms", "3600000"]);
         let mut client = process.client();

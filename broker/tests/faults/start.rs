@@ -1,4 +1,4 @@
-//! It cannot start: the exit code says so, and the last line of the log says why.
+//! The broker cannot start: the exit code says so, and the last line of the log says why.
 
 use std::net::TcpListener;
 
@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use crate::common::{Process, command, command_with_files, ends};
 
 #[track_caller]
-fn last_message(said: &str) -> String {
-    let last = said.lines().last().unwrap_or_else(|| panic!("nothing was said"));
+fn last_message(log: &str) -> String {
+    let last = log.lines().last().unwrap_or_else(|| panic!("nothing was logged"));
     let last: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
-    assert_eq!(last["level"], "ERROR", "{said}");
+    assert_eq!(last["level"], "ERROR", "{log}");
     last["message"].as_str().unwrap().to_owned()
 }
 
@@ -19,11 +19,11 @@ fn a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--admin-listen"] {
-        let (code, said) = ends(&mut command(&[flag, &address]));
-        let message = last_message(&said);
-        assert_eq!(code, Some(1), "{said}");
+        let (code, log) = ends(&mut command(&[flag, &address]));
+        let message = last_message(&log);
+        assert_eq!(code, Some(1), "{log}");
         assert!(message.contains(&address) && message.contains("another program"), "{message}");
-        assert!(message.contains(flag), "what to do is said: {message}");
+        assert!(message.contains(flag), "it says what to do: {message}");
     }
 }
 
@@ -33,27 +33,27 @@ fn too_few_files_for_its_threads() {
     for files in (10..300).step_by(29) {
         let flags = ["--shards", "32", "--drain-ms", "0"];
         let mut child = command_with_files(files, &flags);
-        // It either serves, or says why not.
+        // It either serves, or reports why not.
         let child = child.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
         let mut child = child.spawn().unwrap();
-        let log = std::io::BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        for line in std::io::BufRead::lines(log) {
+        let reader = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut log = String::new();
+        for line in std::io::BufRead::lines(reader) {
             let line = line.unwrap();
-            said.push_str(&line);
-            said.push('\n');
+            log.push_str(&line);
+            log.push('\n');
             if line.contains("\"serving\"") {
                 let pid = rustix::process::Pid::from_child(&child);
                 rustix::process::kill_process(pid, Signal::TERM).unwrap();
             }
         }
         let code = child.wait().unwrap().code();
-        if said.contains("\"serving\"") {
-            assert_eq!(code, Some(0), "with {files} files: {said}");
+        if log.contains("\"serving\"") {
+            assert_eq!(code, Some(0), "with {files} files: {log}");
             started += 1;
         } else {
-            assert_eq!(code, Some(1), "with {files} files: {said}");
-            assert!(said.contains("Too many open files"), "with {files} files: {said}");
+            assert_eq!(code, Some(1), "with {files} files: {log}");
+            assert!(log.contains("Too many open files"), "with {files} files: {log}");
             failed += 1;
         }
     }

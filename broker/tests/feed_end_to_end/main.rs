@@ -1,8 +1,9 @@
-//! A simulated market, published to the broker's binary over lines that are cut, and three subscribers: one that gets every update,
-//! one that stops reading for half of the run, and one that is disconnected again and again. In the end each of them holds
-//! exactly the simulator's own books, quotes and scores, by applying images, updates and RFC 7396 patches.
+//! A simulated market, published to the broker's binary over lines that are cut, and three subscribers: one that gets
+//! every update, one that stops reading for half of the run, and one that is disconnected again and again. In the end
+//! each of them holds exactly the simulator's own books, quotes and scores, by applying images, updates and RFC 7396
+//! patches.
 //!
-//! `TICKCAST_FEED_UPDATES=1000000` makes the run as long as one likes.
+//! `TICKCAST_FEED_UPDATES=1000000` makes the run longer.
 
 mod market;
 mod restart;
@@ -21,11 +22,12 @@ use market::Market;
 use running::{Line, Running, connect, soon};
 use subscriber::{Held, Manner};
 
-/// Enough that what a reader leaves unread fits into no buffer on the way.
+/// So many that no buffer on the way holds what a reader leaves unread.
 const UPDATES: u64 = 200_000;
 /// How often a line is cut.
 const CUTS: u64 = 6;
-/// Far less than the one that stops reading will be behind, and enough for the one that asks for every update.
+/// `behind_bytes` is far less than will be pending for the subscriber that stops reading. The histories are large
+/// enough for the one that asks for every update.
 const SETTINGS: [&str; 8] = [
     "--behind-bytes",
     "65536",
@@ -50,7 +52,7 @@ async fn publish(url: &str, market: &Market, updates: u64, publishing: Publishin
     summary
 }
 
-/// Waits until so many updates were published: a reader that stops must not be the one to say when.
+/// Waits until `updates` updates were published, as the publisher counts them: a reader that stops cannot.
 async fn until_published(progress: &Progress, updates: u64) {
     let published = async {
         while progress.snapshot().published < updates {
@@ -101,7 +103,7 @@ async fn every_subscriber_holds_the_simulators_own_state_in_the_end() {
     );
     assert_eq!((summary.acknowledged, summary.unanswered, summary.rejected_updates()), (updates, 0, 0));
     assert!(summary.reconnects > 0, "the publishers' line was cut while they published");
-    assert_eq!((whole.came, whole.lost), (updates, 0), "who asks for every update gets it, once");
+    assert_eq!((whole.came, whole.lost), (updates, 0), "it asked for every update and gets each once");
     assert!(slow_held.came < updates, "it was not slow enough for this test");
     let reconnects = returning.counters().reconnects;
     assert!(

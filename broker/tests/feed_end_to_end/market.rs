@@ -1,4 +1,5 @@
-//! What is published, and what there is to hold at the end: computed by running the scenario without a broker.
+//! The published feed, and the state that subscribers have to hold at the end, computed by running the scenario without
+//! a broker.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,16 +9,16 @@ use feed_scenarios::{Simulated, find};
 use serde_json::Value;
 
 const SEED: u64 = 11;
-/// Matches at once, and five times as many stocks.
+/// The number of matches at once; there are five times as many stocks.
 const MATCHES: u32 = 8;
 
 /// One topic after the whole run.
 pub(crate) struct Topic {
-    /// How many updates it had: the broker numbers them from 1.
+    /// The number of its updates, which the broker numbers from 1.
     pub(crate) updates: u64,
-    /// The merged state; of events the last one.
+    /// The merged state; for events the last one.
     pub(crate) state: Value,
-    /// Of an `event` topic what each update says.
+    /// The fingerprint of each update of an `event` topic.
     pub(crate) events: Option<Vec<u64>>,
 }
 
@@ -49,7 +50,7 @@ impl Market {
         Market { topics }
     }
 
-    /// What matches every topic: one pattern for each first segment.
+    /// The patterns that match every topic: one for each first segment.
     pub(crate) fn patterns(&self) -> BTreeSet<String> {
         let first = |topic: &String| topic.split('.').next().map(|segment| format!("{segment}.>"));
         self.topics.keys().filter_map(first).collect()
@@ -64,7 +65,7 @@ impl Market {
     }
 }
 
-/// Tells one text from another.
+/// A hash that distinguishes texts.
 pub(crate) fn fingerprint(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -75,7 +76,7 @@ pub(crate) fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// RFC 7396, as its pseudo-code has it.
+/// Merges as the pseudo-code of RFC 7396 does.
 pub(crate) fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;

@@ -1,5 +1,5 @@
-//! A broker that is killed in the middle of a feed and comes back with nothing: in the end it holds every book and every score
-//! whole, and the summary says what it took to get there.
+//! A broker that is killed in the middle of a feed and restarted without state: in the end it holds every book and
+//! every score whole, and the summary counts what was sent again for that.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! A subscriber as anybody would write one: it applies what comes.
+//! An ordinary subscriber: it applies what it gets.
 
 use std::collections::HashMap;
 
@@ -10,31 +10,31 @@ use crate::market::{Market, fingerprint, merge, parse};
 use crate::running::{Line, next};
 use crate::until_published;
 
-/// How a subscriber behaves, and what it does to others.
+/// How a subscriber behaves.
 pub(crate) enum Manner<'a> {
-    /// It cuts a line after every so many updates, its own or another one.
+    /// Cuts a line, its own or another one, after every `every` updates.
     Cuts { line: &'a Line, every: u64 },
-    /// Reads nothing from when so many updates were published until so many were.
+    /// Reads nothing while the number of published updates is between `from` and `to`.
     Stops { progress: &'a Progress, from: u64, to: u64 },
 }
 
 #[derive(Default)]
 struct Topic {
-    /// What it has come to since its stream began.
+    /// The last `seq` since its stream began.
     seq: Option<u64>,
     state: Value,
-    /// It is at its last update.
+    /// Whether it is at its last update.
     is_complete: bool,
 }
 
-/// What a subscriber holds.
+/// The state that a subscriber holds.
 pub(crate) struct Held<'a> {
     market: &'a Market,
     topics: HashMap<String, Topic>,
     complete: usize,
-    /// Updates that came.
+    /// The number of updates that came.
     pub(crate) came: u64,
-    /// Events that were lost, each by its number.
+    /// The number of events that gaps named as lost.
     pub(crate) lost: u64,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Held<'a> {
         Held { market, topics: HashMap::new(), complete: 0, came: 0, lost: 0 }
     }
 
-    /// Until every topic is at its last update.
+    /// Follows until every topic is at its last update.
     pub(crate) async fn follow(&mut self, mut subscription: Subscription, manner: Manner<'_>) {
         let (mut stopped, mut cuts) = (false, 0);
         while self.complete < self.market.topics.len() {
@@ -65,7 +65,7 @@ impl<'a> Held<'a> {
 
     fn apply(&mut self, event: Event) {
         match event {
-            // Anything but a resumption starts anew: what follows need not connect to what came.
+            // Anything but a resumption starts over: the next message need not be continuous with the last.
             Event::Topic(begun) if begun.start != Start::Resumed => self.begin(&begun),
             Event::Topic(_) => {}
             Event::Image { topic, seq, data, .. } => self.topic(&topic, seq, |state| *state = parse(data.text())),
@@ -86,13 +86,13 @@ impl<'a> Held<'a> {
             Event::Gap { topic, from, to, .. } => {
                 let is_event = self.market.topics[&*topic].events.is_some();
                 if let Some(last) = self.topics.get(&*topic).and_then(|topic| topic.seq) {
-                    assert_eq!(from, last + 1, "{topic}: a gap connects to what came");
+                    assert_eq!(from, last + 1, "{topic}: a gap continues what came");
                 }
                 if is_event {
                     self.lost += to + 1 - from;
                     self.topic(&topic, to, |_| {});
                 } else {
-                    // What was missed of a state is in the image that follows.
+                    // The image that follows contains what was missed of a state.
                     self.topics.entry(topic.to_string()).or_default().seq = Some(to);
                 }
             }
@@ -104,7 +104,7 @@ impl<'a> Held<'a> {
         let topic = self.topics.entry(begun.topic.to_string()).or_default();
         topic.seq = None;
         self.complete -= usize::from(std::mem::take(&mut topic.is_complete));
-        // Of events that are all there nothing may follow.
+        // If all events are there, no further message may come.
         if begun.kind == Some(Kind::Event) && begun.start == Start::Live && begun.seq > 0 {
             self.topic(&begun.topic, begun.seq, |_| {});
         }

@@ -1,5 +1,5 @@
 // A headless Chromium through chromedriver: browser.cjs HOST:PORT ADMIN-HOST:PORT
-// Runs the scenario on a page of the broker's own origin, and tries to get in from a page of another one.
+// Runs the scenario on a page of the broker's own origin, and tries to connect from a page of another origin.
 const { withChromium } = require("./chromium.cjs");
 const { scenario } = require("./scenario.cjs");
 

@@ -1,16 +1,16 @@
 // A headless Chromium, driven through chromedriver.
 const { spawn } = require("child_process");
 
-// chromedriver takes a free port and says which.
+// chromedriver takes a free port and prints it.
 function start() {
   const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((yes, no) => {
-    let said = "";
+    let output = "";
     driver.stdout.on("data", (text) => {
-      const port = /successfully on port (\d+)/.exec((said += text));
+      const port = /successfully on port (\d+)/.exec((output += text));
       if (port) yes([driver, `http://127.0.0.1:${port[1]}`]);
     });
-    driver.on("exit", () => no(new Error(`chromedriver ended: ${said}`)));
+    driver.on("exit", () => no(new Error(`chromedriver ended: ${output}`)));
     driver.on("error", no);
   });
 }
@@ -21,12 +21,12 @@ async function command(method, url, body) {
   return answer.value;
 }
 
-// In the page: comes back with what the promise gives, or with its error's text.
+// In the page: returns the promise's value, or its error's text.
 const wrap = (expression) => `const done = arguments[arguments.length - 1];
   (async () => ${expression})().then((value) => done({ value }), (error) => done({ error: String(error) }));`;
 
-// Opens a browser for `use({ go, run, devtools })`: go to an address, run an expression in the page, which may be a promise,
-// do a command of the DevTools protocol.
+// Opens a browser for `use({ go, run, devtools })`, which go to a URL, run an expression in the page (it may be a
+// promise), and execute a command of the DevTools protocol.
 async function withChromium(use) {
   const [driver, url] = await start();
   try {

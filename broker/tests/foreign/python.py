@@ -23,7 +23,7 @@ def http(method, path, body=None):
 
 
 async def take(socket, op):
-    """The next message but heartbeats; it has to be this one."""
+    """Returns the next message that is not a heartbeat; it has to have this op."""
     while True:
         message = json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
         if message["op"] != "heartbeat":
@@ -46,7 +46,7 @@ async def main():
         image = await take(socket, "image")
         assert (image["seq"], image["data"]) == (1, {"bid": "1.10"}), image
 
-        # A batch over a connection of its own, in order, good entries where others are bad.
+        # A batch over a connection of its own: in order, and the valid entries also if others are not.
         async with websockets.connect(f"ws://{ADDRESS}/v1/ws") as producer:
             await take(producer, "hello")
             batch = [{"topic": quote, "kind": "state", "data": n} for n in range(50)]
@@ -59,7 +59,7 @@ async def main():
             update = await take(socket, "update")
             assert (update["seq"], update["data"]) == (n + 2, n), update
 
-        # Patches: whoever applies them has the image.
+        # Patches: a client that applies them has the image.
         http("POST", f"/v1/topics/{book}?kind=state", '{"bids":{"1.10":"5"},"asks":{}}')
         await socket.send(json.dumps({"op": "subscribe", "id": 3, "topics": [book]}))
         await take(socket, "subscribed")
@@ -73,13 +73,13 @@ async def main():
                 state["bids"][price] = size
         assert state == http("GET", f"/v1/topics/{book}")[1]["data"], state
 
-        # Fragmented, as the package sends an iterable; and the WebSocket ping.
+        # Fragments, as which the package sends an iterable; and a WebSocket ping.
         await socket.send(['{"op":"pi', 'ng","id":', "9}"])
         assert (await take(socket, "pong"))["id"] == 9
         await asyncio.wait_for(await socket.ping(), WAIT_S)
     assert socket.close_code == 1000, socket.close_code
 
-    # What is no text is refused with its code.
+    # A binary message is refused with its code.
     async with websockets.connect(f"ws://{ADDRESS}/v1/ws") as socket:
         await take(socket, "hello")
         await socket.send(b"binary")

@@ -1,5 +1,5 @@
-// What a client does with the broker, written from PROTOCOL.md with nothing but WebSocket and fetch, so that it runs in Node
-// and in a browser alike. `address` is the broker's host and port, `name` keeps the topics of several runs apart.
+// A client's use of the broker, written from broker/docs/protocol.md with only WebSocket and fetch, so that it runs in
+// Node and in a browser alike. `address` is the broker's host and port; `name` keeps the topics of several runs apart.
 
 async function scenario(WebSocket, address, name) {
   const same = (got, wanted, what) => {
@@ -9,7 +9,7 @@ async function scenario(WebSocket, address, name) {
   const within = (promise, what) =>
     Promise.race([promise, new Promise((_, no) => setTimeout(() => no(new Error(`no ${what} within 10 s`)), 10000))]);
 
-  // A connection whose messages are taken one after the other; heartbeats may stand between them.
+  // A connection whose messages are taken one after the other; heartbeats may come between them.
   const connect = async (protocols) => {
     const socket = new WebSocket(`ws://${address}/v1/ws`, protocols);
     const messages = [], waiting = [];
@@ -40,7 +40,7 @@ async function scenario(WebSocket, address, name) {
 
   const quote = `${name}.AAPL.quote`, trade = `${name}.AAPL.trade`, later = `${name}.later`;
 
-  // hello comes first, with the subprotocol or without.
+  // hello comes first, with or without the subprotocol.
   const client = await connect("tickcast.v1.json");
   same(client.socket.protocol, "tickcast.v1.json", "the subprotocol");
   const hello = await client.next("hello");
@@ -48,7 +48,7 @@ async function scenario(WebSocket, address, name) {
   for (const limit of ["subscriptions", "message_bytes", "image_bytes", "behind_bytes", "retain_updates", "stall_ms"])
     same(typeof hello.limits[limit], "number", `hello's ${limit}`);
 
-  // Publish over HTTP, then subscribe: the image, then what is live.
+  // Publish over HTTP, then subscribe: the image comes, then live updates.
   const [status, first] = await http("POST", `/v1/topics/${quote}?kind=state`, '{"bid":"189.10"}');
   same([status, first.seq], [200, 1], "the first publish");
   client.send({ op: "subscribe", id: 1, topics: [quote, trade, later, "a..b"] });
@@ -67,14 +67,14 @@ async function scenario(WebSocket, address, name) {
   same([published.id, published.topic, published.epoch, published.seq], ["p", quote, first.epoch, 2], "published");
   same([update.topic, update.seq, update.data], [quote, 2, { bid: "189.11", text: "\u20ac \ud83d\ude80" }], "the update");
 
-  // A name that was waited for.
+  // A name that was subscribed to before it was published.
   await http("POST", `/v1/topics/${trade}?kind=event`, "1");
   const begun = await client.next("topic");
   same([begun.topic, begun.kind, begun.start], [trade, "event", "live"], "topic");
   const one = await client.next("update");
   same([one.topic, one.seq, one.data], [trade, 1, 1], "the first event");
 
-  // Errors answer and leave the connection open.
+  // Errors are answered, and leave the connection open.
   client.send({ op: "sing", id: 4 });
   const error = await client.next("error");
   same([error.id, error.code, error.retry], [4, "unknown_op", false], "the error");
@@ -86,7 +86,7 @@ async function scenario(WebSocket, address, name) {
   client.send({ op: "ping", id: 6 });
   same((await client.next("pong")).id, 6, "the pong");
 
-  // Unsubscribed, nothing of it follows.
+  // After an unsubscribe nothing of the topic follows.
   client.send({ op: "unsubscribe", id: 7, topics: [quote] });
   same((await client.next("unsubscribed")).topics, [quote], "unsubscribed");
   await http("POST", `/v1/topics/${quote}?kind=state`, "3");
@@ -95,7 +95,7 @@ async function scenario(WebSocket, address, name) {
   const end = await client.close();
   same([end.code, end.wasClean], [1000, true], "the close");
 
-  // Away for three events, then on without a hole, all over a pattern's connection as well.
+  // The client is away for three events, and then resumes without a gap.
   for (const data of [2, 3, 4]) await http("POST", `/v1/topics/${trade}`, String(data));
   const back = await connect();
   await back.next("hello");

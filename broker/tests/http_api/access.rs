@@ -1,9 +1,9 @@
-//! Who may connect, with real requests: the table of all cases stands beside the code.
+//! Who may connect, with real requests. The table of all cases is in the unit tests of `access`.
 
 use super::server::start;
 
 #[tokio::test]
-async fn pages_of_others_are_refused_before_anything_is_done() {
+async fn foreign_pages_are_refused_before_anything_is_done() {
     let server = start().await;
     let own = format!("Origin: http://{}", server.address);
     let cases: &[(&[&str], u16)] = &[
@@ -23,7 +23,7 @@ async fn pages_of_others_are_refused_before_anything_is_done() {
         headers.push("Content-Type: application/json");
         let answer = server.ask("POST /v1/topics/a", &headers, b"1").await;
         assert_eq!(answer.status, *status, "{headers:?}: {answer:?}");
-        // Whatever is asked for: nothing tells what there is.
+        // Whatever the request: the answer does not show what exists.
         let upgrade = if *status == 403 { 403 } else { 426 };
         assert_eq!(server.ask("GET /v1/ws", &headers, b"").await.status, upgrade, "{headers:?}");
         let nothing = if *status == 403 { 403 } else { 404 };
@@ -34,7 +34,7 @@ async fn pages_of_others_are_refused_before_anything_is_done() {
 }
 
 #[tokio::test]
-async fn a_host_is_a_must_of_http_1_1_and_stands_once() {
+async fn http_1_1_needs_exactly_one_host() {
     let server = start().await;
     for (request, status) in [
         ("GET /v1/topics HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
@@ -71,7 +71,7 @@ async fn an_allowed_page_may_read_the_answers() {
     let allowed = asked.header("access-control-allow-headers").unwrap_or_default();
     let allowed: Vec<&str> = allowed.split(", ").collect();
     assert_eq!(asked.status, 204);
-    // To publish, to resume a stream by `fetch`, to show a token; and what clients of streams send to forbid caches.
+    // For publishing, resuming a stream by `fetch`, tokens, and for clients of streams that forbid caches.
     for field in ["content-type", "last-event-id", "authorization", "cache-control"] {
         assert!(allowed.contains(&field), "{asked:?}");
     }

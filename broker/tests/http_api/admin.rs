@@ -109,7 +109,7 @@ async fn the_slowest_come_first() {
 }
 
 #[tokio::test]
-async fn shards_that_are_too_busy_to_tell_are_named() {
+async fn shards_that_are_too_busy_to_report_are_named() {
     let busy = Broker { silent: vec![1, 3], ..ready() };
     let (status, body) = ask("GET /v1/connections", ("Accept", "*/*"), &busy).await;
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -118,14 +118,14 @@ async fn shards_that_are_too_busy_to_tell_are_named() {
 }
 
 #[tokio::test]
-async fn who_opens_it_in_a_browser_is_told_where_the_page_is() {
-    for (clients_at, said) in [
+async fn the_root_says_where_the_live_page_is() {
+    for (clients_at, expected) in [
         ("127.0.0.1:9000", "The live page is at http://127.0.0.1:9000/\n"),
         ("[::1]:9000", "The live page is at http://[::1]:9000/\n"),
         ("0.0.0.0:9000", "The live page is at port 9000 of this host\n"),
     ] {
         let broker = Broker { clients_at, ..ready() };
         let (status, body) = ask("GET /", ("Sec-Fetch-Site", "none"), &broker).await;
-        assert_eq!((status, body.contains(said)), (200, true), "{body}");
+        assert_eq!((status, body.contains(expected)), (200, true), "{body}");
     }
 }

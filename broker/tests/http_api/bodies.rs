@@ -1,4 +1,4 @@
-//! Bodies: their type, their size, their pace.
+//! Bodies: their types, sizes and pace.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_body_over_its_bound_is_413() {
 }
 
 #[tokio::test]
-async fn a_claim_of_gigabytes_is_refused_before_they_come() {
+async fn an_announced_body_of_gigabytes_is_refused_before_it_comes() {
     let server = start().await;
     let head = format!(
         "POST /v1/publish HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n",
@@ -84,7 +84,7 @@ async fn a_body_in_chunks_is_bounded_as_well() {
 }
 
 #[tokio::test]
-async fn who_stops_in_the_middle_is_not_waited_for() {
+async fn a_body_that_stops_in_the_middle_times_out() {
     let server = start_for("127.0.0.1", |context| context.body_silence = Duration::from_millis(50)).await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
@@ -111,7 +111,7 @@ async fn hold_back(server: &super::server::Server) -> TcpStream {
 }
 
 #[tokio::test]
-async fn few_that_hold_much_do_not_keep_out_one_with_little() {
+async fn a_few_large_bodies_do_not_keep_out_a_small_one() {
     let server = start_for("192.0.2.1", |context| context.bodies = BodyBudget::new(50_000)).await;
     let mut held = Vec::new();
     for _ in 0..5 {
@@ -120,13 +120,13 @@ async fn few_that_hold_much_do_not_keep_out_one_with_little() {
     while server.context.bodies.bytes() < 45_000 {
         tokio::task::yield_now().await;
     }
-    // There is room for one that is small, and for others that are not.
+    // There is room for small bodies, and for others that are not small.
     for _ in 0..3 {
         assert_eq!(server.post("/v1/topics/a", &format!("\"{}\"", "x".repeat(900))).await.status, 200);
     }
     let body = format!("{{\"topic\":\"b\",\"data\":\"{}\"}}", "x".repeat(700)) + "\n" + &" ".repeat(6_000);
     assert_eq!(server.post("/v1/publish", &body).await.json()["accepted"], 1);
-    // One of those who hold it back has paid, and is told so.
+    // One of the held bodies was given up, and its sender gets the reason.
     let mut paid = 0;
     for mut socket in held {
         if server.context.bodies.given_up() == paid {
@@ -144,7 +144,7 @@ async fn few_that_hold_much_do_not_keep_out_one_with_little() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_in_the_middle_leaves_nothing() {
+async fn a_client_that_hangs_up_in_the_middle_leaves_nothing() {
     let server = start().await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = format!(

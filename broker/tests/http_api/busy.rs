@@ -1,6 +1,6 @@
 //! Images over HTTP while a shard has more to deliver than it can.
 //!
-//! Nothing here is measured by the clock: what is counted is how often one goes on while the other is done once.
+//! Nothing here is measured by the clock. The test counts how far one makes progress while the other is done once.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,32 +13,32 @@ const TOPICS: usize = 300;
 /// Each has some thousand members: a page ends before eight MiB.
 const IMAGE_BYTES: usize = 40_000;
 const PAGE_BYTES_MAX: usize = 8 << 20;
-/// Who wants all that is published, all on one shard.
+/// The subscribers to everything that is published, all on one shard.
 const SUBSCRIBERS: usize = 40;
-/// Quiet updates that are delivered one after the other meanwhile, at least and at most.
+/// The least and the most quiet updates that are delivered one after the other meanwhile.
 const QUIET: u64 = 50;
 const QUIET_MAX: u64 = 2000;
-/// Pages of images that are answered meanwhile.
+/// The least pages of images that are answered meanwhile.
 const PAGES_MIN: usize = 4;
-/// In the mean, pages of images that are answered while one quiet update is under way: about one. It waits for what was
-/// published before it and for nothing else.
+/// The most pages of images that are answered, on average, while one quiet update is in flight. It is about one: the
+/// update waits only for what was published before it.
 const PAGES_PER_UPDATE_MAX: usize = 20;
-/// In the mean, deliveries on the shard while one page is answered: tens of thousands.
+/// The least deliveries on the shard, on average, while one page is answered. There are tens of thousands.
 const DELIVERIES_PER_PAGE_MIN: f64 = 1000.0;
 
-/// A broker of two shards, and connections of the one and the other: they are dealt out in turn.
+/// Connects clients to a broker of two shards. Connections are dealt to the shards in turn.
 fn connect(broker: &Running) -> (Vec<Client>, Vec<Client>) {
     (0..=SUBSCRIBERS).map(|_| (broker.client(), broker.client())).unzip()
 }
 
-/// Reads what comes and forgets it, until the broker or the test hangs up.
+/// Reads and discards what comes, until the broker or the test hangs up.
 fn swallow(client: &Client) {
     let mut stream = client.stream.try_clone().unwrap();
-    // A connection that is cut off is the end as well.
+    // A reset is the end as well.
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }
 
-/// Asks for all images, page by page; returns how many there were.
+/// Requests all images, page by page. Returns their number.
 fn all_images(broker: &Running, pages: &AtomicUsize) -> usize {
     let (mut after, mut images) = (String::new(), 0);
     loop {
@@ -46,7 +46,7 @@ fn all_images(broker: &Running, pages: &AtomicUsize) -> usize {
         assert_eq!(answer.status, 200, "{}", answer.head);
         pages.fetch_add(1, Ordering::Relaxed);
         assert!(answer.body.len() <= PAGE_BYTES_MAX, "{} bytes in a page", answer.body.len());
-        // To parse megabytes would be the most of the test's work.
+        // Parsing megabytes would be most of the test's work.
         images += answer.body.matches(r#"{"op":"image","#).count();
         let (_, next) = answer.body.rsplit_once("],\"next\":").expect("the page is whole");
         match next.strip_suffix('}').map(|next| next.trim_matches('"')) {
@@ -58,7 +58,7 @@ fn all_images(broker: &Running, pages: &AtomicUsize) -> usize {
 }
 
 #[test]
-fn images_are_answered_and_nobody_on_the_shard_waits_for_them() {
+fn images_are_answered_and_no_client_of_the_shard_waits_for_them() {
     let broker = Running::with(&[("shards", "2"), ("feed_bytes_max", "1MiB"), ("message_bytes", "65536")]);
     let fill = "x".repeat(IMAGE_BYTES);
     for n in 0..TOPICS {
@@ -73,12 +73,12 @@ fn images_are_answered_and_nobody_on_the_shard_waits_for_them() {
     }
     let (done, pages) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        // As fast as the broker takes it: the shard of those who follow is always behind.
+        // As fast as the broker takes updates: the subscribers' shard is always behind.
         scope.spawn(|| {
             let lines: Vec<String> =
                 (0..TOPICS).map(|n| format!(r#"{{"topic":"p.{n}","kind":"patch","data":{{"n":{n}}}}}"#)).collect();
             let batch = masked(FIN | TEXT, format!(r#"{{"op":"publish","batch":[{}]}}"#, lines.join(",")).as_bytes());
-            // Until the test shuts it down.
+            // Until the test shuts the socket down.
             while (&publisher.stream).write_all(&batch).is_ok() {}
         });
         ours.iter().for_each(|client| drop(scope.spawn(|| swallow(client))));
@@ -100,7 +100,7 @@ fn images_are_answered_and_nobody_on_the_shard_waits_for_them() {
         let counts = || (pages.load(Ordering::Relaxed), broker.metric("tickcast_deliveries_total"));
         let (before, mut behind) = (counts(), 0);
         let mut seq = 0;
-        // In the end both have gone on, whichever was quicker.
+        // In the end both have made progress, whichever was faster.
         while seq < QUIET || pages.load(Ordering::Relaxed) - before.0 < PAGES_MIN {
             seq += 1;
             assert!(seq <= QUIET_MAX, "images are not answered: {} pages", pages.load(Ordering::Relaxed) - before.0);
@@ -111,10 +111,10 @@ fn images_are_answered_and_nobody_on_the_shard_waits_for_them() {
         let after = counts();
         let (answered, deliveries) = (after.0 - before.0, after.1 - before.1);
         let told = format!("{answered} pages and {deliveries} deliveries while {seq} updates came");
-        assert!(answered <= PAGES_PER_UPDATE_MAX * seq as usize, "who is quiet was held up: {told}");
+        assert!(answered <= PAGES_PER_UPDATE_MAX * seq as usize, "the quiet client was held up: {told}");
         assert!(deliveries >= DELIVERIES_PER_PAGE_MIN * answered as f64, "the shard was held up: {told}");
         assert!(behind > seq / 2, "the shard was behind {behind} of {seq} times");
-        // Bodies that are written are in their budget.
+        // The bodies that are being written are within their budget.
         let bytes = broker.metric(r#"tickcast_budget_bytes{budget="bodies_bytes_max"}"#);
         assert!(bytes <= 2.0 * PAGE_BYTES_MAX as f64, "{bytes} bytes for two pages");
     });

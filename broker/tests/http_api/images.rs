@@ -27,7 +27,7 @@ fn publish(server: &Server, topic: &str, kind: Kind, data: &str) {
 }
 
 #[tokio::test]
-async fn each_is_the_message_of_the_stream_and_topics_without_one_are_left_out() {
+async fn images_are_those_of_the_stream_and_topics_without_one_are_left_out() {
     let server = start().await;
     publish(&server, "a", Kind::State, "{\"bid\":\"1.10\"}");
     publish(&server, "b", Kind::Event, "1");
@@ -44,7 +44,7 @@ async fn each_is_the_message_of_the_stream_and_topics_without_one_are_left_out()
 }
 
 #[tokio::test]
-async fn pages_are_by_name_and_none_is_empty_and_has_a_next() {
+async fn pages_are_ordered_by_name_and_none_is_empty_and_has_a_next() {
     let server = start().await;
     for number in 0..10 {
         publish(&server, &format!("s.{number}"), Kind::State, "1");
@@ -71,7 +71,7 @@ async fn pages_are_by_name_and_none_is_empty_and_has_a_next() {
 }
 
 #[tokio::test]
-async fn a_page_ends_before_eight_mebibytes_with_one_image_at_least() {
+async fn a_page_ends_before_eight_mebibytes() {
     let server = start().await;
     let large = format!("\"{}\"", "x".repeat(1_000_000));
     for number in 0..10 {
@@ -85,7 +85,7 @@ async fn a_page_ends_before_eight_mebibytes_with_one_image_at_least() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn wrong_requests_get_their_codes() {
     let server = start().await;
     for (line, status, code) in [
         ("GET /v1/images?match=a..b", 400, "bad_pattern"),

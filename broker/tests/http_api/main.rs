@@ -1,4 +1,4 @@
-//! HTTP over real sockets: PROTOCOL §1, §5 and §6 with real bytes, against a real engine.
+//! HTTP over real sockets: the HTTP part of `docs/protocol.md` with real bytes, against a real engine.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Answers that are made and written in portions: however long they are, they say what they would say in one piece.
+//! Answers that are made and written in portions: however long they are, they are the same as in one piece.
 
 use broker::http::BodyBudget;
 use serde_json::Value;
@@ -26,10 +26,10 @@ async fn a_long_listing_is_whole() {
         page["topics"].as_array().unwrap().iter().map(|row| row["topic"].as_str().unwrap()).collect();
     let expected: Vec<String> = (0..1_000).map(|number| format!("t.{number:04}.x")).collect();
     assert_eq!((names, &page["next"]), (expected.iter().map(String::as_str).collect(), &Value::from("t.0999.x")));
-    // A short one says how long it is.
+    // A short one has a `Content-Length`.
     let short = server.get("/v1/topics?match=t.2999.*").await;
     assert_eq!(short.header("content-length"), Some(&*short.body.len().to_string()), "{short:?}");
-    // One that finds nothing looks at all of them.
+    // A listing that finds nothing has to visit all topics.
     let none = server.get("/v1/topics?match=*.*.nothing").await;
     assert_eq!((none.status, none.body.as_str()), (200, "{\"topics\":[],\"next\":null}"));
 }
@@ -51,7 +51,7 @@ async fn a_long_history_is_whole() {
     }
 }
 
-/// A client that asks for the history of `long` and has read nothing yet but its first byte.
+/// Connects a client that requests the history of `long`, and reads only its first byte.
 async fn ask_slowly(server: &Server) -> tokio::net::TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -62,7 +62,7 @@ async fn ask_slowly(server: &Server) -> tokio::net::TcpStream {
     stream
 }
 
-/// Publishes 40 MB, of which so much is kept; returns how many updates there are.
+/// Publishes updates of 60 KB each.
 fn fill(server: &Server, updates: u64) {
     let data = format!("\"{}\"", "x".repeat(60_000));
     for _ in 0..updates {
@@ -75,11 +75,11 @@ fn fill(server: &Server, updates: u64) {
 }
 
 #[tokio::test]
-async fn what_goes_while_a_history_is_read_is_told_by_a_gap() {
+async fn updates_that_expire_while_a_history_is_read_become_a_gap() {
     let server = super::server::start_with(|limits| limits.retain.bytes = 40 << 20).await;
     fill(&server, 600);
     let mut slow = ask_slowly(&server).await;
-    // All that was asked for is gone before the client reads on.
+    // All updates that were requested expire before the client reads on.
     fill(&server, 1_000);
     let mut text = String::from("H");
     slow.read_to_string(&mut text).await.unwrap();
@@ -105,7 +105,7 @@ async fn what_goes_while_a_history_is_read_is_told_by_a_gap() {
 }
 
 #[tokio::test]
-async fn who_reads_nothing_holds_a_portion_and_gives_way_to_others() {
+async fn a_client_that_reads_nothing_holds_one_portion_and_gives_way_to_others() {
     let mut limits = limits();
     limits.retain.bytes = 40 << 20;
     let server = start_all("192.0.2.1", |context| context.bodies = BodyBudget::new(400_000), limits, Vec::new()).await;

@@ -1,4 +1,4 @@
-//! Publishing: one, and many.
+//! Publishing one update, and many.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn lines(server: &Server, body: &[u8]) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn one_update_takes_a_number() {
+async fn one_update_takes_a_seq() {
     let server = start().await;
     let first = server.post("/v1/topics/stocks.AAPL.trade", "{\"px\":\"189.10\"}").await;
     assert_eq!(first.status, 200, "{first:?}");
@@ -33,7 +33,7 @@ async fn a_slash_in_a_topic_is_an_escape_in_the_path() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_update() {
+async fn wrong_updates_get_their_codes() {
     let server = start().await;
     server.post("/v1/topics/an.event", "1").await;
     let cases = [
@@ -77,7 +77,7 @@ async fn data_is_carried_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn sent_again_it_is_a_duplicate() {
+async fn an_update_sent_again_is_a_duplicate() {
     let server = start().await;
     let path = "/v1/topics/a?source=nyse-a&source_seq=5";
     assert_eq!(server.post(path, "1").await.json().get("duplicate"), None);
@@ -87,7 +87,7 @@ async fn sent_again_it_is_a_duplicate() {
 }
 
 #[tokio::test]
-async fn of_many_the_good_ones_are_taken_in_order() {
+async fn the_valid_lines_are_taken_in_order() {
     let server = start().await;
     let body = b"{\"topic\":\"a\",\"data\":1}\r\n\
                  \n\
@@ -149,7 +149,7 @@ async fn an_empty_body_publishes_nothing() {
 async fn a_request_waits_for_the_shards_once_and_not_line_by_line() {
     let server = start_with_stuck_shard(20_000).await;
     let line = format!("{{\"topic\":\"a\",\"data\":\"{}\"}}\n", "x".repeat(800));
-    // What fits is taken, and nothing more for five seconds.
+    // The updates that fit are taken, and nothing more for five seconds.
     let begin = Instant::now();
     let answer = lines(&server, line.repeat(11).as_bytes()).await;
     assert_eq!(answer["accepted"], 11);
@@ -160,7 +160,7 @@ async fn a_request_waits_for_the_shards_once_and_not_line_by_line() {
     assert!(rejected.len() > 30 && rejected.iter().all(|line| line["code"] == "unavailable"), "{answer}");
     let took = begin.elapsed();
     assert!((Duration::from_secs(5)..Duration::from_secs(10)).contains(&took), "{took:?}");
-    // A single update says when to come again.
+    // The answer to a single update says when to try again.
     let answer = server.post("/v1/topics/a", "1").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
     assert_eq!(answer.header("retry-after"), Some("1"));

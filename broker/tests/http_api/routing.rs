@@ -3,7 +3,7 @@
 use super::server::start;
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_json() {
+async fn wrong_requests_get_their_codes_in_json() {
     let server = start().await;
     let cases = [
         ("GET /index.html", 404, "not_found"),
@@ -49,7 +49,7 @@ async fn an_unknown_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn another_method_is_told_the_right_ones() {
+async fn the_answer_to_a_wrong_method_names_the_allowed_ones() {
     let server = start().await;
     let cases = [
         ("POST /v1/ws", "GET"),
@@ -72,7 +72,7 @@ async fn another_method_is_told_the_right_ones() {
 }
 
 #[tokio::test]
-async fn the_websocket_endpoint_is_handed_on() {
+async fn the_websocket_endpoint_is_passed_on() {
     let answer = start().await.get("/v1/ws").await;
     assert_eq!((answer.status, answer.code().as_str()), (426, "bad_request"));
 }

@@ -1,4 +1,4 @@
-//! A server on a free port, and a client that says exactly the bytes it is told to.
+//! A server on a free port, and a client that sends exactly the bytes that a test gives it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the tests' servers take: small, so that a test reaches it.
+/// The bounds of the tests' servers: small, so that a test reaches them.
 pub(crate) const MESSAGE_BYTES: u64 = 1000;
 pub(crate) const NDJSON_BYTES_MAX: u64 = 10_000;
 
@@ -25,29 +25,29 @@ pub(crate) struct Server {
     pub(crate) context: Arc<Context>,
 }
 
-/// A server as on loopback.
+/// Starts a server whose clients are on loopback.
 pub(crate) async fn start() -> Server {
     start_for("127.0.0.1", |_| {}).await
 }
 
-/// A server that believes that its requests come from `remote`.
+/// Starts a server whose requests seem to come from `remote`.
 pub(crate) async fn start_for(remote: &str, change: impl FnOnce(&mut Context)) -> Server {
     start_all(remote, change, limits(), Vec::new()).await
 }
 
-/// A server whose engine has other limits.
+/// Starts a server whose engine has other limits.
 pub(crate) async fn start_with(change: impl FnOnce(&mut Limits)) -> Server {
     let mut limits = limits();
     change(&mut limits);
     start_all("127.0.0.1", |_| {}, limits, Vec::new()).await
 }
 
-/// A server with a shard that never reads what is published.
+/// Starts a server with a shard that never reads the feed.
 pub(crate) async fn start_with_stuck_shard(feed_bytes_max: u64) -> Server {
     start_all("127.0.0.1", |_| {}, Limits { feed_bytes_max, ..limits() }, vec![Box::new(|| {})]).await
 }
 
-/// A server with everything chosen.
+/// Starts a server with all options.
 pub(crate) async fn start_all(
     remote: &str,
     change: impl FnOnce(&mut Context),
@@ -82,11 +82,11 @@ pub(crate) async fn start_all(
             tokio::spawn(async move {
                 let service = service_fn(|request| async {
                     let upgrade = |_| error_with_status(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "test");
-                    // What comes of it is for the whole broker's tests.
+                    // The tests of the whole broker cover the stream itself.
                     let stream = |_| event_stream();
                     Ok::<_, Infallible>(handle(request, &peer, &context, upgrade, stream).await)
                 });
-                // Ends with an error where a test hangs up in the middle.
+                // Ends with an error if a test hangs up in the middle.
                 tokio::select! {
                     _ = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(socket), service) => {}
                     () = peer.hang_up.notified() => {}
@@ -121,7 +121,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A header's value.
+    /// Returns a header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
@@ -129,7 +129,7 @@ impl Answer {
         })
     }
 
-    /// The code of an error body, which every error has.
+    /// Returns the code of an error body, which every error has.
     pub(crate) fn code(&self) -> String {
         let json = self.json();
         assert!(json["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
@@ -138,14 +138,14 @@ impl Answer {
 }
 
 impl Server {
-    /// Sends bytes, and takes what comes until the server closes.
+    /// Sends bytes, and reads until the server closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Answer {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         socket.write_all(bytes).await.unwrap();
         read_answer(&mut socket).await
     }
 
-    /// A request with these header lines besides the usual ones.
+    /// Sends a request with these header lines besides the usual ones.
     pub(crate) async fn ask(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut bytes = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|header| header.starts_with("Host:")) {
@@ -170,14 +170,14 @@ impl Server {
     }
 }
 
-/// Reads to the end of the connection and takes the answer apart.
+/// Reads to the end of the connection, and parses the answer.
 pub(crate) async fn read_answer(socket: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).await.unwrap();
     parse(&String::from_utf8(bytes).unwrap())
 }
 
-/// Takes an answer apart.
+/// Parses an answer.
 pub(crate) fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
@@ -186,7 +186,7 @@ pub(crate) fn parse(text: &str) -> Answer {
     Answer { status, head: head.to_owned(), body }
 }
 
-/// A body that came in chunks (RFC 9112 §7.1), which has to be whole.
+/// Decodes a body in chunks (RFC 9112 §7.1), which has to be whole.
 fn unchunked(mut body: &str) -> String {
     let mut whole = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! Listings, images, history, and the end of a topic.
+//! Listings, images, histories, and the end of a topic.
 
 use broker_engine::Publisher;
 use broker_protocol::request::parse_line;
@@ -17,14 +17,14 @@ fn names(listing: &Value) -> Vec<&str> {
     listing["topics"].as_array().unwrap().iter().map(|row| row["topic"].as_str().unwrap()).collect()
 }
 
-/// The broker's own topic, as only the broker can publish it.
+/// Publishes to the broker's own topic, as only the broker can.
 fn publish_stats(server: &Server) {
     let update = parse_line("{\"topic\":\"$SYS.stats\",\"kind\":\"state\",\"data\":{}}").unwrap();
     server.context.engine.publish((server.context.now)(), &update, Publisher::Broker).unwrap();
 }
 
 #[tokio::test]
-async fn a_listing_is_by_name_and_in_pages() {
+async fn a_listing_is_ordered_by_name_and_in_pages() {
     let server = start().await;
     fill(&server, &["b", "a.c", "a", "a.b", "a-b"]).await;
     let all = server.get("/v1/topics").await.json();
@@ -99,7 +99,7 @@ async fn history_is_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_topic_ends_and_begins_anew() {
+async fn a_topic_ends_and_begins_again() {
     let server = start().await;
     fill(&server, &["a", "a"]).await;
     let epoch = server.get("/v1/topics/a").await.json()["epoch"].clone();

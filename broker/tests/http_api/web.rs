@@ -8,7 +8,7 @@ use super::server::start;
 const CLIENT: &str = include_str!("../../clients/js/tickcast.js");
 
 #[tokio::test]
-async fn the_browser_client_and_its_types() {
+async fn the_javascript_client_and_its_types() {
     let server = start().await;
     let answer = server.get("/tickcast.js").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, CLIENT));
@@ -19,12 +19,12 @@ async fn the_browser_client_and_its_types() {
         assert_eq!(answer.header("content-type"), Some(format!("{kind}; charset=utf-8").as_str()), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
-        // The same of HEAD, without the body.
+        // HEAD gives the same, without the body.
         let head = server.ask(&format!("HEAD {path}"), &[], b"").await;
         assert_eq!((head.status, head.body.as_str(), head.header("etag")), (200, "", answer.header("etag")), "{path}");
         assert_eq!(head.header("content-length"), Some(answer.body.len().to_string().as_str()), "{path}");
     }
-    // A parameter is the page's business, and makes no other file of it.
+    // Parameters belong to the page and do not change the file.
     assert_eq!(server.get("/tickcast.js?v=2").await.body, CLIENT);
 }
 
@@ -48,7 +48,7 @@ async fn the_live_page_and_all_that_it_needs() {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
-    // Everything that the page and its modules name is there; no file lies in their folders that is not served.
+    // Every file that the page and its modules name is served, and so is every file in their folders.
     let mut named: BTreeSet<String> = quoted_paths(&page.body);
     let mut seen = BTreeSet::new();
     while let Some(path) = named.pop_first() {
@@ -72,7 +72,7 @@ async fn the_live_page_and_all_that_it_needs() {
     }
 }
 
-/// The files that a page or a module names from the root of the listener.
+/// Returns the files that a page or a module names by an absolute path.
 fn quoted_paths(text: &str) -> BTreeSet<String> {
     let paths = text.split("\"/").skip(1).map(|rest| format!("/{}", until_quote(rest)));
     paths.filter(|path| [".js", ".css", ".svg"].iter().any(|ending| path.ends_with(ending))).collect()
@@ -83,7 +83,7 @@ fn until_quote(text: &str) -> &str {
 }
 
 #[tokio::test]
-async fn what_a_browser_has_already_is_not_sent_again() {
+async fn a_file_that_the_browser_has_is_not_sent_again() {
     let server = start().await;
     let etag = server.get("/tickcast.js").await.header("etag").map(str::to_owned).unwrap();
     let other = server.get("/tickcast.d.ts").await.header("etag").map(str::to_owned).unwrap();

@@ -43,7 +43,7 @@ fn intervals_are_rounded_up_to_the_ladder() {
     }
 }
 
-/// Publishes states in one go.
+/// Publishes states in one batch.
 fn burst(client: &mut Client, topic: &str, kind: &str, values: impl Iterator<Item = Value>) {
     let batch: Vec<Value> = values.map(|data| json!({"topic":topic,"kind":kind,"data":data})).collect();
     client.say(&json!({"op":"publish","id":"burst","batch":batch}).to_string());
@@ -73,7 +73,7 @@ fn many_states_become_few_and_the_last_one_arrives() {
     assert_eq!(answer["topics"][0]["start"], "image", "a conflated topic starts with its image");
     follower.take(&answer);
     read_to(&mut client, &mut follower, "fast", 5);
-    // Twice, so that the second burst falls into the interval of the first one's message.
+    // Twice, so that the second burst comes within the interval of the first one's message.
     for round in 1..=2 {
         let begin = Instant::now();
         let last = 5 + round * 100;
@@ -87,7 +87,7 @@ fn many_states_become_few_and_the_last_one_arrives() {
 
 #[test]
 fn the_first_change_of_a_quiet_topic_comes_at_once() {
-    // One shard, so that what one client has got is over for the other as well: the topic is quiet.
+    // One shard, so that what one client has received was sent to the other as well: the topic is quiet.
     let broker = Running::with(&[("shards", "1")]);
     let (mut client, mut first) = (broker.client(), broker.client());
     first.subscribe(&["quiet.old"]);
@@ -111,7 +111,7 @@ fn the_first_change_of_a_quiet_topic_comes_at_once() {
 }
 
 #[test]
-fn messages_keep_their_distance() {
+fn messages_keep_their_interval() {
     let broker = Running::start();
     broker.publish("pace", "state", "0");
     let mut client = broker.client();
@@ -132,7 +132,7 @@ fn messages_keep_their_distance() {
             times.push(Instant::now());
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        // A message that this thread was late to see makes the next distance shorter: all of them together count.
+        // A message that this thread read late makes the next interval shorter, so only their sum counts.
         let took = times[7] - times[0];
         assert!(took >= Duration::from_millis(7 * 200 - 150), "8 messages in {took:?}");
         assert!(took < Duration::from_secs(6), "8 messages took {took:?}");
@@ -143,7 +143,7 @@ fn messages_keep_their_distance() {
 fn conflated_patches_make_the_same_state() {
     let broker = Running::start();
     let mut publisher = broker.client();
-    // Large enough that a difference is smaller than the image.
+    // The book is large enough for a difference to be smaller than the image.
     let mut book = json!({});
     for level in 0..200 {
         book[format!("p{level}")] = json!({"size":"100","orders":3});

@@ -1,14 +1,14 @@
-//! PROTOCOL §4 "Continuity", as a client checks it: whatever comes of a topic, nothing is missing without a word.
+//! "Continuity" of `docs/protocol.md`, as a client checks it: nothing of a topic is missing silently.
 
 use std::collections::HashMap;
 
 use crate::common::Message;
 
-/// What one client knows of the topics that it follows.
+/// One client's knowledge of the topics that it follows.
 #[derive(Default)]
 pub(crate) struct Follower {
     topics: HashMap<String, Topic>,
-    /// Updates that gaps named as lost, and those that images stood for.
+    /// Updates that gaps named as lost, and those that images replaced.
     pub(crate) gap_updates: u64,
     pub(crate) skipped_updates: u64,
     pub(crate) images: u64,
@@ -17,15 +17,15 @@ pub(crate) struct Follower {
 
 #[derive(Debug)]
 struct Topic {
-    /// Everything up to here is known, or known to be lost. `None` where the next message decides.
+    /// Everything up to this `seq` is known, or known to be lost. `None` if the next message decides.
     last: Option<u64>,
-    /// An image of at least this is to come first.
+    /// An image of at least this `seq` has to come first.
     image_from: Option<u64>,
     data: String,
 }
 
 impl Follower {
-    /// Takes in the answer to a `subscribe`, or any message of a topic. Answers and signs of life pass.
+    /// Takes the answer to a `subscribe`, or any message of a topic. Ignores other answers and heartbeats.
     #[track_caller]
     pub(crate) fn take(&mut self, message: &Message) {
         match message.op() {
@@ -94,12 +94,12 @@ impl Follower {
         self.topics.get_mut(&message.str("topic")).unwrap_or_else(|| panic!("before its start: {message:?}"))
     }
 
-    /// What is known of a topic: the last `seq`, 0 where there is none.
+    /// Returns the last known `seq` of a topic, 0 if there is none.
     pub(crate) fn last(&self, topic: &str) -> u64 {
         self.topics.get(topic).and_then(|topic| topic.last).unwrap_or(0)
     }
 
-    /// The data of the topic's last message.
+    /// Returns the data of the topic's last message.
     pub(crate) fn data(&self, topic: &str) -> &str {
         &self.topics[topic].data
     }

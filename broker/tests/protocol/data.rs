@@ -25,7 +25,7 @@ const VALUES: [&str; 19] = [
 ];
 
 #[test]
-fn every_way_in_and_every_way_out() {
+fn data_is_the_same_for_every_way_of_publishing_and_reading() {
     let broker = Running::start();
     let mut client = broker.client();
     client.subscribe(&["d.ws", "d.http"]);
@@ -69,7 +69,7 @@ fn every_way_in_and_every_way_out() {
 }
 
 #[test]
-fn only_white_space_outside_strings_may_go() {
+fn only_white_space_outside_strings_is_removed() {
     let broker = Running::start();
     let mut client = broker.client();
     client.subscribe(&["w"]);
@@ -90,7 +90,7 @@ fn only_white_space_outside_strings_may_go() {
 }
 
 #[test]
-fn merged_images_keep_places_and_texts() {
+fn merged_images_keep_the_order_of_keys_and_their_texts() {
     let broker = Running::start();
     let cases: [(&[(&str, &str)], &str); 9] = [
         (&[("state", r#"{"a":1.50,"b":2e3}"#), ("patch", r#"{"c":3.0}"#)], r#"{"a":1.50,"b":2e3,"c":3.0}"#),
@@ -123,7 +123,7 @@ fn merged_images_keep_places_and_texts() {
         let mut client = broker.client();
         client.subscribe(&[&topic]);
         let got = client.expect("image").data();
-        // Of a key that was written in two ways either may stay: they compare by what they say.
+        // A key that was written in two ways may be kept in either.
         let same = got == *image || got.replace(r"\u0061", "a") == *image;
         assert!(same, "{updates:?}: {got}, not {image}");
     }

@@ -1,4 +1,4 @@
-//! Topics that end and begin anew.
+//! Topics that end and begin again.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn a_topic_that_ends_and_begins_anew_has_another_epoch() {
             client.expect_has(json!({"op":"topic","topic":topic,"kind":then,"epoch":new}));
             client.expect_has(json!({"topic":topic,"seq":1,"data":{"n":3}}));
         }
-        // Who comes back with the old epoch hears that it is another.
+        // A client that resumes with the old epoch gets the new one.
         let mut back = broker.client();
         back.say(&json!({"op":"subscribe","topics":[{"topic":topic,"epoch":old,"seq":1}]}).to_string());
         back.expect_has(json!({"op":"subscribed","topics":[{"epoch":new,"seq":1,"start":"reset"}]}));
@@ -45,7 +45,7 @@ fn a_topic_that_ends_and_begins_anew_has_another_epoch() {
 fn a_kind_never_changes_within_an_epoch() {
     let broker = Running::start();
     let mut client = broker.client();
-    // The first kind, the next one, and whether it is taken.
+    // The first kind, the next one, and whether it is accepted.
     for (first, next, good) in [
         ("event", Some("state"), false),
         ("event", Some("patch"), false),
@@ -68,7 +68,7 @@ fn a_kind_never_changes_within_an_epoch() {
         } else {
             assert!(answer.has(&json!({"op":"error","code":"kind_mismatch","retry":false})), "{topic}: {answer:?}");
         }
-        // Without a kind a topic of states takes a whole one, as it does by name; a patch changes it.
+        // An update without a kind replaces the state, as one of kind `state` does; a patch changes it.
         let image = match (first, next) {
             ("state", Some("patch")) => json!({"a":1,"b":2}),
             ("state", Some("state") | None) => json!({"b":2}),
@@ -83,7 +83,7 @@ fn a_kind_never_changes_within_an_epoch() {
 }
 
 #[test]
-fn a_topic_that_nobody_publishes_to_ends_where_configured() {
+fn a_topic_without_publishes_ends_if_configured() {
     let broker = Running::with(&[("topic_idle_ms", "300")]);
     let mut client = broker.client();
     client.subscribe(&["idle"]);
@@ -110,7 +110,7 @@ fn a_patch_needs_a_state_to_change() {
     let over_http = broker.http("POST /v1/topics/grow.a?kind=patch", r#"{"x":1}"#);
     assert_eq!((over_http.status, over_http.json()["error"]["code"].clone()), (409, json!("no_state")));
     assert_eq!(broker.http("GET /v1/topics", "").json()["topics"], json!([]), "it makes no topic");
-    // In a batch and in NDJSON the lines before count.
+    // In a batch and in NDJSON the earlier lines count.
     let batch = r#"{"op":"publish","id":2,"batch":[{"topic":"grow.a","kind":"patch","data":{"x":1}},
         {"topic":"grow.a","kind":"state","data":{}},{"topic":"grow.a","kind":"patch","data":{"x":2}}]}"#;
     let answer = client.request(batch);
@@ -122,7 +122,7 @@ fn a_patch_needs_a_state_to_change() {
     broker.http("DELETE /v1/topics/grow.a", "");
     let answer = client.request(r#"{"op":"publish","id":1,"topic":"grow.a","kind":"patch","data":{"x":1}}"#);
     assert!(answer.has(&refused), "{answer:?}");
-    // The watcher was told of one topic, with three updates in a row, and of its end.
+    // The watcher got one topic with three updates in a row, and its end.
     watcher.expect_has(json!({"op":"topic","topic":"grow.a","kind":"state","seq":0}));
     for seq in 1..=3 {
         watcher.expect_has(json!({"topic":"grow.a","seq":seq}));

@@ -1,4 +1,4 @@
-//! `hello`, and what comes with the handshake.
+//! `hello`, and messages that come with the handshake.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::common::{Client, FIN, Hands, PING, PONG, Running, TEXT, masked};
 
 #[test]
-fn hello_says_what_the_broker_is_and_takes() {
+fn hello_describes_the_broker_and_its_limits() {
     let broker = Running::start();
     let hello = broker.client().hello;
     let session = hello.str("session");
@@ -27,7 +27,7 @@ fn hello_says_what_the_broker_is_and_takes() {
 }
 
 #[test]
-fn hello_says_what_was_configured() {
+fn hello_has_the_configured_limits() {
     let broker = Running::with(&[
         ("heartbeat_ms", "1234"),
         ("subscriptions", "7"),
@@ -45,7 +45,7 @@ fn hello_says_what_was_configured() {
 }
 
 #[test]
-fn what_is_sent_together_with_the_handshake_is_heard() {
+fn messages_sent_together_with_the_handshake_are_read() {
     let broker = Running::start();
     broker.publish("early.bird", "state", r#"{"worm":1}"#);
     let early = [
@@ -54,7 +54,7 @@ fn what_is_sent_together_with_the_handshake_is_heard() {
         masked(FIN | TEXT, br#"{"op":"ping","id":2}"#),
     ]
     .concat();
-    // Whole, and cut inside a frame, whose rest comes later.
+    // The whole, and the parts before and after a cut inside a frame.
     for cut in [early.len(), 1, 20] {
         let mut client = Client::with(broker.listen, Hands::default(), &[], &early[..cut]);
         client.raw(&early[cut..]);

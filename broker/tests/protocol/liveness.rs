@@ -38,7 +38,7 @@ fn silence_is_filled_with_heartbeats_and_pings() {
 }
 
 #[test]
-fn where_something_is_sent_no_heartbeat_is_needed() {
+fn no_heartbeat_comes_while_something_is_sent() {
     let broker = Running::with(&[("heartbeat_ms", "2000")]);
     let mut client = broker.client();
     client.subscribe(&["busy"]);
@@ -53,7 +53,7 @@ fn where_something_is_sent_no_heartbeat_is_needed() {
         }
         longest = longest.max(before.elapsed());
     }
-    // The `topic` that comes first is counted with them. On a machine that stands still a heartbeat may be due.
+    // The first `topic` is counted as well. If the machine stalls, a heartbeat may become due.
     assert!(heartbeats <= 1 || longest > Duration::from_secs(1), "{heartbeats} with {longest:?} at most between");
 }
 
@@ -102,7 +102,7 @@ fn any_frame_is_a_sign_of_life() {
 }
 
 #[test]
-fn pings_of_the_client_are_answered_with_their_payload() {
+fn pings_from_the_client_are_answered_with_their_payload() {
     let broker = Running::start();
     let mut client = broker.client();
     for payload in [&b""[..], b"x", &[0xff; 125]] {

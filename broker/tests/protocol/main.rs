@@ -1,25 +1,26 @@
-//! PROTOCOL §2 to §5 over real sockets: what a client that was written from that page alone relies on.
+//! The WebSocket protocol (`docs/protocol.md`) over real sockets, as a client relies on it that was written from that
+//! page alone.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admission;
 mod conflate;
 mod continuity;
 mod data;
 mod epochs;
-mod going_on;
 mod greeting;
 mod liveness;
 mod order;
 mod overlap;
 mod patterns;
-mod places;
 mod positions;
 mod process;
 mod publish;
 mod ready;
 mod requests;
 mod resume;
+mod resume_positions;
 mod shutdown;
 mod slow;
 mod subscribe;

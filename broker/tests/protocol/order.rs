@@ -7,7 +7,7 @@ use crate::common::Running;
 #[test]
 fn every_connection_in_step_gets_all_topics_in_the_same_order() {
     let broker = Running::with(&[("behind_bytes", "8388608"), ("shards", "3")]);
-    // By name, by pattern, and both; connections go to different shards.
+    // Subscribed by name, by pattern, and by both; the connections are on different shards.
     let mut watchers: Vec<_> = (0..6).map(|_| broker.client()).collect();
     let names: Vec<String> = (0..10).map(|index| format!("order.{index}")).collect();
     for (index, watcher) in watchers.iter_mut().enumerate() {
@@ -49,7 +49,7 @@ fn every_connection_in_step_gets_all_topics_in_the_same_order() {
         })
         .collect();
     assert!(orders.iter().all(|order| *order == orders[0]), "the order differs");
-    // That of each producer is part of it.
+    // The order of each producer is part of it.
     for producer in 0..3 {
         let own = orders[0].iter().filter(|(.., data)| data[0] == producer).map(|(.., data)| data[1].as_u64().unwrap());
         assert_eq!(own.collect::<Vec<_>>(), (0..EACH).collect::<Vec<_>>());

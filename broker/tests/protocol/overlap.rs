@@ -1,11 +1,11 @@
-//! A topic that several subscriptions of a connection match.
+//! A topic that several subscriptions of one connection match.
 
 use serde_json::json;
 
 use crate::common::Running;
 
 #[test]
-fn it_is_delivered_once_and_goes_on_when_one_of_them_ends() {
+fn a_topic_is_delivered_once_and_goes_on_when_one_subscription_ends() {
     let broker = Running::start();
     broker.publish("o.a", "event", "0");
     let entries = ["o.a", "o.*", "o.>", ">"];
@@ -34,7 +34,7 @@ fn it_is_delivered_once_and_goes_on_when_one_of_them_ends() {
 }
 
 #[test]
-fn a_full_name_holds_over_a_pattern() {
+fn a_full_name_takes_precedence_over_a_pattern() {
     let broker = Running::start();
     broker.publish("o.state", "state", "1");
     let mut client = broker.client();
@@ -51,9 +51,9 @@ fn a_full_name_holds_over_a_pattern() {
 }
 
 #[test]
-fn the_most_specific_pattern_holds() {
+fn the_most_specific_pattern_takes_precedence() {
     let broker = Running::start();
-    // Two patterns in the order in which they are subscribed, and which of them holds for `o.b.c`.
+    // Two patterns in the order in which they are subscribed, and which of them applies to `o.b.c`.
     for (first, second, holds) in [
         (">", "o.>", 1),
         ("o.>", ">", 0),
@@ -64,7 +64,7 @@ fn the_most_specific_pattern_holds() {
         ("*.*.c", "*.b.*", 1),
         ("o.*.c", "*.b.c", 0),
         ("*.b.c", "o.b.*", 1),
-        // As specific as one another: the later one, also where it is the earlier one subscribed again.
+        // If they are equally specific, the later one applies.
         ("o.>", "o.*.*", 1),
         ("o.*.*", "o.>", 1),
         ("*.*.*", ">", 1),

@@ -1,4 +1,4 @@
-//! Subscribing to patterns.
+//! Subscriptions to patterns.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::Running;
 
 #[test]
-fn a_pattern_brings_in_what_it_matches() {
+fn a_pattern_introduces_the_topics_that_it_matches() {
     let broker = Running::start();
     let names = ["a.b", "a.b.c", "a.x.c", "b.a", "a", "a.b.c.d"];
     for name in names {
@@ -30,7 +30,7 @@ fn a_pattern_brings_in_what_it_matches() {
         let wanted =
             json!({"topics":[],"errors":[],"patterns":[{"pattern":pattern,"matched":matches.len(),"conflate_ms":0}]});
         assert!(answer.has(&wanted), "{answer:?}, not {wanted}");
-        // Each is introduced, and then comes its image, in any order of topics.
+        // Each topic is introduced, and then its image comes; the topics come in any order.
         let mut introduced = BTreeSet::new();
         let mut images = BTreeSet::new();
         while images.len() < matches.len() {
@@ -75,7 +75,7 @@ fn a_new_topic_is_introduced_and_starts_with_its_first_update() {
 }
 
 #[test]
-fn from_holds_for_every_topic_of_a_pattern() {
+fn from_applies_to_every_topic_of_a_pattern() {
     let broker = Running::start();
     for index in 1..=5 {
         broker.publish("p.ev", "event", &index.to_string());
@@ -111,7 +111,7 @@ fn from_holds_for_every_topic_of_a_pattern() {
 }
 
 #[test]
-fn subscribing_a_pattern_again_introduces_anew() {
+fn subscribing_to_a_pattern_again_introduces_its_topics_again() {
     let broker = Running::start();
     broker.publish("again.a", "state", "1");
     let mut client = broker.client();
@@ -129,7 +129,7 @@ fn subscribing_a_pattern_again_introduces_anew() {
 }
 
 #[test]
-fn a_pattern_over_many_topics_delays_nobody() {
+fn a_pattern_over_many_topics_does_not_delay_other_clients() {
     let broker = Running::start();
     let mut publisher = broker.client();
     const TOPICS: usize = 20_000;

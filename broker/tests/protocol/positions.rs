@@ -1,4 +1,4 @@
-//! Positions: one number for a place in everything that a connection follows.
+//! Positions: one number that is a position in everything that a connection follows.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::{Client, Hands, Running, until};
 
-/// The id of the next position, whatever comes before it.
+/// Returns the id of the next position, whatever comes before it.
 #[track_caller]
 pub(crate) fn next_position(client: &mut Client) -> String {
     let position = client.skip_to(json!({"op":"position"}));
@@ -17,14 +17,14 @@ pub(crate) fn next_position(client: &mut Client) -> String {
     id
 }
 
-/// So many heartbeats come, one after the other: nothing is delivered meanwhile.
+/// Expects a number of heartbeats in a row: nothing is delivered meanwhile.
 #[track_caller]
 fn expect_silence(client: &mut Client, heartbeats: usize) {
     (0..heartbeats).for_each(|_| drop(client.expect("heartbeat")));
 }
 
 #[test]
-fn they_follow_what_was_delivered_at_most_once_a_second_and_rise() {
+fn positions_follow_deliveries_at_most_once_a_second_and_increase() {
     let broker = Running::start();
     broker.publish("s.1", "state", "1");
     let mut client = broker.client();
@@ -43,7 +43,7 @@ fn they_follow_what_was_delivered_at_most_once_a_second_and_rise() {
             let id: u64 = next_position(&mut client).parse().unwrap();
             assert!(id > last, "{id} after {last}");
             last = id;
-            // Sent at most once a second, so the fourth not before the third second: however late this reads them.
+            // They are sent at most once a second, so the fourth comes after three seconds or later.
             let least = Duration::from_millis(1000 * (number - 1)).saturating_sub(Duration::from_millis(50));
             assert!(begin.elapsed() >= least, "position {number} after {:?}", begin.elapsed());
         }
@@ -52,15 +52,15 @@ fn they_follow_what_was_delivered_at_most_once_a_second_and_rise() {
 }
 
 #[test]
-fn where_nothing_is_delivered_none_comes() {
+fn no_position_comes_if_nothing_is_delivered() {
     let broker = Running::with(&[("heartbeat_ms", "400")]);
     broker.publish("s", "state", "1");
     let mut client = broker.client();
-    // The answer counts.
+    // The answer counts as a delivery.
     client.say(r#"{"op":"subscribe","topics":["later"],"positions":true}"#);
     next_position(&mut client);
     expect_silence(&mut client, 6);
-    // What others get is nothing to this connection.
+    // Deliveries to other connections do not count.
     broker.publish("s", "state", "2");
     expect_silence(&mut client, 6);
     broker.publish("later", "event", "1");
@@ -71,7 +71,7 @@ fn where_nothing_is_delivered_none_comes() {
 }
 
 #[test]
-fn who_did_not_ask_is_told_none_and_who_asked_once_goes_on() {
+fn positions_come_only_if_requested_and_then_for_the_whole_connection() {
     let broker = Running::with(&[("heartbeat_ms", "400")]);
     broker.publish("s", "state", "1");
     for option in ["", r#","positions":false"#] {
@@ -97,7 +97,7 @@ fn who_did_not_ask_is_told_none_and_who_asked_once_goes_on() {
 }
 
 #[test]
-fn a_conflated_state_that_waits_for_its_interval_holds_none_back() {
+fn a_conflated_state_that_waits_for_its_interval_holds_no_position_back() {
     let broker = Running::start();
     broker.publish("q", "state", "1");
     let mut client = broker.client();
@@ -111,12 +111,12 @@ fn a_conflated_state_that_waits_for_its_interval_holds_none_back() {
     broker.publish("q", "state", "3");
     broker.publish("e", "event", "1");
     client.skip_to(json!({"op":"update","topic":"e"}));
-    // The wait for it is bounded far below a minute.
+    // The test waits far less than a minute for it.
     next_position(&mut client);
 }
 
 #[test]
-fn they_wait_until_everything_has_begun_and_nothing_waits() {
+fn positions_wait_until_everything_has_begun_and_nothing_is_pending() {
     const TOPICS: usize = 100;
     let broker = Running::with(&[("send_buffer_bytes", "4096")]);
     let image = format!("\"{}\"", "x".repeat(60_000));
@@ -127,7 +127,7 @@ fn they_wait_until_everything_has_begun_and_nothing_waits() {
     let mut client = Client::with(broker.listen, hands, &[], b"");
     client.say(r#"{"op":"subscribe","topics":["p.*","e"],"positions":true,"ready":true}"#);
     broker.until_metric("tickcast_connections_parked", |parked| parked == 1.0);
-    // Far longer than a second lies between two positions, as far as the clock is asked.
+    // By the clock alone, a position would have been due.
     let begin = Instant::now();
     until("some time", || begin.elapsed() > Duration::from_millis(1500));
     broker.publish("e", "event", "1");

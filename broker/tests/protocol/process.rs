@@ -1,4 +1,4 @@
-//! The program itself: it starts, it serves, a signal ends it.
+//! The program: it starts, it serves, and a signal ends it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ fn a_signal_ends_it_with_goaway_and_success() {
 }
 
 #[test]
-fn its_health_is_asked_with_the_settings_that_it_runs_with() {
+fn health_takes_the_settings_of_the_broker() {
     let broker = Running::start();
     let health = |admin_listen: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
@@ -52,20 +52,20 @@ fn its_health_is_asked_with_the_settings_that_it_runs_with() {
     };
     assert_eq!(health(&broker.admin.to_string()), (Some(0), String::new()));
     assert_eq!(health(&format!("0.0.0.0:{}", broker.admin.port())), (Some(0), String::new()));
-    // The client listener is alive as well, but has no health to tell.
-    let (code, said) = health(&broker.listen.to_string());
-    assert!(code == Some(1) && said.contains("404"), "{code:?} {said}");
+    // The client listener answers as well, but has no `/readyz`.
+    let (code, error) = health(&broker.listen.to_string());
+    assert!(code == Some(1) && error.contains("404"), "{code:?} {error}");
 }
 
 #[test]
-fn a_bad_value_names_itself_and_nothing_starts() {
+fn a_bad_value_is_named_and_nothing_starts() {
     for (flag, value) in
         [("--listen", "nowhere"), ("--heartbeat-ms", "0"), ("--message-bytes", "1"), ("--no-such-flag", "1")]
     {
         let output = Command::new(env!("CARGO_BIN_EXE_tickcast")).args(["serve", flag, value]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {stderr}");
         let name = flag.trim_start_matches('-');
-        assert!(said.contains(name) || said.contains(&name.replace('-', "_")), "{flag}: {said}");
+        assert!(stderr.contains(name) || stderr.contains(&name.replace('-', "_")), "{flag}: {stderr}");
     }
 }

@@ -13,7 +13,7 @@ fn answers() {
     client.say(r#"{"op":"publish","id":"p","topic":"pub.a","kind":"event","data":{"px":"189.10"}}"#);
     let answer = client.expect("published");
     assert_eq!(answer.json, json!({"op":"published","id":"p","topic":"pub.a","epoch":broker.epoch("pub.a"),"seq":1}));
-    // Without an id there is no answer, and errors are sent either way.
+    // Without an id there is no answer, but errors are always sent.
     client.say(r#"{"op":"publish","topic":"pub.a","data":2}"#);
     client.say(r#"{"op":"publish","topic":"pub.a","kind":"state","data":3}"#);
     let error = client.expect_error("kind_mismatch");
@@ -69,7 +69,7 @@ fn batches_are_taken_in_order_and_bad_entries_do_not_stop_good_ones() {
     watcher.expect_has(json!({"op":"update","topic":"b.b","seq":1,"data":3}));
     watcher.expect_has(json!({"op":"update","topic":"b.a","seq":2,"data":6}));
     watcher.expect_has(json!({"op":"update","topic":"b.a","seq":3,"data":10,"source_ts":11}));
-    // Without an id: silence where all is good, else the answer.
+    // Without an id there is an answer only if an entry is rejected.
     client.say(&json!({"op":"publish","batch":[{"topic":"b.a","data":1}]}).to_string());
     client.say(&json!({"op":"publish","batch":[{"topic":"b.a","data":1},{"topic":"","data":1}]}).to_string());
     client.expect_has(json!({"accepted":1,"rejected":[{"index":1,"code":"bad_topic"}]}));
@@ -78,7 +78,7 @@ fn batches_are_taken_in_order_and_bad_entries_do_not_stop_good_ones() {
 }
 
 #[test]
-fn what_a_source_sends_twice_is_published_once() {
+fn an_update_that_a_source_sends_twice_is_published_once() {
     let broker = Running::start();
     let mut feeds = [broker.client(), broker.client()];
     let mut watcher = broker.client();
@@ -110,7 +110,7 @@ fn what_a_source_sends_twice_is_published_once() {
     feeds[0].say(&json!({"op":"publish","id":2,"batch":[entry(20),entry(21),entry(21)]}).to_string());
     feeds[0].expect_has(json!({"op":"published","id":2,"accepted":3,"duplicates":2,"rejected":[]}));
     assert_eq!(broker.metric("tickcast_duplicates_total"), 6.0);
-    // It is the topic that remembers: a new epoch begins anew.
+    // The topic remembers its sources: a new epoch has none.
     broker.http("DELETE /v1/topics/dedup", "");
     feeds[0].say(&json!({"op":"publish","id":3,"topic":"dedup","data":0,"source":"nyse","source_seq":1}).to_string());
     let answer = feeds[0].expect("published");
@@ -128,7 +128,7 @@ fn a_topic_remembers_the_sixteen_sources_used_last() {
     };
     assert!((0..16).all(|source| !publish(source)));
     assert!((0..16).all(&mut publish), "all sixteen are remembered");
-    // A duplicate is a use: now s1 is the one used longest ago.
+    // A duplicate counts as a use: now s1 is the source used longest ago.
     assert!(publish(0));
     assert!(!publish(16), "the seventeenth");
     assert!(publish(0));
@@ -136,7 +136,7 @@ fn a_topic_remembers_the_sixteen_sources_used_last() {
 }
 
 #[test]
-fn a_publisher_hears_itself() {
+fn a_publisher_gets_its_own_updates() {
     let broker = Running::start();
     let mut client = broker.client();
     client.subscribe(&["own"]);

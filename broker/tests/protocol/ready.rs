@@ -1,4 +1,4 @@
-//! `ready`: the picture is whole.
+//! `ready`: the picture is complete.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::{Client, Hands, Message, PATIENCE, Running};
 
-/// What a client has of each topic, and how far each has to come before it has begun.
+/// What a client has of each topic, and the `seq` at which each has begun.
 #[derive(Default)]
 struct Picture {
     has: BTreeMap<String, u64>,
@@ -16,7 +16,7 @@ struct Picture {
 
 impl Picture {
     fn introduce(&mut self, row: &serde_json::Value) {
-        // Of what goes live at once nothing is owed.
+        // A topic that goes live at once owes nothing.
         if row["start"] != "live" {
             self.owed.insert(row["topic"].as_str().unwrap().to_owned(), row["seq"].as_u64().unwrap());
         }
@@ -32,7 +32,7 @@ impl Picture {
         }
     }
 
-    /// What was introduced and has not begun.
+    /// Returns the topics that were introduced and have not begun.
     fn lacks(&self) -> Vec<(&String, &u64)> {
         self.owed.iter().filter(|(topic, seq)| self.has.get(*topic).is_none_or(|has| has < seq)).collect()
     }
@@ -53,7 +53,7 @@ impl Picture {
     }
 }
 
-/// No other `ready` comes, with data or with an answer.
+/// Expects that no other `ready` comes, before further data or a further answer.
 #[track_caller]
 fn expect_no_other(broker: &Running, client: &mut Client) {
     broker.publish("a", "state", "\"last\"");
@@ -72,7 +72,7 @@ fn expect_no_other(broker: &Running, client: &mut Client) {
 }
 
 #[test]
-fn it_follows_everything_that_was_asked_for() {
+fn ready_follows_everything_that_was_requested() {
     const QUIET: usize = 300;
     let broker = Running::with(&[("retain_updates", "3")]);
     broker.publish("a", "state", "1");
@@ -94,7 +94,7 @@ fn it_follows_everything_that_was_asked_for() {
     // With the request's own `id`, byte for byte.
     assert_eq!(ready.text, r#"{"op":"ready","id":"a\u002fb"}"#);
     assert_eq!(picture.lacks(), []);
-    // Quiet topics of the pattern were introduced too: events that go live at once are not owed, and not forgotten.
+    // The quiet topics of the pattern were introduced too. Those of events go live at once and owe nothing.
     let states = picture.owed.keys().filter(|name| name.starts_with("p.")).count();
     assert_eq!(states, QUIET / 2);
     assert_eq!((picture.has["a"], picture.has["e"], picture.has["lost"]), (1, 10, 10));
@@ -102,7 +102,7 @@ fn it_follows_everything_that_was_asked_for() {
 }
 
 #[test]
-fn it_follows_although_updates_go_on() {
+fn ready_comes_although_updates_go_on() {
     let broker = Running::start();
     let image = format!("\"{}\"", "x".repeat(20_000));
     for n in 0..50 {
@@ -126,7 +126,7 @@ fn it_follows_although_updates_go_on() {
 }
 
 #[test]
-fn where_there_is_nothing_to_send_it_follows_the_answer() {
+fn ready_follows_the_answer_if_there_is_nothing_to_send() {
     let broker = Running::start();
     broker.publish("a", "state", "1");
     broker.publish("e", "event", "1");
@@ -156,7 +156,7 @@ fn conflated_topics_have_begun_with_their_image() {
 }
 
 #[test]
-fn who_did_not_ask_is_not_told() {
+fn ready_comes_only_if_requested() {
     let broker = Running::start();
     broker.publish("a", "state", "1");
     for option in ["", r#","ready":false"#] {
@@ -177,7 +177,7 @@ fn who_did_not_ask_is_not_told() {
     }
 }
 
-/// A broker with more images of a pattern than a client takes that does not read, and such a client.
+/// Starts a broker with more images of a pattern than a client accepts without reading, and such a client.
 fn stuck(topics: usize) -> (Running, Client) {
     let broker = Running::with(&[("send_buffer_bytes", "4096")]);
     let image = format!("\"{}\"", "x".repeat(60_000));
@@ -190,10 +190,10 @@ fn stuck(topics: usize) -> (Running, Client) {
 }
 
 #[test]
-fn what_was_left_or_asked_for_anew_is_not_waited_for() {
+fn ready_does_not_wait_for_what_was_unsubscribed_or_requested_anew() {
     const TOPICS: usize = 100;
     let (broker, mut client) = stuck(TOPICS);
-    // Each is told once, though the first two have next to nothing when the third begins.
+    // Each `ready` comes once, although the first two requests have received next to nothing when the third begins.
     client.say(r#"{"op":"subscribe","id":1,"topics":["p.*"],"ready":true}"#);
     broker.until_metric("tickcast_connections_parked", |parked| parked == 1.0);
     client.say(r#"{"op":"unsubscribe","id":"left","topics":["p.*"]}"#);
@@ -219,7 +219,7 @@ fn what_was_left_or_asked_for_anew_is_not_waited_for() {
 }
 
 #[test]
-fn what_ended_meanwhile_is_not_waited_for() {
+fn ready_does_not_wait_for_topics_that_ended() {
     const TOPICS: usize = 100;
     let (broker, mut client) = stuck(TOPICS);
     client.say(r#"{"op":"subscribe","id":1,"topics":["p.*","a"],"ready":true}"#);

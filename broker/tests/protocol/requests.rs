@@ -31,7 +31,7 @@ fn identifiers_are_echoed_byte_for_byte() {
 }
 
 #[test]
-fn list_says_what_is_subscribed_and_how() {
+fn list_returns_the_subscriptions_and_their_options() {
     let broker = Running::start();
     let mut client = broker.client();
     client.say(r#"{"op":"list","id":6}"#);

@@ -1,4 +1,4 @@
-//! Going on from what a client has.
+//! Resuming from what a client has.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn resuming() {
         let epoch = if same_epoch { broker.epoch(topic) } else { "another".to_owned() };
         let case = format!("{topic} {epoch} {seq}");
         let mut client = broker.client();
-        // Options for entries that do not resume do not touch those that do.
+        // `from` does not affect entries that resume.
         client.say(
             &json!({"op":"subscribe","topics":[{"topic":topic,"epoch":epoch,"seq":seq}],"from":"live"}).to_string(),
         );
@@ -69,7 +69,7 @@ fn an_object_without_epoch_and_seq_is_a_plain_entry() {
         assert_eq!(answer["topics"][0]["start"], "image", "{entry}: {answer:?}");
         client.expect_has(json!({"op":"image","seq":1}));
     }
-    // Of a pattern, where the object stands for a plain one, or not at all.
+    // A pattern cannot resume by `epoch` and `seq`.
     let mut client = broker.client();
     client.say(r#"{"op":"subscribe","topics":[{"topic":"s*","epoch":"e","seq":1}]}"#);
     assert_eq!(client.expect("subscribed")["errors"][0]["code"], "bad_topic");
@@ -109,7 +109,7 @@ fn a_client_that_comes_back_misses_nothing() {
             seq = client.expect("update").num("seq");
             seen.push(seq);
         }
-        // Some with a close, some without.
+        // Some connections end with a reset.
         if round % 2 == 0 {
             client.reset();
         }

@@ -1,4 +1,4 @@
-//! The broker goes away.
+//! The broker stops.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::common::{End, HANDSHAKE, PATIENCE, Running, ask, until};
 
 #[test]
-fn clients_are_told_and_then_closed() {
+fn clients_get_goaway_and_are_then_closed() {
     let mut broker = Running::with(&[("drain_ms", "1500")]);
     let (mut one, mut other) = (broker.client(), broker.client());
     one.subscribe(&["late"]);
@@ -19,7 +19,7 @@ fn clients_are_told_and_then_closed() {
         let goaway = client.expect("goaway");
         assert_eq!(goaway.json, json!({"op":"goaway","reason":"shutdown","after_ms":1500}));
     }
-    // Nobody new is taken on, and the admin listener says why.
+    // No new client is accepted, and the admin listener says why.
     until("the listener to close", || TcpStream::connect(broker.listen).is_err());
     let ready = ask(broker.admin, "GET /readyz", &[], b"");
     assert_eq!((ready.status, ready.code().as_str()), (503, "unavailable"), "{ready:?}");
@@ -37,7 +37,7 @@ fn clients_are_told_and_then_closed() {
 }
 
 #[test]
-fn once_everybody_has_left_there_is_nothing_to_wait_for() {
+fn the_broker_ends_once_all_clients_have_left() {
     let mut broker = Running::with(&[("drain_ms", "60000")]);
     let mut client = broker.client();
     let begin = Instant::now();
@@ -49,7 +49,7 @@ fn once_everybody_has_left_there_is_nothing_to_wait_for() {
 }
 
 #[test]
-fn who_does_not_hang_up_does_not_hold_it_up() {
+fn a_client_that_does_not_hang_up_does_not_delay_the_end() {
     let mut broker = Running::with(&[("drain_ms", "100")]);
     let client = broker.client();
     let begin = Instant::now();
@@ -60,12 +60,12 @@ fn who_does_not_hang_up_does_not_hold_it_up() {
 }
 
 #[test]
-fn a_handshake_that_was_answered_before_hears_of_it() {
+fn a_handshake_that_was_answered_before_gets_goaway() {
     let settings = [("drain_ms", "1000"), ("send_buffer_bytes", "4096"), ("notsent_lowat_bytes", "0")];
     let mut broker = Running::with(&settings);
     let upgrade = format!("GET /v1/ws HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, HANDSHAKE.join("\r\n"));
     let other = format!("GET /v1/topics HTTP/1.1\r\nHost: {}\r\n\r\n", broker.listen);
-    // Each has so many answers before the handshake's that for some of them the socket is full just then.
+    // Each has a number of answers before the handshake's, so that for some the socket is full just then.
     let mut streams: Vec<TcpStream> = (0..120)
         .map(|others| {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -77,19 +77,19 @@ fn a_handshake_that_was_answered_before_hears_of_it() {
             stream
         })
         .collect();
-    // What can be answered has been, and for some nothing can be any more.
+    // All answers that fit were written, and some sockets are full.
     broker.until_metric("tickcast_connections", |connections| connections > 5.0);
     broker.until_metric("tickcast_http_connections", |sockets| sockets > 5.0);
     broker.begin_stop();
     until("the listener to close", || TcpStream::connect(broker.listen).is_err());
     let (mut told, mut refused) = (0, 0);
     for stream in &mut streams {
-        let mut said = Vec::new();
-        // Where the broker has ended before this client has read, it is reset.
-        let end = stream.read_to_end(&mut said);
-        let text = String::from_utf8_lossy(&said);
+        let mut received = Vec::new();
+        // If the broker ends before this client has read, the connection is reset.
+        let end = stream.read_to_end(&mut received);
+        let text = String::from_utf8_lossy(&received);
         if text.contains("101 Switching Protocols") && end.is_ok() {
-            let close = said.ends_with(&[&1001u16.to_be_bytes()[..], b"going away"].concat());
+            let close = received.ends_with(&[&1001u16.to_be_bytes()[..], b"going away"].concat());
             assert!(text.contains("\"goaway\"") && close, "{text:?}");
             told += 1;
         } else {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Client, End, Hands, Running};
+use crate::common::{Client, End, Hands, Running, until};
 use crate::continuity::Follower;
 
 const SETTINGS: [(&str, &str); 4] = [
@@ -13,6 +13,7 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: false };
 
+/// Subscribes a client with small buffers, which reads only when a test makes it.
 fn asleep(broker: &Running, topics: &[&str], on_slow: &str) -> (Client, Follower) {
     let mut client = Client::with(broker.listen, SMALL, &[], b"");
     client.say(&json!({"op":"subscribe","topics":topics,"on_slow":on_slow}).to_string());
@@ -21,7 +22,7 @@ fn asleep(broker: &Running, topics: &[&str], on_slow: &str) -> (Client, Follower
     (client, follower)
 }
 
-/// Publishes a kilobyte each, numbered.
+/// Publishes numbered updates of a kilobyte each.
 fn flood(broker: &Running, topic: &str, kind: &str, count: u64) {
     let mut publisher = broker.client();
     let filler = "x".repeat(1000);
@@ -48,7 +49,7 @@ fn conflate_gives_the_image_of_a_state() {
         flood(&broker, &topic, kind, 1000);
         read_to(&mut client, &mut follower, &topic, 1001);
         assert!(follower.skipped_updates > 500, "{} skipped", follower.skipped_updates);
-        assert_eq!(follower.gap_updates, 0, "an image stands for what was skipped");
+        assert_eq!(follower.gap_updates, 0, "an image replaces what was skipped");
         assert!(follower.data(&topic).contains(r#""n":1000"#));
         // In step again.
         broker.publish(&topic, "state", "1");
@@ -59,7 +60,7 @@ fn conflate_gives_the_image_of_a_state() {
 }
 
 #[test]
-fn conflate_gives_of_events_what_is_retained_and_names_the_rest() {
+fn conflate_delivers_the_retained_events_and_names_the_rest() {
     let broker = Running::with(&SETTINGS);
     let (mut client, mut follower) = asleep(&broker, &["slow.event"], "conflate");
     flood(&broker, "slow.event", "event", 1000);
@@ -135,19 +136,29 @@ fn a_client_that_keeps_up_gets_every_update_whatever_it_asked_for() {
 }
 
 #[test]
-fn answers_may_overtake_what_waits() {
+fn answers_overtake_what_is_pending() {
     let broker = Running::with(&SETTINGS);
     let (mut client, mut follower) = asleep(&broker, &["busy", "busy.state"], "retain");
     flood(&broker, "busy", "event", 45);
     flood(&broker, "busy.state", "state", 45);
     client.say(r#"{"op":"ping","id":"overtaking"}"#);
     client.say(r#"{"op":"list","id":"too"}"#);
-    let mut answers = 0;
-    while answers < 2 || follower.last("busy") < 45 || follower.last("busy.state") < 45 {
+    client.say(r#"{"op":"publish","id":"last","topic":"elsewhere","kind":"event","data":1}"#);
+    // All three are done before the client reads, and everything was published before them.
+    until("the last request to be done", || broker.http("GET /v1/topics/elsewhere/history", "").status == 200);
+    let mut answers = Vec::new();
+    while answers.len() < 3 || follower.last("busy") < 45 || follower.last("busy.state") < 45 {
         let message = client.message();
-        answers += u32::from(matches!(message.op(), "pong" | "subscriptions"));
+        if matches!(message.op(), "pong" | "subscriptions" | "published") {
+            answers.push((message.op().to_owned(), follower.updates));
+        }
         follower.take(&message);
     }
+    assert_eq!((follower.updates, follower.images, follower.gap_updates), (90, 0, 0));
+    // Each answer overtook updates, and none of them another.
+    let ops: Vec<&str> = answers.iter().map(|(op, _)| op.as_str()).collect();
+    assert_eq!(ops, ["pong", "subscriptions", "published"]);
+    assert!(answers.iter().all(|(_, updates)| *updates < 90), "{answers:?}");
 }
 
 #[test]
@@ -168,9 +179,9 @@ fn the_slowest_are_listed() {
 }
 
 #[test]
-fn the_slowest_are_found_among_many_however_many_ask() {
+fn the_slowest_are_found_among_many_however_many_requests_there_are() {
     let broker = Running::with(&SETTINGS);
-    // More than are told of in one round, on both sides of those that are slow.
+    // More than are reported in one round, before and after those that are slow.
     let mut rest: Vec<_> = (0..300).map(|_| broker.client()).collect();
     let slow: Vec<_> = ["lag.1", "lag.2", "lag.3"].map(|topic| asleep(&broker, &[topic], "conflate").0).into();
     rest.extend((0..300).map(|_| broker.client()));
@@ -181,7 +192,7 @@ fn the_slowest_are_found_among_many_however_many_ask() {
     let ask = |count: usize| {
         let answer = crate::common::ask(broker.admin, &format!("GET /v1/connections?slowest={count}"), &[], b"");
         let json = answer.json();
-        // Who is asked by many at once may take longer than they wait: then it is said so.
+        // With many requests at once a shard may take longer than they wait: then the answer names it.
         assert!(
             json["busy_shards"].is_null() || json["busy_shards"].as_array().is_some_and(|shards| !shards.is_empty())
         );
@@ -191,7 +202,7 @@ fn the_slowest_are_found_among_many_however_many_ask() {
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut whole = 0;
-                crate::common::until("three whole answers", || {
+                until("three whole answers", || {
                     let (is_whole, rows) = ask(2);
                     if is_whole {
                         let found: Vec<_> = rows.iter().map(|row| row["session"].clone()).collect();
@@ -203,12 +214,12 @@ fn the_slowest_are_found_among_many_however_many_ask() {
             });
         }
     });
-    crate::common::until("all of them", || {
+    until("all of them", || {
         let (is_whole, rows) = ask(10_000);
         assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row["lag_bytes"].as_u64())));
         let names: std::collections::BTreeSet<_> = rows.iter().map(|row| row["session"].to_string()).collect();
-        assert_eq!(names.len(), rows.len(), "some are told twice");
-        // Those who published may not have gone yet.
+        assert_eq!(names.len(), rows.len(), "some are listed twice");
+        // The publishers' connections may not have ended yet.
         is_whole && rows.len() == rest.len() + slow.len()
     });
     assert!(ask(0).1.is_empty());

@@ -1,10 +1,11 @@
-//! Subscribing to topics: where a stream starts and how it goes on.
+//! Subscriptions to topics: where a stream starts and how it goes on.
 
 use serde_json::{Value, json};
 
 use crate::common::{Client, Running};
 
-/// Publishes what the tables speak of: `ev` with five events, `st` with three states, `pa` with a state and two patches.
+/// Publishes the topics of the tables: `ev` with five events, `st` with three states, `pa` with a state and two
+/// patches.
 fn set_up() -> Running {
     let broker = Running::start();
     for index in 1..=5 {
@@ -77,7 +78,7 @@ fn starts() {
             assert_eq!(message.op() == "image", message["epoch"].is_string(), "{message:?}");
             assert!(message["ts"].is_u64());
         }
-        // Nothing else: what was published to another topic, which it hears of, comes next.
+        // Nothing else comes: the next message is the update of another topic.
         client.subscribe(&["marker"]);
         broker.publish("marker", "event", "1");
         client.expect_has(json!({"op":"topic","topic":"marker"}));
@@ -173,7 +174,7 @@ fn nothing_follows_an_unsubscribe() {
 }
 
 #[test]
-fn an_answer_comes_even_where_every_entry_failed() {
+fn an_answer_comes_even_if_every_entry_failed() {
     let broker = Running::start();
     let mut client = broker.client();
     client.say(r#"{"op":"subscribe","id":"e","topics":["a..b","c.>.d"]}"#);
@@ -187,7 +188,7 @@ fn an_answer_comes_even_where_every_entry_failed() {
 }
 
 #[test]
-fn a_source_time_is_carried() {
+fn the_source_time_is_passed_on() {
     let broker = Running::start();
     let mut client = broker.client();
     client.subscribe(&["timed"]);

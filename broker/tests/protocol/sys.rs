@@ -30,10 +30,10 @@ fn statistics_come_once_a_second() {
 }
 
 #[test]
-fn only_who_names_them_gets_them() {
+fn only_patterns_that_name_the_first_segment_match_them() {
     let broker = Running::start();
     broker.publish("app.stats", "state", "1");
-    // It is there before anything is looked for.
+    // Wait until it exists.
     let mut client = broker.client();
     client.subscribe(&["$SYS.stats"]);
     client.skip_to(json!({"topic":"$SYS.stats","seq":1}));
@@ -55,7 +55,7 @@ fn only_who_names_them_gets_them() {
 }
 
 #[test]
-fn nobody_publishes_to_them_or_ends_them() {
+fn no_client_publishes_to_them_or_ends_them() {
     let broker = Running::start();
     let mut client = broker.client();
     for topic in ["$SYS.stats", "$SYS.other", "$own", "$"] {
@@ -71,8 +71,8 @@ fn nobody_publishes_to_them_or_ends_them() {
 }
 
 #[test]
-fn from_beyond_loopback_they_are_served_only_where_configured() {
-    // This machine's other address; asking for a way sends nothing.
+fn they_are_served_beyond_loopback_only_if_configured() {
+    // Another address of this machine. Connecting a UDP socket only looks up a route and sends nothing.
     let route = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
         socket.connect("192.0.2.1:9")?;
         socket.local_addr()
@@ -100,7 +100,7 @@ fn from_beyond_loopback_they_are_served_only_where_configured() {
             let answer = crate::common::ask(beyond, &format!("GET {path}"), &[], b"");
             assert!(if served { [200, 404] } else { [403, 403] }.contains(&answer.status), "{path}: {answer:?}");
         }
-        // Whatever matches everything has none of them either way.
+        // A pattern that matches everything never includes them.
         client.say(r#"{"op":"subscribe","topics":[">"]}"#);
         client.skip_to(json!({"op":"subscribed"}));
         let kind = ["Content-Type: application/json"];

@@ -1,4 +1,4 @@
-//! Requests that are wrong, and clients that do what nobody asked for.
+//! Wrong requests, and clients that do the unexpected.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::source::Source;
 const FORM: &[&str] = &["Content-Type: application/x-www-form-urlencoded"];
 
 #[test]
-fn what_is_wrong_is_said() {
+fn errors_say_what_is_wrong() {
     let broker = Running::with(&[("subscriptions", "3")]);
     let cases: &[(&str, &[&str], u16, &str, &str)] = &[
         ("GET /v1/sse", &[], 400, "bad_request", "the parameter topic is missing"),
@@ -18,7 +18,7 @@ fn what_is_wrong_is_said() {
         ("GET /v1/sse?topic=ok&topic=a.%3E.b", &[], 400, "bad_pattern", ""),
         ("GET /v1/sse?topic=a&topics=b", &[], 400, "bad_request", "there is no parameter \"topics\""),
         ("GET /v1/sse?topic=a&conflate_ms=-5", &[], 400, "bad_request", "conflate_ms"),
-        ("GET /v1/sse?topic=a&conflate_ms=5&conflate_ms=6", &[], 400, "bad_request", "stands twice"),
+        ("GET /v1/sse?topic=a&conflate_ms=5&conflate_ms=6", &[], 400, "bad_request", "is given twice"),
         ("GET /v1/sse?topic=a&resume=abc", &[], 400, "bad_request", "resume"),
         ("GET /v1/sse?topic=a", &["Last-Event-ID: now"], 400, "bad_request", "Last-Event-ID"),
         ("GET /v1/sse?topic=a&topic=b&topic=c&topic=d", &[], 429, "limit", "subscriptions"),
@@ -28,7 +28,7 @@ fn what_is_wrong_is_said() {
         ("GET /v1/sse?topic=a&lastEventId=now", &[], 400, "bad_request", "Last-Event-ID"),
         ("GET /v1/sse?topic=a&lastEventId=1&resume=x", &[], 400, "bad_request", "resume"),
         ("PUT /v1/sse?topic=a", &[], 405, "method_not_allowed", ""),
-        ("POST /v1/sse?topic=a", FORM, 400, "bad_request", "there is no parameter \"topic\": there are none here"),
+        ("POST /v1/sse?topic=a", FORM, 400, "bad_request", "there is no parameter \"topic\": this request takes none"),
         ("POST /v1/sse", FORM, 400, "bad_request", "the parameter topic is missing"),
         ("POST /v1/sse", &[], 415, "unsupported_media_type", "application/x-www-form-urlencoded"),
         ("GET /v1/sse/x?topic=a", &[], 404, "not_found", ""),
@@ -42,7 +42,7 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn a_form_is_bounded_and_checked_like_an_address() {
+fn a_form_is_bounded_and_checked_like_a_url() {
     let broker = Running::with(&[("subscriptions", "3")]);
     let longest = "topic=%61&".repeat(50_000);
     let cases: &[(&[u8], u16, &str)] = &[
@@ -61,7 +61,7 @@ fn a_form_is_bounded_and_checked_like_an_address() {
 }
 
 #[test]
-fn there_are_places_for_so_many() {
+fn streams_count_against_connections_max() {
     let broker = Running::with(&[("connections_max", "1")]);
     let source = Source::open(broker.listen, "topic=a", "");
     let answer = ask(broker.listen, "GET /v1/sse?topic=a", &[], b"");
@@ -72,7 +72,7 @@ fn there_are_places_for_so_many() {
 }
 
 #[test]
-fn what_comes_behind_the_request_is_not_listened_to() {
+fn input_after_the_request_is_ignored() {
     let broker = Running::start();
     let mut stream = TcpStream::connect(broker.listen).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -81,43 +81,43 @@ fn what_comes_behind_the_request_is_not_listened_to() {
     for _ in 0..100 {
         stream.write_all(&[0x81; 10_000]).unwrap();
     }
-    // The image, or the update where the broker is quicker.
+    // The image or the update, whichever comes first.
     broker.publish("a", "state", "42");
-    let (mut said, mut buffer) = (String::new(), [0; 4096]);
-    while !said.contains("\"data\":42}\n\n") {
+    let (mut received, mut buffer) = (String::new(), [0; 4096]);
+    while !received.contains("\"data\":42}\n\n") {
         let len = stream.read(&mut buffer).unwrap();
-        assert!(len > 0, "{said}");
-        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+        assert!(len > 0, "{received}");
+        received.push_str(str::from_utf8(&buffer[..len]).unwrap());
     }
     drop(stream);
     broker.assert_settles();
 }
 
 #[test]
-fn one_connection_may_have_asked_for_something_else_before() {
+fn other_requests_may_come_before_on_the_same_connection() {
     let broker = Running::start();
     broker.publish("s", "state", "7");
     let mut stream = TcpStream::connect(broker.listen).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let get = |path: &str, version: &str| format!("GET {path} HTTP/{version}\r\nHost: {}\r\n\r\n", broker.listen);
-    // Both at once: the second is answered behind the first.
+    // Both at once: the second is answered after the first.
     let both = format!("{}{}", get("/v1/topics/s", "1.1"), get("/v1/sse?topic=s", "1.1"));
     stream.write_all(both.as_bytes()).unwrap();
-    let (mut said, mut buffer) = (String::new(), [0; 4096]);
-    while said.matches("\"op\":\"image\"").count() < 2 {
+    let (mut received, mut buffer) = (String::new(), [0; 4096]);
+    while received.matches("\"op\":\"image\"").count() < 2 {
         let len = stream.read(&mut buffer).unwrap();
-        assert!(len > 0, "{said}");
-        said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+        assert!(len > 0, "{received}");
+        received.push_str(str::from_utf8(&buffer[..len]).unwrap());
     }
-    let (first, second) = said.split_once("text/event-stream").unwrap();
-    assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{said}");
-    assert!(!second.contains("content-length"), "{said}");
+    let (first, second) = received.split_once("text/event-stream").unwrap();
+    assert!(first.contains("content-length: ") && first.contains("\"op\":\"image\""), "{received}");
+    assert!(!second.contains("content-length"), "{received}");
     drop(stream);
     broker.assert_settles();
 }
 
 #[test]
-fn who_has_said_everything_may_say_so_and_listen() {
+fn a_client_may_half_close_and_read() {
     let broker = Running::start();
     broker.publish("half", "state", "1");
     let mut streams = Vec::new();
@@ -131,16 +131,16 @@ fn who_has_said_everything_may_say_so_and_listen() {
     }
     for data in ["1", "2", "3"] {
         broker.publish("half", "state", data);
-        for (stream, said) in &mut streams {
+        for (stream, received) in &mut streams {
             let mut buffer = [0; 4096];
-            while !said.contains(&format!("\"data\":{data}}}\n\n")) {
+            while !received.contains(&format!("\"data\":{data}}}\n\n")) {
                 let len = stream.read(&mut buffer).unwrap();
-                assert!(len > 0, "{said}");
-                said.push_str(str::from_utf8(&buffer[..len]).unwrap());
+                assert!(len > 0, "{received}");
+                received.push_str(str::from_utf8(&buffer[..len]).unwrap());
             }
         }
     }
-    // When it hangs up altogether it says nothing more: the next event finds that out.
+    // Closing the connection altogether looks the same: the next event finds it out.
     drop(streams);
     until("them to be gone", || {
         broker.publish("half", "state", "4");
@@ -150,12 +150,12 @@ fn who_has_said_everything_may_say_so_and_listen() {
 }
 
 #[test]
-fn who_hangs_up_is_gone_at_once() {
+fn a_client_that_hangs_up_is_gone_at_once() {
     let broker = Running::start();
     drop((Source::open(broker.listen, "topic=a", ""), Source::open(broker.listen, "topic=a", "")));
     let begin = std::time::Instant::now();
     broker.until_metric("tickcast_sse_connections", |count| count == 0.0);
-    // And not with the next heartbeat.
+    // Not only with the next heartbeat.
     assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
     broker.assert_settles();
 }

@@ -1,4 +1,4 @@
-//! Going on from an id.
+//! Resuming from an id.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +7,9 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::common::{Message, Running};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
-/// The id of everything that is there now, as a client of these topics gets it.
+/// Returns an id that covers everything published so far, as a client of these topics gets it.
 fn id_now(broker: &Running, query: &str) -> String {
     let mut source = Source::open(broker.listen, query, "");
     source.expect("hello");
@@ -18,22 +18,22 @@ fn id_now(broker: &Running, query: &str) -> String {
         broker.publish("marker", "event", "0");
         loop {
             let before = source.last_id.clone();
-            match source.said() {
-                Said::Event(text) if text.contains("\"topic\":\"marker\"") && text.contains("\"op\":\"update\"") => {
-                    // Where the marker was not the last of its turn, the next one will be.
+            match source.block() {
+                Block::Event(text) if text.contains("\"topic\":\"marker\"") && text.contains("\"op\":\"update\"") => {
+                    // If the marker was not the last of its turn, the next one will be.
                     if source.last_id != before {
                         return source.last_id;
                     }
                     break;
                 }
-                said => assert_ne!(said, Said::End),
+                block => assert_ne!(block, Block::End),
             }
         }
     }
 }
 
 #[test]
-fn every_topic_goes_on_where_it_was() {
+fn every_topic_resumes_where_it_was() {
     let broker = Running::with(&[("retain_updates", "3")]);
     for topic in ["few", "many", "quiet", "fewstate", "manystate"] {
         broker.publish(topic, if topic.ends_with("state") { "state" } else { "event" }, "0");
@@ -73,24 +73,24 @@ fn every_topic_goes_on_where_it_was() {
             ])
         );
         broker.publish("marker", "event", "1");
-        let mut said: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        // Twelve messages, in the topics' own order only; the marker's come among them.
-        while said.values().map(Vec::len).sum::<usize>() < 12 {
+        let mut received: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        // Twelve messages, in order within each topic only, and the marker's among them.
+        while received.values().map(Vec::len).sum::<usize>() < 12 {
             let message = source.message();
             if message.json["topic"] == "marker" {
                 continue;
             }
-            said.entry(message.str("topic")).or_default().push(match message.op() {
+            received.entry(message.str("topic")).or_default().push(match message.op() {
                 "gap" => json!([message.num("from"), message.num("to")]),
                 "image" => json!({"image": message.json["data"]}),
                 _ => message.json["data"].clone(),
             });
         }
         assert_eq!(
-            json!(said),
+            json!(received),
             json!({
                 "few": [1, 2], "fewstate": [1, 2], "new": [1, 2], "newstate": [{"image": 2}],
-                // Of the eleven the last three are there; which of the others the client has, the number does not say.
+                // The last three of eleven are retained. The id does not say which of the others the client has.
                 "many": [[1, 8], 8, 9, 10], "manystate": [{"image": 10}],
             })
         );
@@ -98,7 +98,7 @@ fn every_topic_goes_on_where_it_was() {
 }
 
 #[test]
-fn what_nobody_follows_has_its_place_too() {
+fn updates_without_subscribers_have_positions_too() {
     let broker = Running::start();
     broker.publish("s", "state", "1");
     broker.publish("s", "state", "2");
@@ -114,7 +114,7 @@ fn what_nobody_follows_has_its_place_too() {
 }
 
 #[test]
-fn ids_of_other_runs_and_of_none_begin_anew() {
+fn ids_of_other_runs_or_of_no_run_begin_anew() {
     let broker = Running::start();
     for n in 1..=3 {
         broker.publish("e", "event", &n.to_string());
@@ -125,22 +125,22 @@ fn ids_of_other_runs_and_of_none_begin_anew() {
         source.last_id.clear();
         source.expect("hello");
         assert!(source.expect("subscribed").has(&json!({"topics":[{"start":"history"},{"start":"image"}]})), "{id}");
-        let mut said: Vec<Value> = (0..4).map(|_| source.message().json["data"].clone()).collect();
-        said.sort_by_key(|data| data.as_u64());
-        assert_eq!(json!(said), json!([1, 2, 3, 3]), "{id}");
+        let mut received: Vec<Value> = (0..4).map(|_| source.message().json["data"].clone()).collect();
+        received.sort_by_key(|data| data.as_u64());
+        assert_eq!(json!(received), json!([1, 2, 3, 3]), "{id}");
     }
 }
 
-/// What a client with a memory knows of a topic.
+/// A client's knowledge of a topic.
 #[derive(Default)]
 struct Known {
     epoch: String,
     seq: u64,
-    /// A new start was announced: `image` and `history` may repeat nothing, but say where they begin.
+    /// The data of the last update or image.
     state: Option<u64>,
 }
 
-/// Continuity as PROTOCOL §4 has it, over all of a client's connections.
+/// Checks continuity as `docs/protocol.md` defines it, over all of a client's connections.
 #[derive(Default)]
 struct Continuity {
     topics: BTreeMap<String, Known>,
@@ -198,7 +198,7 @@ impl Continuity {
 }
 
 #[test]
-fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lost() {
+fn everything_comes_once_however_often_the_connection_is_lost() {
     for (seed, retain) in [(1, "1000"), (2, "5")] {
         let broker = Running::with(&[("retain_updates", retain)]);
         let done = AtomicBool::new(false);
@@ -220,7 +220,7 @@ fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lo
                         publisher.expect("pong");
                     }
                 }
-                // Before the last updates: who gets those knows.
+                // Set before the last updates, so that a client that gets those sees it.
                 done.store(true, Ordering::Release);
                 for name in names {
                     let kind = if name.starts_with('e') { "event" } else { "state" };
@@ -236,14 +236,14 @@ fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lo
                 connections += 1;
                 let mut source = Source::open(broker.listen, "topic=e.*&topic=s.0&topic=s.1&topic=s.2", &last_id);
                 let mut left = random.random_range(1..300);
-                // A client that is cut off knows what came up to its last id, and has to be told the rest again: it leaves
-                // only where it has just got one.
+                // A client that is cut off gets again what came after its last id. This one leaves only when it has
+                // just got an id.
                 loop {
                     let before = source.last_id.clone();
-                    match source.said() {
-                        Said::Event(text) => continuity.take(&Message::parse(text)),
-                        Said::Comment(_) | Said::Id => {}
-                        Said::End => panic!("ended"),
+                    match source.block() {
+                        Block::Event(text) => continuity.take(&Message::parse(text)),
+                        Block::Comment(_) | Block::Id => {}
+                        Block::End => panic!("ended"),
                     }
                     left -= 1;
                     let at_an_id = source.last_id != before;
@@ -274,7 +274,7 @@ fn nothing_comes_twice_and_nothing_is_missing_however_often_the_connection_is_lo
 }
 
 #[test]
-fn an_id_in_the_address_goes_on_like_one_in_the_header() {
+fn an_id_in_the_url_resumes_like_one_in_the_header() {
     let broker = Running::start();
     broker.publish("away", "event", "0");
     let id = id_now(&broker, "topic=away&topic=marker");
@@ -284,10 +284,10 @@ fn an_id_in_the_address_goes_on_like_one_in_the_header() {
     for (query, header, first) in [
         (format!("topic=away&resume={id}"), "", 2),
         (format!("topic=away&lastEventId={id}"), "", 2),
-        // What comes back by itself is newer than what the page's address says.
+        // The id that a client sends by itself is newer than the one in the page's URL.
         (format!("topic=away&resume={id}&lastEventId={latest}"), "", 3),
         (format!("topic=away&lastEventId={id}"), latest.as_str(), 3),
-        // There was no event yet.
+        // An empty `lastEventId` means that there was no event yet.
         (format!("topic=away&resume={id}&lastEventId="), "", 2),
     ] {
         let mut source = Source::open(broker.listen, &query, header);

@@ -1,4 +1,4 @@
-//! Who reads slowly is treated like everybody else who does.
+//! Slow clients of Server-Sent Events are treated like those of WebSocket.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use crate::common::Running;
 use crate::source::Source;
 
 #[test]
-fn who_does_not_keep_up_gets_the_newest_state_and_is_told_of_what_is_lost() {
+fn a_slow_client_gets_the_newest_state_and_gaps_for_lost_events() {
     let broker = Running::with(&[("retain_updates", "10"), ("send_buffer_bytes", "4096"), ("behind_bytes", "16384")]);
     let mut source = Source::open(broker.listen, "topic=s&topic=e", "");
     source.expect("hello");
     source.expect("subscribed");
     let mut publisher = broker.client();
     let fill = "x".repeat(1_000);
-    // More than the kernel keeps between the two, many times over.
+    // Many times more than the kernel's buffers hold.
     for n in 0..20_000 {
         for (topic, kind) in [("s", "state"), ("e", "event")] {
             publisher.say(&format!(
@@ -53,7 +53,7 @@ fn who_does_not_keep_up_gets_the_newest_state_and_is_told_of_what_is_lost() {
 }
 
 #[test]
-fn who_takes_nothing_is_closed() {
+fn a_client_that_reads_nothing_is_closed() {
     let broker = Running::with(&[("stall_ms", "300"), ("send_buffer_bytes", "4096"), ("heartbeat_ms", "200")]);
     let source = Source::open(broker.listen, "topic=e", "");
     broker.until_metric("tickcast_connections", |count| count == 1.0);

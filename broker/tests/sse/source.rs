@@ -1,4 +1,4 @@
-//! A client of Server-Sent Events that was written from WHATWG HTML §9.2.6 alone.
+//! A client of Server-Sent Events, written from WHATWG HTML §9.2.6 alone.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,26 +6,26 @@ use std::time::Instant;
 
 use crate::common::{Message, PATIENCE};
 
-/// What a stream says.
+/// One block of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Block {
     Event(String),
     Comment(String),
-    /// An id alone.
+    /// An id without data.
     Id,
-    /// The broker has ended the stream.
+    /// The broker ended the stream.
     End,
 }
 
 /// An open stream.
 pub(crate) struct Source {
     reader: BufReader<TcpStream>,
-    /// As a browser would send it as `Last-Event-ID`.
+    /// The id that a browser would send as `Last-Event-ID`.
     pub(crate) last_id: String,
 }
 
 impl Source {
-    /// Opens a stream; it has to be one.
+    /// Opens a stream, which has to succeed.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, query: &str, last_id: &str) -> Self {
         Self::ask(address, &format!("GET /v1/sse?{query}"), "", last_id)
@@ -61,15 +61,15 @@ impl Source {
         source
     }
 
-    /// The next block.
+    /// Reads the next block.
     #[track_caller]
-    pub(crate) fn said(&mut self) -> Said {
+    pub(crate) fn block(&mut self) -> Block {
         let (mut data, mut comment, mut id) = (None, None, None);
         loop {
             let mut line = String::new();
-            if self.reader.read_line(&mut line).expect("something is said in time") == 0 {
+            if self.reader.read_line(&mut line).expect("a line or the end comes in time") == 0 {
                 assert!(data.is_none() && comment.is_none() && id.is_none(), "a block that does not end");
-                return Said::End;
+                return Block::End;
             }
             let line = line.strip_suffix('\n').expect("a whole line");
             match line.split_once(':') {
@@ -80,7 +80,7 @@ impl Source {
                     data = Some(text.strip_prefix(' ').unwrap_or(text).to_owned());
                 }
                 Some(("id", text)) => id = Some(text.strip_prefix(' ').unwrap_or(text).to_owned()),
-                _ => panic!("{line:?} is nothing that is told here"),
+                _ => panic!("an unexpected line: {line:?}"),
             }
         }
         if let Some(id) = &id {
@@ -90,22 +90,22 @@ impl Source {
             self.last_id.clone_from(id);
         }
         match (data, comment) {
-            (Some(data), None) => Said::Event(data),
-            (None, Some(comment)) => Said::Comment(comment),
-            (None, None) if id.is_some() => Said::Id,
+            (Some(data), None) => Block::Event(data),
+            (None, Some(comment)) => Block::Comment(comment),
+            (None, None) if id.is_some() => Block::Id,
             other => panic!("{other:?} in one block"),
         }
     }
 
-    /// The next event.
+    /// Reads the next event.
     #[track_caller]
     pub(crate) fn message(&mut self) -> Message {
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.said() {
-                Said::Event(text) => return Message::parse(text),
-                Said::Comment(_) | Said::Id => {}
-                Said::End => panic!("the stream has ended"),
+            match self.block() {
+                Block::Event(text) => return Message::parse(text),
+                Block::Comment(_) | Block::Id => {}
+                Block::End => panic!("the stream has ended"),
             }
             assert!(Instant::now() < end, "no event came for {PATIENCE:?}, only comments and ids");
         }
@@ -118,7 +118,7 @@ impl Source {
         message
     }
 
-    /// Reads on until this has come.
+    /// Reads on until an event is `good`.
     #[track_caller]
     pub(crate) fn until(&mut self, mut good: impl FnMut(&Message) -> bool) -> Message {
         loop {

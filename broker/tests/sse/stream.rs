@@ -1,12 +1,12 @@
-//! What a stream of events says.
+//! The contents of a stream of events.
 
 use serde_json::json;
 
 use crate::common::{Running, until};
-use crate::source::{Said, Source};
+use crate::source::{Block, Source};
 
 #[test]
-fn topics_and_patterns_with_all_that_websocket_says() {
+fn topics_and_patterns_have_the_same_messages_as_over_websocket() {
     let broker = Running::start();
     broker.publish("a.quote", "state", r#"{"bid":"189.10"}"#);
     broker.publish("b.quote", "state", r#"{"bid":"7.00"}"#);
@@ -45,7 +45,7 @@ fn topics_and_patterns_with_all_that_websocket_says() {
 }
 
 #[test]
-fn more_topics_than_an_address_holds_are_posted() {
+fn more_topics_than_fit_into_a_url_are_posted() {
     let broker = Running::start();
     let names: Vec<String> = (0..1024).map(|n| format!("a.{}.{n}", "long".repeat(50))).collect();
     let form: Vec<String> = names.iter().map(|name| format!("topic={name}")).collect();
@@ -67,7 +67,7 @@ fn more_topics_than_an_address_holds_are_posted() {
 }
 
 #[test]
-fn at_most_one_per_interval() {
+fn conflation_sends_at_most_one_message_per_interval() {
     let broker = Running::start();
     broker.publish("q", "state", "0");
     let mut source = Source::open(broker.listen, "topic=q&conflate_ms=90", "");
@@ -86,38 +86,38 @@ fn at_most_one_per_interval() {
 }
 
 #[test]
-fn silence_is_told_in_comments_and_nobody_is_asked_for_a_pong() {
+fn heartbeats_are_comments_and_no_pong_is_required() {
     let broker = Running::with(&[("heartbeat_ms", "100")]);
     let mut source = Source::open(broker.listen, "topic=q", "");
     source.expect("hello");
     source.expect("subscribed");
     // Over WebSocket, two pings without an answer would have closed it by now.
     for _ in 0..5 {
-        let said = std::iter::repeat_with(|| source.said()).find(|said| *said != Said::Id);
-        assert_eq!(said, Some(Said::Comment("heartbeat".into())));
+        let block = std::iter::repeat_with(|| source.block()).find(|block| *block != Block::Id);
+        assert_eq!(block, Some(Block::Comment("heartbeat".into())));
     }
     broker.publish("q", "event", "1");
     source.until(|message| message.op() == "update");
 }
 
 #[test]
-fn who_stops_says_so() {
+fn a_stream_ends_with_goaway_and_a_close_comment() {
     let mut broker = Running::with(&[("drain_ms", "300")]);
     let mut source = Source::open(broker.listen, "topic=q", "");
     source.expect("hello");
     source.expect("subscribed");
     broker.begin_stop();
     assert_eq!(source.expect("goaway").num("after_ms"), 300);
-    let mut said = Vec::new();
-    while said.last() != Some(&Said::End) {
-        said.push(source.said());
+    let mut received = Vec::new();
+    while received.last() != Some(&Block::End) {
+        received.push(source.block());
     }
-    assert!(said.contains(&Said::Comment("closed 1001 going away".into())), "{said:?}");
+    assert!(received.contains(&Block::Comment("closed 1001 going away".into())), "{received:?}");
     broker.join();
 }
 
 #[test]
-fn events_and_websocket_are_counted_alike() {
+fn streams_and_websockets_are_counted_alike() {
     let broker = Running::start();
     let (one, two) = (Source::open(broker.listen, "topic=a&topic=b", ""), broker.client());
     broker.until_metric("tickcast_connections", |count| count == 2.0);
@@ -126,7 +126,7 @@ fn events_and_websocket_are_counted_alike() {
     drop((one, two));
     until("both are gone", || broker.metric("tickcast_connections") == 0.0);
     assert_eq!(broker.metric("tickcast_sse_connections"), 0.0);
-    // Events end by hanging up; of a WebSocket that is an accident.
+    // Hanging up is the regular end of a stream; for a WebSocket it is an accident.
     for how in ["client", "vanished"] {
         assert_eq!(broker.metric(&format!("tickcast_closed_total{{reason=\"{how}\"}}")), 1.0, "{how}");
     }

@@ -1,10 +1,10 @@
-//! Modules build on each other in one direction: none stands, through others, on itself.
+//! Modules depend on each other in one direction only: none depends, through others, on itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{code, sources};
 
-/// Folders whose modules are looked at, each with the path by which code anywhere names it.
+/// The folders whose modules are checked, each with the path by which code names it.
 const FOLDERS: [(&str, &str); 7] = [
     ("broker/src/", "crate"),
     ("broker/engine/src/", "crate"),
@@ -15,11 +15,11 @@ const FOLDERS: [(&str, &str); 7] = [
     ("broker/clients/rust/src/book/", "crate::book"),
 ];
 
-/// The one circle that there is, and the crate's documentation says why: topics count themselves in the sums, and the sums
+/// The only circle, which the crate's documentation explains: topics count themselves in the budgets, and the budgets
 /// know the topics that hold most.
 const ALLOWED: [(&str, &str); 1] = [("budget", "topic")];
 
-/// Of each module directly in a folder, the modules beside it that its code names.
+/// Returns, for each module directly in a folder, the sibling modules that its code names.
 fn modules(folder: &str, path: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let sources: Vec<_> = sources().into_iter().filter(|(name, _)| name.starts_with(folder)).collect();
@@ -27,7 +27,7 @@ fn modules(folder: &str, path: &str) -> BTreeMap<String, BTreeSet<String>> {
     for (name, _) in &sources {
         modules.entry(module(name).unwrap()).or_default();
     }
-    // The folder's own file is its map: it names everything.
+    // The folder's own file is its map and names everything.
     modules.retain(|name, _| name != "mod" && name != "lib" && name != "tests");
     let names: BTreeSet<String> = modules.keys().cloned().collect();
     for (name, text) in &sources {
@@ -36,7 +36,7 @@ fn modules(folder: &str, path: &str) -> BTreeMap<String, BTreeSet<String>> {
         if rest.contains("tests") || !names.contains(&own) {
             continue;
         }
-        // `super` is the folder itself in a file of it, and `super::super` in a file of a folder in it.
+        // `super` is the folder itself in one of its files, and `super::super` in a file of a subfolder.
         let supers = rest.trim_end_matches("/mod.rs").matches('/').count() + 1;
         let beginnings = [format!("{path}::"), format!("{}::", vec!["super"; supers].join("::"))];
         let code: String = text.split("#[cfg(test)]\nmod tests {").next().unwrap().lines().map(code).collect();
@@ -57,7 +57,7 @@ fn modules(folder: &str, path: &str) -> BTreeMap<String, BTreeSet<String>> {
     modules
 }
 
-/// The modules that stand on themselves: what is left when all that stand on nothing are taken away, again and again.
+/// Returns the modules in a circle: those that are left when modules without dependencies are removed repeatedly.
 fn circle(mut modules: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let ground: BTreeSet<String> =
@@ -71,18 +71,18 @@ fn circle(mut modules: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, B
 }
 
 #[test]
-fn no_module_stands_on_itself() {
+fn no_module_depends_on_itself() {
     for (folder, path) in FOLDERS {
         let mut modules = modules(folder, path);
         assert!(modules.len() > 2, "{folder} has {} modules only", modules.len());
-        assert!(modules.values().any(|below| !below.is_empty()), "nothing in {folder} names anything beside it");
+        assert!(modules.values().any(|below| !below.is_empty()), "no module in {folder} names a sibling");
         for (one, other) in ALLOWED {
             if let Some(below) = modules.get_mut(one) {
                 below.remove(other);
             }
         }
         let circle = circle(modules);
-        assert!(circle.is_empty(), "in {folder} these stand on themselves, or on those that do: {circle:?}");
+        assert!(circle.is_empty(), "in {folder} these depend on themselves, or on modules that do: {circle:?}");
     }
 }
 

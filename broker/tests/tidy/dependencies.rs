@@ -1,4 +1,5 @@
-//! Nothing is in a manifest that no source uses. Looked for as text: a crate that is used is named, as a path or behind `use`.
+//! Every dependency in a manifest is used by a source. The check is by text: a crate that is used is named, in a path
+//! or after `use`.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ fn tables(manifest: &toml::Table) -> Vec<&toml::Table> {
     roots.into_iter().flat_map(|root| kinds.map(|kind| root.get(kind)?.as_table())).flatten().collect()
 }
 
-/// Whether code names a crate: the word alone, not a part of another one.
+/// Returns whether code names a crate: as a whole word, not as a part of another one.
 fn names(text: &str, krate: &str) -> bool {
     let in_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     text.lines().map(code).any(|line| {
@@ -29,7 +30,7 @@ fn every_dependency_is_used() {
     let members = workspace["workspace"]["members"].as_array().unwrap();
     let folders: Vec<String> = members.iter().map(|member| format!("{}/", member.as_str().unwrap())).collect();
     let sources = sources();
-    // A source is its innermost crate's: broker/engine is no part of broker.
+    // A source belongs to its innermost crate: broker/engine is not a part of broker.
     let owner =
         |name: &str| folders.iter().filter(|folder| name.starts_with(*folder)).max_by_key(|folder| folder.len());
     let (mut used, mut unused) = (BTreeSet::new(), Vec::new());
@@ -51,7 +52,7 @@ fn every_dependency_is_used() {
 }
 
 #[test]
-fn a_name_is_a_word_of_the_code() {
+fn a_name_is_a_whole_word_of_the_code() {
     for (text, named) in [
         ("use slab::Slab;", true),
         ("    slab::Slab::new()", true),

@@ -1,4 +1,4 @@
-//! The documents say what is: what they list is what the broker has, and their links lead somewhere.
+//! The documents are true: they list what the broker has, and their links work.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::tree::{files, read, root};
 
-/// The rows of a document's tables, cell by cell, without the marks around code.
+/// Returns the rows of a document's tables, cell by cell, without the backticks around code.
 pub(super) fn rows(document: &str) -> Vec<Vec<String>> {
     let text = read(document);
     let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |").map(str::to_owned));
@@ -43,7 +43,7 @@ pub(super) async fn start() -> Broker {
 }
 
 #[tokio::test]
-async fn every_metric_is_listed_and_every_listed_one_is_there() {
+async fn every_metric_is_listed_and_every_listed_metric_exists() {
     let broker = start().await;
     let text = get(broker.admin_listen(), "/metrics").await;
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
@@ -61,7 +61,7 @@ async fn every_metric_is_listed_and_every_listed_one_is_there() {
     broker.stop().await;
 }
 
-/// The names of a family's labels, but for the bounds of a histogram's buckets.
+/// Returns the names of a family's labels, except for the bounds of a histogram's buckets.
 fn labels(text: &str, family: &str) -> String {
     let series = text.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix('{')?.split_once('}'));
     let names: BTreeSet<&str> =
@@ -69,7 +69,7 @@ fn labels(text: &str, family: &str) -> String {
     names.into_iter().collect::<Vec<_>>().join(" ")
 }
 
-/// What a topic or a client is called is in no label, and however many there are, there are no more series.
+/// No label contains the name of a topic or a client, so the number of series does not depend on them.
 #[tokio::test]
 async fn topics_and_clients_add_no_series() {
     let broker = start().await;
@@ -93,7 +93,7 @@ async fn topics_and_clients_add_no_series() {
 #[tokio::test]
 async fn every_field_of_the_brokers_own_topic_is_listed() {
     let broker = start().await;
-    // It is published as soon as its task first runs.
+    // The topic is published as soon as its task first runs.
     let image = loop {
         let image: serde_json::Value =
             serde_json::from_str(&get(broker.listen(), "/v1/topics/$SYS.stats").await).unwrap();
@@ -126,7 +126,7 @@ fn every_code_is_listed() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_work() {
     for name in files().into_iter().filter(|name| name.ends_with(".md")) {
         let text = read(&name);
         let folder = Path::new(&name).parent().unwrap_or(Path::new(""));

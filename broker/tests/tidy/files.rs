@@ -1,10 +1,10 @@
-//! Files: where they lie, how long they are, and what none of them holds.
+//! Files: where they are, how long they are, and what none of them contains.
 
 use std::collections::BTreeSet;
 
 use super::tree::{code, files, sources};
 
-/// What lies at the top, and nothing else: whoever arrives sees the whole at a glance.
+/// Everything that is at the top level, so that a newcomer sees the whole at a glance.
 const TOP: &[&str] = &[
     ".ci",
     ".gitignore",
@@ -24,7 +24,7 @@ const TOP: &[&str] = &[
     "rustfmt.toml",
 ];
 
-/// Nobody reads a longer one in one sitting. Most have a quarter of that.
+/// A longer file cannot be read in one sitting. Most have a quarter of that.
 const LINES_MAX: usize = 600;
 
 #[test]
@@ -49,7 +49,7 @@ fn no_file_is_too_long() {
 
 #[test]
 fn no_source_is_unsafe() {
-    // The compiler forbids it wherever a crate takes the workspace's lints; that they all do is the next test.
+    // The compiler forbids it in every crate that takes the workspace's lints, and another test checks that all do.
     let forms = ["{", "fn ", "impl ", "trait ", "extern "].map(|form| format!("{}safe {form}", "un"));
     for (name, text) in sources() {
         for (number, line) in text.lines().enumerate() {
@@ -59,8 +59,8 @@ fn no_source_is_unsafe() {
 }
 
 #[test]
-fn no_command_panics_when_nobody_reads_what_it_says() {
-    // These panic where the reader is gone or the disk is full. What writes and hears of it is in `say.rs`, or a log's.
+fn no_command_panics_when_its_output_is_not_read() {
+    // These macros panic if the reader is gone or the disk is full. `say.rs` and the log write without them.
     let forms = ["print", "println", "eprint", "eprintln"].map(|form| format!("{form}!("));
     for (name, text) in sources() {
         let is_product = ["broker/src/", "broker/clients/rust/src/", "loadgen/src/"];

@@ -1,4 +1,4 @@
-//! Which crate stands on which. A boundary earns its place by forbidding something.
+//! Which crate may depend on which. Each crate boundary exists because it forbids something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -22,27 +22,27 @@ const IO: &[&str] = &[
     "tungstenite",
 ];
 
-/// A crate, and what must not be among its dependencies, nor among theirs.
+/// A crate, and the crates that must not be among its dependencies, direct or indirect.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("broker-protocol", &["broker-engine", "broker-client", "broker"]),
     ("broker-engine", &["broker-client", "broker"]),
     ("broker-client", &["broker-engine", "broker", "feed-player"]),
-    // Its demo needs scenarios. What reads recordings brings forty crates with it, one of them in C.
+    // Its demo needs scenarios. Reading recordings would bring forty more crates, one of them in C.
     ("broker", &["feed-formats", "feed-sim"]),
     ("feed-player", &["broker-engine", "broker", "feed-scenarios", "feed-formats"]),
     ("feed-scenarios", &["broker-engine", "broker", "feed-formats"]),
     ("feed-formats", &["broker-engine", "broker", "feed-scenarios"]),
     ("feed-sim", &["broker-engine", "broker"]),
     ("loadgen", &["broker-engine", "broker-client", "broker-protocol", "broker", "feed-player"]),
-    // Tests and loads check servers with it, so no server's code may be in it, nor it in a server.
+    // Tests and the load generator check servers with it, so it may not contain a server's code, nor be in a server.
     ("ws-frames", &["broker-protocol", "broker-engine", "broker-client", "broker"]),
     ("broker", &["ws-frames"]),
 ];
 
-/// Crates that do no I/O, tell no time and wait for nothing.
+/// Crates that do no I/O, read no clock and wait for nothing.
 const PURE: &[&str] = &["broker-protocol", "broker-engine"];
 
-/// What a pure crate's sources do not mention.
+/// What a pure crate's sources may not mention.
 const IMPURE: &[&str] = &[
     "std::net",
     "std::fs",
@@ -68,11 +68,11 @@ fn manifests() -> BTreeMap<String, (String, toml::Table)> {
     members.iter().map(read_member).collect()
 }
 
-/// What a crate needs to be built and run, tests not counted.
+/// Returns the direct dependencies of a crate, except for those of its tests.
 fn direct(manifest: &toml::Table) -> BTreeSet<String> {
     let mut all = named(manifest);
     for (target, table) in manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten() {
-        // The model checker is there for its own test only.
+        // The model checker is only for its own test.
         if target != "cfg(loom)" {
             all.extend(table.as_table().map(named).unwrap_or_default());
         }
@@ -86,14 +86,15 @@ fn named(table: &toml::Table) -> BTreeSet<String> {
     tables.flat_map(|table| table.keys().cloned()).collect()
 }
 
-/// Everything below a crate: its own dependencies from its manifest, theirs from the lock file, of all platforms.
+/// Returns all direct and indirect dependencies of a crate: its own from the manifest, theirs from the lock file, for
+/// all platforms.
 fn below(name: &str) -> BTreeSet<String> {
     let manifests = manifests();
     let lock: toml::Table = read("Cargo.lock").parse().unwrap();
     let mut locked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
         let needs = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
-        // "name version" where there are several versions; all of them count.
+        // "name version" if there are several versions; all of them count.
         let needs = needs.map(|need| need.as_str().unwrap().split(' ').next().unwrap_or_default());
         locked.entry(package["name"].as_str().unwrap()).or_default().extend(needs);
     }
@@ -112,19 +113,19 @@ fn below(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn crates_stand_on_what_they_may() {
+fn crates_depend_only_on_what_they_may() {
     for (name, forbidden) in FORBIDDEN {
         let below = below(name);
         let found: Vec<_> = forbidden.iter().filter(|forbidden| below.contains(**forbidden)).collect();
-        assert!(found.is_empty(), "{name} stands on {found:?}");
+        assert!(found.is_empty(), "{name} depends on {found:?}");
     }
     assert!(below("broker").contains("tokio"), "the lock file was not understood");
 }
 
-/// Crates that the broker may consist of, its own among them.
+/// The most crates that the broker may consist of, including its own.
 const BROKER_CRATES_MAX: usize = 135;
 
-/// Each one is code that a server on the network trusts, and that everybody compiles who tries it out.
+/// Each crate is code that a server on the network trusts, and that every user compiles.
 #[test]
 fn the_broker_consists_of_few_crates() {
     let tree = Command::new(env!("CARGO"))
@@ -148,12 +149,12 @@ fn the_engine_and_the_protocol_need_no_runtime_and_no_sockets() {
     for name in PURE {
         let below = below(name);
         let found: Vec<_> = IO.iter().filter(|io| below.contains(**io)).collect();
-        assert!(found.is_empty(), "{name} stands on {found:?}");
+        assert!(found.is_empty(), "{name} depends on {found:?}");
     }
 }
 
 #[test]
-fn the_engine_and_the_protocol_do_no_io_and_ask_no_clock() {
+fn the_engine_and_the_protocol_do_no_io_and_read_no_clock() {
     let manifests = manifests();
     let folders: Vec<String> = PURE.iter().map(|name| format!("{}/src/", manifests[*name].0)).collect();
     for (name, text) in sources() {

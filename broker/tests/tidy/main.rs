@@ -1,5 +1,5 @@
-//! The rules that hold the repository together, checked like everything else: which crate may stand on which, how large a
-//! file may grow, what lies at the top, and that the documents say what is.
+//! The rules of the repository, checked like everything else: which crate may depend on which, how large a file may
+//! grow, what is at the top level, and that the documents are true.
 
 mod circles;
 mod dependencies;

@@ -1,5 +1,5 @@
-//! The table of memory in `operating.md` is whole, and adds up: each row is evaluated with the settings' own defaults, and
-//! each budget that a running broker tells of is a row.
+//! The table of memory in `operating.md` is complete, and adds up: each row is evaluated with the settings' own
+//! defaults, and each budget that a running broker reports has a row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,18 @@ use broker::config::SETTINGS;
 
 use super::documents::{get, rows, start};
 
-/// With so many shards the document counts.
+/// The number of shards in the document's example.
 const SHARDS: u64 = 2;
-/// Sizes are said in whole units, and the sum to a tenth of a GiB.
+/// Sizes are given in whole units, and the sum to a tenth of a GiB.
 const ROUNDED: f64 = 0.01;
 
-/// Settings of bytes that bound something which rows count already, or which is not held.
+/// Settings of bytes whose memory other rows count, or which hold no memory.
 const WITHIN_OTHERS: [&str; 3] = [
-    // One of the bodies of `bodies_bytes_max`.
+    // It bounds one of the bodies of `bodies_bytes_max`.
     "ndjson_bytes_max",
-    // Of one connection; all of them are `buffers_bytes_max`.
+    // It bounds one connection; `buffers_bytes_max` bounds all of them.
     "answers_bytes_max",
-    // What one write may be: it is read from where it lies.
+    // It bounds a write, which needs no copy.
     "turn_bytes_max",
 ];
 
@@ -32,11 +32,11 @@ const OWN_METRICS: [(&str, &str); 6] = [
     ("http_connections_max", "tickcast_http_connections_max"),
 ];
 
-/// What names stand for.
+/// The values of names.
 struct Values(BTreeMap<String, u64>);
 
 impl Values {
-    /// A number, a size, a setting, or a sum or product of such.
+    /// Evaluates a number, a size, a setting, or a sum or product of these.
     fn of(&self, expression: &str) -> f64 {
         let expression = expression.trim();
         for (sign, combine) in [(" + ", (|a, b| a + b) as fn(f64, f64) -> f64), (" × ", |a, b| a * b)] {
@@ -47,7 +47,7 @@ impl Values {
         if let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
             return self.of(inner);
         }
-        // A cell's own marks are off already.
+        // The backticks around a whole cell are off already.
         match self.0.get(expression.trim_matches('`')) {
             Some(value) => *value as f64,
             None => size(expression),
@@ -55,7 +55,7 @@ impl Values {
     }
 }
 
-/// Splits at the first sign that is in no parentheses.
+/// Splits at the first sign outside parentheses.
 fn split<'a>(expression: &'a str, sign: &str) -> Option<(&'a str, &'a str)> {
     let found = expression.match_indices(sign).find(|(at, _)| {
         let before = &expression[..*at];
@@ -78,11 +78,11 @@ fn size(text: &str) -> f64 {
 }
 
 #[track_caller]
-fn assert_about(said: f64, is: f64, what: &str) {
-    assert!((said - is).abs() <= is * ROUNDED, "operating.md says {said} for {what}, and it is {is}");
+fn assert_about(documented: f64, is: f64, what: &str) {
+    assert!((documented - is).abs() <= is * ROUNDED, "operating.md says {documented} for {what}, and it is {is}");
 }
 
-/// The table's rows: what, bound, default.
+/// Returns the table's rows: what, bound, default.
 fn table() -> Vec<[String; 3]> {
     let rows = rows("broker/docs/operating.md").into_iter().filter(|row| row.len() == 4);
     let rows = rows.map(|row| [row[0].clone(), row[1].clone(), row[2].clone()]);
@@ -91,7 +91,7 @@ fn table() -> Vec<[String; 3]> {
     rows[..=end].to_vec()
 }
 
-/// The values of one metric by its label, or of all metrics without one.
+/// Returns the budgets by their labels, and all metrics without labels.
 fn metrics(text: &str) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     let (mut labelled, mut plain) = (BTreeMap::new(), BTreeMap::new());
     for (name, value) in text.lines().filter_map(|line| line.rsplit_once(' ')) {
@@ -106,22 +106,23 @@ fn metrics(text: &str) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
 }
 
 #[tokio::test]
-async fn the_table_of_memory_is_whole_and_adds_up() {
+async fn the_table_of_memory_is_complete_and_adds_up() {
     let broker = start().await;
     let text = get(broker.admin_listen(), "/metrics").await;
     let (budgets, plain) = metrics(&text);
     let defaults = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), setting.default.parse().ok()?)));
     let mut values: BTreeMap<String, u64> = defaults.collect();
     values.insert("shards".to_owned(), SHARDS);
-    // Of those that say 0 for "as much as is right", the broker knows how much that is.
+    // If a setting's default is 0 for "computed", the broker reports the value.
     for (name, max) in &budgets {
         let default = values.insert(name.clone(), *max).unwrap_or_else(|| panic!("the label {name} is no setting"));
         assert!(default == 0 || default == *max, "{name}: {default} by default, and {max} in the metric");
     }
     for (name, metric) in OWN_METRICS {
-        // Of places there are fewer where the process may not have so many files.
-        let places = name.ends_with("connections_max");
-        assert!(plain[metric] == values[name] || (places && plain[metric] <= values[name]), "{metric} is not {name}");
+        // There are fewer connections if the process may not have that many files.
+        let may_be_less = name.ends_with("connections_max");
+        let is_right = plain[metric] == values[name] || (may_be_less && plain[metric] <= values[name]);
+        assert!(is_right, "{metric} is not {name}");
     }
 
     let values = Values(values);
@@ -133,26 +134,26 @@ async fn the_table_of_memory_is_whole_and_adds_up() {
         assert_about(size(default), is, what);
         sum += is;
     }
-    let said = size(in_all[0][2].trim_matches('*'));
-    assert_about(said, sum, "all of them");
+    let documented = size(in_all[0][2].trim_matches('*'));
+    assert_about(documented, sum, "all of them");
 
-    // Each budget is the bound of one row, whatever else stands in it.
+    // Each budget is the bound of one row, possibly with other terms.
     let bounds: Vec<&str> = rows.iter().map(|[_, bound, _]| bound.as_str()).collect();
     let names =
         |name: &str| bounds.iter().filter(|bound| bound.split(['`', ' ', '(', ')']).any(|word| word == name)).count();
     for name in budgets.keys().map(String::as_str).chain(OWN_METRICS.map(|(name, _)| name)) {
-        assert_eq!(names(name), 1, "{name} bounds so many rows of the table");
+        assert_eq!(names(name), 1, "{name} has to bound one row of the table");
     }
-    // And each row is of a budget that metrics tell of, or of what has no other bound.
+    // Each row is of a budget that metrics report, or of what has no other bound.
     let told: BTreeSet<&str> = budgets.keys().map(String::as_str).chain(OWN_METRICS.map(|(name, _)| name)).collect();
     for bound in &bounds {
         let told = bound.split(['`', ' ', '(', ')']).any(|word| told.contains(word));
-        assert!(told || ["shards` × 3 × `ring_bytes", "1024 × 16 KiB"].contains(bound), "no metric tells of {bound}");
+        assert!(told || ["shards` × 3 × `ring_bytes", "1024 × 16 KiB"].contains(bound), "no metric reports {bound}");
     }
     // A new setting of this kind has a row, or a reason.
     for setting in SETTINGS.iter().filter(|setting| setting.name.ends_with("_bytes_max")) {
         let within = WITHIN_OTHERS.contains(&setting.name);
-        assert_eq!(names(setting.name), usize::from(!within), "{} bounds so many rows of the table", setting.name);
+        assert_eq!(names(setting.name), usize::from(!within), "rows of the table that {} bounds", setting.name);
     }
     broker.stop().await;
 }

@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder that everything is in.
+/// Returns the repository's root folder.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A file's text.
+/// Reads a file's text.
 pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file that git knows and that is still there, by its path from the root. What is merely lying around in somebody's
-/// checkout is nobody's business.
+/// Returns every file that git knows and that still exists, by its path from the root. Other files in a checkout do not
+/// count.
 pub(crate) fn files() -> Vec<String> {
     let listing = Command::new("git").arg("-C").arg(root()).args(["ls-files", "-z"]).output().unwrap();
     assert!(listing.status.success(), "{}", String::from_utf8_lossy(&listing.stderr));
@@ -25,13 +25,13 @@ pub(crate) fn files() -> Vec<String> {
     files
 }
 
-/// Every Rust source file, with its text.
+/// Returns every Rust source file, with its text.
 pub(crate) fn sources() -> Vec<(String, String)> {
     let names = files().into_iter().filter(|name| name.ends_with(".rs"));
     names.map(|name| (name.clone(), read(&name))).collect()
 }
 
-/// The part of a line that is code, roughly: without a comment.
+/// Returns the part of a line that is code, roughly: without a comment.
 pub(crate) fn code(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }

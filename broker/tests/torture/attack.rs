@@ -1,4 +1,4 @@
-//! What an attack is, and what it is given.
+//! An attack, and the stage on which it runs.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use crate::patience::Patience;
 use crate::watch::shards;
 use crate::wire::Options;
 
-/// How long after its end an attack may still wait for an answer. A broker that is stuck longer is not waited for.
+/// How long after its end an attack may still wait for an answer.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long preparing may take.
+/// The longest time for preparing.
 const PREPARING: Duration = Duration::from_secs(60);
-/// NDJSON that is sent at once: less than `ndjson_bytes_max`.
+/// The bytes of NDJSON in one request: less than `ndjson_bytes_max`.
 const LINES_BYTES: usize = 4 << 20;
 
-/// How much of everything.
+/// The size of the attacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     /// As in `make torture`.
@@ -27,7 +27,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// One of two values.
+    /// Picks one of two values.
     pub(crate) fn pick<T>(self, full: T, short: T) -> T {
         match self {
             Self::Full => full,
@@ -46,21 +46,21 @@ pub(crate) struct Attack {
     pub(crate) what: &'static str,
     /// Settings that differ from the defaults. A broker that lacks one of them runs without it.
     pub(crate) settings: &'static [(&'static str, Sized<&'static str>)],
-    /// Open files that the broker may have.
+    /// The most open files that the broker may have.
     pub(crate) open_files: Option<u64>,
-    /// What is there before anything is measured. The control run has it too.
+    /// Prepares the broker before anything is measured. The control run has it too.
     pub(crate) prepare: fn(&Stage<'_>) -> io::Result<()>,
-    /// The attack itself. Whatever it has connected is gone when it returns.
+    /// Runs the attack. All its connections are closed when it returns.
     pub(crate) run: fn(&mut Stage<'_>) -> io::Result<()>,
-    /// How long it goes on, in seconds.
+    /// Its duration in seconds.
     pub(crate) seconds: Sized<f64>,
-    /// By how many MiB the broker's memory may grow meanwhile: the budgets that the attack draws from, and what a process
-    /// needs around them.
+    /// By how many MiB the broker's memory may grow meanwhile: the budgets that the attack draws from, and what a
+    /// process needs around them.
     pub(crate) grows_mib: Sized<u64>,
     /// By how many MiB it may be larger when the attackers have left: topics and histories that they have left behind.
     pub(crate) keeps_mib: Sized<u64>,
-    /// Whether newcomers may be refused with a code, because the attackers have taken all places.
-    pub(crate) takes_places: bool,
+    /// Whether newcomers may be refused with a code, because the attackers use all connections.
+    pub(crate) may_refuse_newcomers: bool,
 }
 
 impl Attack {
@@ -75,7 +75,7 @@ impl Attack {
         seconds: (6.0, 0.6),
         grows_mib: (96, 96),
         keeps_mib: (32, 32),
-        takes_places: false,
+        may_refuse_newcomers: false,
     };
 
     /// The settings for one size.
@@ -84,14 +84,14 @@ impl Attack {
     }
 }
 
-/// What an attack is given, and what it says about itself.
+/// What an attack works with, and what it reports.
 pub(crate) struct Stage<'a> {
     pub(crate) broker: &'a Broker,
     pub(crate) size: Size,
     /// The shard whose bystanders are called "same shard". Attacks with few connections put all of them there.
     pub(crate) target: usize,
     until: Instant,
-    /// Connections that are there to be on the other shard.
+    /// Connections that fill the other shard.
     fillers: Vec<Link>,
     complaints: Vec<String>,
     notes: Vec<String>,
@@ -104,33 +104,33 @@ impl<'a> Stage<'a> {
         Self { broker, size, target, until, fillers: Vec::new(), complaints: Vec::new(), notes: Vec::new() }
     }
 
-    /// From now on the attack goes on for so long.
+    /// Begins the attack's time.
     pub(crate) fn begin(&mut self, seconds: f64) {
         self.until = Instant::now() + Duration::from_secs_f64(seconds);
     }
 
-    /// Whether the attack's time is over.
+    /// Returns whether the attack's time is over.
     pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
 
-    /// To the end of the attack.
+    /// A wait until the end of the attack.
     pub(crate) fn to_the_end(&self) -> Patience {
         Patience::until(self.until)
     }
 
-    /// For an answer that has to come.
+    /// A wait for an answer that has to come.
     pub(crate) fn patience(&self) -> Patience {
         Patience::until(self.until + GRACE)
     }
 
-    /// A connection to the shard that is attacked.
+    /// Connects to the shard that is attacked.
     pub(crate) fn link(&mut self) -> io::Result<Link> {
         let patience = self.patience();
         shards::link_on(self.target, self.broker, Options::attacker(), &mut self.fillers, &patience)
     }
 
-    /// Publishes these lines of NDJSON. Returns how many were refused.
+    /// Publishes lines of NDJSON. Returns how many were refused.
     pub(crate) fn publish(&self, lines: impl Iterator<Item = String>) -> io::Result<u64> {
         let (mut body, mut rejected) = (String::new(), 0);
         for line in lines {
@@ -156,24 +156,24 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Says which promise was broken.
+    /// Reports a broken promise.
     pub(crate) fn complain(&mut self, complaint: impl Into<String>) {
         self.complaints.push(complaint.into());
     }
 
-    /// Complains unless this holds.
+    /// Reports a broken promise unless this holds.
     pub(crate) fn check(&mut self, good: bool, complaint: impl FnOnce() -> String) {
         if !good {
             self.complaints.push(complaint());
         }
     }
 
-    /// Says how it went, for whoever reads the report.
+    /// Adds a remark to the report.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// What was said: complaints, notes. Connections that only filled a place are closed.
+    /// Returns the complaints and the notes. Closes the connections that filled the other shard.
     pub(crate) fn end(self) -> (Vec<String>, Vec<String>) {
         (self.complaints, self.notes)
     }

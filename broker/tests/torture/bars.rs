@@ -1,4 +1,4 @@
-//! What bystanders have to see.
+//! The bounds on what bystanders see.
 
 use crate::attack::{Attack, Size};
 use crate::run::Run;
@@ -7,11 +7,11 @@ const MIB: u64 = 1024;
 
 /// Upper bounds in milliseconds.
 struct Bars {
-    /// Of the subscribers' latencies. Where the control run has more, that counts.
+    /// For the subscribers' latencies. If the control run has more, that counts.
     p99: f64,
     max: f64,
     newcomer: f64,
-    /// Where all places are taken, and a newcomer is told so.
+    /// For newcomers if all connections are in use, and a newcomer is refused with a code.
     refused_newcomer: f64,
     probe: f64,
     /// CPU time of a shard's round, on average.
@@ -30,7 +30,7 @@ const FULL: Bars = Bars {
     round_cpu: 20.0,
     stop: 3_000.0,
 };
-/// Those of `cargo test`, where other tests have the cores, and the program is not optimised.
+/// The bars of `cargo test`, where other tests use the cores, and the program is not optimised.
 const SHORT: Bars = Bars {
     p99: 5_000.0,
     max: 5_000.0,
@@ -41,7 +41,7 @@ const SHORT: Bars = Bars {
     stop: 10_000.0,
 };
 
-/// What a run missed. Nothing where it passed.
+/// Returns the bars that a run missed; none if it passed.
 pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Run>) -> Vec<String> {
     let bars = size.pick(FULL, SHORT);
     let mut misses = Vec::new();
@@ -58,7 +58,7 @@ pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Ru
         at_most(&format!("{name} shard p99"), latencies.quantile(0.99), bar(bars.p99, 0.99), "ms");
         at_most(&format!("{name} shard max"), latencies.max(), bar(bars.max, 1.0), "ms");
     }
-    let newcomer = if attack.takes_places { bars.refused_newcomer } else { bars.newcomer };
+    let newcomer = if attack.may_refuse_newcomers { bars.refused_newcomer } else { bars.newcomer };
     at_most("newcomer", figures.newcomers.max.as_secs_f64() * 1e3, newcomer, "ms");
     at_most("probe", figures.probes.max.as_secs_f64() * 1e3, bars.probe, "ms");
     if let Some(cpu_ms) = run.rounds.as_ref().and_then(|rounds| rounds.cpu_ms) {
@@ -77,11 +77,11 @@ pub(crate) fn misses(attack: &Attack, size: Size, run: &Run, control: Option<&Ru
         }
     }
     let newcomers = &figures.newcomers;
-    if newcomers.refused > 0 && !attack.takes_places {
+    if newcomers.refused > 0 && !attack.may_refuse_newcomers {
         misses.push(format!("{} newcomers refused, {}", newcomers.refused, newcomers.why));
     }
     if newcomers.lost > 0 {
-        misses.push(format!("{} newcomers not told anything: {}", newcomers.lost, newcomers.why));
+        misses.push(format!("{} newcomers got no answer: {}", newcomers.lost, newcomers.why));
     }
     if figures.probes.bad > 0 {
         misses.push(format!(

@@ -1,4 +1,4 @@
-//! The broker: any program that is one, in a process of its own.
+//! The broker in a process of its own. It may be another build or an older one.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
@@ -14,9 +14,9 @@ use crate::http;
 use crate::patience::{Patience, pass};
 use crate::wire::Options;
 
-/// How many shards an attacked broker has.
+/// The number of shards of an attacked broker.
 pub(crate) const SHARDS: usize = 2;
-/// How often it is looked whether the process has ended.
+/// The interval between two checks whether the process has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The program that is attacked: `BROKER`, or the one that this test was built with.
@@ -24,7 +24,7 @@ fn program() -> String {
     std::env::var("BROKER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tickcast").to_owned())
 }
 
-/// Raises the limit on open files as far as it goes: for this process, and for the brokers that it starts.
+/// Raises the limit on open files as far as possible, for this process and for the brokers that it starts.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
@@ -32,7 +32,8 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// Whether the program has a setting of this name. An older one may not have it, and would not start with it.
+/// Returns whether the program has a setting of this name. An older program may not have it, and would not start with
+/// it.
 fn has_setting(name: &str) -> bool {
     static SETTINGS: OnceLock<String> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| {
@@ -51,12 +52,12 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts one with these settings, as far as it has them, and with at most so many open files.
+    /// Starts a broker with these settings, as far as it has them, and with a limit on open files.
     pub(crate) fn start<'a>(
         settings: impl Iterator<Item = (&'a str, &'a str)>,
         open_files: Option<u64>,
     ) -> io::Result<Self> {
-        // The limit is set by a shell, for good: the broker raises its own as far as it may.
+        // A shell sets the hard limit, because the broker raises the soft one as far as it may.
         let limit = open_files.map(|files| format!("ulimit -n {files}; ")).unwrap_or_default();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{limit}exec \"$0\" \"$@\""), &program(), "serve"]);
@@ -69,8 +70,8 @@ impl Broker {
         let mut log = BufReader::new(child.stderr.take().ok_or_else(|| io::Error::other("no log"))?);
         let (listen, admin) = match addresses(&mut log) {
             Ok(addresses) => addresses,
-            Err(said) => {
-                return Err(io::Error::other(format!("the broker did not serve ({:?}): {said}", child.wait())));
+            Err(lines) => {
+                return Err(io::Error::other(format!("the broker did not serve ({:?}): {lines}", child.wait())));
             }
         };
         let log_lines = Arc::new(AtomicU64::new(0));
@@ -79,7 +80,7 @@ impl Broker {
         Ok(Self { child, listen, admin, log_lines })
     }
 
-    /// Lines that it has logged since it serves.
+    /// The number of lines that it has logged since it began to serve.
     pub(crate) fn log_lines(&self) -> u64 {
         self.log_lines.load(Ordering::Relaxed)
     }
@@ -88,12 +89,12 @@ impl Broker {
         self.child.id()
     }
 
-    /// Memory that it has in RAM now.
+    /// Its resident memory now.
     pub(crate) fn resident_kib(&self) -> u64 {
         resident_kib(self.pid())
     }
 
-    /// The most that it ever had.
+    /// The most resident memory that it ever had.
     pub(crate) fn peak_kib(&self) -> u64 {
         status_kib(self.pid(), "VmHWM:")
     }
@@ -108,7 +109,7 @@ impl Broker {
         self.cpu_of("shard-")
     }
 
-    /// CPU time of the threads whose names begin so.
+    /// CPU time of the threads whose names begin with `name`.
     fn cpu_of(&self, name: &str) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
         let times = threads.filter_map(|thread| {
@@ -129,11 +130,11 @@ impl Broker {
         Ok(Metrics::parse(&answer.text()))
     }
 
-    /// Tells it to stop, as a supervisor would. Returns how long it took, or nothing where it did not end in time.
+    /// Stops it, as a supervisor would. Returns how long that took; `None` if it did not end in time.
     pub(crate) fn stop(mut self, limit: Duration) -> Option<Duration> {
         let begin = Instant::now();
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It has ended already where this fails.
+            // Fails if it has ended already.
             let _ = kill_process(pid, Signal::TERM);
         }
         while begin.elapsed() < limit {
@@ -145,7 +146,7 @@ impl Broker {
         None
     }
 
-    /// Whether the process has ended by itself.
+    /// Returns whether the process has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
@@ -153,13 +154,13 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // Both fail where it has ended, which is what is wanted.
+        // Both fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Memory that a process has in RAM now.
+/// The resident memory of a process.
 pub(crate) fn resident_kib(pid: u32) -> u64 {
     status_kib(pid, "VmRSS:")
 }
@@ -170,7 +171,7 @@ fn status_kib(pid: u32, field: &str) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }
 
-/// What `/metrics` showed: values by name and labels.
+/// The values of `/metrics`, by name and labels.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics(HashMap<String, f64>);
 
@@ -183,12 +184,12 @@ impl Metrics {
         Self(values.collect())
     }
 
-    /// One value; 0 where the broker does not have it.
+    /// One value; 0 if the broker does not have it.
     pub(crate) fn get(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or(0.0)
     }
 
-    /// What is used of each budget that has a name, and what may be: name, bytes, bytes at most.
+    /// Each budget with a name: its name, its bytes, and their bound.
     pub(crate) fn budgets(&self) -> Vec<(String, f64, f64)> {
         let shared = self.0.iter().filter_map(|(name, max)| {
             let label = name.strip_prefix("tickcast_budget_bytes_max")?;
@@ -202,12 +203,12 @@ impl Metrics {
         shared.chain(own).collect()
     }
 
-    /// How long a shard was busy so far.
+    /// How long a shard was busy so far, in seconds.
     pub(crate) fn busy(&self, shard: usize) -> f64 {
         self.get(&format!("tickcast_shard_busy_seconds_total{{shard=\"{shard}\"}}"))
     }
 
-    /// What the broker's gauges of memory say, in MB: those that say anything worth mentioning.
+    /// The broker's gauges of memory, in MB, except for those near zero.
     pub(crate) fn bytes_held(&self) -> String {
         let gauges = self.0.iter().filter_map(|(name, bytes)| {
             let what = name.strip_prefix("tickcast_")?.strip_suffix("_bytes")?;
@@ -218,12 +219,12 @@ impl Metrics {
         if gauges.is_empty() { "nothing".to_owned() } else { gauges.join(", ") }
     }
 
-    /// How many of something there were in a round, on average since `before`.
+    /// The increase of a counter per round, on average since `before`.
     pub(crate) fn per_round(&self, before: &Self, name: &str) -> f64 {
         (self.get(name) - before.get(name)) / self.rounds(before).max(1.0)
     }
 
-    /// Rounds of the shards that had anything to do, since `before`.
+    /// The rounds of the shards that had anything to do, since `before`.
     pub(crate) fn rounds(&self, before: &Self) -> f64 {
         self.get("tickcast_round_seconds_count") - before.get("tickcast_round_seconds_count")
     }
@@ -250,15 +251,15 @@ impl Metrics {
     }
 }
 
-/// Reads the log up to the line that says where the broker serves. Where there is none, the error is what it said instead.
+/// Reads the log up to the line that says where the broker serves. If there is none, the error is the log.
 fn addresses(log: &mut BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr), String> {
-    let mut said = String::new();
+    let mut lines = String::new();
     loop {
-        let begin = said.len();
-        if !matches!(log.read_line(&mut said), Ok(1..)) {
-            return Err(said);
+        let begin = lines.len();
+        if !matches!(log.read_line(&mut lines), Ok(1..)) {
+            return Err(lines);
         }
-        let line = &said[begin..];
+        let line = &lines[begin..];
         if let Some(found) = address(line, " listen=").zip(address(line, " admin_listen=")) {
             return Ok(found);
         }

@@ -1,4 +1,4 @@
-//! Many connections on one thread. They say what they are given, and read, or do not.
+//! Many connections on one thread. They send what they are given, and read or do not.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -13,17 +13,18 @@ use crate::link::{Link, handshake};
 use crate::patience::Patience;
 use crate::wire::{Options, reset_at_end};
 
-/// Events taken from the kernel at once.
+/// The most events taken from the kernel at once.
 const EVENTS_MAX: usize = 256;
-/// Bytes read at once.
+/// The bytes read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Connections that may be on their way at the same time: less than a listener's backlog.
+/// The most connections that are being made at the same time: less than a listener's backlog.
 const CONNECTING_MAX: usize = 500;
 
 struct Member {
     stream: TcpStream,
-    /// What it still has to say; of the first of them so much is sent.
+    /// What it still has to send.
     out: VecDeque<Arc<[u8]>>,
+    /// How many bytes of the first of them were sent.
     sent: usize,
     readable: bool,
     writable: bool,
@@ -43,7 +44,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet. A crowd that does not read leaves everything in the kernel.
+    /// Makes an empty crowd. A crowd that does not read leaves everything in the kernel.
     pub(crate) fn new(reads: bool) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
@@ -60,12 +61,12 @@ impl Crowd {
         self.members.len()
     }
 
-    /// How many of them the broker has closed.
+    /// How many connections the broker has closed.
     pub(crate) fn ended(&self) -> usize {
         self.ended
     }
 
-    /// Takes on a connection.
+    /// Adds a connection.
     pub(crate) fn add(&mut self, mut stream: TcpStream) -> io::Result<usize> {
         let number = self.members.len();
         let interest = if self.reads { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
@@ -76,17 +77,17 @@ impl Crowd {
         Ok(number)
     }
 
-    /// Takes on a connection that has said hello.
+    /// Adds a connection that has read `hello`.
     pub(crate) fn adopt(&mut self, link: Link) -> io::Result<usize> {
         let stream = link.wire.into_stream()?;
         let number = self.add(stream)?;
-        // What it has to say is tried at once: an event may have come before it was one of us.
+        // It is served at once, because an event may have come before it was added.
         (self.members[number].writable, self.members[number].readable) = (true, true);
         self.queue(number);
         Ok(number)
     }
 
-    /// Connects so many more, each of which says `first` as soon as it can.
+    /// Adds `count` new connections, each of which sends `first` as soon as it can.
     pub(crate) fn join(
         &mut self,
         address: SocketAddr,
@@ -116,7 +117,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// As [`Crowd::join`], by WebSocket: `message` follows the handshake at once.
+    /// As [`Crowd::join`], for WebSockets: `message` follows the handshake at once.
     pub(crate) fn join_websockets(
         &mut self,
         address: SocketAddr,
@@ -137,7 +138,7 @@ impl Crowd {
         }
     }
 
-    /// Adds to what this one has to say.
+    /// Adds to what a connection has to send.
     pub(crate) fn say(&mut self, number: usize, bytes: &Arc<[u8]>) {
         let member = &mut self.members[number];
         if !member.ended {
@@ -148,12 +149,12 @@ impl Crowd {
         }
     }
 
-    /// Whether the kernel has taken everything that this one had to say, or it was closed.
+    /// Returns whether the kernel has taken everything that a connection had to send, or it was closed.
     pub(crate) fn has_said_all(&self, number: usize) -> bool {
         self.members[number].ended || self.members[number].out.is_empty()
     }
 
-    /// Gives `bytes` to everybody who has nothing to say.
+    /// Makes every connection that has nothing to send send `bytes`.
     pub(crate) fn keep_saying(&mut self, bytes: &Arc<[u8]>) {
         for number in 0..self.members.len() {
             if self.members[number].out.is_empty() {
@@ -162,8 +163,8 @@ impl Crowd {
         }
     }
 
-    /// Writes and reads a little for everybody who can, waiting for the first of them at most so long. What was read is
-    /// told with the member's number.
+    /// Writes and reads a little on every connection that is ready, after waiting at most `wait` for the first. Passes
+    /// what was read to `heard`, with the connection's number.
     pub(crate) fn turn(&mut self, wait: Duration, mut heard: impl FnMut(usize, &[u8])) {
         let wait = if self.ready.is_empty() { wait } else { Duration::ZERO };
         if self.poll.poll(&mut self.events, Some(wait)).is_err() {
@@ -223,7 +224,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets everybody read and write to the end of this wait.
+    /// Lets all connections read and write to the end of this wait.
     pub(crate) fn linger(&mut self, patience: &Patience) {
         while !patience.is_over() {
             self.turn(Duration::from_millis(10), |_, _| {});

@@ -1,4 +1,4 @@
-//! HTTP requests whose every wait has an end.
+//! HTTP requests, of which every wait is bounded.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ pub(crate) fn post(address: SocketAddr, path: &str, kind: &str, length: usize) -
     )
 }
 
-/// Sends these bytes on a connection of their own, and reads one answer.
+/// Sends bytes on a connection of their own, and reads one answer.
 pub(crate) fn exchange(
     address: SocketAddr,
     options: Options,

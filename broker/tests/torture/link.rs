@@ -46,9 +46,9 @@ pub(crate) struct Link {
 /// Why there is no connection, or no longer one.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The broker said so: an HTTP status other than 101, or a close code.
+    /// The broker gave an HTTP status other than 101, or a close code.
     Told(u16),
-    /// The broker said nothing.
+    /// The broker gave no reason.
     Cut(io::Error),
 }
 
@@ -86,7 +86,7 @@ impl Link {
         self.wire.send(&text(message), patience)
     }
 
-    /// The next message. Pings are answered.
+    /// Returns the next message. Answers pings.
     pub(crate) fn message(&mut self, patience: &Patience) -> Result<Value, Ended> {
         loop {
             match frames::take(&mut self.wire.buffer) {
@@ -107,7 +107,7 @@ impl Link {
         }
     }
 
-    /// Passes over messages up to one with this `op`.
+    /// Skips messages up to one with this `op`.
     pub(crate) fn expect(&mut self, op: &str, patience: &Patience) -> Result<Value, Ended> {
         loop {
             let message = self.message(patience)?;
@@ -117,7 +117,7 @@ impl Link {
         }
     }
 
-    /// Says something and waits for the answer with this `op`.
+    /// Sends a message, and waits for the answer with this `op`.
     pub(crate) fn ask(&mut self, message: &str, op: &str, patience: &Patience) -> Result<Value, Ended> {
         self.say(message, patience)?;
         self.expect(op, patience)

@@ -1,24 +1,24 @@
-//! Attacks against a broker in a process of its own, beside clients that want nothing special.
+//! Attacks on a broker in a process of its own, while ordinary clients are connected.
 //!
-//! While an attack runs, four bystanders are watched: a publisher and its subscriber on the shard that is attacked, another
-//! pair on the other shard, a newcomer who connects again and again, and a supervisor who asks `/healthz`. A control run
-//! has the same broker, the same topics and the same bystanders, but no attack.
+//! While an attack runs, four bystanders are watched: a publisher and its subscriber on the shard that is attacked,
+//! another pair on the other shard, a newcomer that connects again and again, and a supervisor that requests
+//! `/healthz`. A control run has the same broker, the same topics and the same bystanders, but no attack.
 //!
 //! ```text
-//! attack      what an attack is, and what it is given: the stage
+//! attack      an attack, and the stage on which it runs
 //! attacks/    the attacks, one file for each family
-//! watch/      the bystanders and what they saw
-//! bars        what the bystanders have to see
+//! watch/      the bystanders and their figures
+//! bars        the bounds on the bystanders' figures
 //! run         one run, several runs, the control
 //! report      the table
 //! broker      the broker's process
 //! crowd, link, wire, http   sockets: many at once, WebSocket, bytes, HTTP
-//! tally       counting what a crowd hears
+//! tally       counting what a crowd receives
 //! ```
 //!
-//! `make torture` runs it in full against the release build, and fails where a bar is missed. As a part of `cargo test` it is
-//! short: small attacks, and bars on time so wide that a busy machine cannot miss them. `BROKER=PROGRAM` attacks another
-//! build. `broker/docs/benchmarks.md` says how to read the table.
+//! `make torture` runs it in full against the release build, and fails if a bar is missed. As a part of `cargo test` it
+//! is short: small attacks, and bars on time so wide that a busy machine cannot miss them. `BROKER=PROGRAM` attacks
+//! another build. `broker/docs/benchmarks.md` says how to read the table.
 
 mod attack;
 mod attacks;
@@ -35,7 +35,7 @@ mod watch;
 mod wire;
 
 #[path = "../common/frames.rs"]
-#[allow(dead_code, unused_imports, reason = "this program breaks no frame on purpose")]
+#[allow(dead_code, unused_imports, reason = "this program sends no malformed frames")]
 mod frames;
 #[path = "../../benches/publish/report.rs"]
 mod tables;
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use attack::Size;
 
-/// How this program was asked to run.
+/// The command line.
 struct Ask {
     size: Size,
     runs: usize,

@@ -1,13 +1,13 @@
-//! How long somebody waits: up to a moment, or until told to stop.
+//! Bounded waits: up to a moment, or until a stop is requested.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// How often a waiter looks whether it was told to stop.
+/// The interval at which a waiter checks for a stop.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Tells many waiters to stop.
+/// Stops many waiters.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop(Arc<OnceLock<Instant>>);
 
@@ -20,7 +20,7 @@ impl Stop {
         self.0.get().is_some()
     }
 
-    /// Whether it was told to stop so long ago.
+    /// Returns whether the stop was requested at least `time` ago.
     fn was_stopped_for(&self, time: Duration) -> bool {
         self.0.get().is_some_and(|at| at.elapsed() >= time)
     }
@@ -30,7 +30,7 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     until: Instant,
-    /// What ends it early, and how long after that.
+    /// What ends the wait early, and how long after that.
     stop: Option<(Stop, Duration)>,
 }
 
@@ -43,17 +43,17 @@ impl Patience {
         Self::until(Instant::now() + duration)
     }
 
-    /// The same, but over as soon as `stop` says so.
+    /// The same wait, but over as soon as `stop` is requested.
     pub(crate) fn or(self, stop: &Stop) -> Self {
         self.or_after(stop, Duration::ZERO)
     }
 
-    /// The same, but over so long after `stop` says so.
+    /// The same wait, but over `time` after `stop` is requested.
     pub(crate) fn or_after(self, stop: &Stop, time: Duration) -> Self {
         Self { stop: Some((stop.clone(), time)), ..self }
     }
 
-    /// The same, but over at the latest so long from now.
+    /// The same wait, but over at the latest `time` from now.
     pub(crate) fn or_before(self, time: Duration) -> Self {
         Self { until: self.until.min(Instant::now() + time), ..self }
     }
@@ -62,7 +62,7 @@ impl Patience {
         self.stop.as_ref().is_some_and(|(stop, time)| stop.was_stopped_for(*time)) || Instant::now() >= self.until
     }
 
-    /// For how long to wait before looking again, or an error where the wait is over.
+    /// Returns how long to wait before the next check, or an error if the wait is over.
     pub(crate) fn slice(&self) -> io::Result<Duration> {
         if self.is_over() {
             return Err(io::ErrorKind::TimedOut.into());
@@ -79,7 +79,7 @@ impl Patience {
     }
 }
 
-/// Lets this much time pass: where nothing is waited for, but time is measured.
+/// Lets time pass, when nothing is waited for but time is measured.
 pub(crate) fn pass(duration: Duration) {
     Patience::of(duration).pass();
 }

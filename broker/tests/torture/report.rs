@@ -1,4 +1,4 @@
-//! The table, and what is said while it grows.
+//! The table, and the output while it is made.
 
 use std::io;
 use std::time::Instant;
@@ -41,13 +41,13 @@ impl Report {
         Self { table, remarks: Vec::new(), begun: Instant::now(), name: "", missed: 0, count: 0 }
     }
 
-    /// An attack begins.
+    /// Notes that an attack begins.
     pub(crate) fn begin(&mut self, attack: &Attack) {
         (self.begun, self.name) = (Instant::now(), attack.name);
         println!("{}: {}", attack.name, attack.what);
     }
 
-    /// It has ended.
+    /// Notes that the attack has ended.
     pub(crate) fn end(&mut self, verdict: io::Result<Verdict>) {
         let (name, seconds) = (self.name, self.begun.elapsed().as_secs_f64());
         self.count += 1;
@@ -114,7 +114,7 @@ impl Report {
     }
 }
 
-/// As many digits as mean something.
+/// Formats milliseconds with the significant digits.
 fn milliseconds(value: f64) -> String {
     match value {
         value if value.is_infinite() => "∞".to_owned(),

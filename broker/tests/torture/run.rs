@@ -9,43 +9,43 @@ use crate::broker::Broker;
 use crate::patience::{Patience, pass};
 use crate::watch::{Figures, Watch, settled};
 
-/// The shard that is attacked where an attack can choose one.
+/// The shard that is attacked if an attack can choose one.
 const TARGET: usize = 1;
-/// How long memory may take to settle before the attack.
+/// The longest time for memory to settle before the attack.
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long the watch goes on after the attackers have left: leaving is a part of the attack.
 const AFTERWARDS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(100));
-/// Within what time memory has to be back.
+/// The time within which memory has to be returned.
 const GIVING_BACK: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
-/// How long the broker may take to end before it is killed.
+/// The longest time for the broker to end before it is killed.
 const STOPPING: Duration = Duration::from_secs(11);
-/// How long the control run takes, in seconds.
+/// The duration of the control run in seconds.
 const CONTROL_SECONDS: f64 = 4.0;
-/// The share of a core from which on the shards count as busy.
+/// The share of a core from which the shards count as busy.
 const BUSY: f64 = 0.25;
-/// How long connecting the bystanders may take.
+/// The longest time for connecting the bystanders.
 const CONNECTING: Duration = Duration::from_secs(30);
 
-/// What one run gave.
+/// The result of one run.
 pub(crate) struct Run {
     pub(crate) figures: Figures,
     pub(crate) start_kib: u64,
     pub(crate) after_kib: u64,
-    /// The shards' rounds, if the broker could be asked.
+    /// The shards' rounds, if the broker answered.
     pub(crate) rounds: Option<Rounds>,
-    /// How long the broker took to stop.
+    /// How long the broker took to stop; `None` if it did not stop in time.
     pub(crate) stopped: Option<Duration>,
-    /// Promises that were broken.
+    /// The broken promises.
     pub(crate) complaints: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
 
-/// What the shards' rounds took.
+/// The durations of the shards' rounds.
 pub(crate) struct Rounds {
     /// An upper bound of the longest one, by the broker's own clock.
     pub(crate) longest_ms: f64,
-    /// CPU time of the shards for each round, by the kernel's accounting: what waits for a core does not count. Nothing where
-    /// the shards were mostly asleep, as what they do on waking up and falling asleep is in no round.
+    /// CPU time of the shards per round, by the kernel's accounting: waiting for a core does not count. `None` if the
+    /// shards were mostly asleep, because what they do when they wake up and fall asleep is in no round.
     pub(crate) cpu_ms: Option<f64>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Verdict {
     pub(crate) misses: Vec<String>,
 }
 
-/// Runs an attack up to so many times, until a run misses nothing. Otherwise the one that misses least counts.
+/// Runs an attack up to `runs` times, until a run misses nothing. Otherwise the run that misses least counts.
 pub(crate) fn best_of(attack: &Attack, size: Size, runs: usize) -> io::Result<Verdict> {
     let control = match size {
         Size::Full => Some(run(attack, size, false)?),
@@ -80,7 +80,7 @@ pub(crate) fn best_of(attack: &Attack, size: Size, runs: usize) -> io::Result<Ve
             break;
         }
     }
-    let best = best.ok_or_else(|| io::Error::other("no run was asked for"))?;
+    let best = best.ok_or_else(|| io::Error::other("no run was requested"))?;
     Ok(Verdict { control, ..best })
 }
 

@@ -1,27 +1,27 @@
-//! Counting what comes, also where it lies across two reads.
+//! Counts occurrences in a stream, including those that span two reads.
 
 /// How often something has come on each connection of a crowd.
 pub(crate) struct Tally {
     what: &'static [u8],
     counts: Vec<usize>,
-    /// The last bytes of each connection, fewer than what is looked for.
+    /// The last bytes of each connection, fewer than the length of `what`.
     tails: Vec<Vec<u8>>,
 }
 
 impl Tally {
-    /// Looks for these bytes. They must not overlap with themselves.
+    /// Counts these bytes, which must not overlap with themselves.
     pub(crate) fn new(what: &'static str) -> Self {
         Self { what: what.as_bytes(), counts: Vec::new(), tails: Vec::new() }
     }
 
-    /// A connection has read this. Returns how often that completes what is looked for.
+    /// Counts in what a connection has read. Returns how many occurrences that completes.
     pub(crate) fn count(&mut self, member: usize, bytes: &[u8]) -> usize {
         if self.counts.len() <= member {
             self.counts.resize(member + 1, 0);
             self.tails.resize(member + 1, Vec::new());
         }
         let (what, tail) = (self.what, &mut self.tails[member]);
-        // What lies across the two is found at their seam, where each of them alone is too short for it.
+        // An occurrence across the two reads is found at their seam, where each part alone is too short for it.
         let seam: Vec<u8> = tail.iter().chain(bytes.iter().take(what.len() - 1)).copied().collect();
         let found = find(&seam, what) + find(bytes, what);
         self.counts[member] += found;
@@ -31,18 +31,18 @@ impl Tally {
         found
     }
 
-    /// Of one connection.
+    /// The count of one connection.
     pub(crate) fn of(&self, member: usize) -> usize {
         self.counts.get(member).copied().unwrap_or(0)
     }
 
-    /// Of all connections.
+    /// The count of all connections.
     pub(crate) fn all(&self) -> usize {
         self.counts.iter().sum()
     }
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> usize {
-    // Most places are ruled out by their first byte, which is cheaper than a comparison of slices.
+    // Most windows are ruled out by their first byte, which is cheaper than a comparison of slices.
     bytes.windows(what.len()).filter(|window| window[0] == what[0] && *window == what).count()
 }

@@ -1,4 +1,4 @@
-//! A socket whose every wait has an end.
+//! A socket of which every wait is bounded.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,27 +10,27 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::patience::Patience;
 
-/// Attackers have an address of their own, so that a broker can tell them from the others.
+/// Attackers have an address of their own, so that a broker can distinguish them from the others.
 pub(crate) const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// Bytes read at once.
+/// The bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// How a socket is made.
+/// The options of a socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Options {
-    /// The address that it comes from, if not the usual one.
+    /// The local address, if not the default one.
     pub(crate) from: Option<IpAddr>,
     /// The kernel's receive buffer. A small one fills quickly.
     pub(crate) receive_bytes: Option<usize>,
 }
 
 impl Options {
-    /// An attacker's.
+    /// The options of an attacker.
     pub(crate) fn attacker() -> Self {
         Self { from: Some(ATTACKER), receive_bytes: None }
     }
 
-    /// An attacker's with a receive buffer of this size.
+    /// The options of an attacker with a receive buffer of this size.
     pub(crate) fn receiving(bytes: usize) -> Self {
         Self { from: Some(ATTACKER), receive_bytes: Some(bytes) }
     }
@@ -54,7 +54,7 @@ impl Options {
     }
 }
 
-/// A connected socket, and what was read of it and not used yet.
+/// A connected socket, and the bytes that were read from it and not used yet.
 pub(crate) struct Wire {
     stream: TcpStream,
     poll: Poll,
@@ -102,7 +102,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Reads more into the buffer, as soon as there is something. 0 at the end.
+    /// Reads more into the buffer, as soon as there is something. Returns 0 at the end.
     pub(crate) fn fill(&mut self, patience: &Patience) -> io::Result<usize> {
         loop {
             match read_some(&mut self.stream, &mut self.buffer, READ_BYTES) {
@@ -126,14 +126,14 @@ impl Wire {
         }
     }
 
-    /// The bare socket, for a crowd.
+    /// Returns the bare socket, for a crowd.
     pub(crate) fn into_stream(mut self) -> io::Result<TcpStream> {
         self.poll.registry().deregister(&mut self.stream)?;
         Ok(self.stream)
     }
 }
 
-/// Appends at most so many bytes of what is there, without waiting.
+/// Appends at most `bytes_max` bytes that can be read without waiting.
 pub(crate) fn read_some(stream: &mut TcpStream, buffer: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
     let kept = buffer.len();
     buffer.resize(kept + bytes_max, 0);
@@ -142,8 +142,8 @@ pub(crate) fn read_some(stream: &mut TcpStream, buffer: &mut Vec<u8>, bytes_max:
     read
 }
 
-/// Makes the end of a connection a reset: no port of this machine waits a minute for it.
+/// Makes the end of a connection a reset, so that none of this machine's ports waits a minute for it.
 pub(crate) fn reset_at_end(stream: &TcpStream) {
-    // Where it fails the end is an ordinary one.
+    // If it fails, the end is an ordinary one.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }

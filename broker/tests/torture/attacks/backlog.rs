@@ -1,4 +1,4 @@
-//! A pattern's first images, while publishers keep the shard behind all the time.
+//! A pattern's first images, while publishers keep the shard behind.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::wire::Options;
 
 pub(super) const ATTACKS: &[Attack] = &[Attack {
     name: "starved_images",
-    what: "10 connections publish at full speed to followed topics; somebody subscribes to a pattern of 200 images",
+    what: "10 connections publish at full speed to followed topics; another subscribes to a pattern of 200 images",
     prepare: |stage| {
         stage
             .publish((0..IMAGES).map(|number| format!(r#"{{"topic":"pic.{number}","kind":"state","data":1}}"#)))
@@ -39,7 +39,7 @@ fn starve(stage: &mut Stage<'_>) -> io::Result<()> {
     let stop = crate::patience::Stop::default();
     let stopped = stop.clone();
     let patience = stage.patience();
-    // The pictures are read beside the load.
+    // The images are read while the load runs.
     let begin = Instant::now();
     let reader = std::thread::spawn(move || -> io::Result<Option<Duration>> {
         let patience = patience.or(&stopped);

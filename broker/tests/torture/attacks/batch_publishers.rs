@@ -1,4 +1,4 @@
-//! Publishers at full speed. What they send must not be read before what is there is delivered.
+//! Publishers at full speed. Their input must not be read before earlier updates are delivered.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::wire::Options;
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "batch_publishers",
-        what: "50 connections publish batches of 900 updates at full speed, to topics that nobody follows",
+        what: "50 connections publish batches of 900 updates at full speed, to topics without subscribers",
         settings: RETAIN,
         run: |stage| publish(stage, 50),
         grows_mib: GROWS_MIB,
@@ -21,7 +21,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "followed_batches",
-        what: "10 connections publish batches of 900 updates at full speed, to topics that somebody follows",
+        what: "10 connections publish batches of 900 updates at full speed, to topics with subscribers",
         settings: RETAIN,
         run: |stage| {
             let _followers = followers(stage, 2)?;
@@ -32,22 +32,22 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// Short histories, so that it is the feed that fills up, and the rings.
+/// Short histories, so that the feed and the rings fill up instead.
 pub(super) const RETAIN: &[(&str, (&str, &str))] = &[("retain_updates", ("16", "16"))];
 /// `feed_bytes_max`, and as much again for what the feed needs around it, messages and answers.
 pub(super) const GROWS_MIB: (u64, u64) = (160, 160);
-/// Updates that a shard may take in before it delivers again, on average.
+/// The most updates, on average, that a shard may take in before it delivers again.
 const PER_ROUND: f64 = 20_000.0;
-/// Updates in one message: less than `message_bytes`.
+/// The number of updates in one message, which is shorter than `message_bytes`.
 const BATCH: usize = 900;
 
-/// A batch of updates to topics of [`many`].
+/// Makes a batch of updates to topics of [`many`].
 pub(super) fn batch() -> Arc<[u8]> {
     let updates = (0..BATCH).map(|number| format!(r#"{{"topic":"{}","kind":"state","data":1}}"#, many(number)));
     text(&format!(r#"{{"op":"publish","batch":[{}]}}"#, updates.collect::<Vec<_>>().join(","))).into()
 }
 
-/// Connections that follow those topics, once a second. They stop reading when they are dropped.
+/// Connects clients that follow those topics, once a second. They stop reading when they are dropped.
 pub(super) fn followers(stage: &Stage<'_>, count: usize) -> io::Result<Followers> {
     let mut crowd = Crowd::new(true)?;
     let request = text(&subscribe(["m.>"], r#","conflate_ms":1000"#));
@@ -92,8 +92,7 @@ fn publish(stage: &mut Stage<'_>, connections: usize) -> io::Result<()> {
     let published = after.get("tickcast_published_total") - before.get("tickcast_published_total");
     let per_round = after.per_round(&before, "tickcast_published_total");
     stage.note(format!("{per_round:.0} updates taken in per round"));
-    stage
-        .check(per_round <= PER_ROUND, || format!("{per_round:.0} updates are taken in per round, {PER_ROUND} may be"));
+    stage.check(per_round <= PER_ROUND, || format!("{per_round:.0} updates are taken in per round, above {PER_ROUND}"));
     stage.note(format!("{published:.0} updates taken in; backlog up to {:.0} MB", backlog / 1e6));
     stage.check(crowd.ended() == 0, || format!("{} of {connections} publishers were closed", crowd.ended()));
     Ok(())

@@ -1,4 +1,4 @@
-//! Request bodies that do not come to an end.
+//! Request bodies that do not end.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::wire::Options;
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "idle_bodies",
-        what: "33 connections send bodies of 8 MiB but for the last bytes, which fills `bodies_bytes_max`",
+        what: "33 connections send bodies of 8 MiB except for the last bytes, which fills `bodies_bytes_max`",
         settings: BODIES,
         run: |stage| hold(stage, None),
         // A silent body may stay for 10 s, and its connection 5 s longer.
@@ -33,16 +33,16 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 const BODIES: &[(&str, (&str, &str))] =
     &[("bodies_bytes_max", ("256MiB", "4MiB")), ("ndjson_bytes_max", ("8MiB", "128KiB"))];
-/// Bodies that together are larger than all may be.
+/// So many that their bodies together exceed `bodies_bytes_max`.
 const CONNECTIONS: usize = 33;
-/// Bytes of each body that do not come, or come one by one.
+/// The bytes of each body that do not come, or come one by one.
 const REST: usize = 32;
-/// Within what time the broker has to be rid of a body that does not go on: 15 s, and a second of ours.
+/// The time within which the broker has to give up a body that makes no progress: 15 s, and a second for the test.
 const RID_OF: Duration = Duration::from_secs(16);
 
 fn hold(stage: &mut Stage<'_>, trickle: Option<Duration>) -> io::Result<()> {
     let (listen, length) = (stage.broker.listen, stage.size.pick(8 << 20, 128 << 10));
-    // As NDJSON it is one blank line after the other, and is never wrong.
+    // As NDJSON these are blank lines, and valid.
     let body = vec![b'\n'; length - REST];
     let request: Arc<[u8]> = [http::post(listen, "/v1/publish", "x-ndjson", length).as_bytes(), &body].concat().into();
     let mut crowd = Crowd::new(true)?;
@@ -50,7 +50,7 @@ fn hold(stage: &mut Stage<'_>, trickle: Option<Duration>) -> io::Result<()> {
     let (begin, byte) = (Instant::now(), Arc::from(*b"\n"));
     let (mut taken, mut refused, mut last_byte, mut gone) = (0, 0, Instant::now(), None);
     while !stage.is_over() {
-        // Somebody else publishes as before.
+        // Another client publishes as before.
         match publish(stage)? {
             200 => taken += 1,
             _ => refused += 1,
@@ -68,17 +68,17 @@ fn hold(stage: &mut Stage<'_>, trickle: Option<Duration>) -> io::Result<()> {
         }
     }
     let left = crowd.len() - crowd.ended();
-    // A trickle is a body without progress too: less than a KiB in 10 s.
+    // A trickle is no progress either: less than a KiB in 10 s.
     let is_long_enough = begin.elapsed() > RID_OF;
     stage.check(!is_long_enough || gone.is_some_and(|gone| gone < RID_OF), || {
-        format!("{left} of {CONNECTIONS} bodies are still held, the last went after {gone:?}")
+        format!("{left} of {CONNECTIONS} bodies are still held, the last was given up after {gone:?}")
     });
     stage.check(refused == 0, || format!("{refused} of {} publishes of others were refused", taken + refused));
     stage.note(format!("{taken} publishes of others taken, {left} bodies held at the end"));
     Ok(())
 }
 
-/// Somebody else's publish, from another address. Returns its status.
+/// Publishes as another client, from another address. Returns the status.
 fn publish(stage: &Stage<'_>) -> io::Result<u16> {
     let (listen, body) = (stage.broker.listen, format!("{:?}", "ordinary ".repeat(500)));
     let head = http::post(listen, "/v1/topics/an.ordinary.topic", "json", body.len());

@@ -1,4 +1,4 @@
-//! Requests at full speed: subscribing and unsubscribing.
+//! Subscribing and unsubscribing at full speed.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Topics that are deleted give their memory back at once, also where nothing else happens.
+//! Deleted topics release their memory at once, also if nothing else happens.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::patience::Patience;
 
 pub(super) const ATTACKS: &[Attack] = &[Attack {
     name: "deleted_topics",
-    what: "images fill `images_bytes_max`, are deleted, and are published anew, again and again",
+    what: "images fill `images_bytes_max`, are deleted, and are published again, over and over",
     settings: &[("images_bytes_max", ("16MiB", "4MiB"))],
     run: fill_and_delete,
     seconds: (5.0, 1.0),
@@ -16,10 +16,10 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
     ..Attack::PLAIN
 }];
 
-/// Bytes of one state: a message may have 65,536.
+/// The bytes of one state: a message may have 65,536.
 const STATE_BYTES: usize = 60_000;
 
-/// What the bystanders' topics and the broker's own may hold meanwhile.
+/// The most that the bystanders' topics and the broker's own may hold meanwhile.
 const BYSTANDERS_BYTES: f64 = 512.0 * 1024.0;
 
 fn fill_and_delete(stage: &mut Stage<'_>) -> io::Result<()> {
@@ -30,7 +30,7 @@ fn fill_and_delete(stage: &mut Stage<'_>) -> io::Result<()> {
         if rounds == 0 {
             all = names.len();
         }
-        // What was deleted is free at once: as many fit as into an empty broker.
+        // What was deleted is free at once, so as many states fit as into an empty broker.
         stage.check(names.len() == all, || {
             format!("round {rounds}: {} of {all} states fit after the others were deleted", names.len())
         });
@@ -50,7 +50,7 @@ fn fill_and_delete(stage: &mut Stage<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Publishes states until one is refused. Returns the names of those that were taken.
+/// Publishes states until one is refused. Returns the names of those that were accepted.
 fn fill(stage: &mut Stage<'_>, round: usize, data: &str) -> io::Result<Vec<String>> {
     let (mut link, patience) = (stage.link()?, stage.patience());
     let mut names = Vec::new();

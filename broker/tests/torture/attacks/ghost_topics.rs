@@ -1,4 +1,4 @@
-//! First publishes that the budget of images refuses. They must leave nothing behind, and nobody may be kept busy by them.
+//! First publishes that the budget of images refuses. They must leave nothing behind, and cause no further work.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::patience::pass;
 
 pub(super) const ATTACKS: &[Attack] = &[Attack {
     name: "ghost_topics",
-    what: "images fill `images_bytes_max`; 1,000 first patches are refused, and somebody follows their topics",
+    what: "images fill `images_bytes_max`; 1,000 first patches are refused, and a client follows their topics",
     settings: &[
         ("images_bytes_max", ("64KiB", "64KiB")),
         ("image_bytes", ("32KiB", "32KiB")),
@@ -21,7 +21,7 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
 }];
 
 const GHOSTS: usize = 1000;
-/// The share of a core that a broker may use whose clients are all content: the bystanders cost it much less.
+/// The share of a core that an idle broker may use: the bystanders cost it much less.
 const BUSY_MAX: f64 = 0.3;
 
 fn ghosts(stage: &mut Stage<'_>) -> io::Result<()> {
@@ -43,7 +43,7 @@ fn ghosts(stage: &mut Stage<'_>) -> io::Result<()> {
     let before = stage.broker.metrics(&patience)?.get("tickcast_topics");
     let mut published = 0;
     for number in 0..GHOSTS {
-        // Of every size: some seem to fit and do not, as an image takes more memory than its text.
+        // Patches of every size: some seem to fit and do not, because an image takes more memory than its text.
         let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(number));
         let answer = publish(&format!("ghost.{number}"), "patch", &data)?;
         published += usize::from(answer["op"] == "published");

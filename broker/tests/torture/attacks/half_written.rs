@@ -1,4 +1,4 @@
-//! Large images of which the kernel takes a part: the rest is held until the client reads on.
+//! Large images of which the kernel takes a part: the broker holds the rest until the client reads on.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         settings: &[("images_partial_bytes_max", ("256MiB", "8MiB"))],
         run: half_written,
         seconds: (12.0, 3.0),
-        // A quarter more of the budget may go with connections that are closing.
+        // Connections that are closing may hold another quarter of the budget.
         grows_mib: (256 + 64 + 32, 48),
         ..Attack::PLAIN
     },
@@ -32,13 +32,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: encoded,
         seconds: (8.0, 2.0),
         grows_mib: (128 + 32, 12),
-        // The images stay, and so does what is kept of them encoded.
+        // The images stay, also in their encoded form.
         keeps_mib: (128 + 32, 12),
         ..Attack::PLAIN
     },
     Attack {
         name: "conflated_images",
-        what: "4 connections follow 40 images of 1 MB every 10 ms, and all of them change all the time",
+        what: "4 connections follow 40 images of 1 MB every 10 ms, and all images change all the time",
         settings: &[("retain_updates", ("1", "1"))],
         prepare: |stage| (0..stage.size.pick(40, 8)).try_for_each(|number| image(stage, &format!("big.{number}"))),
         run: conflated,
@@ -76,7 +76,7 @@ fn half_written(stage: &mut Stage<'_>) -> io::Result<()> {
             break;
         }
         crowd.join_websockets(listen, 1, Options::receiving(2048), &request, &patience)?;
-        // A change: the next one gets another image.
+        // After this change the next connection gets another image.
         change(&mut publisher, stage, number)?;
         if number % 50 == 0 {
             largest = largest.max(stage.broker.metrics(&stage.patience())?.get("tickcast_pinned_bytes"));
@@ -101,7 +101,8 @@ fn conflated(stage: &mut Stage<'_>) -> io::Result<()> {
     let (mut publisher, topics, patience) = (stage.link()?, stage.size.pick(40, 8), stage.patience());
     let (mut changes, mut read) = (0, 0);
     while !stage.is_over() {
-        // Every second one deletes a member: no patch can say that of a state that is skipped, but an image can.
+        // Every second change deletes a member: no patch can express that for a state that is skipped, but an
+        // image can.
         for topic in 0..topics {
             let value = if changes % 2 == 0 { "null" } else { "1" };
             let data = format!(r#"{{"n":{changes},"k{}_1":{value}}}"#, changes % PATCHES);

@@ -1,4 +1,4 @@
-//! Connections that never come to be one, and those that come and go as fast as they can.
+//! Connections that never complete their handshake, and connections that come and go as fast as they can.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::wire::Options;
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "handshake_flood",
-        what: "4,000 connections say nothing, and 1,000 more say one byte of a request every 100 ms",
+        what: "4,000 connections send nothing, and 1,000 more send one byte of a request every 100 ms",
         run: flood,
         ..Attack::PLAIN
     },

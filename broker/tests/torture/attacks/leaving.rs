@@ -1,4 +1,4 @@
-//! Many who leave at the same time.
+//! Many clients that leave at the same time.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn leave(stage: &mut Stage<'_>) -> io::Result<()> {
     let request = text(&subscribe(["crowd.topic"], r#","from":"live""#));
     let begin = Instant::now();
     let mut crowd = Crowd::new(true)?;
-    // In portions: a storm of arrivals is another attack.
+    // They connect in portions: a storm of arrivals is another attack.
     while crowd.len() < wanted && !stage.is_over() {
         crowd.join_websockets(listen, 250, Options::attacker(), &request, &patience)?;
         crowd.turn(Duration::from_millis(5), |_, _| {});
@@ -39,7 +39,7 @@ fn leave(stage: &mut Stage<'_>) -> io::Result<()> {
     let came = begin.elapsed();
     let begin = Instant::now();
     drop(crowd);
-    // All that is left is the bystanders'.
+    // Only the bystanders' connections are left.
     while stage.broker.metrics(&stage.patience())?.get("tickcast_connections") > 50.0 {
         crate::patience::pass(Duration::from_millis(10));
     }

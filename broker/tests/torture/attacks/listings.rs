@@ -1,4 +1,4 @@
-//! Listings that have to look at very much. They are answered on a thread that others need too.
+//! Listings that have to visit very many topics. They are answered on a thread that other clients need too.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "4 connections hold 1,024 patterns each; 3 more list the 1,000 topics that all of them match",
         run: |stage| {
             let mut holders = holders(stage, stage.size.pick(4, 2))?;
-            // They begin now: patterns that come later would be counted first, which is another attack.
+            // The topics begin now: patterns that come later would be counted first, which is another attack.
             stage.publish((0..1000).map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number))))?;
             holders.turn(Duration::from_millis(100), |_, _| {});
             list(stage, 3, "/v1/topics?limit=1000")
@@ -38,18 +38,18 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// Requests of one connection that are under way.
+/// The requests in flight on one connection.
 const PIPELINED: usize = 500;
 
-/// Listings that may be answered while somebody else waits for one answer.
+/// The most listings that may be answered while another client waits for one answer.
 const MEANWHILE: usize = 50;
 
-/// A name of the many topics.
+/// The name of one of the many topics.
 pub(super) fn many(number: usize) -> String {
     format!("m.{}.{number}.q", number % 100)
 }
 
-/// So many states.
+/// Publishes the many topics.
 pub(super) fn many_topics(stage: &Stage<'_>) -> io::Result<()> {
     let topics = 0..stage.size.pick(100_000, 20_000);
     let rejected =
@@ -85,7 +85,7 @@ fn list(stage: &mut Stage<'_>, connections: usize, path: &str) -> io::Result<()>
     Ok(())
 }
 
-/// Counts the listings that are answered while a newcomer is served, and while a probe is: the most of each.
+/// Counts the listings that are answered while a newcomer is served, and while a probe is. Returns the most of each.
 fn witness(stage: &Stage<'_>, answered: Arc<AtomicUsize>, stop: Stop) -> JoinHandle<io::Result<[usize; 2]>> {
     let (listen, admin, patience) = (stage.broker.listen, stage.broker.admin, stage.patience().or(&stop));
     let request = http::get(admin, "/healthz");
@@ -98,7 +98,7 @@ fn witness(stage: &Stage<'_>, answered: Arc<AtomicUsize>, stop: Stop) -> JoinHan
                     0 => Link::connect(listen, Options::default(), &patience).map(drop).map_err(io::Error::from),
                     _ => http::exchange(admin, Options::default(), &[request.as_bytes()], &patience).map(drop),
                 };
-                // Who was not served until the end counts as well.
+                // A client that was not served until the end counts as well.
                 *most = (answered.load(Ordering::Relaxed) - before).max(*most);
                 if !stop.is_stopped() {
                     result?;

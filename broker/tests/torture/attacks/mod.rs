@@ -5,6 +5,7 @@ mod batch_publishers;
 mod bodies;
 mod churn;
 mod deleted_topics;
+mod exhaustion;
 mod ghost_topics;
 mod half_written;
 mod handshakes;
@@ -12,7 +13,6 @@ mod leaving;
 mod listings;
 mod names;
 mod patterns;
-mod places;
 mod resting_streams;
 mod slow_history;
 mod slow_readers;
@@ -23,7 +23,7 @@ mod worst_mix;
 
 use crate::attack::Attack;
 
-/// All of them, in the order in which they run.
+/// All attacks, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
     let families = [
         patterns::ATTACKS,
@@ -35,7 +35,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
         batch_publishers::ATTACKS,
         backlog::ATTACKS,
         churn::ATTACKS,
-        places::ATTACKS,
+        exhaustion::ATTACKS,
         handshakes::ATTACKS,
         ghost_topics::ATTACKS,
         slow_history::ATTACKS,

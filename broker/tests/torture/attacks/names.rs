@@ -1,4 +1,4 @@
-//! Subscriptions to what nobody publishes. They take memory.
+//! Subscriptions to names without topics, which take memory.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::wire::Options;
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "waited_names",
-        what: "500 connections subscribe to 1,000 names of 210 bytes each that nobody publishes",
+        what: "500 connections subscribe to 1,000 names of 210 bytes each that are never published",
         settings: &[("names_waited_bytes_max", ("64MiB", "4MiB"))],
         run: |stage| hold(stage, ""),
         grows_mib: (64 + 48, 24),
@@ -27,7 +27,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// Each connection subscribes to names of its own that end like this.
+/// Connects clients, each of which subscribes to names of its own with this ending.
 fn hold(stage: &mut Stage<'_>, end: &str) -> io::Result<()> {
     let (listen, patience) = (stage.broker.listen, stage.to_the_end());
     let (connections, long) = (stage.size.pick(500, 60), "n".repeat(200));

@@ -1,4 +1,5 @@
-//! Names that thousands of patterns match. What one request or one publish costs must not be their product in one piece.
+//! Names that thousands of patterns match. One request or publish must not cost the product of their numbers in one
+//! piece.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "births",
         what: "4 connections hold 1,024 patterns each; 20,000 topics begin that all of them match",
         run: births,
-        // The topics stay.
+        // The topics remain.
         grows_mib: (160, 96),
         keeps_mib: (96, 48),
         seconds: (8.0, 1.0),
@@ -28,7 +29,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "counted_patterns",
         what: "a client subscribes to 1,024 patterns that 10,000 topics match, and answers its pings meanwhile",
-        // So that several pings fall into the time that counting takes.
+        // So short that several pings come while the topics are counted.
         settings: &[("heartbeat_ms", ("1000", "1000"))],
         prepare: |stage| {
             let topics = 0..10_000;
@@ -40,14 +41,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// Patterns of one connection: as many as `subscriptions` allows by default.
+/// The patterns of one connection: as many as `subscriptions` allows by default.
 const PATTERNS: usize = 1024;
-/// Segments before the last one of the names, each of which a pattern names or leaves open.
+/// The segments before the last one of a name, each of which a pattern names or leaves open.
 const SEGMENTS: usize = 14;
-/// Names in one request: with their length, less than `message_bytes`.
+/// The names in one request, which is shorter than `message_bytes`.
 const NAMES: usize = 1000;
 
-/// A pattern that matches every name of [`name`]. No two numbers have the same one.
+/// A pattern that matches every name of [`name`]. No two numbers have the same pattern.
 pub(super) fn pattern(number: usize) -> String {
     let segments = (0..SEGMENTS).map(|bit| if number >> bit & 1 == 1 { "*." } else { "a." });
     segments.chain(["*"]).collect()
@@ -57,7 +58,7 @@ pub(super) fn name(number: usize) -> String {
     format!("{}{number}", "a.".repeat(SEGMENTS))
 }
 
-/// Connections to the attacked shard that hold [`PATTERNS`] each, and read what comes.
+/// Connects clients to the attacked shard that hold [`PATTERNS`] each, and read what comes.
 pub(super) fn holders(stage: &mut Stage<'_>, count: usize) -> io::Result<Crowd> {
     let (mut crowd, patience) = (Crowd::new(true)?, stage.patience());
     for connection in 0..count {
@@ -93,7 +94,7 @@ fn births(stage: &mut Stage<'_>) -> io::Result<()> {
     let published = stage.publish((0..topics).map(|number| format!(r#"{{"topic":"{}","data":1}}"#, name(number))));
     let took = begin.elapsed();
     stage.check(matches!(published, Ok(0)), || format!("publishing failed: {published:?}"));
-    // Everybody is told of every topic, and gets its first update.
+    // Every holder is introduced to every topic, and gets its first update.
     let (mut told, patience) = (Tally::new(r#""op":"topic""#), stage.patience().or_before(Duration::from_secs(20)));
     let wanted = topics * holders.len();
     while told.all() < wanted && !patience.is_over() {
@@ -101,11 +102,11 @@ fn births(stage: &mut Stage<'_>) -> io::Result<()> {
     }
     let told = told.all();
     stage.note(format!(
-        "{topics} topics published in {:.0} ms, all told in {:.0} ms",
+        "{topics} topics published in {:.0} ms, all introduced in {:.0} ms",
         took.as_secs_f64() * 1e3,
         begin.elapsed().as_secs_f64() * 1e3
     ));
-    stage.check(told >= wanted, || format!("told of {told} of {wanted} beginnings"));
+    stage.check(told >= wanted, || format!("{told} of {wanted} introductions came"));
     holders.linger(&stage.to_the_end());
     Ok(())
 }

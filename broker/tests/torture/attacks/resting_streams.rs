@@ -1,4 +1,4 @@
-//! Server-Sent Events that are at rest: having been sent something must not leave a buffer behind in each.
+//! Streams of Server-Sent Events at rest: no buffer may remain after something was sent.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
     what: "4,000 streams of Server-Sent Events get 7 KB each, one after the other, and then nothing",
     run: rest,
     seconds: (8.0, 2.0),
-    // Some KiB for each stream, and nothing of what was sent.
+    // A few KiB for each stream, and none of the data.
     grows_mib: (24, 6),
     ..Attack::PLAIN
 }];

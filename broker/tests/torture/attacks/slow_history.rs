@@ -1,4 +1,4 @@
-//! Large answers over HTTP to clients that take them in small pieces.
+//! Large answers over HTTP to clients that read them in small pieces.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "unread_histories",
-        what: "64 clients ask for a history of 1 MB, as large as it is by default, over and over, and do not read",
+        what: "64 clients request a history of 1 MB, the default bound, over and over, and do not read",
         prepare: |stage| history(stage, 16),
         run: |stage| read(stage, 64, "/v1/topics/hist.big/history?last=1000", false),
         grows_mib: (128, 128),
@@ -43,7 +43,7 @@ fn read(stage: &mut Stage<'_>, connections: usize, path: &str, reads: bool) -> i
     let mut taken = 0;
     while !stage.is_over() {
         crowd.turn(Duration::from_millis(10), |_, bytes| taken += bytes.len());
-        // A moment, in which the broker can write the next piece.
+        // A pause, in which the broker can write the next piece.
         crate::patience::pass(Duration::from_micros(500));
     }
     stage.note(format!("{:.0} MB read", taken as f64 / 1e6));

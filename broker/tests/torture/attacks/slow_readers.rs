@@ -1,4 +1,4 @@
-//! Readers on a thin line. They are slow, but they read all the time, and are not stalled.
+//! Readers on a slow line. They read all the time, so they are not stalled.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::wire::Options;
 pub(super) const ATTACKS: &[Attack] = &[Attack {
     name: "slow_readers",
     what: "20 clients read as slowly as 2,000 bytes a second with a `stall_ms` of a minute, here both 10 times as fast",
-    // A tenth of the default, so that a line of 20,000 bytes a second is as one of 2,000 with the default.
+    // A tenth of the default, so that 20,000 bytes a second is like 2,000 with the default.
     settings: &[("stall_ms", ("6000", "2000"))],
     run: read_slowly,
     seconds: (16.0, 5.0),
@@ -19,7 +19,7 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
 }];
 
 const READERS: usize = 20;
-/// Bytes that a reader takes at once, and how often.
+/// The interval between two reads.
 const EVERY: Duration = Duration::from_millis(50);
 
 fn read_slowly(stage: &mut Stage<'_>) -> io::Result<()> {
@@ -30,7 +30,7 @@ fn read_slowly(stage: &mut Stage<'_>) -> io::Result<()> {
         link.ask(&subscribe(["busy.topic"], ""), "subscribed", &patience)?;
         readers.push(link.wire.into_stream()?);
     }
-    // More than the kernel takes for them: then it depends on the readers how fast it goes on.
+    // More than the kernel's buffers hold: then the readers decide the pace.
     let update =
         text(&format!(r#"{{"op":"publish","topic":"busy.topic","kind":"event","data":"{}"}}"#, "x".repeat(4_000)));
     let per_turn = stage.size.pick(1_000, 3_000);

@@ -17,7 +17,7 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
         Ok(())
     },
     seconds: (8.0, 1.0),
-    // Beside the sources the bodies of requests, and what a process needs around them.
+    // The sources, the bodies of requests, and what a process needs around them.
     grows_mib: (32 + 32, 2 + 14),
     keeps_mib: (32 + 32, 2 + 14),
     ..Attack::PLAIN

@@ -1,4 +1,4 @@
-//! Subscribers of everything that stop reading while everything changes.
+//! Subscribers to everything that stop reading while everything changes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,8 +19,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         prepare: many_topics,
         run: stall,
         seconds: (15.0, 4.0),
-        // What those who are behind still want may take `behind_bytes_max`, and a quarter more that is being let go of. The
-        // rest are two updates in each history, two rings, and what each shard knows of a topic that it follows.
+        // What connections that are behind still want may take `behind_bytes_max`, and another quarter that is being
+        // released. The rest are two updates in each history, two rings, and each shard's state of a topic that it
+        // follows.
         grows_mib: (32 + 8 + 32 + 16 + 64, 40),
         keeps_mib: (72, 40),
         ..Attack::PLAIN
@@ -47,24 +48,24 @@ fn stall(stage: &mut Stage<'_>) -> io::Result<()> {
         &request,
         &stage.to_the_end(),
     )?;
-    // They read what they are told of at first, as an ordinary client does.
+    // At first they read the introductions, as an ordinary client does.
     let (mut told, wanted) = (Tally::new(r#""op":"topic""#), connections * stage.size.pick(100_000, 20_000));
     while told.all() < wanted && !stage.is_over() {
         crowd.turn(Duration::from_millis(10), |member, bytes| _ = told.count(member, bytes));
     }
     let told = told.all();
-    stage.check(told >= wanted, || format!("told of {told} of {wanted} topics in time"));
+    stage.check(told >= wanted, || format!("{told} of {wanted} introductions came in time"));
     for value in 2..4 {
         let lines = (0..stage.size.pick(100_000, 20_000))
             .map(|number| format!(r#"{{"topic":"{}","kind":"state","data":{value}}}"#, many(number)));
         let rejected = stage.publish(lines)?;
         stage.check(rejected == 0, || format!("{rejected} updates refused"));
     }
-    // They are stalled now, for as long as the rest of the attack takes.
+    // They are stalled from now on, for the rest of the attack.
     stage.to_the_end().pass();
     let metrics = stage.broker.metrics(&stage.patience())?;
     let behind = metrics.get("tickcast_connections_behind");
-    stage.note(format!("{connections} were told of {told} topics; {behind} are behind at the end"));
+    stage.note(format!("{connections} got {told} introductions; {behind} are behind at the end"));
     Ok(())
 }
 
@@ -76,7 +77,7 @@ fn passing(stage: &mut Stage<'_>) -> io::Result<()> {
     let data = "x".repeat(1024);
     let (mut number, mut refused) = (0, 0);
     while !stage.is_over() && number < stage.size.pick(100_000, 8_000) {
-        // A few at once, ended by their owner over HTTP as soon as they are there.
+        // A few topics at once, which their owner deletes over HTTP as soon as they exist.
         let names: Vec<String> = (number..number + 50).map(|number| format!("game.{number}")).collect();
         for name in &names {
             let publish = format!(r#"{{"op":"publish","id":1,"topic":"{name}","kind":"state","data":"{data}"}}"#);
@@ -94,7 +95,7 @@ fn passing(stage: &mut Stage<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends these topics, on one connection. Where those who still have to be told of others come first, it asks again.
+/// Deletes these topics on one connection. If the broker is still busy with the ends of others, it tries again.
 pub(super) fn delete(stage: &Stage<'_>, names: &[String]) -> io::Result<()> {
     let patience = stage.patience();
     let mut wire = crate::wire::Wire::connect(stage.broker.listen, Options::attacker(), &patience)?;
@@ -108,7 +109,7 @@ pub(super) fn delete(stage: &Stage<'_>, names: &[String]) -> io::Result<()> {
         for name in some {
             let answer = crate::http::answer(&mut wire, &patience)?;
             match answer.status {
-                // 404 where the publish was refused.
+                // 404 if the publish was refused.
                 200 | 404 => {}
                 503 => left.push_back(name),
                 status => {

@@ -1,4 +1,4 @@
-//! What a connection makes the broker hold without ever having a turn: messages that do not end, answers that are not read.
+//! Memory that a connection makes the broker hold without reading: messages that do not end, and unread answers.
 
 use std::io;
 
@@ -22,7 +22,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "unread_answers",
-        what: "1,500 connections ask again and again for a list of 50 long names, and do not read it",
+        what: "1,500 connections request a list of 50 long names again and again, and do not read it",
         settings: &[("buffers_bytes_max", ("64MiB", "4MiB"))],
         run: |stage| {
             let names = (0..50).map(|number| format!("none.{}.{number}", "y".repeat(200)));
@@ -35,7 +35,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// So many connections say this and read nothing.
+/// Opens connections that send this and read nothing.
 fn connect(stage: &mut Stage<'_>, connections: usize, message: &[u8]) -> io::Result<()> {
     let (listen, patience) = (stage.broker.listen, stage.to_the_end());
     let mut crowd = Crowd::new(false)?;

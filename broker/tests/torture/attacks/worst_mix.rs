@@ -1,4 +1,5 @@
-//! Everything at once: as much of each budget in the table of memory (`operating.md`) as strangers can fill, at the same time.
+//! Everything at once: clients fill as much as they can of each budget in the table of memory (`operating.md`), at the
+//! same time.
 
 use std::io;
 use std::sync::Arc;
@@ -36,15 +37,15 @@ pub(super) const ATTACKS: &[Attack] = &[Attack {
     ],
     run: everything,
     seconds: (30.0, 6.0),
-    // About the sum of the table for these settings. The attack computes it from what the broker says, and checks that.
+    // About the sum of the table for these settings. The attack computes it from the broker's metrics, and checks it.
     grows_mib: (453, 103),
     keeps_mib: (32, 32),
     ..Attack::PLAIN
 }];
 
-/// The largest a body may be by default (`ndjson_bytes_max`).
+/// The largest body by default (`ndjson_bytes_max`).
 const BODY_BYTES: usize = 8 << 20;
-/// What a budget has to be filled to at least. Where its largest holder pays, it may be just below half of it then.
+/// The least share of a budget that has to be filled. After its largest holder was closed, it may be just below half.
 const FILLED: f64 = 0.4;
 
 fn everything(stage: &mut Stage<'_>) -> io::Result<()> {
@@ -52,7 +53,7 @@ fn everything(stage: &mut Stage<'_>) -> io::Result<()> {
     image(stage, "big")?;
     let mut names = vec!["big".to_owned()];
     retained(stage, &mut names)?;
-    // First of those that subscribe: when patterns fill what there is for them, `>` may be refused too.
+    // These subscribe first: once patterns have filled their budget, `>` may be refused too.
     let stalled = stall(stage, &names)?;
     let waited = hold(stage, "")?;
     let patterns = hold(stage, ".>")?;
@@ -65,7 +66,7 @@ fn everything(stage: &mut Stage<'_>) -> io::Result<()> {
     let mut sum = unnamed_bytes(&metrics, stage);
     for (name, bytes, max) in metrics.budgets() {
         sum += max;
-        // The feed fills only where a shard stands still.
+        // The feed fills only if a shard stops.
         let is_filled = bytes >= FILLED * max || name == "feed";
         stage.check(is_filled, || format!("{name}: {bytes:.0} of {max:.0} bytes, so this was not the worst"));
     }
@@ -88,7 +89,7 @@ fn unnamed_bytes(metrics: &Metrics, stage: &Stage<'_>) -> f64 {
         + 1024.0 * 16.0 * KIB
 }
 
-/// What stays until it is deleted: images, histories, sources, and as many topics as there may be.
+/// Publishes what stays until it is deleted: images, histories, sources, and topics up to `topics_max`.
 fn retained(stage: &Stage<'_>, names: &mut Vec<String>) -> io::Result<()> {
     let value = "x".repeat(1000);
     let members: Vec<String> = (0..50).map(|member| format!(r#""k{member}":"{value}""#)).collect();
@@ -118,7 +119,7 @@ fn retained(stage: &Stage<'_>, names: &mut Vec<String>) -> io::Result<()> {
     until_refused(stage, "topic", 1000, names, |name| format!(r#"{{"topic":"{name}","data":1}}"#))
 }
 
-/// Publishes the first update of topics, so many at a time, until one is refused.
+/// Publishes the first updates of topics, `at_a_time`, until one is refused.
 fn until_refused(
     stage: &Stage<'_>,
     beginning: &str,
@@ -137,7 +138,7 @@ fn until_refused(
     Ok(())
 }
 
-/// Connections that subscribe to names of their own that end like this, more than there is room for.
+/// Connects clients that subscribe to names of their own with this ending, more than fit.
 fn hold(stage: &Stage<'_>, end: &str) -> io::Result<Crowd> {
     let (mut crowd, long) = (Crowd::new(true)?, "n".repeat(200));
     for connection in 0..stage.size.pick(120, 20) {
@@ -149,13 +150,13 @@ fn hold(stage: &Stage<'_>, end: &str) -> io::Result<Crowd> {
     Ok(crowd)
 }
 
-/// Subscribers of everything that stop reading; then every topic changes.
+/// Connects subscribers to everything that stop reading; then every topic changes.
 fn stall(stage: &mut Stage<'_>, names: &[String]) -> io::Result<Crowd> {
     let (mut crowd, request) = (Crowd::new(true)?, text(&subscribe([">"], r#","from":"live""#)));
     let connections = stage.size.pick(10, 6);
     let options = Options::receiving(64 * 1024);
     crowd.join_websockets(stage.broker.listen, connections, options, &request, &stage.patience())?;
-    // Of the topics that the broker has of its own nobody is told.
+    // The broker's own topics are not introduced.
     let topics = stage.broker.metrics(&stage.patience())?.get("tickcast_topics") as usize;
     let (mut told, wanted) = (Tally::new(r#""op":"topic""#), connections * (topics - 10));
     let patience = stage.patience();
@@ -163,7 +164,7 @@ fn stall(stage: &mut Stage<'_>, names: &[String]) -> io::Result<Crowd> {
         crowd.turn(Duration::from_millis(10), |member, bytes| _ = told.count(member, bytes));
     }
     let (told, ended) = (told.all(), crowd.ended());
-    stage.check(told >= wanted, || format!("told of {told} of {wanted} topics in time; {ended} were closed"));
+    stage.check(told >= wanted, || format!("{told} of {wanted} introductions came in time; {ended} were closed"));
     let topics: Vec<&String> = names.iter().filter(|name| name.starts_with("topic.")).collect();
     let data = "y".repeat(100);
     for _ in 0..3 {
@@ -172,7 +173,7 @@ fn stall(stage: &mut Stage<'_>, names: &[String]) -> io::Result<Crowd> {
     Ok(crowd)
 }
 
-/// Connections of which each holds a large image of its own that it does not read on.
+/// Opens connections that each hold a large image of their own, of which they read only a part.
 fn half_written(stage: &mut Stage<'_>) -> io::Result<Crowd> {
     let (mut crowd, mut publisher, patience) = (Crowd::new(false)?, stage.link()?, stage.patience());
     let request = text(&subscribe(["big"], ""));
@@ -183,7 +184,7 @@ fn half_written(stage: &mut Stage<'_>) -> io::Result<Crowd> {
     Ok(crowd)
 }
 
-/// Connections that send most of a message.
+/// Opens connections that send most of a message.
 fn incomplete(stage: &Stage<'_>) -> io::Result<Crowd> {
     let mut crowd = Crowd::new(false)?;
     let message = text(&format!(r#"{{"op":"ping","id":"{}"}}"#, "x".repeat(64_000)));
@@ -193,7 +194,7 @@ fn incomplete(stage: &Stage<'_>) -> io::Result<Crowd> {
     Ok(crowd)
 }
 
-/// Bodies without their ends.
+/// Sends bodies without their ends.
 fn bodies(stage: &Stage<'_>) -> io::Result<Crowd> {
     let (mut crowd, listen) = (Crowd::new(true)?, stage.broker.listen);
     let head = http::post(listen, "/v1/publish", "x-ndjson", BODY_BYTES);

@@ -1,4 +1,4 @@
-//! The broker's memory in RAM.
+//! The broker's resident memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::broker::{Broker, resident_kib};
 use crate::patience::{Patience, Stop, pass};
 
-/// How often it is looked at.
+/// The interval between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-/// Memory that has not changed by more for so long has settled.
+/// Memory has settled when it has not changed by more than [`QUIET_KIB`] for this long.
 const QUIET: Duration = Duration::from_millis(100);
 const QUIET_KIB: u64 = 256;
 
-/// Keeps the highest value.
+/// Records the highest value.
 pub(super) fn watch(pid: u32, stop: &Stop, peak_kib: &AtomicU64) {
     while !stop.is_stopped() {
         peak_kib.fetch_max(resident_kib(pid), Ordering::Relaxed);
@@ -20,7 +20,7 @@ pub(super) fn watch(pid: u32, stop: &Stop, peak_kib: &AtomicU64) {
     }
 }
 
-/// Waits until memory has settled, at or below `goal_kib`. Returns what it is then, or when the time is over.
+/// Waits until memory has settled at or below `goal_kib`, or the time is over. Returns its value then.
 pub(crate) fn settled(broker: &Broker, goal_kib: u64, limit: Duration) -> u64 {
     let end = Instant::now() + limit;
     let mut since = (Instant::now(), broker.resident_kib());

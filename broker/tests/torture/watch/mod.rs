@@ -20,14 +20,14 @@ pub(crate) use probe::Probes;
 use crate::broker::Broker;
 use crate::patience::{Patience, Stop};
 
-/// How long somebody who was told to stop may still wait for an answer: more than any bar.
+/// How long a bystander may still wait for an answer after the stop: longer than any bar.
 pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(6);
 
-/// What the bystanders saw.
+/// What the bystanders measured.
 pub(crate) struct Figures {
     /// On the shard that was attacked.
     pub(crate) same: Latencies,
-    /// On the other one.
+    /// On the other shard.
     pub(crate) other: Latencies,
     pub(crate) newcomers: Newcomers,
     pub(crate) probes: Probes,
@@ -65,14 +65,14 @@ impl Watch {
         })
     }
 
-    /// Ends, and tells.
+    /// Stops the bystanders, and returns their figures.
     pub(crate) fn stop(self, broker: &Broker) -> Figures {
         self.stop.stop();
         let [same, other] = self.pairs.join().unwrap_or_default();
         let newcomers = self.newcomers.join().unwrap_or_default();
         let probes = self.probes.join().unwrap_or_default();
         let _ = self.memory.join();
-        // The kernel's own high-water mark sees what lies between two looks, where it is of this time.
+        // The kernel's high-water mark includes what is between two looks, if it was set during this watch.
         let (seen, mark) = (self.peak_kib.load(Ordering::Relaxed), broker.peak_kib());
         let peak_kib = if mark > self.peak_before_kib { seen.max(mark) } else { seen };
         Figures { same, other, newcomers, probes, peak_kib }

@@ -1,4 +1,4 @@
-//! Somebody who connects again and again, and wants the image of a topic.
+//! A client that connects again and again, and wants the image of a topic.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,24 +10,24 @@ use crate::link::{Ended, Link, subscribe};
 use crate::patience::{Patience, Stop};
 use crate::wire::Options;
 
-/// How often.
+/// The interval between two newcomers.
 const EVERY: Duration = Duration::from_millis(25);
-/// So many of the last ones stay for a while. A broker gives each to the shard that has fewer connections, so that they come
-/// to all shards in turn.
+/// The number of newcomers that stay for a while. A broker gives each to the shard with fewer connections, so that they
+/// reach all shards in turn.
 const STAY: usize = 4;
 /// Longer than any attack lasts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How the newcomers fared. Each is served when it has the image, or refused when it has been told so by a code.
+/// The outcomes of the newcomers. A newcomer is served when it has the image, or refused when it has got a code.
 #[derive(Debug, Default)]
 pub(crate) struct Newcomers {
     pub(crate) served: u64,
     pub(crate) refused: u64,
-    /// Those whom the broker neither served nor told anything.
+    /// Newcomers that got neither the image nor a code.
     pub(crate) lost: u64,
     /// The longest time to either.
     pub(crate) max: Duration,
-    /// Why the last of those lost or refused was.
+    /// Why the last newcomer that was lost or refused was.
     pub(crate) why: String,
 }
 

@@ -1,8 +1,7 @@
-//! Two quiet topics. Each has a publisher and a subscriber that are on the same shard: the one that is attacked, or the
-//! other.
+//! Two quiet topics. Each has a publisher and a subscriber on the same shard: the one that is attacked, or the other.
 //!
-//! Updates are due at fixed times and are sent then, whether or not those before have arrived. So a stall shows in all
-//! updates that it holds up, and not only in the first one.
+//! Updates are due at fixed times and are sent then, whether or not earlier ones have arrived. So a stall shows in all
+//! updates that it delays, not only in the first one.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write as _};
@@ -20,19 +19,20 @@ use crate::wire::{Options, read_some};
 
 /// A topic with an image, for newcomers.
 pub(crate) const STATE: &str = "quiet.state";
-/// Time between two updates of a topic.
+/// The time between two updates of a topic.
 const EVERY: Duration = Duration::from_millis(10);
-/// The kernel waits for sockets in whole milliseconds. The rest of a wait is slept, so that updates go out when they are due.
+/// The kernel waits for sockets in whole milliseconds. The rest of a wait is slept, so that updates are sent when they
+/// are due.
 const COARSE: Duration = Duration::from_millis(1);
-/// Bytes read at once.
+/// The bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// From when an update was due to when its subscriber had it.
+/// The times from when updates were due to when the subscriber had them.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies {
     /// In milliseconds, sorted.
     sorted: Vec<f64>,
-    /// Updates that had not come when the watch ended; they count with the time that they had been due for.
+    /// Updates that had not come when the watch ended; they count with the time for which they had been due.
     pub(crate) missing: usize,
     /// What else went wrong.
     pub(crate) trouble: Option<String>,
@@ -50,7 +50,7 @@ impl Latencies {
     }
 }
 
-/// A socket, and what was read of it and not used yet.
+/// A socket, and the bytes that were read from it and not used yet.
 struct End {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -63,24 +63,24 @@ struct Pair {
     subscriber: End,
     /// What the publisher's socket has not taken yet.
     out: VecDeque<u8>,
-    /// When the updates were due that have not arrived.
+    /// The times at which the updates that have not arrived were due.
     due: VecDeque<Instant>,
-    /// The number of the first of them.
+    /// The number of the first of these updates.
     first: u64,
     latencies: Vec<f64>,
     trouble: Option<String>,
 }
 
-/// Both.
+/// Both pairs.
 pub(super) struct Pairs {
     poll: Poll,
     pairs: [Pair; SHARDS],
-    /// They hold their places on the shards.
+    /// Connections that keep the shards equally full.
     _fillers: Vec<Link>,
 }
 
 impl Pairs {
-    /// Connects everybody, the attacked shard first.
+    /// Connects both pairs, the attacked shard's first.
     pub(super) fn connect(broker: &Broker, target: usize, patience: &Patience) -> io::Result<Self> {
         let (poll, mut fillers) = (Poll::new()?, Vec::new());
         let mut link = Link::connect(broker.listen, Options::default(), patience)?;
@@ -102,7 +102,7 @@ impl Pairs {
         Ok(Self { poll, pairs, _fillers: fillers })
     }
 
-    /// Publishes and reads until told to stop, and then until everything has arrived, or nothing more is expected.
+    /// Publishes and reads until the stop, and then until everything has arrived or nothing more is expected.
     pub(super) fn watch(mut self, stop: &Stop) -> [Latencies; SHARDS] {
         let (mut next, mut events) = (Instant::now(), Events::with_capacity(2 * SHARDS));
         let mut end: Option<Instant> = None;
@@ -126,7 +126,7 @@ impl Pairs {
             if left < COARSE {
                 std::thread::park_timeout(left);
             } else {
-                // An interrupted wait is a short one.
+                // An interrupted wait is just shorter.
                 let _ = self.poll.poll(&mut events, Some(left - COARSE));
             }
         }
@@ -137,18 +137,18 @@ impl End {
     fn new(link: Link, poll: &Poll) -> io::Result<Self> {
         let buffer = link.wire.buffer.clone();
         let mut stream = link.wire.into_stream()?;
-        // All sockets are looked at whenever there is news of any of them, so the tokens do not matter.
+        // All sockets are served whenever one has an event, so the tokens do not matter.
         poll.registry().register(&mut stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self { stream, buffer })
     }
 
-    /// Answers a ping: it is alive.
+    /// Answers a ping.
     fn pong(&mut self, ping: &[u8]) {
-        // A socket that does not take these few bytes is noticed by what follows.
+        // If the socket does not take these few bytes, a later read fails.
         let _ = self.stream.write(&frames::masked(FIN | PONG, ping));
     }
 
-    /// Reads what is there.
+    /// Reads all that can be read now.
     fn read(&mut self) -> io::Result<()> {
         loop {
             match read_some(&mut self.stream, &mut self.buffer, READ_BYTES) {
@@ -188,12 +188,12 @@ impl Pair {
                 Err(error) => return Err(error),
             }
         }
-        // Nothing but errors and heartbeats comes back.
+        // Only errors and heartbeats come back.
         self.publisher.read()?;
         while let Some(frame) = frames::take(&mut self.publisher.buffer) {
             let text = String::from_utf8_lossy(&frame.payload).into_owned();
             if text.contains(r#""op":"error""#) || frame.opcode == frames::CLOSE {
-                return Err(io::Error::other(format!("the publisher was told: {text}")));
+                return Err(io::Error::other(format!("the publisher got: {text}")));
             }
         }
         Ok(())

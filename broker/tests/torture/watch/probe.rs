@@ -1,4 +1,4 @@
-//! A supervisor that asks `/healthz` again and again, each time on a connection of its own.
+//! A supervisor that requests `/healthz` again and again, each time on a new connection.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,20 +8,20 @@ use crate::http;
 use crate::patience::{Patience, Stop};
 use crate::wire::Options;
 
-/// How often.
+/// The interval between two probes.
 const EVERY: Duration = Duration::from_millis(25);
 /// Longer than any attack lasts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How the probes fared.
+/// The outcomes of the probes.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     pub(crate) good: u64,
-    /// Without an answer, or with another than 200.
+    /// Probes without an answer, or with a status other than 200.
     pub(crate) bad: u64,
-    /// The longest time to an answer, or to the end without one.
+    /// The longest time to an answer, or to the end of the wait.
     pub(crate) max: Duration,
-    /// What was wrong with the last bad one.
+    /// The reason of the last bad probe.
     pub(crate) why: String,
 }
 

@@ -1,4 +1,5 @@
-//! Which shard a connection is on. A client cannot ask, but it can make its shard busy and see which one that is.
+//! Finds the shard of a connection. A client cannot ask for it, but it can make its shard busy and see which one that
+//! is.
 
 use std::io;
 
@@ -7,14 +8,14 @@ use crate::link::{Link, text};
 use crate::patience::Patience;
 use crate::wire::Options;
 
-/// Pings at once: about half a millisecond of a shard's time.
+/// The pings at once: they take about half a millisecond of a shard's time.
 const PINGS: usize = 500;
-/// So many times as busy as the other one is the shard that answered.
+/// The shard that answers has to be this many times as busy as the other one.
 const TIMES: f64 = 4.0;
-/// And so long at least.
+/// The shard that answers has to be busy for at least this long.
 const BUSY_SECONDS: f64 = 100e-6;
 
-/// Finds out.
+/// Returns the shard of a connection.
 pub(crate) fn shard_of(link: &mut Link, broker: &Broker, patience: &Patience) -> io::Result<usize> {
     let pings = text(r#"{"op":"ping"}"#).repeat(PINGS);
     loop {
@@ -34,8 +35,8 @@ pub(crate) fn shard_of(link: &mut Link, broker: &Broker, patience: &Patience) ->
     }
 }
 
-/// Connects until a connection is on this shard. The others stay as fillers: a broker gives the next connection to the
-/// shard that has fewer.
+/// Connects until a connection is on this shard. The others stay as fillers, because a broker gives the next connection
+/// to the shard with fewer.
 pub(crate) fn link_on(
     shard: usize,
     broker: &Broker,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::{Client, Message, Running};
 use crate::source::Source;
 
-/// Events, states and a topic that will end, of each of which three updates are kept.
+/// Starts a broker with events, states and a topic that will end. It keeps three updates of each.
 fn filled() -> Running {
     let broker = Running::with(&[("retain_updates", "3")]);
     for (topic, kind) in [("x.few", "event"), ("x.many", "event"), ("x.state", "state"), ("x.gone", "event")] {
@@ -16,7 +16,7 @@ fn filled() -> Running {
     broker
 }
 
-/// What happens while nobody is connected.
+/// Publishes more while no client is connected.
 fn go_on(broker: &Running) {
     for n in 1..=2 {
         broker.publish("x.few", "event", &n.to_string());
@@ -29,7 +29,7 @@ fn go_on(broker: &Running) {
     broker.http("DELETE /v1/topics/x.gone", "");
 }
 
-/// What has to come of it, by topic: how it begins, then gaps, images and updates.
+/// What a client has to get then, by topic: how the topic begins, then gaps, images and updates.
 fn expected() -> Value {
     json!({
         "x.few": ["resumed", 1, 2],
@@ -39,14 +39,14 @@ fn expected() -> Value {
     })
 }
 
-/// What comes up to `ready`, by topic.
+/// Reads up to `ready`. Returns what came, by topic.
 #[track_caller]
 fn up_to_ready(mut next: impl FnMut() -> Message) -> Value {
-    let mut said: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut received: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     loop {
         let message = next();
         let what = match message.op() {
-            "ready" => return json!(said),
+            "ready" => return json!(received),
             "topic" => message.json["start"].clone(),
             "image" => json!({"image": message.json["data"]}),
             "update" => message.json["data"].clone(),
@@ -54,16 +54,16 @@ fn up_to_ready(mut next: impl FnMut() -> Message) -> Value {
             "hello" | "subscribed" => continue,
             op => panic!("{op}: {message:?}"),
         };
-        said.entry(message.str("topic")).or_default().push(what);
+        received.entry(message.str("topic")).or_default().push(what);
     }
 }
 
-/// The id of a stream that has everything there is.
+/// Returns an id of a stream that has everything.
 #[track_caller]
 fn event_id(broker: &Running) -> String {
     let mut source = Source::open(broker.listen, "topic=x.*&ready=true", "");
     up_to_ready(|| source.message());
-    // With the next event that is alone in its turn at the latest.
+    // It comes at the latest with the next event that is alone in its turn.
     while source.last_id.is_empty() {
         broker.publish("x.few", "event", "0");
         source.until(|message| message.op() == "update");
@@ -71,7 +71,7 @@ fn event_id(broker: &Running) -> String {
     source.last_id
 }
 
-/// A position of a WebSocket that has everything there is.
+/// Returns a position of a WebSocket that has everything.
 #[track_caller]
 fn position(broker: &Running) -> String {
     let mut client = broker.client();
@@ -98,7 +98,7 @@ fn an_id_of_events_is_a_position_of_websocket() {
     let id = event_id(&broker);
     go_on(&broker);
     assert_eq!(by_websocket(&broker, &id), expected());
-    // As it is for the events themselves.
+    // And it is an id of Server-Sent Events as well.
     assert_eq!(by_events(&broker, "", &id), expected());
 }
 
@@ -114,7 +114,7 @@ fn a_position_of_websocket_is_an_id_of_events() {
 }
 
 #[test]
-fn there_and_back_nothing_comes_twice_and_nothing_is_missing() {
+fn a_client_that_switches_back_and_forth_gets_everything_once() {
     let broker = Running::start();
     let next = || broker.publish("x.tape", "event", "0");
     next();
@@ -145,12 +145,12 @@ fn there_and_back_nothing_comes_twice_and_nothing_is_missing() {
 }
 
 #[test]
-fn ready_is_told_once_where_it_was_asked_for() {
+fn ready_comes_once_if_requested() {
     let broker = filled();
     let mut source = Source::open(broker.listen, "topic=x.*&topic=later&ready=true", "");
-    let said = up_to_ready(|| source.message());
-    assert_eq!(said["x.state"], json!(["image", {"image": 0}]), "{said}");
-    assert_eq!(said.as_object().unwrap().len(), 4, "{said}");
+    let received = up_to_ready(|| source.message());
+    assert_eq!(received["x.state"], json!(["image", {"image": 0}]), "{received}");
+    assert_eq!(received.as_object().unwrap().len(), 4, "{received}");
     let mut without = Source::open(broker.listen, "topic=x.*&topic=later&ready=false", "");
     without.expect("hello");
     // Not subscribed yet, it would get nothing of an event.

@@ -1,4 +1,5 @@
-//! No descriptor left, or no connection: who is there is served on, the supervisor is answered, and newcomers are told.
+//! No descriptor or connection is left: existing clients are served, the supervisor is answered, and newcomers get a
+//! code.
 
 use std::io;
 
@@ -12,21 +13,21 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "400 connections to a broker that may have 256 open files",
         open_files: Some(256),
         run: |stage| crowd_in(stage, 0, 400),
-        takes_places: true,
+        may_refuse_newcomers: true,
         ..Attack::PLAIN
     },
     Attack {
         name: "connections",
-        what: "300 connections, and 600 more that ask for nothing, to a broker with 100 places and 700 open files",
+        what: "300 connections, and 600 more that send nothing, to a broker with `connections_max` 100 and 700 open files",
         settings: &[("connections_max", ("100", "100"))],
         open_files: Some(700),
         run: |stage| crowd_in(stage, 600, 300),
-        takes_places: true,
+        may_refuse_newcomers: true,
         ..Attack::PLAIN
     },
 ];
 
-/// Lines that may be logged in a second about one and the same trouble, and at the beginning.
+/// The most lines that may be logged about the same condition per second, and in addition at the beginning.
 const LINES_PER_SECOND: f64 = 2.0;
 const LINES_AT_FIRST: f64 = 20.0;
 

@@ -1,4 +1,4 @@
-//! `resume`: going on from a position, in everything that a connection followed.
+//! `resume`: resuming everything that a connection followed from one position.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const TOPICS: [(&str, &str); 6] = [
     ("x.again", "state"),
 ];
 
-/// A broker that keeps three updates of each topic, with a position in all of them; then more was published.
+/// Starts a broker that keeps three updates of each topic. Takes a position in all of them, and publishes more.
 fn filled() -> (Running, String) {
     let broker = Running::with(&[("retain_updates", "3")]);
     for (topic, kind) in TOPICS.into_iter().chain([("x.gone", "event")]) {
@@ -43,13 +43,13 @@ fn filled() -> (Running, String) {
     (broker, id)
 }
 
-/// How each of these topics begins, and what comes of it.
+/// How each of these topics begins, and the messages that follow.
 fn expected() -> BTreeMap<&'static str, (&'static str, Value)> {
     BTreeMap::from([
         ("x.few", ("resumed", json!([1, 2]))),
         ("x.fewstate", ("resumed", json!([1, 2]))),
         ("x.quiet", ("resumed", json!([]))),
-        // Of the eleven the last three are there; which of the others the client has, the number does not say.
+        // The last three of eleven are retained. The id does not say which of the others the client has.
         ("x.many", ("reset", json!([[1, 8], 8, 9, 10]))),
         ("x.manystate", ("reset", json!([{"image": 10}]))),
         ("x.new", ("history", json!([1, 2]))),
@@ -60,7 +60,7 @@ fn expected() -> BTreeMap<&'static str, (&'static str, Value)> {
     ])
 }
 
-/// Reads up to `ready`: how topics began, and what came of each.
+/// Reads up to `ready`. Returns how the topics began, and the messages of each.
 #[track_caller]
 fn begun(client: &mut Client) -> BTreeMap<String, (String, Value)> {
     let mut topics: BTreeMap<String, (String, Vec<Value>)> = BTreeMap::new();
@@ -70,7 +70,7 @@ fn begun(client: &mut Client) -> BTreeMap<String, (String, Value)> {
     };
     loop {
         let message = client.message();
-        let said = match message.op() {
+        let received = match message.op() {
             "ready" => break,
             "subscribed" => {
                 message.json["topics"].as_array().unwrap().iter().for_each(|row| introduce(&mut topics, row));
@@ -88,20 +88,20 @@ fn begun(client: &mut Client) -> BTreeMap<String, (String, Value)> {
             "update" => message.json["data"].clone(),
             _ => panic!("{message:?}"),
         };
-        topics.get_mut(&message.str("topic")).expect("it was introduced").1.push(said);
+        topics.get_mut(&message.str("topic")).expect("it was introduced").1.push(received);
     }
-    topics.into_iter().map(|(topic, (start, said))| (topic, (start, json!(said)))).collect()
+    topics.into_iter().map(|(topic, (start, received))| (topic, (start, json!(received)))).collect()
 }
 
 #[track_caller]
 fn assert_as_expected(begun: &BTreeMap<String, (String, Value)>) {
     let begun: BTreeMap<&str, (&str, Value)> =
-        begun.iter().map(|(topic, (start, said))| (&**topic, (&**start, said.clone()))).collect();
+        begun.iter().map(|(topic, (start, received))| (&**topic, (&**start, received.clone()))).collect();
     assert_eq!(begun, expected());
 }
 
 #[test]
-fn a_pattern_goes_on_where_it_was_by_one_short_request() {
+fn a_pattern_resumes_with_one_short_request() {
     let (broker, id) = filled();
     let mut client = broker.client();
     client.say(&format!(r#"{{"op":"subscribe","id":1,"topics":["x.*"],"resume":"{id}","ready":true}}"#));
@@ -113,14 +113,14 @@ fn a_pattern_goes_on_where_it_was_by_one_short_request() {
 }
 
 #[test]
-fn names_go_on_alike_and_an_entry_with_a_seq_goes_by_that() {
+fn names_resume_alike_and_an_entry_with_a_seq_resumes_by_that() {
     let (broker, id) = filled();
     let mut client = broker.client();
     let names: Vec<Value> = expected().keys().map(|name| json!(name)).collect();
     client.say(&json!({"op":"subscribe","topics":names,"resume":id,"ready":true}).to_string());
     assert_as_expected(&begun(&mut client));
 
-    // Of `many` the second newest is known, and of `few` nothing; `quiet` is a plain entry however it is written.
+    // The client has all of `many` but the newest, and nothing of `few`; `quiet` is a plain entry in both forms.
     let (many, few) = (broker.epoch("x.many"), broker.epoch("x.few"));
     let topics = json!([{"topic":"x.many","epoch":many,"seq":10},{"topic":"x.few","epoch":few,"seq":0},{"topic":"x.quiet"},"x.gone"]);
     let mut client = broker.client();
@@ -130,39 +130,39 @@ fn names_go_on_alike_and_an_entry_with_a_seq_goes_by_that() {
         {"topic":"x.many","start":"resumed"},{"topic":"x.few","start":"resumed"},{"topic":"x.quiet","start":"resumed"},
         {"topic":"x.gone","kind":null,"epoch":null,"seq":0,"start":"live"}]});
     assert!(answer.has(&rows), "{answer:?}");
-    let mut said: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut received: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     loop {
         let message = client.message();
         match message.op() {
             "ready" => break,
-            "update" => said.entry(message.str("topic")).or_default().push(message.num("seq")),
+            "update" => received.entry(message.str("topic")).or_default().push(message.num("seq")),
             _ => panic!("{message:?}"),
         }
     }
-    assert_eq!(said, BTreeMap::from([("x.few".into(), vec![1, 2, 3]), ("x.many".into(), vec![11])]));
+    assert_eq!(received, BTreeMap::from([("x.few".into(), vec![1, 2, 3]), ("x.many".into(), vec![11])]));
 }
 
 #[test]
-fn conflated_ones_begin_with_their_image_once() {
+fn conflated_topics_begin_with_their_image_once() {
     let (broker, id) = filled();
     let mut client = broker.client();
     client.say(&format!(r#"{{"op":"subscribe","topics":["x.*"],"resume":"{id}","conflate_ms":60000,"ready":true}}"#));
     let begun = begun(&mut client);
-    for (topic, (start, said)) in &begun {
+    for (topic, (start, received)) in &begun {
         if topic.contains("state") || topic == "x.again" {
             assert_eq!(start, "image", "{topic}");
-            assert_eq!(said.as_array().unwrap().len(), 1, "{topic}: {said}");
-            assert!(said[0]["image"].is_u64(), "{topic}: {said}");
+            assert_eq!(received.as_array().unwrap().len(), 1, "{topic}: {received}");
+            assert!(received[0]["image"].is_u64(), "{topic}: {received}");
         } else {
-            // Events are never conflated: they go on.
-            assert_eq!((&**start, said), (expected()[&**topic].0, &expected()[&**topic].1), "{topic}");
+            // Events are never conflated: they resume.
+            assert_eq!((&**start, received), (expected()[&**topic].0, &expected()[&**topic].1), "{topic}");
         }
     }
     assert_eq!(begun.len(), expected().len());
 }
 
 #[test]
-fn ids_of_other_runs_and_of_none_begin_anew() {
+fn ids_of_other_runs_or_of_no_run_begin_anew() {
     let broker = Running::start();
     for n in 1..=3 {
         broker.publish("e", "event", &n.to_string());
@@ -172,7 +172,7 @@ fn ids_of_other_runs_and_of_none_begin_anew() {
     other.publish("e", "event", "1");
     let mut client = other.client();
     client.say(r#"{"op":"subscribe","topics":["e"],"positions":true}"#);
-    // A broker that was started later: none of its places are places here.
+    // This broker was started later: none of its positions is one of the first broker's.
     let later = next_position(&mut client);
     drop(client);
     for id in ["0", "1", "007", "1700000000000000", "9007199254740991", &later] {
@@ -188,7 +188,7 @@ fn ids_of_other_runs_and_of_none_begin_anew() {
 }
 
 #[test]
-fn what_is_no_id_is_refused_and_nothing_takes_effect() {
+fn a_malformed_id_is_refused_and_nothing_takes_effect() {
     let broker = Running::start();
     broker.publish("a", "state", "1");
     let mut client = broker.client();
@@ -232,7 +232,7 @@ fn what_is_no_id_is_refused_and_nothing_takes_effect() {
     client.expect_has(json!({"op":"subscriptions","topics":[],"patterns":[]}));
 }
 
-/// All that a client has to know of a topic to use positions: what it has.
+/// What a client has of each topic: that is all it has to know to use positions.
 #[derive(Default)]
 struct Memory {
     has: BTreeMap<String, u64>,
@@ -282,7 +282,7 @@ fn after_cuts_at_any_moment_nothing_is_missing() {
                     publisher.expect("pong");
                 }
             }
-            // The last of each: whoever has these has everything.
+            // The last of each topic: a client that has these has everything.
             for name in 0..NAMES {
                 publisher.say(&format!(r#"{{"op":"publish","topic":"t.{name}","kind":"event","data":"last"}}"#));
             }
@@ -292,7 +292,7 @@ fn after_cuts_at_any_moment_nothing_is_missing() {
         let _end = Finally(|| done.store(true, Ordering::Release));
         let mut memory = Memory::default();
         let mut id: Option<String> = None;
-        // Cut in the middle of what comes, a different number of messages after the last position.
+        // The connection is cut a different number of messages after the last position.
         for after in [0, 1, 7, 50] {
             let mut client = broker.client();
             let resume = id.map(|id| format!(r#","resume":"{id}""#)).unwrap_or(r#","from":{"last":1000000}"#.into());

@@ -132,7 +132,8 @@ fn stall(config: &Config) -> Duration {
 fn tune(stream: &TcpStream, config: &Config) {
     let socket = SockRef::from(stream);
     let mut result = socket.set_tcp_nodelay(true);
-    // A client that is gone is given up as soon as one that takes nothing, on HTTP and WebSocket alike.
+    // The kernel gives up a client that acknowledges or takes nothing, some seconds after the broker would. A WebSocket
+    // connection removes this at its upgrade: pings find out whether its client is there.
     result = result.and(socket.set_tcp_user_timeout(Some(kernel_patience(stall(config)))));
     if config.notsent_lowat_bytes > 0 {
         result = result.and(socket.set_tcp_notsent_lowat(config.notsent_lowat_bytes));

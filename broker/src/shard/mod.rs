@@ -146,8 +146,8 @@ impl Driver {
         self.shard.begin_requests();
         more |= self.resume_deferred();
         more |= self.shard.tick(now());
-        self.memory.at(begin.mono_us);
         let took_us = now().mono_us - begin.mono_us;
+        self.memory.at(begin.mono_us);
         if more || took_us > ROUND_RECORDED_US {
             self.shard.stats().round_us.record(took_us);
         }

@@ -59,6 +59,8 @@ pub(super) struct Writer {
     /// One turn's bytes, the first `sent` of which the socket has taken.
     out: Vec<u8>,
     sent: usize,
+    /// Whether `out` begins in the middle of a message.
+    begins_cut: bool,
     /// Whether the bytes so far end in the middle of a message.
     is_cut: bool,
     /// The newest id that was sent.
@@ -72,6 +74,9 @@ impl Writer {
     pub(super) fn take(&mut self, bytes: &[u8]) {
         if self.out.capacity() == 0 {
             self.out = SPARE.take();
+        }
+        if self.out.is_empty() {
+            self.begins_cut = self.is_cut;
         }
         self.out.extend_from_slice(bytes);
         self.is_cut = !bytes.ends_with(END);
@@ -96,10 +101,16 @@ impl Writer {
         }
     }
 
-    /// Returns the offset of the last event in `out`: it begins after the empty line before it.
+    /// Returns the offset of the event with which `out` ends: it begins after an empty line, or at the beginning of `out`,
+    /// unless that is in the middle of a message. `None` if `out` ends with a comment.
     fn last_event(&self) -> Option<usize> {
         let before = self.out.strip_suffix(END)?;
-        Some(before.windows(END.len()).rposition(|two| two == END).map_or(0, |at| at + END.len()))
+        let begin = match before.windows(END.len()).rposition(|two| two == END) {
+            Some(at) => at + END.len(),
+            None if self.begins_cut => return None,
+            None => 0,
+        };
+        self.out[begin..].starts_with(ENCODING.before).then_some(begin)
     }
 
     /// Adds a comment, unless the stream is in the middle of a message, whose rest will be sent anyway.
@@ -120,7 +131,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        self.sent = 0;
+        (self.sent, self.begins_cut) = (0, false);
         give_back(&mut self.out);
         if self.finished {
             // Fails if the peer is gone already, which makes no difference here.
@@ -175,6 +186,21 @@ mod tests {
         writer.take(b"\"data\":1}\n\n");
         writer.probe();
         assert_eq!(text(&writer), "data: {\"op\":\"image\",\"data\":1}\n\n: heartbeat\n\n");
+    }
+
+    #[test]
+    fn an_id_is_never_in_the_middle_of_a_message() {
+        let mut writer = Writer::default();
+        writer.take(b"data: {\"op\":\"image\",");
+        writer.out.clear();
+        writer.take(b"\"data\":1}\n\n");
+        writer.in_step(7);
+        assert_eq!(text(&writer), "\"data\":1}\n\nid: 7\n\n");
+        // Nor does a comment get it.
+        let mut writer = Writer::default();
+        writer.take(b"data: 1\n\n: heartbeat\n\n");
+        writer.in_step(8);
+        assert_eq!(text(&writer), "data: 1\n\n: heartbeat\n\nid: 8\n\n");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! No function is public only for tests. The check reads the sources as text: a function has no caller if its name
-//! occurs only once in all code other than tests, benchmarks, examples and fuzz targets. A function that shares its
-//! name with something else is not noticed.
+//! occurs only once in all code other than tests, benchmarks, examples, fuzz targets and `use` declarations. A function
+//! that shares its name with something else, or that its own module calls as well, is not noticed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,10 +21,16 @@ fn is_for_tests(name: &str) -> bool {
     folders.iter().any(|folder| name.contains(folder)) || name.ends_with("tests.rs")
 }
 
-/// Returns the lines of code of a source, without its module of tests.
+/// Returns the lines of code of a source, without its module of tests and its `use` declarations.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    text[..tests].lines().map(code)
+    let mut in_use = false;
+    text[..tests].lines().map(code).filter(move |line| {
+        let (begun, first) = (in_use, line.trim_start());
+        let is_use = begun || first.starts_with("use ") || (first.starts_with("pub") && first.contains(" use "));
+        in_use = is_use && !line.contains(';');
+        !is_use
+    })
 }
 
 /// Returns the name of the public function that a line declares.

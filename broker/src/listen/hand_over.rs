@@ -44,7 +44,7 @@ pub(super) async fn hand_over(
             Err(limit) => {
                 // Refused connections count against the bound on HTTP sockets, however many they are, but are the first
                 // to be evicted when another one needs room.
-                place.is_over();
+                place.evict_first();
                 let _ = tokio::time::timeout(REFUSAL_TIME, refuse(stream, limit)).await;
                 return Ok(());
             }

@@ -106,7 +106,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 if !begins_stream(&mut lock(&next), &reply) {
                     return Ok(reply);
                 }
-                // A stream has no length, and hyper would send it in chunks. So the shard writes it, not hyper.
+                // A stream has no length, and hyper would send it in chunks. So hyper does not write it.
                 state.flushed().await;
                 Err(HandedOver)
             })

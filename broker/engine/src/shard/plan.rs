@@ -319,11 +319,11 @@ impl<S: Sink> Shard<S> {
         let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
         let feed_position = self.engine.feed.appended_bytes();
         let step = if topic.has_image() { resolved.step } else { 0 };
-        let closed_is_sent = !closed || fault::strikes(Fault::ClosedForgotten);
-        let done = if closed_is_sent { At::After { seq, feed_position } } else { At::From(seq + 1) };
+        let is_last = !closed || fault::strikes(Fault::ClosedForgotten);
+        let done = if is_last { At::After { seq, feed_position } } else { At::From(seq + 1) };
         let state = (step > 0 && now.has_patches).then(|| now.tree.clone());
         self.plan.push(frame, topic.id(), done, PieceKind::Image { step, state });
-        if !closed_is_sent && !self.plan.is_full() {
+        if !is_last && !self.plan.is_full() {
             self.plan.closed(topic, seq, feed_position);
         }
         Verdict::Unchanged

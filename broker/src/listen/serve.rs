@@ -75,7 +75,7 @@ pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: P
                 return;
             }
         }
-        () = place.peer().hang_up.notified() => return refuse_at_once(&stream),
+        () = place.peer().hang_up.notified() => return refuse_at_once(&stream, &shared),
         _ = draining.wait_for(|draining| *draining) => return,
     }
     Box::pin(serve_requests(stream, remote, place, shared)).await;
@@ -130,7 +130,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 let stream = connection.into_parts().io.into_inner().into_stream();
                 // A client that waits for no answer gets none, and an error must not be written into another answer.
                 if !state.is_idle() && !state.is_unflushed() {
-                    refuse_at_once(&stream);
+                    refuse_at_once(&stream, &shared);
                 }
                 return;
             }
@@ -158,16 +158,21 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
     }
 }
 
-/// Sends a client that is evicted the reason, as much of it as the kernel takes at once.
-fn refuse_at_once(stream: &TcpStream) {
-    let message =
-        "the broker holds as many connections as http_connections_max allows, and this one waited longest".into();
+/// Sends a client whose connection ends the reason, as much of it as the kernel takes at once: it is evicted, unless the
+/// broker itself ends.
+fn refuse_at_once(stream: &TcpStream, shared: &Shared) {
+    let message = match shared.is_draining() {
+        true => GOING_AWAY,
+        false => "the broker holds as many connections as http_connections_max allows, and this one waited longest",
+    };
     // Fails if the client is gone, and then nobody needs the reason.
-    let _ = stream.try_write(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message }));
+    let _ = stream.try_write(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message: message.into() }));
 }
 
+const GOING_AWAY: &str = "the broker is going away";
+
 fn going_away(shared: &Shared) -> Option<Reply> {
-    shared.is_draining().then(|| refuse(ErrorCode::Unavailable, "the broker is going away"))
+    shared.is_draining().then(|| refuse(ErrorCode::Unavailable, GOING_AWAY))
 }
 
 fn refuse(code: ErrorCode, message: &str) -> Reply {

@@ -123,6 +123,33 @@ fn in_the_longest_request() {
     assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
 }
 
+#[test]
+fn in_the_middle_of_a_body() {
+    let mut process = Process::start(&["--drain-ms", "0"]);
+    let mut client = TcpStream::connect(process.listen).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /v1/publish HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
+         Expect: 100-continue\r\n\r\n",
+        process.listen
+    );
+    client.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    // The body is being read from here on.
+    until("the broker to ask for the body", || {
+        let mut bytes = [0; 1024];
+        let read = client.read(&mut bytes).unwrap();
+        answer += std::str::from_utf8(&bytes[..read]).unwrap();
+        answer.ends_with("\r\n\r\n")
+    });
+    assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+    process.signal(Signal::TERM);
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).unwrap();
+    assert!(rest.starts_with("HTTP/1.1 503") && rest.contains("the broker is going away"), "{rest}");
+    assert_eq!(process.wait().code(), Some(0));
+}
+
 /// Freeing topics one by one takes processor time in proportion to their number, on every machine. So processor time
 /// counts here, not the clock.
 #[test]

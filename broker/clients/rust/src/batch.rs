@@ -1,12 +1,13 @@
 //! Batches of acknowledged updates: written as one message or several, answered as one.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
 use crate::error::PublishError;
 use crate::publish::BatchAnswer;
+use crate::sync::lock;
 use crate::wire::entry::Entry;
 use crate::wire::incoming::Rejected;
 
@@ -71,6 +72,6 @@ impl Collector {
     }
 
     fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

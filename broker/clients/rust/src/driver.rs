@@ -11,8 +11,9 @@ use crate::error::{ClosedReason, ConnectError};
 use crate::handle::Handle;
 use crate::options::Options;
 use crate::reconnect::{self, Attempts, Next};
-use crate::run::{lock, run};
+use crate::run::run;
 use crate::shared::{Count, Shared};
+use crate::sync::lock;
 use crate::transport::{self, Connection};
 
 /// The HTTP status that refuses a handshake without a valid token.

@@ -98,6 +98,7 @@ mod run;
 mod shared;
 mod subscribe_options;
 mod subscription;
+mod sync;
 mod transport;
 mod violation;
 mod wire;

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use crate::error::ClosedReason;
 use crate::request::Call;
+use crate::sync::lock;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -118,7 +119,7 @@ impl Outbox {
 
     /// The writer's access. Call [`Outbox::freed`] after taking something.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// Wakes the publishers that wait, if there is room.

@@ -4,7 +4,7 @@
 //! is only dropped together with its connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::book::{Book, Delivery};
 use crate::shared::Shared;
+use crate::sync::lock;
 use crate::transport::{Broken, Connection, Frames, Reader, Received, utf8};
 use crate::wire::incoming::{self, Incoming};
 
@@ -64,10 +65,6 @@ pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connect
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, write).await;
     }
     end
-}
-
-pub(crate) fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: &Control) -> End {
@@ -209,6 +206,6 @@ impl End {
 
 impl Control {
     fn lock(&self) -> MutexGuard<'_, Urgent> {
-        self.urgent.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.urgent)
     }
 }

@@ -1,7 +1,7 @@
 //! The state that the program's handles and the connection's task share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{broadcast, watch};
 
@@ -10,6 +10,7 @@ use crate::error::{ClosedReason, PublishError, UnacknowledgedError};
 use crate::hello::Hello;
 use crate::options::Options;
 use crate::outbox::Outbox;
+use crate::sync::lock;
 use crate::wire::entry::Entry;
 
 /// Connection events kept for a receiver that falls behind.
@@ -82,11 +83,11 @@ impl Shared {
     }
 
     pub(crate) fn hello(&self) -> Arc<Hello> {
-        self.hello.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.hello).clone()
     }
 
     pub(crate) fn set_hello(&self, hello: Hello) {
-        *self.hello.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(hello);
+        *lock(&self.hello) = Arc::new(hello);
     }
 
     pub(crate) fn next_subscription(&self) -> u64 {
@@ -127,7 +128,7 @@ impl Shared {
     }
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watchers)
     }
 
     /// Counts and reports the failure of an update whose caller does not wait.

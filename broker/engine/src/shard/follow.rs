@@ -143,13 +143,12 @@ impl<S: Sink> Shard<S> {
         self.work.charge(self.follows.link(name_id, group));
     }
 
-    /// Drops a pattern without members; its names forget it in portions, in the sweep.
+    /// Retires a pattern without members; its names forget it in portions, in the sweep. Until they have, it counts.
     pub(super) fn release_group(&mut self, id: GroupId) {
         let group = &mut self.follows.groups[id];
         if !group.members.is_empty() || group.dead {
             return;
         }
-        self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
         self.follows.retire_group(id);
         self.retiring.retire(id);
     }
@@ -162,7 +161,7 @@ pub(super) fn patterns_bytes_max(limits: &Limits) -> u64 {
 }
 
 /// What a pattern costs in bytes: its group, and a node per segment in the shard's trie and in that of the listings.
-fn pattern_bytes(pattern: &Pattern) -> u64 {
+pub(super) fn pattern_bytes(pattern: &Pattern) -> u64 {
     const GROUP_BYTES: usize = 256;
     const NODE_BYTES: usize = 160;
     (GROUP_BYTES + 3 * pattern.as_str().len() + 2 * NODE_BYTES * pattern.segments().count()) as u64

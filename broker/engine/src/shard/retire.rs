@@ -5,6 +5,7 @@ mod tests;
 
 use std::ops::Range;
 
+use super::follow::pattern_bytes;
 use super::follows::Linked;
 use super::{GroupId, Shard};
 use crate::fault;
@@ -129,7 +130,9 @@ impl<S: Sink> Shard<S> {
             }
         }
         for group in self.retiring.visited_patterns(end, self.follows.names.bound()) {
-            self.follows.groups.remove(group);
+            if let Some(group) = self.follows.groups.remove(group) {
+                self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
+            }
         }
         self.retiring.has_patterns()
     }

@@ -107,3 +107,25 @@ fn names_are_dropped_with_the_last_pattern_that_covers_them() {
     assert_eq!(followed(&shard), 0);
     assert_eq!((shard.follows.names.bound(), shard.follows.groups.bound()), (0, 0));
 }
+
+#[test]
+fn a_retired_pattern_counts_until_no_name_refers_to_it() {
+    let now = Now { mono_us: 1_000_000, wall_us: 1_000_000 };
+    let engine = Engine::new(Limits::default(), 1, vec![Box::new(|| {})]);
+    let mut shard = Shard::new(engine.clone(), 0, Arc::default());
+    let id = shard.connect(now, Open);
+    let names: Vec<String> = (0..4 * NAMES_PER_ROUND).map(|n| format!(r#""a.{n}""#)).collect();
+    shard.handle(now, id, &format!(r#"{{"op":"subscribe","topics":[{}]}}"#, names.join(",")));
+    let rest = |shard: &mut Shard<Open>| while shard.take_in(now) | shard.turn(&mut || now) | shard.tick(now) {};
+    rest(&mut shard);
+    let before = engine.budget().subscriptions();
+    shard.handle(now, id, r#"{"op":"subscribe","topics":["a.*"]}"#);
+    rest(&mut shard);
+    let with_pattern = engine.budget().subscriptions();
+    shard.handle(now, id, r#"{"op":"unsubscribe","topics":["a.*"]}"#);
+    shard.tick(now);
+    assert!(engine.budget().subscriptions() > before, "the names refer to it still");
+    assert!(engine.budget().subscriptions() < with_pattern, "its subscription is gone");
+    rest(&mut shard);
+    assert_eq!(engine.budget().subscriptions(), before);
+}

@@ -69,7 +69,7 @@ fn both_forms_say_the_same() {
         format!("acknowledged  {published}\n"),
         "rejected      0\n".to_owned(),
         "records       8 read, 1 bad, 1 superseded, 1 gaps in the venue's sequence\n".to_owned(),
-        "left out      1 that are not of the part asked for; 0 states stand for what was before it\n".to_owned(),
+        "left out      1 updates outside the requested part; 0 states added for topics to begin with\n".to_owned(),
         format!("faults        5 from the feed, - 0 left out, - 0 silenced, + {} duplicates", faults["duplicates"]),
         format!(
             "lag           {} ms at most, {} updates",

@@ -59,7 +59,7 @@ export class Requests {
     return request !== undefined;
   }
 
-  /** Takes in that the connection is lost: requests that may be sent twice wait for the next one. */
+  /** Records that the connection is lost: requests that may be sent twice wait for the next one. */
   lost() {
     for (const [id, request] of [...this.#waiting]) {
       if (request.sent && !request.again)

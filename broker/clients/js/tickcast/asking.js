@@ -152,7 +152,7 @@ export class Asking {
     const allowed = items.filter(({ entry, text }) => {
       this.retries.asked(text);
       if (entry.begun || this.#entries.size - this.retries.size <= subscriptions) return true;
-      const message = `the broker takes ${subscriptions} topics and patterns of one connection`;
+      const message = `the broker accepts at most ${subscriptions} topics and patterns per connection`;
       this.refuse(entry, { topic: text, code: "limit", message, retry: true });
       return false;
     });

@@ -12,17 +12,17 @@ const TOPIC_LENGTH_MAX = 255;
 /** Parses an entry as a program wrote it: a topic, a pattern, or `{topic, epoch, seq}` to resume from. */
 export function parseEntry(entry) {
   const { topic: text, epoch = null, seq } = typeof entry === "object" && entry !== null ? entry : { topic: entry };
-  if (typeof text !== "string") throw new TypeError(`a topic is a string, not ${text === null ? null : typeof text}`);
-  if (text.length > TOPIC_LENGTH_MAX) throw new TypeError(`a topic is at most ${TOPIC_LENGTH_MAX} bytes: ${text.slice(0, 80)}…`);
+  if (typeof text !== "string") throw new TypeError(`a topic must be a string, not ${text === null ? null : typeof text}`);
+  if (text.length > TOPIC_LENGTH_MAX) throw new TypeError(`a topic has at most ${TOPIC_LENGTH_MAX} bytes: ${text.slice(0, 80)}…`);
   return { text, resume: epoch === null ? null : { epoch, seq } };
 }
 
 /** Throws if an option has an invalid value. */
 export function checkOptions({ from, conflate_ms, on_slow }) {
   if (typeof from === "object" && !(Object.keys(from ?? {}).join() === "last" && Number.isSafeInteger(from.last) && from.last >= 0))
-    throw new TypeError(`from is "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
-  if (!ON_SLOW.includes(on_slow)) throw new TypeError(`on_slow is one of ${ON_SLOW.join(", ")}, not ${on_slow}`);
-  if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms is a number of milliseconds, not ${conflate_ms}`);
+    throw new TypeError(`from must be "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
+  if (!ON_SLOW.includes(on_slow)) throw new TypeError(`on_slow must be one of ${ON_SLOW.join(", ")}, not ${on_slow}`);
+  if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms must be a number of milliseconds, not ${conflate_ms}`);
 }
 
 /** Combines options so that every subscription gets at least what it asked for. */

@@ -30,11 +30,11 @@ use crate::metrics::Metrics;
 use crate::shard::Handle;
 use crate::stall::kernel_patience;
 
-/// After a failed accept (no file left, say) the next try waits.
+/// The pause after a failed accept, for instance because no open file is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Accepted in a row before others on this thread have their turn.
+/// The most connections accepted in a row before other tasks on this thread have their turn.
 const ACCEPTS_PER_TURN: usize = 16;
-/// Connections that the kernel holds for us until we accept them.
+/// The most connections that wait in the kernel to be accepted.
 const BACKLOG: i32 = 4096;
 
 /// What both listeners share.
@@ -46,18 +46,18 @@ pub(crate) struct Shared {
     pub(crate) shards: Vec<Handle>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
-    /// Set once at shutdown: nobody is taken on any more, and whoever waits for a request is not waited for.
+    /// Set once at shutdown: no connection is admitted any more, and idle HTTP connections are closed.
     pub(crate) draining: watch::Sender<bool>,
     /// The sockets of the client listener that speak HTTP.
     pub(crate) clients: Arc<HttpSockets>,
-    /// Those of the admin listener.
+    /// The sockets of the admin listener.
     pub(crate) admins: Arc<HttpSockets>,
-    /// Threads may end.
+    /// Set when threads may end.
     pub(crate) ending: Arc<AtomicBool>,
 }
 
 impl Shared {
-    /// Whether the broker is going away.
+    /// Returns whether the broker is going away.
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
@@ -73,7 +73,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// What to do about an address that cannot be listened on.
+/// Returns advice for an address on which the broker cannot listen.
 pub(crate) fn bind_hint(error: &io::Error, setting: &str) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
@@ -92,7 +92,7 @@ pub(crate) fn bind_hint(error: &io::Error, setting: &str) -> String {
     }
 }
 
-/// Accepts clients for ever, each connection in a task of its own while it speaks HTTP.
+/// Accepts connections for ever. Each has a task of its own while it speaks HTTP.
 pub(crate) async fn accept_clients(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
     let mut accepted = 0;
     loop {
@@ -119,7 +119,7 @@ fn http(config: &Config) -> hyper::server::conn::http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.handshake_ms.into()))
         .max_buf_size(config.header_bytes_max as usize)
-        // A client that has said all it wants to may say so, and is answered all the same.
+        // A client that half-closes after its request still gets its answer.
         .half_close(true);
     builder
 }
@@ -132,7 +132,8 @@ fn stall(config: &Config) -> Duration {
 fn tune(stream: &TcpStream, config: &Config) {
     let socket = SockRef::from(stream);
     let mut result = socket.set_tcp_nodelay(true);
-    // A client that is gone is given up as soon as one that takes nothing, whatever it speaks.
+    // The kernel gives up a client that acknowledges or takes nothing, some seconds after the broker would. A WebSocket
+    // connection removes this at its upgrade: pings find out whether its client is there.
     result = result.and(socket.set_tcp_user_timeout(Some(kernel_patience(stall(config)))));
     if config.notsent_lowat_bytes > 0 {
         result = result.and(socket.set_tcp_notsent_lowat(config.notsent_lowat_bytes));
@@ -145,7 +146,7 @@ fn tune(stream: &TcpStream, config: &Config) {
     }
 }
 
-/// The counters of all shards.
+/// Returns the counters of all shards.
 pub(crate) fn stats(shards: &[Handle]) -> Vec<Arc<ShardStats>> {
     shards.iter().map(|shard| shard.stats.clone()).collect()
 }
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_kernel_gives_up_whoever_acknowledges_nothing() {
+    async fn the_kernel_gives_up_a_client_that_acknowledges_nothing() {
         let flags = [("stall_ms", "7000".into())];
         let config = config::resolve(&flags, [], None).map(|loaded| loaded.config).ok().unwrap();
         let listener = tokio::net::TcpListener::from_std(bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
@@ -170,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_is_said() {
+    fn the_hint_says_what_to_do() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let error = bind(taken.local_addr().unwrap()).unwrap_err();
         let hint = bind_hint(&error, "listen");
         assert!(hint.contains("another program") && hint.contains("--listen"), "{hint}");
-        // Documentation's own (RFC 5737): no machine has it.
+        // An address for documentation (RFC 5737), which no machine has.
         let error = bind("192.0.2.1:0".parse().unwrap()).unwrap_err();
         assert!(bind_hint(&error, "admin-listen").contains("no such address"), "{error}");
     }

@@ -36,7 +36,7 @@ impl Broker {
         message::goaway(&mut payload, "shutdown", drain_ms.into());
         let payload: Arc<[u8]> = payload.into();
         let drained = Instant::now() + Duration::from_millis(drain_ms.into());
-        tell(shared, drained, || Command::Tell(payload.clone())).await;
+        tell(shared, drained, || Command::SendAll(payload.clone())).await;
         until_empty(shared, drained).await;
         let closed = Instant::now() + CLOSE_TIME;
         tell(shared, closed, || Command::CloseAll(CloseReason::GoingAway)).await;

@@ -79,7 +79,7 @@ const RECORDINGS: &[Recording] = &[
         file: "recordings/kraken_v1.txt",
         records: 9,
         published: 8,
-        line: r#"{"topic":"kraken.XBT/USD.book","kind":"patch","data":{"venue_ts":12500000,"bids":{"5541.25000":"4.00000000"},"asks":{"5541.80000":null,"5542.00000":"1.00000000"}}}"#,
+        line: r#"{"topic":"kraken.AB/CD.book","kind":"patch","data":{"venue_ts":12500000,"bids":{"318.41000":"4.00000000"},"asks":{"318.90000":null,"319.20000":"1.00000000"}}}"#,
         ..PLAIN
     },
     Recording {
@@ -87,7 +87,7 @@ const RECORDINGS: &[Recording] = &[
         file: "recordings/kraken_v2.txt",
         records: 9,
         published: 7,
-        line: r#"{"topic":"kraken.AB/CD.book","kind":"patch","data":{"venue_ts":9500000,"bids":{"0.5665":"7.00000000","0.5666":null}}}"#,
+        line: r#"{"topic":"kraken.AB/CD.book","kind":"patch","data":{"venue_ts":9500000,"bids":{"0.7311":"64.25000000","0.7312":null}}}"#,
         ..PLAIN
     },
     Recording {

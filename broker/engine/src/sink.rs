@@ -11,8 +11,8 @@ pub enum Wrote {
     Gone,
 }
 
-/// How a transport that is not WebSocket marks messages. The engine writes each message with these marks instead of a frame's
-/// head.
+/// How a transport other than WebSocket marks messages. The engine writes each message with these marks instead of a
+/// frame's head.
 pub struct Encoding {
     /// Written before a message.
     pub before: &'static [u8],
@@ -20,7 +20,7 @@ pub struct Encoding {
     pub after: &'static [u8],
     /// Written in place of a heartbeat.
     pub heartbeat: &'static [u8],
-    /// Appends what takes the place of a close frame with this code (0 for none) and this reason.
+    /// Appends what replaces a close frame with this code (0 for none) and this reason.
     pub close: fn(&mut Vec<u8>, code: u16, reason: &str),
 }
 
@@ -35,31 +35,31 @@ impl Encoding {
 
 /// The outgoing side of one connection.
 pub trait Sink {
-    /// Takes as many leading bytes of `bytes` as fit without waiting. A sink with an encoding takes all of them or none.
+    /// Takes as many leading bytes as fit without waiting. A sink with an encoding takes all of them or none.
     fn write(&mut self, bytes: &[u8]) -> Wrote;
 
-    /// How messages are written to it; `None` for WebSocket frames. A transport with an encoding of its own knows no pings,
-    /// and is told its position at the end of a turn.
+    /// Returns how messages are written to it; `None` for WebSocket frames. A transport with an encoding has no pings,
+    /// and gets its position at the end of a turn.
     fn encoding(&self) -> Option<&'static Encoding> {
         None
     }
 
-    /// No more bytes will be written: the peer may be notified (a socket shuts down its sending side).
+    /// Ends the output: no more bytes will be written. The peer may be notified (a socket shuts down its sending side).
     fn finish(&mut self);
 
-    /// The turn's writes are done: a sink that holds bytes back sends them now. If the connection is in step and its sink has
-    /// an encoding, `position` is the ordinal up to which the peer has every update that it is subscribed to.
+    /// Ends a turn: a sink that holds bytes back sends them now. If the connection is in step and its sink has an
+    /// encoding, `position` is the ordinal up to which the peer has every update that it is subscribed to.
     fn end_turn(&mut self, _position: Option<u64>) {}
 
-    /// Bytes that it holds of what was read or is still to be written.
+    /// Returns the bytes that it holds, of input and of output.
     fn held_bytes(&self) -> usize {
         0
     }
 
-    /// Nothing more is read from the peer: what it holds of what was read is dropped.
+    /// Ends the input: nothing more is read from the peer, and the input that the sink holds is dropped.
     fn stop_listening(&mut self) {}
 
-    /// For how many more milliseconds to wait for a peer that took nothing for `stall_ms`; 0 gives it up. The
+    /// Returns how many more milliseconds to wait for a peer that took nothing for `stall_ms`; 0 gives it up. The
     /// implementor may know that the peer is reading nevertheless: a kernel takes bytes in large steps, while a slow
     /// reader makes room in small ones.
     fn more_patience_ms(&self, _stall_ms: u32) -> u32 {

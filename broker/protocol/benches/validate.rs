@@ -1,11 +1,12 @@
-//! What it costs to check a `publish` message: the protocol's scanner, beside simd-json's tape.
+//! The cost of checking a `publish` message: the protocol's scanner, compared with simd-json's tape.
 //!
-//! The broker carries `data` byte for byte, so it needs a check of the grammar and the span of each field. A tape has neither
-//! spans nor the digits of numbers: in place of the scanner, the spans would have to be found beside it; in front of the
-//! scanner, its whole cost comes on top. So the row `tape` is the least that simd-json could cost here. simd-json unescapes
-//! in place and wants padding, so the message is copied first, as a shard's read buffer would have to be.
+//! The broker carries `data` byte for byte, so it needs a check of the grammar, and the span of each field. A tape has
+//! neither spans nor the digits of numbers. If it replaced the scanner, the spans would have to be found separately; if
+//! it ran before the scanner, its cost would be added. So the column `tape` is the least that simd-json could cost
+//! here. simd-json unescapes in place and requires padding, so the message is copied first, as it would have to be from
+//! a shard's read buffer.
 //!
-//! Both reuse their memory, and each repeat measures one after the other.
+//! Both reuse their memory. Each repeat measures one after the other.
 //!
 //! `cargo bench -p broker-protocol --bench validate [-- [--repeats N] [--seconds N] [ROW]...]`
 
@@ -24,7 +25,7 @@ use simd_json::{Buffers, INPUT_PADDING, Tape, fill_tape_padded};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Calls between two looks at the clock.
+/// Calls between two readings of the clock.
 const CALLS: u32 = 16;
 
 fn main() {
@@ -51,7 +52,7 @@ fn main() {
     table.print();
 }
 
-/// Nanoseconds per call.
+/// Returns nanoseconds per call.
 fn measure(time: Duration, mut call: impl FnMut()) -> f64 {
     let (start, mut calls) = (Instant::now(), 0);
     loop {
@@ -83,13 +84,13 @@ fn fill(message: &str, time: Duration) -> f64 {
     })
 }
 
-/// 120 bytes, as a broker of stocks has most of them.
+/// A stock quote of 120 bytes, the usual size of an update.
 fn quote() -> String {
     let quote = r#"{"bid":"189.11","bid_size":300,"ask":"189.13","ask_size":200,"venue":"XNAS","condition":"R","ts":1732270000123999}"#;
     format!("{quote:<120}").replace(' ', "").replace('}', r#","n":1}"#)
 }
 
-/// Levels as venues publish them: prices and sizes as strings.
+/// An order book with this many levels on each side, as venues publish it: prices and sizes are strings.
 fn book(levels: usize) -> String {
     let side = |from: f64, step: f64| {
         let level = |n| format!(r#"["{:.4}","{:.8}"]"#, from + step * n as f64, 0.5 + n as f64 / 7.0);

@@ -134,7 +134,7 @@ impl State {
 impl Place {
     /// Marks its socket as the first to be evicted: its last answer was sent, and it is there only until the client has
     /// it.
-    pub(crate) fn is_over(&self) {
+    pub(crate) fn evict_first(&self) {
         let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(1));
     }
 

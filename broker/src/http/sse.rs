@@ -1,4 +1,4 @@
-//! `/v1/sse`: what a client of Server-Sent Events follows, and from where on.
+//! `/v1/sse`: reads what a client of Server-Sent Events subscribes to, and from which position.
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
@@ -17,19 +17,19 @@ use crate::shard::SseRequest;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The longest that one topic makes a form: `&topic=`, and each byte of the name as `%XX`.
+/// The most bytes of one topic in a form: `&topic=`, and each byte of the name as `%XX`.
 const TOPIC_FIELD_BYTES_MAX: u64 = 7 + 3 * TOPIC_BYTES_MAX as u64;
 
-/// Bytes of parameters that are read in one turn.
+/// The bytes of parameters that are read in one turn.
 const TURN_BYTES: usize = 32 << 10;
 
 const PARAMETERS: &[&str] = &["topic", "conflate_ms", "on_slow", "ready", "resume", LAST_EVENT_ID_PARAMETER];
-/// What some clients send in place of the header, which would make a browser ask first whether it may.
+/// A parameter that some clients send instead of the header, because browsers send a preflight request for the header.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
-/// Reads a request: the parameters are in the address, or for more topics than fit there in the form that is posted. An
-/// `EventSource` cannot see the answer's text, but does not come back after it either: unlike in a `subscribe`, one wrong
-/// entry refuses all.
+/// Reads a request. The parameters are in the URL or, for more topics than fit there, in a posted form. Unlike in a
+/// `subscribe`, one wrong entry refuses all: an `EventSource` cannot read the text of an error, but it does not
+/// reconnect after one either.
 pub(super) async fn request<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<SseRequest, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -39,7 +39,7 @@ where
     let parameters = if head.method == Method::POST {
         Query::parse(head.uri.query(), &[])?;
         check_type(&head.headers, &["application/x-www-form-urlencoded"])?;
-        // The other parameters are shorter than a topic each.
+        // Each of the other parameters is shorter than a topic.
         let bytes_max = (context.subscriptions + PARAMETERS.len() as u64) * TOPIC_FIELD_BYTES_MAX;
         form = read(body, context.bounds(bytes_max, "subscriptions", peer)).await?.into_bytes();
         Some(std::str::from_utf8(&form.0).map_err(|_| bad_request("the form is not UTF-8"))?)
@@ -58,7 +58,7 @@ where
         return Err(bad_request("the parameter topic is missing: /v1/sse?topic=stocks.AAPL.quote&topic=sports.%3E"));
     }
     if topics.len() as u64 > context.subscriptions {
-        let message = format!("{} topics, and {} are allowed (subscriptions)", topics.len(), context.subscriptions);
+        let message = format!("{} topics; at most {} are allowed (subscriptions)", topics.len(), context.subscriptions);
         return Err(Refusal { code: ErrorCode::Limit, message });
     }
     for topic in &topics {
@@ -78,7 +78,7 @@ where
     Ok(SseRequest { topics, from, conflate_ms, on_slow, ready })
 }
 
-/// Lets others go first once so much was read that it was a turn's work.
+/// Waits for the next turn once a turn's bytes have been read.
 async fn pause_after(read: &mut usize, context: &Context) {
     if *read >= TURN_BYTES {
         *read = 0;
@@ -86,18 +86,19 @@ async fn pause_after(read: &mut usize, context: &Context) {
     }
 }
 
-/// The id to go on from. What a client sends by itself when it comes back is newer than what its address says.
+/// Returns the id from which to continue. The id that a client sends by itself when it reconnects is newer than the one
+/// in its URL.
 fn last_id(headers: &HeaderMap, query: &Query) -> Result<Option<u64>, Refusal> {
     let by_itself = match headers.get(LAST_EVENT_ID) {
         Some(id) => Some(id.to_str().unwrap_or_default()),
-        // Without an event so far there is none.
+        // A client without an event so far sends an empty id.
         None => query.text(LAST_EVENT_ID_PARAMETER).filter(|id| !id.is_empty()),
     };
     let Some(id) = by_itself else { return query.number("resume") };
     let wrong = || bad_request("Last-Event-ID must be the id of an event of this broker: a whole number");
     let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
     let number = id.parse().ok().filter(|_| digits).ok_or_else(wrong)?;
-    // Whatever it says, what is wrong with the other one is said, too.
+    // `resume` is not used, but a mistake in it is reported.
     query.number("resume")?;
     Ok(Some(number))
 }

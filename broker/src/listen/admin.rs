@@ -1,4 +1,4 @@
-//! The admin listener, on a thread of its own: whatever clients do, probes and metrics are answered.
+//! The admin listener, on a thread of its own, so that probes and metrics are answered whatever clients do.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -20,10 +20,10 @@ use crate::http::sockets::Place;
 use crate::http::{Reply, handle_admin};
 use crate::vital;
 
-/// Connections to the admin listener at the same time. As many open files are kept for them.
+/// The most connections to the admin listener at the same time. As many open files are reserved for them.
 pub(crate) const SOCKETS_MAX: usize = 32;
 
-/// The running listener. It ends when dropped.
+/// The running listener. Dropping it stops it.
 pub(crate) struct Admin {
     ending: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
@@ -33,7 +33,7 @@ pub(crate) struct Admin {
 /// Starts the thread.
 ///
 /// # Errors
-/// It cannot be started, or the open files for it cannot be had.
+/// The thread cannot be started, or the open files for it cannot be reserved.
 pub(crate) fn start(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Admin> {
     let make = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -47,7 +47,7 @@ pub(crate) fn start(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Ad
     let thread = vital::thread("admin".into(), ending.clone(), make, |(runtime, listener, reserve)| {
         runtime.block_on(async {
             vital::spawn("the admin listener", accept(listener, reserve, shared));
-            // Told so, or its owner is gone.
+            // Ends on request, or when the owner is gone.
             let _ = stopped.await;
         });
     })?;
@@ -59,7 +59,7 @@ impl Drop for Admin {
         self.ending.store(true, Ordering::Release);
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of it has ended the process.
+            // If it had panicked, the process would have ended.
             let _ = thread.join();
         }
     }
@@ -70,7 +70,7 @@ async fn accept(listener: tokio::net::TcpListener, mut reserve: Reserve, shared:
         match listener.accept().await {
             Ok((stream, remote)) => {
                 let place = shared.admins.enter(remote).await;
-                // What those who are connected hold is part of the reserve.
+                // The files of open connections count as part of the reserve.
                 reserve.refill(SOCKETS_MAX.saturating_sub(shared.admins.count()));
                 tokio::spawn(serve(stream, remote, place, shared.clone()));
             }

@@ -1,4 +1,5 @@
-//! From HTTP to a shard: the connection with its request done goes to the shard with the fewest connections, for life.
+//! From HTTP to a shard: once its request is answered, a connection goes to the shard with the fewest connections, and
+//! stays there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,39 +12,39 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 use super::http_socket::HttpSocket;
-use super::serve::Becomes;
+use super::serve::Next;
 use crate::http::sockets::Place;
 use crate::shard::Arrival;
 use crate::stall::never_by_kernel;
 
-/// What one closing connection may take to be told that there is no place for it.
+/// The time that a client has to read that its connection is refused.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Gives a connection that speaks HTTP no longer to a shard, as soon as the last answer's head is written.
+/// Gives a connection that no longer speaks HTTP to a shard, once the head of its last answer is written.
 pub(super) async fn hand_over(
     mut socket: HttpSocket,
     early: Vec<u8>,
-    becomes: Becomes,
+    next: Next,
     remote: SocketAddr,
     place: &Place,
     shared: &Shared,
 ) -> anyhow::Result<()> {
-    if let Becomes::Sse { head, .. } = &becomes {
+    if let Next::Sse { head, .. } = &next {
         socket.write_all(head).await?;
     }
     socket.flush().await?;
     let stream = socket.into_stream();
-    let (admitted, sse) = match becomes {
-        Becomes::Sse { request, admitted, .. } => (admitted, Some(request)),
-        Becomes::WebSocket => match shared.admission.admit(remote) {
+    let (admitted, sse) = match next {
+        Next::Sse { request, admitted, .. } => (admitted, Some(request)),
+        Next::WebSocket => match shared.admission.admit(remote) {
             Ok(admitted) => {
                 never_by_kernel(&stream);
                 (admitted, None)
             }
             Err(limit) => {
-                // However many are refused at once, they hold their places among the sockets that there may be, but not
-                // where somebody else waits for one.
-                place.is_over();
+                // Refused connections count against the bound on HTTP sockets, however many they are, but are the first
+                // to be evicted when another one needs room.
+                place.evict_first();
                 let _ = tokio::time::timeout(REFUSAL_TIME, refuse(stream, limit)).await;
                 return Ok(());
             }
@@ -57,13 +58,13 @@ pub(super) async fn hand_over(
     Ok(())
 }
 
-/// Closes a WebSocket for which there is no place.
+/// Closes a WebSocket connection that is not admitted: `limit` is the bound that is reached.
 async fn refuse(mut stream: TcpStream, limit: &str) -> io::Result<()> {
     let mut close = Vec::new();
     frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
     stream.write_all(&close).await?;
     stream.shutdown().await?;
-    // Until the client hangs up: a reset would take the close frame with it.
+    // Reads until the client hangs up: closing earlier could reset the connection and lose the close frame.
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())

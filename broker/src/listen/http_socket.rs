@@ -1,11 +1,12 @@
-//! A connection's socket while it speaks HTTP, with what hyper leaves to us:
+//! A connection's socket while it speaks HTTP. It does what hyper does not:
 //!
-//! - a request that hyper cannot read is answered by hyper itself, without a body, and no service is asked. In place of such
-//!   an answer goes an error as PROTOCOL §6 has it;
-//! - a client that reads nothing of its answer for `stall_ms` is not waited for;
-//! - whether a request came together with the one before, and whether all answers so far are written, is told to the
-//!   service that answers;
-//! - the end waits a moment for the client's own: closing with bytes unread resets, and would take the answer along.
+//! - a request that hyper cannot read is answered by hyper itself, without a body, and the service is not called. That
+//!   answer is replaced by an error as in `docs/protocol.md` (HTTP);
+//! - a client that reads nothing of its answer for `stall_ms` is given up;
+//! - the service can ask whether a request arrived together with the one before, and whether all answers so far are
+//!   written;
+//! - the shutdown waits a moment for the client to close its side: closing a socket with unread bytes resets the
+//!   connection, and the client might lose the answer.
 
 use std::io;
 use std::pin::Pin;
@@ -26,137 +27,141 @@ use crate::http::error_bytes_with_status;
 use crate::http::sockets::Place;
 use crate::stall::{later_by_kernel, more_patience};
 
-/// How long the client may take to hang up after the last answer.
+/// The time that the client has to hang up after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// What is thrown away at once meanwhile.
-const RUBBISH_BYTES: usize = 4096;
-/// More than the head of an answer that hyper makes by itself: a status, three fields.
+/// The most bytes that one read discards meanwhile.
+const DISCARD_BYTES: usize = 4096;
+/// More than the head of an answer that hyper makes by itself: a status line and three fields.
 const BARE_HEAD_BYTES_MAX: usize = 256;
 
 /// The socket.
 pub(super) struct HttpSocket {
     stream: TcpStream,
     stall: Duration,
-    /// When patience ends with a client that takes nothing, or does not hang up.
-    patience: Option<Pin<Box<Sleep>>>,
-    /// An answer in place of one of hyper's, and how much of it is written.
-    instead: Vec<u8>,
+    /// When to give up a client that takes nothing, or does not hang up.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// The answer that replaces one of hyper's, and how many of its bytes are written.
+    replacement: Vec<u8>,
     written: usize,
-    flow: Arc<Flow>,
+    state: Arc<SocketState>,
     place: Arc<Place>,
 }
 
-/// What the service of a connection hears of its socket.
+/// What a connection's service knows of its socket.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
-    /// Bytes have arrived since somebody asked.
+pub(super) struct SocketState {
+    /// Bytes have arrived since the last [`SocketState::take_arrived`].
     arrived: AtomicBool,
-    /// Bytes were written that may not be out yet.
-    is_dirty: AtomicBool,
-    cleaned: Notify,
-    /// A request is being answered, or one was.
-    is_asked: AtomicBool,
-    was_asked: AtomicBool,
-    /// The head that is being read names a length that hyper takes for one of its own numbers.
-    is_endless: AtomicBool,
+    /// Bytes were written that may not be sent yet.
+    is_unflushed: AtomicBool,
+    /// Notified when everything that was written is sent.
+    all_sent: Notify,
+    /// A request is being answered.
+    is_answering: AtomicBool,
+    /// A request was answered.
+    has_answered: AtomicBool,
+    /// The head that is being read names a body length that hyper treats as one of its own markers.
+    names_huge_length: AtomicBool,
 }
 
-impl Flow {
-    /// A request is being answered.
+impl SocketState {
+    /// Notes that a request is being answered.
     pub(super) fn begin(&self) {
-        self.is_asked.store(true, Ordering::Relaxed);
-        self.is_endless.store(false, Ordering::Relaxed);
+        self.is_answering.store(true, Ordering::Relaxed);
+        self.names_huge_length.store(false, Ordering::Relaxed);
     }
 
-    /// It has its answer.
+    /// Notes that the request has its answer.
     pub(super) fn end(&self) {
-        self.is_asked.store(false, Ordering::Relaxed);
-        self.was_asked.store(true, Ordering::Relaxed);
+        self.is_answering.store(false, Ordering::Relaxed);
+        self.has_answered.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nothing is asked at the moment, but was before.
+    /// Returns whether no request is being answered, but one was before.
     pub(super) fn is_idle(&self) -> bool {
-        self.was_asked.load(Ordering::Relaxed) && !self.is_asked.load(Ordering::Relaxed)
+        self.has_answered.load(Ordering::Relaxed) && !self.is_answering.load(Ordering::Relaxed)
     }
 
-    /// Whether bytes have arrived since the last call. The request that is answered was among them, or else it arrived
+    /// Returns whether bytes have arrived since the last call. If not, the request that is being answered arrived
     /// together with an earlier one.
     pub(super) fn take_arrived(&self) -> bool {
         self.arrived.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits until everything that was written is out.
+    /// Waits until everything that was written is sent.
     pub(super) async fn flushed(&self) {
-        while self.is_dirty() {
-            self.cleaned.notified().await;
+        while self.is_unflushed() {
+            self.all_sent.notified().await;
         }
     }
 
-    /// Whether something was written that may not be out yet.
-    pub(super) fn is_dirty(&self) -> bool {
-        self.is_dirty.load(Ordering::Relaxed)
+    /// Returns whether something was written that may not be sent yet.
+    pub(super) fn is_unflushed(&self) -> bool {
+        self.is_unflushed.load(Ordering::Relaxed)
     }
 
-    /// Returns whether that is new.
-    fn set_dirty(&self, is_dirty: bool) -> bool {
-        let is_new = self.is_dirty.swap(is_dirty, Ordering::Relaxed) != is_dirty;
-        if is_new && !is_dirty {
-            self.cleaned.notify_one();
+    /// Returns whether this is a change.
+    fn set_unflushed(&self, is_unflushed: bool) -> bool {
+        let is_change = self.is_unflushed.swap(is_unflushed, Ordering::Relaxed) != is_unflushed;
+        if is_change && !is_unflushed {
+            self.all_sent.notify_one();
         }
-        is_new
+        is_change
     }
 }
 
 impl HttpSocket {
-    /// Around a socket in its place, whose client may take nothing for `stall`.
+    /// Wraps a socket that holds `place`. Its client is given up when it takes nothing for `stall`.
     pub(super) fn new(stream: TcpStream, stall: Duration, place: Arc<Place>) -> Self {
-        Self { stream, stall, patience: None, instead: Vec::new(), written: 0, flow: Arc::default(), place }
+        Self { stream, stall, deadline: None, replacement: Vec::new(), written: 0, state: Arc::default(), place }
     }
 
-    /// The socket itself, after an upgrade.
+    /// Returns the socket itself, after an upgrade.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// What is heard of it.
-    pub(super) fn flow(&self) -> Arc<Flow> {
-        self.flow.clone()
+    /// Returns what the service knows of it.
+    pub(super) fn state(&self) -> Arc<SocketState> {
+        self.state.clone()
     }
 
-    /// Whether patience, which began at the first call, has ended.
-    fn waited(&mut self, cx: &mut Context<'_>, patience: Duration) -> bool {
-        self.patience.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx).is_ready()
+    /// Returns whether the deadline has passed. The first call sets it to `wait` from now.
+    fn deadline_passed(&mut self, cx: &mut Context<'_>, wait: Duration) -> bool {
+        self.deadline.get_or_insert_with(|| Box::pin(sleep(wait))).as_mut().poll(cx).is_ready()
     }
 
-    fn poll_patiently(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Writes to the socket. Fails if the client has stalled.
+    fn poll_write_or_stall(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(cx, bytes) {
             Poll::Ready(result) => {
-                self.patience = None;
+                self.deadline = None;
                 Poll::Ready(result)
             }
-            Poll::Pending if self.waited(cx, self.stall) && self.has_stalled(cx) => {
+            Poll::Pending if self.deadline_passed(cx, self.stall) && self.has_stalled(cx) => {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Whether a client whose socket took nothing for so long is given up. If not, it is waited for anew.
+    /// Returns whether to give up a client whose socket took nothing for `stall`. If not, sets a new deadline.
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
         let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), self.stall);
-        self.patience = None;
+        self.deadline = None;
         if more.is_zero() {
             return true;
         }
         later_by_kernel(&self.stream, self.stall);
-        self.waited(cx, more)
+        self.deadline_passed(cx, more)
     }
 
-    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.instead.len() {
-            let instead = std::mem::take(&mut self.instead);
-            let result = self.poll_patiently(cx, &instead[self.written..]);
-            self.instead = instead;
+    /// Writes the rest of the replacement.
+    fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.replacement.len() {
+            let replacement = std::mem::take(&mut self.replacement);
+            let result = self.poll_write_or_stall(cx, &replacement[self.written..]);
+            self.replacement = replacement;
             match ready!(result)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 len => self.written += len,
@@ -173,10 +178,10 @@ impl AsyncRead for HttpSocket {
         let result = Pin::new(&mut socket.stream).poll_read(cx, bytes);
         let arrived = &bytes.filled()[before..];
         if !arrived.is_empty() {
-            socket.flow.arrived.store(true, Ordering::Relaxed);
-            // Of bodies this is not asked.
-            if !socket.flow.is_asked.load(Ordering::Relaxed) {
-                socket.flow.is_endless.fetch_or(names_endless_body(arrived), Ordering::Relaxed);
+            socket.state.arrived.store(true, Ordering::Relaxed);
+            // Bodies are not searched.
+            if !socket.state.is_answering.load(Ordering::Relaxed) {
+                socket.state.names_huge_length.fetch_or(has_huge_length(arrived), Ordering::Relaxed);
             }
         }
         result
@@ -186,23 +191,23 @@ impl AsyncRead for HttpSocket {
 impl AsyncWrite for HttpSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.get_mut();
-        socket.flow.set_dirty(true);
-        ready!(socket.poll_instead(cx))?;
-        match with_own_error(bytes, socket.flow.is_endless.load(Ordering::Relaxed)) {
-            // It goes out with the flush that follows every write of hyper's.
-            Some(instead) => {
-                (socket.instead, socket.written) = (instead, 0);
+        socket.state.set_unflushed(true);
+        ready!(socket.poll_replacement(cx))?;
+        match with_own_error(bytes, socket.state.names_huge_length.load(Ordering::Relaxed)) {
+            // It is sent with the flush that follows each of hyper's writes.
+            Some(replacement) => {
+                (socket.replacement, socket.written) = (replacement, 0);
                 Poll::Ready(Ok(bytes.len()))
             }
-            None => socket.poll_patiently(cx, bytes),
+            None => socket.poll_write_or_stall(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
-        ready!(socket.poll_instead(cx))?;
-        // Whoever flushes has nothing more to write: hyper does so once its own buffer is empty.
-        if socket.flow.set_dirty(false) {
+        ready!(socket.poll_replacement(cx))?;
+        // Hyper flushes once its own buffer is empty: it has nothing more to write.
+        if socket.state.set_unflushed(false) {
             socket.place.begin_anew();
         }
         Poll::Ready(Ok(()))
@@ -210,43 +215,43 @@ impl AsyncWrite for HttpSocket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
-        ready!(socket.poll_instead(cx))?;
+        ready!(socket.poll_replacement(cx))?;
         ready!(Pin::new(&mut socket.stream).poll_shutdown(cx))?;
         loop {
-            let mut rubbish = [0; RUBBISH_BYTES];
-            let mut rubbish = ReadBuf::new(&mut rubbish);
-            match Pin::new(&mut socket.stream).poll_read(cx, &mut rubbish) {
-                Poll::Ready(Ok(())) if !rubbish.filled().is_empty() && !socket.waited(cx, LINGER) => {}
+            let mut discard = [0; DISCARD_BYTES];
+            let mut discard = ReadBuf::new(&mut discard);
+            match Pin::new(&mut socket.stream).poll_read(cx, &mut discard) {
+                Poll::Ready(Ok(())) if !discard.filled().is_empty() && !socket.deadline_passed(cx, LINGER) => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending if socket.waited(cx, LINGER) => return Poll::Ready(Ok(())),
+                Poll::Pending if socket.deadline_passed(cx, LINGER) => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 }
 
-/// What to send in place of `bytes`, where they end with an error that hyper made by itself: what came before it, and an
-/// error of our own.
-fn with_own_error(bytes: &[u8], is_endless: bool) -> Option<Vec<u8>> {
+/// Returns what to send in place of `bytes`, if they end with an error that hyper made by itself: what precedes it, and
+/// an error of our own.
+fn with_own_error(bytes: &[u8], names_huge_length: bool) -> Option<Vec<u8>> {
     let (at, status) = bare_error(bytes)?;
     let (status, code, message) = match status {
-        // What `curl` sends of `?match=stocks.>`, to name what a stranger is most likely to see this for.
+        // The message names the most likely cause: `curl` sends `?match=stocks.>` as it is.
         StatusCode::BAD_REQUEST => (
             status,
             ErrorCode::BadRequest,
-            "this is no HTTP/1.1 request; in a URL, > has to be written %3E, and a space %20",
+            "this is not a valid HTTP/1.1 request; in a URL, > must be written as %3E, and a space as %20",
         ),
         StatusCode::URI_TOO_LONG => (status, ErrorCode::TooLarge, "the URL is too long"),
         // Hyper treats a body of 2^64-1 or 2^64-2 bytes as a head that is too large.
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if is_endless => (
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if names_huge_length => (
             StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::TooLarge,
-            "the body has more bytes than any that is taken here (Content-Length)",
+            "the body is larger than any body that is accepted here (Content-Length)",
         ),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
             status,
             ErrorCode::TooLarge,
-            "the request line and the headers are larger than header_bytes_max, or too many",
+            "the request line and the headers exceed header_bytes_max, or there are too many headers",
         ),
         _ => return None,
     };
@@ -254,10 +259,10 @@ fn with_own_error(bytes: &[u8], is_endless: bool) -> Option<Vec<u8>> {
     Some([&bytes[..at], &error].concat())
 }
 
-/// Where the error begins that hyper made by itself, if `bytes` end with one, and its status. It has no body. All of ours
-/// have one, and none of these can look like that: within JSON there is no line break.
+/// Returns the offset and the status of the error that hyper made by itself, if `bytes` end with one. Such an error has
+/// no body. All errors of ours have one, and a body cannot be mistaken for such an error: JSON has no line breaks.
 ///
-/// Hyper hands over all that it still has at every write. Such an answer is short, and the last: only the end is searched.
+/// In each write hyper passes all that it still has. Such an error is short and comes last: only the end is searched.
 fn bare_error(bytes: &[u8]) -> Option<(usize, StatusCode)> {
     const BEGIN: &[u8] = b"HTTP/1.1 4";
     if !bytes.ends_with(b"\r\n\r\n") {
@@ -275,8 +280,8 @@ fn bare_error(bytes: &[u8]) -> Option<(usize, StatusCode)> {
     Some((at, head.get(9..12)?.parse().ok()?))
 }
 
-/// Whether the two lengths are among these bytes, which hyper takes for something else.
-fn names_endless_body(bytes: &[u8]) -> bool {
+/// Returns whether one of the two lengths that hyper treats as markers (2^64-1 and 2^64-2) is among these bytes.
+fn has_huge_length(bytes: &[u8]) -> bool {
     const DIGITS: &[u8] = b"1844674407370955161";
     bytes
         .windows(DIGITS.len() + 1)
@@ -288,7 +293,7 @@ mod tests {
     use super::with_own_error;
 
     #[test]
-    fn only_an_error_without_a_body_gets_one() {
+    fn only_an_error_without_a_body_is_replaced() {
         let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
         let ours = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
         let empty = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";

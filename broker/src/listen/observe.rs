@@ -1,4 +1,4 @@
-//! What the broker tells of itself, on whichever thread it is asked.
+//! What the admin listener reads from the broker.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use crate::http::Observe;
 use crate::shard::Command;
 use crate::shard::ConnectionRow;
 
-/// How long shards may take to tell of their connections: whoever asks has an answer in 100 ms. A shard answers after the
-/// round that it is in.
-const TELL_TIME: Duration = Duration::from_millis(60);
+/// The time that shards have to report their connections, so that the request is answered within 100 ms. A shard
+/// reports after its current round.
+const REPORT_TIME: Duration = Duration::from_millis(60);
 
 impl Observe for Shared {
     fn ready(&self) -> Result<(), String> {
@@ -31,16 +31,16 @@ impl Observe for Shared {
     async fn connections(&self, slowest: usize) -> (Vec<ConnectionRow>, Vec<usize>) {
         let mut asked = Vec::new();
         for (index, shard) in self.shards.iter().enumerate() {
-            let (answer, told) = tokio::sync::oneshot::channel();
-            // One that has thousands of commands to do is too busy to be asked.
+            let (answer, report) = tokio::sync::oneshot::channel();
+            // A shard with a full queue of commands is too busy to answer.
             let _ = shard.try_send(Command::Slowest(slowest, answer));
-            asked.push((index, told));
+            asked.push((index, report));
         }
         let (mut rows, mut silent) = (Vec::new(), Vec::new());
-        let end = tokio::time::Instant::now() + TELL_TIME;
-        for (index, told) in asked {
-            match tokio::time::timeout_at(end, told).await {
-                Ok(Ok(told)) => rows.extend(told),
+        let end = tokio::time::Instant::now() + REPORT_TIME;
+        for (index, report) in asked {
+            match tokio::time::timeout_at(end, report).await {
+                Ok(Ok(some)) => rows.extend(some),
                 _ => silent.push(index),
             }
         }

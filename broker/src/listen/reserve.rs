@@ -1,44 +1,44 @@
-//! Open files that are kept for one purpose: held by files that nobody needs, and given up when the process has no other.
+//! A reserve of open files: unused files hold descriptors, and are closed when the process has no other one left.
 
 use std::io;
 
 use socket2::{Domain, Socket, Type};
 
-/// A file that nobody needs: a socket that is connected to nothing. It is there in a container without any files, too.
-fn nothing() -> io::Result<Socket> {
+/// Opens a file of no use: an unconnected socket. This also works in a container that has no files.
+fn placeholder() -> io::Result<Socket> {
     Socket::new(Domain::UNIX, Type::DGRAM, None)
 }
 
-/// The files.
+/// A reserve of open files.
 #[derive(Debug)]
 pub(super) struct Reserve {
     files: Vec<Socket>,
 }
 
 impl Reserve {
-    /// So many files.
+    /// Opens this many files.
     ///
     /// # Errors
-    /// The process may not have so many.
+    /// The process may not open that many.
     pub(super) fn new(files: usize) -> io::Result<Reserve> {
-        Ok(Reserve { files: (0..files).map(|_| nothing()).collect::<io::Result<_>>()? })
+        Ok(Reserve { files: (0..files).map(|_| placeholder()).collect::<io::Result<_>>()? })
     }
 
-    /// Gives one up. Returns whether there was one.
+    /// Closes one file. Returns whether there was one.
     pub(super) fn give_up_one(&mut self) -> bool {
         self.files.pop().is_some()
     }
 
-    /// Takes files until there are so many again, as far as the process may have them now.
+    /// Opens files until there are this many again, or the process may not open another one.
     pub(super) fn refill(&mut self, files: usize) {
         while self.files.len() < files {
-            let Ok(file) = nothing() else { return };
+            let Ok(file) = placeholder() else { return };
             self.files.push(file);
         }
     }
 }
 
-/// Whether something failed because there is no open file left, of the process or of the system.
+/// Returns whether something failed because the process or the system has reached its limit of open files.
 pub(super) fn is_out_of_files(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))

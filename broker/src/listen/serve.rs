@@ -1,7 +1,7 @@
 //! A connection of the client listener, up to its upgrade or its end.
 //!
-//! hyper reads the requests and writes the answers: HTTP/1.1 from strangers has too many corners (chunks, pipelining, folded
-//! heads) to be read by code of our own.
+//! hyper reads the requests and writes the answers: HTTP/1.1 from untrusted clients has too many special cases (chunks,
+//! pipelining, folded headers) for a parser of our own.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -26,21 +26,21 @@ use crate::http::{Reply, error, error_bytes, event_stream, handle, head_bytes};
 use crate::shard::SseRequest;
 use crate::sync::lock;
 
-/// What an HTTP connection is from its last answer on.
-pub(super) enum Becomes {
+/// What an HTTP connection becomes after its last answer.
+pub(super) enum Next {
     WebSocket,
     Sse {
         request: SseRequest,
         admitted: Admitted,
-        /// The head of the answer, which is still to be written.
+        /// The head of the answer, which is not written yet.
         head: Vec<u8>,
     },
 }
 
-/// Keeps the head of an answer that begins a stream. Returns whether it does.
-fn begins_stream(becomes: &mut Option<Becomes>, reply: &Reply) -> bool {
-    match becomes {
-        Some(Becomes::Sse { head, .. }) => {
+/// Keeps the head of the reply if it begins a stream. Returns whether it does.
+fn begins_stream(next: &mut Option<Next>, reply: &Reply) -> bool {
+    match next {
+        Some(Next::Sse { head, .. }) => {
             *head = head_bytes(reply);
             true
         }
@@ -48,13 +48,13 @@ fn begins_stream(becomes: &mut Option<Becomes>, reply: &Reply) -> bool {
     }
 }
 
-/// How the service of a connection says that HTTP is over.
+/// The error with which a connection's service ends HTTP.
 #[derive(Debug)]
 struct HandedOver;
 
 impl std::fmt::Display for HandedOver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is a stream of events from now on")
+        f.write_str("the connection is now a stream of Server-Sent Events")
     }
 }
 
@@ -63,15 +63,15 @@ impl std::error::Error for HandedOver {}
 /// Serves a connection that was just accepted.
 pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
     tune(&stream, &shared.config);
-    // What hyper needs for a connection, some 18 KB, is made when there is something to read, and is gone again when this
-    // task is left: no two handshakes have theirs at the same time. (`readable` says so too early now and then.)
+    // hyper's memory for a connection, some 18 KB, is allocated when there is something to read, and freed before this
+    // task yields: no two handshakes hold theirs at the same time. (`readable` sometimes reports too early.)
     let handshake = Duration::from_millis(shared.config.handshake_ms.into());
     let mut draining = shared.draining.subscribe();
     let mut first = [0];
     tokio::select! {
         asked = tokio::time::timeout(handshake, stream.peek(&mut first)) => {
             if !matches!(asked, Ok(Ok(_))) {
-                tracing::debug!(%remote, "a connection on which nothing was asked");
+                tracing::debug!(%remote, "a connection ended without a request");
                 return;
             }
         }
@@ -81,40 +81,40 @@ pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: P
     Box::pin(serve_requests(stream, remote, place, shared)).await;
 }
 
-/// Answers what is asked on a connection, up to its end, or to its upgrade and beyond.
+/// Answers a connection's requests up to its end, or up to its upgrade, and then hands it over.
 async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
-    let becomes: Arc<Mutex<Option<Becomes>>> = Arc::default();
+    let next: Arc<Mutex<Option<Next>>> = Arc::default();
     let place = Arc::new(place);
     let socket = HttpSocket::new(stream, stall(&shared.config), place.clone());
-    let flow = socket.flow();
+    let state = socket.state();
     let service = service_fn({
-        let (shared, becomes, flow, place) = (shared.clone(), becomes.clone(), flow.clone(), place.clone());
+        let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
         move |request: Request<Incoming>| {
-            let (shared, becomes, flow, place) = (shared.clone(), becomes.clone(), flow.clone(), place.clone());
-            // In a box, because hyper keeps it where it may be moved as long as the socket can be taken out.
+            let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
+            // Boxed to be `Unpin`, which hyper requires where the socket can be taken out of the connection.
             Box::pin(async move {
-                flow.begin();
-                if !flow.take_arrived() {
-                    // It came together with the one before. Whoever sends hundreds at once has them done one by one.
+                state.begin();
+                if !state.take_arrived() {
+                    // It arrived together with the one before. If a client sends hundreds at once, each waits its turn.
                     shared.context.reads.turn().await;
                 }
-                let become_one = |what| *lock(&becomes) = Some(what);
-                let upgrade = |request: Request<Incoming>| upgrade(request, become_one, &shared);
-                let stream = |request: SseRequest| stream_sse(request, remote, become_one, &shared);
+                let set_next = |what| *lock(&next) = Some(what);
+                let upgrade = |request: Request<Incoming>| upgrade(request, set_next, &shared);
+                let stream = |request: SseRequest| stream_sse(request, remote, set_next, &shared);
                 let reply = handle(request, place.peer(), &shared.context, upgrade, stream).await;
-                flow.end();
-                if !begins_stream(&mut lock(&becomes), &reply) {
+                state.end();
+                if !begins_stream(&mut lock(&next), &reply) {
                     return Ok(reply);
                 }
-                // A stream has no length, and hyper would send it in chunks: so hyper does not hear of it.
-                flow.flushed().await;
+                // A stream has no length, and hyper would send it in chunks. So hyper does not write it.
+                state.flushed().await;
                 Err(HandedOver)
             })
         }
     });
     let mut connection = http(&shared.config).serve_connection(TokioIo::new(socket), service);
     let mut draining = shared.draining.subscribe();
-    let (mut told, mut shut_down) = (false, false);
+    let (mut is_draining, mut shut_down) = (false, false);
     let result = loop {
         let hang_up = &place.peer().hang_up;
         tokio::select! {
@@ -122,30 +122,30 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 false => connection.poll_without_shutdown(cx),
                 true => std::pin::Pin::new(&mut connection).poll(cx),
             }) => match result {
-                // What it becomes is not shut down, and everything else is.
-                Ok(()) if !shut_down && lock(&becomes).is_none() => shut_down = true,
+                // A connection that is handed over stays open; any other is shut down.
+                Ok(()) if !shut_down && lock(&next).is_none() => shut_down = true,
                 result => break result,
             },
             () = hang_up.notified() => {
                 let stream = connection.into_parts().io.into_inner().into_stream();
-                // Whoever waits for nothing is told nothing, and in the middle of an answer there is no place for another.
-                if !flow.is_idle() && !flow.is_dirty() {
+                // A client that waits for no answer gets none, and an error must not be written into another answer.
+                if !state.is_idle() && !state.is_unflushed() {
                     refuse_at_once(&stream);
                 }
                 return;
             }
-            _ = draining.wait_for(|draining| *draining), if !told => {
-                told = true;
+            _ = draining.wait_for(|draining| *draining), if !is_draining => {
+                is_draining = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
     };
-    let becomes = lock(&becomes).take();
-    let result = match (result, becomes) {
-        // Here and not in a task of its own, so that what hyper leaves is let go of before the next handshake is read.
-        (result, Some(becomes)) if result.is_ok() || matches!(becomes, Becomes::Sse { .. }) => {
+    let next = lock(&next).take();
+    let result = match (result, next) {
+        // Not in a task of its own, so that hyper's memory is freed before the next handshake is read.
+        (result, Some(next)) if result.is_ok() || matches!(next, Next::Sse { .. }) => {
             let parts = connection.into_parts();
-            let given = hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), becomes, remote, &place, &shared);
+            let given = hand_over(parts.io.into_inner(), parts.read_buf.to_vec(), next, remote, &place, &shared);
             tokio::select! {
                 result = Box::pin(given) => result,
                 () = place.peer().hang_up.notified() => return,
@@ -158,10 +158,11 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
     }
 }
 
-/// Tells a client that has to go why, as far as the kernel takes it: nobody waits for that.
+/// Sends a client that is evicted the reason, as much of it as the kernel takes at once.
 fn refuse_at_once(stream: &TcpStream) {
-    let message = "the broker holds as many connections as http_connections_max allows, and this waited longest".into();
-    // Fails where the client is gone, and then there is nobody to tell.
+    let message =
+        "the broker holds as many connections as http_connections_max allows, and this one waited longest".into();
+    // Fails if the client is gone, and then nobody needs the reason.
     let _ = stream.try_write(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message }));
 }
 
@@ -173,28 +174,28 @@ fn refuse(code: ErrorCode, message: &str) -> Reply {
     error(&Refusal { code, message: message.into() })
 }
 
-fn upgrade(mut request: Request<Incoming>, become_one: impl FnOnce(Becomes), shared: &Shared) -> Reply {
+fn upgrade(mut request: Request<Incoming>, set_next: impl FnOnce(Next), shared: &Shared) -> Reply {
     if let Some(refusal) = going_away(shared) {
         return refusal;
     }
     match handshake::upgrade(&mut request, Some(SUBPROTOCOL)) {
         Err(refusal) => *refusal,
-        // What hyper would make of it is not waited for: the socket is taken out of its connection.
+        // hyper's own upgrade is not used: the socket is taken out of its connection.
         Ok((reply, _)) => {
-            become_one(Becomes::WebSocket);
+            set_next(Next::WebSocket);
             reply
         }
     }
 }
 
-fn stream_sse(request: SseRequest, remote: SocketAddr, become_one: impl FnOnce(Becomes), shared: &Shared) -> Reply {
+fn stream_sse(request: SseRequest, remote: SocketAddr, set_next: impl FnOnce(Next), shared: &Shared) -> Reply {
     if let Some(refusal) = going_away(shared) {
         return refusal;
     }
     match shared.admission.admit(remote) {
         Err(limit) => refuse(ErrorCode::Limit, limit),
         Ok(admitted) => {
-            become_one(Becomes::Sse { request, admitted, head: Vec::new() });
+            set_next(Next::Sse { request, admitted, head: Vec::new() });
             event_stream()
         }
     }

@@ -1,4 +1,4 @@
-//! What the rest of the broker tells a shard: take a connection, tell all connections something, close them.
+//! Commands from the rest of the broker: take a connection, send all connections a message, close them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,14 +13,14 @@ use super::socket::{ReadState, Socket};
 use super::sse::Writer;
 use crate::clock::now;
 
-/// Commands taken in one round at most.
+/// The most commands taken in one round.
 const COMMANDS_PER_ROUND: usize = 16;
-/// Connections that are told or closed together in one round.
-const TOLD_PER_ROUND: usize = 64;
+/// The most connections that get a broadcast in one round.
+const BROADCAST_PER_ROUND: usize = 64;
 
-/// What all connections are to hear.
-pub(super) enum ToAll {
-    Tell(Arc<[u8]>),
+/// What all connections get.
+pub(super) enum Broadcast {
+    Message(Arc<[u8]>),
     Close(CloseReason),
 }
 
@@ -31,13 +31,13 @@ impl Driver {
             match command {
                 Command::Connect(arrival) => self.arrive(*arrival),
                 Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
-                Command::Tell(payload) => {
+                Command::SendAll(payload) => {
                     self.farewell = Some(payload.clone());
-                    self.to_all.push_back((ToAll::Tell(payload), 0));
+                    self.broadcasts.push_back((Broadcast::Message(payload), 0));
                 }
                 Command::CloseAll(reason) => {
                     self.closes = Some(reason);
-                    self.to_all.push_back((ToAll::Close(reason), 0));
+                    self.broadcasts.push_back((Broadcast::Close(reason), 0));
                 }
                 Command::Stop => self.stopping = true,
             }
@@ -45,20 +45,20 @@ impl Driver {
         true
     }
 
-    /// Says what all connections are to hear, some of them in each round. Returns whether there are more.
-    pub(super) fn say_to_all(&mut self) -> bool {
-        let Some((what, from)) = self.to_all.pop_front() else { return false };
-        let ids: Vec<_> = self.shard.connections(from).take(TOLD_PER_ROUND).collect();
+    /// Gives the next portion of connections the oldest broadcast. Returns whether there is more to do.
+    pub(super) fn broadcast(&mut self) -> bool {
+        let Some((what, from)) = self.broadcasts.pop_front() else { return false };
+        let ids: Vec<_> = self.shard.connections(from).take(BROADCAST_PER_ROUND).collect();
         for id in &ids {
             match &what {
-                ToAll::Tell(payload) => self.shard.answer(now(), *id, payload),
-                ToAll::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
+                Broadcast::Message(payload) => self.shard.answer(now(), *id, payload),
+                Broadcast::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
             }
         }
         if let Some(last) = ids.last() {
-            self.to_all.push_front((what, last + 1));
+            self.broadcasts.push_front((what, last + 1));
         }
-        !self.to_all.is_empty()
+        !self.broadcasts.is_empty()
     }
 
     fn arrive(&mut self, arrival: Arrival) {
@@ -69,14 +69,14 @@ impl Driver {
             Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
         socket.hold(None, early);
         let id = self.shard.connect(now(), socket);
-        // It is counted among the shard's own by now.
+        // The shard's own counter includes it by now.
         self.arriving.fetch_sub(1, Ordering::AcqRel);
         if !reserved {
             self.shard.forbid_reserved(id);
         }
         let added = self.shard.sink(id).map(|socket| self.poll.add(&socket.stream, id.into()));
         if let Some(Err(error)) = added {
-            tracing::warn!(%error, "a connection could not be watched");
+            tracing::warn!(%error, "a socket could not be added to the epoll set; its connection is dropped");
             self.shard.disconnect(id);
             return;
         }
@@ -86,7 +86,7 @@ impl Driver {
                 Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };
             self.shard.request(now(), id, Request::Subscribe(subscribe));
         }
-        // Who comes while the broker goes hears what the others have heard.
+        // A connection that arrives during the shutdown gets what the others got.
         if let Some(payload) = self.farewell.clone() {
             self.shard.answer(now(), id, &payload);
         }

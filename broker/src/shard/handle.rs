@@ -1,4 +1,4 @@
-//! A shard from outside: it is prepared, started, and given connections and commands.
+//! A shard from outside: preparing it, starting it, and giving it connections and commands.
 
 use std::io;
 use std::net::TcpStream;
@@ -18,73 +18,73 @@ use crate::admission::Admitted;
 use crate::vital;
 use crate::websocket::Rules;
 
-/// Commands that wait for a shard at most. A sender of more waits.
+/// The most commands that are queued for a shard. When there are as many, a sender waits.
 const COMMANDS_MAX: usize = 4096;
 
-/// What a stream of events is to have in it, all checked.
+/// A checked request for a stream of Server-Sent Events.
 #[derive(Debug)]
 pub struct SseRequest {
     /// Topics and patterns.
     pub topics: Vec<String>,
-    /// How they begin.
+    /// Where they begin.
     pub from: From,
     /// A step of the ladder of intervals, or 0 for every update.
     pub conflate_ms: u32,
     /// What to do when the client does not keep up.
     pub on_slow: OnSlow,
-    /// Whether to say when everything has begun.
+    /// Whether to send `ready` when everything has begun.
     pub ready: bool,
 }
 
 /// A connection whose handshake is done.
 pub struct Arrival {
-    /// The socket, not blocking.
+    /// The socket, in non-blocking mode.
     pub stream: TcpStream,
-    /// What the client sent right behind its handshake.
+    /// What the client sent immediately after its handshake.
     pub early: Vec<u8>,
-    /// Its place, or why there is none for it: then it is told so and closed.
+    /// Counts the connection against the bounds on connections.
     pub admitted: Admitted,
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
-    /// What it follows, where it gets Server-Sent Events; `None` for WebSocket.
+    /// What it subscribes to, if it gets Server-Sent Events; `None` for WebSocket.
     pub sse: Option<SseRequest>,
 }
 
-/// What the rest of the broker wants of a shard.
+/// A command from the rest of the broker.
 pub enum Command {
     /// Take this connection.
     Connect(Box<Arrival>),
-    /// Tell of the connections for which most waits.
+    /// Report this many connections, those with the most pending bytes.
     Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
-    /// Queue this payload for everybody.
-    Tell(Arc<[u8]>),
+    /// Send every connection this message.
+    SendAll(Arc<[u8]>),
     /// Close every connection.
     CloseAll(CloseReason),
     /// End the thread.
     Stop,
 }
 
-/// What is fixed for all shards.
+/// The settings that all shards share.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Bounds on what clients send.
     pub rules: Rules,
 }
 
-/// A running shard, from outside.
+/// A running shard, as seen from outside.
 pub struct Handle {
     commands: Sender<Command>,
     notify: Arc<Notify>,
-    /// What it counts.
+    /// Its counters.
     pub stats: Arc<ShardStats>,
-    /// Connections that were given to it and are not counted among its own yet.
+    /// Connections that were given to it and are not in its own counter yet.
     arriving: Arc<AtomicU64>,
-    /// It does nothing any more.
+    /// Set when it does nothing any more.
     ended: Arc<AtomicBool>,
 }
 
 impl Handle {
-    /// Connections that it has, or was given.
+    /// Returns the number of connections that it has or was given.
     pub fn load(&self) -> u64 {
         self.arriving.load(Ordering::Acquire) + self.stats.connections.get()
     }
@@ -95,7 +95,7 @@ impl Handle {
         self.send(Command::Connect(Box::new(arrival))).await;
     }
 
-    /// Hands a command over, waiting where too many are there already.
+    /// Sends a command. Waits while the queue is full.
     pub async fn send(&self, mut command: Command) {
         while let Err(back) = self.try_send(command) {
             command = back;
@@ -103,13 +103,13 @@ impl Handle {
         }
     }
 
-    /// Hands a command over, where there are not too many already.
+    /// Sends a command if the queue is not full.
     ///
     /// # Errors
-    /// Gives it back.
+    /// The command, if the queue is full.
     pub fn try_send(&self, command: Command) -> Result<(), Command> {
         let result = match self.commands.try_send(command) {
-            // The thread has ended: so has everything that the command was about.
+            // If the thread has ended, its connections have too, and the command concerns nothing.
             Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
             Err(TrySendError::Full(back)) => Err(back),
         };
@@ -117,30 +117,30 @@ impl Handle {
         result
     }
 
-    /// Whether it does nothing any more. Its thread may still free what it held, which takes seconds where it followed a
-    /// million topics.
+    /// Returns whether it does nothing any more. Its thread may still be freeing memory, which takes seconds with a
+    /// million followed names.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 }
 
-/// A shard that is not running yet: the engine needs its notifier before the thread can have the engine.
+/// A shard that is not running yet. The engine needs the shard's notifier before the thread can have the engine.
 pub struct Prepared {
     notify: Arc<Notify>,
 }
 
 impl Prepared {
-    /// Makes one.
+    /// Prepares a shard. Returns it, and the notifier for the engine.
     pub fn new() -> (Self, Box<dyn Fn() + Send + Sync>) {
         let notify = Arc::new(Notify::new());
         let wake = notify.clone();
         (Self { notify }, Box::new(move || wake.notify_one()))
     }
 
-    /// Starts the thread, on the given core if any. It ends the process where it ends before `ending` says that it may.
+    /// Starts the thread, on the given core if any. If the thread ends before `ending` is set, the process ends.
     ///
     /// # Errors
-    /// There is no file or no thread left for it.
+    /// The system has no further file or thread for it.
     pub fn start(
         self,
         engine: Arc<Engine>,
@@ -162,7 +162,8 @@ impl Prepared {
             drop(inside);
             Ok((runtime, set))
         };
-        // Where it panics, its connections' state is lost, and new ones would still be given to it: the process ends.
+        // If the thread panicked, the state of its connections would be lost, and it would still be given new ones. So
+        // the process ends.
         vital::thread(format!("shard-{index}"), ending, make, move |(runtime, set)| {
             if let Some(core) = core {
                 pin_to_core(core);
@@ -184,6 +185,6 @@ fn pin_to_core(core: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(core);
     if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        tracing::warn!(core, %error, "a shard could not be pinned");
+        tracing::warn!(core, %error, "a shard could not be pinned to its core");
     }
 }

@@ -204,7 +204,7 @@ impl Driver {
             Ok(None) => Some(Took::All),
             // A client of Server-Sent Events may half-close, and still read. A client that is gone looks the same; but
             // if something is written to it, its system answers with a reset.
-            Ok(Some(0)) if !is_closing && socket.ask() => Some(Took::All),
+            Ok(Some(0)) if !is_closing && socket.probe() => Some(Took::All),
             Ok(Some(0)) | Err(_) => Some(Took::Gone),
             Ok(Some(len)) => {
                 // Less than the buffer holds: the kernel has no more, and reports new bytes. But it does not report the

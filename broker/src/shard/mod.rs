@@ -3,23 +3,24 @@
 //! ```text
 //! handle     the shard from outside: prepare, start, give it connections and commands
 //! here       the loop
-//! commands   what it is told
+//! commands   what the rest of the broker asks of it
 //! input      what clients send
 //! poll       which sockets are ready
-//! socket     a connection's socket; sse, where it gets Server-Sent Events
+//! socket     a connection's socket
+//! sse        writes Server-Sent Events
 //! slowest    the connections with the most pending bytes
 //! ```
 //!
 //! ```text
-//! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, do, as work allows ─ tick ─ yield
-//! idle:   say so, look once more, sleep until the feed, a socket, a command or the clock wakes it
+//! round:  commands ─ take in ─ turn ─ sockets that are ready: read, parse, execute, as work allows ─ tick ─ yield
+//! idle:   announce it, look once more, sleep until the feed, a socket, a command or the clock wakes it
 //! ```
 //!
 //! Every step is bounded; a shard stopped at a bound stays runnable.
 //!
-//! Commands come through a channel of `crossbeam-channel`: many threads send, and the shard looks into it once a round without
-//! waiting. Each shard has a current-thread runtime of tokio for what it sleeps on (`AsyncFd`, `Notify`, a timer); nothing is
-//! spawned there, so no scheduler comes between a wake-up and the round.
+//! Commands come through a channel of `crossbeam-channel`: many threads send, and the shard checks it once a round
+//! without waiting. Each shard has a current-thread runtime of tokio for what it sleeps on (`AsyncFd`, `Notify`, a
+//! timer). No task is spawned there, so no scheduler comes between a wake-up and the round.
 
 mod commands;
 mod handle;
@@ -39,7 +40,7 @@ use broker_protocol::codes::CloseReason;
 use crossbeam_channel::Receiver;
 use tokio::sync::Notify;
 
-use self::commands::ToAll;
+use self::commands::Broadcast;
 pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
 use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
@@ -49,10 +50,10 @@ use self::socket::Socket;
 use crate::clock::now;
 use crate::memory::Looks;
 
-/// A round that leaves nothing to do is counted only if it took longer than this, in µs.
-const ROUND_TOLD_US: u64 = 1000;
-/// How long a shard sleeps that can only wait for other shards to read the feed, and how long a sender waits whose command
-/// found the channel full.
+/// A round that leaves nothing to do is recorded only if it took longer than this, in µs.
+const ROUND_RECORDED_US: u64 = 1000;
+/// The pause of a shard that can only wait for other shards to read the feed, and of a sender whose command found the
+/// channel full.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// A shard's thread.
@@ -67,14 +68,15 @@ struct Driver {
     ready: Vec<Ready>,
     reads: DeferredReads,
     buffer: Box<[u8]>,
-    /// What all connections are still to hear, and from which number on.
-    to_all: VecDeque<(ToAll, ConnId)>,
-    /// Those who want to know which connections are slow.
+    /// What all connections get, and the first connection that has not got it yet.
+    broadcasts: VecDeque<(Broadcast, ConnId)>,
+    /// The requests for the slowest connections.
     asked: VecDeque<Asked>,
-    /// What those hear who come while the broker goes.
+    /// The message for connections that arrive during the shutdown.
     farewell: Option<Arc<[u8]>>,
+    /// The reason with which connections that arrive after `CloseAll` are closed.
     closes: Option<CloseReason>,
-    /// Up to when the thread's time is counted as busy.
+    /// The time up to which the thread has been counted as busy, or was asleep.
     busy_until_us: u64,
     memory: Looks,
     stopping: bool,
@@ -104,7 +106,7 @@ impl Driver {
             ready,
             reads,
             buffer,
-            to_all: VecDeque::new(),
+            broadcasts: VecDeque::new(),
             asked: VecDeque::new(),
             farewell: None,
             closes: None,
@@ -117,7 +119,7 @@ impl Driver {
     async fn run(&mut self) {
         while !self.stopping {
             if self.round() {
-                // The runtime looks at its own timers and files now and then.
+                // Lets the runtime look at its own timers and files.
                 tokio::task::yield_now().await;
             } else if !self.stopping {
                 self.sleep().await;
@@ -125,35 +127,35 @@ impl Driver {
         }
     }
 
-    /// Does a bounded amount of everything: delivers what is ready, then reads. Returns whether more is to be done at once.
+    /// Does a bounded amount of everything: delivers what is ready, then reads. Returns whether more is to be done now.
     fn round(&mut self) -> bool {
         let begin = now();
         self.count_busy(begin.mono_us);
         let mut more = self.take_commands();
-        more |= self.say_to_all();
-        more |= self.tell_slowest();
+        more |= self.broadcast();
+        more |= self.report_slowest();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);
-        // What a sleep was woken by is still to be looked at.
+        // If sockets ended the last sleep, they are in `ready` already.
         if self.ready.is_empty()
             && let Err(error) = self.poll.now(&mut self.ready)
         {
-            tracing::error!(%error, shard = self.index, "looking for ready sockets failed");
+            tracing::error!(%error, shard = self.index, "polling for ready sockets failed");
         }
         more |= self.serve_ready();
         self.shard.begin_requests();
         more |= self.resume_deferred();
         more |= self.shard.tick(now());
-        self.memory.at(begin.mono_us);
         let took_us = now().mono_us - begin.mono_us;
-        if more || took_us > ROUND_TOLD_US {
+        self.memory.at(begin.mono_us);
+        if more || took_us > ROUND_RECORDED_US {
             self.shard.stats().round_us.record(took_us);
         }
         more
     }
 
-    /// The thread was busy since it was last said so. Counted at every round and not only when it falls asleep: where a
-    /// shard has too much to do, it does not.
+    /// Counts the time since the last call, or since the thread woke up, as busy. Called in every round and not only
+    /// before the thread sleeps, because a shard with too much to do does not sleep.
     fn count_busy(&mut self, now_us: u64) {
         self.shard.stats().busy_us.add(now_us - self.busy_until_us);
         self.busy_until_us = now_us;
@@ -163,7 +165,7 @@ impl Driver {
         let engine = self.shard.engine().clone();
         let wake = engine.feed().wake(self.index);
         wake.about_to_sleep();
-        // Once more: an entry appended before that was not announced.
+        // Looks once more: an entry appended before this was not announced.
         if self.shard.has_entries() || !self.commands.is_empty() {
             wake.woke();
             return;

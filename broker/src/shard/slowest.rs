@@ -50,7 +50,7 @@ impl Asked {
 
 impl Driver {
     /// Does a portion of the oldest request. Returns whether there is more to do.
-    pub(super) fn tell_slowest(&mut self) -> bool {
+    pub(super) fn report_slowest(&mut self) -> bool {
         let Some(Asked { answer, part }) = self.asked.pop_front() else { return false };
         // If nobody waits for the answer any more, the request is dropped.
         if !answer.is_closed() {

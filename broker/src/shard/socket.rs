@@ -14,18 +14,18 @@ use crate::websocket::Input;
 /// One connection.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
-    /// Input that could not be used yet. `None` for most.
+    /// Input that could not be used yet. `None` for most connections.
     pub(super) held: Option<Box<Held>>,
     pub(super) read_state: ReadState,
-    /// Whether it has sent more than a round's work, and was not read to its end since.
+    /// Whether the connection has sent more than a round's work, and has not been read to its end since.
     pub(super) heavy: bool,
     /// Whether its turn ended in the middle of what was read.
     pub(super) has_rest: bool,
     /// The writer of Server-Sent Events; `None` for WebSocket.
     pub(super) sse: Option<Box<Writer>>,
-    /// Whether the socket took less than it was given, and was not reported as writable since.
+    /// Whether the socket took less than it was given, and has not been reported as writable since.
     pub(super) full: bool,
-    /// Whether the stream has ended after what was not read yet. The end will not be reported again.
+    /// Whether the stream ends after what has not been read yet. The end will not be reported again.
     pub(super) ended: bool,
     /// Counts the connection as admitted until it is dropped.
     pub(super) admitted: Admitted,
@@ -50,8 +50,8 @@ const HELD_BYTES: usize = 128;
 pub(super) struct Held {
     /// An incomplete message.
     pub(super) input: Option<Box<Input>>,
-    /// Bytes that were read and not yet used: an incomplete frame, or input that waits because the connection may not
-    /// be read.
+    /// Bytes that were read and not used yet: an incomplete frame, or input that waits because the connection is not
+    /// read for now.
     pub(super) unread: Vec<u8>,
 }
 
@@ -93,9 +93,9 @@ impl Socket {
 impl Socket {
     /// Writes something to a client of Server-Sent Events, to find out whether it is still there. Returns false for a
     /// WebSocket.
-    pub(super) fn ask(&mut self) -> bool {
+    pub(super) fn probe(&mut self) -> bool {
         let Some(writer) = &mut self.sse else { return false };
-        writer.ask();
+        writer.probe();
         self.flush();
         true
     }

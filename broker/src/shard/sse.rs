@@ -1,14 +1,15 @@
-//! Server-Sent Events (WHATWG HTML, §9.2) for networks that block WebSocket: the same messages, marked in another way.
+//! Server-Sent Events (WHATWG HTML, §9.2) for networks that block WebSocket: the same messages with other marks around
+//! them.
 //!
 //! ```text
-//! message         data: {"op":"update",…}        the last one of a turn, where the client is in step, with  id: POSITION
+//! message         data: {"op":"update",…}        the last one of a turn, if the client is in step, with  id: POSITION
 //! heartbeat       : heartbeat                    a comment, which clients ignore
 //! close frame     : closed 1001 going away       and the end of the stream
 //! ping, pong      nothing
 //! ```
 //!
-//! The engine writes the payloads of frames with these marks. One turn's bytes are held until the socket has taken them:
-//! nothing more is accepted before that, so the engine sees a slow reader as slow.
+//! The engine writes the payloads of frames with these marks. One turn's bytes are held until the socket has taken
+//! them. Nothing more is accepted before that, so the engine notices that a reader is slow.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -16,21 +17,21 @@ use std::net::TcpStream;
 
 use broker_engine::Encoding;
 
-/// The marks. JSON as the broker writes it has no line breaks, so one `data` line holds any message.
+/// The marks around messages. JSON as the broker writes it has no line breaks, so one `data` line holds any message.
 pub(super) const ENCODING: Encoding =
     Encoding { before: b"data: ", after: END, heartbeat: HEARTBEAT_COMMENT, close: push_closed };
 
 /// An empty line ends an event.
 const END: &[u8] = b"\n\n";
 const HEARTBEAT_COMMENT: &[u8] = b": heartbeat\n\n";
-/// The line of the longest id.
+/// The bytes of the line with the longest id.
 const ID_BYTES_MAX: usize = "id: ".len() + 20 + "\n".len();
 /// A buffer that a large image made larger than this is freed.
 const BYTES_KEPT: usize = 64 * 1024;
 
 thread_local! {
-    /// The memory for a turn's bytes, used by one stream after the other: a stream at rest holds none, and none is allocated
-    /// as long as sockets take their turns whole.
+    /// The memory for a turn's bytes, used by one stream after the other. A stream at rest holds none, and none is
+    /// allocated as long as sockets take whole turns.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -45,23 +46,26 @@ fn give_back(buffer: &mut Vec<u8>) {
     });
 }
 
-/// Appends the comment that takes the place of a close frame.
+/// Appends the comment that replaces a close frame.
 fn push_closed(out: &mut Vec<u8>, code: u16, reason: &str) {
     // Writing to memory does not fail.
     let _ = write!(out, ": closed {code} {}", reason.replace(['\r', '\n'], " "));
     out.extend_from_slice(END);
 }
 
-/// Sends a stream's bytes.
+/// The writer of one stream.
 #[derive(Default)]
 pub(super) struct Writer {
+    /// One turn's bytes, the first `sent` of which the socket has taken.
     out: Vec<u8>,
     sent: usize,
-    /// The bytes so far end in the middle of a message.
+    /// Whether `out` begins in the middle of a message.
+    begins_cut: bool,
+    /// Whether the bytes so far end in the middle of a message.
     is_cut: bool,
     /// The newest id that was sent.
     id: u64,
-    /// Nothing follows what is in `out`.
+    /// Whether nothing follows what is in `out`.
     finished: bool,
 }
 
@@ -71,11 +75,14 @@ impl Writer {
         if self.out.capacity() == 0 {
             self.out = SPARE.take();
         }
+        if self.out.is_empty() {
+            self.begins_cut = self.is_cut;
+        }
         self.out.extend_from_slice(bytes);
         self.is_cut = !bytes.ends_with(END);
     }
 
-    /// Adds the position up to which the client has everything, to the turn's last event where there is one.
+    /// Adds the position up to which the client has everything, to the turn's last event if there is one.
     pub(super) fn in_step(&mut self, id: u64) {
         if id <= self.id || self.is_cut {
             return;
@@ -83,31 +90,37 @@ impl Writer {
         self.id = id;
         let mut line = [0; ID_BYTES_MAX];
         let mut rest = &mut line[..];
-        // It is long enough for any number.
+        // The line is long enough for any number.
         let _ = writeln!(rest, "id: {id}");
         let len = ID_BYTES_MAX - rest.len();
         let line = line[..len].iter().copied();
         match self.last_event().filter(|at| *at >= self.sent) {
             Some(at) => drop(self.out.splice(at..at, line)),
-            // Alone, an id is no event, but the client remembers it.
+            // An id alone is not an event, but the client remembers it.
             None => self.out.extend(line.chain([b'\n'])),
         }
     }
 
-    /// Where the last event begins: behind the empty line before it.
+    /// Returns the offset of the event with which `out` ends: it begins after an empty line, or at the beginning of `out`,
+    /// unless that is in the middle of a message. `None` if `out` ends with a comment.
     fn last_event(&self) -> Option<usize> {
         let before = self.out.strip_suffix(END)?;
-        Some(before.windows(END.len()).rposition(|two| two == END).map_or(0, |at| at + END.len()))
+        let begin = match before.windows(END.len()).rposition(|two| two == END) {
+            Some(at) => at + END.len(),
+            None if self.begins_cut => return None,
+            None => 0,
+        };
+        self.out[begin..].starts_with(ENCODING.before).then_some(begin)
     }
 
-    /// Sends a comment, unless the stream is in the middle of a message: then there is something to be sent anyway.
-    pub(super) fn ask(&mut self) {
+    /// Adds a comment, unless the stream is in the middle of a message, whose rest will be sent anyway.
+    pub(super) fn probe(&mut self) {
         if !self.is_cut {
             self.out.extend_from_slice(HEARTBEAT_COMMENT);
         }
     }
 
-    /// Writes what is held. Returns whether all of it went out.
+    /// Writes what is held. Returns whether the socket took all of it.
     pub(super) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
         while self.sent < self.out.len() {
             match stream.write(&self.out[self.sent..]) {
@@ -118,21 +131,21 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        self.sent = 0;
+        (self.sent, self.begins_cut) = (0, false);
         give_back(&mut self.out);
         if self.finished {
-            // Fails where the peer is gone already, which makes no difference here.
+            // Fails if the peer is gone already, which makes no difference here.
             let _ = stream.shutdown(std::net::Shutdown::Write);
         }
         Ok(true)
     }
 
-    /// Bytes that it holds.
+    /// Returns the bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
         self.out.capacity()
     }
 
-    /// Nothing more will be taken.
+    /// Ends the stream after the bytes that are held.
     pub(super) fn finish(&mut self) {
         self.finished = true;
     }
@@ -152,7 +165,7 @@ mod tests {
         writer.take(b"data: 1\n\ndata: 2\n\n");
         writer.in_step(1007);
         assert_eq!(text(&writer), "data: 1\n\nid: 1007\ndata: 2\n\n");
-        // It is sent once.
+        // An id is added once.
         writer.in_step(1007);
         assert_eq!(text(&writer), "data: 1\n\nid: 1007\ndata: 2\n\n");
         writer.out.clear();
@@ -168,11 +181,26 @@ mod tests {
     fn nothing_comes_between_the_parts_of_a_message() {
         let mut writer = Writer::default();
         writer.take(b"data: {\"op\":\"image\",");
-        writer.ask();
+        writer.probe();
         writer.in_step(1);
         writer.take(b"\"data\":1}\n\n");
-        writer.ask();
+        writer.probe();
         assert_eq!(text(&writer), "data: {\"op\":\"image\",\"data\":1}\n\n: heartbeat\n\n");
+    }
+
+    #[test]
+    fn an_id_is_never_in_the_middle_of_a_message() {
+        let mut writer = Writer::default();
+        writer.take(b"data: {\"op\":\"image\",");
+        writer.out.clear();
+        writer.take(b"\"data\":1}\n\n");
+        writer.in_step(7);
+        assert_eq!(text(&writer), "\"data\":1}\n\nid: 7\n\n");
+        // Nor does a comment get it.
+        let mut writer = Writer::default();
+        writer.take(b"data: 1\n\n: heartbeat\n\n");
+        writer.in_step(8);
+        assert_eq!(text(&writer), "data: 1\n\n: heartbeat\n\nid: 8\n\n");
     }
 
     #[test]

@@ -45,6 +45,34 @@ fn topics_and_patterns_have_the_same_messages_as_over_websocket() {
 }
 
 #[test]
+fn a_message_longer_than_a_turn_is_whole() {
+    let broker = Running::start();
+    // An image may be longer than any message that a client may send.
+    let texts: Vec<String> = (0..5).map(|n| format!(r#""{n}{}""#, "x".repeat(30_000))).collect();
+    let members: Vec<String> = texts.iter().enumerate().map(|(n, text)| format!(r#""{n}":{text}"#)).collect();
+    broker.publish("book", "state", "{}");
+    members.iter().for_each(|member| _ = broker.publish("book", "patch", &format!("{{{member}}}")));
+    let mut source = Source::open(broker.listen, "topic=book", "");
+    source.expect("hello");
+    source.expect("subscribed");
+    assert_eq!(source.expect("image").data(), format!("{{{}}}", members.join(",")));
+    // The position follows it, alone.
+    assert!(matches!(source.block(), Block::Id));
+    broker.publish("book", "state", "1");
+    assert_eq!(source.expect("update").data(), "1");
+
+    // A history that is cut at a turn's end comes whole, too.
+    let id = source.last_id.clone();
+    drop(source);
+    texts.iter().for_each(|text| _ = broker.publish("book", "state", text));
+    let mut source = Source::open(broker.listen, "topic=book", &id);
+    source.expect("hello");
+    source.expect("subscribed");
+    let data: Vec<String> = texts.iter().map(|_| source.expect("update").data()).collect();
+    assert_eq!(data, texts);
+}
+
+#[test]
 fn more_topics_than_fit_into_a_url_are_posted() {
     let broker = Running::start();
     let names: Vec<String> = (0..1024).map(|n| format!("a.{}.{n}", "long".repeat(50))).collect();

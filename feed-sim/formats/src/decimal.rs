@@ -7,7 +7,8 @@
 
 use rust_decimal::Decimal;
 
-/// The longest number that [`read`] takes, in bytes: no venue has more than 18 digits on either side of the point.
+/// The longest number that [`read`] takes, in bytes, with leading zeros: no venue has more than 18 digits on either
+/// side of the point. Both sides together may not have more digits than a [`Decimal`] holds, which is 28.
 const NUMBER_BYTES_MAX: usize = 40;
 
 /// Returns the value of a decimal number, exactly.

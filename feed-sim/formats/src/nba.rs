@@ -1,4 +1,5 @@
-//! NBA play-by-play, as the league's statistics site gives it: one JSON document with all `actions[]` of a game.
+//! NBA play-by-play, as the league's statistics site gives it (`playbyplayv3`): one JSON document with all `actions[]`
+//! of a game.
 //!
 //! The only times in it are those of the game clock, so the feed runs on that: a period of twelve minutes takes twelve
 //! minutes, and breaks take no time.

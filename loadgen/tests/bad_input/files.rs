@@ -14,9 +14,9 @@ fn too_few_open_files_are_an_error_that_names_the_limit_and_how_to_raise_it() {
         // The superuser may raise every limit, unless the program gives up that capability.
         let without = ["--bounding-set=-sys_resource", "--inh-caps=-sys_resource"];
         if !Command::new("setpriv").args(without).arg("true").status().is_ok_and(|status| status.success()) {
-            return not_run(
-                "needs setpriv (util-linux) with the right to drop capabilities, or another user than root",
-            );
+            not_run("needs setpriv (util-linux) with the right to drop capabilities, or another user than root");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has setpriv, or another user");
+            return;
         }
         program.started_by("setpriv", &[&without[..], &["sh"], LESS].concat())
     } else {

@@ -3,7 +3,7 @@
 
 use super::conn::WANT_BYTES;
 use super::conn::{Closing, Conn, Target};
-use super::unsubscribe::LEAVE_STEPS;
+use super::unsubscribe::{LEAVE_STEPS, PATTERN_STEPS};
 use super::{ConnId, Shard};
 use crate::budget::shared::SharedSum;
 use crate::fault;
@@ -15,8 +15,6 @@ const AT_ONCE: usize = fault::bound(64, 1);
 const WANTS_PER_STEP: usize = 1;
 /// What is still to be dropped may be this share of `behind_bytes_max`: one part in four.
 const DISCARDED_SHARE: u64 = 4;
-/// Work to leave a pattern, in steps: the tries of the shard and of the listings change.
-const PATTERN_STEPS: usize = 40;
 
 impl<S> Conn<S> {
     /// Whether nothing is to be delivered to it any more: it is closing or gone.

@@ -1,8 +1,8 @@
-//! A turn's plan: what a connection wants becomes frames that the topics hold anyway, as many as the turn allows.
+//! A turn's plan: a connection's wants are turned into frames that the topics already hold, as many as the turn allows.
 //!
 //! ```text
 //! introduce   the `topic` message, if the client does not know the topic yet
-//! history     every update that it lacks, after a gap for those that are not retained
+//! history     every update that it lacks, after a gap for those that are no longer retained
 //! image       the newest state instead
 //! closed      if the topic ended
 //! ```
@@ -26,8 +26,8 @@ use crate::topic::{Topic, TopicId};
 
 /// Maximum number of wants that are visited in one turn.
 const WANTS_PER_TURN: usize = fault::bound(256, 2);
-/// What is begun of a frame at least. Gaps and introductions are shorter, so they are never cut, and something may follow
-/// them in the same turn.
+/// The least bytes that are included of a frame. Gaps and introductions are shorter, so they are never cut, and other
+/// frames may follow them in the same turn.
 const BEGUN_BYTES_MIN: usize = 1024;
 
 /// What a turn writes, and what changes once it is written.
@@ -35,10 +35,10 @@ const BEGUN_BYTES_MIN: usize = 1024;
 pub(super) struct Plan {
     /// The turn's bytes, as the transport gets them.
     pub(super) scratch: Vec<u8>,
-    /// Bytes of frames that these stand for: as many, unless the transport has an encoding of its own. The turn's bounds are in
-    /// these: where a frame is cut, nothing may follow it.
+    /// The bytes of the frames in `scratch`: as many as in `scratch`, unless the transport has an encoding. The turn's
+    /// bounds are in these bytes. Nothing may follow a frame that is cut.
     pub(super) frame_bytes: usize,
-    /// The frames that come from topics, behind everything else.
+    /// The frames that come from topics, after everything else.
     pub(super) pieces: Vec<Piece>,
     encoding: Option<&'static Encoding>,
     bytes_max: usize,
@@ -79,8 +79,7 @@ impl Plan {
         (self.frame_bytes, self.bytes_max, self.encoding) = (0, bytes_max, encoding);
     }
 
-    /// Adds the bytes of a frame from `from` to `to`, both counted from the beginning of its head. A cut is never inside the
-    /// head.
+    /// Adds the bytes `from..to` of a frame, counted from the beginning of its head. A cut is never inside the head.
     pub(super) fn add_frame(&mut self, frame: &Frame, from: usize, to: usize) {
         self.frame_bytes += to - from;
         let Some(encoding) = self.encoding else {
@@ -106,18 +105,18 @@ impl Plan {
         }
     }
 
-    /// Adds messages that are written as the transport gets them.
+    /// Adds messages that are already as the transport gets them.
     pub(super) fn add_control(&mut self, bytes: &[u8]) {
         self.frame_bytes += bytes.len();
         self.scratch.extend_from_slice(bytes);
     }
 
-    /// Whether the turn is full: the last frame may be in it only in part.
+    /// Returns whether the turn is full: the last frame may be included only in part.
     pub(super) fn is_full(&self) -> bool {
         self.room() == 0
     }
 
-    /// Bytes of frames that still fit.
+    /// Returns the bytes of frames that still fit.
     pub(super) fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.frame_bytes)
     }
@@ -140,9 +139,9 @@ impl Plan {
     }
 
     fn gap(&mut self, topic: &Topic, from: u64, to: u64, reason: GapReason, then: At) {
-        let told = to - u64::from(from < to && fault::strikes(Fault::ShortGap));
+        let reported = to - u64::from(from < to && fault::strikes(Fault::ShortGap));
         let mut payload = Vec::new();
-        message::gap(&mut payload, topic.name(), from, told, reason);
+        message::gap(&mut payload, topic.name(), from, reported, reason);
         self.text(&payload, topic.id(), then, PieceKind::Gap { updates: to + 1 - from });
     }
 }
@@ -161,7 +160,7 @@ enum Verdict {
 }
 
 impl<S: Sink> Shard<S> {
-    /// Plans frames for the wants of a connection, after what is already in the scratch buffer.
+    /// Plans frames for the wants of a connection, after what is already in the plan.
     pub(super) fn plan_catch_up(&mut self, id: ConnId, catch_up: &mut CatchUp) {
         let mut left = WANTS_PER_TURN;
         let cursor = catch_up.cursor;
@@ -174,7 +173,7 @@ impl<S: Sink> Shard<S> {
             }
             left -= 1;
             self.work.charge(WANT_STEPS);
-            // The number may by now belong to a later incarnation: waiting for that would be a deadlock.
+            // By now the id may belong to a later epoch: waiting for that would be a deadlock.
             let previous = want.after.and_then(|old| catch_up.wants.get(&old));
             if previous.is_some_and(|previous| previous.topic.began_before(&want.topic)) {
                 continue;
@@ -227,7 +226,7 @@ impl<S: Sink> Shard<S> {
                 let (mut start, mut then) = start(&state, topic, from, step > 0 && topic.has_image(), feed_position);
                 let (seq, oldest) = (state.seq(), state.history.oldest());
                 if state.closed && matches!(then, At::After { .. }) {
-                    // Its `closed` may already have been swallowed for this want.
+                    // Its `closed` may already have been skipped for this want.
                     then = At::From(seq + 1);
                 }
                 if state.is_released(topic) {
@@ -302,7 +301,7 @@ impl<S: Sink> Shard<S> {
     fn plan_image(&mut self, want: &Want, resolved: &Resolved, lacks: u64) -> Verdict {
         let topic = &want.topic;
         let Some(now) = topic.snapshot() else {
-            // It ended and has dropped what it held: the loss is reported.
+            // The topic ended and has dropped what it held: the loss is reported.
             let (seq, feed_position) = (topic.lock().seq(), self.engine.feed.appended_bytes());
             if lacks <= seq && is_refused(want, resolved) {
                 return Verdict::Refused;
@@ -320,18 +319,18 @@ impl<S: Sink> Shard<S> {
         let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
         let feed_position = self.engine.feed.appended_bytes();
         let step = if topic.has_image() { resolved.step } else { 0 };
-        let said = !closed || fault::strikes(Fault::ClosedForgotten);
-        let done = if said { At::After { seq, feed_position } } else { At::From(seq + 1) };
+        let is_last = !closed || fault::strikes(Fault::ClosedForgotten);
+        let done = if is_last { At::After { seq, feed_position } } else { At::From(seq + 1) };
         let state = (step > 0 && now.has_patches).then(|| now.tree.clone());
         self.plan.push(frame, topic.id(), done, PieceKind::Image { step, state });
-        if !said && !self.plan.is_full() {
+        if !is_last && !self.plan.is_full() {
             self.plan.closed(topic, seq, feed_position);
         }
         Verdict::Unchanged
     }
 }
 
-/// Whether the client asked to be disconnected rather than to lose updates that are no longer retained.
+/// Returns whether the client asked to be disconnected rather than lose updates that are no longer retained.
 fn is_refused(want: &Want, resolved: &Resolved) -> bool {
     resolved.on_slow == OnSlow::Disconnect && want.reason == GapReason::Slow
 }

@@ -68,7 +68,7 @@ impl Retiring {
     /// name refers to any more: those of the pass, at its end.
     fn visited_patterns(&mut self, end: usize, bound: usize) -> Vec<GroupId> {
         self.patterns_at = end;
-        if end >= bound { std::mem::take(&mut self.patterns) } else { Vec::new() }
+        if end == bound { std::mem::take(&mut self.patterns) } else { Vec::new() }
     }
 
     fn has_patterns(&self) -> bool {
@@ -108,7 +108,7 @@ impl<S: Sink> Shard<S> {
             self.follows.groups[*group].forgotten = true;
         }
         let Some(names) = self.retiring.names_with_patterns(self.follows.names.bound()) else { return false };
-        let mut end = names.end;
+        let end = names.end;
         for id in names {
             if let Some(followed) = self.follows.names.get_mut(id as u32) {
                 let groups = &self.follows.groups;
@@ -126,10 +126,6 @@ impl<S: Sink> Shard<S> {
                     self.link_all(id as u32);
                 }
                 self.release(id as u32);
-                if self.work.is_spent() {
-                    end = id + 1;
-                    break;
-                }
             }
         }
         for group in self.retiring.visited_patterns(end, self.follows.names.bound()) {

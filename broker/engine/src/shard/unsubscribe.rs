@@ -23,6 +23,8 @@ use crate::topic::TopicId;
 
 /// Work to leave one subscription, in steps.
 pub(super) const LEAVE_STEPS: usize = 4;
+/// Work to leave a pattern, in steps: the tries of the shard and of the listings change.
+pub(super) const PATTERN_STEPS: usize = 40;
 /// Maximum number of walks of a connection per subscription that it may have.
 const WALKS_PER_SUBSCRIPTION: u64 = 2;
 
@@ -84,7 +86,11 @@ impl<S: Sink> Shard<S> {
                     topic.direct.fetch_add(add as u32, std::sync::atomic::Ordering::Relaxed);
                 }
             }
-            Target::Pattern(group) => self.engine.patterns.add(&self.follows.groups[group].pattern, add.into()),
+            Target::Pattern(group) => {
+                let changes = self.engine.patterns.add(&self.follows.groups[group].pattern, add.into());
+                // The change itself is part of what a subscription costs.
+                self.work.charge((changes - 1) * PATTERN_STEPS);
+            }
         }
     }
 

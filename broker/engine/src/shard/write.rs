@@ -139,6 +139,7 @@ impl<S: Sink> Shard<S> {
             Wrote::Full => 0,
             Wrote::Gone => return Some(Outcome::Gone),
         };
+        debug_assert!(conn.sink.encoding().is_none() || taken == 0 || taken == offered, "a part of a turn was taken");
         self.stats.bytes.add(taken as u64);
         self.progress(id, taken);
         // A transport with an encoding of its own takes all or nothing.

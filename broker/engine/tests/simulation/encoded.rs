@@ -1,11 +1,11 @@
-//! A transport with marks of its own for messages, which holds a turn's bytes until the client has taken them: what Server-Sent
-//! Events are to the engine.
+//! A transport with an encoding of its own, which holds a turn's bytes until the client has taken them. To the engine
+//! it looks like Server-Sent Events.
 
 use broker_engine::Encoding;
 
 use super::network::{Incoming, Pipe};
 
-/// The marks: control characters, which JSON has none of.
+/// The marks are control characters, which do not occur in JSON.
 pub const MARKS: Encoding = Encoding {
     before: b"\x01",
     after: b"\x02",
@@ -14,7 +14,7 @@ pub const MARKS: Encoding = Encoding {
 };
 
 impl Pipe {
-    /// Moves what is held to the client, as far as there is room. Returns whether nothing is held any more.
+    /// Moves the held bytes to the client, as far as there is room. Returns whether none are left.
     pub fn flush(&mut self) -> bool {
         let taken = self.held.len().min(self.room);
         if self.room != usize::MAX {
@@ -28,7 +28,7 @@ impl Pipe {
     }
 }
 
-/// Takes the first message off `bytes`.
+/// Removes the first message from `bytes`.
 pub fn take_message(bytes: &mut Vec<u8>) -> Result<Option<Incoming>, String> {
     let Some(first) = bytes.first() else { return Ok(None) };
     let end = match first {

@@ -5,10 +5,18 @@
 
 use serde_json::{Value, json};
 
-use super::{lines, number};
+use super::lines;
+
+/// A change with a runner that is in it twice. It is text because `serde_json` would write the exponent as `e+7`.
+const RUNNER_TWICE: &str = concat!(
+    r#"{"op":"mcm","id":2,"clk":"d","pt":2000,"ct":"RESUB_DELTA","mc":[{"id":"1.23","con":true,"rc":["#,
+    r#"{"id":5,"atb":[[1.5,0],[1.48,1.0E7]]},"#,
+    r#"{"id":5,"atl":[[1.51,0],[2,8]],"batb":[[0,1.49,2.25],[1,0,0]],"hc":0}"#,
+    "]}]}\n"
+);
 
 pub(crate) fn recording() -> String {
-    lines([
+    let before = lines([
         json!({"op": "connection", "connectionId": "002-1"}),
         json!({
             "op": "mcm", "id": 2, "initialClk": "a", "clk": "b", "ct": "SUB_IMAGE", "pt": 1_000,
@@ -28,18 +36,8 @@ pub(crate) fn recording() -> String {
         }),
         json!({"op": "mcm", "id": 2, "clk": "c", "pt": 1_500, "ct": "HEARTBEAT"}),
         json!({"op": "status", "id": 2, "statusCode": "SUCCESS"}),
-        // A runner may be in a message twice.
-        changed(
-            "d",
-            2_000,
-            json!([{
-                "id": "1.23", "con": true,
-                "rc": [
-                    {"id": 5, "atb": [[1.5, 0], [1.48, number("1.0E7")]]},
-                    {"id": 5, "atl": [[1.51, 0], [2, 8]], "batb": [[0, 1.49, 2.25], [1, 0, 0]], "hc": 0}
-                ]
-            }]),
-        ),
+    ]);
+    let after = lines([
         changed(
             "e",
             3_000,
@@ -65,7 +63,8 @@ pub(crate) fn recording() -> String {
         ),
         // After its end it is a new market.
         changed("i", 7_000, json!([{"id": "1.23", "rc": [{"id": 5, "atl": [[4, 1]]}]}])),
-    ])
+    ]);
+    before + RUNNER_TWICE + &after
 }
 
 fn changed(clock: &str, published_ms: u64, markets: Value) -> Value {

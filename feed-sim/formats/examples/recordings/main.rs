@@ -49,7 +49,7 @@ fn lines(values: impl IntoIterator<Item = Value>) -> String {
     values.into_iter().map(|value| format!("{value}\n")).collect()
 }
 
-/// A number in a spelling that a literal would lose: `1.50`, `1.0E7`.
+/// A number with the zeros that a literal would lose: `1.50`. An exponent is not kept as it is spelled.
 fn number(text: &str) -> Value {
     text.parse::<Number>().expect("a number as JSON has it").into()
 }

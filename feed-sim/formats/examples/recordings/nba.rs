@@ -7,21 +7,27 @@ use serde_json::{Value, json};
 
 pub(crate) fn recording() -> String {
     let actions = [
-        action(1, "PT12M00.00S", "period", ["", ""], ["", ""]),
-        action(2, "PT11M30.00S", "2pt", ["h", "ABC"], ["2", "0"]),
-        action(3, "PT11M10.00S", "3pt", ["v", "XYZ"], ["2", "3"]),
+        action(1, "PT12M00.00S", ["period", "start"], ["", ""], ["0", "0"]),
+        action(2, "PT11M30.00S", ["Made Shot", "Layup Shot"], ["h", "ABC"], ["2", "0"]),
+        action(3, "PT11M10.00S", ["Made Shot", "Jump Shot"], ["v", "XYZ"], ["2", "3"]),
         // Entered late.
-        action(4, "PT11M20.00S", "foul", ["h", "ABC"], ["", ""]),
-        action(5, "PT11M00.50S", "rebound", ["v", "XYZ"], ["", ""]),
+        action(4, "PT11M20.00S", ["Foul", "Personal"], ["h", "ABC"], ["", ""]),
+        action(5, "PT11M00.50S", ["Rebound", "Unknown"], ["v", "XYZ"], ["", ""]),
     ];
     let document =
         json!({"meta": {"version": 1}, "game": {"gameId": "90002", "videoAvailable": 0, "actions": actions}});
     serde_json::to_string_pretty(&document).expect("JSON") + "\n"
 }
 
-fn action(number: u32, clock: &str, kind: &str, [location, team]: [&str; 2], [home, away]: [&str; 2]) -> Value {
+fn action(
+    number: u32,
+    clock: &str,
+    [kind, detail]: [&str; 2],
+    [location, team]: [&str; 2],
+    [home, away]: [&str; 2],
+) -> Value {
     json!({
         "actionNumber": number, "clock": clock, "period": 1, "teamTricode": team, "location": location,
-        "actionType": kind, "scoreHome": home, "scoreAway": away, "actionId": number
+        "scoreHome": home, "scoreAway": away, "actionType": kind, "subType": detail, "actionId": number
     })
 }

@@ -41,9 +41,26 @@ fn events() -> Vec<Value> {
 fn event(period: u32, timestamp: &str, kind: &str, team: &str, more: Value) -> Value {
     let minute = timestamp[3..5].parse::<u32>().expect("minutes") + [0, 45, 90, 105, 120][period as usize - 1];
     let mut event = json!({
-        "period": period, "timestamp": timestamp, "minute": minute, "type": {"id": 1, "name": kind},
+        "period": period, "timestamp": timestamp, "minute": minute, "type": {"id": type_id(kind), "name": kind},
         "team": {"name": team}, "possession_team": {"name": team}
     });
     event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     event
+}
+
+/// The id of a type of event in the specification.
+fn type_id(kind: &str) -> u32 {
+    match kind {
+        "Shot" => 16,
+        "Half Start" => 18,
+        "Substitution" => 19,
+        "Own Goal Against" => 20,
+        "Foul Committed" => 22,
+        "Bad Behaviour" => 24,
+        "Own Goal For" => 25,
+        "Pass" => 30,
+        "Half End" => 34,
+        "Starting XI" => 35,
+        _ => unreachable!("{kind} is in no recording"),
+    }
 }

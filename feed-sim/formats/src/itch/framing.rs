@@ -45,7 +45,7 @@ impl Frames {
         let ends_recording = self.unusable_in_a_row == UNUSABLE_IN_A_ROW_MAX;
         if ends_recording {
             reason.push_str(&format!(
-                "; {UNUSABLE_IN_A_ROW_MAX} consecutive records cannot be used: this not ITCH 5.0, or part of it is missing"
+                "; {UNUSABLE_IN_A_ROW_MAX} consecutive records cannot be used: this is not ITCH 5.0, or part of it is missing"
             ));
         }
         BadRecord { position: self.input.position(), reason, ends_recording }

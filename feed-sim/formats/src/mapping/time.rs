@@ -23,7 +23,7 @@ pub(crate) enum Unit {
     Nanoseconds,
     /// RFC 3339, also with a blank instead of the T; in UTC if it has no offset.
     Rfc3339,
-    /// A time of day such as `9:30:00.125`.
+    /// A time of day such as `9:30:00.125`; it begins again at 0 after midnight.
     TimeOfDay,
 }
 

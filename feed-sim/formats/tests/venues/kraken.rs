@@ -27,13 +27,13 @@ fn each_message_of_version_2() {
     assert_eq!(
         lines(&timed),
         [
-            r#"100000 kraken.AB/CD.book state {"venue_ts":9500000,"bids":{"0.5666":"4831.75496356","0.5665":"10.00000000"},"asks":{"0.5668":"2.50000000"}}"#,
-            r#"100000 kraken.AB/CD.quote state {"bid":"0.5666","bid_qty":"4831.75496356","ask":"0.5668","ask_qty":"2.50000000","venue_ts":9500000}"#,
-            r#"200000 kraken.AB/CD.book patch {"venue_ts":9500000,"bids":{"0.5665":"7.00000000","0.5666":null}}"#,
-            r#"200000 kraken.AB/CD.quote state {"bid":"0.5665","bid_qty":"7.00000000","ask":"0.5668","ask_qty":"2.50000000","venue_ts":9500000}"#,
-            r#"300000 kraken.AB/CD.trade event {"id":41,"px":"0.5665","qty":"3.00000000","side":"sell","venue_ts":10450000}"#,
-            r#"300000 kraken.AB/CD.trade event {"id":42,"px":"0.5668","qty":"1.50","side":"buy","venue_ts":10460000}"#,
-            r#"400000 kraken.AB/CD.ticker state {"symbol":"AB/CD","bid":0.5665,"bid_qty":7.0,"last":0.5668}"#,
+            r#"100000 kraken.AB/CD.book state {"venue_ts":9500000,"bids":{"0.7312":"1840.25000000","0.7311":"96.50000000"},"asks":{"0.7314":"215.75000000"}}"#,
+            r#"100000 kraken.AB/CD.quote state {"bid":"0.7312","bid_qty":"1840.25000000","ask":"0.7314","ask_qty":"215.75000000","venue_ts":9500000}"#,
+            r#"200000 kraken.AB/CD.book patch {"venue_ts":9500000,"bids":{"0.7311":"64.25000000","0.7312":null}}"#,
+            r#"200000 kraken.AB/CD.quote state {"bid":"0.7311","bid_qty":"64.25000000","ask":"0.7314","ask_qty":"215.75000000","venue_ts":9500000}"#,
+            r#"300000 kraken.AB/CD.trade event {"id":41,"px":"0.7311","qty":"3.00000000","side":"sell","venue_ts":10450000}"#,
+            r#"300000 kraken.AB/CD.trade event {"id":42,"px":"0.7314","qty":"1.50","side":"buy","venue_ts":10460000}"#,
+            r#"400000 kraken.AB/CD.ticker state {"symbol":"AB/CD","bid":0.7311,"bid_qty":64.25,"last":0.7314}"#,
         ]
     );
 }
@@ -41,6 +41,13 @@ fn each_message_of_version_2() {
 #[test]
 fn each_message_of_version_1() {
     let text = synthetic_text("kraken_v1.txt");
+    let (bids, asks) =
+        (levels(&[("318.35000", "1.12500000")]), levels(&[("318.47000", "2.75000000"), ("318.90000", "0.64000000")]));
+    let bids_after = levels(&[("318.41000", "4.00000000"), ("318.35000", "1.12500000")]);
+    let asks_after = levels(&[("318.47000", "2.75000000"), ("319.20000", "1.00000000")]);
+    let after = crc(&asks_after, &bids_after);
+    assert!(text.contains(&format!(r#""c":"{after}""#)), "the update's checksum is that of the book after it");
+    assert_ne!(crc(&asks, &bids), after, "the update changes the checksum");
     let (timed, bad, counts) = of_text("kraken", &text);
     assert_eq!(bad, []);
     assert_eq!(counts.records, 9);
@@ -48,14 +55,14 @@ fn each_message_of_version_1() {
         lines(&timed),
         [
             // `venue_ts` is the venue's time in the message, 1.5 s.
-            r#"0 kraken.XBT/USD.quote state {"bid":"5540.0","bid_qty":"2.0","ask":"5541.3","ask_qty":"3.0","venue_ts":1500000}"#,
-            r#"1000000 kraken.XBT/USD.book state {"venue_ts":11250000,"bids":{"5541.20000":"1.52900000"},"asks":{"5541.30000":"2.50700000","5541.80000":"0.33000000"}}"#,
-            r#"1000000 kraken.XBT/USD.quote state {"bid":"5541.20000","bid_qty":"1.52900000","ask":"5541.30000","ask_qty":"2.50700000","venue_ts":11250000}"#,
-            r#"2000000 kraken.XBT/USD.book patch {"venue_ts":12500000,"bids":{"5541.25000":"4.00000000"},"asks":{"5541.80000":null,"5542.00000":"1.00000000"}}"#,
-            r#"2000000 kraken.XBT/USD.quote state {"bid":"5541.25000","bid_qty":"4.00000000","ask":"5541.30000","ask_qty":"2.50700000","venue_ts":12500000}"#,
-            r#"3000000 kraken.XBT/USD.trade event {"px":"5541.20000","qty":"0.15850568","side":"sell","venue_ts":12900000}"#,
-            r#"3000000 kraken.XBT/USD.trade event {"px":"5541.30000","qty":"1","side":"buy","venue_ts":12950000}"#,
-            r#"4000000 kraken.XBT/USD.ticker state {"a":["5542.0",1,"1.000"],"b":["5541.2",0,"1.000"],"c":["5541.3","1"]}"#,
+            r#"0 kraken.AB/CD.quote state {"bid":"317.90000","bid_qty":"2.0","ask":"318.47000","ask_qty":"3.0","venue_ts":1500000}"#,
+            r#"1000000 kraken.AB/CD.book state {"venue_ts":11250000,"bids":{"318.35000":"1.12500000"},"asks":{"318.47000":"2.75000000","318.90000":"0.64000000"}}"#,
+            r#"1000000 kraken.AB/CD.quote state {"bid":"318.35000","bid_qty":"1.12500000","ask":"318.47000","ask_qty":"2.75000000","venue_ts":11250000}"#,
+            r#"2000000 kraken.AB/CD.book patch {"venue_ts":12500000,"bids":{"318.41000":"4.00000000"},"asks":{"318.90000":null,"319.20000":"1.00000000"}}"#,
+            r#"2000000 kraken.AB/CD.quote state {"bid":"318.41000","bid_qty":"4.00000000","ask":"318.47000","ask_qty":"2.75000000","venue_ts":12500000}"#,
+            r#"3000000 kraken.AB/CD.trade event {"px":"318.35000","qty":"0.42160000","side":"sell","venue_ts":12900000}"#,
+            r#"3000000 kraken.AB/CD.trade event {"px":"318.47000","qty":"1","side":"buy","venue_ts":12950000}"#,
+            r#"4000000 kraken.AB/CD.ticker state {"a":["318.47000",1,"1.000"],"b":["318.41000",0,"1.000"],"c":["318.47000","1"]}"#,
         ]
     );
 }

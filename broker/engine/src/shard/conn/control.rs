@@ -1,10 +1,10 @@
-//! What overtakes data: answers, pings and the close frame.
+//! The messages that overtake data: answers, heartbeats, pings, pongs and the close frame.
 
 use broker_protocol::frame;
 
 use crate::sink::Encoding;
 
-/// Answers, pings and the close frame as the transport gets them: whole messages, the first `written` bytes of which are sent.
+/// Whole messages that overtake data, as the transport gets them. Their first `written` bytes are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     pub(crate) bytes: Vec<u8>,
@@ -38,7 +38,7 @@ impl Control {
         frame::push_pong(&mut self.bytes, payload);
     }
 
-    /// Adds the close frame: without a body where the code is 0.
+    /// Adds the close frame, without a body if the code is 0.
     pub(crate) fn close(&mut self, encoding: Option<&Encoding>, code: u16, reason: &str) {
         match encoding {
             Some(encoding) => (encoding.close)(&mut self.bytes, code, reason),

@@ -41,9 +41,11 @@ pub(crate) enum Field<'a> {
     Text(&'a str, usize),
 }
 
-/// A message about stock 7: its fields, and zeros up to the length of its type.
+/// A message: its fields, and zeros up to the length of its type. It is about stock 7, or, if it is about the whole
+/// market, about stock 0.
 pub(crate) fn message(kind: u8, time_ns: u64, fields: &[Field<'_>]) -> Vec<u8> {
-    let mut bytes = vec![kind, 0, 7, 0, 0];
+    let stock = if matches!(kind, b'S' | b'V' | b'W') { 0 } else { 7 };
+    let mut bytes = vec![kind, 0, stock, 0, 0];
     bytes.extend_from_slice(&time_ns.to_be_bytes()[2..]);
     for field in fields {
         match field {

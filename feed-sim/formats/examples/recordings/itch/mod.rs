@@ -9,9 +9,20 @@ use messages::{add, framed, message};
 
 pub(crate) fn recording() -> Vec<u8> {
     let imbalance = [U64(10), U64(20), U8(b'B'), Text("XY.A", 8), U32(1), U32(2), U32(3), U8(b'C'), U8(b'L')];
+    let directory = [
+        Text("XY.A", 8),
+        U8(b'Q'),
+        U8(b'N'),
+        U32(100),
+        // Mixed lots, common stock, production, no short sale restriction, no new issue, tier 1, no traded fund.
+        Text("NCZ PNN1N", 9),
+        // The leverage factor and the inverse indicator.
+        U32(0),
+        U8(b'N'),
+    ];
     let day = [
         message(b'S', 1, &[U8(b'O')]),
-        message(b'R', 2, &[Text("XY.A", 8), U8(b'Q'), U8(b'N'), U32(100), Text("NCZ PNN1N", 9)]),
+        message(b'R', 2, &directory),
         message(b'H', 3, &[Text("XY.A", 8), U8(b'T'), U8(b' '), Text("IPO1", 4)]),
         message(b'S', 4, &[U8(b'Q')]),
         add(5, 1, b'B', 300, 99_900),

@@ -11,10 +11,10 @@ use messages::{Levels, book, crc, levels};
 
 /// As `cryptofeed` records it.
 pub(crate) fn version_2() -> String {
-    let bids = levels(&[("0.5666", "4831.75496356"), ("0.5665", "10.00000000")]);
-    let asks = levels(&[("0.5668", "2.50000000")]);
-    let after = levels(&[("0.5665", "7.00000000")]);
-    let change = levels(&[("0.5666", "0.00000000"), ("0.5665", "7.00000000")]);
+    let bids = levels(&[("0.7312", "1840.25000000"), ("0.7311", "96.50000000")]);
+    let asks = levels(&[("0.7314", "215.75000000")]);
+    let after = levels(&[("0.7311", "64.25000000")]);
+    let change = levels(&[("0.7312", "0.00000000"), ("0.7311", "64.25000000")]);
     let trade = |id: u64, side: &str, price: &str, qty: &str, kind: &str, time: &str| {
         json!({
             "symbol": "AB/CD", "side": side, "price": number(price), "qty": number(qty), "ord_type": kind,
@@ -22,10 +22,10 @@ pub(crate) fn version_2() -> String {
         })
     };
     let trades = [
-        trade(41, "sell", "0.5665", "3.00000000", "market", "1970-01-01T00:00:10.45Z"),
-        trade(42, "buy", "0.5668", "1.50", "limit", "1970-01-01T00:00:10.46Z"),
+        trade(41, "sell", "0.7311", "3.00000000", "market", "1970-01-01T00:00:10.45Z"),
+        trade(42, "buy", "0.7314", "1.50", "limit", "1970-01-01T00:00:10.46Z"),
     ];
-    let ticker = json!({"symbol": "AB/CD", "bid": 0.5665, "bid_qty": 7.0, "last": 0.5668});
+    let ticker = json!({"symbol": "AB/CD", "bid": 0.7311, "bid_qty": 64.25, "last": 0.7314});
     let subscribed = json!({"channel": "book", "depth": 10, "snapshot": true, "symbol": "AB/CD"});
     let data =
         |channel: &str, kind: &str, data: Value| json!({"channel": channel, "type": kind, "data": data}).to_string();
@@ -47,33 +47,32 @@ pub(crate) fn version_2() -> String {
 
 /// As plain lines.
 pub(crate) fn version_1() -> String {
-    let asks = levels(&[("5541.30000", "2.50700000"), ("5542.00000", "1.00000000")]);
-    let bids = levels(&[("5541.25000", "4.00000000"), ("5541.20000", "1.52900000")]);
+    let asks = levels(&[("318.47000", "2.75000000"), ("319.20000", "1.00000000")]);
+    let bids = levels(&[("318.41000", "4.00000000"), ("318.35000", "1.12500000")]);
     let checksum = crc(&asks, &bids).to_string();
     let status = json!({
-        "event": "subscriptionStatus", "channelName": "book-10", "pair": "XBT/USD", "status": "subscribed"
+        "event": "subscriptionStatus", "channelName": "book-10", "pair": "AB/CD", "status": "subscribed"
     });
     let snapshot = json!({
-        "as": [["5541.30000", "2.50700000", "11.0"], ["5541.80000", "0.33000000", "11.1"]],
-        "bs": [["5541.20000", "1.52900000", "11.25"]]
+        "as": [["318.47000", "2.75000000", "11.0"], ["318.90000", "0.64000000", "11.1"]],
+        "bs": [["318.35000", "1.12500000", "11.25"]]
     });
     // "r" marks a level that is sent again.
     let new_asks = json!({
-        "a": [["5541.80000", "0.00000000", "12.5"], ["5542.00000", "1.00000000", "12.25", "r"]]
+        "a": [["318.90000", "0.00000000", "12.5"], ["319.20000", "1.00000000", "12.25", "r"]]
     });
-    let new_bids = json!({"b": [["5541.25000", "4.00000000", "12.1"]], "c": checksum});
-    let trades =
-        json!([["5541.20000", "0.15850568", "12.9", "s", "l", ""], ["5541.30000", "1", "12.95", "b", "m", ""]]);
-    let ticker = json!({"a": ["5542.0", 1, "1.000"], "b": ["5541.2", 0, "1.000"], "c": ["5541.3", "1"]});
+    let new_bids = json!({"b": [["318.41000", "4.00000000", "12.1"]], "c": checksum});
+    let trades = json!([["318.35000", "0.42160000", "12.9", "s", "l", ""], ["318.47000", "1", "12.95", "b", "m", ""]]);
+    let ticker = json!({"a": ["318.47000", 1, "1.000"], "b": ["318.41000", 0, "1.000"], "c": ["318.47000", "1"]});
     let messages = [
         (10, json!({"event": "systemStatus", "status": "online", "version": "1.9.0"})),
         (10, status),
-        (10, json!([5, ["5540.0", "5541.3", "1.5", "2.0", "3.0"], "spread", "XBT/USD"])),
-        (11, json!([0, snapshot, "book-10", "XBT/USD"])),
-        (12, json!([0, new_asks, new_bids, "book-10", "XBT/USD"])),
-        (13, json!([0, trades, "trade", "XBT/USD"])),
-        (14, json!([0, ticker, "ticker", "XBT/USD"])),
-        (15, json!([5, ["5540.0", "5541.3", "15", "2.0", "3.0"], "spread", "XBT/USD"])),
+        (10, json!([5, ["317.90000", "318.47000", "1.5", "2.0", "3.0"], "spread", "AB/CD"])),
+        (11, json!([0, snapshot, "book-10", "AB/CD"])),
+        (12, json!([0, new_asks, new_bids, "book-10", "AB/CD"])),
+        (13, json!([0, trades, "trade", "AB/CD"])),
+        (14, json!([0, ticker, "ticker", "AB/CD"])),
+        (15, json!([5, ["317.90000", "318.47000", "15", "2.0", "3.0"], "spread", "AB/CD"])),
         (16, json!({"event": "heartbeat"})),
     ];
     messages.map(|(time, message)| format!("{time} {message}\n")).concat()

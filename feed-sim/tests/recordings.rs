@@ -1,4 +1,4 @@
-//! The synthetic recordings, at least one of each format, replayed by the program. What each message of them becomes is
+//! The program replays the synthetic recordings, at least one of each format. What each of their messages becomes is
 //! tested beside the formats.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::process::Command;
 use feed_formats::FORMATS;
 use serde_json::Value;
 
-/// A recording, its counts, and one of the lines that come of it.
+/// A recording, its counts, and one of the lines that it becomes.
 struct Recording {
     format: &'static str,
     /// In `feed-sim/formats`.

@@ -1,4 +1,4 @@
-//! `--summary`: what became of a run, as text and as JSON.
+//! `--summary`: the result of a run, as text and as JSON.
 
 use std::io::Write;
 use std::process::{Command, Output};
@@ -33,12 +33,12 @@ fn it_goes_where_the_updates_do_not() {
 
 /// Every count of the text has a name in JSON, and the same value.
 #[test]
-fn both_forms_say_the_same() {
+fn both_forms_agree() {
     let mut recording = tempfile::NamedTempFile::new().expect("a temporary file");
     let trade = |id: u64| {
         format!(r#"{{"type":"match","trade_id":{id},"side":"buy","size":"1","price":"1","product_id":"A-B"}}"#)
     };
-    // A gap, a trade that is there twice, a bad line, and a trade of another symbol.
+    // A gap, a duplicate trade, a bad line, and a trade of another symbol.
     let other = trade(1).replace("A-B", "C-D");
     for line in [trade(1), trade(2), trade(5), trade(5), "{".to_owned(), other, trade(6), trade(7)] {
         writeln!(recording, "11 {line}").expect("it is written");

@@ -12,7 +12,7 @@
  * The life of a message: the Connection's transport receives it, and it goes to Topics. There the Stream of its topic
  * checks that it follows what came before, and applies it to the state; then the Subscriptions that cover the topic get
  * it, and it is dispatched as an event. When a connection is lost, Asking resumes every Stream on the next one, and
- * Answers takes in what the broker answers; Backoff decides how soon that is, and over which transport.
+ * Answers handles what the broker answers; Backoff decides how soon that is, and over which transport.
  *
  * @module
  */

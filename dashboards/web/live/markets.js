@@ -143,7 +143,7 @@ class Row {
     setAttribute(this.#link, "aria-current", is ? "true" : null);
   }
 
-  /** Takes in a message. Returns whether there is anything to paint. */
+  /** Handles a message. Returns whether there is anything to paint. */
   take({ op, data, state }, what) {
     if (op === "closed") {
       this.#ended = true;

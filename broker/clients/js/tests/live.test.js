@@ -268,10 +268,10 @@ test("invalid arguments are errors at once", async (t) => {
   const cases = [
     [() => connect(undefined), /needs the broker's URL/], [() => connect("ftp://a"), /not the address of a broker/],
     [() => connect("ws://a", { tokens: 1 }), /no option tokens/], [() => made.subscribe("a", { conflate: 1 }), /no option conflate/],
-    [() => made.subscribe(7), /a topic is a string/], [() => made.subscribe([null]), /a topic is a string/],
-    [() => made.subscribe("x".repeat(256)), /at most 255/], [() => made.subscribe("a", { on_slow: "wait" }), /on_slow is one of/],
-    [() => made.subscribe("a", { conflate_ms: -1 }), /conflate_ms/], [() => made.subscribe("a", { from: { last: -1 } }), /from is/],
-    [() => made.subscribe("a", { from: { first: 3 } }), /from is/], [() => made.subscribe("a", { from: null }), /from is/], [() => connect("ws://a", { transports: ["pigeon"] }), /transports/],
+    [() => made.subscribe(7), /a topic must be a string/], [() => made.subscribe([null]), /a topic must be a string/],
+    [() => made.subscribe("x".repeat(256)), /at most 255 bytes/], [() => made.subscribe("a", { on_slow: "wait" }), /on_slow must be one of/],
+    [() => made.subscribe("a", { conflate_ms: -1 }), /conflate_ms/], [() => made.subscribe("a", { from: { last: -1 } }), /from must be/],
+    [() => made.subscribe("a", { from: { first: 3 } }), /from must be/], [() => made.subscribe("a", { from: null }), /from must be/], [() => connect("ws://a", { transports: ["pigeon"] }), /transports/],
   ];
   for (const [wrong, said] of cases) assert.throws(wrong, said);
 });

@@ -1,5 +1,5 @@
 /**
- * Takes in the broker's answers to what asking.js asked for.
+ * Handles the broker's answers to what asking.js asked for.
  *
  * @module
  */
@@ -87,7 +87,7 @@ export class Answers {
     return true;
   }
 
-  /** Takes in that a name or pattern of a request is answered: subscriptions that waited for that get what comes from here on. */
+  /** Records that a name or pattern of a request is answered: subscriptions that waited for that get what comes from here on. */
   #answered(text, conflate_ms, asked) {
     this.#asking.retries.over(text);
     const item = asked?.items.get(text), entry = item?.entry ?? this.#entries.get(text);
@@ -101,7 +101,7 @@ export class Answers {
     for (const subscription of entry.subscribers.keys()) if (isHeld(subscription, text, false)) release(subscription, text);
   }
 
-  /** Takes in that all of a request is answered. Without `ready`, nothing else shows that everything has begun. */
+  /** Records that all of a request is answered. Without `ready`, nothing else shows that everything has begun. */
   #done(id, asked) {
     const { items, isNew } = asked, free = this.#pending.takeBack(asked);
     for (const topic of free) this.#entries.lent.delete(topic);

@@ -1,6 +1,6 @@
 /**
- * Asks the broker for what the program's subscriptions want: once, and again on every connection. The answers are taken
- * in by answers.js.
+ * Asks the broker for what the program's subscriptions want: once, and again on every connection. answers.js
+ * handles the answers.
  *
  * What comes before the answer to a request belongs to the requests before it. So an entry counts from its own answer
  * on, and a subscription that asks for earlier updates gets nothing of it until then.
@@ -71,7 +71,7 @@ export class Asking {
     this.askFor(changed);
   }
 
-  /** Takes in that the connection is left: what was asked for over it gets no answer. */
+  /** Records that the connection is left: what was asked for over it gets no answer. */
   away() {
     this.pending.clear();
     this.retries.away();
@@ -114,7 +114,7 @@ export class Asking {
   }
 
   /**
-   * Takes in the refusal of an entry: for now, or for good, and then it is forgotten. Its subscriptions are notified,
+   * Handles the refusal of an entry: for now, or for good, and then it is forgotten. Its subscriptions are notified,
    * once as long as it waits.
    */
   refuse(entry, { topic, code, message, retry, retry_ms }) {
@@ -152,7 +152,7 @@ export class Asking {
     const allowed = items.filter(({ entry, text }) => {
       this.retries.asked(text);
       if (entry.begun || this.#entries.size - this.retries.size <= subscriptions) return true;
-      const message = `the broker takes ${subscriptions} topics and patterns of one connection`;
+      const message = `the broker accepts at most ${subscriptions} topics and patterns per connection`;
       this.refuse(entry, { topic: text, code: "limit", message, retry: true });
       return false;
     });

@@ -35,24 +35,24 @@ export class Backoff {
   /** The name of the transport in use, or for the next attempt. */
   get transport() { return this.#options.transports[this.#transportAt]; }
 
-  /** Takes in that a WebSocket took the place of another transport. */
+  /** Records that a WebSocket took the place of another transport. */
   switched() {
     this.#transportAt = this.#options.transports.indexOf("websocket");
   }
 
-  /** Takes in that a connection is open over the transport. */
+  /** Records that a connection is open over the transport. */
   opened() {
     this.#goawayMs = null;
     if (this.transport === "websocket") this.#websocketWorked = true;
   }
 
-  /** Takes in that the broker is about to close and asks for a wait. Returns the wait in ms. */
+  /** Records that the broker is about to close and asks for a wait. Returns the wait in ms. */
   goaway(after_ms) {
     return (this.#goawayMs = Number(after_ms) || 0);
   }
 
   /**
-   * Takes in that a connection, or an attempt at one, ended with a close code. Chooses the transport, and returns the
+   * Records that a connection, or an attempt at one, ended with a close code. Chooses the transport, and returns the
    * wait in ms before the next attempt: a random time up to a bound that doubles, so that many clients do not come at
    * once. `lived_ms` is how long the connection was open, or null if it never was.
    */

@@ -37,7 +37,7 @@ export class Candidate {
     }, wait_ms);
   }
 
-  /** Takes in a message: the greeting. Until it is taken over, only heartbeats follow. */
+  /** Handles a message: the greeting. Until it is taken over, only heartbeats follow. */
   heard(transport, text, token) {
     if (!this.is(transport) || !text.startsWith('{"op":"hello"')) return;
     const good = () => {

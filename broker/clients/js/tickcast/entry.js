@@ -12,17 +12,17 @@ const TOPIC_LENGTH_MAX = 255;
 /** Parses an entry as a program wrote it: a topic, a pattern, or `{topic, epoch, seq}` to resume from. */
 export function parseEntry(entry) {
   const { topic: text, epoch = null, seq } = typeof entry === "object" && entry !== null ? entry : { topic: entry };
-  if (typeof text !== "string") throw new TypeError(`a topic is a string, not ${text === null ? null : typeof text}`);
-  if (text.length > TOPIC_LENGTH_MAX) throw new TypeError(`a topic is at most ${TOPIC_LENGTH_MAX} bytes: ${text.slice(0, 80)}…`);
+  if (typeof text !== "string") throw new TypeError(`a topic must be a string, not ${text === null ? null : typeof text}`);
+  if (text.length > TOPIC_LENGTH_MAX) throw new TypeError(`a topic has at most ${TOPIC_LENGTH_MAX} bytes: ${text.slice(0, 80)}…`);
   return { text, resume: epoch === null ? null : { epoch, seq } };
 }
 
 /** Throws if an option has an invalid value. */
 export function checkOptions({ from, conflate_ms, on_slow }) {
   if (typeof from === "object" && !(Object.keys(from ?? {}).join() === "last" && Number.isSafeInteger(from.last) && from.last >= 0))
-    throw new TypeError(`from is "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
-  if (!ON_SLOW.includes(on_slow)) throw new TypeError(`on_slow is one of ${ON_SLOW.join(", ")}, not ${on_slow}`);
-  if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms is a number of milliseconds, not ${conflate_ms}`);
+    throw new TypeError(`from must be "image", "live" or { last: a whole number }, not ${JSON.stringify(from)}`);
+  if (!ON_SLOW.includes(on_slow)) throw new TypeError(`on_slow must be one of ${ON_SLOW.join(", ")}, not ${on_slow}`);
+  if (!Number.isFinite(conflate_ms) || conflate_ms < 0) throw new TypeError(`conflate_ms must be a number of milliseconds, not ${conflate_ms}`);
 }
 
 /** Combines options so that every subscription gets at least what it asked for. */
@@ -79,19 +79,19 @@ export class Entry {
     return last > 0 || resumes.length > 0 ? { last, resume: resumes[0] ?? null } : null;
   }
 
-  /** Takes in that it is asked for over this connection. */
+  /** Records that it is asked for over this connection. */
   ask(id) {
     [this.asked, this.ready] = [id, false];
   }
 
-  /** Takes in that the broker has answered a request for it. */
+  /** Records that the broker has answered a request for it. */
   answer(interval_ms = 0, goesBack = false) {
     [this.begun, this.answered, this.interval_ms, this.goesBack] = [true, true, interval_ms, goesBack];
     // Its streams go back to before the id.
     if (goesBack) this.resumePoint = null;
   }
 
-  /** Takes in that the connection over which it was asked for is left. */
+  /** Records that the connection over which it was asked for is left. */
   away() {
     [this.answered, this.asked, this.ready, this.goesBack] = [false, null, false, false];
   }
@@ -142,7 +142,7 @@ export class Entries extends Map {
     return this.get(topic)?.answered || this.lent.has(topic) || this.patternsOf(topic).some((entry) => entry.answered);
   }
 
-  /** Takes in a position's id. It holds for what has been answered. */
+  /** Records a position's id. It holds for what has been answered. */
   reached(id, texts = this.keys()) {
     for (const text of texts) {
       const entry = this.get(text);
@@ -150,13 +150,13 @@ export class Entries extends Map {
     }
   }
 
-  /** Takes in that the connection is left. */
+  /** Records that the connection is left. */
   away() {
     this.lent.clear();
     for (const entry of this.values()) entry.away();
   }
 
-  /** Takes in that a topic ended: the patterns that cover it have one less. */
+  /** Records that a topic ended: the patterns that cover it have one less. */
   ended(topic) {
     for (const entry of this.patternsOf(topic)) entry.matched -= 1;
   }

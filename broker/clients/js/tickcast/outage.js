@@ -25,13 +25,13 @@ export class Outage {
     [this.#url, this.#transports] = [url, transports];
   }
 
-  /** Takes in that there is a connection. */
+  /** Records that there is a connection. */
   opened() {
     [this.#wasOpen, this.#since, this.#reported] = [true, null, false];
     this.#reasons.clear();
   }
 
-  /** Takes in that an attempt failed at the time `now`, in ms. Returns the error to report, or null. */
+  /** Records that an attempt failed at the time `now`, in ms. Returns the error to report, or null. */
   failed(transport, reason, now) {
     this.#since ??= now;
     this.#reasons.set(transport, reason || "it did not open");

@@ -40,7 +40,7 @@ export class Requests {
     const { id, message, text } = request;
     const refuse = (code, why) => this.#take(id).reject(new TickcastError(code, why));
     // The broker closes the connection after such a message.
-    if (utf8Length(text) > bytes_max) return refuse("too_large", `a message is at most ${bytes_max} bytes`);
+    if (utf8Length(text) > bytes_max) return refuse("too_large", `the broker accepts messages of at most ${bytes_max} bytes`);
     if (connection.unsentBytes > UNSENT_BYTES_MAX) return refuse("unavailable", "too much is waiting to be sent already");
     request.sent = true;
     connection.send(message, text);
@@ -59,7 +59,7 @@ export class Requests {
     return request !== undefined;
   }
 
-  /** Takes in that the connection is lost: requests that may be sent twice wait for the next one. */
+  /** Records that the connection is lost: requests that may be sent twice wait for the next one. */
   lost() {
     for (const [id, request] of [...this.#waiting]) {
       if (request.sent && !request.again)

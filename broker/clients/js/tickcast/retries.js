@@ -21,7 +21,7 @@ export class Retries {
   /** How many wait. */
   get size() { return this.#waiting.size; }
 
-  /** Takes in a refusal with a code, and perhaps a wait that the broker asks for. Returns whether the code is another than before. */
+  /** Handles a refusal with a code, and perhaps a wait that the broker asks for. Returns whether the code is another than before. */
   refused(text, code, retry_ms = 0) {
     const before = this.#refused.get(text), count = (before?.count ?? 0) + 1;
     this.#refused.set(text, { code, count });
@@ -30,20 +30,20 @@ export class Retries {
     return before?.code !== code;
   }
 
-  /** Takes in that one is asked for. Returns whether it was waiting. */
+  /** Records that one is asked for. Returns whether it was waiting. */
   asked(text) {
     const waited = this.#waiting.delete(text);
     if (this.#waiting.size === 0) this.#stop();
     return waited;
   }
 
-  /** Takes in that one is answered or not wanted any more. Returns whether it was waiting. */
+  /** Records that one is answered or not wanted any more. Returns whether it was waiting. */
   over(text) {
     this.#refused.delete(text);
     return this.asked(text);
   }
 
-  /** Takes in that the connection is left. */
+  /** Records that the connection is left. */
   away() {
     this.#refused.clear();
     this.#waiting.clear();

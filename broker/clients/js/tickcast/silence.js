@@ -42,24 +42,24 @@ export class Silence {
     this.#probe = null;
   }
 
-  /** Takes in that a message came. */
+  /** Records that a message came. */
   heard() {
     this.#heardAt = performance.now();
   }
 
-  /** Takes in a sign of life that also answers the question whether the broker is there. */
+  /** Records a sign of life that also answers the question whether the broker is there. */
   alive() {
     this.heard();
     this.#probe = null;
   }
 
-  /** Takes in that the broker was asked. */
+  /** Records that the broker was asked. */
   probed(id) {
     [this.#probe, this.#probedAt] = [id, performance.now()];
     this.#watch();
   }
 
-  /** Takes in an answer. */
+  /** Handles an answer. */
   answered(id) {
     if (id === this.#probe) this.#probe = null;
   }

@@ -141,7 +141,7 @@ export class Stream {
     return this.#expect("next", lastOf(message));
   }
 
-  /** Takes in that the topic ended. */
+  /** Records that the topic ended. */
   end() {
     this.#had = this.position;
     this.#expects = "start";

@@ -66,7 +66,7 @@ export class Topics {
     return { op: "topic", ...this.#streams.get(message.topic).row, seq: isImage ? message.seq : first - 1, start: isImage ? "image" : "live" };
   }
 
-  /** Takes in that the connection is left: topics do not begin anew over it any more. */
+  /** Records that the connection is left: topics do not begin anew over it any more. */
   away() {
     this.#violations = 0;
     this.#mending.clear();
@@ -108,7 +108,7 @@ export class Topics {
     this.#forgetUnwanted(stream);
   }
 
-  /** Takes in a message of a topic. */
+  /** Handles a message of a topic. */
   take(message) {
     const { op, topic } = message;
     // Messages of an entry that was left may still be in flight. They are dropped even if the same entry was asked for
@@ -126,7 +126,7 @@ export class Topics {
   }
 
   /**
-   * Takes in that patterns were asked for and begin to mention their topics: those that no other entry covers.
+   * Records that patterns were asked for and begin to mention their topics: those that no other entry covers.
    * `isLeaving`: for the broker, another entry still covers the topic.
    */
   expect(patterns, isLeaving) {
@@ -138,7 +138,7 @@ export class Topics {
     }
   }
 
-  /** Takes in that everything of these patterns has begun: topics that were not mentioned have ended. */
+  /** Records that everything of these patterns has begun: topics that were not mentioned have ended. */
   settle(patterns) {
     if (patterns.length === 0) return;
     this.settled((topic) => {
@@ -147,7 +147,7 @@ export class Topics {
     }, null);
   }
 
-  /** Takes in that the covered topics that were not mentioned have ended. */
+  /** Records that the covered topics that were not mentioned have ended. */
   settled(covers, mentioned) {
     for (const stream of [...this.#streams.values()]) {
       const { topic } = stream;
@@ -201,7 +201,7 @@ export class Topics {
     if (from < Infinity) this.#emit("gap", { topic, epoch, from, to, reason });
   }
 
-  /** Takes in a breach of continuity: the topic begins anew, events where they were, others with their image. */
+  /** Handles a breach of continuity: the topic begins anew, events where they were, others with their image. */
   #violated(stream, wrong, message) {
     const { topic, kind, epoch, position } = stream;
     const fields = { topic, epoch, position, received: message };

@@ -154,12 +154,12 @@ impl Track {
         }
     }
 
-    /// Takes in an `update`; with `from` if it replaces several.
+    /// Checks an `update`; with `from` if it replaces several.
     pub(crate) fn update(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         self.range(from.unwrap_or(seq), seq)
     }
 
-    /// Takes in a `patch`; with `from` if it replaces several.
+    /// Checks a `patch`; with `from` if it replaces several.
     pub(crate) fn patch(&mut self, from: Option<u64>, seq: u64) -> Result<Added, Violation> {
         let kind = self.not_an_event();
         let first = from.unwrap_or(seq);
@@ -170,12 +170,12 @@ impl Track {
         }
     }
 
-    /// Takes in a `gap`.
+    /// Checks a `gap`.
     pub(crate) fn gap(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         self.range(from, to)
     }
 
-    /// Takes in an `image`.
+    /// Checks an `image`.
     pub(crate) fn image(&mut self, epoch: &str, seq: u64) -> Result<Added, Violation> {
         let verdict = match self.next {
             Next::Start => Err(Violation::NotStarted { from: seq, to: seq }),
@@ -199,7 +199,7 @@ impl Track {
         epoch_verdict.and(verdict).map(|()| Added::All)
     }
 
-    /// Takes in a `closed`: the topic ended.
+    /// Checks a `closed`: the topic ended.
     pub(crate) fn closed(&mut self) -> Result<Added, Violation> {
         let verdict = match self.next {
             // A stream that resumes from an id may have had nothing to repeat.
@@ -219,7 +219,7 @@ impl Track {
         }
     }
 
-    /// Takes in that the updates `from` to `to` came, or were named as lost.
+    /// Checks that the updates `from` to `to` may come or be named as lost.
     fn range(&mut self, from: u64, to: u64) -> Result<Added, Violation> {
         if from > to {
             return Err(Violation::Backwards { from, to });

@@ -52,7 +52,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Takes in that a connection ended: whether everything was restored on it, and how long it existed.
+    /// Records that a connection ended: whether everything was restored on it, and how long it existed.
     pub(crate) fn ended(&mut self, restored: bool, lifetime: Duration, backoff: &Backoff) {
         let lasted = lifetime >= Duration::from_millis(backoff.max_ms);
         if restored || lasted {
@@ -65,7 +65,7 @@ impl Attempts {
         }
     }
 
-    /// Takes in that an attempt begins.
+    /// Records that an attempt begins.
     pub(crate) fn begun(&mut self) {
         self.failed = self.failed.saturating_add(1);
     }

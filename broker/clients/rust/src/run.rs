@@ -93,7 +93,7 @@ async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: 
     }
 }
 
-/// Takes in one text message.
+/// Handles one text message.
 fn take(
     bytes: &[u8],
     shared: &Shared,

@@ -13,7 +13,7 @@ use crate::transport::{Broken, fault};
 use crate::wire::incoming::{Incoming, Rejected};
 
 impl Book {
-    /// Takes in an answer. An answer that fits no request breaks the connection.
+    /// Handles an answer. An answer that fits no request breaks the connection.
     pub(super) fn answer(
         &mut self,
         message: Incoming<'_>,

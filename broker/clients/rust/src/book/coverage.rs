@@ -97,7 +97,7 @@ impl Coverage {
         self.patterns.iter().filter(move |covering| covering.pattern.matches(topic))
     }
 
-    /// Takes in that a subscribed pattern matched this many topics, `known` of which had begun before. A pattern that
+    /// Records that a subscribed pattern matched this many topics, `known` of which had begun before. A pattern that
     /// was complete stays so: a topic that it matches and that has not begun is new, however often the connection is
     /// lost in the meantime.
     pub(super) fn matched(&mut self, text: &str, matched: u64, known: u64) {
@@ -108,7 +108,7 @@ impl Coverage {
         }
     }
 
-    /// Takes in that a topic has begun.
+    /// Records that a topic has begun.
     pub(super) fn introduced(&mut self, topic: &str) {
         for covering in self.patterns.iter_mut().filter(|covering| covering.pattern.matches(topic)) {
             covering.introduced += 1;

@@ -5,7 +5,7 @@ use super::{Book, Delivery};
 use crate::event::{EntryError, Event};
 
 impl Book {
-    /// Takes in the refusal of an entry, for now or for good. Returns the event for each subscription to notify.
+    /// Handles the refusal of an entry, for now or for good. Returns the event for each subscription to notify.
     pub(super) fn refuse(&mut self, refused: &EntryError) -> Vec<Delivery> {
         let notified = self.subscriptions.refuse(refused);
         if !self.subscriptions.refusals.contains(&refused.entry) {

@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::request::SubscriptionId;
 
 impl Book {
-    /// Takes in the connection's position.
+    /// Handles the connection's position.
     pub(super) fn position(&mut self, id: u64, addressed: &mut Addressed) {
         self.resume_ids.position(id);
         // A position comes once everything subscribed has begun. After all entries were asked for again, a topic that
@@ -19,14 +19,14 @@ impl Book {
         }
     }
 
-    /// Takes in that everything a request asked for has begun.
+    /// Handles a `ready`: everything that a request asked for has begun.
     pub(super) fn ready(&mut self, id: u64, out: &mut Vec<Delivery>) {
         if let Some(subscriptions) = self.readies.remove(&id) {
             self.begun(&subscriptions, out);
         }
     }
 
-    /// Takes in that one of these subscriptions' requests has nothing more to wait for.
+    /// Counts a request of these subscriptions as begun.
     fn begun(&mut self, subscriptions: &[SubscriptionId], out: &mut Vec<Delivery>) {
         for id in subscriptions {
             if self.subscriptions.begun(*id)

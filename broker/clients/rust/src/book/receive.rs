@@ -1,4 +1,4 @@
-//! From the wire to the program: each message goes to the file that takes its kind in.
+//! From the wire to the program: each message goes to the file for its kind.
 
 use super::topic::Addressed;
 use super::{Book, Delivery};
@@ -9,7 +9,7 @@ use crate::transport::Broken;
 use crate::wire::incoming::Incoming;
 
 impl Book {
-    /// Takes in one message. Events for subscriptions go to `out`. An answer that fits no request breaks the
+    /// Handles one message. Events for subscriptions go to `out`. An answer that fits no request breaks the
     /// connection.
     pub(crate) fn receive(
         &mut self,

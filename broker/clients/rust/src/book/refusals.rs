@@ -15,7 +15,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Takes in a refusal. Returns whether it is to be reported: the first one is, and one with another reason.
+    /// Handles a refusal. Returns whether it is to be reported: the first one is, and one with another reason.
     pub(super) fn refused(&mut self, entry: &str, code: ErrorCode) -> bool {
         self.waiting.insert(entry.to_owned());
         match self.refused.get_mut(entry) {

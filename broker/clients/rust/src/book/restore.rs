@@ -139,7 +139,7 @@ impl Book {
         requests
     }
 
-    /// Takes in that one of the requests above was answered. After the last, the topics that resumed for their patterns
+    /// Counts one of the requests above as answered. After the last, the topics that resumed for their patterns
     /// continue under these.
     pub(super) fn restored(&mut self) {
         self.restoring.requests = self.restoring.requests.saturating_sub(1);

@@ -31,7 +31,7 @@ struct Position {
 }
 
 impl ResumeIds {
-    /// Takes in that the broker accepted an entry with these options. An entry that did not resume begins anew, and no
+    /// Records that the broker accepted an entry with these options. An entry that did not resume begins anew, and no
     /// id holds for it yet.
     pub(super) fn accepted(&mut self, text: &str, options: &SubscribeOptions, resumed: bool) {
         let entry = match self.entries.get_mut(text) {
@@ -45,14 +45,14 @@ impl ResumeIds {
         }
     }
 
-    /// Takes in a position of the connection.
+    /// Records a position of the connection.
     pub(super) fn position(&mut self, id: u64) {
         for entry in self.entries.values_mut().filter(|entry| entry.accepted) {
             entry.position = Some(Position { id, conflated: entry.conflated });
         }
     }
 
-    /// Takes in that the connection is lost.
+    /// Records that the connection is lost.
     pub(super) fn lost(&mut self) {
         self.entries.values_mut().for_each(|entry| entry.accepted = false);
     }

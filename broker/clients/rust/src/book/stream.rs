@@ -9,7 +9,7 @@ use crate::wire::incoming::Incoming;
 use crate::{Data, Kind};
 
 impl Book {
-    /// Takes in an update, image or gap of a topic, or its end.
+    /// Handles an update, image or gap of a topic, or its end.
     pub(super) fn stream(&mut self, message: Incoming<'_>, shared: &Shared, addressed: &mut Addressed) {
         let Book { topics, subscriptions, .. } = self;
         let coverage = &subscriptions.coverage;

@@ -22,7 +22,7 @@ pub(super) struct Subscribed {
 }
 
 impl Book {
-    /// Takes in that the broker accepted a request, though perhaps not all of its entries.
+    /// Handles the answer to a request that the broker accepted, though perhaps not all of its entries.
     pub(super) fn subscribe_accepted(
         &mut self,
         mut ask: Ask,
@@ -51,7 +51,7 @@ impl Book {
         }
     }
 
-    /// Takes in that the broker refused a request as a whole.
+    /// Handles the refusal of a request as a whole.
     pub(super) fn subscribe_refused(
         &mut self,
         ask: Ask,
@@ -102,7 +102,7 @@ impl Book {
         }
     }
 
-    /// Takes in how many topics each accepted pattern matched.
+    /// Records how many topics each accepted pattern matched.
     fn match_patterns(&mut self, patterns: Vec<(String, u64)>) {
         for (text, matched) in patterns {
             let known = pattern_of(&text).map_or(0, |pattern| self.topics.matching(&pattern));

@@ -59,7 +59,7 @@ impl Subscriptions {
         self.records.get(&id).map(|record| &record.events)
     }
 
-    /// Takes in that the broker accepted an entry. Returns whether the subscription newly has it.
+    /// Records that the broker accepted an entry. Returns whether the subscription newly has it.
     pub(super) fn establish(&mut self, id: SubscriptionId, text: &str) -> bool {
         let Some(record) = self.records.get_mut(&id) else { return false };
         let is_new = record.establish(text);
@@ -70,7 +70,7 @@ impl Subscriptions {
         is_new
     }
 
-    /// Takes in that the broker refused an entry. After a refusal for now, the subscriptions that have the entry keep
+    /// Handles the refusal of an entry. After a refusal for now, the subscriptions that have the entry keep
     /// it; after any other they lose it. Returns where to report it. A program that still waits for the first answer to
     /// its subscription gets the refusal in that answer instead.
     pub(super) fn refuse(&mut self, refused: &EntryError) -> Vec<mpsc::Sender<Event>> {
@@ -103,7 +103,7 @@ impl Subscriptions {
         }
     }
 
-    /// Takes in that one of a subscription's messages was answered. After the last, the program gets its answer.
+    /// Counts one of a subscription's messages as answered. After the last, the program gets its answer.
     pub(super) fn message_answered(&mut self, id: SubscriptionId) {
         if let Some(progress) = self.records.get_mut(&id).and_then(|record| record.progress.as_mut()) {
             progress.messages = progress.messages.saturating_sub(1);
@@ -143,7 +143,7 @@ impl Subscriptions {
         concerned.map(|(id, _)| *id).collect()
     }
 
-    /// Takes in that a message asks for `ready` for these subscriptions.
+    /// Counts a message that asks for `ready` for these subscriptions.
     pub(super) fn ready_asked(&mut self, ids: &[SubscriptionId]) {
         for id in ids {
             if let Some(ready) = self.records.get_mut(id).and_then(|record| record.ready.as_mut()) {
@@ -152,7 +152,7 @@ impl Subscriptions {
         }
     }
 
-    /// Takes in that everything one of those messages asked for has begun. Returns, once, whether it was the last of
+    /// Counts one of those messages as begun. Returns, once, whether it was the last of
     /// them.
     pub(super) fn begun(&mut self, id: SubscriptionId) -> bool {
         let Some(record) = self.records.get_mut(&id) else { return false };

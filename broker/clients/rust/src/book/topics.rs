@@ -74,7 +74,7 @@ impl Topics {
         violation
     }
 
-    /// Takes in a message of a topic. `check` returns whether it may come here, and what it adds; `event` makes the
+    /// Handles a message of a topic. `check` returns whether it may come here, and what it adds; `event` makes the
     /// event for all subscriptions that get the topic, from the number where that begins if it is not the message's
     /// own. `covering` is only called for a topic that never started.
     pub(super) fn take(

@@ -30,7 +30,7 @@ impl Entry {
         broker_protocol::topic::check_topic(&update.topic).map_err(|error| (ErrorCode::BadTopic, error.to_string()))?;
         let data = broker_protocol::Data::check(&update.data).map_err(|error| (error.code(), error.to_string()))?;
         if update.kind == Some(Kind::Patch) && !data.is_object() {
-            return bad_request("a patch is a JSON object".to_owned());
+            return bad_request("a patch must be a JSON object".to_owned());
         }
         let mut json = String::with_capacity(update.topic.len() + data.raw().len() + 96);
         json.push_str(r#"{"topic":"#);

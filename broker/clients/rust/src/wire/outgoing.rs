@@ -59,7 +59,7 @@ pub(crate) struct SubscribeOptions {
 
 pub(crate) fn publish(out: &mut String, id: u64, entry: &Entry) {
     let _ = write!(out, r#"{{"op":"publish","id":{id},"#);
-    // The entry is an object of its own: its fields go on where ours stop.
+    // The entry is a JSON object: without its opening brace, its fields continue the request's.
     out.push_str(&entry.json[1..]);
 }
 

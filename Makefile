@@ -80,7 +80,7 @@ page: tools
 SHOWN := markets-dark markets-light markets-phone-light instrument-phone-dark matches-light broker-dark
 screenshots: tools
 	$(CARGO) build -p broker --locked
-	CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast node --test dashboards/web/tests/page/photographs.js
+	NODE_PATH=$(abspath .tools)/node_modules CANDLES=16 PHOTOGRAPHS=$(abspath $(TARGET))/photographs BROKER=$(abspath $(TARGET))/debug/tickcast node --test dashboards/web/tests/page/photographs.js
 	mkdir -p dashboards/web/screenshots
 	cd $(abspath $(TARGET))/photographs && cp $(SHOWN:=.png) $(CURDIR)/dashboards/web/screenshots/
 

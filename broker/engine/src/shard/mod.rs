@@ -242,6 +242,10 @@ impl<S: Sink> Shard<S> {
         {
             self.stats.parked.sub(1);
         }
+        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.encoding().is_some()) {
+            // It holds less by what it has just sent.
+            self.count_buffers(id);
+        }
     }
 
     /// Queues a finished payload as an answer: it may overtake data.

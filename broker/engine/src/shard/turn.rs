@@ -119,6 +119,10 @@ impl<S: Sink> Shard<S> {
         let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);
+        if self.conns[id].sink.encoding().is_some() {
+            // It holds less by what it has just sent.
+            self.count_buffers(id);
+        }
         if self.conns[id].wants_positions {
             self.send_position(id, position, clock());
         }

@@ -81,6 +81,8 @@ fn more_topics_than_fit_into_a_url_are_posted() {
     let mut source = Source::post(broker.listen, &form, "");
     source.expect("hello");
     assert_eq!(source.expect("subscribed").json["topics"].as_array().unwrap().len(), names.len());
+    // What was sent, more than a socket takes at once, is not held any more.
+    broker.until_metric(r#"tickcast_budget_bytes{budget="buffers_bytes_max"}"#, |bytes| bytes == 0.0);
     broker.publish(&names[1023], "event", "1");
     source.until(|message| message.has(&json!({"op":"update","topic":names[1023],"seq":1})));
     // Alone in its turn, an update has an id.

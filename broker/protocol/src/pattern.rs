@@ -53,8 +53,7 @@ impl Pattern {
 
     /// Whether the pattern matches this (valid) topic.
     pub fn matches(&self, topic: &str) -> bool {
-        let first_is_literal = self.literals & (1 << (SEGMENTS_MAX - 1)) != 0;
-        if !first_is_literal && is_reserved(topic) {
+        if self.excludes_reserved() && is_reserved(topic) {
             return false;
         }
         let mut names = topic.split('.');
@@ -68,6 +67,11 @@ impl Pattern {
             }
         }
         names.next().is_none()
+    }
+
+    /// Whether it matches no topic of the broker's own, because it begins with a wildcard.
+    pub(crate) fn excludes_reserved(&self) -> bool {
+        self.literals & (1 << (SEGMENTS_MAX - 1)) == 0
     }
 
     /// The segments from left to right.

@@ -55,6 +55,6 @@ pub use limits::{Limits, Retain, TopicRule};
 pub use read::{Ask, HistoryPage, Image, Met, TopicRow, Walk};
 pub use shard::snapshot::{Slowest, Snapshot};
 pub use shard::stats::{BUCKETS, Cell, CloseCounts, ErrorCounts, Histogram, ShardStats};
-pub use shard::{ConnId, Shard};
+pub use shard::{AuthRequest, ConnId, Shard};
 pub use sink::{Encoding, Sink, Wrote};
 pub use topic::Topic;

@@ -5,11 +5,16 @@
 
 use std::fmt::Write as _;
 
+use crate::codes::ErrorCode;
 use crate::pattern::{Pattern, Segment};
+use crate::quote::quote;
+use crate::request::Refusal;
 use crate::topic::is_reserved;
 
 /// Maximum number of allowed patterns that an error names.
 const NAMED_MAX: usize = 5;
+/// An error names no further pattern once it has this many bytes: an answer may contain thousands of them.
+const REFUSAL_BYTES: usize = 200;
 
 /// The permissions of one client. Several clients may share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +57,11 @@ impl Permissions {
         self.conflate_ms_min
     }
 
+    /// The number of all patterns.
+    pub fn size(&self) -> usize {
+        self.sub.len() + self.publish.len() + self.deny.len()
+    }
+
     /// Whether a topic may be read.
     pub fn may_read(&self, topic: &str) -> bool {
         matches(&self.sub, topic) && !matches(&self.deny, topic)
@@ -72,17 +82,38 @@ impl Permissions {
         self.deny.iter().filter(|denied| denied.overlaps(pattern))
     }
 
+    /// Refuses to read a topic, unless that is allowed.
+    ///
+    /// # Errors
+    /// `forbidden`, whether the topic exists or not.
+    pub fn check_read(&self, topic: &str) -> Result<(), Refusal> {
+        if self.may_read(topic) { Ok(()) } else { Err(forbidden(topic, "read it")) }
+    }
+
+    /// Refuses to publish to a topic, unless that is allowed.
+    ///
+    /// # Errors
+    /// `forbidden`, whether the topic exists or not.
+    pub fn check_publish(&self, topic: &str) -> Result<(), Refusal> {
+        if self.may_publish(topic) { Ok(()) } else { Err(forbidden(topic, "publish to it")) }
+    }
+
     /// Says why an entry of `subscribe` is refused, and names some patterns that are allowed.
     pub fn refusal(&self) -> String {
         let mut text = String::from("this client may not read it");
-        for (at, pattern) in self.sub.iter().take(NAMED_MAX).enumerate() {
+        for (at, pattern) in self.sub.iter().enumerate() {
+            if at == NAMED_MAX || text.len() > REFUSAL_BYTES {
+                text.push_str(", …");
+                break;
+            }
             let _ = write!(text, "{}{pattern}", if at == 0 { "; it may subscribe within " } else { ", " });
-        }
-        if self.sub.len() > NAMED_MAX {
-            text.push_str(", …");
         }
         text
     }
+}
+
+fn forbidden(topic: &str, what: &str) -> Refusal {
+    Refusal { code: ErrorCode::Forbidden, message: format!("{}: this client may not {what}", quote(topic)) }
 }
 
 /// Whether one of the patterns matches a topic.
@@ -91,7 +122,7 @@ fn matches(patterns: &[Pattern], topic: &str) -> bool {
 }
 
 fn set(mut patterns: Vec<Pattern>) -> Vec<Pattern> {
-    patterns.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    patterns.sort_unstable();
     patterns.dedup();
     patterns
 }

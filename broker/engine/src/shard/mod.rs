@@ -17,6 +17,7 @@
 //! queue        whose turn is next
 //! follows      names and patterns, their subscribers, and how they are linked
 //! ring         frames on their way to connections
+//! permits      what clients may do, for those that may not do everything
 //! views        topics at an interval, and when each is due
 //! plan         the frames of a turn's write that do not come from the ring
 //! visits       passes over the subscribers of a name
@@ -32,7 +33,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow
+//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow, authorize
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -47,6 +48,7 @@
 //!   step.
 //! * A connection is in at most one queue, and only once.
 
+mod authorize;
 mod conn;
 mod connect;
 mod deliver;
@@ -63,6 +65,7 @@ mod mark;
 mod pages;
 mod payers;
 mod pending;
+mod permits;
 mod plan;
 mod position;
 mod queue;
@@ -98,8 +101,10 @@ pub use self::id::ConnId;
 use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
 use self::payers::Payers;
+use self::permits::Permits;
 use self::plan::Plan;
 use self::queue::Queue;
+pub use self::requests::AuthRequest;
 use self::retire::Retiring;
 use self::ring::Ring;
 use self::stats::ShardStats;
@@ -124,6 +129,7 @@ pub struct Shard<S> {
     conns: Pages<Conn<S>>,
     queue: Queue,
     follows: Follows,
+    permits: Permits,
     views: Views,
     visits: Visits,
     /// The last ordinal at the time when the newest of its topics was followed.
@@ -154,6 +160,7 @@ impl<S: Sink> Shard<S> {
             conns: Pages::default(),
             queue: Queue::default(),
             follows: Follows::default(),
+            permits: Permits::default(),
             views: Views::default(),
             visits: Visits::default(),
             followed_from: 0,
@@ -217,7 +224,7 @@ impl<S: Sink> Shard<S> {
         self.conns.get(id).is_some_and(|conn| {
             !conn.gone
                 && conn.closing == Closing::No
-                && conn.subscribing.is_none()
+                && conn.in_progress.is_none()
                 && !conn.is_falling
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max
         })
@@ -225,7 +232,7 @@ impl<S: Sink> Shard<S> {
 
     /// Whether a request of this connection is still in progress.
     pub fn is_busy(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_some_and(|conn| conn.subscribing.is_some())
+        self.conns.get(id).is_some_and(|conn| conn.in_progress.is_some())
     }
 
     /// Notes that a frame came from the client, which is therefore alive.

@@ -4,6 +4,9 @@ use super::object::Object;
 use super::stream::topic_start;
 use super::{EntryError, PatternStart, SubscriptionRow, TopicStart};
 use crate::codes::ErrorCode;
+use crate::pattern::Pattern;
+use crate::permissions::Permissions;
+use crate::topic::is_pattern;
 use crate::write::push_string;
 
 /// The answer to every well-formed `subscribe`; its three lists are always present.
@@ -83,9 +86,30 @@ pub fn subscriptions(
         .close();
 }
 
-/// The answer to `auth`.
-pub fn authenticated(out: &mut Vec<u8>, id: Option<&[u8]>, expires_ts: u64) {
-    Object::message(out, "authenticated").id(id).number("expires_ts", expires_ts).close();
+/// The answer to `auth`, and the message that says what a client may do. `expires_ts` is absent for an identity that
+/// does not end.
+pub fn authenticated(
+    out: &mut Vec<u8>,
+    id: Option<&[u8]>,
+    sub: &str,
+    expires_ts: Option<u64>,
+    permissions: &Permissions,
+) {
+    let mut message = Object::message(out, "authenticated");
+    message.id(id).text("sub", sub).number_or_null("expires_ts", expires_ts);
+    let list = |out: &mut Vec<u8>, pattern: &Pattern| push_string(out, pattern.as_str());
+    Object::open(message.key("allow"))
+        .list("sub", permissions.sub(), list)
+        .list("pub", permissions.publish(), list)
+        .list("deny", permissions.deny(), list)
+        .close();
+    message.close();
+}
+
+/// What the client subscribed to, a topic or a pattern, is no longer allowed to it.
+pub fn subscription_error(out: &mut Vec<u8>, entry: &str, code: ErrorCode, message: &str) {
+    let key = if is_pattern(entry) { "pattern" } else { "topic" };
+    code_and_message(Object::message(out, "error").text(key, entry), code, message).flag("retry", code.retry()).close();
 }
 
 /// The answer to `ping`.

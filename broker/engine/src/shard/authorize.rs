@@ -1,0 +1,326 @@
+//! New permissions on an open connection, in portions.
+//!
+//! ```text
+//! check    which subscriptions end, and which patterns have other denied topics than before
+//! link     such a pattern gets another group; its names are linked to that, while the old one still delivers
+//! effect   at one moment: subscriptions end, patterns change their group, what is pending of denied topics is dropped
+//! report   an error for everything that ended, then the answer
+//! ```
+//!
+//! Topics that a pattern newly brings are introduced afterwards by a walk, as if they had just begun. All other topics
+//! continue without a break.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message;
+use broker_protocol::permissions::Permissions;
+use broker_protocol::request::From;
+use std::sync::atomic::Ordering;
+
+use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
+use super::follows::Denied;
+use super::permits::{PATTERNS_PER_STEP, Permit};
+use super::unsubscribe::Left;
+use super::{ConnId, Shard};
+use crate::budget::shared::SharedSum;
+use crate::clock::Now;
+use crate::fault::{self, Fault};
+use crate::sink::Sink;
+use crate::topic::Topic;
+
+/// Maximum number of names looked at before the directory's lock is released.
+const NAMES_AT_ONCE: usize = fault::bound(64, 2);
+/// Work to look at a name, in steps.
+const NAME_STEPS: usize = 4;
+/// The reason in the errors.
+const NO_LONGER: &str = "the client's permissions have changed and no longer allow it";
+const NO_ROOM: &str = "the client's permissions have changed, and there is no room for another pattern";
+
+impl<S: Sink> Shard<S> {
+    /// Gives a connection other permissions. `answer`, a message, is sent once they have taken effect and everything
+    /// that ended by them was reported.
+    pub fn authorize(&mut self, now: Now, id: ConnId, permissions: Arc<Permissions>, answer: Option<Box<[u8]>>) {
+        if self.is_closing(id) {
+            return;
+        }
+        self.permits.wait(id, permissions, answer);
+        self.next_authorization(id, now);
+    }
+
+    /// Begins with the next permissions that a connection is to get, unless something else is in progress.
+    pub(super) fn next_authorization(&mut self, id: ConnId, now: Now) {
+        while self.conns.get(id).is_some_and(|conn| conn.in_progress.is_none())
+            && let Some((permissions, answer)) = self.permits.next(id)
+        {
+            let targets = self.conns[id].subscriptions.iter().map(|(target, _)| target).collect();
+            let authorizing = Authorizing::new(permissions, answer, targets);
+            self.conns[id].in_progress = Some(Box::new(InProgress::Authorizing(authorizing)));
+            self.continue_request(id, now);
+        }
+        if self.is_busy(id) {
+            self.enqueue(id, now.mono_us);
+        }
+    }
+
+    /// Continues, as far as this round's work allows. Returns whether everything is done and reported.
+    pub(super) fn continue_authorizing(&mut self, id: ConnId, now: Now, request: &mut Authorizing) -> bool {
+        // A connection that falls out of step has wants for some of its topics, and runs for others.
+        if self.conns[id].is_falling {
+            return false;
+        }
+        loop {
+            let is_done = match &mut request.phase {
+                Phase::Check => self.check_subscriptions(request),
+                Phase::Link { moved, after } => {
+                    let (moved, after) = (*moved, after.take());
+                    self.link_moved(id, request, moved, after)
+                }
+                Phase::ReportEnded { after } => {
+                    let after = after.take();
+                    self.report_ended(id, now, request, after)
+                }
+                Phase::ReportDenied { moved, denied, after } => {
+                    let (moved, denied, after) = (*moved, *denied, after.take());
+                    self.report_denied(id, now, request, moved, denied, after)
+                }
+                Phase::Done => return true,
+            };
+            if !is_done {
+                return false;
+            }
+        }
+    }
+
+    /// Compares the subscriptions with the permissions. Returns whether all are compared.
+    fn check_subscriptions(&mut self, request: &mut Authorizing) -> bool {
+        let steps = 1 + request.permissions.size() / PATTERNS_PER_STEP;
+        while let Some(target) = request.unchecked.last().copied() {
+            if self.work.is_spent() {
+                return false;
+            }
+            self.work.charge(steps);
+            request.unchecked.pop();
+            match target {
+                Target::Topic(name_id) => {
+                    let name = &self.follows.names[name_id].name;
+                    if !request.permissions.may_read(name) {
+                        request.ended.insert(name.clone(), ErrorCode::Forbidden);
+                        request.ended_targets.push(target);
+                    }
+                }
+                Target::Pattern(group) => {
+                    let held = &self.follows.groups[group];
+                    let denied = Denied::of(&request.permissions, &held.pattern);
+                    if !request.permissions.may_subscribe(&held.pattern) {
+                        request.ended.insert(held.pattern.as_str().into(), ErrorCode::Forbidden);
+                        request.ended_targets.push(target);
+                    } else if denied != held.denied {
+                        let (pattern, was_denied) = (held.pattern.clone(), held.denied.clone());
+                        let unfinished = Vec::new();
+                        request.moved.push(Moved { pattern, old: group, new: None, was_denied, denied, unfinished });
+                    }
+                }
+            }
+        }
+        request.phase = Phase::Link { moved: 0, after: None };
+        true
+    }
+
+    /// Links the names that a moved pattern matches to its new group, of which the connection is a member from the
+    /// beginning. Returns whether all are linked, or it was the last pattern and everything has taken effect.
+    fn link_moved(&mut self, id: ConnId, request: &mut Authorizing, moved: usize, mut after: Option<Arc<str>>) -> bool {
+        let Some(one) = request.moved.get(moved) else {
+            self.take_effect_of(id, request);
+            return true;
+        };
+        let (pattern, denied) = (one.pattern.clone(), one.denied.clone());
+        let group = match one.new {
+            Some(group) => group,
+            None => match self.join_new_group(id, one) {
+                Some(group) => *request.moved[moved].new.insert(group),
+                None => {
+                    let one = request.moved.remove(moved);
+                    request.ended.insert(one.pattern.as_str().into(), ErrorCode::Limit);
+                    request.ended_targets.push(Target::Pattern(one.old));
+                    request.phase = Phase::Link { moved, after: None };
+                    return true;
+                }
+            },
+        };
+        loop {
+            if self.work.is_spent() {
+                request.phase = Phase::Link { moved, after };
+                return false;
+            }
+            let mut steps = NAMES_AT_ONCE;
+            let next = self
+                .engine
+                .directory
+                .read()
+                .next_match(&pattern, after.as_deref(), &mut steps)
+                .map(Option::<&_>::cloned);
+            self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS + denied.patterns().len() / PATTERNS_PER_STEP);
+            match next {
+                Ok(Some(topic)) => {
+                    if !denied.matches(topic.name())
+                        && let Some(name_id) = self.follows.named(topic.name())
+                    {
+                        self.link(name_id, group);
+                    }
+                    after = Some(topic.name().clone());
+                }
+                Err(name) => after = Some(name),
+                Ok(None) => break,
+            }
+        }
+        request.phase = Phase::Link { moved: moved + 1, after: None };
+        true
+    }
+
+    /// Makes a connection a member of a moved pattern's new group, behind the old one, which still delivers. `None` if
+    /// there is no room for another pattern.
+    fn join_new_group(&mut self, id: ConnId, moved: &Moved) -> Option<super::GroupId> {
+        let group = self.group(&moved.pattern, &moved.denied)?;
+        let old = *self.conns[id].subscription(Target::Pattern(moved.old))?;
+        let member = self.follows.members(Target::Pattern(group)).add(id, old.step);
+        // Where both groups bring a topic, the old one counts.
+        let new = Subscription { order: old.order.wrapping_sub(1), member, ..old };
+        self.conns[id].subscriptions.insert(Target::Pattern(group), new);
+        self.stats.subscriptions.add(1);
+        self.engine.budget.subscriptions.add(super::subscribe::SUBSCRIPTION_BYTES);
+        self.count_subscriber(Target::Pattern(group), 1);
+        if !moved.was_denied.is_empty() {
+            let (pattern, only) = (moved.pattern.clone(), moved.was_denied.clone());
+            let walk = Walk { group, at: None, from: From::Image, images_only: false, pattern, only, ready: None };
+            self.conns[id].catch_up.get_or_insert_default().walks.push(walk);
+        }
+        Some(group)
+    }
+
+    /// Ends subscriptions, lets patterns change their groups, and drops what is pending of what ended.
+    fn take_effect_of(&mut self, id: ConnId, request: &mut Authorizing) {
+        self.permits.set(id, Permit::Permitted(request.permissions.clone()));
+        request.feed_position = self.reader.bytes();
+        for moved in &mut request.moved {
+            let Some(new) = moved.new else { continue };
+            if let Some(catch_up) = &mut self.conns[id].catch_up {
+                for walk in catch_up.walks.iter_mut().filter(|walk| walk.group == moved.old) {
+                    moved.unfinished.push(walk.clone());
+                    walk.group = new;
+                }
+            }
+            if let Some(old) = self.take_subscription(id, Target::Pattern(moved.old))
+                && let Some(held) = self.conns[id].subscriptions.get_mut(Target::Pattern(new))
+            {
+                held.order = old.order;
+            }
+        }
+        let mut topics = HashSet::default();
+        let mut left = Vec::new();
+        for target in request.ended_targets.drain(..) {
+            match target {
+                Target::Topic(name_id) => self.leave_topic(id, name_id, &mut topics),
+                Target::Pattern(group) => {
+                    let old = self.take_subscription(id, target);
+                    left.extend(old.map(|old| Left::new(group, old)));
+                }
+            }
+        }
+        self.drop_left(id, topics, left);
+        if !request.moved.is_empty() && !fault::strikes(Fault::DeniedStaysPending) {
+            // What is denied now is covered by no subscription.
+            self.retain_pending(id, |_, _, _| true);
+        }
+        request.moved.iter().for_each(|moved| self.release_group(moved.old));
+        self.conns[id].settle();
+        self.file(id, SharedSum::Wants);
+        request.phase = Phase::ReportEnded { after: None };
+    }
+
+    /// Whether an error may be reported now: there is work left, and the client reads its answers.
+    fn may_report(&self, id: ConnId) -> bool {
+        !self.work.is_spent() && self.conns[id].control_bytes() < self.engine.limits.answers_bytes_max
+    }
+
+    fn report(&mut self, id: ConnId, now: Now, entry: &str, code: ErrorCode) {
+        let text = if code == ErrorCode::Limit { NO_ROOM } else { NO_LONGER };
+        let mut payload = Vec::new();
+        message::subscription_error(&mut payload, entry, code, text);
+        self.work.charge_bytes(payload.len());
+        self.stats.errors.add(code, 1);
+        self.answer(now, id, &payload);
+    }
+
+    /// Reports the subscriptions that ended. Returns whether all are reported.
+    fn report_ended(&mut self, id: ConnId, now: Now, request: &mut Authorizing, mut after: Option<Arc<str>>) -> bool {
+        use std::ops::Bound;
+        loop {
+            if !self.may_report(id) {
+                request.phase = Phase::ReportEnded { after };
+                return false;
+            }
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let Some((entry, code)) = request.ended.range::<str, _>((from, Bound::Unbounded)).next() else { break };
+            self.report(id, now, entry, *code);
+            after = Some(entry.clone());
+        }
+        request.phase = Phase::ReportDenied { moved: 0, denied: 0, after: None };
+        true
+    }
+
+    /// Reports the topics that a moved pattern no longer brings because of one denied pattern. Returns whether all are
+    /// reported.
+    fn report_denied(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        request: &mut Authorizing,
+        moved: usize,
+        denied: usize,
+        mut after: Option<Arc<str>>,
+    ) -> bool {
+        let Some(one) = request.moved.get(moved) else {
+            request.phase = Phase::Done;
+            return true;
+        };
+        let Some(pattern) = one.denied.patterns().get(denied).cloned() else {
+            request.phase = Phase::ReportDenied { moved: moved + 1, denied: 0, after: None };
+            return true;
+        };
+        let is_new = !one.was_denied.patterns().contains(&pattern);
+        while is_new {
+            if !self.may_report(id) {
+                request.phase = Phase::ReportDenied { moved, denied, after };
+                return false;
+            }
+            let mut steps = NAMES_AT_ONCE;
+            let next = self
+                .engine
+                .directory
+                .read()
+                .next_match(&pattern, after.as_deref(), &mut steps)
+                .map(Option::<&_>::cloned);
+            self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS + request.moved.len());
+            match next {
+                Ok(Some(topic)) => {
+                    if self.was_known(request, &topic) && request.reports(moved, denied, &topic) {
+                        self.report(id, now, topic.name(), ErrorCode::Forbidden);
+                    }
+                    after = Some(topic.name().clone());
+                }
+                Err(name) => after = Some(name),
+                Ok(None) => break,
+            }
+        }
+        request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
+        true
+    }
+
+    /// Whether the shard had read a topic's beginning when the permissions took effect.
+    fn was_known(&self, request: &Authorizing, topic: &Topic) -> bool {
+        let begun_bytes = topic.begun_bytes.load(Ordering::Acquire);
+        begun_bytes > 0 && begun_bytes <= request.feed_position
+    }
+}

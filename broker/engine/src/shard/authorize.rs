@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
+use broker_protocol::pattern::Pattern;
 use broker_protocol::permissions::Permissions;
 use broker_protocol::request::From;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,7 @@ use super::unsubscribe::Left;
 use super::{ConnId, Shard};
 use crate::budget::shared::SharedSum;
 use crate::clock::Now;
+use crate::directory::Reached;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::Topic;
@@ -55,7 +57,7 @@ impl<S: Sink> Shard<S> {
             && let Some((permissions, answer)) = self.permits.next(id)
         {
             let targets = self.conns[id].subscriptions.iter().map(|(target, _)| target).collect();
-            let authorizing = Authorizing::new(permissions, answer, targets);
+            let authorizing = Authorizing::new(permissions, answer, targets, self.may_know(id));
             self.conns[id].in_progress = Some(Box::new(InProgress::Authorizing(authorizing)));
             self.continue_request(id, now);
         }
@@ -154,25 +156,17 @@ impl<S: Sink> Shard<S> {
                 request.phase = Phase::Link { moved, after };
                 return false;
             }
-            let mut steps = NAMES_AT_ONCE;
-            let next = self
-                .engine
-                .directory
-                .read()
-                .next_match(&pattern, after.as_deref(), &mut steps)
-                .map(Option::<&_>::cloned);
-            self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS + denied.patterns().len() / PATTERNS_PER_STEP);
+            let (met, next) = self.names_from(&pattern, after.as_deref());
+            self.work.charge(denied.patterns().len() / PATTERNS_PER_STEP);
+            if let Some(topic) = met
+                && !denied.matches(topic.name())
+                && let Some(name_id) = self.follows.named(topic.name())
+            {
+                self.link(name_id, group);
+            }
             match next {
-                Ok(Some(topic)) => {
-                    if !denied.matches(topic.name())
-                        && let Some(name_id) = self.follows.named(topic.name())
-                    {
-                        self.link(name_id, group);
-                    }
-                    after = Some(topic.name().clone());
-                }
-                Err(name) => after = Some(name),
-                Ok(None) => break,
+                Some(name) => after = Some(name),
+                None => break,
             }
         }
         request.phase = Phase::Link { moved: moved + 1, after: None };
@@ -217,6 +211,8 @@ impl<S: Sink> Shard<S> {
                 held.order = old.order;
             }
         }
+        self.link_ended(request);
+        self.end_unfinished(id, request);
         let mut topics = HashSet::default();
         let mut left = Vec::new();
         for target in request.ended_targets.drain(..) {
@@ -237,6 +233,42 @@ impl<S: Sink> Shard<S> {
         self.conns[id].settle();
         self.file(id, SharedSum::Wants);
         request.phase = Phase::ReportEnded { after: None };
+    }
+
+    /// Links the names of topics that the directory no longer has, but whose last entries the shard has still to read.
+    fn link_ended(&mut self, request: &Authorizing) {
+        for moved in &request.moved {
+            let Some(group) = moved.new else { continue };
+            let ended = self.engine.directory.read().ended(&moved.pattern, None, Reached::Rest);
+            for topic in ended.iter().filter(|topic| !moved.denied.matches(topic.name())) {
+                if let Some(name_id) = self.follows.named(topic.name()) {
+                    self.link(name_id, group);
+                }
+            }
+        }
+    }
+
+    /// Notes the topics of moved patterns that are denied now, and whose names may not be live any more: something of
+    /// them is pending, and dropped, or the shard has still to read that they ended.
+    fn end_unfinished(&self, id: ConnId, request: &mut Authorizing) {
+        let conn = &self.conns[id];
+        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
+        let pending = wanted.chain(slots.map(|slot| &slot.topic)).cloned();
+        let names = self.engine.directory.read();
+        let patterns = request.moved.iter().flat_map(|one| one.denied.patterns());
+        let over = patterns.flat_map(|pattern| names.ended(pattern, None, Reached::Rest));
+        let over = over.filter(|topic| topic.end_unread_by(self.bit).is_some() && self.was_known(request, topic));
+        let mut ended = Vec::new();
+        for topic in pending.chain(over) {
+            let name = topic.name();
+            let is_denied = |one: &Moved| one.covered(name) && one.denied.matches(name);
+            if request.moved.iter().any(is_denied) {
+                ended.push(name.clone());
+            }
+        }
+        drop(names);
+        ended.into_iter().for_each(|name| _ = request.ended.entry(name).or_insert(ErrorCode::Forbidden));
     }
 
     /// Whether an error may be reported now: there is work left, and the client reads its answers.
@@ -295,27 +327,34 @@ impl<S: Sink> Shard<S> {
                 request.phase = Phase::ReportDenied { moved, denied, after };
                 return false;
             }
-            let mut steps = NAMES_AT_ONCE;
-            let next = self
-                .engine
-                .directory
-                .read()
-                .next_match(&pattern, after.as_deref(), &mut steps)
-                .map(Option::<&_>::cloned);
-            self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS + request.moved.len());
+            let (met, next) = self.names_from(&pattern, after.as_deref());
+            self.work.charge(request.moved.len());
+            if let Some(topic) = met
+                && self.was_known(request, &topic)
+                && request.reports(moved, denied, &topic)
+            {
+                self.report(id, now, topic.name(), ErrorCode::Forbidden);
+            }
             match next {
-                Ok(Some(topic)) => {
-                    if self.was_known(request, &topic) && request.reports(moved, denied, &topic) {
-                        self.report(id, now, topic.name(), ErrorCode::Forbidden);
-                    }
-                    after = Some(topic.name().clone());
-                }
-                Err(name) => after = Some(name),
-                Ok(None) => break,
+                Some(name) => after = Some(name),
+                None => break,
             }
         }
         request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
         true
+    }
+
+    /// The next live topic after a name that a pattern matches, if few names are tried, and the name to continue from, if
+    /// there may be more.
+    fn names_from(&self, pattern: &Pattern, after: Option<&str>) -> (Option<Arc<Topic>>, Option<Arc<str>>) {
+        let mut steps = NAMES_AT_ONCE;
+        let next = self.engine.directory.read().next_match(pattern, after, &mut steps).map(Option::<&_>::cloned);
+        self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS);
+        match next {
+            Ok(Some(topic)) => (Some(topic.clone()), Some(topic.name().clone())),
+            Ok(None) => (None, None),
+            Err(name) => (None, Some(name)),
+        }
     }
 
     /// Whether the shard had read a topic's beginning when the permissions took effect.

@@ -28,6 +28,8 @@ pub(crate) struct Authorizing {
     pub(crate) ended_targets: Vec<Target>,
     /// Patterns that stay, of which other topics are denied than before.
     pub(crate) moved: Vec<Moved>,
+    /// The client may know topics that its patterns have not introduced, by another subscription.
+    pub(crate) may_know: bool,
     /// The feed position at which they took effect: topics that begin later are not known to the client.
     pub(crate) feed_position: u64,
 }
@@ -73,7 +75,12 @@ impl Moved {
 }
 
 impl Authorizing {
-    pub(crate) fn new(permissions: Arc<Permissions>, answer: Option<Box<[u8]>>, unchecked: Vec<Target>) -> Self {
+    pub(crate) fn new(
+        permissions: Arc<Permissions>,
+        answer: Option<Box<[u8]>>,
+        unchecked: Vec<Target>,
+        may_know: bool,
+    ) -> Self {
         Self {
             permissions,
             answer,
@@ -82,6 +89,7 @@ impl Authorizing {
             ended: BTreeMap::new(),
             ended_targets: Vec::new(),
             moved: Vec::new(),
+            may_know,
             feed_position: 0,
         }
     }
@@ -101,6 +109,6 @@ impl Authorizing {
             && self.moved[moved].covered(name)
             && first(moved) == Some(denied)
             && !self.ended.contains_key(name)
-            && self.moved.iter().any(|one| one.had_introduced(topic))
+            && (self.may_know || self.moved.iter().any(|one| one.had_introduced(topic)))
     }
 }

@@ -225,7 +225,7 @@ impl<S: Sink> Shard<S> {
             }
         }
         self.drop_left(id, topics, left);
-        if !request.moved.is_empty() && !fault::strikes(Fault::DeniedStaysPending) {
+        if !request.moved.is_empty() && !fault::planted(Fault::DeniedStaysPending) {
             // What is denied now is covered by no subscription.
             self.retain_pending(id, |_, _, _| true);
         }

@@ -41,14 +41,27 @@ const NO_LONGER: &str = "the client's permissions have changed and no longer all
 const NO_ROOM: &str = "the client's permissions have changed, and there is no room for another pattern";
 
 impl<S: Sink> Shard<S> {
-    /// Gives a connection other permissions. `answer`, a message, is sent once they have taken effect and everything
-    /// that ended by them was reported.
-    pub fn authorize(&mut self, now: Now, id: ConnId, permissions: Arc<Permissions>, answer: Option<Box<[u8]>>) {
+    /// Gives a connection other permissions, or none: then it has to authenticate before it may do anything. `answer`, a
+    /// message, is sent once they have taken effect and everything that ended by them was reported.
+    pub fn authorize(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        permissions: Option<Arc<Permissions>>,
+        answer: Option<Box<[u8]>>,
+    ) {
+        self.permits.end_check(id);
         if self.is_closing(id) {
             return;
         }
         self.permits.wait(id, permissions, answer);
         self.next_authorization(id, now);
+    }
+
+    /// Answers a token that is not taken. The connection stays as it was.
+    pub fn refuse_auth(&mut self, now: Now, id: ConnId, request: Option<&[u8]>, code: ErrorCode, text: &str) {
+        self.permits.end_check(id);
+        self.refuse(now, id, request, code, text);
     }
 
     /// Begins with the next permissions that a connection is to get, unless something else is in progress.
@@ -195,7 +208,11 @@ impl<S: Sink> Shard<S> {
 
     /// Ends subscriptions, lets patterns change their groups, and drops what is pending of what ended.
     fn take_effect_of(&mut self, id: ConnId, request: &mut Authorizing) {
-        self.permits.set(id, Permit::Permitted(request.permissions.clone()));
+        let permit = match request.is_identified {
+            true => Permit::Permitted(request.permissions.clone()),
+            false => Permit::Unauthenticated,
+        };
+        self.permits.set(id, permit);
         request.feed_position = self.reader.bytes();
         for moved in &mut request.moved {
             let Some(new) = moved.new else { continue };

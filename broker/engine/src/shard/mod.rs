@@ -187,6 +187,16 @@ impl<S: Sink> Shard<S> {
         }
     }
 
+    /// Whether a connection has to authenticate before it may do anything.
+    pub fn must_authenticate(&self, id: ConnId) -> bool {
+        self.permits.must_authenticate(id)
+    }
+
+    /// The number of a connection's session, which no other connection has.
+    pub fn session(&self, id: ConnId) -> Option<u64> {
+        self.conns.get(id).filter(|conn| !conn.gone).map(|conn| conn.session)
+    }
+
     /// The shard's counters.
     pub fn stats(&self) -> &ShardStats {
         &self.stats
@@ -227,7 +237,7 @@ impl<S: Sink> Shard<S> {
                 && conn.in_progress.is_none()
                 && !conn.is_falling
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max
-        })
+        }) && !self.permits.is_checking(id)
     }
 
     /// Whether a request of this connection is still in progress.

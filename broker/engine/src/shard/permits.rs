@@ -1,6 +1,6 @@
 //! What clients may do, for those that may not do everything. Looked up once per request: delivery does not come here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use broker_protocol::pattern::Pattern;
@@ -25,12 +25,18 @@ pub(super) enum Permit {
     Permitted(Arc<Permissions>),
 }
 
+/// Permissions, none for a connection that has to authenticate anew, and the message that follows once they are in
+/// effect.
+type Waiting = (Option<Arc<Permissions>>, Option<Box<[u8]>>);
+
 /// The permits, by connection. A connection without one may do everything.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     by_conn: HashMap<ConnId, Permit, RandomState>,
+    /// Connections whose token is being checked: they are not read meanwhile.
+    checked: HashSet<ConnId, RandomState>,
     /// Other permissions that a connection gets once what is in progress on it is done, and the message that follows.
-    waiting: HashMap<ConnId, VecDeque<(Arc<Permissions>, Option<Box<[u8]>>)>, RandomState>,
+    waiting: HashMap<ConnId, VecDeque<Waiting>, RandomState>,
 }
 
 impl Permits {
@@ -50,15 +56,33 @@ impl Permits {
         if !self.waiting.is_empty() {
             self.waiting.remove(&id);
         }
+        self.end_check(id);
+    }
+
+    /// Notes that a connection's token is being checked.
+    pub(super) fn begin_check(&mut self, id: ConnId) {
+        self.checked.insert(id);
+    }
+
+    /// Notes that it is checked.
+    pub(super) fn end_check(&mut self, id: ConnId) {
+        if !self.checked.is_empty() {
+            self.checked.remove(&id);
+        }
+    }
+
+    /// Whether a connection's token is being checked.
+    pub(super) fn is_checking(&self, id: ConnId) -> bool {
+        !self.checked.is_empty() && self.checked.contains(&id)
     }
 
     /// Puts permissions aside until what is in progress on the connection is done.
-    pub(super) fn wait(&mut self, id: ConnId, permissions: Arc<Permissions>, answer: Option<Box<[u8]>>) {
+    pub(super) fn wait(&mut self, id: ConnId, permissions: Option<Arc<Permissions>>, answer: Option<Box<[u8]>>) {
         self.waiting.entry(id).or_default().push_back((permissions, answer));
     }
 
     /// Takes the permissions out that the connection gets next.
-    pub(super) fn next(&mut self, id: ConnId) -> Option<(Arc<Permissions>, Option<Box<[u8]>>)> {
+    pub(super) fn next(&mut self, id: ConnId) -> Option<Waiting> {
         if self.waiting.is_empty() {
             return None;
         }

@@ -52,12 +52,14 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Parses and executes one message of a client. Whatever is wrong with it is answered; the connection stays open.
-    /// Returns a token that the caller has to check and answer, if the message has one.
+    /// Returns a token, if the message has one: the caller has to check it, and then to call [`Shard::authorize`] or
+    /// [`Shard::refuse_auth`]. Until then the connection is not read.
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
             Ok(Request::Auth { id: request, token }) if self.permits.get(id).is_some() => {
                 let request = request.map(|request| request.as_bytes().into());
+                self.permits.begin_check(id);
                 return Some(AuthRequest { id: request, token: token.into_owned() });
             }
             Ok(request) => self.request(now, id, request),

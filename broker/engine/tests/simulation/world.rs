@@ -243,7 +243,7 @@ impl World {
         let (number, permissions) = (client.ids, permit.permissions());
         let mut answer = Vec::new();
         message::authenticated(&mut answer, Some(number.to_string().as_bytes()), "somebody", None, &permissions);
-        shard.authorize(now, client.conn, permissions, Some(answer.into()));
+        shard.authorize(now, client.conn, Some(permissions), Some(answer.into()));
         client.held.permit(permit.clone());
         client.disturb();
         client.awaited.push_back((number, Answer::Authenticated(permit.clone())));

@@ -17,6 +17,8 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(crate) struct Authorizing {
     pub(crate) permissions: Arc<Permissions>,
+    /// Whether it is known who the client is. Otherwise it has to authenticate anew.
+    pub(crate) is_identified: bool,
     /// The message that is sent once everything has taken effect.
     pub(crate) answer: Option<Box<[u8]>>,
     pub(crate) phase: Phase,
@@ -76,13 +78,14 @@ impl Moved {
 
 impl Authorizing {
     pub(crate) fn new(
-        permissions: Arc<Permissions>,
+        permissions: Option<Arc<Permissions>>,
         answer: Option<Box<[u8]>>,
         unchecked: Vec<Target>,
         may_know: bool,
     ) -> Self {
         Self {
-            permissions,
+            is_identified: permissions.is_some(),
+            permissions: permissions.unwrap_or_default(),
             answer,
             phase: Phase::Check,
             unchecked,

@@ -2,7 +2,7 @@
 //! by pattern, three ways to resume, listings, images, histories, topics that begin later, new tokens, and roles that
 //! change.
 //!
-//! `TICKCAST_CASES=n` sets how many cases are run.
+//! `TICKCAST_CASES=n` sets how many cases are run; `TICKCAST_CASE=n` runs one and prints it.
 
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
@@ -34,13 +34,21 @@ struct Case {
     engine: Arc<Engine>,
     shard: Shard<SimSink>,
     now_us: u64,
+    trace: bool,
 }
 
 impl Case {
-    fn new(seed: u64) -> Case {
+    fn new(seed: u64, trace: bool) -> Case {
         let engine = Engine::new(Limits { ring_bytes: 16_384, ..Limits::default() }, seed, vec![Box::new(|| {})]);
         let shard = Shard::new(engine.clone(), 0, Arc::<ShardStats>::default());
-        Case { dice: Dice::new(seed), engine, shard, now_us: 1_000_000 }
+        Case { dice: Dice::new(seed), engine, shard, now_us: 1_000_000, trace }
+    }
+
+    /// Prints what happens, if that is asked for.
+    fn log(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{}", what());
+        }
     }
 
     fn now(&self) -> Now {
@@ -51,6 +59,7 @@ impl Case {
         // Names that begin with `a` have states, the others events.
         let kind = if name.starts_with('a') { "state" } else { "event" };
         let line = format!(r#"{{"topic":"{name}","kind":"{kind}","data":{{"n":{}}}}}"#, self.now_us);
+        self.log(|| format!("publish {line}"));
         let update = broker_protocol::request::parse_line(&line).expect("an update");
         let by = if name.starts_with('$') { Publisher::Broker } else { Publisher::Client };
         self.engine.publish(self.now(), &update, by).expect("it is taken");
@@ -89,7 +98,7 @@ struct Client {
 
 impl Client {
     /// Reads what came: nothing of a topic that may not be read.
-    fn read(&mut self) -> Result<(), String> {
+    fn read(&mut self, trace: bool) -> Result<(), String> {
         let pipe = self.pipe.clone();
         while let Some(frame) = pipe.borrow_mut().take()? {
             let text = match frame {
@@ -97,6 +106,9 @@ impl Client {
                 Incoming::Close(code) => return Err(format!("closed with {code:?}")),
                 _ => continue,
             };
+            if trace {
+                eprintln!("{} gets {text}", self.conn);
+            }
             let message: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             let topic = message["topic"].as_str().unwrap_or_default().to_owned();
             match message["op"].as_str().unwrap_or_default() {
@@ -192,6 +204,11 @@ fn subscribe(case: &mut Case, client: &Client) {
     let text = format!(
         r#"{{"op":"subscribe","topics":[{entries}],{from},"conflate_ms":{conflate_ms},"positions":{positions},"ready":true}}"#
     );
+    if !case.shard.may_read(client.conn) {
+        // Its last request is not done.
+        case.rest();
+    }
+    case.log(|| format!("{} asks {text}", client.conn));
     case.shard.handle(case.now(), client.conn, &text);
 }
 
@@ -237,8 +254,8 @@ fn read_everything(case: &mut Case, client: &Client, live: &BTreeSet<&'static st
     Ok(())
 }
 
-fn run(seed: u64) -> Result<(), String> {
-    let mut case = Case::new(seed);
+fn run(seed: u64, trace: bool) -> Result<(), String> {
+    let mut case = Case::new(seed, trace);
     let mut live: BTreeSet<&'static str> = BTreeSet::new();
     let mut clients = vec![connect(&mut case), connect(&mut case)];
     for _ in 0..case.dice.range(4..16) {
@@ -250,6 +267,7 @@ fn run(seed: u64) -> Result<(), String> {
             }
             1 => subscribe(&mut case, &clients[at]),
             2 if live.contains(name) && !name.starts_with('$') => {
+                case.log(|| format!("delete {name}"));
                 case.engine.delete(case.now(), name, Publisher::Client).expect("it lives");
                 live.remove(name);
             }
@@ -258,6 +276,7 @@ fn run(seed: u64) -> Result<(), String> {
                 let permissions = Rights::drawn(&mut case.dice).permissions();
                 let mut answer = Vec::new();
                 message::authenticated(&mut answer, None, "somebody", None, &permissions);
+                case.log(|| format!("{} gets {permissions:?}", clients[at].conn));
                 case.shard.authorize(case.now(), clients[at].conn, Some(permissions), Some(answer.into()));
             }
             4 => read_everything(&mut case, &clients[at], &live)?,
@@ -266,12 +285,12 @@ fn run(seed: u64) -> Result<(), String> {
         if case.dice.percent(60) {
             case.rest();
         }
-        clients.iter_mut().try_for_each(Client::read)?;
+        clients.iter_mut().try_for_each(|client| client.read(trace))?;
     }
     case.now_us += 1_000_000;
     case.rest();
     for client in &mut clients {
-        client.read()?;
+        client.read(trace)?;
         client.check_complete(&live)?;
     }
     Ok(())
@@ -279,13 +298,17 @@ fn run(seed: u64) -> Result<(), String> {
 
 #[test]
 fn what_is_delivered_is_allowed_and_not_denied() {
-    let cases = std::env::var("TICKCAST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    if let Some(seed) = number("TICKCAST_CASE") {
+        return run(seed, true).unwrap_or_else(|error| panic!("case {seed}: {error}"));
+    }
+    let cases = number("TICKCAST_CASES").unwrap_or(CASES);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     std::thread::scope(|scope| {
         for first in 0..threads {
             scope.spawn(move || {
                 for seed in (first..cases).step_by(threads as usize) {
-                    if let Err(error) = run(seed) {
+                    if let Err(error) = run(seed, false) {
                         panic!("case {seed}: {error}");
                     }
                 }

@@ -13,7 +13,7 @@
 //! The shell never decides who gets what: the engine does.
 
 pub mod access;
-mod address;
+pub mod address;
 pub mod admission;
 pub mod cli;
 pub mod clock;
@@ -47,6 +47,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessRules, Gate};
+use crate::address::Proxies;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
@@ -148,6 +149,7 @@ impl Broker {
                 start_seconds,
             },
             admission,
+            proxies: Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol),
             draining: watch::Sender::new(false),
             clients,
             admins,

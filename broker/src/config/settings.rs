@@ -8,6 +8,7 @@ use super::raw::Raw;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
+use crate::address::{Net, ProxyProtocol};
 
 /// One setting, as the table describes it.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +113,10 @@ settings! {
         "Allows every client that can reach the broker to publish. Without it the broker listens for clients on loopback only.";
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
+    trusted_proxies: Vec<Net> = "" "", Any,
+        "Reverse proxies in front of the broker, as addresses or blocks (10.0.0.0/8): the clients that they name in X-Forwarded-For or by the PROXY protocol are believed. They themselves do not count as loopback.";
+    proxy_protocol: ProxyProtocol = "off" "", Any,
+        "Whether client connections have to begin with a header of the PROXY protocol (version 1 or 2) from one of trusted_proxies: off or required.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";
@@ -126,7 +131,7 @@ settings! {
     connections_max: u32 = "100000" "connections", Number(1, 16_000_000),
         "Connections at the same time. Each needs an open file; the broker warns at the start if the process may not have that many.";
     connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
-        "Connections from one IP address at the same time; 0 is no limit. Keep 0 on loopback and behind a proxy, where all clients have one address.";
+        "Connections from one IP address at the same time; 0 is no limit. Behind a proxy set trusted_proxies, otherwise all clients have the proxy's address.";
     http_connections_max: u32 = "4096" "connections", Number(16, 16_000_000),
         "Connections that speak HTTP at the same time: handshakes, requests, and idle ones. Over it the connection that has waited longest, of the address with the most connections, is closed.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),

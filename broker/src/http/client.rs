@@ -1,6 +1,5 @@
 //! The client listener: passes each request to the handler that answers it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ pub struct Context {
 impl Context {
     /// Refuses the broker's own topics to connections from other machines, unless configured otherwise.
     pub(super) fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
-        if !is_reserved(name) || self.sys_topics_public || is_loopback(peer.address) {
+        if !is_reserved(name) || self.sys_topics_public || peer.address.is_local {
             return Ok(());
         }
         let message = "topics that begin with $ are served to connections from loopback only".into();
@@ -64,11 +63,6 @@ impl Context {
     pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
         Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
     }
-}
-
-/// Returns whether an address is loopback. IPv4 addresses come mapped into IPv6 if the listener is `[::]`.
-fn is_loopback(remote: IpAddr) -> bool {
-    remote.to_canonical().is_loopback()
 }
 
 /// Answers one request. Passes requests for the WebSocket endpoint to `upgrade`, once the client may connect and the
@@ -83,7 +77,7 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let access = match context.access.admit(&request, peer.address) {
+    let access = match context.access.admit(&request, &peer.address) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };

@@ -52,11 +52,13 @@ impl Rejected {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::super::{BodyBudget, Peer};
     use super::*;
 
     fn reject(lines: u64, budget_bytes: u64) -> serde_json::Value {
-        let held = BodyBudget::new(budget_bytes).hold(&Peer::new("192.0.2.1".parse().unwrap()));
+        let held = BodyBudget::new(budget_bytes).hold(&Peer::new(IpAddr::from([192, 0, 2, 1])));
         let refusal = Refusal { code: ErrorCode::BadJson, message: "no JSON".into() };
         let mut rejected = Rejected::default();
         (1..=lines).for_each(|line| rejected.add(line, &refusal, &held));

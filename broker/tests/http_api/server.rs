@@ -54,7 +54,7 @@ pub(crate) async fn start_all(
     limits: Limits,
     notify: Vec<Box<dyn Fn() + Send + Sync>>,
 ) -> Server {
-    let peer = Peer::new(remote.parse().unwrap());
+    let peer = Peer::new(remote.parse::<std::net::IpAddr>().unwrap());
     let mut context = Context {
         engine: Engine::new(limits, 7, notify),
         now,

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+use broker_engine::{Quota, Refusals};
+
 use crate::address::{Block, ClientAddress};
 use crate::sync::lock;
 
@@ -13,6 +15,7 @@ use crate::sync::lock;
 pub struct Admission {
     connections_max: u64,
     per_address_max: u32,
+    refusals: Arc<Refusals>,
     counts: Mutex<Counts>,
 }
 
@@ -50,8 +53,8 @@ const _: () = assert!(size_of::<Admitted>() == 24);
 
 impl Admission {
     /// Bounds connections in all, and from one address (0 is no bound).
-    pub fn new(connections_max: u32, per_address_max: u32) -> Arc<Self> {
-        Arc::new(Self { connections_max: connections_max.into(), per_address_max, counts: Mutex::default() })
+    pub fn new(connections_max: u32, per_address_max: u32, refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { connections_max: connections_max.into(), per_address_max, refusals, counts: Mutex::default() })
     }
 
     /// Admits a connection from this address.
@@ -66,9 +69,9 @@ impl Admission {
         }
         if self.per_address_max > 0 {
             let count = counts.by_address.entry(address.block()).or_default();
-            if *count >= self.per_address_max {
+            if *count >= self.per_address_max && self.refusals.refuses(Quota::ConnectionsOfAddress) {
                 counts.refused += 1;
-                return Err("as many connections from this address as connections_per_address_max allows");
+                return Err(Quota::ConnectionsOfAddress.exceeded());
             }
             *count += 1;
         }
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn an_address_is_one_customers_block() {
-        let admission = Admission::new(100, 2);
+        let admission = Admission::new(100, 2, Arc::default());
         let admit = |address: &str| {
             let ip = address.parse().unwrap();
             admission.admit(ClientAddress { ip, port: None, is_local: false })

@@ -13,7 +13,8 @@ use crate::kind::Kind;
 use crate::request::OnSlow;
 
 pub use answer::{
-    authenticated, error, pong, published, published_batch, ready, subscribed, subscriptions, unsubscribed,
+    authenticated, error, pong, published, published_batch, rate_limited, ready, subscribed, subscriptions,
+    unsubscribed,
 };
 pub use http::{
     http_error, page_begin, page_end, published_body, published_lines_begin, published_lines_end, rejected_line,

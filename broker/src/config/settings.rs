@@ -98,6 +98,8 @@ const TIB: u64 = 1 << 40;
 const SHARDS_MAX: u64 = broker_engine::feed::SHARDS_MAX as u64;
 /// A day, the bound of most durations: a longer one is a typing mistake.
 const DAY_MS: u64 = 86_400_000;
+/// The highest rate of a quota: more than a shard can do.
+const PER_S_MAX: u64 = 10_000_000;
 
 settings! {
 "Listeners":
@@ -150,6 +152,19 @@ settings! {
         "At shutdown, the time from goaway to close.";
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
         "The head of an HTTP request: its request line and all header fields.";
+"Quotas":
+    connects_per_address_per_s: u32 = "0" "connects", Number(0, PER_S_MAX),
+        "New connections (WebSocket and Server-Sent Events) of one IP address in a second, ten times as many at once; 0 is no limit. Over it they are answered with 429.";
+    requests_per_s: u32 = "0" "requests", Number(0, PER_S_MAX),
+        "Requests of one WebSocket connection in a second, four times as many at once; 0 is no limit. Over it they are refused with rate_limited.";
+    subscribes_per_s: u32 = "0" "entries", Number(0, PER_S_MAX),
+        "Topics and patterns to which one WebSocket connection subscribes in a second, four times as many at once; 0 is no limit.";
+    publishes_per_s: u32 = "0" "updates", Number(0, PER_S_MAX),
+        "Updates that one connection publishes in a second, or one IP address over HTTP, four times as many at once; 0 is no limit.";
+    publish_bytes_per_s: u64 = "0" "bytes a second", Bytes(0, 64 * GIB),
+        "The same in bytes of data; 0 is no limit.";
+    quota_dry_run: bool = "false" "", Any,
+        "Whether quotas (these, and connections_per_address_max) only count what exceeds them, and refuse nothing.";
 "Messages":
     message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
         "The largest message from a client; also the largest NDJSON line and single update over HTTP.";

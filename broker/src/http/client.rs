@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_engine::{Engine, Now};
+use broker_engine::{Engine, Now, Quota};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
@@ -20,6 +20,7 @@ use super::reply::{self, Reply};
 use super::route::Route;
 use super::{Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::quota::AddressQuotas;
 use crate::shard::SseRequest;
 use crate::work::Work;
 
@@ -47,6 +48,8 @@ pub struct Context {
     pub sys_topics_public: bool,
     /// The most subscriptions of a connection.
     pub subscriptions: u64,
+    /// The quotas of addresses.
+    pub quotas: AddressQuotas,
 }
 
 impl Context {
@@ -115,14 +118,17 @@ where
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => return upgrade(request),
+            Ok(_) => return may_connect(peer, context).map_or_else(|refusal| refusal, |()| upgrade(request)),
             Err(refusal) => Err(refusal),
         },
         // HEAD answers what GET would, without the stream.
         Route::Sse if method == Method::HEAD => {
             sse::request(request, peer, context).await.map(|_| reply::event_stream())
         }
-        Route::Sse => sse::request(request, peer, context).await.map(stream),
+        Route::Sse => match may_connect(peer, context) {
+            Ok(()) => sse::request(request, peer, context).await.map(stream),
+            Err(refusal) => return refusal,
+        },
         Route::Publish => publish::many(request, peer, context).await,
         Route::Topics => listing::page(Of::Topics, query, peer, context).await,
         Route::Images => listing::page(Of::Images, query, peer, context).await,
@@ -133,4 +139,10 @@ where
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
+}
+
+/// Counts a new connection of the sender's address. If there are too many, returns the answer.
+fn may_connect(peer: &Peer, context: &Context) -> Result<(), Reply> {
+    let connected = context.quotas.connect((context.now)(), peer.address.block());
+    connected.map_err(|wait| reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use broker_engine::Granted;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,7 +50,9 @@ pub(super) async fn hand_over(
         },
     };
     let reserved = shared.context.sys_topics_public || admitted.address().is_local;
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sse };
+    // An event stream requests nothing after its first subscription.
+    let granted = if sse.is_some() { Granted::default() } else { shared.context.quotas.granted() };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, granted, reserved, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }

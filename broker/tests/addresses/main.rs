@@ -1,10 +1,12 @@
-//! Clients behind proxies: whose address counts, and that nobody can choose their own.
+//! Clients behind proxies: whose address counts, and that nobody can choose their own. Quotas: that nobody gets more.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod forwarded;
 mod header;
+mod quotas;
+mod rates;
 
 use self::common::{Running, ask};
 

@@ -24,6 +24,7 @@
 //! departures   connections that are closed or gone
 //! retiring     names and patterns that no connection is subscribed to any more
 //! payers       the largest holders of the sums that all connections share
+//! quotas       what connections have left of their quotas
 //! work         what a round may still do
 //! ```
 //!
@@ -32,7 +33,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow
+//! requests    connect, requests, quota, subscribe, subscribed, unsubscribe, pending, follow
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -66,6 +67,7 @@ mod pending;
 mod plan;
 mod position;
 mod queue;
+mod quota;
 mod ready;
 mod refused;
 mod requests;
@@ -100,6 +102,7 @@ use self::pages::Pages;
 use self::payers::Payers;
 use self::plan::Plan;
 use self::queue::Queue;
+use self::quota::Quotas;
 use self::retire::Retiring;
 use self::ring::Ring;
 use self::stats::ShardStats;
@@ -135,6 +138,7 @@ pub struct Shard<S> {
     evictions: Evictions,
     departures: Departures,
     payers: Payers,
+    quotas: Quotas,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -164,6 +168,7 @@ impl<S: Sink> Shard<S> {
             evictions: Evictions::default(),
             departures: Departures::default(),
             payers: Payers::default(),
+            quotas: Quotas::default(),
             engine,
         }
     }

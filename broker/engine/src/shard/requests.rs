@@ -5,6 +5,7 @@ use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
 use super::conn::{Target, ladder};
+use super::quota::LeftOut;
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -24,12 +25,16 @@ impl<S: Sink> Shard<S> {
         self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
             Ok(request) => self.request(now, id, request),
+            Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
         }
     }
 
     /// Executes one request of a client and queues the answer.
     pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
+        if self.is_over_quota(now, conn, &request) {
+            return;
+        }
         match request {
             Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
             Request::Unsubscribe { id, entries } => self.unsubscribe(now, conn, id, &entries),
@@ -84,11 +89,13 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         let (mut accepted, mut duplicates) = (0, 0);
-        let mut rejected = Refused::none();
+        let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());
         self.work.charge(updates.len() * PUBLISH_STEPS);
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
-                Ok(update) => self.engine.publish(now, update, Publisher::Client),
+                Ok(update) => self
+                    .take_for_update(now, conn, update, &mut left_out)
+                    .and_then(|()| self.engine.publish(now, update, Publisher::Client)),
                 Err(refusal) => Err(refusal.clone()),
             };
             match result {
@@ -108,8 +115,19 @@ impl<S: Sink> Shard<S> {
         }
         let rejected = rejected.into_list();
         let mut payload = Vec::new();
-        message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);
+        let retry_ms = self.retry_ms(now, conn, &left_out);
+        message::published_batch(
+            &mut payload,
+            id.as_ref().map(Id::as_bytes),
+            accepted,
+            duplicates,
+            &rejected,
+            retry_ms,
+        );
         self.answer(now, conn, &payload);
+        if retry_ms.is_some() {
+            self.note_refused(now, conn);
+        }
     }
 
     fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {

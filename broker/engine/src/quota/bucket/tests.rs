@@ -69,9 +69,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Rates that divide a second exactly, so that rounding to nanoseconds makes no difference to the model.
 fn rates() -> impl Strategy<Value = Rate> {
     let per_s = prop::sample::select(vec![1u64, 2, 5, 8, 10, 50, 100, 1_000, 1_000_000]);
-    (per_s, any::<bool>()).prop_map(|(per_s, connects)| {
-        if connects { Rate::of_connects(per_s) } else { Rate::of(per_s) }.unwrap()
-    })
+    (per_s, any::<bool>())
+        .prop_map(|(per_s, connects)| if connects { Rate::of_connects(per_s) } else { Rate::of(per_s) }.unwrap())
 }
 
 proptest! {

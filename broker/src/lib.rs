@@ -13,7 +13,7 @@
 //! The shell never decides who gets what: the engine does.
 
 pub mod access;
-mod address;
+pub mod address;
 pub mod admission;
 pub mod cli;
 pub mod clock;
@@ -24,6 +24,7 @@ mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
+pub mod quota;
 pub mod shard;
 mod sock_diag;
 mod stall;
@@ -47,12 +48,14 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessRules, Gate};
+use crate::address::Proxies;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
+use crate::quota::AddressQuotas;
 use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;
 
@@ -115,7 +118,8 @@ impl Broker {
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
         let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-        let admission = Admission::new(capacity.connections, config.connections_per_address_max);
+        let admission =
+            Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
         let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
@@ -135,6 +139,11 @@ impl Broker {
                 publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
+                quotas: AddressQuotas::new(
+                    config.connects_per_address_per_s,
+                    config.rates(),
+                    engine.refusals().clone(),
+                ),
             },
             shards: handles,
             metrics: Metrics {
@@ -148,6 +157,7 @@ impl Broker {
                 start_seconds,
             },
             admission,
+            proxies: Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol),
             draining: watch::Sender::new(false),
             clients,
             admins,

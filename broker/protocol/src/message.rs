@@ -13,8 +13,8 @@ use crate::kind::Kind;
 use crate::request::OnSlow;
 
 pub use answer::{
-    authenticated, error, pong, published, published_batch, ready, subscribed, subscription_error, subscriptions,
-    unsubscribed,
+    authenticated, error, pong, published, published_batch, rate_limited, ready, subscribed, subscription_error,
+    subscriptions, unsubscribed,
 };
 pub use http::{
     http_error, page_begin, page_end, published_body, published_lines_begin, published_lines_end, rejected_line,

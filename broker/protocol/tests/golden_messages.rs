@@ -166,14 +166,14 @@ fn answers_echo_the_id_byte_for_byte() {
     );
     let rejected = [(0, ErrorCode::BadTopic, "no \"name\"".to_owned()), (7, ErrorCode::TooLarge, "big".to_owned())];
     check(
-        |out| message::published_batch(out, Some(b"4"), 2, 0, &rejected[..1]),
+        |out| message::published_batch(out, Some(b"4"), 2, 0, &rejected[..1], None),
         r#"{"op":"published","id":4,"accepted":2,"rejected":[{"index":0,"code":"bad_topic","message":"no \"name\""}]}"#,
     );
     check(
-        |out| message::published_batch(out, None, 5, 3, &rejected),
+        |out| message::published_batch(out, None, 5, 3, &rejected, Some(240)),
         concat!(
             r#"{"op":"published","accepted":5,"duplicates":3,"rejected":["#,
-            r#"{"index":0,"code":"bad_topic","message":"no \"name\""},{"index":7,"code":"too_large","message":"big"}]}"#
+            r#"{"index":0,"code":"bad_topic","message":"no \"name\""},{"index":7,"code":"too_large","message":"big"}],"retry_ms":240}"#
         ),
     );
     let row = |name, conflate_ms, on_slow| SubscriptionRow { name, conflate_ms, on_slow };
@@ -222,6 +222,10 @@ fn answers_echo_the_id_byte_for_byte() {
         |out| message::error(out, None, ErrorCode::RateLimited, "later"),
         r#"{"op":"error","code":"rate_limited","message":"later","retry":true}"#,
     );
+    check(
+        |out| message::rate_limited(out, Some(b"9"), "later", 240),
+        r#"{"op":"error","id":9,"code":"rate_limited","message":"later","retry":true,"retry_ms":240}"#,
+    );
 }
 
 #[test]
@@ -246,14 +250,17 @@ fn http_bodies() {
         rejected.iter().for_each(|line| message::rejected_line(&mut list, *line, ErrorCode::BadJson, "m"));
         message::published_lines_begin(&mut out, accepted, duplicates);
         out.extend_from_slice(&list);
-        message::published_lines_end(&mut out);
+        message::published_lines_end(&mut out, (duplicates > 0).then_some(240));
         out
     };
     check(
         |out| out.extend_from_slice(&lines(&[2, 7], 1, 0)),
         r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"},{"line":7,"code":"bad_json","message":"m"}]}"#,
     );
-    check(|out| out.extend_from_slice(&lines(&[], 4, 1)), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
+    check(
+        |out| out.extend_from_slice(&lines(&[], 4, 1)),
+        r#"{"accepted":4,"duplicates":1,"rejected":[],"retry_ms":240}"#,
+    );
     for (things, next, text) in
         [(&["1", "2"][..], Some("q"), r#"{"images":[1,2],"next":"q"}"#), (&[], None, r#"{"images":[],"next":null}"#)]
     {

@@ -9,6 +9,7 @@ use broker_engine::feed::SHARDS_MAX;
 use super::problem::{ConfigError, Problem};
 use super::raw::Raw;
 use super::settings::Config;
+use crate::address::ProxyProtocol;
 
 /// A valid configuration, and its sources.
 pub struct Loaded {
@@ -105,6 +106,12 @@ impl Config {
         check(
             self.listen != self.admin_listen || self.listen.port() == 0,
             format!("listen and admin_listen are both {}: they need different ports", self.listen),
+        );
+        check(
+            self.proxy_protocol == ProxyProtocol::Off || !self.trusted_proxies.is_empty(),
+            "proxy_protocol = \"required\" needs trusted_proxies, the addresses of the proxies: connections from all other \
+             addresses are closed"
+                .into(),
         );
         let orders = [
             ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),

@@ -1,10 +1,9 @@
 //! The client listener: passes each request to the handler that answers it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_engine::{Engine, Now};
+use broker_engine::{Engine, Now, Quota};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
@@ -21,6 +20,7 @@ use super::reply::{self, Reply};
 use super::route::Route;
 use super::{Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::quota::AddressQuotas;
 use crate::shard::SseRequest;
 use crate::work::Work;
 
@@ -48,12 +48,14 @@ pub struct Context {
     pub sys_topics_public: bool,
     /// The most subscriptions of a connection.
     pub subscriptions: u64,
+    /// The quotas of addresses.
+    pub quotas: AddressQuotas,
 }
 
 impl Context {
     /// Refuses the broker's own topics to connections from other machines, unless configured otherwise.
     pub(super) fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
-        if !is_reserved(name) || self.sys_topics_public || is_loopback(peer.address) {
+        if !is_reserved(name) || self.sys_topics_public || peer.address.is_local {
             return Ok(());
         }
         let message = "topics that begin with $ are served to connections from loopback only".into();
@@ -64,11 +66,6 @@ impl Context {
     pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
         Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
     }
-}
-
-/// Returns whether an address is loopback. IPv4 addresses come mapped into IPv6 if the listener is `[::]`.
-fn is_loopback(remote: IpAddr) -> bool {
-    remote.to_canonical().is_loopback()
 }
 
 /// Answers one request. Passes requests for the WebSocket endpoint to `upgrade`, once the client may connect and the
@@ -83,7 +80,7 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let access = match context.access.admit(&request, peer.address) {
+    let access = match context.access.admit(&request, &peer.address) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
@@ -121,14 +118,17 @@ where
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => return upgrade(request),
+            Ok(_) => return may_connect(peer, context).map_or_else(|refusal| refusal, |()| upgrade(request)),
             Err(refusal) => Err(refusal),
         },
         // HEAD answers what GET would, without the stream.
         Route::Sse if method == Method::HEAD => {
             sse::request(request, peer, context).await.map(|_| reply::event_stream())
         }
-        Route::Sse => sse::request(request, peer, context).await.map(stream),
+        Route::Sse => match may_connect(peer, context) {
+            Ok(()) => sse::request(request, peer, context).await.map(stream),
+            Err(refusal) => return refusal,
+        },
         Route::Publish => publish::many(request, peer, context).await,
         Route::Topics => listing::page(Of::Topics, query, peer, context).await,
         Route::Images => listing::page(Of::Images, query, peer, context).await,
@@ -139,4 +139,10 @@ where
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
+}
+
+/// Counts a new connection of the sender's address. If there are too many, returns the answer.
+fn may_connect(peer: &Peer, context: &Context) -> Result<(), Reply> {
+    let connected = context.quotas.connect((context.now)(), peer.address.block());
+    connected.map_err(|wait| reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
 }

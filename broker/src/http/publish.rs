@@ -21,6 +21,7 @@ use super::budget::{Held, unavailable};
 use super::client::Context;
 use super::lines::{Lines, Next};
 use super::query::{Query, bad_request};
+use super::quota::PublishQuota;
 use super::rejected::Rejected;
 use super::reply::{self, Reply};
 
@@ -80,6 +81,11 @@ where
     if kind == Some(Kind::Patch) {
         data.patch()?;
     }
+    let mut quota = PublishQuota::of(context, peer);
+    if let Err(refusal) = quota.take(data.raw().len()) {
+        context.engine.count_refused(refusal.code);
+        return Ok(reply::rate_limited(&refusal.message, quota.retry_ms().unwrap_or(1)));
+    }
     Room::default().wait(&held, context).await?;
     let update = Publication { topic: Cow::Borrowed(topic), kind, data, source, source_ts };
     let published = context.engine.publish((context.now)(), &update, Publisher::Client)?;
@@ -103,6 +109,7 @@ where
     let mut lines = Lines::new(body.blocks, line_bytes_max);
     let (mut number, mut accepted, mut duplicates) = (0, 0, 0);
     let (mut rejected, mut room) = (Rejected::default(), Room::default());
+    let mut quota = PublishQuota::of(context, peer);
     let mut cost = 0;
     loop {
         if cost >= TURN_BYTES {
@@ -127,7 +134,7 @@ where
         // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
-            Ok(()) => line_in(line, context),
+            Ok(()) => line_in(line, &mut quota, context),
             Err(refusal) => Err(refusal),
         };
         match counted(result, context) {
@@ -140,18 +147,20 @@ where
     }
     // The answer says what was published even if the body was given up in the middle.
     let held = if held.is_given_up() { context.bodies.hold(peer) } else { held };
-    AnswerBody::of(rejected.answer(accepted, duplicates), &context.reads, held).map(reply::json)
+    AnswerBody::of(rejected.answer(accepted, duplicates, quota.retry_ms()), &context.reads, held).map(reply::json)
 }
 
 /// Publishes one line, without its line feed.
-fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
+fn line_in(line: &[u8], quota: &mut PublishQuota<'_>, context: &Context) -> Result<Published, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
         let message = format!("the line has more than {} bytes (message_bytes)", context.message_bytes);
         return Err(Refusal { code: ErrorCode::TooLarge, message });
     }
     let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-    context.engine.publish((context.now)(), &parse_line(text)?, Publisher::Client)
+    let update = parse_line(text)?;
+    quota.take(update.data.raw().len())?;
+    context.engine.publish((context.now)(), &update, Publisher::Client)
 }
 
 /// Waits a moment if the shards do not keep up, so that one client's many updates do not delay those of others.

@@ -42,6 +42,13 @@ pub fn error(refusal: &Refusal) -> Reply {
     reply
 }
 
+/// A 429 for a request that exceeds a quota, and fits after `retry_ms`.
+pub(super) fn rate_limited(message: &str, retry_ms: u64) -> Reply {
+    let mut reply = error(&Refusal { code: ErrorCode::RateLimited, message: message.into() });
+    reply.headers_mut().insert(RETRY_AFTER, retry_ms.div_ceil(1000).into());
+    reply
+}
+
 /// The head of a stream of events, which ends with its connection. The caller writes the body.
 pub fn event_stream() -> Reply {
     let mut reply = typed(StatusCode::OK, "text/event-stream", AnswerBody::default());

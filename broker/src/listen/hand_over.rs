@@ -2,9 +2,9 @@
 //! stays there.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use broker_engine::Granted;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,7 +25,6 @@ pub(super) async fn hand_over(
     mut socket: HttpSocket,
     early: Vec<u8>,
     next: Next,
-    remote: SocketAddr,
     place: &Place,
     shared: &Shared,
 ) -> anyhow::Result<()> {
@@ -36,7 +35,7 @@ pub(super) async fn hand_over(
     let stream = socket.into_stream();
     let (admitted, sse) = match next {
         Next::Sse { request, admitted, .. } => (admitted, Some(request)),
-        Next::WebSocket => match shared.admission.admit(remote) {
+        Next::WebSocket { address } => match shared.admission.admit(address) {
             Ok(admitted) => {
                 never_by_kernel(&stream);
                 (admitted, None)
@@ -50,8 +49,10 @@ pub(super) async fn hand_over(
             }
         },
     };
-    let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sse };
+    let reserved = shared.context.sys_topics_public || admitted.address().is_local;
+    // An event stream requests nothing after its first subscription.
+    let granted = if sse.is_some() { Granted::default() } else { shared.context.quotas.granted() };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, granted, reserved, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }

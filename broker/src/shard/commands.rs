@@ -62,7 +62,7 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
+        let Arrival { stream, early, admitted, granted, reserved, sse: follows } = arrival;
         let sse = follows.is_some().then(Box::<Writer>::default);
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
@@ -71,6 +71,7 @@ impl Driver {
         let id = self.shard.connect(now(), socket);
         // The shard's own counter includes it by now.
         self.arriving.fetch_sub(1, Ordering::AcqRel);
+        self.shard.grant(id, granted);
         if !reserved {
             self.shard.forbid_reserved(id);
         }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use broker_engine::{Engine, Shard, ShardStats};
+use broker_engine::{Engine, Granted, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::request::{From, OnSlow};
 use crossbeam_channel::{Sender, TrySendError};
@@ -44,6 +44,8 @@ pub struct Arrival {
     pub early: Vec<u8>,
     /// Counts the connection against the bounds on connections.
     pub admitted: Admitted,
+    /// What it may do in a second.
+    pub granted: Granted,
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
     /// What it subscribes to, if it gets Server-Sent Events; `None` for WebSocket.

@@ -283,10 +283,15 @@ impl Driver {
                         }
                         Event::Ping(payload) => {
                             self.shard.worked(payload.len());
+                            self.shard.count_control(clock, id);
                             self.shard.pong(clock, id, payload);
                         }
                         Event::Close(code) => self.shard.close_with(clock, id, code.unwrap_or(0), ""),
-                        Event::Pong | Event::Fragment => self.shard.worked(0),
+                        Event::Pong => {
+                            self.shard.worked(0);
+                            self.shard.count_control(clock, id);
+                        }
+                        Event::Fragment => self.shard.worked(0),
                     }
                     at += taken;
                 }

@@ -14,7 +14,7 @@ use crate::clock::now;
 pub struct ConnectionRow {
     /// Its session, as in `hello`.
     pub session: String,
-    /// The peer's address and port.
+    /// The client's address, with its port unless a proxy named an address alone.
     pub remote: String,
     /// When it connected, in microseconds since the UNIX epoch.
     pub connected_ts: u64,

@@ -25,6 +25,7 @@
 //! departures   connections that are closed or gone
 //! retiring     names and patterns that no connection is subscribed to any more
 //! payers       the largest holders of the sums that all connections share
+//! quotas       what connections have left of their quotas
 //! work         what a round may still do
 //! ```
 //!
@@ -33,7 +34,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow, authorize
+//! requests    connect, requests, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -69,6 +70,7 @@ mod permits;
 mod plan;
 mod position;
 mod queue;
+mod quota;
 mod ready;
 mod refused;
 mod requests;
@@ -104,6 +106,7 @@ use self::payers::Payers;
 use self::permits::Permits;
 use self::plan::Plan;
 use self::queue::Queue;
+use self::quota::Quotas;
 pub use self::requests::AuthRequest;
 use self::retire::Retiring;
 use self::ring::Ring;
@@ -141,6 +144,7 @@ pub struct Shard<S> {
     evictions: Evictions,
     departures: Departures,
     payers: Payers,
+    quotas: Quotas,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -171,6 +175,7 @@ impl<S: Sink> Shard<S> {
             evictions: Evictions::default(),
             departures: Departures::default(),
             payers: Payers::default(),
+            quotas: Quotas::default(),
             engine,
         }
     }

@@ -5,6 +5,7 @@ use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
 use super::conn::{InProgress, Target, ladder};
+use super::quota::LeftOut;
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -57,12 +58,16 @@ impl<S: Sink> Shard<S> {
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
-            Ok(Request::Auth { id: request, token }) if self.permits.get(id).is_some() => {
+            Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
+                // It is counted, and never refused.
+                self.is_over_quota(now, id, &request);
+                let Request::Auth { id: request, token } = request else { return None };
                 let request = request.map(|request| request.as_bytes().into());
                 self.permits.begin_check(id);
                 return Some(AuthRequest { id: request, token: token.into_owned() });
             }
             Ok(request) => self.request(now, id, request),
+            Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
         }
         None
@@ -70,6 +75,9 @@ impl<S: Sink> Shard<S> {
 
     /// Executes one request of a client and queues the answer.
     pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
+        if self.is_over_quota(now, conn, &request) {
+            return;
+        }
         if self.permits.must_authenticate(conn) && !matches!(request, Request::Ping { .. }) {
             let id = request.id().map(|id| id.as_bytes());
             return self.refuse(now, conn, id, ErrorCode::BadToken, "authenticate first: send auth with a token");
@@ -129,14 +137,14 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         let (mut accepted, mut duplicates) = (0, 0);
-        let mut rejected = Refused::none();
+        let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());
         self.work.charge(updates.len() * PUBLISH_STEPS);
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
-                Ok(update) => {
-                    let allowed = self.check_publish(conn, &update.topic);
-                    allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client))
-                }
+                Ok(update) => self
+                    .check_publish(conn, &update.topic)
+                    .and_then(|()| self.take_for_update(now, conn, update, &mut left_out))
+                    .and_then(|()| self.engine.publish(now, update, Publisher::Client)),
                 Err(refusal) => Err(refusal.clone()),
             };
             match result {
@@ -156,8 +164,19 @@ impl<S: Sink> Shard<S> {
         }
         let rejected = rejected.into_list();
         let mut payload = Vec::new();
-        message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);
+        let retry_ms = self.retry_ms(now, conn, &left_out);
+        message::published_batch(
+            &mut payload,
+            id.as_ref().map(Id::as_bytes),
+            accepted,
+            duplicates,
+            &rejected,
+            retry_ms,
+        );
         self.answer(now, conn, &payload);
+        if retry_ms.is_some() {
+            self.note_refused(now, conn);
+        }
     }
 
     fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {

@@ -50,18 +50,21 @@ pub fn published(out: &mut Vec<u8>, id: Option<&[u8]>, topic: &str, epoch: &str,
     accepted(Object::message(out, "published").id(id), topic, epoch, seq, duplicate);
 }
 
-/// The answer to `publish` with a batch. Rejected updates are identified by their index.
+/// The answer to `publish` with a batch. Rejected updates are identified by their index; `retry_ms` says when those that a
+/// quota refused will fit.
 pub fn published_batch(
     out: &mut Vec<u8>,
     id: Option<&[u8]>,
     accepted: u64,
     duplicates: u64,
     rejected: &[(usize, ErrorCode, String)],
+    retry_ms: Option<u64>,
 ) {
     how_many(Object::message(out, "published").id(id), accepted, duplicates)
         .list("rejected", rejected, |out, (index, code, message)| {
             code_and_message(Object::open(out).number("index", *index as u64), *code, message).close();
         })
+        .number_if("retry_ms", retry_ms)
         .close();
 }
 
@@ -120,6 +123,14 @@ pub fn pong(out: &mut Vec<u8>, id: Option<&[u8]>, ts: u64) {
 /// The answer to a request that is refused.
 pub fn error(out: &mut Vec<u8>, id: Option<&[u8]>, code: ErrorCode, message: &str) {
     code_and_message(Object::message(out, "error").id(id), code, message).flag("retry", code.retry()).close();
+}
+
+/// The answer to a request that exceeds a quota, and fits after `retry_ms`.
+pub fn rate_limited(out: &mut Vec<u8>, id: Option<&[u8]>, message: &str, retry_ms: u64) {
+    code_and_message(Object::message(out, "error").id(id), ErrorCode::RateLimited, message)
+        .flag("retry", true)
+        .number("retry_ms", retry_ms)
+        .close();
 }
 
 /// The fields for an accepted update, over WebSocket and HTTP.

@@ -15,9 +15,11 @@
 pub mod access;
 pub mod address;
 pub mod admission;
+pub mod authentication;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod fetching;
 pub mod health;
 pub mod http;
 mod listen;
@@ -44,18 +46,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessRules, Gate};
 use crate::address::Proxies;
 use crate::admission::Admission;
+use crate::authentication::Authentication;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
-use crate::quota::AddressQuotas;
+use crate::quota::{AddressQuotas, IdentityQuotas, Users};
 use crate::shard::{Prepared, Settings};
 use crate::websocket::Rules;
 
@@ -98,14 +101,23 @@ impl Broker {
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
+        let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
+        let (to_fetch, unchecked) = mpsc::channel(fetching::UNCHECKED_MAX);
+        let users = Users::new(engine.refusals().clone());
+        let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
         let settings = Settings {
+            quotas: identity_quotas.clone(),
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
+            authentication: authentication.clone(),
+            auth_ms: config.auth_ms,
+            token_bytes_max: config.token_bytes_max,
+            fetching: to_fetch,
         };
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            match prepared.start(engine.clone(), index, core, settings, ending.clone()) {
+            match prepared.start(engine.clone(), index, core, settings.clone(), ending.clone()) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     stop::threads(&handles, &ending).await;
@@ -131,6 +143,7 @@ impl Broker {
                 engine: engine.clone(),
                 now: clock::now,
                 access: access.clone(),
+                authentication: authentication.clone(),
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
                 body_silence: Duration::from_millis(config.handshake_ms.into()),
@@ -144,6 +157,7 @@ impl Broker {
                     config.rates(),
                     engine.refusals().clone(),
                 ),
+                identity_quotas,
             },
             shards: handles,
             metrics: Metrics {
@@ -176,6 +190,7 @@ impl Broker {
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
+            vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
         ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));

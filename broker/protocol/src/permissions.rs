@@ -23,18 +23,29 @@ pub struct Permissions {
     publish: Vec<Pattern>,
     deny: Vec<Pattern>,
     conflate_ms_min: u32,
+    subscriptions_max: Option<u64>,
 }
 
 impl Permissions {
     /// Makes permissions from the patterns of topics that may be read, of topics that may be published to, and of topics
     /// for which neither is allowed. The order of a list and repeated patterns do not matter.
     pub fn new(sub: Vec<Pattern>, publish: Vec<Pattern>, deny: Vec<Pattern>) -> Permissions {
-        Permissions { sub: set(sub), publish: set(publish), deny: set(deny), conflate_ms_min: 0 }
+        Permissions { sub: set(sub), publish: set(publish), deny: set(deny), conflate_ms_min: 0, subscriptions_max: None }
     }
 
     /// The same, with a least interval of conflation in ms; 0 is none.
     pub fn with_conflate_ms_min(self, conflate_ms_min: u32) -> Permissions {
         Permissions { conflate_ms_min, ..self }
+    }
+
+    /// The same, with a bound on the subscriptions of one connection; `None` is the bound that all have.
+    pub fn with_subscriptions_max(self, subscriptions_max: Option<u64>) -> Permissions {
+        Permissions { subscriptions_max, ..self }
+    }
+
+    /// The most subscriptions of one connection, if that is less than all may have.
+    pub fn subscriptions_max(&self) -> Option<u64> {
+        self.subscriptions_max
     }
 
     /// The patterns of topics that may be read, in the order of their texts.

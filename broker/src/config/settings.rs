@@ -153,6 +153,8 @@ settings! {
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
         "The head of an HTTP request: its request line and all header fields.";
 "Quotas":
+    connections_per_user_max: u32 = "0" "connections", Number(0, 16_000_000),
+        "Connections of one sub at the same time; 0 is no limit. A role may say otherwise with connections_max.";
     connects_per_address_per_s: u32 = "0" "connects", Number(0, PER_S_MAX),
         "New connections (WebSocket and Server-Sent Events) of one IP address in a second, ten times as many at once; 0 is no limit. Over it they are answered with 429.";
     requests_per_s: u32 = "0" "requests", Number(0, PER_S_MAX),

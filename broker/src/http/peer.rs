@@ -11,6 +11,8 @@ use crate::address::ClientAddress;
 pub struct Peer {
     /// Its address.
     pub address: ClientAddress,
+    /// The first DNS or URI name in its certificate, if it has shown one.
+    pub certificate: Option<Arc<str>>,
     /// Ends the connection, because it holds too much of a shared budget.
     pub hang_up: Arc<Notify>,
 }
@@ -18,6 +20,6 @@ pub struct Peer {
 impl Peer {
     /// The sender of requests on a new connection.
     pub fn new(address: impl Into<ClientAddress>) -> Peer {
-        Peer { address: address.into(), hang_up: Arc::default() }
+        Peer { address: address.into(), certificate: None, hang_up: Arc::default() }
     }
 }

@@ -4,9 +4,9 @@ use broker_engine::{Granted, Unfit};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
-use super::Peer;
-use super::client::Context;
+use super::client::{Caller, Context};
 use crate::address::Block;
+use crate::authentication::Who;
 
 /// The quotas of one request, and what they kept from being published.
 pub(super) struct PublishQuota<'a> {
@@ -19,8 +19,12 @@ pub(super) struct PublishQuota<'a> {
 
 impl<'a> PublishQuota<'a> {
     /// The quotas of a request of this sender.
-    pub(super) fn of(context: &'a Context, peer: &Peer) -> Self {
-        let (granted, address) = (context.quotas.granted(), peer.address.block());
+    pub(super) fn of(context: &'a Context, caller: Caller<'_>) -> Self {
+        let granted = match caller.who {
+            Who::Known(identity) => context.identity_quotas.granted(identity),
+            Who::Anyone | Who::Unknown => context.quotas.granted(),
+        };
+        let address = caller.peer.address.block();
         Self { context, granted, address, left_out_updates: 0, left_out_bytes: 0 }
     }
 

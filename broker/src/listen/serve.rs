@@ -22,9 +22,11 @@ use super::http_socket::HttpSocket;
 use super::{Shared, http, proxied, stall, tune};
 use crate::address::ClientAddress;
 use crate::admission::Admitted;
+use crate::authentication::Who;
 use crate::http::handshake::{self, SUBPROTOCOL};
 use crate::http::sockets::Place;
 use crate::http::{Peer, Reply, error, error_bytes, event_stream, handle, head_bytes};
+use crate::quota::Seat;
 use crate::shard::SseRequest;
 use crate::sync::lock;
 
@@ -32,10 +34,13 @@ use crate::sync::lock;
 pub(super) enum Next {
     WebSocket {
         address: ClientAddress,
+        who: Who,
     },
     Sse {
         request: SseRequest,
         admitted: Admitted,
+        who: Who,
+        seat: Option<Seat>,
         /// The head of the answer, which is not written yet.
         head: Vec<u8>,
     },
@@ -117,9 +122,9 @@ async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, pl
                     shared.context.reads.turn().await;
                 }
                 let set_next = |what| *lock(&next) = Some(what);
-                let upgrade = |request: Request<Incoming>| upgrade(request, address, set_next, &shared);
-                let stream = |request: SseRequest| stream_sse(request, address, set_next, &shared);
-                let peer = Peer { address, hang_up: place.hang_up().clone() };
+                let upgrade = |request: Request<Incoming>, who| upgrade(request, address, who, set_next, &shared);
+                let stream = |request: SseRequest, who| stream_sse(request, address, who, set_next, &shared);
+                let peer = Peer { address, certificate: None, hang_up: place.hang_up().clone() };
                 let reply = handle(request, &peer, &shared.context, upgrade, stream).await;
                 state.end();
                 if !begins_stream(&mut lock(&next), &reply) {
@@ -200,6 +205,7 @@ fn refuse(code: ErrorCode, message: &str) -> Reply {
 fn upgrade(
     mut request: Request<Incoming>,
     address: ClientAddress,
+    who: Who,
     set_next: impl FnOnce(Next),
     shared: &Shared,
 ) -> Reply {
@@ -210,20 +216,31 @@ fn upgrade(
         Err(refusal) => *refusal,
         // hyper's own upgrade is not used: the socket is taken out of its connection.
         Ok((reply, _)) => {
-            set_next(Next::WebSocket { address });
+            set_next(Next::WebSocket { address, who });
             reply
         }
     }
 }
 
-fn stream_sse(request: SseRequest, address: ClientAddress, set_next: impl FnOnce(Next), shared: &Shared) -> Reply {
+fn stream_sse(
+    request: SseRequest,
+    address: ClientAddress,
+    who: Who,
+    set_next: impl FnOnce(Next),
+    shared: &Shared,
+) -> Reply {
     if let Some(refusal) = going_away(shared) {
         return refusal;
     }
-    match shared.admission.admit(address) {
+    let seat = match &who {
+        Who::Known(identity) => shared.context.identity_quotas.enter(identity).map(|(seat, _)| seat),
+        Who::Anyone | Who::Unknown => Ok(None),
+    };
+    match seat.and_then(|seat| shared.admission.admit(address).map(|admitted| (seat, admitted))) {
         Err(limit) => refuse(ErrorCode::Limit, limit),
-        Ok(admitted) => {
-            set_next(Next::Sse { request, admitted, head: Vec::new() });
+        Ok((seat, admitted)) => {
+            // An event stream requests nothing after its first subscription, so it has no quotas.
+            set_next(Next::Sse { request, admitted, who, seat, head: Vec::new() });
             event_stream()
         }
     }

@@ -4,8 +4,10 @@
 //! All of them forget nobody while it matters, and hold a bounded number: see [`table`].
 
 mod addresses;
+mod identities;
 mod table;
 mod users;
 
 pub use addresses::AddressQuotas;
+pub use identities::IdentityQuotas;
 pub use users::{Seat, Users};

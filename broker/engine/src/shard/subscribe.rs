@@ -214,12 +214,14 @@ impl<S: Sink> Shard<S> {
     /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
     fn put_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
+        let own_max = self.permits.of(id).and_then(|permissions| permissions.subscriptions_max());
+        let max = limits.subscriptions.min(own_max.unwrap_or(u64::MAX));
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
-            if conn.subscriptions.len() as u64 >= limits.subscriptions {
+            if conn.subscriptions.len() as u64 >= max {
                 // Kept short: one answer may contain thousands of these.
-                return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
+                return Err(format!("there are {max} subscriptions already (subscriptions)"));
             }
             if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
                 let max = limits.subscriptions_bytes_max;

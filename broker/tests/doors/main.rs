@@ -1,0 +1,14 @@
+//! Tokens and permissions over real sockets: who a client is, what it may do, and that nobody gets more.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../sse/source.rs"]
+mod source;
+
+mod auth;
+mod ends;
+mod http;
+mod permissions;
+mod secrets;
+mod tokens;

@@ -31,6 +31,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+pub mod tokens;
 mod vital;
 pub mod websocket;
 pub mod work;
@@ -43,6 +44,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
+use broker_identity::Grants;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -53,7 +55,8 @@ use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
-use crate::shard::{Prepared, Settings};
+use crate::shard::Settings;
+use crate::tokens::{Prepared, Tokens};
 use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
@@ -78,6 +81,7 @@ impl Broker {
     /// # Errors
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
+        let tokens = read_tokens(&config)?;
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -90,7 +94,7 @@ impl Broker {
         let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
 
         let shards = config.shards_count();
-        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
@@ -145,6 +149,7 @@ impl Broker {
                 admins: admins.clone(),
                 access,
                 bodies,
+                tokens: tokens.clone(),
                 start_seconds,
             },
             admission,
@@ -166,6 +171,7 @@ impl Broker {
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
+            vital::spawn("the keys of tokens", tokens.run()),
         ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
@@ -183,6 +189,16 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
+}
+
+/// Reads the files with keys and revocations, and puts them together with the roles and tokens of the configuration.
+fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
+    let grants = Grants::new(config.roles.clone(), config.tokens.clone());
+    let grants = grants.map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+    let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
+    let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
+    warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+    Ok(Tokens::new(prepared, clock::now, Some(tokens::FILES_EVERY)))
 }
 
 /// Returns the cores that this process may run on.

@@ -34,6 +34,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+pub mod tokens;
 mod vital;
 pub mod websocket;
 pub mod work;
@@ -46,6 +47,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
+use broker_identity::Grants;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -59,7 +61,8 @@ use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
 use crate::quota::{AddressQuotas, IdentityQuotas, Users};
-use crate::shard::{Prepared, Settings};
+use crate::shard::Settings;
+use crate::tokens::{Prepared, Tokens};
 use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
@@ -84,6 +87,7 @@ impl Broker {
     /// # Errors
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
+        let tokens = read_tokens(&config)?;
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -96,7 +100,7 @@ impl Broker {
         let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
 
         let shards = config.shards_count();
-        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
@@ -168,6 +172,7 @@ impl Broker {
                 admins: admins.clone(),
                 access,
                 bodies,
+                tokens: tokens.clone(),
                 start_seconds,
             },
             admission,
@@ -191,6 +196,8 @@ impl Broker {
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
             vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
+            vital::spawn("renewing identities", fetching::renew(tokens.clone(), shared.clone())),
+            vital::spawn("the keys of tokens", tokens.run()),
         ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
@@ -208,6 +215,16 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
+}
+
+/// Reads the files with keys and revocations, and puts them together with the roles and tokens of the configuration.
+fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
+    let grants = Grants::new(config.roles.clone(), config.tokens.clone());
+    let grants = grants.map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+    let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
+    let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
+    warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+    Ok(Tokens::new(prepared, clock::now, Some(tokens::FILES_EVERY)))
 }
 
 /// Returns the cores that this process may run on.

@@ -37,12 +37,7 @@ pub struct Authority {
 impl Authority {
     /// Makes one without keys and revocations.
     pub fn new(rules: TokenRules, grants: Grants) -> Authority {
-        Authority {
-            rules: Arc::new(rules),
-            grants: Arc::new(grants),
-            keys: Keys::default(),
-            revoked: Arc::new(Revocations::default()),
-        }
+        Authority { rules: Arc::new(rules), grants: Arc::new(grants), keys: Keys::default(), revoked: Arc::default() }
     }
 
     /// The same with these keys in place of its own.
@@ -53,8 +48,8 @@ impl Authority {
 
     /// The same with these revocations in place of its own.
     #[must_use]
-    pub fn with_revocations(&self, revoked: Revocations) -> Authority {
-        Authority { revoked: Arc::new(revoked), ..self.clone() }
+    pub fn with_revocations(&self, revoked: Arc<Revocations>) -> Authority {
+        Authority { revoked, ..self.clone() }
     }
 
     /// Whether it is asked at all who a client is: there is a key, a static token or a role.

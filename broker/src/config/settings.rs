@@ -1,14 +1,19 @@
 //! The table of all settings, and [`Config`], which is generated from it: a setting is declared here and nowhere else.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use broker_identity::{Algorithm, ClaimName, Role, StaticToken};
 
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
+use super::tokens::Text;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
 use crate::address::{Net, ProxyProtocol};
+use crate::tokens::KeysUrl;
 
 /// One setting, as the table describes it.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,10 @@ macro_rules! settings {
             )+)+
             /// Settings for some topics; the first rule that matches a topic counts.
             pub topics: Vec<TopicRule>,
+            /// The roles that tokens and certificates lead to.
+            pub roles: Vec<Role>,
+            /// Tokens that are known by their digests.
+            pub tokens: Vec<StaticToken>,
         }
 
         /// Every setting, in the order in which it is shown.
@@ -77,7 +86,9 @@ macro_rules! settings {
             pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Option<Config> {
                 $($( let $name: Option<$type> = raw.read(stringify!($name), $default, $allowed, problems); )+)+
                 let topics = super::topic_rules::read(raw, problems);
-                Some(Config { $($( $name: $name?, )+)+ topics: topics? })
+                let roles = super::roles::read_roles(raw, problems);
+                let tokens = super::roles::read_tokens(raw, problems);
+                Some(Config { $($( $name: $name?, )+)+ topics: topics?, roles: roles?, tokens: tokens? })
             }
 
             /// The value of every setting as TOML, in the table's order.
@@ -119,6 +130,43 @@ settings! {
         "Reverse proxies in front of the broker, as addresses or blocks (10.0.0.0/8): the clients that they name in X-Forwarded-For or by the PROXY protocol are believed. They themselves do not count as loopback.";
     proxy_protocol: ProxyProtocol = "off" "", Any,
         "Whether client connections have to begin with a header of the PROXY protocol (version 1 or 2) from one of trusted_proxies: off or required.";
+"Tokens":
+    token_key_file: Option<PathBuf> = "" "", Any,
+        "File of the keys that verify tokens (JWT): public keys in PEM, or a JWKS. It is read again when its content has changed.";
+    token_jwks_url: Option<KeysUrl> = "" "", Any,
+        "Address of a JWKS with keys that verify tokens: https, or http on this machine.";
+    token_secret_file: Option<PathBuf> = "" "", Any,
+        "File of the secret of HS256, of at least 32 bytes, instead of public keys.";
+    token_algorithms: Vec<Algorithm> = "ES256,EdDSA,RS256" "", Any,
+        "Algorithms of tokens that are taken: ES256, EdDSA, RS256, HS256. With token_secret_file it is HS256 alone.";
+    token_audience: Text = "tickcast" "", Any,
+        "What a token's aud has to contain.";
+    token_issuer: Option<Text> = "" "", Any,
+        "What a token's iss has to be; none takes any.";
+    token_claim: ClaimName = "tickcast" "", Any,
+        "Claim with a client's roles and patterns. A dot leads into an object, as in realm_access.tickcast; a name with a slash or a colon is one name.";
+    token_roles_claim: Option<ClaimName> = "" "", Any,
+        "Claim with a list of further roles, as in realm_access.roles.";
+    token_revoked_file: Option<PathBuf> = "" "", Any,
+        "File of tokens that are not taken any more: lines like jti:ID and sub:NAME before:SECONDS. It is read again when its content has changed.";
+    token_leeway_ms: u32 = "30000" "ms", Number(0, 3_600_000),
+        "How far the clocks of the broker and of the issuer of tokens may differ, either way.";
+    token_lifetime_max_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
+        "How far ahead a token's exp may be.";
+    token_bytes_max: u32 = "8192" "bytes", Bytes(64, 64 * KIB),
+        "The largest token.";
+    token_in_url: bool = "false" "", Any,
+        "Whether a token may be the parameter token of an address. Addresses end up in logs and histories.";
+    cleartext_tokens: bool = "false" "", Any,
+        "Allows tokens to come in from beyond loopback without TLS, where others on the network can read them.";
+    auth_ms: u32 = "5000" "ms", Number(100, DAY_MS),
+        "How long a connection that needs a token may take to send it before it is closed.";
+    jwks_refresh_ms: u32 = "600000" "ms", Number(100, 7 * DAY_MS),
+        "How often token_jwks_url is fetched.";
+    jwks_cooldown_ms: u32 = "30000" "ms", Number(100, DAY_MS),
+        "The least time between a fetch and another one because of a token whose key is not known.";
+    jwks_stale_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
+        "How long the keys of the last fetch count while token_jwks_url cannot be fetched.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";

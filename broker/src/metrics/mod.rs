@@ -5,6 +5,7 @@
 
 mod family;
 mod process;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::admission::Admission;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
+use crate::tokens::Tokens;
 
 /// The sources of a scrape.
 pub(crate) struct Metrics {
@@ -36,6 +38,8 @@ pub(crate) struct Metrics {
     pub access: Arc<Gate>,
     /// The budget of HTTP bodies.
     pub bodies: Arc<BodyBudget>,
+    /// The authority on tokens.
+    pub tokens: Arc<Tokens>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -101,6 +105,7 @@ impl Metrics {
         families.extend(self.by_label());
         families.extend(self.engine_gauges());
         families.extend(self.budgets());
+        families.extend(tokens::families(&self.tokens));
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
         families.extend(process::families(self.start_seconds));

@@ -72,6 +72,13 @@ impl KeySet {
         Ok(KeySet { keys, ignored })
     }
 
+    /// Whether these are the same keys under the same names.
+    pub fn is_same(&self, other: &KeySet) -> bool {
+        let all =
+            |set: &KeySet| set.keys.iter().map(|key| (key.kid().map(str::to_owned), key.id())).collect::<Vec<_>>();
+        all(self) == all(other)
+    }
+
     /// The number of keys.
     pub fn len(&self) -> usize {
         self.keys.len()

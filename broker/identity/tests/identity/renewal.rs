@@ -1,5 +1,7 @@
 //! What an identity gives after the configuration, the keys or the revocations changed.
 
+use std::sync::Arc;
+
 use broker_identity::refusal::Claim;
 use broker_identity::{
     Authority, BadToken, ClaimName, Ended, Grants, Keys, Revocations, Role, StaticToken, TokenDigest,
@@ -8,10 +10,10 @@ use broker_identity::{
 use super::roles::role;
 use super::signing::{NOW_MS, NOW_S, Signer, authority, claims, issuer, keys, rules, with_rules};
 
-fn revoked(text: &str) -> Revocations {
+fn revoked(text: &str) -> Arc<Revocations> {
     let (revoked, bad) = Revocations::parse(text.as_bytes());
     assert_eq!(bad, []);
-    revoked
+    Arc::new(revoked)
 }
 
 #[test]

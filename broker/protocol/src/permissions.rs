@@ -30,7 +30,13 @@ impl Permissions {
     /// Makes permissions from the patterns of topics that may be read, of topics that may be published to, and of topics
     /// for which neither is allowed. The order of a list and repeated patterns do not matter.
     pub fn new(sub: Vec<Pattern>, publish: Vec<Pattern>, deny: Vec<Pattern>) -> Permissions {
-        Permissions { sub: set(sub), publish: set(publish), deny: set(deny), conflate_ms_min: 0, subscriptions_max: None }
+        Permissions {
+            sub: set(sub),
+            publish: set(publish),
+            deny: set(deny),
+            conflate_ms_min: 0,
+            subscriptions_max: None,
+        }
     }
 
     /// The same, with a least interval of conflation in ms; 0 is none.

@@ -47,7 +47,9 @@ fn a_stream_ends_with_a_comment() {
     let (broker, _folder) = broker(&[("token_leeway_ms", "0"), ("token_in_url", "true")], "");
     let token = lasting("u", 2);
     let mut stream = Source::open(broker.listen, &format!("topic=stocks.a&token={token}"), "");
+    stream.expect("hello");
     stream.expect("authenticated");
+    stream.until(|message| message.op() == "subscribed");
     stream.expect("reauth");
     let end = std::iter::repeat_with(|| stream.block()).find_map(|block| match block {
         Block::Comment(text) if text.starts_with("closed") => Some(text),

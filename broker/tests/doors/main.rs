@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[allow(dead_code, reason = "shared with another test, which uses all of it")]
 #[path = "../sse/source.rs"]
 mod source;
 

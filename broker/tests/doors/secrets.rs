@@ -19,7 +19,6 @@ fn nothing_of_a_token_in_any_output() {
         "--config",
         &path("tickcast.toml"),
         "--token-in-url",
-        "true",
         "--log-level",
         "trace",
         "--token-leeway-ms",

@@ -29,13 +29,13 @@ admin = true
 
 [[tokens]]
 name = "feed-a"
-# The digest of "the token of feed a".
+# The digest of FEED.
 sha256 = "7f6b2e5c"
 roles = ["boss"]
 "#;
 
 /// The token of the client `feed-a`.
-pub(crate) const FEED: &str = "the token of feed a";
+pub(crate) const FEED: &str = "a-static-token-of-feed-a";
 
 pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -48,7 +48,7 @@ pub(crate) fn token(sub: &str, roles: &[&str]) -> String {
 
 /// A token with these claims.
 pub(crate) fn signed(claims: Value) -> String {
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET).unwrap()).unwrap()
 }
 
 /// A broker that takes these tokens. Tokens are needed, unless `file` has a role `anonymous`.

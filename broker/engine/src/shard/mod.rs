@@ -197,6 +197,11 @@ impl<S: Sink> Shard<S> {
         self.permits.must_authenticate(id)
     }
 
+    /// Takes out a connection with permissions that is gone. Its number may be another connection's by now.
+    pub fn next_departed(&mut self) -> Option<ConnId> {
+        self.permits.next_departed()
+    }
+
     /// The number of a connection's session, which no other connection has.
     pub fn session(&self, id: ConnId) -> Option<u64> {
         self.conns.get(id).filter(|conn| !conn.gone).map(|conn| conn.session)

@@ -31,6 +31,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+mod tls;
 mod vital;
 pub mod websocket;
 pub mod work;
@@ -50,10 +51,11 @@ use crate::access::{AccessRules, Gate};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
-use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
+use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
 use crate::shard::{Prepared, Settings};
+use crate::tls::Tls;
 use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
@@ -64,8 +66,10 @@ const FURTHER_FILES: u64 = 16;
 pub struct Broker {
     shared: Arc<Shared>,
     listen: SocketAddr,
+    tls_listen: Option<SocketAddr>,
     admin_listen: SocketAddr,
-    accepting: AbortHandle,
+    /// One for each listener of clients.
+    accepting: Vec<AbortHandle>,
     tasks: Vec<AbortHandle>,
     /// Answers until it is dropped, and says that the broker is going away.
     _admin: Admin,
@@ -78,6 +82,9 @@ impl Broker {
     /// # Errors
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
+        let mut warnings = Vec::new();
+        let tls = Tls::load(&config, &mut warnings).map_err(anyhow::Error::msg)?;
+        warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -87,7 +94,17 @@ impl Broker {
         let client = bind(config.listen, "listen", "listen")?;
         let admin = bind(config.admin_listen, "admin_listen", "admin-listen")?;
         let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
-        let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
+        let mut listeners = vec![(client, None)];
+        if let (Some(address), Some(tls)) = (config.tls_listen, &tls) {
+            let handshakes = Arc::new(Handshakes::new(tls.clone(), config.tls_handshakes_max));
+            listeners.push((bind(address, "tls_listen", "tls-listen")?, Some(handshakes)));
+        }
+        let tls_listen = listeners.get(1).map(|(listener, _)| listener.local_addr()).transpose()?;
+        let waited = |(listener, handshakes)| {
+            let listener = tokio::net::TcpListener::from_std(listener).context("a listener cannot be waited for")?;
+            Ok((listener, handshakes))
+        };
+        let listeners = listeners.into_iter().map(waited).collect::<anyhow::Result<Vec<_>>>()?;
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
@@ -145,6 +162,7 @@ impl Broker {
                 admins: admins.clone(),
                 access,
                 bodies,
+                tls: tls.clone(),
                 start_seconds,
             },
             admission,
@@ -162,7 +180,10 @@ impl Broker {
                 return Err(error).context("the admin listener could not be started");
             }
         };
-        let accepting = vital::spawn("accepting clients", listen::accept_clients(client, shared.clone()));
+        let accept = |(listener, handshakes)| {
+            vital::spawn("accepting clients", listen::accept_clients(listener, handshakes, shared.clone()))
+        };
+        let accepting = listeners.into_iter().map(accept).collect();
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
@@ -170,13 +191,23 @@ impl Broker {
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
         }
-        tracing::info!(%listen, %admin_listen, shards, "serving");
-        Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
+        if let Some(tls) = tls.filter(|_| shared.config.tls_reload_ms > 0) {
+            let interval = Duration::from_millis(shared.config.tls_reload_ms.into());
+            tasks.push(vital::spawn("looking at the TLS certificates", tls::watch(tls, interval)));
+        }
+        let shown = tls_listen.map(tracing::field::display);
+        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards, "serving");
+        Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
     }
 
     /// The address on which clients connect.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// The address on which clients connect with TLS, if that is on.
+    pub fn tls_listen(&self) -> Option<SocketAddr> {
+        self.tls_listen
     }
 
     /// The address on which metrics and health are served.

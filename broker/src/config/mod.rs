@@ -11,6 +11,7 @@
 
 mod engine_limits;
 mod open_files;
+mod optional;
 mod problem;
 mod raw;
 mod resolve;
@@ -18,6 +19,7 @@ mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod topic_rules;
 mod value;
 
@@ -27,5 +29,6 @@ pub use raw::{Raw, Source};
 pub use resolve::{Loaded, load, resolve};
 pub use settings::{Config, SETTINGS, Setting};
 pub use show::show;
+pub use tls::{ClientAuth, TlsVersion};
 pub use topic_rules::TopicRule;
 pub use value::{Allowed, LogFilter, LogFormat};

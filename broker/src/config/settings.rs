@@ -1,10 +1,12 @@
 //! The table of all settings, and [`Config`], which is generated from it: a setting is declared here and nowhere else.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
+use super::tls::{ClientAuth, TlsVersion};
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
@@ -112,6 +114,23 @@ settings! {
         "Allows every client that can reach the broker to publish. Without it the broker listens for clients on loopback only.";
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
+"TLS":
+    tls_listen: Option<SocketAddr> = "" "", Any,
+        "Address on which clients connect with TLS (https, wss), besides listen; none is no TLS.";
+    tls_cert: Vec<PathBuf> = "" "", Any,
+        "PEM files of certificates, each with its chain. A client gets the first that covers the name it asks for, otherwise the first of all.";
+    tls_key: Vec<PathBuf> = "" "", Any,
+        "PEM files of their private keys, in the same order.";
+    tls_min_version: TlsVersion = "1.2" "", Any,
+        "The oldest version of TLS that is spoken: 1.2 or 1.3.";
+    tls_client_ca: Option<PathBuf> = "" "", Any,
+        "PEM file of the authorities whose client certificates are trusted.";
+    tls_client_auth: ClientAuth = "off" "", Any,
+        "Whether clients show certificates: off, optional or required.";
+    tls_reload_ms: u32 = "10000" "ms", Number(0, DAY_MS),
+        "How often the files of certificates and keys are looked at; when their content has changed, new connections get what is in them. 0 is never.";
+    tls_handshakes_max: u32 = "256" "handshakes", Number(1, 65_536),
+        "TLS handshakes that are computed at the same time; the others wait in the order in which they came.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";

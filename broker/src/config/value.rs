@@ -180,11 +180,11 @@ impl Value for LogFilter {
 }
 
 /// The parts of a list, separated by commas. Empty parts are skipped.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-fn list<T: fmt::Display>(items: &[T]) -> String {
+pub(super) fn list<T: fmt::Display>(items: &[T]) -> String {
     toml::Value::Array(items.iter().map(|item| toml::Value::String(item.to_string())).collect()).to_string()
 }
 

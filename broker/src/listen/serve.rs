@@ -14,10 +14,13 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::hand_over::hand_over;
+use super::handshake::Handshakes;
 use super::http_socket::HttpSocket;
+use super::wire::Wire;
 use super::{Shared, http, stall, tune};
 use crate::admission::Admitted;
 use crate::http::handshake::{self, SUBPROTOCOL};
@@ -25,6 +28,7 @@ use crate::http::sockets::Place;
 use crate::http::{Reply, error, error_bytes, event_stream, handle, head_bytes};
 use crate::shard::SseRequest;
 use crate::sync::lock;
+use crate::tls;
 
 /// What an HTTP connection becomes after its last answer.
 pub(super) enum Next {
@@ -60,32 +64,75 @@ impl std::fmt::Display for HandedOver {
 
 impl std::error::Error for HandedOver {}
 
-/// Serves a connection that was just accepted.
-pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
+/// Serves a connection that was just accepted: with TLS if it comes with `handshakes`.
+pub(super) async fn serve_client(
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Place,
+    handshakes: Option<Arc<Handshakes>>,
+    shared: Arc<Shared>,
+) {
     tune(&stream, &shared.config);
     // hyper's memory for a connection, some 18 KB, is allocated when there is something to read, and freed before this
     // task yields: no two handshakes hold theirs at the same time. (`readable` sometimes reports too early.)
-    let handshake = Duration::from_millis(shared.config.handshake_ms.into());
+    let patience = Duration::from_millis(shared.config.handshake_ms.into());
     let mut draining = shared.draining.subscribe();
     let mut first = [0];
     tokio::select! {
-        asked = tokio::time::timeout(handshake, stream.peek(&mut first)) => {
+        asked = tokio::time::timeout(patience, stream.peek(&mut first)) => {
             if !matches!(asked, Ok(Ok(_))) {
                 tracing::debug!(%remote, "a connection ended without a request");
                 return;
             }
         }
-        () = place.peer().hang_up.notified() => return refuse_at_once(&stream, &shared),
+        () = place.peer().hang_up.notified() => return refuse_at_once(&mut Wire::Plain(stream), &shared),
         _ = draining.wait_for(|draining| *draining) => return,
     }
-    Box::pin(serve_requests(stream, remote, place, shared)).await;
+    let speaks_tls = first[0] == tls::HANDSHAKE;
+    let wire = match handshakes {
+        None => {
+            if speaks_tls {
+                tracing::warn!(%remote, "a client speaks TLS to the plain listener: its address is tls_listen");
+            }
+            Wire::Plain(stream)
+        }
+        Some(_) if !speaks_tls => return refuse_plain(stream, place, &shared).await,
+        Some(handshakes) => tokio::select! {
+            shaken = Box::pin(handshakes.shake(stream, patience)) => match shaken {
+                Ok(wire) => wire,
+                Err(error) => return tracing::debug!(%remote, %error, "a TLS handshake failed"),
+            },
+            // It could not read an answer yet.
+            () = place.peer().hang_up.notified() => return,
+            _ = draining.wait_for(|draining| *draining) => return,
+        },
+    };
+    place.peer().set_certificate(wire.identity());
+    Box::pin(serve_requests(wire, remote, place, shared)).await;
+}
+
+/// Tells a client that it should speak TLS.
+async fn refuse_plain(stream: TcpStream, place: Place, shared: &Shared) {
+    let message = "this port speaks TLS: use https:// or wss:// in the address";
+    let answer = error_bytes(&Refusal { code: ErrorCode::BadRequest, message: message.into() });
+    let place = Arc::new(place);
+    let mut socket = HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone());
+    let told = async {
+        socket.write_all(&answer).await?;
+        socket.shutdown().await
+    };
+    tokio::select! {
+        // Fails if the client is gone, and then nobody needs to be told.
+        _ = told => {}
+        () = place.peer().hang_up.notified() => {}
+    }
 }
 
 /// Answers a connection's requests up to its end, or up to its upgrade, and then hands it over.
-async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
+async fn serve_requests(wire: Wire, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
     let next: Arc<Mutex<Option<Next>>> = Arc::default();
     let place = Arc::new(place);
-    let socket = HttpSocket::new(stream, stall(&shared.config), place.clone());
+    let socket = HttpSocket::new(wire, stall(&shared.config), place.clone());
     let state = socket.state();
     let service = service_fn({
         let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
@@ -127,11 +174,12 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 result => break result,
             },
             () = hang_up.notified() => {
-                let stream = connection.into_parts().io.into_inner().into_stream();
+                let mut wire = connection.into_parts().io.into_inner().into_wire();
                 // A client that waits for no answer gets none, and an error must not be written into another answer.
                 if !state.is_idle() && !state.is_unflushed() {
-                    refuse_at_once(&stream, &shared);
+                    refuse_at_once(&mut wire, &shared);
                 }
+                wire.say_goodbye();
                 return;
             }
             _ = draining.wait_for(|draining| *draining), if !is_draining => {
@@ -151,7 +199,13 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
                 () = place.peer().hang_up.notified() => return,
             }
         }
-        (result, _) => result.map_err(Into::into),
+        (result, _) => {
+            if result.is_err() {
+                // hyper has answered what it cannot read, and does not shut down.
+                connection.into_parts().io.into_inner().into_wire().say_goodbye();
+            }
+            result.map_err(Into::into)
+        }
     };
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection ended early");
@@ -160,13 +214,12 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
 
 /// Sends a client whose connection ends the reason, as much of it as the kernel takes at once: it is evicted, unless the
 /// broker itself ends.
-fn refuse_at_once(stream: &TcpStream, shared: &Shared) {
+fn refuse_at_once(wire: &mut Wire, shared: &Shared) {
     let message = match shared.is_draining() {
         true => GOING_AWAY,
         false => "the broker holds as many connections as http_connections_max allows, and this one waited longest",
     };
-    // Fails if the client is gone, and then nobody needs the reason.
-    let _ = stream.try_write(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message: message.into() }));
+    wire.try_send(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message: message.into() }));
 }
 
 const GOING_AWAY: &str = "the broker is going away";

@@ -5,6 +5,7 @@
 
 mod family;
 mod process;
+mod tls;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::admission::Admission;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
+use crate::tls::Tls;
 
 /// The sources of a scrape.
 pub(crate) struct Metrics {
@@ -36,6 +38,8 @@ pub(crate) struct Metrics {
     pub access: Arc<Gate>,
     /// The budget of HTTP bodies.
     pub bodies: Arc<BodyBudget>,
+    /// TLS, if it is on.
+    pub tls: Option<Arc<Tls>>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -103,6 +107,7 @@ impl Metrics {
         families.extend(self.budgets());
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
+        families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
         families.extend(process::families(self.start_seconds));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {

@@ -5,6 +5,7 @@
 //! here       the loop
 //! commands   what the rest of the broker asks of it
 //! input      what clients send
+//! layers     what is between its messages and its socket
 //! poll       which sockets are ready
 //! socket     a connection's socket
 //! sse        writes Server-Sent Events
@@ -25,6 +26,7 @@
 mod commands;
 mod handle;
 mod input;
+mod layers;
 mod poll;
 mod slowest;
 mod socket;
@@ -46,9 +48,10 @@ use self::input::DeferredReads;
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
-use self::socket::Socket;
+use self::socket::{Buffers, Socket};
 use crate::clock::now;
 use crate::memory::Looks;
+use crate::tls::Flushed;
 
 /// A round that leaves nothing to do is recorded only if it took longer than this, in µs.
 const ROUND_RECORDED_US: u64 = 1000;
@@ -67,7 +70,7 @@ struct Driver {
     settings: Settings,
     ready: Vec<Ready>,
     reads: DeferredReads,
-    buffer: Box<[u8]>,
+    buffers: Buffers,
     /// What all connections get, and the first connection that has not got it yet.
     broadcasts: VecDeque<(Broadcast, ConnId)>,
     /// The requests for the slowest connections.
@@ -92,7 +95,8 @@ impl Driver {
         arriving: Arc<AtomicU64>,
         settings: Settings,
     ) -> Self {
-        let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
+        let raw = vec![0; input::BUFFER_BYTES].into_boxed_slice();
+        let buffers = Buffers { raw, decrypted: Vec::new() };
         let (ready, reads) = (Vec::new(), DeferredReads::default());
         let busy_until_us = now().mono_us;
         Self {
@@ -105,7 +109,7 @@ impl Driver {
             settings,
             ready,
             reads,
-            buffer,
+            buffers,
             broadcasts: VecDeque::new(),
             asked: VecDeque::new(),
             farewell: None,
@@ -195,9 +199,15 @@ impl Driver {
         let some = !ready.is_empty();
         for Ready { key, readable, writable, ended, gone } in ready.drain(..) {
             let id = key as u32;
-            if writable && self.shard.sink(id).is_none_or(Socket::flush) {
-                self.shard.writable(id);
-                self.unblock(id);
+            if writable {
+                match self.shard.sink(id).map_or(Flushed::All, Socket::flush) {
+                    Flushed::All => {
+                        self.shard.writable(id);
+                        self.unblock(id);
+                    }
+                    Flushed::Some => self.shard.took(id),
+                    Flushed::Nothing => {}
+                }
             }
             if readable {
                 self.readable(id, ended, gone);

@@ -7,12 +7,14 @@
 //! resolver     which of them a client is shown
 //! settings     rustls' configuration
 //! wire         TLS on one connection, without its socket
+//! bounds       what a connection may hold
 //! counters     what is counted
 //! absent       the same for a build without the feature `tls`, in which there is none
 //! ```
 //!
 //! Nothing here knows a socket. `listen` drives a connection's [`Wire`] while it speaks HTTP, and a shard afterwards.
 
+mod bounds;
 mod counters;
 
 #[cfg(feature = "tls")]
@@ -33,6 +35,7 @@ mod absent;
 
 #[cfg(not(feature = "tls"))]
 pub(crate) use self::absent::{Tls, Wire};
+pub(crate) use self::bounds::{Flushed, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX};
 pub(crate) use self::counters::Done;
 #[cfg(feature = "tls")]
 pub(crate) use self::{store::Tls, wire::Wire};
@@ -40,24 +43,8 @@ pub(crate) use self::{store::Tls, wire::Wire};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The largest record (RFC 8446 §5.2; TLS 1.2 adds less with the ciphers in use): its head, 16 KiB, and what encryption
-/// may add.
-pub(crate) const RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 256;
-/// What a handshake may have sent of an incomplete message. A chain of client certificates may need several records.
-pub(crate) const HANDSHAKE_BYTES_MAX: usize = 32 * 1024;
 /// The first byte of a connection that begins with a TLS handshake (RFC 8446 §5.1).
 pub(crate) const HANDSHAKE: u8 = 22;
-
-/// How much of what was held back a socket took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flushed {
-    /// All of it, or there was nothing.
-    All,
-    /// Some of it.
-    Some,
-    /// Nothing.
-    Nothing,
-}
 
 /// What reading the files again has led to.
 #[derive(Debug, Clone, PartialEq, Eq)]

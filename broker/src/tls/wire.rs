@@ -17,9 +17,9 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
+use super::bounds::{Flushed, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX};
 use super::certificate;
 use super::counters::{Counters, Done};
-use super::{Flushed, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX};
 
 /// The most plaintext in one record (RFC 8446 §5.1).
 const RECORD_PLAIN_BYTES: usize = 16 * 1024;
@@ -153,10 +153,11 @@ impl Wire {
                 // Early data is not offered.
                 Ok(_) => return Err(io::Error::other("an unexpected state of TLS")),
                 Err(error) => {
-                    // The alert comes before anything that is still to be read.
-                    let status = self.conn.process_tls_records(&mut bytes[at + discard..]);
-                    if let Ok(ConnectionState::EncodeTlsData(mut alert)) = status.state {
-                        append(&mut self.rest, |out| alert.encode(out))?;
+                    // What was to be sent before, and then the alert.
+                    while let Ok(ConnectionState::EncodeTlsData(mut message)) =
+                        self.conn.process_tls_records(&mut bytes[at + discard..]).state
+                    {
+                        append(&mut self.rest, |out| message.encode(out))?;
                     }
                     return Err(io::Error::new(io::ErrorKind::InvalidData, error));
                 }

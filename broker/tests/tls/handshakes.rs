@@ -12,8 +12,9 @@ use crate::client::{BOTH, Client, NAME, broker, config, handshakes};
 use crate::common::{PATIENCE, Running, ask, until};
 use crate::pki::Pki;
 
-/// The alert `protocol_version` (RFC 8446 §6.2).
-const PROTOCOL_VERSION: u8 = 70;
+/// An alert that ends the connection: its record has this type, and this level (RFC 8446 §6).
+const ALERT: u8 = 21;
+const FATAL: u8 = 2;
 
 /// The first message of a client.
 fn hello(config: ClientConfig) -> Vec<u8> {
@@ -98,17 +99,16 @@ fn what_is_no_handshake_is_refused_with_an_alert() {
         large.extend_from_slice(part);
     }
     until("both to be counted", || unfinished(&broker, "failed") == 2.0);
-    for (what, bytes, alert) in [
-        ("SSL 3.0", ssl3, Some(PROTOCOL_VERSION)),
-        ("64 KB", large, None),
-        ("garbage", [&[22, 3, 1, 0, 100][..], &[9; 100]].concat(), None),
-    ] {
+    for (what, bytes) in
+        [("SSL 3.0", ssl3), ("64 KB", large), ("garbage", [&[22, 3, 1, 0, 100][..], &[9; 100]].concat())]
+    {
         let failed = unfinished(&broker, "failed");
         let answer = exchange(&broker, &bytes);
-        if let Some(alert) = alert {
-            assert_eq!(answer.first(), Some(&21), "{what}: {answer:?}");
-            assert_eq!(answer.last(), Some(&alert), "{what}: {answer:?}");
+        // A client that is still sending may see a reset instead.
+        if what == "SSL 3.0" {
+            assert_eq!((answer[0], answer[5]), (ALERT, FATAL), "{answer:?}");
         }
+        assert!(answer.len() < 10, "{what}: {answer:?}");
         until("the failure to be counted", || unfinished(&broker, "failed") == failed + 1.0);
     }
     assert_eq!(broker.metric("tickcast_tls_held_bytes"), 0.0);

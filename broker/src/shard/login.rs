@@ -225,7 +225,7 @@ impl Driver {
         let is_same = before.is_some_and(|before| before.permissions == identity.permissions);
         let answer = (!is_same).then(|| authenticated(None, &identity).into());
         self.shard.authorize(now(), id, Some(identity.permissions.clone()), answer);
-        if self.shard.sink(id).is_some_and(|socket| socket.sse.is_none()) {
+        if self.shard.sink(id).is_some_and(|socket| !socket.follows_events()) {
             self.shard.grant(id, self.settings.quotas.granted(&identity));
         }
         let seat = self.shard.session(id).and_then(|session| self.logins.take_seat(id, session));

@@ -269,9 +269,16 @@ impl<S: Sink> Shard<S> {
         {
             self.stats.parked.sub(1);
         }
-        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.encoding().is_some()) {
+        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.holds_output()) {
             // It holds less by what it has just sent.
             self.count_buffers(id);
+        }
+    }
+
+    /// Notes that the peer took bytes that its sink held, although not all of them: it has not stalled.
+    pub fn took(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stalled_since_ms = None;
         }
     }
 

@@ -22,6 +22,8 @@ export class SseTransport {
   #base; #listener; #fetch; #streams;
   #abort = new AbortController();
   #publishing = Promise.resolve();
+  /** How often it was asked whether the broker is there. */
+  #probes = 0;
   /** The length of the publishes that wait for their turn. */
   unsentBytes = 0;
 
@@ -76,14 +78,17 @@ export class SseTransport {
   /** Called regularly: asks whether the broker is there, if no stream shows it. */
   async check() {
     if (!this.#streams.isEmpty) return;
+    const asked = this.#probes;
     const answer = await this.#get("/v1/topics?limit=1", this.#abort.signal).catch(() => null);
     await answer?.arrayBuffer().catch(() => {});
-    if (answer?.ok) this.#listener.alive();
+    // The answer to an earlier question may have been on its way since before the broker was asked.
+    if (answer?.ok && asked === this.#probes) this.#listener.alive();
   }
 
   /** Opens the streams anew: what comes from then on shows that the broker is there. */
   probe() {
     if (!this.#streams.canMerge) return false;
+    this.#probes += 1;
     if (this.#streams.isEmpty) this.check();
     else this.#streams.merge();
     return true;

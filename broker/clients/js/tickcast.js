@@ -92,6 +92,8 @@ export class Client extends EventTarget {
   get url() { return this.#connection.url; }
   /** The broker's greeting on the current or last connection; null before the first. */
   get hello() { return this.#connection.hello; }
+  /** Who this client is for the broker, and what it may: `{sub, allow, expires_ts}`. Null if the broker has not said on this connection. */
+  get authenticated() { return this.#connection.authenticated; }
   /** `websocket` or `sse` while open, else null. */
   get transport() { return this.#connection.transport; }
 
@@ -158,9 +160,9 @@ export class Client extends EventTarget {
   }
 
   #refused(message) {
-    if (this.#requests.settle(message) || this.#answers.refused(message)) return;
-    const { code, message: text, retry } = message;
-    this.dispatchEvent(new ClientEvent("error", { error: new TickcastError(code, text, { retry }) }));
+    if (this.#requests.settle(message) || this.#answers.refused(message) || this.#answers.revoked(message)) return;
+    const { code, message: text, retry, retry_ms } = message;
+    this.dispatchEvent(new ClientEvent("error", { error: new TickcastError(code, text, { retry, retry_ms }) }));
   }
 
   #ended(error) {

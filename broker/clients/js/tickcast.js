@@ -66,8 +66,9 @@ export class Client extends EventTarget {
       message: (message) => this.#receive(message),
       opened: () => {
         this.#asking.restore();
-        this.#requests.sendAll(connection, connection.limits.message_bytes);
+        this.#sendAll();
       },
+      ready: () => this.#sendAll(),
       away: () => {
         this.#asking.away();
         this.#topics.away();
@@ -141,8 +142,13 @@ export class Client extends EventTarget {
     if (this.state === "closed") throw new TickcastError("closed", "the client is closed");
     const connection = this.#connection;
     const { request, answer } = this.#requests.add({ ...message, id: connection.nextId() }, again);
-    if (request && connection.isOpen) this.#requests.send(request, connection, connection.limits.message_bytes);
+    if (request && connection.takesRequests) this.#requests.send(request, connection, connection.limits.message_bytes);
     return answer;
+  }
+
+  #sendAll() {
+    const connection = this.#connection;
+    if (connection.takesRequests) this.#requests.sendAll(connection, connection.limits.message_bytes);
   }
 
   #receive(message) {

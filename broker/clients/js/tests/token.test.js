@@ -81,6 +81,20 @@ test("a refused token is asked for once more, at once; what was subscribed stays
   assert.deepEqual(closes.map(([, { code, reconnect, delay_ms }]) => [code, reconnect, delay_ms]), [[4001, true, 0]]);
 });
 
+test("a publish waits for the answer to the token, so that it is not lost behind one that is refused", async (t) => {
+  const fake = await Fake.start(t, { auth: "required" });
+  const made = client(t, fake.url, { ...WEBSOCKET, token: inTurn("old", "good") }), published = made.publish("p", 1);
+  watch(made, "t");
+  fake.send({ op: "error", id: (await fake.next("auth")).id, code: "bad_token", message: "expired", retry: false });
+  const { id } = await fake.next("auth");
+  await until(() => fake.received.some(({ op, topics }) => op === "subscribe" && topics.length > 0), "a subscribe");
+  assert.ok(fake.received.every(({ op }) => op !== "publish"));
+  fake.send({ op: "authenticated", id, ...user("a") });
+  const publish = await fake.next("publish");
+  fake.send({ op: "published", id: publish.id, topic: "p", epoch: "e", seq: 1 });
+  assert.equal((await published).seq, 1);
+});
+
 test("a token that is refused twice in a row ends the client; a string is sent once; no error repeats it", async (t) => {
   const refuse = (fake, { id, token }) => fake.send({ op: "error", id, code: "bad_token", message: `${token} has expired`, retry: false });
   const close = (fake) => fake.close(4001, "token expired");

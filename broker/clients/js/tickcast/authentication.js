@@ -36,6 +36,9 @@ export class Authentication {
     this.#token = new Token(options.token);
   }
 
+  /** Whether the first token of the connection has no answer. */
+  get isPending() { return this.#asked !== null && !this.#renews; }
+
   /** Asks the program for the token of another attempt to connect. Undefined if it has none. */
   async ask() {
     try {

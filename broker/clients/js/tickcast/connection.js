@@ -22,7 +22,7 @@ const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
 
 /**
  * The connection. Its listener gets `message(message)` for the broker's messages of topics and its answers; `opened()`
- * on each new connection, to ask for everything again; `away()` when one is left, because it is lost or for another
+ * on each new connection, to ask for everything again; `ready()` whenever it may take requests again; `away()` when one is left, because it is lost or for another
  * one, and no more answers come over it; `lost()` when another attempt follows; `ended(error)` once, after which
  * nothing follows; and `emit(type, fields)` for the client's events. `resumePoints()`, `reached(id, texts)`,
  * `answer(message)` and `settled(covers, mentioned)` are as for a transport.
@@ -67,6 +67,8 @@ export class Connection {
 
   get state() { return this.#state; }
   get isOpen() { return this.#state === "open"; }
+  /** Whether publishes may be sent: behind a token that the broker may refuse, they would be lost. */
+  get takesRequests() { return this.isOpen && !this.#authentication.isPending; }
   get url() { return this.#url; }
   get hello() { return this.#hello; }
   get authenticated() { return this.#authentication.who; }
@@ -172,7 +174,8 @@ export class Connection {
       case "goaway":
         return this.#listener.emit("goaway", { reason: message.reason, after_ms: this.#backoff.goaway(message.after_ms) });
       case "authenticated":
-        return this.#authentication.accepted(message);
+        this.#authentication.accepted(message);
+        return this.#listener.ready();
       case "reauth":
         return this.#authentication.renew();
       case "error":

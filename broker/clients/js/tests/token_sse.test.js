@@ -53,6 +53,26 @@ test("a renewal opens the stream anew with another token, where it is, and nothi
   assert.equal(broker.authorizations.at(-1)[1], "Bearer second");
 });
 
+test("streams that all ask for a renewal get one token", async (t) => {
+  const broker = await SseBroker.start(t, { tokens: { first: { sub: "a" }, second: { sub: "a" } } });
+  let asked = 0, give;
+  const token = () => (++asked === 1 ? "first" : new Promise((resolve) => { give = resolve; }));
+  const made = await connected(t, broker.url, { ...SSE, token });
+  broker.id = null;
+  watch(made, "a");
+  await broker.begin(["a"], state);
+  watch(made, "b");
+  await broker.begin(["b"], state);
+  for (const stream of [...broker.streams]) broker.to(stream, { op: "reauth", expires_ts: 1 });
+  await until(() => asked === 2, "the function");
+  await made.publish("c", 1);
+  give("second");
+  broker.id = 9;
+  for (const stream of [...broker.streams]) broker.to(stream, image("a", 3));
+  await until(() => broker.streams.length === 3, "one stream for both");
+  assert.deepEqual([asked, broker.streams[2].topics, broker.authorizations.at(-1)[1]], [2, ["a", "b"], "Bearer second"]);
+});
+
 test("a stream that cannot be opened anew yet is, as soon as it has an id", async (t) => {
   const broker = await SseBroker.start(t, { tokens: { first: { sub: "a" }, second: { sub: "a" } } });
   const made = await connected(t, broker.url, { ...SSE, token: inTurn("first", "second") });

@@ -28,6 +28,8 @@ export class Authentication {
   #acceptedAt = null;
   /** Counts renewals, so that the token of an earlier one is not used. */
   #renewal = 0;
+  /** The function is being asked for a renewal. */
+  #isAsking = false;
   #timer;
 
   /** `send(message)` sends a message, or gives the transport its new token; `emit` dispatches the client's events. */
@@ -101,9 +103,9 @@ export class Authentication {
     return "mine";
   }
 
-  /** The broker says that the token ends soon. */
+  /** The broker says that the token ends soon: over Server-Sent Events on every stream, and one token is for all. */
   renew() {
-    if (this.#token.canChange) this.#renew();
+    if (this.#token.canChange && !this.#isAsking) this.#renew();
   }
 
   /** Records that the broker refused the token. Returns what follows: `again` at once, `later`, or `never`. */
@@ -117,15 +119,18 @@ export class Authentication {
   stop() {
     clearTimeout(this.#timer);
     this.#renewal += 1;
-    [this.#asked, this.#renews] = [null, false];
+    [this.#asked, this.#renews, this.#isAsking] = [null, false, false];
   }
 
   async #renew(attempts = 0) {
     clearTimeout(this.#timer);
     const number = ++this.#renewal;
+    this.#isAsking = true;
     try {
       const token = await this.ask();
-      if (number !== this.#renewal || token === undefined) return;
+      if (number !== this.#renewal) return;
+      this.#isAsking = false;
+      if (token === undefined) return;
       const request = { op: "auth", id: this.#nextId(), token };
       [this.#asked, this.#renews] = [request.id, true];
       // A transport that renews by itself shows how it went: by its streams, or their end.

@@ -1,5 +1,6 @@
 //! A connection to the server under load, with or without TLS: rustls' buffered connection over the socket.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,12 +14,22 @@ use super::target::Tls;
 /// A record of TLS. Plaintext is handed over in portions of this size, so that no more than one waits for the socket.
 const RECORD_BYTES: usize = 16 * 1024;
 
+/// The most encrypted bytes read at once: rustls by itself would read 4 KiB.
+const RAW_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where each thread reads encrypted bytes.
+    static RAW: RefCell<Box<[u8]>> = RefCell::new(vec![0; RAW_BYTES].into());
+}
+
 #[derive(Debug)]
 pub(crate) struct Wire {
     socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
     /// Encrypted bytes wait for room in the socket.
     blocked: bool,
+    /// Encrypted bytes that were read and not decrypted, because their reader had no room.
+    rest: Vec<u8>,
     /// Decrypted bytes may be left that did not fit into the last read.
     has_more: bool,
     /// Reads and writes wait, as the socket's own do.
@@ -30,7 +41,7 @@ impl Wire {
     pub(crate) fn new(socket: TcpStream, tls: Option<&Tls>) -> Result<Self, String> {
         let connection = |tls: &Tls| ClientConnection::new(Arc::clone(&tls.config), tls.name.clone());
         let tls = tls.map(connection).transpose().map_err(|error| format!("TLS: {error}"))?.map(Box::new);
-        Ok(Self { socket, tls, blocked: false, has_more: false, waits: false })
+        Ok(Self { socket, tls, blocked: false, rest: Vec::new(), has_more: false, waits: false })
     }
 
     /// Whether encrypted bytes wait until the socket is writable.
@@ -66,33 +77,44 @@ impl Read for Wire {
         let Some(tls) = &mut self.tls else { return self.socket.read(buffer) };
         self.has_more = false;
         let mut filled = 0;
-        loop {
-            match tls.reader().read(&mut buffer[filled..]) {
-                // The server said that this is the end.
-                Ok(0) => return Ok(filled),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) if filled > 0 => return Ok(filled),
-                Err(error) => return Err(error),
+        RAW.with_borrow_mut(|raw| {
+            // First what was not decrypted last time.
+            let (mut at, mut end) = (0, self.rest.len());
+            raw[..end].copy_from_slice(&self.rest);
+            self.rest = Vec::new();
+            loop {
+                filled += match tls.reader().read(&mut buffer[filled..]) {
+                    // The server said that this is the end.
+                    Ok(0) => return Ok(filled),
+                    Ok(read) => read,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                    Err(_) if filled > 0 => return Ok(filled),
+                    Err(error) => return Err(error),
+                };
+                if filled == buffer.len() {
+                    self.has_more = true;
+                    self.rest.extend(&raw[at..end]);
+                    return Ok(filled);
+                }
+                if at == end {
+                    if filled > 0 && self.waits {
+                        return Ok(filled);
+                    }
+                    (at, end) = match self.socket.read(raw) {
+                        Ok(read) => (0, read),
+                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                        Err(_) if filled > 0 => return Ok(filled),
+                        Err(error) => return Err(error),
+                    };
+                }
+                // Nothing is the end of the connection. Without the server's word for it, that is an error of the next
+                // read above.
+                at += tls.read_tls(&mut &raw[at..end])?;
+                let processed = tls.process_new_packets();
+                self.blocked = !send(tls, &mut self.socket)?;
+                processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, format!("TLS: {error}")))?;
             }
-            if filled == buffer.len() {
-                self.has_more = true;
-                return Ok(filled);
-            }
-            if filled > 0 && self.waits {
-                return Ok(filled);
-            }
-            match tls.read_tls(&mut self.socket) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) if filled > 0 => return Ok(filled),
-                Err(error) => return Err(error),
-            }
-            // The end of the connection without the server's word for it is an error of the next read above.
-            let processed = tls.process_new_packets();
-            self.blocked = !send(tls, &mut self.socket)?;
-            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, format!("TLS: {error}")))?;
-        }
+        })
     }
 }
 

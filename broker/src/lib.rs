@@ -13,17 +13,20 @@
 //! The shell never decides who gets what: the engine does.
 
 pub mod access;
-mod address;
+pub mod address;
 pub mod admission;
+pub mod authentication;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod fetching;
 pub mod health;
 pub mod http;
 mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
+pub mod quota;
 pub mod shard;
 mod sock_diag;
 mod stall;
@@ -31,6 +34,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+pub mod tokens;
 mod vital;
 pub mod websocket;
 pub mod work;
@@ -43,17 +47,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
-use tokio::sync::watch;
+use broker_identity::Grants;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessRules, Gate};
+use crate::address::Proxies;
 use crate::admission::Admission;
+use crate::authentication::Authentication;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
-use crate::shard::{Prepared, Settings};
+use crate::quota::{AddressQuotas, IdentityQuotas, Users};
+use crate::shard::Settings;
+use crate::tokens::{Prepared, Tokens};
 use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
@@ -78,6 +87,7 @@ impl Broker {
     /// # Errors
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
+        let tokens = read_tokens(&config)?;
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -90,19 +100,28 @@ impl Broker {
         let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
 
         let shards = config.shards_count();
-        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
+        let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
+        let (to_fetch, unchecked) = mpsc::channel(fetching::UNCHECKED_MAX);
+        let users = Users::new(engine.refusals().clone());
+        let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
         let settings = Settings {
+            quotas: identity_quotas.clone(),
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
+            authentication: authentication.clone(),
+            auth_ms: config.auth_ms,
+            token_bytes_max: config.token_bytes_max,
+            fetching: to_fetch,
         };
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            match prepared.start(engine.clone(), index, core, settings, ending.clone()) {
+            match prepared.start(engine.clone(), index, core, settings.clone(), ending.clone()) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     stop::threads(&handles, &ending).await;
@@ -115,7 +134,8 @@ impl Broker {
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
         let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-        let admission = Admission::new(capacity.connections, config.connections_per_address_max);
+        let admission =
+            Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
         let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
@@ -127,6 +147,7 @@ impl Broker {
                 engine: engine.clone(),
                 now: clock::now,
                 access: access.clone(),
+                authentication: authentication.clone(),
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
                 body_silence: Duration::from_millis(config.handshake_ms.into()),
@@ -135,6 +156,12 @@ impl Broker {
                 publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
+                quotas: AddressQuotas::new(
+                    config.connects_per_address_per_s,
+                    config.rates(),
+                    engine.refusals().clone(),
+                ),
+                identity_quotas,
             },
             shards: handles,
             metrics: Metrics {
@@ -145,9 +172,11 @@ impl Broker {
                 admins: admins.clone(),
                 access,
                 bodies,
+                tokens: tokens.clone(),
                 start_seconds,
             },
             admission,
+            proxies: Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol),
             draining: watch::Sender::new(false),
             clients,
             admins,
@@ -166,6 +195,9 @@ impl Broker {
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
+            vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
+            vital::spawn("renewing identities", fetching::renew(tokens.clone(), shared.clone())),
+            vital::spawn("the keys of tokens", tokens.run()),
         ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
@@ -183,6 +215,16 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
+}
+
+/// Reads the files with keys and revocations, and puts them together with the roles and tokens of the configuration.
+fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
+    let grants = Grants::new(config.roles.clone(), config.tokens.clone());
+    let grants = grants.map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+    let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
+    let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
+    warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+    Ok(Tokens::new(prepared, clock::now, Some(tokens::FILES_EVERY)))
 }
 
 /// Returns the cores that this process may run on.

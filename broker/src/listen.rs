@@ -7,6 +7,7 @@ pub(crate) mod admin;
 mod hand_over;
 mod http_socket;
 mod observe;
+mod proxied;
 mod reserve;
 mod serve;
 
@@ -22,6 +23,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::address::{Block, Proxies};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::http::Context;
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) context: Context,
     pub(crate) shards: Vec<Handle>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) proxies: Proxies,
     pub(crate) metrics: Metrics,
     /// Set once at shutdown: no connection is admitted any more, and idle HTTP connections are closed.
     pub(crate) draining: watch::Sender<bool>,
@@ -98,7 +101,9 @@ pub(crate) async fn accept_clients(listener: tokio::net::TcpListener, shared: Ar
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                let place = shared.clients.enter(remote).await;
+                // For whom a proxy opened the socket is known later.
+                let client = (!shared.proxies.trusts(remote.ip())).then(|| Block::of(remote.ip()));
+                let place = shared.clients.enter(client).await;
                 tokio::spawn(serve::serve_client(stream, remote, place, shared.clone()));
             }
             Err(error) => {

@@ -15,6 +15,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`topic`], [`pattern`] | names: what is allowed, what a pattern matches, which of two patterns is more specific |
+//! | [`permissions`] | what a client may do, as patterns |
 //! | [`kind`] | `event`, `state`, `patch` |
 //! | [`data`] | `data`, carried byte for byte: a checked span of its message |
 //! | [`request`] | messages from clients |
@@ -30,6 +31,7 @@ pub mod json;
 pub mod kind;
 pub mod message;
 pub mod pattern;
+pub mod permissions;
 mod quote;
 pub mod request;
 pub mod topic;
@@ -41,5 +43,6 @@ pub use data::{Data, DataError};
 pub use frame::Frame;
 pub use kind::Kind;
 pub use pattern::{Pattern, Segment, Specificity};
+pub use permissions::Permissions;
 pub use request::{OnSlow, Publication, Refusal, Request};
 pub use topic::NameError;

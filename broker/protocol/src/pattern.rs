@@ -3,6 +3,7 @@
 //! The broker's own topics (first character `$`) are only matched by a pattern that names their first segment.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -53,8 +54,7 @@ impl Pattern {
 
     /// Whether the pattern matches this (valid) topic.
     pub fn matches(&self, topic: &str) -> bool {
-        let first_is_literal = self.literals & (1 << (SEGMENTS_MAX - 1)) != 0;
-        if !first_is_literal && is_reserved(topic) {
+        if self.excludes_reserved() && is_reserved(topic) {
             return false;
         }
         let mut names = topic.split('.');
@@ -68,6 +68,11 @@ impl Pattern {
             }
         }
         names.next().is_none()
+    }
+
+    /// Whether it matches no topic of the broker's own, because it begins with a wildcard.
+    pub(crate) fn excludes_reserved(&self) -> bool {
+        self.literals & (1 << (SEGMENTS_MAX - 1)) == 0
     }
 
     /// The segments from left to right.
@@ -99,6 +104,19 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
+
+/// In the order of the texts.
+impl Ord for Pattern {
+    fn cmp(&self, other: &Pattern) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Pattern) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -11,13 +11,17 @@
 
 mod engine_limits;
 mod open_files;
+mod optional;
 mod problem;
 mod raw;
 mod resolve;
+mod roles;
 mod settings;
 mod show;
+mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod topic_rules;
 mod value;
 

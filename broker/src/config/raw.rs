@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::Problem;
 use super::settings::SETTINGS;
+use super::table::Tables;
 use super::value::{Allowed, Value};
 
 /// Where a value came from.
@@ -42,8 +43,12 @@ struct Given {
 #[derive(Default)]
 pub struct Raw {
     given: BTreeMap<&'static str, Vec<Given>>,
-    /// The file's path and its `[[topics]]` tables.
-    pub(super) topics: Option<(PathBuf, toml::Value)>,
+    /// The file's `[[topics]]` tables.
+    pub(super) topics: Tables,
+    /// Its `[[roles]]` tables.
+    pub(super) roles: Tables,
+    /// Its `[[tokens]]` tables.
+    pub(super) tokens: Tables,
 }
 
 impl Raw {
@@ -57,8 +62,14 @@ impl Raw {
             }
         };
         for (key, value) in table {
-            if key == "topics" {
-                self.topics = Some((path.to_owned(), value));
+            let tables = match key.as_str() {
+                "topics" => Some(&mut self.topics),
+                "roles" => Some(&mut self.roles),
+                "tokens" => Some(&mut self.tokens),
+                _ => None,
+            };
+            if let Some(tables) = tables {
+                *tables = Some((path.to_owned(), value));
             } else if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == key) {
                 match plain_text(&value, setting.list) {
                     Some(text) => self.push(setting.name, text, source.clone()),

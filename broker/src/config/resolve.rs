@@ -9,6 +9,7 @@ use broker_engine::feed::SHARDS_MAX;
 use super::problem::{ConfigError, Problem};
 use super::raw::Raw;
 use super::settings::Config;
+use crate::address::ProxyProtocol;
 
 /// A valid configuration, and its sources.
 pub struct Loaded {
@@ -95,16 +96,22 @@ impl Config {
             }
         };
         check(
-            self.listen.ip().is_loopback() || self.open_publish,
+            self.listen.ip().is_loopback() || self.open_publish || self.asks_for_tokens(),
             format!(
                 "listen = {} is reachable from beyond loopback, and every client that reaches it could publish: set \
-                 open_publish = true (--open-publish) if you want that, or listen on 127.0.0.1",
+                 open_publish = true (--open-publish) if you want that, listen on 127.0.0.1, or configure tokens",
                 self.listen
             ),
         );
         check(
             self.listen != self.admin_listen || self.listen.port() == 0,
             format!("listen and admin_listen are both {}: they need different ports", self.listen),
+        );
+        check(
+            self.proxy_protocol == ProxyProtocol::Off || !self.trusted_proxies.is_empty(),
+            "proxy_protocol = \"required\" needs trusted_proxies, the addresses of the proxies: connections from all other \
+             addresses are closed"
+                .into(),
         );
         let orders = [
             ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
@@ -114,6 +121,7 @@ impl Config {
             ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
             ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
             ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
+            ("token_bytes_max", self.token_bytes_max.into(), "header_bytes_max", self.header_bytes_max.into()),
         ];
         for (small, small_bytes, large, large_bytes) in orders {
             check(
@@ -131,6 +139,7 @@ impl Config {
                 self.ring_bytes, self.message_bytes
             ),
         );
+        found.extend(self.token_contradictions());
         found
     }
 
@@ -148,6 +157,7 @@ impl Config {
                     .into(),
             );
         }
+        warnings.extend(self.token_warnings());
         warnings
     }
 }

@@ -1,13 +1,19 @@
 //! The table of all settings, and [`Config`], which is generated from it: a setting is declared here and nowhere else.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use broker_identity::{Algorithm, ClaimName, Role, StaticToken};
 
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
+use super::tokens::Text;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
+use crate::address::{Net, ProxyProtocol};
+use crate::tokens::KeysUrl;
 
 /// One setting, as the table describes it.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +61,10 @@ macro_rules! settings {
             )+)+
             /// Settings for some topics; the first rule that matches a topic counts.
             pub topics: Vec<TopicRule>,
+            /// The roles that tokens and certificates lead to.
+            pub roles: Vec<Role>,
+            /// Tokens that are known by their digests.
+            pub tokens: Vec<StaticToken>,
         }
 
         /// Every setting, in the order in which it is shown.
@@ -76,7 +86,9 @@ macro_rules! settings {
             pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Option<Config> {
                 $($( let $name: Option<$type> = raw.read(stringify!($name), $default, $allowed, problems); )+)+
                 let topics = super::topic_rules::read(raw, problems);
-                Some(Config { $($( $name: $name?, )+)+ topics: topics? })
+                let roles = super::roles::read_roles(raw, problems);
+                let tokens = super::roles::read_tokens(raw, problems);
+                Some(Config { $($( $name: $name?, )+)+ topics: topics?, roles: roles?, tokens: tokens? })
             }
 
             /// The value of every setting as TOML, in the table's order.
@@ -97,6 +109,8 @@ const TIB: u64 = 1 << 40;
 const SHARDS_MAX: u64 = broker_engine::feed::SHARDS_MAX as u64;
 /// A day, the bound of most durations: a longer one is a typing mistake.
 const DAY_MS: u64 = 86_400_000;
+/// The highest rate of a quota: more than a shard can do.
+const PER_S_MAX: u64 = 10_000_000;
 
 settings! {
 "Listeners":
@@ -112,6 +126,47 @@ settings! {
         "Allows every client that can reach the broker to publish. Without it the broker listens for clients on loopback only.";
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
+    trusted_proxies: Vec<Net> = "" "", Any,
+        "Reverse proxies in front of the broker, as addresses or blocks (10.0.0.0/8): the clients that they name in X-Forwarded-For or by the PROXY protocol are believed. They themselves do not count as loopback.";
+    proxy_protocol: ProxyProtocol = "off" "", Any,
+        "Whether client connections have to begin with a header of the PROXY protocol (version 1 or 2) from one of trusted_proxies: off or required.";
+"Tokens":
+    token_key_file: Option<PathBuf> = "" "", Any,
+        "File of the keys that verify tokens (JWT): public keys in PEM, or a JWKS. It is read again when its content has changed.";
+    token_jwks_url: Option<KeysUrl> = "" "", Any,
+        "Address of a JWKS with keys that verify tokens: https, or http on this machine.";
+    token_secret_file: Option<PathBuf> = "" "", Any,
+        "File of the secret of HS256, of at least 32 bytes, instead of public keys.";
+    token_algorithms: Vec<Algorithm> = "ES256,EdDSA,RS256" "", Any,
+        "Algorithms of tokens that are taken: ES256, EdDSA, RS256, HS256. With token_secret_file it is HS256 alone.";
+    token_audience: Text = "tickcast" "", Any,
+        "What a token's aud has to contain.";
+    token_issuer: Option<Text> = "" "", Any,
+        "What a token's iss has to be; none takes any.";
+    token_claim: ClaimName = "tickcast" "", Any,
+        "Claim with a client's roles and patterns. A dot leads into an object, as in realm_access.tickcast; a name with a slash or a colon is one name.";
+    token_roles_claim: Option<ClaimName> = "" "", Any,
+        "Claim with a list of further roles, as in realm_access.roles.";
+    token_revoked_file: Option<PathBuf> = "" "", Any,
+        "File of tokens that are not taken any more: lines like jti:ID and sub:NAME before:SECONDS. It is read again when its content has changed.";
+    token_leeway_ms: u32 = "30000" "ms", Number(0, 3_600_000),
+        "How far the clocks of the broker and of the issuer of tokens may differ, either way.";
+    token_lifetime_max_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
+        "How far ahead a token's exp may be.";
+    token_bytes_max: u32 = "8192" "bytes", Bytes(64, 64 * KIB),
+        "The largest token.";
+    token_in_url: bool = "false" "", Any,
+        "Whether a token may be the parameter token of an address. Addresses end up in logs and histories.";
+    cleartext_tokens: bool = "false" "", Any,
+        "Allows tokens to come in from beyond loopback without TLS, where others on the network can read them.";
+    auth_ms: u32 = "5000" "ms", Number(100, DAY_MS),
+        "How long a connection that needs a token may take to send it before it is closed.";
+    jwks_refresh_ms: u32 = "600000" "ms", Number(100, 7 * DAY_MS),
+        "How often token_jwks_url is fetched.";
+    jwks_cooldown_ms: u32 = "30000" "ms", Number(100, DAY_MS),
+        "The least time between a fetch and another one because of a token whose key is not known.";
+    jwks_stale_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
+        "How long the keys of the last fetch count while token_jwks_url cannot be fetched.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";
@@ -126,7 +181,7 @@ settings! {
     connections_max: u32 = "100000" "connections", Number(1, 16_000_000),
         "Connections at the same time. Each needs an open file; the broker warns at the start if the process may not have that many.";
     connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
-        "Connections from one IP address at the same time; 0 is no limit. Keep 0 on loopback and behind a proxy, where all clients have one address.";
+        "Connections from one IP address at the same time; 0 is no limit. Behind a proxy set trusted_proxies, otherwise all clients have the proxy's address.";
     http_connections_max: u32 = "4096" "connections", Number(16, 16_000_000),
         "Connections that speak HTTP at the same time: handshakes, requests, and idle ones. Over it the connection that has waited longest, of the address with the most connections, is closed.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
@@ -145,6 +200,21 @@ settings! {
         "At shutdown, the time from goaway to close.";
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
         "The head of an HTTP request: its request line and all header fields.";
+"Quotas":
+    connections_per_user_max: u32 = "0" "connections", Number(0, 16_000_000),
+        "Connections of one sub at the same time; 0 is no limit. A role may say otherwise with connections_max.";
+    connects_per_address_per_s: u32 = "0" "connects", Number(0, PER_S_MAX),
+        "New connections (WebSocket and Server-Sent Events) of one IP address in a second, ten times as many at once; 0 is no limit. Over it they are answered with 429.";
+    requests_per_s: u32 = "0" "requests", Number(0, PER_S_MAX),
+        "Requests of one WebSocket connection in a second, four times as many at once; 0 is no limit. Over it they are refused with rate_limited.";
+    subscribes_per_s: u32 = "0" "entries", Number(0, PER_S_MAX),
+        "Topics and patterns to which one WebSocket connection subscribes in a second, four times as many at once; 0 is no limit.";
+    publishes_per_s: u32 = "0" "updates", Number(0, PER_S_MAX),
+        "Updates that one connection publishes in a second, or one IP address over HTTP, four times as many at once; 0 is no limit.";
+    publish_bytes_per_s: u64 = "0" "bytes a second", Bytes(0, 64 * GIB),
+        "The same in bytes of data; 0 is no limit.";
+    quota_dry_run: bool = "false" "", Any,
+        "Whether quotas (these, and connections_per_address_max) only count what exceeds them, and refuse nothing.";
 "Messages":
     message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
         "The largest message from a client; also the largest NDJSON line and single update over HTTP.";

@@ -35,6 +35,7 @@ pub fn show(loaded: &Loaded) -> String {
         put(&mut out, format_args!("{} = {value}\n", setting.name));
     }
     show_topics(&mut out, loaded);
+    super::roles::show(&mut out, &loaded.config);
     out
 }
 
@@ -61,7 +62,7 @@ fn show_topics(out: &mut String, loaded: &Loaded) {
     }
 }
 
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(text);
 }

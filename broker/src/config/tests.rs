@@ -112,6 +112,66 @@ fn an_error_names_the_setting_the_value_and_its_source() {
         (&[], &[], "[[topics]]\npattern = \"a.>\"\nkind = \"stat\"", "topics[0].kind = \"stat\""),
         (&[], &[], "[[topics]]\npattern = \"a.>\"\nretain_ms = -1", "topics[0].retain_ms = \"-1\""),
         (&[], &[], "[[topics]]\npattern = \"a.>\"\nretain = 1", "topics[0].retain (from file broker.toml)"),
+        // Tokens.
+        (&[("token_algorithms", "ES256,none")], &[], "", "expected one or more of ES256, EdDSA, RS256 and HS256"),
+        (&[("token_algorithms", "es256")], &[], "", "token_algorithms = \"es256\""),
+        (&[("token_claim", "a..b")], &[], "", "expected the name of a claim"),
+        (
+            &[("token_jwks_url", "http://id.example.com/")],
+            &[],
+            "",
+            "this machine only (127.0.0.1, [::1], localhost): use https",
+        ),
+        (
+            &[("token_secret_file", "a"), ("token_key_file", "b")],
+            &[],
+            "",
+            "token_secret_file and token_key_file are both given",
+        ),
+        (
+            &[("token_secret_file", "a"), ("token_jwks_url", "https://id.example.com/")],
+            &[],
+            "",
+            "token_secret_file and token_jwks_url are both given",
+        ),
+        (&[("token_secret_file", "a"), ("token_algorithms", "ES256")], &[], "", "does not contain HS256"),
+        (&[("token_key_file", "a"), ("token_algorithms", "HS256")], &[], "", "needs a token_secret_file"),
+        (&[("token_bytes_max", "16KiB"), ("header_bytes_max", "8KiB")], &[], "", "token_bytes_max = 16384 is above"),
+        (&[("listen", "0.0.0.0:9000"), ("token_key_file", "a")], &[], "", "--cleartext-tokens"),
+        (&[("listen", "0.0.0.0:9000"), ("open_publish", "true")], &[], "[[roles]]\nname = \"a\"", "--cleartext-tokens"),
+        // Roles and static tokens.
+        (&[], &[], "roles = 3", "expected [[roles]] tables"),
+        (&[], &[], "[[roles]]\nsub = [\"a\"]", "roles[0].name = \"\" (from file broker.toml): expected a string"),
+        (
+            &[],
+            &[],
+            "[[roles]]\nname = \"a\"\nsub = \"a.>\"",
+            "roles[0].sub = \"a.>\" (from file broker.toml): expected a list of strings",
+        ),
+        (&[], &[], "[[roles]]\nname = \"a\"\npub = [\"a..b\"]", "roles[0].pub = \"a..b\""),
+        (&[], &[], "[[roles]]\nname = \"a\"\ndeny = [\"x{sub}\"]", "{sub} and {tenant} stand for whole segments"),
+        (
+            &[],
+            &[],
+            "[[roles]]\nname = \"a\"\nsubs = [\"a\"]",
+            "roles[0].subs (from file broker.toml): there is no such",
+        ),
+        (
+            &[],
+            &[],
+            "[[roles]]\nname = \"a\"\nadmin = 1",
+            "roles[0].admin = \"1\" (from file broker.toml): expected true or false",
+        ),
+        (&[], &[], "[[roles]]\nname = \"a\"\nclient_cert = [\"\"]", "expected a DNS name or a URI"),
+        (&[], &[], "[[roles]]\nname = \"a\"\nconflate_ms_min = -1", "roles[0].conflate_ms_min = \"-1\""),
+        (&[], &[], "[[roles]]\nname = \"a\"\npublishes_per_s = 1.5", "roles[0].publishes_per_s = \"1.5\""),
+        (&[], &[], "[[roles]]\nname = \"a\"\nconnections_per_address_max = 5", "about addresses, which have no role"),
+        (&[], &[], "[[roles]]\nname = \"a\"\nconnects_per_address_per_s = 5", "about addresses, which have no role"),
+        (&[], &[], "[[roles]]\nname = \"a\"\nconnections_per_user_max = 5", "in a role it is called connections_max"),
+        (&[], &[], "[[roles]]\nname = \"a\"\n[[roles]]\nname = \"a\"", "two roles are called \"a\""),
+        (&[], &[], "[[tokens]]\nname = \"a\"", "tokens[0].sha256 = \"\" (from file broker.toml): expected the SHA-256"),
+        (&[], &[], "[[tokens]]\nname = \"a\"\nsha256 = \"abc\"", "as 64 hexadecimal digits"),
+        (&[], &[], "[[tokens]]\nname = \"a\"\ntoken = \"abc\"", "tokens[0].token (from file broker.toml)"),
     ];
     for (flags, environment, file, part) in cases {
         let refusal = refusal(flags, environment, file);
@@ -199,4 +259,76 @@ fn the_printed_settings_are_a_file_that_gives_the_same() {
     assert!(shown.contains("default 127.0.0.1:9000; this is from flag --listen\nlisten = \"[::1]:9000\"\n"), "{shown}");
     assert!(shown.contains("# updates, 0 to 1000000000; 1024 (default)\nretain_updates = 1024\n"), "{shown}");
     assert_eq!(run(&[], &[], &shown).unwrap().config, loaded.config);
+}
+
+/// A file with everything that is about tokens.
+const TOKENS: &str = r#"
+token_key_file = "/etc/tickcast/keys.pem"
+token_jwks_url = "https://id.example.com/.well-known/jwks.json?x=1"
+token_algorithms = ["EdDSA", "ES256"]
+token_issuer = "https://id.example.com/"
+token_claim = "https://desk.example.com/tickcast"
+token_roles_claim = "realm_access.roles"
+token_revoked_file = "/etc/tickcast/revoked"
+[[roles]]
+name = "trader"
+sub = ["stocks.>", "users.{sub}.>"]
+pub = ["chat.>"]
+deny = ["stocks.*.internal"]
+client_cert = ["feed-a.internal", "spiffe://desk/feed"]
+admin = true
+conflate_ms_min = 1000
+connections_max = 4
+subscriptions = 9
+requests_per_s = 0
+subscribes_per_s = 5
+publishes_per_s = 6
+publish_bytes_per_s = "64KiB"
+[[roles]]
+name = "feed"
+[[tokens]]
+name = "feed-a"
+sha256 = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"
+roles = ["feed", "trader"]
+"#;
+
+#[test]
+fn the_printed_roles_and_tokens_are_a_file_that_gives_the_same() {
+    let loaded = run(&[], &[], TOKENS).unwrap();
+    let (roles, quotas) = (&loaded.config.roles, loaded.config.roles[0].quotas);
+    assert_eq!((roles.len(), roles[0].sub.len(), roles[0].conflate_ms_min), (2, 2, Some(1000)));
+    assert_eq!(
+        (quotas.connections_max, quotas.requests_per_s, quotas.publish_bytes_per_s),
+        (Some(4), Some(0), Some(65536))
+    );
+    assert_eq!(loaded.config.tokens[0].roles, ["feed", "trader"]);
+    let shown = show(&loaded);
+    assert_eq!(run(&[], &[], &shown).unwrap().config, loaded.config);
+}
+
+#[test]
+fn tokens_replace_open_publish() {
+    let beyond = ("listen", "0.0.0.0:9000");
+    let known = [beyond, ("allow_host", "a.example"), ("token_key_file", "a"), ("cleartext_tokens", "true")];
+    let warnings = run(&known, &[], "").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("tokens come in without TLS"), "{warnings:?}");
+    assert!(refusal(&[beyond], &[], "").contains("--open-publish"));
+    assert!(!run(&[], &[], "").unwrap().config.asks_for_tokens());
+}
+
+#[test]
+fn a_secret_is_for_hs256_alone() {
+    let algorithms = |flags: Pairs<'_>| run(flags, &[], "").unwrap().config.token_rules().algorithms;
+    assert_eq!(algorithms(&[("token_secret_file", "a")]), [broker_identity::Algorithm::Hs256]);
+    assert_eq!(algorithms(&[("token_key_file", "a"), ("token_algorithms", "RS256,HS256")]).len(), 2);
+}
+
+#[test]
+fn oddities_of_tokens_are_warnings() {
+    let warnings = |flags: Pairs<'_>, file| run(flags, &[], file).unwrap().warnings.join("; ");
+    assert!(warnings(&[("token_in_url", "true")], "").contains("token_in_url is true"));
+    assert!(warnings(&[("token_revoked_file", "a")], "").contains("no key that verifies tokens"));
+    assert!(warnings(&[], "[[roles]]\nname = \"a\"").contains("nobody can have one"));
+    assert_eq!(warnings(&[], "[[roles]]\nname = \"anonymous\""), "");
+    assert_eq!(warnings(&[], TOKENS), "");
 }

@@ -2,9 +2,9 @@
 //! stays there.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use broker_engine::Granted;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,11 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::http_socket::HttpSocket;
 use super::serve::Next;
+use crate::address::ClientAddress;
+use crate::admission::Admitted;
+use crate::authentication::Who;
 use crate::http::sockets::Place;
+use crate::quota::Seat;
 use crate::shard::Arrival;
 use crate::stall::never_by_kernel;
 
@@ -25,7 +29,6 @@ pub(super) async fn hand_over(
     mut socket: HttpSocket,
     early: Vec<u8>,
     next: Next,
-    remote: SocketAddr,
     place: &Place,
     shared: &Shared,
 ) -> anyhow::Result<()> {
@@ -34,12 +37,12 @@ pub(super) async fn hand_over(
     }
     socket.flush().await?;
     let stream = socket.into_stream();
-    let (admitted, sse) = match next {
-        Next::Sse { request, admitted, .. } => (admitted, Some(request)),
-        Next::WebSocket => match shared.admission.admit(remote) {
-            Ok(admitted) => {
+    let (admitted, sse, who, (seat, granted)) = match next {
+        Next::Sse { request, admitted, who, seat, .. } => (admitted, Some(request), who, (seat, Granted::default())),
+        Next::WebSocket { address, who } => match admit(address, &who, shared) {
+            Ok((admitted, granted)) => {
                 never_by_kernel(&stream);
-                (admitted, None)
+                (admitted, None, who, granted)
             }
             Err(limit) => {
                 // Refused connections count against the bound on HTTP sockets, however many they are, but are the first
@@ -50,12 +53,29 @@ pub(super) async fn hand_over(
             }
         },
     };
-    let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sse };
+    let reserved = shared.context.sys_topics_public || admitted.address().is_local;
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, granted, reserved, who, seat, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }
     Ok(())
+}
+
+/// Admits a WebSocket connection, and says what is granted to it.
+///
+/// # Errors
+/// The bound that is reached.
+fn admit(
+    address: ClientAddress,
+    who: &Who,
+    shared: &Shared,
+) -> Result<(Admitted, (Option<Seat>, Granted)), &'static str> {
+    let admitted = shared.admission.admit(address)?;
+    let granted = match who {
+        Who::Known(identity) => shared.context.identity_quotas.enter(identity)?,
+        Who::Anyone | Who::Unknown => (None, shared.context.quotas.granted()),
+    };
+    Ok((admitted, granted))
 }
 
 /// Closes a WebSocket connection that is not admitted: `limit` is the bound that is reached.

@@ -25,6 +25,21 @@ pub(super) fn labelled_counter<'a>(
     family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
+/// A counter with two labels, and a value for each pair of their values.
+pub(super) fn labelled_twice_counter<'a>(
+    name: &str,
+    help: &str,
+    labels: [&str; 2],
+    values: impl IntoIterator<Item = ([&'a str; 2], f64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(are, value)| {
+        let mut metric = counted(value);
+        metric.set_label(labels.iter().zip(are).map(|(name, is)| pair(name, is)).collect());
+        metric
+    });
+    family(name, help, MetricType::COUNTER, metrics.collect())
+}
+
 /// A gauge with one label, and a value for each value of the label.
 pub(super) fn labelled_gauge<'a>(
     name: &str,
@@ -81,11 +96,15 @@ fn gauged(value: f64) -> Metric {
 }
 
 fn labelled(mut metric: Metric, name: &str, value: &str) -> Metric {
+    metric.set_label(vec![pair(name, value)]);
+    metric
+}
+
+fn pair(name: &str, value: &str) -> LabelPair {
     let mut label = LabelPair::default();
     label.set_name(name.to_owned());
     label.set_value(value.to_owned());
-    metric.set_label(vec![label]);
-    metric
+    label
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

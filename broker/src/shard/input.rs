@@ -16,7 +16,7 @@ use broker_protocol::CloseReason;
 use super::Driver;
 use super::socket::{Held, ReadState};
 use crate::clock::now;
-use crate::websocket::{self, Event, Input};
+use crate::websocket::{self, Event, Input, Rules};
 
 /// The shard's read buffer.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
@@ -141,6 +141,15 @@ impl Driver {
         false
     }
 
+    /// The bounds on what a client sends. Before it has authenticated, it has nothing to send but its token.
+    fn rules(&self, id: ConnId) -> Rules {
+        let rules = self.settings.rules;
+        match self.shard.must_authenticate(id) {
+            true => Rules { message_bytes: rules.message_bytes.min(self.settings.auth_message_bytes()), ..rules },
+            false => rules,
+        }
+    }
+
     fn may_go_on(&self, id: ConnId) -> bool {
         self.shard.is_closing(id) || (self.shard.may_read(id) && self.shard.engine().has_room())
     }
@@ -258,9 +267,9 @@ impl Driver {
     /// Executes the whole frames in `bytes`. Returns the bytes used, which are all of them if further input is ignored.
     fn frames(&mut self, id: ConnId, input: &mut Option<Box<Input>>, bytes: &mut [u8]) -> (usize, Option<Took>) {
         let clock = now();
-        let rules = self.settings.rules;
         let mut at = 0;
         while at < bytes.len() {
+            let rules = self.rules(id);
             if self.shard.is_closing(id) {
                 return (bytes.len(), None);
             }
@@ -276,17 +285,26 @@ impl Driver {
                 Ok(Some((taken, event))) => {
                     self.shard.heard(id);
                     match event {
-                        Event::Text(text) => self.shard.handle(clock, id, &text),
+                        Event::Text(text) => {
+                            if let Some(auth) = self.shard.handle(clock, id, &text) {
+                                self.begin_check(id, auth);
+                            }
+                        }
                         Event::Binary(_) => {
                             let reason = CloseReason::UnsupportedData;
                             self.shard.close(clock, id, reason, "binary messages are not taken: send JSON text");
                         }
                         Event::Ping(payload) => {
                             self.shard.worked(payload.len());
+                            self.shard.count_control(clock, id);
                             self.shard.pong(clock, id, payload);
                         }
                         Event::Close(code) => self.shard.close_with(clock, id, code.unwrap_or(0), ""),
-                        Event::Pong | Event::Fragment => self.shard.worked(0),
+                        Event::Pong => {
+                            self.shard.worked(0);
+                            self.shard.count_control(clock, id);
+                        }
+                        Event::Fragment => self.shard.worked(0),
                     }
                     at += taken;
                 }

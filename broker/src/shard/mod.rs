@@ -5,6 +5,8 @@
 //! here       the loop
 //! commands   what the rest of the broker asks of it
 //! input      what clients send
+//! login      who clients are: tokens are checked, end, and are renewed
+//! logins     the connections of which that is known, and when something is due
 //! poll       which sockets are ready
 //! socket     a connection's socket
 //! sse        writes Server-Sent Events
@@ -25,6 +27,8 @@
 mod commands;
 mod handle;
 mod input;
+mod login;
+mod logins;
 mod poll;
 mod slowest;
 mod socket;
@@ -43,6 +47,8 @@ use tokio::sync::Notify;
 use self::commands::Broadcast;
 pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
 use self::input::DeferredReads;
+pub use self::login::{Checked, Unchecked};
+use self::logins::Logins;
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
@@ -70,6 +76,7 @@ struct Driver {
     buffer: Box<[u8]>,
     /// What all connections get, and the first connection that has not got it yet.
     broadcasts: VecDeque<(Broadcast, ConnId)>,
+    logins: Logins,
     /// The requests for the slowest connections.
     asked: VecDeque<Asked>,
     /// The message for connections that arrive during the shutdown.
@@ -107,6 +114,7 @@ impl Driver {
             reads,
             buffer,
             broadcasts: VecDeque::new(),
+            logins: Logins::default(),
             asked: VecDeque::new(),
             farewell: None,
             closes: None,
@@ -134,6 +142,7 @@ impl Driver {
         let mut more = self.take_commands();
         more |= self.broadcast();
         more |= self.report_slowest();
+        more |= self.check_tokens();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);
         // If sockets ended the last sleep, they are in `ready` already.
@@ -173,6 +182,7 @@ impl Driver {
         let asleep_us = now().mono_us;
         self.count_busy(asleep_us);
         let mut pause = Duration::from_micros(self.shard.next_tick_us().saturating_sub(asleep_us));
+        pause = pause.min(self.logins.pause(now()));
         if self.reads.wait_for_room() {
             pause = pause.min(ROOM_PAUSE);
         }

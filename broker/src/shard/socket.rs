@@ -1,12 +1,13 @@
 //! A connection's socket, as the engine writes to it and the shard reads from it.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use broker_engine::{Encoding, Sink, Wrote};
 
 use super::sse::{ENCODING, Writer};
+use crate::address::ClientAddress;
 use crate::admission::Admitted;
 use crate::stall::{later_by_kernel, more_patience};
 use crate::websocket::Input;
@@ -73,8 +74,8 @@ impl Socket {
         }
     }
 
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.admitted.remote()
+    pub(super) fn remote(&self) -> ClientAddress {
+        self.admitted.address()
     }
 
     /// Reads once. Returns the number of bytes, 0 at the end; `None` if nothing has arrived.

@@ -35,6 +35,11 @@ impl Running {
 
     /// Starts a broker with these settings, as an operator would type them.
     pub(crate) fn with(settings: &[(&'static str, &str)]) -> Self {
+        Self::with_file(settings, "")
+    }
+
+    /// The same, with a configuration file that has this text.
+    pub(crate) fn with_file(settings: &[(&'static str, &str)], file: &str) -> Self {
         panics::look_out();
         let usual = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2"), ("drain_ms", "0")];
         let flags: Vec<(&'static str, OsString)> = usual
@@ -43,7 +48,8 @@ impl Running {
             .chain(settings)
             .map(|(name, value)| (*name, value.into()))
             .collect();
-        let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
+        let file = Some((std::path::Path::new("tickcast.toml"), file));
+        let loaded = config::resolve(&flags, [], file).unwrap_or_else(|error| panic!("{error}"));
         let (stop, stopped) = oneshot::channel();
         let (addresses, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name(panics::BROKER_THREAD.to_owned()).spawn(move || {

@@ -1,7 +1,7 @@
 //! A WebSocket client that shows every byte and frame.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,6 +34,10 @@ pub(crate) struct Hands {
     pub(crate) receive_bytes: Option<usize>,
     /// Leaves pings unanswered.
     pub(crate) deaf: bool,
+    /// The address that it connects from. Every 127.x.y.z is this machine's own.
+    pub(crate) from: Option<IpAddr>,
+    /// What it sends before everything else.
+    pub(crate) first: &'static [u8],
 }
 
 pub(crate) struct Client {
@@ -67,6 +71,9 @@ impl Client {
         if let Some(bytes) = hands.receive_bytes {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
+        if let Some(from) = hands.from {
+            socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+        }
         socket.connect(&address.into()).unwrap();
         let stream: TcpStream = socket.into();
         stream.set_nodelay(true).unwrap();
@@ -81,7 +88,7 @@ impl Client {
         }
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(early);
-        client.raw(&request);
+        client.raw(&[hands.first, &request].concat());
         let end = loop {
             if let Some(at) = client.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::access::{AccessRules, Gate, HostName, Origin};
 use broker::http::{BodyBudget, Context, Peer, error_with_status, event_stream, handle};
-use broker_engine::{Engine, Limits, Now};
+use broker::quota::AddressQuotas;
+use broker_engine::{Engine, Limits, Now, Rates};
 use broker_protocol::ErrorCode;
 use hyper::StatusCode;
 use hyper::server::conn::http1;
@@ -54,7 +55,7 @@ pub(crate) async fn start_all(
     limits: Limits,
     notify: Vec<Box<dyn Fn() + Send + Sync>>,
 ) -> Server {
-    let peer = Peer::new(remote.parse().unwrap());
+    let peer = Peer::new(remote.parse::<std::net::IpAddr>().unwrap());
     let mut context = Context {
         engine: Engine::new(limits, 7, notify),
         now,
@@ -70,6 +71,7 @@ pub(crate) async fn start_all(
         publishes: Arc::default(),
         sys_topics_public: false,
         subscriptions: 10,
+        quotas: AddressQuotas::new(0, Rates::default(), Arc::default()),
     };
     change(&mut context);
     let context = Arc::new(context);

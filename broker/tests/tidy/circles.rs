@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{code, sources};
 
 /// The folders whose modules are checked, each with the path by which code names it.
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("broker/src/", "crate"),
     ("broker/engine/src/", "crate"),
     ("broker/engine/src/shard/", "crate::shard"),
     ("broker/engine/src/shard/conn/", "crate::shard::conn"),
     ("broker/engine/src/shard/follows/", "crate::shard::follows"),
+    ("broker/identity/src/", "crate"),
     ("broker/clients/rust/src/", "crate"),
     ("broker/clients/rust/src/book/", "crate::book"),
 ];

@@ -58,8 +58,8 @@ impl<S: Sink> Shard<S> {
             }
         }
         // It still counts as queued: what this queues for it is written in this very turn.
-        if conn.subscribing.is_some() {
-            self.continue_subscribe(id, clock());
+        if conn.in_progress.is_some() {
+            self.continue_request(id, clock());
         }
         let conn = &mut self.conns[id];
         conn.queue_state = QueueState::Idle;
@@ -134,7 +134,7 @@ impl<S: Sink> Shard<S> {
             return;
         }
         // Connections that catch up or have long requests come after the ready ones.
-        let waits = conn.catch_up.is_some() || conn.subscribing.is_some();
+        let waits = conn.catch_up.is_some() || conn.in_progress.is_some();
         if waits {
             self.queue.push_later(id, &mut conn.queue_state)
         } else {

@@ -27,7 +27,7 @@ impl CheckedEntry {
             SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
                 if forbids_reserved && is_reserved(name) =>
             {
-                let text = "topics that begin with $ are served to connections from loopback only";
+                let text = "topics that begin with $ are served only to clients on this machine that use no proxy";
                 bad(name, ErrorCode::Forbidden, &text)
             }
             SubscribeEntry::Bad { entry, refusal } => {

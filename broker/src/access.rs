@@ -60,13 +60,15 @@ pub enum Denied {
     Origin,
     /// A page of another site, which did not name its origin.
     Site,
+    /// The connection did not begin as `proxy_protocol` requires.
+    Proxy,
     /// The request violates HTTP, whatever its origin.
     Malformed,
 }
 
 impl Denied {
     /// The reasons that are counted.
-    pub const COUNTED: [Denied; 3] = [Denied::Host, Denied::Origin, Denied::Site];
+    pub const COUNTED: [Denied; 4] = [Denied::Host, Denied::Origin, Denied::Site, Denied::Proxy];
 
     /// Its word in metrics and the log.
     pub fn as_str(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Denied {
             Denied::Host => "host",
             Denied::Origin => "origin",
             Denied::Site => "site",
+            Denied::Proxy => "proxy",
             Denied::Malformed => "malformed",
         }
     }

@@ -2,10 +2,12 @@
 //! counts until its last owner drops it.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
-use crate::address::Block;
+use broker_engine::{Quota, Refusals};
+
+use crate::address::{Block, ClientAddress};
 use crate::sync::lock;
 
 /// The bounds and the counts.
@@ -13,6 +15,7 @@ use crate::sync::lock;
 pub struct Admission {
     connections_max: u64,
     per_address_max: u32,
+    refusals: Arc<Refusals>,
     counts: Mutex<Counts>,
 }
 
@@ -32,41 +35,51 @@ pub struct Admitted {
     admission: Arc<Admission>,
 }
 
-/// An address in 16 bytes instead of 32: there is one in every connection, and most are IPv4.
+/// An address in 16 bytes instead of 24: there is one in every connection, and most are IPv4.
 #[derive(Debug)]
 enum Remote {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
+    V4(Ipv4Addr, Rest),
+    V6(Box<(Ipv6Addr, Rest)>),
 }
+
+/// What an address is besides its bits.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    port: Option<u16>,
+    is_local: bool,
+}
+
+const _: () = assert!(size_of::<Admitted>() == 24);
 
 impl Admission {
     /// Bounds connections in all, and from one address (0 is no bound).
-    pub fn new(connections_max: u32, per_address_max: u32) -> Arc<Self> {
-        Arc::new(Self { connections_max: connections_max.into(), per_address_max, counts: Mutex::default() })
+    pub fn new(connections_max: u32, per_address_max: u32, refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { connections_max: connections_max.into(), per_address_max, refusals, counts: Mutex::default() })
     }
 
-    /// Admits a connection from `remote`.
+    /// Admits a connection from this address.
     ///
     /// # Errors
     /// The bound that is reached, as a text for the client.
-    pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
+    pub fn admit(self: &Arc<Self>, address: ClientAddress) -> Result<Admitted, &'static str> {
         let mut counts = lock(&self.counts);
         if counts.all >= self.connections_max {
             counts.refused += 1;
             return Err("as many connections as connections_max allows");
         }
         if self.per_address_max > 0 {
-            let count = counts.by_address.entry(Block::of(remote.ip())).or_default();
-            if *count >= self.per_address_max {
+            let count = counts.by_address.entry(address.block()).or_default();
+            if *count >= self.per_address_max && self.refusals.refuses(Quota::ConnectionsOfAddress) {
                 counts.refused += 1;
-                return Err("as many connections from this address as connections_per_address_max allows");
+                return Err(Quota::ConnectionsOfAddress.exceeded());
             }
             *count += 1;
         }
         counts.all += 1;
-        let remote = match remote {
-            SocketAddr::V4(remote) => Remote::V4(remote),
-            SocketAddr::V6(remote) => Remote::V6(Box::new(remote)),
+        let rest = Rest { port: address.port, is_local: address.is_local };
+        let remote = match address.ip {
+            IpAddr::V4(ip) => Remote::V4(ip, rest),
+            IpAddr::V6(ip) => Remote::V6(Box::new((ip, rest))),
         };
         Ok(Admitted { remote, admission: self.clone() })
     }
@@ -88,12 +101,13 @@ impl Admission {
 }
 
 impl Admitted {
-    /// The peer's address.
-    pub fn remote(&self) -> SocketAddr {
-        match &self.remote {
-            Remote::V4(remote) => (*remote).into(),
-            Remote::V6(remote) => (**remote).into(),
-        }
+    /// The client's address.
+    pub fn address(&self) -> ClientAddress {
+        let (ip, Rest { port, is_local }) = match &self.remote {
+            Remote::V4(ip, rest) => ((*ip).into(), *rest),
+            Remote::V6(remote) => (remote.0.into(), remote.1),
+        };
+        ClientAddress { ip, port, is_local }
     }
 }
 
@@ -101,7 +115,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = lock(&self.admission.counts);
         counts.all -= 1;
-        let address = Block::of(self.remote().ip());
+        let address = self.address().block();
         if let Some(count) = counts.by_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -117,8 +131,11 @@ mod tests {
 
     #[test]
     fn an_address_is_one_customers_block() {
-        let admission = Admission::new(100, 2);
-        let admit = |address: &str| admission.admit(SocketAddr::new(address.parse().unwrap(), 1));
+        let admission = Admission::new(100, 2, Arc::default());
+        let admit = |address: &str| {
+            let ip = address.parse().unwrap();
+            admission.admit(ClientAddress { ip, port: None, is_local: false })
+        };
         let mut admitted = Vec::new();
         for (address, is_admitted) in [
             ("2001:db8::1", true),

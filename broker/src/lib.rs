@@ -13,17 +13,20 @@
 //! The shell never decides who gets what: the engine does.
 
 pub mod access;
-mod address;
+pub mod address;
 pub mod admission;
+pub mod authentication;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod fetching;
 pub mod health;
 pub mod http;
 mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
+pub mod quota;
 pub mod shard;
 mod sock_diag;
 mod stall;
@@ -31,6 +34,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+mod tls;
 pub mod tokens;
 mod vital;
 pub mod websocket;
@@ -45,17 +49,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
 use broker_identity::Grants;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::access::{AccessRules, Gate};
+use crate::address::Proxies;
 use crate::admission::Admission;
+use crate::authentication::Authentication;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
-use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
+use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
+use crate::quota::{AddressQuotas, IdentityQuotas, Users};
 use crate::shard::Settings;
+use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
 use crate::websocket::Rules;
 
@@ -67,8 +75,10 @@ const FURTHER_FILES: u64 = 16;
 pub struct Broker {
     shared: Arc<Shared>,
     listen: SocketAddr,
+    tls_listen: Option<SocketAddr>,
     admin_listen: SocketAddr,
-    accepting: AbortHandle,
+    /// One for each listener of clients.
+    accepting: Vec<AbortHandle>,
     tasks: Vec<AbortHandle>,
     /// Answers until it is dropped, and says that the broker is going away.
     _admin: Admin,
@@ -82,6 +92,9 @@ impl Broker {
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
         let tokens = read_tokens(&config)?;
+        let mut warnings = Vec::new();
+        let tls = Tls::load(&config, &mut warnings).map_err(anyhow::Error::msg)?;
+        warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -91,7 +104,17 @@ impl Broker {
         let client = bind(config.listen, "listen", "listen")?;
         let admin = bind(config.admin_listen, "admin_listen", "admin-listen")?;
         let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
-        let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
+        let mut listeners = vec![(client, None)];
+        if let (Some(address), Some(tls)) = (config.tls_listen, &tls) {
+            let handshakes = Arc::new(Handshakes::new(tls.clone(), config.tls_handshakes_max));
+            listeners.push((bind(address, "tls_listen", "tls-listen")?, Some(handshakes)));
+        }
+        let tls_listen = listeners.get(1).map(|(listener, _)| listener.local_addr()).transpose()?;
+        let waited = |(listener, handshakes)| {
+            let listener = tokio::net::TcpListener::from_std(listener).context("a listener cannot be waited for")?;
+            Ok((listener, handshakes))
+        };
+        let listeners = listeners.into_iter().map(waited).collect::<anyhow::Result<Vec<_>>>()?;
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
@@ -99,14 +122,23 @@ impl Broker {
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
+        let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
+        let (to_fetch, unchecked) = mpsc::channel(fetching::UNCHECKED_MAX);
+        let users = Users::new(engine.refusals().clone());
+        let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
         let settings = Settings {
+            quotas: identity_quotas.clone(),
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
+            authentication: authentication.clone(),
+            auth_ms: config.auth_ms,
+            token_bytes_max: config.token_bytes_max,
+            fetching: to_fetch,
         };
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            match prepared.start(engine.clone(), index, core, settings, ending.clone()) {
+            match prepared.start(engine.clone(), index, core, settings.clone(), ending.clone()) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     stop::threads(&handles, &ending).await;
@@ -119,7 +151,8 @@ impl Broker {
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
         let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-        let admission = Admission::new(capacity.connections, config.connections_per_address_max);
+        let admission =
+            Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
         let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
@@ -131,6 +164,7 @@ impl Broker {
                 engine: engine.clone(),
                 now: clock::now,
                 access: access.clone(),
+                authentication: authentication.clone(),
                 message_bytes: config.message_bytes,
                 ndjson_bytes_max: config.ndjson_bytes_max,
                 body_silence: Duration::from_millis(config.handshake_ms.into()),
@@ -139,6 +173,12 @@ impl Broker {
                 publishes: Arc::default(),
                 sys_topics_public: config.sys_topics_public,
                 subscriptions: engine.limits().subscriptions,
+                quotas: AddressQuotas::new(
+                    config.connects_per_address_per_s,
+                    config.rates(),
+                    engine.refusals().clone(),
+                ),
+                identity_quotas,
             },
             shards: handles,
             metrics: Metrics {
@@ -150,9 +190,11 @@ impl Broker {
                 access,
                 bodies,
                 tokens: tokens.clone(),
+                tls: tls.clone(),
                 start_seconds,
             },
             admission,
+            proxies: Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol),
             draining: watch::Sender::new(false),
             clients,
             admins,
@@ -167,22 +209,37 @@ impl Broker {
                 return Err(error).context("the admin listener could not be started");
             }
         };
-        let accepting = vital::spawn("accepting clients", listen::accept_clients(client, shared.clone()));
+        let accept = |(listener, handshakes)| {
+            vital::spawn("accepting clients", listen::accept_clients(listener, handshakes, shared.clone()))
+        };
+        let accepting = listeners.into_iter().map(accept).collect();
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
+            vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
+            vital::spawn("renewing identities", fetching::renew(tokens.clone(), shared.clone())),
             vital::spawn("the keys of tokens", tokens.run()),
         ];
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
         }
-        tracing::info!(%listen, %admin_listen, shards, "serving");
-        Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
+        if let Some(tls) = tls.filter(|_| shared.config.tls_reload_ms > 0) {
+            let interval = Duration::from_millis(shared.config.tls_reload_ms.into());
+            tasks.push(vital::spawn("looking at the TLS certificates", tls::watch(tls, interval)));
+        }
+        let shown = tls_listen.map(tracing::field::display);
+        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards, "serving");
+        Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
     }
 
     /// The address on which clients connect.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// The address on which clients connect with TLS, if that is on.
+    pub fn tls_listen(&self) -> Option<SocketAddr> {
+        self.tls_listen
     }
 
     /// The address on which metrics and health are served.

@@ -20,6 +20,11 @@ from support import Broker, program, run, settings, stop, until
 
 NAME = "ticks.example.com"
 PARTNER = "https://www.example.com"
+# The settings with which the broker knows its clients' addresses.
+FORWARDED = ["--trusted-proxies", "127.0.0.1"]
+PROXY_PROTOCOL = [*FORWARDED, "--proxy-protocol", "required"]
+# The header of a connection that a proxy makes for itself.
+FROM_THE_PROXY_ITSELF = b"PROXY UNKNOWN\r\n"
 
 
 class Tls:
@@ -57,20 +62,21 @@ class Proxy:
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return {int(pid) for pid in children.split()}
 
-    def socket(self, receive_bytes=None):
-        """Connects to the proxy, with a receive buffer of the given size."""
+    def socket(self, receive_bytes=None, source="127.0.0.1"):
+        """Connects to the proxy from this address, with a receive buffer of the given size."""
         plain = socket.socket()
+        plain.bind((source, 0))
         if receive_bytes:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         plain.settimeout(20)
         plain.connect(("127.0.0.1", self.port))
         return plain
 
-    def connect(self, name=NAME, receive_bytes=None, **options):
+    def connect(self, name=NAME, receive_bytes=None, source="127.0.0.1", **options):
         """Connects a WebSocket client, which checks the certificate and uses this name for the broker."""
         uri = f"wss://{name}:{self.port}/v1/ws"
         options = {"subprotocols": ["tickcast.v1.json"], "open_timeout": 20, "close_timeout": 2} | options
-        raw = self.socket(receive_bytes)
+        raw = self.socket(receive_bytes, source)
         return connect(uri, sock=raw, ssl=self.tls.context, server_hostname=NAME, compression=None, **options)
 
     def curl_command(self, path, *options):
@@ -157,7 +163,11 @@ class EventSource:
 
 
 class ProxyTests:
-    """The tests. A subclass defines PROXY, and the PROGRAM that has to be installed."""
+    """The tests. A subclass defines PROXY, and the PROGRAM that has to be installed; SETTINGS of the broker, and the FIRST bytes
+    of a connection to it; and what curl gets when the broker is GONE."""
+
+    SETTINGS, FIRST = FORWARDED, b""
+    GONE = (502, 503)
 
     @classmethod
     def setUpClass(cls):
@@ -179,7 +189,7 @@ class ProxyTests:
         stack = stack or cls.stack
         folder = cls.folder / name
         folder.mkdir()
-        broker = Broker(folder, "--allow-host", NAME, "--allow-origin", PARTNER, *arguments)
+        broker = Broker(folder, "--allow-host", NAME, "--allow-origin", PARTNER, *cls.SETTINGS, *arguments, first=cls.FIRST)
         stack.callback(broker.stop)
         proxy = cls.PROXY(folder, cls.tls, broker, replacements)
         stack.callback(proxy.stop)
@@ -232,6 +242,31 @@ class ProxyTests:
         # CORS for pages of a partner.
         _, head = self.proxy.curl("/v1/topics", "--header", f"Origin: {PARTNER}", "--dump-header", "-")
         self.assertIn(f"access-control-allow-origin: {PARTNER}", head.lower())
+
+    def test_the_broker_knows_every_clients_address(self):
+        forged = [("X-Forwarded-For", "198.51.100.1, 127.0.0.1"), ("X-Real-IP", "198.51.100.1"), ("Forwarded", "for=198.51.100.1")]
+        one, other = self.subscriber(source="127.0.0.2"), self.subscriber(source="127.0.0.3", additional_headers=forged)
+        headers = [word for name, value in forged for word in ("--header", f"{name}: {value}")]
+        source = self.source("/v1/sse?topic=addresses", "--interface", "127.0.0.4", *headers)
+        sessions = [one.hello["session"], other.hello["session"], source.expect("hello")[1]["session"]]
+        self.assertEqual([self.broker.remote(session) for session in sessions], ["127.0.0.2", "127.0.0.3", "127.0.0.4"])
+
+    def test_connections_count_by_the_clients_address(self):
+        _, proxy = self.own({}, "--connections-per-address-max", "1")
+        for source in ("127.0.0.2", "127.0.0.3"):
+            self.subscriber(proxy, source=source)
+            refused = proxy.connect(source=source)
+            with self.assertRaises(ConnectionClosed) as closed:
+                refused.recv(timeout=20)
+            self.assertEqual(closed.exception.rcvd.code, 4029)
+
+    def test_nobody_behind_a_proxy_is_on_this_machine(self):
+        for headers in ([], [("X-Forwarded-For", "127.0.0.1")], [("X-Forwarded-For", "::1")]):
+            subscriber = self.subscriber(additional_headers=headers)
+            self.assertEqual(subscriber.subscribe("$SYS.>")["errors"][0]["code"], "forbidden", headers)
+            options = [word for name, value in headers for word in ("--header", f"{name}: {value}")]
+            for path in ("/v1/topics/$SYS.stats", "/v1/sse?topic=$SYS.stats", "/v1/topics?match=$SYS.%3E"):
+                self.assertEqual(self.proxy.curl(path, *options)[0], 403, (path, headers))
 
     def test_the_http_api(self):
         json_type = ["--header", "Content-Type: application/json"]
@@ -314,7 +349,7 @@ class ProxyTests:
             subscriber.message()
         self.assertEqual(closed.exception.rcvd.code, 1001)
         broker.process.wait(10)
-        self.assertIn(proxy.curl("/v1/topics")[0], (502, 503))
+        self.assertIn(proxy.curl("/v1/topics")[0], self.GONE)
         broker.start()
         until("the proxy serves again", lambda: proxy.curl("/v1/topics")[0] == 200)
         self.subscriber(proxy)

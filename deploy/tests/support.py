@@ -94,10 +94,11 @@ def stop(process, signals=(signal.SIGTERM, signal.SIGKILL)):
 class Broker:
     """A broker on ports of its own. `start` starts it again on the same ports."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, first=b""):
+        """`first` is what every connection to it has to begin with."""
         self.port, self.admin_port = free_ports(2)
         self.log_path = pathlib.Path(folder) / "broker.log"
-        self.arguments = arguments
+        self.arguments, self.first = arguments, first
         self.start()
 
     def start(self):
@@ -123,19 +124,26 @@ class Broker:
 
     def publish(self, topic, kind, data):
         """Publishes directly to the broker."""
-        status, body = ask(self.port, "POST", f"/v1/topics/{topic}?kind={kind}", json.dumps(data))
+        status, body = ask(self.port, "POST", f"/v1/topics/{topic}?kind={kind}", json.dumps(data), first=self.first)
         if status != 200:
             raise AssertionError(f"publishing: {status} {body}")
+
+    def remote(self, session):
+        """Returns the address, without its port, that the broker has for a connection."""
+        rows = json.loads(ask(self.admin_port, "GET", "/v1/connections?slowest=10000")[1])["connections"]
+        return next(row["remote"].split(":")[0] for row in rows if row["session"] == session)
 
     def stop(self):
         stop(self.process)
 
 
-def ask(port, method, path, body=None, headers=None):
-    """Sends one plain HTTP request to this machine. Returns status and body."""
+def ask(port, method, path, body=None, headers=None, first=b""):
+    """Sends one plain HTTP request to this machine, after these bytes. Returns status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
         kind = {"Content-Type": "application/json"} if body is not None else {}
+        connection.connect()
+        connection.sock.sendall(first)
         connection.request(method, path, body, kind | (headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read().decode()

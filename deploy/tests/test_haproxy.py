@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from proxied import NAME, Proxy, ProxyTests
+from proxied import FROM_THE_PROXY_ITSELF, NAME, PROXY_PROTOCOL, Proxy, ProxyTests
 from support import DEPLOY, free_ports, program, rendered, run, until
 
 FILE = DEPLOY / "haproxy" / "haproxy.cfg"
@@ -18,7 +18,8 @@ class Haproxy(Proxy):
         both = self.folder / "tickcast.pem"
         both.write_text(self.tls.certificate.read_text() + self.tls.key.read_text())
         text = rendered(FILE, {
-            "server broker 127.0.0.1:9000 check port 9001": f"server broker 127.0.0.1:{self.broker.port} check port {self.broker.admin_port}",
+            "server broker 127.0.0.1:9000 send-proxy-v2 check port 9001":
+                f"server broker 127.0.0.1:{self.broker.port} send-proxy-v2 check port {self.broker.admin_port}",
             "bind :443 ssl crt /etc/haproxy/tickcast.pem": f"bind 127.0.0.1:{self.port} ssl crt {both}",
             # It does not start if the system does not allow the open files for that.
             "maxconn 100000": "maxconn 1000",
@@ -41,6 +42,7 @@ class Haproxy(Proxy):
 
 class HaproxyTest(ProxyTests, unittest.TestCase):
     PROXY, PROGRAM, FILE = Haproxy, "haproxy", FILE
+    SETTINGS, FIRST = PROXY_PROTOCOL, FROM_THE_PROXY_ITSELF
     TIMEOUTS = r"^ *timeout (client|server|tunnel) +(\d+)s$"
     SILENCE_TIMEOUTS = ["client", "server", "tunnel"]
     SILENCE = {f"timeout {name} 75s": f"timeout {name} 3s" for name in SILENCE_TIMEOUTS}

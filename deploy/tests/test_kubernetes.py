@@ -7,7 +7,7 @@ import tomllib
 import unittest
 
 import yaml
-from support import BROKER, DEPLOY, program, run
+from support import BROKER, DEPLOY, program, run, settings
 
 FOLDER = DEPLOY / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -70,6 +70,22 @@ class KubernetesTest(unittest.TestCase):
         self.assertEqual([endpoint["port"] for endpoint in monitor["endpoints"]], names)
         # The job's name, by which the rules find it.
         self.assertEqual(selected[0]["metadata"]["labels"][monitor["jobLabel"]], "tickcast")
+
+    def test_the_ingress_leads_to_the_broker_which_believes_it(self):
+        ingress = only("Ingress")
+        rule = ingress["spec"]["rules"][0]
+        self.assertIn(rule["host"], CONFIG["allow_host"])
+        self.assertEqual(ingress["spec"]["tls"][0]["hosts"], [rule["host"]])
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        self.assertIn(backend["port"]["name"], [port["name"] for port in only("Service", backend["name"])["spec"]["ports"]])
+        # The controller names clients in X-Forwarded-For, so connections have no header of their own.
+        self.assertTrue(CONFIG["trusted_proxies"])
+        self.assertNotIn("proxy_protocol", CONFIG)
+        settings_ms = settings()
+        annotations = {name.rsplit("/", 1)[1]: value for name, value in ingress["metadata"]["annotations"].items()}
+        for name in ("proxy-read-timeout", "proxy-send-timeout"):
+            self.assertGreater(int(annotations[name]) * 1000, max(settings_ms["heartbeat_ms"], settings_ms["stall_ms"]))
+        self.assertEqual(int(annotations["proxy-body-size"].removesuffix("m")) << 20, settings_ms["ndjson_bytes_max"])
 
     def test_there_is_time_to_go_away(self):
         sleep_s = BROKER_CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]

@@ -33,6 +33,11 @@ class Nginx(Proxy):
             "worker_connections 131072": "worker_connections 4096",
             "worker_rlimit_nofile 262144": "worker_rlimit_nofile 8192",
         })  # fmt: skip
+        self.run(main)
+
+    def run(self, main):
+        """Starts it with this main configuration."""
+        folder = self.folder
         (folder / "nginx.conf").write_text(main)
         code, output = run(*self.command(), "-t")
         # The only warning that is allowed is about the user, which only root can choose.
@@ -58,6 +63,12 @@ class NginxTest(ProxyTests, unittest.TestCase):
     TIMEOUTS = r"^ *(proxy_read_timeout|proxy_send_timeout|send_timeout) (\d+)s;"
     SILENCE_TIMEOUTS = ["proxy_read_timeout", "proxy_send_timeout", "send_timeout"]
     SILENCE = {f"{name} 75s": f"{name} 3s" for name in ("proxy_read_timeout", "proxy_send_timeout")}
+
+    def test_an_ingress_names_the_client_alone(self):
+        # As ingress-nginx does unless it is told that another proxy is in front of it.
+        broker, proxy = self.own({"X-Forwarded-For $proxy_add_x_forwarded_for": "X-Forwarded-For $remote_addr"})
+        one = self.subscriber(proxy, source="127.0.0.2", additional_headers=[("X-Forwarded-For", "198.51.100.1")])
+        self.assertEqual(broker.remote(one.hello["session"]), "127.0.0.2")
 
     def test_a_configuration_that_is_wrong_leaves_the_old_one_in_place(self):
         _, proxy = self.own({})

@@ -63,9 +63,9 @@ async fn every_scenario_is_whole_again_after_a_restart() {
     for entry in CATALOGUE {
         let feed = || Simulated(entry.build(3, None));
         let expected = states(feed(), UPDATES);
-        for publishing in [Publishing::default(), Publishing { producers: 1, unacknowledged: true }] {
+        for publishing in [Publishing::default(), Publishing { unacknowledged: true, ..Publishing::default() }] {
             let (broker, url) = Scripted::start(vec![(20, End::Restart), (15, End::Restart)]).await;
-            let summary = publish(&url, feed(), publishing, UPDATES).await;
+            let summary = publish(&url, feed(), publishing.clone(), UPDATES).await;
             assert_same(&broker, &expected, entry.name);
             if !expected.is_empty() {
                 assert!(summary.states_again.sent > 0, "{}: {summary}", entry.name);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::access::Access;
 use crate::protocol::{Name, Templates};
 use crate::scenario::Scenario;
 
@@ -138,13 +139,15 @@ pub(crate) struct Against {
     /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
     #[arg(default_value = "steady")]
     pub(crate) scenario: String,
-    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path.
+    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path; wss:// for TLS.
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) change: Change,
     #[command(flatten)]
     pub(crate) speak: Speak,
+    #[command(flatten)]
+    pub(crate) access: Access,
     #[command(flatten)]
     pub(crate) how: How,
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli, command     the command line, and its commands
+//! access           tokens and certificates
 //! scenario, plan   what a run does; which subscriber follows which topics
 //! run              one run: subscribers, publishers, and the verification of what arrives
 //!   protocol       the protocols of servers
@@ -15,6 +16,7 @@
 //! It depends on no server: it knows Tickcast only by the protocol's document. Nothing is allocated per delivery, there
 //! is no task per connection, and latency counts from when an update was due.
 
+mod access;
 mod cli;
 mod clock;
 mod command;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use fixture::{PATIENCE, loadgen, not_run};
+use fixture::{Front, PATIENCE, loadgen, not_run};
 
 /// Small enough for a debug build on a busy machine.
 const SUBSCRIBERS: i64 = 40;
@@ -106,8 +106,13 @@ fn shortened(text: &str) -> toml::Table {
 
 #[track_caller]
 fn check(name: &str, url: &str, scenario: &toml::Table) {
+    check_with(name, &["--target", url], scenario);
+}
+
+#[track_caller]
+fn check_with(name: &str, args: &[&str], scenario: &toml::Table) {
     let text = format!("\n{scenario}");
-    let (outcome, report) = loadgen(&text).args(["--verify", "--target", url]).report();
+    let (outcome, report) = loadgen(&text).args(["--verify"]).args(args.iter().copied()).report();
     let (continuity, connections) = (&report["continuity"], &report["connections"]);
     assert_eq!(outcome.code, Some(0), "{name}: {continuity:#} {connections:#} {}", outcome.stderr);
     assert_eq!(report["ended_early"], Value::Null, "{name}");
@@ -160,6 +165,19 @@ fn every_shipped_scenario_loses_nothing_silently() {
                 threads.spawn(|| check(name, &broker.url, scenario));
             }
         });
+    }
+}
+
+/// Large messages, slow readers, connections that come back, and updates as fast as possible.
+#[test]
+fn over_tls_with_certificates_of_both_sides_nothing_is_lost_either() {
+    let Some(broker) = Broker::start() else { return };
+    let front = Front::start(broker.url["ws://".len()..].parse().expect("an address"), true);
+    let args = ["--target", &front.url, "--ca", &front.ca, "--client-cert", &front.cert, "--client-key", &front.key];
+    for name in ["steady", "saturated-5000", "slow-mix", "churn", "reconnect-storm"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("toml");
+        let text = std::fs::read_to_string(path).expect("a shipped scenario");
+        check_with(name, &args, &shortened(&text));
     }
 }
 

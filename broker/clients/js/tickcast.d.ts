@@ -10,8 +10,11 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export function connect(url?: string | URL, options?: ConnectOptions): Client;
 
 export interface ConnectOptions {
-  /** Authenticates the client; or a function that is called for it before every attempt to connect. */
-  token?: string | (() => string | Promise<string>);
+  /**
+   * The token that authenticates the client; or a function that is called for it before every attempt to connect, and
+   * again before the token ends. A function may return nothing if the user is not logged in.
+   */
+  token?: string | TokenFunction;
   /** The WebSocket class; by default the platform's, else that of the package `ws`. */
   WebSocket?: unknown;
   /** The function to use for Server-Sent Events; by default the platform's. */
@@ -37,6 +40,8 @@ export interface ConnectOptions {
   random?: () => number;
 }
 
+export type TokenFunction = () => string | null | undefined | Promise<string | null | undefined>;
+
 export type Transport = "websocket" | "sse";
 
 /**
@@ -54,6 +59,8 @@ export interface Client extends EventTarget {
   readonly url: string;
   /** The broker's greeting on the current or last connection; null before the first. */
   readonly hello: Hello | null;
+  /** Who this client is for the broker, and what it may. Null if the broker has not said on the current or last connection. */
+  readonly authenticated: Authenticated | null;
   /** The transport of the connection; null unless `open`. */
   readonly transport: Transport | null;
 
@@ -84,13 +91,15 @@ export interface Client extends EventTarget {
 export interface ClientEvents {
   /** A connection is open, or a WebSocket has replaced Server-Sent Events; everything subscribed is asked for again. */
   open: Event & { readonly hello: Hello; readonly transport: Transport };
+  /** The broker has accepted the token, or what this client may has changed. */
+  authenticated: Event & Authenticated;
   /** Every message of every topic, as it came; handlers get the same object. */
   message: Event & { readonly data: TopicMessage };
   /** Updates were lost; handlers get this as a message too. */
   gap: Event & Pick<GapMessage, "topic" | "epoch" | "from" | "to" | "reason">;
   /**
-   * Something is wrong: the broker refused an entry or broke continuity, no connection can be made (`unreachable`, once
-   * per outage), or the client was closed for good.
+   * Something is wrong: the broker refused an entry, the token or a renewal of it, or broke continuity; no connection can
+   * be made (`unreachable`) or the token function failed (`token`), each once per outage; or the client was closed for good.
    */
   error: Event & { readonly error: TickcastError };
   /** A connection, or an attempt at one, ended; `reconnect` says whether another follows, `delay_ms` when. */
@@ -101,6 +110,16 @@ export interface ClientEvents {
   statechange: Event & { readonly state: ConnectionState };
   /** The broker is about to close the connection; the client reconnects after `after_ms`. */
   goaway: Event & { readonly reason: string; readonly after_ms: number };
+}
+
+/** Whom the broker takes the client for. */
+export interface Authenticated {
+  /** The user, or the name of a static token, or the name in a client certificate. */
+  readonly sub: string;
+  /** When the token ends; null if it does not. Microseconds since 1970. */
+  readonly expires_ts: number | null;
+  /** The patterns that may be subscribed and published, and those that are taken out of both. */
+  readonly allow: { readonly sub: string[]; readonly pub: string[]; readonly deny?: string[] };
 }
 
 /** A topic (`stocks.AAPL.quote`), a pattern (`stocks.*.quote`, `sports.>`), or a position to resume from. */
@@ -202,7 +221,8 @@ export interface ClosedMessage { op: "closed"; topic: string; epoch: string }
 
 /**
  * The broker refused an entry. If `retry` is true, the client asks for it again, after longer and longer waits, until
- * the broker accepts it, and this message comes once. Otherwise the entry is no longer part of the subscription.
+ * the broker accepts it, and this message comes once. Otherwise the entry is no longer part of the subscription. With
+ * the code `forbidden` it may also be a topic that a pattern has brought in: the pattern stays.
  */
 export interface RefusedMessage { op: "error"; topic: string; code: string; message: string; retry: boolean }
 
@@ -227,6 +247,8 @@ export interface Hello {
   session: string;
   heartbeat_ms: number;
   features: string[];
+  /** Whether a token is needed. Only if `features` has `auth`. */
+  auth?: "required" | "optional";
   limits: {
     subscriptions: number;
     message_bytes: number;
@@ -240,14 +262,17 @@ export interface Hello {
 /** An error of the client. */
 export class TickcastError extends Error {
   /**
-   * A code of the protocol (`bad_topic`, `no_state`, `limit`, …), or of this client: `continuity` (a breach by the
-   * broker), `unreachable`, `closed`, `timeout`, `unanswered`, `unavailable`, `too_large`.
+   * A code of the protocol (`bad_topic`, `no_state`, `limit`, `forbidden`, `bad_token`, …), or of this client:
+   * `continuity` (a breach by the broker), `unreachable`, `token` (the token function failed), `closed`, `timeout`,
+   * `unanswered`, `unavailable`, `too_large`.
    */
   readonly code: string;
   /** The topic or pattern that it concerns, if it concerns one. */
   readonly topic?: string;
   /** For a refusal: whether the same may work later. */
   readonly retry?: boolean;
+  /** For a refusal: the wait that the broker asks for. */
+  readonly retry_ms?: number;
   /** For a breach of continuity: the last position that was right; null if nothing had come. */
   readonly position?: { epoch: string; seq: number } | null;
   /** For a breach of continuity: what came. */

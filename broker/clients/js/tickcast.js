@@ -66,8 +66,9 @@ export class Client extends EventTarget {
       message: (message) => this.#receive(message),
       opened: () => {
         this.#asking.restore();
-        this.#requests.sendAll(connection, connection.limits.message_bytes);
+        this.#sendAll();
       },
+      ready: () => this.#sendAll(),
       away: () => {
         this.#asking.away();
         this.#topics.away();
@@ -92,6 +93,8 @@ export class Client extends EventTarget {
   get url() { return this.#connection.url; }
   /** The broker's greeting on the current or last connection; null before the first. */
   get hello() { return this.#connection.hello; }
+  /** Who this client is for the broker, and what it may: `{sub, allow, expires_ts}`. Null if the broker has not said on this connection. */
+  get authenticated() { return this.#connection.authenticated; }
   /** `websocket` or `sse` while open, else null. */
   get transport() { return this.#connection.transport; }
 
@@ -139,8 +142,13 @@ export class Client extends EventTarget {
     if (this.state === "closed") throw new TickcastError("closed", "the client is closed");
     const connection = this.#connection;
     const { request, answer } = this.#requests.add({ ...message, id: connection.nextId() }, again);
-    if (request && connection.isOpen) this.#requests.send(request, connection, connection.limits.message_bytes);
+    if (request && connection.takesRequests) this.#requests.send(request, connection, connection.limits.message_bytes);
     return answer;
+  }
+
+  #sendAll() {
+    const connection = this.#connection;
+    if (connection.takesRequests) this.#requests.sendAll(connection, connection.limits.message_bytes);
   }
 
   #receive(message) {
@@ -158,9 +166,9 @@ export class Client extends EventTarget {
   }
 
   #refused(message) {
-    if (this.#requests.settle(message) || this.#answers.refused(message)) return;
-    const { code, message: text, retry } = message;
-    this.dispatchEvent(new ClientEvent("error", { error: new TickcastError(code, text, { retry }) }));
+    if (this.#requests.settle(message) || this.#answers.refused(message) || this.#answers.revoked(message)) return;
+    const { code, message: text, retry, retry_ms } = message;
+    this.dispatchEvent(new ClientEvent("error", { error: new TickcastError(code, text, { retry, retry_ms }) }));
   }
 
   #ended(error) {

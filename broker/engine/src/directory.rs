@@ -113,8 +113,15 @@ impl Names {
         self.in_order.range::<str, _>((from, Bound::Unbounded)).next().map(|(_, topic)| topic)
     }
 
-    /// Counts the topics after `after` that `pattern` matches, looking at no more than `names` names.
-    pub(crate) fn count(&self, pattern: &Pattern, after: Option<&str>, names: usize) -> PartialCount {
+    /// Counts the topics after `after` that `pattern` matches and that are not denied, looking at no more than `names`
+    /// names.
+    pub(crate) fn count(
+        &self,
+        pattern: &Pattern,
+        is_denied: impl Fn(&str) -> bool,
+        after: Option<&str>,
+        names: usize,
+    ) -> PartialCount {
         let mut counted = PartialCount { matched: 0, looked_at: 0, up_to: None };
         let mut at: Option<Arc<str>> = after.map(Into::into);
         while counted.looked_at < names {
@@ -133,14 +140,14 @@ impl Names {
                 }
             };
             counted.looked_at += before - steps + 1;
-            counted.matched += 1;
+            counted.matched += u64::from(!is_denied(&first));
             // Consecutive names that match are read from one range without a new seek.
             let row = self.in_order.range::<str, _>((Bound::Excluded(&*first), Bound::Unbounded));
             let row = row.take(names.saturating_sub(counted.looked_at)).take_while(|(name, _)| pattern.matches(name));
             let mut last = first;
             for (name, _) in row {
                 counted.looked_at += 1;
-                counted.matched += 1;
+                counted.matched += u64::from(!is_denied(name));
                 last = name.clone();
             }
             at = Some(last);
@@ -278,7 +285,7 @@ mod tests {
                 assert_eq!(found, expected, "seed {seed}, pattern {}", pattern.as_str());
                 let (mut matched, mut up_to) = (0, None::<Arc<str>>);
                 loop {
-                    let part = names.count(&pattern, up_to.as_deref(), random.random_range(1..6));
+                    let part = names.count(&pattern, |_| false, up_to.as_deref(), random.random_range(1..6));
                     matched += part.matched;
                     up_to = part.up_to;
                     if up_to.is_none() {

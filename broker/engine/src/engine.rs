@@ -20,6 +20,7 @@ use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
+use crate::quota::Refusals;
 use crate::topic::{self, Topic};
 
 /// The author of an update: a client, or the broker itself on its own `$` topics.
@@ -60,6 +61,7 @@ pub struct Engine {
     duplicates: AtomicU64,
     /// Updates that were refused, by the index of the error code in [`ErrorCode::ALL`].
     refused: [AtomicU64; ErrorCode::ALL.len()],
+    pub(crate) refusals: Arc<Refusals>,
     /// When a client last published, in µs since the UNIX epoch; 0 before the first.
     last_publish_us: AtomicU64,
 }
@@ -89,6 +91,7 @@ impl Engine {
     pub fn new(limits: Limits, epoch_seed: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Arc<Self> {
         let feed = Arc::new(Feed::new(limits.feed_bytes_max, notify));
         Arc::new(Self {
+            refusals: Arc::new(Refusals::new(limits.quota_dry_run)),
             limits,
             directory: Directory::default(),
             ids: Ids::new(feed.clone()),
@@ -140,6 +143,11 @@ impl Engine {
     /// Updates refused with this code since the start.
     pub fn refused(&self, code: ErrorCode) -> u64 {
         self.refused[code.index()].load(Ordering::Relaxed)
+    }
+
+    /// How often quotas refused something.
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 
     /// When a client last published, duplicates included, in µs since the UNIX epoch; `None` before the first.

@@ -48,6 +48,8 @@ pub enum Fault {
     BudgetKept,
     /// Counting the topics of patterns costs no work.
     WorkUncounted,
+    /// What is pending of a topic that is denied by new permissions stays pending.
+    DeniedStaysPending,
     /// A message that was cut ends without the mark of its transport's encoding.
     EndForgotten,
 }

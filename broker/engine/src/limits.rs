@@ -85,6 +85,8 @@ pub struct Limits {
     pub order_base: u64,
     /// The time of `order_base` on the monotonic clock.
     pub order_base_mono_us: u64,
+    /// Whether quotas count what exceeds them, and refuse nothing.
+    pub quota_dry_run: bool,
     /// The server's name and version, sent in `hello`.
     pub server: String,
 }
@@ -119,6 +121,7 @@ impl Default for Limits {
             topic_idle_ms: 0,
             order_base: 0,
             order_base_mono_us: 0,
+            quota_dry_run: false,
             server: concat!("tickcast/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
+use broker_protocol::permissions::Permissions;
 
 use crate::engine::Engine;
 use crate::topic::{StateSnapshot, Topic};
@@ -12,6 +13,8 @@ use crate::trie::Sum;
 
 /// Nodes of the patterns' trie that together cost about as much as one name of a large directory.
 const NODES_PER_STEP: usize = 16;
+/// Patterns of permissions that are compared with a name at the cost of one name.
+const PATTERNS_PER_STEP: usize = 8;
 
 /// One topic of a listing.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct TopicRow {
 #[derive(Debug)]
 pub struct Walk {
     pattern: Pattern,
+    /// What may be read, if not everything.
+    permissions: Option<Arc<Permissions>>,
     at: Option<Arc<str>>,
     /// The topic whose subscribers are being counted.
     counting: Option<(Arc<Topic>, Sum)>,
@@ -109,13 +114,30 @@ impl Image {
 impl Walk {
     /// Creates a walk over the topics that `pattern` matches, after the name `after` if one is given.
     pub fn new(pattern: Pattern, after: Option<&str>) -> Walk {
-        Walk { pattern, at: after.map(Into::into), counting: None }
+        Walk { pattern, permissions: None, at: after.map(Into::into), counting: None }
+    }
+
+    /// The same, without the topics that these permissions do not allow to be read.
+    pub fn permitted(self, permissions: Option<Arc<Permissions>>) -> Walk {
+        Walk { permissions, ..self }
     }
 }
 
 impl Engine {
-    /// Advances to the walk's next topic. Each name that is looked at takes one of `*steps`.
+    /// Advances to the walk's next topic that may be read. Each name that is looked at takes one of `*steps`.
     fn next_topic(&self, walk: &mut Walk, steps: &mut usize) -> Met<Arc<Topic>> {
+        loop {
+            let met = self.next_matching(walk, steps);
+            let Some(permissions) = &walk.permissions else { return met };
+            *steps = steps.saturating_sub(permissions.size() / PATTERNS_PER_STEP);
+            match met {
+                Met::One(topic) if !permissions.may_read(topic.name()) => {}
+                met => return met,
+            }
+        }
+    }
+
+    fn next_matching(&self, walk: &mut Walk, steps: &mut usize) -> Met<Arc<Topic>> {
         if *steps == 0 {
             return Met::Pause;
         }

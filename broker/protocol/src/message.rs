@@ -13,12 +13,31 @@ use crate::kind::Kind;
 use crate::request::OnSlow;
 
 pub use answer::{
-    authenticated, error, pong, published, published_batch, ready, subscribed, subscriptions, unsubscribed,
+    authenticated, error, pong, published, published_batch, rate_limited, ready, subscribed, subscription_error,
+    subscriptions, unsubscribed,
 };
 pub use http::{
     http_error, page_begin, page_end, published_body, published_lines_begin, published_lines_end, rejected_line,
 };
-pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, topic, update};
+pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, reauth, topic, update};
+
+/// Whether a client has to authenticate, as `hello` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Until then it may do nothing.
+    Required,
+    /// Until then it may do what is allowed to everybody.
+    Optional,
+}
+
+impl Auth {
+    fn as_str(self) -> &'static str {
+        match self {
+            Auth::Required => "required",
+            Auth::Optional => "optional",
+        }
+    }
+}
 
 /// The limits that `hello` contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! The broker's own topics (first character `$`) are only matched by a pattern that names their first segment.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -103,6 +104,19 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
+
+/// In the order of the texts.
+impl Ord for Pattern {
+    fn cmp(&self, other: &Pattern) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Pattern) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {

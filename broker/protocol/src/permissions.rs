@@ -5,11 +5,16 @@
 
 use std::fmt::Write as _;
 
+use crate::codes::ErrorCode;
 use crate::pattern::{Pattern, Segment};
+use crate::quote::quote;
+use crate::request::Refusal;
 use crate::topic::is_reserved;
 
 /// Maximum number of allowed patterns that an error names.
 const NAMED_MAX: usize = 5;
+/// An error names no further pattern once it has this many bytes: an answer may contain thousands of them.
+const REFUSAL_BYTES: usize = 200;
 
 /// The permissions of one client. Several clients may share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,18 +23,35 @@ pub struct Permissions {
     publish: Vec<Pattern>,
     deny: Vec<Pattern>,
     conflate_ms_min: u32,
+    subscriptions_max: Option<u64>,
 }
 
 impl Permissions {
     /// Makes permissions from the patterns of topics that may be read, of topics that may be published to, and of topics
     /// for which neither is allowed. The order of a list and repeated patterns do not matter.
     pub fn new(sub: Vec<Pattern>, publish: Vec<Pattern>, deny: Vec<Pattern>) -> Permissions {
-        Permissions { sub: set(sub), publish: set(publish), deny: set(deny), conflate_ms_min: 0 }
+        Permissions {
+            sub: set(sub),
+            publish: set(publish),
+            deny: set(deny),
+            conflate_ms_min: 0,
+            subscriptions_max: None,
+        }
     }
 
     /// The same, with a least interval of conflation in ms; 0 is none.
     pub fn with_conflate_ms_min(self, conflate_ms_min: u32) -> Permissions {
         Permissions { conflate_ms_min, ..self }
+    }
+
+    /// The same, with a bound on the subscriptions of one connection; `None` is the bound that all have.
+    pub fn with_subscriptions_max(self, subscriptions_max: Option<u64>) -> Permissions {
+        Permissions { subscriptions_max, ..self }
+    }
+
+    /// The most subscriptions of one connection, if that is less than all may have.
+    pub fn subscriptions_max(&self) -> Option<u64> {
+        self.subscriptions_max
     }
 
     /// The patterns of topics that may be read, in the order of their texts.
@@ -52,6 +74,11 @@ impl Permissions {
         self.conflate_ms_min
     }
 
+    /// The number of all patterns.
+    pub fn size(&self) -> usize {
+        self.sub.len() + self.publish.len() + self.deny.len()
+    }
+
     /// Whether a topic may be read.
     pub fn may_read(&self, topic: &str) -> bool {
         matches(&self.sub, topic) && !matches(&self.deny, topic)
@@ -72,17 +99,38 @@ impl Permissions {
         self.deny.iter().filter(|denied| denied.overlaps(pattern))
     }
 
+    /// Refuses to read a topic, unless that is allowed.
+    ///
+    /// # Errors
+    /// `forbidden`, whether the topic exists or not.
+    pub fn check_read(&self, topic: &str) -> Result<(), Refusal> {
+        if self.may_read(topic) { Ok(()) } else { Err(forbidden(topic, "read it")) }
+    }
+
+    /// Refuses to publish to a topic, unless that is allowed.
+    ///
+    /// # Errors
+    /// `forbidden`, whether the topic exists or not.
+    pub fn check_publish(&self, topic: &str) -> Result<(), Refusal> {
+        if self.may_publish(topic) { Ok(()) } else { Err(forbidden(topic, "publish to it")) }
+    }
+
     /// Says why an entry of `subscribe` is refused, and names some patterns that are allowed.
     pub fn refusal(&self) -> String {
         let mut text = String::from("this client may not read it");
-        for (at, pattern) in self.sub.iter().take(NAMED_MAX).enumerate() {
+        for (at, pattern) in self.sub.iter().enumerate() {
+            if at == NAMED_MAX || text.len() > REFUSAL_BYTES {
+                text.push_str(", …");
+                break;
+            }
             let _ = write!(text, "{}{pattern}", if at == 0 { "; it may subscribe within " } else { ", " });
-        }
-        if self.sub.len() > NAMED_MAX {
-            text.push_str(", …");
         }
         text
     }
+}
+
+fn forbidden(topic: &str, what: &str) -> Refusal {
+    Refusal { code: ErrorCode::Forbidden, message: format!("{}: this client may not {what}", quote(topic)) }
 }
 
 /// Whether one of the patterns matches a topic.
@@ -91,7 +139,7 @@ fn matches(patterns: &[Pattern], topic: &str) -> bool {
 }
 
 fn set(mut patterns: Vec<Pattern>) -> Vec<Pattern> {
-    patterns.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    patterns.sort_unstable();
     patterns.dedup();
     patterns
 }

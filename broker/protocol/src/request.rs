@@ -85,6 +85,21 @@ pub enum Request<'a> {
     },
 }
 
+impl<'a> Request<'a> {
+    /// Returns the request's `id`, if it has one.
+    pub fn id(&self) -> Option<Id<'a>> {
+        match self {
+            Request::Subscribe(subscribe) => subscribe.id,
+            Request::Unsubscribe { id, .. }
+            | Request::Publish { id, .. }
+            | Request::Batch { id, .. }
+            | Request::Auth { id, .. }
+            | Request::List { id }
+            | Request::Ping { id } => *id,
+        }
+    }
+}
+
 /// The `subscribe` message.
 #[derive(Debug, Clone)]
 pub struct Subscribe<'a> {

@@ -1,7 +1,7 @@
 //! Golden bytes: every message of PROTOCOL §4, field by field in order, and the HTTP bodies.
 
 use broker_protocol::message::{self, *};
-use broker_protocol::{ErrorCode, Kind, OnSlow};
+use broker_protocol::{ErrorCode, Kind, OnSlow, Pattern, Permissions};
 
 fn check(write: impl FnOnce(&mut Vec<u8>), golden: &str) {
     let mut out = b"before".to_vec();
@@ -22,16 +22,19 @@ const LIMITS: Limits = Limits {
 #[test]
 fn hello_contains_the_limits() {
     check(
-        |out| message::hello(out, "tickcast/0.1.0", "s-1", 25000, &[], &LIMITS),
+        |out| message::hello(out, "tickcast/0.1.0", "s-1", 25000, None, &LIMITS),
         concat!(
             r#"{"op":"hello","protocol":"tickcast.v1","server":"tickcast/0.1.0","session":"s-1","heartbeat_ms":25000,"#,
             r#""features":[],"limits":{"subscriptions":1024,"message_bytes":65536,"image_bytes":1048576,"#,
             r#""behind_bytes":65536,"retain_updates":1024,"stall_ms":60000}}"#
         ),
     );
-    let mut out = Vec::new();
-    message::hello(&mut out, "t", "s", 1, &["a", "b"], &LIMITS);
-    assert!(String::from_utf8_lossy(&out).contains(r#""features":["a","b"],"limits""#));
+    for (auth, word) in [(Auth::Required, "required"), (Auth::Optional, "optional")] {
+        let mut out = Vec::new();
+        message::hello(&mut out, "t", "s", 1, Some(auth), &LIMITS);
+        let fields = format!(r#""features":["auth"],"auth":"{word}","limits""#);
+        assert!(String::from_utf8_lossy(&out).contains(&fields));
+    }
 }
 
 #[test]
@@ -163,14 +166,14 @@ fn answers_echo_the_id_byte_for_byte() {
     );
     let rejected = [(0, ErrorCode::BadTopic, "no \"name\"".to_owned()), (7, ErrorCode::TooLarge, "big".to_owned())];
     check(
-        |out| message::published_batch(out, Some(b"4"), 2, 0, &rejected[..1]),
+        |out| message::published_batch(out, Some(b"4"), 2, 0, &rejected[..1], None),
         r#"{"op":"published","id":4,"accepted":2,"rejected":[{"index":0,"code":"bad_topic","message":"no \"name\""}]}"#,
     );
     check(
-        |out| message::published_batch(out, None, 5, 3, &rejected),
+        |out| message::published_batch(out, None, 5, 3, &rejected, Some(240)),
         concat!(
             r#"{"op":"published","accepted":5,"duplicates":3,"rejected":["#,
-            r#"{"index":0,"code":"bad_topic","message":"no \"name\""},{"index":7,"code":"too_large","message":"big"}]}"#
+            r#"{"index":0,"code":"bad_topic","message":"no \"name\""},{"index":7,"code":"too_large","message":"big"}],"retry_ms":240}"#
         ),
     );
     let row = |name, conflate_ms, on_slow| SubscriptionRow { name, conflate_ms, on_slow };
@@ -185,9 +188,30 @@ fn answers_echo_the_id_byte_for_byte() {
             r#""patterns":[{"pattern":"a.>","conflate_ms":50,"on_slow":"retain"}]}"#
         ),
     );
+    let pattern = |text| Pattern::parse(text).expect("a pattern");
+    let permissions = Permissions::new(vec![pattern("b"), pattern("a.>")], vec![], vec![pattern("a.*.x")]);
     check(
-        |out| message::authenticated(out, Some(b"5"), 1732273600000000),
-        r#"{"op":"authenticated","id":5,"expires_ts":1732273600000000}"#,
+        |out| message::authenticated(out, Some(b"5"), "user-42", Some(1732273600000000), &permissions),
+        concat!(
+            r#"{"op":"authenticated","id":5,"sub":"user-42","expires_ts":1732273600000000,"#,
+            r#""allow":{"sub":["a.>","b"],"pub":[],"deny":["a.*.x"]}}"#
+        ),
+    );
+    check(
+        |out| message::authenticated(out, None, "feed \"a\"", None, &Permissions::default()),
+        concat!(
+            r#"{"op":"authenticated","sub":"feed \"a\"","expires_ts":null,"#,
+            r#""allow":{"sub":[],"pub":[],"deny":[]}}"#
+        ),
+    );
+    check(|out| message::reauth(out, 1732273600000000), r#"{"op":"reauth","expires_ts":1732273600000000}"#);
+    check(
+        |out| message::subscription_error(out, "a.*", ErrorCode::Forbidden, "no"),
+        r#"{"op":"error","pattern":"a.*","code":"forbidden","message":"no","retry":false}"#,
+    );
+    check(
+        |out| message::subscription_error(out, "a.b", ErrorCode::Limit, "full"),
+        r#"{"op":"error","topic":"a.b","code":"limit","message":"full","retry":true}"#,
     );
     check(|out| message::pong(out, Some(b"7"), 1732270000125000), r#"{"op":"pong","id":7,"ts":1732270000125000}"#);
     check(
@@ -197,6 +221,10 @@ fn answers_echo_the_id_byte_for_byte() {
     check(
         |out| message::error(out, None, ErrorCode::RateLimited, "later"),
         r#"{"op":"error","code":"rate_limited","message":"later","retry":true}"#,
+    );
+    check(
+        |out| message::rate_limited(out, Some(b"9"), "later", 240),
+        r#"{"op":"error","id":9,"code":"rate_limited","message":"later","retry":true,"retry_ms":240}"#,
     );
 }
 
@@ -222,14 +250,17 @@ fn http_bodies() {
         rejected.iter().for_each(|line| message::rejected_line(&mut list, *line, ErrorCode::BadJson, "m"));
         message::published_lines_begin(&mut out, accepted, duplicates);
         out.extend_from_slice(&list);
-        message::published_lines_end(&mut out);
+        message::published_lines_end(&mut out, (duplicates > 0).then_some(240));
         out
     };
     check(
         |out| out.extend_from_slice(&lines(&[2, 7], 1, 0)),
         r#"{"accepted":1,"rejected":[{"line":2,"code":"bad_json","message":"m"},{"line":7,"code":"bad_json","message":"m"}]}"#,
     );
-    check(|out| out.extend_from_slice(&lines(&[], 4, 1)), r#"{"accepted":4,"duplicates":1,"rejected":[]}"#);
+    check(
+        |out| out.extend_from_slice(&lines(&[], 4, 1)),
+        r#"{"accepted":4,"duplicates":1,"rejected":[],"retry_ms":240}"#,
+    );
     for (things, next, text) in
         [(&["1", "2"][..], Some("q"), r#"{"images":[1,2],"next":"q"}"#), (&[], None, r#"{"images":[],"next":null}"#)]
     {

@@ -1,7 +1,7 @@
 //! The gate through which every request passes: a refused one is answered, logged and counted. A browser does not tell
 //! its page why it cannot connect, so an operator finds the reason in the log.
 
-use std::net::IpAddr;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use broker_protocol::codes::ErrorCode;
@@ -25,7 +25,7 @@ impl Gate {
     }
 
     /// Checks one request.
-    pub(crate) fn admit<B>(&self, request: &Request<B>, remote: IpAddr) -> Result<Access, Refusal> {
+    pub(crate) fn admit<B>(&self, request: &Request<B>, remote: &dyn Display) -> Result<Access, Refusal> {
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
         self.decide(version, uri, headers)
             .inspect_err(|(what, refusal)| {
@@ -40,11 +40,21 @@ impl Gate {
 
     fn decide(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Access, (Denied, Refusal)> {
         check(version, uri, headers, &self.rules).map_err(|denied| {
-            let index = Denied::COUNTED.iter().position(|what| *what == denied.what);
-            index.map(|index| self.denied[index].fetch_add(1, Ordering::Relaxed));
+            self.count(denied.what);
             let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
             (denied.what, Refusal { code, message: denied.message })
         })
+    }
+
+    /// Counts a connection that did not begin as `proxy_protocol` requires.
+    pub(crate) fn count_proxy(&self) {
+        self.count(Denied::Proxy);
+    }
+
+    fn count(&self, what: Denied) {
+        if let Some(index) = Denied::COUNTED.iter().position(|counted| *counted == what) {
+            self.denied[index].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns how many requests were refused since the start, by reason.

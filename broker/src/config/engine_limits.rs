@@ -1,6 +1,6 @@
 //! The engine's share of the configuration, in the engine's own terms.
 
-use broker_engine::{Limits, Retain, TopicRule};
+use broker_engine::{Limits, Rates, Retain, TopicRule};
 
 use super::settings::Config;
 
@@ -45,7 +45,20 @@ impl Config {
             feed_bytes_max: self.feed_bytes_max,
             message_bytes: self.message_bytes,
             topic_idle_ms: self.topic_idle_ms,
+            quota_dry_run: self.quota_dry_run,
             ..Limits::default()
+        }
+    }
+}
+
+impl Config {
+    /// What every client may do in a second.
+    pub(crate) fn rates(&self) -> Rates {
+        Rates {
+            requests: self.requests_per_s,
+            subscribes: self.subscribes_per_s,
+            publishes: self.publishes_per_s,
+            publish_bytes: self.publish_bytes_per_s,
         }
     }
 }

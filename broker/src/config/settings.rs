@@ -8,10 +8,12 @@ use broker_identity::{Algorithm, ClaimName, Role, StaticToken};
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
+use super::tls::{ClientAuth, TlsVersion};
 use super::tokens::Text;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
 use crate::access::{HostName, Origin};
+use crate::address::{Net, ProxyProtocol};
 use crate::tokens::KeysUrl;
 
 /// One setting, as the table describes it.
@@ -108,6 +110,8 @@ const TIB: u64 = 1 << 40;
 const SHARDS_MAX: u64 = broker_engine::feed::SHARDS_MAX as u64;
 /// A day, the bound of most durations: a longer one is a typing mistake.
 const DAY_MS: u64 = 86_400_000;
+/// The highest rate of a quota: more than a shard can do.
+const PER_S_MAX: u64 = 10_000_000;
 
 settings! {
 "Listeners":
@@ -123,6 +127,10 @@ settings! {
         "Allows every client that can reach the broker to publish. Without it the broker listens for clients on loopback only.";
     sys_topics_public: bool = "false" "", Any,
         "Whether the broker's own topics ($SYS.>) are served to connections from beyond loopback.";
+    trusted_proxies: Vec<Net> = "" "", Any,
+        "Reverse proxies in front of the broker, as addresses or blocks (10.0.0.0/8): the clients that they name in X-Forwarded-For or by the PROXY protocol are believed. They themselves do not count as loopback.";
+    proxy_protocol: ProxyProtocol = "off" "", Any,
+        "Whether client connections have to begin with a header of the PROXY protocol (version 1 or 2) from one of trusted_proxies: off or required.";
 "Tokens":
     token_key_file: Option<PathBuf> = "" "", Any,
         "File of the keys that verify tokens (JWT): public keys in PEM, or a JWKS. It is read again when its content has changed.";
@@ -160,6 +168,23 @@ settings! {
         "The least time between a fetch and another one because of a token whose key is not known.";
     jwks_stale_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
         "How long the keys of the last fetch count while token_jwks_url cannot be fetched.";
+"TLS":
+    tls_listen: Option<SocketAddr> = "" "", Any,
+        "Address on which clients connect with TLS (https, wss), besides listen; none is no TLS.";
+    tls_cert: Vec<PathBuf> = "" "", Any,
+        "PEM files of certificates, each with its chain. A client gets the first that covers the name it asks for, otherwise the first of all.";
+    tls_key: Vec<PathBuf> = "" "", Any,
+        "PEM files of their private keys, in the same order.";
+    tls_min_version: TlsVersion = "1.2" "", Any,
+        "The oldest version of TLS that is spoken: 1.2 or 1.3.";
+    tls_client_ca: Option<PathBuf> = "" "", Any,
+        "PEM file of the authorities whose client certificates are trusted.";
+    tls_client_auth: ClientAuth = "off" "", Any,
+        "Whether clients show certificates: off, optional or required.";
+    tls_reload_ms: u32 = "10000" "ms", Number(0, DAY_MS),
+        "How often the files of certificates and keys are looked at; when their content has changed, new connections get what is in them. 0 is never.";
+    tls_handshakes_max: u32 = "256" "handshakes", Number(1, 65_536),
+        "TLS handshakes that are computed at the same time; the others wait in the order in which they came.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";
@@ -174,7 +199,7 @@ settings! {
     connections_max: u32 = "100000" "connections", Number(1, 16_000_000),
         "Connections at the same time. Each needs an open file; the broker warns at the start if the process may not have that many.";
     connections_per_address_max: u32 = "0" "connections", Number(0, 16_000_000),
-        "Connections from one IP address at the same time; 0 is no limit. Keep 0 on loopback and behind a proxy, where all clients have one address.";
+        "Connections from one IP address at the same time; 0 is no limit. Behind a proxy set trusted_proxies, otherwise all clients have the proxy's address.";
     http_connections_max: u32 = "4096" "connections", Number(16, 16_000_000),
         "Connections that speak HTTP at the same time: handshakes, requests, and idle ones. Over it the connection that has waited longest, of the address with the most connections, is closed.";
     subscriptions: u32 = "1024" "entries", Number(1, 10_000_000),
@@ -193,6 +218,21 @@ settings! {
         "At shutdown, the time from goaway to close.";
     header_bytes_max: u32 = "16384" "bytes", Bytes(8 * KIB, MIB),
         "The head of an HTTP request: its request line and all header fields.";
+"Quotas":
+    connections_per_user_max: u32 = "0" "connections", Number(0, 16_000_000),
+        "Connections of one sub at the same time; 0 is no limit. A role may say otherwise with connections_max.";
+    connects_per_address_per_s: u32 = "0" "connects", Number(0, PER_S_MAX),
+        "New connections (WebSocket and Server-Sent Events) of one IP address in a second, ten times as many at once; 0 is no limit. Over it they are answered with 429.";
+    requests_per_s: u32 = "0" "requests", Number(0, PER_S_MAX),
+        "Requests of one WebSocket connection in a second, four times as many at once; 0 is no limit. Over it they are refused with rate_limited.";
+    subscribes_per_s: u32 = "0" "entries", Number(0, PER_S_MAX),
+        "Topics and patterns to which one WebSocket connection subscribes in a second, four times as many at once; 0 is no limit.";
+    publishes_per_s: u32 = "0" "updates", Number(0, PER_S_MAX),
+        "Updates that one connection publishes in a second, or one IP address over HTTP, four times as many at once; 0 is no limit.";
+    publish_bytes_per_s: u64 = "0" "bytes a second", Bytes(0, 64 * GIB),
+        "The same in bytes of data; 0 is no limit.";
+    quota_dry_run: bool = "false" "", Any,
+        "Whether quotas (these, and connections_per_address_max) only count what exceeds them, and refuse nothing.";
 "Messages":
     message_bytes: u64 = "65536" "bytes", Bytes(128, 64 * MIB),
         "The largest message from a client; also the largest NDJSON line and single update over HTTP.";

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tracing_subscriber::EnvFilter;
 
 use crate::access::{HostName, Origin};
+use crate::address::{Net, ProxyProtocol};
 
 /// The values that a setting may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,5 +226,47 @@ impl Value for Vec<HostName> {
 
     fn toml(&self) -> String {
         list(self)
+    }
+}
+
+impl Value for Vec<Net> {
+    const LIST: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        parts(text).map(Net::parse).collect()
+    }
+
+    fn expected(_: Allowed) -> String {
+        "IP addresses or blocks of them, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32".into()
+    }
+
+    fn toml(&self) -> String {
+        list(self)
+    }
+}
+
+impl Value for ProxyProtocol {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        match text {
+            "off" => Some(ProxyProtocol::Off),
+            "required" => Some(ProxyProtocol::Required),
+            _ => None,
+        }
+    }
+
+    fn expected(_: Allowed) -> String {
+        "off or required".into()
+    }
+
+    fn hint(text: &str) -> Option<String> {
+        let optional = ["on", "optional", "auto", "true"].contains(&text);
+        optional.then(|| "it cannot be optional, because every client could then send a header of its own".into())
+    }
+
+    fn toml(&self) -> String {
+        match self {
+            ProxyProtocol::Off => "\"off\"".into(),
+            ProxyProtocol::Required => "\"required\"".into(),
+        }
     }
 }

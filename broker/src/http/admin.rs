@@ -37,7 +37,7 @@ pub trait Observe: Sync {
 
 /// Answers one request.
 pub async fn handle<B>(request: Request<B>, remote: IpAddr, gate: &Gate, broker: &impl Observe) -> Reply {
-    let access = match gate.admit(&request, remote) {
+    let access = match gate.admit(&request, &remote) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };

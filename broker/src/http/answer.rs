@@ -241,11 +241,13 @@ impl AnswerBody {
 mod tests {
     use http_body_util::BodyExt as _;
 
+    use std::net::IpAddr;
+
     use super::super::{BodyBudget, Peer};
     use super::*;
 
     fn hold(budget: &Arc<BodyBudget>) -> Held {
-        budget.hold(&Peer::new("192.0.2.1".parse().unwrap()))
+        budget.hold(&Peer::new(IpAddr::from([192, 0, 2, 1])))
     }
 
     /// Writes numbers, with idle steps between them.

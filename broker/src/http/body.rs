@@ -196,6 +196,7 @@ fn too_slow(bounds: Bounds<'_>) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
@@ -213,7 +214,7 @@ mod tests {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (work, peer) = (Work::default(), Peer::new("192.0.2.1".parse().unwrap()));
+        let (work, peer) = (Work::default(), Peer::new(IpAddr::from([192, 0, 2, 1])));
         let (setting, silence) = ("message_bytes", SILENCE);
         read(body, Bounds { bytes_max, setting, silence, budget, work: &work, peer: &peer }).await
     }

@@ -85,7 +85,7 @@ impl BodyBudget {
 
     /// Registers a body of this peer, which holds nothing yet.
     pub(super) fn hold(self: &Arc<Self>, peer: &Peer) -> Held {
-        let block = Block::of(peer.address);
+        let block = peer.address.block();
         let (given_up, is_written) = (AtomicBool::new(false), AtomicBool::new(false));
         let end = Arc::new(End { given_up, told: Notify::new(), is_written, hang_up: peer.hang_up.clone() });
         let mut state = self.lock();
@@ -217,10 +217,12 @@ pub(super) fn unavailable() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn peer(address: &str) -> Peer {
-        Peer::new(address.parse().unwrap())
+        Peer::new(address.parse::<IpAddr>().unwrap())
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The client listener: passes each request to the handler that answers it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_engine::{Engine, Now};
+use broker_engine::{Engine, Now, Quota};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
@@ -21,6 +20,8 @@ use super::reply::{self, Reply};
 use super::route::Route;
 use super::{Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::authentication::{Authentication, Who, split_token};
+use crate::quota::{AddressQuotas, IdentityQuotas};
 use crate::shard::SseRequest;
 use crate::work::Work;
 
@@ -44,19 +45,58 @@ pub struct Context {
     pub reads: Arc<Work>,
     /// The turns in which large bodies are read and published.
     pub publishes: Arc<Work>,
+    /// Decides who clients are.
+    pub authentication: Arc<Authentication>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
     /// The most subscriptions of a connection.
     pub subscriptions: u64,
+    /// The quotas of addresses.
+    pub quotas: AddressQuotas,
+    /// The quotas of clients that are known.
+    pub identity_quotas: Arc<IdentityQuotas>,
+}
+
+/// The sender of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    /// Where it is.
+    pub(super) peer: &'a Peer,
+    /// Who it is.
+    pub(super) who: &'a Who,
+}
+
+impl Caller<'_> {
+    /// What comparing a name with its permissions costs, in bytes of a body that are read.
+    pub(super) fn permit_bytes(&self) -> usize {
+        const PATTERN_BYTES: usize = 16;
+        self.who.permissions().ok().flatten().map_or(0, |permissions| permissions.size() * PATTERN_BYTES)
+    }
 }
 
 impl Context {
+    /// Refuses a topic that the caller may not read.
+    pub(super) fn check_read(&self, name: &str, caller: Caller<'_>) -> Result<(), Refusal> {
+        match caller.who.permissions()? {
+            Some(permissions) => permissions.check_read(name),
+            None => self.check_visible(name, caller.peer),
+        }
+    }
+
+    /// Refuses a topic or a pattern to which the caller may not subscribe.
+    pub(super) fn check_subscribe(&self, entry: &str, caller: Caller<'_>) -> Result<(), Refusal> {
+        match caller.who {
+            Who::Anyone => self.check_visible(entry, caller.peer),
+            who => who.check_subscribe(entry),
+        }
+    }
+
     /// Refuses the broker's own topics to connections from other machines, unless configured otherwise.
-    pub(super) fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
-        if !is_reserved(name) || self.sys_topics_public || is_loopback(peer.address) {
+    fn check_visible(&self, name: &str, peer: &Peer) -> Result<(), Refusal> {
+        if !is_reserved(name) || self.sys_topics_public || peer.address.is_local {
             return Ok(());
         }
-        let message = "topics that begin with $ are served to connections from loopback only".into();
+        let message = "topics that begin with $ are served only to clients on this machine that use no proxy".into();
         Err(Refusal { code: ErrorCode::Forbidden, message })
     }
 
@@ -66,24 +106,19 @@ impl Context {
     }
 }
 
-/// Returns whether an address is loopback. IPv4 addresses come mapped into IPv6 if the listener is `[::]`.
-fn is_loopback(remote: IpAddr) -> bool {
-    remote.to_canonical().is_loopback()
-}
-
 /// Answers one request. Passes requests for the WebSocket endpoint to `upgrade`, once the client may connect and the
 /// method is GET, and checked requests for Server-Sent Events to `stream`.
 pub async fn handle<B>(
     request: Request<B>,
     peer: &Peer,
     context: &Context,
-    upgrade: impl FnOnce(Request<B>) -> Reply,
-    stream: impl FnOnce(SseRequest) -> Reply,
+    upgrade: impl FnOnce(Request<B>, Who) -> Reply,
+    stream: impl FnOnce(SseRequest, Who) -> Reply,
 ) -> Reply
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let access = match context.access.admit(&request, peer.address) {
+    let access = match context.access.admit(&request, &peer.address) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
@@ -95,11 +130,11 @@ where
 }
 
 async fn answer<B>(
-    request: Request<B>,
+    mut request: Request<B>,
     peer: &Peer,
     context: &Context,
-    upgrade: impl FnOnce(Request<B>) -> Reply,
-    stream: impl FnOnce(SseRequest) -> Reply,
+    upgrade: impl FnOnce(Request<B>, Who) -> Reply,
+    stream: impl FnOnce(SseRequest, Who) -> Reply,
     access: &Access,
 ) -> Reply
 where
@@ -118,25 +153,64 @@ where
         };
     }
     let method = method.clone();
+    let who = match route {
+        // The page and its files are the same for all.
+        Route::Asset(_) => Ok(Who::Anyone),
+        _ => identify(&mut request, peer, context).await,
+    };
+    let who = match who {
+        Ok(who) => who,
+        Err(refusal) => return reply::error(&refusal),
+    };
+    let caller = Caller { peer, who: &who };
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => return upgrade(request),
+            Ok(_) => {
+                return may_connect(peer, context).map_or_else(|refusal| refusal, |()| upgrade(request, who));
+            }
             Err(refusal) => Err(refusal),
         },
+        _ if let Err(refusal) = who.check_known() => Err(refusal),
         // HEAD answers what GET would, without the stream.
         Route::Sse if method == Method::HEAD => {
-            sse::request(request, peer, context).await.map(|_| reply::event_stream())
+            sse::request(request, caller, context).await.map(|_| reply::event_stream())
         }
-        Route::Sse => sse::request(request, peer, context).await.map(stream),
-        Route::Publish => publish::many(request, peer, context).await,
-        Route::Topics => listing::page(Of::Topics, query, peer, context).await,
-        Route::Images => listing::page(Of::Images, query, peer, context).await,
-        Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, peer, context).await,
-        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, context),
-        Route::Topic(topic) => topics::image(query, &topic, peer, context).await,
-        Route::History(topic) => history::page(query, &topic, peer, context).await,
+        Route::Sse => match may_connect(peer, context) {
+            Ok(()) => match sse::request(request, caller, context).await {
+                Ok(request) => return stream(request, who),
+                Err(refusal) => Err(refusal),
+            },
+            Err(refusal) => return refusal,
+        },
+        Route::Publish => publish::many(request, caller, context).await,
+        Route::Topics => listing::page(Of::Topics, query, caller, context).await,
+        Route::Images => listing::page(Of::Images, query, caller, context).await,
+        Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, caller, context).await,
+        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, &who, context),
+        Route::Topic(topic) => topics::image(query, &topic, caller, context).await,
+        Route::History(topic) => history::page(query, &topic, caller, context).await,
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
+}
+
+/// Counts a new connection of the sender's address. If there are too many, returns the answer.
+fn may_connect(peer: &Peer, context: &Context) -> Result<(), Reply> {
+    let connected = context.quotas.connect((context.now)(), peer.address.block());
+    connected.map_err(|wait| reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
+}
+
+/// Says who sends a request. A token in its URL is taken out, so that nothing else sees it.
+async fn identify<B>(request: &mut Request<B>, peer: &Peer, context: &Context) -> Result<Who, Refusal> {
+    let uri = request.uri().clone();
+    let mut in_url = None;
+    if let Some(query) = uri.query().filter(|_| context.authentication.takes_token_in_url()) {
+        let (token, rest) = split_token(query)?;
+        in_url = token;
+        if let (Some(_), Ok(path)) = (token, format!("{}?{rest}", uri.path()).parse()) {
+            *request.uri_mut() = path;
+        }
+    }
+    context.authentication.who(request.headers(), in_url, peer.certificate.as_deref()).await
 }

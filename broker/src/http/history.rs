@@ -8,9 +8,8 @@ use broker_engine::{Ask, HistoryPage};
 use broker_protocol::message::{self, GapReason};
 use broker_protocol::request::Refusal;
 
-use super::Peer;
 use super::answer::{AnswerBody, Out, PORTION_BYTES, Payload, Source};
-use super::client::Context;
+use super::client::{Caller, Context};
 use super::query::{Query, bad_request};
 use super::reply::{self, Reply};
 use super::topics::{check, missing};
@@ -21,7 +20,12 @@ const LAST_DEFAULT: u64 = 100;
 const UPDATES_PER_STEP: usize = 2;
 
 /// `GET /v1/topics/{topic}/history`
-pub(super) async fn page(query: Option<&str>, topic: &str, peer: &Peer, context: &Context) -> Result<Reply, Refusal> {
+pub(super) async fn page(
+    query: Option<&str>,
+    topic: &str,
+    caller: Caller<'_>,
+    context: &Context,
+) -> Result<Reply, Refusal> {
     let query = Query::parse(query, &["last", "after"])?;
     let ask = match (query.number("last")?, query.number("after")?) {
         (Some(_), Some(_)) => return Err(bad_request("last and after exclude each other")),
@@ -29,10 +33,10 @@ pub(super) async fn page(query: Option<&str>, topic: &str, peer: &Peer, context:
         (last, None) => Ask::Last(last.unwrap_or(LAST_DEFAULT)),
     };
     check(topic)?;
-    context.check_visible(topic, peer)?;
+    context.check_read(topic, caller)?;
     let page = context.engine.history(topic, ask).ok_or_else(|| missing(format!("there is no topic {topic:?}")))?;
     let history = History { next: page.first, page, begun: false, comma: false };
-    AnswerBody::from_source(Box::new(history), &context.reads, context.bodies.hold(peer)).await.map(reply::json)
+    AnswerBody::from_source(Box::new(history), &context.reads, context.bodies.hold(caller.peer)).await.map(reply::json)
 }
 
 /// A history that is being written.

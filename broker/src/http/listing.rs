@@ -9,9 +9,8 @@ use broker_protocol::pattern::{Pattern, Segment};
 use broker_protocol::request::Refusal;
 use serde::Serialize;
 
-use super::Peer;
 use super::answer::{AnswerBody, Out, Payload, Source};
-use super::client::Context;
+use super::client::{Caller, Context};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::topics::check;
@@ -37,13 +36,16 @@ pub(super) enum Of {
 }
 
 /// `GET /v1/topics`, `GET /v1/images`
-pub(super) async fn page(of: Of, query: Option<&str>, peer: &Peer, context: &Context) -> Result<Reply, Refusal> {
+pub(super) async fn page(of: Of, query: Option<&str>, caller: Caller<'_>, context: &Context) -> Result<Reply, Refusal> {
     let query = Query::parse(query, &["match", "limit", "after"])?;
     let pattern = Pattern::parse(query.text("match").unwrap_or(">"))
         .map_err(|error| Refusal { code: ErrorCode::BadPattern, message: error.to_string() })?;
-    // Only a pattern that names the first segment reaches the broker's own topics.
-    if let Some(Segment::Literal(first)) = pattern.segments().next() {
-        context.check_visible(first, peer)?;
+    let permissions = caller.who.permissions()?.cloned();
+    // Only a pattern that names the first segment reaches the broker's own topics. With permissions, `match` is a filter.
+    if let Some(Segment::Literal(first)) = pattern.segments().next()
+        && permissions.is_none()
+    {
+        context.check_read(first, caller)?;
     }
     let limit = query.count("limit", LISTED.0, 1, LISTED.1)?;
     let after = query.text("after");
@@ -52,7 +54,7 @@ pub(super) async fn page(of: Of, query: Option<&str>, peer: &Peer, context: &Con
     }
     let page = Page {
         engine: context.engine.clone(),
-        walk: Walk::new(pattern, after),
+        walk: Walk::new(pattern, after).permitted(permissions),
         limit,
         written: 0,
         last: None,
@@ -62,7 +64,7 @@ pub(super) async fn page(of: Of, query: Option<&str>, peer: &Peer, context: &Con
         Of::Topics => Box::new(Topics(page)),
         Of::Images => Box::new(Images { page, bytes: 0 }),
     };
-    AnswerBody::from_source(source, &context.reads, context.bodies.hold(peer)).await.map(reply::json)
+    AnswerBody::from_source(source, &context.reads, context.bodies.hold(caller.peer)).await.map(reply::json)
 }
 
 /// A page that is being written.

@@ -20,6 +20,7 @@ mod peer;
 mod percent;
 mod publish;
 mod query;
+mod quota;
 mod rejected;
 mod reply;
 mod route;

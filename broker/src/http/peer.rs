@@ -1,22 +1,25 @@
-//! The peer of a connection.
+//! The sender of a request.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// The other end of a connection.
+use crate::address::ClientAddress;
+
+/// The sender of a request. Behind a proxy, the requests of one connection may have different senders.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
-    pub address: IpAddr,
+    pub address: ClientAddress,
+    /// The first DNS or URI name in its certificate, if it has shown one.
+    pub certificate: Option<Arc<str>>,
     /// Ends the connection, because it holds too much of a shared budget.
     pub hang_up: Arc<Notify>,
 }
 
 impl Peer {
-    /// The peer of a new connection.
-    pub fn new(address: IpAddr) -> Peer {
-        Peer { address, hang_up: Arc::default() }
+    /// The sender of requests on a new connection.
+    pub fn new(address: impl Into<ClientAddress>) -> Peer {
+        Peer { address: address.into(), certificate: None, hang_up: Arc::default() }
     }
 }

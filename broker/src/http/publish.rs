@@ -14,15 +14,16 @@ use hyper::Request;
 use hyper::body::Body;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::Peer;
 use super::answer::AnswerBody;
 use super::body::{check_type, read};
 use super::budget::{Held, unavailable};
-use super::client::Context;
+use super::client::{Caller, Context};
 use super::lines::{Lines, Next};
 use super::query::{Query, bad_request};
+use super::quota::PublishQuota;
 use super::rejected::Rejected;
 use super::reply::{self, Reply};
+use crate::authentication::Who;
 
 /// Bytes of lines that are published in one turn.
 const TURN_BYTES: usize = 32 << 10;
@@ -41,19 +42,24 @@ const PACE_WAIT_MAX: Duration = Duration::from_millis(100);
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// `POST /v1/topics/{topic}`
-pub(super) async fn one<B>(request: Request<B>, topic: &str, peer: &Peer, context: &Context) -> Result<Reply, Refusal>
+pub(super) async fn one<B>(
+    request: Request<B>,
+    topic: &str,
+    caller: Caller<'_>,
+    context: &Context,
+) -> Result<Reply, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    counted(one_in(request, topic, peer, context).await, context)
+    counted(one_in(request, topic, caller, context).await, context)
 }
 
 /// `POST /v1/publish`
-pub(super) async fn many<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<Reply, Refusal>
+pub(super) async fn many<B>(request: Request<B>, caller: Caller<'_>, context: &Context) -> Result<Reply, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    counted(lines_in(request, peer, context).await, context)
+    counted(lines_in(request, caller, context).await, context)
 }
 
 /// Counts a refusal.
@@ -61,7 +67,7 @@ fn counted<T>(result: Result<T, Refusal>, context: &Context) -> Result<T, Refusa
     result.inspect_err(|refusal| context.engine.count_refused(refusal.code))
 }
 
-async fn one_in<B>(request: Request<B>, topic: &str, peer: &Peer, context: &Context) -> Result<Reply, Refusal>
+async fn one_in<B>(request: Request<B>, topic: &str, caller: Caller<'_>, context: &Context) -> Result<Reply, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -69,8 +75,9 @@ where
     let kind = kind(&query)?;
     let source = source(&query)?;
     let source_ts = query.number("source_ts")?;
+    caller.who.check_publish(topic)?;
     check_type(request.headers(), &["application/json"])?;
-    let bounds = context.bounds(context.message_bytes, "message_bytes", peer);
+    let bounds = context.bounds(context.message_bytes, "message_bytes", caller.peer);
     let (bytes, held) = read(request.into_body(), bounds).await?.into_bytes();
     if bytes.len() > AT_ONCE_BYTES_MAX {
         context.publishes.turn().await;
@@ -79,6 +86,11 @@ where
     let data = Data::check(text)?;
     if kind == Some(Kind::Patch) {
         data.patch()?;
+    }
+    let mut quota = PublishQuota::of(context, caller);
+    if let Err(refusal) = quota.take(data.raw().len()) {
+        context.engine.count_refused(refusal.code);
+        return Ok(reply::rate_limited(&refusal.message, quota.retry_ms().unwrap_or(1)));
     }
     Room::default().wait(&held, context).await?;
     let update = Publication { topic: Cow::Borrowed(topic), kind, data, source, source_ts };
@@ -89,13 +101,13 @@ where
     Ok(reply::json(out.into()))
 }
 
-async fn lines_in<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<Reply, Refusal>
+async fn lines_in<B>(request: Request<B>, caller: Caller<'_>, context: &Context) -> Result<Reply, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     Query::parse(request.uri().query(), &[])?;
     check_type(request.headers(), &["application/x-ndjson", "application/json"])?;
-    let bounds = context.bounds(context.ndjson_bytes_max, "ndjson_bytes_max", peer);
+    let bounds = context.bounds(context.ndjson_bytes_max, "ndjson_bytes_max", caller.peer);
     let body = read(request.into_body(), bounds).await?;
     let held = body.held;
     // A line may end with CR LF.
@@ -103,6 +115,7 @@ where
     let mut lines = Lines::new(body.blocks, line_bytes_max);
     let (mut number, mut accepted, mut duplicates) = (0, 0, 0);
     let (mut rejected, mut room) = (Rejected::default(), Room::default());
+    let mut quota = PublishQuota::of(context, caller);
     let mut cost = 0;
     loop {
         if cost >= TURN_BYTES {
@@ -127,7 +140,7 @@ where
         // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
-            Ok(()) => line_in(line, context),
+            Ok(()) => line_in(line, caller.who, &mut quota, context),
             Err(refusal) => Err(refusal),
         };
         match counted(result, context) {
@@ -139,19 +152,22 @@ where
         }
     }
     // The answer says what was published even if the body was given up in the middle.
-    let held = if held.is_given_up() { context.bodies.hold(peer) } else { held };
-    AnswerBody::of(rejected.answer(accepted, duplicates), &context.reads, held).map(reply::json)
+    let held = if held.is_given_up() { context.bodies.hold(caller.peer) } else { held };
+    AnswerBody::of(rejected.answer(accepted, duplicates, quota.retry_ms()), &context.reads, held).map(reply::json)
 }
 
 /// Publishes one line, without its line feed.
-fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
+fn line_in(line: &[u8], who: &Who, quota: &mut PublishQuota<'_>, context: &Context) -> Result<Published, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
         let message = format!("the line has more than {} bytes (message_bytes)", context.message_bytes);
         return Err(Refusal { code: ErrorCode::TooLarge, message });
     }
     let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-    context.engine.publish((context.now)(), &parse_line(text)?, Publisher::Client)
+    let update = parse_line(text)?;
+    who.check_publish(&update.topic)?;
+    quota.take(update.data.raw().len())?;
+    context.engine.publish((context.now)(), &update, Publisher::Client)
 }
 
 /// Waits a moment if the shards do not keep up, so that one client's many updates do not delay those of others.

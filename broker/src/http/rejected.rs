@@ -35,8 +35,8 @@ impl Rejected {
         }
     }
 
-    /// Returns the whole answer.
-    pub(super) fn answer(mut self, accepted: u64, duplicates: u64) -> Out {
+    /// Returns the whole answer. `retry_ms` says when the lines will fit that exceeded a quota.
+    pub(super) fn answer(mut self, accepted: u64, duplicates: u64, retry_ms: Option<u64>) -> Out {
         if let Some((line, count, code)) = self.more {
             let message = format!("from this line on, {count} lines were rejected and are not listed");
             let code = if self.listed > LISTED_MAX { ErrorCode::Limit } else { code };
@@ -45,22 +45,24 @@ impl Rejected {
         let mut out = Out::default();
         out.write(|out| published_lines_begin(out, accepted, duplicates));
         out.push(self.list);
-        out.write(published_lines_end);
+        out.write(|out| published_lines_end(out, retry_ms));
         out
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::super::{BodyBudget, Peer};
     use super::*;
 
     fn reject(lines: u64, budget_bytes: u64) -> serde_json::Value {
-        let held = BodyBudget::new(budget_bytes).hold(&Peer::new("192.0.2.1".parse().unwrap()));
+        let held = BodyBudget::new(budget_bytes).hold(&Peer::new(IpAddr::from([192, 0, 2, 1])));
         let refusal = Refusal { code: ErrorCode::BadJson, message: "no JSON".into() };
         let mut rejected = Rejected::default();
         (1..=lines).for_each(|line| rejected.add(line, &refusal, &held));
-        serde_json::from_slice(&rejected.answer(3, 1).into_bytes()).unwrap()
+        serde_json::from_slice(&rejected.answer(3, 1, None).into_bytes()).unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use broker_protocol::request::Refusal;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -35,10 +35,21 @@ pub fn error(refusal: &Refusal) -> Reply {
         // In seconds. All of these conditions pass quickly or not at all.
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    if refusal.code == ErrorCode::BadToken {
+        // RFC 6750 section 3.
+        reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if refusal.code == ErrorCode::Timeout {
         // The rest of the body is not waited for.
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    reply
+}
+
+/// A 429 for a request that exceeds a quota, and fits after `retry_ms`.
+pub(super) fn rate_limited(message: &str, retry_ms: u64) -> Reply {
+    let mut reply = error(&Refusal { code: ErrorCode::RateLimited, message: message.into() });
+    reply.headers_mut().insert(RETRY_AFTER, retry_ms.div_ceil(1000).into());
     reply
 }
 

@@ -3,9 +3,11 @@
 //! Most are open for a few milliseconds, for a handshake or a request. When the bound is reached, a client is holding
 //! sockets: then, of the address that has most, the socket that began its request, or its wait for one, longest ago is
 //! evicted.
+//!
+//! A proxy's sockets are not one client's: each counts for the client whose request was last on it, and alone until
+//! there is one. So the many sockets of a proxy do not make it the address that has most.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,7 +15,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::Peer;
 use crate::address::Block;
 use crate::clock::now;
 use crate::sync::lock;
@@ -36,13 +37,22 @@ struct State {
     count: usize,
     evicted: u64,
     next: u64,
-    holders: HashMap<Block, HashMap<u64, Arc<Slot>>>,
+    holders: HashMap<Holder, HashMap<u64, Arc<Slot>>>,
+}
+
+/// Whom a socket counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Client(Block),
+    /// Nobody yet: it is a proxy's. The number is the socket's own.
+    Proxy(u64),
 }
 
 /// One socket.
 #[derive(Debug)]
 struct Slot {
-    peer: Peer,
+    /// Ends the connection.
+    hang_up: Arc<Notify>,
     /// When it began its request, or to wait for one, on the monotonic clock; 0 once it was evicted.
     begun_us: AtomicU64,
 }
@@ -51,7 +61,8 @@ struct Slot {
 #[derive(Debug)]
 pub(crate) struct Place {
     sockets: Arc<HttpSockets>,
-    block: Block,
+    /// Changed only by the socket's own task.
+    holder: Mutex<Holder>,
     id: u64,
     slot: Arc<Slot>,
 }
@@ -77,11 +88,12 @@ impl HttpSockets {
         self.lock().evicted
     }
 
-    /// Counts an accepted socket, as soon as there is room for it.
-    pub(crate) async fn enter(self: &Arc<Self>, remote: SocketAddr) -> Place {
+    /// Counts an accepted socket, as soon as there is room for it: for this client, or for nobody yet if a proxy opened
+    /// it.
+    pub(crate) async fn enter(self: &Arc<Self>, client: Option<Block>) -> Place {
         loop {
             let left = self.left.notified();
-            match self.try_enter(remote) {
+            match self.try_enter(client) {
                 Ok(place) => return place,
                 // After this pause at the latest, a socket may be evicted.
                 Err(pause) => _ = timeout(pause, left).await,
@@ -89,23 +101,24 @@ impl HttpSockets {
         }
     }
 
-    fn try_enter(self: &Arc<Self>, remote: SocketAddr) -> Result<Place, Duration> {
+    fn try_enter(self: &Arc<Self>, client: Option<Block>) -> Result<Place, Duration> {
         let mut state = self.lock();
         if state.count >= self.max {
             return Err(state.make_room(now().mono_us));
         }
-        let (block, id) = (Block::of(remote.ip()), state.next);
-        let slot = Arc::new(Slot { peer: Peer::new(remote.ip()), begun_us: AtomicU64::new(now().mono_us) });
+        let id = state.next;
+        let holder = client.map_or(Holder::Proxy(id), Holder::Client);
+        let slot = Arc::new(Slot { hang_up: Arc::default(), begun_us: AtomicU64::new(now().mono_us) });
         state.next += 1;
         state.count += 1;
-        state.holders.entry(block).or_default().insert(id, slot.clone());
-        Ok(Place { sockets: self.clone(), block, id, slot })
+        state.add(holder, id, slot.clone());
+        Ok(Place { sockets: self.clone(), holder: Mutex::new(holder), id, slot })
     }
 
     /// Makes all sockets hang up.
     pub(crate) fn hang_up(&self) {
         let state = self.lock();
-        state.holders.values().flat_map(HashMap::values).for_each(|slot| slot.peer.hang_up.notify_one());
+        state.holders.values().flat_map(HashMap::values).for_each(|slot| slot.hang_up.notify_one());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,18 +127,35 @@ impl HttpSockets {
 }
 
 impl State {
+    fn add(&mut self, holder: Holder, id: u64, slot: Arc<Slot>) {
+        self.holders.entry(holder).or_default().insert(id, slot);
+    }
+
+    fn remove(&mut self, holder: Holder, id: u64) {
+        if let Some(slots) = self.holders.get_mut(&holder) {
+            slots.remove(&id);
+            if slots.is_empty() {
+                self.holders.remove(&holder);
+            }
+        }
+    }
+
     /// Evicts a socket if one has been there long enough. Returns the time after which to look again.
     fn make_room(&mut self, now_us: u64) -> Duration {
         let stays = |slot: &&Arc<Slot>| slot.begun_us.load(Ordering::Relaxed) > 0;
-        let most = self.holders.values().max_by_key(|slots| slots.values().filter(stays).count());
+        let begun_us = |slot: &Arc<Slot>| slot.begun_us.load(Ordering::Relaxed);
+        let most = self.holders.values().max_by_key(|slots| {
+            let staying = || slots.values().filter(stays);
+            (staying().count(), std::cmp::Reverse(staying().map(begun_us).min()))
+        });
         let slots = most.into_iter().flat_map(HashMap::values).filter(stays);
-        let Some(oldest) = slots.min_by_key(|slot| slot.begun_us.load(Ordering::Relaxed)) else { return AGE_MIN };
-        let age = Duration::from_micros(now_us.saturating_sub(oldest.begun_us.load(Ordering::Relaxed)));
+        let Some(oldest) = slots.min_by_key(|slot| begun_us(slot)) else { return AGE_MIN };
+        let age = Duration::from_micros(now_us.saturating_sub(begun_us(oldest)));
         if age < AGE_MIN {
             return AGE_MIN - age;
         }
         oldest.begun_us.store(0, Ordering::Relaxed);
-        oldest.peer.hang_up.notify_one();
+        oldest.hang_up.notify_one();
         self.evicted += 1;
         AGE_MIN
     }
@@ -138,9 +168,21 @@ impl Place {
         let _ = self.slot.begun_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |us| (us > 0).then_some(1));
     }
 
-    /// The peer of its socket.
-    pub(crate) fn peer(&self) -> &Peer {
-        &self.slot.peer
+    /// Is notified when its connection has to end.
+    pub(crate) fn hang_up(&self) -> &Arc<Notify> {
+        &self.slot.hang_up
+    }
+
+    /// Counts its socket for this client from now on.
+    pub(crate) fn is_held_by(&self, client: Block) {
+        let mut holder = lock(&self.holder);
+        let (old, new) = (*holder, Holder::Client(client));
+        if old != new {
+            let mut state = self.sockets.lock();
+            state.remove(old, self.id);
+            state.add(new, self.id, self.slot.clone());
+            *holder = new;
+        }
     }
 
     /// Notes that an answer was sent, so that the wait for the next request begins now.
@@ -155,12 +197,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.sockets.lock();
         state.count -= 1;
-        if let Some(slots) = state.holders.get_mut(&self.block) {
-            slots.remove(&self.id);
-            if slots.is_empty() {
-                state.holders.remove(&self.block);
-            }
-        }
+        state.remove(*lock(&self.holder), self.id);
         drop(state);
         self.sockets.left.notify_one();
     }
@@ -170,8 +207,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn remote(address: &str) -> SocketAddr {
-        SocketAddr::new(address.parse().unwrap(), 1)
+    fn client(address: &str) -> Option<Block> {
+        Some(Block::of(address.parse().unwrap()))
     }
 
     fn begun(place: &Place, us: u64) {
@@ -181,10 +218,10 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_socket_of_the_address_with_most_is_evicted() {
         let sockets = HttpSockets::new(4);
-        let lone = sockets.enter(remote("192.0.2.1")).await;
+        let lone = sockets.enter(client("192.0.2.1")).await;
         let mut many = Vec::new();
         for _ in 0..3 {
-            many.push(sockets.enter(remote("2001:db8::7")).await);
+            many.push(sockets.enter(client("2001:db8::7")).await);
         }
         begun(&lone, 1_000_000);
         begun(&many[0], 3_000_000);
@@ -196,7 +233,7 @@ mod tests {
         // Later one is evicted, and the next one in its turn.
         for (at_us, gone) in [(5_000_000, 1), (5_000_000, 0)] {
             sockets.lock().make_room(at_us);
-            many[gone].peer().hang_up.notified().await;
+            many[gone].hang_up().notified().await;
         }
         assert_eq!(sockets.evicted(), 2);
         // An answer at the last moment changes nothing.
@@ -209,11 +246,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_proxys_sockets_count_for_its_clients() {
+        let sockets = HttpSockets::new(8);
+        let (one, other) = (client("192.0.2.1").unwrap(), client("192.0.2.2").unwrap());
+        let mut places = Vec::new();
+        for at_us in 1..=8 {
+            let place = sockets.enter(None).await;
+            begun(&place, at_us);
+            places.push(place);
+        }
+        places[5].is_held_by(one);
+        places[6].is_held_by(other);
+        places[6].is_held_by(one);
+        // The client with two loses the older one, although the proxy has six, and all of them are older.
+        sockets.lock().make_room(1_000_000);
+        places[5].hang_up().notified().await;
+        // Now all have one: the oldest goes.
+        sockets.lock().make_room(1_000_000);
+        places[0].hang_up().notified().await;
+        drop(places);
+        assert_eq!((sockets.count(), sockets.evicted()), (0, 2));
+        assert!(sockets.lock().holders.is_empty());
+    }
+
+    #[tokio::test]
     async fn a_new_socket_waits_until_another_leaves() {
         let sockets = HttpSockets::new(1);
-        let first = sockets.enter(remote("192.0.2.1")).await;
-        let hang_up = first.peer().hang_up.clone();
-        let second = async { sockets.enter(remote("192.0.2.2")).await };
+        let first = sockets.enter(client("192.0.2.1")).await;
+        let hang_up = first.hang_up().clone();
+        let second = async { sockets.enter(client("192.0.2.2")).await };
         let first = async {
             hang_up.notified().await;
             drop(first);

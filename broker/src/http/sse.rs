@@ -9,9 +9,8 @@ use hyper::body::Body;
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request};
 
-use super::Peer;
 use super::body::{check_type, read};
-use super::client::Context;
+use super::client::{Caller, Context};
 use super::query::{Query, bad_request};
 use crate::shard::SseRequest;
 
@@ -30,7 +29,11 @@ const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 /// Reads a request. The parameters are in the URL or, for more topics than fit there, in a posted form. Unlike in a
 /// `subscribe`, one wrong entry refuses all: an `EventSource` cannot read the text of an error, but it does not
 /// reconnect after one either.
-pub(super) async fn request<B>(request: Request<B>, peer: &Peer, context: &Context) -> Result<SseRequest, Refusal>
+pub(super) async fn request<B>(
+    request: Request<B>,
+    caller: Caller<'_>,
+    context: &Context,
+) -> Result<SseRequest, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -41,7 +44,7 @@ where
         check_type(&head.headers, &["application/x-www-form-urlencoded"])?;
         // Each of the other parameters is shorter than a topic.
         let bytes_max = (context.subscriptions + PARAMETERS.len() as u64) * TOPIC_FIELD_BYTES_MAX;
-        form = read(body, context.bounds(bytes_max, "subscriptions", peer)).await?.into_bytes();
+        form = read(body, context.bounds(bytes_max, "subscriptions", caller.peer)).await?.into_bytes();
         Some(std::str::from_utf8(&form.0).map_err(|_| bad_request("the form is not UTF-8"))?)
     } else {
         head.uri.query()
@@ -67,8 +70,8 @@ where
             false => check_topic(topic).map_err(|error| (ErrorCode::BadTopic, error.to_string())),
         };
         checked.map_err(|(code, message)| Refusal { code, message })?;
-        context.check_visible(topic, peer)?;
-        read += topic.len();
+        context.check_subscribe(topic, caller)?;
+        read += topic.len() + caller.permit_bytes();
         pause_after(&mut read, context).await;
     }
     let conflate_ms = conflate_step_ms(query.number("conflate_ms")?.unwrap_or(0));

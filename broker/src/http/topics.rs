@@ -6,20 +6,25 @@ use broker_protocol::message::published_body;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::check_topic;
 
-use super::Peer;
 use super::answer::{AnswerBody, Out, Payload};
-use super::client::Context;
+use super::client::{Caller, Context};
 use super::query::Query;
 use super::reply::{self, Reply};
+use crate::authentication::Who;
 
 /// An image that is larger than this is encoded in a turn.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
 /// `GET /v1/topics/{topic}`
-pub(super) async fn image(query: Option<&str>, topic: &str, peer: &Peer, context: &Context) -> Result<Reply, Refusal> {
+pub(super) async fn image(
+    query: Option<&str>,
+    topic: &str,
+    caller: Caller<'_>,
+    context: &Context,
+) -> Result<Reply, Refusal> {
     Query::parse(query, &[])?;
     check(topic)?;
-    context.check_visible(topic, peer)?;
+    context.check_read(topic, caller)?;
     let Some(image) = context.engine.image(topic) else {
         return Err(missing(format!("there is no image of {topic:?}: no such topic, or its kind is event")));
     };
@@ -28,12 +33,13 @@ pub(super) async fn image(query: Option<&str>, topic: &str, peer: &Peer, context
     }
     let mut out = Out::default();
     out.push(Payload(image.encode()));
-    AnswerBody::of(out, &context.reads, context.bodies.hold(peer)).map(reply::json)
+    AnswerBody::of(out, &context.reads, context.bodies.hold(caller.peer)).map(reply::json)
 }
 
 /// `DELETE /v1/topics/{topic}`
-pub(super) fn delete(query: Option<&str>, topic: &str, context: &Context) -> Result<Reply, Refusal> {
+pub(super) fn delete(query: Option<&str>, topic: &str, who: &Who, context: &Context) -> Result<Reply, Refusal> {
     Query::parse(query, &[])?;
+    who.check_delete(topic)?;
     let ended = context.engine.delete((context.now)(), topic, Publisher::Client)?;
     let mut out = Vec::new();
     published_body(&mut out, ended.topic.name(), ended.topic.epoch(), ended.seq, false);

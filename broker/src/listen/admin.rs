@@ -15,7 +15,9 @@ use tokio::sync::oneshot;
 
 use super::http_socket::HttpSocket;
 use super::reserve::{Reserve, is_out_of_files};
+use super::wire::Wire;
 use super::{ACCEPT_PAUSE, Shared, http, stall, tune};
+use crate::address::Block;
 use crate::http::sockets::Place;
 use crate::http::{Reply, handle_admin};
 use crate::vital;
@@ -69,7 +71,7 @@ async fn accept(listener: tokio::net::TcpListener, mut reserve: Reserve, shared:
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                let place = shared.admins.enter(remote).await;
+                let place = shared.admins.enter(Some(Block::of(remote.ip()))).await;
                 // The files of open connections count as part of the reserve.
                 reserve.refill(SOCKETS_MAX.saturating_sub(shared.admins.count()));
                 tokio::spawn(serve(stream, remote, place, shared.clone()));
@@ -96,10 +98,10 @@ async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<
         }
     });
     let place = Arc::new(place);
-    let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config), place.clone()));
+    let socket = TokioIo::new(HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone()));
     let result = tokio::select! {
         result = http(&shared.config).serve_connection(socket, service) => result,
-        () = place.peer().hang_up.notified() => return,
+        () = place.hang_up().notified() => return,
     };
     if let Err(error) = result {
         tracing::debug!(%remote, %error, "an HTTP connection to the admin listener ended early");

@@ -25,6 +25,22 @@ pub(super) fn labelled_counter<'a>(
     family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
+/// A counter with several labels, and a value for each combination of theirs.
+pub(super) fn counter_by<'a, const N: usize>(
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    values: impl IntoIterator<Item = ([&'a str; N], f64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(are, value)| {
+        let pairs = labels.into_iter().zip(are).map(|(label, is)| pair(label, is));
+        let mut metric = counted(value);
+        metric.set_label(pairs.collect());
+        metric
+    });
+    family(name, help, MetricType::COUNTER, metrics.collect())
+}
+
 /// A gauge with one label, and a value for each value of the label.
 pub(super) fn labelled_gauge<'a>(
     name: &str,
@@ -81,11 +97,15 @@ fn gauged(value: f64) -> Metric {
 }
 
 fn labelled(mut metric: Metric, name: &str, value: &str) -> Metric {
+    metric.set_label(vec![pair(name, value)]);
+    metric
+}
+
+fn pair(name: &str, value: &str) -> LabelPair {
     let mut label = LabelPair::default();
     label.set_name(name.to_owned());
     label.set_value(value.to_owned());
-    metric.set_label(vec![label]);
-    metric
+    label
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

@@ -5,21 +5,23 @@
 
 mod family;
 mod process;
+mod tls;
 mod tokens;
 
 use std::sync::Arc;
 
-use broker_engine::{BUCKETS, Engine, Histogram, ShardStats};
+use broker_engine::{BUCKETS, Engine, Histogram, Quota, ShardStats};
 use broker_protocol::{CloseReason, ErrorCode};
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
-use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge};
+use self::family::{counter, counter_by, gauge, histogram, labelled_counter, labelled_gauge};
 use crate::access::Gate;
 use crate::admission::Admission;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
+use crate::tls::Tls;
 use crate::tokens::Tokens;
 
 /// The sources of a scrape.
@@ -40,6 +42,8 @@ pub(crate) struct Metrics {
     pub bodies: Arc<BodyBudget>,
     /// The authority on tokens.
     pub tokens: Arc<Tokens>,
+    /// TLS, if it is on.
+    pub tls: Option<Arc<Tls>>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -108,6 +112,7 @@ impl Metrics {
         families.extend(tokens::families(&self.tokens));
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
+        families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
         families.extend(process::families(self.start_seconds));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
@@ -140,7 +145,7 @@ impl Metrics {
         ]
     }
 
-    fn by_label(&self) -> [MetricFamily; 7] {
+    fn by_label(&self) -> [MetricFamily; 8] {
         let errors =
             ErrorCode::ALL.iter().map(|code| (code.as_str(), self.sum(|stats| stats.errors.get(*code)) as f64));
         let refused = ErrorCode::ALL.iter().map(|code| (code.as_str(), self.engine.refused(*code) as f64));
@@ -157,6 +162,10 @@ impl Metrics {
         let busy = shards.iter().zip(&self.shards).map(|(shard, stats)| (&**shard, stats.busy_us.get() as f64 / 1e6));
         let connections =
             shards.iter().zip(&self.shards).map(|(shard, stats)| (&**shard, stats.connections.get() as f64));
+        let quota_refused = Quota::ALL.into_iter().flat_map(|quota| {
+            [("false", false), ("true", true)]
+                .map(|(text, dry_run)| ([quota.as_str(), text], self.engine.refusals().count(quota, dry_run) as f64))
+        });
         let denied = self.access.denied().map(|(what, count)| (what.as_str(), count as f64));
         [
             labelled_counter(
@@ -164,6 +173,12 @@ impl Metrics {
                 "Requests that were refused because of their sender.",
                 "what",
                 denied,
+            ),
+            counter_by(
+                "tickcast_quota_refused_total",
+                "Requests, connections and updates that exceeded a quota: refused, or in a dry run only counted.",
+                ["quota", "dry_run"],
+                quota_refused,
             ),
             labelled_gauge("tickcast_shard_connections", "Connections that a shard serves.", "shard", connections),
             labelled_counter("tickcast_errors_total", "Errors answered over WebSocket.", "code", errors),

@@ -8,9 +8,9 @@ use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
 
 use super::Driver;
 use super::handle::{Arrival, Command, SseRequest};
+use super::layers::Layers;
 use super::slowest::Asked;
 use super::socket::{ReadState, Socket};
-use super::sse::Writer;
 use crate::clock::now;
 
 /// The most commands taken in one round.
@@ -21,6 +21,8 @@ const BROADCAST_PER_ROUND: usize = 64;
 /// What all connections get.
 pub(super) enum Broadcast {
     Message(Arc<[u8]>),
+    /// What their identities give by now.
+    Renew,
     Close(CloseReason),
 }
 
@@ -35,6 +37,8 @@ impl Driver {
                     self.farewell = Some(payload.clone());
                     self.broadcasts.push_back((Broadcast::Message(payload), 0));
                 }
+                Command::RenewAll => self.broadcasts.push_back((Broadcast::Renew, 0)),
+                Command::Checked(checked) => self.checked(checked),
                 Command::CloseAll(reason) => {
                     self.closes = Some(reason);
                     self.broadcasts.push_back((Broadcast::Close(reason), 0));
@@ -52,6 +56,7 @@ impl Driver {
         for id in &ids {
             match &what {
                 Broadcast::Message(payload) => self.shard.answer(now(), *id, payload),
+                Broadcast::Renew => self.renew(*id),
                 Broadcast::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
             }
         }
@@ -62,15 +67,16 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
-        let sse = follows.is_some().then(Box::<Writer>::default);
+        let Arrival { stream, tls, early, admitted, granted, reserved, who, seat, sse: follows } = arrival;
+        let layers = Layers::of(tls, follows.is_some());
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
-            Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, layers, full, ended, admitted };
         socket.hold(None, early);
-        let id = self.shard.connect(now(), socket);
+        let id = self.connect(socket, who, seat);
         // The shard's own counter includes it by now.
         self.arriving.fetch_sub(1, Ordering::AcqRel);
+        self.shard.grant(id, granted);
         if !reserved {
             self.shard.forbid_reserved(id);
         }

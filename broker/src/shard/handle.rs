@@ -5,21 +5,27 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use broker_engine::{Engine, Shard, ShardStats};
+use broker_engine::{Engine, Granted, Shard, ShardStats};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::request::{From, OnSlow};
 use crossbeam_channel::{Sender, TrySendError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::login::{Checked, Unchecked};
 use super::poll::Poll;
 use super::slowest::ConnectionRow;
 use super::{Driver, ROOM_PAUSE};
 use crate::admission::Admitted;
-use crate::vital;
+use crate::authentication::{Authentication, Who};
+use crate::quota::{IdentityQuotas, Seat};
 use crate::websocket::Rules;
+use crate::{tls, vital};
 
 /// The most commands that are queued for a shard. When there are as many, a sender waits.
 const COMMANDS_MAX: usize = 4096;
+
+/// The bytes of an `auth` message besides its token.
+const AUTH_BYTES: usize = 256;
 
 /// A checked request for a stream of Server-Sent Events.
 #[derive(Debug)]
@@ -40,12 +46,20 @@ pub struct SseRequest {
 pub struct Arrival {
     /// The socket, in non-blocking mode.
     pub stream: TcpStream,
+    /// Its TLS, if it has any.
+    pub(crate) tls: Option<Box<tls::Wire>>,
     /// What the client sent immediately after its handshake.
     pub early: Vec<u8>,
     /// Counts the connection against the bounds on connections.
     pub admitted: Admitted,
+    /// What it may do in a second.
+    pub granted: Granted,
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
+    /// Who it is.
+    pub who: Who,
+    /// Counts it among the connections of its user.
+    pub seat: Option<Seat>,
     /// What it subscribes to, if it gets Server-Sent Events; `None` for WebSocket.
     pub sse: Option<SseRequest>,
 }
@@ -58,6 +72,10 @@ pub enum Command {
     Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
     /// Send every connection this message.
     SendAll(Arc<[u8]>),
+    /// Give every connection what its identity gives by now: keys, roles, tokens or revocations have changed.
+    RenewAll,
+    /// A token was checked elsewhere, with keys that had to be fetched first.
+    Checked(Checked),
     /// Close every connection.
     CloseAll(CloseReason),
     /// End the thread.
@@ -65,10 +83,27 @@ pub enum Command {
 }
 
 /// The settings that all shards share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Settings {
     /// Bounds on what clients send.
     pub rules: Rules,
+    /// Decides who clients are.
+    pub authentication: Arc<Authentication>,
+    /// The quotas of clients that are known.
+    pub quotas: Arc<IdentityQuotas>,
+    /// `auth_ms`: how long a connection may take to authenticate.
+    pub auth_ms: u32,
+    /// `token_bytes_max`
+    pub token_bytes_max: u32,
+    /// Where tokens go whose keys have to be fetched first.
+    pub fetching: mpsc::Sender<Unchecked>,
+}
+
+impl Settings {
+    /// The largest message of a client that has not authenticated, in bytes.
+    pub(super) fn auth_message_bytes(&self) -> usize {
+        self.token_bytes_max as usize + AUTH_BYTES
+    }
 }
 
 /// A running shard, as seen from outside.

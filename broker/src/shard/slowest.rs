@@ -14,8 +14,14 @@ use crate::clock::now;
 pub struct ConnectionRow {
     /// Its session, as in `hello`.
     pub session: String,
-    /// The peer's address and port.
+    /// The client's address, with its port unless a proxy named an address alone.
     pub remote: String,
+    /// Who its client is, if clients are asked and it has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The names of that client's roles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
     /// When it connected, in microseconds since the UNIX epoch.
     pub connected_ts: u64,
     /// The number of its subscriptions.
@@ -81,7 +87,10 @@ impl Driver {
         let clock = now();
         let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));
         let (snapshot, socket) = self.shard.snapshot(id)?;
+        let identity = self.shard.session(id).and_then(|session| self.logins.get(id, session));
         Some(ConnectionRow {
+            sub: identity.and_then(|identity| identity.sub.as_deref().map(str::to_owned)),
+            roles: identity.map(|identity| identity.roles.iter().map(|role| role.to_string()).collect()),
             session: snapshot.session.into(),
             remote: socket.remote().to_string(),
             connected_ts: snapshot.connected_ts,

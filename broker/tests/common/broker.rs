@@ -23,6 +23,8 @@ const GAUGES: [&str; 5] = [
 pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The address with TLS, where that is on.
+    pub(crate) tls: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,6 +37,11 @@ impl Running {
 
     /// Starts a broker with these settings, as an operator would type them.
     pub(crate) fn with(settings: &[(&'static str, &str)]) -> Self {
+        Self::with_file(settings, "")
+    }
+
+    /// The same, with a configuration file that has this text.
+    pub(crate) fn with_file(settings: &[(&'static str, &str)], file: &str) -> Self {
         panics::look_out();
         let usual = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2"), ("drain_ms", "0")];
         let flags: Vec<(&'static str, OsString)> = usual
@@ -43,21 +50,22 @@ impl Running {
             .chain(settings)
             .map(|(name, value)| (*name, value.into()))
             .collect();
-        let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
+        let file = Some((std::path::Path::new("tickcast.toml"), file));
+        let loaded = config::resolve(&flags, [], file).unwrap_or_else(|error| panic!("{error}"));
         let (stop, stopped) = oneshot::channel();
         let (addresses, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name(panics::BROKER_THREAD.to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let broker = Broker::start(loaded.config).await.unwrap();
-                addresses.send((broker.listen(), broker.admin_listen())).unwrap();
+                addresses.send((broker.listen(), broker.admin_listen(), broker.tls_listen())).unwrap();
                 // Fails if the owner is gone, which stops the broker as well.
                 let _ = stopped.await;
                 broker.stop().await;
             });
         });
-        let (listen, admin) = started.recv().expect("the broker starts");
-        Self { listen, admin, stop: Some(stop), thread: Some(thread.unwrap()) }
+        let (listen, admin, tls) = started.recv().expect("the broker starts");
+        Self { listen, admin, tls, stop: Some(stop), thread: Some(thread.unwrap()) }
     }
 
     /// Connects a client, which has read `hello`.

@@ -68,12 +68,23 @@ impl Client {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
         socket.connect(&address.into()).unwrap();
-        let stream: TcpStream = socket.into();
+        Self::shake_hands_over(socket.into(), address, hands.deaf, headers, early)
+    }
+
+    /// The same over a connection that is there already.
+    #[track_caller]
+    pub(crate) fn shake_hands_over(
+        stream: TcpStream,
+        address: SocketAddr,
+        deaf: bool,
+        headers: &[&str],
+        early: &[u8],
+    ) -> (Self, Answer) {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let hello = Message { text: String::new(), json: Value::Null };
-        let mut client = Self { stream, hello, buffer: Vec::new(), deaf: hands.deaf };
+        let mut client = Self { stream, hello, buffer: Vec::new(), deaf };
         let mut request = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
         for header in HANDSHAKE.iter().chain(headers) {
             request.extend_from_slice(header.as_bytes());

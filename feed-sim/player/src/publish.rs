@@ -6,6 +6,7 @@ mod lines;
 use crate::schedule::Due;
 use crate::summary::Summary;
 pub use broker::{Broker, Publishing};
+pub use broker_client::{Tls, Token};
 pub use lines::{Lines, Output};
 
 /// A target that takes batches in order and reports what became of each update.
@@ -82,7 +83,7 @@ impl Target {
     /// Waits for the last answers, within a bound, or writes the remaining lines.
     pub async fn settle(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
         match self {
-            Target::Broker(broker) => broker.settle(summary).await,
+            Target::Broker(broker) => broker.settle(summary).await?,
             Target::Lines(lines) => lines.finish(summary)?,
             Target::Nowhere => {}
         }

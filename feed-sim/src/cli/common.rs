@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use super::access::AccessArgs;
 use super::faults::FaultArgs;
 use feed_formats::{FILE_ENDINGS, is_file_name};
 use feed_player::publish::{Broker, Lines, Publishing, Target};
@@ -17,7 +18,7 @@ const PRODUCERS_MAX: u16 = 256;
 
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// A broker's WebSocket URL, `stdout` (NDJSON as `POST /v1/publish` takes it), a new file FILE.ndjson,
+    /// A broker's WebSocket URL (ws:// or wss://), `stdout` (NDJSON as `POST /v1/publish` takes it), a new file FILE.ndjson,
     /// FILE.ndjson.gz or FILE.ndjson.zst (the same with the feed's own times, for replay), or `null`
     #[arg(long, value_name = "WHERE", env = "FEED_SIM_TO", default_value = "ws://127.0.0.1:9000/v1/ws")]
     to: String,
@@ -48,6 +49,8 @@ pub(crate) struct Common {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
     pub(crate) faults: FaultArgs,
 }
 
@@ -71,7 +74,12 @@ impl Common {
             "stdout" => Ok(Target::Lines(Lines::new(Box::new(std::io::stdout())))),
             "null" => Ok(Target::Nowhere),
             url if url.starts_with("ws://") || url.starts_with("wss://") => {
-                let publishing = Publishing { producers: self.producers.into(), unacknowledged: self.unacknowledged };
+                let publishing = Publishing {
+                    producers: self.producers.into(),
+                    unacknowledged: self.unacknowledged,
+                    token: self.access.token(),
+                    tls: self.access.tls(),
+                };
                 let broker =
                     Broker::connect_with(url, publishing).await.with_context(|| format!("cannot publish to {url}"))?;
                 Ok(Target::Broker(Box::new(broker)))

@@ -49,6 +49,8 @@ pub(crate) struct Taken {
     restarted: bool,
     /// A topic whose states are refused from then on.
     pub(crate) refused: Option<String>,
+    /// The token without which nothing is taken.
+    pub(crate) token: Option<String>,
     newest: HashMap<String, u64>,
     pub(crate) sources: Vec<String>,
     /// The most updates in a batch.
@@ -124,8 +126,10 @@ impl Scripted {
     }
 
     async fn converse(&self, mut socket: WebSocket<TokioIo<hyper::upgrade::Upgraded>>, number: usize) {
+        let token = self.taken.lock().expect("nobody panicked").token.clone();
+        let features = if token.is_some() { json!(["auth"]) } else { json!([]) };
         let hello = json!({"op": "hello", "protocol": "tickcast.v1", "server": "scripted", "session": number.to_string(),
-            "heartbeat_ms": 25_000, "features": [], "limits": {"subscriptions": 1, "message_bytes": 65_536,
+            "heartbeat_ms": 25_000, "features": features, "limits": {"subscriptions": 1, "message_bytes": 65_536,
             "image_bytes": 65_536, "behind_bytes": 65_536, "retain_updates": 1, "stall_ms": 60_000}});
         if write(&mut socket, &hello).await.is_err() {
             return;
@@ -153,6 +157,21 @@ impl Scripted {
             if request["op"] == "ping" {
                 let pong = json!({"op": "pong", "id": request["id"], "ts": 1});
                 if write(&mut socket, &pong).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            if request["op"] == "auth" {
+                let allow = json!({"sub": [">"], "pub": [">"], "deny": []});
+                let answer = match token.as_deref() == request["token"].as_str() {
+                    true => {
+                        json!({"op": "authenticated", "id": request["id"], "sub": "feed", "expires_ts": null, "allow": allow})
+                    }
+                    false => {
+                        json!({"op": "error", "id": request["id"], "code": "bad_token", "message": "unknown", "retry": false})
+                    }
+                };
+                if write(&mut socket, &answer).await.is_err() {
                     return;
                 }
                 continue;

@@ -93,7 +93,7 @@ pub(super) fn setup(scenario: Scenario, against: &Against) -> anyhow::Result<Set
     Ok(Setup {
         scenario: Arc::new(scenario),
         protocol,
-        target: Target::parse(target, &how.source)?,
+        target: Target::parse(target, &how.source, &against.access)?,
         threads: how.threads,
         cores: how.cores.clone(),
         server_pid: how.server_pid,

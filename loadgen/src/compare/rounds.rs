@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::file::Server;
 use super::process::Running;
+use crate::access::Access;
 use crate::payload::{BYTES_MAX, BYTES_MIN};
 use crate::report::progress::Watch;
 use crate::report::{self, Report};
@@ -119,7 +120,7 @@ fn measure(
     let setup = Setup {
         scenario: Arc::new(scenario),
         protocol,
-        target: Target::parse(target, &[])?,
+        target: Target::parse(target, &[], &Access::default())?,
         threads: plan.threads,
         cores: plan.load_cores.to_vec(),
         server_pid: pid,

@@ -1,8 +1,8 @@
 //! A subscriber's connection: some 50 bytes and its streams.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 
+use super::wire::Wire;
 use crate::stream::Stream;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Rest {
 
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) socket: Option<TcpStream>,
+    pub(super) socket: Option<Wire>,
     pub(super) number: u32,
     pub(super) state: State,
     /// Whether it is slow on purpose.
@@ -115,20 +115,24 @@ impl Conn {
         if taken < bytes.len() {
             self.rest().output.extend(&bytes[taken..]);
         }
-        Ok(taken == bytes.len() && !waiting)
+        let is_blocked = self.socket.as_ref().is_some_and(Wire::is_blocked);
+        Ok(taken == bytes.len() && !waiting && !is_blocked)
     }
 
     /// Writes the waiting bytes. Returns whether all of them went out.
     pub(super) fn flush(&mut self) -> std::io::Result<bool> {
-        let (Some(socket), Some(rest)) = (&mut self.socket, &mut self.rest) else { return Ok(true) };
-        let taken = write_some(socket, &rest.output)?;
-        rest.output.drain(..taken);
-        Ok(rest.output.is_empty())
+        let Some(socket) = &mut self.socket else { return Ok(true) };
+        socket.flush()?;
+        if let Some(rest) = &mut self.rest {
+            let taken = write_some(socket, &rest.output)?;
+            rest.output.drain(..taken);
+        }
+        Ok(!socket.is_blocked() && self.rest.as_ref().is_none_or(|rest| rest.output.is_empty()))
     }
 }
 
 /// Writes as much as the socket takes now.
-pub(super) fn write_some(socket: &mut TcpStream, bytes: &[u8]) -> std::io::Result<usize> {
+pub(super) fn write_some(socket: &mut Wire, bytes: &[u8]) -> std::io::Result<usize> {
     let mut taken = 0;
     while taken < bytes.len() {
         match socket.write(&bytes[taken..]) {

@@ -30,11 +30,12 @@ pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStr
 }
 
 /// The request for a WebSocket.
-pub(crate) fn request(authority: &str, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
+pub(crate) fn request(authority: &str, path: &str, subprotocol: Option<&str>, token: Option<&str>) -> Vec<u8> {
     let subprotocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!(
         "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{subprotocol}\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{subprotocol}{token}\r\n"
     )
     .into_bytes()
 }
@@ -94,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_request_is_answered_and_the_answer_understood() {
-        let request = request("h:1", "/x", Some("mqtt"));
+        let request = request("h:1", "/x", Some("mqtt"), Some("t0k"));
+        assert!(String::from_utf8_lossy(&request).contains("\r\nAuthorization: Bearer t0k\r\n"));
         assert_eq!(accept(&request[..20]), Ok(None));
         let (len, text) = accept(&request).expect("a request").expect("a complete one");
         assert_eq!(len, request.len());

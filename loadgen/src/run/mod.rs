@@ -20,6 +20,7 @@ mod publisher;
 mod receive;
 mod subscribers;
 mod target;
+mod wire;
 mod worker;
 
 pub(crate) use coordinator::{Measured, Second, Setup, run};

@@ -2,7 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::access::{Access, Token};
 
 /// The most connections from one address to one listener: less than half of the 28,232 ports that Linux gives out by
 /// default (`net.ipv4.ip_local_port_range`). Linux searches every second port first, and once these are taken, it
@@ -18,18 +24,28 @@ pub(crate) struct Target {
     pub(crate) authority: String,
     /// `None` if the URL has none.
     pub(crate) path: Option<String>,
+    /// For `wss://`.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) token: Token,
     sources: Vec<IpAddr>,
 }
 
+/// What TLS needs to know of a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    /// The name that its certificate has to have.
+    pub(crate) name: ServerName<'static>,
+}
+
 impl Target {
-    /// Reads `ws://host:port/path`. `sources` are this machine's addresses to connect from, in turn; with none,
+    /// Reads `ws://host:port/path`, or `wss://` in the same form. `sources` are this machine's addresses to connect from, in turn; with none,
     /// loopback targets get as many as ports require.
-    pub(crate) fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Self> {
-        let Some(rest) = url.strip_prefix("ws://") else {
-            if url.starts_with("wss://") {
-                bail!("{url}: TLS is not supported; measure the server behind its TLS proxy, at its ws:// address");
-            }
-            bail!("{url}: a target has the form ws://HOST:PORT/PATH");
+    pub(crate) fn parse(url: &str, sources: &[IpAddr], access: &Access) -> anyhow::Result<Self> {
+        let (rest, port) = match (url.strip_prefix("ws://"), url.strip_prefix("wss://")) {
+            (Some(rest), _) => (rest, 80),
+            (None, Some(rest)) => (rest, 443),
+            (None, None) => bail!("{url}: a target has the form ws://HOST:PORT/PATH, or wss:// for TLS"),
         };
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(format!("/{path}"))),
@@ -38,12 +54,17 @@ impl Target {
         let with_port = if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
             authority.to_owned()
         } else {
-            format!("{authority}:80")
+            format!("{authority}:{port}")
         };
         let mut addresses =
             with_port.to_socket_addrs().with_context(|| format!("{url}: no address for {authority:?}"))?;
         let address = addresses.next().with_context(|| format!("{url}: no address for {authority:?}"))?;
-        Ok(Self { address, authority: authority.to_owned(), path, sources: sources.to_vec() })
+        let tls = match url.starts_with("wss://") {
+            true => Some(Tls { config: Arc::new(access.tls()?), name: server_name(&with_port, url)? }),
+            false => None,
+        };
+        let (token, sources) = (access.token()?, sources.to_vec());
+        Ok(Self { address, authority: authority.to_owned(), path, tls, token, sources })
     }
 
     /// The address that a subscriber connects from, if it is not left to the kernel.
@@ -58,29 +79,42 @@ impl Target {
     }
 }
 
+/// The host of an authority, without its port and the brackets of an IPv6 address.
+fn server_name(with_port: &str, url: &str) -> anyhow::Result<ServerName<'static>> {
+    let host = with_port.rsplit_once(':').map_or(with_port, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    ServerName::try_from(host).with_context(|| format!("{url}: no certificate can have this name"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(url: &str, sources: &[IpAddr]) -> anyhow::Result<Target> {
+        Target::parse(url, sources, &Access::default())
+    }
+
     #[test]
     fn urls_are_parsed() {
-        let target = Target::parse("ws://127.0.0.1:9000/v1/ws?x=1", &[]).expect("a URL");
+        let target = parse("ws://127.0.0.1:9000/v1/ws?x=1", &[]).expect("a URL");
         assert_eq!((target.address.port(), target.path.as_deref()), (9000, Some("/v1/ws?x=1")));
-        assert_eq!(Target::parse("ws://127.0.0.1", &[]).expect("a URL").address.port(), 80);
-        for wrong in ["http://x", "wss://127.0.0.1:1", "127.0.0.1:9000", "ws://no.such.host.invalid:1"] {
-            let error = Target::parse(wrong, &[]).expect_err(wrong).to_string();
+        assert_eq!(parse("ws://127.0.0.1", &[]).expect("a URL").address.port(), 80);
+        let secure = parse("wss://127.0.0.1/x", &[]).expect("a URL");
+        assert_eq!((secure.address.port(), secure.tls.is_some(), target.tls.is_some()), (443, true, false));
+        for wrong in ["http://x", "127.0.0.1:9000", "ws://no.such.host.invalid:1"] {
+            let error = parse(wrong, &[]).expect_err(wrong).to_string();
             assert!(error.contains(wrong), "{error}");
         }
     }
 
     #[test]
     fn many_connections_come_from_many_addresses() {
-        let target = Target::parse("ws://127.0.0.1:9000", &[]).expect("a URL");
+        let target = parse("ws://127.0.0.1:9000", &[]).expect("a URL");
         assert_eq!(target.source(11_999), None);
         assert_eq!(target.source(12_000), Some(Ipv4Addr::new(127, 0, 0, 2).into()));
         assert_eq!(target.source(24_000), Some(Ipv4Addr::new(127, 0, 0, 3).into()));
         let sources = [Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 0, 0, 2).into()];
-        let target = Target::parse("ws://127.0.0.1:9000", &sources).expect("a URL");
+        let target = parse("ws://127.0.0.1:9000", &sources).expect("a URL");
         assert_eq!(target.source(3), Some(sources[1]));
     }
 }

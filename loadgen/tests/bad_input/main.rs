@@ -4,6 +4,7 @@
 #[path = "../fixture/mod.rs"]
 mod fixture;
 
+mod access;
 mod arguments;
 mod dying;
 mod files;

@@ -133,7 +133,7 @@ test("too many connections: not before the longest wait", async (t) => {
 });
 
 test("a token is sent first, and the function is called again when the broker wants another", async (t) => {
-  const fake = await Fake.start(t);
+  const fake = await Fake.start(t, { auth: "required" });
   let asked = 0;
   const made = await connected(t, fake.url, { token: async () => `token ${++asked}` });
   watch(made, "t");

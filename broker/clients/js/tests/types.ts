@@ -8,6 +8,11 @@ client.addEventListener("open", ({ hello, transport }) => console.log(hello.limi
 client.addEventListener("gap", ({ topic, from, to, reason }) => console.log(topic, to - from, reason === "slow"));
 client.addEventListener("error", ({ error }) => console.log(error instanceof TickcastError, error.code.length, error.url, error.reasons?.sse));
 client.addEventListener("close", ({ code, reconnect, delay_ms }) => console.log(code, reconnect, delay_ms));
+client.addEventListener("authenticated", ({ sub, allow, expires_ts }) => console.log(sub.length, allow.sub, expires_ts === null));
+connect("ws://a", { token: () => null });
+// @ts-expect-error a token is a string
+connect("ws://a", { token: () => 17 });
+console.log(client.authenticated?.allow.pub, client.hello?.auth === "required");
 client.addEventListener("statechange", ({ state }) => {
   // @ts-expect-error no such state
   if (state === "broken") console.log(state);

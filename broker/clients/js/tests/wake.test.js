@@ -5,6 +5,7 @@ import { Broker } from "./support/broker.js";
 import { connected, watch } from "./support/client.js";
 import { Fake } from "./support/fake.js";
 import { Proxy } from "./support/proxy.js";
+import { SseBroker } from "./support/sse_broker.js";
 import { event, record, until } from "./support/wait.js";
 import { jumpingClock, withWindow } from "./support/window.js";
 
@@ -104,6 +105,25 @@ test("a stopped broker is given up after one and a half heartbeats, or when it i
       await broker.kill();
     }
   }
+});
+
+test("over Server-Sent Events the answer to an earlier check does not answer the question whether the broker is there", async (t) => {
+  const broker = await SseBroker.start(t);
+  let asked = 0, deliver;
+  const held = new Promise((resolve) => { deliver = resolve; });
+  // Gets through: the request that opens the connection. Held back: the answer to the first check. Then nothing.
+  const holding = (url, options) => {
+    const number = (asked += 1);
+    if (number === 1) return fetch(url, options);
+    return number === 2 ? held.then(() => new Response("{}")) : new Promise(() => {});
+  };
+  const made = await connected(t, broker.url, { transports: ["sse"], fetch: holding });
+  await until(() => asked === 2, "the first check");
+  const closed = event(made, "close");
+  window("online");
+  assert.ok(asked > 2, "it was asked anew");
+  deliver();
+  assert.equal((await closed).reason, UNANSWERED);
 });
 
 test("the wait before reconnecting ends at once, unless the broker asked for it", async (t) => {

@@ -87,6 +87,18 @@ export class Answers {
     return true;
   }
 
+  /**
+   * Something that was subscribed is not allowed any more: an entry, or a topic that a pattern has brought in, which stays
+   * an entry. Nothing follows of it. Returns whether it was that.
+   */
+  revoked({ topic, pattern, code, message, retry = false }) {
+    const text = topic ?? pattern, entry = this.#entries.get(text);
+    if (text === undefined) return false;
+    if (entry) this.#asking.refuse(entry, { topic: text, code, message, retry });
+    else this.#topics.forbid(text, { op: "error", topic: text, code, message, retry });
+    return true;
+  }
+
   /** Records that a name or pattern of a request is answered: subscriptions that waited for that get what comes from here on. */
   #answered(text, conflate_ms, asked) {
     this.#asking.retries.over(text);

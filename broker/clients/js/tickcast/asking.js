@@ -127,6 +127,7 @@ export class Asking {
       this.retries.over(topic);
       this.#entries.delete(topic);
       for (const subscription of subscriptions) release(subscription, topic);
+      this.#topics.uncovered(entry, code === "forbidden");
     }
     for (const subscription of subscriptions) deliver(subscription, { op: "error", topic, code, message, retry });
     this.#emit("error", { error: new TickcastError(code, `${topic}: ${message}`, { topic, retry }) });

@@ -54,10 +54,15 @@ export class Backoff {
   /**
    * Records that a connection, or an attempt at one, ended with a close code. Chooses the transport, and returns the
    * wait in ms before the next attempt: a random time up to a bound that doubles, so that many clients do not come at
-   * once. `lived_ms` is how long the connection was open, or null if it never was.
+   * once. `lived_ms` is how long the connection was open, or null if it never was. If it was the `token` and not the
+   * transport, it says whether the next attempt is to be made `again` at once or `later`.
    */
-  next(code, lived_ms) {
+  next(code, lived_ms, token = null) {
     const { reconnect_first_ms: first, reconnect_max_ms: max, random, transports } = this.#options;
+    if (token !== null) {
+      [this.isAsked, this.#goawayMs] = [false, null];
+      return token === "again" ? 0 : random() * Math.min(max, first * 2 ** this.#attempts++);
+    }
     const stable = lived_ms !== null && lived_ms >= STABLE_MS;
     if (stable) this.#attempts = 0;
     let failed = lived_ms === null;

@@ -7,19 +7,27 @@ import { WebSocketTransport } from "./transport.js";
 
 /** The longest wait before another attempt. */
 const AGAIN_MS_MAX = 600_000;
+/** How many messages about its token are kept. */
+const MESSAGES_MAX = 8;
 
 /** Tries one WebSocket after the other, after waits that double, until one has proved good. */
 export class Candidate {
-  #options; #open; #takeOver;
+  #options; #open; #request; #takeOver;
   #transport = null;
   #timer;
   #attempts = 0;
 
-  /** `open(transport)` opens one, whose listener calls `heard` and `failed`; `takeOver(transport, hello, token)` gets a good one. */
-  constructor(options, open, takeOver) {
-    this.#options = options;
-    this.#open = open;
-    this.#takeOver = takeOver;
+  /** Its greeting, the request for authentication, and what the broker said about that. */
+  #hello = null;
+  #sent = null;
+  #messages = [];
+
+  /**
+   * `open(transport)` opens one, whose listener calls `heard` and `failed`; `request(hello, token)` makes the request for
+   * authentication, or null; `takeOver(transport, hello, request, messages)` gets a good one.
+   */
+  constructor(options, { open, request, takeOver }) {
+    [this.#options, this.#open, this.#request, this.#takeOver] = [options, open, request, takeOver];
   }
 
   is(transport) {
@@ -37,12 +45,25 @@ export class Candidate {
     }, wait_ms);
   }
 
-  /** Handles a message: the greeting. Until it is taken over, only heartbeats follow. */
+  /**
+   * Handles a message: the greeting, after which it is authenticated, since the broker closes a connection that is not.
+   * Until it is taken over, only heartbeats follow, and what the broker says about the token.
+   */
   heard(transport, text, token) {
-    if (!this.is(transport) || !text.startsWith('{"op":"hello"')) return;
+    if (!this.is(transport)) return;
+    if (this.#hello === null) return text.startsWith('{"op":"hello"') ? this.#greeted(transport, JSON.parse(text), token) : undefined;
+    if (text.startsWith('{"op":"error"')) return this.failed(transport);
+    if (/^\{"op":"(authenticated|reauth)"/.test(text) && this.#messages.length < MESSAGES_MAX) this.#messages.push(text);
+  }
+
+  #greeted(transport, hello, token) {
+    [this.#hello, this.#sent, this.#messages] = [hello, this.#request(hello, token), []];
+    if (this.#sent) transport.send(this.#sent, JSON.stringify(this.#sent));
     const good = () => {
-      [this.#transport, this.#attempts] = [null, 0];
-      this.#takeOver(transport, JSON.parse(text), token);
+      const messages = this.#messages;
+      this.#attempts = 0;
+      [this.#transport, this.#hello, this.#messages] = [null, null, []];
+      this.#takeOver(transport, hello, this.#sent, messages);
     };
     clearTimeout(this.#timer);
     // Some networks let WebSockets through and cut them soon after.
@@ -56,7 +77,7 @@ export class Candidate {
   stop() {
     clearTimeout(this.#timer);
     const transport = this.#transport;
-    this.#transport = null;
+    [this.#transport, this.#hello, this.#messages] = [null, null, []];
     transport?.close(true);
   }
 }

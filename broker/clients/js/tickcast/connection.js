@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Authentication } from "./authentication.js";
 import { Backoff } from "./backoff.js";
 import { Candidate } from "./candidate.js";
 import { TickcastError } from "./error.js";
@@ -21,13 +22,13 @@ const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
 
 /**
  * The connection. Its listener gets `message(message)` for the broker's messages of topics and its answers; `opened()`
- * on each new connection, to ask for everything again; `away()` when one is left, because it is lost or for another
+ * on each new connection, to ask for everything again; `ready()` whenever it may take requests again; `away()` when one is left, because it is lost or for another
  * one, and no more answers come over it; `lost()` when another attempt follows; `ended(error)` once, after which
  * nothing follows; and `emit(type, fields)` for the client's events. `resumePoints()`, `reached(id, texts)`,
  * `answer(message)` and `settled(covers, mentioned)` are as for a transport.
  */
 export class Connection {
-  #url; #options; #listener; #backoff; #outage; #wake; #silence;
+  #url; #options; #listener; #backoff; #outage; #wake; #silence; #authentication;
   #state = "connecting";
   #hello = null;
   /** The present connection, or attempt at one; null between them. */
@@ -46,8 +47,16 @@ export class Connection {
       throw new TypeError(`transports are some of ${Object.keys(TRANSPORTS).join(", ")}, not ${JSON.stringify(transports)}`);
     this.#backoff = new Backoff(options);
     this.#outage = new Outage(this.#url, transports);
-    const takeOver = (transport, hello, token) => this.#switch(transport, hello, token);
-    this.#candidate = new Candidate(options, (transport) => this.#openOne(transport), takeOver);
+    this.#authentication = new Authentication(options, {
+      nextId: () => this.nextId(),
+      send: (request) => this.#renew(request),
+      emit: listener.emit,
+    });
+    this.#candidate = new Candidate(options, {
+      open: (transport) => this.#openOne(transport),
+      request: (hello, token) => this.#authentication.request(hello, token),
+      takeOver: (transport, hello, request, messages) => this.#switch(transport, hello, request, messages),
+    });
     this.#wake = new Wake(() => this.#woke());
     this.#silence = new Silence({
       check: () => this.#transport.check?.(),
@@ -58,8 +67,11 @@ export class Connection {
 
   get state() { return this.#state; }
   get isOpen() { return this.#state === "open"; }
+  /** Whether publishes may be sent: behind a token that the broker may refuse, they would be lost. */
+  get takesRequests() { return this.isOpen && !this.#authentication.isPending; }
   get url() { return this.#url; }
   get hello() { return this.#hello; }
+  get authenticated() { return this.#authentication.who; }
   /** The broker's limits. Only after its first greeting. */
   get limits() { return this.#hello.limits; }
   /** The name of the transport while open, else null. */
@@ -88,9 +100,9 @@ export class Connection {
   }
 
   /** Ends the present connection, and continues as if it had been lost. */
-  drop(reason) {
+  drop(reason, code = ABNORMAL, retry_ms = undefined) {
     const transport = this.#transport;
-    this.#lost({ code: ABNORMAL, reason });
+    this.#lost({ code, reason, retry_ms });
     transport.close(true);
   }
 
@@ -100,13 +112,24 @@ export class Connection {
   }
 
   async #openOne(transport) {
-    const { token } = this.#options, current = () => this.#transport === transport;
-    const fail = (end) => (current() ? this.#lost(end) : this.#candidate.failed(transport));
+    const current = () => this.#transport === transport, isUsed = () => current() || this.#candidate.is(transport);
+    const fail = (end) => {
+      if (!current()) return this.#candidate.failed(transport);
+      this.#lost(end);
+      transport.close(true);
+    };
+    let token;
     try {
-      const said = typeof token === "function" ? await token() : token;
-      await transport.open(this.#url, this.#options, {
-        current: () => current() || this.#candidate.is(transport),
-        message: (text) => (current() ? this.#receive(text, said) : this.#candidate.heard(transport, text, said)),
+      token = await this.#authentication.ask();
+    } catch (error) {
+      return fail({ code: ABNORMAL, reason: error.message, token: "later" });
+    }
+    // The attempt may be over: then the token is not that of the one after it.
+    if (!isUsed()) return;
+    try {
+      await transport.open(this.#url, { ...this.#options, token }, {
+        current: isUsed,
+        message: (text, isOwn) => (current() ? this.#receive(text, token, isOwn) : this.#candidate.heard(transport, text, token)),
         close: fail,
         alive: () => { if (current()) this.#silence.alive(); },
         answer: (message) => this.#listener.answer(message),
@@ -119,26 +142,28 @@ export class Connection {
     }
   }
 
-  /** Switches from Server-Sent Events to a WebSocket that has proved good. */
-  #switch(transport, hello, token) {
+  /** Switches from Server-Sent Events to a WebSocket that has proved good. It has been sent this request for authentication, and these messages came. */
+  #switch(transport, hello, request, messages) {
     const before = this.#transport;
     this.#transport = transport;
     this.#backoff.switched();
     this.#listener.away();
     this.#silence.alive();
     before.retire();
-    this.#opened(hello, token);
+    this.#opened(hello, request);
+    for (const text of messages) if (this.#transport === transport) this.#receive(text, undefined, true);
   }
 
-  #receive(text, token) {
-    this.#silence.heard();
+  /** Handles a message; `isOwn` if the transport made it, so that it is no sign of life. */
+  #receive(text, token, isOwn = false) {
+    if (!isOwn) this.#silence.heard();
     let message;
     try {
       message = JSON.parse(text);
     } catch (error) {
       return this.drop(`the broker sent a message that is not JSON: ${error.message}`);
     }
-    if (this.#state !== "open") return message.op === "hello" ? this.#opened(message, token) : undefined;
+    if (this.#state !== "open") return message.op === "hello" ? this.#greeted(message, token) : undefined;
     switch (message.op) {
       case "hello":
         this.#hello = message;
@@ -148,25 +173,53 @@ export class Connection {
         return this.#listener.message(message);
       case "goaway":
         return this.#listener.emit("goaway", { reason: message.reason, after_ms: this.#backoff.goaway(message.after_ms) });
+      case "authenticated":
+        this.#authentication.accepted(message);
+        return this.#listener.ready();
+      case "reauth":
+        return this.#authentication.renew();
+      case "error":
+        return this.#failed(message);
       default: return this.#listener.message(message);
     }
   }
 
-  #opened(hello, token) {
+  /** Handles the greeting of a new connection. The token goes first, in one flight with what is asked for. */
+  #greeted(hello, token) {
+    const request = this.#transport.authenticates ? null : this.#authentication.request(hello, token);
+    if (request) this.send(request);
+    this.#opened(hello, request);
+  }
+
+  #opened(hello, request) {
     const before = this.#state;
     this.#hello = hello;
     this.#state = "open";
     this.#openedAt = performance.now();
     this.#backoff.opened();
     this.#outage.opened();
+    this.#authentication.opened(request);
     clearTimeout(this.#timer);
     this.#silence.start(hello.heartbeat_ms);
-    // Because no broker accepts tokens yet, a refused token is reported as an error and changes nothing.
-    if (token !== undefined) this.send({ op: "auth", id: this.nextId(), token });
     this.#listener.opened();
     if (before !== "open") this.#listener.emit("statechange", { state: "open" });
     this.#listener.emit("open", { hello, transport: this.transport });
     if (this.transport === "sse" && this.#options.transports.includes("websocket")) this.#candidate.tryLater();
+  }
+
+  /** Sends a new token over this connection. Returns whether an answer to it follows. */
+  #renew(request) {
+    if (this.#transport?.renew?.(request.token)) return false;
+    this.send(request);
+    return true;
+  }
+
+  /** Handles an error. One about the token concerns the connection, and not what was asked for over it. */
+  #failed(message) {
+    const what = this.#authentication.error(message), reason = `${message.code}: ${message.message}`;
+    if (what === "refused") return this.drop(reason, CODE_TOKEN);
+    if (what === "later") return this.drop(reason, ABNORMAL, message.retry_ms);
+    if (what === null) this.#listener.message(message);
   }
 
   /** The machine slept, the network changed, or the page became visible again. */
@@ -179,19 +232,23 @@ export class Connection {
     else this.drop("the network may have changed");
   }
 
-  #lost({ code, reason }) {
+  /** `retry_ms` is the wait that the broker asked for; `token` is set if the token is missing, and not the connection. */
+  #lost({ code, reason, retry_ms, token = null }) {
     clearTimeout(this.#timer);
     this.#silence.stop();
     this.#candidate.stop();
-    const wasOpen = this.#state === "open";
-    const unreachable = wasOpen ? null : this.#outage.failed(this.#backoff.transport, reason, performance.now());
+    this.#authentication.stop();
+    reason = this.#authentication.hide(reason);
+    const wasOpen = this.#state === "open", isRefused = code === CODE_TOKEN;
+    if (isRefused) token = this.#authentication.refused();
+    const unreachable = wasOpen || token ? null : this.#outage.failed(this.#backoff.transport, reason, performance.now());
     this.#transport = null;
     this.#listener.away();
-    if (FINAL_CODES.includes(code) || (code === CODE_TOKEN && typeof this.#options.token !== "function"))
-      return this.#end(new TickcastError("closed", `the broker closed the connection with ${code}: ${reason}`), { code, reason });
+    if (FINAL_CODES.includes(code) || token === "never") return this.#end(this.#final(code, reason), { code, reason });
+    if (retry_ms > 0) this.#backoff.goaway(retry_ms);
     this.#listener.lost();
     const lived_ms = wasOpen ? performance.now() - this.#openedAt : null;
-    const delay_ms = this.#backoff.next(code, lived_ms);
+    const delay_ms = this.#backoff.next(code, lived_ms, token);
     this.#timer = setTimeout(() => this.connect(), delay_ms);
     if (wasOpen) {
       this.#state = "stale";
@@ -201,8 +258,16 @@ export class Connection {
     if (unreachable) this.#listener.emit("error", { error: unreachable });
   }
 
+  /** The error of a client that is closed for good. */
+  #final(code, reason) {
+    const isByMessage = reason.startsWith("bad_token: ");
+    return isByMessage ? new TickcastError("bad_token", `the broker refused the token: ${reason.slice("bad_token: ".length)}`, { retry: false })
+      : new TickcastError("closed", `the broker closed the connection with ${code}: ${reason}`);
+  }
+
   #end(error, { code, reason }) {
     clearTimeout(this.#timer);
+    this.#authentication.stop();
     this.#silence.stop();
     this.#candidate.stop();
     this.#wake.stop();

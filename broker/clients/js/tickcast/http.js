@@ -8,6 +8,8 @@ import { isPattern } from "./patterns.js";
 const JSON_TYPE = { "Content-Type": "application/json" };
 /** HTTP statuses after which the same request may work later. */
 const RETRIED = [408, 429, 503];
+/** HTTP statuses with which the broker refuses an entry. With any other it has said nothing about the entry. */
+const OF_ENTRY = [400, 403];
 
 /** Publishes one update with `post(path, options)`. Returns an answer in the protocol's own words. */
 export async function publish(post, { id, topic, data, ...options }) {
@@ -28,21 +30,37 @@ export async function publish(post, { id, topic, data, ...options }) {
 export async function refusal(answer) {
   const said = await answer.json().catch(() => null);
   const error = said?.error?.code ? said.error : null;
+  const retry_ms = retryAfterMs(answer);
   return {
     status: answer.status,
     isOurs: error !== null && answer.status < 500,
-    error: error ?? { code: "unavailable", message: `HTTP status ${answer.status}` },
+    error: { ...(error ?? { code: "unavailable", message: `HTTP status ${answer.status}` }), ...(retry_ms > 0 && { retry_ms }) },
   };
 }
 
-/** Asks about each entry with `get(path)`, and returns errors for those that the broker refuses by themselves. */
+/** The wait that the header `Retry-After` asks for (RFC 9110, §10.2.3): seconds, or a date; 0 without one. */
+function retryAfterMs(answer) {
+  const said = answer.headers.get("Retry-After") ?? "";
+  return /^\d+$/.test(said) ? Number(said) * 1_000 : Math.max(0, Date.parse(said) - Date.now() || 0);
+}
+
+/**
+ * Asks about each entry with `get(path)`. Returns `errors` for those that the broker refuses by themselves, and as
+ * `refused` a refusal that concerns none of them, after which no more are asked about.
+ */
 export async function wrongEntries(get, entries) {
   const errors = [];
   for (const topic of entries) {
-    const answer = await get(isPattern(topic) ? `/v1/topics?limit=1&match=${encodeURIComponent(topic)}` : `/v1/topics/${encodeURIComponent(topic)}`);
-    if (answer.ok) await answer.arrayBuffer();
+    // A listing leaves out what is forbidden, so only a stream shows whether a pattern is.
+    const name = encodeURIComponent(topic), answer = await get(isPattern(topic) ? `/v1/sse?topic=${name}` : `/v1/topics/${name}`);
+    if (answer.ok) {
+      await answer.body?.cancel();
     // A topic that does not exist yet, or that has no image, is not wrong.
-    else if (answer.status !== 404) errors.push({ topic, retry: false, ...(await refusal(answer)).error });
+    } else if (answer.status !== 404) {
+      const refused = await refusal(answer);
+      if (!OF_ENTRY.includes(answer.status)) return { errors, refused };
+      errors.push({ topic, retry: false, ...refused.error });
+    }
   }
-  return errors;
+  return { errors, refused: null };
 }

@@ -12,6 +12,11 @@ export function withDefaults(options, defaults, what) {
   return { ...defaults, ...Object.fromEntries(given) };
 }
 
+/** An address as it may be shown: a token in its query is left out. */
+export function withoutToken(url) {
+  return url.replace(/([?&]token=)[^&]*/, "$1…");
+}
+
 /** The WebSocket endpoint for a URL: http becomes ws, no path becomes /v1/ws, and without a URL it is the broker that served this module. */
 export function endpoint(url) {
   const own = url === undefined && import.meta.url.startsWith("http");

@@ -7,6 +7,7 @@
  * @module
  */
 import { TickcastError } from "./error.js";
+import { withoutToken } from "./options.js";
 
 /** A client that was connected reports the outage after this time. A broker that restarts is back sooner. */
 const LOST_MS = 10_000;
@@ -22,7 +23,7 @@ export class Outage {
 
   /** `transports` are the names of the transports that are tried. */
   constructor(url, transports) {
-    [this.#url, this.#transports] = [url, transports];
+    [this.#url, this.#transports] = [withoutToken(url), transports];
   }
 
   /** Records that there is a connection. */

@@ -53,8 +53,8 @@ export class Requests {
 
   /** Settles the request that a message answers. Returns whether there was one. */
   settle(message) {
-    const { op, id, code, message: text, retry } = message, request = this.#take(id);
-    if (op === "error") request?.reject(new TickcastError(code, text, { retry }));
+    const { op, id, code, message: text, retry, retry_ms } = message, request = this.#take(id);
+    if (op === "error") request?.reject(new TickcastError(code, text, { retry, retry_ms }));
     else request?.resolve(message);
     return request !== undefined;
   }

@@ -12,6 +12,8 @@ export class Retries {
   #refused = new Map();
   #waiting = new Set();
   #timer = null;
+  /** When the timer ends. */
+  #due = 0;
 
   /** `askAgain(texts)` asks for those that have waited long enough. */
   constructor(options, askAgain) {
@@ -26,7 +28,12 @@ export class Retries {
     const before = this.#refused.get(text), count = (before?.count ?? 0) + 1;
     this.#refused.set(text, { code, count });
     this.#waiting.add(text);
-    this.#timer ??= setTimeout(() => this.#retry(), this.#delay(count, retry_ms));
+    const delay = this.#delay(count, retry_ms), due = performance.now() + delay;
+    // A wait that the broker asks for holds for everything that is asked for again.
+    if (this.#timer === null || (retry_ms > 0 && due > this.#due)) {
+      clearTimeout(this.#timer);
+      [this.#timer, this.#due] = [setTimeout(() => this.#retry(), delay), due];
+    }
     return before?.code !== code;
   }
 

@@ -14,14 +14,20 @@ const HELLO = {
   op: "hello", protocol: "tickcast.v1", server: "", session: "", heartbeat_ms: 25_000, features: [],
   limits: { subscriptions: 1_024, message_bytes: 65_536, image_bytes: 1 << 20, behind_bytes: 65_536, retain_updates: 1_024, stall_ms: 60_000 },
 };
-const CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
+const CODE_TOKEN = 4001, CODE_FORBIDDEN = 4003, CODE_LATER = 4029;
+/** The close code for the status of a refusal by the broker itself. */
+const CODES = { 401: CODE_TOKEN, 429: CODE_LATER };
 
 export class SseTransport {
   /** Updates may come twice, and everything a connection had resumes by itself, patterns too. */
   static repeats = true;
-  #base; #listener; #fetch; #streams;
+  /** Every request has the token in its head. */
+  authenticates = true;
+  #base; #listener; #fetch; #streams; #token;
   #abort = new AbortController();
   #publishing = Promise.resolve();
+  /** How often it was asked whether the broker is there. */
+  #probes = 0;
   /** The length of the publishes that wait for their turn. */
   unsentBytes = 0;
 
@@ -29,6 +35,7 @@ export class SseTransport {
     this.#base = url.replace(/^ws/, "http");
     this.#listener = listener;
     this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#token = options.token;
     this.#streams = new SseStreams(listener, {
       get: (...request) => this.#get(...request),
       say: (message) => this.#say(message),
@@ -38,7 +45,8 @@ export class SseTransport {
     const answer = await this.#get("/v1/topics?limit=1", this.#abort.signal);
     if (!answer.ok) return this.#refused(await refusal(answer));
     await answer.arrayBuffer();
-    listener.message(JSON.stringify(HELLO));
+    listener.alive();
+    this.#say(HELLO);
   }
 
   send(request, text) {
@@ -50,13 +58,16 @@ export class SseTransport {
     } else if (op === "unsubscribe") {
       this.#streams.drop(topics);
     } else if (op === "publish") {
-      const post = (path, options) => this.#fetch(new URL(path, this.#base), { ...options, signal: this.#abort.signal });
+      const post = (path, options) => this.#ask(path, { ...options, signal: this.#abort.signal }, options.headers);
       // One after the other: two requests in flight may overtake each other.
       this.unsentBytes += text.length;
       this.#publishing = this.#publishing.then(async () => {
         const answer = await publish(post, request);
         this.unsentBytes -= text.length;
+        // On another connection the same request may be on its way again: this is no answer to that.
+        if (this.#abort.signal.aborted) return;
         this.#listener.answer(answer);
+        if (answer.code === "bad_token") this.#listener.close({ code: CODE_TOKEN, reason: answer.message });
       });
     } else {
       this.#say({ op: "error", id, code: "unavailable", message: `there is no ${op} over Server-Sent Events`, retry: false });
@@ -73,34 +84,51 @@ export class SseTransport {
     this.retire();
   }
 
+  /** Takes another token. The streams are opened anew with it, where they are. */
+  renew(token) {
+    this.#token = token;
+    this.#streams.renew();
+    return true;
+  }
+
   /** Called regularly: asks whether the broker is there, if no stream shows it. */
   async check() {
     if (!this.#streams.isEmpty) return;
+    const asked = this.#probes;
     const answer = await this.#get("/v1/topics?limit=1", this.#abort.signal).catch(() => null);
+    if (answer?.status === 401) return this.#refused(await refusal(answer));
     await answer?.arrayBuffer().catch(() => {});
-    if (answer?.ok) this.#listener.alive();
+    // The answer to an earlier question may have been on its way since before the broker was asked.
+    if (answer?.ok && asked === this.#probes) this.#listener.alive();
   }
 
   /** Opens the streams anew: what comes from then on shows that the broker is there. */
   probe() {
     if (!this.#streams.canMerge) return false;
+    this.#probes += 1;
     if (this.#streams.isEmpty) this.check();
     else this.#streams.merge();
     return true;
   }
 
   #get(path, signal, more = {}, headers = {}) {
-    return this.#fetch(new URL(path, this.#base), { ...more, signal, headers: { Accept: "text/event-stream, application/json", ...headers } });
+    return this.#ask(path, { ...more, signal }, { Accept: "text/event-stream, application/json", ...headers });
+  }
+
+  #ask(path, options, headers) {
+    const withToken = this.#token === undefined ? headers : { ...headers, Authorization: `Bearer ${this.#token}` };
+    return this.#fetch(new URL(path, this.#base), { ...options, headers: withToken });
   }
 
   /** Gives the client a message as if the broker had sent it. */
   #say(message) {
-    this.#listener.message(JSON.stringify(message));
+    this.#listener.message(JSON.stringify(message), true);
   }
 
-  /** The broker's own refusal is final, unless it is only overloaded. Anything else may come from a server in between. */
+  /** The broker's own refusal is final, unless it wants another token or is only overloaded. Anything else may come from a server in between. */
   #refused({ status, isOurs, error }) {
-    const code = !isOurs ? ABNORMAL : status === 429 ? CODE_LATER : CODE_FORBIDDEN;
-    this.#listener.close({ code, reason: error.message });
+    const code = isOurs ? (CODES[status] ?? CODE_FORBIDDEN) : ABNORMAL;
+    const reason = code === CODE_TOKEN ? `${error.code}: ${error.message}` : error.message;
+    this.#listener.close({ code, reason, retry_ms: error.retry_ms });
   }
 }

@@ -31,6 +31,8 @@ export class SseStreams {
   #streams = [];
   /** The streams bring more than is wanted. */
   #hasMore = false;
+  /** They were opened with an older token. */
+  #hasOldToken = false;
   #changing = false;
   #gathering = null;
   /** Whether the broker knows `ready` and `on_slow`. */
@@ -73,10 +75,16 @@ export class SseStreams {
     this.#change();
   }
 
+  /** Opens them anew where they are, because there is another token. Streams without an id keep theirs until they have one. */
+  renew() {
+    this.#hasOldToken = !this.isEmpty;
+    this.#change();
+  }
+
   /** Lets one stream take the place of all, from the smallest id: also of a stream that only brings what was dropped. */
   merge() {
     this.#leave(this.#streams, String(Math.min(...this.#streams.map(({ id }) => Number(id)))));
-    this.#hasMore = false;
+    [this.#hasMore, this.#hasOldToken] = [false, false];
     this.#openMore();
   }
 
@@ -112,7 +120,7 @@ export class SseStreams {
   #adapt() {
     for (const stream of this.#streams) if (stream.entries.size === 0 && (stream.dropped.size === 0 || this.#wanted.size === 0)) stream.end();
     this.#streams = this.#streams.filter((stream) => !stream.ended);
-    if (this.isEmpty) this.#hasMore = false;
+    if (this.isEmpty) [this.#hasMore, this.#hasOldToken] = [false, false];
     // Without an id nothing can resume on another stream: then changes wait.
     if (this.#isOutdated && this.canMerge) this.merge();
     else this.#openMore();
@@ -122,7 +130,7 @@ export class SseStreams {
   get #isOutdated() {
     const { conflate_ms, on_slow } = mostDemanding([...this.#wanted.values()]);
     const isOther = (stream) => stream.conflate_ms !== conflate_ms || stream.on_slow !== on_slow;
-    return this.#streams.length > 1 || this.#hasMore || this.#streams.some(isOther);
+    return this.#streams.length > 1 || this.#hasMore || this.#hasOldToken || this.#streams.some(isOther);
   }
 
   /** Ends these streams. What had begun continues by another one, from an id or, if that is null, from before everything. */
@@ -183,6 +191,8 @@ export class SseStreams {
 
   #receive(stream, text, topic) {
     if (text.startsWith('{"op":"subscribed"')) return this.#subscribed(stream, JSON.parse(text));
+    // An entry or a topic that is not allowed any more: no other stream brings it either.
+    if (text.startsWith('{"op":"error"')) return this.#ended(stream, text);
     if (topic === undefined || this.#isResponsible(stream, topic)) this.#listener.message(text);
   }
 
@@ -197,6 +207,12 @@ export class SseStreams {
     this.#say({ ...answer, topics: rows, patterns });
     const { errors = [] } = answer;
     if (errors.length > 0) this.#forget(stream, errors);
+  }
+
+  #ended(stream, text) {
+    const { topic, pattern = topic } = JSON.parse(text);
+    if (pattern !== undefined && this.#wanted.has(pattern)) for (const each of this.#streams) this.#forget(each, [{ topic: pattern }]);
+    this.#listener.message(text);
   }
 
   /** An id came. It holds for what its stream brings, except for what an earlier stream brings as well. */
@@ -236,9 +252,10 @@ export class SseStreams {
       return stream.run(this.#get, false);
     }
     const isByEntry = refused.isOurs && [400, 403].includes(refused.status);
-    const errors = isByEntry ? await wrongEntries((path) => this.#get(path, stream.signal), stream.entries) : [];
+    const wrong = isByEntry ? await wrongEntries((path) => this.#get(path, stream.signal), stream.entries) : { errors: [], refused };
     if (stream.ended) return;
-    if (errors.length === 0) return this.#refused(refused);
+    const { errors } = wrong;
+    if (wrong.refused !== null || errors.length === 0) return this.#refused(wrong.refused ?? refused);
     // As if the stream had not been opened.
     this.#forget(stream, errors);
     this.#leave([stream], stream.canResume ? stream.id : null);

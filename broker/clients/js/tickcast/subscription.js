@@ -152,7 +152,11 @@ export class Subscription {
     const { op, topic, epoch } = message;
     const seen = this.#seen.get(topic);
     if (op === "error") {
-      if (!message.retry) this.#refusal = message;
+      if (!message.retry) {
+        this.#refusal = message;
+        // If it is allowed again, it begins anew.
+        this.#seen.delete(topic);
+      }
     } else if (op === "closed") {
       if (!this.#seen.delete(topic)) return null;
     } else if (op === "topic") {

@@ -158,6 +158,30 @@ export class Topics {
     }
   }
 
+  /** Ends a topic that a pattern has brought in and that is not allowed any more. Its subscriptions get the message. */
+  forbid(topic, message) {
+    const stream = this.#streams.get(topic), { code, message: text, retry } = message;
+    this.#entries.ended(topic);
+    if (stream) {
+      this.#forget(stream);
+      for (const subscription of stream.subscribers) deliver(subscription, message);
+    }
+    this.#emit("error", { error: new TickcastError(code, `${topic}: ${text}`, { topic, retry }) });
+  }
+
+  /** Forgets the topics of an entry that was refused for good: those that no other entry covers, and its own if it is forbidden. */
+  uncovered({ text, matches }, isForbidden) {
+    for (const stream of [...this.#streams.values()]) {
+      const { topic } = stream, isCovered = this.#entries.has(topic) || this.#entries.patternsOf(topic).length > 0;
+      if (matches(topic) && (!isCovered || (isForbidden && topic === text))) this.#forget(stream);
+    }
+  }
+
+  #forget(stream) {
+    this.#streams.delete(stream?.topic);
+    this.#mending.delete(stream);
+  }
+
   /** Makes a topic's stream, if a subscription covers the topic. */
   #newStream(topic) {
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
@@ -176,8 +200,7 @@ export class Topics {
   #forgetUnwanted(stream) {
     const { topic, subscribers, waits } = stream;
     if (subscribers.length > 0 && (!waits || this.#entries.has(topic))) return;
-    this.#streams.delete(topic);
-    this.#mending.delete(stream);
+    this.#forget(stream);
   }
 
   /** Sets whether a stream's messages are ignored until the topic has begun anew. */

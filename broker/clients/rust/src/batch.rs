@@ -51,8 +51,16 @@ impl Collector {
         self.lock().answer.as_ref().is_none_or(|answer| answer.is_closed())
     }
 
-    pub(crate) fn answered(&self, part: &BatchPart, accepted: u64, duplicates: u64, rejected: Vec<Rejected>) {
+    pub(crate) fn answered(
+        &self,
+        part: &BatchPart,
+        accepted: u64,
+        duplicates: u64,
+        rejected: Vec<Rejected>,
+        retry_ms: Option<u64>,
+    ) {
         let mut collected = self.lock();
+        collected.so_far.retry_ms = collected.so_far.retry_ms.max(retry_ms);
         collected.so_far.accepted += accepted;
         collected.so_far.duplicates += duplicates;
         let in_batch = rejected.into_iter().map(|one| (part.first_index + one.index, one.code, one.message));

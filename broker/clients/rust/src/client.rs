@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
+use crate::authenticated::Authenticated;
 use crate::batch::{BatchPart, Collector};
 use crate::connection_event::ConnectionEvents;
 use crate::driver;
@@ -133,6 +134,11 @@ impl Client {
     /// The `hello` of the current connection, or of the last one if there is none.
     pub fn hello(&self) -> Arc<Hello> {
         self.handle.hello()
+    }
+
+    /// Whom the broker takes this client for, and what it may; `None` if it has not said on this connection.
+    pub fn authenticated(&self) -> Option<Arc<Authenticated>> {
+        self.handle.authenticated()
     }
 
     /// The broker's name for the connection.

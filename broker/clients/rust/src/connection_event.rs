@@ -2,6 +2,7 @@
 
 use tokio::sync::broadcast;
 
+use crate::authenticated::Authenticated;
 use crate::error::{ClosedReason, UnacknowledgedError};
 
 /// Something that happened to the connection.
@@ -29,6 +30,16 @@ pub enum ConnectionEvent {
         /// Why, as a sentence for people.
         reason: String,
         /// The wait before the next attempt, in milliseconds.
+        retry_ms: u64,
+    },
+    /// The broker has accepted the token, or what this client may has changed.
+    Authenticated(Authenticated),
+    /// There is no token to renew the connection's with ([`Token`](crate::Token)). It is asked for again, and the
+    /// connection goes on with the token that it has. This comes once, until there is one.
+    TokenFailed {
+        /// Why, as a sentence for people.
+        reason: String,
+        /// The wait before it is asked for again, in milliseconds.
         retry_ms: u64,
     },
     /// The broker is about to close the connection.

@@ -10,27 +10,34 @@ use crate::connection_event::ConnectionEvent;
 use crate::error::{ClosedReason, ConnectError};
 use crate::handle::Handle;
 use crate::options::Options;
-use crate::reconnect::{self, Attempts, Next};
+use crate::reconnect::{self, Attempts, Next, Refusals};
 use crate::run::run;
 use crate::shared::{Count, Shared};
 use crate::sync::lock;
-use crate::transport::{self, Connection};
+use crate::transport::{self, Connection, Connector};
 
 /// The HTTP status that refuses a handshake without a valid token.
 const UNAUTHORIZED: u16 = 401;
 
 /// Makes the first connection, and starts the task that owns it and its successors.
 pub(crate) async fn start(options: Options) -> Result<Handle, ConnectError> {
-    let connection = transport::connect(&options).await?;
+    let connector = Connector::default();
+    let mut refusals = Refusals::default();
+    let connection = loop {
+        match transport::connect(&options, &connector).await {
+            Err(error) if is_about_token(&error) && options.token.can_change() && refusals.refused() => {}
+            other => break other?,
+        }
+    };
     let shared = Arc::new(Shared::new(options, connection.hello.clone()));
-    tokio::spawn(drive(shared.clone(), connection));
+    tokio::spawn(drive(shared.clone(), connector, connection));
     Ok(Handle(shared))
 }
 
-async fn drive(shared: Arc<Shared>, first: Connection) {
+async fn drive(shared: Arc<Shared>, connector: Connector, first: Connection) {
     let book = Mutex::new(Book::default());
     let reason = tokio::select! {
-        reason = live(&shared, &book, first) => reason,
+        reason = live(&shared, &book, &connector, first) => reason,
         () = close_timeout(&shared) => ClosedReason::Here,
     };
     // No call is accepted any more, and the callers that still wait get an error.
@@ -45,27 +52,36 @@ async fn close_timeout(shared: &Shared) {
     tokio::time::sleep(Duration::from_millis(shared.options.close_timeout_ms)).await;
 }
 
-async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedReason {
+async fn live(shared: &Shared, book: &Mutex<Book>, connector: &Connector, first: Connection) -> ClosedReason {
     let backoff = shared.options.backoff;
     let mut connection = first;
     let mut attempts = Attempts::default();
+    let mut refusals = Refusals::default();
     loop {
-        lock(book).connected(connection.hello.limits);
+        shared.begin(connection.token.clone());
+        lock(book).connected(connection.hello.limits, connection.token.take());
         let began = Instant::now();
-        let end = run(shared, book, connection).await;
+        let mut end = run(shared, book, connection).await;
+        end.reason = shared.without_token(&end.reason);
         attempts.ended(lock(book).is_restored(), began.elapsed(), &backoff);
+        let accepted = lock(book).is_authenticated();
+        if accepted {
+            refusals.accepted();
+        }
         lock(book).lost(shared);
 
         if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
             return ClosedReason::Here;
         }
         let next = reconnect::after(end.code);
-        if next == Next::Never {
+        let is_refused = next == Next::WithAnotherToken;
+        if next == Next::Never || (is_refused && !may_try_another_token(shared, &mut refusals)) {
             report_lost(shared, end.reason.clone(), end.code, None);
             return for_good(end.code.unwrap_or_default(), end.reason);
         }
         let mut wait_ms = match (next, end.after_ms) {
-            (Next::Later, _) => backoff.delay_ms(u32::MAX, rand::random()),
+            (Next::WithAnotherToken, _) if Refusals::is_at_once(accepted, began.elapsed()) => 0,
+            (Next::Later, None) => backoff.delay_ms(u32::MAX, rand::random()),
             (_, Some(after_ms)) => backoff.delay_after_ms(after_ms, rand::random()),
             (_, None) => backoff.delay_ms(attempts.next(), rand::random()),
         };
@@ -76,16 +92,24 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
             if shared.is_closing() && lock(book).is_idle(&shared.outbox) {
                 return ClosedReason::Here;
             }
-            match transport::connect(&shared.options).await {
+            match transport::connect(&shared.options, connector).await {
                 Ok(connection) => break connection,
+                Err(error) if is_about_token(&error) => {
+                    if !may_try_another_token(shared, &mut refusals) {
+                        return ClosedReason::Unauthenticated { reason: reason_of(error).into() };
+                    }
+                    wait_ms = 0;
+                }
                 Err(ConnectError::Closed { code, reason, .. }) if reconnect::after(Some(code)) == Next::Never => {
                     return for_good(code, reason);
                 }
-                Err(ConnectError::Refused { status: UNAUTHORIZED, body, .. }) => {
-                    return ClosedReason::Unauthenticated { reason: body.into() };
-                }
                 Err(error) => {
-                    wait_ms = backoff.delay_ms(attempts.next(), rand::random());
+                    wait_ms = match &error {
+                        ConnectError::Refused { retry_after_ms: Some(after_ms), .. } => {
+                            backoff.delay_after_ms(*after_ms, rand::random())
+                        }
+                        _ => backoff.delay_ms(attempts.next(), rand::random()),
+                    };
                     let reason = one_line(&error);
                     shared.report(ConnectionEvent::AttemptFailed { reason, retry_ms: wait_ms });
                 }
@@ -94,6 +118,28 @@ async fn live(shared: &Shared, book: &Mutex<Book>, first: Connection) -> ClosedR
         shared.count(Count::Reconnects, 1);
         shared.set_hello(connection.hello.clone());
         shared.report(ConnectionEvent::Connected { session: connection.hello.session.clone(), resumed: true });
+    }
+}
+
+/// Records that the broker refused the token. Returns whether another one may be tried.
+fn may_try_another_token(shared: &Shared, refusals: &mut Refusals) -> bool {
+    refusals.refused() && shared.options.token.can_change()
+}
+
+/// Whether the broker refused an attempt because of its token.
+fn is_about_token(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Refused { status, .. } => *status == UNAUTHORIZED,
+        ConnectError::Closed { code, .. } => *code == CloseReason::Unauthenticated.code(),
+        _ => false,
+    }
+}
+
+/// The broker's own words.
+fn reason_of(error: ConnectError) -> String {
+    match error {
+        ConnectError::Refused { body: reason, .. } | ConnectError::Closed { reason, .. } => reason,
+        other => one_line(&other),
     }
 }
 

@@ -43,6 +43,24 @@ pub enum ConnectError {
         status: u16,
         /// The first bytes of the response's body.
         body: String,
+        /// The wait of its `Retry-After`, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// TLS could not be set up, or its handshake failed.
+    #[error("no TLS connection to {address}: {why}")]
+    Tls {
+        /// The broker's `host:port`.
+        address: String,
+        /// What is wrong: a file, the broker's certificate, or what it said about ours.
+        why: String,
+    },
+    /// There is no token to connect with ([`Token`](crate::Token)).
+    #[error("there is no token to connect to {address} with: {why}")]
+    Token {
+        /// The URL.
+        address: String,
+        /// What the token function, or reading the file, returned.
+        why: String,
     },
     /// The server's upgrade is invalid, or its first message is not a `hello`.
     #[error("{address} does not speak Tickcast: {why}")]
@@ -79,9 +97,10 @@ pub enum ClosedReason {
     /// The program closed it.
     #[error("the client was closed")]
     Here,
-    /// The broker requires authentication (close code 4001, or HTTP 401 in the handshake), and this client has no token
-    /// to offer. Every further attempt would end the same way, so there is none.
-    #[error("the broker requires authentication, and this client has no token to offer: {reason}")]
+    /// The broker requires authentication (close code 4001, `bad_token`, or HTTP 401 in the handshake), and this client has
+    /// no token to offer, or none that the broker takes: a fixed one is offered once, and others are asked for once more
+    /// ([`Token`](crate::Token)). Every further attempt would end the same way, so there is none.
+    #[error("the broker requires authentication, and this client has no token to offer that it accepts: {reason}")]
     Unauthenticated {
         /// The broker's reason.
         reason: Arc<str>,
@@ -112,6 +131,8 @@ pub enum RequestError {
         message: String,
         /// Whether the same request may work later.
         retry: bool,
+        /// The wait that the broker asks for, in milliseconds.
+        retry_ms: Option<u64>,
     },
     /// No answer came within `answer_timeout_ms`. A full queue of one subscription blocks all answers.
     #[error("no answer came within {timeout_ms} ms")]
@@ -173,8 +194,11 @@ pub enum PublishError {
         code: ErrorCode,
         /// The broker's message.
         message: String,
-        /// Whether the same update may work later.
+        /// Whether the same update may work later. The client does not send it again by itself: it might overtake a
+        /// newer one.
         retry: bool,
+        /// The wait that the broker asks for, in milliseconds.
+        retry_ms: Option<u64>,
     },
     /// The update is a patch, and the topic has no state to change: it was never published, it ended, or the broker
     /// lost it in a restart. Publish the topic's whole state first (`{}` if nothing is known of it), then continue with
@@ -201,10 +225,10 @@ pub enum PublishError {
 
 impl PublishError {
     /// The broker's refusal of an update.
-    pub(crate) fn refused(code: ErrorCode, message: String, retry: bool) -> PublishError {
+    pub(crate) fn refused(code: ErrorCode, message: String, retry: bool, retry_ms: Option<u64>) -> PublishError {
         match code {
             ErrorCode::NoState => PublishError::NoState { message },
-            _ => PublishError::Refused { code, message, retry },
+            _ => PublishError::Refused { code, message, retry, retry_ms },
         }
     }
 }

@@ -11,8 +11,17 @@ pub struct Hello {
     pub heartbeat_ms: u64,
     /// The optional parts of the protocol that it supports.
     pub features: Vec<String>,
+    /// Whether a token is needed: `required` or `optional`. `None` if the broker does not know tokens.
+    pub auth: Option<String>,
     /// Its limits.
     pub limits: Limits,
+}
+
+impl Hello {
+    /// Whether the broker knows tokens.
+    pub(crate) fn knows_tokens(&self) -> bool {
+        self.features.iter().any(|feature| feature == "auth")
+    }
 }
 
 /// The limits in a [`Hello`].

@@ -44,8 +44,8 @@
 //! | `request`, `batch` | what a program asked for, before and after it is written |
 //! | `wire` | messages as JSON |
 //! | `continuity` | the proof for one topic that nothing was missed silently; pure |
-//! | `options`, `backoff`, `subscribe_options`, `publish` | what a program sets |
-//! | `hello`, `event`, `connection_event`, `violation`, `error`, `data` | what it gets |
+//! | `options`, `token`, `tls`, `backoff`, `subscribe_options`, `publish` | what a program sets |
+//! | `hello`, `authenticated`, `event`, `connection_event`, `violation`, `error`, `data` | what it gets |
 //!
 //! # What holds
 //!
@@ -72,11 +72,21 @@
 //!   has no state.
 //! - **A lost connection is replaced**, soon if everything had been restored on it, and more and more slowly if
 //!   connections do not last. The client ends for good only if every further attempt would end the same way: see
-//!   [`ClosedReason`]. After [`Unauthenticated`](ClosedReason::Unauthenticated), make another client once there is
-//!   another token.
+//!   [`ClosedReason`].
+//! - **A token** ([`Options::token`]) is asked for before every attempt to connect, and again when the broker says that it
+//!   ends soon; a renewal interrupts nothing. It is the first message of a connection, in one flight with what is
+//!   restored, and only to a broker that knows tokens; publishes wait for the answer to it. A refused token is asked for
+//!   once more, at once. After a second refusal in a row the client ends with
+//!   [`Unauthenticated`](ClosedReason::Unauthenticated), so that neither the broker nor whoever issues the tokens is asked
+//!   in a loop. No error and no log shows a token.
+//! - **What is not allowed** ends with [`Event::Refused`], at once or later: an entry of a subscription, or a topic that
+//!   a pattern has brought in, which stays. Everything else goes on.
+//! - **Over a rate** ([`ErrorCode::RateLimited`]) a subscription is asked for again after the time that the broker names.
+//!   A publish is not: only the program knows whether it has published something newer meanwhile.
 //! - **Every queue has a bound** ([`Options`]). A full subscription queue stops the reading of the connection, so read
 //!   each subscription in a task of its own, or use one client for publishing and another for subscribing.
 
+mod authenticated;
 mod backoff;
 mod batch;
 mod book;
@@ -99,10 +109,13 @@ mod shared;
 mod subscribe_options;
 mod subscription;
 mod sync;
+mod tls;
+mod token;
 mod transport;
 mod violation;
 mod wire;
 
+pub use authenticated::{Allow, Authenticated};
 pub use backoff::Backoff;
 pub use broker_protocol::{ErrorCode, Kind};
 pub use client::Client;
@@ -116,4 +129,6 @@ pub use publish::{BatchAnswer, Publish, Published};
 pub use shared::Counters;
 pub use subscribe_options::{From, Listed, OnSlow};
 pub use subscription::{SubscribeBuilder, Subscription};
+pub use tls::Tls;
+pub use token::{Token, TokenError};
 pub use violation::Violation;

@@ -1,13 +1,19 @@
 //! A client's options. Every field has a default that suits a program near its broker.
 
 use crate::backoff::Backoff;
+use crate::tls::Tls;
+use crate::token::Token;
 
 /// How to connect, and how much to hold. [`Options::new`] gives the defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws`. The default path is `/v1/ws`. Only `ws://`
-    /// is supported.
+    /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws` or `wss://md.example`. The default path is
+    /// `/v1/ws`. `https` and `http` mean `wss` and `ws`.
     pub url: String,
+    /// Who the client is. By default it is anonymous.
+    pub token: Token,
+    /// The certificates for `wss://`, beside those of the platform.
+    pub tls: Tls,
     /// The waits between attempts to reconnect. They start over after a connection on which everything was restored,
     /// and grow with each of these that does not last as long as the longest wait. The client also waits like this
     /// before it asks again for entries that the broker refused for now.
@@ -44,6 +50,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             url: "ws://127.0.0.1:9000/v1/ws".to_owned(),
+            token: Token::none(),
+            tls: Tls::default(),
             backoff: Backoff::default(),
             connect_timeout_ms: 5_000,
             queue_updates_max: 1_024,

@@ -78,4 +78,6 @@ pub struct BatchAnswer {
     pub duplicates: u64,
     /// The updates that were not accepted: the index in the batch, the code, and the broker's message.
     pub rejected: Vec<(usize, ErrorCode, String)>,
+    /// The wait that the broker asks for, in milliseconds, if some were over a rate.
+    pub retry_ms: Option<u64>,
 }

@@ -13,6 +13,8 @@ pub(crate) enum Next {
     Soon,
     /// Another attempt, but only after the longest backoff: the broker is overloaded.
     Later,
+    /// One attempt with another token, if there is one to ask for; else none.
+    WithAnotherToken,
     /// No attempt: it would end the same way.
     Never,
 }
@@ -31,10 +33,35 @@ pub(crate) fn after(code: Option<u16>) -> Next {
             | CloseReason::TooBig
             | CloseReason::Forbidden,
         ) => Next::Never,
-        // The protocol says "with a new token", and this client cannot offer one.
-        Some(CloseReason::Unauthenticated) => Next::Never,
+        Some(CloseReason::Unauthenticated) => Next::WithAnotherToken,
         // From a proxy (1012, 1013, 1014), or of a later version of the protocol: users expect a reconnect.
         None => Next::Soon,
+    }
+}
+
+/// The refusals of tokens in a row. A refused token is asked for once more, at once; there is no third attempt, so that
+/// neither the broker nor whoever issues the tokens is asked in a loop.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(u32);
+
+/// A connection that was authenticated and then refused before this time is replaced only after the usual wait.
+const BRIEF: Duration = Duration::from_secs(5);
+
+impl Refusals {
+    /// Records that the broker accepted the token of a connection.
+    pub(crate) fn accepted(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Records a refusal. Returns whether another attempt follows.
+    pub(crate) fn refused(&mut self) -> bool {
+        self.0 += 1;
+        self.0 < 2
+    }
+
+    /// Whether the attempt after a refusal is made at once: unless the connection had been authenticated and was brief.
+    pub(crate) fn is_at_once(accepted: bool, lifetime: Duration) -> bool {
+        !accepted || lifetime >= BRIEF
     }
 }
 
@@ -114,7 +141,8 @@ mod tests {
     fn the_protocols_table() {
         let table = [
             (&[1000, 1001, 1011, 4008, 4009][..], Next::Soon),
-            (&[1002, 1003, 1007, 1009, 4001, 4003], Next::Never),
+            (&[1002, 1003, 1007, 1009, 4003], Next::Never),
+            (&[4001], Next::WithAnotherToken),
             (&[4029], Next::Later),
             (&[1005, 1006, 1012, 1013, 3000, 4999], Next::Soon),
         ];
@@ -124,7 +152,7 @@ mod tests {
             }
         }
         assert_eq!(after(None), Next::Soon);
-        let decided: usize = table[..3].iter().map(|(codes, _)| codes.len()).sum();
+        let decided: usize = table[..4].iter().map(|(codes, _)| codes.len()).sum();
         assert_eq!(decided, CloseReason::ALL.len(), "every code of the catalogue is in the table");
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{PublishError, RequestError, SubscribeError};
 use crate::event::{EntryError, Event};
 use crate::publish::Published;
 use crate::subscribe_options::Listed;
+use crate::token::Secret;
 use crate::wire::entry::Entry;
 use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
 
@@ -50,6 +51,11 @@ pub(crate) enum Request {
     },
     Ping {
         answer: Answer<u64, RequestError>,
+    },
+    /// The token: the first message of a connection, or one that `renews` that of a running one.
+    Authenticate {
+        token: Secret,
+        renews: bool,
     },
     /// No message: it is answered when everything before it has been.
     Flush {

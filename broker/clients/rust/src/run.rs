@@ -3,19 +3,21 @@
 //! They are two futures of one task, not one loop over both: reading a frame is not safe to cancel, so the reading loop
 //! is only dropped together with its connection.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::book::{Book, Delivery};
+use crate::connection_event::ConnectionEvent;
 use crate::shared::Shared;
 use crate::sync::lock;
-use crate::transport::{Broken, Connection, Frames, Reader, Received, utf8};
+use crate::transport::{Broken, Connection, Frames, Reader, Received, Writer, utf8};
 use crate::wire::incoming::{self, Incoming};
 
 /// How long the broker may take to accept our close frame.
@@ -39,6 +41,8 @@ struct Control {
     urgent: Mutex<Urgent>,
     /// The reading loop waits for room in a subscription's queue.
     blocked: AtomicBool,
+    /// Wakes the loop that asks for another token.
+    token_wanted: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,10 +58,12 @@ pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connect
     let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
     let read = read(shared, book, connection.reader, &control);
     let write = write(shared, book, connection.writer, &control, heartbeat);
+    let renew = renew(shared, book, &control);
     tokio::pin!(read, write);
     let end = tokio::select! {
         end = &mut read => end,
         end = &mut write => return end,
+        end = renew => match end {},
     };
     if let Some(close_frame) = end.close_frame.clone() {
         control.lock().close = Some(close_frame);
@@ -86,32 +92,35 @@ async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: 
             }
             Err(broken) => return End::broken(broken),
         };
-        if let Err(broken) = take(&bytes, shared, book, &mut deliveries, &mut after_ms) {
-            return End::broken(broken);
+        match take(&bytes, shared, book, &mut deliveries, &mut after_ms) {
+            Ok(false) => {}
+            Ok(true) => control.token_wanted.notify_one(),
+            Err(broken) => return End::broken(broken),
         }
         deliver(shared, control, &mut deliveries).await;
     }
 }
 
-/// Handles one text message.
+/// Handles one text message. Returns whether another token is wanted.
 fn take(
     bytes: &[u8],
     shared: &Shared,
     book: &Mutex<Book>,
     deliveries: &mut Vec<Delivery>,
     after_ms: &mut Option<u64>,
-) -> Result<(), Broken> {
+) -> Result<bool, Broken> {
     let read = incoming::read(utf8(bytes)?, |message| {
         if let Incoming::GoAway { after_ms: asked, .. } = &message {
             *after_ms = Some(*asked);
         }
-        lock(book).receive(message, shared, deliveries)
+        let mut book = lock(book);
+        book.receive(message, shared, deliveries).map(|()| book.takes_another_token())
     });
     match read {
         Ok(result) => result,
         Err(malformed) => {
             let detail = std::error::Error::source(&malformed).map(|why| format!(": {why}")).unwrap_or_default();
-            Err(Broken { reason: format!("the broker sent {malformed}{detail}"), close_code: Some(1002) })
+            Err(Broken::new(format!("the broker sent {malformed}{detail}"), Some(1002)))
         }
     }
 }
@@ -132,13 +141,33 @@ async fn deliver(shared: &Shared, control: &Control, deliveries: &mut Vec<Delive
     }
 }
 
-async fn write(
-    shared: &Shared,
-    book: &Mutex<Book>,
-    mut writer: OwnedWriteHalf,
-    control: &Control,
-    heartbeat: Duration,
-) -> End {
+/// Asks for another token whenever one is wanted, and sends it. A failing function is asked again after growing waits.
+async fn renew(shared: &Shared, book: &Mutex<Book>, control: &Control) -> Infallible {
+    loop {
+        control.token_wanted.notified().await;
+        let mut attempt = 0;
+        while shared.options.token.can_change() {
+            match shared.ask_token().await {
+                Ok(Some(token)) => {
+                    lock(book).renew(token);
+                    shared.outbox.wake();
+                    break;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let wait_ms = shared.options.backoff.delay_ms(attempt, rand::random());
+                    if attempt == 0 {
+                        shared.report(ConnectionEvent::TokenFailed { reason: error.to_string(), retry_ms: wait_ms });
+                    }
+                    attempt += 1;
+                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn write(shared: &Shared, book: &Mutex<Book>, mut writer: Writer, control: &Control, heartbeat: Duration) -> End {
     let mut frames = Frames::default();
     let mut close_sent = false;
     // When to ask again for what the broker refused for now.
@@ -157,11 +186,13 @@ async fn write(
                 again_at = None;
                 book.ask_again();
             }
+            let asked_ms = book.takes_asked_ms();
             if !book.waits_to_ask_again() {
                 again_at = None;
-            } else if again_at.is_none() {
-                let wait_ms = shared.options.backoff.delay_ms(book.attempt(), rand::random());
-                again_at = Some(Instant::now() + Duration::from_millis(wait_ms));
+            } else if again_at.is_none() || asked_ms > 0 {
+                let wait_ms = asked_ms + shared.options.backoff.delay_ms(book.attempt(), rand::random());
+                // A wait that the broker asks for holds for everything that is asked for again.
+                again_at = again_at.max(Some(Instant::now() + Duration::from_millis(wait_ms)));
             }
             book.fill(shared, &mut frames);
             if frames.bytes().is_empty() && shared.is_closing() && book.is_idle(&shared.outbox) {
@@ -200,7 +231,7 @@ async fn until(at: Option<Instant>) {
 impl End {
     fn broken(broken: Broken) -> End {
         let close_frame = broken.close_code.map(|code| (code, broken.reason.clone()));
-        End { reason: broken.reason, code: None, close_frame, after_ms: None }
+        End { reason: broken.reason, code: broken.as_code, close_frame, after_ms: broken.after_ms }
     }
 }
 

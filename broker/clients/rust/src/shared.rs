@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{broadcast, watch};
 
+use crate::authenticated::Authenticated;
 use crate::connection_event::{ConnectionEvent, ConnectionEvents};
 use crate::error::{ClosedReason, PublishError, UnacknowledgedError};
 use crate::hello::Hello;
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::sync::lock;
+use crate::token::{Secret, TokenError};
 use crate::wire::entry::Entry;
 
 /// Connection events kept for a receiver that falls behind.
@@ -22,6 +24,9 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     counters: [AtomicU64; 4],
     hello: Mutex<Arc<Hello>>,
+    authenticated: Mutex<Option<Arc<Authenticated>>>,
+    /// The last token, so that no text shows it.
+    token: Mutex<Option<Secret>>,
     watchers: Mutex<Watchers>,
     phase: watch::Sender<Phase>,
     subscriptions: AtomicU64,
@@ -76,6 +81,8 @@ impl Shared {
             options,
             counters: Default::default(),
             hello: Mutex::new(Arc::new(hello)),
+            authenticated: Mutex::default(),
+            token: Mutex::default(),
             watchers: Mutex::new(Watchers { current: Some(current), events }),
             phase: watch::Sender::new(Phase::Open),
             subscriptions: AtomicU64::new(0),
@@ -88,6 +95,36 @@ impl Shared {
 
     pub(crate) fn set_hello(&self, hello: Hello) {
         *lock(&self.hello) = Arc::new(hello);
+    }
+
+    pub(crate) fn authenticated(&self) -> Option<Arc<Authenticated>> {
+        lock(&self.authenticated).clone()
+    }
+
+    /// Records whom the broker takes this client for. Returns whether that is news.
+    pub(crate) fn set_authenticated(&self, who: &Authenticated) -> bool {
+        let mut known = lock(&self.authenticated);
+        let is_news = known.as_deref() != Some(who);
+        *known = Some(Arc::new(who.clone()));
+        is_news
+    }
+
+    /// Begins a connection with this token.
+    pub(crate) fn begin(&self, token: Option<Secret>) {
+        *lock(&self.authenticated) = None;
+        *lock(&self.token) = token;
+    }
+
+    /// Asks for the token, to renew it.
+    pub(crate) async fn ask_token(&self) -> Result<Option<Secret>, TokenError> {
+        let token = self.options.token.ask().await?;
+        lock(&self.token).clone_from(&token);
+        Ok(token)
+    }
+
+    /// A text without the token, in case someone has written it there.
+    pub(crate) fn without_token(&self, text: &str) -> String {
+        lock(&self.token).as_ref().map_or_else(|| text.to_owned(), |token| token.hide(text))
     }
 
     pub(crate) fn next_subscription(&self) -> u64 {

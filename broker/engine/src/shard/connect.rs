@@ -1,17 +1,33 @@
 //! A new connection: its state, and its greeting.
 
-use broker_protocol::message;
+use std::sync::Arc;
+
+use broker_protocol::message::{self, Auth};
+use broker_protocol::permissions::Permissions;
 use smallvec::SmallVec;
 
 use super::conn;
 use super::conn::{Closing, Conn, QueueState, Subscriptions};
+use super::permits::Permit;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
 
 impl<S: Sink> Shard<S> {
-    /// Takes on a connection whose handshake is done, and greets it.
+    /// Takes on a connection whose handshake is done, and greets it. It may do everything.
     pub fn connect(&mut self, now: Now, sink: S) -> ConnId {
+        self.greet(now, sink, None)
+    }
+
+    /// Takes on a connection that may do what these permissions allow or, without any, nothing until
+    /// [`Shard::authorize`].
+    pub fn connect_as(&mut self, now: Now, sink: S, auth: Auth, permissions: Option<Arc<Permissions>>) -> ConnId {
+        let id = self.greet(now, sink, Some(auth));
+        self.permits.set(id, permissions.map_or(Permit::Unauthenticated, Permit::Permitted));
+        id
+    }
+
+    fn greet(&mut self, now: Now, sink: S, auth: Option<Auth>) -> ConnId {
         let session = self.engine.session();
         let conn = Conn {
             marked: 0,
@@ -35,10 +51,11 @@ impl<S: Sink> Shard<S> {
             waiting_since_us: 0,
             carry: None,
             control: None,
-            subscribing: None,
+            in_progress: None,
             readies: conn::Readies::default(),
             subscriptions: Subscriptions::default(),
-            next_order: 0,
+            // Patterns that move to another group get the number before theirs for a while.
+            next_order: 1,
             session,
             connected_wall_us: now.wall_us,
             last_data_ms: now.mono_ms(),
@@ -63,7 +80,7 @@ impl<S: Sink> Shard<S> {
             &limits.server,
             &name,
             limits.heartbeat_ms.into(),
-            &[],
+            auth,
             &message::Limits {
                 subscriptions: limits.subscriptions,
                 message_bytes: limits.message_bytes,

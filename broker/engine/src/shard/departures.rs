@@ -66,6 +66,8 @@ impl<S: Sink> Shard<S> {
             return;
         }
         self.leave_all(id);
+        self.permits.remove(id);
+        self.quotas.remove(&id);
         let conn = &mut self.conns[id];
         conn.gone = true;
         conn.control = None;

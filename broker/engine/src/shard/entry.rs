@@ -8,7 +8,10 @@ use std::sync::Arc;
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
 use broker_protocol::request::SubscribeEntry;
-use broker_protocol::topic::{check_topic, is_pattern, is_reserved};
+use broker_protocol::topic::{check_topic, is_pattern};
+
+use super::follows::Denied;
+use super::permits::Readable;
 
 /// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;
@@ -17,24 +20,28 @@ const ECHO_CHARS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) enum CheckedEntry {
     Topic { name: Arc<str>, resume: Option<(Box<str>, u64)> },
-    Pattern { pattern: Pattern, matched: u64 },
+    Pattern { pattern: Pattern, denied: Denied, matched: u64 },
     Bad { entry: Box<str>, code: ErrorCode, message: String },
 }
 
 impl CheckedEntry {
-    pub(super) fn check(entry: &SubscribeEntry<'_>, forbids_reserved: bool) -> CheckedEntry {
+    /// Checks the form of an entry.
+    pub(super) fn check(entry: &SubscribeEntry<'_>) -> CheckedEntry {
         match entry {
+<<<<<<< HEAD
+=======
             SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
                 if forbids_reserved && is_reserved(name) =>
             {
-                let text = "topics that begin with $ are served to connections from loopback only";
+                let text = "topics that begin with $ are served only to clients on this machine that use no proxy";
                 bad(name, ErrorCode::Forbidden, &text)
             }
+>>>>>>> door-addresses
             SubscribeEntry::Bad { entry, refusal } => {
                 CheckedEntry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
             }
             SubscribeEntry::Plain(name) if is_pattern(name) => match Pattern::parse(name) {
-                Ok(pattern) => CheckedEntry::Pattern { pattern, matched: 0 },
+                Ok(pattern) => CheckedEntry::Pattern { pattern, denied: Denied::default(), matched: 0 },
                 Err(error) => bad(name, ErrorCode::BadPattern, &error),
             },
             SubscribeEntry::Plain(name) => match check_topic(name) {
@@ -47,6 +54,21 @@ impl CheckedEntry {
                 }
                 Err(error) => bad(topic, ErrorCode::BadTopic, &error),
             },
+        }
+    }
+
+    /// Refuses the entry if the connection may not subscribe to it, and notes which topics of a pattern it is denied.
+    pub(super) fn permit(&mut self, readable: &Readable) {
+        let refusal = match self {
+            CheckedEntry::Topic { name, .. } => readable.refuses_topic(name),
+            CheckedEntry::Pattern { pattern, denied, .. } => {
+                *denied = readable.denied(pattern);
+                readable.refuses_pattern(pattern)
+            }
+            CheckedEntry::Bad { .. } => None,
+        };
+        if let (Some(refusal), Some(name)) = (refusal, self.name()) {
+            *self = bad(name, ErrorCode::Forbidden, &refusal);
         }
     }
 
@@ -95,8 +117,8 @@ mod tests {
     fn a_name_that_is_too_long_is_echoed_whole_unless_it_is_absurd() {
         for (len, echoed) in [(256, 256), (1000, 1000), (60_000, ECHO_CHARS_MAX)] {
             let name = "x".repeat(len);
-            let CheckedEntry::Bad { entry, code, .. } = CheckedEntry::check(&SubscribeEntry::Plain(name.into()), false)
-            else {
+            let plain = SubscribeEntry::Plain(name.into());
+            let CheckedEntry::Bad { entry, code, .. } = CheckedEntry::check(&plain) else {
                 panic!("{len} bytes were taken");
             };
             assert_eq!((entry.len(), code), (echoed, ErrorCode::BadTopic));
@@ -107,7 +129,8 @@ mod tests {
     fn each_name_once() {
         let topic = |name: &str, seq| CheckedEntry::Topic { name: name.into(), resume: Some(("e".into(), seq)) };
         let wrong = || bad("a..b", ErrorCode::BadTopic, &"empty");
-        let pattern = || CheckedEntry::Pattern { pattern: Pattern::parse("a.*").unwrap(), matched: 0 };
+        let pattern =
+            || CheckedEntry::Pattern { pattern: Pattern::parse("a.*").unwrap(), denied: Denied::default(), matched: 0 };
         let entries = vec![topic("a", 1), wrong(), pattern(), topic("b", 2), topic("a", 3), wrong(), pattern()];
         let kept = once(entries);
         let shown: Vec<String> = kept

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::follows::Linked;
+use super::follows::{Denied, Linked, group_bytes};
 use super::{GroupId, NameId, Shard};
 use crate::limits::Limits;
 use crate::sink::Sink;
@@ -114,16 +114,17 @@ impl<S: Sink> Shard<S> {
         self.stats.local_topics.sub(1);
     }
 
-    /// Returns the pattern's group, creating it if necessary. `None` if that would exceed the bound.
-    pub(super) fn group(&mut self, pattern: &Pattern) -> Option<GroupId> {
-        if let Some(group) = self.follows.group(pattern) {
+    /// Returns the group of a pattern with these denied topics, creating it if necessary. `None` if that would exceed the
+    /// bound.
+    pub(super) fn group(&mut self, pattern: &Pattern, denied: &Denied) -> Option<GroupId> {
+        if let Some(group) = self.follows.group(pattern, denied) {
             return Some(group);
         }
         let max = patterns_bytes_max(&self.engine.limits);
-        if !self.engine.budget.subscriptions.try_change(0, pattern_bytes(pattern), max) {
+        if !self.engine.budget.subscriptions.try_change(0, group_bytes(pattern, denied), max) {
             return None;
         }
-        Some(self.follows.insert_group(pattern))
+        Some(self.follows.insert_group(pattern, denied))
     }
 
     /// The patterns that match a name. The lookup counts as work.
@@ -158,11 +159,4 @@ impl<S: Sink> Shard<S> {
 /// subscriptions: whatever patterns a client invents, others can still subscribe to topics and existing patterns.
 pub(super) fn patterns_bytes_max(limits: &Limits) -> u64 {
     limits.subscriptions_bytes_max / 4 * 3
-}
-
-/// What a pattern costs in bytes: its group, and a node per segment in the shard's trie and in that of the listings.
-pub(super) fn pattern_bytes(pattern: &Pattern) -> u64 {
-    const GROUP_BYTES: usize = 256;
-    const NODE_BYTES: usize = 160;
-    (GROUP_BYTES + 3 * pattern.as_str().len() + 2 * NODE_BYTES * pattern.segments().count()) as u64
 }

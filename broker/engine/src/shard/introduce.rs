@@ -86,6 +86,9 @@ impl<S: Sink> Shard<S> {
 
     /// Handles a topic on the walk's way that has ended, but whose end the shard has not read yet.
     fn pass_ended(&mut self, id: ConnId, catch_up: &mut CatchUp, walk: &Walk, topic: Arc<Topic>) {
+        if !walk.is_about(topic.name()) {
+            return;
+        }
         let Some(end_bytes) = topic.end_unread_by(self.bit) else { return };
         let Some(name_id) = self.follows.of_topic(topic.id()) else { return };
         if catch_up.wants.contains_key(&topic.id()) || Self::is_left_to_another(catch_up, walk, &topic) {
@@ -117,8 +120,11 @@ impl<S: Sink> Shard<S> {
         if !topic.has_image() && walk.images_only {
             return;
         }
+        if !walk.is_about(topic.name()) {
+            return;
+        }
         // A walk that stands in for another pattern's only goes where that one would have gone.
-        if !self.follows.groups[walk.group].pattern.matches(topic.name()) {
+        if !self.follows.groups[walk.group].covers(topic.name()) {
             return;
         }
         // If two walks of a pattern will reach it, the later one introduces it.

@@ -28,7 +28,7 @@ impl<S: Sink> Shard<S> {
     /// Drops everything of a connection that closes or is gone.
     pub(super) fn leave_all(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
-        conn.subscribing = None;
+        conn.in_progress = None;
         conn.readies = Default::default();
         self.discard_pending(id);
         let conn = &mut self.conns[id];

@@ -17,6 +17,7 @@
 //! queue        whose turn is next
 //! follows      names and patterns, their subscribers, and how they are linked
 //! ring         frames on their way to connections
+//! permits      what clients may do, for those that may not do everything
 //! views        topics at an interval, and when each is due
 //! plan         the frames of a turn's write that do not come from the ring
 //! visits       passes over the subscribers of a name
@@ -24,6 +25,7 @@
 //! departures   connections that are closed or gone
 //! retiring     names and patterns that no connection is subscribed to any more
 //! payers       the largest holders of the sums that all connections share
+//! quotas       what connections have left of their quotas
 //! work         what a round may still do
 //! ```
 //!
@@ -32,7 +34,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, subscribe, subscribed, unsubscribe, pending, follow
+//! requests    connect, requests, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -47,6 +49,7 @@
 //!   step.
 //! * A connection is in at most one queue, and only once.
 
+mod authorize;
 mod conn;
 mod connect;
 mod deliver;
@@ -63,9 +66,11 @@ mod mark;
 mod pages;
 mod payers;
 mod pending;
+mod permits;
 mod plan;
 mod position;
 mod queue;
+mod quota;
 mod ready;
 mod refused;
 mod requests;
@@ -98,8 +103,11 @@ pub use self::id::ConnId;
 use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
 use self::payers::Payers;
+use self::permits::Permits;
 use self::plan::Plan;
 use self::queue::Queue;
+use self::quota::Quotas;
+pub use self::requests::AuthRequest;
 use self::retire::Retiring;
 use self::ring::Ring;
 use self::stats::ShardStats;
@@ -124,6 +132,7 @@ pub struct Shard<S> {
     conns: Pages<Conn<S>>,
     queue: Queue,
     follows: Follows,
+    permits: Permits,
     views: Views,
     visits: Visits,
     /// The last ordinal at the time when the newest of its topics was followed.
@@ -135,6 +144,7 @@ pub struct Shard<S> {
     evictions: Evictions,
     departures: Departures,
     payers: Payers,
+    quotas: Quotas,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -154,6 +164,7 @@ impl<S: Sink> Shard<S> {
             conns: Pages::default(),
             queue: Queue::default(),
             follows: Follows::default(),
+            permits: Permits::default(),
             views: Views::default(),
             visits: Visits::default(),
             followed_from: 0,
@@ -164,6 +175,7 @@ impl<S: Sink> Shard<S> {
             evictions: Evictions::default(),
             departures: Departures::default(),
             payers: Payers::default(),
+            quotas: Quotas::default(),
             engine,
         }
     }
@@ -178,6 +190,21 @@ impl<S: Sink> Shard<S> {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.forbids_reserved = true;
         }
+    }
+
+    /// Whether a connection has to authenticate before it may do anything.
+    pub fn must_authenticate(&self, id: ConnId) -> bool {
+        self.permits.must_authenticate(id)
+    }
+
+    /// Takes out a connection with permissions that is gone. Its number may be another connection's by now.
+    pub fn next_departed(&mut self) -> Option<ConnId> {
+        self.permits.next_departed()
+    }
+
+    /// The number of a connection's session, which no other connection has.
+    pub fn session(&self, id: ConnId) -> Option<u64> {
+        self.conns.get(id).filter(|conn| !conn.gone).map(|conn| conn.session)
     }
 
     /// The shard's counters.
@@ -217,15 +244,15 @@ impl<S: Sink> Shard<S> {
         self.conns.get(id).is_some_and(|conn| {
             !conn.gone
                 && conn.closing == Closing::No
-                && conn.subscribing.is_none()
+                && conn.in_progress.is_none()
                 && !conn.is_falling
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max
-        })
+        }) && !self.permits.is_checking(id)
     }
 
     /// Whether a request of this connection is still in progress.
     pub fn is_busy(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_some_and(|conn| conn.subscribing.is_some())
+        self.conns.get(id).is_some_and(|conn| conn.in_progress.is_some())
     }
 
     /// Notes that a frame came from the client, which is therefore alive.
@@ -242,9 +269,16 @@ impl<S: Sink> Shard<S> {
         {
             self.stats.parked.sub(1);
         }
-        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.encoding().is_some()) {
+        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.holds_output()) {
             // It holds less by what it has just sent.
             self.count_buffers(id);
+        }
+    }
+
+    /// Notes that the peer took bytes that its sink held, although not all of them: it has not stalled.
+    pub fn took(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stalled_since_ms = None;
         }
     }
 

@@ -169,7 +169,7 @@ impl<S: Sink> Shard<S> {
     pub(super) fn overdraw(&mut self, id: ConnId) {
         let conn = &mut self.conns[id];
         conn.closing = Closing::Due;
-        conn.subscribing = None;
+        conn.in_progress = None;
         conn.readies = Default::default();
         self.discard_pending(id);
         self.departures.overdrawn.push(id);

@@ -4,7 +4,8 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
-use super::conn::{Target, ladder};
+use super::conn::{InProgress, Target, ladder};
+use super::quota::LeftOut;
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -18,18 +19,69 @@ const PUBLISH_STEPS: usize = 4;
 /// Approximate bytes of an index in a batch.
 const INDEX_BYTES: usize = 5;
 
+/// A client's token, which the engine cannot check.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthRequest {
+    /// The `id` of the request, as JSON.
+    pub id: Option<Box<[u8]>>,
+    /// The token.
+    pub token: String,
+}
+
 impl<S: Sink> Shard<S> {
+    /// Continues what is in progress on a connection, as far as this round's work allows.
+    pub(super) fn continue_request(&mut self, id: ConnId, now: Now) {
+        let Some(mut request) = self.conns.get_mut(id).and_then(|conn| conn.in_progress.take()) else { return };
+        let done = match &mut *request {
+            InProgress::Subscribing(request) => self.continue_subscribe(id, request),
+            InProgress::Authorizing(request) => self.continue_authorizing(id, now, request),
+        };
+        if !done {
+            self.conns[id].in_progress = Some(request);
+            return;
+        }
+        match *request {
+            InProgress::Subscribing(request) => self.answer_subscribe(now, id, request),
+            InProgress::Authorizing(request) => {
+                if let Some(answer) = request.answer {
+                    self.answer(now, id, &answer);
+                }
+                self.send_ready(id, now);
+            }
+        }
+        self.next_authorization(id, now);
+    }
+
     /// Parses and executes one message of a client. Whatever is wrong with it is answered; the connection stays open.
-    pub fn handle(&mut self, now: Now, id: ConnId, text: &str) {
+    /// Returns a token, if the message has one: the caller has to check it, and then to call [`Shard::authorize`] or
+    /// [`Shard::refuse_auth`]. Until then the connection is not read.
+    pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         match broker_protocol::request::parse(text) {
+            Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
+                // It is counted, and never refused.
+                self.is_over_quota(now, id, &request);
+                let Request::Auth { id: request, token } = request else { return None };
+                let request = request.map(|request| request.as_bytes().into());
+                self.permits.begin_check(id);
+                return Some(AuthRequest { id: request, token: token.into_owned() });
+            }
             Ok(request) => self.request(now, id, request),
+            Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
         }
+        None
     }
 
     /// Executes one request of a client and queues the answer.
     pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
+        if self.is_over_quota(now, conn, &request) {
+            return;
+        }
+        if self.permits.must_authenticate(conn) && !matches!(request, Request::Ping { .. }) {
+            let id = request.id().map(|id| id.as_bytes());
+            return self.refuse(now, conn, id, ErrorCode::BadToken, "authenticate first: send auth with a token");
+        }
         match request {
             Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
             Request::Unsubscribe { id, entries } => self.unsubscribe(now, conn, id, &entries),
@@ -54,7 +106,8 @@ impl<S: Sink> Shard<S> {
 
     fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
         self.work.charge(PUBLISH_STEPS);
-        match self.engine.publish(now, update, Publisher::Client) {
+        let allowed = self.check_publish(conn, &update.topic);
+        match allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client)) {
             Ok(published) => {
                 let Some(id) = id else { return };
                 let mut payload = Vec::new();
@@ -84,11 +137,14 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         let (mut accepted, mut duplicates) = (0, 0);
-        let mut rejected = Refused::none();
+        let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());
         self.work.charge(updates.len() * PUBLISH_STEPS);
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
-                Ok(update) => self.engine.publish(now, update, Publisher::Client),
+                Ok(update) => self
+                    .check_publish(conn, &update.topic)
+                    .and_then(|()| self.take_for_update(now, conn, update, &mut left_out))
+                    .and_then(|()| self.engine.publish(now, update, Publisher::Client)),
                 Err(refusal) => Err(refusal.clone()),
             };
             match result {
@@ -108,8 +164,19 @@ impl<S: Sink> Shard<S> {
         }
         let rejected = rejected.into_list();
         let mut payload = Vec::new();
-        message::published_batch(&mut payload, id.as_ref().map(Id::as_bytes), accepted, duplicates, &rejected);
+        let retry_ms = self.retry_ms(now, conn, &left_out);
+        message::published_batch(
+            &mut payload,
+            id.as_ref().map(Id::as_bytes),
+            accepted,
+            duplicates,
+            &rejected,
+            retry_ms,
+        );
         self.answer(now, conn, &payload);
+        if retry_ms.is_some() {
+            self.note_refused(now, conn);
+        }
     }
 
     fn list(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>) {

@@ -5,7 +5,6 @@ mod tests;
 
 use std::ops::Range;
 
-use super::follow::pattern_bytes;
 use super::follows::Linked;
 use super::{GroupId, Shard};
 use crate::fault;
@@ -131,7 +130,7 @@ impl<S: Sink> Shard<S> {
         }
         for group in self.retiring.visited_patterns(end, self.follows.names.bound()) {
             if let Some(group) = self.follows.groups.remove(group) {
-                self.engine.budget.subscriptions.sub(pattern_bytes(&group.pattern));
+                self.engine.budget.subscriptions.sub(group.bytes());
             }
         }
         self.retiring.has_patterns()

@@ -12,9 +12,13 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe};
 use foldhash::fast::RandomState;
 
-use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
+use super::conn::{
+    At, Begun, InProgress, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step,
+};
 use super::entry::{self, CheckedEntry};
 use super::follow::patterns_bytes_max;
+use super::follows::Denied;
+use super::permits::PATTERNS_PER_STEP;
 use super::refused::Refused;
 use super::start::start;
 use super::{ConnId, GroupId, Shard};
@@ -45,19 +49,20 @@ enum Progress {
 
 impl<S: Sink> Shard<S> {
     pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let forbids_reserved = conn.forbids_reserved;
-        let mut entries: Vec<CheckedEntry> =
-            request.entries.iter().map(|entry| CheckedEntry::check(entry, forbids_reserved)).collect();
+        if self.conns.get(id).is_none() {
+            return;
+        }
+        let mut entries: Vec<CheckedEntry> = request.entries.iter().map(CheckedEntry::check).collect();
+        let conflate_ms = self.permits.of(id).map_or(0, |permissions| permissions.conflate_ms_min());
         if entries.len() as u64 > self.engine.limits.subscriptions {
             entries = entry::once(entries);
         }
         let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
-        conn.subscribing = Some(Box::new(Subscribing {
+        self.conns[id].in_progress = Some(Box::new(InProgress::Subscribing(Subscribing {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
             from,
-            step: step(request.conflate_ms),
+            step: step(request.conflate_ms.max(conflate_ms)),
             on_slow: request.on_slow,
             ready: request.ready.then(Token::new),
             positions: request.positions,
@@ -68,35 +73,41 @@ impl<S: Sink> Shard<S> {
             begun: Vec::new(),
             patterns: Vec::new(),
             errors: Refused::none(),
-        }));
-        self.continue_subscribe(id, now);
+        })));
+        self.continue_request(id, now);
         if self.is_busy(id) {
             self.enqueue(id, now.mono_us);
         }
     }
 
-    /// Continues a connection's request, as far as this round's work allows.
-    pub(super) fn continue_subscribe(&mut self, id: ConnId, now: Now) {
-        let Some(mut request) = self.conns.get_mut(id).and_then(|conn| conn.subscribing.take()) else { return };
-        let done = (request.counted || self.count(&mut request)) && self.take_effect(id, &mut request);
-        if !done {
-            self.conns[id].subscribing = Some(request);
-            return;
-        }
-        self.answer_subscribe(now, id, *request);
+    /// Continues a subscribe request, as far as this round's work allows. Returns whether it is done.
+    pub(super) fn continue_subscribe(&mut self, id: ConnId, request: &mut Subscribing) -> bool {
+        (request.counted || self.count(id, request)) && self.take_effect(id, request)
     }
 
-    /// Counts the topics of the patterns. Returns whether all are counted.
-    fn count(&mut self, request: &mut Subscribing) -> bool {
+    /// Checks whether the connection may subscribe to the entries, and counts the topics of the patterns. Returns whether
+    /// that is done for all.
+    fn count(&mut self, id: ConnId, request: &mut Subscribing) -> bool {
+        let (readable, permit_steps) = (self.readable(id), self.permit_steps(id));
         while let Some(entry) = request.entries.get_mut(request.at) {
-            if let CheckedEntry::Pattern { pattern, matched } = entry {
+            if permit_steps > 0 && self.work.is_spent() {
+                return false;
+            }
+            if request.name.is_none() {
+                entry.permit(&readable);
+                self.work.charge(permit_steps);
+            }
+            if let CheckedEntry::Pattern { pattern, denied, matched } = entry {
                 loop {
                     if self.work.is_spent() {
                         return false;
                     }
-                    let counted = self.engine.directory.read().count(pattern, request.name.as_deref(), COUNT_NAMES);
+                    let is_denied = |name: &str| denied.matches(name);
+                    let after = request.name.as_deref();
+                    let counted = self.engine.directory.read().count(pattern, is_denied, after, COUNT_NAMES);
                     if !fault::planted(Fault::WorkUncounted) {
-                        self.work.charge(counted.looked_at * COUNT_STEPS);
+                        self.work
+                            .charge(counted.looked_at * (COUNT_STEPS + denied.patterns().len() / PATTERNS_PER_STEP));
                     }
                     *matched += counted.matched;
                     match counted.up_to {
@@ -163,13 +174,15 @@ impl<S: Sink> Shard<S> {
                     Err(refusal) => (&**name, refusal),
                 }
             }
-            CheckedEntry::Pattern { pattern, .. } => match self.subscribe_pattern(id, pattern, request, replaced) {
-                Ok(()) => {
-                    request.patterns.push(request.at as u32);
-                    return Progress::Done;
+            CheckedEntry::Pattern { pattern, denied, .. } => {
+                match self.subscribe_pattern(id, pattern, denied, request, replaced) {
+                    Ok(()) => {
+                        request.patterns.push(request.at as u32);
+                        return Progress::Done;
+                    }
+                    Err(refusal) => (pattern.as_str(), refusal),
                 }
-                Err(refusal) => (pattern.as_str(), refusal),
-            },
+            }
         };
         self.stats.errors.add(ErrorCode::Limit, 1);
         request.errors.add(name.into(), name.len(), ErrorCode::Limit, refusal);
@@ -201,12 +214,14 @@ impl<S: Sink> Shard<S> {
     /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
     fn put_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
+        let own_max = self.permits.of(id).and_then(|permissions| permissions.subscriptions_max());
+        let max = limits.subscriptions.min(own_max.unwrap_or(u64::MAX));
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
-            if conn.subscriptions.len() as u64 >= limits.subscriptions {
+            if conn.subscriptions.len() as u64 >= max {
                 // Kept short: one answer may contain thousands of these.
-                return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
+                return Err(format!("there are {max} subscriptions already (subscriptions)"));
             }
             if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
                 let max = limits.subscriptions_bytes_max;
@@ -293,6 +308,7 @@ impl<S: Sink> Shard<S> {
         &mut self,
         id: ConnId,
         pattern: &Pattern,
+        denied: &Denied,
         request: &Subscribing,
         replaced: &mut Replaced,
     ) -> Result<(), String> {
@@ -300,7 +316,7 @@ impl<S: Sink> Shard<S> {
         let too_much = || {
             format!("a new pattern would bring all subscriptions above {max} bytes (3/4 of subscriptions_bytes_max)")
         };
-        let group = self.group(pattern).ok_or_else(too_much)?;
+        let group = self.group(pattern, denied).ok_or_else(too_much)?;
         let before = match self.put_subscription(id, Target::Pattern(group), request) {
             Ok(before) => before,
             Err(refusal) => {
@@ -319,6 +335,7 @@ impl<S: Sink> Shard<S> {
             from: request.from,
             images_only: false,
             pattern: pattern.clone(),
+            only: Denied::default(),
             ready: request.ready.clone(),
         });
         Ok(())

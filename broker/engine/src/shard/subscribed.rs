@@ -28,7 +28,7 @@ impl<S: Sink> Shard<S> {
             .patterns
             .iter()
             .filter_map(|at| match &request.entries[*at as usize] {
-                CheckedEntry::Pattern { pattern, matched } => {
+                CheckedEntry::Pattern { pattern, matched, .. } => {
                     Some(PatternStart { pattern: pattern.as_str(), matched: *matched, conflate_ms })
                 }
                 _ => None,

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
-use super::follows::Group;
+use super::follows::{Denied, Group};
 use super::subscribe::SUBSCRIPTION_BYTES;
 use super::{ConnId, GroupId, NameId, Shard, ViewId};
 use crate::budget::shared::SharedSum;
@@ -25,32 +25,56 @@ use crate::topic::TopicId;
 pub(super) const LEAVE_STEPS: usize = 4;
 /// Work to leave a pattern, in steps: the tries of the shard and of the listings change.
 pub(super) const PATTERN_STEPS: usize = 40;
+/// Patterns of one request that are looked up one by one, if the connection is denied some topics.
+const LOOKED_UP_MAX: usize = 16;
 /// Maximum number of walks of a connection per subscription that it may have.
 const WALKS_PER_SUBSCRIPTION: u64 = 2;
 
 /// A pattern that is unsubscribed from, and its walks that were under way.
-struct Left {
+pub(super) struct Left {
     group: GroupId,
     old: Subscription,
     unfinished: Vec<Walk>,
+}
+
+impl Left {
+    pub(super) fn new(group: GroupId, old: Subscription) -> Left {
+        Left { group, old, unfinished: Vec::new() }
+    }
 }
 
 impl<S: Sink> Shard<S> {
     pub(super) fn unsubscribe(&mut self, now: Now, id: ConnId, request: Option<Id<'_>>, entries: &[Cow<'_, str>]) {
         let mut topics = HashSet::default();
         let mut left = Vec::new();
+        let own = self.own_patterns(id, entries.len());
         for entry in entries {
             self.work.charge(LEAVE_STEPS);
             if is_pattern(entry) {
-                let group = Pattern::parse(entry).ok().and_then(|pattern| self.follows.group(&pattern));
+                let group = match &own {
+                    Some(own) => own.get(&**entry).copied(),
+                    None => Pattern::parse(entry).ok().and_then(|pattern| self.own_group(id, &pattern)),
+                };
                 let old = group.and_then(|group| self.take_subscription(id, Target::Pattern(group)));
                 if let (Some(group), Some(old)) = (group, old) {
-                    left.push(Left { group, old, unfinished: Vec::new() });
+                    left.push(Left::new(group, old));
                 }
             } else if let Some(name_id) = self.follows.named(entry) {
                 self.leave_topic(id, name_id, &mut topics);
             }
         }
+        self.drop_left(id, topics, left);
+        self.conns[id].settle();
+        self.file(id, SharedSum::Wants);
+        let names: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
+        let mut payload = Vec::new();
+        message::unsubscribed(&mut payload, request.as_ref().map(Id::as_bytes), &names);
+        self.answer(now, id, &payload);
+        self.send_ready(id, now);
+    }
+
+    /// Drops what is pending of topics and patterns that were left.
+    pub(super) fn drop_left(&mut self, id: ConnId, topics: HashSet<TopicId, RandomState>, left: Vec<Left>) {
         if !topics.is_empty() {
             self.retain_runs(id, |topic| !topics.contains(&topic.id()));
         }
@@ -61,13 +85,22 @@ impl<S: Sink> Shard<S> {
         } else if !left.is_empty() {
             self.leave_patterns(id, left);
         }
-        self.conns[id].settle();
-        self.file(id, SharedSum::Wants);
-        let names: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
-        let mut payload = Vec::new();
-        message::unsubscribed(&mut payload, request.as_ref().map(Id::as_bytes), &names);
-        self.answer(now, id, &payload);
-        self.send_ready(id, now);
+    }
+
+    /// The group by which a connection is subscribed to a pattern, if it is.
+    fn own_group(&self, id: ConnId, pattern: &Pattern) -> Option<GroupId> {
+        self.work.charge(self.permit_steps(id));
+        self.follows.group(pattern, &self.readable(id).denied(pattern))
+    }
+
+    /// The patterns that a connection is subscribed to, by their texts, if looking up so many one by one would take
+    /// longer.
+    fn own_patterns(&self, id: ConnId, count: usize) -> Option<HashMap<Pattern, GroupId, RandomState>> {
+        if count < LOOKED_UP_MAX || self.permit_steps(id) == 0 {
+            return None;
+        }
+        let patterns = self.conns[id].subscriptions.patterns();
+        Some(patterns.map(|(group, _)| (self.follows.groups[group].pattern.clone(), group)).collect())
     }
 
     /// Removes a connection from the members of a target.
@@ -103,7 +136,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Removes a connection's subscription, if there is one.
-    fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
+    pub(super) fn take_subscription(&mut self, id: ConnId, target: Target) -> Option<Subscription> {
         let conn = &mut self.conns[id];
         let old = conn.subscriptions.remove(target)?;
         conn.has_unsubscribed = true;
@@ -112,7 +145,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Leaves a topic. What is on the runs of the topics in `dropped` is still to be taken off them.
-    fn leave_topic(&mut self, id: ConnId, name_id: NameId, dropped: &mut HashSet<TopicId, RandomState>) {
+    pub(super) fn leave_topic(&mut self, id: ConnId, name_id: NameId, dropped: &mut HashSet<TopicId, RandomState>) {
         let Some(old) = self.take_subscription(id, Target::Topic(name_id)) else { return };
         let name = self.follows.names[name_id].name.clone();
         match self.resolve(&self.conns[id], &name) {
@@ -215,7 +248,8 @@ impl<S: Sink> Shard<S> {
             walks.extend(left.unfinished.iter().map(of_other));
             if subscription.step != left.old.step {
                 let pattern = pattern.clone();
-                let walk = Walk { group: other, at: None, from: From::Image, images_only: true, pattern, ready: None };
+                let (at, only) = (None, Denied::default());
+                let walk = Walk { group: other, at, from: From::Image, images_only: true, pattern, only, ready: None };
                 walks.push(walk);
             }
             if held + walks.len() > walks_max {

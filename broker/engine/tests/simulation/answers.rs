@@ -2,10 +2,11 @@
 
 use super::client::Client;
 use super::message::Message;
+use super::permit::Permit;
 use super::refused;
 use super::request::{Answer, Begun, Entry, begun_at};
 use super::stream::{Phase, Stream, Truth};
-use super::subscriptions::{Options, is_pattern};
+use super::subscriptions::{Options, Subscriptions, is_pattern};
 
 impl Client {
     pub fn answer(&mut self, truth: Truth<'_>, message: &Message<'_>, mut answer: Answer) -> Result<(), String> {
@@ -18,6 +19,10 @@ impl Client {
         };
         match &answer {
             Answer::Pong => same(message.op() == "pong"),
+            Answer::Authenticated(permit) => {
+                same(message.op() == "authenticated" && message.text("sub")? == "somebody")?;
+                self.permitted(truth, permit.clone())
+            }
             Answer::Refused(code) => same(message.op() == "error" && message.text("code")? == *code),
             Answer::Published { topic, epoch, seq, duplicate } => same(
                 message.op() == "published"
@@ -112,10 +117,66 @@ impl Client {
         }
     }
 
+    /// A subscription, or a topic of a pattern, ends because of new permissions, which follow.
+    pub fn revoked(&mut self, message: &Message<'_>) -> Result<(), String> {
+        if !matches!(self.awaited.front(), Some((_, Answer::Authenticated(_)))) {
+            return Err("an error to nothing".to_owned());
+        }
+        let entry = message.raw("pattern").or_else(|_| message.raw("topic"))?;
+        let entry = entry.trim_matches('"').to_owned();
+        match self.revoked.insert(entry, message.text("code")?) {
+            None => Ok(()),
+            Some(_) => Err("it has ended already".to_owned()),
+        }
+    }
+
+    /// New permissions are in effect. Everything that they end must have been reported, and nothing else.
+    fn permitted(&mut self, truth: Truth<'_>, permit: Permit) -> Result<(), String> {
+        let revoked = std::mem::take(&mut self.revoked);
+        let before = self.known.clone();
+        let mut right = self.known.permit(permit);
+        for (entry, _) in revoked.iter().filter(|(_, code)| *code == "limit") {
+            if !self.known.all.iter().any(|held| held.entry == *entry) {
+                return Err(format!("{entry} is not subscribed to, and lacks room"));
+            }
+            self.known.remove(entry);
+            self.held.remove(entry);
+            self.lacked_room += 1;
+            right.push(entry.clone());
+        }
+        for entry in &right {
+            if !revoked.contains_key(entry) {
+                return Err(format!("the end of {entry} was not reported"));
+            }
+        }
+        for (name, stream) in &self.streams {
+            let stayed =
+                before.best(name).is_some_and(|best| self.known.all.iter().any(|held| held.entry == best.entry));
+            if stream.phase == Phase::Running && stayed && self.known.denies(name) && !revoked.contains_key(name) {
+                return Err(format!("{name} is denied now, and that was not reported"));
+            }
+        }
+        for name in revoked.keys().filter(|entry| !right.contains(entry)) {
+            let was_covered = before.all.iter().any(|held| super::subscriptions::matches(&held.entry, name));
+            if !truth.model.topics.contains_key(name) || !was_covered || before.denies(name) || !self.known.denies(name)
+            {
+                return Err(format!("{name} was not known, or is still allowed"));
+            }
+        }
+        self.left_a_pattern = true;
+        self.forget_uncovered(&before);
+        Ok(())
+    }
+
     fn unsubscribed(&mut self, entries: &[String]) {
         self.left_a_pattern |= entries.iter().any(|entry| is_pattern(entry));
         let before = self.known.clone();
         entries.iter().for_each(|entry| self.known.remove(entry));
+        self.forget_uncovered(&before);
+    }
+
+    /// Forgets the topics that no subscription covers any more.
+    fn forget_uncovered(&mut self, before: &Subscriptions) {
         self.streams.retain(|name, stream| {
             let best = self.known.best(name).map(|best| &best.entry);
             if best.is_some() && best != before.best(name).map(|best| &best.entry) {

@@ -24,6 +24,8 @@ pub struct Client {
     pub held: Subscriptions,
     /// Its subscriptions as the client knows them, according to the answers.
     pub known: Subscriptions,
+    /// What new permissions have ended, with the code, until they are announced.
+    pub revoked: BTreeMap<String, String>,
     pub streams: BTreeMap<String, Stream>,
     /// What an earlier connection had, for resuming.
     pub remembered: BTreeMap<String, Stream>,
@@ -62,6 +64,7 @@ impl Client {
             ids: 0,
             held: Subscriptions::default(),
             known: Subscriptions::default(),
+            revoked: BTreeMap::new(),
             streams: BTreeMap::new(),
             remembered: BTreeMap::new(),
             greeted: false,
@@ -80,10 +83,13 @@ impl Client {
         }
     }
 
-    /// Whether the next request waits for the answer to a subscribe: until it comes, what the broker holds is unknown
-    /// if a sum of all connections may refuse entries.
+    /// Whether the next request waits for an answer: until it comes, what the broker holds is unknown if a sum of all
+    /// connections may refuse entries.
     pub fn waits_for_subscribed(&self) -> bool {
-        self.awaited.iter().any(|(_, answer)| matches!(answer, Answer::Subscribed { may_lack_room: true, .. }))
+        let unknown = |answer: &Answer| {
+            matches!(answer, Answer::Subscribed { may_lack_room: true, .. } | Answer::Authenticated(_))
+        };
+        self.awaited.iter().any(|(_, answer)| unknown(answer))
     }
 
     /// Something may have taken the client out of step.
@@ -140,6 +146,7 @@ impl Client {
             "update" | "patch" | "image" | "gap" | "closed" => self.data(truth, calm, &message),
             "topic" => self.topic(truth, &message),
             "heartbeat" => Ok(()),
+            "error" if message.raw("id").is_err() => self.revoked(&message),
             _ => {
                 let (id, answer) = self.awaited.pop_front().ok_or("an answer to nothing")?;
                 if message.number("id")? != id {
@@ -152,6 +159,9 @@ impl Client {
 
     fn data(&mut self, truth: Truth<'_>, calm: bool, message: &Message<'_>) -> Result<(), String> {
         let name = message.text("topic")?;
+        if self.revoked.contains_key(&name) {
+            return Err("a topic that is no longer allowed".to_owned());
+        }
         let best = self.known.best(&name).ok_or("a topic that is not subscribed to")?;
         let stream = self.streams.get_mut(&name).ok_or("a topic that was not introduced")?;
         let epoch = stream.epoch_at.map(|at| &truth.model.topics[&name][at]);

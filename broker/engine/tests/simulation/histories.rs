@@ -36,6 +36,7 @@ pub struct Met {
     pub closed_slow: u64,
     pub duplicates: u64,
     pub lacked_room: u64,
+    pub permitted: u64,
 }
 
 impl Met {
@@ -52,11 +53,12 @@ impl Met {
             closed_slow: sum(|stats| stats.closed.get(broker_protocol::CloseReason::Slow)),
             duplicates: world.engine.published().1,
             lacked_room: world.clients.iter().map(|client| client.lacked_room).sum(),
+            permitted: world.permitted,
         }
     }
 
     /// The counts, to be summed and examined one by one.
-    pub fn counts(&self) -> [(&'static str, u64); 10] {
+    pub fn counts(&self) -> [(&'static str, u64); 11] {
         [
             ("deliveries", self.deliveries),
             ("writes cut", self.cut_writes),
@@ -68,6 +70,7 @@ impl Met {
             ("closed as slow", self.closed_slow),
             ("duplicates", self.duplicates),
             ("entries that lacked room", self.lacked_room),
+            ("changed permissions", self.permitted),
         ]
     }
 }
@@ -104,6 +107,7 @@ fn live(world: &mut World, tight: bool) -> Result<(), String> {
     };
     for _ in 0..world.dice.range(STEPS) {
         step(world, &profile)?;
+        world.open_doors();
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! client      assumes only what it was sent; checks answers, and per topic …
 //! refused     … entries for which a sum of all connections had no room
 //! stream      … start, continuity, data, gaps, conflation, order
+//! permit      what a client may do
 //! encoded     a transport that marks messages in its own way, and takes a turn whole or not at all
 //! liveness    everyone makes progress while a publisher keeps a backlog
 //! finale      in the end everyone has everything; when all have left nothing is held
@@ -29,6 +30,7 @@ mod liveness;
 mod message;
 mod model;
 mod network;
+mod permit;
 mod refused;
 mod regressions;
 mod request;

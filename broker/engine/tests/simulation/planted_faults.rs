@@ -16,6 +16,7 @@ mod liveness;
 mod message;
 mod model;
 mod network;
+mod permit;
 mod refused;
 mod request;
 mod start;
@@ -122,4 +123,5 @@ faults! {
     a_budget_not_given_back BudgetKept,
     work_that_is_not_counted WorkUncounted,
     an_end_that_is_forgotten EndForgotten,
+    a_denied_topic_that_stays_pending DeniedStaysPending,
 }

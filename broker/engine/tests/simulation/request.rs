@@ -3,6 +3,7 @@
 use broker_engine::{Ask, Engine, Limits};
 
 use super::model::{Model, Offer, Outcome};
+use super::permit::Permit;
 use super::start::{resume, start};
 use super::stream::Expect;
 use super::subscriptions::{From, Options, Subscriptions, is_pattern, matches};
@@ -116,6 +117,8 @@ pub enum Answer {
     },
     List(Vec<(String, u64, &'static str)>),
     Pong,
+    /// Other permissions, after an error for everything that ended by them.
+    Authenticated(Permit),
 }
 
 /// What the answer must be to a `subscribe` that is being read now. The new subscriptions are added to `held`.
@@ -132,12 +135,15 @@ pub fn subscribed(
         let name = entry.name().to_owned();
         if name.split('.').any(str::is_empty) || name.contains(">.") {
             errors.push((name.clone(), if is_pattern(&name) { "bad_pattern" } else { "bad_topic" }));
+        } else if !held.may_subscribe(&name) {
+            errors.push((name, "forbidden"));
         } else if !held.put(&name, options, limits.subscriptions) {
             errors.push((name, "limit"));
         } else {
             effective.push(name.clone());
             if is_pattern(&name) {
-                let matched = model.live_names().filter(|topic| matches(&name, topic)).count() as u64;
+                let matched =
+                    model.live_names().filter(|topic| matches(&name, topic) && !held.denies(topic)).count() as u64;
                 patterns.push((name, matched));
             } else {
                 topics.push(begun(model, engine, entry, name, options));

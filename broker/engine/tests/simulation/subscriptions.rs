@@ -2,6 +2,8 @@
 
 use broker_protocol::kind::Kind;
 
+use super::permit::Permit;
+
 /// The options of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -37,6 +39,8 @@ impl Subscription {
 #[derive(Clone, Default)]
 pub struct Subscriptions {
     pub all: Vec<Subscription>,
+    /// What the client may do, if it may not do everything.
+    pub permit: Option<Permit>,
     next: u64,
 }
 
@@ -61,7 +65,25 @@ impl Subscriptions {
 
     /// The most specific subscription that covers a topic.
     pub fn best(&self, topic: &str) -> Option<&Subscription> {
+        if self.denies(topic) {
+            return None;
+        }
         self.all.iter().filter(|held| matches(&held.entry, topic)).max_by_key(|held| (rank(&held.entry), held.order))
+    }
+
+    pub fn denies(&self, topic: &str) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.denies(topic))
+    }
+
+    pub fn may_subscribe(&self, entry: &str) -> bool {
+        self.permit.as_ref().is_none_or(|permit| permit.may_subscribe(entry))
+    }
+
+    /// Applies other permissions. Returns the entries that end.
+    pub fn permit(&mut self, permit: Permit) -> Vec<String> {
+        let (kept, ended) = self.all.drain(..).partition(|held| permit.may_subscribe(&held.entry));
+        (self.all, self.permit) = (kept, Some(permit));
+        ended.into_iter().map(|held: Subscription| held.entry).collect()
     }
 
     /// The number of subscriptions that cover a topic.

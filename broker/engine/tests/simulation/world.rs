@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker_engine::{Engine, Limits, Now, Publisher};
 use broker_protocol::codes::ErrorCode;
+use broker_protocol::message::{self, Auth};
 
 use super::client::Client;
 use super::dice::Dice;
 use super::driver::{At, Driver};
 use super::model::{Model, Offer, Outcome};
 use super::network::{SimSink, pipe};
+use super::permit::Permit;
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
 use super::traffic::{Habits, IMAGES_FEW, SMALL_SUMS_FROM, SOURCES_FEW, has_few_names, limits};
@@ -26,6 +28,10 @@ pub struct World {
     pub model: Model,
     /// The sums that all connections share are small.
     pub has_small_sums: bool,
+    /// What decides about permissions, in histories that have them. Draws nothing from the other dice.
+    doors: Option<Dice>,
+    /// Number of times that permissions changed.
+    pub permitted: u64,
     /// Every second client has a transport with an encoding of its own.
     has_encoded: bool,
     trace: bool,
@@ -53,6 +59,8 @@ impl World {
             clients: Vec::new(),
             model: Model::default(),
             has_small_sums: seed >= SMALL_SUMS_FROM,
+            doors: (seed % 7 == 3).then(|| Dice::new(seed.wrapping_mul(31) + 5)),
+            permitted: 0,
             // Draws nothing from the dice, and spares the seeds that found something before there were such transports.
             has_encoded: seed % 11 == 8,
             trace,
@@ -129,6 +137,15 @@ impl World {
         (self.engine.topics_len(), page.map(|page| (page.seq, page.oldest)))
     }
 
+    /// The same for an update of a client.
+    fn offered_by(&mut self, id: usize, offer: &Offer) -> Result<Outcome, String> {
+        let permit = &self.clients[id].held.permit;
+        if permit.as_ref().is_some_and(|permit| !permit.may_publish(&offer.topic)) {
+            return Ok(Outcome::Refused("forbidden"));
+        }
+        self.offered(offer)
+    }
+
     /// Applies to the model what the broker just did.
     fn offered(&mut self, offer: &Offer) -> Result<Outcome, String> {
         let outcome = self.model.publish(&self.limits, self.now().wall_us, offer);
@@ -187,16 +204,54 @@ impl World {
     /// Connects a client to a shard; returns its number.
     pub fn connect(&mut self, shard: usize) -> usize {
         let pipe = pipe(self.has_encoded && self.clients.len() % 2 == 1);
+        let permit = self.doors.as_mut().map(Permit::drawn);
         let conn = {
             let now = self.now();
-            self.drivers[shard].shard.connect(now, SimSink(pipe.clone()))
+            match &permit {
+                None => self.drivers[shard].shard.connect(now, SimSink(pipe.clone())),
+                Some(permit) => {
+                    let permissions = Some(permit.permissions());
+                    self.drivers[shard].shard.connect_as(now, SimSink(pipe.clone()), Auth::Optional, permissions)
+                }
+            }
         };
         self.drivers[shard].more = true;
         self.wake(shard);
-        self.clients.push(Client::new(shard, conn, pipe, self.trace));
+        let mut client = Client::new(shard, conn, pipe, self.trace);
+        (client.held.permit, client.known.permit) = (permit.clone(), permit);
+        self.clients.push(client);
         let id = self.clients.len() - 1;
         self.log(|_| format!("client {id} connects to shard {shard} as {conn}"));
         id
+    }
+
+    /// Now and then, gives a client other permissions.
+    pub fn open_doors(&mut self) {
+        let open = self.open();
+        let Some(dice) = self.doors.as_mut().filter(|_| !open.is_empty()) else { return };
+        if !dice.percent(6) {
+            return;
+        }
+        let (id, permit) = (dice.pick(&open), Permit::drawn(dice));
+        let now = self.now();
+        let client = &mut self.clients[id];
+        let shard = &mut self.drivers[client.shard].shard;
+        if shard.is_closing(client.conn) {
+            return;
+        }
+        client.ids += 1;
+        let (number, permissions) = (client.ids, permit.permissions());
+        let mut answer = Vec::new();
+        message::authenticated(&mut answer, Some(number.to_string().as_bytes()), "somebody", None, &permissions);
+        shard.authorize(now, client.conn, Some(permissions), Some(answer.into()));
+        client.held.permit(permit.clone());
+        client.disturb();
+        client.awaited.push_back((number, Answer::Authenticated(permit.clone())));
+        self.permitted += 1;
+        let shard = client.shard;
+        self.drivers[shard].more = true;
+        self.wake(shard);
+        self.log(|_| format!("client {id} gets other permissions: {permit:?}"));
     }
 
     /// The shard reads one request of a client.
@@ -229,11 +284,11 @@ impl World {
                 Answer::List(rows)
             }
             Request::Publish(offer) => {
-                let outcome = self.offered(offer)?;
+                let outcome = self.offered_by(id, offer)?;
                 published(&self.model, offer, &outcome)
             }
             Request::Batch(offers) => {
-                let outcomes: Result<Vec<_>, _> = offers.iter().map(|offer| self.offered(offer)).collect();
+                let outcomes: Result<Vec<_>, _> = offers.iter().map(|offer| self.offered_by(id, offer)).collect();
                 batch(&outcomes?)
             }
             Request::Unsubscribe(entries) => {

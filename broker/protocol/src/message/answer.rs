@@ -4,6 +4,9 @@ use super::object::Object;
 use super::stream::topic_start;
 use super::{EntryError, PatternStart, SubscriptionRow, TopicStart};
 use crate::codes::ErrorCode;
+use crate::pattern::Pattern;
+use crate::permissions::Permissions;
+use crate::topic::is_pattern;
 use crate::write::push_string;
 
 /// The answer to every well-formed `subscribe`; its three lists are always present.
@@ -47,18 +50,21 @@ pub fn published(out: &mut Vec<u8>, id: Option<&[u8]>, topic: &str, epoch: &str,
     accepted(Object::message(out, "published").id(id), topic, epoch, seq, duplicate);
 }
 
-/// The answer to `publish` with a batch. Rejected updates are identified by their index.
+/// The answer to `publish` with a batch. Rejected updates are identified by their index; `retry_ms` says when those that a
+/// quota refused will fit.
 pub fn published_batch(
     out: &mut Vec<u8>,
     id: Option<&[u8]>,
     accepted: u64,
     duplicates: u64,
     rejected: &[(usize, ErrorCode, String)],
+    retry_ms: Option<u64>,
 ) {
     how_many(Object::message(out, "published").id(id), accepted, duplicates)
         .list("rejected", rejected, |out, (index, code, message)| {
             code_and_message(Object::open(out).number("index", *index as u64), *code, message).close();
         })
+        .number_if("retry_ms", retry_ms)
         .close();
 }
 
@@ -83,9 +89,30 @@ pub fn subscriptions(
         .close();
 }
 
-/// The answer to `auth`.
-pub fn authenticated(out: &mut Vec<u8>, id: Option<&[u8]>, expires_ts: u64) {
-    Object::message(out, "authenticated").id(id).number("expires_ts", expires_ts).close();
+/// The answer to `auth`, and the message that says what a client may do. `expires_ts` is absent for an identity that
+/// does not end.
+pub fn authenticated(
+    out: &mut Vec<u8>,
+    id: Option<&[u8]>,
+    sub: &str,
+    expires_ts: Option<u64>,
+    permissions: &Permissions,
+) {
+    let mut message = Object::message(out, "authenticated");
+    message.id(id).text("sub", sub).number_or_null("expires_ts", expires_ts);
+    let list = |out: &mut Vec<u8>, pattern: &Pattern| push_string(out, pattern.as_str());
+    Object::open(message.key("allow"))
+        .list("sub", permissions.sub(), list)
+        .list("pub", permissions.publish(), list)
+        .list("deny", permissions.deny(), list)
+        .close();
+    message.close();
+}
+
+/// What the client subscribed to, a topic or a pattern, is no longer allowed to it.
+pub fn subscription_error(out: &mut Vec<u8>, entry: &str, code: ErrorCode, message: &str) {
+    let key = if is_pattern(entry) { "pattern" } else { "topic" };
+    code_and_message(Object::message(out, "error").text(key, entry), code, message).flag("retry", code.retry()).close();
 }
 
 /// The answer to `ping`.
@@ -96,6 +123,14 @@ pub fn pong(out: &mut Vec<u8>, id: Option<&[u8]>, ts: u64) {
 /// The answer to a request that is refused.
 pub fn error(out: &mut Vec<u8>, id: Option<&[u8]>, code: ErrorCode, message: &str) {
     code_and_message(Object::message(out, "error").id(id), code, message).flag("retry", code.retry()).close();
+}
+
+/// The answer to a request that exceeds a quota, and fits after `retry_ms`.
+pub fn rate_limited(out: &mut Vec<u8>, id: Option<&[u8]>, message: &str, retry_ms: u64) {
+    code_and_message(Object::message(out, "error").id(id), ErrorCode::RateLimited, message)
+        .flag("retry", true)
+        .number("retry_ms", retry_ms)
+        .close();
 }
 
 /// The fields for an accepted update, over WebSocket and HTTP.

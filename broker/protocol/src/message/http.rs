@@ -40,7 +40,8 @@ pub fn rejected_line(out: &mut Vec<u8>, line: u64, code: ErrorCode, message: &st
     code_and_message(Object::open(out).number("line", line), code, message).close();
 }
 
-/// The end of the answer for many updates.
-pub fn published_lines_end(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"]}");
+/// The end of the answer for many updates; `retry_ms` says when those that a quota refused will fit.
+pub fn published_lines_end(out: &mut Vec<u8>, retry_ms: Option<u64>) {
+    out.push(b']');
+    Object::go_on(out).number_if("retry_ms", retry_ms).close();
 }

@@ -62,6 +62,14 @@ impl<'o> Object<'o> {
         }
     }
 
+    /// A number, or `null`.
+    pub(super) fn number_or_null(&mut self, name: &str, value: Option<u64>) -> &mut Self {
+        match value {
+            Some(value) => self.number(name, value),
+            None => self.raw(name, b"null"),
+        }
+    }
+
     pub(super) fn flag(&mut self, name: &str, value: bool) -> &mut Self {
         self.raw(name, if value { b"true" } else { b"false" })
     }

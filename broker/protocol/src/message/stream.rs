@@ -1,16 +1,20 @@
 //! Messages that are not answers: `hello`, the stream of a topic, signs of life, announcements of the end.
 
 use super::object::Object;
-use super::{GapReason, Limits, TopicStart};
+use super::{Auth, GapReason, Limits, TopicStart};
 use crate::kind::Kind;
 use crate::write::push_number;
 
 /// The first message on every connection.
-pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, features: &[&str], limits: &Limits) {
+pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, auth: Option<Auth>, limits: &Limits) {
     let mut hello = Object::message(out, "hello");
     hello.text("protocol", "tickcast.v1").text("server", server).text("session", session);
     hello.number("heartbeat_ms", heartbeat_ms);
+    let features: &[&str] = if auth.is_some() { &["auth"] } else { &[] };
     hello.list("features", features, |out, feature| crate::write::push_string(out, feature));
+    if let Some(auth) = auth {
+        hello.text("auth", auth.as_str());
+    }
     Object::open(hello.key("limits"))
         .number("subscriptions", limits.subscriptions)
         .number("message_bytes", limits.message_bytes)
@@ -101,6 +105,11 @@ pub fn position(out: &mut Vec<u8>, id: u64) {
 /// The connection is alive, and there was nothing to send.
 pub fn heartbeat(out: &mut Vec<u8>, ts: u64) {
     Object::message(out, "heartbeat").number("ts", ts).close();
+}
+
+/// The client's token ends soon: it should authenticate again.
+pub fn reauth(out: &mut Vec<u8>, expires_ts: u64) {
+    Object::message(out, "reauth").number("expires_ts", expires_ts).close();
 }
 
 /// The broker is going away.

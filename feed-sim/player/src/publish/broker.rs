@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use broker_client::{ConnectError, Publish};
+use broker_client::{ConnectError, Publish, Tls, Token};
 use tokio::time::timeout;
 
 use super::TargetGone;
@@ -27,18 +27,22 @@ use producer::Producer;
 const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to publish to a broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publishing {
     /// Connections; each has its share of the topics.
     pub producers: usize,
     /// Whether updates carry neither source nor number: there is less to send and to look up, and nothing is sent again
     /// when a connection is lost. Updates in flight are then unanswered.
     pub unacknowledged: bool,
+    /// Who the feed is.
+    pub token: Token,
+    /// The certificates for `wss://`.
+    pub tls: Tls,
 }
 
 impl Default for Publishing {
     fn default() -> Self {
-        Publishing { producers: 1, unacknowledged: false }
+        Publishing { producers: 1, unacknowledged: false, token: Token::none(), tls: Tls::default() }
     }
 }
 
@@ -55,6 +59,8 @@ pub struct Broker {
     started_ts: u64,
     /// Written by the tasks that watch the connections.
     reconnects: Arc<AtomicU64>,
+    /// Why the broker takes no more updates, if that was noticed while the last answers were waited for.
+    gone: Option<TargetGone>,
 }
 
 impl Broker {
@@ -71,9 +77,9 @@ impl Broker {
         let source = (!publishing.unacknowledged).then_some(source);
         let mut producers = Vec::new();
         for _ in 0..publishing.producers.max(1) {
-            producers.push(Producer::connect(url, source.clone(), reconnects.clone()).await?);
+            producers.push(Producer::connect(url, &publishing, source.clone(), reconnects.clone()).await?);
         }
-        Ok(Broker { url: url.to_owned(), producers, source, source_seq: 0, started_ts, reconnects })
+        Ok(Broker { url: url.to_owned(), producers, source, source_seq: 0, started_ts, reconnects, gone: None })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -137,7 +143,7 @@ impl Broker {
         }
     }
 
-    pub(super) async fn settle(&mut self, summary: &mut Summary) {
+    pub(super) async fn settle(&mut self, summary: &mut Summary) -> Result<(), TargetGone> {
         // Waits as long as answers keep coming, however slowly. Updates without an answer by then are counted below.
         let answered = |summary: &Summary| {
             (summary.acknowledged, summary.rejected_updates(), summary.unanswered, summary.states_again.sent)
@@ -150,6 +156,7 @@ impl Broker {
         }
         summary.unanswered += self.producers.iter().map(Producer::unanswered).sum::<u64>();
         summary.reconnects = self.reconnects();
+        self.gone.take().map_or(Ok(()), Err)
     }
 
     /// Waits until everything has its answer, and until it is certain that the broker lost nothing before the last
@@ -175,7 +182,9 @@ impl Broker {
             let mut all = Poll::Ready(());
             for producer in &mut self.producers {
                 // If the broker is gone, each batch fails at once.
-                while let Poll::Ready(Err(_)) = producer.poll_settled(context, summary) {}
+                while let Poll::Ready(Err(gone)) = producer.poll_settled(context, summary) {
+                    self.gone.get_or_insert(gone);
+                }
                 if !producer.is_settled() {
                     all = Poll::Pending;
                 }

@@ -1,18 +1,18 @@
 //! A publisher's connection.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::measure::tally::Tally;
 use crate::protocol::{Protocol, Received};
 use crate::run::connection::write_some;
 use crate::run::subscribers::HANDSHAKE_NS;
+use crate::run::wire::Wire;
 use crate::run::{Target, connector};
 use ws_frames::{self as wire, FIN, Head};
 
 pub(super) struct Line {
-    socket: TcpStream,
+    socket: Wire,
     /// Bytes that the socket has not taken yet.
     pub(super) output: Vec<u8>,
     input: Vec<u8>,
@@ -22,24 +22,27 @@ pub(super) struct Line {
 impl Line {
     /// Writes as much of the waiting bytes as the socket takes.
     pub(super) fn flush(&mut self) -> Result<(), String> {
+        let gone = |error| format!("the publisher's connection is gone: {error}");
+        if self.socket.is_blocked() {
+            self.socket.flush().map_err(gone)?;
+        }
         if self.output.is_empty() {
             return Ok(());
         }
-        let taken = write_some(&mut self.socket, &self.output)
-            .map_err(|error| format!("the publisher's connection is gone: {error}"))?;
+        let taken = write_some(&mut self.socket, &self.output).map_err(gone)?;
         self.output.drain(..taken);
         Ok(())
     }
 
     /// Connects, and waits until that is done.
     pub(super) fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
-        let mut socket = connector::connect(target.address, None).map_err(|error| error.to_string())?;
-        // The wait has the same bound as for subscribers.
         let text = |error: std::io::Error| error.to_string();
-        socket.set_nonblocking(false).map_err(text)?;
-        let patience = Duration::from_nanos(HANDSHAKE_NS);
-        socket.set_read_timeout(Some(patience)).map_err(text)?;
-        let request = connector::request(&target.authority, path, protocol.subprotocol());
+        let socket = connector::connect(target.address, None).map_err(text)?;
+        let mut socket = Wire::new(socket, target.tls.as_ref())?;
+        // The wait has the same bound as for subscribers.
+        socket.wait(Some(Duration::from_nanos(HANDSHAKE_NS))).map_err(text)?;
+        let token = target.token.of(number as u32)?;
+        let request = connector::request(&target.authority, path, protocol.subprotocol(), token.as_deref());
         socket.write_all(&request).map_err(text)?;
         let mut input = Vec::new();
         let len = loop {
@@ -57,7 +60,7 @@ impl Line {
             }
         };
         input.drain(..len);
-        socket.set_nonblocking(true).map_err(text)?;
+        socket.wait(None).map_err(text)?;
         let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
         protocol.hello(&mut line.output, number);
         Ok(line)

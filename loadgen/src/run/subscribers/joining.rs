@@ -6,6 +6,7 @@ use super::{HANDSHAKE_NS, Subscribers};
 use crate::protocol::{Entry, Protocol};
 use crate::run::connection::State;
 use crate::run::connector;
+use crate::run::wire::Wire;
 use crate::stream::Stream;
 
 impl Subscribers {
@@ -33,6 +34,10 @@ impl Subscribers {
             Ok(socket) => socket,
             Err(error) => return self.end(index, &error.to_string()),
         };
+        let socket = match Wire::new(socket, target.tls.as_ref()) {
+            Ok(socket) => socket,
+            Err(error) => return self.end(index, &error),
+        };
         // It is reported as writable once it is connected.
         if let Err(error) = self.poll.add(&socket, index.into(), true) {
             return self.end(index, &error.to_string());
@@ -53,7 +58,11 @@ impl Subscribers {
         let entries: Vec<Entry<'_>> = names.iter().map(|name| Entry { name, has: None }).collect();
         let path = target.path.as_deref().unwrap_or(protocol.default_path());
         let path = protocol.subscriber_path(path, &entries);
-        let request = connector::request(&target.authority, &path, protocol.subprotocol());
+        let token = match target.token.of(self.conns[index as usize].number) {
+            Ok(token) => token,
+            Err(error) => return self.end(index, &error),
+        };
+        let request = connector::request(&target.authority, &path, protocol.subprotocol(), token.as_deref());
         self.write(index, &request);
     }
 

@@ -16,6 +16,7 @@ pub(super) use connecting::HANDSHAKE_NS;
 
 use super::connection::{Conn, Input, State};
 use super::receive::{Counts, Next, Receiver};
+use super::wire::Wire;
 use super::worker::Part;
 use super::{Times, connector};
 use crate::clock::mono_ns;
@@ -98,6 +99,7 @@ impl Subscribers {
         let Some(socket) = &conn.socket else { return };
         if conn.state == State::Connecting
             && ready.writable
+            && !socket.is_blocked()
             && conn.rest.as_ref().is_none_or(|rest| rest.output.is_empty())
         {
             match socket.take_error() {
@@ -116,6 +118,14 @@ impl Subscribers {
         }
         if ready.readable {
             self.read(index, BUFFER_BYTES);
+            // What is decrypted already makes the socket readable no more.
+            while self.conns[index as usize].socket.as_ref().is_some_and(Wire::has_more) {
+                self.read(index, BUFFER_BYTES);
+            }
+            // Reading may have something to say: TLS itself.
+            if self.conns[index as usize].socket.as_ref().is_some_and(Wire::is_blocked) {
+                self.watch(index, true);
+            }
         }
     }
 

@@ -16,6 +16,8 @@ export class Broker {
   address = "127.0.0.1:0";
   /** HOST:PORT of its admin listener, which gets another port each time. */
   admin = null;
+  /** The token of what is published over HTTP. */
+  token;
 
   constructor(flags = [], command = "serve") {
     this.#flags = flags;
@@ -88,7 +90,7 @@ export class Broker {
 
   async #http(method, path, body) {
     // A connection of its own: the broker may close a kept one at the very moment at which it is reused.
-    const headers = { Connection: "close", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+    const headers = { Connection: "close", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...(this.token && { Authorization: `Bearer ${this.token}` }) };
     const answer = await fetch(`http://${this.address}${path}`, { method, headers, body })
       .catch((error) => { throw new Error(`${method} ${path}: ${error.message}`, { cause: error.cause }); });
     const said = await answer.json();

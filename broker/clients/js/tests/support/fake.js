@@ -15,20 +15,30 @@ const NEW_FIELDS = ["ready", "positions", "resume"];
 
 export class Fake {
   #server; #sockets = [];
-  #isOld;
+  #isOld; #tokens;
   /** Everything that clients sent, parsed, except requests that only switch positions on: these are answered at once. */
   received = [];
+  /** The tokens that it has answered by itself, in order. */
+  authenticated = [];
+  hello = null;
 
-  constructor(isOld) {
-    this.#isOld = isOld;
+  constructor(isOld, tokens) {
+    [this.#isOld, this.#tokens] = [isOld, tokens];
   }
 
-  /** Starts one whose `hello` has these fields changed; `isOld` if it knows no positions; `within` an `SseBroker`. It ends with the test. */
-  static async start(test, { greets = true, isOld = false, within = null, ...hello } = {}) {
-    const fake = new Fake(isOld);
+  /**
+   * Starts one whose `hello` has these fields changed; `isOld` if it knows no positions; `within` an `SseBroker`. With
+   * `auth` (`required` or `optional`) it knows tokens: of `tokens`, by token, `{sub, allow, expires_ts}`, it accepts each
+   * by itself and refuses others; without `tokens` the test answers. It ends with the test.
+   */
+  static async start(test, { greets = true, isOld = false, within = null, tokens = null, ...hello } = {}) {
+    const fake = new Fake(isOld, tokens);
+    fake.hello = hello;
+    if (hello.auth) hello.features = ["auth"];
     fake.#server = new WebSocketServer(within ? { noServer: true } : { port: 0, host: "127.0.0.1" });
     fake.#server.on("connection", (socket) => {
       fake.#sockets.push(socket);
+      socket.who = null;
       socket.on("message", (text) => fake.#take(socket, JSON.parse(text)));
       if (greets) socket.send(JSON.stringify({ ...HELLO, ...hello }));
     });
@@ -43,10 +53,21 @@ export class Fake {
 
   #take(socket, message) {
     const { op, id, topics, positions } = message, say = (answer) => socket.send(JSON.stringify(answer));
+    if (op === "auth" && this.#tokens) return this.#authenticate(socket, message);
+    // As a broker does where a token is required.
+    if (this.#tokens && socket.who === null && this.hello?.auth === "required" && op !== "ping") return say({ op: "error", id, code: "bad_token", message: "authenticate first", retry: false });
     const unknown = this.#isOld && NEW_FIELDS.find((field) => Object.hasOwn(message, field));
     if (unknown) return say({ op: "error", id, code: "bad_request", message: `"${unknown}" is not a field of ${op}`, retry: false });
     if (positions && topics.length === 0) return say({ op: "subscribed", id, topics: [], patterns: [], errors: [] });
     this.received.push(message);
+  }
+
+  #authenticate(socket, { id, token }) {
+    const who = this.#tokens[token];
+    this.authenticated.push(token);
+    if (!who) return socket.send(JSON.stringify({ op: "error", id, code: "bad_token", message: "the signature is wrong", retry: false }));
+    socket.who = who;
+    socket.send(JSON.stringify({ op: "authenticated", id, expires_ts: null, allow: { sub: [">"], pub: [], deny: [] }, ...who }));
   }
 
   get url() {

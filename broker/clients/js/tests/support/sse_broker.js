@@ -16,24 +16,50 @@ export class SseBroker {
   /** A `Fake` that gets the WebSockets; without one they are refused. */
   fake = null;
   published = [];
+  /** Every request with its header Authorization, as `[path, header]`. */
+  authorizations = [];
+  /** By token: whom it accepts. Null if it asks for none. */
+  tokens = null;
+  /** Topics and patterns that are not allowed. */
+  denied = [];
+  /** By method: the next answer to such a request, `[status, headers, body]`, instead of its own. */
+  next = {};
 
-  static async start(test, { forbids = false, isOld = false } = {}) {
+  static async start(test, { forbids = false, isOld = false, tokens = null } = {}) {
     const broker = new SseBroker();
+    broker.tokens = tokens;
     broker.#server = createServer(async (request, response) => {
       const url = new URL(request.url, "http://broker");
-      const json = (status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+      // For pages of any origin.
+      for (const [name, value] of [["Allow-Origin", "*"], ["Allow-Headers", "authorization, content-type"], ["Expose-Headers", "Retry-After"]])
+        response.setHeader(`Access-Control-${name}`, value);
+      if (request.method === "OPTIONS") return response.writeHead(204).end();
+      const json = (status, body, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(JSON.stringify(body));
+      const { authorization = null } = request.headers, who = broker.tokens?.[authorization?.replace("Bearer ", "")];
+      broker.authorizations.push([url.pathname, authorization]);
+      if (broker.next[request.method]) {
+        const [status, headers, body] = broker.next[request.method];
+        delete broker.next[request.method];
+        return json(status, body, headers);
+      }
+      if (broker.tokens !== null && !who) return json(401, { error: { code: "bad_token", message: "the signature is wrong" } }, { "WWW-Authenticate": "Bearer" });
+      const denied = (texts) => texts.some((text) => broker.denied.includes(text)) && json(403, { error: { code: "forbidden", message: "not allowed" } });
       if (forbids) return json(403, { error: { code: "forbidden", message: "the Origin http://evil.example may not come here" } });
       if (url.pathname === "/v1/topics") return json(200, { topics: [], next: null });
       if (url.pathname === "/v1/sse") {
         const known = isOld ? OLD_PARAMETERS : PARAMETERS, unknown = [...url.searchParams.keys()].find((name) => !known.includes(name));
         if (unknown) return json(400, { error: { code: "bad_request", message: `there is no parameter ${unknown}` } });
+        if (denied(url.searchParams.getAll("topic"))) return;
         response.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders();
+        if (who) response.write(`data: ${JSON.stringify({ op: "authenticated", allow: { sub: [">"], pub: [], deny: [] }, expires_ts: null, ...who })}\n\n`);
         const { topic: _, ...parameters } = Object.fromEntries(url.searchParams);
         return broker.streams.push({ topics: url.searchParams.getAll("topic"), resume: null, conflate_ms: null, on_slow: null, ...parameters, response });
       }
       let body = "";
       for await (const part of request) body += part;
       const topic = decodeURIComponent(url.pathname.slice("/v1/topics/".length));
+      if (denied([topic])) return;
+      if (request.method === "GET") return json(404, { error: { code: "not_found", message: "no such topic" } });
       broker.published.push([topic, url.search, body]);
       return topic.includes("..") ? json(400, { error: { code: "bad_topic", message: "segment 2 is empty" } })
         : topic.endsWith(".fragment") ? json(409, { error: { code: "no_state", message: "there is no state to change: publish one first" } })

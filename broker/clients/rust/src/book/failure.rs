@@ -9,7 +9,7 @@ use crate::shared::Shared;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Failure<'a> {
     /// The broker refused it.
-    Refused { code: ErrorCode, message: &'a str, retry: bool },
+    Refused { code: ErrorCode, message: &'a str, retry: bool, retry_ms: Option<u64> },
     /// The client is over. A request that was `written` may have been carried out; one that was not has not been.
     Over { reason: &'a ClosedReason, written: bool },
 }
@@ -17,7 +17,9 @@ pub(super) enum Failure<'a> {
 impl Failure<'_> {
     fn of_publish(self) -> PublishError {
         match self {
-            Failure::Refused { code, message, retry } => PublishError::refused(code, message.to_owned(), retry),
+            Failure::Refused { code, message, retry, retry_ms } => {
+                PublishError::refused(code, message.to_owned(), retry, retry_ms)
+            }
             Failure::Over { written: true, .. } => PublishError::Unanswered,
             Failure::Over { reason, written: false } => PublishError::Closed(reason.clone()),
         }
@@ -25,8 +27,8 @@ impl Failure<'_> {
 
     fn of_request(self) -> RequestError {
         match self {
-            Failure::Refused { code, message, retry } => {
-                RequestError::Refused { code, message: message.to_owned(), retry }
+            Failure::Refused { code, message, retry, retry_ms } => {
+                RequestError::Refused { code, message: message.to_owned(), retry, retry_ms }
             }
             Failure::Over { reason, .. } => RequestError::Closed(reason.clone()),
         }
@@ -52,7 +54,10 @@ pub(super) fn fail(request: Request, failure: Failure<'_>, shared: &Shared) {
         Request::List { answer } => drop(answer.send(Err(failure.of_request()))),
         Request::Ping { answer } => drop(answer.send(Err(failure.of_request()))),
         // The subscription that asked has its own answer; the caller of a flush notices that its sender is dropped.
-        Request::Subscribe(_) | Request::Unsubscribe { answer: None, .. } | Request::Flush { .. } => {}
+        Request::Subscribe(_)
+        | Request::Unsubscribe { answer: None, .. }
+        | Request::Authenticate { .. }
+        | Request::Flush { .. } => {}
     }
 }
 
@@ -86,6 +91,8 @@ pub(super) fn retry(request: Request, shared: &Shared, again: &mut Vec<Request>)
         }
         // The next connection asks for everything that is subscribed.
         Request::Subscribe(_) => {}
+        // The next connection has a token of its own.
+        Request::Authenticate { .. } => {}
         Request::Unsubscribe { answer, .. } => drop(answer.map(|answer| answer.send(Ok(())))),
         Request::List { .. } | Request::Ping { .. } | Request::Flush { .. } => again.push(request),
     }

@@ -8,6 +8,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | `in_flight` | requests without an answer |
+//! | `authentication` | the token of the present connection |
 //! | `subscriptions` | the program's subscriptions: a `record` each, their `coverage` of topics, `refusals` for now |
 //! | `topics`, `topic` | the stream of each topic, and the subscriptions that get it |
 //! | `resume_ids` | the position from which each entry can resume |
@@ -29,6 +30,7 @@
 //! | subscribe | asked for again, see `restore` | sent |
 //! | unsubscribe | done: the subscription ended with the connection | done |
 //! | list, ping | asked again | sent |
+//! | authenticate | the next connection begins with a token of its own | not sent |
 //!
 //! Sending again cannot reorder updates. The broker accepts a producer's updates in the producer's order, so those that
 //! were not answered are the last that were written, and they go out before everything newer. If the broker had
@@ -37,6 +39,7 @@
 //! updates: that is at-least-once, and the price of never losing an update.
 
 mod answer;
+mod authentication;
 mod coverage;
 mod entries;
 mod failure;
@@ -68,6 +71,8 @@ use crate::hello::Limits;
 use crate::outbox::Outbox;
 use crate::request::{Request, SubscriptionId};
 use crate::shared::Shared;
+use crate::token::Secret;
+use authentication::Authentication;
 use failure::Failure;
 use in_flight::InFlight;
 use restore::Restoring;
@@ -88,6 +93,7 @@ pub(crate) struct Book {
     /// Requests that go out before everything that waits in the outbox: of the kinds subscribe and unsubscribe.
     first: VecDeque<Request>,
     restoring: Restoring,
+    authentication: Authentication,
     /// The requests whose `ready` has not come yet, with the subscriptions to notify.
     readies: HashMap<u64, Vec<SubscriptionId>>,
     /// This connection's broker refused positions, so what needs them is done in another way.
@@ -97,10 +103,12 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Begins a connection: asks again for everything that is subscribed.
-    pub(crate) fn connected(&mut self, limits: Limits) {
+    /// Begins a connection: sends the token, and asks again for everything that is subscribed in the same flight.
+    pub(crate) fn connected(&mut self, limits: Limits, token: Option<Secret>) {
         self.limits = limits;
         self.without_positions = false;
+        self.authentication = Authentication::begin(token.is_some());
+        self.first.extend(token.map(|token| Request::Authenticate { token, renews: false }));
         self.restore();
     }
 
@@ -124,6 +132,11 @@ impl Book {
     /// Whether an entry that the broker refused for now waits to be asked for again.
     pub(crate) fn waits_to_ask_again(&self) -> bool {
         self.subscriptions.refusals.is_waiting()
+    }
+
+    /// The longest wait that the broker has asked for since the last call, in milliseconds.
+    pub(crate) fn takes_asked_ms(&mut self) -> u64 {
+        self.subscriptions.refusals.takes_asked_ms()
     }
 
     /// How often the waiting entries have been asked for again already.

@@ -41,6 +41,14 @@ impl Book {
                 shared.report(ConnectionEvent::GoAway { reason, after_ms });
                 Ok(())
             }
+            Incoming::Authenticated { id: None, who } => {
+                self.authenticated(who, shared);
+                Ok(())
+            }
+            Incoming::Reauth => {
+                self.wants_another_token();
+                Ok(())
+            }
             Incoming::Heartbeat | Incoming::Unknown | Incoming::Hello(_) => Ok(()),
             answer => self.answer(answer, shared, &mut addressed, out),
         };

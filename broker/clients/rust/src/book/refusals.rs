@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::ErrorCode;
 
+/// The longest wait of the broker's that is respected.
+const ASKED_MS_MAX: u64 = 60_000;
+
 /// Entries by their texts.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
@@ -12,6 +15,8 @@ pub(super) struct Refusals {
     refused: HashMap<String, (ErrorCode, u32)>,
     /// Those that have not been asked for again yet.
     waiting: HashSet<String>,
+    /// The longest wait that the broker has asked for and that nobody has taken yet, in milliseconds.
+    asked_ms: u64,
 }
 
 impl Refusals {
@@ -52,6 +57,15 @@ impl Refusals {
 
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// The broker asks for a wait.
+    pub(super) fn asked(&mut self, retry_ms: Option<u64>) {
+        self.asked_ms = self.asked_ms.max(retry_ms.unwrap_or(0).min(ASKED_MS_MAX));
+    }
+
+    pub(super) fn takes_asked_ms(&mut self) -> u64 {
+        std::mem::take(&mut self.asked_ms)
     }
 
     /// How often the waiting entries have been asked for again already: the most of any.

@@ -27,8 +27,9 @@ impl Book {
         }
         let mut queue = shared.outbox.lock();
         while out.has_room() {
-            let full = self.in_flight.bytes() >= shared.options.unanswered_bytes_max;
-            if queue.first().is_some_and(|call| full && call.is_publish()) {
+            // If the broker refuses the token, publishes behind it would count as unanswered.
+            let held = self.in_flight.bytes() >= shared.options.unanswered_bytes_max || self.is_authenticating();
+            if queue.first().is_some_and(|call| held && call.is_publish()) {
                 break;
             }
             let Some(call) = queue.pop() else { break };
@@ -75,6 +76,7 @@ impl Book {
             Request::Unsubscribe { entries, .. } => out.message(|text| outgoing::unsubscribe(text, id, entries)),
             Request::List { .. } => out.message(|text| outgoing::list(text, id)),
             Request::Ping { .. } => out.message(|text| outgoing::ping(text, id)),
+            Request::Authenticate { token, .. } => out.message(|text| outgoing::authenticate(text, id, token)),
             Request::Flush { .. } => {}
         }
         self.in_flight.insert(id, request);

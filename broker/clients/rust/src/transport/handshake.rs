@@ -14,8 +14,11 @@ use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
+use super::tls::Connector;
 use super::url::Target;
+use super::wire::{Socket, Wire};
 use crate::error::ConnectError;
+use crate::options::Options;
 
 const SUBPROTOCOL: &str = "tickcast.v1.json";
 /// RFC 6455 §1.3.
@@ -24,15 +27,26 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const REFUSAL_BYTES_MAX: usize = 512;
 
 /// Connects and upgrades. Returns the raw socket, and the bytes that arrived right behind the upgrade.
-pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), ConnectError> {
+pub(super) async fn upgrade(
+    target: &Target,
+    options: &Options,
+    connector: &Connector,
+) -> Result<(Socket, Bytes), ConnectError> {
     let address = || target.address.clone();
     let stream = TcpStream::connect((target.host.as_str(), target.port))
         .await
         .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
         .map_err(|source| ConnectError::Tcp { address: address(), source })?;
+    let socket = match target.tls {
+        false => Wire::Plain(stream),
+        true => match connector.connect(stream, &target.host, &options.tls).await {
+            Ok(stream) => Wire::Tls(stream),
+            Err(why) => return Err(ConnectError::Tls { address: address(), why }),
+        },
+    };
     let http = |source: hyper::Error| ConnectError::Http { address: address(), source };
 
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(http)?;
     // The task ends with the upgrade, or with the response's body. Errors are returned by the request.
     tokio::spawn(connection.with_upgrades());
 
@@ -52,14 +66,22 @@ pub(super) async fn upgrade(target: &Target) -> Result<(TcpStream, Bytes), Conne
     let mut response = sender.send_request(request).await.map_err(http)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
-        return Err(ConnectError::Refused { address: address(), status, body: beginning(&mut response).await });
+        let retry_after_ms = retry_after_ms(response.headers());
+        let body = beginning(&mut response).await;
+        return Err(ConnectError::Refused { address: address(), status, body, retry_after_ms });
     }
     check(response.headers(), &key).map_err(|why| ConnectError::NotTickcast { address: address(), why })?;
     let upgraded = hyper::upgrade::on(response).await.map_err(http)?;
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+    match upgraded.downcast::<TokioIo<Socket>>() {
         Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
         Err(_) => unreachable!("this is the stream that was given to hyper above"),
     }
+}
+
+/// The wait of a `Retry-After` in seconds (RFC 9110 §10.2.3).
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(seconds.saturating_mul(1_000))
 }
 
 /// The beginning of a refusal's body, which says why.

@@ -5,18 +5,26 @@ mod handshake;
 mod reader;
 mod url;
 mod watched;
+mod wire;
 mod writer;
 
-use std::time::Duration;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls;
 
-use tokio::net::tcp::OwnedWriteHalf;
+use std::time::Duration;
 
 use crate::error::ConnectError;
 use crate::hello::Hello;
 use crate::options::Options;
+use crate::token::Secret;
 use crate::wire::incoming::{self, Incoming};
 
 pub(crate) use reader::{Broken, Reader, Received, fault, utf8};
+pub(crate) use tls::Connector;
+pub(crate) use wire::Writer;
 pub(crate) use writer::Frames;
 
 /// A connection whose `hello` has been read.
@@ -24,22 +32,29 @@ pub(crate) use writer::Frames;
 pub(crate) struct Connection {
     pub(crate) hello: Hello,
     pub(crate) reader: Reader,
-    pub(crate) writer: OwnedWriteHalf,
+    pub(crate) writer: Writer,
+    /// The token to authenticate it with, if the broker knows tokens.
+    pub(crate) token: Option<Secret>,
 }
 
-/// Connects, upgrades and reads `hello`, all within `connect_timeout_ms`.
-pub(crate) async fn connect(options: &Options) -> Result<Connection, ConnectError> {
+/// Asks for the token, connects, upgrades and reads `hello`, all within `connect_timeout_ms`.
+pub(crate) async fn connect(options: &Options, connector: &Connector) -> Result<Connection, ConnectError> {
     let target = url::Target::parse(&options.url)?;
     let timeout_ms = options.connect_timeout_ms;
-    match tokio::time::timeout(Duration::from_millis(timeout_ms), greet(&target, options)).await {
+    match tokio::time::timeout(Duration::from_millis(timeout_ms), greet(&target, options, connector)).await {
         Ok(connected) => connected,
         Err(_) => Err(ConnectError::Timeout { address: target.address, timeout_ms }),
     }
 }
 
-async fn greet(target: &url::Target, options: &Options) -> Result<Connection, ConnectError> {
-    let (stream, early) = handshake::upgrade(target).await?;
-    let (read, writer) = stream.into_split();
+async fn greet(target: &url::Target, options: &Options, connector: &Connector) -> Result<Connection, ConnectError> {
+    let token = options
+        .token
+        .ask()
+        .await
+        .map_err(|why| ConnectError::Token { address: target.address.clone(), why: why.to_string() })?;
+    let (stream, early) = handshake::upgrade(target, options, connector).await?;
+    let (read, writer) = stream.split();
     let mut reader = Reader::new(read, early, options.read_buffer_bytes);
     let not_tickcast = |why: String| ConnectError::NotTickcast { address: target.address.clone(), why };
     let text = match reader.next().await {
@@ -62,7 +77,8 @@ async fn greet(target: &url::Target, options: &Options) -> Result<Connection, Co
     };
     reader.set_message_bytes_max(message_bytes_max(&hello, options));
     reader.set_silence_ms_max(silence_ms_max(&hello));
-    Ok(Connection { hello, reader, writer })
+    let token = token.filter(|_| hello.knows_tokens());
+    Ok(Connection { hello, reader, writer, token })
 }
 
 /// The longest message that this broker has a reason to send: an image and its envelope, or a list of everything that a

@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
 use tokio::io::{AsyncReadExt, BufReader, Chain, Join, Sink};
-use tokio::net::tcp::OwnedReadHalf;
 
 use super::watched::Watched;
+use super::wire::SocketReader;
 
 /// Enough for a `hello`, the only message that may come before the limits in it are known.
 const FIRST_MESSAGE_BYTES_MAX: usize = 1 << 16;
 const CONTROL_BYTES_MAX: usize = 125;
 
-type Socket = BufReader<Chain<Cursor<Bytes>, Watched<OwnedReadHalf>>>;
+type Socket = BufReader<Chain<Cursor<Bytes>, Watched<SocketReader>>>;
 
 /// What was received.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +42,16 @@ pub(crate) struct Broken {
     pub(crate) reason: String,
     /// The close code to send, if the fault is the broker's.
     pub(crate) close_code: Option<u16>,
+    /// The broker's close code that this amounts to.
+    pub(crate) as_code: Option<u16>,
+    /// The wait that the broker asked for.
+    pub(crate) after_ms: Option<u64>,
+}
+
+impl Broken {
+    pub(crate) fn new(reason: String, close_code: Option<u16>) -> Broken {
+        Broken { reason, close_code, as_code: None, after_ms: None }
+    }
 }
 
 /// The reading half of a connection.
@@ -61,7 +71,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    pub(super) fn new(read: OwnedReadHalf, early: Bytes, read_buffer_bytes: usize) -> Reader {
+    pub(super) fn new(read: SocketReader, early: Bytes, read_buffer_bytes: usize) -> Reader {
         let silence_ms_max = Arc::new(AtomicU64::new(0));
         let bytes = Cursor::new(early).chain(Watched::new(read, silence_ms_max.clone()));
         let buffered = BufReader::with_capacity(read_buffer_bytes, bytes);
@@ -144,7 +154,7 @@ fn close(payload: &[u8]) -> Result<Received, Broken> {
 }
 
 pub(crate) fn fault(close_code: u16, what: &str) -> Broken {
-    Broken { reason: format!("the broker sent {what}"), close_code: Some(close_code) }
+    Broken::new(format!("the broker sent {what}"), Some(close_code))
 }
 
 fn protocol_error(what: &str) -> Broken {
@@ -157,12 +167,10 @@ fn too_big() -> Broken {
 
 fn broken(error: WebSocketError) -> Broken {
     match error {
-        WebSocketError::UnexpectedEOF => {
-            Broken { reason: "the connection ended without a close frame".to_owned(), close_code: None }
-        }
-        WebSocketError::IoError(error) => Broken { reason: error.to_string(), close_code: None },
+        WebSocketError::UnexpectedEOF => Broken::new("the connection ended without a close frame".to_owned(), None),
+        WebSocketError::IoError(error) => Broken::new(error.to_string(), None),
         WebSocketError::FrameTooLarge => too_big(),
         WebSocketError::InvalidUTF8 => fault(1007, "text that is not UTF-8"),
-        other => Broken { reason: format!("the broker broke the WebSocket protocol: {other}"), close_code: Some(1002) },
+        other => Broken::new(format!("the broker broke the WebSocket protocol: {other}"), Some(1002)),
     }
 }

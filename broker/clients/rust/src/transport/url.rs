@@ -10,6 +10,7 @@ pub(super) struct Target {
     /// For the TCP connection, so without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) tls: bool,
     /// Path and query.
     pub(super) path: String,
     /// `host:port`, as in the `Host` header and in errors.
@@ -17,17 +18,18 @@ pub(super) struct Target {
 }
 
 const WS_PORT: u16 = 80;
+const WSS_PORT: u16 = 443;
 const PATH: &str = "/v1/ws";
 
 impl Target {
     pub(super) fn parse(url: &str) -> Result<Target, ConnectError> {
         let wrong = |why: &'static str| ConnectError::Url { url: url.to_owned(), why };
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
-        match uri.scheme_str() {
-            Some("ws") => {}
-            Some("wss") => return Err(wrong("wss:// needs TLS, which this client does not support; use ws://")),
-            _ => return Err(wrong("it must begin with ws://")),
-        }
+        let tls = match uri.scheme_str() {
+            Some("ws" | "http") => false,
+            Some("wss" | "https") => true,
+            _ => return Err(wrong("it must begin with ws:// or wss://")),
+        };
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         if authority.as_str().contains('@') {
             return Err(wrong("it contains a user name, which the protocol does not use"));
@@ -38,14 +40,20 @@ impl Target {
         }
         // `Uri` treats a port that is out of range as absent.
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
-            None => WS_PORT,
+            None => {
+                if tls {
+                    WSS_PORT
+                } else {
+                    WS_PORT
+                }
+            }
             Some(digits) => digits.parse().map_err(|_| wrong("its port is not a number below 65536"))?,
         };
         let path = match uri.path_and_query().map(|path| path.as_str()) {
             None | Some("" | "/") => PATH.to_owned(),
             Some(path) => path.to_owned(),
         };
-        Ok(Target { host, port, path, address: format!("{}:{port}", authority.host()) })
+        Ok(Target { host, port, tls, path, address: format!("{}:{port}", authority.host()) })
     }
 }
 
@@ -63,13 +71,17 @@ mod tests {
         check("ws://broker:9000", "broker", 9000, "/v1/ws", "broker:9000");
         check("ws://broker/", "broker", 80, "/v1/ws", "broker:80");
         check("ws://[::1]:9000/feed?x=1", "::1", 9000, "/feed?x=1", "[::1]:9000");
+        check("wss://broker", "broker", 443, "/v1/ws", "broker:443");
+        check("https://broker:9443/", "broker", 9443, "/v1/ws", "broker:9443");
+        for (url, tls) in [("ws://a", false), ("http://a", false), ("wss://a", true), ("https://a", true)] {
+            assert_eq!(Target::parse(url).unwrap().tls, tls, "{url}");
+        }
     }
 
     #[test]
     fn unusable_urls_are_refused_with_a_reason() {
         for (url, why) in [
-            ("wss://broker:9000", "TLS"),
-            ("http://broker:9000", "ws://"),
+            ("ftp://broker:9000", "ws://"),
             ("broker:9000", "ws://"),
             ("ws://user:secret@broker:9000", "user"),
             ("ws://broker:99999", "port"),

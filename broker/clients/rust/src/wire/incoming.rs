@@ -4,8 +4,9 @@ mod rows;
 
 use std::sync::Arc;
 
-use super::raw::{HelloRow, Message, Op, PatternRow, Seq, Text};
+use super::raw::{HelloRow, Message, Op, PatternRow, RareRow, Seq, Text};
 use crate::ErrorCode;
+use crate::authenticated::Authenticated;
 use crate::event::{EntryError, GapReason, TopicStart};
 use crate::hello::Hello;
 use crate::subscribe_options::Listed;
@@ -72,6 +73,8 @@ pub(crate) enum Incoming<'a> {
         accepted: u64,
         duplicates: u64,
         rejected: Vec<Rejected>,
+        /// The wait that the broker asks for.
+        retry_ms: Option<u64>,
     },
     Subscriptions {
         id: u64,
@@ -87,7 +90,18 @@ pub(crate) enum Incoming<'a> {
         code: ErrorCode,
         message: String,
         retry: bool,
+        /// The wait that the broker asks for.
+        retry_ms: Option<u64>,
+        /// The topic or pattern that it is about, if it answers no request.
+        entry: Option<String>,
     },
+    /// The broker accepted a token (with the number of that request), or what this connection may has changed.
+    Authenticated {
+        id: Option<u64>,
+        who: Authenticated,
+    },
+    /// The token ends soon.
+    Reauth,
     GoAway {
         reason: String,
         after_ms: u64,
@@ -130,7 +144,7 @@ pub(crate) fn read<R>(text: &str, take: impl FnOnce(Incoming<'_>) -> R) -> Resul
     Ok(take(interpret(&message, text)?))
 }
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 19] = [
     "hello",
     "subscribed",
     "ready",
@@ -148,6 +162,8 @@ const KNOWN: [&str; 17] = [
     "heartbeat",
     "error",
     "goaway",
+    "authenticated",
+    "reauth",
 ];
 
 fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, Malformed> {
@@ -213,6 +229,7 @@ fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, M
                 accepted,
                 duplicates: message.duplicates.unwrap_or(0),
                 rejected: rows(message.rejected)?.into_iter().map(rejected).collect(),
+                retry_ms: rare(text)?.retry_ms,
             },
             None => Incoming::Published {
                 id: answered,
@@ -227,8 +244,13 @@ fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, M
         "heartbeat" => Incoming::Heartbeat,
         "error" => {
             let (code, message_text) = code(text_of("error", "code", &message.code)?, message.message.as_deref());
-            Incoming::Error { id, code, message: message_text, retry: message.retry.unwrap_or(code.retry()) }
+            let retry = message.retry.unwrap_or(code.retry());
+            let RareRow { retry_ms, pattern } = rare(text)?;
+            let entry = message.topic.as_deref().or(pattern.as_deref()).map(str::to_owned);
+            Incoming::Error { id, code, message: message_text, retry, retry_ms, entry }
         }
+        "authenticated" => Incoming::Authenticated { id, who: serde_json::from_str(text)? },
+        "reauth" => Incoming::Reauth,
         "goaway" => Incoming::GoAway {
             reason: message.reason.as_deref().unwrap_or("").to_owned(),
             after_ms: message.after_ms.unwrap_or(0),
@@ -250,6 +272,11 @@ fn number_of(op: &'static str, field: &'static str, value: Option<Seq>) -> Resul
     value.map(|seq| seq.0).ok_or(Malformed::Missing { op, field })
 }
 
+/// The fields that only rare messages have. A second pass for these costs the frequent ones nothing.
+fn rare(text: &str) -> Result<RareRow<'_>, Malformed> {
+    Ok(serde_json::from_str(text)?)
+}
+
 fn hello(text: &str) -> Result<Hello, Malformed> {
     let row: HelloRow = serde_json::from_str(text)?;
     if row.protocol != PROTOCOL {
@@ -260,6 +287,7 @@ fn hello(text: &str) -> Result<Hello, Malformed> {
         session: row.session,
         heartbeat_ms: row.heartbeat_ms,
         features: row.features,
+        auth: row.auth,
         limits: row.limits,
     })
 }

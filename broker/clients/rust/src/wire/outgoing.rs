@@ -8,6 +8,7 @@ use crate::ErrorCode;
 use crate::continuity::Position;
 use crate::event::EntryError;
 use crate::subscribe_options::{From, OnSlow};
+use crate::token::Secret;
 
 /// An entry of a `subscribe`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,12 @@ pub(crate) fn unsubscribe(out: &mut String, id: u64, entries: &[String]) {
 
 pub(crate) fn list(out: &mut String, id: u64) {
     let _ = write!(out, r#"{{"op":"list","id":{id}}}"#);
+}
+
+pub(crate) fn authenticate(out: &mut String, id: u64, token: &Secret) {
+    let _ = write!(out, r#"{{"op":"auth","id":{id},"token":"#);
+    push_string(out, token.expose());
+    out.push('}');
 }
 
 pub(crate) fn ping(out: &mut String, id: u64) {

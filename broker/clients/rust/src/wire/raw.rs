@@ -180,6 +180,14 @@ pub(super) struct RejectedRow<'a> {
     pub(super) message: Option<Text<'a>>,
 }
 
+/// Fields of rare messages.
+#[derive(Deserialize)]
+pub(super) struct RareRow<'a> {
+    pub(super) retry_ms: Option<u64>,
+    #[serde(borrow, default)]
+    pub(super) pattern: Option<Text<'a>>,
+}
+
 /// `hello`.
 #[derive(Deserialize)]
 pub(super) struct HelloRow {
@@ -191,6 +199,8 @@ pub(super) struct HelloRow {
     pub(super) heartbeat_ms: u64,
     #[serde(default)]
     pub(super) features: Vec<String>,
+    #[serde(default)]
+    pub(super) auth: Option<String>,
     #[serde(default)]
     pub(super) limits: crate::hello::Limits,
 }

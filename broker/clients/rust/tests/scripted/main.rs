@@ -2,9 +2,13 @@
 
 mod connect;
 mod ends;
+mod forbidden;
 mod positions;
 mod publish;
 mod reconnect;
 mod refused_for_now;
 mod server;
 mod subscribe;
+#[cfg(feature = "tls")]
+mod tls;
+mod tokens;

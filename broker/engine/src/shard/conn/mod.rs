@@ -5,13 +5,15 @@
 //! catch_up        what is sent from the topics instead of from the ring: wants and walks
 //! want, walk      what the client lacks of a topic; how far the introduction of a pattern's topics has got
 //! subscriptions   what it is subscribed to, and how
-//! subscribing     a request that takes effect in portions
+//! in_progress     what takes effect in portions: a request to subscribe, or new permissions
 //! step            conflation intervals
 //! ready           requests whose `ready` is still to be sent
 //! ```
 
+mod authorizing;
 mod catch_up;
 mod control;
+mod in_progress;
 mod ready;
 mod step;
 mod subscribing;
@@ -22,8 +24,10 @@ mod want;
 use broker_protocol::frame::Frame;
 use smallvec::SmallVec;
 
+pub(crate) use self::authorizing::{Authorizing, Moved, Phase};
 pub(crate) use self::catch_up::CatchUp;
 pub(crate) use self::control::Control;
+pub(crate) use self::in_progress::InProgress;
 pub(crate) use self::ready::{Readies, Token};
 pub(crate) use self::step::{Step, interval, ladder, step};
 pub(crate) use self::subscribing::{Begun, Subscribing};
@@ -109,7 +113,7 @@ pub(crate) struct Conn<S> {
 
     pub(crate) carry: Option<Box<(Frame, u32)>>,
     pub(crate) control: Option<Box<Control>>,
-    pub(crate) subscribing: Option<Box<Subscribing>>,
+    pub(crate) in_progress: Option<Box<InProgress>>,
     pub(crate) readies: Readies,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) next_order: u32,
@@ -147,10 +151,10 @@ impl<S> Conn<S> {
         self.control.as_ref().map_or(0, |control| control.bytes.len() - control.written)
     }
 
-    /// Whether only answers may be sent: a request has taken partial effect and is not answered yet, or the connection
+    /// Whether only answers may be sent: something has taken partial effect and is not answered yet, or the connection
     /// is falling out of step.
     pub(crate) fn is_held(&self) -> bool {
-        self.is_falling || self.subscribing.as_ref().is_some_and(|request| request.has_effect())
+        self.is_falling || self.in_progress.as_ref().is_some_and(|request| request.has_effect())
     }
 
     pub(crate) fn has_work(&self) -> bool {
@@ -158,7 +162,7 @@ impl<S> Conn<S> {
             || self.control.is_some()
             || !self.runs.is_empty()
             || self.catch_up.is_some()
-            || self.subscribing.is_some()
+            || self.in_progress.is_some()
     }
 
     pub(crate) fn subscription(&self, target: Target) -> Option<&Subscription> {

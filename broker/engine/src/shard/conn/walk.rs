@@ -6,6 +6,7 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::From;
 
 use super::ready::Token;
+use crate::shard::follows::Denied;
 use crate::shard::id::GroupId;
 use crate::topic::Topic;
 
@@ -19,6 +20,8 @@ pub(crate) struct Walk {
     /// Introduces only topics that have an image: the connection knows all of them, but at another interval.
     pub(crate) images_only: bool,
     pub(crate) pattern: Pattern,
+    /// If it is not empty, introduces only topics that match it: the connection was denied them before.
+    pub(crate) only: Denied,
     /// Held until the walk is over.
     pub(crate) ready: Option<Token>,
 }
@@ -30,5 +33,11 @@ impl Walk {
         self.at.as_deref().is_none_or(|at| name > at)
             && (topic.has_image() || !self.images_only)
             && self.pattern.matches(name)
+            && self.is_about(name)
+    }
+
+    /// Whether it is about this name, which its pattern matches.
+    pub(crate) fn is_about(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.matches(name)
     }
 }

@@ -4,12 +4,14 @@
 //! name       a followed name, whether or not there is such a topic; a group (a pattern and its members)
 //! members    the connections that are subscribed to one of them
 //! patterns   which patterns match a name
+//! denied     the topics of a pattern that its subscribers are denied
 //! resolve    which of a connection's subscriptions applies to a name
 //! ```
 //!
 //! A name that has a topic is also found by the topic's number. A name is linked to patterns that match it: to all of
 //! them from the moment at which its topic begins or ends, and before that to those whose walk has reached it.
 
+mod denied;
 mod members;
 mod name;
 mod patterns;
@@ -19,8 +21,9 @@ use std::sync::Arc;
 
 use broker_protocol::pattern::Pattern;
 
+pub(super) use self::denied::Denied;
 pub(super) use self::members::Members;
-pub(super) use self::name::{FollowedName, Group};
+pub(super) use self::name::{FollowedName, Group, group_bytes};
 pub(super) use self::patterns::Linked;
 use self::patterns::{FEW, Patterns};
 pub(super) use self::resolve::Resolved;
@@ -86,15 +89,15 @@ impl Follows {
         }
     }
 
-    /// The pattern's id, if a connection is subscribed to it.
-    pub(super) fn group(&self, pattern: &Pattern) -> Option<GroupId> {
-        self.patterns.get(pattern)
+    /// The id of a pattern with these denied topics, if a connection is subscribed to it.
+    pub(super) fn group(&self, pattern: &Pattern, denied: &Denied) -> Option<GroupId> {
+        self.patterns.get(pattern, denied)
     }
 
     /// Adds a pattern, which has no members yet.
-    pub(super) fn insert_group(&mut self, pattern: &Pattern) -> GroupId {
-        let group = self.groups.insert(Group::new(pattern.clone())) as GroupId;
-        self.patterns.insert(pattern, group);
+    pub(super) fn insert_group(&mut self, pattern: &Pattern, denied: &Denied) -> GroupId {
+        let group = self.groups.insert(Group::new(pattern.clone(), denied.clone())) as GroupId;
+        self.patterns.insert(pattern, denied, group);
         group
     }
 
@@ -102,7 +105,7 @@ impl Follows {
     pub(super) fn retire_group(&mut self, id: GroupId) {
         let group = &mut self.groups[id];
         group.dead = true;
-        self.patterns.remove(&group.pattern);
+        self.patterns.remove(&group.pattern, &group.denied);
     }
 
     /// The members of a target.

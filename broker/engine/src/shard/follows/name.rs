@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use broker_protocol::pattern::{Pattern, Specificity};
 use smallvec::SmallVec;
 
+use super::denied::Denied;
 use super::members::Members;
 use super::patterns::Linked;
 use crate::shard::conn::CatchUp;
@@ -70,9 +71,11 @@ impl FollowedName {
     }
 }
 
-/// A pattern that a connection of this shard is subscribed to.
+/// A pattern that a connection of this shard is subscribed to. Connections that are denied different topics of it are in
+/// different groups, so that permissions are looked up once per topic and group, and never per delivery.
 pub(crate) struct Group {
     pub(crate) pattern: Pattern,
+    pub(crate) denied: Denied,
     pub(crate) specificity: Specificity,
     pub(crate) members: Members,
     /// It has no members left; it is removed once no name refers to it.
@@ -82,8 +85,26 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(pattern: Pattern) -> Self {
+    pub(crate) fn new(pattern: Pattern, denied: Denied) -> Self {
         let (specificity, members) = (pattern.specificity(), Members::default());
-        Self { pattern, specificity, members, dead: false, forgotten: false }
+        Self { pattern, denied, specificity, members, dead: false, forgotten: false }
     }
+
+    /// Whether its members get this topic.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.pattern.matches(name) && !self.denied.matches(name)
+    }
+
+    /// What it costs in bytes: itself, and a node per segment in the shard's trie and in that of the listings.
+    pub(crate) fn bytes(&self) -> u64 {
+        group_bytes(&self.pattern, &self.denied)
+    }
+}
+
+/// What a pattern's group costs in bytes.
+pub(crate) fn group_bytes(pattern: &Pattern, denied: &Denied) -> u64 {
+    const GROUP_BYTES: usize = 256;
+    const NODE_BYTES: usize = 160;
+    let text = GROUP_BYTES + 3 * pattern.as_str().len() + 2 * NODE_BYTES * pattern.segments().count();
+    text as u64 + denied.bytes()
 }

@@ -5,7 +5,7 @@
 //! share one list of them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher as _;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
@@ -14,6 +14,7 @@ use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use super::denied::Denied;
 use crate::fault;
 use crate::shard::conn::Step;
 use crate::shard::id::{ConnId, GroupId};
@@ -89,7 +90,10 @@ pub(crate) struct Ranked {
 /// The patterns of a shard.
 #[derive(Default)]
 pub(crate) struct Patterns {
+    /// Those whose subscribers are denied nothing of them.
     trie: Trie<Ranked>,
+    /// The others: a pattern for each set of denied topics.
+    denying: Trie<BTreeMap<Denied, Ranked>>,
     found: RefCell<Found>,
 }
 
@@ -103,18 +107,35 @@ struct Found {
 }
 
 impl Patterns {
-    pub(crate) fn get(&self, pattern: &Pattern) -> Option<GroupId> {
-        self.trie.get(pattern).map(|ranked| ranked.group)
+    pub(crate) fn get(&self, pattern: &Pattern, denied: &Denied) -> Option<GroupId> {
+        let ranked = match denied.is_empty() {
+            true => self.trie.get(pattern),
+            false => self.denying.get(pattern).and_then(|sets| sets.get(denied)),
+        };
+        ranked.map(|ranked| ranked.group)
     }
 
-    pub(crate) fn insert(&mut self, pattern: &Pattern, group: GroupId) {
+    pub(crate) fn insert(&mut self, pattern: &Pattern, denied: &Denied, group: GroupId) {
         self.found.get_mut().by_beginning.clear();
-        self.trie.entry(pattern, || Ranked { group, specificity: pattern.specificity() });
+        let ranked = Ranked { group, specificity: pattern.specificity() };
+        if denied.is_empty() {
+            self.trie.entry(pattern, || ranked);
+        } else {
+            self.denying.entry(pattern, BTreeMap::new).insert(denied.clone(), ranked);
+        }
     }
 
-    pub(crate) fn remove(&mut self, pattern: &Pattern) {
+    pub(crate) fn remove(&mut self, pattern: &Pattern, denied: &Denied) {
         self.found.get_mut().by_beginning.clear();
-        self.trie.remove(pattern);
+        if denied.is_empty() {
+            self.trie.remove(pattern);
+            return;
+        }
+        let sets = self.denying.entry(pattern, BTreeMap::new);
+        sets.remove(denied);
+        if sets.is_empty() {
+            self.denying.remove(pattern);
+        }
     }
 
     /// The patterns that match a name, and how many had to be looked up.
@@ -127,21 +148,36 @@ impl Patterns {
         }
         let mut ranked: SmallVec<[Ranked; FEW]> = SmallVec::new();
         self.trie.matching(name, |one| ranked.push(*one));
+        let (mut denying, mut denied_steps) = (0, 0);
+        self.denying.matching(name, |sets| {
+            for (denied, one) in sets {
+                denying += 1;
+                denied_steps += denied.patterns().len();
+                if !denied.matches(name) {
+                    ranked.push(*one);
+                }
+            }
+        });
+        let looked_for = ranked.len() + denying + denied_steps;
         ranked.sort_unstable_by(|one, other| other.specificity.cmp(&one.specificity).then(one.group.cmp(&other.group)));
         let groups = ranked.iter().map(|ranked| ranked.group);
         if ranked.len() <= FEW {
             // Finding these again is as fast as a lookup.
-            return (Linked::Few(groups.collect()), ranked.len());
+            return (Linked::Few(groups.collect()), looked_for);
         }
         let linked = Linked::Many(found.share(groups.collect()));
         let mut literals = SmallVec::new();
-        if self.trie.literals_below(beginning, LITERALS_MAX, &mut literals) && !literals.iter().any(|l| **l == *last) {
+        // What is denied may differ from one last segment to the next.
+        let is_same = denying == 0
+            && self.trie.literals_below(beginning, LITERALS_MAX, &mut literals)
+            && self.denying.literals_below(beginning, LITERALS_MAX, &mut literals);
+        if is_same && !literals.iter().any(|l| **l == *last) {
             if found.by_beginning.len() >= REMEMBERED_MAX {
                 found.by_beginning.clear();
             }
             found.by_beginning.insert(beginning.into(), Remembered { groups: linked.clone(), literals });
         }
-        (linked, ranked.len())
+        (linked, looked_for)
     }
 }
 
@@ -164,13 +200,17 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use broker_protocol::permissions::Permissions;
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
     #[test]
     fn what_is_remembered_is_what_would_be_found() {
         for seed in 0..60 {
             let mut random = StdRng::seed_from_u64(seed);
-            let (mut patterns, mut model): (Patterns, Vec<(Pattern, GroupId)>) = (Patterns::default(), Vec::new());
+            let mut patterns = Patterns::default();
+            let mut model: Vec<(Pattern, Denied, GroupId)> = Vec::new();
+            // In every other history, nothing is denied.
+            let denies = seed % 2 == 0;
             for round in 0..400 {
                 let segment = |random: &mut StdRng| ["a", "b", "c", "$S"][random.random_range(0..4)];
                 if random.random_bool(0.2) || model.len() < 30 {
@@ -181,23 +221,30 @@ mod tests {
                         parts.push(">");
                     }
                     let Ok(pattern) = Pattern::parse(&parts.join(".")) else { continue };
-                    match model.iter().position(|(held, _)| *held == pattern) {
+                    let deny = ["*.a", "*.b.>", "a.*.c", "b.>"].iter().filter(|_| denies && random.random_bool(0.2));
+                    let deny = deny.map(|text| Pattern::parse(text).unwrap()).collect();
+                    let denied = Denied::of(&Permissions::new(Vec::new(), Vec::new(), deny), &pattern);
+                    match model.iter().position(|(held, with, _)| *held == pattern && *with == denied) {
                         Some(at) => {
                             model.swap_remove(at);
-                            patterns.remove(&pattern);
+                            patterns.remove(&pattern, &denied);
                         }
                         None => {
-                            patterns.insert(&pattern, round);
-                            model.push((pattern, round));
+                            patterns.insert(&pattern, &denied, round);
+                            model.push((pattern, denied, round));
                         }
                     }
                 }
                 let name: Vec<_> = (0..random.random_range(1..6)).map(|_| segment(&mut random)).collect();
                 let name = name.join(".");
                 let (found, _) = patterns.matching(&name);
-                let mut expected: Vec<_> = model.iter().filter(|(pattern, _)| pattern.matches(&name)).collect();
-                expected.sort_by_key(|(pattern, group)| (std::cmp::Reverse(pattern.specificity()), *group));
-                let expected: Vec<GroupId> = expected.into_iter().map(|(_, group)| *group).collect();
+                let covers = |pattern: &Pattern, denied: &Denied| {
+                    pattern.matches(&name) && !denied.patterns().iter().any(|one| one.matches(&name))
+                };
+                let mut expected: Vec<_> =
+                    model.iter().filter(|(pattern, denied, _)| covers(pattern, denied)).collect();
+                expected.sort_by_key(|(pattern, _, group)| (std::cmp::Reverse(pattern.specificity()), *group));
+                let expected: Vec<GroupId> = expected.into_iter().map(|(.., group)| *group).collect();
                 assert_eq!(found.to_vec(), expected, "seed {seed}, {name}");
             }
         }

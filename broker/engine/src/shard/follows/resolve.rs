@@ -39,7 +39,7 @@ impl Follows {
         let mut own = subscriptions.patterns().filter(|(group, held)| order_of(*group, held).is_some());
         if subscriptions.len() <= PATTERNS_TRIED {
             // Its own patterns are tried one by one: what others subscribe to costs it nothing.
-            let covering = own.filter(|(group, _)| self.groups[*group].pattern.matches(name));
+            let covering = own.filter(|(group, _)| self.groups[*group].covers(name));
             let best = covering.max_by_key(|(group, held)| (self.groups[*group].specificity, order_of(*group, held)));
             return (best.map(|(group, held)| found(Target::Pattern(group), held)), 1);
         }

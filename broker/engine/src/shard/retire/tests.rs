@@ -8,6 +8,7 @@ use super::*;
 use crate::clock::Now;
 use crate::engine::{Engine, Publisher};
 use crate::limits::Limits;
+use crate::shard::follows::Denied;
 use crate::sink::Wrote;
 
 const BOUND: usize = 3 * NAMES_PER_ROUND + 1;
@@ -97,7 +98,10 @@ fn names_are_dropped_with_the_last_pattern_that_covers_them() {
 
     shard.handle(NOW, id, r#"{"op":"unsubscribe","topics":["a.*"]}"#);
     let patterns = ["a.*", "a.>"].map(|text| Pattern::parse(text).expect("a pattern"));
-    assert!(patterns.iter().all(|pattern| shard.follows.group(pattern).is_none()), "found by no new name at once");
+    assert!(
+        patterns.iter().all(|pattern| shard.follows.group(pattern, &Denied::default()).is_none()),
+        "found by no new name at once"
+    );
     let mut rounds = 1;
     while shard.retire_patterns() {
         rounds += 1;

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use broker_client::{Client, ConnectError, ConnectionEvent, Options, Publish};
 use tokio::sync::mpsc;
 
+use super::Publishing;
 use super::again::Again;
 use super::answers::InFlight;
 use super::memory::Memory;
@@ -47,6 +48,7 @@ impl Producer {
     /// Connects; `reconnects` counts the connections that replaced a lost one.
     pub(super) async fn connect(
         url: &str,
+        publishing: &Publishing,
         source: Option<Arc<str>>,
         reconnects: Arc<AtomicU64>,
     ) -> Result<Producer, ConnectError> {
@@ -56,6 +58,8 @@ impl Producer {
             // A broker that is down for an hour holds the feed up for an hour, and nothing is lost.
             answer_timeout_ms: 0,
             close_timeout_ms: CLOSE_TIMEOUT_MS,
+            token: publishing.token.clone(),
+            tls: publishing.tls.clone(),
             ..Options::new(url)
         };
         let client = Client::connect_with(options).await?;

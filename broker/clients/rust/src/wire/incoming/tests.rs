@@ -1,4 +1,5 @@
 use super::*;
+use crate::authenticated::Allow;
 use crate::{Kind, Start};
 
 #[track_caller]
@@ -114,12 +115,13 @@ fn every_message_is_read() {
         Incoming::Published { id: 3, topic: "a".into(), epoch: "k9".into(), seq: 894, duplicate: true },
     );
     check(
-        r#"{"op":"published","id":4,"accepted":2,"rejected":[{"index":0,"code":"bad_topic","message":"…"}]}"#,
+        r#"{"op":"published","id":4,"accepted":2,"rejected":[{"index":0,"code":"bad_topic","message":"…"}],"retry_ms":40}"#,
         Incoming::PublishedBatch {
             id: 4,
             accepted: 2,
             duplicates: 0,
             rejected: vec![Rejected { index: 0, code: ErrorCode::BadTopic, message: "…".into() }],
+            retry_ms: Some(40),
         },
     );
     check(
@@ -136,8 +138,34 @@ fn every_message_is_read() {
     check(r#"{"op":"heartbeat","ts":5}"#, Incoming::Heartbeat);
     check(
         r#"{"op":"error","id":9,"code":"unknown_op","message":"m","retry":false}"#,
-        Incoming::Error { id: Some(9), code: ErrorCode::UnknownOp, message: "m".into(), retry: false },
+        error(Some(9), ErrorCode::UnknownOp, "m", false, None, None),
     );
+    for (field, entry) in [("topic", "a.b"), ("pattern", "a.*")] {
+        check(
+            &format!(r#"{{"op":"error","{field}":"{entry}","code":"forbidden","message":"m","retry":false}}"#),
+            error(None, ErrorCode::Forbidden, "m", false, None, Some(entry)),
+        );
+    }
+    check(
+        r#"{"op":"error","id":9,"code":"rate_limited","message":"m","retry":true,"retry_ms":240}"#,
+        error(Some(9), ErrorCode::RateLimited, "m", true, Some(240), None),
+    );
+    let allow = Allow { sub: vec!["a.>".into()], publish: vec!["b".into()], deny: vec!["a.c".into()] };
+    check(
+        r#"{"op":"authenticated","id":5,"sub":"user-42","expires_ts":17,"allow":{"sub":["a.>"],"pub":["b"],"deny":["a.c"]}}"#,
+        Incoming::Authenticated {
+            id: Some(5),
+            who: Authenticated { sub: "user-42".into(), expires_ts: Some(17), allow },
+        },
+    );
+    check(
+        r#"{"op":"authenticated","sub":"feed","expires_ts":null,"allow":{}}"#,
+        Incoming::Authenticated {
+            id: None,
+            who: Authenticated { sub: "feed".into(), expires_ts: None, allow: Allow::default() },
+        },
+    );
+    check(r#"{"op":"reauth","expires_ts":17}"#, Incoming::Reauth);
     check(
         r#"{"op":"goaway","reason":"shutdown","after_ms":5000}"#,
         Incoming::GoAway { reason: "shutdown".into(), after_ms: 5_000 },
@@ -151,13 +179,19 @@ fn what_a_later_version_adds_is_ignored() {
     check(r#"{"op":"closed","topic":"a","why":{"new":[1]}}"#, Incoming::Closed { topic: "a" });
     check(
         r#"{"op":"error","code":"out_of_tea","message":"m","retry":true}"#,
-        Incoming::Error {
-            id: None,
-            code: ErrorCode::BadRequest,
-            message: r#"m (code "out_of_tea")"#.into(),
-            retry: true,
-        },
+        error(None, ErrorCode::BadRequest, r#"m (code "out_of_tea")"#, true, None, None),
     );
+}
+
+fn error(
+    id: Option<u64>,
+    code: ErrorCode,
+    message: &str,
+    retry: bool,
+    retry_ms: Option<u64>,
+    entry: Option<&str>,
+) -> Incoming<'static> {
+    Incoming::Error { id, code, message: message.into(), retry, retry_ms, entry: entry.map(str::to_owned) }
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The customer behind an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Block(IpAddr);
+pub struct Block(IpAddr);
 
 impl Block {
     /// Returns the block that an address is in. An IPv4 address mapped into IPv6 counts as the IPv4 address.
-    pub(crate) fn of(address: IpAddr) -> Block {
+    pub fn of(address: IpAddr) -> Block {
         match address.to_canonical() {
             IpAddr::V6(address) => Block(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
             address => Block(address),

@@ -1,0 +1,382 @@
+//! New permissions on an open connection, in portions.
+//!
+//! ```text
+//! check    which subscriptions end, and which patterns have other denied topics than before
+//! link     such a pattern gets another group; its names are linked to that, while the old one still delivers
+//! effect   at one moment: subscriptions end, patterns change their group, what is pending of denied topics is dropped
+//! report   an error for everything that ended, then the answer
+//! ```
+//!
+//! Topics that a pattern newly brings are introduced afterwards by a walk, as if they had just begun. All other topics
+//! continue without a break.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message;
+use broker_protocol::pattern::Pattern;
+use broker_protocol::permissions::Permissions;
+use broker_protocol::request::From;
+use std::sync::atomic::Ordering;
+
+use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
+use super::follows::Denied;
+use super::permits::{PATTERNS_PER_STEP, Permit};
+use super::unsubscribe::Left;
+use super::{ConnId, Shard};
+use crate::budget::shared::SharedSum;
+use crate::clock::Now;
+use crate::directory::Reached;
+use crate::fault::{self, Fault};
+use crate::sink::Sink;
+use crate::topic::Topic;
+
+/// Maximum number of names looked at before the directory's lock is released.
+const NAMES_AT_ONCE: usize = fault::bound(64, 2);
+/// Work to look at a name, in steps.
+const NAME_STEPS: usize = 4;
+/// The reason in the errors.
+const NO_LONGER: &str = "the client's permissions have changed and no longer allow it";
+const NO_ROOM: &str = "the client's permissions have changed, and there is no room for another pattern";
+
+impl<S: Sink> Shard<S> {
+    /// Gives a connection other permissions, or none: then it has to authenticate before it may do anything. `answer`, a
+    /// message, is sent once they have taken effect and everything that ended by them was reported.
+    pub fn authorize(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        permissions: Option<Arc<Permissions>>,
+        answer: Option<Box<[u8]>>,
+    ) {
+        self.permits.end_check(id);
+        if self.is_closing(id) {
+            return;
+        }
+        self.permits.wait(id, permissions, answer);
+        self.next_authorization(id, now);
+    }
+
+    /// Answers a token that is not taken. The connection stays as it was.
+    pub fn refuse_auth(&mut self, now: Now, id: ConnId, request: Option<&[u8]>, code: ErrorCode, text: &str) {
+        self.permits.end_check(id);
+        self.refuse(now, id, request, code, text);
+    }
+
+    /// Begins with the next permissions that a connection is to get, unless something else is in progress.
+    pub(super) fn next_authorization(&mut self, id: ConnId, now: Now) {
+        while self.conns.get(id).is_some_and(|conn| conn.in_progress.is_none())
+            && let Some((permissions, answer)) = self.permits.next(id)
+        {
+            let targets = self.conns[id].subscriptions.iter().map(|(target, _)| target).collect();
+            let authorizing = Authorizing::new(permissions, answer, targets, self.may_know(id));
+            self.conns[id].in_progress = Some(Box::new(InProgress::Authorizing(authorizing)));
+            self.continue_request(id, now);
+        }
+        if self.is_busy(id) {
+            self.enqueue(id, now.mono_us);
+        }
+    }
+
+    /// Continues, as far as this round's work allows. Returns whether everything is done and reported.
+    pub(super) fn continue_authorizing(&mut self, id: ConnId, now: Now, request: &mut Authorizing) -> bool {
+        // A connection that falls out of step has wants for some of its topics, and runs for others.
+        if self.conns[id].is_falling {
+            return false;
+        }
+        loop {
+            let is_done = match &mut request.phase {
+                Phase::Check => self.check_subscriptions(request),
+                Phase::Link { moved, after } => {
+                    let (moved, after) = (*moved, after.take());
+                    self.link_moved(id, request, moved, after)
+                }
+                Phase::ReportEnded { after } => {
+                    let after = after.take();
+                    self.report_ended(id, now, request, after)
+                }
+                Phase::ReportDenied { moved, denied, after } => {
+                    let (moved, denied, after) = (*moved, *denied, after.take());
+                    self.report_denied(id, now, request, moved, denied, after)
+                }
+                Phase::Done => return true,
+            };
+            if !is_done {
+                return false;
+            }
+        }
+    }
+
+    /// Compares the subscriptions with the permissions. Returns whether all are compared.
+    fn check_subscriptions(&mut self, request: &mut Authorizing) -> bool {
+        let steps = 1 + request.permissions.size() / PATTERNS_PER_STEP;
+        while let Some(target) = request.unchecked.last().copied() {
+            if self.work.is_spent() {
+                return false;
+            }
+            self.work.charge(steps);
+            request.unchecked.pop();
+            match target {
+                Target::Topic(name_id) => {
+                    let name = &self.follows.names[name_id].name;
+                    if !request.permissions.may_read(name) {
+                        request.ended.insert(name.clone(), ErrorCode::Forbidden);
+                        request.ended_targets.push(target);
+                    }
+                }
+                Target::Pattern(group) => {
+                    let held = &self.follows.groups[group];
+                    let denied = Denied::of(&request.permissions, &held.pattern);
+                    if !request.permissions.may_subscribe(&held.pattern) {
+                        request.ended.insert(held.pattern.as_str().into(), ErrorCode::Forbidden);
+                        request.ended_targets.push(target);
+                    } else if denied != held.denied {
+                        let (pattern, was_denied) = (held.pattern.clone(), held.denied.clone());
+                        let unfinished = Vec::new();
+                        request.moved.push(Moved { pattern, old: group, new: None, was_denied, denied, unfinished });
+                    }
+                }
+            }
+        }
+        request.phase = Phase::Link { moved: 0, after: None };
+        true
+    }
+
+    /// Links the names that a moved pattern matches to its new group, of which the connection is a member from the
+    /// beginning. Returns whether all are linked, or it was the last pattern and everything has taken effect.
+    fn link_moved(&mut self, id: ConnId, request: &mut Authorizing, moved: usize, mut after: Option<Arc<str>>) -> bool {
+        let Some(one) = request.moved.get(moved) else {
+            self.take_effect_of(id, request);
+            return true;
+        };
+        let (pattern, denied) = (one.pattern.clone(), one.denied.clone());
+        let group = match one.new {
+            Some(group) => group,
+            None => match self.join_new_group(id, one) {
+                Some(group) => *request.moved[moved].new.insert(group),
+                None => {
+                    let one = request.moved.remove(moved);
+                    request.ended.insert(one.pattern.as_str().into(), ErrorCode::Limit);
+                    request.ended_targets.push(Target::Pattern(one.old));
+                    request.phase = Phase::Link { moved, after: None };
+                    return true;
+                }
+            },
+        };
+        loop {
+            if self.work.is_spent() {
+                request.phase = Phase::Link { moved, after };
+                return false;
+            }
+            let (met, next) = self.names_from(&pattern, after.as_deref());
+            self.work.charge(denied.patterns().len() / PATTERNS_PER_STEP);
+            if let Some(topic) = met
+                && !denied.matches(topic.name())
+                && let Some(name_id) = self.follows.named(topic.name())
+            {
+                self.link(name_id, group);
+            }
+            match next {
+                Some(name) => after = Some(name),
+                None => break,
+            }
+        }
+        request.phase = Phase::Link { moved: moved + 1, after: None };
+        true
+    }
+
+    /// Makes a connection a member of a moved pattern's new group, behind the old one, which still delivers. `None` if
+    /// there is no room for another pattern.
+    fn join_new_group(&mut self, id: ConnId, moved: &Moved) -> Option<super::GroupId> {
+        let group = self.group(&moved.pattern, &moved.denied)?;
+        let old = *self.conns[id].subscription(Target::Pattern(moved.old))?;
+        let member = self.follows.members(Target::Pattern(group)).add(id, old.step);
+        // Where both groups bring a topic, the old one counts.
+        let new = Subscription { order: old.order.wrapping_sub(1), member, ..old };
+        self.conns[id].subscriptions.insert(Target::Pattern(group), new);
+        self.stats.subscriptions.add(1);
+        self.engine.budget.subscriptions.add(super::subscribe::SUBSCRIPTION_BYTES);
+        self.count_subscriber(Target::Pattern(group), 1);
+        if !moved.was_denied.is_empty() {
+            let (pattern, only) = (moved.pattern.clone(), moved.was_denied.clone());
+            let walk = Walk { group, at: None, from: From::Image, images_only: false, pattern, only, ready: None };
+            self.conns[id].catch_up.get_or_insert_default().walks.push(walk);
+        }
+        Some(group)
+    }
+
+    /// Ends subscriptions, lets patterns change their groups, and drops what is pending of what ended.
+    fn take_effect_of(&mut self, id: ConnId, request: &mut Authorizing) {
+        let permit = match request.is_identified {
+            true => Permit::Permitted(request.permissions.clone()),
+            false => Permit::Unauthenticated,
+        };
+        self.permits.set(id, permit);
+        request.feed_position = self.reader.bytes();
+        for moved in &mut request.moved {
+            let Some(new) = moved.new else { continue };
+            if let Some(catch_up) = &mut self.conns[id].catch_up {
+                for walk in catch_up.walks.iter_mut().filter(|walk| walk.group == moved.old) {
+                    moved.unfinished.push(walk.clone());
+                    walk.group = new;
+                }
+            }
+            if let Some(old) = self.take_subscription(id, Target::Pattern(moved.old))
+                && let Some(held) = self.conns[id].subscriptions.get_mut(Target::Pattern(new))
+            {
+                held.order = old.order;
+            }
+        }
+        self.link_ended(request);
+        self.end_unfinished(id, request);
+        let mut topics = HashSet::default();
+        let mut left = Vec::new();
+        for target in request.ended_targets.drain(..) {
+            match target {
+                Target::Topic(name_id) => self.leave_topic(id, name_id, &mut topics),
+                Target::Pattern(group) => {
+                    let old = self.take_subscription(id, target);
+                    left.extend(old.map(|old| Left::new(group, old)));
+                }
+            }
+        }
+        self.drop_left(id, topics, left);
+        if !request.moved.is_empty() && !fault::planted(Fault::DeniedStaysPending) {
+            // What is denied now is covered by no subscription.
+            self.retain_pending(id, |_, _, _| true);
+        }
+        request.moved.iter().for_each(|moved| self.release_group(moved.old));
+        self.conns[id].settle();
+        self.file(id, SharedSum::Wants);
+        request.phase = Phase::ReportEnded { after: None };
+    }
+
+    /// Links the names of topics that the directory no longer has, but whose last entries the shard has still to read.
+    fn link_ended(&mut self, request: &Authorizing) {
+        for moved in &request.moved {
+            let Some(group) = moved.new else { continue };
+            let ended = self.engine.directory.read().ended(&moved.pattern, None, Reached::Rest);
+            for topic in ended.iter().filter(|topic| !moved.denied.matches(topic.name())) {
+                if let Some(name_id) = self.follows.named(topic.name()) {
+                    self.link(name_id, group);
+                }
+            }
+        }
+    }
+
+    /// Notes the topics of moved patterns that are denied now, and whose names may not be live any more: something of
+    /// them is pending, and dropped, or the shard has still to read that they ended.
+    fn end_unfinished(&self, id: ConnId, request: &mut Authorizing) {
+        let conn = &self.conns[id];
+        let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
+        let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
+        let pending = wanted.chain(slots.map(|slot| &slot.topic)).cloned();
+        let names = self.engine.directory.read();
+        let patterns = request.moved.iter().flat_map(|one| one.denied.patterns());
+        let over = patterns.flat_map(|pattern| names.ended(pattern, None, Reached::Rest));
+        let over = over.filter(|topic| topic.end_unread_by(self.bit).is_some() && self.was_known(request, topic));
+        let mut ended = Vec::new();
+        for topic in pending.chain(over) {
+            let name = topic.name();
+            let is_denied = |one: &Moved| one.covered(name) && one.denied.matches(name);
+            if request.moved.iter().any(is_denied) {
+                ended.push(name.clone());
+            }
+        }
+        drop(names);
+        ended.into_iter().for_each(|name| _ = request.ended.entry(name).or_insert(ErrorCode::Forbidden));
+    }
+
+    /// Whether an error may be reported now: there is work left, and the client reads its answers.
+    fn may_report(&self, id: ConnId) -> bool {
+        !self.work.is_spent() && self.conns[id].control_bytes() < self.engine.limits.answers_bytes_max
+    }
+
+    fn report(&mut self, id: ConnId, now: Now, entry: &str, code: ErrorCode) {
+        let text = if code == ErrorCode::Limit { NO_ROOM } else { NO_LONGER };
+        let mut payload = Vec::new();
+        message::subscription_error(&mut payload, entry, code, text);
+        self.work.charge_bytes(payload.len());
+        self.stats.errors.add(code, 1);
+        self.answer(now, id, &payload);
+    }
+
+    /// Reports the subscriptions that ended. Returns whether all are reported.
+    fn report_ended(&mut self, id: ConnId, now: Now, request: &mut Authorizing, mut after: Option<Arc<str>>) -> bool {
+        use std::ops::Bound;
+        loop {
+            if !self.may_report(id) {
+                request.phase = Phase::ReportEnded { after };
+                return false;
+            }
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let Some((entry, code)) = request.ended.range::<str, _>((from, Bound::Unbounded)).next() else { break };
+            self.report(id, now, entry, *code);
+            after = Some(entry.clone());
+        }
+        request.phase = Phase::ReportDenied { moved: 0, denied: 0, after: None };
+        true
+    }
+
+    /// Reports the topics that a moved pattern no longer brings because of one denied pattern. Returns whether all are
+    /// reported.
+    fn report_denied(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        request: &mut Authorizing,
+        moved: usize,
+        denied: usize,
+        mut after: Option<Arc<str>>,
+    ) -> bool {
+        let Some(one) = request.moved.get(moved) else {
+            request.phase = Phase::Done;
+            return true;
+        };
+        let Some(pattern) = one.denied.patterns().get(denied).cloned() else {
+            request.phase = Phase::ReportDenied { moved: moved + 1, denied: 0, after: None };
+            return true;
+        };
+        let is_new = !one.was_denied.patterns().contains(&pattern);
+        while is_new {
+            if !self.may_report(id) {
+                request.phase = Phase::ReportDenied { moved, denied, after };
+                return false;
+            }
+            let (met, next) = self.names_from(&pattern, after.as_deref());
+            self.work.charge(request.moved.len());
+            if let Some(topic) = met
+                && self.was_known(request, &topic)
+                && request.reports(moved, denied, &topic)
+            {
+                self.report(id, now, topic.name(), ErrorCode::Forbidden);
+            }
+            match next {
+                Some(name) => after = Some(name),
+                None => break,
+            }
+        }
+        request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
+        true
+    }
+
+    /// The next live topic after a name that a pattern matches, if few names are tried, and the name to continue from, if
+    /// there may be more.
+    fn names_from(&self, pattern: &Pattern, after: Option<&str>) -> (Option<Arc<Topic>>, Option<Arc<str>>) {
+        let mut steps = NAMES_AT_ONCE;
+        let next = self.engine.directory.read().next_match(pattern, after, &mut steps).map(Option::<&_>::cloned);
+        self.work.charge((NAMES_AT_ONCE - steps + 1) * NAME_STEPS);
+        match next {
+            Ok(Some(topic)) => (Some(topic.clone()), Some(topic.name().clone())),
+            Ok(None) => (None, None),
+            Err(name) => (None, Some(name)),
+        }
+    }
+
+    /// Whether the shard had read a topic's beginning when the permissions took effect.
+    fn was_known(&self, request: &Authorizing, topic: &Topic) -> bool {
+        let begun_bytes = topic.begun_bytes.load(Ordering::Acquire);
+        begun_bytes > 0 && begun_bytes <= request.feed_position
+    }
+}

@@ -1,0 +1,16 @@
+//! Tokens and permissions over real sockets: who a client is, what it may do, and that nobody gets more.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[allow(dead_code, reason = "shared with another test, which uses all of it")]
+#[path = "../sse/source.rs"]
+mod source;
+
+mod auth;
+mod ends;
+mod http;
+mod limits;
+mod permissions;
+mod secrets;
+mod tokens;

@@ -255,7 +255,8 @@ fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
     let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
     let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
     warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-    Ok(Tokens::new(prepared, clock::now, Some(tokens::FILES_EVERY)))
+    let every = Duration::from_millis(config.tls_reload_ms.into());
+    Ok(Tokens::new(prepared, clock::now, Some(every).filter(|every| !every.is_zero())))
 }
 
 /// Returns the cores that this process may run on.

@@ -182,7 +182,7 @@ settings! {
     tls_client_auth: ClientAuth = "off" "", Any,
         "Whether clients show certificates: off, optional or required.";
     tls_reload_ms: u32 = "10000" "ms", Number(0, DAY_MS),
-        "How often the files of certificates and keys are looked at; when their content has changed, new connections get what is in them. 0 is never.";
+        "How often the files of certificates, keys and revocations are looked at; when their content has changed, it counts. 0 is never.";
     tls_handshakes_max: u32 = "256" "handshakes", Number(1, 65_536),
         "TLS handshakes that are computed at the same time; the others wait in the order in which they came.";
 "Threads":

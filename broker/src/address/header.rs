@@ -73,6 +73,9 @@ pub fn parse(header: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
             v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
         }
     } else {
+        // The crate takes a space for a CR, and a CR for a space.
+        let line = header.strip_suffix(b"\r\n").filter(|line| !line.contains(&b'\r'));
+        line.ok_or(BadHeader::Malformed)?;
         match v1::Header::try_from(header).map_err(malformed)?.addresses {
             v1::Addresses::Tcp4(it) => Some((it.source_address, it.source_port).into()),
             v1::Addresses::Tcp6(it) => Some((it.source_address, it.source_port).into()),
@@ -120,6 +123,8 @@ mod tests {
             (b"PROXY TCP4 2001:db8::7 ::1 1 2\r\n".to_vec(), Err(BadHeader::Malformed)),
             (b"PROXY UDP4 192.0.2.7 10.0.0.1 1 2\r\n".to_vec(), Err(BadHeader::Malformed)),
             (b"PROXY TCP4 192.0.2.7 10.0.0.1 1 2\n".to_vec(), Err(BadHeader::Malformed)),
+            (b"PROXY TCP4 192.0.2.7 10.0.0.1 1 2 \n".to_vec(), Err(BadHeader::Malformed)),
+            (b"PROXY TCP4 192.0.2.7 10.0.0.1 1\r2\r\n".to_vec(), Err(BadHeader::Malformed)),
             (v2(1, 0x11, &v4), Ok(Some("192.0.2.7:55123"))),
             (v2(1, 0x11, &fields), Ok(Some("192.0.2.7:55123"))),
             (v2(1, 0x21, &v6), Ok(Some("[2001::7]:80"))),

@@ -3,6 +3,7 @@
 use broker_identity::{Algorithm, ClaimName, ClaimRules, Grants, TokenRules};
 
 use super::settings::Config;
+use super::tls::ClientAuth;
 use super::value::{Allowed, Value, list, parts};
 use crate::tokens::{KeysUrl, Sources};
 
@@ -83,9 +84,10 @@ impl Config {
         self.token_key_file.is_some() || self.token_jwks_url.is_some() || self.token_secret_file.is_some()
     }
 
-    /// Whether nobody on the network can read the tokens of clients.
+    /// Whether nobody on the network can read the tokens of clients: the plain listener is for this machine, or for
+    /// proxies that speak TLS to clients.
     fn hides_tokens(&self) -> bool {
-        self.listen.ip().is_loopback()
+        self.listen.ip().is_loopback() || !self.trusted_proxies.is_empty()
     }
 
     pub(super) fn token_contradictions(&self) -> Vec<String> {
@@ -114,7 +116,8 @@ impl Config {
         if self.asks_for_tokens() && !self.hides_tokens() && !self.cleartext_tokens {
             found.push(format!(
                 "listen = {} is reachable from beyond loopback, and tokens would come in without TLS, for everybody on the \
-                 network to read: listen on 127.0.0.1, or set cleartext_tokens = true (--cleartext-tokens) if you want that",
+                 network to read: listen on 127.0.0.1 and use tls_listen for clients, name the proxies that speak TLS to \
+                 them in trusted_proxies, or set cleartext_tokens = true (--cleartext-tokens) if you want that",
                 self.listen
             ));
         }
@@ -136,6 +139,10 @@ impl Config {
         warn(
             self.token_revoked_file.is_some() && !self.has_keys(),
             "token_revoked_file is given, but no key that verifies tokens: it is about those only",
+        );
+        warn(
+            self.roles.iter().any(|role| !role.client_cert.is_empty()) && self.tls_client_auth == ClientAuth::Off,
+            "a role has client_cert, but tls_client_auth is off: no client shows a certificate",
         );
         let uses = |name: &str| self.roles.iter().any(|role| role.name == name);
         warn(

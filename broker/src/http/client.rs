@@ -96,7 +96,7 @@ impl Context {
         if !is_reserved(name) || self.sys_topics_public || peer.address.is_local {
             return Ok(());
         }
-        let message = "topics that begin with $ are served to connections from loopback only".into();
+        let message = "topics that begin with $ are served only to clients on this machine that use no proxy".into();
         Err(Refusal { code: ErrorCode::Forbidden, message })
     }
 

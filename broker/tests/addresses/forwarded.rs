@@ -1,13 +1,12 @@
 //! `X-Forwarded-For` from a proxy, which is the test itself.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 
-use super::common::{Client, Hands, PATIENCE, Running, ask};
-use super::remotes;
+use super::common::{Client, Hands, Running, ask};
+use super::{client_from, connect_from, remotes};
 
 fn behind_a_proxy(settings: &[(&'static str, &str)]) -> Running {
     Running::with(&[&[("trusted_proxies", "127.0.0.1,10.0.0.0/8")], settings].concat())
@@ -15,11 +14,6 @@ fn behind_a_proxy(settings: &[(&'static str, &str)]) -> Running {
 
 fn connect(broker: &Running, headers: &[&str]) -> Client {
     Client::with(broker.listen, Hands::default(), headers, b"")
-}
-
-/// Connects from another address of this machine.
-fn stranger(address: [u8; 4]) -> Hands {
-    Hands { from: Some(IpAddr::from(address)), ..Hands::default() }
 }
 
 #[test]
@@ -60,7 +54,8 @@ fn the_address_is_the_first_that_no_proxy_added() {
 #[test]
 fn who_is_no_proxy_is_not_believed() {
     let broker = behind_a_proxy(&[]);
-    let mut client = Client::with(broker.listen, stranger([127, 0, 0, 2]), &["X-Forwarded-For: 192.0.2.7"], b"");
+    let mut client = client_from([127, 0, 0, 2], &broker, b"", &["X-Forwarded-For: 192.0.2.7"]);
+    client.expect("hello");
     assert!(remotes(&broker)[0].starts_with("127.0.0.2:"), "{:?}", remotes(&broker));
     assert_eq!(client.subscribe(&["$SYS.stats"])["errors"], json!([]));
     // Without trusted proxies nobody is.
@@ -94,11 +89,7 @@ struct Kept(TcpStream);
 
 impl Kept {
     fn open(address: SocketAddr) -> Kept {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-        socket.connect(&address.into()).unwrap();
-        let stream: TcpStream = socket.into();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Kept(stream)
+        Kept(connect_from([127, 0, 0, 1], address))
     }
 
     /// Sends a request for this client. Returns whether it was answered with 200.

@@ -1,13 +1,11 @@
 //! The PROXY protocol, from a proxy, which is the test itself.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
-
-use super::common::{Answer, Client, Hands, PATIENCE, Running};
-use super::remotes;
+use super::common::{Answer, PATIENCE, Running};
+use super::{client_from, connect_from, remotes};
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.7 127.0.0.1 55123 9000\r\n";
 const V1_IPV6: &[u8] = b"PROXY TCP6 2001:db8::7 ::1 55123 9000\r\n";
@@ -24,16 +22,6 @@ const REQUEST: &[u8] = b"GET /v1/topics HTTP/1.1\r\nHost: localhost\r\nConnectio
 fn behind_a_proxy(settings: &[(&'static str, &str)]) -> Running {
     let usual = [("trusted_proxies", "127.0.0.1,10.0.0.0/8"), ("proxy_protocol", "required")];
     Running::with(&[&usual, settings].concat())
-}
-
-fn connect(address: SocketAddr, from: [u8; 4]) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::new(IpAddr::from(from), 0).into()).unwrap();
-    socket.connect(&address.into()).unwrap();
-    let stream: TcpStream = socket.into();
-    stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
 }
 
 /// Reads to the end. Returns nothing if the broker closed without an answer.
@@ -60,7 +48,8 @@ fn the_address_is_the_one_in_the_header() {
         (CHAIN, &["X-Forwarded-For: 198.51.100.1"], "198.51.100.1"),
         (b"PROXY TCP4 127.0.0.3 127.0.0.1 55123 9000\r\n", &[], "127.0.0.3:55123"),
     ] {
-        let mut client = Client::with(broker.listen, Hands { first, ..Hands::default() }, headers, b"");
+        let mut client = client_from([127, 0, 0, 1], &broker, first, headers);
+        client.expect("hello");
         let found = remotes(&broker);
         assert!(found.len() == 1 && found[0].starts_with(expected), "{} {headers:?}: {found:?}", first.escape_ascii());
         assert_eq!(client.subscribe(&["$SYS.stats"])["errors"][0]["code"], "forbidden", "{}", first.escape_ascii());
@@ -73,12 +62,12 @@ fn the_address_is_the_one_in_the_header() {
 fn a_header_may_come_byte_by_byte_and_the_request_with_it() {
     let broker = behind_a_proxy(&[]);
     for header in [V1, V2, LOCAL] {
-        let mut stream = connect(broker.listen, [127, 0, 0, 1]);
+        let mut stream = connect_from([127, 0, 0, 1], broker.listen);
         for byte in header.iter().chain(REQUEST) {
             stream.write_all(&[*byte]).unwrap();
         }
         assert_eq!(answer(stream).unwrap().status, 200, "{}", header.escape_ascii());
-        let mut stream = connect(broker.listen, [127, 0, 0, 1]);
+        let mut stream = connect_from([127, 0, 0, 1], broker.listen);
         stream.write_all(&[header, REQUEST].concat()).unwrap();
         assert_eq!(answer(stream).unwrap().status, 200, "{}", header.escape_ascii());
     }
@@ -104,7 +93,7 @@ fn what_is_no_header_of_a_trusted_proxy_is_closed() {
         ([127, 0, 0, 2], V2),
         ([127, 0, 0, 2], b""),
     ] {
-        let mut stream = connect(broker.listen, from);
+        let mut stream = connect_from(from, broker.listen);
         // The broker may have closed already.
         let _ = stream.write_all(bytes);
         let begin = Instant::now();
@@ -116,7 +105,7 @@ fn what_is_no_header_of_a_trusted_proxy_is_closed() {
     }
     broker.until_metric("tickcast_http_connections", |count| count == 1.0);
     // The proxy is served as before.
-    let mut stream = connect(broker.listen, [127, 0, 0, 1]);
+    let mut stream = connect_from([127, 0, 0, 1], broker.listen);
     stream.write_all(&[V1, REQUEST].concat()).unwrap();
     assert_eq!(answer(stream).unwrap().status, 200);
 }
@@ -126,14 +115,14 @@ fn a_header_that_is_cut_is_waited_for_as_long_as_a_request() {
     let handshake = Duration::from_millis(300);
     let broker = behind_a_proxy(&[("handshake_ms", "300")]);
     for part in [&b""[..], &V1[..20], &V2[..16], &V2[..33], V1] {
-        let mut stream = connect(broker.listen, [127, 0, 0, 1]);
+        let mut stream = connect_from([127, 0, 0, 1], broker.listen);
         stream.write_all(part).unwrap();
         let begin = Instant::now();
         assert!(answer(stream).is_none(), "{}", part.escape_ascii());
         assert!((handshake..PATIENCE / 2).contains(&(begin.elapsed() + Duration::from_millis(50))));
     }
     // One whose sender leaves is closed at once.
-    let mut stream = connect(broker.listen, [127, 0, 0, 1]);
+    let mut stream = connect_from([127, 0, 0, 1], broker.listen);
     stream.write_all(&V1[..20]).unwrap();
     drop(stream);
     broker.until_metric("tickcast_http_connections", |count| count == 1.0);
@@ -142,11 +131,11 @@ fn a_header_that_is_cut_is_waited_for_as_long_as_a_request() {
 #[test]
 fn connections_count_by_the_address_in_the_header() {
     let broker = behind_a_proxy(&[("connections_per_address_max", "1")]);
-    let open = |first| Client::with(broker.listen, Hands { first, ..Hands::default() }, &[], b"");
-    let _clients = (open(V1), open(V2), open(V1_IPV6));
+    let connect = |first| client_from([127, 0, 0, 1], &broker, first, &[]);
+    let mut clients = [V1, V2, V1_IPV6].map(connect);
+    clients.iter_mut().for_each(|client| drop(client.expect("hello")));
     for first in [V1, V2, b"PROXY TCP6 2001:db8::ffff:1 ::1 1 2\r\n"] {
-        let (mut refused, _) = Client::shake_hands(broker.listen, Hands { first, ..Hands::default() }, &[], b"");
-        refused.expect_close(4029);
+        connect(first).expect_close(4029);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A WebSocket client that shows every byte and frame.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,10 +34,6 @@ pub(crate) struct Hands {
     pub(crate) receive_bytes: Option<usize>,
     /// Leaves pings unanswered.
     pub(crate) deaf: bool,
-    /// The address that it connects from. Every 127.x.y.z is this machine's own.
-    pub(crate) from: Option<IpAddr>,
-    /// What it sends before everything else.
-    pub(crate) first: &'static [u8],
 }
 
 pub(crate) struct Client {
@@ -71,16 +67,24 @@ impl Client {
         if let Some(bytes) = hands.receive_bytes {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
-        if let Some(from) = hands.from {
-            socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
-        }
         socket.connect(&address.into()).unwrap();
-        let stream: TcpStream = socket.into();
+        Self::shake_hands_over(socket.into(), address, hands.deaf, headers, early)
+    }
+
+    /// The same over a connection that is there already.
+    #[track_caller]
+    pub(crate) fn shake_hands_over(
+        stream: TcpStream,
+        address: SocketAddr,
+        deaf: bool,
+        headers: &[&str],
+        early: &[u8],
+    ) -> (Self, Answer) {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let hello = Message { text: String::new(), json: Value::Null };
-        let mut client = Self { stream, hello, buffer: Vec::new(), deaf: hands.deaf };
+        let mut client = Self { stream, hello, buffer: Vec::new(), deaf };
         let mut request = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
         for header in HANDSHAKE.iter().chain(headers) {
             request.extend_from_slice(header.as_bytes());
@@ -88,7 +92,7 @@ impl Client {
         }
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(early);
-        client.raw(&[hands.first, &request].concat());
+        client.raw(&request);
         let end = loop {
             if let Some(at) = client.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;

@@ -21,6 +21,8 @@ fn ready() -> Broker {
 
 fn row(session: &str, lag_bytes: u64, lagging_since: Option<u64>) -> ConnectionRow {
     ConnectionRow {
+        sub: None,
+        roles: None,
         session: session.into(),
         remote: "127.0.0.1:5000".into(),
         connected_ts: 1,

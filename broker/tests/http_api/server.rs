@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::access::{AccessRules, Gate, HostName, Origin};
+use broker::authentication::Authentication;
+use broker::config;
 use broker::http::{BodyBudget, Context, Peer, error_with_status, event_stream, handle};
-use broker::quota::AddressQuotas;
+use broker::quota::{AddressQuotas, IdentityQuotas, Users};
+use broker::tokens::{Prepared, Tokens};
 use broker_engine::{Engine, Limits, Now, Rates};
+use broker_identity::Grants;
 use broker_protocol::ErrorCode;
 use hyper::StatusCode;
 use hyper::server::conn::http1;
@@ -48,6 +52,14 @@ pub(crate) async fn start_with_stuck_shard(feed_bytes_max: u64) -> Server {
     start_all("127.0.0.1", |_| {}, Limits { feed_bytes_max, ..limits() }, vec![Box::new(|| {})]).await
 }
 
+/// A configuration without keys, tokens or roles.
+fn nobody_is_asked() -> Authentication {
+    let config = config::resolve(&[], [], None).map(|loaded| loaded.config).ok().unwrap();
+    let grants = Grants::new(Vec::new(), Vec::new()).unwrap();
+    let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).unwrap();
+    Authentication::new(Tokens::new(prepared, now, None), false)
+}
+
 /// Starts a server with all options.
 pub(crate) async fn start_all(
     remote: &str,
@@ -63,6 +75,7 @@ pub(crate) async fn start_all(
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
             hosts: vec![HostName::parse("feed.example.com").unwrap()],
         })),
+        authentication: Arc::new(nobody_is_asked()),
         message_bytes: MESSAGE_BYTES,
         ndjson_bytes_max: NDJSON_BYTES_MAX,
         body_silence: Duration::from_secs(10),
@@ -72,6 +85,7 @@ pub(crate) async fn start_all(
         sys_topics_public: false,
         subscriptions: 10,
         quotas: AddressQuotas::new(0, Rates::default(), Arc::default()),
+        identity_quotas: Arc::new(IdentityQuotas::new(Users::new(Arc::default()), 0, Rates::default())),
     };
     change(&mut context);
     let context = Arc::new(context);
@@ -83,9 +97,9 @@ pub(crate) async fn start_all(
             let (context, peer) = (shared.clone(), Peer::new(peer.address));
             tokio::spawn(async move {
                 let service = service_fn(|request| async {
-                    let upgrade = |_| error_with_status(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "test");
+                    let upgrade = |_, _| error_with_status(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "test");
                     // The tests of the whole broker cover the stream itself.
-                    let stream = |_| event_stream();
+                    let stream = |_, _| event_stream();
                     Ok::<_, Infallible>(handle(request, &peer, &context, upgrade, stream).await)
                 });
                 // Ends with an error if a test hangs up in the middle.

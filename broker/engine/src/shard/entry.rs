@@ -28,15 +28,6 @@ impl CheckedEntry {
     /// Checks the form of an entry.
     pub(super) fn check(entry: &SubscribeEntry<'_>) -> CheckedEntry {
         match entry {
-<<<<<<< HEAD
-=======
-            SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. }
-                if forbids_reserved && is_reserved(name) =>
-            {
-                let text = "topics that begin with $ are served only to clients on this machine that use no proxy";
-                bad(name, ErrorCode::Forbidden, &text)
-            }
->>>>>>> door-addresses
             SubscribeEntry::Bad { entry, refusal } => {
                 CheckedEntry::Bad { entry: entry.as_str().into(), code: refusal.code, message: refusal.message.clone() }
             }

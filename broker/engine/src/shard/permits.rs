@@ -176,4 +176,4 @@ impl Readable {
     }
 }
 
-const RESERVED: &str = "topics that begin with $ are served to connections from loopback only";
+const RESERVED: &str = "topics that begin with $ are served only to clients on this machine that use no proxy";

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::{Client, End, FIN, Hands, PING, Running, TEXT, masked, until};
 
-const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: true, first: b"", from: None };
+const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: true };
 
 /// If nothing was written for this long, the broker takes no more.
 const QUIET: Duration = Duration::from_millis(400);

@@ -73,7 +73,7 @@ fn a_reset_while_updates_are_pending() {
     let broker = Running::with(&[("send_buffer_bytes", "8192"), ("notsent_lowat_bytes", "4096")]);
     let data = format!("\"{}\"", "x".repeat(30_000));
     for _ in 0..5 {
-        let mut client = Client::with(broker.listen, Hands { receive_bytes: Some(4096), deaf: true, first: b"", from: None }, &[], b"");
+        let mut client = Client::with(broker.listen, Hands { receive_bytes: Some(4096), deaf: true }, &[], b"");
         client.subscribe(&["reset.busy"]);
         broker.publish("reset.busy", "event", &data);
         let mut published = 1;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::{CLOSE, Client, FIN, Hands, PING, PONG, Running, TEXT};
 
-const DEAF: Hands = Hands { receive_bytes: None, deaf: true, first: b"", from: None };
+const DEAF: Hands = Hands { receive_bytes: None, deaf: true };
 
 #[test]
 fn silence_is_filled_with_heartbeats_and_pings() {

@@ -11,7 +11,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("notsent_lowat_bytes", "4096"),
     ("retain_updates", "50"),
 ];
-const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: false, first: b"", from: None };
+const SMALL: Hands = Hands { receive_bytes: Some(4096), deaf: false };
 
 /// Subscribes a client with small buffers, which reads only when a test makes it.
 fn asleep(broker: &Running, topics: &[&str], on_slow: &str) -> (Client, Follower) {

@@ -3,6 +3,7 @@
 
 mod end;
 mod publish;
+mod reload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::budget::largest::Largest;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
+use crate::in_force::InForce;
 use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
 use crate::topic::{self, Topic};
@@ -44,7 +46,7 @@ pub struct Published {
 
 /// The shared half of the engine.
 pub struct Engine {
-    pub(crate) limits: Limits,
+    pub(crate) limits: InForce,
     pub(crate) directory: Directory,
     pub(crate) feed: Arc<Feed>,
     pub(crate) budget: Arc<Budget>,
@@ -89,7 +91,7 @@ impl Engine {
     pub fn new(limits: Limits, epoch_seed: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Arc<Self> {
         let feed = Arc::new(Feed::new(limits.feed_bytes_max, notify));
         Arc::new(Self {
-            limits,
+            limits: InForce::new(limits),
             directory: Directory::default(),
             ids: Ids::new(feed.clone()),
             feed,
@@ -106,8 +108,8 @@ impl Engine {
         })
     }
 
-    /// The settings it runs on.
-    pub fn limits(&self) -> &Limits {
+    /// The limits in force.
+    pub fn limits(&self) -> &InForce {
         &self.limits
     }
 

@@ -123,14 +123,3 @@ impl Default for Limits {
         }
     }
 }
-
-impl Limits {
-    /// The rule for a topic: its kind if the configuration fixes one, and how much of it is kept. A topic that grows by
-    /// patches has the kind of states.
-    pub(crate) fn rule(&self, topic: &str) -> (Option<Kind>, Retain) {
-        match self.topics.iter().find(|rule| rule.pattern.matches(topic)) {
-            Some(rule) => (rule.kind.map(Kind::of_topic), rule.retain),
-            None => (None, self.retain),
-        }
-    }
-}

@@ -29,7 +29,6 @@ pub struct Topic {
     name: Arc<str>,
     epoch: Box<str>,
     kind: Kind,
-    retain: Retain,
     /// Connections subscribed to it by its full name; written by shards, read by listings.
     pub(crate) direct: AtomicU32,
     /// The feed's length in bytes once its beginning was appended; set before another thread can see the topic.
@@ -53,6 +52,8 @@ pub(crate) struct TopicState {
     pub(crate) closed_to: Option<(ShardSet, u64)>,
     /// Those of them that have not read it yet.
     pub(crate) unread_by: ShardSet,
+    /// How much of it is kept.
+    pub(crate) retain: Retain,
     pub(crate) history: History,
     pub(crate) image: Option<Tree>,
     /// When the newest update was taken in, in microseconds since the UNIX epoch. It never runs backwards.
@@ -102,7 +103,6 @@ impl Topic {
             name: name.into(),
             epoch,
             kind,
-            retain,
             direct: AtomicU32::new(0),
             begun_bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -113,6 +113,7 @@ impl Topic {
                 closed: false,
                 closed_to: None,
                 unread_by: 0,
+                retain,
                 history: History::new(),
                 image: None,
                 last_ts: 0,
@@ -156,10 +157,6 @@ impl Topic {
         // 0 is not set yet: it wraps around, and counts as later than every other.
         let begun = |topic: &Topic| topic.begun_bytes.load(Ordering::Acquire).wrapping_sub(1);
         begun(self) < begun(other)
-    }
-
-    pub(crate) fn retain(&self) -> &Retain {
-        &self.retain
     }
 
     pub(crate) fn direct_subscribers(&self) -> u32 {

@@ -195,11 +195,11 @@ impl Metrics {
         let last_publish_seconds = engine.last_publish_us().unwrap_or(0) as f64 / 1e6;
         [
             ("tickcast_topics", "Existing topics.", engine.topics_len() as f64),
-            ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max as f64),
+            ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max() as f64),
             ("tickcast_history_bytes", "Retained updates of all topics.", budget.histories() as f64),
-            ("tickcast_history_bytes_max", "Their bound (retain_bytes_max).", limits.retain_bytes_max as f64),
+            ("tickcast_history_bytes_max", "Their bound (retain_bytes_max).", limits.retain_bytes_max() as f64),
             ("tickcast_image_bytes", "Images of all topics.", budget.images() as f64),
-            ("tickcast_image_bytes_max", "Their bound (images_bytes_max).", limits.images_bytes_max as f64),
+            ("tickcast_image_bytes_max", "Their bound (images_bytes_max).", limits.images_bytes_max() as f64),
             (
                 "tickcast_feed_backlog_bytes",
                 "How far the slowest shard is behind the feed.",
@@ -229,14 +229,14 @@ impl Metrics {
     fn budgets(&self) -> [MetricFamily; 3] {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
-            ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
+            ("behind_bytes_max", budget.behind(), limits.behind_bytes_max()),
             ("bodies_bytes_max", self.bodies.bytes(), self.bodies.bytes_max()),
-            ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max),
-            ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max),
-            ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max),
-            ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max),
-            ("sources_bytes_max", budget.sources(), limits.sources_bytes_max),
-            ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max),
+            ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max()),
+            ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max()),
+            ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max()),
+            ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max()),
+            ("sources_bytes_max", budget.sources(), limits.sources_bytes_max()),
+            ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max()),
         ];
         let used = budgets.iter().map(|(name, used, _)| (*name, *used as f64));
         let most = budgets.iter().map(|(name, _, most)| (*name, *most as f64));

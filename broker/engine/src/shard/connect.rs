@@ -65,12 +65,12 @@ impl<S: Sink> Shard<S> {
             limits.heartbeat_ms.into(),
             &[],
             &message::Limits {
-                subscriptions: limits.subscriptions,
+                subscriptions: limits.subscriptions(),
                 message_bytes: limits.message_bytes,
-                image_bytes: limits.image_bytes,
-                behind_bytes: limits.behind_bytes,
-                retain_updates: limits.retain.updates,
-                stall_ms: limits.stall_ms.into(),
+                image_bytes: limits.image_bytes(),
+                behind_bytes: limits.behind_bytes(),
+                retain_updates: limits.retain().updates,
+                stall_ms: limits.stall_ms().into(),
             },
         );
         self.answer(now, id, &payload);

@@ -219,7 +219,7 @@ impl<S: Sink> Shard<S> {
                 && conn.closing == Closing::No
                 && conn.subscribing.is_none()
                 && !conn.is_falling
-                && conn.control_bytes() < self.engine.limits.answers_bytes_max
+                && conn.control_bytes() < self.engine.limits.answers_bytes_max()
         })
     }
 

@@ -49,7 +49,7 @@ impl<S: Sink> Shard<S> {
         let forbids_reserved = conn.forbids_reserved;
         let mut entries: Vec<CheckedEntry> =
             request.entries.iter().map(|entry| CheckedEntry::check(entry, forbids_reserved)).collect();
-        if entries.len() as u64 > self.engine.limits.subscriptions {
+        if entries.len() as u64 > self.engine.limits.subscriptions() {
             entries = entry::once(entries);
         }
         let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
@@ -204,12 +204,12 @@ impl<S: Sink> Shard<S> {
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
-            if conn.subscriptions.len() as u64 >= limits.subscriptions {
+            if conn.subscriptions.len() as u64 >= limits.subscriptions() {
                 // Kept short: one answer may contain thousands of these.
-                return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions));
+                return Err(format!("there are {} subscriptions already (subscriptions)", limits.subscriptions()));
             }
-            if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
-                let max = limits.subscriptions_bytes_max;
+            if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max()) {
+                let max = limits.subscriptions_bytes_max();
                 return Err(format!("all subscriptions would exceed {max} bytes (subscriptions_bytes_max)"));
             }
         }
@@ -241,7 +241,7 @@ impl<S: Sink> Shard<S> {
         let put = match self.count_name(name_id) {
             true => self.put_subscription(id, Target::Topic(name_id), request),
             false => {
-                let max = self.engine.limits.names_waited_bytes_max;
+                let max = self.engine.limits.names_waited_bytes_max();
                 Err(format!("all names that are waited for would exceed {max} bytes (names_waited_bytes_max)"))
             }
         };

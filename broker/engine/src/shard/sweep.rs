@@ -69,7 +69,7 @@ impl<S: Sink> Shard<S> {
 
     fn sweep_connections(&mut self, now: Now) -> bool {
         let limits = &self.engine.limits;
-        let (heartbeat_ms, stall_ms) = (limits.heartbeat_ms, limits.stall_ms);
+        let (heartbeat_ms, stall_ms) = (limits.heartbeat_ms, limits.stall_ms());
         let from = match self.sweep.at {
             Some(at) => at,
             None if now.mono_us >= self.sweep.next_us => {

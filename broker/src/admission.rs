@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::address::Block;
@@ -11,7 +12,7 @@ use crate::sync::lock;
 /// The bounds and the counts.
 #[derive(Debug)]
 pub struct Admission {
-    connections_max: u64,
+    connections_max: AtomicU64,
     per_address_max: u32,
     counts: Mutex<Counts>,
 }
@@ -37,12 +38,23 @@ pub struct Admitted {
 enum Remote {
     V4(SocketAddrV4),
     V6(Box<SocketAddrV6>),
+    /// The address of someone whose name is known.
+    Known(Box<(SocketAddr, Arc<str>)>),
+}
+
+impl Remote {
+    fn of(remote: SocketAddr) -> Self {
+        match remote {
+            SocketAddr::V4(remote) => Remote::V4(remote),
+            SocketAddr::V6(remote) => Remote::V6(Box::new(remote)),
+        }
+    }
 }
 
 impl Admission {
     /// Bounds connections in all, and from one address (0 is no bound).
     pub fn new(connections_max: u32, per_address_max: u32) -> Arc<Self> {
-        Arc::new(Self { connections_max: connections_max.into(), per_address_max, counts: Mutex::default() })
+        Arc::new(Self { connections_max: u64::from(connections_max).into(), per_address_max, counts: Mutex::default() })
     }
 
     /// Admits a connection from `remote`.
@@ -51,7 +63,7 @@ impl Admission {
     /// The bound that is reached, as a text for the client.
     pub fn admit(self: &Arc<Self>, remote: SocketAddr) -> Result<Admitted, &'static str> {
         let mut counts = lock(&self.counts);
-        if counts.all >= self.connections_max {
+        if counts.all >= self.connections_max() {
             counts.refused += 1;
             return Err("as many connections as connections_max allows");
         }
@@ -64,16 +76,17 @@ impl Admission {
             *count += 1;
         }
         counts.all += 1;
-        let remote = match remote {
-            SocketAddr::V4(remote) => Remote::V4(remote),
-            SocketAddr::V6(remote) => Remote::V6(Box::new(remote)),
-        };
-        Ok(Admitted { remote, admission: self.clone() })
+        Ok(Admitted { remote: Remote::of(remote), admission: self.clone() })
     }
 
     /// The most connections that may be admitted at the same time.
     pub fn connections_max(&self) -> u64 {
-        self.connections_max
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes that bound. Connections over a lower one stay, and no other is admitted until enough have ended.
+    pub(crate) fn change_connections_max(&self, connections_max: u32) {
+        self.connections_max.store(connections_max.into(), Ordering::Relaxed);
     }
 
     /// Connections that were refused since the start.
@@ -93,7 +106,25 @@ impl Admitted {
         match &self.remote {
             Remote::V4(remote) => (*remote).into(),
             Remote::V6(remote) => (**remote).into(),
+            Remote::Known(known) => known.0,
         }
+    }
+
+    /// Who the peer is, if that is known.
+    pub(crate) fn sub(&self) -> Option<&Arc<str>> {
+        match &self.remote {
+            Remote::Known(known) => Some(&known.1),
+            _ => None,
+        }
+    }
+
+    /// Says who the peer is.
+    pub(crate) fn set_sub(&mut self, sub: Option<Arc<str>>) {
+        let remote = self.remote();
+        self.remote = match sub {
+            Some(sub) => Remote::Known(Box::new((remote, sub))),
+            None => Remote::of(remote),
+        };
     }
 }
 
@@ -134,6 +165,10 @@ mod tests {
             assert_eq!(result.is_ok(), is_admitted, "{address}");
             admitted.extend(result);
         }
+        // A name changes nothing about where someone comes from.
+        admitted.iter_mut().for_each(|one| one.set_sub(Some("user-42".into())));
+        assert!(admitted.iter().all(|one| one.sub().is_some_and(|sub| **sub == *"user-42")));
+        assert_eq!(std::mem::size_of::<Admitted>(), 24);
         drop(admitted);
         assert_eq!((admission.count(), admission.refused()), (0, 2));
         assert!(admission.counts.lock().unwrap().by_address.is_empty());

@@ -15,6 +15,7 @@
 pub mod access;
 mod address;
 pub mod admission;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -24,37 +25,42 @@ mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
+mod network;
+mod reload;
 pub mod shard;
 mod sock_diag;
 mod stall;
 mod stop;
 mod sync;
 mod sys;
+mod systemd;
 mod tidy;
+pub mod token;
 mod vital;
 pub mod websocket;
 pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::access::{AccessRules, Gate};
+use crate::access::Gate;
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::audit::Audit;
+use crate::config::{Config, Current, ReloadError, Reloaded, Reread};
 use crate::http::sockets::HttpSockets;
 use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
 use crate::metrics::Metrics;
+use crate::reload::{Parts, Reloader, Reloads};
 use crate::shard::{Prepared, Settings};
-use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
 /// accepted client may wait for admission.
@@ -73,11 +79,11 @@ pub struct Broker {
 
 impl Broker {
     /// Binds both listeners, starts the shards and serves. Must be called inside a single-threaded tokio runtime, which
-    /// then serves HTTP.
+    /// then serves HTTP. `reread` reads the configuration again, for a reload.
     ///
     /// # Errors
     /// A port is taken, or a thread cannot be started.
-    pub async fn start(config: Config) -> anyhow::Result<Broker> {
+    pub async fn start(config: Config, reread: Reread) -> anyhow::Result<Broker> {
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -89,54 +95,69 @@ impl Broker {
         let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
         let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
 
-        let shards = config.shards_count();
-        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| Prepared::new()).unzip();
+        let shards_count = config.shards_count();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
-        let settings = Settings {
-            rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
-        };
+        let settings = Settings::of(&config);
+        let audit = Arc::new(Audit::new());
+        audit.write_to(Audit::open(&config.audit_log).context("audit_log cannot be opened")?);
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            match prepared.start(engine.clone(), index, core, settings, ending.clone()) {
+            match prepared.start(engine.clone(), index, core, settings, audit.clone(), ending.clone()) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     stop::threads(&handles, &ending).await;
-                    return Err(error).with_context(|| format!("shard {index} of {shards} could not be started"));
+                    return Err(error).with_context(|| format!("shard {index} of {shards_count} could not be started"));
                 }
             }
         }
 
         // Nearly all files besides connections are open now.
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
-        let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
+        let files = (config::open_files(), kept);
+        let (capacity, warning) = config::fit_open_files(config.capacity(), files.0, files.1);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let admission = Admission::new(capacity.connections, config.connections_per_address_max);
         let clients = HttpSockets::new(capacity.http as usize);
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let stats = listen::stats(&handles);
-        let rules = AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() };
+        let rules = config.access_rules();
         let (access, bodies) = (Arc::new(Gate::new(rules)), http::BodyBudget::new(config.bodies_bytes_max));
+        let context = Arc::new(http::Context {
+            engine: engine.clone(),
+            now: clock::now,
+            access: access.clone(),
+            message_bytes: config.message_bytes,
+            ndjson_bytes_max: config.ndjson_bytes_max.into(),
+            body_silence_ms: u64::from(config.handshake_ms).into(),
+            bodies: bodies.clone(),
+            reads: Arc::default(),
+            publishes: Arc::default(),
+            publishers: Mutex::new(engine.publishers()),
+            audit: audit.clone(),
+            sys_topics_public: config.sys_topics_public,
+        });
+        let (shards, config) = (Arc::new(handles), Arc::new(Current::new(config)));
+        let parts = Parts {
+            engine: engine.clone(),
+            access: access.clone(),
+            admission: admission.clone(),
+            clients: clients.clone(),
+            context: context.clone(),
+            shards: shards.clone(),
+            audit: audit.clone(),
+            files,
+        };
         let shared = Arc::new(Shared {
-            context: http::Context {
-                engine: engine.clone(),
-                now: clock::now,
-                access: access.clone(),
-                message_bytes: config.message_bytes,
-                ndjson_bytes_max: config.ndjson_bytes_max,
-                body_silence: Duration::from_millis(config.handshake_ms.into()),
-                bodies: bodies.clone(),
-                reads: Arc::default(),
-                publishes: Arc::default(),
-                sys_topics_public: config.sys_topics_public,
-                subscriptions: engine.limits().subscriptions,
-            },
-            shards: handles,
+            context,
+            shards,
+            reloads: Reloads::new(Reloader::new(reread, parts, config.clone())),
             metrics: Metrics {
                 engine: engine.clone(),
                 shards: stats.clone(),
@@ -145,6 +166,7 @@ impl Broker {
                 admins: admins.clone(),
                 access,
                 bodies,
+                audit,
                 start_seconds,
             },
             admission,
@@ -166,12 +188,22 @@ impl Broker {
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
+            vital::spawn("the housekeeping", tidy::run(engine)),
         ];
-        if tidy::is_needed(&engine) {
-            tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
+        if let Some(time) = systemd::watchdog_time() {
+            tasks.push(vital::spawn("systemd's watchdog", systemd::watch(time, shared.shards.clone())));
         }
-        tracing::info!(%listen, %admin_listen, shards, "serving");
+        systemd::ready();
+        tracing::info!(%listen, %admin_listen, shards = shards_count, "serving");
         Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
+    }
+
+    /// Reads the configuration again. What cannot change without a restart is named, in the log too.
+    ///
+    /// # Errors
+    /// The broker would not start with it, or the system is out of threads. Then nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.shared.reload_for(None).await
     }
 
     /// The address on which clients connect.

@@ -65,8 +65,16 @@ struct Slow {
 
 impl From<ConnectionRow> for Slow {
     fn from(row: ConnectionRow) -> Slow {
-        let ConnectionRow { session, connected_ts, subscriptions, lag_updates, lag_bytes, lagging_since, remote: _ } =
-            row;
+        let ConnectionRow {
+            session,
+            connected_ts,
+            subscriptions,
+            lag_updates,
+            lag_bytes,
+            lagging_since,
+            remote: _,
+            sub: _,
+        } = row;
         Slow { session, connected_ts, subscriptions, lag_updates, lag_bytes, lagging_since }
     }
 }

@@ -5,6 +5,7 @@ mod end;
 mod publish;
 mod reload;
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +17,14 @@ use broker_protocol::topic::{check_topic, is_reserved};
 
 use crate::budget::Budget;
 use crate::budget::largest::Largest;
+use crate::clock::Now;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::in_force::InForce;
 use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
+use crate::publishers::Publishers;
 use crate::topic::{self, Topic};
 
 /// The author of an update: a client, or the broker itself on its own `$` topics.
@@ -154,8 +157,41 @@ impl Engine {
     }
 
     /// The text for a session's number.
-    pub(crate) fn session_name(&self, session: u64) -> Box<str> {
+    pub fn session_name(&self, session: u64) -> Box<str> {
         topic::epoch(!self.epoch_seed, session)
+    }
+
+    /// Creates a table of publishers for one thread: each shard has one, and whoever publishes for clients of HTTP. They
+    /// share a budget.
+    pub fn publishers<K: Hash + Eq + Clone, W: Clone>(&self) -> Publishers<K, W> {
+        Publishers::new(self.budget.clone())
+    }
+
+    /// Notes in a table that an update was published; a duplicate was not.
+    #[inline]
+    pub fn note_publisher<K: Hash + Eq + Clone, W: Clone>(
+        &self,
+        table: &mut Publishers<K, W>,
+        now: Now,
+        published: &Published,
+        key: K,
+        who: impl FnOnce() -> W,
+    ) {
+        if !published.duplicate {
+            // One more table than there are shards.
+            let share = self.limits.publishers_bytes_max() / (u64::from(self.feed.all_shards().count_ones()) + 1);
+            table.note(now, &published.topic, key, share, who);
+        }
+    }
+
+    /// A live topic by its name.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.directory.read().get(name).cloned()
+    }
+
+    /// The number of a session of this name; `None` if no session of this run can have it.
+    pub fn session_number(&self, name: &str) -> Option<u64> {
+        topic::counter(!self.epoch_seed, name)
     }
 
     /// Whether publishers may continue, or have to wait for the slowest shard.

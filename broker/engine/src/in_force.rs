@@ -93,6 +93,7 @@ in_force! {
         buffers_bytes_max: u64,
         names_waited_bytes_max: u64,
         subscriptions_bytes_max: u64,
+        publishers_bytes_max: u64,
         retain_bytes_max: u64,
         subscriptions: u64,
         behind_bytes: u64,

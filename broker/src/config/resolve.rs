@@ -20,6 +20,9 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// Reads and resolves the operator's input once more, for a reload.
+pub type Reread = Box<dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync>;
+
 /// Reads the file (`--config`, otherwise `TICKCAST_CONFIG`), the process's environment and the flags.
 ///
 /// # Errors
@@ -106,18 +109,9 @@ impl Config {
             self.listen != self.admin_listen || self.listen.port() == 0,
             format!("listen and admin_listen are both {}: they need different ports", self.listen),
         );
-        let orders = [
-            ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
-            ("message_bytes", self.message_bytes, "ndjson_bytes_max", self.ndjson_bytes_max),
-            ("ndjson_bytes_max", self.ndjson_bytes_max, "bodies_bytes_max", self.bodies_bytes_max),
-            ("image_bytes", self.image_bytes, "images_bytes_max", self.images_bytes_max),
-            ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
-            ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
-            ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
-        ];
-        for (small, small_bytes, large, large_bytes) in orders {
+        for (small, small_bytes, large, large_bytes) in self.wrong_orders() {
             check(
-                small_bytes <= large_bytes,
+                false,
                 format!(
                     "{small} = {small_bytes} is above {large} = {large_bytes}: expected {large} to be at least {small}"
                 ),
@@ -132,6 +126,20 @@ impl Config {
             ),
         );
         found
+    }
+
+    /// The pairs of settings of which the first must not be above the second, and is: names and values.
+    pub(super) fn wrong_orders(&self) -> impl Iterator<Item = (&'static str, u64, &'static str, u64)> {
+        let orders = [
+            ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
+            ("message_bytes", self.message_bytes, "ndjson_bytes_max", self.ndjson_bytes_max),
+            ("ndjson_bytes_max", self.ndjson_bytes_max, "bodies_bytes_max", self.bodies_bytes_max),
+            ("image_bytes", self.image_bytes, "images_bytes_max", self.images_bytes_max),
+            ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
+            ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
+            ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
+        ];
+        orders.into_iter().filter(|(_, small, _, large)| small > large)
     }
 
     fn warnings(&self) -> Vec<String> {

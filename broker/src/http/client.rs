@@ -1,10 +1,11 @@
 //! The client listener: passes each request to the handler that answers it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_engine::{Engine, Now};
+use broker_engine::{Engine, Now, Published, Publishers};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
@@ -19,9 +20,11 @@ use super::listing::{self, Of};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{Peer, history, publish, sse, topics, web};
+use super::{Caller, Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::audit::Audit;
 use crate::shard::SseRequest;
+use crate::sync::lock;
 use crate::work::Work;
 
 /// The parts of the broker that requests need, shared by all connections.
@@ -35,19 +38,21 @@ pub struct Context {
     /// `message_bytes`
     pub message_bytes: u64,
     /// `ndjson_bytes_max`
-    pub ndjson_bytes_max: u64,
-    /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive.
-    pub body_silence: Duration,
+    pub ndjson_bytes_max: AtomicU64,
+    /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive, in milliseconds.
+    pub body_silence_ms: AtomicU64,
     /// The budget of all bodies together.
     pub bodies: Arc<BodyBudget>,
     /// The turns in which large answers are made and written.
     pub reads: Arc<Work>,
     /// The turns in which large bodies are read and published.
     pub publishes: Arc<Work>,
+    /// Who publishes over HTTP.
+    pub publishers: Mutex<Publishers<Caller, ()>>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
-    /// The most subscriptions of a connection.
-    pub subscriptions: u64,
 }
 
 impl Context {
@@ -60,9 +65,15 @@ impl Context {
         Err(Refusal { code: ErrorCode::Forbidden, message })
     }
 
+    /// Notes who published an update.
+    pub(super) fn note_publisher(&self, now: Now, published: &Published, peer: &Peer) {
+        self.engine.note_publisher(&mut lock(&self.publishers), now, published, peer.caller(), || ());
+    }
+
     /// The bounds of a body of at most `bytes_max` bytes, which is the value of `setting`.
     pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
-        Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
+        let silence = Duration::from_millis(self.body_silence_ms.load(Ordering::Relaxed));
+        Bounds { bytes_max, setting, silence, budget: &self.bodies, work: &self.publishes, peer }
     }
 }
 
@@ -133,7 +144,7 @@ where
         Route::Topics => listing::page(Of::Topics, query, peer, context).await,
         Route::Images => listing::page(Of::Images, query, peer, context).await,
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, peer, context).await,
-        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, context),
+        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, peer, context),
         Route::Topic(topic) => topics::image(query, &topic, peer, context).await,
         Route::History(topic) => history::page(query, &topic, peer, context).await,
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),

@@ -1,6 +1,7 @@
 //! Publishing over HTTP: one update, or many as NDJSON.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use broker_engine::{Published, Publisher};
@@ -14,7 +15,6 @@ use hyper::Request;
 use hyper::body::Body;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::Peer;
 use super::answer::AnswerBody;
 use super::body::{check_type, read};
 use super::budget::{Held, unavailable};
@@ -23,6 +23,8 @@ use super::lines::{Lines, Next};
 use super::query::{Query, bad_request};
 use super::rejected::Rejected;
 use super::reply::{self, Reply};
+use super::{Caller, Peer};
+use crate::audit::Event;
 
 /// Bytes of lines that are published in one turn.
 const TURN_BYTES: usize = 32 << 10;
@@ -82,7 +84,7 @@ where
     }
     Room::default().wait(&held, context).await?;
     let update = Publication { topic: Cow::Borrowed(topic), kind, data, source, source_ts };
-    let published = context.engine.publish((context.now)(), &update, Publisher::Client)?;
+    let published = publish(&update, peer, context)?;
     let mut out = Vec::new();
     let at = &published.topic;
     published_body(&mut out, at.name(), at.epoch(), published.seq, published.duplicate);
@@ -95,7 +97,7 @@ where
 {
     Query::parse(request.uri().query(), &[])?;
     check_type(request.headers(), &["application/x-ndjson", "application/json"])?;
-    let bounds = context.bounds(context.ndjson_bytes_max, "ndjson_bytes_max", peer);
+    let bounds = context.bounds(context.ndjson_bytes_max.load(Ordering::Relaxed), "ndjson_bytes_max", peer);
     let body = read(request.into_body(), bounds).await?;
     let held = body.held;
     // A line may end with CR LF.
@@ -127,7 +129,7 @@ where
         // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
-            Ok(()) => line_in(line, context),
+            Ok(()) => line_in(line, peer, context),
             Err(refusal) => Err(refusal),
         };
         match counted(result, context) {
@@ -144,14 +146,30 @@ where
 }
 
 /// Publishes one line, without its line feed.
-fn line_in(line: &[u8], context: &Context) -> Result<Published, Refusal> {
+fn line_in(line: &[u8], peer: &Peer, context: &Context) -> Result<Published, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
         let message = format!("the line has more than {} bytes (message_bytes)", context.message_bytes);
         return Err(Refusal { code: ErrorCode::TooLarge, message });
     }
     let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
-    context.engine.publish((context.now)(), &parse_line(text)?, Publisher::Client)
+    publish(&parse_line(text)?, peer, context)
+}
+
+/// Publishes one update, and keeps account of who did it.
+fn publish(update: &Publication<'_>, peer: &Peer, context: &Context) -> Result<Published, Refusal> {
+    let now = (context.now)();
+    let result = context.engine.publish(now, update, Publisher::Client);
+    match &result {
+        Ok(published) => context.note_publisher(now, published, peer),
+        Err(refusal) if refusal.code == ErrorCode::Forbidden => {
+            let (Caller { sub, address }, topic) = (peer.caller(), &*update.topic);
+            let event = Event::PublishRefused { sub: sub.as_deref(), session: None, address, topic };
+            context.audit.record(now, &event);
+        }
+        Err(_) => {}
+    }
+    result
 }
 
 /// Waits a moment if the shards do not keep up, so that one client's many updates do not delay those of others.

@@ -8,7 +8,7 @@ use broker_protocol::request::Refusal;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -34,6 +34,9 @@ pub fn error(refusal: &Refusal) -> Reply {
     if refusal.code.retry() {
         // In seconds. All of these conditions pass quickly or not at all.
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if refusal.code == ErrorCode::BadToken {
+        reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if refusal.code == ErrorCode::Timeout {
         // The rest of the body is not waited for.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const AGE_MIN: Duration = Duration::from_millis(250);
 /// The bound, and the sockets that count against it.
 #[derive(Debug)]
 pub(crate) struct HttpSockets {
-    max: usize,
+    max: AtomicUsize,
     state: Mutex<State>,
     /// Notified when a socket has left.
     left: Notify,
@@ -59,12 +59,18 @@ pub(crate) struct Place {
 impl HttpSockets {
     /// Bounds the sockets to `max`, at least one.
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max: max.max(1), state: Mutex::default(), left: Notify::new() })
+        Arc::new(Self { max: AtomicUsize::new(max.max(1)), state: Mutex::default(), left: Notify::new() })
     }
 
     /// The most sockets at the same time.
     pub(crate) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the bound, to at least one. Sockets over a lower one stay, and no other enters until enough have left.
+    pub(crate) fn change_max(&self, max: usize) {
+        self.max.store(max.max(1), Ordering::Relaxed);
+        self.left.notify_waiters();
     }
 
     /// The sockets that are there now.
@@ -91,7 +97,7 @@ impl HttpSockets {
 
     fn try_enter(self: &Arc<Self>, remote: SocketAddr) -> Result<Place, Duration> {
         let mut state = self.lock();
-        if state.count >= self.max {
+        if state.count >= self.max() {
             return Err(state.make_room(now().mono_us));
         }
         let (block, id) = (Block::of(remote.ip()), state.next);

@@ -6,11 +6,12 @@ use broker_protocol::message::published_body;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::check_topic;
 
-use super::Peer;
 use super::answer::{AnswerBody, Out, Payload};
 use super::client::Context;
 use super::query::Query;
 use super::reply::{self, Reply};
+use super::{Caller, Peer};
+use crate::audit::Event;
 
 /// An image that is larger than this is encoded in a turn.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
@@ -32,9 +33,16 @@ pub(super) async fn image(query: Option<&str>, topic: &str, peer: &Peer, context
 }
 
 /// `DELETE /v1/topics/{topic}`
-pub(super) fn delete(query: Option<&str>, topic: &str, context: &Context) -> Result<Reply, Refusal> {
+pub(super) fn delete(query: Option<&str>, topic: &str, peer: &Peer, context: &Context) -> Result<Reply, Refusal> {
     Query::parse(query, &[])?;
-    let ended = context.engine.delete((context.now)(), topic, Publisher::Client)?;
+    let now = (context.now)();
+    let Caller { sub, address } = peer.caller();
+    let sub = sub.as_deref();
+    let ended = context.engine.delete(now, topic, Publisher::Client).inspect_err(|refusal| {
+        let topic = if refusal.code == ErrorCode::BadTopic { "" } else { topic };
+        context.audit.record(now, &Event::DeleteRefused { sub, address, topic, code: refusal.code });
+    })?;
+    context.audit.record(now, &Event::Deleted { sub, address, topic });
     let mut out = Vec::new();
     published_body(&mut out, ended.topic.name(), ended.topic.epoch(), ended.seq, false);
     Ok(reply::json(out.into()))

@@ -51,7 +51,7 @@ pub(super) async fn hand_over(
         },
     };
     let reserved = shared.context.sys_topics_public || remote.ip().to_canonical().is_loopback();
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sse };
+    let arrival = Arrival { stream: stream.into_std()?, early, admitted, reserved, sub: None, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }

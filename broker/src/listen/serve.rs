@@ -62,10 +62,10 @@ impl std::error::Error for HandedOver {}
 
 /// Serves a connection that was just accepted.
 pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
-    tune(&stream, &shared.config);
+    tune(&stream, &shared.config.get());
     // hyper's memory for a connection, some 18 KB, is allocated when there is something to read, and freed before this
     // task yields: no two handshakes hold theirs at the same time. (`readable` sometimes reports too early.)
-    let handshake = Duration::from_millis(shared.config.handshake_ms.into());
+    let handshake = Duration::from_millis(shared.config.get().handshake_ms.into());
     let mut draining = shared.draining.subscribe();
     let mut first = [0];
     tokio::select! {
@@ -85,7 +85,7 @@ pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: P
 async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
     let next: Arc<Mutex<Option<Next>>> = Arc::default();
     let place = Arc::new(place);
-    let socket = HttpSocket::new(stream, stall(&shared.config), place.clone());
+    let socket = HttpSocket::new(stream, stall(&shared.config.get()), place.clone());
     let state = socket.state();
     let service = service_fn({
         let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
@@ -112,7 +112,7 @@ async fn serve_requests(stream: TcpStream, remote: SocketAddr, place: Place, sha
             })
         }
     });
-    let mut connection = http(&shared.config).serve_connection(TokioIo::new(socket), service);
+    let mut connection = http(&shared.config.get()).serve_connection(TokioIo::new(socket), service);
     let mut draining = shared.draining.subscribe();
     let (mut is_draining, mut shut_down) = (false, false);
     let result = loop {

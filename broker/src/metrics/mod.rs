@@ -16,6 +16,7 @@ use prometheus::{Encoder, TextEncoder};
 use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge};
 use crate::access::Gate;
 use crate::admission::Admission;
+use crate::audit::Audit;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
@@ -36,6 +37,8 @@ pub(crate) struct Metrics {
     pub access: Arc<Gate>,
     /// The budget of HTTP bodies.
     pub bodies: Arc<BodyBudget>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -111,7 +114,7 @@ impl Metrics {
         String::from_utf8(text).unwrap_or_default()
     }
 
-    fn engine_counters(&self) -> [MetricFamily; 6] {
+    fn engine_counters(&self) -> [MetricFamily; 7] {
         let (published, duplicates) = self.engine.published();
         [
             counter("tickcast_published_total", "Updates taken in.", published),
@@ -132,6 +135,11 @@ impl Metrics {
                 self.bodies.given_up(),
             ),
             counter("tickcast_log_lines_lost_total", "Lines of the log that could not be written.", logging::lost()),
+            counter(
+                "tickcast_audit_lines_lost_total",
+                "Lines of the audit log that could not be written, or were more than its bounds allow.",
+                self.audit.lost(),
+            ),
         ]
     }
 
@@ -235,6 +243,7 @@ impl Metrics {
             ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max()),
             ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max()),
             ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max()),
+            ("publishers_bytes_max", budget.publishers(), limits.publishers_bytes_max()),
             ("sources_bytes_max", budget.sources(), limits.sources_bytes_max()),
             ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max()),
         ];

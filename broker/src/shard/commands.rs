@@ -31,6 +31,14 @@ impl Driver {
             match command {
                 Command::Connect(arrival) => self.arrive(*arrival),
                 Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
+                Command::Close(whom, answer) => self.questions.close(whom, answer),
+                Command::Describe(session, answer) => self.questions.describe(session, answer),
+                Command::Publishers(topic, count, answer) => {
+                    // Fails if nobody waits any more.
+                    let _ = answer.send(self.shard.publishers(now(), &topic, count));
+                }
+                // Fails if nobody waits any more.
+                Command::Alive(answer) => _ = answer.send(()),
                 Command::SendAll(payload) => {
                     self.farewell = Some(payload.clone());
                     self.broadcasts.push_back((Broadcast::Message(payload), 0));
@@ -39,6 +47,7 @@ impl Driver {
                     self.closes = Some(reason);
                     self.broadcasts.push_back((Broadcast::Close(reason), 0));
                 }
+                Command::Change(settings) => self.settings = settings,
                 Command::Stop => self.stopping = true,
             }
         }
@@ -62,7 +71,8 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, reserved, sse: follows } = arrival;
+        let Arrival { stream, early, mut admitted, reserved, sub, sse: follows } = arrival;
+        admitted.set_sub(sub);
         let sse = follows.is_some().then(Box::<Writer>::default);
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =

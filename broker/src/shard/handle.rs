@@ -5,16 +5,19 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use broker_engine::{Engine, Shard, ShardStats};
+use broker_engine::{Engine, Origin, PublisherRow, Shard, ShardStats, Topic};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::request::{From, OnSlow};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::{Notify, oneshot};
 
+use super::operator::{ConnectionDetail, Whom};
 use super::poll::Poll;
 use super::slowest::ConnectionRow;
 use super::{Driver, ROOM_PAUSE};
 use crate::admission::Admitted;
+use crate::audit::Audit;
+use crate::config::Config;
 use crate::vital;
 use crate::websocket::Rules;
 
@@ -46,6 +49,8 @@ pub struct Arrival {
     pub admitted: Admitted,
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
+    /// Who the client is, if that is known already.
+    pub sub: Option<Arc<str>>,
     /// What it subscribes to, if it gets Server-Sent Events; `None` for WebSocket.
     pub sse: Option<SseRequest>,
 }
@@ -56,8 +61,18 @@ pub enum Command {
     Connect(Box<Arrival>),
     /// Report this many connections, those with the most pending bytes.
     Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
+    /// Close these connections, and report how many they were.
+    Close(Arc<Whom>, oneshot::Sender<u64>),
+    /// Describe the connection with this session's number, if it is here.
+    Describe(u64, oneshot::Sender<Option<ConnectionDetail>>),
+    /// Report who publishes to this topic, at most as many as said.
+    Publishers(Arc<Topic>, usize, oneshot::Sender<Vec<PublisherRow<u64, Origin>>>),
+    /// Answer, as a sign of life.
+    Alive(oneshot::Sender<()>),
     /// Send every connection this message.
     SendAll(Arc<[u8]>),
+    /// Go on with these settings.
+    Change(Settings),
     /// Close every connection.
     CloseAll(CloseReason),
     /// End the thread.
@@ -69,6 +84,13 @@ pub enum Command {
 pub struct Settings {
     /// Bounds on what clients send.
     pub rules: Rules,
+}
+
+impl Settings {
+    /// Those of a configuration.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max } }
+    }
 }
 
 /// A running shard, as seen from outside.
@@ -147,6 +169,7 @@ impl Prepared {
         index: usize,
         core: Option<usize>,
         settings: Settings,
+        audit: Arc<Audit>,
         ending: Arc<AtomicBool>,
     ) -> io::Result<Handle> {
         let (commands, incoming) = crossbeam_channel::bounded(COMMANDS_MAX);
@@ -171,7 +194,7 @@ impl Prepared {
             let (stats, arriving, ended) = state;
             runtime.block_on(async move {
                 let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
-                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings);
+                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings, audit);
                 driver.run().await;
                 ended.store(true, Ordering::Release);
             });

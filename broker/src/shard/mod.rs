@@ -9,6 +9,8 @@
 //! socket     a connection's socket
 //! sse        writes Server-Sent Events
 //! slowest    the connections with the most pending bytes
+//! forbidden  publishes that were refused, for the audit log
+//! operator   one connection described, some connections closed
 //! ```
 //!
 //! ```text
@@ -23,8 +25,10 @@
 //! timer). No task is spawned there, so no scheduler comes between a wake-up and the round.
 
 mod commands;
+mod forbidden;
 mod handle;
 mod input;
+mod operator;
 mod poll;
 mod slowest;
 mod socket;
@@ -43,10 +47,13 @@ use tokio::sync::Notify;
 use self::commands::Broadcast;
 pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
 use self::input::DeferredReads;
+use self::operator::Questions;
+pub use self::operator::{ConnectionDetail, PublisherDetail, Whom};
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
 use self::socket::Socket;
+use crate::audit::Audit;
 use crate::clock::now;
 use crate::memory::Looks;
 
@@ -65,6 +72,7 @@ struct Driver {
     notify: Arc<Notify>,
     arriving: Arc<AtomicU64>,
     settings: Settings,
+    audit: Arc<Audit>,
     ready: Vec<Ready>,
     reads: DeferredReads,
     buffer: Box<[u8]>,
@@ -72,6 +80,7 @@ struct Driver {
     broadcasts: VecDeque<(Broadcast, ConnId)>,
     /// The requests for the slowest connections.
     asked: VecDeque<Asked>,
+    questions: Questions,
     /// The message for connections that arrive during the shutdown.
     farewell: Option<Arc<[u8]>>,
     /// The reason with which connections that arrive after `CloseAll` are closed.
@@ -91,6 +100,7 @@ impl Driver {
         notify: Arc<Notify>,
         arriving: Arc<AtomicU64>,
         settings: Settings,
+        audit: Arc<Audit>,
     ) -> Self {
         let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
         let (ready, reads) = (Vec::new(), DeferredReads::default());
@@ -103,11 +113,13 @@ impl Driver {
             notify,
             arriving,
             settings,
+            audit,
             ready,
             reads,
             buffer,
             broadcasts: VecDeque::new(),
             asked: VecDeque::new(),
+            questions: Questions::default(),
             farewell: None,
             closes: None,
             busy_until_us,
@@ -134,6 +146,7 @@ impl Driver {
         let mut more = self.take_commands();
         more |= self.broadcast();
         more |= self.report_slowest();
+        more |= self.answer_operator();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);
         // If sockets ended the last sleep, they are in `ready` already.
@@ -145,6 +158,7 @@ impl Driver {
         more |= self.serve_ready();
         self.shard.begin_requests();
         more |= self.resume_deferred();
+        self.report_forbidden();
         more |= self.shard.tick(now());
         let took_us = now().mono_us - begin.mono_us;
         self.memory.at(begin.mono_us);

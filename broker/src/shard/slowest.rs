@@ -16,6 +16,9 @@ pub struct ConnectionRow {
     pub session: String,
     /// The peer's address and port.
     pub remote: String,
+    /// Who it is, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
     /// When it connected, in microseconds since the UNIX epoch.
     pub connected_ts: u64,
     /// The number of its subscriptions.
@@ -77,13 +80,14 @@ impl Driver {
     }
 
     /// Returns a connection's row; `None` if it is gone.
-    fn row(&self, id: ConnId) -> Option<ConnectionRow> {
+    pub(super) fn row(&self, id: ConnId) -> Option<ConnectionRow> {
         let clock = now();
         let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));
         let (snapshot, socket) = self.shard.snapshot(id)?;
         Some(ConnectionRow {
             session: snapshot.session.into(),
             remote: socket.remote().to_string(),
+            sub: socket.admitted.sub().map(|sub| sub.as_ref().to_owned()),
             connected_ts: snapshot.connected_ts,
             subscriptions: snapshot.subscriptions,
             lag_updates: snapshot.lag_updates,

@@ -39,7 +39,7 @@ pub(super) async fn start() -> Broker {
     let flags = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "1"), ("drain_ms", "0")];
     let flags = flags.map(|(name, value)| (name, value.into()));
     let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
-    Broker::start(loaded.config).await.unwrap()
+    Broker::start(loaded.config, Box::new(move || config::resolve(&flags, [], None))).await.unwrap()
 }
 
 #[tokio::test]

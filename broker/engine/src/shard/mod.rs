@@ -24,6 +24,8 @@
 //! departures   connections that are closed or gone
 //! retiring     names and patterns that no connection is subscribed to any more
 //! payers       the largest holders of the sums that all connections share
+//! rates        messages a second of each connection
+//! publishers   who published what
 //! work         what a round may still do
 //! ```
 //!
@@ -36,6 +38,7 @@
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
+//! operators   snapshot, detail, forbidden
 //! ```
 //!
 //! Invariants:
@@ -51,11 +54,13 @@ mod conn;
 mod connect;
 mod deliver;
 mod departures;
+pub(crate) mod detail;
 mod entry;
 mod evict;
 mod fall_out;
 mod follow;
 mod follows;
+pub(crate) mod forbidden;
 pub(crate) mod id;
 mod introduce;
 mod leave;
@@ -66,6 +71,7 @@ mod pending;
 mod plan;
 mod position;
 mod queue;
+mod rates;
 mod ready;
 mod refused;
 mod requests;
@@ -94,12 +100,14 @@ use self::conn::{Closing, Conn, Control};
 use self::departures::Departures;
 use self::evict::Evictions;
 use self::follows::Follows;
+use self::forbidden::Forbidden;
 pub use self::id::ConnId;
 use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
 use self::payers::Payers;
 use self::plan::Plan;
 use self::queue::Queue;
+use self::rates::Rates;
 use self::retire::Retiring;
 use self::ring::Ring;
 use self::stats::ShardStats;
@@ -111,7 +119,8 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::fault;
 use crate::feed::{Reader, ShardSet};
-use crate::sink::{Encoding, Sink};
+use crate::publishers::Publishers;
+use crate::sink::{Encoding, Origin, Sink};
 
 /// One shard.
 pub struct Shard<S> {
@@ -135,6 +144,9 @@ pub struct Shard<S> {
     evictions: Evictions,
     departures: Departures,
     payers: Payers,
+    rates: Rates,
+    publishers: Publishers<u64, Origin>,
+    forbidden: Forbidden,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -164,6 +176,9 @@ impl<S: Sink> Shard<S> {
             evictions: Evictions::default(),
             departures: Departures::default(),
             payers: Payers::default(),
+            rates: Rates::default(),
+            publishers: engine.publishers(),
+            forbidden: Forbidden::default(),
             engine,
         }
     }
@@ -253,6 +268,7 @@ impl<S: Sink> Shard<S> {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.last_data_ms = now.mono_ms();
         }
+        self.count_sent(id, 1);
         self.control(now, id, |control, encoding| control.text(encoding, payload));
     }
 

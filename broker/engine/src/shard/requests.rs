@@ -8,7 +8,7 @@ use super::conn::{Target, ladder};
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::Publisher;
+use crate::engine::{Published, Publisher};
 use crate::sink::Sink;
 
 /// Work to list a subscription, in steps.
@@ -22,6 +22,7 @@ impl<S: Sink> Shard<S> {
     /// Parses and executes one message of a client. Whatever is wrong with it is answered; the connection stays open.
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) {
         self.work.charge_bytes(text.len());
+        self.count_received(id);
         match broker_protocol::request::parse(text) {
             Ok(request) => self.request(now, id, request),
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
@@ -56,6 +57,7 @@ impl<S: Sink> Shard<S> {
         self.work.charge(PUBLISH_STEPS);
         match self.engine.publish(now, update, Publisher::Client) {
             Ok(published) => {
+                self.note_publisher(now, conn, &published);
                 let Some(id) = id else { return };
                 let mut payload = Vec::new();
                 let topic = &published.topic;
@@ -64,9 +66,18 @@ impl<S: Sink> Shard<S> {
                 self.answer(now, conn, &payload);
             }
             Err(refusal) => {
+                if refusal.code == ErrorCode::Forbidden {
+                    self.note_forbidden(conn, &update.topic);
+                }
                 self.engine.count_refused(refusal.code);
                 self.refuse_with(now, conn, id, &refusal);
             }
+        }
+    }
+
+    fn note_publisher(&mut self, now: Now, conn: ConnId, published: &Published) {
+        if let Some(conn) = self.conns.get(conn) {
+            self.engine.note_publisher(&mut self.publishers, now, published, conn.session, || conn.sink.origin());
         }
     }
 
@@ -93,10 +104,16 @@ impl<S: Sink> Shard<S> {
             };
             match result {
                 Ok(published) => {
+                    self.note_publisher(now, conn, &published);
                     accepted += 1;
                     duplicates += u64::from(published.duplicate);
                 }
                 Err(refusal) => {
+                    if let Ok(update) = update
+                        && refusal.code == ErrorCode::Forbidden
+                    {
+                        self.note_forbidden(conn, &update.topic);
+                    }
                     self.count_refused(refusal.code);
                     rejected.add(index, INDEX_BYTES, refusal.code, refusal.message);
                 }

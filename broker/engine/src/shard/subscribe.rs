@@ -12,7 +12,7 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe};
 use foldhash::fast::RandomState;
 
-use super::conn::{At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
+use super::conn::{Asked, At, Begun, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step};
 use super::entry::{self, CheckedEntry};
 use super::follow::patterns_bytes_max;
 use super::refused::Refused;
@@ -199,7 +199,13 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
-    fn put_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
+    fn put_subscription(
+        &mut self,
+        id: ConnId,
+        target: Target,
+        asked: Asked,
+        request: &Subscribing,
+    ) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
@@ -220,7 +226,7 @@ impl<S: Sink> Shard<S> {
             self.leave_members(target, old.member, old.step);
         }
         let member = self.follows.members(target).add(id, request.step);
-        let new = Subscription { step: request.step, on_slow: request.on_slow, order, member };
+        let new = Subscription { step: request.step, on_slow: request.on_slow, asked, order, member };
         self.conns[id].subscriptions.insert(target, new);
         if old.is_none() {
             self.stats.subscriptions.add(1);
@@ -239,7 +245,10 @@ impl<S: Sink> Shard<S> {
     ) -> Result<Begun, String> {
         let name_id = self.follow(name);
         let put = match self.count_name(name_id) {
-            true => self.put_subscription(id, Target::Topic(name_id), request),
+            true => {
+                let asked = resume.map_or(Asked::of(request.from), |_| Asked::resumes());
+                self.put_subscription(id, Target::Topic(name_id), asked, request)
+            }
             false => {
                 let max = self.engine.limits.names_waited_bytes_max();
                 Err(format!("all names that are waited for would exceed {max} bytes (names_waited_bytes_max)"))
@@ -301,7 +310,7 @@ impl<S: Sink> Shard<S> {
             format!("a new pattern would bring all subscriptions above {max} bytes (3/4 of subscriptions_bytes_max)")
         };
         let group = self.group(pattern).ok_or_else(too_much)?;
-        let before = match self.put_subscription(id, Target::Pattern(group), request) {
+        let before = match self.put_subscription(id, Target::Pattern(group), Asked::of(request.from), request) {
             Ok(before) => before,
             Err(refusal) => {
                 self.release_group(group);

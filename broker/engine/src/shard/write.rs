@@ -223,7 +223,9 @@ impl<S: Sink> Shard<S> {
 
     fn count_frames(&mut self, id: ConnId, frames: u32) {
         if frames > 0 {
-            self.conns[id].position_is_due = true;
+            let conn = &mut self.conns[id];
+            conn.position_is_due = true;
+            conn.messages.sent.add(frames);
             self.stats.deliveries.add(frames.into());
             self.stats.frames_per_write.record(frames.into());
         }

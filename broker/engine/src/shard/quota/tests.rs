@@ -62,7 +62,9 @@ fn connections_of_a_user_publish_from_one_bucket() {
     let rates = Rates { publishes: 2, ..Rates::default() };
     let user = Arc::default();
     let (one, other, stranger) = (shard.connect(NOW, Full), shard.connect(NOW, Full), shard.connect(NOW, Full));
-    [one, other].map(|id| grant(&mut shard, id, rates, Some(&user)));
+    for id in [one, other] {
+        grant(&mut shard, id, rates, Some(&user));
+    }
     grant(&mut shard, stranger, rates, None);
     assert_eq!(refused_of(&mut shard, one, PUBLISH, 6), 0);
     assert_eq!(refused_of(&mut shard, other, PUBLISH, 4), 2);

@@ -118,16 +118,16 @@ where
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => return may_connect(peer, context).map_or_else(|refusal| refusal, |()| upgrade(request)),
+            Ok(_) => return too_many_connects(peer, context).unwrap_or_else(|| upgrade(request)),
             Err(refusal) => Err(refusal),
         },
         // HEAD answers what GET would, without the stream.
         Route::Sse if method == Method::HEAD => {
             sse::request(request, peer, context).await.map(|_| reply::event_stream())
         }
-        Route::Sse => match may_connect(peer, context) {
-            Ok(()) => sse::request(request, peer, context).await.map(stream),
-            Err(refusal) => return refusal,
+        Route::Sse => match too_many_connects(peer, context) {
+            None => sse::request(request, peer, context).await.map(stream),
+            Some(refusal) => Ok(refusal),
         },
         Route::Publish => publish::many(request, peer, context).await,
         Route::Topics => listing::page(Of::Topics, query, peer, context).await,
@@ -141,8 +141,8 @@ where
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }
 
-/// Counts a new connection of the sender's address. If there are too many, returns the answer.
-fn may_connect(peer: &Peer, context: &Context) -> Result<(), Reply> {
-    let connected = context.quotas.connect((context.now)(), peer.address.block());
-    connected.map_err(|wait| reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
+/// Counts a new connection of the sender's address. Returns the answer if there are too many.
+fn too_many_connects(peer: &Peer, context: &Context) -> Option<Reply> {
+    let wait = context.quotas.connect((context.now)(), peer.address.block()).err()?;
+    Some(reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
 }

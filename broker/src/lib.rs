@@ -34,6 +34,7 @@ mod stop;
 mod sync;
 mod sys;
 mod tidy;
+mod tls;
 pub mod tokens;
 mod vital;
 pub mod websocket;
@@ -57,11 +58,12 @@ use crate::admission::Admission;
 use crate::authentication::Authentication;
 use crate::config::Config;
 use crate::http::sockets::HttpSockets;
-use crate::listen::Shared;
 use crate::listen::admin::{self, Admin};
+use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
 use crate::quota::{AddressQuotas, IdentityQuotas, Users};
 use crate::shard::Settings;
+use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
 use crate::websocket::Rules;
 
@@ -73,8 +75,10 @@ const FURTHER_FILES: u64 = 16;
 pub struct Broker {
     shared: Arc<Shared>,
     listen: SocketAddr,
+    tls_listen: Option<SocketAddr>,
     admin_listen: SocketAddr,
-    accepting: AbortHandle,
+    /// One for each listener of clients.
+    accepting: Vec<AbortHandle>,
     tasks: Vec<AbortHandle>,
     /// Answers until it is dropped, and says that the broker is going away.
     _admin: Admin,
@@ -88,6 +92,9 @@ impl Broker {
     /// A port is taken, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Broker> {
         let tokens = read_tokens(&config)?;
+        let mut warnings = Vec::new();
+        let tls = Tls::load(&config, &mut warnings).map_err(anyhow::Error::msg)?;
+        warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let bind = |address, setting: &str, flag| {
             listen::bind(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
@@ -97,7 +104,17 @@ impl Broker {
         let client = bind(config.listen, "listen", "listen")?;
         let admin = bind(config.admin_listen, "admin_listen", "admin-listen")?;
         let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
-        let client = tokio::net::TcpListener::from_std(client).context("the client listener cannot be waited for")?;
+        let mut listeners = vec![(client, None)];
+        if let (Some(address), Some(tls)) = (config.tls_listen, &tls) {
+            let handshakes = Arc::new(Handshakes::new(tls.clone(), config.tls_handshakes_max));
+            listeners.push((bind(address, "tls_listen", "tls-listen")?, Some(handshakes)));
+        }
+        let tls_listen = listeners.get(1).map(|(listener, _)| listener.local_addr()).transpose()?;
+        let waited = |(listener, handshakes)| {
+            let listener = tokio::net::TcpListener::from_std(listener).context("a listener cannot be waited for")?;
+            Ok((listener, handshakes))
+        };
+        let listeners = listeners.into_iter().map(waited).collect::<anyhow::Result<Vec<_>>>()?;
 
         let shards = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
@@ -173,6 +190,7 @@ impl Broker {
                 access,
                 bodies,
                 tokens: tokens.clone(),
+                tls: tls.clone(),
                 start_seconds,
             },
             admission,
@@ -191,7 +209,10 @@ impl Broker {
                 return Err(error).context("the admin listener could not be started");
             }
         };
-        let accepting = vital::spawn("accepting clients", listen::accept_clients(client, shared.clone()));
+        let accept = |(listener, handshakes)| {
+            vital::spawn("accepting clients", listen::accept_clients(listener, handshakes, shared.clone()))
+        };
+        let accepting = listeners.into_iter().map(accept).collect();
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
@@ -202,13 +223,23 @@ impl Broker {
         if tidy::is_needed(&engine) {
             tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
         }
-        tracing::info!(%listen, %admin_listen, shards, "serving");
-        Ok(Broker { shared, listen, admin_listen, accepting, tasks, _admin: admin })
+        if let Some(tls) = tls.filter(|_| shared.config.tls_reload_ms > 0) {
+            let interval = Duration::from_millis(shared.config.tls_reload_ms.into());
+            tasks.push(vital::spawn("looking at the TLS certificates", tls::watch(tls, interval)));
+        }
+        let shown = tls_listen.map(tracing::field::display);
+        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards, "serving");
+        Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
     }
 
     /// The address on which clients connect.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// The address on which clients connect with TLS, if that is on.
+    pub fn tls_listen(&self) -> Option<SocketAddr> {
+        self.tls_listen
     }
 
     /// The address on which metrics and health are served.

@@ -5,11 +5,13 @@
 
 pub(crate) mod admin;
 mod hand_over;
+mod handshake;
 mod http_socket;
 mod observe;
 mod proxied;
 mod reserve;
 mod serve;
+mod wire;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,6 +25,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+pub(crate) use self::handshake::Handshakes;
 use crate::address::{Block, Proxies};
 use crate::admission::Admission;
 use crate::config::Config;
@@ -95,8 +98,13 @@ pub(crate) fn bind_hint(error: &io::Error, setting: &str) -> String {
     }
 }
 
-/// Accepts connections for ever. Each has a task of its own while it speaks HTTP.
-pub(crate) async fn accept_clients(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+/// Accepts connections for ever, with TLS if the listener has `handshakes`. Each has a task of its own while it speaks
+/// HTTP.
+pub(crate) async fn accept_clients(
+    listener: tokio::net::TcpListener,
+    handshakes: Option<Arc<Handshakes>>,
+    shared: Arc<Shared>,
+) {
     let mut accepted = 0;
     loop {
         match listener.accept().await {
@@ -104,7 +112,7 @@ pub(crate) async fn accept_clients(listener: tokio::net::TcpListener, shared: Ar
                 // For whom a proxy opened the socket is known later.
                 let client = (!shared.proxies.trusts(remote.ip())).then(|| Block::of(remote.ip()));
                 let place = shared.clients.enter(client).await;
-                tokio::spawn(serve::serve_client(stream, remote, place, shared.clone()));
+                tokio::spawn(serve::serve_client(stream, remote, place, handshakes.clone(), shared.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");

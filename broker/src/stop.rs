@@ -31,7 +31,7 @@ impl Broker {
         // From now on handshakes are refused. A connection whose handshake was answered before still arrives at its
         // shard, and gets there what the others got.
         shared.draining.send_replace(true);
-        self.accepting.abort();
+        self.accepting.iter().for_each(tokio::task::AbortHandle::abort);
         let mut payload = Vec::new();
         message::goaway(&mut payload, "shutdown", drain_ms.into());
         let payload: Arc<[u8]> = payload.into();

@@ -44,6 +44,12 @@ pub trait Sink {
         None
     }
 
+    /// Returns whether it may hold bytes of the output that count as written: then they count against the budget of
+    /// buffers, and [`crate::Shard::took`] tells when the peer takes some of them.
+    fn holds_output(&self) -> bool {
+        self.encoding().is_some()
+    }
+
     /// Ends the output: no more bytes will be written. The peer may be notified (a socket shuts down its sending side).
     fn finish(&mut self);
 

@@ -21,6 +21,7 @@ mod show;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod topic_rules;
 mod value;
@@ -31,5 +32,6 @@ pub use raw::{Raw, Source};
 pub use resolve::{Loaded, load, resolve};
 pub use settings::{Config, SETTINGS, Setting};
 pub use show::show;
+pub use tls::{ClientAuth, TlsVersion};
 pub use topic_rules::TopicRule;
 pub use value::{Allowed, LogFilter, LogFormat};

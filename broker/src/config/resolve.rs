@@ -2,6 +2,7 @@
 //! settings.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use broker_engine::feed::SHARDS_MAX;
@@ -95,14 +96,15 @@ impl Config {
                 found.push(sentence);
             }
         };
-        check(
-            self.listen.ip().is_loopback() || self.open_publish || self.asks_for_tokens(),
-            format!(
-                "listen = {} is reachable from beyond loopback, and every client that reaches it could publish: set \
-                 open_publish = true (--open-publish) if you want that, listen on 127.0.0.1, or configure tokens",
-                self.listen
-            ),
-        );
+        for (name, address) in self.client_listeners() {
+            check(
+                address.ip().is_loopback() || self.open_publish || self.asks_for_tokens(),
+                format!(
+                    "{name} = {address} is reachable from beyond loopback, and every client that reaches it could publish: \
+                     set open_publish = true (--open-publish) if you want that, listen on 127.0.0.1, or configure tokens"
+                ),
+            );
+        }
         check(
             self.listen != self.admin_listen || self.listen.port() == 0,
             format!("listen and admin_listen are both {}: they need different ports", self.listen),
@@ -139,8 +141,14 @@ impl Config {
                 self.ring_bytes, self.message_bytes
             ),
         );
+        found.extend(self.tls_contradictions());
         found.extend(self.token_contradictions());
         found
+    }
+
+    /// The listeners for clients, by their settings.
+    fn client_listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        [("listen", self.listen)].into_iter().chain(self.tls_listen.map(|address| ("tls_listen", address)))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -151,11 +159,11 @@ impl Config {
                 "admin_listen = {admin} is reachable from beyond loopback: it shows metrics and clients' addresses"
             ));
         }
-        if !self.listen.ip().is_loopback() && self.allow_host.is_empty() {
-            warnings.push(
-                "listen is reachable from beyond loopback, but allow_host is empty: clients must use the IP address"
-                    .into(),
-            );
+        let mut beyond = self.client_listeners().filter(|(_, address)| !address.ip().is_loopback());
+        if let Some((name, _)) = beyond.next().filter(|_| self.allow_host.is_empty()) {
+            warnings.push(format!(
+                "{name} is reachable from beyond loopback, but allow_host is empty: clients must use the IP address"
+            ));
         }
         warnings.extend(self.token_warnings());
         warnings

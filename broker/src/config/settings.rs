@@ -8,6 +8,7 @@ use broker_identity::{Algorithm, ClaimName, Role, StaticToken};
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
+use super::tls::{ClientAuth, TlsVersion};
 use super::tokens::Text;
 use super::topic_rules::TopicRule;
 use super::value::{Allowed, LogFilter, LogFormat, Value};
@@ -167,6 +168,23 @@ settings! {
         "The least time between a fetch and another one because of a token whose key is not known.";
     jwks_stale_ms: u64 = "86400000" "ms", Number(1000, 366 * DAY_MS),
         "How long the keys of the last fetch count while token_jwks_url cannot be fetched.";
+"TLS":
+    tls_listen: Option<SocketAddr> = "" "", Any,
+        "Address on which clients connect with TLS (https, wss), besides listen; none is no TLS.";
+    tls_cert: Vec<PathBuf> = "" "", Any,
+        "PEM files of certificates, each with its chain. A client gets the first that covers the name it asks for, otherwise the first of all.";
+    tls_key: Vec<PathBuf> = "" "", Any,
+        "PEM files of their private keys, in the same order.";
+    tls_min_version: TlsVersion = "1.2" "", Any,
+        "The oldest version of TLS that is spoken: 1.2 or 1.3.";
+    tls_client_ca: Option<PathBuf> = "" "", Any,
+        "PEM file of the authorities whose client certificates are trusted.";
+    tls_client_auth: ClientAuth = "off" "", Any,
+        "Whether clients show certificates: off, optional or required.";
+    tls_reload_ms: u32 = "10000" "ms", Number(0, DAY_MS),
+        "How often the files of certificates and keys are looked at; when their content has changed, new connections get what is in them. 0 is never.";
+    tls_handshakes_max: u32 = "256" "handshakes", Number(1, 65_536),
+        "TLS handshakes that are computed at the same time; the others wait in the order in which they came.";
 "Threads":
     shards: usize = "0" "threads", Number(0, SHARDS_MAX),
         "Threads that serve connections; 0 is one per core that the process may run on, at most 64.";

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::http_socket::HttpSocket;
 use super::reserve::{Reserve, is_out_of_files};
+use super::wire::Wire;
 use super::{ACCEPT_PAUSE, Shared, http, stall, tune};
 use crate::address::Block;
 use crate::http::sockets::Place;
@@ -97,7 +98,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<
         }
     });
     let place = Arc::new(place);
-    let socket = TokioIo::new(HttpSocket::new(stream, stall(&shared.config), place.clone()));
+    let socket = TokioIo::new(HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone()));
     let result = tokio::select! {
         result = http(&shared.config).serve_connection(socket, service) => result,
         () = place.hang_up().notified() => return,

@@ -8,11 +8,11 @@ use broker_engine::Granted;
 use broker_protocol::codes::CloseReason;
 use broker_protocol::frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::Shared;
 use super::http_socket::HttpSocket;
 use super::serve::Next;
+use super::wire::{Parts, Wire};
 use crate::address::ClientAddress;
 use crate::admission::Admitted;
 use crate::authentication::Who;
@@ -27,7 +27,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Gives a connection that no longer speaks HTTP to a shard, once the head of its last answer is written.
 pub(super) async fn hand_over(
     mut socket: HttpSocket,
-    early: Vec<u8>,
+    mut early: Vec<u8>,
     next: Next,
     place: &Place,
     shared: &Shared,
@@ -36,25 +36,27 @@ pub(super) async fn hand_over(
         socket.write_all(head).await?;
     }
     socket.flush().await?;
-    let stream = socket.into_stream();
+    let wire = socket.into_wire();
     let (admitted, sse, who, (seat, granted)) = match next {
         Next::Sse { request, admitted, who, seat, .. } => (admitted, Some(request), who, (seat, Granted::default())),
         Next::WebSocket { address, who } => match admit(address, &who, shared) {
             Ok((admitted, granted)) => {
-                never_by_kernel(&stream);
+                never_by_kernel(wire.stream());
                 (admitted, None, who, granted)
             }
             Err(limit) => {
                 // Refused connections count against the bound on HTTP sockets, however many they are, but are the first
                 // to be evicted when another one needs room.
                 place.evict_first();
-                let _ = tokio::time::timeout(REFUSAL_TIME, refuse(stream, limit)).await;
+                let _ = tokio::time::timeout(REFUSAL_TIME, refuse(wire, limit)).await;
                 return Ok(());
             }
         },
     };
     let reserved = shared.context.sys_topics_public || admitted.address().is_local;
-    let arrival = Arrival { stream: stream.into_std()?, early, admitted, granted, reserved, who, seat, sse };
+    let Parts { stream, tls, plain } = wire.into_parts();
+    early.extend(plain);
+    let arrival = Arrival { stream: stream.into_std()?, tls, early, admitted, granted, reserved, who, seat, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }
@@ -79,13 +81,14 @@ fn admit(
 }
 
 /// Closes a WebSocket connection that is not admitted: `limit` is the bound that is reached.
-async fn refuse(mut stream: TcpStream, limit: &str) -> io::Result<()> {
+async fn refuse(mut wire: Wire, limit: &str) -> io::Result<()> {
     let mut close = Vec::new();
     frame::push_close(&mut close, CloseReason::LimitExceeded.code(), limit);
-    stream.write_all(&close).await?;
-    stream.shutdown().await?;
+    wire.write_all(&close).await?;
+    wire.flush().await?;
+    wire.shutdown().await?;
     // Reads until the client hangs up: closing earlier could reset the connection and lose the close frame.
     let mut rest = [0; 1024];
-    while stream.read(&mut rest).await? > 0 {}
+    while wire.read(&mut rest).await? > 0 {}
     Ok(())
 }

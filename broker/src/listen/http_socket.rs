@@ -19,10 +19,10 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
+use super::wire::Wire;
 use crate::http::error_bytes_with_status;
 use crate::http::sockets::Place;
 use crate::stall::{later_by_kernel, more_patience};
@@ -36,13 +36,15 @@ const BARE_HEAD_BYTES_MAX: usize = 256;
 
 /// The socket.
 pub(super) struct HttpSocket {
-    stream: TcpStream,
+    wire: Wire,
     stall: Duration,
     /// When to give up a client that takes nothing, or does not hang up.
     deadline: Option<Pin<Box<Sleep>>>,
     /// The answer that replaces one of hyper's, and how many of its bytes are written.
     replacement: Vec<u8>,
     written: usize,
+    /// Whether the client was told that nothing follows.
+    is_shut: bool,
     state: Arc<SocketState>,
     place: Arc<Place>,
 }
@@ -112,13 +114,14 @@ impl SocketState {
 
 impl HttpSocket {
     /// Wraps a socket that holds `place`. Its client is given up when it takes nothing for `stall`.
-    pub(super) fn new(stream: TcpStream, stall: Duration, place: Arc<Place>) -> Self {
-        Self { stream, stall, deadline: None, replacement: Vec::new(), written: 0, state: Arc::default(), place }
+    pub(super) fn new(wire: Wire, stall: Duration, place: Arc<Place>) -> Self {
+        let (replacement, state) = (Vec::new(), Arc::default());
+        Self { wire, stall, deadline: None, replacement, written: 0, is_shut: false, state, place }
     }
 
     /// Returns the socket itself, after an upgrade.
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    pub(super) fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// Returns what the service knows of it.
@@ -133,7 +136,17 @@ impl HttpSocket {
 
     /// Writes to the socket. Fails if the client has stalled.
     fn poll_write_or_stall(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+        let result = Pin::new(&mut self.wire).poll_write(cx, bytes);
+        self.or_stall(cx, result)
+    }
+
+    /// Returns the result of an operation that waits for the client to take something, or the error of a client that has
+    /// stalled.
+    fn or_stall<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if self.wire.take_moved() {
+            self.deadline = None;
+        }
+        match result {
             Poll::Ready(result) => {
                 self.deadline = None;
                 Poll::Ready(result)
@@ -147,12 +160,13 @@ impl HttpSocket {
 
     /// Returns whether to give up a client whose socket took nothing for `stall`. If not, sets a new deadline.
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        let more = more_patience(self.stream.local_addr(), self.stream.peer_addr(), self.stall);
+        let stream = self.wire.stream();
+        let more = more_patience(stream.local_addr(), stream.peer_addr(), self.stall);
         self.deadline = None;
         if more.is_zero() {
             return true;
         }
-        later_by_kernel(&self.stream, self.stall);
+        later_by_kernel(self.wire.stream(), self.stall);
         self.deadline_passed(cx, more)
     }
 
@@ -175,7 +189,7 @@ impl AsyncRead for HttpSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
         let before = bytes.filled().len();
-        let result = Pin::new(&mut socket.stream).poll_read(cx, bytes);
+        let result = Pin::new(&mut socket.wire).poll_read(cx, bytes);
         let arrived = &bytes.filled()[before..];
         if !arrived.is_empty() {
             socket.state.arrived.store(true, Ordering::Relaxed);
@@ -206,6 +220,8 @@ impl AsyncWrite for HttpSocket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
         ready!(socket.poll_replacement(cx))?;
+        let sent = Pin::new(&mut socket.wire).poll_flush(cx);
+        ready!(socket.or_stall(cx, sent))?;
         // Hyper flushes once its own buffer is empty: it has nothing more to write.
         if socket.state.set_unflushed(false) {
             socket.place.begin_anew();
@@ -216,11 +232,15 @@ impl AsyncWrite for HttpSocket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
         ready!(socket.poll_replacement(cx))?;
-        ready!(Pin::new(&mut socket.stream).poll_shutdown(cx))?;
+        if !socket.is_shut {
+            let shut = Pin::new(&mut socket.wire).poll_shutdown(cx);
+            ready!(socket.or_stall(cx, shut))?;
+            socket.is_shut = true;
+        }
         loop {
             let mut discard = [0; DISCARD_BYTES];
             let mut discard = ReadBuf::new(&mut discard);
-            match Pin::new(&mut socket.stream).poll_read(cx, &mut discard) {
+            match Pin::new(&mut socket.wire).poll_read(cx, &mut discard) {
                 Poll::Ready(Ok(())) if !discard.filled().is_empty() && !socket.deadline_passed(cx, LINGER) => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending if socket.deadline_passed(cx, LINGER) => return Poll::Ready(Ok(())),

@@ -15,10 +15,13 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::hand_over::hand_over;
+use super::handshake::Handshakes;
 use super::http_socket::HttpSocket;
+use super::wire::Wire;
 use super::{Shared, http, proxied, stall, tune};
 use crate::address::ClientAddress;
 use crate::admission::Admitted;
@@ -29,6 +32,7 @@ use crate::http::{Peer, Reply, error, error_bytes, event_stream, handle, head_by
 use crate::quota::Seat;
 use crate::shard::SseRequest;
 use crate::sync::lock;
+use crate::tls;
 
 /// What an HTTP connection becomes after its last answer.
 pub(super) enum Next {
@@ -69,47 +73,98 @@ impl std::fmt::Display for HandedOver {
 
 impl std::error::Error for HandedOver {}
 
-/// Serves a connection that was just accepted.
-pub(super) async fn serve_client(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
+/// Serves a connection that was just accepted: with TLS if it comes with `handshakes`.
+pub(super) async fn serve_client(
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Place,
+    handshakes: Option<Arc<Handshakes>>,
+    shared: Arc<Shared>,
+) {
     tune(&stream, &shared.config);
     // hyper's memory for a connection, some 18 KB, is allocated when there is something to read, and freed before this
     // task yields: no two handshakes hold theirs at the same time. (`readable` sometimes reports too early.)
-    let handshake = Duration::from_millis(shared.config.handshake_ms.into());
+    let patience = Duration::from_millis(shared.config.handshake_ms.into());
     let mut draining = shared.draining.subscribe();
     let address = tokio::select! {
-        asked = tokio::time::timeout(handshake, asked(&stream, remote, &place, &shared)) => match asked {
+        asked = tokio::time::timeout(patience, asked(&stream, remote, &place, &shared)) => match asked {
             Ok(Ok(address)) => address,
             _ => {
                 tracing::debug!(%remote, "a connection ended without a request");
                 return;
             }
         },
-        () = place.hang_up().notified() => return refuse_at_once(&stream, &shared),
+        () = place.hang_up().notified() => return refuse_at_once(&mut Wire::Plain(stream), &shared),
         _ = draining.wait_for(|draining| *draining) => return,
     };
-    Box::pin(serve_requests(stream, address, place, shared)).await;
+    let (address, first) = address;
+    let speaks_tls = first == tls::HANDSHAKE;
+    let wire = match handshakes {
+        None => {
+            if speaks_tls {
+                tracing::warn!(%remote, "a client speaks TLS to the plain listener: its address is tls_listen");
+            }
+            Wire::Plain(stream)
+        }
+        Some(_) if !speaks_tls => return refuse_plain(stream, place, &shared).await,
+        Some(handshakes) => tokio::select! {
+            shaken = Box::pin(handshakes.shake(stream, patience)) => match shaken {
+                Ok(wire) => wire,
+                Err(error) => return tracing::debug!(%remote, %error, "a TLS handshake failed"),
+            },
+            // It could not read an answer yet.
+            () = place.hang_up().notified() => return,
+            _ = draining.wait_for(|draining| *draining) => return,
+        },
+    };
+    Box::pin(serve_requests(wire, address, place, shared)).await;
 }
 
-/// Waits for the first byte of a request. Returns the client's address.
-async fn asked(stream: &TcpStream, remote: SocketAddr, place: &Place, shared: &Shared) -> io::Result<ClientAddress> {
+/// Waits for the first byte of a request. Returns the client's address, and the byte.
+async fn asked(
+    stream: &TcpStream,
+    remote: SocketAddr,
+    place: &Place,
+    shared: &Shared,
+) -> io::Result<(ClientAddress, u8)> {
     let address = match shared.proxies.needs_header() {
         true => proxied::address(stream, remote, place, shared).await?,
         false => shared.proxies.direct(remote),
     };
-    stream.peek(&mut [0]).await?;
-    Ok(address)
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    Ok((address, first[0]))
+}
+
+/// Tells a client that it should speak TLS.
+async fn refuse_plain(stream: TcpStream, place: Place, shared: &Shared) {
+    let message = "this port speaks TLS: use https:// or wss:// in the address";
+    let answer = error_bytes(&Refusal { code: ErrorCode::BadRequest, message: message.into() });
+    let place = Arc::new(place);
+    let mut socket = HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone());
+    let told = async {
+        socket.write_all(&answer).await?;
+        socket.shutdown().await
+    };
+    tokio::select! {
+        // Fails if the client is gone, and then nobody needs to be told.
+        _ = told => {}
+        () = place.hang_up().notified() => {}
+    }
 }
 
 /// Answers a connection's requests up to its end, or up to its upgrade, and then hands it over.
-async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, place: Place, shared: Arc<Shared>) {
+async fn serve_requests(wire: Wire, connection_address: ClientAddress, place: Place, shared: Arc<Shared>) {
+    let certificate = wire.identity();
     let next: Arc<Mutex<Option<Next>>> = Arc::default();
     let place = Arc::new(place);
-    let socket = HttpSocket::new(stream, stall(&shared.config), place.clone());
+    let socket = HttpSocket::new(wire, stall(&shared.config), place.clone());
     let state = socket.state();
     let service = service_fn({
         let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
         move |request: Request<Incoming>| {
             let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
+            let certificate = certificate.clone();
             // Boxed to be `Unpin`, which hyper requires where the socket can be taken out of the connection.
             Box::pin(async move {
                 state.begin();
@@ -124,7 +179,7 @@ async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, pl
                 let set_next = |what| *lock(&next) = Some(what);
                 let upgrade = |request: Request<Incoming>, who| upgrade(request, address, who, set_next, &shared);
                 let stream = |request: SseRequest, who| stream_sse(request, address, who, set_next, &shared);
-                let peer = Peer { address, certificate: None, hang_up: place.hang_up().clone() };
+                let peer = Peer { address, certificate, hang_up: place.hang_up().clone() };
                 let reply = handle(request, &peer, &shared.context, upgrade, stream).await;
                 state.end();
                 if !begins_stream(&mut lock(&next), &reply) {
@@ -150,11 +205,12 @@ async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, pl
                 result => break result,
             },
             () = place.hang_up().notified() => {
-                let stream = connection.into_parts().io.into_inner().into_stream();
+                let mut wire = connection.into_parts().io.into_inner().into_wire();
                 // A client that waits for no answer gets none, and an error must not be written into another answer.
                 if !state.is_idle() && !state.is_unflushed() {
-                    refuse_at_once(&stream, &shared);
+                    refuse_at_once(&mut wire, &shared);
                 }
+                wire.say_goodbye();
                 return;
             }
             _ = draining.wait_for(|draining| *draining), if !is_draining => {
@@ -174,7 +230,13 @@ async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, pl
                 () = place.hang_up().notified() => return,
             }
         }
-        (result, _) => result.map_err(Into::into),
+        (result, _) => {
+            if result.is_err() {
+                // hyper has answered what it cannot read, and does not shut down.
+                connection.into_parts().io.into_inner().into_wire().say_goodbye();
+            }
+            result.map_err(Into::into)
+        }
     };
     if let Err(error) = result {
         tracing::debug!(remote = %connection_address, %error, "an HTTP connection ended early");
@@ -183,13 +245,12 @@ async fn serve_requests(stream: TcpStream, connection_address: ClientAddress, pl
 
 /// Sends a client whose connection ends the reason, as much of it as the kernel takes at once: it is evicted, unless the
 /// broker itself ends.
-fn refuse_at_once(stream: &TcpStream, shared: &Shared) {
+fn refuse_at_once(wire: &mut Wire, shared: &Shared) {
     let message = match shared.is_draining() {
         true => GOING_AWAY,
         false => "the broker holds as many connections as http_connections_max allows, and this one waited longest",
     };
-    // Fails if the client is gone, and then nobody needs the reason.
-    let _ = stream.try_write(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message: message.into() }));
+    wire.try_send(&error_bytes(&Refusal { code: ErrorCode::Unavailable, message: message.into() }));
 }
 
 const GOING_AWAY: &str = "the broker is going away";

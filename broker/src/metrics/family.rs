@@ -25,16 +25,17 @@ pub(super) fn labelled_counter<'a>(
     family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
-/// A counter with two labels, and a value for each pair of their values.
-pub(super) fn labelled_twice_counter<'a>(
+/// A counter with several labels, and a value for each combination of theirs.
+pub(super) fn counter_by<'a, const N: usize>(
     name: &str,
     help: &str,
-    labels: [&str; 2],
-    values: impl IntoIterator<Item = ([&'a str; 2], f64)>,
+    labels: [&str; N],
+    values: impl IntoIterator<Item = ([&'a str; N], f64)>,
 ) -> MetricFamily {
     let metrics = values.into_iter().map(|(are, value)| {
+        let pairs = labels.into_iter().zip(are).map(|(label, is)| pair(label, is));
         let mut metric = counted(value);
-        metric.set_label(labels.iter().zip(are).map(|(name, is)| pair(name, is)).collect());
+        metric.set_label(pairs.collect());
         metric
     });
     family(name, help, MetricType::COUNTER, metrics.collect())

@@ -5,6 +5,7 @@
 
 mod family;
 mod process;
+mod tls;
 mod tokens;
 
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use broker_protocol::{CloseReason, ErrorCode};
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
-use self::family::{counter, gauge, histogram, labelled_counter, labelled_gauge, labelled_twice_counter};
+use self::family::{counter, counter_by, gauge, histogram, labelled_counter, labelled_gauge};
 use crate::access::Gate;
 use crate::admission::Admission;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
+use crate::tls::Tls;
 use crate::tokens::Tokens;
 
 /// The sources of a scrape.
@@ -40,6 +42,8 @@ pub(crate) struct Metrics {
     pub bodies: Arc<BodyBudget>,
     /// The authority on tokens.
     pub tokens: Arc<Tokens>,
+    /// TLS, if it is on.
+    pub tls: Option<Arc<Tls>>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -108,6 +112,7 @@ impl Metrics {
         families.extend(tokens::families(&self.tokens));
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
+        families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
         families.extend(process::families(self.start_seconds));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
@@ -169,7 +174,7 @@ impl Metrics {
                 "what",
                 denied,
             ),
-            labelled_twice_counter(
+            counter_by(
                 "tickcast_quota_refused_total",
                 "Requests, connections and updates that exceeded a quota: refused, or in a dry run only counted.",
                 ["quota", "dry_run"],

@@ -8,9 +8,9 @@ use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
 
 use super::Driver;
 use super::handle::{Arrival, Command, SseRequest};
+use super::layers::Layers;
 use super::slowest::Asked;
 use super::socket::{ReadState, Socket};
-use super::sse::Writer;
 use crate::clock::now;
 
 /// The most commands taken in one round.
@@ -67,11 +67,11 @@ impl Driver {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, early, admitted, granted, reserved, who, seat, sse: follows } = arrival;
-        let sse = follows.is_some().then(Box::<Writer>::default);
+        let Arrival { stream, tls, early, admitted, granted, reserved, who, seat, sse: follows } = arrival;
+        let layers = Layers::of(tls, follows.is_some());
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
-            Socket { stream, held: None, read_state, heavy: false, has_rest: false, sse, full, ended, admitted };
+            Socket { stream, held: None, read_state, heavy: false, has_rest: false, layers, full, ended, admitted };
         socket.hold(None, early);
         let id = self.connect(socket, who, seat);
         // The shard's own counter includes it by now.

@@ -18,8 +18,8 @@ use super::{Driver, ROOM_PAUSE};
 use crate::admission::Admitted;
 use crate::authentication::{Authentication, Who};
 use crate::quota::{IdentityQuotas, Seat};
-use crate::vital;
 use crate::websocket::Rules;
+use crate::{tls, vital};
 
 /// The most commands that are queued for a shard. When there are as many, a sender waits.
 const COMMANDS_MAX: usize = 4096;
@@ -46,6 +46,8 @@ pub struct SseRequest {
 pub struct Arrival {
     /// The socket, in non-blocking mode.
     pub stream: TcpStream,
+    /// Its TLS, if it has any.
+    pub(crate) tls: Option<Box<tls::Wire>>,
     /// What the client sent immediately after its handshake.
     pub early: Vec<u8>,
     /// Counts the connection against the bounds on connections.

@@ -14,12 +14,14 @@ use broker_engine::ConnId;
 use broker_protocol::CloseReason;
 
 use super::Driver;
-use super::socket::{Held, ReadState};
+use super::socket::{Buffers, Held, Read, ReadState};
 use crate::clock::now;
 use crate::websocket::{self, Event, Input, Rules};
 
 /// The shard's read buffer.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
+/// A record of TLS costs as much as parsing this many bytes.
+const BYTES_PER_RECORD: usize = 256;
 /// The most reads of one connection in one round.
 const READS_PER_ROUND: usize = 4;
 /// The most connections with deferred reads that are visited in one round.
@@ -64,7 +66,7 @@ impl Driver {
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
-        if gone && socket.sse.is_some() {
+        if gone && socket.follows_events() {
             self.shard.disconnect(id);
             return;
         }
@@ -192,9 +194,9 @@ impl Driver {
             if !self.may_go_on(id) {
                 return Took::Waits;
             }
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let took = self.read_once(id, &mut buffer);
-            self.buffer = buffer;
+            let mut buffers = std::mem::take(&mut self.buffers);
+            let took = self.read_once(id, &mut buffers);
+            self.buffers = buffers;
             if let Some(took) = took {
                 return took;
             }
@@ -206,26 +208,38 @@ impl Driver {
     }
 
     /// Reads once. Returns `None` if reading may go on.
-    fn read_once(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Took> {
+    fn read_once(&mut self, id: ConnId, buffers: &mut Buffers) -> Option<Took> {
         let is_closing = self.shard.is_closing(id);
         let Some(socket) = self.shard.sink(id) else { return Some(Took::All) };
-        match socket.read(buffer) {
-            Ok(None) => Some(Took::All),
+        let read = socket.read(buffers, is_closing);
+        // Otherwise the end is to be read, which the kernel does not report again.
+        let goes_on = !socket.ended;
+        let (bytes, drained) = match read {
+            Ok(Read::Nothing) => return Some(Took::All),
             // A client of Server-Sent Events may half-close, and still read. A client that is gone looks the same; but
             // if something is written to it, its system answers with a reset.
-            Ok(Some(0)) if !is_closing && socket.probe() => Some(Took::All),
-            Ok(Some(0)) | Err(_) => Some(Took::Gone),
-            Ok(Some(len)) => {
-                // Less than the buffer holds: the kernel has no more, and reports new bytes. But it does not report the
-                // end again.
-                let drained = len < buffer.len() && !socket.ended;
-                self.shard.worked(len);
-                if let Some(stop) = self.received(id, &mut buffer[..len]) {
-                    return Some(stop);
-                }
-                drained.then_some(Took::All)
+            Ok(Read::End) if !is_closing && socket.probe() => return Some(Took::All),
+            Ok(Read::End) => {
+                socket.say_goodbye();
+                return Some(Took::Gone);
             }
+            Err(_) => return Some(Took::Gone),
+            Ok(Read::Plain { len, drained }) => {
+                self.shard.worked(len);
+                (&mut buffers.raw[..len], drained)
+            }
+            Ok(Read::Decrypted { len, drained, records }) => {
+                self.shard.worked(len + records * BYTES_PER_RECORD);
+                // It may hold an incomplete record.
+                self.shard.count_buffers(id);
+                (&mut buffers.decrypted[..], drained)
+            }
+        };
+        if let Some(stop) = self.received(id, bytes) {
+            return Some(stop);
         }
+        // Less than the buffer holds: the kernel has no more, and reports new bytes.
+        (drained && goes_on).then_some(Took::All)
     }
 
     /// Uses bytes that have arrived, after those that were held. Returns `Some` if reading has to stop.
@@ -235,7 +249,7 @@ impl Driver {
             return None;
         }
         let socket = self.shard.sink(id)?;
-        if socket.sse.is_some() {
+        if socket.follows_events() {
             // A client of Server-Sent Events has nothing to say after its request.
             return None;
         }

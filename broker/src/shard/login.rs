@@ -93,7 +93,8 @@ impl Driver {
         }
     }
 
-    /// Checks some tokens, ends connections whose time is over, and tells clients whose tokens end soon. Returns whether
+    /// Checks some tokens, forgets connections that are gone, ends those whose time is over, and tells clients whose tokens
+    /// end soon. Returns whether
     /// more tokens wait.
     pub(super) fn check_tokens(&mut self) -> bool {
         for _ in 0..CHECKS_PER_ROUND {
@@ -165,6 +166,9 @@ impl Driver {
     }
 
     fn end_late(&mut self) {
+        while let Some(id) = self.shard.next_departed() {
+            self.logins.departed(id, self.shard.session(id));
+        }
         let clock = now();
         while let Some((id, session)) = self.logins.next_late(clock) {
             if self.shard.session(id) == Some(session) && self.logins.get(id, session).is_none() {
@@ -184,9 +188,6 @@ impl Driver {
                 self.logins.forget(id);
             }
         }
-        let open = self.shard.stats().connections.get() as usize;
-        let shard = &self.shard;
-        self.logins.sweep(open, |id, session| shard.session(id) == Some(session));
     }
 
     /// Gives a connection what its identity gives by now.
@@ -224,7 +225,7 @@ impl Driver {
         let is_same = before.is_some_and(|before| before.permissions == identity.permissions);
         let answer = (!is_same).then(|| authenticated(None, &identity).into());
         self.shard.authorize(now(), id, Some(identity.permissions.clone()), answer);
-        if self.shard.sink(id).is_some_and(|socket| socket.sse.is_none()) {
+        if self.shard.sink(id).is_some_and(|socket| !socket.follows_events()) {
             self.shard.grant(id, self.settings.quotas.granted(&identity));
         }
         let seat = self.shard.session(id).and_then(|session| self.logins.take_seat(id, session));

@@ -114,12 +114,10 @@ impl Logins {
         !self.unchecked.is_empty()
     }
 
-    /// Forgets connections that are gone, once there may be many of them. `is_open` is whether a session still is.
-    pub(super) fn sweep(&mut self, open: usize, is_open: impl Fn(ConnId, u64) -> bool) {
-        if self.by_conn.len() > 2 * open + 64 {
-            let gone: Vec<ConnId> =
-                self.by_conn.iter().filter(|(id, login)| !is_open(**id, login.session)).map(|(id, _)| *id).collect();
-            gone.into_iter().for_each(|id| self.forget(id));
+    /// Forgets a connection that is gone, unless `session`, which has its number now, is the one that is known.
+    pub(super) fn departed(&mut self, id: ConnId, session: Option<u64>) {
+        if self.by_conn.get(&id).is_some_and(|login| Some(login.session) != session) {
+            self.forget(id);
         }
     }
 

@@ -5,6 +5,7 @@
 //! here       the loop
 //! commands   what the rest of the broker asks of it
 //! input      what clients send
+//! layers     what is between its messages and its socket
 //! login      who clients are: tokens are checked, end, and are renewed
 //! logins     the connections of which that is known, and when something is due
 //! poll       which sockets are ready
@@ -27,6 +28,7 @@
 mod commands;
 mod handle;
 mod input;
+mod layers;
 mod login;
 mod logins;
 mod poll;
@@ -52,9 +54,10 @@ use self::logins::Logins;
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
-use self::socket::Socket;
+use self::socket::{Buffers, Socket};
 use crate::clock::now;
 use crate::memory::Looks;
+use crate::tls::Flushed;
 
 /// A round that leaves nothing to do is recorded only if it took longer than this, in µs.
 const ROUND_RECORDED_US: u64 = 1000;
@@ -73,7 +76,7 @@ struct Driver {
     settings: Settings,
     ready: Vec<Ready>,
     reads: DeferredReads,
-    buffer: Box<[u8]>,
+    buffers: Buffers,
     /// What all connections get, and the first connection that has not got it yet.
     broadcasts: VecDeque<(Broadcast, ConnId)>,
     logins: Logins,
@@ -99,7 +102,8 @@ impl Driver {
         arriving: Arc<AtomicU64>,
         settings: Settings,
     ) -> Self {
-        let buffer = vec![0; input::BUFFER_BYTES].into_boxed_slice();
+        let raw = vec![0; input::BUFFER_BYTES].into_boxed_slice();
+        let buffers = Buffers { raw, decrypted: Vec::new() };
         let (ready, reads) = (Vec::new(), DeferredReads::default());
         let busy_until_us = now().mono_us;
         Self {
@@ -112,7 +116,7 @@ impl Driver {
             settings,
             ready,
             reads,
-            buffer,
+            buffers,
             broadcasts: VecDeque::new(),
             logins: Logins::default(),
             asked: VecDeque::new(),
@@ -205,9 +209,15 @@ impl Driver {
         let some = !ready.is_empty();
         for Ready { key, readable, writable, ended, gone } in ready.drain(..) {
             let id = key as u32;
-            if writable && self.shard.sink(id).is_none_or(Socket::flush) {
-                self.shard.writable(id);
-                self.unblock(id);
+            if writable {
+                match self.shard.sink(id).map_or(Flushed::All, Socket::flush) {
+                    Flushed::All => {
+                        self.shard.writable(id);
+                        self.unblock(id);
+                    }
+                    Flushed::Some => self.shard.took(id),
+                    Flushed::Nothing => {}
+                }
             }
             if readable {
                 self.readable(id, ended, gone);

@@ -13,7 +13,6 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::net::TcpStream;
 
 use broker_engine::Encoding;
 
@@ -65,8 +64,6 @@ pub(super) struct Writer {
     is_cut: bool,
     /// The newest id that was sent.
     id: u64,
-    /// Whether nothing follows what is in `out`.
-    finished: bool,
 }
 
 impl Writer {
@@ -120,10 +117,10 @@ impl Writer {
         }
     }
 
-    /// Writes what is held. Returns whether the socket took all of it.
-    pub(super) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+    /// Writes what is held. Returns whether the socket, or the layer before it, took all of it.
+    pub(super) fn flush(&mut self, way: &mut impl Write) -> io::Result<bool> {
         while self.sent < self.out.len() {
-            match stream.write(&self.out[self.sent..]) {
+            match way.write(&self.out[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(len) => self.sent += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -133,10 +130,6 @@ impl Writer {
         }
         (self.sent, self.begins_cut) = (0, false);
         give_back(&mut self.out);
-        if self.finished {
-            // Fails if the peer is gone already, which makes no difference here.
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-        }
         Ok(true)
     }
 
@@ -145,9 +138,9 @@ impl Writer {
         self.out.capacity()
     }
 
-    /// Ends the stream after the bytes that are held.
-    pub(super) fn finish(&mut self) {
-        self.finished = true;
+    /// Returns the number of bytes that are still to be sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.out.len() - self.sent
     }
 }
 

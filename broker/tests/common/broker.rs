@@ -23,6 +23,8 @@ const GAUGES: [&str; 5] = [
 pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The address with TLS, where that is on.
+    pub(crate) tls: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,14 +58,14 @@ impl Running {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let broker = Broker::start(loaded.config).await.unwrap();
-                addresses.send((broker.listen(), broker.admin_listen())).unwrap();
+                addresses.send((broker.listen(), broker.admin_listen(), broker.tls_listen())).unwrap();
                 // Fails if the owner is gone, which stops the broker as well.
                 let _ = stopped.await;
                 broker.stop().await;
             });
         });
-        let (listen, admin) = started.recv().expect("the broker starts");
-        Self { listen, admin, stop: Some(stop), thread: Some(thread.unwrap()) }
+        let (listen, admin, tls) = started.recv().expect("the broker starts");
+        Self { listen, admin, tls, stop: Some(stop), thread: Some(thread.unwrap()) }
     }
 
     /// Connects a client, which has read `hello`.

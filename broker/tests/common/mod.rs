@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use broker::Running;
 pub(crate) use client::{Client, End, HANDSHAKE, Hands};
-pub(crate) use frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, masked};
+pub(crate) use frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, masked, take};
 pub(crate) use http::{Answer, ask, exchange};
 pub(crate) use message::Message;
 pub(crate) use process::{PROGRAM, Process, command, command_with_files, ends, free_address};

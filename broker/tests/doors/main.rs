@@ -10,6 +10,7 @@ mod source;
 mod auth;
 mod ends;
 mod http;
+mod limits;
 mod permissions;
 mod secrets;
 mod tokens;

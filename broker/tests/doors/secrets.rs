@@ -15,15 +15,8 @@ fn nothing_of_a_token_in_any_output() {
     let roles = ROLES.replace("7f6b2e5c", &"ab".repeat(32));
     write(path("tickcast.toml"), format!("token_secret_file = {:?}\n{roles}", path("secret"))).unwrap();
     let log = File::create(path("log")).unwrap();
-    let flags = [
-        "--config",
-        &path("tickcast.toml"),
-        "--token-in-url",
-        "--log-level",
-        "trace",
-        "--token-leeway-ms",
-        "0",
-    ];
+    let flags =
+        ["--config", &path("tickcast.toml"), "--token-in-url", "--log-level", "trace", "--token-leeway-ms", "0"];
     let broker = Process::logging_to(log.into(), &flags);
 
     let claims =

@@ -35,8 +35,24 @@ async fn exchange(address: std::net::SocketAddr, head: &str, body: &str) -> Stri
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
+/// Starts a broker that has everything which may be switched on, so that it has all metrics.
 pub(super) async fn start() -> Broker {
-    let flags = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "1"), ("drain_ms", "0")];
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["md.example".to_owned()]).unwrap();
+    let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let flags = [
+        ("listen", "127.0.0.1:0"),
+        ("admin_listen", "127.0.0.1:0"),
+        ("shards", "1"),
+        ("drain_ms", "0"),
+        ("tls_listen", "127.0.0.1:0"),
+        ("tls_cert", &cert),
+        ("tls_key", &key),
+        // Its files are gone by then.
+        ("tls_reload_ms", "0"),
+    ];
     let flags = flags.map(|(name, value)| (name, value.into()));
     let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
     Broker::start(loaded.config).await.unwrap()

@@ -197,6 +197,11 @@ impl<S: Sink> Shard<S> {
         self.permits.must_authenticate(id)
     }
 
+    /// Takes out a connection with permissions that is gone. Its number may be another connection's by now.
+    pub fn next_departed(&mut self) -> Option<ConnId> {
+        self.permits.next_departed()
+    }
+
     /// The number of a connection's session, which no other connection has.
     pub fn session(&self, id: ConnId) -> Option<u64> {
         self.conns.get(id).filter(|conn| !conn.gone).map(|conn| conn.session)
@@ -264,9 +269,16 @@ impl<S: Sink> Shard<S> {
         {
             self.stats.parked.sub(1);
         }
-        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.encoding().is_some()) {
+        if self.conns.get(id).is_some_and(|conn| !conn.gone && conn.sink.holds_output()) {
             // It holds less by what it has just sent.
             self.count_buffers(id);
+        }
+    }
+
+    /// Notes that the peer took bytes that its sink held, although not all of them: it has not stalled.
+    pub fn took(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stalled_since_ms = None;
         }
     }
 

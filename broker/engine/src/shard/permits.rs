@@ -33,6 +33,8 @@ type Waiting = (Option<Arc<Permissions>>, Option<Box<[u8]>>);
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     by_conn: HashMap<ConnId, Permit, RandomState>,
+    /// Those that are gone, until the driver was told.
+    departed: Vec<ConnId>,
     /// Connections whose token is being checked: they are not read meanwhile.
     checked: HashSet<ConnId, RandomState>,
     /// Other permissions that a connection gets once what is in progress on it is done, and the message that follows.
@@ -50,13 +52,18 @@ impl Permits {
     }
 
     pub(super) fn remove(&mut self, id: ConnId) {
-        if !self.by_conn.is_empty() {
-            self.by_conn.remove(&id);
+        if !self.by_conn.is_empty() && self.by_conn.remove(&id).is_some() {
+            self.departed.push(id);
         }
         if !self.waiting.is_empty() {
             self.waiting.remove(&id);
         }
         self.end_check(id);
+    }
+
+    /// Takes out a connection that is gone.
+    pub(super) fn next_departed(&mut self) -> Option<ConnId> {
+        self.departed.pop()
     }
 
     /// Notes that a connection's token is being checked.

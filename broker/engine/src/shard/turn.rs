@@ -104,6 +104,9 @@ impl<S: Sink> Shard<S> {
                 self.stats.parked.add(1);
                 conn.queue_state = QueueState::Parked;
                 conn.sink.end_turn(None);
+                if conn.sink.holds_output() {
+                    self.count_buffers(id);
+                }
             }
         }
     }
@@ -119,8 +122,8 @@ impl<S: Sink> Shard<S> {
         let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No;
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);
-        if self.conns[id].sink.encoding().is_some() {
-            // It holds less by what it has just sent.
+        if self.conns[id].sink.holds_output() {
+            // It holds less by what it has just sent, or more by what its socket did not take.
             self.count_buffers(id);
         }
         if self.conns[id].wants_positions {

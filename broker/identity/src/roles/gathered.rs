@@ -76,7 +76,9 @@ impl Gathered {
     pub(super) fn permissions(&mut self) -> Permissions {
         let lists = std::mem::take(&mut self.lists);
         let permissions = Permissions::new(lists.sub, lists.publish, lists.deny);
-        permissions.with_conflate_ms_min(self.conflate_ms_min.unwrap_or(0))
+        // 0 is no bound, here as for the other quotas.
+        let subscriptions_max = self.quotas.subscriptions.filter(|max| *max > 0);
+        permissions.with_conflate_ms_min(self.conflate_ms_min.unwrap_or(0)).with_subscriptions_max(subscriptions_max)
     }
 
     /// The whole, with the permissions that it shares with others if there are such.

@@ -1,0 +1,87 @@
+//! Certificates of clients.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::DnType;
+
+use crate::client::{BOTH, Client, NAME, config, handshakes, settings};
+use crate::common::{Running, until};
+use crate::pki::{Issued, Pki, replace};
+
+/// Connects and asks for something: with TLS 1.3 a client learns only then that its certificate was refused.
+fn try_ask(
+    broker: &Running,
+    pki: &Pki,
+    version: &'static rustls::SupportedProtocolVersion,
+    shows: Option<&Issued>,
+) -> io::Result<u16> {
+    let config = Arc::new(config(pki, &[version], shows));
+    let mut client = Client::try_connect(broker.tls.unwrap(), &config, NAME)?;
+    io::Write::write_all(&mut client.stream, b"GET /v1/topics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")?;
+    let mut answer = [0; 12];
+    io::Read::read_exact(&mut client.stream, &mut answer)?;
+    Ok(std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap())
+}
+
+fn broker(pki: &Pki, clients: &Pki, auth: &str) -> Running {
+    let files = pki.write("server", &pki.issue(&[NAME]));
+    let ca = clients.ca();
+    let further = [("tls_client_ca", ca.to_str().unwrap()), ("tls_client_auth", auth), ("tls_reload_ms", "20")];
+    Running::with(&[&settings(&files)[..], &further].concat())
+}
+
+#[test]
+fn only_certificates_of_the_authority_are_taken() {
+    let (pki, clients, strangers) = (Pki::new(), Pki::new(), Pki::new());
+    let good = clients.issue(&["feed-a.internal"]);
+    let only_common_name =
+        clients.issue_as(&[], |params| params.distinguished_name.push(DnType::CommonName, "feed-a.internal"));
+    let (wrong, expired) = (strangers.issue(&["feed-a.internal"]), clients.issue_expired(&["feed-a.internal"]));
+    for auth in ["optional", "required"] {
+        let broker = broker(&pki, &clients, auth);
+        for version in BOTH {
+            for (what, shows, taken) in [
+                ("a good one", Some(&good), true),
+                ("a name in the subject only", Some(&only_common_name), true),
+                ("none", None, auth == "optional"),
+                ("a stranger's", Some(&wrong), false),
+                ("an expired one", Some(&expired), false),
+            ] {
+                let result = try_ask(&broker, &pki, version, shows);
+                assert_eq!(result.is_ok(), taken, "{auth}, {what}: {result:?}");
+            }
+        }
+        broker.assert_settles();
+    }
+}
+
+#[test]
+fn a_client_whose_authority_is_no_longer_trusted_resumes_nothing() {
+    let (pki, clients, others) = (Pki::new(), Pki::new(), Pki::new());
+    let broker = broker(&pki, &clients, "required");
+    let shown = clients.issue(&["feed-a.internal"]);
+    // One configuration, so that the client remembers its session.
+    for version in BOTH {
+        let config = Arc::new(config(&pki, &[version], Some(&shown)));
+        let address = broker.tls.unwrap();
+        (0..3).for_each(|_| drop(Client::websocket(address, &config)));
+        for version in ["1.2", "1.3"] {
+            assert_eq!(handshakes(&broker, version, "resumed", "ok"), 0.0);
+        }
+        let mut open = Client::websocket(address, &config);
+        let trusted = std::fs::read(clients.ca()).unwrap();
+        replace(&clients.ca(), &std::fs::read(others.ca()).unwrap());
+        let asks = || {
+            let mut client = Client::try_connect(address, &config, NAME)?;
+            io::Write::write_all(&mut client.stream, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")?;
+            io::Read::read_exact(&mut client.stream, &mut [0])
+        };
+        until("the new authority", || asks().is_err());
+        // Certificates are checked at the handshake only.
+        open.say(r#"{"op":"ping","id":1}"#);
+        open.expect("pong");
+        replace(&clients.ca(), &trusted);
+        until("the old authority", || asks().is_ok());
+    }
+}

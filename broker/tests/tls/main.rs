@@ -1,0 +1,13 @@
+//! TLS over real sockets: what clients see is the same with it, and what strangers may do to it is bounded.
+#![cfg(feature = "tls")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod certificates;
+mod client;
+mod clients;
+mod handshakes;
+mod pki;
+mod same;
+mod slow;

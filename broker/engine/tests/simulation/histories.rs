@@ -36,6 +36,7 @@ pub struct Met {
     pub closed_slow: u64,
     pub duplicates: u64,
     pub lacked_room: u64,
+    pub times_set_back: u64,
 }
 
 impl Met {
@@ -52,11 +53,12 @@ impl Met {
             closed_slow: sum(|stats| stats.closed.get(broker_protocol::CloseReason::Slow)),
             duplicates: world.engine.published().1,
             lacked_room: world.clients.iter().map(|client| client.lacked_room).sum(),
+            times_set_back: world.times_set_back(),
         }
     }
 
     /// The counts, to be summed and examined one by one.
-    pub fn counts(&self) -> [(&'static str, u64); 10] {
+    pub fn counts(&self) -> [(&'static str, u64); 11] {
         [
             ("deliveries", self.deliveries),
             ("writes cut", self.cut_writes),
@@ -68,6 +70,7 @@ impl Met {
             ("closed as slow", self.closed_slow),
             ("duplicates", self.duplicates),
             ("entries that lacked room", self.lacked_room),
+            ("wall clocks set back", self.times_set_back),
         ]
     }
 }
@@ -137,12 +140,13 @@ fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
             world.clients[id].pipe.borrow_mut().room = room;
         }
         (4, _) => {
-            world.now_us += match world.dice.range(0..20) {
+            let us = match world.dice.range(0..20) {
                 0..11 => world.dice.range(1..500),
                 11..17 => world.dice.range(500..20_000),
                 17..19 => world.dice.range(20_000..200_000),
                 _ => world.dice.range(200_000..3_000_000),
             };
+            world.pass(us);
         }
         (5, _) => {
             let name = world.habits.name(&mut world.dice);
@@ -151,7 +155,7 @@ fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
         (6, _) => {
             let after = world.dice.percent(30).then(|| world.habits.name(&mut world.dice));
             let count = world.dice.range(1..15) as usize;
-            world.tidy(after.as_deref(), count);
+            world.tidy(after.as_deref(), count)?;
         }
         (7, Some(id)) if open.len() >= CLIENTS_MAX || world.dice.percent(40) => lose(world, id),
         (7, _) => {

@@ -8,7 +8,7 @@ import time
 import unittest
 
 # Longest first. Most of the time they wait, so several can run at once on two cores.
-MODULES = ["haproxy", "internet", "nginx", "nginx_stream", "compose", "image", "systemd", "kubernetes", "sysctl"]
+MODULES = ["haproxy", "internet", "nginx", "nginx_stream", "identity_providers", "feeds", "compose", "image", "systemd", "kubernetes", "sysctl"]
 AT_ONCE = 4
 
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use broker_engine::{Quota, Refusals};
@@ -13,8 +14,8 @@ use crate::sync::lock;
 /// The bounds and the counts.
 #[derive(Debug)]
 pub struct Admission {
-    connections_max: u64,
-    per_address_max: u32,
+    connections_max: AtomicU64,
+    per_address_max: AtomicU32,
     refusals: Arc<Refusals>,
     counts: Mutex<Counts>,
 }
@@ -40,6 +41,25 @@ pub struct Admitted {
 enum Remote {
     V4(Ipv4Addr, Rest),
     V6(Box<(Ipv6Addr, Rest)>),
+    /// The address of someone whose name is known.
+    Known(Box<Known>),
+}
+
+#[derive(Debug)]
+struct Known {
+    address: ClientAddress,
+    sub: Arc<str>,
+    is_counted: bool,
+}
+
+impl Remote {
+    fn of(address: ClientAddress, is_counted: bool) -> Self {
+        let rest = Rest { port: address.port, is_local: address.is_local, is_counted };
+        match address.ip {
+            IpAddr::V4(ip) => Remote::V4(ip, rest),
+            IpAddr::V6(ip) => Remote::V6(Box::new((ip, rest))),
+        }
+    }
 }
 
 /// What an address is besides its bits.
@@ -47,6 +67,8 @@ enum Remote {
 struct Rest {
     port: Option<u16>,
     is_local: bool,
+    /// The connection counts among those of its address.
+    is_counted: bool,
 }
 
 const _: () = assert!(size_of::<Admitted>() == 24);
@@ -54,7 +76,9 @@ const _: () = assert!(size_of::<Admitted>() == 24);
 impl Admission {
     /// Bounds connections in all, and from one address (0 is no bound).
     pub fn new(connections_max: u32, per_address_max: u32, refusals: Arc<Refusals>) -> Arc<Self> {
-        Arc::new(Self { connections_max: connections_max.into(), per_address_max, refusals, counts: Mutex::default() })
+        let connections_max = u64::from(connections_max).into();
+        let per_address_max = per_address_max.into();
+        Arc::new(Self { connections_max, per_address_max, refusals, counts: Mutex::default() })
     }
 
     /// Admits a connection from this address.
@@ -63,30 +87,37 @@ impl Admission {
     /// The bound that is reached, as a text for the client.
     pub fn admit(self: &Arc<Self>, address: ClientAddress) -> Result<Admitted, &'static str> {
         let mut counts = lock(&self.counts);
-        if counts.all >= self.connections_max {
+        if counts.all >= self.connections_max() {
             counts.refused += 1;
             return Err("as many connections as connections_max allows");
         }
-        if self.per_address_max > 0 {
+        let per_address_max = self.per_address_max.load(Ordering::Relaxed);
+        let is_counted = per_address_max > 0;
+        if is_counted {
             let count = counts.by_address.entry(address.block()).or_default();
-            if *count >= self.per_address_max && self.refusals.refuses(Quota::ConnectionsOfAddress) {
+            if *count >= per_address_max && self.refusals.refuses(Quota::ConnectionsOfAddress) {
                 counts.refused += 1;
                 return Err(Quota::ConnectionsOfAddress.exceeded());
             }
             *count += 1;
         }
         counts.all += 1;
-        let rest = Rest { port: address.port, is_local: address.is_local };
-        let remote = match address.ip {
-            IpAddr::V4(ip) => Remote::V4(ip, rest),
-            IpAddr::V6(ip) => Remote::V6(Box::new((ip, rest))),
-        };
-        Ok(Admitted { remote, admission: self.clone() })
+        Ok(Admitted { remote: Remote::of(address, is_counted), admission: self.clone() })
+    }
+
+    /// Changes the bound on connections from one address. Those that are open stay open.
+    pub(crate) fn change_per_address_max(&self, per_address_max: u32) {
+        self.per_address_max.store(per_address_max, Ordering::Relaxed);
     }
 
     /// The most connections that may be admitted at the same time.
     pub fn connections_max(&self) -> u64 {
-        self.connections_max
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes that bound. Connections over a lower one stay, and no other is admitted until enough have ended.
+    pub(crate) fn change_connections_max(&self, connections_max: u32) {
+        self.connections_max.store(connections_max.into(), Ordering::Relaxed);
     }
 
     /// Connections that were refused since the start.
@@ -103,11 +134,38 @@ impl Admission {
 impl Admitted {
     /// The client's address.
     pub fn address(&self) -> ClientAddress {
-        let (ip, Rest { port, is_local }) = match &self.remote {
+        let (ip, Rest { port, is_local, .. }) = match &self.remote {
             Remote::V4(ip, rest) => ((*ip).into(), *rest),
             Remote::V6(remote) => (remote.0.into(), remote.1),
+            Remote::Known(known) => return known.address,
         };
         ClientAddress { ip, port, is_local }
+    }
+
+    /// Who the peer is, if that is known.
+    pub(crate) fn sub(&self) -> Option<&Arc<str>> {
+        match &self.remote {
+            Remote::Known(known) => Some(&known.sub),
+            _ => None,
+        }
+    }
+
+    /// Says who the peer is.
+    pub(crate) fn set_sub(&mut self, sub: Option<Arc<str>>) {
+        let (address, is_counted) = (self.address(), self.is_counted());
+        self.remote = match sub {
+            Some(sub) => Remote::Known(Box::new(Known { address, sub, is_counted })),
+            None => Remote::of(address, is_counted),
+        };
+    }
+
+    /// Whether it counts among the connections of its address. It does not if there was no bound when it was admitted.
+    fn is_counted(&self) -> bool {
+        match &self.remote {
+            Remote::V4(_, rest) => rest.is_counted,
+            Remote::V6(remote) => remote.1.is_counted,
+            Remote::Known(known) => known.is_counted,
+        }
     }
 }
 
@@ -115,6 +173,9 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = lock(&self.admission.counts);
         counts.all -= 1;
+        if !self.is_counted() {
+            return;
+        }
         let address = self.address().block();
         if let Some(count) = counts.by_address.get_mut(&address) {
             *count -= 1;
@@ -151,6 +212,10 @@ mod tests {
             assert_eq!(result.is_ok(), is_admitted, "{address}");
             admitted.extend(result);
         }
+        // A name changes nothing about where someone comes from.
+        admitted.iter_mut().for_each(|one| one.set_sub(Some("user-42".into())));
+        assert!(admitted.iter().all(|one| one.sub().is_some_and(|sub| **sub == *"user-42")));
+        assert_eq!(std::mem::size_of::<Admitted>(), 24);
         drop(admitted);
         assert_eq!((admission.count(), admission.refused()), (0, 2));
         assert!(admission.counts.lock().unwrap().by_address.is_empty());

@@ -28,7 +28,7 @@ pub(crate) async fn check(mut unchecked: Receiver<Unchecked>, shared: Arc<Shared
 pub(crate) async fn renew(tokens: Arc<Tokens>, shared: Arc<Shared>) {
     let mut swaps = tokens.swaps();
     while swaps.changed().await.is_ok() {
-        for shard in &shared.shards {
+        for shard in shared.shards.iter() {
             shard.send(Command::RenewAll).await;
         }
     }

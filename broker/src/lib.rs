@@ -15,6 +15,7 @@
 pub mod access;
 pub mod address;
 pub mod admission;
+pub mod audit;
 pub mod authentication;
 pub mod cli;
 pub mod clock;
@@ -26,13 +27,16 @@ mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
+mod network;
 pub mod quota;
+mod reload;
 pub mod shard;
 mod sock_diag;
 mod stall;
 mod stop;
 mod sync;
 mod sys;
+mod systemd;
 mod tidy;
 mod tls;
 pub mod tokens;
@@ -42,8 +46,8 @@ pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -52,16 +56,18 @@ use broker_identity::Grants;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::access::{AccessRules, Gate};
+use crate::access::Gate;
 use crate::address::Proxies;
 use crate::admission::Admission;
+use crate::audit::Audit;
 use crate::authentication::Authentication;
-use crate::config::Config;
+use crate::config::{Config, Current, ReloadError, Reloaded, Reread};
 use crate::http::sockets::HttpSockets;
 use crate::listen::admin::{self, Admin};
 use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
 use crate::quota::{AddressQuotas, IdentityQuotas, Users};
+use crate::reload::{Parts, Reloader, Reloads};
 use crate::shard::Settings;
 use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
@@ -86,11 +92,11 @@ pub struct Broker {
 
 impl Broker {
     /// Binds both listeners, starts the shards and serves. Must be called inside a single-threaded tokio runtime, which
-    /// then serves HTTP.
+    /// then serves HTTP. `reread` reads the configuration again, for a reload.
     ///
     /// # Errors
     /// A port is taken, or a thread cannot be started.
-    pub async fn start(config: Config) -> anyhow::Result<Broker> {
+    pub async fn start(config: Config, reread: Reread) -> anyhow::Result<Broker> {
         let tokens = read_tokens(&config)?;
         let mut warnings = Vec::new();
         let tls = Tls::load(&config, &mut warnings).map_err(anyhow::Error::msg)?;
@@ -116,8 +122,8 @@ impl Broker {
         };
         let listeners = listeners.into_iter().map(waited).collect::<anyhow::Result<Vec<_>>>()?;
 
-        let shards = config.shards_count();
-        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards).map(|_| shard::Prepared::new()).unzip();
+        let shards_count = config.shards_count();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
         let engine = Engine::new(limits, rand::random(), notify);
@@ -125,31 +131,37 @@ impl Broker {
         let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
         let (to_fetch, unchecked) = mpsc::channel(fetching::UNCHECKED_MAX);
         let users = Users::new(engine.refusals().clone());
+        let quotas = AddressQuotas::new(config.connects_per_address_per_s, config.rates(), engine.refusals().clone());
+        let quotas = Arc::new(quotas);
         let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
         let settings = Settings {
-            quotas: identity_quotas.clone(),
+            quotas: quotas.clone(),
+            identity_quotas: identity_quotas.clone(),
             rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
             authentication: authentication.clone(),
             auth_ms: config.auth_ms,
             token_bytes_max: config.token_bytes_max,
             fetching: to_fetch,
         };
+        let audit = Arc::new(Audit::new());
+        audit.write_to(Audit::open(&config.audit_log).context("audit_log cannot be opened")?);
         let ending = Arc::new(AtomicBool::new(false));
         let mut handles = Vec::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-            match prepared.start(engine.clone(), index, core, settings.clone(), ending.clone()) {
+            match prepared.start(engine.clone(), index, core, settings.clone(), audit.clone(), ending.clone()) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     stop::threads(&handles, &ending).await;
-                    return Err(error).with_context(|| format!("shard {index} of {shards} could not be started"));
+                    return Err(error).with_context(|| format!("shard {index} of {shards_count} could not be started"));
                 }
             }
         }
 
         // Nearly all files besides connections are open now.
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
-        let (capacity, warning) = config::fit_open_files(config.capacity(), config::open_files(), kept);
+        let files = (config::open_files(), kept);
+        let (capacity, warning) = config::fit_open_files(config.capacity(), files.0, files.1);
         warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let admission =
             Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
@@ -157,30 +169,45 @@ impl Broker {
         let admins = HttpSockets::new(admin::SOCKETS_MAX);
         let start_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let stats = listen::stats(&handles);
-        let rules = AccessRules { origins: config.allow_origin.clone(), hosts: config.allow_host.clone() };
+        let rules = config.access_rules();
         let (access, bodies) = (Arc::new(Gate::new(rules)), http::BodyBudget::new(config.bodies_bytes_max));
+        let context = Arc::new(http::Context {
+            engine: engine.clone(),
+            now: clock::now,
+            access: access.clone(),
+            authentication: authentication.clone(),
+            message_bytes: config.message_bytes,
+            ndjson_bytes_max: config.ndjson_bytes_max.into(),
+            body_silence_ms: u64::from(config.handshake_ms).into(),
+            bodies: bodies.clone(),
+            reads: Arc::default(),
+            publishes: Arc::default(),
+            publishers: Mutex::new(engine.publishers()),
+            audit: audit.clone(),
+            sys_topics_public: config.sys_topics_public,
+            quotas: quotas.clone(),
+            identity_quotas: identity_quotas.clone(),
+        });
+        let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol);
+        let (shards, config) = (Arc::new(handles), Arc::new(Current::new(config)));
+        let parts = Parts {
+            engine: engine.clone(),
+            access: access.clone(),
+            admission: admission.clone(),
+            clients: clients.clone(),
+            context: context.clone(),
+            shards: shards.clone(),
+            audit: audit.clone(),
+            tls: tls.clone(),
+            tokens: tokens.clone(),
+            quotas,
+            identity_quotas,
+            files,
+        };
         let shared = Arc::new(Shared {
-            context: http::Context {
-                engine: engine.clone(),
-                now: clock::now,
-                access: access.clone(),
-                authentication: authentication.clone(),
-                message_bytes: config.message_bytes,
-                ndjson_bytes_max: config.ndjson_bytes_max,
-                body_silence: Duration::from_millis(config.handshake_ms.into()),
-                bodies: bodies.clone(),
-                reads: Arc::default(),
-                publishes: Arc::default(),
-                sys_topics_public: config.sys_topics_public,
-                subscriptions: engine.limits().subscriptions,
-                quotas: AddressQuotas::new(
-                    config.connects_per_address_per_s,
-                    config.rates(),
-                    engine.refusals().clone(),
-                ),
-                identity_quotas,
-            },
-            shards: handles,
+            context,
+            shards,
+            reloads: Reloads::new(Reloader::new(reread, parts, config.clone())),
             metrics: Metrics {
                 engine: engine.clone(),
                 shards: stats.clone(),
@@ -191,10 +218,11 @@ impl Broker {
                 bodies,
                 tokens: tokens.clone(),
                 tls: tls.clone(),
+                audit,
                 start_seconds,
             },
             admission,
-            proxies: Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol),
+            proxies,
             draining: watch::Sender::new(false),
             clients,
             admins,
@@ -219,17 +247,28 @@ impl Broker {
             vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
             vital::spawn("renewing identities", fetching::renew(tokens.clone(), shared.clone())),
             vital::spawn("the keys of tokens", tokens.run()),
+            vital::spawn("the housekeeping", tidy::run(engine)),
         ];
-        if tidy::is_needed(&engine) {
-            tasks.push(vital::spawn("the housekeeping", tidy::run(engine)));
+        if let Some(time) = systemd::watchdog_time() {
+            tasks.push(vital::spawn("systemd's watchdog", systemd::watch(time, shared.shards.clone())));
         }
-        if let Some(tls) = tls.filter(|_| shared.config.tls_reload_ms > 0) {
-            let interval = Duration::from_millis(shared.config.tls_reload_ms.into());
+        let tls_reload_ms = shared.config.get().tls_reload_ms;
+        if let Some(tls) = tls.filter(|_| tls_reload_ms > 0) {
+            let interval = Duration::from_millis(tls_reload_ms.into());
             tasks.push(vital::spawn("looking at the TLS certificates", tls::watch(tls, interval)));
         }
+        systemd::ready();
         let shown = tls_listen.map(tracing::field::display);
-        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards, "serving");
+        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards = shards_count, "serving");
         Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
+    }
+
+    /// Reads the configuration again. What cannot change without a restart is named, in the log too.
+    ///
+    /// # Errors
+    /// The broker would not start with it, or the system is out of threads. Then nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.shared.reload_for(None).await
     }
 
     /// The address on which clients connect.
@@ -255,7 +294,8 @@ fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
     let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
     let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
     warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
-    Ok(Tokens::new(prepared, clock::now, Some(tokens::FILES_EVERY)))
+    let every = Duration::from_millis(config.tls_reload_ms.into());
+    Ok(Tokens::new(prepared, clock::now, Some(every).filter(|every| !every.is_zero())))
 }
 
 /// Returns the cores that this process may run on.

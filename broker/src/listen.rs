@@ -28,10 +28,11 @@ use tokio::sync::watch;
 pub(crate) use self::handshake::Handshakes;
 use crate::address::{Block, Proxies};
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::config::{Config, Current};
 use crate::http::Context;
 use crate::http::sockets::HttpSockets;
 use crate::metrics::Metrics;
+use crate::reload::Reloads;
 use crate::shard::Handle;
 use crate::stall::kernel_patience;
 
@@ -44,11 +45,12 @@ const BACKLOG: i32 = 4096;
 
 /// What both listeners share.
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Current>,
     /// The client listener's address, its port as the system gave it.
     pub(crate) clients_at: SocketAddr,
-    pub(crate) context: Context,
-    pub(crate) shards: Vec<Handle>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) shards: Arc<Vec<Handle>>,
+    pub(crate) reloads: Reloads,
     pub(crate) admission: Arc<Admission>,
     pub(crate) proxies: Proxies,
     pub(crate) metrics: Metrics,

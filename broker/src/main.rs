@@ -1,13 +1,14 @@
 //! The `tickcast` command: configuration, start, signal, drain.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use broker::cli::{Cli, Task};
-use broker::config::{self, Config, Loaded};
+use broker::config::{self, Config, Loaded, Reread};
 use broker::{Broker, health, logging};
 
-use self::signals::Signals;
+use self::signals::{Asked, Signals};
 
 mod demo;
 mod say;
@@ -78,7 +79,11 @@ fn serve(cli: &Cli) -> ExitCode {
     }
     loaded.warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
     config::raise_open_files(loaded.config.capacity());
-    match runtime.block_on(run(cli.task, loaded.config, signals)) {
+    let reread: Reread = {
+        let (flags, config_file) = (cli.flags.clone(), cli.config_file.clone());
+        Box::new(move || config::load(&flags, config_file.clone()))
+    };
+    match runtime.block_on(run(cli.task, loaded.config, reread, signals)) {
         Ok(broker) => {
             // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its
             // memory at once, so nothing is dropped.
@@ -93,10 +98,10 @@ fn serve(cli: &Cli) -> ExitCode {
 }
 
 /// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped.
-async fn run(task: Task, config: Config, mut signals: Signals) -> anyhow::Result<Broker> {
-    let broker = Broker::start(config).await?;
+async fn run(task: Task, config: Config, reread: Reread, mut signals: Signals) -> anyhow::Result<Broker> {
+    let broker = Broker::start(config, reread).await?;
     let demo = (task == Task::Demo).then(|| demo::start(&broker));
-    signals.end().await;
+    reload_until_end(&broker, &mut signals).await;
     // A second signal ends the wait.
     tokio::select! {
         () = async {
@@ -108,4 +113,26 @@ async fn run(task: Task, config: Config, mut signals: Signals) -> anyhow::Result
         () = signals.end() => {}
     }
     Ok(broker)
+}
+
+/// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload.
+async fn reload_until_end(broker: &Broker, signals: &mut Signals) {
+    while signals.next().await == Asked::Reload {
+        let mut again = true;
+        while again {
+            again = false;
+            // What comes of it is in the log.
+            let mut reload = pin!(broker.reload());
+            loop {
+                tokio::select! {
+                    _ = &mut reload => break,
+                    asked = signals.next() => match asked {
+                        Asked::End => return,
+                        // The files may have changed after they were read.
+                        Asked::Reload => again = true,
+                    },
+                }
+            }
+        }
+    }
 }

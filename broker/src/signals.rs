@@ -1,7 +1,16 @@
-//! The signals that end the broker, and SIGHUP, which does not.
+//! The signals that end the broker, and SIGHUP, which makes it read its settings again.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The end of the broker.
+    End,
+    /// Reading the settings again.
+    Reload,
+}
 
 /// The signals that are handled.
 pub(crate) struct Signals {
@@ -24,17 +33,17 @@ impl Signals {
         })
     }
 
+    /// Waits for the next signal.
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
     /// Waits for a signal that ends the broker.
     pub(crate) async fn end(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                // Usually it asks a program to read its settings again, or a terminal was closed.
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: nothing was reloaded, because settings are read at the start only");
-                }
-            }
-        }
+        while self.next().await != Asked::End {}
     }
 }

@@ -9,9 +9,9 @@ use broker_protocol::codes::CloseReason;
 use broker_protocol::message;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::Broker;
 use crate::listen::Shared;
 use crate::shard::{Command, Handle};
+use crate::{Broker, systemd};
 
 /// The time that clients have to close their connections after the close frames.
 const CLOSE_TIME: Duration = Duration::from_millis(1500);
@@ -26,7 +26,8 @@ impl Broker {
     /// with a million of them; until then the admin listener reports that the broker is going away.
     pub async fn stop(&self) {
         let shared = &self.shared;
-        let drain_ms = shared.config.drain_ms;
+        let drain_ms = shared.config.get().drain_ms;
+        systemd::stopping();
         tracing::info!(connections = shared.admission.count(), drain_ms, "going away");
         // From now on handshakes are refused. A connection whose handshake was answered before still arrives at its
         // shard, and gets there what the others got.
@@ -50,7 +51,7 @@ impl Broker {
 
 /// Sends every shard a command, unless it is too busy to take one in time.
 async fn tell(shared: &Shared, end: Instant, command: impl Fn() -> Command) {
-    for shard in &shared.shards {
+    for shard in shared.shards.iter() {
         // The other shards get it however busy this one is.
         let end = end.min(Instant::now() + END_TIME);
         if timeout_at(end, shard.send(command())).await.is_err() {

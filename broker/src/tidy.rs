@@ -13,17 +13,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The pause between two passes over all topics.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Returns whether updates or topics can grow too old.
-pub(crate) fn is_needed(engine: &Engine) -> bool {
-    let limits = engine.limits();
-    let ages = limits.retain.ms > 0 || limits.topics.iter().any(|rule| rule.retain.ms > 0);
-    ages || limits.topic_idle_ms > 0
-}
-
 /// Does the housekeeping for ever.
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
+        // A reload may change this.
+        if !engine.limits().has_ages() {
+            continue;
+        }
         let mut after: Option<Arc<str>> = None;
         loop {
             after = engine.tidy(clock::now(), after.as_deref(), TOPICS);

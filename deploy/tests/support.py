@@ -52,10 +52,10 @@ def free_ports(count):
     return found
 
 
-def run(*command, **options):
-    """Runs a command to its end, within a minute. Returns its exit code and output."""
+def run(*command, timeout_s=60, **options):
+    """Runs a command to its end, within a minute unless it may take longer. Returns its exit code and output."""
     done = subprocess.run(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, **options
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout_s, **options
     )
     return done.returncode, done.stdout
 

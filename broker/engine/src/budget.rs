@@ -157,6 +157,8 @@ pub struct Budget {
     pub(crate) names: Total,
     /// Subscriptions and their patterns.
     pub(crate) subscriptions: Total,
+    /// Who published what.
+    pub(crate) publishers: Total,
 }
 
 impl Budget {
@@ -219,6 +221,11 @@ impl Budget {
     /// Bytes of subscriptions and their patterns.
     pub fn subscriptions(&self) -> u64 {
         self.subscriptions.bytes()
+    }
+
+    /// Bytes of what is remembered of publishers.
+    pub fn publishers(&self) -> u64 {
+        self.publishers.bytes()
     }
 
     /// How often a history was cut to its newer half because all histories together were too large.

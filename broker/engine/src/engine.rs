@@ -3,7 +3,9 @@
 
 mod end;
 mod publish;
+mod reload;
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,11 +17,14 @@ use broker_protocol::topic::{check_topic, is_reserved};
 
 use crate::budget::Budget;
 use crate::budget::largest::Largest;
+use crate::clock::Now;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::ids::Ids;
+use crate::in_force::InForce;
 use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
+use crate::publishers::Publishers;
 use crate::quota::Refusals;
 use crate::topic::{self, Topic};
 
@@ -45,7 +50,7 @@ pub struct Published {
 
 /// The shared half of the engine.
 pub struct Engine {
-    pub(crate) limits: Limits,
+    pub(crate) limits: InForce,
     pub(crate) directory: Directory,
     pub(crate) feed: Arc<Feed>,
     pub(crate) budget: Arc<Budget>,
@@ -92,7 +97,7 @@ impl Engine {
         let feed = Arc::new(Feed::new(limits.feed_bytes_max, notify));
         Arc::new(Self {
             refusals: Arc::new(Refusals::new(limits.quota_dry_run)),
-            limits,
+            limits: InForce::new(limits),
             directory: Directory::default(),
             ids: Ids::new(feed.clone()),
             feed,
@@ -109,8 +114,8 @@ impl Engine {
         })
     }
 
-    /// The settings it runs on.
-    pub fn limits(&self) -> &Limits {
+    /// The limits in force.
+    pub fn limits(&self) -> &InForce {
         &self.limits
     }
 
@@ -160,8 +165,41 @@ impl Engine {
     }
 
     /// The text for a session's number.
-    pub(crate) fn session_name(&self, session: u64) -> Box<str> {
+    pub fn session_name(&self, session: u64) -> Box<str> {
         topic::epoch(!self.epoch_seed, session)
+    }
+
+    /// Creates a table of publishers for one thread: each shard has one, and whoever publishes for clients of HTTP. They
+    /// share a budget.
+    pub fn publishers<K: Hash + Eq + Clone, W: Clone>(&self) -> Publishers<K, W> {
+        Publishers::new(self.budget.clone())
+    }
+
+    /// Notes in a table that an update was published; a duplicate was not.
+    #[inline]
+    pub fn note_publisher<K: Hash + Eq + Clone, W: Clone>(
+        &self,
+        table: &mut Publishers<K, W>,
+        now: Now,
+        published: &Published,
+        key: K,
+        who: impl FnOnce() -> W,
+    ) {
+        if !published.duplicate {
+            // One more table than there are shards.
+            let share = self.limits.publishers_bytes_max() / (u64::from(self.feed.all_shards().count_ones()) + 1);
+            table.note(now, &published.topic, key, share, who);
+        }
+    }
+
+    /// A live topic by its name.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.directory.read().get(name).cloned()
+    }
+
+    /// The number of a session of this name; `None` if no session of this run can have it.
+    pub fn session_number(&self, name: &str) -> Option<u64> {
+        topic::counter(!self.epoch_seed, name)
     }
 
     /// Whether publishers may continue, or have to wait for the slowest shard.

@@ -90,18 +90,27 @@ impl History {
 
     /// Drops what the rule no longer retains at `now_us` on the monotonic clock.
     pub(crate) fn trim(&mut self, retain: &Retain, now_us: u64) {
-        while self.kept.len() as u64 > retain.updates || (self.bytes > retain.bytes && self.kept.len() > 1) {
-            self.drop_oldest();
-        }
-        if retain.ms > 0 {
-            let dead = now_us.saturating_sub(retain.ms.saturating_mul(1000));
-            while self.kept.front().is_some_and(|kept| kept.taken_us < dead) {
-                self.drop_oldest();
+        self.trim_some(retain, now_us, usize::MAX);
+    }
+
+    /// Does the same for at most `count` updates. Returns whether that was all.
+    pub(crate) fn trim_some(&mut self, retain: &Retain, now_us: u64, mut count: usize) -> bool {
+        // Nothing is older than 0.
+        let dead = if retain.ms > 0 { now_us.saturating_sub(retain.ms.saturating_mul(1000)) } else { 0 };
+        while self.kept.len() as u64 > retain.updates
+            || (self.bytes > retain.bytes && self.kept.len() > 1)
+            || self.kept.front().is_some_and(|kept| kept.taken_us < dead)
+        {
+            if count == 0 {
+                return false;
             }
+            count -= 1;
+            self.drop_oldest();
         }
         if self.kept.capacity() > 64 && self.kept.len() < self.kept.capacity() / 4 {
             self.kept.shrink_to(self.kept.len() * 2);
         }
+        true
     }
 
     /// Drops the oldest half; called when all histories together are too large.

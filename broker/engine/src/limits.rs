@@ -50,6 +50,8 @@ pub struct Limits {
     pub names_waited_bytes_max: u64,
     /// Maximum bytes of subscriptions and their patterns; an entry that would exceed it is refused with `limit`.
     pub subscriptions_bytes_max: u64,
+    /// Maximum bytes of what is remembered of publishers; above it, the oldest are forgotten.
+    pub publishers_bytes_max: u64,
     /// How much is kept of a topic that no rule matches.
     pub retain: Retain,
     /// Maximum bytes of all histories together; above it, the topic with the largest history drops its oldest updates.
@@ -104,6 +106,7 @@ impl Default for Limits {
             buffers_bytes_max: 256 << 20,
             names_waited_bytes_max: 64 << 20,
             subscriptions_bytes_max: 256 << 20,
+            publishers_bytes_max: 8 << 20,
             retain: Retain { updates: 1024, bytes: 1 << 20, ms: 0 },
             retain_bytes_max: 1 << 30,
             topics: Vec::new(),
@@ -123,17 +126,6 @@ impl Default for Limits {
             order_base_mono_us: 0,
             quota_dry_run: false,
             server: concat!("tickcast/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
-
-impl Limits {
-    /// The rule for a topic: its kind if the configuration fixes one, and how much of it is kept. A topic that grows by
-    /// patches has the kind of states.
-    pub(crate) fn rule(&self, topic: &str) -> (Option<Kind>, Retain) {
-        match self.topics.iter().find(|rule| rule.pattern.matches(topic)) {
-            Some(rule) => (rule.kind.map(Kind::of_topic), rule.retain),
-            None => (None, self.retain),
         }
     }
 }

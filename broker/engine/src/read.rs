@@ -193,7 +193,7 @@ impl Engine {
             match self.next_topic(walk, steps) {
                 Met::One(topic) => {
                     if let Some(snapshot) = topic.snapshot() {
-                        let encoded_bytes_max = self.limits.images_encoded_bytes_max;
+                        let encoded_bytes_max = self.limits.images_encoded_bytes_max();
                         return Met::One(Image { topic, snapshot, encoded_bytes_max });
                     }
                 }
@@ -207,7 +207,7 @@ impl Engine {
     pub fn image(&self, topic: &str) -> Option<Image> {
         let topic = self.directory.read().get(topic).cloned()?;
         let snapshot = topic.snapshot()?;
-        Some(Image { topic, snapshot, encoded_bytes_max: self.limits.images_encoded_bytes_max })
+        Some(Image { topic, snapshot, encoded_bytes_max: self.limits.images_encoded_bytes_max() })
     }
 
     /// Returns what is retained of a topic; `None` if there is none of this name.

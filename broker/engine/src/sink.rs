@@ -1,5 +1,7 @@
 //! Where a connection's bytes go: a socket in the server, a simulated network in the tests.
 
+use std::sync::Arc;
+
 /// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
@@ -33,6 +35,15 @@ impl Encoding {
     }
 }
 
+/// Who is at the other end of a connection, as an operator is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Whom its token or certificate names, if it has one.
+    pub sub: Option<Arc<str>>,
+    /// Its IPv6 address; an IPv4 address is mapped into IPv6. The engine only passes it on.
+    pub address: [u8; 16],
+}
+
 /// The outgoing side of one connection.
 pub trait Sink {
     /// Takes as many leading bytes as fit without waiting. A sink with an encoding takes all of them or none.
@@ -48,6 +59,11 @@ pub trait Sink {
     /// buffers, and [`crate::Shard::took`] tells when the peer takes some of them.
     fn holds_output(&self) -> bool {
         self.encoding().is_some()
+    }
+
+    /// Returns who is at the other end.
+    fn origin(&self) -> Origin {
+        Origin::default()
     }
 
     /// Ends the output: no more bytes will be written. The peer may be notified (a socket shuts down its sending side).

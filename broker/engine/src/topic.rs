@@ -29,7 +29,6 @@ pub struct Topic {
     name: Arc<str>,
     epoch: Box<str>,
     kind: Kind,
-    retain: Retain,
     /// Connections subscribed to it by its full name; written by shards, read by listings.
     pub(crate) direct: AtomicU32,
     /// The feed's length in bytes once its beginning was appended; set before another thread can see the topic.
@@ -53,6 +52,8 @@ pub(crate) struct TopicState {
     pub(crate) closed_to: Option<(ShardSet, u64)>,
     /// Those of them that have not read it yet.
     pub(crate) unread_by: ShardSet,
+    /// How much of it is kept.
+    pub(crate) retain: Retain,
     pub(crate) history: History,
     pub(crate) image: Option<Tree>,
     /// When the newest update was taken in, in microseconds since the UNIX epoch. It never runs backwards.
@@ -102,7 +103,6 @@ impl Topic {
             name: name.into(),
             epoch,
             kind,
-            retain,
             direct: AtomicU32::new(0),
             begun_bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -113,6 +113,7 @@ impl Topic {
                 closed: false,
                 closed_to: None,
                 unread_by: 0,
+                retain,
                 history: History::new(),
                 image: None,
                 last_ts: 0,
@@ -151,15 +152,16 @@ impl Topic {
         self.kind != Kind::Event
     }
 
+    /// A number that no other life of a topic has: where it begins in the feed.
+    pub(crate) fn life(&self) -> u64 {
+        self.begun_bytes.load(Ordering::Acquire)
+    }
+
     /// Whether it began before the other. Their numbers do not show this, because they are reused.
     pub(crate) fn began_before(&self, other: &Topic) -> bool {
         // 0 is not set yet: it wraps around, and counts as later than every other.
         let begun = |topic: &Topic| topic.begun_bytes.load(Ordering::Acquire).wrapping_sub(1);
         begun(self) < begun(other)
-    }
-
-    pub(crate) fn retain(&self) -> &Retain {
-        &self.retain
     }
 
     pub(crate) fn direct_subscribers(&self) -> u32 {
@@ -380,17 +382,66 @@ pub(crate) fn source_bytes(source: &str) -> u64 {
     (source.len() + SOURCE_BYTES) as u64
 }
 
+/// The odd multiplier of epochs. It permutes the numbers, so that no two counters of one run meet.
+const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Its inverse: the product of both is 1, modulo 2^64.
+const GATHER: u64 = inverse(SCATTER);
+/// The numbers that epochs are made from have this many bits.
+const EPOCH_MASK: u64 = (1 << 48) - 1;
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The inverse of an odd number modulo 2^64: each of Newton's steps doubles the bits that are right, from three.
+const fn inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 5 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
+}
+
+/// The counter that an epoch was made from; `None` if it is none of this seed's.
+pub(crate) fn counter(seed: u64, epoch: &str) -> Option<u64> {
+    let mut number = 0u64;
+    for digit in epoch.bytes().rev() {
+        let digit = DIGITS.iter().position(|one| *one == digit)? as u64;
+        number = number.checked_mul(62)?.checked_add(digit)?;
+    }
+    // Only one text is made of each number.
+    let made = number <= EPOCH_MASK && (epoch.len() == 1 || !epoch.ends_with('0'));
+    (made && !epoch.is_empty()).then(|| (number.wrapping_mul(GATHER) ^ seed) & EPOCH_MASK)
+}
+
 /// Makes epochs: short, and never the same twice for one seed and counter.
 pub(crate) fn epoch(seed: u64, counter: u64) -> Box<str> {
-    // An odd multiplier permutes the numbers, so that no two counters of one run meet.
-    let mut number = (seed ^ counter).wrapping_mul(0x9e37_79b9_7f4a_7c15) & ((1 << 48) - 1);
+    let mut number = (seed ^ counter).wrapping_mul(SCATTER) & EPOCH_MASK;
     let mut text = String::with_capacity(9);
-    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     loop {
         let _ = text.write_char(DIGITS[(number % 62) as usize] as char);
         number /= 62;
         if number == 0 {
             return text.into_boxed_str();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn a_counter_is_found_by_its_epoch() {
+        let mut random = StdRng::seed_from_u64(1);
+        for round in 0..10_000u64 {
+            let seed = random.random();
+            let number = if round % 2 == 0 { round } else { random.random::<u64>() & EPOCH_MASK };
+            assert_eq!(counter(seed, &epoch(seed, number)), Some(number));
+        }
+        for wrong in ["", "-", "a b", "zzzzzzzzzzzzzzzzzzzz", "10", "00", "é"] {
+            assert_eq!(counter(1, wrong), None, "{wrong:?}");
         }
     }
 }

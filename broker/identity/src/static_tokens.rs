@@ -13,9 +13,9 @@ pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
     /// The digest of a token.
-    pub fn of(token: &str) -> TokenDigest {
+    pub fn of(token: impl AsRef<[u8]>) -> TokenDigest {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_ref()).as_ref());
         TokenDigest(bytes)
     }
 

@@ -55,6 +55,8 @@ catalogue! {
         Unavailable,
         /// HTTP: the request did not arrive in time.
         Timeout,
+        /// The broker would not start with this configuration.
+        BadConfig,
         /// HTTP: this path does not support this method.
         MethodNotAllowed,
         /// HTTP: the body's media type is not supported here.
@@ -81,6 +83,7 @@ impl ErrorCode {
             ErrorCode::RateLimited => "rate_limited",
             ErrorCode::Unavailable => "unavailable",
             ErrorCode::Timeout => "timeout",
+            ErrorCode::BadConfig => "bad_config",
             ErrorCode::MethodNotAllowed => "method_not_allowed",
             ErrorCode::UnsupportedMediaType => "unsupported_media_type",
         }
@@ -107,6 +110,7 @@ impl ErrorCode {
             ErrorCode::KindMismatch | ErrorCode::NoState => 409,
             ErrorCode::TooLarge => 413,
             ErrorCode::UnsupportedMediaType => 415,
+            ErrorCode::BadConfig => 422,
             ErrorCode::Limit | ErrorCode::RateLimited => 429,
             ErrorCode::Unavailable => 503,
         }

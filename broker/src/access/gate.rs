@@ -2,6 +2,7 @@
 //! its page why it cannot connect, so an operator finds the reason in the log.
 
 use std::fmt::Display;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use broker_protocol::codes::ErrorCode;
@@ -10,18 +11,24 @@ use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::{Request, Uri, Version};
 
 use super::{Access, AccessRules, Denied, check};
+use crate::sync::{read, write};
 
 /// The rules, and the counts of refused requests.
 #[derive(Debug)]
 pub struct Gate {
-    rules: AccessRules,
+    rules: RwLock<AccessRules>,
     denied: [AtomicU64; Denied::COUNTED.len()],
 }
 
 impl Gate {
     /// Makes a gate with these rules.
     pub fn new(rules: AccessRules) -> Gate {
-        Gate { rules, denied: Default::default() }
+        Gate { rules: RwLock::new(rules), denied: Default::default() }
+    }
+
+    /// Replaces the rules. Connections that are open stay open.
+    pub(crate) fn change(&self, rules: AccessRules) {
+        *write(&self.rules) = rules;
     }
 
     /// Checks one request.
@@ -39,7 +46,7 @@ impl Gate {
     }
 
     fn decide(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Access, (Denied, Refusal)> {
-        check(version, uri, headers, &self.rules).map_err(|denied| {
+        check(version, uri, headers, &read(&self.rules)).map_err(|denied| {
             self.count(denied.what);
             let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
             (denied.what, Refusal { code, message: denied.message })

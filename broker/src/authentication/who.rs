@@ -34,6 +34,14 @@ impl Who {
         }
     }
 
+    /// The client's name, if it is known.
+    pub(crate) fn sub(&self) -> Option<&Arc<str>> {
+        match self {
+            Who::Known(identity) => identity.sub.as_ref(),
+            Who::Anyone | Who::Unknown => None,
+        }
+    }
+
     /// What the client may do; `None` if that is everything.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ impl Config {
             buffers_bytes_max: self.buffers_bytes_max,
             names_waited_bytes_max: self.names_waited_bytes_max,
             subscriptions_bytes_max: self.subscriptions_bytes_max,
+            publishers_bytes_max: self.publishers_bytes_max,
             retain,
             retain_bytes_max: self.retain_bytes_max,
             topics: rules.collect(),

@@ -136,7 +136,7 @@ impl Raw {
                 let hint = T::hint(given.text.trim()).map(|hint| format!("; {hint}")).unwrap_or_default();
                 problems.push(Problem::BadValue {
                     setting: name.into(),
-                    value: given.text.clone(),
+                    value: if T::SECRET { "(not shown)".into() } else { given.text.clone() },
                     source: given.source.clone(),
                     expected: T::expected(allowed) + &hint,
                 });

@@ -22,6 +22,9 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// Reads and resolves the operator's input once more, for a reload.
+pub type Reread = Box<dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync>;
+
 /// Reads the file (`--config`, otherwise `TICKCAST_CONFIG`), the process's environment and the flags.
 ///
 /// # Errors
@@ -115,19 +118,9 @@ impl Config {
              addresses are closed"
                 .into(),
         );
-        let orders = [
-            ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
-            ("message_bytes", self.message_bytes, "ndjson_bytes_max", self.ndjson_bytes_max),
-            ("ndjson_bytes_max", self.ndjson_bytes_max, "bodies_bytes_max", self.bodies_bytes_max),
-            ("image_bytes", self.image_bytes, "images_bytes_max", self.images_bytes_max),
-            ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
-            ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
-            ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
-            ("token_bytes_max", self.token_bytes_max.into(), "header_bytes_max", self.header_bytes_max.into()),
-        ];
-        for (small, small_bytes, large, large_bytes) in orders {
+        for (small, small_bytes, large, large_bytes) in self.wrong_orders() {
             check(
-                small_bytes <= large_bytes,
+                false,
                 format!(
                     "{small} = {small_bytes} is above {large} = {large_bytes}: expected {large} to be at least {small}"
                 ),
@@ -149,6 +142,21 @@ impl Config {
     /// The listeners for clients, by their settings.
     fn client_listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         [("listen", self.listen)].into_iter().chain(self.tls_listen.map(|address| ("tls_listen", address)))
+    }
+
+    /// The pairs of settings of which the first must not be above the second, and is: names and values.
+    pub(super) fn wrong_orders(&self) -> impl Iterator<Item = (&'static str, u64, &'static str, u64)> {
+        let orders = [
+            ("message_bytes", self.message_bytes, "image_bytes", self.image_bytes),
+            ("message_bytes", self.message_bytes, "ndjson_bytes_max", self.ndjson_bytes_max),
+            ("ndjson_bytes_max", self.ndjson_bytes_max, "bodies_bytes_max", self.bodies_bytes_max),
+            ("image_bytes", self.image_bytes, "images_bytes_max", self.images_bytes_max),
+            ("image_bytes", self.image_bytes, "bodies_bytes_max", self.bodies_bytes_max),
+            ("retain_bytes", self.retain_bytes, "retain_bytes_max", self.retain_bytes_max),
+            ("behind_bytes", self.behind_bytes, "ring_bytes", self.ring_bytes),
+            ("token_bytes_max", self.token_bytes_max.into(), "header_bytes_max", self.header_bytes_max.into()),
+        ];
+        orders.into_iter().filter(|(_, small, _, large)| small > large)
     }
 
     fn warnings(&self) -> Vec<String> {

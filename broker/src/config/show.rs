@@ -20,7 +20,7 @@ pub fn show(loaded: &Loaded) -> String {
             group = setting.group;
             put(&mut out, format_args!("\n# ---- {group}\n"));
         }
-        put(&mut out, format_args!("\n# {}\n# ", setting.meaning));
+        put(&mut out, format_args!("\n# {}\n# {}.\n# ", setting.meaning, setting.applies));
         match setting.allowed {
             Allowed::Any => {}
             Allowed::Number(min, max) | Allowed::Bytes(min, max) => {
@@ -42,7 +42,8 @@ pub fn show(loaded: &Loaded) -> String {
 fn show_topics(out: &mut String, loaded: &Loaded) {
     out.push_str(
         "\n# ---- Settings for some topics: the first [[topics]] table whose pattern matches a topic counts. Each has a pattern\n\
-         # (or a topic's name) and any of kind (event, state, patch), retain_updates, retain_bytes, retain_ms.\n",
+         # (or a topic's name) and any of kind (event, state, patch), retain_updates, retain_bytes, retain_ms. Reloadable,\n\
+         # area topics.\n",
     );
     for rule in &loaded.config.topics {
         put(out, format_args!("\n[[topics]]\npattern = \"{}\"\n", rule.pattern.as_str()));

@@ -1,9 +1,13 @@
 //! The types of settings: how each is parsed from text and written to a file.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::{fmt, fs, io};
 
 use tracing_subscriber::EnvFilter;
+
+use broker_identity::TokenDigest;
 
 use crate::access::{HostName, Origin};
 use crate::address::{Net, ProxyProtocol};
@@ -25,6 +29,9 @@ pub(super) trait Value: Sized {
     const SWITCH: bool = false;
     /// Whether the flag may be repeated, and the value is a list separated by commas.
     const LIST: bool = false;
+
+    /// Whether a text that is no value of it may be a secret, which no message may repeat.
+    const SECRET: bool = false;
 
     /// Parses a value; `None` if the text is not one or is out of bounds.
     fn parse(text: &str, allowed: Allowed) -> Option<Self>;
@@ -268,5 +275,71 @@ impl Value for ProxyProtocol {
             ProxyProtocol::Off => "\"off\"".into(),
             ProxyProtocol::Required => "\"required\"".into(),
         }
+    }
+}
+impl Value for Option<TokenDigest> {
+    const SECRET: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { TokenDigest::parse(text).map(Some) }
+    }
+
+    fn expected(_: Allowed) -> String {
+        "the SHA-256 of a token in 64 hexadecimal digits, as `printf %s TOKEN | sha256sum` prints it".into()
+    }
+
+    fn toml(&self) -> String {
+        format!("\"{}\"", self.map(|digest| digest.to_hex()).unwrap_or_default())
+    }
+}
+
+/// Where the audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditLog {
+    /// Nowhere.
+    Off,
+    /// To standard output.
+    Output,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+impl AuditLog {
+    /// Opens it. Only the broker's own user may read a file that is new.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub(crate) fn open(&self) -> io::Result<Option<Box<dyn io::Write + Send>>> {
+        match self {
+            AuditLog::Off => Ok(None),
+            AuditLog::Output => Ok(Some(Box::new(io::stdout()))),
+            AuditLog::File(path) => {
+                let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+                Ok(Some(Box::new(file)))
+            }
+        }
+    }
+}
+
+impl Value for AuditLog {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        Some(match text {
+            "" => AuditLog::Off,
+            "-" => AuditLog::Output,
+            path => AuditLog::File(path.into()),
+        })
+    }
+
+    fn expected(_: Allowed) -> String {
+        "the path of a file, or - for standard output".into()
+    }
+
+    fn toml(&self) -> String {
+        let text = match self {
+            AuditLog::Off => String::new(),
+            AuditLog::Output => "-".into(),
+            AuditLog::File(path) => path.to_string_lossy().into_owned(),
+        };
+        toml::Value::String(text).to_string()
     }
 }

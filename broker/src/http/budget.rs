@@ -3,7 +3,7 @@
 //! the small one that has just arrived.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use broker_protocol::codes::ErrorCode;
@@ -17,7 +17,7 @@ use crate::sync::lock;
 /// The budget.
 #[derive(Debug)]
 pub struct BodyBudget {
-    bytes_max: u64,
+    bytes_max: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -65,7 +65,7 @@ impl End {
 impl BodyBudget {
     /// Makes a budget of `bytes_max` bytes.
     pub fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes_max, state: Mutex::default() })
+        Arc::new(Self { bytes_max: bytes_max.into(), state: Mutex::default() })
     }
 
     /// Bytes held now.
@@ -75,7 +75,12 @@ impl BodyBudget {
 
     /// Bytes that may be held.
     pub fn bytes_max(&self) -> u64 {
-        self.bytes_max
+        self.bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes that bound. What is held over a lower one is given up as soon as any body grows.
+    pub(crate) fn change_bytes_max(&self, bytes_max: u64) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     /// Bodies that were given up since the start.
@@ -142,7 +147,7 @@ impl Held {
                 body.bytes += bytes;
             }
         }
-        while state.bytes > self.budget.bytes_max && state.give_up_largest() {}
+        while state.bytes > self.budget.bytes_max() && state.give_up_largest() {}
         if self.is_given_up() { Err(unavailable()) } else { Ok(()) }
     }
 

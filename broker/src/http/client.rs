@@ -1,9 +1,10 @@
 //! The client listener: passes each request to the handler that answers it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use broker_engine::{Engine, Now, Quota};
+use broker_engine::{Engine, Now, Published, Publishers, Quota};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
@@ -18,11 +19,13 @@ use super::listing::{self, Of};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{Peer, history, publish, sse, topics, web};
+use super::{Author, Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
+use crate::audit::{Audit, Event};
 use crate::authentication::{Authentication, Who, split_token};
 use crate::quota::{AddressQuotas, IdentityQuotas};
 use crate::shard::SseRequest;
+use crate::sync::lock;
 use crate::work::Work;
 
 /// The parts of the broker that requests need, shared by all connections.
@@ -36,9 +39,9 @@ pub struct Context {
     /// `message_bytes`
     pub message_bytes: u64,
     /// `ndjson_bytes_max`
-    pub ndjson_bytes_max: u64,
-    /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive.
-    pub body_silence: Duration,
+    pub ndjson_bytes_max: AtomicU64,
+    /// `handshake_ms`: how long the next KiB of a body, or its end, may take to arrive, in milliseconds.
+    pub body_silence_ms: AtomicU64,
     /// The budget of all bodies together.
     pub bodies: Arc<BodyBudget>,
     /// The turns in which large answers are made and written.
@@ -47,12 +50,14 @@ pub struct Context {
     pub publishes: Arc<Work>,
     /// Decides who clients are.
     pub authentication: Arc<Authentication>,
+    /// Who publishes over HTTP.
+    pub publishers: Mutex<Publishers<Author, ()>>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
-    /// The most subscriptions of a connection.
-    pub subscriptions: u64,
     /// The quotas of addresses.
-    pub quotas: AddressQuotas,
+    pub quotas: Arc<AddressQuotas>,
     /// The quotas of clients that are known.
     pub identity_quotas: Arc<IdentityQuotas>,
 }
@@ -71,6 +76,11 @@ impl Caller<'_> {
     pub(super) fn permit_bytes(&self) -> usize {
         const PATTERN_BYTES: usize = 16;
         self.who.permissions().ok().flatten().map_or(0, |permissions| permissions.size() * PATTERN_BYTES)
+    }
+
+    /// The sender, as an operator is told.
+    pub(super) fn author(&self) -> Author {
+        Author { sub: self.who.sub().cloned(), address: self.peer.address.ip.to_canonical() }
     }
 }
 
@@ -100,9 +110,15 @@ impl Context {
         Err(Refusal { code: ErrorCode::Forbidden, message })
     }
 
+    /// Notes who published an update.
+    pub(super) fn note_publisher(&self, now: Now, published: &Published, caller: Caller<'_>) {
+        self.engine.note_publisher(&mut lock(&self.publishers), now, published, caller.author(), || ());
+    }
+
     /// The bounds of a body of at most `bytes_max` bytes, which is the value of `setting`.
     pub(super) fn bounds<'a>(&'a self, bytes_max: u64, setting: &'static str, peer: &'a Peer) -> Bounds<'a> {
-        Bounds { bytes_max, setting, silence: self.body_silence, budget: &self.bodies, work: &self.publishes, peer }
+        let silence = Duration::from_millis(self.body_silence_ms.load(Ordering::Relaxed));
+        Bounds { bytes_max, setting, silence, budget: &self.bodies, work: &self.publishes, peer }
     }
 }
 
@@ -187,7 +203,7 @@ where
         Route::Topics => listing::page(Of::Topics, query, caller, context).await,
         Route::Images => listing::page(Of::Images, query, caller, context).await,
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, caller, context).await,
-        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, &who, context),
+        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, caller, context),
         Route::Topic(topic) => topics::image(query, &topic, caller, context).await,
         Route::History(topic) => history::page(query, &topic, caller, context).await,
         Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
@@ -212,5 +228,10 @@ async fn identify<B>(request: &mut Request<B>, peer: &Peer, context: &Context) -
             *request.uri_mut() = path;
         }
     }
-    context.authentication.who(request.headers(), in_url, peer.certificate.as_deref()).await
+    let who = context.authentication.who(request.headers(), in_url, peer.certificate.as_deref()).await;
+    who.inspect_err(|refusal| {
+        let address = peer.address.ip.to_canonical();
+        let event = Event::LoginRefused { session: None, address, reason: &refusal.message };
+        context.audit.record((context.now)(), &event);
+    })
 }

@@ -29,9 +29,9 @@ mod sse;
 mod topics;
 mod web;
 
-pub use admin::{Observe, handle as handle_admin};
+pub use admin::{BusyShards, Observe, handle as handle_admin};
 pub use answer::{AnswerBody, GivenUp};
 pub use budget::BodyBudget;
 pub use client::{Context, handle};
-pub use peer::Peer;
+pub use peer::{Author, Peer};
 pub use reply::{Reply, error, error_bytes, error_bytes_with_status, error_with_status, event_stream, head_bytes};

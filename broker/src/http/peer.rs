@@ -1,5 +1,6 @@
 //! The sender of a request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -15,6 +16,15 @@ pub struct Peer {
     pub certificate: Option<Arc<str>>,
     /// Ends the connection, because it holds too much of a shared budget.
     pub hang_up: Arc<Notify>,
+}
+
+/// Who publishes over HTTP: by this, publishers are told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Author {
+    /// Who it is, if that is known.
+    pub sub: Option<Arc<str>>,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 impl Peer {

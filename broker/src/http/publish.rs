@@ -1,6 +1,7 @@
 //! Publishing over HTTP: one update, or many as NDJSON.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use broker_engine::{Published, Publisher};
@@ -14,6 +15,7 @@ use hyper::Request;
 use hyper::body::Body;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use super::Author;
 use super::answer::AnswerBody;
 use super::body::{check_type, read};
 use super::budget::{Held, unavailable};
@@ -23,7 +25,7 @@ use super::query::{Query, bad_request};
 use super::quota::PublishQuota;
 use super::rejected::Rejected;
 use super::reply::{self, Reply};
-use crate::authentication::Who;
+use crate::audit::Event;
 
 /// Bytes of lines that are published in one turn.
 const TURN_BYTES: usize = 32 << 10;
@@ -75,7 +77,7 @@ where
     let kind = kind(&query)?;
     let source = source(&query)?;
     let source_ts = query.number("source_ts")?;
-    caller.who.check_publish(topic)?;
+    check_allowed(topic, caller, context)?;
     check_type(request.headers(), &["application/json"])?;
     let bounds = context.bounds(context.message_bytes, "message_bytes", caller.peer);
     let (bytes, held) = read(request.into_body(), bounds).await?.into_bytes();
@@ -94,7 +96,7 @@ where
     }
     Room::default().wait(&held, context).await?;
     let update = Publication { topic: Cow::Borrowed(topic), kind, data, source, source_ts };
-    let published = context.engine.publish((context.now)(), &update, Publisher::Client)?;
+    let published = publish(&update, caller, context)?;
     let mut out = Vec::new();
     let at = &published.topic;
     published_body(&mut out, at.name(), at.epoch(), published.seq, published.duplicate);
@@ -107,7 +109,7 @@ where
 {
     Query::parse(request.uri().query(), &[])?;
     check_type(request.headers(), &["application/x-ndjson", "application/json"])?;
-    let bounds = context.bounds(context.ndjson_bytes_max, "ndjson_bytes_max", caller.peer);
+    let bounds = context.bounds(context.ndjson_bytes_max.load(Ordering::Relaxed), "ndjson_bytes_max", caller.peer);
     let body = read(request.into_body(), bounds).await?;
     let held = body.held;
     // A line may end with CR LF.
@@ -140,7 +142,7 @@ where
         // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
-            Ok(()) => line_in(line, caller.who, &mut quota, context),
+            Ok(()) => line_in(line, caller, &mut quota, context),
             Err(refusal) => Err(refusal),
         };
         match counted(result, context) {
@@ -157,7 +159,12 @@ where
 }
 
 /// Publishes one line, without its line feed.
-fn line_in(line: &[u8], who: &Who, quota: &mut PublishQuota<'_>, context: &Context) -> Result<Published, Refusal> {
+fn line_in(
+    line: &[u8],
+    caller: Caller<'_>,
+    quota: &mut PublishQuota<'_>,
+    context: &Context,
+) -> Result<Published, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
         let message = format!("the line has more than {} bytes (message_bytes)", context.message_bytes);
@@ -165,9 +172,34 @@ fn line_in(line: &[u8], who: &Who, quota: &mut PublishQuota<'_>, context: &Conte
     }
     let text = std::str::from_utf8(line).map_err(|_| not_utf8())?;
     let update = parse_line(text)?;
-    who.check_publish(&update.topic)?;
+    check_allowed(&update.topic, caller, context)?;
     quota.take(update.data.raw().len())?;
-    context.engine.publish((context.now)(), &update, Publisher::Client)
+    publish(&update, caller, context)
+}
+
+/// Publishes one update, and keeps account of who did it.
+fn publish(update: &Publication<'_>, caller: Caller<'_>, context: &Context) -> Result<Published, Refusal> {
+    let now = (context.now)();
+    let result = context.engine.publish(now, update, Publisher::Client);
+    match &result {
+        Ok(published) => context.note_publisher(now, published, caller),
+        Err(refusal) => note_forbidden(refusal, &update.topic, caller, context),
+    }
+    result
+}
+
+/// Refuses an update to a topic to which the client may not publish.
+fn check_allowed(topic: &str, caller: Caller<'_>, context: &Context) -> Result<(), Refusal> {
+    caller.who.check_publish(topic).inspect_err(|refusal| note_forbidden(refusal, topic, caller, context))
+}
+
+/// Keeps account of who tried what is forbidden.
+fn note_forbidden(refusal: &Refusal, topic: &str, caller: Caller<'_>, context: &Context) {
+    if refusal.code == ErrorCode::Forbidden {
+        let Author { sub, address } = caller.author();
+        let event = Event::PublishRefused { sub: sub.as_deref(), session: None, address, topic };
+        context.audit.record((context.now)(), &event);
+    }
 }
 
 /// Waits a moment if the shards do not keep up, so that one client's many updates do not delay those of others.

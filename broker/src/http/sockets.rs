@@ -8,7 +8,7 @@
 //! there is one. So the many sockets of a proxy do not make it the address that has most.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const AGE_MIN: Duration = Duration::from_millis(250);
 /// The bound, and the sockets that count against it.
 #[derive(Debug)]
 pub(crate) struct HttpSockets {
-    max: usize,
+    max: AtomicUsize,
     state: Mutex<State>,
     /// Notified when a socket has left.
     left: Notify,
@@ -70,12 +70,18 @@ pub(crate) struct Place {
 impl HttpSockets {
     /// Bounds the sockets to `max`, at least one.
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max: max.max(1), state: Mutex::default(), left: Notify::new() })
+        Arc::new(Self { max: AtomicUsize::new(max.max(1)), state: Mutex::default(), left: Notify::new() })
     }
 
     /// The most sockets at the same time.
     pub(crate) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the bound, to at least one. Sockets over a lower one stay, and no other enters until enough have left.
+    pub(crate) fn change_max(&self, max: usize) {
+        self.max.store(max.max(1), Ordering::Relaxed);
+        self.left.notify_waiters();
     }
 
     /// The sockets that are there now.
@@ -103,7 +109,7 @@ impl HttpSockets {
 
     fn try_enter(self: &Arc<Self>, client: Option<Block>) -> Result<Place, Duration> {
         let mut state = self.lock();
-        if state.count >= self.max {
+        if state.count >= self.max() {
             return Err(state.make_room(now().mono_us));
         }
         let id = state.next;

@@ -43,7 +43,7 @@ where
         Query::parse(head.uri.query(), &[])?;
         check_type(&head.headers, &["application/x-www-form-urlencoded"])?;
         // Each of the other parameters is shorter than a topic.
-        let bytes_max = (context.subscriptions + PARAMETERS.len() as u64) * TOPIC_FIELD_BYTES_MAX;
+        let bytes_max = (context.engine.limits().subscriptions() + PARAMETERS.len() as u64) * TOPIC_FIELD_BYTES_MAX;
         form = read(body, context.bounds(bytes_max, "subscriptions", caller.peer)).await?.into_bytes();
         Some(std::str::from_utf8(&form.0).map_err(|_| bad_request("the form is not UTF-8"))?)
     } else {
@@ -60,8 +60,9 @@ where
     if topics.is_empty() {
         return Err(bad_request("the parameter topic is missing: /v1/sse?topic=stocks.AAPL.quote&topic=sports.%3E"));
     }
-    if topics.len() as u64 > context.subscriptions {
-        let message = format!("{} topics; at most {} are allowed (subscriptions)", topics.len(), context.subscriptions);
+    let max = context.engine.limits().subscriptions();
+    if topics.len() as u64 > max {
+        let message = format!("{} topics; at most {max} are allowed (subscriptions)", topics.len());
         return Err(Refusal { code: ErrorCode::Limit, message });
     }
     for topic in &topics {

@@ -6,11 +6,12 @@ use broker_protocol::message::published_body;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::check_topic;
 
+use super::Author;
 use super::answer::{AnswerBody, Out, Payload};
 use super::client::{Caller, Context};
 use super::query::Query;
 use super::reply::{self, Reply};
-use crate::authentication::Who;
+use crate::audit::Event;
 
 /// An image that is larger than this is encoded in a turn.
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
@@ -37,10 +38,22 @@ pub(super) async fn image(
 }
 
 /// `DELETE /v1/topics/{topic}`
-pub(super) fn delete(query: Option<&str>, topic: &str, who: &Who, context: &Context) -> Result<Reply, Refusal> {
+pub(super) fn delete(
+    query: Option<&str>,
+    topic: &str,
+    caller: Caller<'_>,
+    context: &Context,
+) -> Result<Reply, Refusal> {
     Query::parse(query, &[])?;
-    who.check_delete(topic)?;
-    let ended = context.engine.delete((context.now)(), topic, Publisher::Client)?;
+    let now = (context.now)();
+    let Author { sub, address } = caller.author();
+    let sub = sub.as_deref();
+    let allowed = caller.who.check_delete(topic);
+    let ended = allowed.and_then(|()| context.engine.delete(now, topic, Publisher::Client)).inspect_err(|refusal| {
+        let topic = if refusal.code == ErrorCode::BadTopic { "" } else { topic };
+        context.audit.record(now, &Event::DeleteRefused { sub, address, topic, code: refusal.code });
+    })?;
+    context.audit.record(now, &Event::Deleted { sub, address, topic });
     let mut out = Vec::new();
     published_body(&mut out, ended.topic.name(), ended.topic.epoch(), ended.seq, false);
     Ok(reply::json(out.into()))

@@ -86,7 +86,7 @@ async fn accept(listener: tokio::net::TcpListener, mut reserve: Reserve, shared:
 }
 
 async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<Shared>) {
-    tune(&stream, &shared.config);
+    tune(&stream, &shared.config.get());
     let service = service_fn({
         let shared = shared.clone();
         move |request: Request<Incoming>| {
@@ -98,9 +98,9 @@ async fn serve(stream: TcpStream, remote: SocketAddr, place: Place, shared: Arc<
         }
     });
     let place = Arc::new(place);
-    let socket = TokioIo::new(HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone()));
+    let socket = TokioIo::new(HttpSocket::new(Wire::Plain(stream), stall(&shared.config.get()), place.clone()));
     let result = tokio::select! {
-        result = http(&shared.config).serve_connection(socket, service) => result,
+        result = http(&shared.config.get()).serve_connection(socket, service) => result,
         () = place.hang_up().notified() => return,
     };
     if let Err(error) = result {

@@ -81,10 +81,10 @@ pub(super) async fn serve_client(
     handshakes: Option<Arc<Handshakes>>,
     shared: Arc<Shared>,
 ) {
-    tune(&stream, &shared.config);
+    tune(&stream, &shared.config.get());
     // hyper's memory for a connection, some 18 KB, is allocated when there is something to read, and freed before this
     // task yields: no two handshakes hold theirs at the same time. (`readable` sometimes reports too early.)
-    let patience = Duration::from_millis(shared.config.handshake_ms.into());
+    let patience = Duration::from_millis(shared.config.get().handshake_ms.into());
     let mut draining = shared.draining.subscribe();
     let address = tokio::select! {
         asked = tokio::time::timeout(patience, asked(&stream, remote, &place, &shared)) => match asked {
@@ -141,7 +141,7 @@ async fn refuse_plain(stream: TcpStream, place: Place, shared: &Shared) {
     let message = "this port speaks TLS: use https:// or wss:// in the address";
     let answer = error_bytes(&Refusal { code: ErrorCode::BadRequest, message: message.into() });
     let place = Arc::new(place);
-    let mut socket = HttpSocket::new(Wire::Plain(stream), stall(&shared.config), place.clone());
+    let mut socket = HttpSocket::new(Wire::Plain(stream), stall(&shared.config.get()), place.clone());
     let told = async {
         socket.write_all(&answer).await?;
         socket.shutdown().await
@@ -158,7 +158,7 @@ async fn serve_requests(wire: Wire, connection_address: ClientAddress, place: Pl
     let certificate = wire.identity();
     let next: Arc<Mutex<Option<Next>>> = Arc::default();
     let place = Arc::new(place);
-    let socket = HttpSocket::new(wire, stall(&shared.config), place.clone());
+    let socket = HttpSocket::new(wire, stall(&shared.config.get()), place.clone());
     let state = socket.state();
     let service = service_fn({
         let (shared, next, state, place) = (shared.clone(), next.clone(), state.clone(), place.clone());
@@ -191,7 +191,7 @@ async fn serve_requests(wire: Wire, connection_address: ClientAddress, place: Pl
             })
         }
     });
-    let mut connection = http(&shared.config).serve_connection(TokioIo::new(socket), service);
+    let mut connection = http(&shared.config.get()).serve_connection(TokioIo::new(socket), service);
     let mut draining = shared.draining.subscribe();
     let (mut is_draining, mut shut_down) = (false, false);
     let result = loop {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use self::repeats::{Once, Repeats};
 use self::writer::Writer;
@@ -27,6 +27,7 @@ pub const EACH: &str = "broker::each";
 const FLUSH_TIME: Duration = Duration::from_millis(250);
 
 static WRITER: OnceLock<Writer> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging for the whole process. A second call (two brokers in one test) changes nothing.
 ///
@@ -40,7 +41,8 @@ pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<()> {
     let writer = WRITER.get_or_init(|| Writer::new(io::stderr(), repeats.clone()));
     writer.start()?;
     let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
-    let filter = filter.to_filter();
+    let (filter, handle) = reload::Layer::new(filter.to_filter());
+    let _ = FILTER.set(handle);
     // Fails only if logging was started elsewhere already, which then counts.
     let _ = match format {
         LogFormat::Text => {
@@ -63,6 +65,14 @@ pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<()> {
         flush();
     }));
     Ok(())
+}
+
+/// Replaces the filter that decides which lines are written.
+pub(crate) fn change_filter(filter: &LogFilter) {
+    if let Some(handle) = FILTER.get() {
+        // Fails only if something else in this process replaced the whole log, which then counts.
+        let _ = handle.reload(filter.to_filter());
+    }
 }
 
 /// Lines that were lost since the start.

@@ -18,6 +18,7 @@ use prometheus::{Encoder, TextEncoder};
 use self::family::{counter, counter_by, gauge, histogram, labelled_counter, labelled_gauge};
 use crate::access::Gate;
 use crate::admission::Admission;
+use crate::audit::Audit;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
 use crate::logging;
@@ -44,6 +45,8 @@ pub(crate) struct Metrics {
     pub tokens: Arc<Tokens>,
     /// TLS, if it is on.
     pub tls: Option<Arc<Tls>>,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -121,7 +124,7 @@ impl Metrics {
         String::from_utf8(text).unwrap_or_default()
     }
 
-    fn engine_counters(&self) -> [MetricFamily; 6] {
+    fn engine_counters(&self) -> [MetricFamily; 7] {
         let (published, duplicates) = self.engine.published();
         [
             counter("tickcast_published_total", "Updates taken in.", published),
@@ -142,6 +145,11 @@ impl Metrics {
                 self.bodies.given_up(),
             ),
             counter("tickcast_log_lines_lost_total", "Lines of the log that could not be written.", logging::lost()),
+            counter(
+                "tickcast_audit_lines_lost_total",
+                "Lines of the audit log that could not be written, or were more than its bounds allow.",
+                self.audit.lost(),
+            ),
         ]
     }
 
@@ -215,11 +223,11 @@ impl Metrics {
         let last_publish_seconds = engine.last_publish_us().unwrap_or(0) as f64 / 1e6;
         [
             ("tickcast_topics", "Existing topics.", engine.topics_len() as f64),
-            ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max as f64),
+            ("tickcast_topics_max", "Topics that may exist (topics_max).", limits.topics_max() as f64),
             ("tickcast_history_bytes", "Retained updates of all topics.", budget.histories() as f64),
-            ("tickcast_history_bytes_max", "Their bound (retain_bytes_max).", limits.retain_bytes_max as f64),
+            ("tickcast_history_bytes_max", "Their bound (retain_bytes_max).", limits.retain_bytes_max() as f64),
             ("tickcast_image_bytes", "Images of all topics.", budget.images() as f64),
-            ("tickcast_image_bytes_max", "Their bound (images_bytes_max).", limits.images_bytes_max as f64),
+            ("tickcast_image_bytes_max", "Their bound (images_bytes_max).", limits.images_bytes_max() as f64),
             (
                 "tickcast_feed_backlog_bytes",
                 "How far the slowest shard is behind the feed.",
@@ -249,14 +257,15 @@ impl Metrics {
     fn budgets(&self) -> [MetricFamily; 3] {
         let (budget, limits) = (self.engine.budget(), self.engine.limits());
         let budgets = [
-            ("behind_bytes_max", budget.behind(), limits.behind_bytes_max),
+            ("behind_bytes_max", budget.behind(), limits.behind_bytes_max()),
             ("bodies_bytes_max", self.bodies.bytes(), self.bodies.bytes_max()),
-            ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max),
-            ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max),
-            ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max),
-            ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max),
-            ("sources_bytes_max", budget.sources(), limits.sources_bytes_max),
-            ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max),
+            ("buffers_bytes_max", budget.buffers(), limits.buffers_bytes_max()),
+            ("images_encoded_bytes_max", budget.encoded() + budget.bases(), limits.images_encoded_bytes_max()),
+            ("images_partial_bytes_max", budget.partial(), limits.images_partial_bytes_max()),
+            ("names_waited_bytes_max", budget.names(), limits.names_waited_bytes_max()),
+            ("publishers_bytes_max", budget.publishers(), limits.publishers_bytes_max()),
+            ("sources_bytes_max", budget.sources(), limits.sources_bytes_max()),
+            ("subscriptions_bytes_max", budget.subscriptions(), limits.subscriptions_bytes_max()),
         ];
         let used = budgets.iter().map(|(name, used, _)| (*name, *used as f64));
         let most = budgets.iter().map(|(name, _, most)| (*name, *most as f64));

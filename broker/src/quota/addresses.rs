@@ -1,12 +1,12 @@
 //! The quotas of addresses: how often clients connect, and what they publish over HTTP.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use broker_engine::{Bucket, Granted, Now, Publishes, Quota, Rate, Rates, Refusals, Unfit, Wait};
 
 use super::table::Table;
 use crate::address::Block;
-use crate::sync::lock;
+use crate::sync::{lock, read, write};
 
 /// How many addresses are remembered.
 const ADDRESSES_MAX: usize = 65_536;
@@ -14,8 +14,7 @@ const ADDRESSES_MAX: usize = 65_536;
 /// The quotas, and what is left of them for each address.
 #[derive(Debug)]
 pub struct AddressQuotas {
-    connects: Option<Rate>,
-    rates: Rates,
+    bounds: RwLock<(Option<Rate>, Rates)>,
     refusals: Arc<Refusals>,
     left: Mutex<Left>,
 }
@@ -30,12 +29,18 @@ impl AddressQuotas {
     /// Grants each address so many new connections a second (0 is no bound), and each publisher these rates.
     pub fn new(connects_per_s: u32, rates: Rates, refusals: Arc<Refusals>) -> Self {
         let left = Left { connects: Table::new(ADDRESSES_MAX), publishes: Table::new(ADDRESSES_MAX) };
-        Self { connects: Rate::of_connects(connects_per_s.into()), rates, refusals, left: Mutex::new(left) }
+        let bounds = RwLock::new((Rate::of_connects(connects_per_s.into()), rates));
+        Self { bounds, refusals, left: Mutex::new(left) }
     }
 
     /// What is granted to a connection, or to a request over HTTP.
     pub fn granted(&self) -> Granted {
-        Granted { rates: self.rates, publishes: None }
+        Granted { rates: read(&self.bounds).1, publishes: None }
+    }
+
+    /// Grants other rates from now on.
+    pub(crate) fn change(&self, connects_per_s: u32, rates: Rates) {
+        *write(&self.bounds) = (Rate::of_connects(connects_per_s.into()), rates);
     }
 
     /// How often quotas refused something.
@@ -48,7 +53,7 @@ impl AddressQuotas {
     /// # Errors
     /// There are too many, and it is refused.
     pub(crate) fn connect(&self, now: Now, address: Block) -> Result<(), Wait> {
-        let Some(rate) = self.connects else { return Ok(()) };
+        let Some(rate) = read(&self.bounds).0 else { return Ok(()) };
         let took = lock(&self.left).connects.entry(address).take(now, rate, 1);
         took.or_else(|wait| if self.refusals.refuses(Quota::Connects) { Err(wait) } else { Ok(()) })
     }

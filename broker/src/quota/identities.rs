@@ -1,24 +1,29 @@
 //! What is granted to a client that is known: its roles' quotas, or else those of all, shared by its connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use broker_engine::{Granted, Rates};
 use broker_identity::Identity;
 
 use super::users::{Seat, Users};
+use crate::sync::{read, write};
 
 /// The quotas of clients that are known.
 #[derive(Debug)]
 pub struct IdentityQuotas {
     users: Arc<Users>,
-    connections_max: u32,
-    rates: Rates,
+    bounds: RwLock<(u32, Rates)>,
 }
 
 impl IdentityQuotas {
     /// Grants each user so many connections (0 is no bound) and these rates, unless a role says otherwise.
     pub fn new(users: Arc<Users>, connections_max: u32, rates: Rates) -> IdentityQuotas {
-        IdentityQuotas { users, connections_max, rates }
+        IdentityQuotas { users, bounds: RwLock::new((connections_max, rates)) }
+    }
+
+    /// Grants other bounds from now on.
+    pub(crate) fn change(&self, connections_max: u32, rates: Rates) {
+        *write(&self.bounds) = (connections_max, rates);
     }
 
     /// Counts a connection of a client. Returns what is granted to it, and its seat, unless the client has no name.
@@ -28,7 +33,7 @@ impl IdentityQuotas {
     pub(crate) fn enter(&self, identity: &Identity) -> Result<(Option<Seat>, Granted), &'static str> {
         let rates = self.rates(identity);
         let Some(user) = &identity.sub else { return Ok((None, Granted { rates, publishes: None })) };
-        let max = identity.quotas.connections_max.map_or(self.connections_max, clamped);
+        let max = identity.quotas.connections_max.map_or_else(|| read(&self.bounds).0, clamped);
         let (seat, publishes) = self.users.enter(user, max)?;
         Ok((Some(seat), Granted { rates, publishes: Some(publishes) }))
     }
@@ -42,7 +47,7 @@ impl IdentityQuotas {
 
     /// The rates of a client.
     pub(crate) fn rates(&self, identity: &Identity) -> Rates {
-        let (own, all) = (&identity.quotas, &self.rates);
+        let (own, all) = (&identity.quotas, read(&self.bounds).1);
         Rates {
             requests: own.requests_per_s.map_or(all.requests, clamped),
             subscribes: own.subscribes_per_s.map_or(all.subscribes, clamped),

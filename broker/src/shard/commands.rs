@@ -33,6 +33,14 @@ impl Driver {
             match command {
                 Command::Connect(arrival) => self.arrive(*arrival),
                 Command::Slowest(count, answer) => self.asked.push_back(Asked::new(count, answer)),
+                Command::Close(whom, answer) => self.questions.close(whom, answer),
+                Command::Describe(session, answer) => self.questions.describe(session, answer),
+                Command::Publishers(topic, count, answer) => {
+                    // Fails if nobody waits any more.
+                    let _ = answer.send(self.shard.publishers(now(), &topic, count));
+                }
+                // Fails if nobody waits any more.
+                Command::Alive(answer) => _ = answer.send(()),
                 Command::SendAll(payload) => {
                     self.farewell = Some(payload.clone());
                     self.broadcasts.push_back((Broadcast::Message(payload), 0));
@@ -43,6 +51,7 @@ impl Driver {
                     self.closes = Some(reason);
                     self.broadcasts.push_back((Broadcast::Close(reason), 0));
                 }
+                Command::Change(config) => self.settings.change(&config),
                 Command::Stop => self.stopping = true,
             }
         }

@@ -5,19 +5,22 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use broker_engine::{Engine, Granted, Shard, ShardStats};
+use broker_engine::{Engine, Granted, Origin, PublisherRow, Shard, ShardStats, Topic};
 use broker_protocol::codes::CloseReason;
 use broker_protocol::request::{From, OnSlow};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::login::{Checked, Unchecked};
+use super::operator::{ConnectionDetail, Whom};
 use super::poll::Poll;
 use super::slowest::ConnectionRow;
 use super::{Driver, ROOM_PAUSE};
 use crate::admission::Admitted;
+use crate::audit::Audit;
 use crate::authentication::{Authentication, Who};
-use crate::quota::{IdentityQuotas, Seat};
+use crate::config::Config;
+use crate::quota::{AddressQuotas, IdentityQuotas, Seat};
 use crate::websocket::Rules;
 use crate::{tls, vital};
 
@@ -70,12 +73,22 @@ pub enum Command {
     Connect(Box<Arrival>),
     /// Report this many connections, those with the most pending bytes.
     Slowest(usize, oneshot::Sender<Vec<ConnectionRow>>),
+    /// Close these connections, and report how many they were.
+    Close(Arc<Whom>, oneshot::Sender<u64>),
+    /// Describe the connection with this session's number, if it is here.
+    Describe(u64, oneshot::Sender<Option<ConnectionDetail>>),
+    /// Report who publishes to this topic, at most as many as said.
+    Publishers(Arc<Topic>, usize, oneshot::Sender<Vec<PublisherRow<u64, Origin>>>),
+    /// Answer, as a sign of life.
+    Alive(oneshot::Sender<()>),
     /// Send every connection this message.
     SendAll(Arc<[u8]>),
     /// Give every connection what its identity gives by now: keys, roles, tokens or revocations have changed.
     RenewAll,
     /// A token was checked elsewhere, with keys that had to be fetched first.
     Checked(Checked),
+    /// Go on with these settings.
+    Change(Arc<Config>),
     /// Close every connection.
     CloseAll(CloseReason),
     /// End the thread.
@@ -89,8 +102,10 @@ pub struct Settings {
     pub rules: Rules,
     /// Decides who clients are.
     pub authentication: Arc<Authentication>,
+    /// What is granted to clients that are not known.
+    pub quotas: Arc<AddressQuotas>,
     /// The quotas of clients that are known.
-    pub quotas: Arc<IdentityQuotas>,
+    pub identity_quotas: Arc<IdentityQuotas>,
     /// `auth_ms`: how long a connection may take to authenticate.
     pub auth_ms: u32,
     /// `token_bytes_max`
@@ -100,6 +115,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Takes on what a configuration says.
+    pub(super) fn change(&mut self, config: &Config) {
+        self.rules = Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max };
+        (self.auth_ms, self.token_bytes_max) = (config.auth_ms, config.token_bytes_max);
+    }
+
     /// The largest message of a client that has not authenticated, in bytes.
     pub(super) fn auth_message_bytes(&self) -> usize {
         self.token_bytes_max as usize + AUTH_BYTES
@@ -182,6 +203,7 @@ impl Prepared {
         index: usize,
         core: Option<usize>,
         settings: Settings,
+        audit: Arc<Audit>,
         ending: Arc<AtomicBool>,
     ) -> io::Result<Handle> {
         let (commands, incoming) = crossbeam_channel::bounded(COMMANDS_MAX);
@@ -206,7 +228,7 @@ impl Prepared {
             let (stats, arriving, ended) = state;
             runtime.block_on(async move {
                 let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
-                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings);
+                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings, audit);
                 driver.run().await;
                 ended.store(true, Ordering::Release);
             });

@@ -11,6 +11,7 @@ use broker_protocol::request::Refusal;
 
 use super::Driver;
 use super::socket::Socket;
+use crate::audit::Event;
 use crate::authentication::{Who, refusal};
 use crate::clock::now;
 use crate::quota::Seat;
@@ -67,6 +68,7 @@ impl Driver {
                 let id = self.shard.connect_as(clock, socket, auth, Some(identity.permissions.clone()));
                 if identity.source != Source::Anonymous {
                     self.shard.answer(clock, id, &authenticated(None, &identity));
+                    self.note_login(id, Ok(&identity));
                 }
                 self.know(id, identity, seat);
                 id
@@ -76,8 +78,28 @@ impl Driver {
 
     fn know(&mut self, id: ConnId, identity: Arc<Identity>, seat: Option<Seat>) {
         if let Some(session) = self.shard.session(id) {
+            if let Some(socket) = self.shard.sink(id) {
+                socket.admitted.set_sub(identity.sub.clone());
+            }
             self.logins.set(id, session, identity, seat);
         }
+    }
+
+    /// Keeps account of a login.
+    fn note_login(&mut self, id: ConnId, result: Result<&Identity, &Refusal>) {
+        let Some((session, socket)) = self.shard.session_with_sink(id) else { return };
+        let (name, address) = (self.shard.engine().session_name(session), socket.remote().ip.to_canonical());
+        let session = Some(&*name);
+        let event = match result {
+            Ok(identity) => Event::LoginTaken {
+                sub: identity.sub.as_deref().unwrap_or_default(),
+                session,
+                address,
+                expires_ts: identity.expires_ms.map(|ms| ms * 1000),
+            },
+            Err(refusal) => Event::LoginRefused { session, address, reason: &refusal.message },
+        };
+        self.audit.record(now(), &event);
     }
 
     fn expect_auth(&mut self, id: ConnId) {
@@ -132,6 +154,7 @@ impl Driver {
         }
         let before = self.logins.get(id, session);
         let result = result.and_then(|identity| same_client(before, &identity).map(|()| identity));
+        self.note_login(id, result.as_deref());
         match result {
             Ok(identity) => {
                 let (seat, granted) = match self.seat(id, session, &identity) {
@@ -158,7 +181,7 @@ impl Driver {
     /// # Errors
     /// The user has as many connections as it may have.
     fn seat(&mut self, id: ConnId, session: u64, identity: &Identity) -> Result<(Option<Seat>, Granted), &'static str> {
-        let quotas = &self.settings.quotas;
+        let quotas = &self.settings.identity_quotas;
         match self.logins.get(id, session).is_some_and(|before| before.sub == identity.sub) {
             true => Ok((self.logins.take_seat(id, session), quotas.granted(identity))),
             false => quotas.enter(identity),
@@ -194,7 +217,16 @@ impl Driver {
     pub(super) fn renew(&mut self, id: ConnId) {
         let Some(session) = self.shard.session(id) else { return };
         let (clock, authority) = (now(), self.settings.authentication.authority());
+        let is_stream = self.shard.sink(id).is_some_and(|socket| socket.follows_events());
+        if !is_stream && self.logins.get(id, session).is_none() {
+            self.shard.grant(id, self.settings.quotas.granted());
+        }
         if !authority.is_configured() {
+            if self.logins.get(id, session).is_some() || self.shard.must_authenticate(id) {
+                // Nobody is asked any more.
+                self.logins.forget(id);
+                self.shard.permit_everything(id);
+            }
             return;
         }
         let Some(before) = self.logins.get(id, session).cloned() else {
@@ -210,7 +242,11 @@ impl Driver {
             return;
         };
         match authority.renew(&before, clock.wall_us / 1000) {
-            Ok(identity) if *identity == *before => {}
+            Ok(identity) if *identity == *before => {
+                if !is_stream {
+                    self.shard.grant(id, self.settings.identity_quotas.granted(&before));
+                }
+            }
             Ok(identity) => self.replace(id, Some(&before), identity),
             Err(_) if before.source == Source::Anonymous => self.forget(id),
             Err(ended) => {
@@ -226,7 +262,7 @@ impl Driver {
         let answer = (!is_same).then(|| authenticated(None, &identity).into());
         self.shard.authorize(now(), id, Some(identity.permissions.clone()), answer);
         if self.shard.sink(id).is_some_and(|socket| !socket.follows_events()) {
-            self.shard.grant(id, self.settings.quotas.granted(&identity));
+            self.shard.grant(id, self.settings.identity_quotas.granted(&identity));
         }
         let seat = self.shard.session(id).and_then(|session| self.logins.take_seat(id, session));
         self.know(id, identity, seat);

@@ -12,6 +12,8 @@
 //! socket     a connection's socket
 //! sse        writes Server-Sent Events
 //! slowest    the connections with the most pending bytes
+//! forbidden  publishes that were refused, for the audit log
+//! operator   one connection described, some connections closed
 //! ```
 //!
 //! ```text
@@ -26,11 +28,13 @@
 //! timer). No task is spawned there, so no scheduler comes between a wake-up and the round.
 
 mod commands;
+mod forbidden;
 mod handle;
 mod input;
 mod layers;
 mod login;
 mod logins;
+mod operator;
 mod poll;
 mod slowest;
 mod socket;
@@ -51,10 +55,13 @@ pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest}
 use self::input::DeferredReads;
 pub use self::login::{Checked, Unchecked};
 use self::logins::Logins;
+use self::operator::Questions;
+pub use self::operator::{ConnectionDetail, PublisherDetail, Whom};
 use self::poll::{Poll, Ready};
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
 use self::socket::{Buffers, Socket};
+use crate::audit::Audit;
 use crate::clock::now;
 use crate::memory::Looks;
 use crate::tls::Flushed;
@@ -74,6 +81,7 @@ struct Driver {
     notify: Arc<Notify>,
     arriving: Arc<AtomicU64>,
     settings: Settings,
+    audit: Arc<Audit>,
     ready: Vec<Ready>,
     reads: DeferredReads,
     buffers: Buffers,
@@ -82,6 +90,7 @@ struct Driver {
     logins: Logins,
     /// The requests for the slowest connections.
     asked: VecDeque<Asked>,
+    questions: Questions,
     /// The message for connections that arrive during the shutdown.
     farewell: Option<Arc<[u8]>>,
     /// The reason with which connections that arrive after `CloseAll` are closed.
@@ -101,6 +110,7 @@ impl Driver {
         notify: Arc<Notify>,
         arriving: Arc<AtomicU64>,
         settings: Settings,
+        audit: Arc<Audit>,
     ) -> Self {
         let raw = vec![0; input::BUFFER_BYTES].into_boxed_slice();
         let buffers = Buffers { raw, decrypted: Vec::new() };
@@ -114,12 +124,14 @@ impl Driver {
             notify,
             arriving,
             settings,
+            audit,
             ready,
             reads,
             buffers,
             broadcasts: VecDeque::new(),
             logins: Logins::default(),
             asked: VecDeque::new(),
+            questions: Questions::default(),
             farewell: None,
             closes: None,
             busy_until_us,
@@ -147,6 +159,7 @@ impl Driver {
         more |= self.broadcast();
         more |= self.report_slowest();
         more |= self.check_tokens();
+        more |= self.answer_operator();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);
         // If sockets ended the last sleep, they are in `ready` already.
@@ -158,6 +171,7 @@ impl Driver {
         more |= self.serve_ready();
         self.shard.begin_requests();
         more |= self.resume_deferred();
+        self.report_forbidden();
         more |= self.shard.tick(now());
         let took_us = now().mono_us - begin.mono_us;
         self.memory.at(begin.mono_us);

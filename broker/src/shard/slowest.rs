@@ -83,7 +83,7 @@ impl Driver {
     }
 
     /// Returns a connection's row; `None` if it is gone.
-    fn row(&self, id: ConnId) -> Option<ConnectionRow> {
+    pub(super) fn row(&self, id: ConnId) -> Option<ConnectionRow> {
         let clock = now();
         let wall = |mono_us: u64| clock.wall_us.saturating_sub(clock.mono_us.saturating_sub(mono_us));
         let (snapshot, socket) = self.shard.snapshot(id)?;

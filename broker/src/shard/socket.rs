@@ -1,10 +1,10 @@
 //! A connection's socket, as the engine writes to it and the shard reads from it.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
-use broker_engine::{Encoding, Sink, Wrote};
+use broker_engine::{Encoding, Origin, Sink, Wrote};
 
 use super::layers::Layers;
 use super::sse::ENCODING;
@@ -228,6 +228,14 @@ impl Sink for Socket {
         }
         // Fails if the peer is gone already, and then there is nothing to do.
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    fn origin(&self) -> Origin {
+        let address = match self.remote().ip {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        Origin { sub: self.admitted.sub().cloned(), address: address.octets() }
     }
 
     fn end_turn(&mut self, position: Option<u64>) {

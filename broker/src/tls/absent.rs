@@ -22,6 +22,10 @@ impl Tls {
         match *self {}
     }
 
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self.0 {}
+    }
+
     pub(crate) fn reload(&self) -> Reloaded {
         match *self {}
     }

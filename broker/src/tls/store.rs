@@ -101,6 +101,15 @@ impl Tls {
         Reloaded { changed: !is_same || result.is_ok(), result }
     }
 
+    /// Says whether the files can be used as they are now.
+    ///
+    /// # Errors
+    /// The sentence that says what is wrong with which file, and what to do.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (_, pairs) = make(&self.fixed, &Files::read(&self.paths)?)?;
+        pairs.iter().find_map(|pair| pair.invalidity(SystemTime::now())).map_or(Ok(()), Err)
+    }
+
     /// The certificates in force: a name of each, and when it expires, in seconds since the UNIX epoch. Of several with
     /// the same name the first to expire counts.
     pub(crate) fn expiries(&self) -> Vec<(String, f64)> {

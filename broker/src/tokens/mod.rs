@@ -35,9 +35,6 @@ use self::held::Held;
 use self::schedule::Wish;
 pub use self::url::KeysUrl;
 
-/// How often files are looked at. A change counts within this time.
-pub const FILES_EVERY: Duration = Duration::from_secs(10);
-
 /// The authority, and what it is made from.
 pub struct Tokens {
     current: ArcSwap<Authority>,

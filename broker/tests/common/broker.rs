@@ -50,14 +50,16 @@ impl Running {
             .chain(settings)
             .map(|(name, value)| (*name, value.into()))
             .collect();
-        let file = Some((std::path::Path::new("tickcast.toml"), file));
-        let loaded = config::resolve(&flags, [], file).unwrap_or_else(|error| panic!("{error}"));
+        let file = file.to_owned();
+        let read = move || config::resolve(&flags, [], Some((std::path::Path::new("tickcast.toml"), &file)));
+        let loaded = read().unwrap_or_else(|error| panic!("{error}"));
+        let reread = Box::new(read);
         let (stop, stopped) = oneshot::channel();
         let (addresses, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name(panics::BROKER_THREAD.to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let broker = Broker::start(loaded.config).await.unwrap();
+                let broker = Broker::start(loaded.config, reread).await.unwrap();
                 addresses.send((broker.listen(), broker.admin_listen(), broker.tls_listen())).unwrap();
                 // Fails if the owner is gone, which stops the broker as well.
                 let _ = stopped.await;

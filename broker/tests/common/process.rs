@@ -18,6 +18,8 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The address with TLS, where that is on.
+    pub(crate) tls: Option<SocketAddr>,
     log: Option<BufReader<ChildStderr>>,
 }
 
@@ -59,7 +61,7 @@ impl Process {
     pub(crate) fn run(mut command: Command) -> Self {
         let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, listen: nowhere, admin: nowhere, log: None };
+        let mut process = Self { child, listen: nowhere, admin: nowhere, tls: None, log: None };
         let mut log = BufReader::new(process.child.stderr.take().unwrap());
         let mut line = String::new();
         loop {
@@ -69,6 +71,7 @@ impl Process {
             if entry["message"] == "serving" {
                 let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
                 (process.listen, process.admin) = (address("listen"), address("admin_listen"));
+                process.tls = entry["tls_listen"].as_str().map(|address| address.parse().unwrap());
                 process.log = Some(log);
                 return process;
             }
@@ -82,7 +85,7 @@ impl Process {
         let (listen_flag, admin_flag) = (listen.to_string(), admin.to_string());
         let mut command = command(&[&["--listen", &listen_flag, "--admin-listen", &admin_flag], flags].concat());
         let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
-        let mut process = Self { child, listen, admin, log: None };
+        let mut process = Self { child, listen, admin, tls: None, log: None };
         until("it to serve", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "it ended before it served");
             std::net::TcpStream::connect(admin).is_ok()

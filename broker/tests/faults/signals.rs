@@ -14,7 +14,7 @@ use crate::common::{Answer, End, HANDSHAKE, PATIENCE, Process, ask, command, unt
 const END_MAX: Duration = Duration::from_secs(10);
 
 #[test]
-fn sighup_ends_nothing_and_is_logged() {
+fn sighup_ends_nothing_and_reads_the_settings_again() {
     let mut process = Process::start(&["--drain-ms", "0"]);
     let mut client = process.client();
     for _ in 0..3 {
@@ -24,11 +24,11 @@ fn sighup_ends_nothing_and_is_logged() {
     client.expect("pong");
     assert!(process.runs());
     drop(client);
+    // Signals that come together may count as one, and one that comes during a reload counts for itself.
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
-    let is_ignored_hangup =
-        |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("nothing was reloaded"));
-    assert_eq!(lines.iter().filter(is_ignored_hangup).count(), 1, "{lines:?}");
+    let reloads = lines.iter().filter(|line| line["message"] == "the configuration was read again").count();
+    assert!((1..=3).contains(&reloads), "{lines:?}");
 }
 
 #[test]

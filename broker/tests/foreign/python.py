@@ -1,7 +1,8 @@
-"""Python with the websockets package: python.py HOST:PORT"""
+"""Python with the websockets package: python.py HOST:PORT, or python.py HOST:PORT CA VERSION with TLS of that version"""
 
 import asyncio
 import json
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -10,13 +11,20 @@ import websockets
 
 ADDRESS = sys.argv[1]
 WAIT_S = 10
+TLS, NAME = None, "python"
+if len(sys.argv) > 2:
+    TLS = ssl.create_default_context(cafile=sys.argv[2])
+    TLS.minimum_version = TLS.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[sys.argv[3]]
+    NAME = "python-" + sys.argv[3].replace(".", "-")
+SECURE = "s" if TLS else ""
+WEBSOCKET = f"ws{SECURE}://{ADDRESS}/v1/ws"
 
 
 def http(method, path, body=None):
     headers = {} if body is None else {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"http://{ADDRESS}{path}", body and body.encode(), headers, method=method)
+    request = urllib.request.Request(f"http{SECURE}://{ADDRESS}{path}", body and body.encode(), headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+        with urllib.request.urlopen(request, timeout=WAIT_S, context=TLS) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -32,11 +40,11 @@ async def take(socket, op):
 
 
 async def main():
-    quote, book = "python.BTC/USD.quote", "python.book"
-    status, first = http("POST", "/v1/topics/python.BTC%2FUSD.quote?kind=state", '{"bid":"1.10"}')
+    quote, book = f"{NAME}.BTC/USD.quote", f"{NAME}.book"
+    status, first = http("POST", f"/v1/topics/{NAME}.BTC%2FUSD.quote?kind=state", '{"bid":"1.10"}')
     assert (status, first["topic"], first["seq"]) == (200, quote, 1), first
 
-    async with websockets.connect(f"ws://{ADDRESS}/v1/ws", subprotocols=["tickcast.v1.json"], max_size=2**21) as socket:
+    async with websockets.connect(WEBSOCKET, ssl=TLS, subprotocols=["tickcast.v1.json"], max_size=2**21) as socket:
         assert socket.subprotocol == "tickcast.v1.json"
         hello = await take(socket, "hello")
         assert hello["protocol"] == "tickcast.v1", hello
@@ -47,7 +55,7 @@ async def main():
         assert (image["seq"], image["data"]) == (1, {"bid": "1.10"}), image
 
         # A batch over a connection of its own: in order, and the valid entries also if others are not.
-        async with websockets.connect(f"ws://{ADDRESS}/v1/ws") as producer:
+        async with websockets.connect(WEBSOCKET, ssl=TLS) as producer:
             await take(producer, "hello")
             batch = [{"topic": quote, "kind": "state", "data": n} for n in range(50)]
             batch.insert(7, {"topic": "a..b", "data": 1})
@@ -80,7 +88,7 @@ async def main():
     assert socket.close_code == 1000, socket.close_code
 
     # A binary message is refused with its code.
-    async with websockets.connect(f"ws://{ADDRESS}/v1/ws") as socket:
+    async with websockets.connect(WEBSOCKET, ssl=TLS) as socket:
         await take(socket, "hello")
         await socket.send(b"binary")
         try:
@@ -90,7 +98,7 @@ async def main():
             assert closed.rcvd.code == 1003, closed
 
     try:
-        await websockets.connect(f"ws://{ADDRESS}/v1/ws", subprotocols=["somebody.elses"])
+        await websockets.connect(WEBSOCKET, ssl=TLS, subprotocols=["somebody.elses"])
         raise AssertionError("an unknown subprotocol was taken")
     except websockets.InvalidStatus as refused:
         assert refused.response.status_code == 400, refused

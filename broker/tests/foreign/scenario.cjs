@@ -1,7 +1,9 @@
 // A client's use of the broker, written from broker/docs/protocol.md with only WebSocket and fetch, so that it runs in
-// Node and in a browser alike. `address` is the broker's host and port; `name` keeps the topics of several runs apart.
+// Node and in a browser alike. `address` is the broker's host and port, or its URL; `name` keeps the topics of several runs
+// apart.
 
 async function scenario(WebSocket, address, name) {
+  const base = address.includes("://") ? address : `http://${address}`;
   const same = (got, wanted, what) => {
     const [left, right] = [JSON.stringify(got), JSON.stringify(wanted)];
     if (left !== right) throw new Error(`${what}: got ${left}, not ${right}`);
@@ -11,7 +13,7 @@ async function scenario(WebSocket, address, name) {
 
   // A connection whose messages are taken one after the other; heartbeats may come between them.
   const connect = async (protocols) => {
-    const socket = new WebSocket(`ws://${address}/v1/ws`, protocols);
+    const socket = new WebSocket(`${base.replace(/^http/, "ws")}/v1/ws`, protocols);
     const messages = [], waiting = [];
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
@@ -34,7 +36,7 @@ async function scenario(WebSocket, address, name) {
   };
   const http = async (method, path, body) => {
     const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-    const answer = await fetch(`http://${address}${path}`, { method, headers, body });
+    const answer = await fetch(`${base}${path}`, { method, headers, body });
     return [answer.status, await answer.json()];
   };
 

@@ -85,7 +85,7 @@ async fn a_body_in_chunks_is_bounded_as_well() {
 
 #[tokio::test]
 async fn a_body_that_stops_in_the_middle_times_out() {
-    let server = start_for("127.0.0.1", |context| context.body_silence = Duration::from_millis(50)).await;
+    let server = start_for("127.0.0.1", |context| context.body_silence_ms = 50.into()).await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
         "POST /v1/topics/a HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n123",

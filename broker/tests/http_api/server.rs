@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker::access::{AccessRules, Gate, HostName, Origin};
 use broker::authentication::Authentication;
@@ -68,8 +68,9 @@ pub(crate) async fn start_all(
     notify: Vec<Box<dyn Fn() + Send + Sync>>,
 ) -> Server {
     let peer = Peer::new(remote.parse::<std::net::IpAddr>().unwrap());
+    let engine = Engine::new(limits, 7, notify);
     let mut context = Context {
-        engine: Engine::new(limits, 7, notify),
+        engine: engine.clone(),
         now,
         access: Arc::new(Gate::new(AccessRules {
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
@@ -77,14 +78,15 @@ pub(crate) async fn start_all(
         })),
         authentication: Arc::new(nobody_is_asked()),
         message_bytes: MESSAGE_BYTES,
-        ndjson_bytes_max: NDJSON_BYTES_MAX,
-        body_silence: Duration::from_secs(10),
+        ndjson_bytes_max: NDJSON_BYTES_MAX.into(),
+        body_silence_ms: 10_000.into(),
         bodies: BodyBudget::new(16 << 20),
         reads: Arc::default(),
         publishes: Arc::default(),
+        publishers: Mutex::new(engine.publishers()),
+        audit: Arc::default(),
         sys_topics_public: false,
-        subscriptions: 10,
-        quotas: AddressQuotas::new(0, Rates::default(), Arc::default()),
+        quotas: Arc::new(AddressQuotas::new(0, Rates::default(), Arc::default())),
         identity_quotas: Arc::new(IdentityQuotas::new(Users::new(Arc::default()), 0, Rates::default())),
     };
     change(&mut context);
@@ -121,7 +123,7 @@ fn now() -> Now {
 
 pub(crate) fn limits() -> Limits {
     // The tests publish a few thousand topics and updates.
-    Limits { message_bytes: MESSAGE_BYTES, ..Limits::default() }
+    Limits { message_bytes: MESSAGE_BYTES, subscriptions: 10, ..Limits::default() }
 }
 
 /// An answer.

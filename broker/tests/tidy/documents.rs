@@ -55,7 +55,7 @@ pub(super) async fn start() -> Broker {
     ];
     let flags = flags.map(|(name, value)| (name, value.into()));
     let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
-    Broker::start(loaded.config).await.unwrap()
+    Broker::start(loaded.config, Box::new(move || config::resolve(&flags, [], None))).await.unwrap()
 }
 
 #[tokio::test]

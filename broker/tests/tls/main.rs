@@ -8,6 +8,7 @@ mod certificates;
 mod client;
 mod clients;
 mod handshakes;
+mod idle;
 mod pki;
 mod same;
 mod slow;

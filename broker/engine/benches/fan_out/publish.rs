@@ -61,7 +61,7 @@ fn measure(row: &Row, repeats: usize, chunks: usize) -> Series {
         took
     };
     // Warm up until the histories are full, as they are in a broker that has run for a while.
-    let retained = bench.engine.limits().retain.updates as usize;
+    let retained = bench.engine.limits().retain().updates as usize;
     for _ in 0..retained * TOPICS / CHUNK {
         chunk(&mut bench);
     }

@@ -1,7 +1,7 @@
 //! The sums of memory that connections share, and the setting that bounds each.
 
 use super::Budget;
-use crate::limits::Limits;
+use crate::in_force::InForce;
 
 /// A sum that connections share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,11 @@ impl SharedSum {
         }
     }
 
-    pub(crate) fn bytes_max(self, limits: &Limits) -> u64 {
+    pub(crate) fn bytes_max(self, limits: &InForce) -> u64 {
         match self {
-            SharedSum::Wants => limits.behind_bytes_max,
-            SharedSum::Partial => limits.images_partial_bytes_max,
-            SharedSum::Buffers => limits.buffers_bytes_max,
+            SharedSum::Wants => limits.behind_bytes_max(),
+            SharedSum::Partial => limits.images_partial_bytes_max(),
+            SharedSum::Buffers => limits.buffers_bytes_max(),
         }
     }
 

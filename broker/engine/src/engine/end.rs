@@ -35,7 +35,7 @@ impl Engine {
     /// Whether one more topic may end: what ended topics hold for connections that still want it is within its bound,
     /// if necessary after some of it was dropped.
     fn may_end(&self) -> bool {
-        let max = self.limits.behind_bytes_max;
+        let max = self.limits.behind_bytes_max();
         self.budget.fit_ended(max);
         self.budget.ended() <= max
     }
@@ -80,13 +80,14 @@ impl Engine {
             let topic = self.directory.read().next(at.as_deref()).cloned()?;
             at = Some(topic.name().clone());
             let mut state = topic.lock();
-            if topic.retain().ms > 0 {
-                state.history.trim(topic.retain(), now.mono_us);
+            if state.retain.ms > 0 {
+                let retain = state.retain;
+                state.history.trim(&retain, now.mono_us);
                 self.budget.count_history(&topic, &mut state);
             }
             let idle_us = now.mono_us.saturating_sub(state.last_mono_us);
             drop(state);
-            let idle_max = self.limits.topic_idle_ms;
+            let idle_max = self.limits.topic_idle_ms();
             if idle_max > 0 && idle_us > idle_max * 1000 && !is_reserved(topic.name()) && self.may_end() {
                 self.end(now, &topic);
             }

@@ -67,7 +67,7 @@ impl Engine {
                 (*data, *scratch) = (Vec::new(), Vec::new());
             }
             let published = result?;
-            self.budget.fit_histories(self.limits.retain_bytes_max);
+            self.budget.fit_histories(self.limits.retain_bytes_max());
             if by == Publisher::Client {
                 self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
             }
@@ -75,7 +75,8 @@ impl Engine {
         })
     }
 
-    /// Begins a topic with its first update. `None` if another thread has begun it in between.
+    /// Begins a topic with its first update. `None` if another thread has begun it in between, or if the rules for topics
+    /// have changed: whoever changes them looks for the topics that began under the old ones only once.
     fn begin(
         &self,
         now: Now,
@@ -84,7 +85,8 @@ impl Engine {
         scratch: &mut Vec<u8>,
     ) -> Option<Result<Published, Refusal>> {
         let name = &*update.topic;
-        let (fixed, retain) = self.limits.rule(name);
+        let rules = self.limits.rules();
+        let (fixed, retain) = rules.of(name);
         let kind = match self.first_kind(name, fixed, update.kind) {
             Ok(kind) => kind,
             Err(refusal) => return Some(Err(refusal)),
@@ -96,11 +98,11 @@ impl Engine {
         }
         let frame = offer.frame(1, now.wall_us, scratch);
         let mut names = self.directory.write();
-        if names.get(name).is_some() {
+        if names.get(name).is_some() || !self.limits.are_in_force(&rules) {
             return None;
         }
-        if names.len() as u64 >= self.limits.topics_max && !is_reserved(name) {
-            let max = self.limits.topics_max;
+        if names.len() as u64 >= self.limits.topics_max() && !is_reserved(name) {
+            let max = self.limits.topics_max();
             let message = format!("\"{name}\" would exceed topics_max ({max})");
             return Some(Err(refuse(ErrorCode::Limit, message)));
         }
@@ -238,14 +240,14 @@ impl Engine {
             appended.ordinal
         };
         state.history.push(ordinal, now.mono_us, frame);
-        state.history.trim(topic.retain(), now.mono_us);
+        state.history.trim(&state.retain, now.mono_us);
         self.budget.count_history(topic, state);
         self.published.fetch_add(1, Ordering::Relaxed);
         interest
     }
 
     fn check_image(&self, name: &str, image: Option<&Tree>) -> Result<(), Refusal> {
-        let (bytes, max) = (image.map_or(0, Tree::bytes), self.limits.image_bytes);
+        let (bytes, max) = (image.map_or(0, Tree::bytes), self.limits.image_bytes());
         if bytes as u64 <= max {
             return Ok(());
         }
@@ -266,17 +268,17 @@ impl Engine {
         let (name, limits) = (&*offer.update.topic, &self.limits);
         let old = counted.sources;
         if let Some(bytes) = sources.or_else(|| offer.first_source_bytes())
-            && !self.budget.change_sources(counted, bytes, limits.sources_bytes_max)
+            && !self.budget.change_sources(counted, bytes, limits.sources_bytes_max())
         {
-            let max = limits.sources_bytes_max;
+            let max = limits.sources_bytes_max();
             let message = format!("\"{name}\": all sources together would exceed {max} bytes (sources_bytes_max)");
             return Err(refuse(ErrorCode::Limit, message));
         }
         if let Some(tree) = image
-            && !self.budget.change_image(counted, tree.held_bytes() as u64, limits.images_bytes_max)
+            && !self.budget.change_image(counted, tree.held_bytes() as u64, limits.images_bytes_max())
         {
             self.budget.change_sources(counted, old, u64::MAX);
-            let max = limits.images_bytes_max;
+            let max = limits.images_bytes_max();
             let message = format!("\"{name}\": all images together would exceed {max} bytes (images_bytes_max)");
             return Err(refuse(ErrorCode::Limit, message));
         }

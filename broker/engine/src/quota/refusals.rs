@@ -17,6 +17,11 @@ impl Refusals {
         Refusals { dry_run: dry_run.into(), ..Refusals::default() }
     }
 
+    /// Says whether from now on this is a dry run.
+    pub fn change(&self, dry_run: bool) {
+        self.dry_run.store(dry_run, Ordering::Relaxed);
+    }
+
     /// Counts something that exceeds a quota. Returns whether it is refused.
     pub fn refuses(&self, quota: Quota) -> bool {
         let dry_run = self.dry_run.load(Ordering::Relaxed);

@@ -58,6 +58,12 @@ impl<S: Sink> Shard<S> {
         self.next_authorization(id, now);
     }
 
+    /// Lets a connection do everything from now on: nobody is asked any more who they are. What it was denied before it is
+    /// not introduced to, until it subscribes anew.
+    pub fn permit_everything(&mut self, id: ConnId) {
+        self.permits.permit_everything(id);
+    }
+
     /// Answers a token that is not taken. The connection stays as it was.
     pub fn refuse_auth(&mut self, now: Now, id: ConnId, request: Option<&[u8]>, code: ErrorCode, text: &str) {
         self.permits.end_check(id);
@@ -290,7 +296,7 @@ impl<S: Sink> Shard<S> {
 
     /// Whether an error may be reported now: there is work left, and the client reads its answers.
     fn may_report(&self, id: ConnId) -> bool {
-        !self.work.is_spent() && self.conns[id].control_bytes() < self.engine.limits.answers_bytes_max
+        !self.work.is_spent() && self.conns[id].control_bytes() < self.engine.limits.answers_bytes_max()
     }
 
     fn report(&mut self, id: ConnId, now: Now, entry: &str, code: ErrorCode) {

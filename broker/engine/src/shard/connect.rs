@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::conn;
 use super::conn::{Closing, Conn, QueueState, Subscriptions};
 use super::permits::Permit;
+use super::rates::Messages;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
@@ -60,6 +61,7 @@ impl<S: Sink> Shard<S> {
             connected_wall_us: now.wall_us,
             last_data_ms: now.mono_ms(),
             last_write_us: 0,
+            messages: Messages::default(),
             stalled_since_ms: None,
             last_ping_ms: now.mono_ms(),
             pings_unanswered: 0,
@@ -70,6 +72,7 @@ impl<S: Sink> Shard<S> {
         };
         self.stats.listeners.add(u64::from(conn.sink.encoding().is_some()));
         let id = self.conns.insert(conn);
+        self.rates.forget(id);
         self.stats.connections.add(1);
         self.stats.opened.add(1);
         let limits = &self.engine.limits;
@@ -82,15 +85,27 @@ impl<S: Sink> Shard<S> {
             limits.heartbeat_ms.into(),
             auth,
             &message::Limits {
-                subscriptions: limits.subscriptions,
+                subscriptions: limits.subscriptions(),
                 message_bytes: limits.message_bytes,
-                image_bytes: limits.image_bytes,
-                behind_bytes: limits.behind_bytes,
-                retain_updates: limits.retain.updates,
-                stall_ms: limits.stall_ms.into(),
+                image_bytes: limits.image_bytes(),
+                behind_bytes: limits.behind_bytes(),
+                retain_updates: limits.retain().updates,
+                stall_ms: limits.stall_ms().into(),
             },
         );
         self.answer(now, id, &payload);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Conn;
+
+    /// A connection at rest is this and its subscriptions. A field that needs more has to say why.
+    #[test]
+    fn a_connection_takes_no_more_than_agreed() {
+        const SINK_BYTES: usize = 56;
+        assert_eq!(std::mem::size_of::<Option<Conn<[u64; SINK_BYTES / 8]>>>(), 184 + SINK_BYTES);
     }
 }

@@ -34,7 +34,7 @@ impl<S: Sink> Shard<S> {
 
     /// Delivers a frame that is too large for the ring through its topic, as a want.
     pub(super) fn deliver_through_topic(&mut self, id: ConnId, via: Via, mark: &Mark<'_>, merged: bool) {
-        let behind_bytes = self.engine.limits.behind_bytes;
+        let behind_bytes = self.engine.limits.behind_bytes();
         let conn = &mut self.conns[id];
         if conn.is_leaving() {
             return;

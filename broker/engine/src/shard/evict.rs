@@ -143,7 +143,7 @@ impl<S: Sink> Shard<S> {
         {
             // It may be gone, and its number reused.
             if let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.gone && conn.overflowed) {
-                let is_too_much = u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes;
+                let is_too_much = u64::from(conn.pending_bytes) > self.engine.limits.behind_bytes();
                 if is_too_much && !conn.is_falling {
                     conn.behind = true;
                     self.stats.fell_behind.add(1);

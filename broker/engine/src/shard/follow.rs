@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::follows::{Denied, Linked, group_bytes};
 use super::{GroupId, NameId, Shard};
-use crate::limits::Limits;
+use crate::in_force::InForce;
 use crate::sink::Sink;
 use crate::topic::Topic;
 use broker_protocol::pattern::Pattern;
@@ -89,7 +89,7 @@ impl<S: Sink> Shard<S> {
         if followed.topic.is_some() || followed.is_waited {
             return true;
         }
-        let max = self.engine.limits.names_waited_bytes_max;
+        let max = self.engine.limits.names_waited_bytes_max();
         followed.is_waited = self.engine.budget.names.try_change(0, followed.name_bytes(), max);
         followed.is_waited
     }
@@ -157,6 +157,6 @@ impl<S: Sink> Shard<S> {
 
 /// The bound on the sum of all subscriptions that a new pattern must not exceed. The remainder is reserved for
 /// subscriptions: whatever patterns a client invents, others can still subscribe to topics and existing patterns.
-pub(super) fn patterns_bytes_max(limits: &Limits) -> u64 {
-    limits.subscriptions_bytes_max / 4 * 3
+pub(super) fn patterns_bytes_max(limits: &InForce) -> u64 {
+    limits.subscriptions_bytes_max() / 4 * 3
 }

@@ -59,7 +59,7 @@ impl<S: Sink> Shard<S> {
     /// Whether so much is still to be dropped that nothing new may be taken in meanwhile, for any connection. Until
     /// that is done, closing the largest holders frees nothing.
     pub(super) fn must_drop_first(&self) -> bool {
-        self.engine.budget.discarded.bytes() > self.engine.limits.behind_bytes_max / DISCARDED_SHARE
+        self.engine.budget.discarded.bytes() > self.engine.limits.behind_bytes_max() / DISCARDED_SHARE
     }
 
     /// Removes one of a connection's subscriptions. Returns false if it has none.

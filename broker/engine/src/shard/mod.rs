@@ -26,6 +26,8 @@
 //! retiring     names and patterns that no connection is subscribed to any more
 //! payers       the largest holders of the sums that all connections share
 //! quotas       what connections have left of their quotas
+//! rates        messages a second of each connection
+//! publishers   who published what
 //! work         what a round may still do
 //! ```
 //!
@@ -38,6 +40,7 @@
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
+//! operators   snapshot, detail, forbidden
 //! ```
 //!
 //! Invariants:
@@ -54,11 +57,13 @@ mod conn;
 mod connect;
 mod deliver;
 mod departures;
+pub(crate) mod detail;
 mod entry;
 mod evict;
 mod fall_out;
 mod follow;
 mod follows;
+pub(crate) mod forbidden;
 pub(crate) mod id;
 mod introduce;
 mod leave;
@@ -71,6 +76,7 @@ mod plan;
 mod position;
 mod queue;
 mod quota;
+mod rates;
 mod ready;
 mod refused;
 mod requests;
@@ -99,6 +105,7 @@ use self::conn::{Closing, Conn, Control};
 use self::departures::Departures;
 use self::evict::Evictions;
 use self::follows::Follows;
+use self::forbidden::Forbidden;
 pub use self::id::ConnId;
 use self::id::{GroupId, NameId, ViewId};
 use self::pages::Pages;
@@ -107,6 +114,7 @@ use self::permits::Permits;
 use self::plan::Plan;
 use self::queue::Queue;
 use self::quota::Quotas;
+use self::rates::Rates;
 pub use self::requests::AuthRequest;
 use self::retire::Retiring;
 use self::ring::Ring;
@@ -119,7 +127,8 @@ use crate::clock::Now;
 use crate::engine::Engine;
 use crate::fault;
 use crate::feed::{Reader, ShardSet};
-use crate::sink::{Encoding, Sink};
+use crate::publishers::Publishers;
+use crate::sink::{Encoding, Origin, Sink};
 
 /// One shard.
 pub struct Shard<S> {
@@ -145,6 +154,9 @@ pub struct Shard<S> {
     departures: Departures,
     payers: Payers,
     quotas: Quotas,
+    rates: Rates,
+    publishers: Publishers<u64, Origin>,
+    forbidden: Forbidden,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -176,6 +188,9 @@ impl<S: Sink> Shard<S> {
             departures: Departures::default(),
             payers: Payers::default(),
             quotas: Quotas::default(),
+            rates: Rates::default(),
+            publishers: engine.publishers(),
+            forbidden: Forbidden::default(),
             engine,
         }
     }
@@ -246,7 +261,7 @@ impl<S: Sink> Shard<S> {
                 && conn.closing == Closing::No
                 && conn.in_progress.is_none()
                 && !conn.is_falling
-                && conn.control_bytes() < self.engine.limits.answers_bytes_max
+                && conn.control_bytes() < self.engine.limits.answers_bytes_max()
         }) && !self.permits.is_checking(id)
     }
 
@@ -287,6 +302,7 @@ impl<S: Sink> Shard<S> {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.last_data_ms = now.mono_ms();
         }
+        self.count_sent(id, 1);
         self.control(now, id, |control, encoding| control.text(encoding, payload));
     }
 

@@ -195,7 +195,7 @@ impl<S: Sink> Shard<S> {
         for sum in SharedSum::ALL {
             if self.exceeds(sum) {
                 if sum == SharedSum::Wants {
-                    self.engine.budget.fit_ended(self.engine.limits.behind_bytes_max);
+                    self.engine.budget.fit_ended(self.engine.limits.behind_bytes_max());
                 }
                 while self.exceeds(sum) && self.pay(now, sum) {}
             }

@@ -51,6 +51,11 @@ impl Permits {
         self.by_conn.insert(id, permit);
     }
 
+    /// Lets a connection do everything.
+    pub(super) fn permit_everything(&mut self, id: ConnId) {
+        self.by_conn.remove(&id);
+    }
+
     pub(super) fn remove(&mut self, id: ConnId) {
         if !self.by_conn.is_empty() && self.by_conn.remove(&id).is_some() {
             self.departed.push(id);

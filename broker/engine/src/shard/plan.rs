@@ -316,7 +316,7 @@ impl<S: Sink> Shard<S> {
         if !now.is_encoded() {
             self.work.charge_bytes(now.tree.bytes());
         }
-        let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max);
+        let frame = topic.image_frame(&now, self.engine.limits.images_encoded_bytes_max());
         let feed_position = self.engine.feed.appended_bytes();
         let step = if topic.has_image() { resolved.step } else { 0 };
         let is_last = !closed || fault::strikes(Fault::ClosedForgotten);

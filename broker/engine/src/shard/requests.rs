@@ -9,7 +9,7 @@ use super::quota::LeftOut;
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::Publisher;
+use crate::engine::{Published, Publisher};
 use crate::sink::Sink;
 
 /// Work to list a subscription, in steps.
@@ -57,6 +57,7 @@ impl<S: Sink> Shard<S> {
     /// [`Shard::refuse_auth`]. Until then the connection is not read.
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
+        self.count_received(id);
         match broker_protocol::request::parse(text) {
             Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
                 // It is counted, and never refused.
@@ -109,6 +110,7 @@ impl<S: Sink> Shard<S> {
         let allowed = self.check_publish(conn, &update.topic);
         match allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client)) {
             Ok(published) => {
+                self.note_publisher(now, conn, &published);
                 let Some(id) = id else { return };
                 let mut payload = Vec::new();
                 let topic = &published.topic;
@@ -117,9 +119,18 @@ impl<S: Sink> Shard<S> {
                 self.answer(now, conn, &payload);
             }
             Err(refusal) => {
+                if refusal.code == ErrorCode::Forbidden {
+                    self.note_forbidden(conn, &update.topic);
+                }
                 self.engine.count_refused(refusal.code);
                 self.refuse_with(now, conn, id, &refusal);
             }
+        }
+    }
+
+    fn note_publisher(&mut self, now: Now, conn: ConnId, published: &Published) {
+        if let Some(conn) = self.conns.get(conn) {
+            self.engine.note_publisher(&mut self.publishers, now, published, conn.session, || conn.sink.origin());
         }
     }
 
@@ -149,10 +160,16 @@ impl<S: Sink> Shard<S> {
             };
             match result {
                 Ok(published) => {
+                    self.note_publisher(now, conn, &published);
                     accepted += 1;
                     duplicates += u64::from(published.duplicate);
                 }
                 Err(refusal) => {
+                    if let Ok(update) = update
+                        && refusal.code == ErrorCode::Forbidden
+                    {
+                        self.note_forbidden(conn, &update.topic);
+                    }
                     self.count_refused(refusal.code);
                     rejected.add(index, INDEX_BYTES, refusal.code, refusal.message);
                 }

@@ -13,7 +13,7 @@ use broker_protocol::request::{From, OnSlow, Subscribe};
 use foldhash::fast::RandomState;
 
 use super::conn::{
-    At, Begun, InProgress, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step,
+    Asked, At, Begun, InProgress, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step,
 };
 use super::entry::{self, CheckedEntry};
 use super::follow::patterns_bytes_max;
@@ -54,7 +54,7 @@ impl<S: Sink> Shard<S> {
         }
         let mut entries: Vec<CheckedEntry> = request.entries.iter().map(CheckedEntry::check).collect();
         let conflate_ms = self.permits.of(id).map_or(0, |permissions| permissions.conflate_ms_min());
-        if entries.len() as u64 > self.engine.limits.subscriptions {
+        if entries.len() as u64 > self.engine.limits.subscriptions() {
             entries = entry::once(entries);
         }
         let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
@@ -212,10 +212,16 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Inserts a subscription, replacing one with the same target. Returns the order of the one replaced.
-    fn put_subscription(&mut self, id: ConnId, target: Target, request: &Subscribing) -> Result<Option<u32>, String> {
+    fn put_subscription(
+        &mut self,
+        id: ConnId,
+        target: Target,
+        asked: Asked,
+        request: &Subscribing,
+    ) -> Result<Option<u32>, String> {
         let limits = &self.engine.limits;
         let own_max = self.permits.of(id).and_then(|permissions| permissions.subscriptions_max());
-        let max = limits.subscriptions.min(own_max.unwrap_or(u64::MAX));
+        let max = limits.subscriptions().min(own_max.unwrap_or(u64::MAX));
         let conn = &mut self.conns[id];
         let old = conn.subscription(target).copied();
         if old.is_none() {
@@ -223,8 +229,8 @@ impl<S: Sink> Shard<S> {
                 // Kept short: one answer may contain thousands of these.
                 return Err(format!("there are {max} subscriptions already (subscriptions)"));
             }
-            if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max) {
-                let max = limits.subscriptions_bytes_max;
+            if !self.engine.budget.subscriptions.try_change(0, SUBSCRIPTION_BYTES, limits.subscriptions_bytes_max()) {
+                let max = limits.subscriptions_bytes_max();
                 return Err(format!("all subscriptions would exceed {max} bytes (subscriptions_bytes_max)"));
             }
         }
@@ -235,7 +241,7 @@ impl<S: Sink> Shard<S> {
             self.leave_members(target, old.member, old.step);
         }
         let member = self.follows.members(target).add(id, request.step);
-        let new = Subscription { step: request.step, on_slow: request.on_slow, order, member };
+        let new = Subscription { step: request.step, on_slow: request.on_slow, asked, order, member };
         self.conns[id].subscriptions.insert(target, new);
         if old.is_none() {
             self.stats.subscriptions.add(1);
@@ -254,9 +260,12 @@ impl<S: Sink> Shard<S> {
     ) -> Result<Begun, String> {
         let name_id = self.follow(name);
         let put = match self.count_name(name_id) {
-            true => self.put_subscription(id, Target::Topic(name_id), request),
+            true => {
+                let asked = resume.map_or(Asked::of(request.from), |_| Asked::resumes());
+                self.put_subscription(id, Target::Topic(name_id), asked, request)
+            }
             false => {
-                let max = self.engine.limits.names_waited_bytes_max;
+                let max = self.engine.limits.names_waited_bytes_max();
                 Err(format!("all names that are waited for would exceed {max} bytes (names_waited_bytes_max)"))
             }
         };
@@ -317,7 +326,7 @@ impl<S: Sink> Shard<S> {
             format!("a new pattern would bring all subscriptions above {max} bytes (3/4 of subscriptions_bytes_max)")
         };
         let group = self.group(pattern, denied).ok_or_else(too_much)?;
-        let before = match self.put_subscription(id, Target::Pattern(group), request) {
+        let before = match self.put_subscription(id, Target::Pattern(group), Asked::of(request.from), request) {
             Ok(before) => before,
             Err(refusal) => {
                 self.release_group(group);

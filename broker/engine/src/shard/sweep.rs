@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
+
 use broker_protocol::codes::CloseReason;
 use broker_protocol::message;
 
@@ -69,7 +71,7 @@ impl<S: Sink> Shard<S> {
 
     fn sweep_connections(&mut self, now: Now) -> bool {
         let limits = &self.engine.limits;
-        let (heartbeat_ms, stall_ms) = (limits.heartbeat_ms, limits.stall_ms);
+        let (heartbeat_ms, stall_ms) = (limits.heartbeat_ms, limits.stall_ms());
         let from = match self.sweep.at {
             Some(at) => at,
             None if now.mono_us >= self.sweep.next_us => {
@@ -77,6 +79,7 @@ impl<S: Sink> Shard<S> {
                 self.sweep.next_us = now.mono_us + u64::from(every_ms) * 1000;
                 self.retiring.begin_names();
                 self.sweep.oldest_frame = self.ring.head();
+                self.rates.begin_pass(now.mono_us);
                 0
             }
             None => return false,
@@ -98,7 +101,9 @@ impl<S: Sink> Shard<S> {
 
     /// Checks one connection for stalls, pings and heartbeats. Returns whether its sink was asked for more patience.
     fn check_connection(&mut self, id: ConnId, now: Now, heartbeat_ms: u32, stall_ms: u32) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let mut conn = self.conns.get_mut(id);
+        self.rates.visit(id, conn.as_mut().map(|conn| &mut conn.messages));
+        let Some(conn) = conn else { return false };
         if let Some(run) = conn.runs.first() {
             self.sweep.oldest_frame = self.sweep.oldest_frame.min(run.ring_offset);
         }
@@ -108,13 +113,13 @@ impl<S: Sink> Shard<S> {
         self.sweep.behind += u64::from(conn.behind);
         let now_ms = now.mono_ms();
         if conn.queue_state == QueueState::Parked {
-            let since = *conn.stalled_since_ms.get_or_insert(now_ms);
-            if now_ms.wrapping_sub(since) < stall_ms {
+            let since = *conn.stalled_since_ms.get_or_insert(moment(now_ms));
+            if now_ms.wrapping_sub(since.get()) < stall_ms {
                 return false;
             }
             match conn.sink.more_patience_ms(stall_ms).min(stall_ms) {
                 0 => self.close(now, id, CloseReason::Slow, "read nothing for stall_ms"),
-                more_ms => conn.stalled_since_ms = Some(now_ms.wrapping_sub(stall_ms - more_ms)),
+                more_ms => conn.stalled_since_ms = Some(moment(now_ms.wrapping_sub(stall_ms - more_ms))),
             }
             return true;
         }
@@ -144,4 +149,9 @@ impl<S: Sink> Shard<S> {
         }
         false
     }
+}
+
+/// A time in milliseconds that is not 0, which would be none: at 0 it is a millisecond late.
+fn moment(ms: u32) -> NonZeroU32 {
+    NonZeroU32::new(ms).unwrap_or(NonZeroU32::MIN)
 }

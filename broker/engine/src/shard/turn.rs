@@ -48,7 +48,7 @@ impl<S: Sink> Shard<S> {
             self.free(id);
             return;
         }
-        let gap = self.engine.limits.write_gap_us;
+        let gap = self.engine.limits.write_gap_us();
         if gap > 0 && conn.last_write_us > 0 {
             let now = clock().mono_us;
             let due = conn.last_write_us + gap;

@@ -239,7 +239,7 @@ impl<S: Sink> Shard<S> {
         let (pattern, left_rank) = (group.pattern.clone(), rank(group, left.old.order));
         let mut walks: Vec<Walk> = Vec::new();
         let held = self.conns[id].catch_up.as_ref().map_or(0, |catch_up| catch_up.walks.len());
-        let walks_max = (self.engine.limits.subscriptions.max(8) * WALKS_PER_SUBSCRIPTION) as usize;
+        let walks_max = (self.engine.limits.subscriptions().max(8) * WALKS_PER_SUBSCRIPTION) as usize;
         for (other, subscription) in self.conns[id].subscriptions.patterns() {
             if rank(&self.follows.groups[other], subscription.order) > left_rank {
                 continue;

@@ -164,7 +164,7 @@ impl<S: Sink> Shard<S> {
         let (view, budget) = (&mut self.views[id], &self.engine.budget);
         let states = view.sent.iter().chain(view.ahead_states.iter().map(|(_, state)| state));
         let bytes = states.map(|state| state.held_bytes() as u64).sum();
-        let max = self.engine.limits.images_encoded_bytes_max.saturating_sub(budget.encoded());
+        let max = self.engine.limits.images_encoded_bytes_max().saturating_sub(budget.encoded());
         if budget.bases.try_change(view.counted, bytes, max) {
             view.counted = bytes;
         } else {
@@ -213,7 +213,7 @@ impl<S: Sink> Shard<S> {
         self.views.set_due(id, None);
         let view = &mut self.views[id];
         let (name_id, step, sent_seq) = (view.name_id, view.step, view.sent_seq);
-        let encoded_max = self.engine.limits.images_encoded_bytes_max;
+        let encoded_max = self.engine.limits.images_encoded_bytes_max();
         let Some(topic) = self.follows.names[name_id].topic.clone() else { return };
         if self.follows.steps(name_id) & 1 << step == 0 {
             self.follows.names[name_id].views.retain(|held| *held != id);

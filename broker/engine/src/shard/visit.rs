@@ -42,7 +42,7 @@ impl<S: Sink> Shard<S> {
             queue: &mut self.queue,
             overflowed: &mut self.evictions.overflowed,
             departures: &mut self.departures,
-            behind_bytes: self.engine.limits.behind_bytes,
+            behind_bytes: self.engine.limits.behind_bytes(),
             slow_visits: 0,
         };
         self.visits.count += followed.direct.len();

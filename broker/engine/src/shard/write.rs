@@ -25,7 +25,7 @@ impl<S: Sink> Shard<S> {
     pub(super) fn write_run(&mut self, id: ConnId) -> Option<Outcome> {
         let conn = &mut self.conns[id];
         let run = conn.runs[0];
-        let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max);
+        let len = whole_frames(&self.ring, run, self.engine.limits.turn_bytes_max());
         let wrote = conn.sink.write(self.ring.bytes(run.ring_offset, len));
         let taken = match wrote {
             Wrote::Bytes(taken) => taken,
@@ -86,7 +86,7 @@ impl<S: Sink> Shard<S> {
 
     /// Gathers what waits, writes it, and advances what was written. `None` if there is nothing to write.
     pub(super) fn write_gathered(&mut self, id: ConnId) -> Option<Outcome> {
-        let max = self.engine.limits.turn_bytes_max;
+        let max = self.engine.limits.turn_bytes_max();
         let conn = &mut self.conns[id];
         self.plan.clear(max, conn.sink.encoding());
         let held = conn.is_held();
@@ -223,7 +223,9 @@ impl<S: Sink> Shard<S> {
 
     fn count_frames(&mut self, id: ConnId, frames: u32) {
         if frames > 0 {
-            self.conns[id].position_is_due = true;
+            let conn = &mut self.conns[id];
+            conn.position_is_due = true;
+            conn.messages.sent.add(frames);
             self.stats.deliveries.add(frames.into());
             self.stats.frames_per_write.record(frames.into());
         }

@@ -92,8 +92,8 @@ impl Link {
 
     fn shake_hands(&mut self) {
         for _ in 0..8 {
-            assert_eq!(self.to_wire().unwrap(), b"");
-            self.to_client();
+            assert_eq!(self.pass_on().unwrap(), b"");
+            self.answer();
         }
         assert!(!self.wire.is_handshaking() && !self.client.is_handshaking());
         assert_eq!(self.wire.held_bytes(), 0, "a connection at rest has no buffer");
@@ -120,7 +120,7 @@ impl Link {
         bytes
     }
 
-    fn to_wire(&mut self) -> io::Result<Vec<u8>> {
+    fn pass_on(&mut self) -> io::Result<Vec<u8>> {
         let bytes = self.client_bytes();
         self.pass(&bytes)
     }
@@ -139,7 +139,7 @@ impl Link {
     }
 
     /// Passes to the client what the wire holds.
-    fn to_client(&mut self) -> Vec<u8> {
+    fn answer(&mut self) -> Vec<u8> {
         let mut socket = Socket::with(usize::MAX);
         assert_eq!(self.wire.flush(&mut socket).unwrap(), Flushed::All);
         self.receive(&socket.taken)
@@ -164,7 +164,7 @@ fn bytes_may_arrive_one_by_one() {
         assert_eq!(link.wire.done(), Done::ok(name, "full"));
         let sent = text(40_000);
         link.say(&sent);
-        assert_eq!(link.to_wire().unwrap(), sent);
+        assert_eq!(link.pass_on().unwrap(), sent);
         assert_eq!(link.wire.part_len(), 0);
         let mut socket = Socket::with(usize::MAX);
         assert_eq!(link.wire.write(&mut socket, &sent).unwrap(), sent.len());
@@ -208,7 +208,7 @@ fn key_updates_are_answered_and_a_flood_of_them_ends_the_connection() {
     for round in 0..100 {
         link.client.refresh_traffic_keys().unwrap();
         link.say(b"data");
-        assert_eq!(link.to_wire().unwrap(), b"data", "round {round}");
+        assert_eq!(link.pass_on().unwrap(), b"data", "round {round}");
         // The answer goes before the largest record, for which the scratch has room.
         let sent = text(RECORD_PLAIN_BYTES);
         let mut socket = Socket::with(usize::MAX);
@@ -218,7 +218,7 @@ fn key_updates_are_answered_and_a_flood_of_them_ends_the_connection() {
     }
     let ended = (0..1000).find(|_| {
         link.client.refresh_traffic_keys().unwrap();
-        link.to_wire().is_err()
+        link.pass_on().is_err()
     });
     assert!(ended.is_some_and(|count| count < 64), "{ended:?}");
     assert!(link.wire.held_bytes() < 1024);

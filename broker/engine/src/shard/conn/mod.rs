@@ -21,6 +21,8 @@ mod subscriptions;
 mod walk;
 mod want;
 
+use std::num::NonZeroU32;
+
 use broker_protocol::frame::Frame;
 use smallvec::SmallVec;
 
@@ -31,9 +33,11 @@ pub(crate) use self::in_progress::InProgress;
 pub(crate) use self::ready::{Readies, Token};
 pub(crate) use self::step::{Step, interval, ladder, step};
 pub(crate) use self::subscribing::{Begun, Subscribing};
-pub(crate) use self::subscriptions::{Subscription, Subscriptions, Target};
+pub use self::subscriptions::Beginning;
+pub(crate) use self::subscriptions::{Asked, Subscription, Subscriptions, Target};
 pub(crate) use self::walk::Walk;
 pub(crate) use self::want::{At, Introduce, WANT_BYTES, Want};
+use super::rates::Messages;
 use crate::budget::shared::SHARED_SUMS;
 
 /// A contiguous range of the ring that waits for a connection. Always whole frames.
@@ -122,8 +126,10 @@ pub(crate) struct Conn<S> {
     /// When data or an answer was last sent, for heartbeats; monotonic milliseconds, wrapping.
     pub(crate) last_data_ms: u32,
     pub(crate) last_write_us: u64,
+    /// Messages that it was sent and that it sent since the sweep last looked; see `rates`.
+    pub(crate) messages: Messages,
     /// Since when it has taken no bytes although something waits, as seen by the sweep.
-    pub(crate) stalled_since_ms: Option<u32>,
+    pub(crate) stalled_since_ms: Option<NonZeroU32>,
     pub(crate) last_ping_ms: u32,
     pub(crate) pings_unanswered: u8,
     pub(crate) last_position_ms: u32,

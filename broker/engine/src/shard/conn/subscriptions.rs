@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_protocol::request::OnSlow;
+use broker_protocol::request::{From, OnSlow};
 
 use super::step::Step;
 use crate::shard::id::{GroupId, NameId};
@@ -19,10 +19,62 @@ pub(crate) enum Target {
 pub(crate) struct Subscription {
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,
+    pub(crate) asked: Asked,
     /// Rises with each subscription of the connection: the later of two has the higher order.
     pub(crate) order: u32,
     /// The connection's index among the target's members.
     pub(crate) member: u32,
+}
+
+/// How a subscription was asked to begin, in 2 bytes: these were padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked(u16);
+
+impl Asked {
+    const IMAGE: Asked = Asked(0);
+    const LIVE: Asked = Asked(1);
+    const RESUME: Asked = Asked(2);
+    /// From here on it is a number of updates.
+    const LAST: u16 = 3;
+
+    /// What a request says.
+    pub(crate) fn of(from: From) -> Self {
+        match from {
+            From::Image => Self::IMAGE,
+            From::Live => Self::LIVE,
+            From::After(_) => Self::RESUME,
+            From::Last(updates) => Self(Self::LAST + updates.min((u16::MAX - Self::LAST).into()) as u16),
+        }
+    }
+
+    /// An entry that names an epoch and a `seq`.
+    pub(crate) fn resumes() -> Self {
+        Self::RESUME
+    }
+}
+
+impl std::convert::From<Asked> for Beginning {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::IMAGE => Beginning::Image,
+            Asked::LIVE => Beginning::Live,
+            Asked::RESUME => Beginning::Resume,
+            Asked(more) => Beginning::Last((more - Asked::LAST).into()),
+        }
+    }
+}
+
+/// How a subscription was asked to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the image.
+    Image,
+    /// With what was published next.
+    Live,
+    /// With this many retained updates; 65,532 stands for more, too.
+    Last(u64),
+    /// Where the client had been.
+    Resume,
 }
 
 /// A target in 4 bytes instead of 8, with the same order. Most connections have one subscription, on the heap, which
@@ -172,6 +224,22 @@ mod tests {
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
     #[test]
+    fn how_it_was_asked_to_begin_fits_into_the_padding() {
+        assert_eq!(std::mem::size_of::<(Packed, Subscription)>(), 16);
+        for (from, beginning) in [
+            (From::Image, Beginning::Image),
+            (From::Live, Beginning::Live),
+            (From::After(7), Beginning::Resume),
+            (From::Last(0), Beginning::Last(0)),
+            (From::Last(1000), Beginning::Last(1000)),
+            (From::Last(65_532), Beginning::Last(65_532)),
+            (From::Last(u64::MAX), Beginning::Last(65_532)),
+        ] {
+            assert_eq!(Beginning::from(Asked::of(from)), beginning, "{from:?}");
+        }
+    }
+
+    #[test]
     fn against_a_map() {
         for (seed, names) in [(1, 10), (2, 90), (3, 400)] {
             let mut random = StdRng::seed_from_u64(seed);
@@ -180,7 +248,8 @@ mod tests {
                 let number = random.random_range(0..names);
                 let target = if random.random_bool(0.5) { Target::Topic(number) } else { Target::Pattern(number) };
                 if random.random_bool(0.55) {
-                    let subscription = Subscription { step: 0, on_slow: OnSlow::default(), order, member: 0 };
+                    let subscription =
+                        Subscription { step: 0, on_slow: OnSlow::default(), asked: Asked::IMAGE, order, member: 0 };
                     let old = held.insert(target, subscription).map(|old| old.order);
                     assert_eq!(old, model.insert(target, order));
                 } else {

@@ -1,0 +1,99 @@
+//! Tells systemd how the broker is (sd_notify(3)): that it serves, reloads, stops, and still makes progress. It is one
+//! datagram to a socket that systemd names in `NOTIFY_SOCKET`, so this needs no crate. Without that variable nothing
+//! happens.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use crate::shard::{Command, Handle};
+
+/// In the time after which systemd takes the broker for dead, it says this often that it is not.
+const SIGNS_PER_TIME: u32 = 3;
+
+/// The broker serves.
+pub(crate) fn ready() {
+    notify("READY=1");
+}
+
+/// The broker reads its configuration again; [`ready`] ends that.
+pub(crate) fn reloading() {
+    // This clock and no other one, by which systemd tells this message from earlier ones.
+    let now = clock_gettime(ClockId::Monotonic);
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1000));
+}
+
+/// The broker stops.
+pub(crate) fn stopping() {
+    notify("STOPPING=1");
+}
+
+fn notify(state: &str) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
+    if let Err(error) = send(&socket, state) {
+        let state = state.lines().next();
+        tracing::warn!(%error, state, "systemd could not be told (NOTIFY_SOCKET)");
+    }
+}
+
+fn send(socket: &OsStr, state: &str) -> io::Result<()> {
+    let bytes = socket.as_bytes();
+    let address = match bytes.strip_prefix(b"@") {
+        // In Linux's abstract namespace.
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let from = UnixDatagram::unbound()?;
+    // It may never delay the broker.
+    from.set_nonblocking(true)?;
+    from.send_to_addr(state.as_bytes(), &address).map(drop)
+}
+
+/// The time after which systemd takes a silent broker for dead; `None` if it does not watch this process.
+pub(crate) fn watchdog_time() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let us = number("WATCHDOG_USEC").filter(|us| *us > 0)?;
+    let is_for_this = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    is_for_this.then(|| Duration::from_micros(us))
+}
+
+/// Says for ever that the broker makes progress, as long as it does: this runs on the main thread, and every shard has to
+/// answer. If one of them is stuck, systemd ends the broker and starts it anew.
+pub(crate) async fn watch(time: Duration, shards: Arc<Vec<Handle>>) {
+    let mut ticks = tokio::time::interval((time / SIGNS_PER_TIME).max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match progress(&shards, time).await {
+            Ok(()) => notify("WATCHDOG=1"),
+            Err(shard) => tracing::error!(shard, "a shard makes no progress: systemd's watchdog is not told otherwise"),
+        }
+    }
+}
+
+/// Waits until every shard has answered.
+///
+/// # Errors
+/// The first one that has not in this time.
+async fn progress(shards: &[Handle], time: Duration) -> Result<(), usize> {
+    let end = tokio::time::Instant::now() + time;
+    for (index, shard) in shards.iter().enumerate() {
+        let (answer, alive) = oneshot::channel();
+        let asked = async {
+            shard.send(Command::Alive(answer)).await;
+            alive.await
+        };
+        if !matches!(timeout_at(end, asked).await, Ok(Ok(()))) {
+            return Err(index);
+        }
+    }
+    Ok(())
+}

@@ -172,7 +172,9 @@ fn one_request_for_many_topics() {
         let (id, socket) = bench.subscribe([].into_iter());
         bench.rest();
         let (text, before) = (request((0..count).map(topic)), socket.0.bytes.get());
-        let cost = bench.cost(|bench| bench.shard.handle(NOW, id, &text));
+        let cost = bench.cost(|bench| {
+            bench.shard.handle(NOW, id, &text);
+        });
         assert_eq!(bench.stats.subscriptions.get(), 1 + count as u64);
         assert!(socket.0.bytes.get() > before + text.len() as u64, "each entry is answered");
         cost

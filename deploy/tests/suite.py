@@ -8,7 +8,8 @@ import time
 import unittest
 
 # Longest first. Most of the time they wait, so several can run at once on two cores.
-MODULES = ["tls", "haproxy", "nginx", "nginx_stream", "compose", "image", "systemd", "kubernetes", "sysctl"]
+MODULES = ["internet.PageTest", "internet.ClientsTest", "tls", "haproxy", "nginx", "nginx_stream", "identity_providers", "feeds", "compose"]
+MODULES += ["image", "systemd", "kubernetes", "sysctl"]
 AT_ONCE = 4
 
 

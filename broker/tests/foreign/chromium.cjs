@@ -26,11 +26,11 @@ const wrap = (expression) => `const done = arguments[arguments.length - 1];
   (async () => ${expression})().then((value) => done({ value }), (error) => done({ error: String(error) }));`;
 
 // Opens a browser for `use({ go, run, devtools })`, which go to a URL, run an expression in the page (it may be a
-// promise), and execute a command of the DevTools protocol.
-async function withChromium(use) {
+// promise), and execute a command of the DevTools protocol. `flags` are further ones of the browser.
+async function withChromium(use, flags = []) {
   const [driver, url] = await start();
   try {
-    const args = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage"];
+    const args = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", ...flags];
     // Chromium's sandbox does not start as root, as in most containers.
     if (process.getuid() === 0) args.push("--no-sandbox");
     const capabilities = { alwaysMatch: { "goog:chromeOptions": { args }, timeouts: { script: 60000 } } };

@@ -156,7 +156,8 @@ async fn what_is_not_allowed_is_refused_by_its_name() {
     assert!(matches!(error, PublishError::Refused { code: ErrorCode::Forbidden, retry: false, .. }), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On one thread, so that nothing happens between connecting and listening to events.
+#[tokio::test]
 async fn tokens_that_the_broker_does_not_take_end_the_client() {
     let (broker, _feed, _folder) = start().await;
     let stubborn = Token::from_fn(|| async { Ok::<_, io::Error>(Some("marker".to_owned())) });

@@ -141,6 +141,7 @@ impl Broker {
             publishes: Arc::default(),
             publishers: Mutex::new(engine.publishers()),
             audit: audit.clone(),
+            admin_port: Some(admin_listen.port()),
             sys_topics_public: config.sys_topics_public,
         });
         let (shards, config) = (Arc::new(handles), Arc::new(Current::new(config)));

@@ -97,3 +97,36 @@ async fn progress(shards: &[Handle], time: Duration) -> Result<(), usize> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use broker_engine::{Engine, Limits};
+
+    use super::*;
+    use crate::audit::Audit;
+    use crate::config;
+    use crate::shard::{Prepared, Settings};
+
+    #[tokio::test]
+    async fn a_shard_that_does_not_answer_is_found() {
+        let config = config::resolve(&[], [], None).map(|loaded| loaded.config).ok().unwrap();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..2).map(|_| Prepared::new()).unzip();
+        let engine = Engine::new(Limits::default(), 1, notify);
+        let ending = Arc::new(AtomicBool::new(true));
+        let start = |(index, prepared): (usize, Prepared)| {
+            let (settings, audit) = (Settings::of(&config), Arc::<Audit>::default());
+            prepared.start(engine.clone(), index, None, settings, audit, ending.clone()).unwrap()
+        };
+        let shards: Vec<Handle> = prepared.into_iter().enumerate().map(start).collect();
+        let time = Duration::from_secs(30);
+        assert_eq!(progress(&shards, time).await, Ok(()));
+        shards[1].send(Command::Stop).await;
+        while !shards[1].has_ended() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(progress(&shards, Duration::from_millis(50)).await, Err(1));
+        shards[0].send(Command::Stop).await;
+    }
+}

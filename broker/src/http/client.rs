@@ -51,6 +51,8 @@ pub struct Context {
     pub publishers: Mutex<Publishers<Caller, ()>>,
     /// Who did what.
     pub audit: Arc<Audit>,
+    /// The port of the admin listener, which the live page asks for operators.
+    pub admin_port: Option<u16>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
 }
@@ -99,7 +101,7 @@ where
         Err(refusal) => return reply::error(&refusal),
     };
     let mut reply = answer(request, peer, context, upgrade, stream, &access).await;
-    if let Access::Foreign(origin) = access {
+    if let Access::Foreign(origin) | Access::Page(origin) = access {
         reply::readable_by(&mut reply, origin);
     }
     reply
@@ -147,7 +149,7 @@ where
         Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, peer, context),
         Route::Topic(topic) => topics::image(query, &topic, peer, context).await,
         Route::History(topic) => history::page(query, &topic, peer, context).await,
-        Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
+        Route::Asset(asset) => Ok(web::serve(asset, request.headers(), context.admin_port)),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use broker_engine::Engine;
 
@@ -16,11 +15,8 @@ use crate::http::sockets::HttpSockets;
 use crate::shard::{Command, Handle, Settings};
 use crate::{clock, logging};
 
-/// Topics that take on new rules in a row, and the pause after them.
+/// Topics that take on new rules in a row.
 const TOPICS: usize = 1024;
-const PAUSE: Duration = Duration::from_millis(1);
-/// The pause before a shard whose queue of commands is full is asked again.
-const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// The parts of the broker that a reload changes.
 pub(crate) struct Parts {
@@ -120,7 +116,7 @@ impl Reload for Limits {
             bounds.context.ndjson_bytes_max.store(config.ndjson_bytes_max, Ordering::Relaxed);
             bounds.context.body_silence_ms.store(config.handshake_ms.into(), Ordering::Relaxed);
             bounds.engine.change_limits(config.engine_limits());
-            bounds.shards.iter().for_each(|shard| tell(shard, Command::Change(Settings::of(&config))));
+            bounds.shards.iter().for_each(|shard| shard.tell(Command::Change(Settings::of(&config))));
         }))
     }
 }
@@ -138,16 +134,9 @@ impl Reload for Topics {
                 if after.is_none() {
                     return;
                 }
-                std::thread::sleep(PAUSE);
+                // Others have the directory meanwhile.
+                std::thread::yield_now();
             }
         }))
-    }
-}
-
-/// Sends a shard a command, and waits while its queue is full.
-fn tell(shard: &Handle, mut command: Command) {
-    while let Err(back) = shard.try_send(command) {
-        command = back;
-        std::thread::sleep(ROOM_PAUSE);
     }
 }

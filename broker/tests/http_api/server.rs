@@ -71,6 +71,7 @@ pub(crate) async fn start_all(
         publishes: Arc::default(),
         publishers: Mutex::new(engine.publishers()),
         audit: Arc::default(),
+        admin_port: None,
         sys_topics_public: false,
     };
     change(&mut context);

@@ -8,7 +8,9 @@ pub(super) const PROGRAM: &str = "\
 
 pub(super) const SERVE: &str = "\
     Runs the broker until SIGINT or SIGTERM: then it sends goaway to its clients, waits
-    up to drain_ms for them to leave, and exits. A second signal makes it exit at once.";
+    up to drain_ms for them to leave, and exits. A second signal makes it exit at once.
+    SIGHUP makes it read its settings again: those that `tickcast config` calls
+    reloadable count at once, without closing a connection.";
 
 pub(super) const DEMO: &str = "\
     Runs the broker as `tickcast serve` does, with simulated feeds: stocks, football,

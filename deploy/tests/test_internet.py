@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from guides import Desk, blocks, section
-from support import ROOT, TOOLS, ask, program, run, until
+from support import BROKER, ROOT, TOOLS, ask, program, run, until
 
 GUIDE = "internet.md"
 PASSWORD = "correct horse & battery"
@@ -214,3 +214,25 @@ class ClientsTest(Guide, unittest.TestCase):
 
     def test_what_is_watched_exists(self):
         self.assertEqual(set(re.findall(r"tickcast_[a-z_]+", section(GUIDE, "What to watch"))) - set(re.findall(r"tickcast_[a-z_]+", self.metrics())), set())
+
+    def test_with_your_own_name(self):
+        if not program("unshare") or run("unshare", "--mount", "true")[0] != 0:
+            self.skipTest("this user may not make a copy of /etc for one process")
+        if not program("systemd-analyze"):
+            self.skipTest("systemd is not installed")
+        commands = "\n".join(blocks(GUIDE, "With your own name", "sh"))
+        script = ROOT / "deploy" / "tests" / "own_name.sh"
+        code, output = run("unshare", "--mount", script, self.desk.folder, commands, BROKER)
+        self.assertEqual(code, 0, output)
+        lines = output.splitlines()
+        self.assertEqual(lines[0], "systemctl try-restart tickcast-login")
+        keys = {
+            "/etc/tickcast/certificate-key.pem root tickcast-keys 640",
+            "/etc/tickcast-login/certificate-key.pem root tickcast-keys 640",
+            "/etc/tickcast-login tickcast-login root 700",
+            "/etc/tickcast-login/token-key.pem tickcast-login root 600",
+            "/etc/tickcast-login/users.json tickcast-login root 600",
+        }
+        self.assertEqual(set(lines[1:6]), keys)
+        self.assertEqual(lines[6:11], ["certificate-key.pem", "certificate.pem", "revoked", "tickcast.toml", "token-public.pem"])
+        self.assertEqual(lines[11:], ["localhost is nowhere", "the units are good"])

@@ -56,6 +56,8 @@ class TlsTest(unittest.TestCase):
         code, output = run(
             "testssl", "--add-ca", self.certificate.ca, "--ip", "127.0.0.1", "--jsonfile", report, "--quiet", "--color", "0",
             "--warnings", "off", "--nodns", "none", "--connect-timeout", "20", "--openssl-timeout", "20",
+            # All but what it simulates of other clients, and headers, of which it knows only those of web sites.
+            "--protocols", "--std", "--fs", "--server-preference", "--server-defaults", "--vulnerable",
             f"https://localhost:{self.port}", timeout_s=600,
         )  # fmt: skip
         findings = json.loads(report.read_text())
@@ -77,7 +79,7 @@ class TlsTest(unittest.TestCase):
         strengths = {each.get("cipher"): each.get("strength") for each in scan.iter("cipher")}
         self.assertGreaterEqual(len(strengths), 5)
         self.assertEqual({cipher for cipher, strength in strengths.items() if strength not in ("strong", "acceptable")}, set())
-        self.assertEqual({each.get("supported") for each in scan.iter("compression")}, {"0"})
+        self.assertEqual({each.get("supported") for each in scan.iter("compression")} - {"0"}, set())
         self.assertEqual({each.get("vulnerable") for each in scan.iter("heartbleed")} - {"0"}, set())
         for each in scan.iter("renegotiation"):
             self.assertTrue(each.get("supported") == "0" or each.get("secure") == "1", each.attrib)

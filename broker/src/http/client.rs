@@ -169,6 +169,13 @@ where
         };
     }
     let method = method.clone();
+    // Counted before a token is checked, which takes longer.
+    if matches!(route, Route::WebSocket | Route::Sse)
+        && method != Method::HEAD
+        && let Some(refusal) = too_many_connects(peer, context)
+    {
+        return refusal;
+    }
     let who = match route {
         // The page and its files are the same for all.
         Route::Asset(_) => Ok(Who::Anyone),
@@ -182,9 +189,7 @@ where
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => {
-                return may_connect(peer, context).map_or_else(|refusal| refusal, |()| upgrade(request, who));
-            }
+            Ok(_) => return upgrade(request, who),
             Err(refusal) => Err(refusal),
         },
         _ if let Err(refusal) = who.check_known() => Err(refusal),
@@ -192,12 +197,9 @@ where
         Route::Sse if method == Method::HEAD => {
             sse::request(request, caller, context).await.map(|_| reply::event_stream())
         }
-        Route::Sse => match may_connect(peer, context) {
-            Ok(()) => match sse::request(request, caller, context).await {
-                Ok(request) => return stream(request, who),
-                Err(refusal) => Err(refusal),
-            },
-            Err(refusal) => return refusal,
+        Route::Sse => match sse::request(request, caller, context).await {
+            Ok(request) => return stream(request, who),
+            Err(refusal) => Err(refusal),
         },
         Route::Publish => publish::many(request, caller, context).await,
         Route::Topics => listing::page(Of::Topics, query, caller, context).await,
@@ -211,10 +213,10 @@ where
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }
 
-/// Counts a new connection of the sender's address. If there are too many, returns the answer.
-fn may_connect(peer: &Peer, context: &Context) -> Result<(), Reply> {
-    let connected = context.quotas.connect((context.now)(), peer.address.block());
-    connected.map_err(|wait| reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
+/// Counts a new connection of the sender's address. Returns the answer if there are too many.
+fn too_many_connects(peer: &Peer, context: &Context) -> Option<Reply> {
+    let wait = context.quotas.connect((context.now)(), peer.address.block()).err()?;
+    Some(reply::rate_limited(Quota::Connects.exceeded(), wait.ms))
 }
 
 /// Says who sends a request. A token in its URL is taken out, so that nothing else sees it.

@@ -55,6 +55,8 @@ pub(super) fn server_config(
     let resolver = ByName(pairs.iter().map(|pair| pair.key.clone()).collect());
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![ALPN.to_vec()];
+    // Otherwise a client could choose the slowest suite.
+    config.ignore_client_order = true;
     // Early data could be replayed, and with it a publish.
     config.max_early_data_size = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});

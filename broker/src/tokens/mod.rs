@@ -83,8 +83,8 @@ impl Tokens {
         &self.counts
     }
 
-    /// Says who has a token, without waiting. A token whose key is not known is refused, and the keys are fetched if it
-    /// is time.
+    /// Says who has a token, without waiting. Whether a token is good whose key is not known, or not fetched yet, is
+    /// decided by [`authenticate_waiting`](Self::authenticate_waiting), so it is not counted here.
     ///
     /// # Errors
     /// Why the token is refused.
@@ -92,8 +92,9 @@ impl Tokens {
         let result = self.look(token);
         if needs_keys(&result) {
             self.wish();
+        } else {
+            self.counts.count(&result);
         }
-        self.counts.count(&result);
         result
     }
 

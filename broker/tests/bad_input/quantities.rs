@@ -184,3 +184,42 @@ fn an_image_that_grows_too_large() {
     drop(client);
     broker.assert_settles();
 }
+
+#[test]
+fn a_first_state_for_which_there_is_no_room() {
+    let sizes = [("message_bytes", "32768"), ("image_bytes", "32768"), ("images_bytes_max", "65536")];
+    let broker = Running::with(&[&sizes[..], &[("shards", "1")]].concat());
+    let (mut publisher, mut watcher) = (broker.client(), broker.client());
+    // The broker's own topic has to exist first.
+    watcher.subscribe(&["$SYS.stats"]);
+    watcher.skip_to(json!({"topic":"$SYS.stats"}));
+    watcher.say(r#"{"op":"unsubscribe","topics":["$SYS.stats"]}"#);
+    watcher.skip_to(json!({"op":"unsubscribed"}));
+    watcher.subscribe(&["ghost.>", "ghost.7"]);
+    let mut publish = |topic: &str, bytes: usize| {
+        let data = json!({"x":"x".repeat(bytes)});
+        let request = json!({"op":"publish","id":1,"topic":topic,"kind":"state","data":data});
+        publisher.request(&request.to_string())
+    };
+    // Nearly full: there is room for less than another kilobyte.
+    for bytes in [30_000, 1_000] {
+        let taken = (0..).take_while(|number| publish(&format!("full.{bytes}.{number}"), bytes).op() == "published");
+        assert!(taken.count() > 0, "{bytes}");
+    }
+    let topics = broker.metric("tickcast_topics");
+    for number in 0..20 {
+        let answer = publish(&format!("ghost.{number}"), 1_000 + number * 100);
+        assert_eq!((answer.op(), &answer["code"], &answer["retry"]), ("error", &json!("limit"), &json!(true)));
+    }
+    // Nothing is left of what was refused: it is not counted, not listed, not there, and nobody was told of it.
+    assert_eq!(broker.metric("tickcast_topics"), topics);
+    assert_eq!(broker.http("GET /v1/topics?match=ghost.%3E", "").json()["topics"], json!([]));
+    assert_eq!(broker.http("GET /v1/topics/ghost.7", "").status, 404);
+    assert_eq!(broker.http("DELETE /v1/topics/full.30000.0", "").status, 200);
+    let answer = publish("ghost.7", 1_000);
+    assert_eq!((answer.op(), answer.num("seq")), ("published", 1), "{answer:?}");
+    watcher.expect_has(json!({"op":"topic","topic":"ghost.7","seq":0}));
+    watcher.expect_has(json!({"op":"update","topic":"ghost.7","seq":1}));
+    drop((publisher, watcher));
+    broker.assert_settles();
+}

@@ -7,3 +7,4 @@ mod positions;
 mod restart;
 mod running;
 mod slow;
+mod tokens;

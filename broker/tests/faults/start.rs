@@ -27,22 +27,31 @@ fn a_port_that_is_taken() {
     }
 }
 
+/// The epoll sets that a process has now.
+fn epoll_sets_of(process: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let targets = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+    targets.filter(|target| target.as_os_str() == "anon_inode:[eventpoll]").count()
+}
+
 #[test]
 fn too_few_files_for_its_threads() {
+    const SHARDS: usize = 32;
     let (mut started, mut failed) = (0, 0);
     for files in (10..300).step_by(29) {
-        let flags = ["--shards", "32", "--drain-ms", "0"];
+        let flags = ["--shards", &SHARDS.to_string(), "--drain-ms", "0"];
         let mut child = command_with_files(files, &flags);
         // It either serves, or reports why not.
         let child = child.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
         let mut child = child.spawn().unwrap();
         let reader = std::io::BufReader::new(child.stderr.take().unwrap());
-        let mut log = String::new();
+        let (mut log, mut sets) = (String::new(), 0);
         for line in std::io::BufRead::lines(reader) {
             let line = line.unwrap();
             log.push_str(&line);
             log.push('\n');
             if line.contains("\"serving\"") {
+                sets = epoll_sets_of(child.id());
                 let pid = rustix::process::Pid::from_child(&child);
                 rustix::process::kill_process(pid, Signal::TERM).unwrap();
             }
@@ -50,6 +59,10 @@ fn too_few_files_for_its_threads() {
         let code = child.wait().unwrap().code();
         if log.contains("\"serving\"") {
             assert_eq!(code, Some(0), "with {files} files: {log}");
+            // Each shard has one for its sockets and one for what it sleeps on. A broker with a shard that has none
+            // would only look healthy: what clients publish waits until every shard has read it.
+            assert!(sets >= 2 * SHARDS, "{sets} epoll sets with {files} files: {log}");
+            assert!(!log.contains("\"ERROR\""), "with {files} files: {log}");
             started += 1;
         } else {
             assert_eq!(code, Some(1), "with {files} files: {log}");

@@ -181,6 +181,53 @@ fn conflated_patches_make_the_same_state() {
     assert!(differences > 0, "none came as a difference");
 }
 
+#[test]
+fn a_conflated_topic_with_patches_begins_with_one_image() {
+    // One shard, so that both clients share what is sent at their interval.
+    let broker = Running::with(&[("shards", "1")]);
+    let mut publisher = broker.client();
+    let mut patch = |level: u64| {
+        let size = json!({format!("p{level}"): {"size":level.to_string()}});
+        burst(&mut publisher, "book", "patch", [size].into_iter());
+    };
+    let mut book = json!({});
+    for level in 0..200 {
+        book[format!("p{level}")] = json!({"size":"100","orders":3});
+    }
+    broker.publish("book", "state", &book.to_string());
+    patch(0);
+    let mut seq = 2;
+    let mut clients: Vec<(Client, Value)> = Vec::new();
+    // The first begins the interval's stream. The next one joins while the first waits for its interval to pass, and
+    // the last one when a difference has just been sent.
+    for joins_between in [false, true, false] {
+        if joins_between {
+            patch(seq);
+            seq += 1;
+        }
+        let mut client = broker.client();
+        client.say(r#"{"op":"subscribe","topics":["book"],"conflate_ms":500}"#);
+        assert_eq!(client.expect("subscribed")["topics"][0]["start"], "image");
+        let image = client.expect("image");
+        assert_eq!(image.num("seq"), seq);
+        clients.push((client, image["data"].clone()));
+        patch(seq);
+        seq += 1;
+        for (client, state) in &mut clients {
+            loop {
+                // Never an image again: the one with which it began is all that it needs.
+                let message = client.expect("patch");
+                merge(state, &message["data"]);
+                if message.num("seq") == seq {
+                    break;
+                }
+            }
+        }
+    }
+    let right = broker.http("GET /v1/topics/book", "").json();
+    assert!(clients.iter().all(|(_, state)| *state == right["data"]));
+}
+
 /// RFC 7396.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Client, End, Running};
+use crate::common::{Client, End, Running, exchange};
 
 #[test]
 fn a_signal_ends_it_with_goaway_and_success() {
@@ -55,6 +55,18 @@ fn health_takes_the_settings_of_the_broker() {
     // The client listener answers as well, but has no `/readyz`.
     let (code, error) = health(&broker.listen.to_string());
     assert!(code == Some(1) && error.contains("404"), "{code:?} {error}");
+}
+
+#[test]
+fn a_probe_by_http_1_0_needs_no_host() {
+    let broker = Running::start();
+    // As a load balancer sends it that is told `GET /readyz` and nothing else.
+    for path in ["/readyz", "/healthz", "/metrics"] {
+        let answer = exchange(broker.admin, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let answer = exchange(broker.admin, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").as_bytes());
+        assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"), "{path}: {answer:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::Running;
+use crate::common::{Running, until};
 
 #[test]
 fn statistics_come_once_a_second() {
@@ -109,4 +109,24 @@ fn they_are_served_beyond_loopback_only_if_configured() {
         let mine = client.skip_to(json!({"op":"update","topic":"mine"}));
         assert_eq!(mine["seq"], 1);
     }
+}
+
+#[test]
+fn the_duration_of_rounds_covers_what_the_shard_does_after_a_sleep() {
+    let broker = Running::with(&[("shards", "1")]);
+    let mut client = broker.client();
+    // Less than a round may do, so that nothing is left for the rounds after it.
+    let batch = vec![json!({"topic":"busy","kind":"event","data":1}); 150];
+    let request = json!({"op":"publish","id":1,"batch":batch}).to_string();
+    let (busy, rounds) = ("tickcast_shard_busy_seconds_total{shard=\"0\"}", "tickcast_round_seconds_sum");
+    let before = (broker.metric(busy), broker.metric(rounds));
+    for _ in 0..100 {
+        // The shard sleeps when it is no busier than a moment ago.
+        let mut last = f64::NAN;
+        until("the shard to sleep", || std::mem::replace(&mut last, broker.metric(busy)) == last);
+        client.say(&request);
+        client.expect_has(json!({"op":"published","accepted":150}));
+    }
+    let (busy, rounds) = (broker.metric(busy) - before.0, broker.metric(rounds) - before.1);
+    assert!(rounds * 2.0 >= busy, "busy for {busy} s, of which rounds tell of {rounds} s");
 }

@@ -123,7 +123,7 @@ fn refusal(given: &[(&'static str, &str)]) -> String {
         Err(error) => return error.to_string(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let started = runtime.block_on(Broker::start(loaded.config));
+    let started = runtime.block_on(Broker::start(loaded.config, Box::new(|| config::resolve(&[], [], None))));
     started.err().map_or_else(String::new, |error| format!("{error:#}"))
 }
 

@@ -31,9 +31,10 @@ impl Rate {
         (per_s > 0).then_some(Rate { per_s, burst_s: CONNECTS_BURST_S })
     }
 
-    /// The time in which this many units flow in, in ns, rounded up.
+    /// The time in which this many units flow in, in ns. It is rounded down, so that nobody has less than was granted; even
+    /// at ten million a second it is not a hundredth more.
     fn ns(self, units: u64) -> u64 {
-        (u128::from(units) * u128::from(NS_PER_S)).div_ceil(self.per_s.into()).try_into().unwrap_or(u64::MAX)
+        (u128::from(units) * u128::from(NS_PER_S) / u128::from(self.per_s)).try_into().unwrap_or(u64::MAX)
     }
 
     fn burst_ns(self) -> u64 {
@@ -82,11 +83,6 @@ impl Bucket {
         let now_ns = ns(now);
         let drained_ns = self.full_ns.max(now_ns).saturating_add(rate.ns(units));
         self.full_ns = self.full_ns.max(drained_ns.min(now_ns.saturating_add(rate.burst_ns())));
-    }
-
-    /// Returns whether it is full.
-    pub fn is_full(&self, now: Now) -> bool {
-        self.full_ns <= ns(now)
     }
 }
 

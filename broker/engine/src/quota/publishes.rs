@@ -43,11 +43,6 @@ impl Publishes {
         let bytes = bytes.map(|wait| Unfit { quota: Quota::PublishBytes, wait });
         updates.into_iter().chain(bytes).max_by_key(|unfit| unfit.wait)
     }
-
-    /// Returns whether nothing was taken lately.
-    pub fn are_full(&self, now: Now) -> bool {
-        self.updates.is_full(now) && self.bytes.is_full(now)
-    }
 }
 
 /// What a user has left, for all of the user's connections, whichever threads they are on.
@@ -66,11 +61,6 @@ impl SharedPublishes {
     /// Returns what keeps them from being taken now.
     pub fn wait(&self, now: Now, rates: &Rates, updates: u64, bytes: u64) -> Option<Unfit> {
         lock(&self.0).wait(now, rates, updates, bytes)
-    }
-
-    /// Returns whether nothing was taken lately.
-    pub fn are_full(&self, now: Now) -> bool {
-        lock(&self.0).are_full(now)
     }
 }
 
@@ -94,7 +84,6 @@ mod tests {
         assert_eq!(shared.wait(NOW, &rates, 1, 1), Some(Unfit { quota: Quota::Publishes, wait: Wait { ms: 1000 } }));
         // Of two that do not fit, the one that takes longer counts.
         assert_eq!(shared.take(NOW, &rates, 1, 400).unwrap_err().quota, Quota::PublishBytes);
-        assert!(!shared.are_full(NOW) && shared.are_full(Now { mono_us: 5_000_000, wall_us: 0 }));
         // No rate is no bound.
         shared.take(NOW, &Rates::default(), 1_000_000, u64::MAX).unwrap();
     }

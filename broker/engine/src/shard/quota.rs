@@ -210,3 +210,6 @@ impl<S: Sink> Shard<S> {
         self.close(now, id, CloseReason::LimitExceeded, "rate_limited: the client went on in spite of refusals");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub struct Met {
     pub duplicates: u64,
     pub lacked_room: u64,
     pub permitted: u64,
+    pub times_set_back: u64,
 }
 
 impl Met {
@@ -54,11 +55,12 @@ impl Met {
             duplicates: world.engine.published().1,
             lacked_room: world.clients.iter().map(|client| client.lacked_room).sum(),
             permitted: world.permitted,
+            times_set_back: world.times_set_back(),
         }
     }
 
     /// The counts, to be summed and examined one by one.
-    pub fn counts(&self) -> [(&'static str, u64); 11] {
+    pub fn counts(&self) -> [(&'static str, u64); 12] {
         [
             ("deliveries", self.deliveries),
             ("writes cut", self.cut_writes),
@@ -71,6 +73,7 @@ impl Met {
             ("duplicates", self.duplicates),
             ("entries that lacked room", self.lacked_room),
             ("changed permissions", self.permitted),
+            ("wall clocks set back", self.times_set_back),
         ]
     }
 }
@@ -141,12 +144,13 @@ fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
             world.clients[id].pipe.borrow_mut().room = room;
         }
         (4, _) => {
-            world.now_us += match world.dice.range(0..20) {
+            let us = match world.dice.range(0..20) {
                 0..11 => world.dice.range(1..500),
                 11..17 => world.dice.range(500..20_000),
                 17..19 => world.dice.range(20_000..200_000),
                 _ => world.dice.range(200_000..3_000_000),
             };
+            world.pass(us);
         }
         (5, _) => {
             let name = world.habits.name(&mut world.dice);
@@ -155,7 +159,7 @@ fn step(world: &mut World, profile: &Profile) -> Result<(), String> {
         (6, _) => {
             let after = world.dice.percent(30).then(|| world.habits.name(&mut world.dice));
             let count = world.dice.range(1..15) as usize;
-            world.tidy(after.as_deref(), count);
+            world.tidy(after.as_deref(), count)?;
         }
         (7, Some(id)) if open.len() >= CLIENTS_MAX || world.dice.percent(40) => lose(world, id),
         (7, _) => {

@@ -20,6 +20,10 @@ const QUIET: usize = 60;
 const ROUNDS_OF_A_WALK: usize = 4_000;
 /// Rounds within which a connection in step must get an update, once the shard has read it.
 const ROUNDS_OF_AN_UPDATE: usize = 60;
+/// Maximum number of entries that a round takes in, whoever else has a turn in it.
+const ENTRIES_OF_A_ROUND: u64 = if cfg!(feature = "planted-faults") { 3 } else { 1_024 };
+/// Connections that walk at the same time.
+const WALKERS: usize = 64;
 /// Minimum number of rounds for counting, if its work is counted: many patterns, each over all quiet topics.
 const ROUNDS_OF_A_COUNT: usize = if cfg!(feature = "planted-faults") { 300 } else { 3 };
 
@@ -29,13 +33,16 @@ struct Load {
     now: Now,
     published: u64,
     pipes: Vec<SharedPipe>,
+    /// The most entries that a round took in.
+    entries_max: u64,
 }
 
 impl Load {
     fn new(limits: Limits) -> Self {
         let engine = Engine::new(limits, 1, vec![Box::new(|| {})]);
         let shard = Shard::new(engine.clone(), 0, Arc::<ShardStats>::default());
-        Self { engine, shard, now: Now { mono_us: 1_000_000, wall_us: 1_000_000 }, published: 0, pipes: Vec::new() }
+        let now = Now { mono_us: 1_000_000, wall_us: 1_000_000 };
+        Self { engine, shard, now, published: 0, pipes: Vec::new(), entries_max: 0 }
     }
 
     fn publish(&mut self, topic: &str, kind: &str) {
@@ -66,11 +73,12 @@ impl Load {
     fn round_of_shard(&mut self) {
         self.now.mono_us += 1_000;
         self.now.wall_us += 1_000;
-        let now = self.now;
+        let (now, entries) = (self.now, self.shard.stats().entries.get());
         self.shard.take_in(now);
         self.shard.turn(&mut || now);
         self.shard.begin_requests();
         self.shard.tick(now);
+        self.entries_max = self.entries_max.max(self.shard.stats().entries.get() - entries);
     }
 
     /// Runs rounds until `count` messages that contain `what` have come; returns their number. What other connections
@@ -132,6 +140,16 @@ pub fn check() -> Result<(), String> {
     let rounds = load.rounds_until(&counter_pipe, r#""op":"subscribed","id":7"#, 1, ROUNDS_OF_A_WALK)?;
     if rounds < ROUNDS_OF_A_COUNT {
         return Err(format!("400 patterns were counted in {rounds} rounds: the work is not counted"));
+    }
+
+    // However many walk, a round takes in no more than its part, and they get on.
+    let walkers: Vec<_> = (0..WALKERS).map(|_| load.connect(usize::MAX)).collect();
+    for (walker, _) in &walkers {
+        load.shard.handle(load.now, *walker, r#"{"op":"subscribe","topics":["quiet.>"]}"#);
+    }
+    load.rounds_until(&walkers[WALKERS - 1].1, r#""op":"image","topic":"quiet."#, 1, ROUNDS_OF_A_WALK)?;
+    if load.entries_max > ENTRIES_OF_A_ROUND {
+        return Err(format!("a round took in {} entries, more than {ENTRIES_OF_A_ROUND}", load.entries_max));
     }
 
     // Clients that stop reading are bounded by their budget, whatever is published.

@@ -4,6 +4,7 @@
 //! ```text
 //! histories   what happens: publishers, clients, time, topics that end, sockets that block
 //! world       broker, network and clients on a virtual clock
+//! wall        a wall clock that is set forwards and back
 //! driver      the loop of each shard, one step at a time, with anything in between
 //! model       every update and every merged state, kept naively
 //! client      assumes only what it was sent; checks answers, and per topic …
@@ -38,6 +39,7 @@ mod start;
 mod stream;
 mod subscriptions;
 mod traffic;
+mod wall;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};

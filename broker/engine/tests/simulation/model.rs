@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_engine::Limits;
+use broker_engine::{Limits, Now, Retain};
 use broker_protocol::kind::Kind;
 use serde_json::Value;
 
@@ -13,7 +13,10 @@ pub struct Update {
     pub data: String,
     /// The merged state after it, if the topic has one.
     pub state: Option<Value>,
+    /// The wall clock when it was taken, but never less than the topic's update before it.
     pub ts: u64,
+    /// The monotonic clock when it was taken: lifetimes are counted from here.
+    mono_us: u64,
     pub source_ts: Option<u64>,
     /// Its number among the updates of all topics.
     pub index: u64,
@@ -26,6 +29,8 @@ pub struct Epoch {
     pub kind: Kind,
     pub updates: Vec<Update>,
     pub closed: bool,
+    /// The oldest update that is retained, if neither bytes nor a shared sum bound the history.
+    pub oldest: u64,
     sources: Vec<(String, u64)>,
 }
 
@@ -49,6 +54,18 @@ impl Epoch {
 
     fn last_ts(&self) -> u64 {
         self.updates.last().map_or(0, |update| update.ts)
+    }
+
+    fn is_idle(&self, now_us: u64, idle_ms: u64) -> bool {
+        let last_us = self.updates.last().map_or(0, |update| update.mono_us);
+        idle_ms > 0 && now_us - last_us > idle_ms * 1000
+    }
+
+    /// Drops what is too old, or more than is kept.
+    fn trim(&mut self, retain: &Retain, now_us: u64) {
+        let too_old = |update: &&Update| retain.ms > 0 && now_us - update.mono_us > retain.ms * 1000;
+        let too_old = self.updates.iter().take_while(too_old).count() as u64;
+        self.oldest = self.oldest.max(too_old.max(self.seq().saturating_sub(retain.updates)) + 1);
     }
 }
 
@@ -118,7 +135,7 @@ impl Model {
     }
 
     /// Accepts an offer, or returns why not.
-    pub fn publish(&mut self, limits: &Limits, ts: u64, offer: &Offer) -> Outcome {
+    pub fn publish(&mut self, limits: &Limits, now: Now, offer: &Offer) -> Outcome {
         let rule = limits.topics.iter().find(|rule| super::subscriptions::matches(rule.pattern.as_str(), &offer.topic));
         let own = self.live(&offer.topic).map(|epoch| epoch.kind);
         let new = own.is_none();
@@ -156,8 +173,8 @@ impl Model {
             return Outcome::Refused("limit");
         }
         if new {
-            let epoch =
-                Epoch { name: String::new(), kind: own, updates: Vec::new(), closed: false, sources: Vec::new() };
+            let (name, updates, sources) = (String::new(), Vec::new(), Vec::new());
+            let epoch = Epoch { name, kind: own, updates, closed: false, oldest: 1, sources };
             self.topics.entry(offer.topic.clone()).or_default().push(epoch);
         }
         if let Some((source, seq)) = &offer.source {
@@ -166,7 +183,9 @@ impl Model {
         self.updates += 1;
         let (index, data, source_ts) = (self.updates, offer.data.to_string(), offer.source_ts);
         let epoch = self.live_mut(&offer.topic).expect("it is live by now");
-        epoch.updates.push(Update { kind, data, state, ts, source_ts, index });
+        let (ts, mono_us) = (now.wall_us.max(epoch.last_ts()), now.mono_us);
+        epoch.updates.push(Update { kind, data, state, ts, mono_us, source_ts, index });
+        epoch.trim(retain(limits, &offer.topic), mono_us);
         Outcome::Taken { seq: epoch.seq() }
     }
 
@@ -201,8 +220,8 @@ impl Model {
         Some(epoch.seq())
     }
 
-    /// Ends those of the next `count` topics after `after` that were idle for too long.
-    pub fn tidy(&mut self, wall_us: u64, idle_ms: u64, after: Option<&str>, count: usize) {
+    /// Drops what is too old of the next `count` topics after `after`, and ends those that were idle for too long.
+    pub fn tidy(&mut self, limits: &Limits, now: Now, after: Option<&str>, count: usize) {
         let names: Vec<String> = self
             .live_names()
             .filter(|name| after.is_none_or(|after| name.as_str() > after))
@@ -211,9 +230,16 @@ impl Model {
             .collect();
         for name in names {
             let epoch = self.live_mut(&name).expect("it was listed as live");
-            epoch.closed |= idle_ms > 0 && wall_us.saturating_sub(epoch.last_ts()) > idle_ms * 1000;
+            epoch.trim(retain(limits, &name), now.mono_us);
+            epoch.closed |= epoch.is_idle(now.mono_us, limits.topic_idle_ms);
         }
     }
+}
+
+/// How much is kept of a topic.
+pub fn retain<'a>(limits: &'a Limits, topic: &str) -> &'a Retain {
+    let rule = limits.topics.iter().find(|rule| super::subscriptions::matches(rule.pattern.as_str(), topic));
+    rule.map_or(&limits.retain, |rule| &rule.retain)
 }
 
 /// RFC 7396, word for word.

@@ -23,6 +23,7 @@ mod start;
 mod stream;
 mod subscriptions;
 mod traffic;
+mod wall;
 mod world;
 
 use broker_engine::fault::{Fault, plant};

@@ -167,6 +167,9 @@ pub const SMALL_SUMS_FROM: u64 = 200_000;
 /// The bound on all sources together, if it is to be reached.
 pub const SOURCES_FEW: u64 = 600;
 
+/// A bound on the bytes of a history that none reaches.
+pub const RETAIN_ROOMY: u64 = 1 << 20;
+
 /// The bound on all names that are waited for, if it is to be reached.
 const NAMES_FEW: u64 = 1500;
 
@@ -211,7 +214,7 @@ pub fn has_few_names(limits: &Limits) -> bool {
 fn drawn(dice: &mut Dice) -> Limits {
     let retain = |dice: &mut Dice| Retain {
         updates: dice.pick(&[1, 3, 10, 50, 1000]),
-        bytes: dice.pick(&[600, 3000, 20_000, 1 << 20]),
+        bytes: dice.pick(&[600, 3000, 20_000, RETAIN_ROOMY]),
         ms: dice.pick(&[0, 0, 0, 50, 2000]),
     };
     let mut topics = Vec::new();

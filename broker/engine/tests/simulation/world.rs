@@ -10,17 +10,19 @@ use broker_protocol::message::{self, Auth};
 use super::client::Client;
 use super::dice::Dice;
 use super::driver::{At, Driver};
-use super::model::{Model, Offer, Outcome};
+use super::model::{Model, Offer, Outcome, retain};
 use super::network::{SimSink, pipe};
 use super::permit::Permit;
 use super::request::{Answer, Begun, Request, batch, published, subscribed};
 use super::stream::Truth;
-use super::traffic::{Habits, IMAGES_FEW, SMALL_SUMS_FROM, SOURCES_FEW, has_few_names, limits};
+use super::traffic::{Habits, IMAGES_FEW, RETAIN_ROOMY, SMALL_SUMS_FROM, SOURCES_FEW, has_few_names, limits};
+use super::wall::Wall;
 
 pub struct World {
     pub dice: Dice,
     pub habits: Habits,
     pub now_us: u64,
+    wall: Wall,
     pub limits: Limits,
     pub engine: Arc<Engine>,
     pub drivers: Vec<Driver>,
@@ -53,6 +55,7 @@ impl World {
             dice,
             habits,
             now_us: 1_000_000,
+            wall: Wall::new(seed),
             limits,
             engine,
             drivers,
@@ -77,7 +80,20 @@ impl World {
     }
 
     pub fn now(&self) -> Now {
-        Now { mono_us: self.now_us, wall_us: 1_700_000_000_000_000 + self.now_us }
+        Now { mono_us: self.now_us, wall_us: self.wall.at(self.now_us) }
+    }
+
+    /// Time passes. Now and then somebody sets the wall clock meanwhile.
+    pub fn pass(&mut self, us: u64) {
+        self.now_us += us;
+        if let Some(by_us) = self.wall.pass() {
+            self.log(|_| format!("the wall clock is set by {by_us} us"));
+        }
+    }
+
+    /// How many times the wall clock was set back.
+    pub fn times_set_back(&self) -> u64 {
+        self.wall.times_set_back
     }
 
     /// Clients whose connection is open.
@@ -109,7 +125,11 @@ impl World {
             Ok(published) => Outcome::Taken { seq: published.seq },
             Err(refusal) => Outcome::Refused(refusal.code.as_str()),
         };
-        if told == outcome { Ok(true) } else { Err(format!("{told:?}, but expected {outcome:?} for {offer:?}")) }
+        if told != outcome {
+            return Err(format!("{told:?}, but expected {outcome:?} for {offer:?}"));
+        }
+        self.check_lifetime(&offer.topic)?;
+        Ok(true)
     }
 
     /// Whether a publish was refused because all images, or all sources, together would be too large.
@@ -148,7 +168,7 @@ impl World {
 
     /// Applies to the model what the broker just did.
     fn offered(&mut self, offer: &Offer) -> Result<Outcome, String> {
-        let outcome = self.model.publish(&self.limits, self.now().wall_us, offer);
+        let outcome = self.model.publish(&self.limits, self.now(), offer);
         let Outcome::Taken { seq } = outcome else { return Ok(outcome) };
         let page = self.engine.history(&offer.topic, broker_engine::Ask::Last(0)).ok_or("the topic is not there")?;
         self.model.learn(&offer.topic, page.topic.epoch())?;
@@ -187,17 +207,32 @@ impl World {
     }
 
     /// Tidies topics: old updates and idle topics are dropped.
-    pub fn tidy(&mut self, after: Option<&str>, count: usize) {
+    pub fn tidy(&mut self, after: Option<&str>, count: usize) -> Result<(), String> {
         self.log(|_| format!("tidy {count} after {after:?}"));
         let now = self.now();
         self.engine.tidy(now, after, count);
         let were_live: Vec<String> = self.model.live_names().cloned().collect();
-        self.model.tidy(now.wall_us, self.limits.topic_idle_ms, after, count);
+        self.model.tidy(&self.limits, now, after, count);
         // An ended topic has its `closed` to send, and a last state.
         for name in were_live {
             if self.model.live(&name).is_none() {
                 self.owe(&name, 200, 8000);
             }
+        }
+        self.model.live_names().try_for_each(|name| self.check_lifetime(name))
+    }
+
+    /// Checks that nothing of a topic is kept for longer than it may be, nor dropped before, whatever the wall clock
+    /// was set to.
+    fn check_lifetime(&self, name: &str) -> Result<(), String> {
+        let Some(right) = self.model.live(name).map(|epoch| epoch.oldest) else { return Ok(()) };
+        let (_, state) = self.state_of(name);
+        let (_, oldest) = state.ok_or_else(|| format!("{name} ended before its time"))?;
+        let is_roomy = retain(&self.limits, name).bytes == RETAIN_ROOMY && self.limits.retain_bytes_max == 1 << 30;
+        match oldest {
+            _ if oldest < right => Err(format!("{name} keeps {oldest}, and only {right} and later may be kept")),
+            _ if is_roomy && oldest > right => Err(format!("{name} has dropped {right}, and keeps {oldest} and later")),
+            _ => Ok(()),
         }
     }
 

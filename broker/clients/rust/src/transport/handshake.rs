@@ -47,8 +47,8 @@ pub(super) async fn upgrade(
     let http = |source: hyper::Error| ConnectError::Http { address: address(), source };
 
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(http)?;
-    // The task ends with the upgrade, or with the response's body. Errors are returned by the request.
-    tokio::spawn(connection.with_upgrades());
+    // The task ends with the upgrade, or with the response's body.
+    let driven = tokio::spawn(connection.with_upgrades());
 
     let key = fastwebsockets::handshake::generate_key();
     let request = Request::get(&target.path)
@@ -63,7 +63,15 @@ pub(super) async fn upgrade(
             url: target.path.clone(),
             why: "its path is not allowed in an HTTP request",
         })?;
-    let mut response = sender.send_request(request).await.map_err(http)?;
+    let mut response = match sender.send_request(request).await {
+        Ok(response) => response,
+        // If the connection failed before the request was sent, only its task knows why: a broker that asks for a
+        // certificate refuses a client without one only after the client's part of the handshake.
+        Err(error) if error.is_canceled() => {
+            return Err(http(driven.await.ok().and_then(Result::err).unwrap_or(error)));
+        }
+        Err(error) => return Err(http(error)),
+    };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
         let retry_after_ms = retry_after_ms(response.headers());

@@ -105,7 +105,8 @@ proptest! {
                 }
             }
             model.fill(now_us);
-            prop_assert_eq!(bucket.is_full(at(now_us)), model.level == model.burst());
+            let is_full = bucket.wait(at(now_us), rate, rate.per_s * rate.burst_s).is_none();
+            prop_assert_eq!(is_full, model.level == model.burst());
         }
     }
 
@@ -127,7 +128,7 @@ proptest! {
 
 #[test]
 fn a_burst_is_four_seconds_worth_and_ten_for_connects() {
-    for (rate, burst) in [(Rate::of(1), 4), (Rate::of(5), 20), (Rate::of_connects(3), 30)] {
+    for (rate, burst) in [(Rate::of(1), 4), (Rate::of(7), 28), (Rate::of(9_999), 39_996), (Rate::of_connects(3), 30)] {
         let (mut bucket, rate) = (Bucket::default(), rate.unwrap());
         for _ in 0..burst {
             bucket.take(at(7), rate, 1).unwrap();
@@ -155,9 +156,10 @@ fn what_is_larger_than_the_burst_owes_the_rest() {
 fn extremes() {
     let (mut bucket, rate) = (Bucket::default(), Rate::of(1).unwrap());
     bucket.take(at(0), rate, u64::MAX).unwrap();
-    assert!(bucket.take(at(u64::MAX / 1000), rate, u64::MAX).is_err());
-    let (mut bucket, rate) = (Bucket::default(), Rate::of(u64::MAX / 8).unwrap());
-    bucket.take(at(0), rate, 1).unwrap();
+    // In more than thirty years it is not paid back.
+    assert!(bucket.take(at(1 << 50), rate, u64::MAX).is_err());
+    let (mut bucket, rate) = (Bucket::default(), Rate::of(1 << 36).unwrap());
     bucket.drain(at(0), rate, u64::MAX);
-    assert!(bucket.take(at(0), rate, 1).is_err());
+    assert!(bucket.take(at(0), rate, 1_000).is_err());
+    assert!(bucket.take(at(1), rate, 1_000).is_ok());
 }

@@ -194,13 +194,28 @@ class ClientsTest(Guide, unittest.TestCase):
                 self.assertEqual((code, "403" in output), (22, True), (server, name, output))
         self.assertEqual(made["Python"], made["Node"])
 
-    def test_a_revoked_user_is_closed(self):
-        # A token that lives longer than the broker takes to look at the file.
-        issued = int(time.time())
-        claims = {"iss": "https://localhost:8443", "aud": "tickcast", "sub": "amy", "iat": issued, "exp": issued + 300}
-        key = (self.desk.folder / "token-key.pem").read_text()
-        token = jwt.encode(json.loads(self.desk.here(json.dumps(claims))), key, "ES256")
+    def lasting_token(self, issued):
+        """A token of amy that lives longer than the broker takes to look at its files."""
+        claims = {"iss": self.desk.here("https://localhost:8443"), "aud": "tickcast", "sub": "amy", "iat": issued, "exp": issued + 300}
+        return jwt.encode(claims, (self.desk.folder / "token-key.pem").read_text(), "ES256")
+
+    def test_new_keys_close_everybody(self):
         socket, expect = self.open()
+        socket.send(json.dumps({"op": "auth", "token": self.lasting_token(int(time.time()))}))
+        expect("authenticated")
+        self.desk.follow(GUIDE, "The keys of tokens")
+        with self.assertRaises(ConnectionClosed) as closed:
+            expect("never")
+        self.assertEqual(closed.exception.rcvd.code, 4001)
+        # The token server has the new key already.
+        socket, expect = self.open()
+        socket.send(json.dumps({"op": "auth", "token": self.token()}))
+        self.assertEqual(expect("authenticated")["sub"], "amy")
+
+    def test_a_revoked_user_is_closed(self):
+        issued = int(time.time())
+        socket, expect = self.open()
+        token = self.lasting_token(issued)
         socket.send(json.dumps({"op": "auth", "token": token}))
         expect("authenticated")
         until("the token is from an earlier second", lambda: time.time() >= issued + 1)

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client, Publisher } from "./support/load.js";
-import { folder, startBroker, startPrometheus, until } from "./support/programs.js";
+import { folder, secured, startBroker, startPrometheus, until } from "./support/programs.js";
 import { dashboards, metricNames, queries } from "./support/queries.js";
 
 // In the order in which they have to end, the last one started first.
@@ -18,7 +18,7 @@ const rules = async () => (await Promise.all(["recording", "alerts"].map((name) 
 
 before(async () => {
   const small = ["--behind-bytes", "16384", "--send-buffer-bytes", "8192", "--notsent-lowat-bytes", "4096"];
-  broker = await startBroker(atEnd, ["--shards", "2", ...small]);
+  broker = await startBroker(atEnd, ["--shards", "2", ...small, ...(await secured(atEnd))]);
   prometheus = await startPrometheus(atEnd, broker.admin);
   const readers = Array.from({ length: 5 }, () => new Client(broker.listen, ["test.>"]));
   const sleeper = new Client(broker.listen, ["test.>"]);

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import tempfile
 import unittest
 
@@ -25,7 +26,7 @@ class FeedsTest(unittest.TestCase):
         (cls.desk.folder / "feeds.toml").write_text(cls.desk.here(configuration))
         cls.desk.follow(GUIDE, "The configuration")
         (command,) = blocks(GUIDE, "The configuration", "console")
-        broker = cls.desk.start(command, "broker.log")
+        broker = cls.broker = cls.desk.start(command, "broker.log")
 
         def ready():
             if broker.poll() is not None:
@@ -93,3 +94,17 @@ class FeedsTest(unittest.TestCase):
         with self.assertRaises(AssertionError) as failed:
             self.desk.run(command.replace("feed-a.token", "wrong.token"))
         self.assertIn("token", str(failed.exception))
+
+    def test_a_feed_whose_hash_is_removed_is_out(self):
+        token = ["-H", f"Authorization: Bearer {(self.desk.folder / 'feed-a.token').read_text().strip()}"]
+        self.assertEqual(self.curl(*token)[1].split()[-1], "200")
+        file = self.desk.folder / "feeds.toml"
+        before = file.read_text()
+        self.addCleanup(self.broker.send_signal, signal.SIGHUP)
+        self.addCleanup(file.write_text, before)
+        file.write_text(before.replace(self.printed[0].split()[0], "1" * 64))
+        # The guide finds the process by its name; here are several.
+        self.assertIn("kill -HUP", blocks(GUIDE, "Replace a token or a certificate", "sh")[0])
+        self.broker.send_signal(signal.SIGHUP)
+        until("feed-a is refused", lambda: "bad_token" in self.curl(*token)[1])
+        self.assertEqual(self.curl("--cert", "feed-b.pem", "--key", "feed-b-key.pem")[1].split()[-1], "200")

@@ -176,3 +176,23 @@ fn links_work() {
         }
     }
 }
+
+/// A table of threats is worth as much as the tests that it names.
+#[test]
+fn the_tests_that_defend_exist() {
+    let name = "broker/docs/security.md";
+    let mut found = 0;
+    for row in read(name).lines().filter(|line| line.starts_with("| ")) {
+        // `[file](path): `test`, `test`; [file](path) …`
+        for (path, rest) in row.split("](").skip(1).filter_map(|part| part.split_once(')')) {
+            let tests = rest.split('[').next().unwrap_or_default().split('`').skip(1).step_by(2);
+            for test in tests {
+                let text = std::fs::read_to_string(root().join("broker/docs").join(path)).unwrap_or_default();
+                let defined = ["fn", "def"].iter().any(|word| text.contains(&format!("{word} {test}(")));
+                assert!(defined, "{name}: {path} has no test {test}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 40, "only {found} tests are named");
+}

@@ -1,5 +1,5 @@
 /** A broker and a Prometheus for this test, on free ports; both end with it. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -42,9 +42,22 @@ export async function startBroker(after, flags) {
   const broker = start(after, process.env.BROKER, ["serve", ...addresses, "--drain-ms", "0", ...flags]);
   const [, listen, admin] = await until(() => {
     broker.check();
-    return / listen=(\S+) admin_listen=(\S+)/.exec(broker.said);
+    return / listen=(\S+)(?: tls_listen=\S+)? admin_listen=(\S+)/.exec(broker.said);
   }, "a broker that serves");
   return { listen, admin, pid: broker.process.pid, process: broker.process };
+}
+
+/** Flags of a broker that has TLS and takes tokens, so that it has their metrics; whoever has no token may do all. */
+export async function secured(after) {
+  const files = await mkdtemp(join(tmpdir(), "tickcast-dashboards-"));
+  after(() => rm(files, { recursive: true }));
+  const at = (name) => join(files, name), quiet = { stdio: "ignore" };
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"];
+  execFileSync("openssl", ["req", "-x509", ...key, "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", at("key.pem"), "-out", at("cert.pem")], quiet);
+  execFileSync("openssl", ["pkey", "-in", at("key.pem"), "-pubout", "-out", at("tokens.pem")], quiet);
+  await writeFile(at("broker.toml"), '[[roles]]\nname = "anonymous"\nsub = [">"]\npub = [">"]\n');
+  const tls = ["--tls-listen", "127.0.0.1:0", "--tls-cert", at("cert.pem"), "--tls-key", at("key.pem")];
+  return ["--config", at("broker.toml"), "--token-key-file", at("tokens.pem"), ...tls];
 }
 
 /** Starts a Prometheus with this folder's configuration and rules, but faster, and with this broker as its target. */

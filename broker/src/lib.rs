@@ -71,7 +71,6 @@ use crate::reload::{Parts, Reloader, Reloads};
 use crate::shard::Settings;
 use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
-use crate::websocket::Rules;
 
 /// Files that are opened after clients are admitted: the admin listener's thread has some, a scrape reads some, and an
 /// accepted client may wait for admission.
@@ -134,15 +133,8 @@ impl Broker {
         let quotas = AddressQuotas::new(config.connects_per_address_per_s, config.rates(), engine.refusals().clone());
         let quotas = Arc::new(quotas);
         let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
-        let settings = Settings {
-            quotas: quotas.clone(),
-            identity_quotas: identity_quotas.clone(),
-            rules: Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max },
-            authentication: authentication.clone(),
-            auth_ms: config.auth_ms,
-            token_bytes_max: config.token_bytes_max,
-            fetching: to_fetch,
-        };
+        let settings =
+            Settings::new(&config, authentication.clone(), quotas.clone(), identity_quotas.clone(), to_fetch);
         let audit = Arc::new(Audit::new());
         audit.write_to(Audit::open(&config.audit_log).context("audit_log cannot be opened")?);
         let ending = Arc::new(AtomicBool::new(false));

@@ -100,17 +100,37 @@ async fn progress(shards: &[Handle], time: Duration) -> Result<(), usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use broker_engine::{Engine, Limits};
+    use tokio::sync::mpsc;
+
     use super::*;
-    use crate::{Broker, config};
+    use crate::audit::Audit;
+    use crate::authentication::Authentication;
+    use crate::quota::{AddressQuotas, IdentityQuotas, Users};
+    use crate::shard::{Prepared, Settings};
+    use crate::{config, read_tokens};
 
     #[tokio::test]
     async fn a_shard_that_does_not_answer_is_found() {
-        let flags = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2")];
-        let flags = flags.map(|(name, value)| (name, value.into()));
-        let read = move || config::resolve(&flags, [], None);
-        let config = read().map(|loaded| loaded.config).ok().unwrap();
-        let broker = Broker::start(config, Box::new(read)).await.unwrap();
-        let shards = broker.shared.shards.clone();
+        let config = config::resolve(&[], [], None).map(|loaded| loaded.config).ok().unwrap();
+        let (prepared, notify): (Vec<_>, Vec<_>) = (0..2).map(|_| Prepared::new()).unzip();
+        let engine = Engine::new(Limits::default(), 1, notify);
+        let refusals = || engine.refusals().clone();
+        let settings = Settings::new(
+            &config,
+            Arc::new(Authentication::new(read_tokens(&config).unwrap(), false)),
+            Arc::new(AddressQuotas::new(0, config.rates(), refusals())),
+            Arc::new(IdentityQuotas::new(Users::new(refusals()), 0, config.rates())),
+            mpsc::channel(1).0,
+        );
+        let ending = Arc::new(AtomicBool::new(true));
+        let start = |(index, prepared): (usize, Prepared)| {
+            let audit = Arc::<Audit>::default();
+            prepared.start(engine.clone(), index, None, settings.clone(), audit, ending.clone()).unwrap()
+        };
+        let shards: Vec<Handle> = prepared.into_iter().enumerate().map(start).collect();
         let time = Duration::from_secs(30);
         assert_eq!(progress(&shards, time).await, Ok(()));
         shards[1].send(Command::Stop).await;
@@ -118,6 +138,6 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(progress(&shards, Duration::from_millis(50)).await, Err(1));
-        broker.stop().await;
+        shards[0].send(Command::Stop).await;
     }
 }

@@ -45,4 +45,4 @@ pub use settings::{Config, SETTINGS, Setting};
 pub use show::show;
 pub use tls::{ClientAuth, TlsVersion};
 pub use topic_rules::TopicRule;
-pub use value::{Allowed, AuditLog, LogFilter, LogFormat};
+pub use value::{Allowed, AuditLog};

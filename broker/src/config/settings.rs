@@ -12,9 +12,10 @@ use super::raw::Raw;
 use super::tls::{ClientAuth, TlsVersion};
 use super::tokens::Text;
 use super::topic_rules::TopicRule;
-use super::value::{Allowed, AuditLog, LogFilter, LogFormat, Value};
+use super::value::{Allowed, AuditLog, Value};
 use crate::access::{AccessRules, HostName, Origin};
 use crate::address::{Net, ProxyProtocol};
+use crate::logging::{LogFilter, LogFormat};
 use crate::tokens::KeysUrl;
 
 /// One setting, as the table describes it.

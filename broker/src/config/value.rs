@@ -5,12 +5,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::{fmt, fs, io};
 
-use tracing_subscriber::EnvFilter;
-
 use broker_identity::TokenDigest;
 
 use crate::access::{HostName, Origin};
 use crate::address::{Net, ProxyProtocol};
+use crate::logging::{LogFilter, LogFormat};
 
 /// The values that a setting may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,15 +127,6 @@ impl Value for SocketAddr {
     }
 }
 
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 impl Value for LogFormat {
     fn parse(text: &str, _: Allowed) -> Option<Self> {
         match text {
@@ -158,24 +148,9 @@ impl Value for LogFormat {
     }
 }
 
-/// Which log lines are written, in the syntax of `tracing`'s `EnvFilter`; checked together with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFilter(String);
-
-impl LogFilter {
-    /// The filter itself.
-    pub fn to_filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
-    }
-}
-
 impl Value for LogFilter {
     fn parse(text: &str, _: Allowed) -> Option<Self> {
-        // `EnvFilter` reads an unknown bare word as a target, which would silently disable all other logs.
-        let levels = ["off", "error", "warn", "info", "debug", "trace"];
-        let bare = |part: &str| part.contains(['=', '[']) || levels.contains(&part.to_ascii_lowercase().as_str());
-        let good = EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| bare(part.trim()));
-        good.then(|| LogFilter(text.to_owned()))
+        LogFilter::parse(text)
     }
 
     fn expected(_: Allowed) -> String {
@@ -183,7 +158,7 @@ impl Value for LogFilter {
     }
 
     fn toml(&self) -> String {
-        toml::Value::String(self.0.clone()).to_string()
+        toml::Value::String(self.as_str().to_owned()).to_string()
     }
 }
 

@@ -5,6 +5,7 @@
 //! room, is dropped and counted. Lines about events that repeat are not written each time: see [`Repeats`].
 
 mod repeats;
+mod which;
 mod writer;
 
 use std::io;
@@ -16,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use self::repeats::{Once, Repeats};
+pub use self::which::{LogFilter, LogFormat};
 use self::writer::Writer;
-use crate::config::{LogFilter, LogFormat};
 
 /// The target of lines that are all written, however many there are at once. There are at most as many as the
 /// operator's settings, or the broker ends right after them.

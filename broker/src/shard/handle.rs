@@ -115,6 +115,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What a configuration says, and the parts that all shards use together.
+    pub fn new(
+        config: &Config,
+        authentication: Arc<Authentication>,
+        quotas: Arc<AddressQuotas>,
+        identity_quotas: Arc<IdentityQuotas>,
+        fetching: mpsc::Sender<Unchecked>,
+    ) -> Self {
+        let rules = Rules { message_bytes: 0, fragments_max: 0 };
+        let (auth_ms, token_bytes_max) = (0, 0);
+        let mut new = Self { rules, authentication, quotas, identity_quotas, auth_ms, token_bytes_max, fetching };
+        new.change(config);
+        new
+    }
+
     /// Takes on what a configuration says.
     pub(super) fn change(&mut self, config: &Config) {
         self.rules = Rules { message_bytes: config.message_bytes as usize, fragments_max: config.fragments_max };

@@ -153,9 +153,9 @@ impl Wire {
                 // Early data is not offered.
                 Ok(_) => return Err(io::Error::other("an unexpected state of TLS")),
                 Err(error) => {
-                    // What was to be sent before, and then the alert.
+                    // What was to be sent before, and then the alert. It must not look at the input again.
                     while let Ok(ConnectionState::EncodeTlsData(mut message)) =
-                        self.conn.process_tls_records(&mut bytes[at + discard..]).state
+                        self.conn.process_tls_records(&mut []).state
                     {
                         append(&mut self.rest, |out| message.encode(out))?;
                     }

@@ -47,7 +47,8 @@ fn what_happened_is_written_down() {
     assert_eq!(operator("POST /v1/reload", "").status, 422);
     broker.write(&format!("{file}pin = true\n"));
     assert_eq!(operator("POST /v1/reload", "").status, 200);
-    let areas = json!(["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]);
+    let areas =
+        json!(["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]);
     let address = "127.0.0.1";
     let refused = |session: Value, topic: &str| json!({"event":"publish_refused","sub":null,"session":session,"address":address,"topic":topic});
     let expected = [

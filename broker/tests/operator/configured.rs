@@ -59,7 +59,10 @@ impl Configured {
         let texts = |name: &str| -> Vec<String> {
             answer[name].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(texts("reloaded"), ["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]);
+        assert_eq!(
+            texts("reloaded"),
+            ["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]
+        );
         texts("needs_restart")
     }
 

@@ -30,24 +30,46 @@ const IN_METRICS: [(&str, &str, u64); 17] = [
 const BUDGET: &str = "tickcast_budget_bytes_max";
 const HELLO: &str = "hello";
 
-/// Settings with a test of their own, here and in the tests of reloads.
-const OTHERS: [&str; 15] = [
+/// Settings with a test of their own: here, in the tests of reloads, and in those of tokens and quotas.
+const OTHERS: [&str; 34] = [
     "allow_host",
     "allow_origin",
     "admin_token_sha256",
     "audit_log",
+    "auth_ms",
     "behind_bytes",
+    "connections_per_address_max",
+    "connections_per_user_max",
+    "connects_per_address_per_s",
     "drain_ms",
     "fragments_max",
     "handshake_ms",
     "header_bytes_max",
     "log_level",
     "ndjson_bytes_max",
+    "publish_bytes_per_s",
+    "publishes_per_s",
+    "quota_dry_run",
+    "requests_per_s",
     "retain_bytes",
     "retain_ms",
     "retain_updates",
+    "subscribes_per_s",
+    "token_algorithms",
+    "token_audience",
+    "token_bytes_max",
+    "token_claim",
+    "token_issuer",
+    "token_leeway_ms",
+    "token_lifetime_max_ms",
+    "token_revoked_file",
+    "token_roles_claim",
+    "token_secret_file",
     "topic_idle_ms",
 ];
+
+/// Where keys come from and when: the tests of tokens change these in a running broker.
+const KEYS: [&str; 5] = ["token_key_file", "token_jwks_url", "jwks_refresh_ms", "jwks_cooldown_ms", "jwks_stale_ms"];
 
 /// Settings of which nothing outside the broker shows the effect.
 const UNSEEN: [&str; 5] =
@@ -55,7 +77,8 @@ const UNSEEN: [&str; 5] =
 
 #[test]
 fn every_setting_that_a_reload_changes_is_tested() {
-    let mut tested: Vec<&str> = IN_METRICS.iter().map(|(name, ..)| *name).chain(OTHERS).chain(UNSEEN).collect();
+    let mut tested: Vec<&str> =
+        IN_METRICS.iter().map(|(name, ..)| *name).chain(OTHERS).chain(KEYS).chain(UNSEEN).collect();
     tested.sort_unstable();
     let reloadable = SETTINGS.iter().filter(|setting| setting.applies != Applies::Restart);
     let mut names: Vec<&str> = reloadable.map(|setting| setting.name).collect();

@@ -7,6 +7,7 @@ mod common;
 mod admin;
 mod audit;
 mod configured;
+mod doors;
 mod limits;
 mod reload;
 mod systemd;

@@ -146,8 +146,9 @@ fn every_setting_is_listed_with_what_a_change_of_it_needs() {
         config::Applies::Reload(area) => area.name().to_owned(),
     };
     let settings = SETTINGS.iter().map(|setting| (area(setting), setting.name.to_owned()));
+    let tables = [("topics", "[[topics]]"), ("roles", "[[roles]]"), ("tokens", "[[tokens]]")];
     let others =
-        [("area", "settings"), ("topics", "[[topics]]")].map(|(area, name)| (area.to_owned(), name.to_owned()));
+        [("area", "settings")].into_iter().chain(tables).map(|(area, name)| (area.to_owned(), name.to_owned()));
     assert_eq!(documented, settings.chain(others).collect());
 }
 

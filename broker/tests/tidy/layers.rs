@@ -125,7 +125,7 @@ fn crates_depend_only_on_what_they_may() {
 }
 
 /// The most crates that the broker may consist of, including its own.
-const BROKER_CRATES_MAX: usize = 145;
+const BROKER_CRATES_MAX: usize = 154;
 
 /// Each crate is code that a server on the network trusts, and that every user compiles.
 #[test]

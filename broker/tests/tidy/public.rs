@@ -40,7 +40,7 @@ fn declared(line: &str) -> Option<&str> {
     let rest = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest);
     let (modifiers, rest) = rest.split_once("fn ")?;
     let plain = modifiers.split_whitespace().all(|word| matches!(word, "const" | "async"));
-    rest.split(|sign: char| !sign.is_alphanumeric() && sign != '_').next().filter(|_| plain)
+    rest.split(|sign: char| !sign.is_alphanumeric() && sign != '_').next().filter(|name| plain && !name.is_empty())
 }
 
 fn words(line: &str) -> impl Iterator<Item = &str> {

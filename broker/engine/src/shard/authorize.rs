@@ -21,7 +21,7 @@ use broker_protocol::request::From;
 use std::sync::atomic::Ordering;
 
 use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
-use super::follows::Denied;
+use super::denied::Denied;
 use super::permits::{PATTERNS_PER_STEP, Permit};
 use super::unsubscribe::Left;
 use super::{ConnId, Shard};

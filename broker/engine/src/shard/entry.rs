@@ -10,7 +10,7 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern};
 
-use super::follows::Denied;
+use super::denied::Denied;
 use super::permits::Readable;
 
 /// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.

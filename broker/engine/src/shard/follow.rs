@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::follows::{Denied, Linked, group_bytes};
+use super::denied::Denied;
+use super::follows::{Linked, group_bytes};
 use super::{GroupId, NameId, Shard};
 use crate::in_force::InForce;
 use crate::sink::Sink;

@@ -17,6 +17,7 @@
 //! queue        whose turn is next
 //! follows      names and patterns, their subscribers, and how they are linked
 //! ring         frames on their way to connections
+//! denied       the topics of a pattern that its subscribers are denied
 //! permits      what clients may do, for those that may not do everything
 //! views        topics at an interval, and when each is due
 //! plan         the frames of a turn's write that do not come from the ring
@@ -56,6 +57,7 @@ mod authorize;
 mod conn;
 mod connect;
 mod deliver;
+mod denied;
 mod departures;
 pub(crate) mod detail;
 mod entry;

@@ -9,7 +9,7 @@ use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
 use foldhash::fast::RandomState;
 
-use super::follows::Denied;
+use super::denied::Denied;
 use super::{ConnId, Shard};
 use crate::sink::Sink;
 

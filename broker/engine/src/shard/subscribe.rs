@@ -15,9 +15,9 @@ use foldhash::fast::RandomState;
 use super::conn::{
     Asked, At, Begun, InProgress, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step,
 };
+use super::denied::Denied;
 use super::entry::{self, CheckedEntry};
 use super::follow::patterns_bytes_max;
-use super::follows::Denied;
 use super::permits::PATTERNS_PER_STEP;
 use super::refused::Refused;
 use super::start::start;

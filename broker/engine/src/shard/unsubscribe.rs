@@ -12,7 +12,8 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::conn::{At, Introduce, Step, Subscription, Target, Walk, Want};
-use super::follows::{Denied, Group};
+use super::denied::Denied;
+use super::follows::Group;
 use super::subscribe::SUBSCRIPTION_BYTES;
 use super::{ConnId, GroupId, NameId, Shard, ViewId};
 use crate::budget::shared::SharedSum;

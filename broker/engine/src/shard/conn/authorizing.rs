@@ -9,7 +9,7 @@ use broker_protocol::permissions::Permissions;
 
 use super::subscriptions::Target;
 use super::walk::Walk;
-use crate::shard::follows::Denied;
+use crate::shard::denied::Denied;
 use crate::shard::id::GroupId;
 use crate::topic::Topic;
 

@@ -6,7 +6,7 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::From;
 
 use super::ready::Token;
-use crate::shard::follows::Denied;
+use crate::shard::denied::Denied;
 use crate::shard::id::GroupId;
 use crate::topic::Topic;
 

@@ -4,14 +4,12 @@
 //! name       a followed name, whether or not there is such a topic; a group (a pattern and its members)
 //! members    the connections that are subscribed to one of them
 //! patterns   which patterns match a name
-//! denied     the topics of a pattern that its subscribers are denied
 //! resolve    which of a connection's subscriptions applies to a name
 //! ```
 //!
 //! A name that has a topic is also found by the topic's number. A name is linked to patterns that match it: to all of
 //! them from the moment at which its topic begins or ends, and before that to those whose walk has reached it.
 
-mod denied;
 mod members;
 mod name;
 mod patterns;
@@ -21,13 +19,13 @@ use std::sync::Arc;
 
 use broker_protocol::pattern::Pattern;
 
-pub(super) use self::denied::Denied;
 pub(super) use self::members::Members;
 pub(super) use self::name::{FollowedName, Group, group_bytes};
 pub(super) use self::patterns::Linked;
 use self::patterns::{FEW, Patterns};
 pub(super) use self::resolve::Resolved;
 use super::conn::Target;
+use super::denied::Denied;
 use super::id::{GroupId, NameId};
 use super::pages::Pages;
 use crate::names::ByName;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use broker_protocol::pattern::{Pattern, Specificity};
 use smallvec::SmallVec;
 
-use super::denied::Denied;
 use super::members::Members;
 use super::patterns::Linked;
 use crate::shard::conn::CatchUp;
+use crate::shard::denied::Denied;
 use crate::shard::id::ViewId;
 use crate::topic::{Topic, TopicId};
 

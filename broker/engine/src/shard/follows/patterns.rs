@@ -14,9 +14,9 @@ use broker_protocol::pattern::{Pattern, Specificity};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::denied::Denied;
 use crate::fault;
 use crate::shard::conn::Step;
+use crate::shard::denied::Denied;
 use crate::shard::id::{ConnId, GroupId};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trie::Trie;

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Now;
 use crate::engine::{Engine, Publisher};
 use crate::limits::Limits;
-use crate::shard::follows::Denied;
+use crate::shard::denied::Denied;
 use crate::sink::Wrote;
 
 const BOUND: usize = 3 * NAMES_PER_ROUND + 1;

@@ -1,0 +1,150 @@
+//! What a reload changes of tokens and quotas, setting by setting.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::configured::Configured;
+use crate::common::{Client, End, Hands, ask};
+
+const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+const ROLE: &str = "[[roles]]\nname = \"reader\"\nsub = [\"a\"]\n";
+
+fn signed(claims: &Value) -> String {
+    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET)).unwrap()
+}
+
+/// Claims of a client that may subscribe to the topic `a`, with these changes.
+fn claims(changes: Value) -> Value {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut claims = json!({
+        "sub": "anna", "aud": "tickcast", "iat": now_s, "exp": now_s + 3600, "tickcast": {"roles": ["reader"]},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+/// A broker whose file begins with these lines, and whose clients need tokens.
+fn broker() -> (Configured, String) {
+    let broker = Configured::start("drain_ms = 0\n");
+    broker.publish("a", "1");
+    std::fs::write(broker.path("secret"), SECRET).unwrap();
+    let file = format!("drain_ms = 0\ntoken_secret_file = {:?}\n", broker.path("secret"));
+    assert_eq!(broker.reload(&format!("{file}{ROLE}")), [""; 0]);
+    (broker, file)
+}
+
+fn status(broker: &Configured, token: &str) -> u16 {
+    let bearer = format!("Authorization: Bearer {token}");
+    ask(broker.process.listen, "GET /v1/topics/a", &[&bearer], b"").status
+}
+
+#[test]
+fn what_tokens_have_to_be() {
+    let (broker, file) = broker();
+    let now_s = claims(json!({}))["iat"].as_u64().unwrap();
+    let with = |changes| signed(&claims(changes));
+    std::fs::write(broker.path("revoked"), "sub:anna before:9999999999\n").unwrap();
+    std::fs::write(broker.path("other"), b"another secret of more than thirty-two bytes").unwrap();
+    let revoked = format!("token_revoked_file = {:?}", broker.path("revoked"));
+    let plain = with(json!({}));
+    let late = with(json!({"exp": now_s - 10}));
+    let by_groups = with(json!({"tickcast": {}, "groups": ["reader"]}));
+    for (line, token, before, after) in [
+        ("token_audience = \"other\"", &plain, 200, 401),
+        ("token_issuer = \"someone\"", &plain, 200, 401),
+        ("token_claim = \"other\"", &plain, 200, 403),
+        ("token_roles_claim = \"groups\"", &by_groups, 403, 200),
+        ("token_leeway_ms = 0", &late, 200, 401),
+        ("token_lifetime_max_ms = 60000", &plain, 200, 401),
+        ("token_bytes_max = 64", &plain, 200, 401),
+        (&revoked, &plain, 200, 401),
+        ("token_algorithms = [\"HS256\", \"ES256\"]", &plain, 200, 200),
+    ] {
+        assert_eq!(status(&broker, token), before, "{line}");
+        assert_eq!(broker.reload(&format!("{file}{line}\n{ROLE}")), [""; 0]);
+        assert_eq!(status(&broker, token), after, "{line}");
+        assert_eq!(broker.reload(&format!("{file}{ROLE}")), [""; 0]);
+        assert_eq!(status(&broker, token), before, "{line}");
+    }
+    let other = file.replace("/secret\"", "/other\"");
+    assert_ne!(other, file);
+    broker.reload(&format!("{other}{ROLE}"));
+    assert_eq!(status(&broker, &plain), 401);
+    broker.reload(&format!("{file}{}", ROLE.replace("\"a\"]", "\"b\"]")));
+    assert_eq!(status(&broker, &plain), 403);
+}
+
+#[test]
+fn who_has_to_show_one_and_when() {
+    let (broker, file) = broker();
+    let mut client = Client::with(broker.process.listen, Hands::default(), &[], b"");
+    // A connection that came when it had longer ends at the time that was said then, and others at the new one.
+    broker.reload(&format!("{file}auth_ms = 100\n{ROLE}"));
+    let mut later = Client::with(broker.process.listen, Hands::default(), &[], b"");
+    assert_eq!(later.end(), End::Close(Some(4001)));
+    client.request(&json!({"op": "auth", "id": 1, "token": signed(&claims(json!({})))}).to_string());
+    assert_eq!(client.subscribe(&["a"])["errors"].as_array().map(Vec::len), None);
+    // Without keys nobody is asked any more.
+    broker.reload("drain_ms = 0\n");
+    assert_eq!(broker.http("POST /v1/topics/b", "1").status, 200);
+}
+
+#[test]
+fn quotas() {
+    let broker = Configured::start("drain_ms = 0\n");
+    // The number of pings, subscribe requests and publishes, out of ten, that are refused on a new connection.
+    let refused = || {
+        let mut client = broker.process.client();
+        let mut ask = |text: &str| {
+            let codes = (0..10).map(|_| client.request(text));
+            codes.filter(|answer| answer.to_string().contains("rate_limited")).count()
+        };
+        let pings = ask(r#"{"op":"ping","id":1}"#);
+        let subscribes = ask(r#"{"op":"subscribe","id":1,"topics":["a"]}"#);
+        (pings, subscribes, ask(r#"{"op":"publish","id":1,"topic":"a","data":1}"#))
+    };
+    assert_eq!(refused(), (0, 0, 0));
+    for (line, kinds) in [
+        ("requests_per_s = 1", (true, true, true)),
+        ("subscribes_per_s = 1", (false, true, false)),
+        ("publishes_per_s = 1", (false, false, true)),
+        ("publish_bytes_per_s = 1", (false, false, true)),
+    ] {
+        broker.reload(&format!("drain_ms = 0\n{line}\n"));
+        let (pings, subscribes, publishes) = refused();
+        assert_eq!((pings > 0, subscribes > 0, publishes > 0), kinds, "{line}");
+        broker.reload(&format!("drain_ms = 0\nquota_dry_run = true\n{line}\n"));
+        assert_eq!(refused(), (0, 0, 0), "{line}");
+    }
+    let connects = || {
+        let one = || Client::shake_hands(broker.process.listen, Hands::default(), &[], b"");
+        let hands: Vec<_> = (0..5).map(|_| one()).collect();
+        hands.iter().filter(|(_, answer)| answer.status == 429).count()
+    };
+    for line in ["connections_per_address_max = 2", "connects_per_address_per_s = 1"] {
+        broker.reload("drain_ms = 0\n");
+        assert_eq!(connects(), 0, "{line}");
+        broker.reload(&format!("drain_ms = 0\n{line}\n"));
+        assert!(connects() > 0, "{line}");
+    }
+}
+
+#[test]
+fn connections_of_one_user() {
+    let (broker, file) = broker();
+    let token = signed(&claims(json!({})));
+    let bearer = format!("Authorization: Bearer {token}");
+    let one = || Client::with(broker.process.listen, Hands::default(), &[&bearer], b"");
+    let mut open: Vec<Client> = (0..2).map(|_| one()).collect();
+    broker.reload(&format!("{file}connections_per_user_max = 1\n{ROLE}"));
+    assert_eq!(one().end(), End::Close(Some(4029)));
+    // Those that are open stay open.
+    for client in &mut open {
+        client.say(r#"{"op":"ping"}"#);
+        client.skip_to(json!({"op": "pong"}));
+    }
+}

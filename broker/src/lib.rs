@@ -196,7 +196,7 @@ impl Broker {
             tasks.push(vital::spawn("looking at the TLS certificates", tls::watch(tls, interval)));
         }
         let shown = tls_listen.map(tracing::field::display);
-        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards, "serving");
+        tracing::info!(%listen, %admin_listen, tls_listen = shown, shards, "serving");
         Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
     }
 

@@ -1,7 +1,8 @@
 /** The real Prometheus scrapes a broker under load, and answers every query of the dashboards and rules. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client, Publisher } from "./support/load.js";
@@ -18,7 +19,14 @@ const rules = async () => (await Promise.all(["recording", "alerts"].map((name) 
 
 before(async () => {
   const small = ["--behind-bytes", "16384", "--send-buffer-bytes", "8192", "--notsent-lowat-bytes", "4096"];
-  broker = await startBroker(atEnd, ["--shards", "2", ...small]);
+  // With TLS, so that it has all metrics.
+  const pki = await mkdtemp(join(tmpdir(), "tickcast-tls-"));
+  atEnd(() => rm(pki, { recursive: true }));
+  const [cert, key] = ["cert.pem", "key.pem"].map((name) => join(pki, name));
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"];
+  execFileSync("openssl", ["req", "-x509", ...curve, "-subj", "/CN=localhost", "-keyout", key, "-out", cert], { stdio: "pipe" });
+  const tls = ["--tls-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+  broker = await startBroker(atEnd, ["--shards", "2", ...small, ...tls]);
   prometheus = await startPrometheus(atEnd, broker.admin);
   const readers = Array.from({ length: 5 }, () => new Client(broker.listen, ["test.>"]));
   const sleeper = new Client(broker.listen, ["test.>"]);

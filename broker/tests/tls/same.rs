@@ -107,6 +107,31 @@ fn a_stream_of_events_flows_and_its_end_is_told() {
 }
 
 #[test]
+fn a_client_without_a_request_is_told_that_its_time_is_over() {
+    let pki = Pki::new();
+    let mut broker = broker(&pki, &[("handshake_ms", "1000")]);
+    let tls = broker.tls.unwrap();
+    for version in BOTH {
+        let config = Arc::new(config(&pki, &[version], None));
+        // Before the first request, within one, and after one.
+        assert_eq!(Client::connect(tls, &config).end(), (None, true));
+        let mut client = Client::connect(tls, &config);
+        client.raw(b"GET /v1/topics HTTP/1.1\r\nHost:");
+        assert!(client.rest().1);
+        let mut client = Client::connect(tls, &config);
+        client.raw(b"GET /v1/topics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        let (text, told) = client.rest();
+        assert!(text.contains("200 OK") && told, "{text}");
+    }
+    // And when the broker stops while it waits.
+    let config = Arc::new(config(&pki, &BOTH, None));
+    let mut client = Client::connect(tls, &config);
+    broker.begin_stop();
+    assert_eq!(client.end(), (None, true));
+    broker.join();
+}
+
+#[test]
 fn every_planned_end_is_told() {
     let pki = Pki::new();
     let mut broker = broker(&pki, &[("connections_max", "3")]);

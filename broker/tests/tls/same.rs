@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use crate::client::{BOTH, Client, broker, config, handshakes};
-use crate::common::{BINARY, FIN, ask};
+use crate::common::{BINARY, FIN, ask, until};
 use crate::pki::Pki;
 
 #[test]
@@ -126,6 +126,9 @@ fn a_client_without_a_request_is_told_that_its_time_is_over() {
     // And when the broker stops while it waits.
     let config = Arc::new(config(&pki, &BOTH, None));
     let mut client = Client::connect(tls, &config);
+    // A client's side of the handshake is done before the broker's.
+    let done = || handshakes(&broker, "1.3", "full", "ok") + handshakes(&broker, "1.3", "resumed", "ok");
+    until("the broker's side of the handshake", || done() == 4.0);
     broker.begin_stop();
     assert_eq!(client.end(), (None, true));
     broker.join();

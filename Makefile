@@ -34,6 +34,7 @@ fmt:
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy -p broker-engine --all-targets --features planted-faults --locked -- -D warnings
+	$(CARGO) clippy -p broker --no-default-features --locked -- -D warnings
 
 unit: tools
 	$(CARGO) test --workspace --locked

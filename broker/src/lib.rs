@@ -252,7 +252,7 @@ impl Broker {
         }
         systemd::ready();
         let shown = tls_listen.map(tracing::field::display);
-        tracing::info!(%listen, tls_listen = shown, %admin_listen, shards = shards_count, "serving");
+        tracing::info!(%listen, %admin_listen, tls_listen = shown, shards = shards_count, "serving");
         Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
     }
 

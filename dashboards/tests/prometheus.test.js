@@ -1,7 +1,8 @@
 /** The real Prometheus scrapes a broker under load, and answers every query of the dashboards and rules. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client, Publisher } from "./support/load.js";

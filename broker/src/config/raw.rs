@@ -167,8 +167,6 @@ fn plain_text(value: &toml::Value, list: bool) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
-        // A version, as in `1.3`.
-        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(value) => Some(value.to_string()),
         toml::Value::Array(items) if list => {
             items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))

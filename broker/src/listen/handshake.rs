@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -54,8 +55,9 @@ impl Handshakes {
         };
         self.tls.counters().count(done, begin.elapsed());
         // hyper's memory for a connection is allocated when there is something to read.
-        timeout_at(begin + patience, poll_fn(|cx| socket.poll_fill(cx))).await??;
-        Ok(Wire::Tls(Box::new(socket)))
+        let mut waiting = Waiting(Some(Box::new(socket)));
+        timeout_at(begin + patience, poll_fn(|cx| waiting.poll(cx))).await??;
+        waiting.0.take().map(Wire::Tls).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     async fn exchange(&self, socket: &mut TlsSocket, first: SemaphorePermit<'_>) -> io::Result<()> {
@@ -81,7 +83,7 @@ impl Handshakes {
                 // The alert, as far as it can be sent at once.
                 poll_fn(|cx| {
                     let _ = socket.poll_send(cx);
-                    std::task::Poll::Ready(())
+                    Poll::Ready(())
                 })
                 .await;
             }
@@ -96,5 +98,22 @@ impl Handshakes {
     async fn turn(&self) -> io::Result<SemaphorePermit<'_>> {
         // It is never closed.
         self.turns.acquire().await.map_err(io::Error::other)
+    }
+}
+
+/// A connection that waits for its first request. If it is dropped before that, its client is told.
+struct Waiting(Option<Box<TlsSocket>>);
+
+impl Waiting {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().map_or(Poll::Ready(Ok(())), |socket| socket.poll_fill(cx))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take() {
+            Wire::Tls(socket).say_goodbye();
+        }
     }
 }

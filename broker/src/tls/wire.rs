@@ -153,9 +153,10 @@ impl Wire {
                 // Early data is not offered.
                 Ok(_) => return Err(io::Error::other("an unexpected state of TLS")),
                 Err(error) => {
-                    // What was to be sent before, and then the alert. It must not look at the input again.
-                    while let Ok(ConnectionState::EncodeTlsData(mut message)) =
-                        self.conn.process_tls_records(&mut []).state
+                    // What was to be sent before, and then the alert; nothing more is taken in.
+                    while self.conn.wants_write()
+                        && let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut message)), .. } =
+                            self.conn.process_tls_records(&mut bytes[at + discard..])
                     {
                         append(&mut self.rest, |out| message.encode(out))?;
                     }
@@ -260,9 +261,8 @@ impl Wire {
     }
 
     fn hold(&mut self, bytes: &[u8]) {
-        if self.rest.is_empty() {
-            self.rest.reserve_exact(bytes.len());
-        }
+        // `close_notify` after a record must not make room for another record.
+        self.rest.reserve_exact(bytes.len());
         self.rest.extend_from_slice(bytes);
         self.count();
     }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use crate::client::{BOTH, Client, broker, config, handshakes};
-use crate::common::{BINARY, FIN, ask};
+use crate::common::{BINARY, FIN, ask, until};
 use crate::pki::Pki;
 
 #[test]
@@ -103,6 +103,34 @@ fn a_stream_of_events_flows_and_its_end_is_told() {
     assert!(events.iter().any(|event| event.contains(r#""op":"image""#) && event.len() > 60_000), "{text:.300}");
     assert!(events.iter().any(|event| event.contains(r#""seq":2"#)), "{text:.300}");
     assert!(events.contains(&": closed 1001 going away"), "{:?}", &events[1..]);
+    broker.join();
+}
+
+#[test]
+fn a_client_without_a_request_is_told_that_its_time_is_over() {
+    let pki = Pki::new();
+    let mut broker = broker(&pki, &[("handshake_ms", "1000")]);
+    let tls = broker.tls.unwrap();
+    for version in BOTH {
+        let config = Arc::new(config(&pki, &[version], None));
+        // Before the first request, within one, and after one.
+        assert_eq!(Client::connect(tls, &config).end(), (None, true));
+        let mut client = Client::connect(tls, &config);
+        client.raw(b"GET /v1/topics HTTP/1.1\r\nHost:");
+        assert!(client.rest().1);
+        let mut client = Client::connect(tls, &config);
+        client.raw(b"GET /v1/topics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        let (text, told) = client.rest();
+        assert!(text.contains("200 OK") && told, "{text}");
+    }
+    // And when the broker stops while it waits.
+    let config = Arc::new(config(&pki, &BOTH, None));
+    let mut client = Client::connect(tls, &config);
+    // A client's side of the handshake is done before the broker's.
+    let done = || handshakes(&broker, "1.3", "full", "ok") + handshakes(&broker, "1.3", "resumed", "ok");
+    until("the broker's side of the handshake", || done() == 4.0);
+    broker.begin_stop();
+    assert_eq!(client.end(), (None, true));
     broker.join();
 }
 

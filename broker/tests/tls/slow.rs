@@ -67,7 +67,7 @@ fn clients_that_stop_reading_hold_a_record_each() {
 #[test]
 fn a_client_that_reads_nothing_is_closed_and_one_that_reads_a_little_is_not() {
     let pki = Pki::new();
-    let broker = broker(&pki, &[("stall_ms", "1500"), ("send_buffer_bytes", "8192"), ("heartbeat_ms", "60000")]);
+    let broker = broker(&pki, &[("stall_ms", "4000"), ("send_buffer_bytes", "8192"), ("heartbeat_ms", "60000")]);
     let config = Arc::new(config(&pki, &BOTH, None));
     let [mut slow, mut stuck] = [(); 2].map(|()| {
         let mut client = Client::over(socket(broker.tls.unwrap()), &config, NAME).unwrap();

@@ -82,6 +82,20 @@ fn a_peer_that_is_not_waited_for_is_closed_after_stall_ms() {
 }
 
 #[test]
+fn a_peer_that_takes_what_its_sink_held_has_not_stalled() {
+    let (mut shard, ids) = parked(1);
+    // It is parked all the time: its sink holds more than it took.
+    for ms in (10..10 * STALL_MS).step_by(STALL_MS as usize / 2) {
+        pass(&mut shard, ms, ms + STALL_MS / 2 - 10);
+        assert!(!shard.is_closing(ids[0]), "after {ms} ms");
+        shard.took(ids[0]);
+    }
+    assert_eq!(shard.sink(ids[0]).unwrap().asked.get(), 0);
+    pass(&mut shard, 10 * STALL_MS, 11 * STALL_MS + 200);
+    assert!(shard.is_closing(ids[0]));
+}
+
+#[test]
 fn one_round_asks_a_few_sinks_and_all_rounds_ask_every_sink() {
     let count = 3 * QUESTIONS_PER_SWEEP + 1;
     let (mut shard, ids) = parked(count);

@@ -38,9 +38,10 @@ impl Configured {
         self.folder.path().join(name)
     }
 
-    /// Writes the file.
+    /// Replaces the file in one step: a reload must not see half of it.
     pub(crate) fn write(&self, file: &str) {
-        std::fs::write(self.path("tickcast.toml"), file).unwrap();
+        std::fs::write(self.path("new.toml"), file).unwrap();
+        std::fs::rename(self.path("new.toml"), self.path("tickcast.toml")).unwrap();
     }
 
     /// Asks the broker to read its file.

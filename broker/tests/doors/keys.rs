@@ -70,7 +70,7 @@ impl Issuer {
                 }
                 asked.fetch_add(1, Ordering::Relaxed);
                 // The request fits into one segment on this machine.
-                let _ = socket.read(&mut [0; 4096]);
+                let Ok(1..) = socket.read(&mut [0; 4096]) else { continue };
                 let document = document.lock().unwrap().clone();
                 let (status, body) = document.map_or(("500", String::new()), |body| ("200", body));
                 let length = body.len();
@@ -90,7 +90,7 @@ impl Issuer {
 
     fn broker(&self, cooldown_ms: &str) -> Running {
         let url = format!("http://{}/jwks.json", self.address);
-        Running::with(&[("token_jwks_url", &url), ("jwks_cooldown_ms", cooldown_ms)])
+        Running::with(&[("token_jwks_url", url.as_str()), ("jwks_cooldown_ms", cooldown_ms), ("auth_ms", "60000")])
     }
 }
 

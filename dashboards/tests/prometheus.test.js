@@ -1,8 +1,6 @@
 /** The real Prometheus scrapes a broker under load, and answers every query of the dashboards and rules. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client, Publisher } from "./support/load.js";

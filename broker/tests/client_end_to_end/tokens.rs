@@ -51,8 +51,8 @@ fn options(broker: &Running, token: Token) -> Options {
 fn issue(sub: &str, role: &str, seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = json!({"sub": sub, "aud": "tickcast", "exp": now + seconds, "tickcast": {"roles": [role]}});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()).unwrap())
-        .unwrap()
+    let key = EncodingKey::from_secret(SECRET.as_bytes()).unwrap();
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
 }
 
 /// A function that issues tokens that end after three seconds; how often it was asked, and whether it fails.

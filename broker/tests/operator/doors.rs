@@ -12,7 +12,7 @@ const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 const ROLE: &str = "[[roles]]\nname = \"reader\"\nsub = [\"a\"]\n";
 
 fn signed(claims: &Value) -> String {
-    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET).unwrap()).unwrap()
 }
 
 /// Claims of a client that may subscribe to the topic `a`, with these changes.

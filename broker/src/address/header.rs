@@ -104,7 +104,8 @@ mod tests {
     fn what_headers_say() {
         let v4 = [192, 0, 2, 7, 10, 0, 0, 1, 0xd7, 0x53, 0x01, 0xbb];
         let mut v6 = [0; 36];
-        (v6[..2].copy_from_slice(&[0x20, 0x01]), v6[15] = 7, v6[33] = 80);
+        v6[..2].copy_from_slice(&[0x20, 0x01]);
+        (v6[15], v6[33]) = (7, 80);
         let mut fields = v4.to_vec();
         // A field of 300 bytes is skipped.
         fields.extend([0x05, 0x01, 0x2c]);

@@ -101,7 +101,7 @@ fn quotas() {
         let mut client = broker.process.client();
         let mut ask = |text: &str| {
             let codes = (0..10).map(|_| client.request(text));
-            codes.filter(|answer| answer.to_string().contains("rate_limited")).count()
+            codes.filter(|answer| answer.text.contains("rate_limited")).count()
         };
         let pings = ask(r#"{"op":"ping","id":1}"#);
         let subscribes = ask(r#"{"op":"subscribe","id":1,"topics":["a"]}"#);

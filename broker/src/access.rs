@@ -37,6 +37,9 @@ pub struct AccessRules {
 pub enum Access {
     /// Not a browser, or a page of the broker's own.
     Own,
+    /// The live page, which came from the broker's client listener and asks its admin listener. The answer has to name the
+    /// origin as well.
+    Page(HeaderValue),
     /// A page from an origin on the allow-list. The answer has to name the origin, otherwise the browser withholds it
     /// from the page.
     Foreign(HeaderValue),
@@ -82,11 +85,17 @@ impl Denied {
     }
 }
 
-/// Checks one request.
+/// Checks one request. On the admin listener `page_port` is the port of the client listener, whose live page may ask.
 ///
 /// # Errors
 /// The request is refused.
-pub fn check(version: Version, uri: &Uri, headers: &HeaderMap, rules: &AccessRules) -> Result<Access, AccessDenied> {
+pub fn check(
+    version: Version,
+    uri: &Uri,
+    headers: &HeaderMap,
+    rules: &AccessRules,
+    page_port: Option<u16>,
+) -> Result<Access, AccessDenied> {
     let host = check_host(version, uri, headers, rules)?;
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
@@ -97,6 +106,9 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap, rules: &AccessRul
             let origin = value.to_str().ok().and_then(Origin::parse);
             match origin {
                 Some(origin) if host.as_ref().is_some_and(|host| origin.is_at(host)) => Ok(Access::Own),
+                Some(origin) if host.as_ref().is_some_and(|host| origin.is_page_beside(host, page_port)) => {
+                    Ok(Access::Page(value.clone()))
+                }
                 Some(origin) if rules.origins.contains(&origin) => Ok(Access::Foreign(value.clone())),
                 _ => {
                     let message = format!("the origin {} may not connect here (allow_origin)", quoted(value));
@@ -254,6 +266,13 @@ impl Origin {
     fn is_at(&self, host: &HostPort) -> bool {
         let default = default_port(&self.scheme);
         default.is_some() && self.host.name == host.name && self.host.port == host.port.or(default)
+    }
+}
+
+impl Origin {
+    /// Returns whether its pages come from this port of the same host, without a proxy between.
+    fn is_page_beside(&self, host: &HostPort, page_port: Option<u16>) -> bool {
+        page_port.is_some() && self.scheme == "http" && self.host.name == host.name && self.host.port == page_port
     }
 }
 

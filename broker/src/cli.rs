@@ -31,6 +31,8 @@ pub struct Cli {
     pub task: Task,
     /// `--config`.
     pub config_file: Option<PathBuf>,
+    /// `--secure` of the demo: keys, certificates and users are made for it, and its configuration.
+    pub secure: bool,
     /// The settings given as flags, with their values as typed.
     pub flags: Vec<(&'static str, OsString)>,
 }
@@ -72,7 +74,8 @@ impl Cli {
             (!values.is_empty()).then(|| (setting.name, values.join(std::ffi::OsStr::new(","))))
         });
         let config_file = levels.iter().filter_map(|level| level.get_one::<PathBuf>("config")).next_back().cloned();
-        Cli { task, config_file, flags: flags.collect() }
+        let secure = task == Task::Demo && inner.get_flag("secure");
+        Cli { task, config_file, secure, flags: flags.collect() }
     }
 }
 
@@ -80,7 +83,7 @@ fn command() -> Command {
     let all = |command: Command| command.arg(config()).args(SETTINGS.iter().map(flag));
     let asks = |setting: &Setting| setting.name == "admin_listen";
     let serve = Command::new("serve").about("run the broker, as `tickcast` without a command does");
-    let demo = Command::new("demo").about("run the broker with simulated feeds");
+    let demo = Command::new("demo").about("run the broker with simulated feeds").arg(secure());
     let print =
         Command::new("config").about("print every setting: meaning, unit, range, default, value and its source");
     let health = Command::new("health")
@@ -118,6 +121,14 @@ fn config() -> Arg {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("A TOML file with settings (also TICKCAST_CONFIG)")
+}
+
+fn secure() -> Arg {
+    Arg::new("secure")
+        .long("secure")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("config")
+        .help("Show TLS, tokens and permissions: make keys, a certificate and three users, for this run alone")
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -175,10 +186,19 @@ mod tests {
             ("tickcast --shards 2", Task::Serve),
             ("tickcast serve --shards 2", Task::Serve),
             ("tickcast demo", Task::Demo),
+            ("tickcast demo --secure --shards 1", Task::Demo),
             ("tickcast --pin config", Task::Config),
             ("tickcast health --admin-listen 127.0.0.1:9001", Task::Health),
         ] {
             assert_eq!(parse(line).unwrap().task, task, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_demo_is_secure_by_itself() {
+        assert!(parse("tickcast demo --secure").unwrap().secure && !parse("tickcast demo").unwrap().secure);
+        for line in ["tickcast --secure", "tickcast serve --secure", "tickcast demo --secure --config a.toml"] {
+            assert!(parse(line).unwrap_err().to_string().contains("--secure"), "{line}");
         }
     }
 

@@ -6,9 +6,24 @@ use std::time::Duration;
 
 use broker::Broker;
 use broker::health::on_this_machine;
+use feed_scenarios::Token;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+pub(crate) use secure::Secure;
+
+#[cfg(feature = "tls")]
+mod certificate;
+#[cfg(feature = "tls")]
+mod issuer;
+#[cfg(feature = "tls")]
+mod pem;
+#[cfg(feature = "tls")]
+mod secure;
+#[cfg(not(feature = "tls"))]
+#[path = "demo/absent.rs"]
+mod secure;
 
 const SEED: u64 = 1;
 /// The time that the feeds have to stop after the broker has stopped.
@@ -21,17 +36,22 @@ pub(crate) struct Demo {
 }
 
 /// Starts the feeds, and prints where to find what.
-pub(crate) fn start(broker: &Broker) -> Demo {
+pub(crate) fn start(broker: &Broker, secure: Option<&Secure>) -> Demo {
     let (stop, stopped) = oneshot::channel::<()>();
     let (listen, admin) = (on_this_machine(broker.listen()), on_this_machine(broker.admin_listen()));
     // If standard output is closed, the greeting is not wanted.
-    let _ = io::stdout().write_all(greeting(listen, admin).as_bytes());
+    let text = match (secure, broker.tls_listen()) {
+        (Some(secure), Some(tls_listen)) => secure.greeting(tls_listen),
+        _ => greeting(listen, admin),
+    };
+    let _ = io::stdout().write_all(text.as_bytes());
+    let token = secure.map_or_else(Token::none, Secure::token);
     let task = tokio::spawn(async move {
         let stopped = async {
             // A dropped sender stops the feeds as well.
             let _ = stopped.await;
         };
-        if let Err(error) = feed_scenarios::demo(&format!("ws://{listen}/v1/ws"), SEED, stopped).await {
+        if let Err(error) = feed_scenarios::demo(&format!("ws://{listen}/v1/ws"), token, SEED, stopped).await {
             tracing::error!("the simulated feeds ended: {error:#}");
         }
     });

@@ -184,6 +184,7 @@ impl Broker {
             publishes: Arc::default(),
             publishers: Mutex::new(engine.publishers()),
             audit: audit.clone(),
+            admin_port: Some(admin_listen.port()),
             sys_topics_public: config.sys_topics_public,
             quotas: quotas.clone(),
             identity_quotas: identity_quotas.clone(),

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use broker::cli::{Cli, Task};
 use broker::config::{self, Config, Loaded, Reread};
 use broker::{Broker, health, logging};
+use tokio::runtime::Runtime;
 
+use self::demo::Secure;
 use self::signals::{Asked, Signals};
 
 mod demo;
@@ -69,7 +71,23 @@ fn serve(cli: &Cli) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let loaded = match load(cli) {
+    let secure = match cli.secure.then(Secure::prepare).transpose() {
+        Ok(secure) => secure,
+        Err(error) => {
+            say::complaint(&format!("{error:#}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = serve_as(cli, secure.as_ref(), runtime, signals);
+    if let Some(secure) = secure {
+        secure.remove();
+    }
+    code
+}
+
+fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signals) -> ExitCode {
+    let config_file = secure.map(Secure::config_file).or_else(|| cli.config_file.clone());
+    let loaded = match load(&Cli { config_file: config_file.clone(), ..cli.clone() }) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
@@ -80,10 +98,10 @@ fn serve(cli: &Cli) -> ExitCode {
     loaded.warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
     config::raise_open_files(loaded.config.capacity());
     let reread: Reread = {
-        let (flags, config_file) = (cli.flags.clone(), cli.config_file.clone());
+        let (flags, config_file) = (cli.flags.clone(), config_file.clone());
         Box::new(move || config::load(&flags, config_file.clone()))
     };
-    match runtime.block_on(run(cli.task, loaded.config, reread, signals)) {
+    match runtime.block_on(run(cli.task, secure, loaded.config, reread, signals)) {
         Ok(broker) => {
             // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its
             // memory at once, so nothing is dropped.
@@ -98,9 +116,15 @@ fn serve(cli: &Cli) -> ExitCode {
 }
 
 /// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped.
-async fn run(task: Task, config: Config, reread: Reread, mut signals: Signals) -> anyhow::Result<Broker> {
+async fn run(
+    task: Task,
+    secure: Option<&Secure>,
+    config: Config,
+    reread: Reread,
+    mut signals: Signals,
+) -> anyhow::Result<Broker> {
     let broker = Broker::start(config, reread).await?;
-    let demo = (task == Task::Demo).then(|| demo::start(&broker));
+    let demo = (task == Task::Demo).then(|| demo::start(&broker, secure));
     reload_until_end(&broker, &mut signals).await;
     // A second signal ends the wait.
     tokio::select! {

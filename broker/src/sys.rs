@@ -31,6 +31,8 @@ const LOOK_STEPS: usize = 16;
 #[derive(Serialize)]
 struct Stats {
     uptime_s: u64,
+    /// For the live page, which asks the admin listener if its reader is an operator.
+    admin_port: Option<u16>,
     shards: usize,
     connections: u64,
     connections_parked: u64,
@@ -95,6 +97,7 @@ pub(crate) async fn publish_stats(engine: Arc<Engine>, shards: Vec<Arc<ShardStat
         let seconds = ((counted.0 - before.0) as f64 / 1e6).max(1e-6);
         let rate = |now: u64, before: u64| ((now - before) as f64 / seconds * 10.0).round() / 10.0;
         let stats = Stats {
+            admin_port: shared.context.admin_port,
             uptime_s: (clock.mono_us - start) / 1_000_000,
             shards: shards.len(),
             connections: sum(|s| s.connections.get()),

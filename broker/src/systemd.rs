@@ -97,3 +97,27 @@ async fn progress(shards: &[Handle], time: Duration) -> Result<(), usize> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Broker, config};
+
+    #[tokio::test]
+    async fn a_shard_that_does_not_answer_is_found() {
+        let flags = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2")];
+        let flags = flags.map(|(name, value)| (name, value.into()));
+        let read = move || config::resolve(&flags, [], None);
+        let config = read().map(|loaded| loaded.config).ok().unwrap();
+        let broker = Broker::start(config, Box::new(read)).await.unwrap();
+        let shards = broker.shared.shards.clone();
+        let time = Duration::from_secs(30);
+        assert_eq!(progress(&shards, time).await, Ok(()));
+        shards[1].send(Command::Stop).await;
+        while !shards[1].has_ended() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(progress(&shards, Duration::from_millis(50)).await, Err(1));
+        broker.stop().await;
+    }
+}

@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -66,6 +68,31 @@ class SystemdTest(unittest.TestCase):
         self.assertGreaterEqual(int(setting("LimitNOFILE")[0]), config["connections_max"] + config["http_connections_max"] + 512)
         self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2)
         self.assertEqual(config["topics"][0]["retain_updates"], 10_000)
+
+    def test_reload_start_and_watchdog_are_what_the_broker_does(self):
+        self.assertEqual(setting("Type"), ["notify"])
+        self.assertEqual(setting("ExecReload"), ["/bin/kill -HUP $MAINPID"])
+        self.assertIn("AF_UNIX", setting("RestrictAddressFamilies")[0].split())
+        path = self.folder / "notify"
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.bind(str(path))
+        told.settimeout(20)
+        port, admin_port = free_ports(2)
+        watchdog_us = int(setting("WatchdogSec")[0]) * 1_000_000 // 100
+        environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": str(watchdog_us)}
+        command = [BROKER, "serve", "--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
+        broker = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+        try:
+            self.assertEqual(told.recv(1024), b"READY=1")
+            broker.send_signal(signal.SIGHUP)
+            seen = []
+            # Each of these comes, or receiving runs out of time.
+            for beginning in (b"RELOADING=1\nMONOTONIC_USEC=", b"READY=1", b"WATCHDOG=1"):
+                while not any(message.startswith(beginning) for message in seen):
+                    seen.append(told.recv(1024))
+        finally:
+            stop(broker)
 
     def test_a_wrong_setting_ends_with_the_code_that_is_not_tried_again(self):
         wrong = self.folder / "wrong.toml"

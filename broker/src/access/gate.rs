@@ -31,10 +31,29 @@ impl Gate {
         *write(&self.rules) = rules;
     }
 
-    /// Checks one request.
+    /// Checks one request to the client listener.
     pub(crate) fn admit<B>(&self, request: &Request<B>, remote: &dyn Display) -> Result<Access, Refusal> {
+        self.admit_with(request, remote, None)
+    }
+
+    /// Checks one request to the admin listener, which the live page on this port of the same host may ask.
+    pub(crate) fn admit_operator<B>(
+        &self,
+        request: &Request<B>,
+        remote: &dyn Display,
+        page_port: u16,
+    ) -> Result<Access, Refusal> {
+        self.admit_with(request, remote, Some(page_port))
+    }
+
+    fn admit_with<B>(
+        &self,
+        request: &Request<B>,
+        remote: &dyn Display,
+        page_port: Option<u16>,
+    ) -> Result<Access, Refusal> {
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        self.decide(version, uri, headers)
+        self.decide(version, uri, headers, page_port)
             .inspect_err(|(what, refusal)| {
                 if *what != Denied::Malformed {
                     let header = |name| text(headers, name);
@@ -45,8 +64,14 @@ impl Gate {
             .map_err(|(_, refusal)| refusal)
     }
 
-    fn decide(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Access, (Denied, Refusal)> {
-        check(version, uri, headers, &read(&self.rules)).map_err(|denied| {
+    fn decide(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+        page_port: Option<u16>,
+    ) -> Result<Access, (Denied, Refusal)> {
+        check(version, uri, headers, &read(&self.rules), page_port).map_err(|denied| {
             self.count(denied.what);
             let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
             (denied.what, Refusal { code, message: denied.message })

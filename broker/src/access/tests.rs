@@ -27,9 +27,10 @@ fn outcome(request: &str) -> String {
             .into(),
         hosts: vec![HostName::parse("feed.example.com").unwrap()],
     };
-    match check(version, &uri, &headers, &rules) {
+    match check(version, &uri, &headers, &rules, None) {
         Ok(Access::Own) => OWN.into(),
         Ok(Access::Foreign(_)) => FOREIGN.into(),
+        Ok(Access::Page(_)) => "the live page, on the client listener".into(),
         Err(denied) => denied.message,
     }
 }

@@ -8,11 +8,15 @@ pub(super) const PROGRAM: &str = "\
 
 pub(super) const SERVE: &str = "\
     Runs the broker until SIGINT or SIGTERM: then it sends goaway to its clients, waits
-    up to drain_ms for them to leave, and exits. A second signal makes it exit at once.";
+    up to drain_ms for them to leave, and exits. A second signal makes it exit at once.
+    SIGHUP makes it read its settings again: those that `tickcast config` calls
+    reloadable count at once, without closing a connection.";
 
 pub(super) const DEMO: &str = "\
     Runs the broker as `tickcast serve` does, with simulated feeds: stocks, football,
-    chat and servers. Open its listen address in a browser to see them.";
+    chat and servers. Open its listen address in a browser to see them. With --secure
+    it makes a key, a certificate authority, a certificate and three users, and prints
+    three commands that differ in what they may do.";
 
 pub(super) const CONFIG: &str = "\
     Prints the settings that the broker would run with, and exits. The output is itself
@@ -45,6 +49,7 @@ EXIT STATUS
 
 EXAMPLES
     tickcast demo
+    tickcast demo --secure
     tickcast serve --listen 127.0.0.1:9100 --admin-listen 127.0.0.1:9101
     tickcast config --config tickcast.toml
     tickcast health --admin-listen 127.0.0.1:9001";

@@ -71,7 +71,7 @@ fn an_error_names_the_setting_the_value_and_its_source() {
             "behind_bytes = \"2TiB\"",
             "behind_bytes = \"2TiB\" (from file broker.toml): expected a number of bytes",
         ),
-        (&[], &[], "heartbeat_ms = 2.5", "heartbeat_ms = \"2.5\" (from file broker.toml): expected a single value"),
+        (&[], &[], "heartbeat_ms = 2.5", "heartbeat_ms = \"2.5\" (from file broker.toml): expected a whole number"),
         (&[], &[], "heartbeat = 2", "heartbeat (from file broker.toml): there is no such setting"),
         (&[], &[], "config = \"other.toml\"", "config (from file broker.toml): there is no such setting"),
         (&[], &[], "shards = ", "broker.toml is not TOML"),
@@ -330,5 +330,8 @@ fn oddities_of_tokens_are_warnings() {
     assert!(warnings(&[("token_revoked_file", "a")], "").contains("no key that verifies tokens"));
     assert!(warnings(&[], "[[roles]]\nname = \"a\"").contains("nobody can have one"));
     assert_eq!(warnings(&[], "[[roles]]\nname = \"anonymous\""), "");
-    assert_eq!(warnings(&[], TOKENS), "");
+    assert_eq!(
+        warnings(&[], TOKENS),
+        "a role has client_cert, but tls_client_auth is off: no client shows a certificate"
+    );
 }

@@ -54,6 +54,8 @@ pub struct Context {
     pub publishers: Mutex<Publishers<Author, ()>>,
     /// Who did what.
     pub audit: Arc<Audit>,
+    /// The port of the admin listener, which the live page asks for operators.
+    pub admin_port: Option<u16>,
     /// `sys_topics_public`
     pub sys_topics_public: bool,
     /// The quotas of addresses.
@@ -139,7 +141,7 @@ where
         Err(refusal) => return reply::error(&refusal),
     };
     let mut reply = answer(request, peer, context, upgrade, stream, &access).await;
-    if let Access::Foreign(origin) = access {
+    if let Access::Foreign(origin) | Access::Page(origin) = access {
         reply::readable_by(&mut reply, origin);
     }
     reply
@@ -208,7 +210,7 @@ where
         Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, caller, context),
         Route::Topic(topic) => topics::image(query, &topic, caller, context).await,
         Route::History(topic) => history::page(query, &topic, caller, context).await,
-        Route::Asset(asset) => Ok(web::serve(asset, request.headers())),
+        Route::Asset(asset) => Ok(web::serve(asset, request.headers(), context.admin_port)),
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }

@@ -60,6 +60,7 @@ static ASSETS: &[Asset] = &[
     script("/live/main.js", live!("main.js")),
     script("/live/markets.js", live!("markets.js")),
     script("/live/matches.js", live!("matches.js")),
+    script("/live/operator.js", live!("operator.js")),
     script("/live/raw.js", live!("raw.js")),
     script("/live/spark.js", live!("spark.js")),
     script("/live/theme.js", live!("theme.js")),
@@ -127,7 +128,7 @@ impl AssetId {
 }
 
 /// Answers with the file, or with 304 and no body if the client's copy is current.
-pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
+pub(super) fn serve(id: AssetId, request: &HeaderMap, admin_port: Option<u16>) -> Reply {
     let (asset, tag) = (&ASSETS[id.0], &TAGS[id.0]);
     let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, tag));
     let body = if known { Bytes::new() } else { Bytes::from_static(asset.body) };
@@ -142,7 +143,7 @@ pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if asset.is_page {
-        headers.insert(CONTENT_SECURITY_POLICY, policy(request.get(HOST)));
+        headers.insert(CONTENT_SECURITY_POLICY, policy(request.get(HOST), admin_port));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     }
     reply
@@ -150,10 +151,15 @@ pub(super) fn serve(id: AssetId, request: &HeaderMap) -> Reply {
 
 /// The policy of a page: only the broker's own files, and connections to the page's own origin, so that content that a
 /// feed might smuggle in can reach no other host. Browsers that do not count `ws:` of the same host as `'self'` (Safari
-/// before 15.4) need it named.
-fn policy(host: Option<&HeaderValue>) -> HeaderValue {
+/// before 15.4) need it named. The admin listener, on a port of the same host, is for operators.
+fn policy(host: Option<&HeaderValue>, admin_port: Option<u16>) -> HeaderValue {
     // The host was checked before anything was answered: it holds no space, semicolon or comma.
-    let sockets = host.and_then(|host| host.to_str().ok()).map(|host| format!(" ws://{host} wss://{host}"));
+    let sockets = host.and_then(|host| host.to_str().ok()).map(|host| {
+        // A colon in brackets belongs to an IPv6 address.
+        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
+        let admin = admin_port.map(|port| format!(" http://{name}:{port}"));
+        format!(" ws://{host} wss://{host}{}", admin.unwrap_or_default())
+    });
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{}; \
          frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

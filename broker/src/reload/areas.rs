@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use broker_engine::Engine;
 use broker_identity::Grants;
@@ -20,11 +19,8 @@ use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
 use crate::{clock, logging};
 
-/// Topics that take on new rules in a row, and the pause after them.
+/// Topics that take on new rules in a row.
 const TOPICS: usize = 1024;
-const PAUSE: Duration = Duration::from_millis(1);
-/// The pause before a shard whose queue of commands is full is asked again.
-const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// The parts of the broker that a reload changes.
 pub(crate) struct Parts {
@@ -156,7 +152,7 @@ impl Reload for Bounding {
             quotas.addresses.change(config.connects_per_address_per_s, config.rates());
             quotas.identities.change(config.connections_per_user_max, config.rates());
             quotas.engine.refusals().change(config.quota_dry_run);
-            quotas.shards.iter().for_each(|shard| tell(shard, Command::RenewAll));
+            quotas.shards.iter().for_each(|shard| shard.tell(Command::RenewAll));
         }))
     }
 }
@@ -209,7 +205,7 @@ impl Reload for Limits {
             bounds.context.ndjson_bytes_max.store(config.ndjson_bytes_max, Ordering::Relaxed);
             bounds.context.body_silence_ms.store(config.handshake_ms.into(), Ordering::Relaxed);
             bounds.engine.change_limits(config.engine_limits());
-            bounds.shards.iter().for_each(|shard| tell(shard, Command::Change(config.clone())));
+            bounds.shards.iter().for_each(|shard| shard.tell(Command::Change(config.clone())));
         }))
     }
 }
@@ -227,16 +223,9 @@ impl Reload for Topics {
                 if after.is_none() {
                     return;
                 }
-                std::thread::sleep(PAUSE);
+                // Others have the directory meanwhile.
+                std::thread::yield_now();
             }
         }))
-    }
-}
-
-/// Sends a shard a command, and waits while its queue is full.
-fn tell(shard: &Handle, mut command: Command) {
-    while let Err(back) = shard.try_send(command) {
-        command = back;
-        std::thread::sleep(ROOM_PAUSE);
     }
 }

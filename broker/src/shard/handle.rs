@@ -15,7 +15,7 @@ use super::login::{Checked, Unchecked};
 use super::operator::{ConnectionDetail, Whom};
 use super::poll::Poll;
 use super::slowest::ConnectionRow;
-use super::{Driver, ROOM_PAUSE};
+use super::{Driver, Inbox, ROOM_PAUSE};
 use crate::admission::Admitted;
 use crate::audit::Audit;
 use crate::authentication::{Authentication, Who};
@@ -159,6 +159,13 @@ impl Handle {
         }
     }
 
+    /// Sends a command from a thread that may be blocked while the queue is full.
+    pub(crate) fn tell(&self, command: Command) {
+        // If the thread has ended, its connections have too, and the command concerns nothing.
+        let _ = self.commands.send(command);
+        self.notify.notify_one();
+    }
+
     /// Sends a command if the queue is not full.
     ///
     /// # Errors
@@ -228,7 +235,8 @@ impl Prepared {
             let (stats, arriving, ended) = state;
             runtime.block_on(async move {
                 let (shard, poll) = (Shard::new(engine, index, stats), Poll::new(set));
-                let mut driver = Driver::new(shard, index, poll, incoming, self.notify, arriving, settings, audit);
+                let inbox = Inbox { commands: incoming, notify: self.notify, arriving };
+                let mut driver = Driver::new(shard, index, poll, inbox, settings, audit);
                 driver.run().await;
                 ended.store(true, Ordering::Release);
             });

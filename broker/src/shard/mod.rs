@@ -72,6 +72,13 @@ const ROUND_RECORDED_US: u64 = 1000;
 /// channel full.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
+/// What reaches a shard's thread from others.
+struct Inbox {
+    commands: Receiver<Command>,
+    notify: Arc<Notify>,
+    arriving: Arc<AtomicU64>,
+}
+
 /// A shard's thread.
 struct Driver {
     shard: Shard<Socket>,
@@ -106,12 +113,11 @@ impl Driver {
         shard: Shard<Socket>,
         index: usize,
         poll: Poll,
-        commands: Receiver<Command>,
-        notify: Arc<Notify>,
-        arriving: Arc<AtomicU64>,
+        inbox: Inbox,
         settings: Settings,
         audit: Arc<Audit>,
     ) -> Self {
+        let Inbox { commands, notify, arriving } = inbox;
         let raw = vec![0; input::BUFFER_BYTES].into_boxed_slice();
         let buffers = Buffers { raw, decrypted: Vec::new() };
         let (ready, reads) = (Vec::new(), DeferredReads::default());

@@ -19,7 +19,7 @@ fn connect(broker: &Running, headers: &[&str]) -> Client {
 #[test]
 fn the_address_is_the_first_that_no_proxy_added() {
     let broker = behind_a_proxy(&[]);
-    let many = format!("X-Forwarded-For: {}", vec!["198.51.100.9"; 50].join(", "));
+    let many = format!("X-Forwarded-For: {}", ["198.51.100.9"; 50].join(", "));
     for (headers, expected) in [
         (&["X-Forwarded-For: 192.0.2.7"][..], Some("192.0.2.7")),
         (&["X-Forwarded-For: 127.0.0.1, 192.0.2.7"], Some("192.0.2.7")),

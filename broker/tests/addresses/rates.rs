@@ -1,8 +1,10 @@
 //! The quotas of one connection. What has to be within one moment is sent at once.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use super::common::{Client, FIN, Message, PING, Running, TEXT, masked};
+use super::common::{Client, FIN, Message, PING, PONG, Running, TEXT, masked, until};
 
 /// Sends requests at once.
 fn send(client: &mut Client, requests: &[String]) {
@@ -74,7 +76,10 @@ fn requests_beyond_the_rate_are_refused_and_answered() {
         client.say(r#"{"op":"list","id":13}"#);
         let answer = client.message();
         match answer["retry_ms"].as_u64() {
-            Some(ms) => std::thread::sleep(std::time::Duration::from_millis(ms)),
+            Some(ms) => {
+                let begun = Instant::now();
+                until("the time has passed", || begun.elapsed() >= Duration::from_millis(ms));
+            }
             None => break answer,
         }
     };
@@ -84,7 +89,7 @@ fn requests_beyond_the_rate_are_refused_and_answered() {
 #[test]
 fn pings_and_pongs_count() {
     let broker = Running::with(&[("requests_per_s", "1")]);
-    for opcode in [PING, super::common::PONG] {
+    for opcode in [PING, PONG] {
         let mut client = broker.client();
         let mut bytes: Vec<u8> = (0..4).flat_map(|_| masked(FIN | opcode, b"")).collect();
         bytes.extend(masked(FIN | TEXT, br#"{"op":"list"}"#));
@@ -192,7 +197,7 @@ fn who_goes_on_in_spite_of_refusals_is_sent_away() {
 #[test]
 fn a_batch_is_one_refusal() {
     let broker = Running::with(&[("publishes_per_s", "1")]);
-    let updates = vec![r#"{"topic":"a","data":1}"#; 30].join(",");
+    let updates = [r#"{"topic":"a","data":1}"#; 30].join(",");
     let batches = vec![format!(r#"{{"op":"publish","batch":[{updates}]}}"#); 20];
     let mut client = broker.client();
     send(&mut client, &batches);
@@ -215,7 +220,7 @@ fn a_dry_run_counts_and_refuses_nothing() {
     ]);
     let mut clients: Vec<Client> = (0..15).map(|_| broker.client()).collect();
     let client = &mut clients[0];
-    let updates = vec![r#"{"topic":"a","data":1}"#; 10].join(",");
+    let updates = [r#"{"topic":"a","data":1}"#; 10].join(",");
     let requests: Vec<String> =
         (0..30).map(|id| format!(r#"{{"op":"publish","id":{id},"batch":[{updates}]}}"#)).collect();
     send(client, &requests);

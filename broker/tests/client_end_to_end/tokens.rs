@@ -51,7 +51,8 @@ fn options(broker: &Running, token: Token) -> Options {
 fn issue(sub: &str, role: &str, seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = json!({"sub": sub, "aud": "tickcast", "exp": now + seconds, "tickcast": {"roles": [role]}});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()).unwrap())
+        .unwrap()
 }
 
 /// A function that issues tokens that end after three seconds; how often it was asked, and whether it fails.
@@ -155,7 +156,8 @@ async fn what_is_not_allowed_is_refused_by_its_name() {
     assert!(matches!(error, PublishError::Refused { code: ErrorCode::Forbidden, retry: false, .. }), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On one thread, so that nothing happens between connecting and listening to events.
+#[tokio::test]
 async fn tokens_that_the_broker_does_not_take_end_the_client() {
     let (broker, _feed, _folder) = start().await;
     let stubborn = Token::from_fn(|| async { Ok::<_, io::Error>(Some("marker".to_owned())) });

@@ -10,6 +10,7 @@ mod source;
 mod auth;
 mod ends;
 mod http;
+mod keys;
 mod limits;
 mod permissions;
 mod secrets;

@@ -35,6 +35,28 @@ fn epoll_sets_of(process: u32) -> usize {
 }
 
 #[test]
+fn a_file_about_tokens_that_is_missing_or_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let path = path.to_str().unwrap();
+    for (flag, problem) in
+        [("--token-key-file", "neither a PEM"), ("--token-secret-file", "at least 32"), ("--token-revoked-file", "")]
+    {
+        let (code, log) = ends(&mut command(&[flag, path]));
+        let message = last_message(&log);
+        assert_eq!(code, Some(1), "{log}");
+        let setting = flag.trim_start_matches('-').replace('-', "_");
+        assert!(message.contains(&format!("{setting} = {path}: the file cannot be read")), "{message}");
+        if !problem.is_empty() {
+            std::fs::write(path, "nonsense").unwrap();
+            let (code, log) = ends(&mut command(&[flag, path]));
+            assert!(code == Some(1) && last_message(&log).contains(problem), "{log}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
 fn too_few_files_for_its_threads() {
     const SHARDS: usize = 32;
     let (mut started, mut failed) = (0, 0);

@@ -52,7 +52,7 @@ async fn http_1_1_needs_exactly_one_host() {
         }
     }
     let denied: Vec<u64> = server.context.access.denied().map(|(_, count)| count).collect();
-    assert_eq!(denied, [1, 1, 0], "by host, origin and site");
+    assert_eq!(denied, [1, 1, 0, 0], "by host, origin, site and proxy");
 }
 
 #[tokio::test]

@@ -192,6 +192,19 @@ async fn what_operators_ask_and_do() {
         let (got, answer) = send(line, headers, body, &broker).await;
         assert!(got == status && answer.contains(part), "{line} {headers:?} {body}: {got} {answer}");
     }
+    // But the live page of this very broker: the same host, and the client listener's port, without a proxy between.
+    let page = ("Origin", "http://localhost:9000");
+    assert_eq!(send("POST /v1/reload", &[page], "", &broker).await.0, 200);
+    let ask_first = ("Access-Control-Request-Method", "POST");
+    assert_eq!(send("OPTIONS /v1/reload", &[page, ask_first], "", &broker).await.0, 204);
+    for origin in ["https://localhost:9000", "http://127.0.0.1:9000", "http://localhost:9002", "http://localhost"] {
+        for line in ["POST /v1/reload", "OPTIONS /v1/reload", "GET /metrics"] {
+            assert_eq!(send(line, &[("Origin", origin), ask_first], "", &broker).await.0, 403, "{line} {origin}");
+        }
+    }
+    let with_token = Broker { token: Some("s3cret"), ..ready() };
+    assert_eq!(send("POST /v1/reload", &[page], "", &with_token).await.0, 401);
+    assert_eq!(send("OPTIONS /v1/reload", &[page, ask_first], "", &with_token).await.0, 204);
     let refused = Broker { bad_config: true, ..ready() };
     let (status, body) = send("POST /v1/reload", &[], "", &refused).await;
     let error: serde_json::Value = serde_json::from_str(&body).unwrap();

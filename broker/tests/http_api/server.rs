@@ -85,6 +85,7 @@ pub(crate) async fn start_all(
         publishes: Arc::default(),
         publishers: Mutex::new(engine.publishers()),
         audit: Arc::default(),
+        admin_port: None,
         sys_topics_public: false,
         quotas: Arc::new(AddressQuotas::new(0, Rates::default(), Arc::default())),
         identity_quotas: Arc::new(IdentityQuotas::new(Users::new(Arc::default()), 0, Rates::default())),

@@ -129,7 +129,7 @@ fn who_publishes() {
     for _ in 0..3 {
         second.request(r#"{"op":"publish","id":2,"topic":"a/b","data":1,"source":"s","source_seq":5}"#);
     }
-    let batch = r#"{"op":"publish","id":3,"updates":[{"topic":"a/b","data":1},{"topic":"other","data":1}]}"#;
+    let batch = r#"{"op":"publish","id":3,"batch":[{"topic":"a/b","data":1},{"topic":"other","data":1}]}"#;
     second.request(batch);
     broker.publish("a%2Fb", "1");
     broker.publish("a%2Fb", "1");

@@ -1,7 +1,9 @@
 //! The audit log.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::configured::Configured;
@@ -35,7 +37,7 @@ fn what_happened_is_written_down() {
     let mut client = broker.process.client();
     let session = client.hello.str("session");
     client.request(r#"{"op":"publish","id":1,"topic":"$SYS.stats","data":1}"#);
-    client.request(r#"{"op":"publish","id":1,"updates":[{"topic":"$SYS.x","data":1},{"topic":"a","data":1}]}"#);
+    client.request(r#"{"op":"publish","id":1,"batch":[{"topic":"$SYS.x","data":1},{"topic":"a","data":1}]}"#);
     broker.http("POST /v1/topics/$SYS.y", "1");
     broker.http("DELETE /v1/topics/a", "");
     broker.http("DELETE /v1/topics/a", "");
@@ -45,7 +47,7 @@ fn what_happened_is_written_down() {
     assert_eq!(operator("POST /v1/reload", "").status, 422);
     broker.write(&format!("{file}pin = true\n"));
     assert_eq!(operator("POST /v1/reload", "").status, 200);
-    let areas = json!(["logs", "limits", "topics", "access", "admin", "audit"]);
+    let areas = json!(["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]);
     let address = "127.0.0.1";
     let refused = |session: Value, topic: &str| json!({"event":"publish_refused","sub":null,"session":session,"address":address,"topic":topic});
     let expected = [
@@ -116,23 +118,12 @@ fn what_cannot_be_written_is_lost_and_counted() {
 #[test]
 fn to_standard_output() {
     let mut child = crate::common::command(&["--drain-ms", "0", "--audit-log", "-"]);
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let pid = rustix::process::Pid::from_child(&child);
-    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-    // A reload is told as soon as the broker serves.
-    let (told, line) = std::sync::mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-        told.send(line).unwrap();
-    });
-    let mut found = String::new();
-    until("a line", || {
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-        line.recv_timeout(std::time::Duration::from_millis(50)).map(|line| found = line).is_ok()
-    });
-    reader.join().unwrap();
-    let found: Value = serde_json::from_str(&found).unwrap();
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("\"serving\"")));
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let found: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&found["event"], &found["address"]), (&json!("reloaded"), &Value::Null));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -38,9 +38,10 @@ impl Configured {
         self.folder.path().join(name)
     }
 
-    /// Writes the file.
+    /// Replaces the file in one step: a reload must not see half of it.
     pub(crate) fn write(&self, file: &str) {
-        std::fs::write(self.path("tickcast.toml"), file).unwrap();
+        std::fs::write(self.path("new.toml"), file).unwrap();
+        std::fs::rename(self.path("new.toml"), self.path("tickcast.toml")).unwrap();
     }
 
     /// Asks the broker to read its file.
@@ -58,7 +59,7 @@ impl Configured {
         let texts = |name: &str| -> Vec<String> {
             answer[name].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(texts("reloaded"), ["logs", "limits", "topics", "access", "admin", "audit"]);
+        assert_eq!(texts("reloaded"), ["logs", "limits", "topics", "access", "tls", "keys", "roles", "tokens", "quotas", "admin", "audit"]);
         texts("needs_restart")
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use broker::config::SETTINGS;
 use broker::{Broker, config};
 use broker_protocol::{CloseReason, ErrorCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -126,6 +127,28 @@ async fn every_field_of_the_brokers_own_topic_is_listed() {
     let listed = fields.flat_map(|(cell, _)| cell.split(", ").map(|name| name.trim_matches('`')));
     assert_eq!(shown, listed.collect());
     broker.stop().await;
+}
+
+#[test]
+fn every_setting_is_listed_with_what_a_change_of_it_needs() {
+    let text = read("broker/docs/operating.md");
+    let section = text.split_once("## Reloading").map_or("", |(_, rest)| rest);
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let mut documented: BTreeSet<(String, String)> = BTreeSet::new();
+    for (area, rest) in rows {
+        let names =
+            rest.split_once(" | ").map_or("", |(names, _)| names).split(", ").map(|name| name.trim_matches('`'));
+        documented.extend(names.map(|name| (area.trim_matches('`').to_owned(), name.to_owned())));
+    }
+    let area = |setting: &config::Setting| match setting.applies {
+        config::Applies::Restart => "needs a restart".to_owned(),
+        config::Applies::Reload(area) => area.name().to_owned(),
+    };
+    let settings = SETTINGS.iter().map(|setting| (area(setting), setting.name.to_owned()));
+    let others =
+        [("area", "settings"), ("topics", "[[topics]]")].map(|(area, name)| (area.to_owned(), name.to_owned()));
+    assert_eq!(documented, settings.chain(others).collect());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod common;
 mod certificates;
 mod client;
 mod clients;
+mod demo;
 mod handshakes;
 mod idle;
 mod pki;

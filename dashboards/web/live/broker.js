@@ -6,6 +6,7 @@
 import { el, panel, setText, table } from "./dom.js";
 import { NOTHING, bytes, count, micros, rate, span, things } from "./format.js";
 import { paintSoon } from "./frame.js";
+import { showOperator } from "./operator.js";
 import { sparkline } from "./spark.js";
 
 const STATS = "$SYS.stats";
@@ -43,9 +44,10 @@ export function showBroker() {
   const none = el("p", { class: "hint" }, "No connection is behind.");
   const busy = table("The topics with the most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
   const partly = el("p", { class: "hint small" }, "");
+  const operator = showOperator();
   const element = el("div", { class: "health" }, said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
     panel("Slowest connections", "slow-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Slowest connections" }, slow.table, none)).panel,
-    panel("Busiest topics", "busy-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Busiest topics" }, busy.table, partly)).panel, uptime);
+    panel("Busiest topics", "busy-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Busiest topics" }, busy.table, partly)).panel, operator.element, uptime);
   let subscription = null, timer, stats = null, before = new Map(), countedAt = 0;
 
   function paint() {
@@ -59,7 +61,15 @@ export function showBroker() {
     const now = Date.now() * 1000, since = (ts) => (ts === null ? NOTHING : span((now - ts) / 1e6));
     const behind = (stats.slowest ?? []).filter((row) => row.lag_updates > 0);
     none.hidden = behind.length > 0;
+    if (Number.isInteger(stats.admin_port)) operator.at(stats.admin_port);
     fill(slow.body, behind.map((row) => [row.session, bytes(row.lag_bytes), count(row.lag_updates), since(row.lagging_since), count(row.subscriptions), since(row.connected_ts)]), ["", "number", "number", "number", "number wide", "number wide"]);
+    for (const { cells: [cell] } of slow.body.rows) {
+      // A session leads to the connection.
+      if (cell.querySelector("button") === null) {
+        const button = el("button", { type: "button", class: "session", onclick: () => operator.look(button.textContent) }, cell.textContent);
+        cell.replaceChildren(button);
+      }
+    }
   }
 
   function take({ op, code, message, state }) {
@@ -121,6 +131,6 @@ function fill(body, rows, classes) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((texts, at) => {
     const row = body.rows[at] ?? body.appendChild(el("tr", {}, ...classes.map((name) => el("td", { class: name }, ""))));
-    texts.forEach((text, column) => setText(row.cells[column], text));
+    texts.forEach((text, column) => setText(row.cells[column].querySelector("button") ?? row.cells[column], text));
   });
 }

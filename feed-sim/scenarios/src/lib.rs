@@ -17,6 +17,7 @@ mod stocks;
 
 pub use demo::demo;
 use feed_player::publication::{BadRecord, Feed, Timed};
+pub use feed_player::publish::Token;
 use merged::Merged;
 
 /// A simulated feed: an endless series of publications, in order of time.

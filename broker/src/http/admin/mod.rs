@@ -12,6 +12,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 use bytes::Bytes;
 use hyper::body::Body;
+use hyper::header::ACCESS_CONTROL_REQUEST_METHOD;
 use hyper::{Method, Request};
 use serde_json::json;
 
@@ -88,12 +89,12 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let access = match gate.admit(&request, &remote) {
+    let access = match gate.admit_operator(&request, &remote, broker.clients_at().port()) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };
     let mut reply = answer(request, remote, &access, broker).await.unwrap_or_else(|refusal| reply::error(&refusal));
-    if let Access::Foreign(origin) = access {
+    if let Access::Foreign(origin) | Access::Page(origin) = access {
         reply::readable_by(&mut reply, origin);
     }
     reply
@@ -110,6 +111,11 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let path = request.uri().path();
+    let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if asks && matches!(access, Access::Page(_)) {
+        // A browser asks this before the live page may send its token, and has none itself.
+        return Ok(reply::preflight());
+    }
     if let Some(token) = broker.operators_token().filter(|_| !Resource::is_open(path)) {
         operator::check(request.headers(), &token).inspect_err(|_| broker.refused_operator(remote, path))?;
     }
@@ -119,7 +125,7 @@ where
         return Ok(reply::method_not_allowed(request.method(), methods));
     }
     let acts = methods.contains(&Method::POST);
-    if acts && *access != Access::Own {
+    if acts && matches!(access, Access::Foreign(_)) {
         // Pages of `allow_origin` may read. What changes the broker is for operators and their programs alone.
         let message = "no page of another origin may do this, whatever allow_origin says".into();
         return Err(Refusal { code: ErrorCode::Forbidden, message });

@@ -31,7 +31,7 @@ fn grant(shard: &mut Shard<Full>, id: ConnId, rates: Rates, publishes: Option<&A
 /// Returns how many of these requests at once are refused.
 fn refused_of(shard: &mut Shard<Full>, id: ConnId, request: &str, count: usize) -> u64 {
     let before = shard.stats().errors.get(ErrorCode::RateLimited);
-    (0..count).for_each(|_| shard.handle(NOW, id, request));
+    (0..count).for_each(|_| _ = shard.handle(NOW, id, request));
     shard.stats().errors.get(ErrorCode::RateLimited) - before
 }
 

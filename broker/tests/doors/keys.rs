@@ -1,0 +1,173 @@
+//! Keys from an issuer's address, and revocations from a file, while clients are connected.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+
+use super::common::{Answer, End, Running, ask, until};
+use super::tokens::{auth, bearer, broker, now_s, signed, with_token};
+
+/// An issuer's key.
+struct Key {
+    key: EncodingKey,
+    kid: &'static str,
+}
+
+impl Key {
+    fn new(kid: &'static str) -> Key {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        Key { key: EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()), kid }
+    }
+
+    fn token(&self) -> String {
+        self.token_with(self.kid)
+    }
+
+    fn token_with(&self, kid: &str) -> String {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let allowed = json!({"sub": ["stocks.>"]});
+        let claims = json!({"sub": "u", "aud": "tickcast", "exp": now_s() + 600, "tickcast": allowed});
+        encode(&header, &claims, &self.key).unwrap()
+    }
+
+    fn jwks(&self) -> String {
+        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).unwrap();
+        jwk.common.key_id = Some(self.kid.to_owned());
+        json!({"keys": [jwk]}).to_string()
+    }
+}
+
+/// A fake issuer.
+struct Issuer {
+    address: SocketAddr,
+    document: Arc<Mutex<Option<String>>>,
+    asked: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
+}
+
+impl Issuer {
+    /// It fails until it has a document.
+    fn new() -> Issuer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = Issuer {
+            address: listener.local_addr().unwrap(),
+            document: Arc::default(),
+            asked: Arc::default(),
+            ending: Arc::default(),
+        };
+        let (document, asked, ending) = (issuer.document.clone(), issuer.asked.clone(), issuer.ending.clone());
+        std::thread::spawn(move || {
+            while let Ok((mut socket, _)) = listener.accept() {
+                if ending.load(Ordering::Relaxed) {
+                    return;
+                }
+                asked.fetch_add(1, Ordering::Relaxed);
+                // The request fits into one segment on this machine.
+                let _ = socket.read(&mut [0; 4096]);
+                let document = document.lock().unwrap().clone();
+                let (status, body) = document.map_or(("500", String::new()), |body| ("200", body));
+                let length = body.len();
+                let _ = write!(socket, "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n\r\n{body}");
+            }
+        });
+        issuer
+    }
+
+    fn has(&self, key: &Key) {
+        *self.document.lock().unwrap() = Some(key.jwks());
+    }
+
+    fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn broker(&self, cooldown_ms: &str) -> Running {
+        let url = format!("http://{}/jwks.json", self.address);
+        Running::with(&[("token_jwks_url", &url), ("jwks_cooldown_ms", cooldown_ms)])
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn list(broker: &Running, token: &str) -> Answer {
+    let headers = bearer(token);
+    ask(broker.listen, "GET /v1/topics", &headers.iter().map(String::as_str).collect::<Vec<_>>(), b"")
+}
+
+#[test]
+fn keys_come_from_the_issuer_and_change() {
+    let (issuer, old, new) = (Issuer::new(), Key::new("old"), Key::new("new"));
+    let broker = issuer.broker("100");
+    let waits = list(&broker, &old.token());
+    assert_eq!((waits.status, &waits.json()["code"]), (503, &json!("unavailable")), "{waits:?}");
+    issuer.has(&old);
+    until("the keys are fetched", || list(&broker, &old.token()).status == 200);
+    let (mut client, first) = with_token(&broker, &old.token());
+    assert_eq!(first.op(), "authenticated");
+    let mut later = broker.client();
+
+    issuer.has(&new);
+    // The token of the new key makes the broker fetch it, as soon as the cooldown is over.
+    until("the new key counts", || auth(&mut later, &new.token()).op() == "authenticated");
+    // The old one verifies nothing any more, and who came with it goes.
+    assert_eq!(list(&broker, &old.token()).status, 401);
+    assert_eq!(client.end(), End::Close(Some(4001)));
+    later.say(r#"{"op":"ping","id":1}"#);
+    later.expect("pong");
+}
+
+#[test]
+fn nobody_makes_the_broker_ask_the_issuer_often() {
+    let (issuer, key) = (Issuer::new(), Key::new("one"));
+    issuer.has(&key);
+    let cooldown = Duration::from_millis(300);
+    let broker = issuer.broker("300");
+    until("the keys are fetched", || list(&broker, &key.token()).status == 200);
+    let (begin, before) = (Instant::now(), issuer.asked());
+    let mut client = broker.client();
+    for number in 0..300 {
+        let token = key.token_with(&format!("../../{number}"));
+        let refused = list(&broker, &token);
+        assert_eq!((refused.status, &refused.json()["code"]), (401, &json!("bad_token")), "{refused:?}");
+        assert_eq!(auth(&mut client, &token)["code"], "bad_token");
+    }
+    // The broker counts in whole milliseconds.
+    let most = 1 + begin.elapsed().as_millis() / (cooldown.as_millis() - 1);
+    assert!(u128::from(issuer.asked() - before) <= most, "{} fetches, at most {most}", issuer.asked() - before);
+    assert_eq!(list(&broker, &key.token()).status, 200);
+}
+
+#[test]
+fn a_revoked_token_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let revoked = folder.path().join("revoked");
+    std::fs::write(&revoked, "# nobody\n").unwrap();
+    let path = revoked.to_str().unwrap();
+    let (broker, _folder) = broker(&[("token_revoked_file", path), ("tls_reload_ms", "20")], "");
+    let claims = |jti: &str| json!({"sub": "u", "aud": "tickcast", "exp": now_s() + 600, "jti": jti});
+    let (one, other) = (signed(claims("one")), signed(claims("other")));
+    let (mut first, _) = with_token(&broker, &one);
+    let (mut second, _) = with_token(&broker, &other);
+    std::fs::write(&revoked, "nonsense\njti:one\n").unwrap();
+    assert_eq!(first.end(), End::Close(Some(4001)));
+    assert_eq!(list(&broker, &one).status, 401);
+    assert_eq!(list(&broker, &other).status, 200);
+    second.say(r#"{"op":"ping","id":1}"#);
+    second.expect("pong");
+    // The file goes, what it said counts.
+    std::fs::remove_file(&revoked).unwrap();
+    until("the loss is noticed", || broker.metric(r#"tickcast_token_source_failed{source="revoked_file"}"#) == 1.0);
+    assert_eq!(list(&broker, &one).status, 401);
+}

@@ -47,7 +47,7 @@ export async function startBroker(after, flags) {
   return { listen, admin, pid: broker.process.pid, process: broker.process };
 }
 
-/** Flags of a broker that has TLS and takes tokens, so that it has their metrics; whoever has no token may do all. */
+/** Flags of a broker that has TLS and takes tokens, so that it has their metrics; clients without a token may do everything. */
 export async function secured(after) {
   const files = await mkdtemp(join(tmpdir(), "tickcast-dashboards-"));
   after(() => rm(files, { recursive: true }));

@@ -32,7 +32,7 @@ fn connect(broker: &Running, receive_bytes: Option<usize>) -> TcpStream {
 
 /// Connects a WebSocket that is subscribed to `long`.
 fn subscriber(broker: &Running, receive_bytes: Option<usize>) -> TcpStream {
-    let mut client = Client::with(broker.listen, Hands { receive_bytes, deaf: true, ..Hands::default() }, &[], b"");
+    let mut client = Client::with(broker.listen, Hands { receive_bytes, deaf: true }, &[], b"");
     client.subscribe(&["long"]);
     client.stream.try_clone().unwrap()
 }

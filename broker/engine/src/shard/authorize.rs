@@ -344,8 +344,11 @@ impl<S: Sink> Shard<S> {
             request.phase = Phase::ReportDenied { moved: moved + 1, denied: 0, after: None };
             return true;
         };
-        let is_new = !one.was_denied.patterns().contains(&pattern);
-        while is_new {
+        if one.was_denied.patterns().contains(&pattern) {
+            request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
+            return true;
+        }
+        loop {
             if !self.may_report(id) {
                 request.phase = Phase::ReportDenied { moved, denied, after };
                 return false;

@@ -85,6 +85,7 @@ fn the_catalogue_matches_the_protocol() {
         ("rate_limited", 429, true),
         ("unavailable", 503, true),
         ("timeout", 408, true),
+        ("bad_config", 422, false),
         ("method_not_allowed", 405, false),
         ("unsupported_media_type", 415, false),
     ];

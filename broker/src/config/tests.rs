@@ -71,7 +71,7 @@ fn an_error_names_the_setting_the_value_and_its_source() {
             "behind_bytes = \"2TiB\"",
             "behind_bytes = \"2TiB\" (from file broker.toml): expected a number of bytes",
         ),
-        (&[], &[], "heartbeat_ms = 2.5", "heartbeat_ms = \"2.5\" (from file broker.toml): expected a whole number"),
+        (&[], &[], "heartbeat_ms = 2.5", "heartbeat_ms = \"2.5\" (from file broker.toml): expected a single value"),
         (&[], &[], "heartbeat = 2", "heartbeat (from file broker.toml): there is no such setting"),
         (&[], &[], "config = \"other.toml\"", "config (from file broker.toml): there is no such setting"),
         (&[], &[], "shards = ", "broker.toml is not TOML"),

@@ -153,7 +153,18 @@ impl Process {
         (self.wait().code(), begin.elapsed())
     }
 
-    /// Returns what it has logged since it began to serve. It has to have ended.
+    /// Reads its log until a line has this message.
+    #[track_caller]
+    pub(crate) fn until_logged(&mut self, message: &str) {
+        let log = self.log.as_mut().unwrap();
+        let mut line = String::new();
+        while !line.contains(message) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended, and had not logged {message:?}");
+        }
+    }
+
+    /// Returns what it has logged since it began to serve, or after the line that was waited for. It has to have ended.
     #[track_caller]
     pub(crate) fn logged(&mut self) -> Vec<Value> {
         let mut text = String::new();

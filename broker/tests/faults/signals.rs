@@ -24,11 +24,12 @@ fn sighup_ends_nothing_and_reads_the_settings_again() {
     client.expect("pong");
     assert!(process.runs());
     drop(client);
+    process.until_logged("the configuration was read again");
     // Signals that come together may count as one, and one that comes during a reload counts for itself.
     assert_eq!(process.end(Signal::TERM).0, Some(0));
     let lines = process.logged();
-    let reloads = lines.iter().filter(|line| line["message"] == "the configuration was read again").count();
-    assert!((1..=3).contains(&reloads), "{lines:?}");
+    let more = lines.iter().filter(|line| line["message"] == "the configuration was read again").count();
+    assert!(more <= 2, "{lines:?}");
 }
 
 #[test]

@@ -77,14 +77,14 @@ fn a_client_that_reads_nothing_is_closed_and_one_that_reads_a_little_is_not() {
     });
     fill(&broker, "t");
     until("both to be stuck", || broker.metric("tickcast_connections_parked") == 2.0);
-    // Some KB a second for twice the time in which the other one is closed.
+    // Two KB a second for twice the time in which the other one is closed.
     let closed = || broker.metric("tickcast_closed_total{reason=\"slow\"}");
     let begin = Instant::now();
     let mut ciphertext = [0; 256];
     let (mut read, mut gone_after) = (Vec::new(), None);
     while gone_after.is_none_or(|after: Duration| begin.elapsed() < 2 * after) {
         assert!(begin.elapsed() < PATIENCE, "{} closed", closed());
-        let due = Duration::from_millis(1000 * read.len() as u64 / 6000);
+        let due = Duration::from_millis(1000 * read.len() as u64 / 2250);
         if begin.elapsed() >= due {
             let len = slow.stream.sock.read(&mut ciphertext).unwrap();
             assert!(len > 0, "it was closed after {:?}", begin.elapsed());

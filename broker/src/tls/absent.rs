@@ -23,7 +23,7 @@ impl Tls {
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
-        match self.0 {}
+        match *self {}
     }
 
     pub(crate) fn reload(&self) -> Reloaded {

@@ -1,6 +1,5 @@
 //! One fetch of a JWKS: a single request, with bounds for everything that the other side decides.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use broker_identity::KeySet;
@@ -45,6 +44,8 @@ impl Connector {
 
     #[cfg(feature = "tls")]
     fn secure() -> Result<Connector, String> {
+        use std::fmt::Write as _;
+
         let found = rustls_native_certs::load_native_certs();
         let mut roots = rustls::RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);

@@ -47,6 +47,7 @@ impl KeysUrl {
     }
 
     /// The host: a name, or an address without brackets.
+    #[cfg(feature = "tls")]
     pub(super) fn host(&self) -> &str {
         &self.host
     }

@@ -6,7 +6,7 @@ use super::wire::TlsStream;
 use crate::tls::Tls;
 
 #[derive(Debug, Default)]
-pub(crate) struct Connector;
+pub(crate) struct Connector {}
 
 impl Connector {
     pub(super) async fn connect(&self, _: TcpStream, _: &str, _: &Tls) -> Result<Box<TlsStream>, String> {

@@ -1,12 +1,14 @@
 //! What a reload changes of tokens and quotas, setting by setting.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::configured::Configured;
-use crate::common::{Answer, CLOSE, Client, End, Hands, ask};
+use crate::common::{CLOSE, Client, End, FIN, HANDSHAKE, Hands, ask, until};
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 const ROLE: &str = "[[roles]]\nname = \"reader\"\nsub = [\"a\"]\n";
@@ -120,20 +122,40 @@ fn quotas() {
         broker.reload(&format!("drain_ms = 0\nquota_dry_run = true\n{line}\n"));
         assert_eq!(refused(), (0, 0, 0), "{line}");
     }
+    // The number of connections, out of fifteen, that are refused: before the upgrade, or with a close frame in place of
+    // `hello`.
     let connects = || {
-        let one = || Client::shake_hands(broker.process.listen, Hands::default(), &[], b"");
-        let hands: Vec<_> = (0..15).map(|_| one()).collect();
-        // The one is refused before the upgrade, the other with a close frame instead of `hello`.
-        let is_refused = |(mut client, answer): (Client, Answer)| {
-            answer.status == 429 || client.next_frame().is_some_and(|frame| frame.opcode == CLOSE)
+        let handshake = format!("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", HANDSHAKE.join("\r\n"));
+        let open = |_| {
+            let mut stream = TcpStream::connect(broker.process.listen).unwrap();
+            stream.write_all(handshake.as_bytes()).unwrap();
+            BufReader::new(stream)
         };
-        hands.into_iter().map(is_refused).filter(|is_refused| *is_refused).count()
+        let is_refused = |stream: &mut BufReader<TcpStream>| {
+            let mut status = String::new();
+            stream.read_line(&mut status).unwrap();
+            if status.contains(" 429 ") {
+                return true;
+            }
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                assert!(stream.read_line(&mut line).unwrap() > 0, "{status}");
+            }
+            let mut first = [0];
+            stream.read_exact(&mut first).unwrap();
+            first == [FIN | CLOSE]
+        };
+        let mut streams: Vec<_> = (0..15).map(open).collect();
+        streams.iter_mut().map(is_refused).filter(|is_refused| *is_refused).count()
     };
-    for line in ["connections_per_address_max = 2", "connects_per_address_per_s = 1"] {
+    for (line, taken) in [("connections_per_address_max = 2", 2), ("connects_per_address_per_s = 1", 10)] {
         broker.reload("drain_ms = 0\n");
         assert_eq!(connects(), 0, "{line}");
+        until("them to be gone", || broker.process.metric("tickcast_connections") == 0.0);
         broker.reload(&format!("drain_ms = 0\n{line}\n"));
-        assert!(connects() > 0, "{line}");
+        let refused = connects();
+        assert!(refused > 0 && refused <= 15 - taken, "{line}: {refused}");
     }
 }
 

@@ -1,5 +1,6 @@
 /** The real Prometheus scrapes a broker under load, and answers every query of the dashboards and rules. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";

@@ -27,7 +27,6 @@ mod listen;
 pub mod logging;
 mod memory;
 mod metrics;
-mod network;
 pub mod quota;
 mod reload;
 pub mod shard;

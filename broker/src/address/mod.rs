@@ -1,7 +1,7 @@
 //! Addresses: who is behind a connection, and as what that counts.
 //!
 //! ```text
-//! net        blocks of addresses, as `trusted_proxies` names them
+//! net        blocks of addresses, as `trusted_proxies` and operators name them
 //! header     the PROXY protocol: what a proxy writes before everything else on a connection
 //! forwarded  `X-Forwarded-For`: what a proxy adds to each request
 //! client     the address that decides, and how it is learnt

@@ -96,6 +96,12 @@ mod tests {
             ("127.0.0.0/8", "::ffff:127.1.2.3", true),
             ("::ffff:192.0.2.0/120", "192.0.2.9", true),
             ("::ffff:192.0.2.0/120", "::ffff:192.0.3.9", false),
+            ("192.0.2.7", "::ffff:192.0.2.7", true),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
+            ("::ffff:192.0.2.7/120", "192.0.2.200", true),
+            ("::ffff:192.0.2.7/120", "192.0.3.1", false),
+            ("2001:db8::1/64", "2001:db8::ffff", true),
+            ("2001:db8::1/64", "2001:db8:0:1::", false),
         ] {
             assert_eq!(Net::parse(net).unwrap().contains(address.parse().unwrap()), inside, "{address} in {net}");
         }
@@ -106,7 +112,9 @@ mod tests {
         for text in ["", "/", "192.0.2.1/33", "::/129", "192.0.2/24", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8"] {
             assert_eq!(Net::parse(text), None, "{text}");
         }
-        for text in ["localhost", "fe80::1%eth0", "[::1]", "::ffff:10.0.0.0/95", "10.0.0.0/ 8", "10.0.0.0/256"] {
+        for text in
+            ["localhost", "fe80::1%eth0", "[::1]", "::ffff:10.0.0.0/95", "10.0.0.0/ 8", "10.0.0.0/256", "a", "1/2/3"]
+        {
             assert_eq!(Net::parse(text), None, "{text}");
         }
     }

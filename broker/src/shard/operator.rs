@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::Driver;
 use super::slowest::ConnectionRow;
 use super::socket::Socket;
+use crate::address::Net;
 use crate::clock::now;
-use crate::network::Network;
 
 /// Connections visited in one portion, which takes some 20 µs.
 const LOOKED_AT: ConnId = 2048;
@@ -37,7 +37,7 @@ pub enum Whom {
     /// Those of this user.
     Sub(Box<str>),
     /// Those from these addresses.
-    Addresses(Network),
+    Addresses(Net),
 }
 
 impl Whom {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::super::body::check_type;
 use super::super::query::bad_request;
-use crate::network::Network;
+use crate::address::Net;
 use crate::shard::Whom;
 
 /// More than any of these bodies needs. There are at most as many as the listener takes connections.
@@ -84,7 +84,7 @@ impl Named {
         match self.key {
             "session" => Ok(session_number(&self.value).map(Whom::Session)),
             "sub" => Ok(Some(Whom::Sub(self.value.as_str().into()))),
-            _ => match Network::parse(&self.value) {
+            _ => match Net::parse(&self.value) {
                 Some(network) => Ok(Some(Whom::Addresses(network))),
                 None => Err(bad_request(
                     "address has to be an IP address or a block of them, as in 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",

@@ -175,3 +175,40 @@ fn connections_of_one_user() {
         client.skip_to(json!({"op": "pong"}));
     }
 }
+
+#[test]
+fn who_came_is_written_down_and_can_be_closed_by_name() {
+    let (broker, file) = broker();
+    let path = broker.path("audit.jsonl");
+    broker.reload(&format!("{file}audit_log = {path:?}\n{ROLE}"));
+    let (good, wrong) = (signed(&claims(json!({}))), signed(&claims(json!({"aud": "other"}))));
+    let bearer = format!("Authorization: Bearer {good}");
+    let mut anna = Client::with(broker.process.listen, Hands::default(), &[&bearer], b"");
+    let session = anna.hello.str("session");
+    assert_eq!(anna.message().op(), "authenticated");
+    let mut other = Client::with(broker.process.listen, Hands::default(), &[], b"");
+    let refused = other.request(&json!({"op": "auth", "id": 1, "token": wrong}).to_string());
+    assert_eq!(refused["code"], "bad_token");
+    assert_eq!(status(&broker, &wrong), 401);
+    let shown = broker.admin(&format!("/v1/connections/{session}")).json();
+    assert_eq!(shown["sub"], "anna", "{shown}");
+    let closed =
+        |sub: &str| broker.post("/v1/connections/close", &json!({"sub": sub}).to_string()).json()["closed"].clone();
+    assert_eq!(closed("berta"), 0);
+    assert_eq!(closed("anna"), 1);
+    assert_eq!(anna.end(), End::Close(Some(4001)));
+    let lines = || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let of = |event: &str| lines().into_iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
+    until("both refusals", || of("login_refused").len() == 2);
+    let (taken, refused) = (of("login_taken"), of("login_refused"));
+    assert_eq!((taken.len(), &taken[0]["sub"], &taken[0]["session"]), (1, &json!("anna"), &json!(session)));
+    let expires_ts = claims(json!({}))["exp"].as_u64().unwrap() * 1_000_000;
+    assert!(taken[0]["expires_ts"].as_u64().unwrap().abs_diff(expires_ts) < 120_000_000, "{taken:?}");
+    assert!(refused.iter().all(|line| line["reason"].as_str().unwrap().contains("aud")), "{refused:?}");
+    assert_eq!(refused.iter().filter(|line| line["session"].is_null()).count(), 1, "{refused:?}");
+    let text = format!("{:?}", lines());
+    assert!(!text.contains(&good) && !text.contains(&wrong), "{text}");
+}

@@ -76,6 +76,15 @@ fn what_tokens_have_to_be() {
     assert_ne!(other, file);
     broker.reload(&format!("{other}{ROLE}"));
     assert_eq!(status(&broker, &plain), 401);
+    // Clients that have come in already are judged anew.
+    let bearer = format!("Authorization: Bearer {plain}");
+    for changed in [other, format!("{file}token_audience = \"other\"\n"), format!("{file}{revoked}\n")] {
+        broker.reload(&format!("{file}{ROLE}"));
+        let mut client = Client::with(broker.process.listen, Hands::default(), &[&bearer], b"");
+        client.expect("authenticated");
+        broker.reload(&format!("{changed}{ROLE}"));
+        assert_eq!(client.end(), End::Close(Some(4001)), "{changed}");
+    }
     broker.reload(&format!("{file}{}", ROLE.replace("\"a\"]", "\"b\"]")));
     assert_eq!(status(&broker, &plain), 403);
 }

@@ -11,7 +11,7 @@ mod restart;
 mod running;
 mod subscriber;
 
-use broker_client::{Client, OnSlow};
+use broker_client::{Client, OnSlow, Subscription};
 use feed_player::Summary;
 use feed_player::progress::Progress;
 use feed_player::publish::{Broker, Publishing, Target};
@@ -62,13 +62,27 @@ async fn until_published(progress: &Progress, updates: u64) {
     soon(published).await;
 }
 
-async fn follow<'a>(client: &Client, market: &'a Market, on_slow: OnSlow, manner: Manner<'_>) -> Held<'a> {
-    let mut held = Held::new(market);
-    let subscribe = client.subscribe(market.patterns()).on_slow(on_slow);
-    let subscription = soon(subscribe.send()).await.expect("it is taken");
-    held.follow(subscription, manner).await;
-    assert_eq!(client.counters().violations, 0);
-    held
+/// A subscriber of everything.
+struct Follower<'a> {
+    who: &'static str,
+    client: &'a Client,
+    subscription: Subscription,
+    market: &'a Market,
+}
+
+impl<'a> Follower<'a> {
+    async fn subscribe(who: &'static str, client: &'a Client, market: &'a Market, on_slow: OnSlow) -> Follower<'a> {
+        let subscribe = client.subscribe(market.patterns()).on_slow(on_slow);
+        let subscription = soon(subscribe.send()).await.expect("it is taken");
+        Follower { who, client, subscription, market }
+    }
+
+    async fn follow(self, manner: Manner<'_>) -> Held<'a> {
+        let mut held = Held::new(self.market);
+        held.follow(self.who, self.client, self.subscription, manner).await;
+        assert_eq!(self.client.counters().violations, 0);
+        held
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,16 +97,15 @@ async fn every_subscriber_holds_the_simulators_own_state_in_the_end() {
     let returning = connect(cut.url.clone(), 64).await;
     let publishing = Publishing { producers: 2, ..Publishing::default() };
     let every = updates / CUTS;
+    // All of them subscribe before the first update: one counts every update.
+    let whole = Follower::subscribe("every update", &every_update, &market, OnSlow::Retain).await;
+    let slow_one = Follower::subscribe("slow", &slow, &market, OnSlow::Conflate).await;
+    let returning_one = Follower::subscribe("returning", &returning, &market, OnSlow::Conflate).await;
     let (summary, whole, slow_held, returning_held) = tokio::join!(
         publish(&publishers.url, &market, updates, publishing, &progress),
-        follow(&every_update, &market, OnSlow::Retain, Manner::Cuts { line: &publishers, every }),
-        follow(
-            &slow,
-            &market,
-            OnSlow::Conflate,
-            Manner::Stops { progress: &progress, from: updates / 4, to: updates / 4 * 3 }
-        ),
-        follow(&returning, &market, OnSlow::Conflate, Manner::Cuts { line: &cut, every }),
+        whole.follow(Manner::Cuts { line: &publishers, every }),
+        slow_one.follow(Manner::Stops { progress: &progress, from: updates / 4, to: updates / 4 * 3 }),
+        returning_one.follow(Manner::Cuts { line: &cut, every }),
     );
     for (who, held) in [("every update", &whole), ("slow", &slow_held), ("returning", &returning_held)] {
         held.assert_is(&market, who);

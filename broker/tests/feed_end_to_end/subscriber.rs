@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use broker_client::{Event, Kind, Start, Subscription, TopicStart};
+use broker_client::{Client, Event, Kind, Start, Subscription, TopicStart};
 use feed_player::progress::Progress;
 use serde_json::Value;
 
 use crate::market::{Market, fingerprint, merge, parse};
-use crate::running::{Line, next};
+use crate::running::{Line, PATIENCE};
 use crate::until_published;
 
 /// How a subscriber behaves.
@@ -43,12 +43,20 @@ impl<'a> Held<'a> {
         Held { market, topics: HashMap::new(), complete: 0, came: 0, lost: 0 }
     }
 
-    /// Follows until every topic is at its last update.
-    pub(crate) async fn follow(&mut self, mut subscription: Subscription, manner: Manner<'_>) {
+    /// Follows until every topic is at its last update. `who` names the subscriber in errors.
+    pub(crate) async fn follow(
+        &mut self,
+        who: &str,
+        client: &Client,
+        mut subscription: Subscription,
+        manner: Manner<'_>,
+    ) {
         let (mut stopped, mut cuts) = (false, 0);
         while self.complete < self.market.topics.len() {
-            let event = next(&mut subscription).await;
-            self.apply(event);
+            let Ok(event) = tokio::time::timeout(PATIENCE, subscription.next()).await else {
+                panic!("{who}: nothing came for {PATIENCE:?}; {:?}; {}", client.counters(), self.missing());
+            };
+            self.apply(event.expect("the subscription goes on"));
             match manner {
                 Manner::Cuts { line, every } if self.came / every > cuts => {
                     cuts = self.came / every;
@@ -61,6 +69,24 @@ impl<'a> Held<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// What has come so far, and the topics that are not at their last updates.
+    fn missing(&self) -> String {
+        let mut behind: Vec<String> = Vec::new();
+        for (name, own) in &self.market.topics {
+            let seq = self.topics.get(name).map(|topic| topic.seq);
+            if seq != Some(Some(own.updates)) {
+                behind.push(format!("{name}: {seq:?} of {}", own.updates));
+            }
+        }
+        behind.sort();
+        let (topics, all) = (self.topics.len(), self.market.topics.len());
+        format!(
+            "{} updates came, {topics} topics of {all} are known, {} are behind: {behind:?}",
+            self.came,
+            behind.len()
+        )
     }
 
     fn apply(&mut self, event: Event) {

@@ -23,6 +23,8 @@ struct Topic {
     /// The last `seq` since its stream began.
     seq: Option<u64>,
     state: Value,
+    /// How its stream began.
+    begun: Option<TopicStart>,
     /// Whether it is at its last update.
     is_complete: bool,
 }
@@ -75,9 +77,10 @@ impl<'a> Held<'a> {
     fn missing(&self) -> String {
         let mut behind: Vec<String> = Vec::new();
         for (name, own) in &self.market.topics {
-            let seq = self.topics.get(name).map(|topic| topic.seq);
-            if seq != Some(Some(own.updates)) {
-                behind.push(format!("{name}: {seq:?} of {}", own.updates));
+            let known = self.topics.get(name);
+            let seq = known.and_then(|topic| topic.seq);
+            if seq != Some(own.updates) {
+                behind.push(format!("{name}: {seq:?} of {}, {:?}", own.updates, known.map(|topic| &topic.begun)));
             }
         }
         behind.sort();
@@ -129,6 +132,7 @@ impl<'a> Held<'a> {
     fn begin(&mut self, begun: &TopicStart) {
         let topic = self.topics.entry(begun.topic.to_string()).or_default();
         topic.seq = None;
+        topic.begun = Some(begun.clone());
         self.complete -= usize::from(std::mem::take(&mut topic.is_complete));
         // If all events are there, no further message may come.
         if begun.kind == Some(Kind::Event) && begun.start == Start::Live && begun.seq > 0 {

@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::budget::largest::Largest;
 use crate::clock::Now;
 use crate::directory::Directory;
+use crate::epoch;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::in_force::InForce;
@@ -26,7 +27,7 @@ use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
 use crate::publishers::Publishers;
 use crate::quota::Refusals;
-use crate::topic::{self, Topic};
+use crate::topic::Topic;
 
 /// The author of an update: a client, or the broker itself on its own `$` topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl Engine {
 
     /// The text for a session's number.
     pub fn session_name(&self, session: u64) -> Box<str> {
-        topic::epoch(!self.epoch_seed, session)
+        epoch::epoch(!self.epoch_seed, session)
     }
 
     /// Creates a table of publishers for one thread: each shard has one, and whoever publishes for clients of HTTP. They
@@ -199,7 +200,7 @@ impl Engine {
 
     /// The number of a session of this name; `None` if no session of this run can have it.
     pub fn session_number(&self, name: &str) -> Option<u64> {
-        topic::counter(!self.epoch_seed, name)
+        epoch::counter(!self.epoch_seed, name)
     }
 
     /// Whether publishers may continue, or have to wait for the slowest shard.

@@ -28,6 +28,7 @@ mod budget;
 mod clock;
 mod directory;
 mod engine;
+mod epoch;
 #[cfg(not(feature = "planted-faults"))]
 mod fault;
 #[cfg(feature = "planted-faults")]
@@ -46,6 +47,7 @@ mod read;
 mod shard;
 mod shard_set;
 mod sink;
+mod sources;
 mod sync;
 mod topic;
 mod trie;

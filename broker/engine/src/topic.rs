@@ -1,6 +1,5 @@
 //! A topic: its sequence, its image and its history, under one lock.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -16,12 +15,8 @@ pub(crate) use crate::ids::TopicId;
 use crate::image::Tree;
 use crate::limits::Retain;
 use crate::shard_set::ShardSet;
+use crate::sources::Sources;
 use crate::sync::{Mutex, MutexGuard, lock, unpoisoned};
-
-/// Maximum number of sources that a topic remembers for deduplication.
-pub(crate) const SOURCES_MAX: usize = 16;
-/// What a remembered source costs in addition to its name: its entry and the name's allocation.
-const SOURCE_BYTES: usize = std::mem::size_of::<(Box<str>, u64)>() + 16;
 
 /// One incarnation of a topic, from its first publish to its end.
 pub struct Topic {
@@ -65,7 +60,7 @@ pub(crate) struct TopicState {
     pub(crate) has_patches: bool,
     /// The `image` message of the newest `seq`, once it was needed.
     encoded: Option<Frame>,
-    sources: Vec<(Box<str>, u64)>,
+    pub(crate) sources: Sources,
     /// What the budget has counted for it.
     pub(crate) counted: Counted,
 }
@@ -121,7 +116,7 @@ impl Topic {
                 last_source_ts: None,
                 has_patches: false,
                 encoded: None,
-                sources: Vec::new(),
+                sources: Sources::default(),
                 counted: Counted::default(),
             }),
         }
@@ -319,129 +314,19 @@ impl TopicState {
     /// All that the topic holds in addition to its name.
     pub(crate) fn held_bytes(&self) -> u64 {
         let image = self.image.as_ref().map_or(0, |tree| tree.held_bytes() as u64);
-        self.history.bytes() + image + self.encoded_bytes() + self.sources_bytes()
+        self.history.bytes() + image + self.encoded_bytes() + self.sources.bytes()
     }
 
     /// Drops all that an ended topic holds, except its newest `seq`.
     pub(crate) fn release(&mut self, topic: &Arc<Topic>) {
         self.history.clear();
         (self.image, self.encoded) = (None, None);
-        self.sources = Vec::new();
+        self.sources = Sources::default();
         topic.budget.count_ended(topic, self);
     }
 
     /// Roughly the bytes of an `image` message at present.
     pub(crate) fn image_bytes(&self) -> u64 {
         self.image.as_ref().map_or(0, |tree| tree.bytes() as u64 + 128)
-    }
-
-    fn sources_bytes(&self) -> u64 {
-        self.sources.iter().map(|(name, _)| source_bytes(name)).sum()
-    }
-
-    /// What the sources would hold with this one remembered as well.
-    pub(crate) fn sources_bytes_with(&self, source: &str) -> u64 {
-        let held = self.sources_bytes();
-        if self.sources.iter().any(|(name, _)| **name == *source) {
-            return held;
-        }
-        let oldest = self.sources.first().filter(|_| self.sources.len() == SOURCES_MAX);
-        held + source_bytes(source) - oldest.map_or(0, |(name, _)| source_bytes(name))
-    }
-
-    /// Whether `source` has already published `source_seq` or a later one. Asking counts as a use of a source that is
-    /// remembered.
-    pub(crate) fn is_duplicate(&mut self, source: &str, source_seq: u64) -> bool {
-        match self.sources.iter().position(|(name, _)| **name == *source) {
-            Some(at) => {
-                let used = self.sources.remove(at);
-                let duplicate = source_seq <= used.1;
-                self.sources.push(used);
-                duplicate
-            }
-            None => false,
-        }
-    }
-
-    /// Remembers the last `source_seq` of `source`.
-    pub(crate) fn remember(&mut self, source: &str, source_seq: u64) {
-        match self.sources.last_mut().filter(|(name, _)| **name == *source) {
-            Some(last) => last.1 = source_seq,
-            None => {
-                if self.sources.len() == SOURCES_MAX {
-                    self.sources.remove(0);
-                }
-                self.sources.push((source.into(), source_seq));
-            }
-        }
-    }
-}
-
-/// What remembering a source costs, in bytes.
-pub(crate) fn source_bytes(source: &str) -> u64 {
-    (source.len() + SOURCE_BYTES) as u64
-}
-
-/// The odd multiplier of epochs. It permutes the numbers, so that no two counters of one run meet.
-const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Its inverse: the product of both is 1, modulo 2^64.
-const GATHER: u64 = inverse(SCATTER);
-/// The numbers that epochs are made from have this many bits.
-const EPOCH_MASK: u64 = (1 << 48) - 1;
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// The inverse of an odd number modulo 2^64: each of Newton's steps doubles the bits that are right, from three.
-const fn inverse(odd: u64) -> u64 {
-    let mut inverse = odd;
-    let mut step = 0;
-    while step < 5 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
-        step += 1;
-    }
-    inverse
-}
-
-/// The counter that an epoch was made from; `None` if it is none of this seed's.
-pub(crate) fn counter(seed: u64, epoch: &str) -> Option<u64> {
-    let mut number = 0u64;
-    for digit in epoch.bytes().rev() {
-        let digit = DIGITS.iter().position(|one| *one == digit)? as u64;
-        number = number.checked_mul(62)?.checked_add(digit)?;
-    }
-    // Only one text is made of each number.
-    let made = number <= EPOCH_MASK && (epoch.len() == 1 || !epoch.ends_with('0'));
-    (made && !epoch.is_empty()).then(|| (number.wrapping_mul(GATHER) ^ seed) & EPOCH_MASK)
-}
-
-/// Makes epochs: short, and never the same twice for one seed and counter.
-pub(crate) fn epoch(seed: u64, counter: u64) -> Box<str> {
-    let mut number = (seed ^ counter).wrapping_mul(SCATTER) & EPOCH_MASK;
-    let mut text = String::with_capacity(9);
-    loop {
-        let _ = text.write_char(DIGITS[(number % 62) as usize] as char);
-        number /= 62;
-        if number == 0 {
-            return text.into_boxed_str();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-
-    use super::*;
-
-    #[test]
-    fn a_counter_is_found_by_its_epoch() {
-        let mut random = StdRng::seed_from_u64(1);
-        for round in 0..10_000u64 {
-            let seed = random.random();
-            let number = if round % 2 == 0 { round } else { random.random::<u64>() & EPOCH_MASK };
-            assert_eq!(counter(seed, &epoch(seed, number)), Some(number));
-        }
-        for wrong in ["", "-", "a b", "zzzzzzzzzzzzzzzzzzzz", "10", "00", "é"] {
-            assert_eq!(counter(1, wrong), None, "{wrong:?}");
-        }
     }
 }

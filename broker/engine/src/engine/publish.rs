@@ -18,10 +18,12 @@ use broker_protocol::topic::is_reserved;
 use super::{Engine, Published, Publisher, begins_frame, check_writable, refuse};
 use crate::budget::Counted;
 use crate::clock::Now;
+use crate::epoch::epoch;
 use crate::fault::{self, Fault};
 use crate::feed::{Draft, EntryKind, ShardSet};
 use crate::image::Tree;
-use crate::topic::{self, NewTopic, Topic, TopicState};
+use crate::sources::source_bytes;
+use crate::topic::{NewTopic, Topic, TopicState};
 
 thread_local! {
     /// The update's compacted data and its frame, before both are shared: one allocation per update instead of three.
@@ -114,7 +116,7 @@ impl Engine {
         let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
-            epoch: topic::epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
+            epoch: epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
             kind,
             retain,
             interest: all,
@@ -176,7 +178,7 @@ impl Engine {
             return None;
         }
         if let Some((source, source_seq)) = &update.source
-            && state.is_duplicate(source, *source_seq)
+            && state.sources.is_duplicate(source, *source_seq)
         {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
             return Some(Ok(Published { topic: topic.clone(), seq: state.seq(), duplicate: true }));
@@ -187,7 +189,7 @@ impl Engine {
             (Kind::Patch, Some(tree)) => Some(tree.merge_patch(data)),
             (Kind::Patch, None) => return Some(Err(no_state(topic.name()))),
         };
-        let sources = update.source.as_ref().map(|(source, _)| state.sources_bytes_with(source));
+        let sources = update.source.as_ref().map(|(source, _)| state.sources.bytes_with(source));
         let reserved = self.check_image(topic.name(), image.as_ref());
         let reserved = reserved.and_then(|()| self.reserve(&mut state.counted, &offer, sources, image.as_ref()));
         if let Err(refusal) = reserved {
@@ -212,7 +214,7 @@ impl Engine {
         frame: Frame,
     ) -> ShardSet {
         if let Some((source, source_seq)) = &offer.update.source {
-            state.remember(source, *source_seq);
+            state.sources.remember(source, *source_seq);
         }
         let seq = state.seq() + 1;
         if image.is_some() {
@@ -296,7 +298,7 @@ impl Offer<'_> {
     }
 
     fn first_source_bytes(&self) -> Option<u64> {
-        self.update.source.as_ref().map(|(source, _)| topic::source_bytes(source))
+        self.update.source.as_ref().map(|(source, _)| source_bytes(source))
     }
 }
 

@@ -3,6 +3,7 @@
 //! They are two futures of one task, not one loop over both: reading a frame is not safe to cancel, so the reading loop
 //! is only dropped together with its connection.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -52,18 +53,22 @@ struct Urgent {
     close: Option<(u16, String)>,
 }
 
-/// Runs a connection until it ends.
-pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connection) -> End {
+/// Runs a connection until it ends. `deliveries` has the events of the last connection that are still to be delivered,
+/// and then those of this one: the book counts them as received, and resumes after them.
+pub(crate) async fn run(
+    shared: &Shared,
+    book: &Mutex<Book>,
+    connection: Connection,
+    deliveries: &mut VecDeque<Delivery>,
+) -> End {
     let control = Control::default();
     let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
-    let read = read(shared, book, connection.reader, &control);
     let write = write(shared, book, connection.writer, &control, heartbeat);
-    let renew = renew(shared, book, &control);
-    tokio::pin!(read, write);
+    tokio::pin!(write);
     let end = tokio::select! {
-        end = &mut read => end,
+        end = read(shared, book, connection.reader, &control, deliveries) => end,
         end = &mut write => return end,
-        end = renew => match end {},
+        end = renew(shared, book, &control) => match end {},
     };
     if let Some(close_frame) = end.close_frame.clone() {
         control.lock().close = Some(close_frame);
@@ -73,9 +78,16 @@ pub(crate) async fn run(shared: &Shared, book: &Mutex<Book>, connection: Connect
     end
 }
 
-async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: &Control) -> End {
-    let mut deliveries = Vec::new();
+async fn read(
+    shared: &Shared,
+    book: &Mutex<Book>,
+    mut reader: Reader,
+    control: &Control,
+    deliveries: &mut VecDeque<Delivery>,
+) -> End {
+    let mut taken = Vec::new();
     let mut after_ms = None;
+    deliver(shared, control, deliveries).await;
     loop {
         let bytes = match reader.next().await {
             Ok(Received::Text(bytes)) => bytes,
@@ -92,13 +104,20 @@ async fn read(shared: &Shared, book: &Mutex<Book>, mut reader: Reader, control: 
             }
             Err(broken) => return End::broken(broken),
         };
-        match take(&bytes, shared, book, &mut deliveries, &mut after_ms) {
+        let result = take(&bytes, shared, book, &mut taken, &mut after_ms);
+        deliveries.extend(taken.drain(..));
+        match result {
             Ok(false) => {}
             Ok(true) => control.token_wanted.notify_one(),
             Err(broken) => return End::broken(broken),
         }
-        deliver(shared, control, &mut deliveries).await;
+        deliver(shared, control, deliveries).await;
     }
+}
+
+/// Delivers what is left while there is no connection.
+pub(crate) async fn deliver_rest(shared: &Shared, deliveries: &mut VecDeque<Delivery>) {
+    deliver(shared, &Control::default(), deliveries).await;
 }
 
 /// Handles one text message. Returns whether another token is wanted.
@@ -126,16 +145,24 @@ fn take(
 }
 
 /// Puts events into their subscriptions' queues. A full queue stops the reading, and with it, through TCP, the broker.
-async fn deliver(shared: &Shared, control: &Control, deliveries: &mut Vec<Delivery>) {
-    for (events, event) in deliveries.drain(..) {
+/// If it is cancelled, what was not put into a queue is still in `deliveries`.
+async fn deliver(shared: &Shared, control: &Control, deliveries: &mut VecDeque<Delivery>) {
+    while let Some((events, event)) = deliveries.pop_front() {
         let Err(TrySendError::Full(event)) = events.try_send(event) else { continue };
+        deliveries.push_front((events.clone(), event));
         control.blocked.store(true, Ordering::Relaxed);
         shared.outbox.wake();
         tokio::select! {
             // An error means that the subscription was dropped: no reader misses the event.
-            _ = events.send(event) => {}
+            room = events.reserve() => {
+                if let (Some((_, event)), Ok(room)) = (deliveries.pop_front(), room) {
+                    room.send(event);
+                }
+            }
             // A program that closes the client does not wait for events that it did not read.
-            () = shared.closing() => {}
+            () = shared.closing() => {
+                deliveries.pop_front();
+            }
         }
         control.blocked.store(false, Ordering::Relaxed);
     }

@@ -155,6 +155,33 @@ async fn a_slow_reader_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_full_queue_has_no_room_for_is_delivered_after_the_connection_is_lost() {
+    let server = Server::bind().await;
+    let options = Options { queue_updates_max: 1, ..server.options() };
+    let (client, mut peer) = server.connect(options, &hello(&[("heartbeat_ms", 100)])).await;
+    let (subscription, ()) = tokio::join!(soon(client.subscribe(["a"]).send()), peer.subscribe_live("a", "event", 0));
+    let mut subscription = subscription.unwrap();
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    for seq in 1..=3 {
+        peer.update("a", seq).await;
+    }
+    // It says that it lives, because it waits for room for the second update.
+    assert_eq!(peer.next_frame().await.opcode, fastwebsockets::OpCode::Pong);
+    peer.vanish();
+    // It does not read, so only a write shows that the connection is lost.
+    let mut peer = server.accept(HELLO).await;
+    let request = peer.next().await;
+    assert_eq!(request["topics"], json!([{"topic": "a", "epoch": "k1", "seq": 2}]));
+    peer.subscribed(&request["id"], &[start("a", "event", "k1", 3, "resumed")]).await;
+    peer.update("a", 3).await;
+    assert_eq!(next_seq(&mut subscription).await, 1);
+    assert_eq!(next_seq(&mut subscription).await, 2);
+    let Event::Topic(_) = next(&mut subscription).await else { panic!() };
+    assert_eq!(next_seq(&mut subscription).await, 3);
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
 async fn a_full_queue_does_not_stop_unsubscribing_or_closing() {
     let server = Server::bind().await;
     let options = Options { queue_updates_max: 1, ..server.options() };

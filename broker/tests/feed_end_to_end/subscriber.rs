@@ -23,6 +23,8 @@ struct Topic {
     /// The last `seq` since its stream began.
     seq: Option<u64>,
     state: Value,
+    /// The last event that came. A client delivers none twice, however often it is disconnected.
+    last_event: Option<u64>,
     /// How its stream began.
     begun: Option<TopicStart>,
     /// Whether it is at its last update.
@@ -106,6 +108,9 @@ impl<'a> Held<'a> {
                 self.came += 1;
                 let events = self.market.topics[&*topic].events.as_ref().expect("a topic of events");
                 assert_eq!(events[seq as usize - 1], fingerprint(data.text()), "{topic} {seq}: {data}");
+                let last = self.topics.get(&*topic).and_then(|topic| topic.last_event);
+                assert!(last < Some(seq), "{topic}: event {seq} comes after {last:?}");
+                self.topics.entry(topic.to_string()).or_default().last_event = Some(seq);
                 self.topic(&topic, seq, |_| {});
             }
             Event::Update { topic, seq, data, .. } => {

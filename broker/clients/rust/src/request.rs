@@ -149,4 +149,6 @@ pub(crate) struct Ask {
     pub(crate) restores: bool,
     /// The subscriptions to notify when all of it has begun.
     pub(crate) ready: Vec<SubscriptionId>,
+    /// Topics that resumed for its patterns are unsubscribed once all of it has begun.
+    pub(crate) releases: bool,
 }

@@ -10,8 +10,8 @@ use crate::wire::outgoing::SubscribeEntry;
 impl Book {
     /// Divides an ask into messages that the broker takes. An entry that fits into no message is refused here.
     pub(super) fn subscribe_requests(&mut self, ask: Ask) -> Vec<Request> {
-        let Ask { subscription, entries, mut options, restores, ready } = ask;
-        options.ready = !ready.is_empty();
+        let Ask { subscription, entries, mut options, restores, ready, releases } = ask;
+        options.ready = releases || !ready.is_empty();
         options.positions = self.asks_for_positions(&entries);
         let limit = self.message_bytes();
         let (entries, too_large): (Vec<_>, Vec<_>) =
@@ -25,9 +25,10 @@ impl Book {
         let lists = pack::pack(entries, SubscribeEntry::bytes_max, limit);
         for _ in &lists {
             self.subscriptions.message_sent(subscription);
+            self.restoring.walks += usize::from(releases);
             self.subscriptions.ready_asked(&ready);
         }
-        let ask = |entries| Ask { subscription, entries, options, restores, ready: ready.clone() };
+        let ask = |entries| Ask { subscription, entries, options, restores, ready: ready.clone(), releases };
         lists.into_iter().map(|entries| Request::Subscribe(ask(entries))).collect()
     }
 

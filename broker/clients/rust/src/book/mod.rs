@@ -69,12 +69,13 @@ use crate::error::ClosedReason;
 use crate::event::Event;
 use crate::hello::Limits;
 use crate::outbox::Outbox;
-use crate::request::{Request, SubscriptionId};
+use crate::request::Request;
 use crate::shared::Shared;
 use crate::token::Secret;
 use authentication::Authentication;
 use failure::Failure;
 use in_flight::InFlight;
+use positions::Waiting;
 use restore::Restoring;
 use resume_ids::ResumeIds;
 use subscriptions::Subscriptions;
@@ -94,8 +95,8 @@ pub(crate) struct Book {
     first: VecDeque<Request>,
     restoring: Restoring,
     authentication: Authentication,
-    /// The requests whose `ready` has not come yet, with the subscriptions to notify.
-    readies: HashMap<u64, Vec<SubscriptionId>>,
+    /// The requests whose `ready` has not come yet.
+    readies: HashMap<u64, Waiting>,
     /// This connection's broker refused positions, so what needs them is done in another way.
     without_positions: bool,
     /// Events that came up while writing. They are delivered with those of the next message that comes in.

@@ -5,6 +5,15 @@ use super::{Book, Delivery};
 use crate::event::Event;
 use crate::request::SubscriptionId;
 
+/// What waits for a request's `ready`.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The subscriptions to notify.
+    pub(super) subscriptions: Vec<SubscriptionId>,
+    /// Topics that resumed for the request's patterns are unsubscribed then.
+    pub(super) releases: bool,
+}
+
 impl Book {
     /// Handles the connection's position.
     pub(super) fn position(&mut self, id: u64, addressed: &mut Addressed) {
@@ -21,8 +30,12 @@ impl Book {
 
     /// Handles a `ready`: everything that a request asked for has begun.
     pub(super) fn ready(&mut self, id: u64, out: &mut Vec<Delivery>) {
-        if let Some(subscriptions) = self.readies.remove(&id) {
+        if let Some(Waiting { subscriptions, releases }) = self.readies.remove(&id) {
             self.begun(&subscriptions, out);
+            if releases {
+                self.restoring.walks = self.restoring.walks.saturating_sub(1);
+                self.release();
+            }
         }
     }
 

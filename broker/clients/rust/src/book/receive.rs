@@ -31,6 +31,8 @@ impl Book {
             }
             Incoming::Ready { id } => {
                 self.ready(id, out);
+                // Names may have to be unsubscribed now.
+                shared.outbox.wake();
                 Ok(())
             }
             Incoming::Position { id } => {

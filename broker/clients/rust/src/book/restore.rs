@@ -9,9 +9,9 @@
 //!   updates.
 //! - A pattern without a position (none came yet, or the broker does not know them) would begin each topic anew, and
 //!   what was published in between would be lost. So its topics first resume as entries of their own, with the
-//!   pattern's options; then the pattern is subscribed; and when the broker has answered, those entries are
-//!   unsubscribed again: the pattern covers them, and the protocol promises that a stream then continues without a
-//!   break. This is done for as many topics as the broker's limit on subscriptions leaves room for, `event` topics
+//!   pattern's options; then the pattern is subscribed; and once it has brought in all its topics (`ready`), those
+//!   entries are unsubscribed again: the pattern covers them, and the protocol promises that a stream then continues
+//!   without a break. Before that, the pattern would begin them anew. This is done for as many topics as the broker's limit on subscriptions leaves room for, `event` topics
 //!   first. The others begin anew, and an [`Event::Gap`](crate::Event::Gap) names what is lost of them. Conflated
 //!   topics begin with their image in any case and are left to the pattern.
 //! - A topic that such a pattern finds for the first time now was, as a rule, first published while the client was
@@ -40,7 +40,9 @@ const EVERYTHING: From = From::Last((1 << 53) - 1);
 pub(super) struct Restoring {
     /// Requests that were not answered yet.
     pub(super) requests: usize,
-    /// Entries to unsubscribe after the last answer.
+    /// Requests for patterns that have not brought in all their topics yet.
+    pub(super) walks: usize,
+    /// Entries to unsubscribe after the last answer and the last of those topics.
     release: Vec<String>,
     /// Topics that did not begin again were looked for and taken out.
     pub(super) swept: bool,
@@ -118,8 +120,9 @@ impl Book {
         let (only_new, patterns): (Vec<Owned>, Vec<Owned>) =
             patterns.into_iter().partition(|(_, entry)| all_resumed && coverage.is_complete(&entry.text));
         let extras = self.requests_for(extras, |options| options);
-        let mut others = self.requests_for(patterns, |options| options);
-        others.extend(self.requests_for(only_new, |options| SubscribeOptions { from: EVERYTHING, ..options }));
+        let releases = !self.restoring.release.is_empty() && !self.without_positions;
+        let mut others = self.requests(patterns, releases, |options| options);
+        others.extend(self.requests(only_new, releases, |options| SubscribeOptions { from: EVERYTHING, ..options }));
         (extras, others)
     }
 
@@ -129,21 +132,36 @@ impl Book {
         entries: Vec<Owned>,
         change: impl Fn(SubscribeOptions) -> SubscribeOptions,
     ) -> Vec<Request> {
+        self.requests(entries, false, change)
+    }
+
+    fn requests(
+        &mut self,
+        entries: Vec<Owned>,
+        releases: bool,
+        change: impl Fn(SubscribeOptions) -> SubscribeOptions,
+    ) -> Vec<Request> {
         let mut requests = Vec::new();
         for (subscription, entries) in by_subscription(entries) {
             let Some(options) = self.subscriptions.options(subscription) else { continue };
             let ready = self.subscriptions.waiting_for(&entries);
             let options = change(options);
-            requests.extend(self.subscribe_requests(Ask { subscription, entries, options, restores: true, ready }));
+            let ask = Ask { subscription, entries, options, restores: true, ready, releases };
+            requests.extend(self.subscribe_requests(ask));
         }
         requests
     }
 
-    /// Counts one of the requests above as answered. After the last, the topics that resumed for their patterns
-    /// continue under these.
+    /// Counts one of the requests above as answered.
     pub(super) fn restored(&mut self) {
         self.restoring.requests = self.restoring.requests.saturating_sub(1);
-        if self.restoring.requests == 0 {
+        self.release();
+    }
+
+    /// Once everything is answered and the patterns have brought in their topics, those that resumed for them continue
+    /// under these.
+    pub(super) fn release(&mut self) {
+        if self.restoring.requests == 0 && self.restoring.walks == 0 {
             let names = std::mem::take(&mut self.restoring.release);
             // A topic that was subscribed by name in the meantime stays.
             let subscribed = self.subscriptions.names();

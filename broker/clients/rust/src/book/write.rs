@@ -1,6 +1,7 @@
 //! From the outbox to the wire: calls become frames, as many as one write should carry.
 
 use super::Book;
+use super::positions::Waiting;
 use crate::batch::BatchPart;
 use crate::error::{PublishError, RequestError};
 use crate::outbox::Queue;
@@ -69,8 +70,8 @@ impl Book {
             }
             Request::Subscribe(ask) => {
                 out.message(|text| outgoing::subscribe(text, id, &ask.entries, ask.options));
-                if !ask.ready.is_empty() {
-                    self.readies.insert(id, ask.ready.clone());
+                if ask.options.ready {
+                    self.readies.insert(id, Waiting { subscriptions: ask.ready.clone(), releases: ask.releases });
                 }
             }
             Request::Unsubscribe { entries, .. } => out.message(|text| outgoing::unsubscribe(text, id, entries)),
@@ -129,7 +130,8 @@ impl Book {
         let record = self.subscriptions.add(new);
         let entries = record.entries().map(|entry| entry.entry.clone()).collect();
         let ready = if options.ready { vec![id] } else { Vec::new() };
-        for request in self.subscribe_requests(Ask { subscription: id, entries, options, restores: false, ready }) {
+        let ask = Ask { subscription: id, entries, options, restores: false, ready, releases: false };
+        for request in self.subscribe_requests(ask) {
             self.write(request, out);
         }
         // If no entry fits into a message, there is no answer to wait for.

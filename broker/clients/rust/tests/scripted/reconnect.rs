@@ -116,6 +116,15 @@ async fn the_topics_of_a_pattern_resume_and_then_continue_under_it() {
     assert_eq!(pattern["topics"], json!(["x.*"]));
     peer.subscribed(&request["id"], &rows).await;
     peer.subscribed(&pattern["id"], &[]).await;
+    // As long as the pattern brings in topics, it would begin them anew if it alone covered them.
+    assert_eq!(pattern["ready"], json!(true));
+    let pong = async {
+        let ping = peer.next().await;
+        assert_eq!(ping["op"], "ping", "nothing is unsubscribed before `ready`");
+        peer.send(&format!(r#"{{"op":"pong","id":{},"ts":1}}"#, ping["id"])).await;
+    };
+    tokio::join!(async { soon(client.ping()).await.unwrap() }, pong);
+    peer.send(&format!(r#"{{"op":"ready","id":{}}}"#, pattern["id"])).await;
     let release = peer.next().await;
     assert_eq!((&release["op"], &release["topics"]), (&json!("unsubscribe"), &json!(["x.e1", "x.e2", "x.s"])));
     peer.send(&format!(r#"{{"op":"unsubscribed","id":{},"topics":["x.e1","x.e2","x.s"]}}"#, release["id"])).await;

@@ -17,6 +17,7 @@ pub mod address;
 pub mod admission;
 pub mod audit;
 pub mod authentication;
+mod checking;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -127,13 +128,15 @@ impl Broker {
         let engine = Engine::new(limits, rand::random(), notify);
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
-        let (to_fetch, unchecked) = mpsc::channel(fetching::UNCHECKED_MAX);
+        // Each shard bounds how many of its tokens are in it.
+        let (to_check, unchecked) = crossbeam_channel::unbounded();
+        let (to_fetch, without_key) = mpsc::channel(fetching::UNCHECKED_MAX);
         let users = Users::new(engine.refusals().clone());
         let quotas = AddressQuotas::new(config.connects_per_address_per_s, config.rates(), engine.refusals().clone());
         let quotas = Arc::new(quotas);
         let identity_quotas = Arc::new(IdentityQuotas::new(users, config.connections_per_user_max, config.rates()));
         let settings =
-            Settings::new(&config, authentication.clone(), quotas.clone(), identity_quotas.clone(), to_fetch);
+            Settings::new(&config, authentication.clone(), quotas.clone(), identity_quotas.clone(), to_check, to_fetch);
         let audit = Arc::new(Audit::new());
         audit.write_to(Audit::open(&config.audit_log).context("audit_log cannot be opened")?);
         let ending = Arc::new(AtomicBool::new(false));
@@ -222,11 +225,15 @@ impl Broker {
             clients_at: listen,
             config,
         });
-        let admin = match admin::start(admin, shared.clone()) {
+        let checking = checking::start(unchecked, authentication, shared.shards.clone(), shared.ending.clone());
+        let started = checking
+            .context("the thread that checks tokens could not be started")
+            .and_then(|()| admin::start(admin, shared.clone()).context("the admin listener could not be started"));
+        let admin = match started {
             Ok(admin) => admin,
             Err(error) => {
                 stop::threads(&shared.shards, &shared.ending).await;
-                return Err(error).context("the admin listener could not be started");
+                return Err(error);
             }
         };
         let accept = |(listener, handshakes)| {
@@ -236,7 +243,7 @@ impl Broker {
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
-            vital::spawn("checking tokens", fetching::check(unchecked, shared.clone())),
+            vital::spawn("tokens whose keys are fetched", fetching::check(without_key, shared.clone())),
             vital::spawn("renewing identities", fetching::renew(tokens.clone(), shared.clone())),
             vital::spawn("the keys of tokens", tokens.run()),
             vital::spawn("the housekeeping", tidy::run(engine)),

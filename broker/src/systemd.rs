@@ -123,6 +123,7 @@ mod tests {
             Arc::new(Authentication::new(read_tokens(&config).unwrap(), false)),
             Arc::new(AddressQuotas::new(0, config.rates(), refusals())),
             Arc::new(IdentityQuotas::new(Users::new(refusals()), 0, config.rates())),
+            crossbeam_channel::unbounded().0,
             mpsc::channel(1).0,
         );
         let ending = Arc::new(AtomicBool::new(true));

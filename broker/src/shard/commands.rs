@@ -46,6 +46,7 @@ impl Driver {
                     self.broadcasts.push_back((Broadcast::Message(payload), 0));
                 }
                 Command::RenewAll => self.broadcasts.push_back((Broadcast::Renew, 0)),
+                Command::Verified(verified) => self.verified(verified),
                 Command::Checked(checked) => self.checked(checked),
                 Command::CloseAll(reason) => {
                     self.closes = Some(reason);

@@ -11,7 +11,7 @@ use broker_protocol::request::{From, OnSlow};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::login::{Checked, Unchecked};
+use super::login::{Checked, Unchecked, Verified};
 use super::operator::{ConnectionDetail, Whom};
 use super::poll::Poll;
 use super::slowest::ConnectionRow;
@@ -85,7 +85,9 @@ pub enum Command {
     SendAll(Arc<[u8]>),
     /// Give every connection what its identity gives by now: keys, roles, tokens or revocations have changed.
     RenewAll,
-    /// A token was checked elsewhere, with keys that had to be fetched first.
+    /// A token was checked with the keys that are there.
+    Verified(Verified),
+    /// A token was checked with keys that had to be fetched first.
     Checked(Checked),
     /// Go on with these settings.
     Change(Arc<Config>),
@@ -110,6 +112,8 @@ pub struct Settings {
     pub auth_ms: u32,
     /// `token_bytes_max`
     pub token_bytes_max: u32,
+    /// Where tokens go to be checked.
+    pub checking: Sender<Unchecked>,
     /// Where tokens go whose keys have to be fetched first.
     pub fetching: mpsc::Sender<Unchecked>,
 }
@@ -121,11 +125,13 @@ impl Settings {
         authentication: Arc<Authentication>,
         quotas: Arc<AddressQuotas>,
         identity_quotas: Arc<IdentityQuotas>,
+        checking: Sender<Unchecked>,
         fetching: mpsc::Sender<Unchecked>,
     ) -> Self {
         let rules = Rules { message_bytes: 0, fragments_max: 0 };
         let (auth_ms, token_bytes_max) = (0, 0);
-        let mut new = Self { rules, authentication, quotas, identity_quotas, auth_ms, token_bytes_max, fetching };
+        let mut new =
+            Self { rules, authentication, quotas, identity_quotas, auth_ms, token_bytes_max, checking, fetching };
         new.change(config);
         new
     }

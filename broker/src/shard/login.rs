@@ -16,12 +16,10 @@ use crate::authentication::{Who, refusal};
 use crate::clock::now;
 use crate::quota::Seat;
 
-/// The most tokens that are checked in one round: up to 0.1 ms of work.
-const CHECKS_PER_ROUND: usize = 2;
-/// What checking a token costs, as bytes of requests that are read.
-const CHECK_BYTES: usize = 8192;
+/// The most tokens of a shard that are being checked at once. The others wait in the shard, so that shards take turns.
+const CHECKING_MAX: usize = 64;
 
-/// A token whose keys have to be fetched before it can be checked.
+/// A token that has to be checked.
 pub struct Unchecked {
     /// The shard that has the connection.
     pub shard: usize,
@@ -30,7 +28,13 @@ pub struct Unchecked {
     auth: AuthRequest,
 }
 
-/// The same, checked.
+/// A token that was checked with the keys that are there.
+pub struct Verified {
+    unchecked: Unchecked,
+    result: Result<Arc<Identity>, BadToken>,
+}
+
+/// A token that was checked for good.
 pub struct Checked {
     id: ConnId,
     session: u64,
@@ -42,6 +46,11 @@ impl Unchecked {
     /// Returns the token.
     pub fn token(&self) -> &str {
         &self.auth.token
+    }
+
+    /// Notes the result with the keys that are there.
+    pub fn verified(self, result: Result<Arc<Identity>, BadToken>) -> Verified {
+        Verified { unchecked: self, result }
     }
 
     /// Notes the result.
@@ -112,31 +121,38 @@ impl Driver {
     pub(super) fn begin_check(&mut self, id: ConnId, auth: AuthRequest) {
         if let Some(session) = self.shard.session(id) {
             self.logins.push(id, session, auth);
+            self.check_next();
         }
     }
 
-    /// Checks some tokens, forgets connections that are gone, ends those whose time is over, and tells clients whose tokens
-    /// end soon. Returns whether
-    /// more tokens wait.
-    pub(super) fn check_tokens(&mut self) -> bool {
-        for _ in 0..CHECKS_PER_ROUND {
-            let Some((id, session, auth)) = self.logins.pop() else { break };
-            if self.shard.session(id) != Some(session) {
-                continue;
-            }
-            self.shard.worked(CHECK_BYTES);
-            match self.settings.authentication.check_now(&auth.token) {
-                Err(BadToken::UnknownKey | BadToken::KeysUnavailable) => self.fetch_keys(id, session, auth),
-                result => self.checked(Checked { id, session, request: auth.id, result: result.map_err(refusal) }),
+    /// Has tokens checked, as many as may be at once.
+    fn check_next(&mut self) {
+        while self.logins.checking < CHECKING_MAX
+            && let Some((id, session, auth)) = self.logins.pop()
+        {
+            if self.shard.session(id) == Some(session) {
+                self.logins.checking += 1;
+                // The thread lives as long as the shards.
+                let _ = self.settings.checking.send(Unchecked { shard: self.index, id, session, auth });
             }
         }
-        self.end_late();
-        self.logins.has_unchecked()
+    }
+
+    /// Answers a token that was checked with the keys that are there, or has these fetched.
+    pub(super) fn verified(&mut self, Verified { unchecked, result }: Verified) {
+        self.logins.checking -= 1;
+        self.check_next();
+        match result {
+            Err(BadToken::UnknownKey | BadToken::KeysUnavailable) => self.fetch_keys(unchecked),
+            result => self.checked(unchecked.checked(result.map_err(refusal))),
+        }
     }
 
     /// Has a token checked after keys are fetched, if that is due.
-    fn fetch_keys(&mut self, id: ConnId, session: u64, auth: AuthRequest) {
-        let unchecked = Unchecked { shard: self.index, id, session, auth };
+    fn fetch_keys(&mut self, unchecked: Unchecked) {
+        if self.shard.session(unchecked.id) != Some(unchecked.session) {
+            return;
+        }
         if let Err(full) = self.settings.fetching.try_send(unchecked) {
             let refused = Refusal {
                 code: ErrorCode::Unavailable,
@@ -188,7 +204,8 @@ impl Driver {
         }
     }
 
-    fn end_late(&mut self) {
+    /// Forgets connections that are gone, ends those whose time is over, and tells clients whose tokens end soon.
+    pub(super) fn end_late(&mut self) {
         while let Some(id) = self.shard.next_departed() {
             self.logins.departed(id, self.shard.session(id));
         }

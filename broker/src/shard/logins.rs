@@ -33,6 +33,8 @@ pub(super) struct Logins {
     unknown: VecDeque<(u64, ConnId, u64)>,
     /// The tokens that wait to be checked.
     unchecked: VecDeque<(ConnId, u64, AuthRequest)>,
+    /// How many tokens are being checked.
+    pub(super) checking: usize,
 }
 
 impl Logins {
@@ -107,11 +109,6 @@ impl Logins {
     /// Takes out the token that is checked next.
     pub(super) fn pop(&mut self) -> Option<(ConnId, u64, AuthRequest)> {
         self.unchecked.pop_front()
-    }
-
-    /// Whether tokens wait to be checked.
-    pub(super) fn has_unchecked(&self) -> bool {
-        !self.unchecked.is_empty()
     }
 
     /// Forgets a connection that is gone, unless `session`, which has its number now, is the one that is known.

@@ -53,7 +53,7 @@ use tokio::sync::Notify;
 use self::commands::Broadcast;
 pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
 use self::input::DeferredReads;
-pub use self::login::{Checked, Unchecked};
+pub use self::login::{Checked, Unchecked, Verified};
 use self::logins::Logins;
 use self::operator::Questions;
 pub use self::operator::{ConnectionDetail, PublisherDetail, Whom};
@@ -164,7 +164,7 @@ impl Driver {
         let mut more = self.take_commands();
         more |= self.broadcast();
         more |= self.report_slowest();
-        more |= self.check_tokens();
+        self.end_late();
         more |= self.answer_operator();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);

@@ -1,0 +1,39 @@
+//! Checks tokens on a thread of its own: a signature takes up to a tenth of a millisecond, and anybody may send wrong
+//! ones. The thread gives way to the shards, which deliver.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_channel::Receiver;
+
+use crate::authentication::Authentication;
+use crate::shard::{Command, Handle, Unchecked};
+use crate::vital;
+
+/// How much the thread gives way, from 0 to 19 (nice(2)).
+const NICE: i32 = 5;
+
+/// Starts the thread, which checks tokens with the keys that are there until no shard can send any more.
+///
+/// # Errors
+/// The system has no further thread for it.
+pub(crate) fn start(
+    unchecked: Receiver<Unchecked>,
+    authentication: Arc<Authentication>,
+    shards: Arc<Vec<Handle>>,
+    ending: Arc<AtomicBool>,
+) -> io::Result<()> {
+    let run = move |()| {
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "the thread that checks tokens could not be given a lower priority");
+        }
+        for one in unchecked {
+            let result = authentication.check_now(one.token());
+            if let Some(shard) = shards.get(one.shard) {
+                shard.tell(Command::Verified(one.verified(result)));
+            }
+        }
+    };
+    vital::thread("tokens".to_owned(), ending, || Ok(()), run).map(drop)
+}

@@ -181,6 +181,7 @@ test("reauth is answered with another token, over the open connection", async (t
   const made = client(t, fake.url, { ...WEBSOCKET, token: inTurn("first", "second") });
   const seen = watch(made, "t");
   await fake.begin(events);
+  await until(() => made.authenticated, "the first token to be taken");
   const renewed = event(made, "authenticated");
   fake.send({ op: "reauth", expires_ts: 1 });
   assert.equal((await renewed).expires_ts, 2);

@@ -45,6 +45,7 @@ broker_behind() {
   program=$(tickcast)
   mkdir -p "$folder"
   log=$folder/$port-tickcast.log
+  : >"$log"
   setpriv --pdeathsig KILL "$program" serve --listen=127.0.0.1:0 --admin-listen=127.0.0.1:0 --shards=1 \
     --log-format=json >/dev/null 2>"$log" &
   while kill -0 $! 2>/dev/null; do

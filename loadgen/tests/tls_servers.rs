@@ -42,16 +42,7 @@ fn compare(servers: &str, scenario: &str, arguments: &[&str]) -> (String, Vec<Va
         "--scenarios",
         scenario,
     ]);
-    command.args([
-        "--floors=0",
-        "--repeats=1",
-        "--server-cores=0",
-        "--cores=0",
-        "--seconds=1",
-        "--verify",
-        "--quiet",
-        "--out",
-    ]);
+    command.args(["--floors=0", "--repeats=1", "--server-cores=0", "--cores=0", "--verify", "--quiet", "--out"]);
     command.arg(&out).args(arguments).env("TICKCAST", Path::new(LOADGEN).with_file_name("tickcast"));
     let output: Output = command.output().expect("loadgen starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -86,7 +77,7 @@ fn the_broker_with_tls_and_tokens() {
         return not_run("needs openssl, which makes the certificates");
     }
     let servers = "tickcast,tickcast-tls,tickcast-tls-mlkem,tickcast-tokens";
-    let (said, reports) = compare(servers, "connect", &["-n", "20"]);
+    let (said, reports) = compare(servers, "connect", &["-n", "20", "--seconds=1"]);
     let full = |key_exchange| vec!["TLS 1.3", key_exchange, "AES_128_GCM", "full"];
     let wanted = [vec![], full("X25519,"), full("X25519MLKEM768,"), full("X25519,")];
     reports.iter().zip(&wanted).for_each(|(report, wanted)| check(report, wanted));
@@ -121,7 +112,7 @@ fn peer(name: &str, installed: bool) {
     if !installed || !has("openssl") {
         return not_run(&format!("needs {name}, which `loadgen/peers/install {name}` installs, and openssl"));
     }
-    let (_, reports) = compare(&format!("tickcast-tls,{name}"), "deliveries-8k", &["-n", "5"]);
+    let (_, reports) = compare(&format!("tickcast-tls,{name}"), "deliveries-8k", &["-n", "5", "--seconds=1"]);
     reports.iter().for_each(|report| check(report, &["TLS 1.3", "X25519,", "AES_128_GCM", "full"]));
     assert_eq!(reports.len(), 2);
 }

@@ -56,7 +56,8 @@ fn each_token_has_its_own_claims_and_a_signature_of_the_key() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(err.contains(words), "{arguments:?}: {err}");
     }
-    std::fs::write(&path, rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key").serialize_pem()).expect("a file");
+    std::fs::write(&path, rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key").serialize_pem())
+        .expect("a file");
     assert!(tokens(&["--key", file]).2.contains("P-256"));
     std::fs::remove_file(&path).expect("it is there");
 }

@@ -155,8 +155,8 @@ compare-tls:
 	$(COMPARE_TLS) --servers $(FRONTS) --base tickcast --scenarios deliveries-200 --out $(TARGET)/compare-tls/short
 	$(COMPARE_TLS) --servers $(FRONTS),nginx-tls-16k --base tickcast --scenarios deliveries-8k --out $(TARGET)/compare-tls/long
 	$(COMPARE_TLS) --servers $(FRONTS) --base tickcast --scenarios idle --subscribers 9000 --out $(TARGET)/compare-tls/idle
-	$(COMPARE_TLS) --servers $(FRONTS),tickcast-tls-mlkem,tickcast-tokens --base tickcast --scenarios connect --out $(TARGET)/compare-tls/connect
-	$(COMPARE_TLS) --servers tickcast-tokens --scenarios login-storm --threads 2 --out $(TARGET)/compare-tls/storm
+	$(COMPARE_TLS) --servers $(FRONTS),tickcast-tls-mlkem,tickcast-tls-tokens --base tickcast --scenarios connect --out $(TARGET)/compare-tls/connect
+	$(COMPARE_TLS) --servers tickcast-tls-tokens --scenarios login-storm --threads 2 --out $(TARGET)/compare-tls/storm
 
 clean-tools:
 	rm -rf .tools

@@ -76,7 +76,7 @@ fn the_broker_with_tls_and_tokens() {
     if !has("openssl") {
         return not_run("needs openssl, which makes the certificates");
     }
-    let servers = "tickcast,tickcast-tls,tickcast-tls-mlkem,tickcast-tokens";
+    let servers = "tickcast,tickcast-tls,tickcast-tls-mlkem,tickcast-tls-tokens";
     let (said, reports) = compare(servers, "connect", &["-n", "20", "--seconds=1"]);
     let full = |key_exchange| vec!["TLS 1.3", key_exchange, "AES_128_GCM", "full"];
     let wanted = [vec![], full("X25519,"), full("X25519MLKEM768,"), full("X25519,")];
@@ -95,7 +95,7 @@ fn a_storm_of_clients_with_tokens() {
         return not_run("needs openssl, which makes the certificates");
     }
     let (said, reports) =
-        compare("tickcast-tokens", "login-storm", &["-n", "33", "--seconds=12", "--threads=2", "--rate=100"]);
+        compare("tickcast-tls-tokens", "login-storm", &["-n", "33", "--seconds=12", "--threads=2", "--rate=100"]);
     check(&reports[0], &["TLS 1.3", "X25519,", "full"]);
     let reconnect = &reports[0]["connections"]["reconnect"];
     assert_eq!(reconnect["count"], 30, "{reconnect}");

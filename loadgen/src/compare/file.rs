@@ -143,10 +143,9 @@ impl Server {
         let fill = |text: &mut String| *text = text.replace(RUN, run);
         self.command.iter_mut().chain(self.env.values_mut()).for_each(fill);
         let access = &mut self.access;
-        for path in [&mut access.token_file, &mut access.ca, &mut access.client_cert, &mut access.client_key] {
-            if let Some(path) = path {
-                *path = folder.join(path.to_string_lossy().replace(RUN, run));
-            }
+        let paths = [&mut access.token_file, &mut access.ca, &mut access.client_cert, &mut access.client_key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(path.to_string_lossy().replace(RUN, run));
         }
     }
 

@@ -21,21 +21,14 @@ const FIGURES: &[(&str, Figure, bool)] = &[
     ("B/connection", |report| report.server.as_ref().map(|server| server.rss_bytes_per_connection), false),
     ("CPU µs/connect", |report| report.connections.server_cpu_us, false),
     ("all back s", |report| report.connections.reconnect.as_ref().map(|back| back.max_ms / 1000.0), false),
-    (
-        "p99 ms before",
-        |report| stayed(report).filter(|stayed| stayed.before > 0).map(|stayed| stayed.before_p99_ms),
-        false,
-    ),
-    (
-        "p99 ms until all back",
-        |report| stayed(report).filter(|stayed| stayed.during > 0).map(|stayed| stayed.during_p99_ms),
-        false,
-    ),
+    ("stayed p99 ms before", |report| stayed(report, |stayed| (stayed.before, stayed.before_p99_ms)), false),
+    ("stayed p99 ms until all back", |report| stayed(report, |stayed| (stayed.during, stayed.during_p99_ms)), false),
 ];
 
-/// Those who kept their connections in a storm.
-fn stayed(report: &Report) -> Option<&Stayed> {
-    report.connections.reconnect.as_ref()?.stayed.as_ref()
+/// What those saw who kept their connections in a storm: `of` has the number of deliveries and their p99.
+fn stayed(report: &Report, of: fn(&Stayed) -> (u64, f64)) -> Option<f64> {
+    let (deliveries, p99_ms) = of(report.connections.reconnect.as_ref()?.stayed.as_ref()?);
+    (deliveries > 0).then_some(p99_ms)
 }
 
 /// The table of a scenario.

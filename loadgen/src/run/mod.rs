@@ -100,7 +100,7 @@ impl Shared {
     }
 
     /// Notes that a subscriber of a storm is back, or did not have to leave.
-    pub(crate) fn is_back(&self, now_ns: u64) {
+    pub(crate) fn came_back(&self, now_ns: u64) {
         if self.away.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all_back_ns.store(now_ns, Ordering::Release);
         }

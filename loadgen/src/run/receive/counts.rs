@@ -114,7 +114,7 @@ impl Counts {
         if rest.lost_ns > 0 {
             self.tally.reconnect.saturating_record(now_ns.saturating_sub(rest.lost_ns));
             rest.lost_ns = 0;
-            self.shared.is_back(now_ns);
+            self.shared.came_back(now_ns);
         }
     }
 

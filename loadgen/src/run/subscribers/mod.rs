@@ -245,7 +245,7 @@ impl Subscribers {
         let conn = &mut self.conns[index as usize];
         if conn.state != State::Open {
             if in_storm {
-                self.part.shared.is_back(mono_ns());
+                self.part.shared.came_back(mono_ns());
             }
             return;
         }

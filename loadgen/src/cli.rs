@@ -40,11 +40,31 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
         frames_per_write: u32,
     },
+    /// Make tokens for --token-file: JSON Web Tokens signed with ES256, one a line, on standard output.
+    Tokens(Tokens),
     /// List the scenarios that come with the program, or print one as a file to start from.
     Scenarios {
         /// The scenario to print.
         name: Option<String>,
     },
+}
+
+/// Tokens for `--token-file`.
+#[derive(Debug, Args)]
+pub(crate) struct Tokens {
+    /// A PEM file with the private key that signs them: on P-256, as PKCS #8
+    /// (`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// How many.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) count: u32,
+    /// Their claims as a JSON object; {number} is filled in, from 0. `iat` and `exp` are added.
+    #[arg(long, value_name = "JSON", default_value = r#"{"sub":"load-{number}"}"#)]
+    pub(crate) claims: String,
+    /// How long they are good for.
+    #[arg(long, default_value_t = 3600)]
+    pub(crate) seconds: u32,
 }
 
 /// One scenario against one server.

@@ -10,6 +10,7 @@
 //!   stream         one topic of one subscriber: is it whole?
 //!   measure        schedules, histograms, counts, the resources of processes
 //! report           reports of a run
+//! tokens           signed tokens for tests
 //! floor, compare   the physical limit; several servers in turns
 //! ```
 //!
@@ -32,6 +33,7 @@ mod run;
 mod say;
 mod scenario;
 mod stream;
+mod tokens;
 
 use std::process::ExitCode;
 

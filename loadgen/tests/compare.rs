@@ -125,6 +125,59 @@ fn a_server_that_does_not_start_is_reported_and_the_others_are_measured() {
 }
 
 #[test]
+fn the_children_of_a_server_are_measured_with_it() {
+    let folder = folder("family");
+    // The process that was started does nothing but sleep; the child ends with it.
+    let shell = format!("setpriv --pdeathsig KILL {LOADGEN} floor --listen 127.0.0.1:{{port}} & exec sleep 600");
+    let more = format!(
+        "[[server]]\nname = \"parent\"\ncommand = ['sh', '-c', '{shell}']\nprotocol = \"generic\"\n\
+         [server.templates]\nsubscribe = \"S {{topics}}\"\npublish = \"{{topic}}\\n{{payload}}\"\n"
+    );
+    let file = compare_file(&folder, &more);
+    let out = folder.join("out");
+    let mut arguments = vec!["compare", &file, "--servers", "parent", "--scenarios", "steady", "--repeats", "1"];
+    arguments.extend(["--floors", "0", "-n", "5", "--seconds", "3", "--rate", "50", "--quiet"]);
+    arguments.extend(["--out", out.to_str().expect("a path in UTF-8")]);
+    let output = loadgen(&arguments);
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    let json = std::fs::read_to_string(out.join("steady.json")).expect("the reports");
+    let reports: Vec<serde_json::Value> = serde_json::from_str(&json).expect("reports as JSON");
+    // Writing to sockets takes some time, while sleeping takes none.
+    assert!(reports[0]["server"]["cpu_ns_per_delivery"].as_f64() > Some(0.0), "{}", reports[0]["server"]);
+    assert!(reports[0]["connections"]["server_cpu_us"].as_f64() > Some(0.0), "{}", reports[0]["connections"]);
+}
+
+#[test]
+fn what_servers_need_is_prepared_once_in_a_folder_that_is_removed() {
+    let folder = folder("prepared");
+    let kept = folder.join("kept");
+    // The command notes the folder and its rights, and leaves there what the second server needs.
+    let prepare = "test -x \"$LOADGEN\" && echo {run} >> kept && stat -c %a {run} >> kept && echo 16 > {run}/frames";
+    let file = compare_file(&folder, "");
+    let servers = std::fs::read_to_string(&file).expect("it was just written");
+    let own = format!(
+        "[[server]]\nname = \"reader\"\n\
+         command = ['sh', '-c', 'exec {LOADGEN} floor --listen 127.0.0.1:{{port}} --frames-per-write $(cat $FOLDER/frames)']\n\
+         env = {{ FOLDER = \"{{run}}\" }}\nprotocol = \"generic\"\n\
+         [server.templates]\nsubscribe = \"S {{topics}}\"\npublish = \"{{topic}}\\n{{payload}}\"\n"
+    );
+    std::fs::write(&file, format!("prepare = ['sh', '-c', '{prepare}']\n{servers}{own}")).expect("a file for the test");
+    let mut arguments = vec!["compare", &file, "--scenarios", "steady", "--repeats", "1", "--floors", "0"];
+    arguments.extend(SMALL);
+    let output = loadgen(&arguments);
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    let said = std::fs::read_to_string(kept).expect("the command has run");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (2, "700"), "once: {said}");
+    assert!(!Path::new(lines[0]).exists(), "{} is still there", lines[0]);
+    let broken = format!("prepare = ['sh', '-c', 'echo no licence >&2; exit 3']\n{servers}");
+    std::fs::write(&file, broken).expect("a file for the test");
+    let output = loadgen(&arguments);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no licence"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn an_error_in_a_comparison_is_reported_before_anything_starts() {
     let folder = folder("wrong");
     let file = compare_file(&folder, "");

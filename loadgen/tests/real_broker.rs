@@ -134,8 +134,10 @@ fn check_with(name: &str, args: &[&str], scenario: &toml::Table) {
         assert_eq!(continuity["skipped"], 0, "{name}: events are not merged");
     }
     if has("storm") {
-        assert_eq!(connections["reconnect"]["count"], SUBSCRIBERS, "{name}: all came back");
-        assert_eq!(connections["closed"], SUBSCRIBERS, "{name}");
+        let share = scenario["storm"]["share"].as_float().expect("a number");
+        let left = (SUBSCRIBERS as f64 * share).round() as i64;
+        assert_eq!(connections["reconnect"]["count"], left, "{name}: all came back");
+        assert_eq!(connections["closed"], left, "{name}");
     }
     if has("churn") {
         assert!(count(&connections["closed"]) > 0, "{name}: nobody left");

@@ -2,6 +2,8 @@
 //
 //   server PORT
 //
+// Compiled with -DTLS, it speaks TLS with the certificate cert.pem and the key key.pem of the folder CREDENTIALS.
+//
 // A client sends "S a,b" to subscribe to the topics a and b, or a topic, a line feed and a payload to publish it;
 // subscribers get the payload as a text message. There is no JSON to parse.
 
@@ -9,6 +11,12 @@
 
 #include <cstdlib>
 #include <iostream>
+
+#ifdef TLS
+using App = uWS::SSLApp;
+#else
+using App = uWS::App;
+#endif
 
 struct Update {
   std::string topic, payload;
@@ -18,7 +26,10 @@ struct Client {};
 
 int main(int, char **arguments) {
   const int port = std::atoi(arguments[1]);
-  uWS::App app;
+  // Points into these as long as the server runs.
+  const char *folder = std::getenv("CREDENTIALS");
+  const std::string key = std::string(folder ? folder : ".") + "/key.pem", cert = std::string(folder ? folder : ".") + "/cert.pem";
+  App app({.key_file_name = key.c_str(), .cert_file_name = cert.c_str()});
   std::vector<Update> waiting;
   // Publishing from inside the message handler makes uWebSockets write more often. Publishing everything that a turn of
   // the loop has read at once lets the frames of a subscriber share a write.

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 
 use crate::cli::Compare;
-use crate::compare::{File, Plan, Server, rounds, table, version};
+use crate::compare::{File, Plan, Prepared, Server, rounds, table, version};
 use crate::report::{self, Report, html};
 use crate::say;
 
 pub(super) fn compare(command: &Compare) -> anyhow::Result<ExitCode> {
     ensure!(command.repeats >= 1, "--repeats is 0: at least 1");
-    let file = File::read(&command.file)?;
+    let mut file = File::read(&command.file)?;
+    // Until the last server has ended.
+    let _prepared = Prepared::new(&mut file)?;
     let mut servers = file.choose(&command.servers)?;
     if command.equal_frames {
         // The others' frames are made as long as those of the first server.

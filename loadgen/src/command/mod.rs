@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::floor;
-use crate::say;
 use crate::scenario::SHIPPED;
+use crate::{say, tokens};
 
 /// Executes the command. The exit code is 1 if a verified stream was not whole, or a run was cut short.
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -22,6 +22,10 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 // It serves even if the reader of the address is gone.
                 let _ = say::output(&format!("listening at ws://{address}\n"));
             })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Tokens(tokens) => {
+            say::output(&tokens::make(&tokens)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Scenarios { name } => scenarios(name.as_deref()),

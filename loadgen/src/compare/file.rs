@@ -1,18 +1,26 @@
 //! The file of a comparison: its servers, how each is started and which protocol it speaks.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
+use crate::access::Access;
 use crate::floor;
 use crate::protocol::{Name, Protocol, Templates};
+
+/// Stands for the folder of a run, which is there while the servers are, and nobody else may read.
+const RUN: &str = "{run}";
 
 /// Servers to compare.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
+    /// The command that runs once, before all servers, for instance to make certificates.
+    #[serde(default)]
+    pub(crate) prepare: Vec<String>,
     pub(crate) server: Vec<Server>,
     /// The folder of the file: commands are relative to it.
     #[serde(skip)]
@@ -24,7 +32,7 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
     pub(crate) name: String,
-    /// The command that starts it in the foreground; `{port}` is filled in. Not for the floor.
+    /// The command that starts it in the foreground; `{port}` is filled in, and `{run}` as everywhere. Not for the floor.
     #[serde(default)]
     pub(crate) command: Vec<String>,
     #[serde(default)]
@@ -34,6 +42,12 @@ pub(crate) struct Server {
     pub(crate) version: Vec<String>,
     #[serde(default)]
     pub(crate) protocol: Kind,
+    /// Whether it speaks TLS.
+    #[serde(default)]
+    pub(crate) tls: bool,
+    /// Tokens, certificates, and what a TLS handshake offers: the options of `loadgen run`.
+    #[serde(default)]
+    pub(crate) access: Access,
     /// The path, if it is not the protocol's usual one.
     #[serde(default)]
     pub(crate) path: Option<String>,
@@ -109,7 +123,36 @@ impl Server {
             "server {:?}: frames_per_write, at least 1, belongs to protocol = \"floor\"",
             self.name
         );
+        let Access { token_file, token, ca, client_cert, client_key, key_exchange, full_handshakes } = &self.access;
+        let about_tls = ca.is_some() || client_cert.is_some() || key_exchange.is_some() || *full_handshakes;
+        ensure!(
+            self.tls || !about_tls,
+            "server {:?}: access says something about TLS, so tls = true is needed",
+            self.name
+        );
+        ensure!(
+            client_cert.is_some() == client_key.is_some() && (token.is_none() || token_file.is_none()),
+            "server {:?}: access needs client_cert and client_key together, and token or token_file, not both",
+            self.name
+        );
         Ok(())
+    }
+
+    /// Fills in the folder of this run, and completes the paths.
+    fn fill(&mut self, folder: &Path, run: &str) {
+        let fill = |text: &mut String| *text = text.replace(RUN, run);
+        self.command.iter_mut().chain(self.env.values_mut()).for_each(fill);
+        let access = &mut self.access;
+        let paths = [&mut access.token_file, &mut access.ca, &mut access.client_cert, &mut access.client_key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(path.to_string_lossy().replace(RUN, run));
+        }
+    }
+
+    /// The URL of this server at this address.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://{address}{}", self.path.as_deref().unwrap_or_default())
     }
 }
 
@@ -134,6 +177,13 @@ impl File {
         Ok(file)
     }
 
+    /// Fills in the folder of this run wherever `{run}` stands.
+    pub(crate) fn fill(&mut self, run: &Path) {
+        let run = run.to_string_lossy();
+        self.prepare.iter_mut().for_each(|part| *part = part.replace(RUN, &run));
+        self.server.iter_mut().for_each(|server| server.fill(&self.folder, &run));
+    }
+
     /// The servers of these names, in this order; all of them if no name is given.
     pub(crate) fn choose(&self, names: &[String]) -> anyhow::Result<Vec<Server>> {
         if names.is_empty() {
@@ -155,6 +205,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_folder_of_a_run_is_filled_in() {
+        let text = "prepare = [\"make\", \"{run}\"]\n[[server]]\nname = \"a\"\ncommand = [\"x\", \"{run}/x\"]\n\
+                    env = { A = \"{run}\" }\ntls = true\n[server.access]\nca = \"{run}/ca.pem\"\ntoken_file = \"mine\"\n\
+                    key_exchange = \"x25519mlkem768\"\nfull_handshakes = true";
+        let mut file = File::parse(text).expect("it is right");
+        file.folder = "/here".into();
+        file.fill(Path::new("/tmp/r"));
+        let server = &file.server[0];
+        assert_eq!(
+            (&file.prepare[1], &server.command[1], &server.env["A"]),
+            (&"/tmp/r".into(), &"/tmp/r/x".into(), &"/tmp/r".into())
+        );
+        let path = |path: &Option<PathBuf>| path.clone().expect("it is given");
+        assert_eq!(path(&server.access.ca), Path::new("/tmp/r/ca.pem"));
+        assert_eq!(path(&server.access.token_file), Path::new("/here/mine"));
+        assert_eq!(server.url(([127, 0, 0, 1], 7).into()), "wss://127.0.0.1:7");
+    }
+
+    #[test]
     fn a_file_is_read_and_errors_name_what_is_wrong() {
         let right = "[[server]]\nname = \"a\"\ncommand = [\"x\", \"{port}\"]\nprotocol = \"nats\"\n[[server]]\nname = \"floor\"\nprotocol = \"floor\"\nframes_per_write = 16";
         let file = File::parse(right).expect("it is right");
@@ -169,6 +238,12 @@ mod tests {
             ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\n[server.templates]\nsubscribe = \"x\"", "templates"),
             ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\n[[server]]\nname = \"a\"\ncommand = [\"x\"]", "two servers"),
             ("[[server]]\nname = \"f\"\ncommand = [\"x\"]\nprotocol = \"floor\"", "needs no command"),
+            ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\n[server.access]\nfull_handshakes = true", "tls = true"),
+            ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\n[server.access]\nsecret = \"x\"", "secret"),
+            (
+                "[[server]]\nname = \"a\"\ncommand = [\"x\"]\n[server.access]\ntoken = \"x\"\ntoken_file = \"x\"",
+                "not both",
+            ),
         ];
         for (text, part) in cases {
             let error = format!("{:#}", File::parse(text).expect_err(text));

@@ -136,7 +136,7 @@ fn on_cores<T>(cores: &[usize], work: impl FnOnce() -> T) -> T {
 pub(crate) fn version(server: &Server, folder: &Path) -> Option<String> {
     let (program, arguments) = server.version.split_first()?;
     let mut command = if program.contains('/') { Command::new(folder.join(program)) } else { Command::new(program) };
-    let output = command.args(arguments).current_dir(folder).stdin(Stdio::null()).output().ok()?;
+    let output = command.args(arguments).envs(&server.env).current_dir(folder).stdin(Stdio::null()).output().ok()?;
     let both = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&both);
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 
 use super::file::Server;
 use super::process::Running;
-use crate::access::Access;
 use crate::payload::{BYTES_MAX, BYTES_MIN};
 use crate::report::progress::Watch;
 use crate::report::{self, Report};
@@ -99,8 +98,7 @@ pub(crate) fn rounds(plan: &Plan<'_>) -> Results {
 
 fn once(plan: &Plan<'_>, server: &Server, payload_bytes: Option<usize>, label: &str) -> anyhow::Result<Report> {
     let running = Running::start(server, plan.folder, plan.server_cores)?;
-    let path = server.path.as_deref().unwrap_or_default();
-    let target = format!("ws://{}{path}", running.address);
+    let target = server.url(running.address);
     let mut scenario = plan.scenario.clone();
     scenario.publish.bytes = payload_bytes.unwrap_or(scenario.publish.bytes);
     let mut report = measure(plan, server, Some(running.pid()), scenario, &target, label)?;
@@ -120,7 +118,7 @@ fn measure(
     let setup = Setup {
         scenario: Arc::new(scenario),
         protocol,
-        target: Target::parse(target, &[], &Access::default())?,
+        target: Target::parse(target, &[], &server.access)?,
         threads: plan.threads,
         cores: plan.load_cores.to_vec(),
         server_pid: pid,

@@ -1,8 +1,10 @@
 //! The tables of a comparison: medians with their spread, and ratios of medians to a base.
 
+use std::collections::BTreeMap;
+
 use super::rounds::Results;
 use crate::report::number::{median, short, spread};
-use crate::report::{Report, Table};
+use crate::report::{Report, Stayed, Table};
 
 type Figure = fn(&Report) -> Option<f64>;
 
@@ -17,12 +19,26 @@ const FIGURES: &[(&str, Figure, bool)] = &[
     ("p99.9 ms", |report| Some(report.corrected.p99_9), false),
     ("B/frame", |report| Some(report.delivery.frame_bytes), false),
     ("B/connection", |report| report.server.as_ref().map(|server| server.rss_bytes_per_connection), false),
+    ("CPU µs/connect", |report| report.connections.server_cpu_us, false),
+    ("all back s", |report| report.connections.reconnect.as_ref().map(|back| back.max_ms / 1000.0), false),
+    ("stayed p99 ms before", |report| stayed(report, |stayed| (stayed.before, stayed.before_p99_ms)), false),
+    ("stayed p99 ms until all back", |report| stayed(report, |stayed| (stayed.during, stayed.during_p99_ms)), false),
 ];
+
+/// What those saw who kept their connections in a storm: `of` has the number of deliveries and their p99.
+fn stayed(report: &Report, of: fn(&Stayed) -> (u64, f64)) -> Option<f64> {
+    let (deliveries, p99_ms) = of(report.connections.reconnect.as_ref()?.stayed.as_ref()?);
+    (deliveries > 0).then_some(p99_ms)
+}
 
 /// The table of a scenario.
 pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
     let mut columns = vec!["server".to_owned()];
-    for (name, _, with_ratio) in FIGURES {
+    // Some figures belong to some scenarios only.
+    let any =
+        |figure: &Figure| results.of.iter().flat_map(|(_, reports)| reports).any(|report| figure(report).is_some());
+    let figures: Vec<_> = FIGURES.iter().filter(|(_, figure, _)| any(figure)).collect();
+    for (name, _, with_ratio) in &figures {
         columns.push((*name).to_owned());
         if let (true, Some(base)) = (with_ratio, base) {
             columns.push(format!("× {base}"));
@@ -33,7 +49,7 @@ pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
     let mut table = Table::new(&columns);
     for (name, reports) in &results.of {
         let mut cells = vec![name.clone()];
-        for (_, figure, with_ratio) in FIGURES {
+        for (_, figure, with_ratio) in &figures {
             let values: Vec<f64> = reports.iter().filter_map(figure).collect();
             cells.push(spread(&values));
             if let (true, Some(base)) = (with_ratio, base) {
@@ -47,6 +63,11 @@ pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
         table.row(cells);
     }
     let mut text = table.text();
+    for (name, reports) in &results.of {
+        for (negotiated, times) in handshakes(reports) {
+            text.push_str(&format!("\n{name}: {times} connections with {negotiated}.\n"));
+        }
+    }
     for (name, errors) in &results.failed {
         text.push_str(&format!("\n{name} failed {} times: {}\n", errors.len(), errors[0]));
     }
@@ -57,6 +78,15 @@ pub(crate) fn table(results: &Results, base: Option<&str>) -> String {
         }
     }
     text
+}
+
+/// The connections that were made with TLS, by what was negotiated.
+fn handshakes(reports: &[Report]) -> BTreeMap<&str, u64> {
+    let mut all = BTreeMap::new();
+    for (negotiated, times) in reports.iter().flat_map(|report| &report.connections.tls) {
+        *all.entry(negotiated.as_str()).or_default() += times;
+    }
+    all
 }
 
 /// The faults of all streams, added up, and the updates that did not arrive.
@@ -71,6 +101,8 @@ fn wrong(reports: &[Report]) -> String {
         (sum(|report| report.continuity.missing), "gone with their connection"),
         (sum(|report| report.continuity.announced), "announced as lost"),
         (sum(|report| report.connections.ended.values().sum()), "connections ended"),
+        (sum(|report| report.connections.failed.values().sum()), "connections not made"),
+        (sum(|report| report.connections.refused.values().sum()), "requests refused"),
     ];
     let words: Vec<String> = counts
         .iter()

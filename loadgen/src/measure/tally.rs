@@ -45,7 +45,7 @@ pub(crate) struct Finding {
     pub(crate) updates: u64,
 }
 
-/// How often something happened, by its reason.
+/// How often something happened, by its reason or its kind.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Reasons(pub(crate) BTreeMap<String, u64>);
 
@@ -56,7 +56,7 @@ impl Reasons {
 
     fn add_many(&mut self, reason: &str, times: u64) {
         let known = self.0.contains_key(reason) || self.0.len() < REASONS_MAX;
-        *self.0.entry(if known { reason } else { "other reasons" }.to_owned()).or_default() += times;
+        *self.0.entry(if known { reason } else { "others" }.to_owned()).or_default() += times;
     }
 
     fn merge(&mut self, other: &Self) {
@@ -75,6 +75,10 @@ pub(crate) struct Tally {
     pub(crate) connect: Histogram<u64>,
     /// From when the connection was lost in a storm until the subscriptions were in effect again.
     pub(crate) reconnect: Histogram<u64>,
+    /// From when an update was due, for subscribers that keep their connections in a storm: updates due in the window
+    /// before it, and from then on until all subscribers are back.
+    pub(crate) stayed_before: Histogram<u64>,
+    pub(crate) stayed_during: Histogram<u64>,
     /// Messages with a payload that were read, in the window and in all.
     pub(crate) window_deliveries: u64,
     pub(crate) deliveries: u64,
@@ -104,6 +108,8 @@ pub(crate) struct Tally {
     pub(crate) ended: Reasons,
     /// Requests that the server refused, by reason.
     pub(crate) refused: Reasons,
+    /// Connections that were made with TLS, by what was negotiated.
+    pub(crate) tls: Reasons,
     /// Connections that this load closed on purpose.
     pub(crate) closed: u64,
     /// Connections that were made, in all.
@@ -128,6 +134,8 @@ impl Tally {
             raw: latencies(),
             connect: coarse(),
             reconnect: coarse(),
+            stayed_before: coarse(),
+            stayed_during: coarse(),
             window_deliveries: 0,
             deliveries: 0,
             slow_deliveries: 0,
@@ -144,6 +152,7 @@ impl Tally {
             failed: Reasons::default(),
             ended: Reasons::default(),
             refused: Reasons::default(),
+            tls: Reasons::default(),
             closed: 0,
             connected: 0,
             window_published: 0,
@@ -196,6 +205,8 @@ impl Tally {
         self.raw.add(&other.raw).expect(both);
         self.connect.add(&other.connect).expect(both);
         self.reconnect.add(&other.reconnect).expect(both);
+        self.stayed_before.add(&other.stayed_before).expect(both);
+        self.stayed_during.add(&other.stayed_during).expect(both);
         let sums = [
             (&mut self.window_deliveries, other.window_deliveries),
             (&mut self.deliveries, other.deliveries),
@@ -224,6 +235,7 @@ impl Tally {
         self.failed.merge(&other.failed);
         self.ended.merge(&other.ended);
         self.refused.merge(&other.refused);
+        self.tls.merge(&other.tls);
     }
 }
 

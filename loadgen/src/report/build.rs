@@ -4,7 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
-use super::{Connections, Continuity, Delivery, Latency, Load, Machine, Reconnect, Report, SCHEMA, Second, Server};
+use super::{
+    Connections, Continuity, Delivery, Latency, Load, Machine, Reconnect, Report, SCHEMA, Second, Server, Stayed,
+};
 use crate::measure::process;
 use crate::measure::tally::{Fault, Tally};
 use crate::protocol;
@@ -105,6 +107,8 @@ fn connections(measured: &Measured) -> Connections {
         connect_rate: f64::from(measured.subscribers) / seconds,
         connect_p50_ms: quantile(&tally.connect, 0.5),
         connect_p99_ms: quantile(&tally.connect, 0.99),
+        server_cpu_us: measured.connect_cpu_ns.map(|ns| ns as f64 / 1000.0 / f64::from(measured.subscribers.max(1))),
+        tls: tally.tls.0.clone(),
         failed: tally.failed.0.clone(),
         ended: tally.ended.0.clone(),
         refused: tally.refused.0.clone(),
@@ -114,6 +118,12 @@ fn connections(measured: &Measured) -> Connections {
             p50_ms: quantile(&tally.reconnect, 0.5),
             p99_ms: quantile(&tally.reconnect, 0.99),
             max_ms: tally.reconnect.max() as f64 / 1e6,
+            stayed: (tally.stayed_before.len() + tally.stayed_during.len() > 0).then(|| Stayed {
+                before: tally.stayed_before.len(),
+                before_p99_ms: quantile(&tally.stayed_before, 0.99),
+                during: tally.stayed_during.len(),
+                during_p99_ms: quantile(&tally.stayed_during, 0.99),
+            }),
         }),
     }
 }

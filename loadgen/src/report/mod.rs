@@ -94,6 +94,13 @@ pub(crate) struct Connections {
     pub(crate) connect_p50_ms: f64,
     /// The same, 99th percentile, ms.
     pub(crate) connect_p99_ms: f64,
+    /// CPU of the server for each connection while all of them were made, µs: from `connect` until the subscriptions are
+    /// in effect, all threads.
+    #[serde(default)]
+    pub(crate) server_cpu_us: Option<f64>,
+    /// Connections that were made with TLS, by what was negotiated.
+    #[serde(default)]
+    pub(crate) tls: BTreeMap<String, u64>,
     /// Connections that could not be made, by reason.
     pub(crate) failed: BTreeMap<String, u64>,
     /// Connections that the server ended, by reason.
@@ -117,6 +124,22 @@ pub(crate) struct Reconnect {
     pub(crate) p99_ms: f64,
     /// The same, the last connection, ms.
     pub(crate) max_ms: f64,
+    /// What those saw that kept their connections, if there were any.
+    #[serde(default)]
+    pub(crate) stayed: Option<Stayed>,
+}
+
+/// Latency of the deliveries to subscribers that kept their connections in a storm, from when an update was due.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Stayed {
+    /// Deliveries of updates due in the window before the storm.
+    pub(crate) before: u64,
+    /// Their 99th percentile, ms.
+    pub(crate) before_p99_ms: f64,
+    /// Deliveries of updates due from the storm's beginning until all subscribers were back.
+    pub(crate) during: u64,
+    /// Their 99th percentile, ms.
+    pub(crate) during_p99_ms: f64,
 }
 
 /// The updates that were published and delivered, in the window unless stated otherwise.

@@ -121,9 +121,22 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
             short(connections.connect_p99_ms)
         ),
     ));
+    if let Some(cpu_us) = connections.server_cpu_us {
+        rows.push(("server: CPU per connection made", format!("{} µs", short(cpu_us))));
+    }
+    for (negotiated, times) in &connections.tls {
+        rows.push(("connections made with", format!("{negotiated}: {times}")));
+    }
     if let Some(reconnect) = &connections.reconnect {
         let [p50, p99, max] = [reconnect.p50_ms, reconnect.p99_ms, reconnect.max_ms].map(short);
         rows.push(("back after the storm", format!("{}: p50 {p50}, p99 {p99}, last {max} ms", reconnect.count)));
+        if let Some(stayed) = &reconnect.stayed {
+            let [before, during] = [stayed.before_p99_ms, stayed.during_p99_ms].map(short);
+            rows.push((
+                "p99 of those who stayed",
+                format!("{before} ms before the storm, {during} ms until all were back"),
+            ));
+        }
     }
     let streams = if continuity.verified { "updates, with payloads verified" } else { "updates" };
     // Counts of updates are whole numbers.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! coordinator   starts the threads, waits for all subscriptions, fixes the times, watches server and progress
+//! deal          which thread has which subscribers, and which of them a storm disconnects
 //! worker        one thread; the first one publishes as well
 //!   disturb     which subscribers leave, come back, or read slowly on purpose
 //!   subscribers its share of them: one epoll set, their connections
@@ -16,6 +17,7 @@
 mod connection;
 pub(crate) mod connector;
 mod coordinator;
+mod deal;
 mod publisher;
 mod receive;
 mod subscribers;
@@ -63,6 +65,10 @@ pub(crate) struct Shared {
     pub(crate) due: AtomicU64,
     /// Deliveries that arrived, or that images and gaps stand for; added to by all workers.
     pub(crate) covered: AtomicU64,
+    /// Subscribers that a storm disconnects and that are not back; added to and taken from by all workers.
+    pub(crate) away: AtomicU32,
+    /// When the last of them was back; `u64::MAX` before.
+    pub(crate) all_back_ns: AtomicU64,
     /// Workers whose subscribers have everything.
     pub(crate) complete: AtomicU32,
     /// Workers whose subscribers are all gone for good.
@@ -74,7 +80,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(topics: usize) -> Self {
+    /// `away` subscribers lose their connection in a storm.
+    pub(crate) fn new(topics: usize, away: u32) -> Self {
         Self {
             times: OnceLock::new(),
             tried: AtomicU32::new(0),
@@ -83,10 +90,19 @@ impl Shared {
             published: (0..topics).map(|_| AtomicU64::new(0)).collect(),
             due: AtomicU64::new(0),
             covered: AtomicU64::new(0),
+            away: AtomicU32::new(away),
+            all_back_ns: AtomicU64::new(u64::MAX),
             complete: AtomicU32::new(0),
             deserted: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             why: OnceLock::new(),
+        }
+    }
+
+    /// Notes that a subscriber of a storm is back, or did not have to leave.
+    pub(crate) fn came_back(&self, now_ns: u64) {
+        if self.away.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_back_ns.store(now_ns, Ordering::Release);
         }
     }
 

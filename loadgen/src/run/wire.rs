@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConnection;
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 
 use super::target::Tls;
 
@@ -52,6 +52,26 @@ impl Wire {
     /// Whether there may be more to read although nothing arrives.
     pub(crate) fn has_more(&self) -> bool {
         self.has_more
+    }
+
+    /// What was negotiated: the version, the key exchange, the cipher suite, and the kind of handshake. `None` without
+    /// TLS, or while the handshake is under way.
+    pub(crate) fn negotiated(&self) -> Option<String> {
+        let tls = self.tls.as_ref()?;
+        let version = match tls.protocol_version()? {
+            ProtocolVersion::TLSv1_3 => "TLS 1.3".to_owned(),
+            ProtocolVersion::TLSv1_2 => "TLS 1.2".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let group =
+            tls.negotiated_key_exchange_group().map_or_else(String::new, |group| format!("{:?}, ", group.name()));
+        let suite = tls.negotiated_cipher_suite()?.suite();
+        let kind = match tls.handshake_kind()? {
+            HandshakeKind::Full => "full",
+            HandshakeKind::FullWithHelloRetryRequest => "full after a second hello",
+            HandshakeKind::Resumed => "resumed",
+        };
+        Some(format!("{version}, {group}{suite:?}, {kind}"))
     }
 
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {

@@ -17,5 +17,9 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("market-open", include_str!("../../scenarios/market-open.toml")),
     ("zipf", include_str!("../../scenarios/zipf.toml")),
     ("idle", include_str!("../../scenarios/idle.toml")),
+    ("deliveries-200", include_str!("../../scenarios/deliveries-200.toml")),
+    ("deliveries-8k", include_str!("../../scenarios/deliveries-8k.toml")),
+    ("connect", include_str!("../../scenarios/connect.toml")),
+    ("login-storm", include_str!("../../scenarios/login-storm.toml")),
     ("soak", include_str!("../../scenarios/soak.toml")),
 ];

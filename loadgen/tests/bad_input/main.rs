@@ -10,6 +10,7 @@ mod dying;
 mod files;
 mod scenarios;
 mod targets;
+mod tokens;
 
 use fixture::{Program, loadgen};
 

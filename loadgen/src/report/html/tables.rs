@@ -4,13 +4,18 @@ use maud::{Markup, html};
 
 use super::plot::key;
 use crate::report::number::{bytes, short};
-use crate::report::{Latency, Report, Server};
+use crate::report::{Latency, Report, Server, Stayed};
 
 /// A figure: its group, its name, and its value if the report has one.
 type Figure = (&'static str, &'static str, fn(&Report) -> Option<String>);
 
 fn server(report: &Report, show: fn(&Server) -> String) -> Option<String> {
     report.server.as_ref().map(show)
+}
+
+fn stayed(report: &Report, p99_ms: fn(&Stayed) -> f64) -> Option<String> {
+    let stayed = report.connections.reconnect.as_ref()?.stayed.as_ref()?;
+    Some(format!("{} ms", short(p99_ms(stayed))))
 }
 
 const FIGURES: &[Figure] = &[
@@ -32,6 +37,13 @@ const FIGURES: &[Figure] = &[
     ("Connections", "connected per second", |r| Some(short(r.connections.connect_rate))),
     ("Connections", "time to subscribe, p50", |r| Some(format!("{} ms", short(r.connections.connect_p50_ms)))),
     ("Connections", "time to subscribe, p99", |r| Some(format!("{} ms", short(r.connections.connect_p99_ms)))),
+    ("Connections", "CPU of the server for each", |r| {
+        r.connections.server_cpu_us.map(|cpu_us| format!("{} µs", short(cpu_us)))
+    }),
+    ("Connections", "TLS", |r| {
+        let words = r.connections.tls.iter().map(|(negotiated, times)| format!("{times} × {negotiated}"));
+        (!r.connections.tls.is_empty()).then(|| words.collect::<Vec<_>>().join("; "))
+    }),
     ("Connections", "back after the storm", |r| r.connections.reconnect.as_ref().map(|back| back.count.to_string())),
     ("Connections", "back after, p50", |r| {
         r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.p50_ms)))
@@ -42,6 +54,8 @@ const FIGURES: &[Figure] = &[
     ("Connections", "the last was back after", |r| {
         r.connections.reconnect.as_ref().map(|back| format!("{} ms", short(back.max_ms)))
     }),
+    ("Connections", "p99 of those who stayed, before the storm", |r| stayed(r, |stayed| stayed.before_p99_ms)),
+    ("Connections", "p99 of those who stayed, until all were back", |r| stayed(r, |stayed| stayed.during_p99_ms)),
     ("Load generator", "CPU per delivery", |r| Some(format!("{} ns", short(r.load.cpu_ns_per_delivery)))),
     ("Load generator", "CPU, of the time of its threads", |r| Some(format!("{:.0} %", r.load.cpu_part * 100.0))),
     ("Load generator", "threads", |r| Some(r.load.threads.to_string())),

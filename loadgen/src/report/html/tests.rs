@@ -10,7 +10,7 @@ use crate::measure::latencies;
 use crate::protocol::Name;
 use crate::report::build::latency;
 use crate::report::{
-    Connections, Continuity, Delivery, Latency, Load, Machine, Reconnect, Report, SCHEMA, Second, Server,
+    Connections, Continuity, Delivery, Latency, Load, Machine, Reconnect, Report, SCHEMA, Second, Server, Stayed,
 };
 use crate::scenario::Scenario;
 
@@ -220,14 +220,16 @@ fn runs_in_which_hardly_anything_happened_are_shown_too() {
         all
     };
     let mut stormy = report("storm", 5000);
-    stormy.connections.reconnect = Some(Reconnect { count: 500, p50_ms: 20.0, p99_ms: 90.0, max_ms: 95.0 });
+    let stayed = Some(Stayed { before: 100, before_p99_ms: 1.5, during: 50, during_p99_ms: 2.5 });
+    stormy.connections.reconnect = Some(Reconnect { count: 500, p50_ms: 20.0, p99_ms: 90.0, max_ms: 95.0, stayed });
+    stormy.connections.tls.insert("TLS 1.3, X25519, full".to_owned(), 1000);
     stormy.seconds[4].subscribers = 500;
     let cases = [
         (nothing, vec!["Nothing was delivered.", "before its first second"]),
         (silent, vec!["! Nothing was delivered.", "there is no latency to show"]),
         (short, vec!["Every stream was whole"]),
         (same, vec!["0.50"]),
-        (stormy, vec!["the last was back after", "Subscribers"]),
+        (stormy, vec!["the last was back after", "Subscribers", "1000 × TLS 1.3, X25519, full", "2.50 ms"]),
     ];
     for (report, words) in cases {
         let text = page(&report.label, std::slice::from_ref(&report));

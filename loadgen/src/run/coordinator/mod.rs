@@ -11,10 +11,10 @@ use anyhow::{Context as _, bail};
 
 use follow::Follow;
 pub(crate) use follow::Second;
-use machine::{allow_files, pin};
+use machine::{allow_files, pin, yield_to_others};
 
 use super::worker::{Part, Worker};
-use super::{Shared, Target, Times};
+use super::{Shared, Target, Times, deal};
 use crate::clock::{mono_ns, pause, seconds_ns};
 use crate::measure::process;
 use crate::measure::tally::Tally;
@@ -45,6 +45,8 @@ pub(crate) struct Measured {
     pub(crate) seconds: Vec<Second>,
     /// How long it took to connect all subscribers, in s.
     pub(crate) connect_seconds: f64,
+    /// CPU of the server in that time, ns.
+    pub(crate) connect_cpu_ns: Option<u64>,
     /// Subscribers that were subscribed when publishing began.
     pub(crate) subscribers: u32,
     pub(crate) window_seconds: f64,
@@ -65,7 +67,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     allow_files(u64::from(setup.scenario.subscribers.count))?;
     let run_name: u32 = rand::random();
     let plan = Arc::new(Plan::new(&setup.scenario, &format!("{run_name:08x}")));
-    let shared = Arc::new(Shared::new(plan.topics.len()));
+    let shared = Arc::new(Shared::new(plan.topics.len(), deal::leaving(&setup.scenario)));
     let me = std::process::id();
     let rss = |pid: Option<u32>| pid.and_then(process::server_rss_bytes);
     if let Some(pid) = setup.server_pid
@@ -75,6 +77,8 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     }
     let (sender, intervals) = crossbeam_channel::unbounded();
     let (server_before, load_before) = (rss(setup.server_pid), process::rss_bytes(me));
+    let server_cpu = || setup.server_pid.and_then(process::server_cpu_ns);
+    let cpu_before = server_cpu();
     let mut threads = Vec::new();
     for index in 0..setup.threads {
         let part = Part {
@@ -89,8 +93,12 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
             intervals: sender.clone(),
         };
         let core = (!setup.cores.is_empty()).then(|| setup.cores[index as usize % setup.cores.len()]);
+        let yields = deal::deal(&setup.scenario, index, setup.threads).yields;
         let work = move || {
             core.into_iter().for_each(pin);
+            if yields {
+                yield_to_others();
+            }
             Worker::new(part).and_then(Worker::run)
         };
         let thread = std::thread::Builder::new().name(format!("load-{index}")).spawn(work);
@@ -105,6 +113,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
         pause(Duration::from_millis(20));
     }
     let connect_seconds = (mono_ns() - began_ns) as f64 / 1e9;
+    let connect_cpu_ns = used(cpu_before, server_cpu());
     while setup.scenario.publishes() && !shared.publishing.load(Ordering::Acquire) && !stopped() {
         pause(Duration::from_millis(5));
     }
@@ -121,7 +130,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
     let mut follow = Follow { setup, intervals, times, seconds: Vec::new(), cpu: Vec::new(), stopped: &stopped };
     follow.until(publish_ns, watch);
     let subscribers = follow.seconds.last().map_or(0, |second| second.interval.open);
-    let cpu = || (setup.server_pid.and_then(process::server_cpu_ns), process::cpu_ns(me));
+    let cpu = || (server_cpu(), process::cpu_ns(me));
     follow.until(from_ns, watch);
     let ((server_from, load_from), measured_from) = (cpu(), mono_ns());
     follow.until(until_ns, watch);
@@ -156,11 +165,17 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
         tally,
         seconds,
         connect_seconds,
+        connect_cpu_ns,
         window_seconds,
-        server_cpu_ns: server_to.zip(server_from).map(|(to, from)| to.saturating_sub(from)),
+        server_cpu_ns: used(server_from, server_to),
         server_rss_bytes,
-        load_cpu_ns: load_to.zip(load_from).map_or(0, |(to, from)| to.saturating_sub(from)),
+        load_cpu_ns: used(load_from, load_to).unwrap_or_default(),
         load_rss_bytes,
         ended_early,
     })
+}
+
+/// The CPU that was used between two moments.
+fn used(from: Option<u64>, to: Option<u64>) -> Option<u64> {
+    from.zip(to).map(|(from, to)| to.saturating_sub(from))
 }

@@ -8,6 +8,7 @@ use crate::measure::tally::{Interval, Tally};
 use crate::measure::timing::Timing;
 use crate::payload::Stamp;
 use crate::run::connection::{Conn, State};
+use crate::run::wire::Wire;
 use crate::run::{Shared, Times};
 
 /// The time of a read.
@@ -17,6 +18,15 @@ struct Moment {
     in_window: bool,
     /// By the wall clock; only if another publisher makes the feed.
     wall_us: u64,
+}
+
+/// Those who keep their connections in a storm.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::run) struct Stays {
+    /// The lowest of their numbers.
+    pub(in crate::run) first: u32,
+    /// When the storm comes, after publishing begins.
+    pub(in crate::run) storm_ns: u64,
 }
 
 /// The counts of one thread.
@@ -31,6 +41,8 @@ pub(in crate::run) struct Counts {
     /// Subscribers whose subscriptions are in effect.
     pub(in crate::run) open: u32,
     pub(in crate::run) times: Option<Times>,
+    /// Only in a scenario with a storm.
+    pub(in crate::run) stays: Option<Stays>,
     moment: Moment,
     /// Deliveries of this read that arrived, or that something stands for; not in `shared` yet.
     covered: u64,
@@ -46,6 +58,7 @@ impl Counts {
             timing: Timing::new(),
             open: 0,
             times: None,
+            stays: None,
             moment: Moment::default(),
             covered: 0,
         }
@@ -93,11 +106,15 @@ impl Counts {
         conn.state = State::Open;
         self.open += 1;
         self.tally.connected += 1;
+        if let Some(negotiated) = conn.socket.as_ref().and_then(Wire::negotiated) {
+            self.tally.tls.add(&negotiated);
+        }
         let Some(rest) = &mut conn.rest else { return };
         self.tally.connect.saturating_record(now_ns.saturating_sub(rest.begun_ns));
         if rest.lost_ns > 0 {
             self.tally.reconnect.saturating_record(now_ns.saturating_sub(rest.lost_ns));
             rest.lost_ns = 0;
+            self.shared.came_back(now_ns);
         }
     }
 
@@ -129,5 +146,22 @@ impl Counts {
         };
         let corrected_ns = self.moment.ns.saturating_sub(due_ns);
         self.timing.record(corrected_ns, raw_ns, self.times.is_some_and(|times| times.in_window(due_ns)));
+        if let Some(stays) = self.stays
+            && conn.number >= stays.first
+        {
+            self.stayed(stays.storm_ns, due_ns, corrected_ns);
+        }
+    }
+
+    /// Records a delivery to a subscriber that keeps its connection in a storm.
+    fn stayed(&mut self, storm_ns: u64, due_ns: u64, corrected_ns: u64) {
+        let Some(times) = self.times else { return };
+        if due_ns >= times.publish_ns + storm_ns {
+            if due_ns < self.shared.all_back_ns.load(Ordering::Acquire) {
+                self.tally.stayed_during.saturating_record(corrected_ns);
+            }
+        } else if due_ns >= times.window_ns.0 {
+            self.tally.stayed_before.saturating_record(corrected_ns);
+        }
     }
 }

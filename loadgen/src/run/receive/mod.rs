@@ -14,7 +14,7 @@ mod verifier;
 
 use std::sync::Arc;
 
-pub(super) use counts::Counts;
+pub(super) use counts::{Counts, Stays};
 use recent::Recent;
 use verifier::{Known, Outcome, Verifier};
 

@@ -15,11 +15,12 @@ use connecting::Connecting;
 pub(super) use connecting::HANDSHAKE_NS;
 
 use super::connection::{Conn, Input, State};
-use super::receive::{Counts, Next, Receiver};
+use super::deal::{deal, leaving};
+use super::receive::{Counts, Next, Receiver, Stays};
 use super::wire::Wire;
 use super::worker::Part;
 use super::{Times, connector};
-use crate::clock::mono_ns;
+use crate::clock::{mono_ns, seconds_ns};
 use crate::measure::tally::Tally;
 use crate::poll::{Poll, Ready};
 use crate::protocol::Options;
@@ -31,6 +32,8 @@ pub(super) struct Subscribers {
     part: Arc<Part>,
     poll: Poll,
     conns: Vec<Conn>,
+    /// How many of them, the first ones, lose their connection in a storm.
+    leaving: usize,
     connecting: Connecting,
     receiver: Receiver,
     options: Options,
@@ -48,20 +51,27 @@ impl Subscribers {
         let share = scenario.slow.as_ref().map_or(0.0, |slow| slow.share);
         // Slow subscribers are spread evenly.
         let is_slow = |number: u32| (f64::from(number + 1) * share).floor() > (f64::from(number) * share).floor();
-        // Subscribers are dealt to workers round-robin.
-        let numbers = (part.index..scenario.subscribers.count).step_by(part.of as usize);
-        let conns: Vec<Conn> = numbers.map(|number| Conn::new(number, is_slow(number))).collect();
+        let dealt = deal(scenario, part.index, part.of);
+        let conns: Vec<Conn> = dealt.numbers.into_iter().map(|number| Conn::new(number, is_slow(number))).collect();
         let subscribers = &scenario.subscribers;
+        // A thread's share of what may be under way at once is that of the subscribers.
+        let at_once = u64::from(subscribers.handshakes) * conns.len() as u64 / u64::from(subscribers.count);
         let options = Options {
             conflate_ms: subscribers.conflate_ms,
             on_slow: subscribers.on_slow.as_deref().map(Into::into),
             from: subscribers.from.as_deref().map(Into::into),
         };
+        let mut receiver = Receiver::new(part.protocol.clone(), &part.plan, part.shared.clone(), part.verify);
+        if let Some(storm) = &scenario.storm {
+            let stays = Stays { first: leaving(scenario), storm_ns: seconds_ns(storm.at_seconds) };
+            receiver.verifier.counts.stays = Some(stays);
+        }
         Ok(Self {
             poll,
-            connecting: Connecting::new(conns.len() as u32, subscribers.handshakes / part.of),
+            connecting: Connecting::new(conns.len() as u32, at_once as u32),
             conns,
-            receiver: Receiver::new(part.protocol.clone(), &part.plan, part.shared.clone(), part.verify),
+            leaving: dealt.leaving,
+            receiver,
             options,
             buffer: vec![0; BUFFER_BYTES],
             replies: Vec::new(),
@@ -84,6 +94,10 @@ impl Subscribers {
 
     pub(super) fn len(&self) -> usize {
         self.conns.len()
+    }
+
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving
     }
 
     /// Waits until a socket is ready, the time has come, or another subscriber may connect.
@@ -230,6 +244,9 @@ impl Subscribers {
     pub(super) fn leave(&mut self, index: u32, back_ns: u64, in_storm: bool) {
         let conn = &mut self.conns[index as usize];
         if conn.state != State::Open {
+            if in_storm {
+                self.part.shared.came_back(mono_ns());
+            }
             return;
         }
         conn.state = State::Closed;

@@ -63,8 +63,8 @@ impl Disturbance {
         self.slow.is_some()
     }
 
-    /// The subscribers that lose their connection in this tick, of `subscribers`.
-    pub(super) fn leaving(&mut self, times: &Times, now_ns: u64, subscribers: usize) -> Vec<Leave> {
+    /// The subscribers that lose their connection in this tick, of `subscribers`; in a storm the first `in_storm`.
+    pub(super) fn leaving(&mut self, times: &Times, now_ns: u64, subscribers: usize, in_storm: usize) -> Vec<Leave> {
         let mut leaving = Vec::new();
         if subscribers == 0 {
             return leaving;
@@ -77,9 +77,8 @@ impl Disturbance {
         }
         let now = self.storm.take_if(|storm| now_ns >= times.publish_ns + seconds_ns(storm.at_seconds));
         if let Some(storm) = now {
-            let count = (subscribers as f64 * storm.share).round() as usize;
-            for index in 0..count {
-                let later_ns = seconds_ns(storm.over_seconds * index as f64 / count as f64);
+            for index in 0..in_storm {
+                let later_ns = seconds_ns(storm.over_seconds * index as f64 / in_storm as f64);
                 leaving.push(Leave { index: index as u32, back_ns: now_ns + later_ns, in_storm: true });
             }
         }
@@ -116,21 +115,21 @@ mod tests {
         let mut half = disturbance("[churn]\nper_second = 70.0", 2);
         let (mut of_all, mut of_half) = (0, 0);
         for tick in 0..50 {
-            of_all += all.leaving(&TIMES, tick * TICK_NS, 100).len();
-            of_half += half.leaving(&TIMES, tick * TICK_NS, 100).len();
+            of_all += all.leaving(&TIMES, tick * TICK_NS, 100, 0).len();
+            of_half += half.leaving(&TIMES, tick * TICK_NS, 100, 0).len();
         }
         assert!((69..=71).contains(&of_all) && (34..=36).contains(&of_half), "{of_all} and {of_half} in a second");
-        assert_eq!(all.leaving(&TIMES, 0, 0), [], "without subscribers nobody leaves");
+        assert_eq!(all.leaving(&TIMES, 0, 0, 0), [], "without subscribers nobody leaves");
     }
 
     #[test]
     fn a_storm_happens_once() {
         let mut disturbance = disturbance("[storm]\nat_seconds = 1.0\nshare = 0.5\nover_seconds = 2.0", 1);
-        assert_eq!(disturbance.leaving(&TIMES, 999_999_999, 4), []);
+        assert_eq!(disturbance.leaving(&TIMES, 999_999_999, 4, 2), []);
         let now_ns = 1_000_000_000;
         let leave = |index, later_ns| Leave { index, back_ns: now_ns + later_ns, in_storm: true };
-        assert_eq!(disturbance.leaving(&TIMES, now_ns, 4), [leave(0, 0), leave(1, 1_000_000_000)]);
-        assert_eq!(disturbance.leaving(&TIMES, now_ns + TICK_NS, 4), []);
+        assert_eq!(disturbance.leaving(&TIMES, now_ns, 4, 2), [leave(0, 0), leave(1, 1_000_000_000)]);
+        assert_eq!(disturbance.leaving(&TIMES, now_ns + TICK_NS, 4, 2), []);
     }
 
     #[test]

@@ -160,7 +160,8 @@ impl Worker {
             self.send_interval(second);
         }
         if now_ns >= times.publish_ns && now_ns < times.window_ns.1 {
-            for leave in self.disturbance.leaving(&times, now_ns, self.subscribers.len()) {
+            let (all, in_storm) = (self.subscribers.len(), self.subscribers.leaving());
+            for leave in self.disturbance.leaving(&times, now_ns, all, in_storm) {
                 self.subscribers.leave(leave.index, leave.back_ns, leave.in_storm);
             }
         }

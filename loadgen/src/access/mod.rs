@@ -1,21 +1,27 @@
-//! Who the load is, and whom it trusts.
+//! Who the load is, whom it trusts, and what it offers in a TLS handshake.
+
+mod token;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use clap::Args;
-use rustls::crypto::aws_lc_rs;
+use clap::{Args, ValueEnum};
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
 
-/// Tokens and certificates.
-#[derive(Debug, Args, Default)]
+pub(crate) use token::Token;
+
+/// Tokens, certificates, and the handshake: options of a run, and keys of `[server.access]` in a comparison.
+#[derive(Debug, Clone, Args, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Access to the server")]
 pub(crate) struct Access {
-    /// The file with tokens, one a line, which connections take in turn; it is read again before each attempt to
-    /// connect. A token is sent as `Authorization: Bearer` in the handshake, and not renewed during the run.
+    /// The file with tokens, one a line, which connections take in turn; it is read again when it has changed. A token is sent as `Authorization: Bearer` in the handshake, and not renewed during the run.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// The token of all connections. Every user of this machine can see it in the list of processes: prefer
@@ -31,21 +37,41 @@ pub(crate) struct Access {
     /// For wss://: a PEM file with the key of that certificate.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
+    /// For wss://: offer only this key exchange. Otherwise all of them are offered, X25519MLKEM768 first.
+    #[arg(long, value_enum)]
+    pub(crate) key_exchange: Option<KeyExchange>,
+    /// For wss://: never resume a session, so that every handshake is a full one.
+    #[arg(long)]
+    pub(crate) full_handshakes: bool,
 }
 
-/// Where a connection's token comes from.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Token {
-    #[default]
-    None,
-    Fixed(Arc<str>),
-    File(Arc<Path>),
+/// A key exchange of TLS 1.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyExchange {
+    /// RFC 7748.
+    X25519,
+    /// X25519 together with ML-KEM-768, against quantum computers: what browsers offer first
+    /// (draft-ietf-tls-ecdhe-mlkem).
+    X25519mlkem768,
+    /// NIST P-256.
+    Secp256r1,
+}
+
+impl KeyExchange {
+    fn group(self) -> &'static dyn SupportedKxGroup {
+        match self {
+            Self::X25519 => aws_lc_rs::kx_group::X25519,
+            Self::X25519mlkem768 => aws_lc_rs::kx_group::X25519MLKEM768,
+            Self::Secp256r1 => aws_lc_rs::kx_group::SECP256R1,
+        }
+    }
 }
 
 impl Access {
     pub(crate) fn token(&self) -> anyhow::Result<Token> {
         let token = match (&self.token_file, &self.token) {
-            (Some(path), _) => Token::File(path.as_path().into()),
+            (Some(path), _) => Token::file(path),
             (None, Some(token)) => Token::Fixed(token.as_str().into()),
             (None, None) => Token::None,
         };
@@ -54,7 +80,8 @@ impl Access {
         Ok(token)
     }
 
-    /// The configuration of TLS. Connections share it, and with it the server's session tickets.
+    /// The configuration of TLS. Connections share it, and with it the server's session tickets, unless every handshake
+    /// is to be a full one.
     pub(crate) fn tls(&self) -> anyhow::Result<ClientConfig> {
         let mut roots = RootCertStore::empty();
         // Some platforms have none, or some that are broken: then those of --ca may do.
@@ -65,7 +92,7 @@ impl Access {
             }
         }
         ensure!(!roots.is_empty(), "this machine has no certificate authorities: name some with --ca");
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let builder = ClientConfig::builder_with_provider(Arc::new(self.provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots);
         let mut config = match (&self.client_cert, &self.client_key) {
@@ -77,7 +104,22 @@ impl Access {
             _ => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.full_handshakes {
+            config.resumption = Resumption::disabled();
+        }
         Ok(config)
+    }
+
+    /// What is offered. Browsers offer AES-128 first, and servers that leave the choice to the client take it.
+    fn provider(&self) -> CryptoProvider {
+        let mut provider = aws_lc_rs::default_provider();
+        provider
+            .cipher_suites
+            .sort_by_key(|suite| !suite.suite().as_str().is_some_and(|name| name.contains("AES_128")));
+        if let Some(key_exchange) = self.key_exchange {
+            provider.kx_groups = vec![key_exchange.group()];
+        }
+        provider
     }
 }
 
@@ -88,48 +130,4 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
         bail!("{} has no certificate in PEM form", path.display());
     }
     Ok(all)
-}
-
-impl Token {
-    /// The token of the connection with this number. Errors do not repeat it.
-    pub(crate) fn of(&self, number: u32) -> Result<Option<String>, String> {
-        let token = match self {
-            Token::None => return Ok(None),
-            Token::Fixed(token) => token.trim().to_owned(),
-            Token::File(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("the tokens of {} cannot be read: {error}", path.display()))?;
-                let tokens: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-                let turn = (number as usize).checked_rem(tokens.len());
-                let turn = turn.ok_or_else(|| format!("{} has no token", path.display()))?;
-                tokens[turn].to_owned()
-            }
-        };
-        // It becomes a line of the handshake.
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("a token consists of printable ASCII characters without blanks".to_owned());
-        }
-        Ok(Some(token))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_take_a_files_tokens_in_turn_and_errors_do_not_repeat_them() {
-        let path = std::env::temp_dir().join(format!("loadgen-tokens-{}", std::process::id()));
-        std::fs::write(&path, "one\n\n two \n").expect("a file");
-        let file = Token::File(path.as_path().into());
-        let tokens: Vec<_> = (0..3).map(|number| file.of(number).expect("a token").expect("one")).collect();
-        assert_eq!(tokens, ["one", "two", "one"]);
-        std::fs::write(&path, "marker\tmarker").expect("a file");
-        assert!(!file.of(0).expect_err("no token").contains("marker"));
-        std::fs::write(&path, "\n").expect("a file");
-        assert!(file.of(0).expect_err("no token").contains("has no token"));
-        std::fs::remove_file(&path).expect("it is there");
-        assert!(file.of(0).expect_err("no file").contains("cannot be read"));
-        assert_eq!(Token::None.of(0), Ok(None));
-    }
 }

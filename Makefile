@@ -124,7 +124,7 @@ bench-scenarios:
 	$(TARGET)/release/loadgen compare loadgen/compare/field.toml --servers tickcast --floors 1,32 \
 		--scenarios $$(echo $(SCENARIOS) | tr ' ' ,)
 
-# Attacks on the release build while well-behaved clients are connected. Fails if a limit is missed. Takes some 15
+# Attacks on the release build while well-behaved clients are connected. Fails if a limit is missed. Takes some 18
 # minutes on a quiet machine with two cores. ARGS selects attacks by parts of their names; BROKER is another build to
 # attack.
 torture:

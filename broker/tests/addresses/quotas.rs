@@ -10,10 +10,15 @@ use super::common::{Answer, HANDSHAKE, PATIENCE, Running, ask};
 
 /// Asks for a connection. Returns its socket and the head of the answer, and the body if it is an error.
 fn connect(broker: &Running, line: &str, headers: &[&str]) -> (TcpStream, Answer) {
-    let mut stream = TcpStream::connect(broker.listen).unwrap();
+    let stream = TcpStream::connect(broker.listen).unwrap();
+    request(stream, broker, line, &[headers, &HANDSHAKE].concat(), b"")
+}
+
+/// Sends a request. Returns the socket and the head of the answer, and the body if its length is told.
+fn request(mut stream: TcpStream, broker: &Running, line: &str, headers: &[&str], body: &[u8]) -> (TcpStream, Answer) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let headers = [headers, &HANDSHAKE].concat().join("\r\n");
-    write!(stream, "{line} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n\r\n", broker.listen).unwrap();
+    let head = format!("{line} HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", broker.listen, headers.join("\r\n"));
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -108,4 +113,71 @@ fn publishing_over_http_has_the_quotas_of_its_address() {
     // A body that fits says nothing of waiting.
     let answer = publish(&[NDJSON, "X-Forwarded-For: 192.0.2.8"], &line(10)).json();
     assert!(answer.get("retry_ms").is_none(), "{answer}");
+}
+
+/// How a proxy names a client: what its connection begins with, and a header line.
+type Way = fn(&str) -> (String, String);
+
+const WAYS: [(&str, Way); 2] = [
+    ("off", |address| (String::new(), format!("X-Forwarded-For: {address}"))),
+    ("required", |address| (format!("PROXY TCP6 {address} ::1 55123 9000\r\n"), "X-None: x".to_owned())),
+];
+
+/// Sends a request as this client.
+fn ask_as(broker: &Running, line: &str, way: Way, address: &str) -> (TcpStream, Answer) {
+    let (first, header) = way(address);
+    let mut stream = TcpStream::connect(broker.listen).unwrap();
+    stream.write_all(first.as_bytes()).unwrap();
+    match line.starts_with("POST") {
+        true => request(stream, broker, line, &[&header, JSON, "Content-Length: 1"], b"1"),
+        false => request(stream, broker, line, &[&header], b""),
+    }
+}
+
+/// The first and the last address of one /64, some between them, and the nearest ones outside.
+const INSIDE: [&str; 4] =
+    ["2001:db8:0:1::", "2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1:8000::", "2001:db8:0:1::1"];
+const OUTSIDE: [&str; 2] = ["2001:db8::ffff:ffff:ffff:ffff", "2001:db8:0:2::"];
+
+#[test]
+fn one_customers_block_of_ipv6_is_one_client_whoever_names_it() {
+    for (proxy_protocol, way) in WAYS {
+        let usual = [("trusted_proxies", "127.0.0.1"), ("proxy_protocol", proxy_protocol)];
+        // Another address for each connection, and one quota.
+        let broker = Running::with(&[&usual[..], &[("connections_per_address_max", "4")]].concat());
+        let open = |address: &str| ask_as(&broker, "GET /v1/sse?topic=a", way, address);
+        let held: Vec<_> = INSIDE.iter().chain(&OUTSIDE).map(|address| open(address)).collect();
+        held.iter().for_each(|(_, answer)| assert_eq!(answer.status, 200, "{answer:?}"));
+        for address in INSIDE {
+            let (_, answer) = open(address);
+            assert_eq!((answer.status, &*answer.code()), (429, "limit"), "{proxy_protocol} {address}");
+        }
+        let others: Vec<_> = OUTSIDE.iter().map(|address| open(address)).collect();
+        others.iter().for_each(|(_, answer)| assert_eq!(answer.status, 200, "{answer:?}"));
+
+        // Ten at once, and one in each second since.
+        let broker = Running::with(&[&usual[..], &[("connects_per_address_per_s", "1")]].concat());
+        let (begun, mut refused) = (Instant::now(), 0);
+        for number in 0..40 {
+            let (_, answer) = ask_as(&broker, "GET /v1/sse?topic=a", way, INSIDE[number % INSIDE.len()]);
+            refused += usize::from(answer.status == 429);
+        }
+        assert!(refused + 11 + begun.elapsed().as_secs() as usize >= 40, "{proxy_protocol}: {refused} of 40 refused");
+        for address in OUTSIDE {
+            let (_, answer) = ask_as(&broker, "GET /v1/sse?topic=a", way, address);
+            assert_eq!(answer.status, 200, "{proxy_protocol} {address}");
+        }
+
+        let broker = Running::with(&[&usual[..], &[("publishes_per_s", "1")]].concat());
+        let (begun, mut refused) = (Instant::now(), 0);
+        for number in 0..20 {
+            let (_, answer) = ask_as(&broker, "POST /v1/topics/a", way, INSIDE[number % INSIDE.len()]);
+            refused += usize::from(answer.status == 429);
+        }
+        assert!(refused + 5 + begun.elapsed().as_secs() as usize >= 20, "{proxy_protocol}: {refused} of 20 refused");
+        for address in OUTSIDE {
+            let (_, answer) = ask_as(&broker, "POST /v1/topics/a", way, address);
+            assert_eq!(answer.status, 200, "{proxy_protocol} {address}");
+        }
+    }
 }

@@ -60,6 +60,15 @@ impl Client {
         client
     }
 
+    /// Connects by this path, which may have a query, and reads `hello`.
+    #[track_caller]
+    pub(crate) fn at(address: SocketAddr, path: &str, headers: &[&str]) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        let (mut client, _) = Self::upgrade(stream, address, path, false, headers, b"");
+        client.hello = client.expect("hello");
+        client
+    }
+
     /// Connects without waiting for `hello`, and returns the answer to the handshake as well.
     #[track_caller]
     pub(crate) fn shake_hands(address: SocketAddr, hands: Hands, headers: &[&str], early: &[u8]) -> (Self, Answer) {
@@ -80,12 +89,24 @@ impl Client {
         headers: &[&str],
         early: &[u8],
     ) -> (Self, Answer) {
+        Self::upgrade(stream, address, "/v1/ws", deaf, headers, early)
+    }
+
+    #[track_caller]
+    fn upgrade(
+        stream: TcpStream,
+        address: SocketAddr,
+        path: &str,
+        deaf: bool,
+        headers: &[&str],
+        early: &[u8],
+    ) -> (Self, Answer) {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let hello = Message { text: String::new(), json: Value::Null };
         let mut client = Self { stream, hello, buffer: Vec::new(), deaf };
-        let mut request = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
         for header in HANDSHAKE.iter().chain(headers) {
             request.extend_from_slice(header.as_bytes());
             request.extend_from_slice(b"\r\n");

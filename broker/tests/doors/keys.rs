@@ -1,105 +1,12 @@
 //! Keys from an issuer's address, and revocations from a file, while clients are connected.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::signature::Ed25519KeyPair;
-use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
 use super::common::{Answer, End, Running, ask, until};
+use super::issuer::{Issuer, Key};
 use super::tokens::{auth, bearer, broker, now_s, signed, with_token};
-
-/// An issuer's key.
-struct Key {
-    key: EncodingKey,
-    kid: &'static str,
-}
-
-impl Key {
-    fn new(kid: &'static str) -> Key {
-        let pair = Ed25519KeyPair::generate().unwrap();
-        Key { key: EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()), kid }
-    }
-
-    fn token(&self) -> String {
-        self.token_with(self.kid)
-    }
-
-    fn token_with(&self, kid: &str) -> String {
-        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let allowed = json!({"sub": ["stocks.>"]});
-        let claims = json!({"sub": "u", "aud": "tickcast", "exp": now_s() + 600, "tickcast": allowed});
-        encode(&header, &claims, &self.key).unwrap()
-    }
-
-    fn jwks(&self) -> String {
-        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).unwrap();
-        jwk.common.key_id = Some(self.kid.to_owned());
-        json!({"keys": [jwk]}).to_string()
-    }
-}
-
-/// A fake issuer.
-struct Issuer {
-    address: SocketAddr,
-    document: Arc<Mutex<Option<String>>>,
-    asked: Arc<AtomicU64>,
-    ending: Arc<AtomicBool>,
-}
-
-impl Issuer {
-    /// It fails until it has a document.
-    fn new() -> Issuer {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let issuer = Issuer {
-            address: listener.local_addr().unwrap(),
-            document: Arc::default(),
-            asked: Arc::default(),
-            ending: Arc::default(),
-        };
-        let (document, asked, ending) = (issuer.document.clone(), issuer.asked.clone(), issuer.ending.clone());
-        std::thread::spawn(move || {
-            while let Ok((mut socket, _)) = listener.accept() {
-                if ending.load(Ordering::Relaxed) {
-                    return;
-                }
-                asked.fetch_add(1, Ordering::Relaxed);
-                // The request fits into one segment on this machine.
-                let Ok(1..) = socket.read(&mut [0; 4096]) else { continue };
-                let document = document.lock().unwrap().clone();
-                let (status, body) = document.map_or(("500", String::new()), |body| ("200", body));
-                let length = body.len();
-                let _ = write!(socket, "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n\r\n{body}");
-            }
-        });
-        issuer
-    }
-
-    fn has(&self, key: &Key) {
-        *self.document.lock().unwrap() = Some(key.jwks());
-    }
-
-    fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
-    }
-
-    fn broker(&self, cooldown_ms: &str) -> Running {
-        let url = format!("http://{}/jwks.json", self.address);
-        Running::with(&[("token_jwks_url", url.as_str()), ("jwks_cooldown_ms", cooldown_ms), ("auth_ms", "60000")])
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address);
-    }
-}
 
 fn list(broker: &Running, token: &str) -> Answer {
     let headers = bearer(token);

@@ -9,9 +9,12 @@ mod source;
 
 mod auth;
 mod ends;
+mod headers;
 mod http;
+mod issuer;
 mod keys;
 mod limits;
 mod permissions;
+mod revocation;
 mod secrets;
 mod tokens;

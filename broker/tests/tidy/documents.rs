@@ -189,7 +189,9 @@ fn the_tests_that_defend_exist() {
             let tests = rest.split('[').next().unwrap_or_default().split('`').skip(1).step_by(2);
             for test in tests {
                 let text = std::fs::read_to_string(root().join("broker/docs").join(path)).unwrap_or_default();
-                let defined = ["fn", "def"].iter().any(|word| text.contains(&format!("{word} {test}(")));
+                let attack = path.contains("/torture/attacks/").then(|| format!("name: \"{test}\","));
+                let forms = ["fn", "def"].map(|word| format!("{word} {test}("));
+                let defined = forms.iter().chain(&attack).any(|form| text.contains(form));
                 assert!(defined, "{name}: {path} has no test {test}");
                 found += 1;
             }

@@ -53,6 +53,8 @@ pub(crate) fn handshakes(broker: &Running, version: &str, kind: &str, result: &s
 
 pub(crate) struct Client {
     pub(crate) stream: StreamOwned<ClientConnection, TcpStream>,
+    /// The most bytes that are sent in one record, if they are fewer than fit.
+    pub(crate) record_bytes: Option<usize>,
     buffer: Vec<u8>,
 }
 
@@ -72,7 +74,7 @@ impl Client {
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
         }
-        Ok(Client { stream: StreamOwned::new(connection, socket), buffer: Vec::new() })
+        Ok(Client { stream: StreamOwned::new(connection, socket), record_bytes: None, buffer: Vec::new() })
     }
 
     #[track_caller]
@@ -111,8 +113,10 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-        self.stream.flush().unwrap();
+        for part in bytes.chunks(self.record_bytes.unwrap_or(bytes.len()).max(1)) {
+            self.stream.write_all(part).unwrap();
+            self.stream.flush().unwrap();
+        }
     }
 
     #[track_caller]

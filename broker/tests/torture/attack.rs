@@ -1,6 +1,7 @@
 //! An attack, and the stage on which it runs.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
@@ -46,6 +47,8 @@ pub(crate) struct Attack {
     pub(crate) what: &'static str,
     /// Settings that differ from the defaults. A broker that lacks one of them runs without it.
     pub(crate) settings: &'static [(&'static str, Sized<&'static str>)],
+    /// Writes files that the broker needs into a folder of its own. Returns the text of its configuration file.
+    pub(crate) files: fn(&Path) -> io::Result<String>,
     /// The most open files that the broker may have.
     pub(crate) open_files: Option<u64>,
     /// Prepares the broker before anything is measured. The control run has it too.
@@ -69,6 +72,7 @@ impl Attack {
         name: "",
         what: "",
         settings: &[],
+        files: |_| Ok(String::new()),
         open_files: None,
         prepare: |_| Ok(()),
         run: |_| Ok(()),

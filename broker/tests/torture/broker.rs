@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use tempfile::TempDir;
 
 use crate::http;
 use crate::patience::{Patience, pass};
@@ -48,13 +50,17 @@ pub(crate) struct Broker {
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The address with TLS, where that is on.
+    pub(crate) tls: Option<SocketAddr>,
     log_lines: Arc<AtomicU64>,
+    _folder: TempDir,
 }
 
 impl Broker {
-    /// Starts a broker with these settings, as far as it has them, and with a limit on open files.
+    /// Starts a broker with these settings, as far as it has them, with files, and with a limit on open files.
     pub(crate) fn start<'a>(
         settings: impl Iterator<Item = (&'a str, &'a str)>,
+        files: fn(&Path) -> io::Result<String>,
         open_files: Option<u64>,
     ) -> io::Result<Self> {
         // A shell sets the hard limit, because the broker raises the soft one as far as it may.
@@ -63,12 +69,19 @@ impl Broker {
         command.args(["-c", &format!("{limit}exec \"$0\" \"$@\""), &program(), "serve"]);
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-ms", "0"]);
         command.args(["--shards", &SHARDS.to_string(), "--log-format", "text"]);
+        let folder = tempfile::tempdir()?;
+        let configuration = files(folder.path())?;
+        if !configuration.is_empty() {
+            let file = folder.path().join("tickcast.toml");
+            std::fs::write(&file, configuration)?;
+            command.arg("--config").arg(file);
+        }
         for (name, value) in settings.filter(|(name, _)| has_setting(name)) {
             command.args([&format!("--{}", name.replace('_', "-")), value]);
         }
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(child.stderr.take().ok_or_else(|| io::Error::other("no log"))?);
-        let (listen, admin) = match addresses(&mut log) {
+        let [listen, admin, tls] = match addresses(&mut log) {
             Ok(addresses) => addresses,
             Err(lines) => {
                 return Err(io::Error::other(format!("the broker did not serve ({:?}): {lines}", child.wait())));
@@ -77,7 +90,10 @@ impl Broker {
         let log_lines = Arc::new(AtomicU64::new(0));
         let counted = log_lines.clone();
         std::thread::spawn(move || log.lines().for_each(|_| _ = counted.fetch_add(1, Ordering::Relaxed)));
-        Ok(Self { child, listen, admin, log_lines })
+        let (Some(listen), Some(admin)) = (listen, admin) else {
+            return Err(io::Error::other("the broker did not say where it serves"));
+        };
+        Ok(Self { child, listen, admin, tls, log_lines, _folder: folder })
     }
 
     /// The number of lines that it has logged since it began to serve.
@@ -251,8 +267,9 @@ impl Metrics {
     }
 }
 
-/// Reads the log up to the line that says where the broker serves. If there is none, the error is the log.
-fn addresses(log: &mut BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr), String> {
+/// Reads the log up to the line that says where the broker serves: to clients, to its admin, and with TLS. If there is
+/// none, the error is the log.
+fn addresses(log: &mut BufReader<ChildStderr>) -> Result<[Option<SocketAddr>; 3], String> {
     let mut lines = String::new();
     loop {
         let begin = lines.len();
@@ -260,7 +277,8 @@ fn addresses(log: &mut BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr
             return Err(lines);
         }
         let line = &lines[begin..];
-        if let Some(found) = address(line, " listen=").zip(address(line, " admin_listen=")) {
+        let found = [" listen=", " admin_listen=", " tls_listen="].map(|before| address(line, before));
+        if found[0].is_some() && found[1].is_some() {
             return Ok(found);
         }
     }

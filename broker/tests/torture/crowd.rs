@@ -9,9 +9,9 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::link::{Link, handshake};
+use crate::link::handshake;
 use crate::patience::Patience;
-use crate::wire::{Options, reset_at_end};
+use crate::wire::{Options, Wire, reset_at_end};
 
 /// The most events taken from the kernel at once.
 const EVENTS_MAX: usize = 256;
@@ -77,9 +77,9 @@ impl Crowd {
         Ok(number)
     }
 
-    /// Adds a connection that has read `hello`.
-    pub(crate) fn adopt(&mut self, link: Link) -> io::Result<usize> {
-        let stream = link.wire.into_stream()?;
+    /// Adds a connection that was used before.
+    pub(crate) fn adopt(&mut self, wire: Wire) -> io::Result<usize> {
+        let stream = wire.into_stream()?;
         let number = self.add(stream)?;
         // It is served at once, because an event may have come before it was added.
         (self.members[number].writable, self.members[number].readable) = (true, true);
@@ -126,7 +126,7 @@ impl Crowd {
         message: &[u8],
         patience: &Patience,
     ) -> io::Result<()> {
-        let first: Arc<[u8]> = [&handshake(address), message].concat().into();
+        let first: Arc<[u8]> = [&handshake(address, options.token), message].concat().into();
         self.join(address, count, options, &first, patience)
     }
 

@@ -9,11 +9,12 @@ use crate::frames::{self, CLOSE, FIN, Frame, PING, PONG, TEXT};
 use crate::patience::Patience;
 use crate::wire::{Options, Wire};
 
-/// A request for a WebSocket.
-pub(crate) fn handshake(address: SocketAddr) -> Vec<u8> {
+/// A request for a WebSocket, which may show a token.
+pub(crate) fn handshake(address: SocketAddr, token: Option<&str>) -> Vec<u8> {
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request = format!(
         "GET /v1/ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{token}\r\n"
     );
     request.into_bytes()
 }
@@ -71,7 +72,7 @@ impl Link {
     /// Connects and reads `hello`.
     pub(crate) fn connect(address: SocketAddr, options: Options, patience: &Patience) -> Result<Self, Ended> {
         let mut wire = Wire::connect(address, options, patience)?;
-        wire.send(&handshake(address), patience)?;
+        wire.send(&handshake(address, options.token), patience)?;
         let head = wire.head(patience)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         if status != 101 {

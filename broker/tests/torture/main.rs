@@ -12,7 +12,8 @@
 //! run         one run, several runs, the control
 //! report      the table
 //! broker      the broker's process
-//! crowd, link, wire, http   sockets: many at once, WebSocket, bytes, HTTP
+//! doors       keys, tokens and certificates
+//! crowd, link, secured, wire, http   sockets: many at once, WebSocket, TLS, bytes, HTTP
 //! tally       counting what a crowd receives
 //! ```
 //!
@@ -25,11 +26,13 @@ mod attacks;
 mod bars;
 mod broker;
 mod crowd;
+mod doors;
 mod http;
 mod link;
 mod patience;
 mod report;
 mod run;
+mod secured;
 mod tally;
 mod watch;
 mod wire;

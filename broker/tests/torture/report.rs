@@ -7,7 +7,7 @@ use crate::attack::{Attack, Size};
 use crate::run::{Run, Verdict};
 use crate::tables::Table;
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "attack",
     "same shard, ms",
     "other shard, ms",
@@ -16,6 +16,7 @@ const COLUMNS: [&str; 9] = [
     "round, ms",
     "memory, MiB",
     "control, ms",
+    "p99 × control",
     "verdict",
 ];
 
@@ -97,8 +98,12 @@ impl Report {
         });
         let memory = [run.start_kib, figures.peak_kib, run.after_kib].map(|kib| (kib / 1024).to_string()).join(" / ");
         let control = verdict.control.as_ref().map_or_else(String::new, |control| latencies(control)[0].clone());
+        let times = verdict.control.as_ref().map_or_else(String::new, |control| {
+            let pairs = [(&figures.same, &control.figures.same), (&figures.other, &control.figures.other)];
+            pairs.map(|(run, control)| format!("{:.1}", run.quantile(0.99) / control.quantile(0.99))).join(" / ")
+        });
         let judged = if passed { "ok" } else { "missed" };
-        self.table.row(&[&name, &same, &other, &newcomer, &probe, &round, &memory, &control, &judged]);
+        self.table.row(&[&name, &same, &other, &newcomer, &probe, &round, &memory, &control, &times, &judged]);
     }
 
     /// Prints the table and the remarks.

@@ -85,7 +85,7 @@ pub(crate) fn best_of(attack: &Attack, size: Size, runs: usize) -> io::Result<Ve
 }
 
 fn run(attack: &Attack, size: Size, attacked: bool) -> io::Result<Run> {
-    let mut broker = Broker::start(attack.settings(size), attack.open_files)?;
+    let mut broker = Broker::start(attack.settings(size), attack.files, attack.open_files)?;
     let mut stage = Stage::new(&broker, size, TARGET);
     (attack.prepare)(&stage)?;
     let start_kib = settled(&broker, u64::MAX, SETTLING);

@@ -10,8 +10,8 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts these bytes, which must not overlap with themselves.
-    pub(crate) fn new(what: &'static str) -> Self {
-        Self { what: what.as_bytes(), counts: Vec::new(), tails: Vec::new() }
+    pub(crate) fn new(what: &'static (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { what: what.as_ref(), counts: Vec::new(), tails: Vec::new() }
     }
 
     /// Counts in what a connection has read. Returns how many occurrences that completes.

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::doors::BYSTANDER;
 use crate::patience::Patience;
 
 /// Attackers have an address of their own, so that a broker can distinguish them from the others.
@@ -22,17 +23,24 @@ pub(crate) struct Options {
     pub(crate) from: Option<IpAddr>,
     /// The kernel's receive buffer. A small one fills quickly.
     pub(crate) receive_bytes: Option<usize>,
+    /// What the client shows in the request for a WebSocket.
+    pub(crate) token: Option<&'static str>,
 }
 
 impl Options {
+    /// The options of a bystander.
+    pub(crate) fn bystander() -> Self {
+        Self { token: Some(BYSTANDER), ..Self::default() }
+    }
+
     /// The options of an attacker.
     pub(crate) fn attacker() -> Self {
-        Self { from: Some(ATTACKER), receive_bytes: None }
+        Self { from: Some(ATTACKER), ..Self::default() }
     }
 
     /// The options of an attacker with a receive buffer of this size.
     pub(crate) fn receiving(bytes: usize) -> Self {
-        Self { from: Some(ATTACKER), receive_bytes: Some(bytes) }
+        Self { receive_bytes: Some(bytes), ..Self::attacker() }
     }
 
     /// Begins to connect. The socket does not block.

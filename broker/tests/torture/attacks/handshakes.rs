@@ -29,7 +29,7 @@ fn flood(stage: &mut Stage<'_>) -> io::Result<()> {
     let (mute, dribbling) = stage.size.pick((4_000, 1_000), (400, 100));
     let mut silent = Crowd::new(true)?;
     silent.join(listen, mute, Options::attacker(), &[].into(), &patience)?;
-    let request = handshake(listen);
+    let request = handshake(listen, None);
     let mut crowd = Crowd::new(true)?;
     crowd.join(listen, dribbling, Options::attacker(), &[request[0]].into(), &patience)?;
     // All but the last byte, which would complete it.

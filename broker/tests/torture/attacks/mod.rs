@@ -18,6 +18,8 @@ mod slow_history;
 mod slow_readers;
 mod sources;
 mod stalled_wildcards;
+mod tls;
+mod tokens;
 mod unread;
 mod worst_mix;
 
@@ -45,6 +47,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
         unread::ATTACKS,
         resting_streams::ATTACKS,
         slow_readers::ATTACKS,
+        tokens::ATTACKS,
+        tls::ATTACKS,
         worst_mix::ATTACKS,
     ];
     families.into_iter().flatten()

@@ -67,7 +67,7 @@ pub(super) fn holders(stage: &mut Stage<'_>, count: usize) -> io::Result<Crowd> 
         let answer = link.ask(&subscribe(patterns, r#","from":"live""#), "subscribed", &patience)?;
         let errors = answer["errors"].as_array().map_or(0, Vec::len);
         stage.check(errors == 0, || format!("{errors} of {PATTERNS} patterns refused"));
-        crowd.adopt(link)?;
+        crowd.adopt(link.wire)?;
     }
     Ok(crowd)
 }

@@ -61,7 +61,7 @@ pub(super) fn watch(listen: SocketAddr, stop: &Stop) -> Newcomers {
 
 fn come(listen: SocketAddr, stop: &Stop) -> Result<Link, Ended> {
     let patience = Patience::of(PATIENCE).or_after(stop, LAST_CHANCE);
-    let mut link = Link::connect(listen, Options::default(), &patience)?;
+    let mut link = Link::connect(listen, Options::bystander(), &patience)?;
     link.say(&subscribe([STATE], ""), &patience)?;
     link.expect("image", &patience)?;
     Ok(link)

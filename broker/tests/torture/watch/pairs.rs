@@ -83,15 +83,15 @@ impl Pairs {
     /// Connects both pairs, the attacked shard's first.
     pub(super) fn connect(broker: &Broker, target: usize, patience: &Patience) -> io::Result<Self> {
         let (poll, mut fillers) = (Poll::new()?, Vec::new());
-        let mut link = Link::connect(broker.listen, Options::default(), patience)?;
+        let mut link = Link::connect(broker.listen, Options::bystander(), patience)?;
         let state = format!(r#"{{"op":"publish","id":1,"topic":"{STATE}","kind":"state","data":"here"}}"#);
         link.ask(&state, "published", patience)?;
         fillers.push(link);
         let mut pairs = Vec::new();
         for shard in [target, (target + 1) % SHARDS] {
             let topic = format!("quiet.{shard}");
-            let publisher = shards::link_on(shard, broker, Options::default(), &mut fillers, patience)?;
-            let mut subscriber = shards::link_on(shard, broker, Options::default(), &mut fillers, patience)?;
+            let publisher = shards::link_on(shard, broker, Options::bystander(), &mut fillers, patience)?;
+            let mut subscriber = shards::link_on(shard, broker, Options::bystander(), &mut fillers, patience)?;
             subscriber.ask(&subscribe([&topic], r#","from":"live""#), "subscribed", patience)?;
             let (out, due, latencies) = (VecDeque::new(), VecDeque::new(), Vec::new());
             let publisher = End::new(publisher, &poll)?;

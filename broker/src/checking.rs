@@ -29,9 +29,10 @@ pub(crate) fn start(
             tracing::warn!(%error, "the thread that checks tokens could not be given a lower priority");
         }
         for one in unchecked {
+            let as_of = authentication.as_of();
             let result = authentication.check_now(one.token());
             if let Some(shard) = shards.get(one.shard) {
-                shard.tell(Command::Verified(one.verified(result)));
+                shard.tell(Command::Verified(one.verified(as_of, result)));
             }
         }
     };

@@ -15,9 +15,10 @@ pub(crate) const UNCHECKED_MAX: usize = 1024;
 /// Checks tokens for ever, one after the other: keys are fetched for all of them together.
 pub(crate) async fn check(mut unchecked: Receiver<Unchecked>, shared: Arc<Shared>) {
     while let Some(one) = unchecked.recv().await {
+        let as_of = shared.context.authentication.as_of();
         let result = shared.context.authentication.check(one.token()).await;
         if let Some(shard) = shared.shards.get(one.shard) {
-            shard.send(Command::Checked(one.checked(result))).await;
+            shard.send(Command::Checked(one.checked(as_of, result))).await;
         }
     }
     // The shards have ended, because the broker does.

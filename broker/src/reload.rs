@@ -69,38 +69,45 @@ impl Reloader {
 
 /// The reloads of a broker, one after the other.
 pub(crate) struct Reloads {
-    one: Mutex<Arc<Reloader>>,
+    one: Arc<Mutex<Reloader>>,
 }
 
 impl Reloads {
     pub(crate) fn new(reloader: Reloader) -> Self {
-        Self { one: Mutex::new(Arc::new(reloader)) }
+        Self { one: Arc::new(Mutex::new(reloader)) }
     }
 
     /// Reads the configuration again, and logs what came of it. Nobody else waits for the files: that is done on a thread
-    /// of its own.
+    /// of its own, which goes on to its end even if whoever asked for it has gone.
     pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
-        let one = self.one.lock().await;
+        let reloader = self.one.clone().lock_owned().await;
         let (done, result) = oneshot::channel();
-        let reloader = one.clone();
         let thread = std::thread::Builder::new().name("reload".into()).spawn(move || {
+            let result = reloader.reload().map_err(ReloadError::Config);
+            log(&result);
+            drop(reloader);
             // Fails if nobody waits any more; the reload counts all the same.
-            let _ = done.send(reloader.reload());
+            let _ = done.send(result);
         });
-        let result = match thread {
-            Err(error) => Err(ReloadError::Busy(error.to_string())),
+        let failed = match thread {
+            Err(error) => error.to_string(),
             Ok(_) => match result.await {
-                Ok(result) => result.map_err(ReloadError::Config),
-                Err(_) => Err(ReloadError::Busy("it ended early".to_owned())),
+                Ok(result) => return result,
+                Err(_) => "it ended early".to_owned(),
             },
         };
-        match &result {
-            Ok(Reloaded { reloaded, needs_restart }) => {
-                let (reloaded, needs_restart) = (reloaded.join(", "), needs_restart.join(", "));
-                tracing::info!(reloaded, needs_restart, "the configuration was read again");
-            }
-            Err(error) => tracing::error!(target: logging::EACH, "nothing was reloaded, and all is as before: {error}"),
-        }
+        let result = Err(ReloadError::Busy(failed));
+        log(&result);
         result
+    }
+}
+
+fn log(result: &Result<Reloaded, ReloadError>) {
+    match result {
+        Ok(Reloaded { reloaded, needs_restart }) => {
+            let (reloaded, needs_restart) = (reloaded.join(", "), needs_restart.join(", "));
+            tracing::info!(reloaded, needs_restart, "the configuration was read again");
+        }
+        Err(error) => tracing::error!(target: logging::EACH, "nothing was reloaded, and all is as before: {error}"),
     }
 }

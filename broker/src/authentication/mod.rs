@@ -15,7 +15,7 @@ use broker_protocol::request::Refusal;
 use hyper::header::HeaderMap;
 
 pub use self::token::split_token;
-pub use self::who::Who;
+pub use self::who::{Identified, Who};
 use crate::tokens::Tokens;
 
 /// Decides who clients are.
@@ -33,6 +33,34 @@ impl Authentication {
     /// The authority that counts now.
     pub fn authority(&self) -> Arc<Authority> {
         self.tokens.authority()
+    }
+
+    /// The number of times that the authority was replaced. Whoever keeps what it said looks at this *before* asking it,
+    /// and later asks [again](Self::again) if this is another number.
+    pub fn as_of(&self) -> u64 {
+        self.tokens.as_of()
+    }
+
+    /// Says who a client is by now, at `now_ms` since the UNIX epoch; `None` if that has not changed.
+    ///
+    /// # Errors
+    /// `bad_token`: what it had has ended.
+    pub fn again(&self, who: &Who, as_of: u64, now_ms: u64) -> Result<Option<Who>, Refusal> {
+        let ends_ms = if let Who::Known(identity) = who { identity.ends_ms() } else { None };
+        if as_of == self.as_of() && ends_ms.is_none_or(|end| now_ms < end) {
+            return Ok(None);
+        }
+        let authority = self.authority();
+        if !authority.is_configured() {
+            return Ok(Some(Who::Anyone));
+        }
+        match who {
+            Who::Known(identity) => match authority.renew(identity, now_ms) {
+                Ok(renewed) => Ok(Some(Who::Known(renewed))),
+                Err(ended) => Err(bad_token(&ended.to_string())),
+            },
+            Who::Anyone | Who::Unknown => Ok(Some(authority.anonymous().map_or(Who::Unknown, Who::Known))),
+        }
     }
 
     /// Whether the query parameter `token` is taken.
@@ -74,12 +102,12 @@ impl Authentication {
         self.tokens.authenticate_waiting(token).await.map_err(refusal)
     }
 
-    /// Checks a token with the keys that are there.
-    ///
-    /// # Errors
-    /// Why it is not taken.
-    pub fn check_now(&self, token: &str) -> Result<Arc<Identity>, BadToken> {
-        self.tokens.authenticate(token)
+    /// Checks a token with the keys that are there. `None` if others may have to be fetched first.
+    pub fn check_now(&self, token: &str) -> Option<Result<Arc<Identity>, Refusal>> {
+        match self.tokens.authenticate(token) {
+            Err(BadToken::UnknownKey | BadToken::KeysUnavailable) if self.tokens.fetches_keys() => None,
+            result => Some(result.map_err(refusal)),
+        }
     }
 
     /// What `hello` says about authentication to a client without an identity of its own.
@@ -89,7 +117,7 @@ impl Authentication {
 }
 
 /// The refusal of a token.
-pub fn refusal(bad: BadToken) -> Refusal {
+fn refusal(bad: BadToken) -> Refusal {
     let code = if bad == BadToken::KeysUnavailable { ErrorCode::Unavailable } else { ErrorCode::BadToken };
     Refusal { code, message: bad.to_string() }
 }

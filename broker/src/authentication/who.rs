@@ -22,6 +22,15 @@ pub enum Who {
     Known(Arc<Identity>),
 }
 
+/// Who a client is, and as of which authority ([`Authentication::as_of`](super::Authentication::as_of)).
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// Who it is.
+    pub who: Who,
+    /// The number of the authority that said so, or of an earlier one.
+    pub as_of: u64,
+}
+
 impl Who {
     /// Refuses a client that has not said who it is. A WebSocket may do so later.
     ///

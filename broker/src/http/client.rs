@@ -22,7 +22,7 @@ use super::route::Route;
 use super::{Author, Peer, history, publish, sse, topics, web};
 use crate::access::{Access, Gate};
 use crate::audit::{Audit, Event};
-use crate::authentication::{Authentication, Who, split_token};
+use crate::authentication::{Authentication, Identified, Who, split_token};
 use crate::quota::{AddressQuotas, IdentityQuotas};
 use crate::shard::SseRequest;
 use crate::sync::lock;
@@ -71,6 +71,8 @@ pub(super) struct Caller<'a> {
     pub(super) peer: &'a Peer,
     /// Who it is.
     pub(super) who: &'a Who,
+    /// The number of the authority that said so, or of an earlier one.
+    pub(super) as_of: u64,
 }
 
 impl Caller<'_> {
@@ -87,6 +89,14 @@ impl Caller<'_> {
 }
 
 impl Context {
+    /// Says who a caller is by now, after its body was read; `None` if that has not changed.
+    ///
+    /// # Errors
+    /// `bad_token`: its token has ended meanwhile.
+    pub(super) fn again(&self, caller: Caller<'_>) -> Result<Option<Who>, Refusal> {
+        self.authentication.again(caller.who, caller.as_of, (self.now)().wall_us / 1000)
+    }
+
     /// Refuses a topic that the caller may not read.
     pub(super) fn check_read(&self, name: &str, caller: Caller<'_>) -> Result<(), Refusal> {
         match caller.who.permissions()? {
@@ -130,8 +140,8 @@ pub async fn handle<B>(
     request: Request<B>,
     peer: &Peer,
     context: &Context,
-    upgrade: impl FnOnce(Request<B>, Who) -> Reply,
-    stream: impl FnOnce(SseRequest, Who) -> Reply,
+    upgrade: impl FnOnce(Request<B>, Identified) -> Reply,
+    stream: impl FnOnce(SseRequest, Identified) -> Reply,
 ) -> Reply
 where
     B: Body<Data = Bytes> + Unpin,
@@ -151,8 +161,8 @@ async fn answer<B>(
     mut request: Request<B>,
     peer: &Peer,
     context: &Context,
-    upgrade: impl FnOnce(Request<B>, Who) -> Reply,
-    stream: impl FnOnce(SseRequest, Who) -> Reply,
+    upgrade: impl FnOnce(Request<B>, Identified) -> Reply,
+    stream: impl FnOnce(SseRequest, Identified) -> Reply,
     access: &Access,
 ) -> Reply
 where
@@ -178,6 +188,7 @@ where
     {
         return refusal;
     }
+    let as_of = context.authentication.as_of();
     let who = match route {
         // The page and its files are the same for all.
         Route::Asset(_) => Ok(Who::Anyone),
@@ -187,11 +198,11 @@ where
         Ok(who) => who,
         Err(refusal) => return reply::error(&refusal),
     };
-    let caller = Caller { peer, who: &who };
+    let caller = Caller { peer, who: &who, as_of };
     let query = request.uri().query();
     let result = match route {
         Route::WebSocket => match Query::parse(query, &[]) {
-            Ok(_) => return upgrade(request, who),
+            Ok(_) => return upgrade(request, Identified { who, as_of }),
             Err(refusal) => Err(refusal),
         },
         _ if let Err(refusal) = who.check_known() => Err(refusal),
@@ -200,7 +211,7 @@ where
             sse::request(request, caller, context).await.map(|_| reply::event_stream())
         }
         Route::Sse => match sse::request(request, caller, context).await {
-            Ok(request) => return stream(request, who),
+            Ok(request) => return stream(request, Identified { who, as_of }),
             Err(refusal) => Err(refusal),
         },
         Route::Publish => publish::many(request, caller, context).await,

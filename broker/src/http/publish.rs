@@ -81,6 +81,10 @@ where
     check_type(request.headers(), &["application/json"])?;
     let bounds = context.bounds(context.message_bytes, "message_bytes", caller.peer);
     let (bytes, held) = read(request.into_body(), bounds).await?.into_bytes();
+    // A body may take long, and what the client had then may have ended.
+    let again = context.again(caller)?;
+    let caller = Caller { who: again.as_ref().unwrap_or(caller.who), ..caller };
+    check_allowed(topic, caller, context)?;
     if bytes.len() > AT_ONCE_BYTES_MAX {
         context.publishes.turn().await;
     }
@@ -111,6 +115,8 @@ where
     check_type(request.headers(), &["application/x-ndjson", "application/json"])?;
     let bounds = context.bounds(context.ndjson_bytes_max.load(Ordering::Relaxed), "ndjson_bytes_max", caller.peer);
     let body = read(request.into_body(), bounds).await?;
+    let again = context.again(caller)?;
+    let caller = Caller { who: again.as_ref().unwrap_or(caller.who), ..caller };
     let held = body.held;
     // A line may end with CR LF.
     let line_bytes_max = usize::try_from(context.message_bytes).unwrap_or(usize::MAX).saturating_add(1);

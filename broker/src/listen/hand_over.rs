@@ -37,12 +37,14 @@ pub(super) async fn hand_over(
     }
     socket.flush().await?;
     let wire = socket.into_wire();
-    let (admitted, sse, who, (seat, granted)) = match next {
-        Next::Sse { request, admitted, who, seat, .. } => (admitted, Some(request), who, (seat, Granted::default())),
-        Next::WebSocket { address, who } => match admit(address, &who, shared) {
+    let (admitted, sse, client, (seat, granted)) = match next {
+        Next::Sse { request, admitted, client, seat, .. } => {
+            (admitted, Some(request), client, (seat, Granted::default()))
+        }
+        Next::WebSocket { address, client } => match admit(address, &client.who, shared) {
             Ok((admitted, granted)) => {
                 never_by_kernel(wire.stream());
-                (admitted, None, who, granted)
+                (admitted, None, client, granted)
             }
             Err(limit) => {
                 // Refused connections count against the bound on HTTP sockets, however many they are, but are the first
@@ -56,7 +58,7 @@ pub(super) async fn hand_over(
     let reserved = shared.context.sys_topics_public || admitted.address().is_local;
     let Parts { stream, tls, plain } = wire.into_parts();
     early.extend(plain);
-    let arrival = Arrival { stream: stream.into_std()?, tls, early, admitted, granted, reserved, who, seat, sse };
+    let arrival = Arrival { stream: stream.into_std()?, tls, early, admitted, granted, reserved, client, seat, sse };
     if let Some(shard) = shared.shards.iter().min_by_key(|shard| shard.load()) {
         shard.connect(arrival).await;
     }

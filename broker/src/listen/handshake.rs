@@ -78,7 +78,18 @@ impl Handshakes {
             } else if turn.is_some() && timeout(TURN_TIME, socket.stream().readable()).await.is_err() {
                 turn = None;
             }
-            let result = poll_fn(|cx| socket.poll_take_in(cx)).await;
+            let taken = poll_fn(|cx| socket.poll_take_in(cx));
+            let result = match turn {
+                None => taken.await,
+                // A socket may count as readable although it is empty: then nobody waits for it with a turn.
+                Some(_) => match timeout(TURN_TIME, taken).await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        turn = None;
+                        continue;
+                    }
+                },
+            };
             if result.is_err() {
                 // The alert, as far as it can be sent at once.
                 poll_fn(|cx| {

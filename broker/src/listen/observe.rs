@@ -124,14 +124,24 @@ impl Observe for Shared {
     }
 }
 
+/// Tells systemd that a reload is over, also if whoever asked for it has gone.
+struct Told<'a>(&'a Shared);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_draining() {
+            systemd::ready();
+        }
+    }
+}
+
 impl Shared {
     /// Reads the configuration again; `remote` is the operator who asked for it, if it was not a signal.
     pub(crate) async fn reload_for(&self, remote: Option<IpAddr>) -> Result<Reloaded, ReloadError> {
         systemd::reloading();
+        let told = Told(self);
         let result = self.reloads.reload().await;
-        if !self.is_draining() {
-            systemd::ready();
-        }
+        drop(told);
         let address = remote.map(|remote| remote.to_canonical());
         let text;
         let event = match &result {

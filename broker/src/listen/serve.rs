@@ -25,7 +25,7 @@ use super::wire::Wire;
 use super::{Shared, http, proxied, stall, tune};
 use crate::address::ClientAddress;
 use crate::admission::Admitted;
-use crate::authentication::Who;
+use crate::authentication::{Identified, Who};
 use crate::http::handshake::{self, SUBPROTOCOL};
 use crate::http::sockets::Place;
 use crate::http::{Peer, Reply, error, error_bytes, event_stream, handle, head_bytes};
@@ -38,12 +38,12 @@ use crate::tls;
 pub(super) enum Next {
     WebSocket {
         address: ClientAddress,
-        who: Who,
+        client: Identified,
     },
     Sse {
         request: SseRequest,
         admitted: Admitted,
-        who: Who,
+        client: Identified,
         seat: Option<Seat>,
         /// The head of the answer, which is not written yet.
         head: Vec<u8>,
@@ -177,8 +177,8 @@ async fn serve_requests(wire: Wire, connection_address: ClientAddress, place: Pl
                     shared.context.reads.turn().await;
                 }
                 let set_next = |what| *lock(&next) = Some(what);
-                let upgrade = |request: Request<Incoming>, who| upgrade(request, address, who, set_next, &shared);
-                let stream = |request: SseRequest, who| stream_sse(request, address, who, set_next, &shared);
+                let upgrade = |request: Request<Incoming>, client| upgrade(request, address, client, set_next, &shared);
+                let stream = |request: SseRequest, client| stream_sse(request, address, client, set_next, &shared);
                 let peer = Peer { address, certificate, hang_up: place.hang_up().clone() };
                 let reply = handle(request, &peer, &shared.context, upgrade, stream).await;
                 state.end();
@@ -266,7 +266,7 @@ fn refuse(code: ErrorCode, message: &str) -> Reply {
 fn upgrade(
     mut request: Request<Incoming>,
     address: ClientAddress,
-    who: Who,
+    client: Identified,
     set_next: impl FnOnce(Next),
     shared: &Shared,
 ) -> Reply {
@@ -277,7 +277,7 @@ fn upgrade(
         Err(refusal) => *refusal,
         // hyper's own upgrade is not used: the socket is taken out of its connection.
         Ok((reply, _)) => {
-            set_next(Next::WebSocket { address, who });
+            set_next(Next::WebSocket { address, client });
             reply
         }
     }
@@ -286,14 +286,14 @@ fn upgrade(
 fn stream_sse(
     request: SseRequest,
     address: ClientAddress,
-    who: Who,
+    client: Identified,
     set_next: impl FnOnce(Next),
     shared: &Shared,
 ) -> Reply {
     if let Some(refusal) = going_away(shared) {
         return refusal;
     }
-    let seat = match &who {
+    let seat = match &client.who {
         Who::Known(identity) => shared.context.identity_quotas.enter(identity).map(|(seat, _)| seat),
         Who::Anyone | Who::Unknown => Ok(None),
     };
@@ -301,7 +301,7 @@ fn stream_sse(
         Err(limit) => refuse(ErrorCode::Limit, limit),
         Ok((seat, admitted)) => {
             // An event stream requests nothing after its first subscription, so it has no quotas.
-            set_next(Next::Sse { request, admitted, who, seat, head: Vec::new() });
+            set_next(Next::Sse { request, admitted, client, seat, head: Vec::new() });
             event_stream()
         }
     }

@@ -102,7 +102,12 @@ impl Reload for Certificates {
     fn prepare(&self, _: &Arc<Config>) -> Result<Commit, Vec<Problem>> {
         let Some(tls) = self.0.clone() else { return Ok(Box::new(|| {})) };
         tls.check().map_err(|sentence| vec![Problem::Sentence(sentence)])?;
-        Ok(Box::new(move || _ = tls.reload()))
+        Ok(Box::new(move || {
+            // The files were changed once more since they were checked.
+            if let Err(error) = tls.reload().result {
+                tracing::error!("the certificates could not be read again, and the old ones stay in force: {error}");
+            }
+        }))
     }
 }
 

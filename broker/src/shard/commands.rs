@@ -18,6 +18,9 @@ const COMMANDS_PER_ROUND: usize = 16;
 /// The most connections that get a broadcast in one round.
 const BROADCAST_PER_ROUND: usize = 64;
 
+/// What renewing an identity costs, as bytes of requests that are read.
+const RENEWAL_BYTES: usize = 2048;
+
 /// What all connections get.
 pub(super) enum Broadcast {
     Message(Arc<[u8]>),
@@ -63,27 +66,36 @@ impl Driver {
     pub(super) fn broadcast(&mut self) -> bool {
         let Some((what, from)) = self.broadcasts.pop_front() else { return false };
         let ids: Vec<_> = self.shard.connections(from).take(BROADCAST_PER_ROUND).collect();
+        let mut last = None;
         for id in &ids {
+            // Renewing takes longer than the others: it reads claims, and up to a thousand patterns.
+            if last.is_some() && matches!(what, Broadcast::Renew) && !self.shard.may_work() {
+                break;
+            }
+            last = Some(*id);
             match &what {
                 Broadcast::Message(payload) => self.shard.answer(now(), *id, payload),
-                Broadcast::Renew => self.renew(*id),
+                Broadcast::Renew => {
+                    self.renew(*id);
+                    self.shard.worked(RENEWAL_BYTES);
+                }
                 Broadcast::Close(reason) => self.shard.close(now(), *id, *reason, reason.text()),
             }
         }
-        if let Some(last) = ids.last() {
+        if let Some(last) = last {
             self.broadcasts.push_front((what, last + 1));
         }
         !self.broadcasts.is_empty()
     }
 
     fn arrive(&mut self, arrival: Arrival) {
-        let Arrival { stream, tls, early, admitted, granted, reserved, who, seat, sse: follows } = arrival;
+        let Arrival { stream, tls, early, admitted, granted, reserved, client, seat, sse: follows } = arrival;
         let layers = Layers::of(tls, follows.is_some());
         let (read_state, full, ended) = (ReadState::Idle, false, false);
         let mut socket =
             Socket { stream, held: None, read_state, heavy: false, has_rest: false, layers, full, ended, admitted };
         socket.hold(None, early);
-        let id = self.connect(socket, who, seat);
+        let id = self.connect(socket, client.who, seat);
         // The shard's own counter includes it by now.
         self.arriving.fetch_sub(1, Ordering::AcqRel);
         self.shard.grant(id, granted);
@@ -96,7 +108,11 @@ impl Driver {
             self.shard.disconnect(id);
             return;
         }
-        if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
+        // Its request may have been read long before its answer was.
+        self.renew_if_replaced(id, client.as_of);
+        if self.shard.is_closing(id) {
+            // Nothing is subscribed to any more.
+        } else if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {
             let entries = topics.into_iter().map(|topic| SubscribeEntry::Plain(topic.into())).collect();
             let subscribe =
                 Subscribe { id: None, entries, from, conflate_ms, on_slow, ready, positions: false, resume: None };

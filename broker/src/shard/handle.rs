@@ -18,7 +18,7 @@ use super::slowest::ConnectionRow;
 use super::{Driver, Inbox, ROOM_PAUSE};
 use crate::admission::Admitted;
 use crate::audit::Audit;
-use crate::authentication::{Authentication, Who};
+use crate::authentication::{Authentication, Identified};
 use crate::config::Config;
 use crate::quota::{AddressQuotas, IdentityQuotas, Seat};
 use crate::websocket::Rules;
@@ -60,7 +60,7 @@ pub struct Arrival {
     /// Whether it may follow topics that begin with `$`.
     pub reserved: bool,
     /// Who it is.
-    pub who: Who,
+    pub client: Identified,
     /// Counts it among the connections of its user.
     pub seat: Option<Seat>,
     /// What it subscribes to, if it gets Server-Sent Events; `None` for WebSocket.
@@ -168,8 +168,9 @@ impl Handle {
 
     /// Gives it a connection.
     pub async fn connect(&self, arrival: Arrival) {
-        self.arriving.fetch_add(1, Ordering::AcqRel);
+        let arriving = Arriving::new(&self.arriving);
         self.send(Command::Connect(Box::new(arrival))).await;
+        arriving.given();
     }
 
     /// Sends a command. Waits while the queue is full.
@@ -205,6 +206,29 @@ impl Handle {
     /// million followed names.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// Counts a connection that is given to a shard. If that is given up, because its client hangs up, it counts no longer.
+struct Arriving<'a>(Option<&'a AtomicU64>);
+
+impl<'a> Arriving<'a> {
+    fn new(count: &'a AtomicU64) -> Arriving<'a> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Arriving(Some(count))
+    }
+
+    /// From now on the shard counts it.
+    fn given(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.0 {
+            count.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use broker_engine::{AuthRequest, ConnId, Granted};
-use broker_identity::{BadToken, Identity, Source};
+use broker_identity::{Identity, Source};
 use broker_protocol::codes::{CloseReason, ErrorCode};
 use broker_protocol::message::{self, Auth};
 use broker_protocol::request::Refusal;
@@ -12,12 +12,17 @@ use broker_protocol::request::Refusal;
 use super::Driver;
 use super::socket::Socket;
 use crate::audit::Event;
-use crate::authentication::{Who, refusal};
+use crate::authentication::Who;
 use crate::clock::now;
 use crate::quota::Seat;
 
 /// The most tokens of a shard that are being checked at once. The others wait in the shard, so that shards take turns.
 const CHECKING_MAX: usize = 64;
+
+/// The most connections in one round that end, or are told that their token ends soon.
+const ENDS_PER_ROUND: usize = 64;
+/// Why a connection without a token is closed.
+const LATE: &str = "no token came in time (auth_ms)";
 
 /// A token that has to be checked.
 pub struct Unchecked {
@@ -31,7 +36,9 @@ pub struct Unchecked {
 /// A token that was checked with the keys that are there.
 pub struct Verified {
     unchecked: Unchecked,
-    result: Result<Arc<Identity>, BadToken>,
+    as_of: u64,
+    /// `None` if others may have to be fetched first.
+    result: Option<Result<Arc<Identity>, Refusal>>,
 }
 
 /// A token that was checked for good.
@@ -39,6 +46,7 @@ pub struct Checked {
     id: ConnId,
     session: u64,
     request: Option<Box<[u8]>>,
+    as_of: u64,
     result: Result<Arc<Identity>, Refusal>,
 }
 
@@ -48,14 +56,14 @@ impl Unchecked {
         &self.auth.token
     }
 
-    /// Notes the result with the keys that are there.
-    pub fn verified(self, result: Result<Arc<Identity>, BadToken>) -> Verified {
-        Verified { unchecked: self, result }
+    /// Notes the result with the keys that are there, and as of which authority it is.
+    pub fn verified(self, as_of: u64, result: Option<Result<Arc<Identity>, Refusal>>) -> Verified {
+        Verified { unchecked: self, as_of, result }
     }
 
-    /// Notes the result.
-    pub fn checked(self, result: Result<Arc<Identity>, Refusal>) -> Checked {
-        Checked { id: self.id, session: self.session, request: self.auth.id, result }
+    /// Notes the result, and as of which authority it is.
+    pub fn checked(self, as_of: u64, result: Result<Arc<Identity>, Refusal>) -> Checked {
+        Checked { id: self.id, session: self.session, request: self.auth.id, as_of, result }
     }
 }
 
@@ -119,10 +127,16 @@ impl Driver {
 
     /// Notes a token that a client has sent. The connection is not read until it is checked.
     pub(super) fn begin_check(&mut self, id: ConnId, auth: AuthRequest) {
-        if let Some(session) = self.shard.session(id) {
-            self.logins.push(id, session, auth);
-            self.check_next();
+        let Some(session) = self.shard.session(id) else { return };
+        // What is too long to be a token does not wait, and does not take up memory meanwhile.
+        if auth.token.len() > self.settings.token_bytes_max as usize
+            && let Some(result) = self.settings.authentication.check_now(&auth.token)
+        {
+            let unchecked = Unchecked { shard: self.index, id, session, auth };
+            return self.checked(unchecked.checked(self.settings.authentication.as_of(), result));
         }
+        self.logins.push(id, session, auth);
+        self.check_next();
     }
 
     /// Has tokens checked, as many as may be at once.
@@ -139,12 +153,12 @@ impl Driver {
     }
 
     /// Answers a token that was checked with the keys that are there, or has these fetched.
-    pub(super) fn verified(&mut self, Verified { unchecked, result }: Verified) {
+    pub(super) fn verified(&mut self, Verified { unchecked, as_of, result }: Verified) {
         self.logins.checking -= 1;
         self.check_next();
         match result {
-            Err(BadToken::UnknownKey | BadToken::KeysUnavailable) => self.fetch_keys(unchecked),
-            result => self.checked(unchecked.checked(result.map_err(refusal))),
+            None => self.fetch_keys(unchecked),
+            Some(result) => self.checked(unchecked.checked(as_of, result)),
         }
     }
 
@@ -158,19 +172,21 @@ impl Driver {
                 code: ErrorCode::Unavailable,
                 message: "too many clients wait for keys of tokens to be fetched; try again".into(),
             };
-            self.checked(full.into_inner().checked(Err(refused)));
+            let as_of = self.settings.authentication.as_of();
+            self.checked(full.into_inner().checked(as_of, Err(refused)));
         }
     }
 
     /// Answers a token.
     pub(super) fn checked(&mut self, checked: Checked) {
-        let Checked { id, session, request, result } = checked;
-        if self.shard.session(id) != Some(session) {
+        let Checked { id, session, request, as_of, result } = checked;
+        if self.shard.session(id) != Some(session) || self.shard.is_closing(id) {
             return;
         }
+        self.shard.end_check(id);
         let before = self.logins.get(id, session);
         let result = result.and_then(|identity| same_client(before, &identity).map(|()| identity));
-        self.note_login(id, result.as_deref());
+        let is_late = self.logins.take_late(id, session);
         match result {
             Ok(identity) => {
                 let (seat, granted) = match self.seat(id, session, &identity) {
@@ -181,13 +197,19 @@ impl Driver {
                         return;
                     }
                 };
+                self.note_login(id, Ok(&identity));
                 self.shard.grant(id, granted);
                 let answer = authenticated(request.as_deref(), &identity);
                 self.shard.authorize(now(), id, Some(identity.permissions.clone()), Some(answer.into()));
                 self.know(id, identity, seat);
+                self.renew_if_replaced(id, as_of);
             }
             Err(refusal) => {
+                self.note_login(id, Err(&refusal));
                 self.shard.refuse_auth(now(), id, request.as_deref(), refusal.code, &refusal.message);
+                if is_late {
+                    self.shard.close(now(), id, CloseReason::Unauthenticated, LATE);
+                }
             }
         }
     }
@@ -205,18 +227,31 @@ impl Driver {
     }
 
     /// Forgets connections that are gone, ends those whose time is over, and tells clients whose tokens end soon.
-    pub(super) fn end_late(&mut self) {
+    /// Returns whether there is more to do.
+    pub(super) fn end_late(&mut self) -> bool {
+        let mut left = ENDS_PER_ROUND;
         while let Some(id) = self.shard.next_departed() {
             self.logins.departed(id, self.shard.session(id));
         }
         let clock = now();
-        while let Some((id, session)) = self.logins.next_late(clock) {
-            if self.shard.session(id) == Some(session) && self.logins.get(id, session).is_none() {
-                let reason = CloseReason::Unauthenticated;
-                self.shard.close(clock, id, reason, "no token came in time (auth_ms)");
+        while left > 0
+            && let Some((id, session)) = self.logins.next_late(clock)
+        {
+            left -= 1;
+            if self.shard.session(id) != Some(session) {
+                continue;
+            }
+            if self.shard.is_checking(id) {
+                // Its token came in time. If that is not taken, there is no time for another.
+                self.logins.set_late(id, session);
+            } else {
+                self.shard.close(clock, id, CloseReason::Unauthenticated, LATE);
             }
         }
-        while let Some((id, session)) = self.logins.next_due(clock) {
+        while left > 0
+            && let Some((id, session)) = self.logins.next_due(clock)
+        {
+            left -= 1;
             if self.shard.session(id) != Some(session) {
                 self.logins.forget(id);
             } else if let Some(identity) = self.logins.tell(id, session) {
@@ -227,6 +262,14 @@ impl Driver {
                 self.shard.close(clock, id, CloseReason::Unauthenticated, "token expired");
                 self.logins.forget(id);
             }
+        }
+        left == 0
+    }
+
+    /// Gives a connection what its identity gives by now, if the authority that it is from was replaced meanwhile.
+    pub(super) fn renew_if_replaced(&mut self, id: ConnId, as_of: u64) {
+        if as_of != self.settings.authentication.as_of() {
+            self.renew(id);
         }
     }
 

@@ -29,8 +29,12 @@ pub(super) struct Logins {
     by_conn: HashMap<ConnId, Login>,
     /// When something is due for a connection, in ms since the UNIX epoch.
     due: BTreeSet<(u64, ConnId, u64)>,
-    /// Until when a connection has to authenticate, in ms of the monotonic clock; the first is the next one.
-    unknown: VecDeque<(u64, ConnId, u64)>,
+    /// Until when a connection has to authenticate, in ms of the monotonic clock.
+    unknown: BTreeSet<(u64, ConnId, u64)>,
+    /// The same by connection, with its session.
+    expected: HashMap<ConnId, (u64, u64)>,
+    /// Connections whose time was over while their token was being checked, with their sessions.
+    late: HashMap<ConnId, u64>,
     /// The tokens that wait to be checked.
     unchecked: VecDeque<(ConnId, u64, AuthRequest)>,
     /// How many tokens are being checked.
@@ -40,11 +44,16 @@ pub(super) struct Logins {
 impl Logins {
     /// Notes who a connection is.
     pub(super) fn set(&mut self, id: ConnId, session: u64, identity: Arc<Identity>, seat: Option<Seat>) {
+        // A client that was told, and shows the same token again, has no other yet: it is not told once more.
+        let was_told = self.by_conn.get(&id).is_some_and(|before| {
+            before.session == session && before.was_told && before.identity.expires_ms == identity.expires_ms
+        });
         self.forget(id);
-        if let Some(due_ms) = identity.reauth_ms() {
+        self.no_longer_expect(id);
+        if let Some(due_ms) = if was_told { identity.ends_ms() } else { identity.reauth_ms() } {
             self.due.insert((due_ms, id, session));
         }
-        self.by_conn.insert(id, Login { session, identity, seat, was_told: false });
+        self.by_conn.insert(id, Login { session, identity, seat, was_told });
     }
 
     /// Forgets who a connection is.
@@ -68,16 +77,34 @@ impl Logins {
 
     /// Notes that a connection has to authenticate by a time, in ms of the monotonic clock.
     pub(super) fn expect(&mut self, id: ConnId, session: u64, by_ms: u64) {
-        self.unknown.push_back((by_ms, id, session));
+        self.no_longer_expect(id);
+        self.unknown.insert((by_ms, id, session));
+        self.expected.insert(id, (by_ms, session));
     }
 
-    /// Takes out a connection whose time to authenticate is over. It may have done so.
+    fn no_longer_expect(&mut self, id: ConnId) {
+        if let Some((by_ms, session)) = self.expected.remove(&id) {
+            self.unknown.remove(&(by_ms, id, session));
+        }
+    }
+
+    /// Notes that a connection's time was over while its token was being checked.
+    pub(super) fn set_late(&mut self, id: ConnId, session: u64) {
+        self.late.insert(id, session);
+    }
+
+    /// Whether a connection's time was over while its token was being checked. It is no longer noted then.
+    pub(super) fn take_late(&mut self, id: ConnId, session: u64) -> bool {
+        self.late.remove(&id) == Some(session)
+    }
+
+    /// Takes out a connection whose time to authenticate is over.
     pub(super) fn next_late(&mut self, now: Now) -> Option<(ConnId, u64)> {
-        let (by_ms, id, session) = *self.unknown.front()?;
+        let (by_ms, id, session) = *self.unknown.first()?;
         if by_ms > now.mono_us / 1000 {
             return None;
         }
-        self.unknown.pop_front();
+        self.no_longer_expect(id);
         Some((id, session))
     }
 
@@ -116,13 +143,19 @@ impl Logins {
         if self.by_conn.get(&id).is_some_and(|login| Some(login.session) != session) {
             self.forget(id);
         }
+        if self.expected.get(&id).is_some_and(|(_, expected)| Some(*expected) != session) {
+            self.no_longer_expect(id);
+        }
+        if self.late.get(&id).is_some_and(|late| Some(*late) != session) {
+            self.late.remove(&id);
+        }
     }
 
     /// How long nothing is due.
     pub(super) fn pause(&self, now: Now) -> Duration {
         let until = |at_ms: u64, now_us: u64| Duration::from_millis(at_ms.saturating_sub(now_us / 1000));
         let due = self.due.first().map(|(due_ms, ..)| until(*due_ms, now.wall_us).min(LOOK_MAX));
-        let late = self.unknown.front().map(|(by_ms, ..)| until(*by_ms, now.mono_us));
+        let late = self.unknown.first().map(|(by_ms, ..)| until(*by_ms, now.mono_us));
         due.into_iter().chain(late).min().unwrap_or(Duration::MAX)
     }
 }

@@ -164,7 +164,7 @@ impl Driver {
         let mut more = self.take_commands();
         more |= self.broadcast();
         more |= self.report_slowest();
-        self.end_late();
+        more |= self.end_late();
         more |= self.answer_operator();
         more |= self.shard.take_in(begin);
         more |= self.shard.turn(&mut now);

@@ -87,6 +87,10 @@ impl Held {
         }
     }
 
+    pub(super) fn fetches_keys(&self) -> bool {
+        self.issuer.is_some()
+    }
+
     pub(super) fn wish(&mut self, now_ms: u64) -> Wish {
         self.issuer.as_mut().map_or(Wish::Never, |issuer| issuer.schedule.wish(now_ms))
     }

@@ -73,6 +73,16 @@ impl Tokens {
         self.current.load_full()
     }
 
+    /// The number of times that the authority was swapped. What it said before a swap may not count any more.
+    pub fn as_of(&self) -> u64 {
+        *self.swapped.borrow()
+    }
+
+    /// Whether there is an address that keys are fetched from.
+    pub fn fetches_keys(&self) -> bool {
+        self.held().fetches_keys()
+    }
+
     /// Tells whoever waits for it that the authority was swapped. What identities give may have changed then.
     pub fn swaps(&self) -> watch::Receiver<u64> {
         self.swapped.subscribe()
@@ -90,9 +100,7 @@ impl Tokens {
     /// Why the token is refused.
     pub fn authenticate(&self, token: &str) -> Result<Arc<Identity>, BadToken> {
         let result = self.look(token);
-        if needs_keys(&result) {
-            self.wish();
-        } else {
+        if !needs_keys(&result) || self.wish() == Wish::Never {
             self.counts.count(&result);
         }
         result
@@ -131,17 +139,16 @@ impl Tokens {
 
     /// Takes a new configuration, whose files were read without a problem.
     pub fn replace(&self, prepared: Prepared) {
-        let authority = {
-            let mut held = self.held();
-            held.replace(prepared, (self.now)().mono_us / 1000);
-            held.authority()
-        };
-        self.swap(authority);
+        let mut held = self.held();
+        held.replace(prepared, (self.now)().mono_us / 1000);
+        self.swap(&held);
+        drop(held);
         self.wake.notify_one();
     }
 
-    fn swap(&self, authority: Authority) {
-        self.current.store(Arc::new(authority));
+    /// Puts the authority of all this in force. Its lock is held, so that no older one follows a newer one.
+    fn swap(&self, held: &Held) {
+        self.current.store(Arc::new(held.authority()));
         self.swapped.send_modify(|count| *count += 1);
     }
 
@@ -181,12 +188,9 @@ impl Tokens {
     async fn look_at_files(&self) {
         let seen = self.held().seen();
         let Ok(news) = tokio::task::spawn_blocking(move || seen.look()).await else { return };
-        let changed = {
-            let mut held = self.held();
-            held.take_news(news).then(|| held.authority())
-        };
-        if let Some(authority) = changed {
-            self.swap(authority);
+        let mut held = self.held();
+        if held.take_news(news) {
+            self.swap(&held);
         }
     }
 
@@ -194,24 +198,19 @@ impl Tokens {
         let Some(fetch) = self.held().begin_fetch(self.mono_ms()) else { return };
         let fetched = fetch.run().await;
         self.counts.count_fetch(fetched.is_ok());
-        let changed = {
-            let mut held = self.held();
-            held.end_fetch(&fetch.url, fetched, self.mono_ms()).then(|| held.authority())
-        };
-        if let Some(authority) = changed {
-            self.swap(authority);
+        let mut held = self.held();
+        if held.end_fetch(&fetch.url, fetched, self.mono_ms()) {
+            self.swap(&held);
         }
+        drop(held);
         self.fetched.send_modify(|count| *count += 1);
     }
 
     /// Forgets fetched keys that are too old.
     fn drop_stale(&self) {
-        let changed = {
-            let mut held = self.held();
-            held.drop_stale(self.mono_ms()).then(|| held.authority())
-        };
-        if let Some(authority) = changed {
-            self.swap(authority);
+        let mut held = self.held();
+        if held.drop_stale(self.mono_ms()) {
+            self.swap(&held);
         }
     }
 

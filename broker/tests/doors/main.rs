@@ -14,6 +14,7 @@ mod http;
 mod issuer;
 mod keys;
 mod limits;
+mod meanwhile;
 mod permissions;
 mod revocation;
 mod secrets;

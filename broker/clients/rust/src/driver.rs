@@ -42,10 +42,11 @@ async fn drive(shared: Arc<Shared>, connector: Connector, first: Connection) {
         reason = live(&shared, &book, &connector, first, &mut deliveries) => reason,
         () = close_timeout(&shared) => ClosedReason::Here,
     };
-    deliver_rest(&shared, &mut deliveries).await;
     // No call is accepted any more, and the callers that still wait get an error.
     shared.outbox.close(reason.clone());
     book.into_inner().unwrap_or_else(PoisonError::into_inner).close(&shared, &reason);
+    // The callers are answered first: the reader of a full queue may be one of them.
+    deliver_rest(&shared, &mut deliveries).await;
     shared.end(reason);
 }
 
@@ -143,6 +144,9 @@ async fn reconnect(
                 wait_ms = match &error {
                     ConnectError::Refused { retry_after_ms: Some(after_ms), .. } => {
                         backoff.delay_after_ms(*after_ms, rand::random())
+                    }
+                    ConnectError::Closed { code, .. } if after(Some(*code)) == Next::Later => {
+                        backoff.delay_ms(u32::MAX, rand::random())
                     }
                     _ => backoff.delay_ms(attempts.next(), rand::random()),
                 };

@@ -48,6 +48,8 @@ struct Control {
 
 #[derive(Debug, Default)]
 struct Urgent {
+    /// The wait that `goaway` asked for.
+    after_ms: Option<u64>,
     /// The payload of the last ping: of several, only the last needs an answer (RFC 6455 §5.5.3).
     pong: Option<Vec<u8>>,
     close: Option<(u16, String)>,
@@ -65,11 +67,15 @@ pub(crate) async fn run(
     let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
     let write = write(shared, book, connection.writer, &control, heartbeat);
     tokio::pin!(write);
-    let end = tokio::select! {
-        end = read(shared, book, connection.reader, &control, deliveries) => end,
-        end = &mut write => return end,
+    let (mut end, may_write) = tokio::select! {
+        end = read(shared, book, connection.reader, &control, deliveries) => (end, true),
+        end = &mut write => (end, false),
         end = renew(shared, book, &control) => match end {},
     };
+    end.after_ms = end.after_ms.or(control.lock().after_ms);
+    if !may_write {
+        return end;
+    }
     if let Some(close_frame) = end.close_frame.clone() {
         control.lock().close = Some(close_frame);
         shared.outbox.wake();
@@ -86,7 +92,6 @@ async fn read(
     deliveries: &mut VecDeque<Delivery>,
 ) -> End {
     let mut taken = Vec::new();
-    let mut after_ms = None;
     deliver(shared, control, deliveries).await;
     loop {
         let bytes = match reader.next().await {
@@ -100,11 +105,11 @@ async fn read(
                 // A frame may not carry 1005, which means that there was no code.
                 let close_frame = Some((if code == 1005 { 1000 } else { code }, String::new()));
                 let reason = if reason.is_empty() { "the broker closed the connection".to_owned() } else { reason };
-                return End { reason, code: Some(code), close_frame, after_ms };
+                return End { reason, code: Some(code), close_frame, after_ms: None };
             }
             Err(broken) => return End::broken(broken),
         };
-        let result = take(&bytes, shared, book, &mut taken, &mut after_ms);
+        let result = take(&bytes, shared, book, &mut taken, control);
         deliveries.extend(taken.drain(..));
         match result {
             Ok(false) => {}
@@ -126,11 +131,11 @@ fn take(
     shared: &Shared,
     book: &Mutex<Book>,
     deliveries: &mut Vec<Delivery>,
-    after_ms: &mut Option<u64>,
+    control: &Control,
 ) -> Result<bool, Broken> {
     let read = incoming::read(utf8(bytes)?, |message| {
         if let Incoming::GoAway { after_ms: asked, .. } = &message {
-            *after_ms = Some(*asked);
+            control.lock().after_ms = Some(*asked);
         }
         let mut book = lock(book);
         book.receive(message, shared, deliveries).map(|()| book.takes_another_token())
@@ -172,6 +177,11 @@ async fn deliver(shared: &Shared, control: &Control, deliveries: &mut VecDeque<D
 async fn renew(shared: &Shared, book: &Mutex<Book>, control: &Control) -> Infallible {
     loop {
         control.token_wanted.notified().await;
+        let asked_ms = lock(book).takes_renewal_wait_ms();
+        if let Some(asked_ms) = asked_ms {
+            tokio::time::sleep(Duration::from_millis(shared.options.backoff.delay_after_ms(asked_ms, rand::random())))
+                .await;
+        }
         let mut attempt = 0;
         while shared.options.token.can_change() {
             match shared.ask_token().await {
@@ -200,12 +210,15 @@ async fn write(shared: &Shared, book: &Mutex<Book>, mut writer: Writer, control:
     // When to ask again for what the broker refused for now.
     let mut again_at = None;
     loop {
-        let urgent = std::mem::take(&mut *control.lock());
-        if let Some(payload) = urgent.pong {
+        let (pong, close) = {
+            let mut urgent = control.lock();
+            (urgent.pong.take(), urgent.close.take())
+        };
+        if let Some(payload) = pong {
             frames.pong(&payload);
         }
-        let last = urgent.close.is_some();
-        if let Some((code, reason)) = urgent.close {
+        let last = close.is_some();
+        if let Some((code, reason)) = close {
             frames.close(code, &reason);
         } else if !close_sent {
             let mut book = lock(book);

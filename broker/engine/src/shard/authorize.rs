@@ -10,7 +10,7 @@
 //! Topics that a pattern newly brings are introduced afterwards by a walk, as if they had just begun. All other topics
 //! continue without a break.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
@@ -18,6 +18,7 @@ use broker_protocol::message;
 use broker_protocol::pattern::Pattern;
 use broker_protocol::permissions::Permissions;
 use broker_protocol::request::From;
+use foldhash::fast::RandomState;
 use std::sync::atomic::Ordering;
 
 use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
@@ -30,7 +31,8 @@ use crate::clock::Now;
 use crate::directory::Reached;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId};
+use crate::trie::Trie;
 
 /// Maximum number of names looked at before the directory's lock is released.
 const NAMES_AT_ONCE: usize = fault::bound(64, 2);
@@ -50,7 +52,6 @@ impl<S: Sink> Shard<S> {
         permissions: Option<Arc<Permissions>>,
         answer: Option<Box<[u8]>>,
     ) {
-        self.permits.end_check(id);
         if self.is_closing(id) {
             return;
         }
@@ -62,6 +63,16 @@ impl<S: Sink> Shard<S> {
     /// not introduced to, until it subscribes anew.
     pub fn permit_everything(&mut self, id: ConnId) {
         self.permits.permit_everything(id);
+    }
+
+    /// Notes that a connection's token is checked: it is read again once it has what that gives.
+    pub fn end_check(&mut self, id: ConnId) {
+        self.permits.end_check(id);
+    }
+
+    /// Whether a connection's token is being checked.
+    pub fn is_checking(&self, id: ConnId) -> bool {
+        self.permits.is_checking(id)
     }
 
     /// Answers a token that is not taken. The connection stays as it was.
@@ -277,20 +288,32 @@ impl<S: Sink> Shard<S> {
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
         let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
-        let pending = wanted.chain(slots.map(|slot| &slot.topic)).cloned();
-        let names = self.engine.directory.read();
-        let patterns = request.moved.iter().flat_map(|one| one.denied.patterns());
-        let over = patterns.flat_map(|pattern| names.ended(pattern, None, Reached::Rest));
-        let over = over.filter(|topic| topic.end_unread_by(self.bit).is_some() && self.was_known(request, topic));
+        let mut topics: HashMap<TopicId, Arc<Topic>, RandomState> = HashMap::default();
+        for topic in wanted.chain(slots.map(|slot| &slot.topic)) {
+            topics.entry(topic.id()).or_insert_with(|| topic.clone());
+        }
+        {
+            let names = self.engine.directory.read();
+            let patterns = request.moved.iter().flat_map(|one| one.denied.patterns());
+            let over = patterns.flat_map(|pattern| names.ended(pattern, None, Reached::Rest));
+            let over = over.filter(|topic| topic.end_unread_by(self.bit).is_some() && self.was_known(request, topic));
+            topics.extend(over.map(|topic| (topic.id(), topic)));
+        }
+        // Found by the name's segments: with a thousand patterns and as many topics, trying each would take a second.
+        let mut moved: Trie<Vec<&Moved>> = Trie::default();
+        request.moved.iter().for_each(|one| moved.entry(&one.pattern, Vec::new).push(one));
+        self.work.charge(request.moved.len() + topics.len());
         let mut ended = Vec::new();
-        for topic in pending.chain(over) {
-            let name = topic.name();
-            let is_denied = |one: &Moved| one.covered(name) && one.denied.matches(name);
-            if request.moved.iter().any(is_denied) {
+        for topic in topics.values() {
+            let (name, mut is_denied) = (topic.name(), false);
+            moved.matching(name, |several| {
+                is_denied |= several.iter().any(|one| one.covered(name) && one.denied.matches(name));
+            });
+            if is_denied {
                 ended.push(name.clone());
             }
         }
-        drop(names);
+        drop(moved);
         ended.into_iter().for_each(|name| _ = request.ended.entry(name).or_insert(ErrorCode::Forbidden));
     }
 

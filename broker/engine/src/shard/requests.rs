@@ -19,6 +19,9 @@ const PUBLISH_STEPS: usize = 4;
 /// Approximate bytes of an index in a batch.
 const INDEX_BYTES: usize = 5;
 
+/// The answer to whatever a client asks for that has to authenticate.
+const AUTHENTICATE_FIRST: &str = "authenticate first: send auth with a token";
+
 /// A client's token, which the engine cannot check.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthRequest {
@@ -69,6 +72,9 @@ impl<S: Sink> Shard<S> {
             }
             Ok(request) => self.request(now, id, request),
             Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
+            Err((request, _)) if self.permits.must_authenticate(id) => {
+                self.refuse(now, id, request.as_ref().map(Id::as_bytes), ErrorCode::BadToken, AUTHENTICATE_FIRST);
+            }
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
         }
         None
@@ -81,7 +87,7 @@ impl<S: Sink> Shard<S> {
         }
         if self.permits.must_authenticate(conn) && !matches!(request, Request::Ping { .. }) {
             let id = request.id().map(|id| id.as_bytes());
-            return self.refuse(now, conn, id, ErrorCode::BadToken, "authenticate first: send auth with a token");
+            return self.refuse(now, conn, id, ErrorCode::BadToken, AUTHENTICATE_FIRST);
         }
         match request {
             Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),

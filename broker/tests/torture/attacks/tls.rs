@@ -133,7 +133,7 @@ fn storm(stage: &mut Stage<'_>) -> io::Result<()> {
             longest = longest.max(other(stage)?);
             others += 1;
         }
-        let counts = attackers.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Ok(0)));
+        let counts = attackers.into_iter().map(|thread| thread.join().unwrap_or(Ok(0)));
         counts.sum()
     })?;
     judge(stage, others, longest);

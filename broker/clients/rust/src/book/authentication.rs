@@ -24,7 +24,12 @@ pub(super) struct Authentication {
     wanted: bool,
     /// Renewals in a row that were refused.
     refused: u32,
+    /// The broker cannot check the renewal now: how long it wants not to be asked again, in milliseconds.
+    wait_ms: Option<u64>,
 }
+
+/// The wait before a renewal is tried again, where the broker says none, in milliseconds.
+const RENEWAL_WAIT_MS: u64 = 1_000;
 
 impl Authentication {
     /// That of a new connection; `sent` if it begins with a token.
@@ -54,6 +59,11 @@ impl Book {
     /// Whether the token is to be asked for, to renew it. Returns it once.
     pub(crate) fn takes_another_token(&mut self) -> bool {
         std::mem::take(&mut self.authentication.wanted)
+    }
+
+    /// How long the broker wants not to be asked again, if it could not check the last renewal. Returns it once.
+    pub(crate) fn takes_renewal_wait_ms(&mut self) -> Option<u64> {
+        self.authentication.wait_ms.take()
     }
 
     /// Sends another token, ahead of everything that waits.
@@ -86,6 +96,11 @@ impl Book {
             let (as_code, after_ms) = if is_final { (Some(UNAUTHENTICATED), None) } else { (None, retry_ms) };
             let reason = format!("the token was refused ({}): {message}", code.as_str());
             return Err(Broken { reason, close_code: Some(1000), as_code, after_ms });
+        }
+        if !is_final {
+            (self.authentication.wanted, self.authentication.wait_ms) =
+                (true, Some(retry_ms.unwrap_or(RENEWAL_WAIT_MS)));
+            return Ok(());
         }
         self.authentication.refused += 1;
         match (code, self.authentication.refused) {

@@ -19,6 +19,8 @@ struct Entry {
     /// The broker accepted it on the current connection.
     accepted: bool,
     conflated: bool,
+    /// It was asked for because an earlier connection had it.
+    restored: bool,
     position: Option<Position>,
 }
 
@@ -31,18 +33,24 @@ struct Position {
 }
 
 impl ResumeIds {
-    /// Records that the broker accepted an entry with these options. An entry that did not resume begins anew, and no
-    /// id holds for it yet.
-    pub(super) fn accepted(&mut self, text: &str, options: &SubscribeOptions, resumed: bool) {
+    /// Records that the broker accepted an entry with these options, which `restored` what an earlier connection had. An
+    /// entry that did not resume begins anew, and no id holds for it yet.
+    pub(super) fn accepted(&mut self, text: &str, options: &SubscribeOptions, restored: bool, resumed: bool) {
         let entry = match self.entries.get_mut(text) {
             Some(entry) => entry,
             None => self.entries.entry(text.to_owned()).or_default(),
         };
         entry.accepted = true;
+        entry.restored = restored;
         entry.conflated = options.conflate_ms > 0;
         if !resumed {
             entry.position = None;
         }
+    }
+
+    /// Whether an entry was asked for because an earlier connection had it: the client has what came then.
+    pub(super) fn is_restored(&self, text: &str) -> bool {
+        self.entries.get(text).is_some_and(|entry| entry.accepted && entry.restored)
     }
 
     /// Records a position of the connection.
@@ -81,23 +89,23 @@ mod tests {
     #[test]
     fn an_id_holds_for_what_was_accepted_when_it_came() {
         let mut ids = ResumeIds::default();
-        ids.accepted("a.*", &every(0), false);
+        ids.accepted("a.*", &every(0), false, false);
         ids.position(7);
-        ids.accepted("b.*", &every(0), false);
+        ids.accepted("b.*", &every(0), false, false);
         assert_eq!((ids.id("a.*", &every(0)), ids.id("b.*", &every(0))), (Some(7), None));
         ids.position(8);
         assert_eq!((ids.id("a.*", &every(0)), ids.id("b.*", &every(0))), (Some(8), Some(8)));
 
         // On the next connection one of them is accepted, and the connection is lost before its first position.
         ids.lost();
-        ids.accepted("a.*", &every(0), true);
+        ids.accepted("a.*", &every(0), true, true);
         assert_eq!(ids.id("a.*", &every(0)), Some(8));
         ids.position(9);
         ids.lost();
         assert_eq!((ids.id("a.*", &every(0)), ids.id("b.*", &every(0))), (Some(9), Some(8)));
 
         // Subscribed anew, it begins where the new subscription does.
-        ids.accepted("a.*", &every(0), false);
+        ids.accepted("a.*", &every(0), false, false);
         assert_eq!(ids.id("a.*", &every(0)), None);
         ids.left("b.*");
         assert_eq!(ids.id("b.*", &every(0)), None);
@@ -106,11 +114,11 @@ mod tests {
     #[test]
     fn an_entry_that_was_conflated_begins_with_its_image() {
         let mut ids = ResumeIds::default();
-        ids.accepted("a.*", &every(100), false);
+        ids.accepted("a.*", &every(100), false, false);
         ids.position(7);
         assert_eq!((ids.id("a.*", &every(0)), ids.id("a.*", &every(50))), (None, Some(7)));
         // Every update from now on, then a position that covers them.
-        ids.accepted("a.*", &every(0), false);
+        ids.accepted("a.*", &every(0), false, false);
         ids.position(8);
         assert_eq!((ids.id("a.*", &every(0)), ids.id("a.*", &every(50))), (Some(8), Some(8)));
     }

@@ -3,7 +3,7 @@
 use super::Book;
 use super::topic::Addressed;
 use crate::continuity::Asked;
-use crate::event::{Event, TopicStart};
+use crate::event::{Event, Start, TopicStart};
 use crate::shared::{Count, Shared};
 use crate::wire::incoming::Incoming;
 use crate::{Data, Kind};
@@ -79,8 +79,17 @@ impl Book {
     }
 
     /// Starts a topic's stream.
-    pub(super) fn begin(&mut self, start: TopicStart, asked: Asked<'_>, shared: &Shared, addressed: &mut Addressed) {
+    pub(super) fn begin(
+        &mut self,
+        mut start: TopicStart,
+        asked: Asked<'_>,
+        shared: &Shared,
+        addressed: &mut Addressed,
+    ) {
         let restoring = !self.is_restored();
+        if matches!(asked, Asked::Id) && self.repeats(&start) {
+            start.start = Start::Resumed;
+        }
         let Book { topics, subscriptions, .. } = self;
         let name = start.topic.clone();
         if !topics.by_name.contains_key(&name) {
@@ -92,5 +101,19 @@ impl Book {
             shared.count(Count::Violations, 1);
             tracing::warn!(%violation, topic = %name, "the broker broke continuity");
         }
+    }
+
+    /// Whether everything retained of a topic comes although the client has the beginning of it, and wants it only once:
+    /// the topic began after the position from which its entry resumed.
+    fn repeats(&self, start: &TopicStart) -> bool {
+        let name = &*start.topic;
+        let pattern = self.subscriptions.coverage.most_specific(name).map(|(pattern, _)| pattern);
+        let restored = |entry: &str| self.resume_ids.is_restored(entry);
+        let position = self.topics.by_name.get(name).and_then(|topic| topic.track.position());
+        start.start == Start::History
+            && (restored(name) || pattern.is_some_and(restored))
+            && position.is_some_and(|had| {
+                Some(&had.epoch) == start.epoch.as_ref() && had.seq <= start.seq && start.oldest <= had.seq + 1
+            })
     }
 }

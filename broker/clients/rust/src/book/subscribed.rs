@@ -38,7 +38,7 @@ impl Book {
         }
         let resumes = |entry: &SubscribeEntry| entry.resume.is_some() || ask.options.resume.is_some();
         for entry in &ask.entries {
-            self.resume_ids.accepted(&entry.text, &ask.options, ask.restores && resumes(entry));
+            self.resume_ids.accepted(&entry.text, &ask.options, ask.restores, ask.restores && resumes(entry));
         }
         // An entry that only resumes a topic for its pattern is in no record: the pattern brings the topic in anew.
         errors.iter().for_each(|error| out.extend(self.refuse(error)));

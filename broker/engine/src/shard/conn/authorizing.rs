@@ -107,11 +107,11 @@ impl Authorizing {
     pub(crate) fn reports(&self, moved: usize, denied: usize, topic: &Topic) -> bool {
         let name = &**topic.name();
         let first = |at: usize| self.moved[at].denied.patterns().iter().position(|pattern| pattern.matches(name));
-        let is_first = self.moved[..moved].iter().all(|earlier| !earlier.covered(name));
-        is_first
-            && self.moved[moved].covered(name)
+        let is_first = || self.moved[..moved].iter().all(|earlier| !earlier.covered(name));
+        self.moved[moved].covered(name)
             && first(moved) == Some(denied)
             && !self.ended.contains_key(name)
+            && is_first()
             && (self.may_know || self.moved.iter().any(|one| one.had_introduced(topic)))
     }
 }

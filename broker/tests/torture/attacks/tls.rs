@@ -119,7 +119,7 @@ fn storm(stage: &mut Stage<'_>) -> io::Result<()> {
     let until = stage.to_the_end();
     let attack = || -> io::Result<usize> {
         let mut count = 0;
-        while !until.is_over() {
+        while count == 0 || !until.is_over() {
             let secured = Secured::connect(tls, Options::attacker(), &patience)?;
             reset_at_end(&secured.wire.into_stream()?);
             count += 1;
@@ -129,11 +129,13 @@ fn storm(stage: &mut Stage<'_>) -> io::Result<()> {
     let (mut others, mut longest) = (0, Duration::ZERO);
     let count = std::thread::scope(|scope| -> io::Result<usize> {
         let attackers: Vec<_> = (0..4).map(|_| scope.spawn(attack)).collect();
-        while !stage.is_over() {
+        while others == 0 || !stage.is_over() {
             longest = longest.max(other(stage)?);
             others += 1;
         }
-        let counts = attackers.into_iter().map(|thread| thread.join().unwrap_or(Ok(0)));
+        let counts = attackers
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("an attacker panicked"))));
         counts.sum()
     })?;
     judge(stage, others, longest);
@@ -158,18 +160,20 @@ fn unread(stage: &mut Stage<'_>) -> io::Result<()> {
     }
     let data = "s".repeat(30_000);
     let update = format!(r#"{{"op":"publish","id":1,"topic":"t","kind":"state","data":"{data}"}}"#);
-    let (mut most, mut parked) = (0.0_f64, 0.0_f64);
+    let (mut most, mut parked, mut counted) = (0.0_f64, 0.0_f64, 0.0_f64);
     while !stage.is_over() || (parked < count as f64 && !patience.is_over()) {
         publisher.ask(&update, "published", &patience)?;
         let metrics = stage.broker.metrics(&patience)?;
         most = most.max(metrics.get("tickcast_tls_held_bytes"));
         parked = parked.max(metrics.get("tickcast_connections_parked"));
+        counted = counted.max(metrics.get(r#"tickcast_budget_bytes{budget="buffers_bytes_max"}"#));
         if parked >= count as f64 {
             crate::patience::pass(Duration::from_millis(20));
         }
     }
     stage.note(format!("{parked} of {count} stuck, which held {most} bytes of ciphertext"));
     stage.check(parked >= count as f64, || format!("{parked} of {count} were stuck at the same time"));
+    stage.check(counted >= most, || format!("{counted} bytes of the budget were in use, and {most} were held"));
     stage.check(most > 0.0 && most <= count as f64 * RECORD_BYTES_MAX, || format!("{most} bytes were held"));
     drop(held);
     Ok(())
@@ -187,7 +191,7 @@ fn small_records(stage: &mut Stage<'_>) -> io::Result<()> {
     let message = text(r#"{"op":"publish","topic":"small.records","kind":"state","data":1}"#);
     let before = stage.broker.metrics(&patience)?.get(PUBLISHED);
     let (mut sent, begin) = (0_usize, Instant::now());
-    while !stage.is_over() {
+    while sent == 0 || !stage.is_over() {
         for (member, records) in writers.iter_mut().enumerate() {
             if crowd.has_said_all(member) {
                 crowd.say(member, &records.of(&message, 1)?.into());
@@ -196,7 +200,12 @@ fn small_records(stage: &mut Stage<'_>) -> io::Result<()> {
         }
         crowd.turn(Duration::from_millis(1), |_, _| {});
     }
-    let (seconds, after) = (begin.elapsed().as_secs_f64(), stage.broker.metrics(&patience)?.get(PUBLISHED));
+    let seconds = begin.elapsed().as_secs_f64();
+    let mut after = before;
+    while after <= before && !patience.is_over() {
+        crowd.turn(Duration::from_millis(1), |_, _| {});
+        after = stage.broker.metrics(&patience)?.get(PUBLISHED);
+    }
     stage.note(format!("{:.0} records a second; {:.0} updates taken in", sent as f64 / seconds, after - before));
     stage.check(after > before, || "nothing was understood".to_owned());
     stage.check(crowd.ended() == 0, || format!("{} of {count} publishers were closed", crowd.ended()));

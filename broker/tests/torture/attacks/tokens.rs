@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::attack::{Attack, Stage};
+use crate::attack::{Attack, Size, Stage};
 use crate::crowd::Crowd;
 use crate::doors;
 use crate::link::{Link, handshake, subscribe, text};
@@ -42,7 +42,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "forged_tokens",
         what: "100 connections send 5,000 tokens a second, in which everything is right but the signature (ES256)",
         files: doors::tokens,
-        run: |stage| forge(stage, true),
+        run: |stage| flood(stage, Flood::Tokens),
+        seconds: (10.0, 1.0),
+        grows_mib: (16, 32),
+        keeps_mib: (8, 32),
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "forged_requests",
+        what: "100 connections send 5,000 requests a second over HTTP with such tokens",
+        files: doors::tokens,
+        run: |stage| flood(stage, Flood::Requests),
         seconds: (10.0, 1.0),
         grows_mib: (16, 32),
         keeps_mib: (8, 32),
@@ -52,7 +62,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "refused_publishes",
         what: "the same connections send 5,000 publishes a second that they may not do: what forged tokens cost beyond this",
         files: doors::tokens,
-        run: |stage| forge(stage, false),
+        run: |stage| flood(stage, Flood::Publishes),
         seconds: (10.0, 1.0),
         grows_mib: (16, 32),
         keeps_mib: (8, 32),
@@ -83,6 +93,8 @@ const CLOSED: &[u8] = b"\x0f\xa1no token came in time";
 const LATE: Duration = Duration::from_secs(2);
 /// The broker's clock has whole milliseconds.
 const EARLY: Duration = Duration::from_millis(5);
+/// The most connections that are being made at the same time: less than a listener's backlog.
+const CONNECTING_MAX: usize = 400;
 /// Tokens or publishes a second.
 const RATE: f64 = 5_000.0;
 /// For how long the connections that show no good token are used: less than `auth_ms`.
@@ -115,7 +127,7 @@ fn hold(stage: &mut Stage<'_>, message: &[u8], all_in_time: bool) -> io::Result<
         begun.push(Instant::now());
         let number = crowd.add(Options::attacker().connect(listen)?)?;
         crowd.say(number, &first);
-        while crowd.len() - connected > 400 && !patience.is_over() {
+        while crowd.len() - connected > CONNECTING_MAX && !patience.is_over() {
             go_on(&mut crowd, &begun);
             while connected < crowd.len() && crowd.has_said_all(connected) {
                 connected += 1;
@@ -130,31 +142,56 @@ fn hold(stage: &mut Stage<'_>, message: &[u8], all_in_time: bool) -> io::Result<
     let [shortest, longest] = [first, last].map(Option::unwrap_or_default);
     stage.note(format!("{in_time} of {count} closed with 4001, after {shortest:.2?} to {longest:.2?}"));
     stage.check(ended == count, || format!("{ended} of {count} connections without a token are closed"));
+    // A broker that gets no core for a second (its time for closing) cuts connections before it has said why. That happens
+    // on a busy machine only.
+    let all_in_time = all_in_time && stage.size == Size::Full;
     stage.check(!all_in_time || in_time == count, || format!("{in_time} of {count} were closed with 4001"));
     stage.check(in_time > 0, || "none was closed with 4001".to_owned());
     let auth_ms = Duration::from_millis(stage.size.pick(AUTH_MS.0, AUTH_MS.1).parse().map_err(io::Error::other)?);
     stage.check(first.is_none_or(|first| first + EARLY >= auth_ms), || format!("one was closed after {first:?}"));
-    let latest = auth_ms + stage.size.pick(LATE, patience.slice().unwrap_or_default() + LATE * 10);
+    let latest = stage.size.pick(auth_ms + LATE, Duration::MAX);
     stage.check(last.is_none_or(|last| last <= latest), || format!("one was closed after {last:?}"));
     Ok(())
 }
 
-/// Sends forged tokens or, to compare, publishes that are refused.
-fn forge(stage: &mut Stage<'_>, tokens: bool) -> io::Result<()> {
+/// What is sent.
+enum Flood {
+    /// Forged tokens.
+    Tokens,
+    /// Requests over HTTP with forged tokens.
+    Requests,
+    /// To compare: publishes that are refused.
+    Publishes,
+}
+
+fn flood(stage: &mut Stage<'_>, flood: Flood) -> io::Result<()> {
     let (listen, connections, lines) = (stage.broker.listen, stage.size.pick(100, 20), stage.broker.log_lines());
     let good = doors::token("somebody", "one")?;
     let publish: Arc<[u8]> = text(r#"{"op":"publish","id":1,"topic":"a.1","kind":"event","data":1}"#).into();
-    let messages: Vec<Arc<[u8]>> = match tokens {
-        true => (0..5_000).map(|number| auth(&doors::forged(&good, number)).into()).collect(),
-        false => vec![publish],
+    let tokens = (0..5_000).map(|number| doors::forged(&good, number));
+    let request = |token: String| {
+        format!("GET /v1/topics HTTP/1.1\r\nHost: {listen}\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+    };
+    let messages: Vec<Arc<[u8]>> = match flood {
+        Flood::Tokens => tokens.map(|token| auth(&token).into()).collect(),
+        Flood::Requests => tokens.map(|token| request(token).into()).collect(),
+        Flood::Publishes => vec![publish],
+    };
+    let [bad, good] = match flood {
+        Flood::Requests => ["HTTP/1.1 401", "HTTP/1.1 200"],
+        Flood::Tokens | Flood::Publishes => [r#""op":"error""#, r#""op":"authenticated""#],
     };
     let (mut sent, mut refused, mut taken) = (0, 0, 0);
-    let begin = Instant::now();
-    while !stage.is_over() {
+    let (begin, patience) = (Instant::now(), stage.patience());
+    // On a slow machine it goes on until there is an answer.
+    while !stage.is_over() || (refused == 0 && !patience.is_over()) {
         let (mut crowd, until) = (Crowd::new(true)?, Instant::now() + IN_USE);
-        crowd.join_websockets(listen, connections, Options::attacker(), b"", &stage.to_the_end())?;
-        let [mut errors, mut answers] = [Tally::new(r#""op":"error""#), Tally::new(r#""op":"authenticated""#)];
-        while Instant::now() < until && !stage.is_over() {
+        match flood {
+            Flood::Requests => crowd.join(listen, connections, Options::attacker(), &messages[0], &patience)?,
+            _ => crowd.join_websockets(listen, connections, Options::attacker(), b"", &patience)?,
+        }
+        let [mut errors, mut answers] = [Tally::new(bad), Tally::new(good)];
+        while Instant::now() < until && (!stage.is_over() || errors.all() == 0) {
             let due = (begin.elapsed().as_secs_f64() * RATE) as usize;
             (sent..due).for_each(|number| crowd.say(number % connections, &messages[number % messages.len()]));
             sent = due;
@@ -213,7 +250,7 @@ fn renew(stage: &mut Stage<'_>) -> io::Result<()> {
     }
     let [mut errors, mut answers] = [Tally::new(r#""code":"bad_token""#), Tally::new(r#""op":"authenticated""#)];
     let (mut sent, begin) = (0, Instant::now());
-    while !stage.is_over() {
+    while !stage.is_over() || (errors.all().min(answers.all()) == 0 && !patience.is_over()) {
         let due = (begin.elapsed().as_secs_f64() * RATE) as usize;
         for number in sent..due {
             let (member, round) = (number % connections, number / connections);

@@ -69,7 +69,11 @@ async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
     position(&mut peer, 70).await;
     peer.update("x.e1", 6).await;
     peer.update("x.e2", 6).await;
-    seen(&mut subscription, 12).await;
+    // This topic begins after the position, and some of it comes before the connection is lost.
+    peer.send(&topic(&start("x.born", "event", "k1", 0, "live"))).await;
+    peer.update("x.born", 1).await;
+    peer.update("x.born", 2).await;
+    seen(&mut subscription, 15).await;
     peer.vanish();
 
     let mut peer = server.accept(HELLO).await;
@@ -86,6 +90,11 @@ async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
     peer.update("x.e2", 9).await;
     // Nothing happened on the first of these, and the second is new. x.e3 ended in the meantime and is not mentioned.
     peer.send(&topic(&start("x.e4", "event", "k1", 5, "resumed"))).await;
+    // To the broker it is new as well, so everything of it comes, and what the client has is not delivered again.
+    peer.send(&topic(&start("x.born", "event", "k1", 3, "history"))).await;
+    for seq in 1..=3 {
+        peer.update("x.born", seq).await;
+    }
     peer.send(&topic(&start("x.new", "event", "k2", 1, "history"))).await;
     peer.update("x.new", 1).await;
     peer.send(&topic(&start("x.s", "state", "k1", 8, "reset"))).await;
@@ -93,7 +102,7 @@ async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
     position(&mut peer, 80).await;
     peer.update("x.e4", 6).await;
     assert_eq!(
-        seen(&mut subscription, 12).await,
+        seen(&mut subscription, 14).await,
         [
             "x.e1 Resumed 7",
             "x.e1 7",
@@ -101,6 +110,8 @@ async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
             "x.e2 gap 7-8 Expired",
             "x.e2 9",
             "x.e4 Resumed 5",
+            "x.born Resumed 3",
+            "x.born 3",
             "x.new History 1",
             "x.new 1",
             "x.s Reset 8",

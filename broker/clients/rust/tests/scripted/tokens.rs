@@ -304,6 +304,23 @@ async fn reauth_is_answered_with_another_token_over_the_open_connection() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_cannot_be_checked_at_present_is_tried_again_after_its_wait() {
+    let server = Server::bind().await;
+    let (token, _) = in_turn(&["one", "two", "three"]);
+    let (_client, mut peer) = server.connect(Options { token, ..server.options() }, &greeting()).await;
+    let id = asked(&mut peer, "one").await;
+    accept(&mut peer, &id, 1).await;
+    peer.send(r#"{"op":"reauth","expires_ts":1}"#).await;
+    let id = asked(&mut peer, "two").await;
+    let began = Instant::now();
+    let error = r#""code":"unavailable","message":"no keys yet","retry":true,"retry_ms":150"#;
+    peer.send(&format!(r#"{{"op":"error","id":{id},{error}}}"#)).await;
+    let id = asked(&mut peer, "three").await;
+    assert!(began.elapsed() >= Duration::from_millis(150), "{:?}", began.elapsed());
+    accept(&mut peer, &id, 2).await;
+}
+
+#[tokio::test]
 async fn a_fixed_token_has_no_successor() {
     let server = Server::bind().await;
     let options = Options { token: Token::fixed("one"), ..server.options() };

@@ -144,7 +144,7 @@ compare:
 	$(COMPARE) --servers $(CLOSEST) --floors 1 --scenarios burst,churn,idle --out $(TARGET)/compare/changing
 
 # What TLS and tokens cost: Tickcast with and without them, nginx and HAProxy before it, and uWebSockets. The run itself
-# takes some 15 minutes on a quiet machine with two cores. 9,000 idle clients, because a proxy needs 18,000 open files for
+# takes some 20 minutes on a quiet machine with two cores. 9,000 idle clients, because a proxy needs 18,000 open files for
 # them. Those who stay in a storm need a thread of their own.
 COMPARE_TLS = $(TARGET)/release/loadgen compare loadgen/compare/tls.toml --floors 0 --repeats $(ROUNDS)
 ROUNDS ?= 5

@@ -95,6 +95,7 @@ impl Scenario {
             between("storm.share", storm.share, 0.0, 1.0)?;
             between("storm.at_seconds", storm.at_seconds, 0.0, all)?;
             between("storm.over_seconds", storm.over_seconds, 0.0, all)?;
+            between("storm.handshakes", storm.handshakes.unwrap_or(1), 1, 10_000)?;
             ensure!(
                 !(storm.resume && self.subscribers.follow == Follow::Pattern),
                 "storm.resume: a pattern cannot resume; use subscribers.follow = \"name\""
@@ -142,6 +143,7 @@ mod tests {
             ("[publish]\nramp = [[1.0, 1.0], [1.0, 2.0]]", "publish.ramp"),
             ("[publish]\npublishers = 2", "publish.publishers is 2: 1 to 1"),
             ("[storm]\nat_seconds = 99\nshare = 0.5", "storm.at_seconds is 99: 0 to 11"),
+            ("[storm]\nat_seconds = 1\nshare = 0.5\nhandshakes = 0", "storm.handshakes is 0: 1 to"),
             ("[slow]\nshare = 2.0\nbytes_per_second = 0", "slow.share is 2"),
         ];
         for (text, part) in cases {

@@ -181,6 +181,9 @@ pub(crate) struct Storm {
     /// Over how many seconds they come back, evenly; 0: all at once.
     #[serde(default)]
     pub(crate) over_seconds: f64,
+    /// Handshakes under way at once meanwhile; `None`: as many as otherwise.
+    #[serde(default)]
+    pub(crate) handshakes: Option<u32>,
     /// Whether they resume their streams. (Tickcast)
     #[serde(default)]
     pub(crate) resume: bool,

@@ -30,6 +30,11 @@ impl Connecting {
         }
     }
 
+    /// Lets this many be under way at a time from now on.
+    pub(in crate::run) fn allow(&mut self, at_once: u32) {
+        self.at_once = at_once.max(1);
+    }
+
     /// Plans another attempt of a subscriber, not before `at_ns`.
     pub(in crate::run) fn later(&mut self, at_ns: u64, index: u32) {
         let position = self.waiting.partition_point(|(at, _)| *at <= at_ns);
@@ -98,6 +103,9 @@ mod tests {
         assert_eq!((connecting.begin(49), connecting.due_ns(49)), (None, Some(50)));
         assert_eq!((connecting.begin(50), connecting.begin(60), connecting.due_ns(60)), (Some(0), None, Some(90)));
         assert!(!connecting.over(), "every subscriber had tried before");
+        connecting.allow(1);
+        connecting.later(100, 2);
+        assert_eq!((connecting.begin(100), connecting.begin(100)), (Some(1), None));
     }
 
     #[test]

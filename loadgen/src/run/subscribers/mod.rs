@@ -27,6 +27,8 @@ use crate::protocol::Options;
 
 /// The most bytes read at once from a subscriber.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// The pause of a subscriber that could not come back in a storm.
+const RETRY_NS: u64 = 1_000_000_000;
 
 pub(super) struct Subscribers {
     part: Arc<Part>,
@@ -34,6 +36,8 @@ pub(super) struct Subscribers {
     conns: Vec<Conn>,
     /// How many of them, the first ones, lose their connection in a storm.
     leaving: usize,
+    /// Connections that are being made at once when they come back; `None`: as many as otherwise.
+    at_once_in_storm: Option<u32>,
     connecting: Connecting,
     receiver: Receiver,
     options: Options,
@@ -54,8 +58,12 @@ impl Subscribers {
         let dealt = deal(scenario, part.index, part.of);
         let conns: Vec<Conn> = dealt.numbers.into_iter().map(|number| Conn::new(number, is_slow(number))).collect();
         let subscribers = &scenario.subscribers;
-        // A thread's share of what may be under way at once is that of the subscribers.
-        let at_once = u64::from(subscribers.handshakes) * conns.len() as u64 / u64::from(subscribers.count);
+        // A thread's share of what may be under way at once is that of the subscribers; in a storm, of those who leave.
+        let part_of =
+            |handshakes: u32, own: usize, all: u32| (u64::from(handshakes) * own as u64 / u64::from(all.max(1))) as u32;
+        let at_once = part_of(subscribers.handshakes, conns.len(), subscribers.count);
+        let in_storm = scenario.storm.as_ref().and_then(|storm| storm.handshakes);
+        let in_storm = in_storm.map(|handshakes| part_of(handshakes, dealt.leaving, leaving(scenario)));
         let options = Options {
             conflate_ms: subscribers.conflate_ms,
             on_slow: subscribers.on_slow.as_deref().map(Into::into),
@@ -68,9 +76,10 @@ impl Subscribers {
         }
         Ok(Self {
             poll,
-            connecting: Connecting::new(conns.len() as u32, at_once as u32),
+            connecting: Connecting::new(conns.len() as u32, at_once),
             conns,
             leaving: dealt.leaving,
+            at_once_in_storm: in_storm,
             receiver,
             options,
             buffer: vec![0; BUFFER_BYTES],
@@ -223,13 +232,18 @@ impl Subscribers {
         let conn = &mut self.conns[index as usize];
         let was = std::mem::replace(&mut conn.state, State::Closed);
         conn.socket = None;
-        conn.rest = None;
+        let lost_ns = conn.rest.take().map_or(0, |rest| rest.lost_ns);
         let verifier = &mut self.receiver.verifier;
         match was {
             State::Closed => {}
             State::Connecting | State::Subscribing => {
                 verifier.counts.tally.failed.add(reason);
                 self.attempt_is_over();
+                if lost_ns > 0 {
+                    // It tries to come back until it is.
+                    self.conns[index as usize].rest().lost_ns = lost_ns;
+                    self.connecting.later(mono_ns() + RETRY_NS, index);
+                }
             }
             State::Open => {
                 let missing = verifier.missing(&self.conns[index as usize]);
@@ -254,6 +268,7 @@ impl Subscribers {
         conn.rest = None;
         if in_storm {
             conn.rest().lost_ns = mono_ns();
+            self.at_once_in_storm.into_iter().for_each(|at_once| self.connecting.allow(at_once));
         }
         self.receiver.verifier.counts.open -= 1;
         self.receiver.verifier.counts.tally.closed += 1;

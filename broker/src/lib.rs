@@ -220,6 +220,7 @@ impl Broker {
             admins,
             ending,
             clients_at: listen,
+            tls_port: tls_listen.map(|address| address.port()),
             config,
         });
         let admin = match admin::start(admin, shared.clone()) {

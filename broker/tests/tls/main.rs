@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod demo;
 mod handshakes;
+mod health;
 mod idle;
 mod pki;
 mod same;

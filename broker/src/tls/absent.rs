@@ -22,7 +22,11 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn prepare(&self, _: &Config) -> Result<(), String> {
+        match *self {}
+    }
+
+    pub(crate) fn take_on(&self, (): ()) {
         match *self {}
     }
 

@@ -17,6 +17,8 @@ pub mod address;
 pub mod admission;
 pub mod audit;
 pub mod authentication;
+#[cfg(feature = "tls")]
+mod authorities;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -23,7 +23,9 @@ impl Trust {
     pub(super) fn new(ca: Option<&Path>) -> anyhow::Result<Trust> {
         let roots = match ca {
             Some(ca) => read(ca).with_context(|| format!("--ca {}", ca.display()))?,
-            None => crate::tls::system_roots().map_err(|sentence| anyhow!("{sentence}; --ca names one as well"))?,
+            None => {
+                crate::authorities::of_system().map_err(|sentence| anyhow!("{sentence}; --ca names one as well"))?
+            }
         };
         Ok(Trust(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())))
     }

@@ -5,7 +5,6 @@
 //! pairs        certificates and keys from files
 //! certificate  what a certificate says of itself
 //! resolver     which of them a client is shown
-//! roots        the authorities that the system trusts, for connections that the broker makes
 //! settings     rustls' configuration
 //! wire         TLS on one connection, without its socket
 //! bounds       what a connection may hold
@@ -25,8 +24,6 @@ mod pairs;
 #[cfg(feature = "tls")]
 mod resolver;
 #[cfg(feature = "tls")]
-mod roots;
-#[cfg(feature = "tls")]
 mod settings;
 #[cfg(feature = "tls")]
 mod store;
@@ -41,7 +38,7 @@ pub(crate) use self::absent::{Tls, Wire};
 pub(crate) use self::bounds::{Flushed, HANDSHAKE_BYTES_MAX, RECORD_BYTES_MAX};
 pub(crate) use self::counters::Done;
 #[cfg(feature = "tls")]
-pub(crate) use self::{roots::system_roots, store::Tls, wire::Wire};
+pub(crate) use self::{store::Tls, wire::Wire};
 
 use std::sync::Arc;
 use std::time::Duration;

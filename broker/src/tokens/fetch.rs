@@ -44,7 +44,7 @@ impl Connector {
 
     #[cfg(feature = "tls")]
     fn secure() -> Result<Connector, String> {
-        crate::tls::system_roots().map(Connector::trusting)
+        crate::authorities::of_system().map(Connector::trusting)
     }
 
     #[cfg(not(feature = "tls"))]

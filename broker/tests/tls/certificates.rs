@@ -143,7 +143,8 @@ fn a_reload_takes_other_files_and_a_wrong_one_changes_nothing() {
     // The files that it looks at are the new ones.
     write(&[&second[0]], &[&second[1]], "");
     assert_eq!(reload().status, 200);
-    assert!(Client::try_connect(address, &config, NAME).is_err(), "the first one is gone");
+    let fresh = Arc::new(client_config(&pki, &BOTH, None));
+    assert!(Client::try_connect(address, &fresh, NAME).is_err(), "the first one is gone");
 
     // The key of another one, a file that is not there, and no TLS at all.
     write(&[&second[0]], &[&first[1]], "");

@@ -1,4 +1,4 @@
-//! The authorities that the system trusts.
+//! The certificate authorities that the system trusts, for connections that this program makes.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use rustls::RootCertStore;
 ///
 /// # Errors
 /// A sentence: there are none, and why.
-pub(crate) fn system_roots() -> Result<RootCertStore, String> {
+pub(crate) fn of_system() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);

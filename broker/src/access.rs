@@ -85,7 +85,16 @@ impl Denied {
     }
 }
 
-/// Checks one request. On the admin listener `page_port` is the port of the client listener, whose live page may ask.
+/// The ports of the client listeners, whose live page may ask the admin listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PagePorts {
+    /// That of `listen`.
+    pub http: u16,
+    /// That of `tls_listen`.
+    pub https: Option<u16>,
+}
+
+/// Checks one request. On the admin listener `pages` says which pages may ask.
 ///
 /// # Errors
 /// The request is refused.
@@ -94,7 +103,7 @@ pub fn check(
     uri: &Uri,
     headers: &HeaderMap,
     rules: &AccessRules,
-    page_port: Option<u16>,
+    pages: Option<PagePorts>,
 ) -> Result<Access, AccessDenied> {
     let host = check_host(version, uri, headers, rules)?;
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -106,7 +115,7 @@ pub fn check(
             let origin = value.to_str().ok().and_then(Origin::parse);
             match origin {
                 Some(origin) if host.as_ref().is_some_and(|host| origin.is_at(host)) => Ok(Access::Own),
-                Some(origin) if host.as_ref().is_some_and(|host| origin.is_page_beside(host, page_port)) => {
+                Some(origin) if host.as_ref().is_some_and(|host| origin.is_page_beside(host, pages)) => {
                     Ok(Access::Page(value.clone()))
                 }
                 Some(origin) if rules.origins.contains(&origin) => Ok(Access::Foreign(value.clone())),
@@ -270,9 +279,14 @@ impl Origin {
 }
 
 impl Origin {
-    /// Returns whether its pages come from this port of the same host, without a proxy between.
-    fn is_page_beside(&self, host: &HostPort, page_port: Option<u16>) -> bool {
-        page_port.is_some() && self.scheme == "http" && self.host.name == host.name && self.host.port == page_port
+    /// Returns whether its pages come from one of these ports of the same host, without a proxy between.
+    fn is_page_beside(&self, host: &HostPort, pages: Option<PagePorts>) -> bool {
+        let port = pages.and_then(|ports| match &*self.scheme {
+            "http" => Some(ports.http),
+            "https" => ports.https,
+            _ => None,
+        });
+        port.is_some() && self.host.name == host.name && self.host.port == port
     }
 }
 

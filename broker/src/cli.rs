@@ -20,7 +20,7 @@ pub enum Task {
     Demo,
     /// Print every setting and exit.
     Config,
-    /// Ask the broker on this machine whether it takes connections, and exit.
+    /// Ask the broker on this machine whether it takes connections, or a listener whether it answers, and exit.
     Health,
 }
 
@@ -33,6 +33,10 @@ pub struct Cli {
     pub config_file: Option<PathBuf>,
     /// `--secure` of the demo: keys, certificates and users are made for it, and its configuration.
     pub secure: bool,
+    /// `--url` of the health check: the listener that is asked instead of the configured admin listener.
+    pub url: Option<String>,
+    /// `--ca` of the health check: whose certificates are believed.
+    pub ca: Option<PathBuf>,
     /// The settings given as flags, with their values as typed.
     pub flags: Vec<(&'static str, OsString)>,
 }
@@ -75,7 +79,9 @@ impl Cli {
         });
         let config_file = levels.iter().filter_map(|level| level.get_one::<PathBuf>("config")).next_back().cloned();
         let secure = task == Task::Demo && inner.get_flag("secure");
-        Cli { task, config_file, secure, flags: flags.collect() }
+        let of_health = |name| matches!(task, Task::Health).then(|| inner.get_one::<String>(name).cloned()).flatten();
+        let (url, ca) = (of_health("url"), of_health("ca").map(PathBuf::from));
+        Cli { task, config_file, secure, url, ca, flags: flags.collect() }
     }
 }
 
@@ -87,8 +93,8 @@ fn command() -> Command {
     let print =
         Command::new("config").about("print every setting: meaning, unit, range, default, value and its source");
     let health = Command::new("health")
-        .about("ask the broker on this machine whether it takes connections")
-        .arg(config())
+        .about("ask the broker on this machine whether it takes connections, or a listener by its URL")
+        .args([config(), url(), ca()])
         // It learns the broker's address as the broker does. It accepts the other settings too, and ignores them.
         .args(SETTINGS.iter().map(|setting| match asks(setting) {
             true => flag(setting).help_heading(None::<&str>),
@@ -129,6 +135,22 @@ fn secure() -> Arg {
         .action(ArgAction::SetTrue)
         .conflicts_with("config")
         .help("Show TLS, tokens and permissions: make keys, a certificate and three users, for this run alone")
+}
+
+fn url() -> Arg {
+    Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .conflicts_with("config")
+        .help("Ask this listener, over https:// or http://, instead of the one at admin_listen")
+}
+
+fn ca() -> Arg {
+    Arg::new("ca")
+        .long("ca")
+        .value_name("FILE")
+        .requires("url")
+        .help("Trust the certificate authorities in this PEM file, instead of the system's")
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -200,6 +222,18 @@ mod tests {
         for line in ["tickcast --secure", "tickcast serve --secure", "tickcast demo --secure --config a.toml"] {
             assert!(parse(line).unwrap_err().to_string().contains("--secure"), "{line}");
         }
+    }
+
+    #[test]
+    fn only_the_health_check_has_a_url() {
+        let cli = parse("tickcast health --url https://md.example --ca ca.pem").unwrap();
+        assert_eq!((cli.url.as_deref(), cli.ca), (Some("https://md.example"), Some("ca.pem".into())));
+        for (line, flag) in
+            [("tickcast --url x", "--url"), ("tickcast serve --ca x", "--ca"), ("tickcast health --ca x", "--url")]
+        {
+            assert!(parse(line).unwrap_err().to_string().contains(flag), "{line}");
+        }
+        assert!(parse("tickcast health --url https://md.example --config a.toml").is_err());
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) fn start(broker: &Broker, secure: Option<&Secure>) -> Demo {
     let (listen, admin) = (on_this_machine(broker.listen()), on_this_machine(broker.admin_listen()));
     // If standard output is closed, the greeting is not wanted.
     let text = match (secure, broker.tls_listen()) {
-        (Some(secure), Some(tls_listen)) => secure.greeting(tls_listen),
+        (Some(secure), Some(tls_listen)) => secure.greeting(listen, tls_listen),
         _ => greeting(listen, admin),
     };
     let _ = io::stdout().write_all(text.as_bytes());

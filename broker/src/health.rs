@@ -1,17 +1,28 @@
-//! `tickcast health`: asks the broker on this machine whether it takes connections. A container image without a shell
-//! has no other program for that.
+//! `tickcast health`: asks the broker on this machine whether it takes connections, or any listener by its URL whether
+//! it answers. A container image without a shell has no other program for that.
+//!
+//! ```text
+//! probe     a listener by its URL: looking up the name, connecting, TLS
+//! url       what a URL says
+//! tls       what is trusted, and what went wrong in plain words
+//! exchange  the request and the answer
+//! ```
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+mod exchange;
+mod probe;
+mod url;
+
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "health/absent.rs"]
+mod tls;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context as _, bail};
 
-/// The time-out of connecting to the admin listener, and of each read and write. Supervisors usually allow a check
-/// more.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// More than `/readyz` ever answers.
-const ANSWER_BYTES_MAX: u64 = 8192;
+pub use self::probe::Probe;
 
 /// Requests `/readyz` from the admin listener that is configured as `admin_listen`.
 ///
@@ -22,15 +33,10 @@ pub fn check(admin_listen: SocketAddr) -> anyhow::Result<()> {
         bail!("admin_listen is {admin_listen}: with port 0 only the broker's log has the port; name a port");
     }
     let address = on_this_machine(admin_listen);
-    let answer = ask(address).with_context(|| format!("no answer from {address} (admin_listen)"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let mut status_line = head.lines().next().unwrap_or_default().split(' ');
-    let version = status_line.next().unwrap_or_default();
-    match (version.starts_with("HTTP/1."), status_line.next()) {
-        (true, Some("200")) => Ok(()),
-        (true, Some(status)) => bail!("{address} is not ready, status {status}: {}", body.trim()),
-        _ => bail!("{address} (admin_listen) answers, but not in HTTP"),
-    }
+    let answer = exchange::connect(&address)
+        .and_then(|mut stream| exchange::ask(&mut stream, &address.to_string(), "/readyz"))
+        .with_context(|| format!("no answer from {address} (admin_listen)"))?;
+    exchange::judge(&answer).with_context(|| format!("{address} (admin_listen)"))
 }
 
 /// The address at which a program on this machine reaches a listener. A listener on every address includes loopback,
@@ -42,38 +48,12 @@ pub fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
 
+    use super::exchange::tests::answering;
     use super::*;
-
-    /// Answers one request with these bytes. Returns the address.
-    fn answering(answer: &'static [u8]) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.extend(byte);
-            }
-            stream.write_all(answer).unwrap();
-        });
-        address
-    }
 
     #[test]
     fn only_a_200_is_ready() {

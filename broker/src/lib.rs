@@ -17,6 +17,8 @@ pub mod address;
 pub mod admission;
 pub mod audit;
 pub mod authentication;
+#[cfg(feature = "tls")]
+mod authorities;
 mod checking;
 pub mod cli;
 pub mod clock;
@@ -223,6 +225,7 @@ impl Broker {
             admins,
             ending,
             clients_at: listen,
+            tls_port: tls_listen.map(|address| address.port()),
             config,
         });
         let checking = checking::start(unchecked, authentication, shared.shards.clone(), shared.ending.clone());

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Current>,
     /// The client listener's address, its port as the system gave it.
     pub(crate) clients_at: SocketAddr,
+    /// The port of the client listener with TLS.
+    pub(crate) tls_port: Option<u16>,
     pub(crate) context: Arc<Context>,
     pub(crate) shards: Arc<Vec<Handle>>,
     pub(crate) reloads: Reloads,

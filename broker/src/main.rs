@@ -28,14 +28,7 @@ fn main() -> ExitCode {
             Ok(loaded) => say::output("tickcast config", &config::show(&loaded)),
             Err(code) => code,
         },
-        Task::Health => match load(&cli).map(|loaded| health::check(loaded.config.admin_listen)) {
-            Ok(Ok(())) => ExitCode::SUCCESS,
-            Ok(Err(error)) => {
-                say::complaint(&format!("{error:#}"));
-                ExitCode::FAILURE
-            }
-            Err(code) => code,
-        },
+        Task::Health => check_health(&cli),
         Task::Serve | Task::Demo => {
             let code = serve(&cli);
             logging::flush();
@@ -44,11 +37,29 @@ fn main() -> ExitCode {
     }
 }
 
+fn check_health(cli: &Cli) -> ExitCode {
+    let checked = match &cli.url {
+        Some(url) => health::Probe::new(url, cli.ca.as_deref()).map_err(wrong).map(|probe| probe.check()),
+        None => load(cli).map(|loaded| health::check(loaded.config.admin_listen)),
+    };
+    match checked {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            say::complaint(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+        Err(code) => code,
+    }
+}
+
+/// Says what is wrong with the command line.
+fn wrong(error: impl std::fmt::Display) -> ExitCode {
+    say::complaint(&format!("{error:#}"));
+    ExitCode::from(2)
+}
+
 fn load(cli: &Cli) -> Result<Loaded, ExitCode> {
-    config::load(&cli.flags, cli.config_file.clone()).map_err(|error| {
-        say::complaint(&error.to_string());
-        ExitCode::from(2)
-    })
+    config::load(&cli.flags, cli.config_file.clone()).map_err(wrong)
 }
 
 /// The runtime looks at sockets and timers after this many tasks. A handshake takes several, and a burst of handshakes

@@ -14,12 +14,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Suppor
 
 // Only these files are included, so that the rest of the broker need not be built.
 #[allow(dead_code, unused_imports, reason = "the broker uses all of it")]
+#[path = "../../src/tls"]
 mod tls {
-    #[path = "../../../src/tls/bounds.rs"]
     pub(crate) mod bounds;
-    #[path = "../../../src/tls/counters.rs"]
     pub(crate) mod counters;
-    #[path = "../../../src/tls/wire.rs"]
     pub(crate) mod wire;
 
     /// Identities are tested elsewhere.

@@ -10,7 +10,7 @@ use broker_protocol::request::Refusal;
 use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::{Request, Uri, Version};
 
-use super::{Access, AccessRules, Denied, check};
+use super::{Access, AccessRules, Denied, PagePorts, check};
 use crate::sync::{read, write};
 
 /// The rules, and the counts of refused requests.
@@ -36,24 +36,24 @@ impl Gate {
         self.admit_with(request, remote, None)
     }
 
-    /// Checks one request to the admin listener, which the live page on this port of the same host may ask.
+    /// Checks one request to the admin listener, which the live page on these ports of the same host may ask.
     pub(crate) fn admit_operator<B>(
         &self,
         request: &Request<B>,
         remote: &dyn Display,
-        page_port: u16,
+        pages: PagePorts,
     ) -> Result<Access, Refusal> {
-        self.admit_with(request, remote, Some(page_port))
+        self.admit_with(request, remote, Some(pages))
     }
 
     fn admit_with<B>(
         &self,
         request: &Request<B>,
         remote: &dyn Display,
-        page_port: Option<u16>,
+        pages: Option<PagePorts>,
     ) -> Result<Access, Refusal> {
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        self.decide(version, uri, headers, page_port)
+        self.decide(version, uri, headers, pages)
             .inspect_err(|(what, refusal)| {
                 if *what != Denied::Malformed {
                     let header = |name| text(headers, name);
@@ -69,9 +69,9 @@ impl Gate {
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
-        page_port: Option<u16>,
+        pages: Option<PagePorts>,
     ) -> Result<Access, (Denied, Refusal)> {
-        check(version, uri, headers, &read(&self.rules), page_port).map_err(|denied| {
+        check(version, uri, headers, &read(&self.rules), pages).map_err(|denied| {
             self.count(denied.what);
             let code = if denied.what == Denied::Malformed { ErrorCode::BadRequest } else { ErrorCode::Forbidden };
             (denied.what, Refusal { code, message: denied.message })

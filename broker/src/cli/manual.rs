@@ -16,7 +16,8 @@ pub(super) const DEMO: &str = "\
     Runs the broker as `tickcast serve` does, with simulated feeds: stocks, football,
     chat and servers. Open its listen address in a browser to see them. With --secure
     it makes a key, a certificate authority, a certificate and three users, and prints
-    three commands that differ in what they may do.";
+    where the page is, which asks for a token, and three commands that differ in what
+    they may do.";
 
 pub(super) const CONFIG: &str = "\
     Prints the settings that the broker would run with, and exits. The output is itself
@@ -24,7 +25,10 @@ pub(super) const CONFIG: &str = "\
 
 pub(super) const HEALTH: &str = "\
     Requests /readyz from the broker at admin_listen, and exits: with status 0 if the
-    broker takes connections, with 1 if it does not or nothing answers.";
+    broker takes connections, with 1 if it does not or nothing answers. With --url it
+    asks that listener instead, for the path in the URL or for the live page, which
+    needs no token; over https its certificate has to be good and to be for the URL's
+    host. Status 0 then means an answer with HTTP status 200.";
 
 /// The sections after the options.
 pub(super) const REST: &str = "\
@@ -43,7 +47,8 @@ FILES
 
 EXIT STATUS
     0     stopped by a signal, or printed what was asked for
-    1     could not start; health: the broker takes no connections
+    1     could not start; health: the broker takes no connections, or there is no
+          good answer
     2     a flag or a setting is wrong; nothing was started
     70    a part of the broker failed, so the whole process ended
 
@@ -52,4 +57,5 @@ EXAMPLES
     tickcast demo --secure
     tickcast serve --listen 127.0.0.1:9100 --admin-listen 127.0.0.1:9101
     tickcast config --config tickcast.toml
-    tickcast health --admin-listen 127.0.0.1:9001";
+    tickcast health --admin-listen 127.0.0.1:9001
+    tickcast health --url https://md.example.com/ --ca ca.pem";

@@ -48,7 +48,7 @@ areas! {
     Topics = "topics",
     /// Which pages and host names may connect.
     Access = "access",
-    /// Certificates and their keys: the contents of their files.
+    /// Certificates and their keys: which files they are in, and what is in these.
     Tls = "tls",
     /// The keys of tokens.
     Keys = "keys",

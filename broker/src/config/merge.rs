@@ -13,7 +13,8 @@ pub(crate) struct Merged {
 }
 
 /// Merges a configuration that would start the broker into the one in force. A setting that may change is left as it is
-/// if its new value contradicts one that only a restart would change: it then needs a restart, too.
+/// if its new value contradicts one that only a restart would change: it then needs a restart, too. The names of the
+/// files of TLS belong together.
 pub(crate) fn merge(in_force: &Config, new: &Config) -> Merged {
     let mut left: Vec<&'static str> = Vec::new();
     loop {
@@ -21,7 +22,10 @@ pub(crate) fn merge(in_force: &Config, new: &Config) -> Merged {
         config.take_on(new, &left);
         // Both configurations are without contradictions. So in a wrong pair at least one setting has been taken on, and
         // the loop ends at the latest when none is.
-        let wrong: Vec<_> = config.wrong_orders().flat_map(|(small, _, large, _)| [small, large]).collect();
+        let mut wrong: Vec<_> = config.wrong_orders().flat_map(|(small, _, large, _)| [small, large]).collect();
+        if !config.tls_contradictions().is_empty() {
+            wrong.extend(["tls_cert", "tls_key", "tls_client_ca"]);
+        }
         let more: Vec<_> = wrong.into_iter().filter(|name| may_change(name) && !left.contains(name)).collect();
         if more.is_empty() {
             let needs_restart = config.differences(new);
@@ -39,7 +43,7 @@ fn may_change(name: &str) -> bool {
 mod tests {
     use std::path::Path;
 
-    use super::super::resolve;
+    use super::super::{ClientAuth, resolve};
     use super::*;
 
     fn config(file: &str) -> Config {
@@ -71,5 +75,25 @@ mod tests {
         let merged = merge(&old, &new);
         assert_eq!(merged.needs_restart, ["message_bytes", "ndjson_bytes_max", "bodies_bytes_max", "image_bytes"]);
         assert_eq!(merged.config, old);
+    }
+
+    #[test]
+    fn files_of_tls_change_as_long_as_tls_stays_on_or_off() {
+        let tls = |rest: &str| config(&format!("tls_listen = \"127.0.0.1:0\"\n{rest}"));
+        let [one, two] =
+            ["one", "two"].map(|name| tls(&format!("tls_cert = [\"{name}.pem\"]\ntls_key = [\"{name}.key\"]")));
+        let with_clients =
+            Config { tls_client_ca: Some("ca.pem".into()), tls_client_auth: ClientAuth::Optional, ..one.clone() };
+        let merged = merge(&one, &two);
+        assert_eq!((merged.config, merged.needs_restart), (two.clone(), vec![]));
+        // Whether there is TLS at all, and whether clients show certificates, takes a restart.
+        for (old, new, needs) in [
+            (&one, config(""), &["tls_listen", "tls_cert", "tls_key"][..]),
+            (&config(""), two.clone(), &["tls_listen", "tls_cert", "tls_key"]),
+            (&one, with_clients.clone(), &["tls_client_ca", "tls_client_auth"]),
+        ] {
+            let merged = merge(old, &new);
+            assert_eq!((merged.config, &*merged.needs_restart), (old.clone(), needs));
+        }
     }
 }

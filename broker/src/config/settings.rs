@@ -125,7 +125,7 @@ macro_rules! settings {
 
 use Allowed::{Any, Bytes, Number};
 use Applies::{Reload, Restart};
-use Area::{Access, Admin, Audit, Keys, Limits, Logs, Quotas, Tokens, Topics};
+use Area::{Access, Admin, Audit, Keys, Limits, Logs, Quotas, Tls, Tokens, Topics};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -198,13 +198,13 @@ settings! {
 "TLS":
     tls_listen: Option<SocketAddr> = "" "", Any, Restart,
         "Address on which clients connect with TLS (https, wss), besides listen; none is no TLS.";
-    tls_cert: Vec<PathBuf> = "" "", Any, Restart,
+    tls_cert: Vec<PathBuf> = "" "", Any, Reload(Tls),
         "PEM files of certificates, each with its chain. A client gets the first that covers the name it asks for, otherwise the first of all.";
-    tls_key: Vec<PathBuf> = "" "", Any, Restart,
+    tls_key: Vec<PathBuf> = "" "", Any, Reload(Tls),
         "PEM files of their private keys, in the same order.";
     tls_min_version: TlsVersion = "1.2" "", Any, Restart,
         "The oldest version of TLS that is spoken: 1.2 or 1.3.";
-    tls_client_ca: Option<PathBuf> = "" "", Any, Restart,
+    tls_client_ca: Option<PathBuf> = "" "", Any, Reload(Tls),
         "PEM file of the authorities whose client certificates are trusted.";
     tls_client_auth: ClientAuth = "off" "", Any, Restart,
         "Whether clients show certificates: off, optional or required.";

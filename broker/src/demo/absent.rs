@@ -20,7 +20,7 @@ impl Secure {
         match *self {}
     }
 
-    pub(super) fn greeting(&self, _: SocketAddr) -> String {
+    pub(super) fn greeting(&self, _: SocketAddr, _: SocketAddr) -> String {
         match *self {}
     }
 

@@ -65,14 +65,17 @@ impl Secure {
         })
     }
 
-    /// Three commands that differ in what they may do.
-    pub(super) fn greeting(&self, tls_listen: SocketAddr) -> String {
+    /// Where the page is, and three commands that differ in what they may do.
+    pub(super) fn greeting(&self, listen: SocketAddr, tls_listen: SocketAddr) -> String {
         let folder = self.folder.display();
         let curl = |user: &str| format!("curl -s --cacert {folder}/ca.pem -H @{folder}/{user}");
         let address = format!("https://localhost:{}", tls_listen.port());
         format!(
             r#"Tickcast is running with TLS, and everyone needs a token: {address}/, wss://localhost:{port}/v1/ws. The keys, the
 certificates and the users' tokens are in {folder}, until it stops.
+
+Watch it live: open http://{listen}/ in a browser. The page asks for a token: paste the line in one of the files
+{folder}/amy, bob or carol. ({address}/ is the same page, for browsers that trust {folder}/ca.pem.)
 
 Try, in another terminal:
   # amy is a trader: she may read stocks and the chat, and write in the chat

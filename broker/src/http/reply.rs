@@ -6,9 +6,9 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::Refusal;
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
 
@@ -129,10 +129,16 @@ pub(super) fn preflight() -> Reply {
     reply
 }
 
+/// The header fields of answers that a page of another origin acts on, besides those that browsers always show it: how
+/// long to wait, and that a token is needed.
+const HEADERS_EXPOSED: &str = "retry-after, www-authenticate";
+
 /// Lets a page of this origin read the answer, errors included.
 pub(super) fn readable_by(reply: &mut Reply, origin: HeaderValue) {
-    reply.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    reply.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    let headers = reply.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(HEADERS_EXPOSED));
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: AnswerBody) -> Reply {

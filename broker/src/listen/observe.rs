@@ -8,6 +8,7 @@ use broker_engine::{Origin, PublisherRow};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use crate::access::PagePorts;
 use crate::audit::Event;
 use crate::clock::now;
 use crate::config::{ReloadError, Reloaded};
@@ -41,6 +42,10 @@ impl Observe for Shared {
 
     fn clients_at(&self) -> SocketAddr {
         self.clients_at
+    }
+
+    fn page_ports(&self) -> PagePorts {
+        PagePorts { http: self.clients_at.port(), https: self.tls_port }
     }
 
     async fn connections(&self, slowest: usize) -> (Vec<ConnectionRow>, Vec<usize>) {

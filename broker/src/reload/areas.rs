@@ -95,19 +95,14 @@ impl Reload for Access {
     }
 }
 
-/// The certificates. What they are is in files whose names only a restart changes.
+/// The certificates: which files they are in, and what is in these.
 struct Certificates(Option<Arc<Tls>>);
 
 impl Reload for Certificates {
-    fn prepare(&self, _: &Arc<Config>) -> Result<Commit, Vec<Problem>> {
+    fn prepare(&self, config: &Arc<Config>) -> Result<Commit, Vec<Problem>> {
         let Some(tls) = self.0.clone() else { return Ok(Box::new(|| {})) };
-        tls.check().map_err(|sentence| vec![Problem::Sentence(sentence)])?;
-        Ok(Box::new(move || {
-            // The files were changed once more since they were checked.
-            if let Err(error) = tls.reload().result {
-                tracing::error!("the certificates could not be read again, and the old ones stay in force: {error}");
-            }
-        }))
+        let prepared = tls.prepare(config).map_err(|sentence| vec![Problem::Sentence(sentence)])?;
+        Ok(Box::new(move || tls.take_on(prepared)))
     }
 }
 

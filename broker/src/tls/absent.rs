@@ -10,6 +10,9 @@ use crate::config::Config;
 /// See `store`.
 pub(crate) enum Tls {}
 
+/// See `store`.
+pub(crate) enum Prepared {}
+
 impl Tls {
     pub(crate) fn load(config: &Config, _: &mut Vec<String>) -> Result<Option<Arc<Tls>>, String> {
         match config.tls_listen {
@@ -22,7 +25,11 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn prepare(&self, _: &Config) -> Result<Prepared, String> {
+        match *self {}
+    }
+
+    pub(crate) fn take_on(&self, _: Prepared) {
         match *self {}
     }
 

@@ -18,13 +18,16 @@ use crate::sync::lock;
 
 /// Certificates, keys and everything else that new connections begin with.
 pub(crate) struct Tls {
-    paths: Paths,
     fixed: Fixed,
     current: Mutex<Current>,
     counters: Arc<Counters>,
 }
 
+/// Files that were read and checked, and do not count yet.
+pub(crate) struct Prepared(Current);
+
 struct Current {
+    paths: Arc<Paths>,
     config: Arc<ServerConfig>,
     pairs: Vec<Pair>,
     /// What the files were when they were last read, or the error of that.
@@ -40,8 +43,7 @@ impl Tls {
         if config.tls_listen.is_none() {
             return Ok(None);
         }
-        let pairs = config.tls_cert.iter().cloned().zip(config.tls_key.iter().cloned()).collect();
-        let paths = Paths { pairs, client_ca: config.tls_client_ca.clone() };
+        let paths = Arc::new(paths(config));
         let ticketer = match config.tls_client_auth {
             ClientAuth::Off => {
                 Some(aws_lc_rs::Ticketer::new().map_err(|error| format!("no keys for session tickets: {error}"))?)
@@ -59,8 +61,8 @@ impl Tls {
         warnings.extend(files.warnings(&pairs));
         // A broker that does not start serves nobody, also not over the plain listener.
         warnings.extend(pairs.iter().filter_map(|pair| pair.invalidity(SystemTime::now())));
-        let current = Mutex::new(Current { config, pairs, seen: Ok(files.fingerprint()) });
-        Ok(Some(Arc::new(Tls { paths, fixed, current, counters: Arc::default() })))
+        let current = Mutex::new(Current { paths, config, pairs, seen: Ok(files.fingerprint()) });
+        Ok(Some(Arc::new(Tls { fixed, current, counters: Arc::default() })))
     }
 
     /// Begins a connection with the certificates in force, which it keeps.
@@ -80,34 +82,42 @@ impl Tls {
     /// Reads the files again. New connections begin with what is in them; open ones keep what they have. If something is
     /// wrong, what was in force stays in force, and the result is the sentence that says what.
     pub(crate) fn reload(&self) -> Reloaded {
-        let files = Files::read(&self.paths);
+        let paths = lock(&self.current).paths.clone();
+        let files = Files::read(&paths);
         let seen = files.as_ref().map(Files::fingerprint).map_err(Clone::clone);
         let is_same = lock(&self.current).seen == seen;
         if is_same && !self.counters.reload_failed() {
             return Reloaded { changed: false, result: Ok(()) };
         }
-        let made = files.and_then(|files| {
-            let (config, pairs) = make(&self.fixed, &files)?;
-            match pairs.iter().find_map(|pair| pair.invalidity(SystemTime::now())) {
-                Some(invalidity) => Err(invalidity),
-                None => Ok((config, pairs)),
-            }
-        });
-        self.counters.reload_failed.store(made.is_err(), Ordering::Relaxed);
+        let made = files.and_then(|files| make_valid(&self.fixed, &files));
         let mut current = lock(&self.current);
+        if !Arc::ptr_eq(&current.paths, &paths) {
+            // Meanwhile a reload of the configuration has taken other files.
+            return Reloaded { changed: false, result: Ok(()) };
+        }
+        self.counters.reload_failed.store(made.is_err(), Ordering::Relaxed);
         current.seen = seen;
         let result = made.map(|(config, pairs)| (current.config, current.pairs) = (config, pairs));
         // A certificate that was not valid yet becomes valid without a change of its file.
         Reloaded { changed: !is_same || result.is_ok(), result }
     }
 
-    /// Says whether the files can be used as they are now.
+    /// Reads the files that a configuration names, for [`Tls::take_on`].
     ///
     /// # Errors
     /// The sentence that says what is wrong with which file, and what to do.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let (_, pairs) = make(&self.fixed, &Files::read(&self.paths)?)?;
-        pairs.iter().find_map(|pair| pair.invalidity(SystemTime::now())).map_or(Ok(()), Err)
+    pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, String> {
+        let paths = paths(config);
+        let files = Files::read(&paths)?;
+        let (config, pairs) = make_valid(&self.fixed, &files)?;
+        Ok(Prepared(Current { paths: Arc::new(paths), config, pairs, seen: Ok(files.fingerprint()) }))
+    }
+
+    /// Makes what was prepared count for new connections. Open ones keep what they have.
+    pub(crate) fn take_on(&self, prepared: Prepared) {
+        let mut current = lock(&self.current);
+        self.counters.reload_failed.store(false, Ordering::Relaxed);
+        *current = prepared.0;
     }
 
     /// The certificates in force: a name of each, and when it expires, in seconds since the UNIX epoch. Of several with
@@ -128,6 +138,20 @@ fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.sort_by_key(|suite| !suite.suite().as_str().is_some_and(|name| name.contains("AES_128")));
     provider
+}
+
+fn paths(config: &Config) -> Paths {
+    let pairs = config.tls_cert.iter().cloned().zip(config.tls_key.iter().cloned()).collect();
+    Paths { pairs, client_ca: config.tls_client_ca.clone() }
+}
+
+/// The same as [`make`], of certificates that are valid now.
+fn make_valid(fixed: &Fixed, files: &Files) -> Result<(Arc<ServerConfig>, Vec<Pair>), String> {
+    let (config, pairs) = make(fixed, files)?;
+    match pairs.iter().find_map(|pair| pair.invalidity(SystemTime::now())) {
+        Some(invalidity) => Err(invalidity),
+        None => Ok((config, pairs)),
+    }
 }
 
 fn make(fixed: &Fixed, files: &Files) -> Result<(Arc<ServerConfig>, Vec<Pair>), String> {

@@ -44,22 +44,7 @@ impl Connector {
 
     #[cfg(feature = "tls")]
     fn secure() -> Result<Connector, String> {
-        use std::fmt::Write as _;
-
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = rustls::RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            let mut sentence =
-                "no authorities are trusted: the system has none that can be read; SSL_CERT_FILE can name a \
-                                file with some"
-                    .to_owned();
-            for error in found.errors.iter().take(3) {
-                let _ = write!(sentence, "; {error}");
-            }
-            return Err(sentence);
-        }
-        Ok(Connector::trusting(roots))
+        crate::authorities::of_system().map(Connector::trusting)
     }
 
     #[cfg(not(feature = "tls"))]

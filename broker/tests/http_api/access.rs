@@ -1,6 +1,11 @@
 //! Who may connect, with real requests. The table of all cases is in the unit tests of `access`.
 
-use super::server::start;
+use std::sync::Arc;
+
+use broker::quota::AddressQuotas;
+use broker_engine::Rates;
+
+use super::server::{Answer, start, start_for};
 
 #[tokio::test]
 async fn foreign_pages_are_refused_before_anything_is_done() {
@@ -78,4 +83,32 @@ async fn an_allowed_page_may_read_the_answers() {
     assert_eq!(asked.header("access-control-allow-origin"), Some("https://desk.example.com"));
     let evil = server.ask("OPTIONS /v1/topics/a", &["Origin: https://evil.example", preflight[0]], b"").await;
     assert_eq!((evil.status, evil.header("access-control-allow-origin")), (403, None));
+}
+
+#[tokio::test]
+async fn an_allowed_page_sees_how_long_to_wait() {
+    // One connect a second, and ten at once.
+    let quotas = Arc::new(AddressQuotas::new(1, Rates::default(), Arc::default()));
+    let server = start_for("192.0.2.1", |context| context.quotas = quotas).await;
+    let origin = "Origin: https://desk.example.com";
+    let shown = |answer: &Answer| {
+        let fields = answer.header("access-control-expose-headers").unwrap_or_default();
+        fields.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut asked = 0;
+    let refused = loop {
+        let answer = server.ask("GET /v1/sse?topic=a", &[origin], b"").await;
+        if answer.status == 429 {
+            break answer;
+        }
+        asked += 1;
+        assert!(answer.status == 200 && asked < 1000, "{answer:?}");
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"), "{refused:?}");
+    assert!(shown(&refused).iter().any(|field| field == "retry-after"), "{refused:?}");
+    // Answers to others do not name what pages of other origins see.
+    for headers in [&[][..], &["Origin: https://evil.example"]] {
+        let answer = server.ask("GET /v1/sse?topic=a", headers, b"").await;
+        assert_eq!(answer.header("access-control-expose-headers"), None, "{headers:?}: {answer:?}");
+    }
 }

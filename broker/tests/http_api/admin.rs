@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use broker::access::{AccessRules, Gate, Origin};
+use broker::access::{AccessRules, Gate, Origin, PagePorts};
 use broker::config::{ConfigError, Problem, ReloadError, Reloaded};
 use broker::http::{BusyShards, Observe, handle_admin};
 use broker::shard::{ConnectionDetail, ConnectionRow, PublisherDetail, Whom};
@@ -45,6 +45,10 @@ impl Observe for Broker {
 
     fn clients_at(&self) -> SocketAddr {
         self.clients_at.parse().unwrap()
+    }
+
+    fn page_ports(&self) -> PagePorts {
+        PagePorts { http: 9000, https: Some(9443) }
     }
 
     fn metrics(&self) -> String {
@@ -194,10 +198,18 @@ async fn what_operators_ask_and_do() {
     }
     // But the live page of this very broker: the same host, and the client listener's port, without a proxy between.
     let page = ("Origin", "http://localhost:9000");
-    assert_eq!(send("POST /v1/reload", &[page], "", &broker).await.0, 200);
+    for page in [page, ("Origin", "https://localhost:9443")] {
+        assert_eq!(send("POST /v1/reload", &[page], "", &broker).await.0, 200, "{page:?}");
+    }
     let ask_first = ("Access-Control-Request-Method", "POST");
     assert_eq!(send("OPTIONS /v1/reload", &[page, ask_first], "", &broker).await.0, 204);
-    for origin in ["https://localhost:9000", "http://127.0.0.1:9000", "http://localhost:9002", "http://localhost"] {
+    for origin in [
+        "https://localhost:9000",
+        "http://localhost:9443",
+        "http://127.0.0.1:9000",
+        "http://localhost:9002",
+        "http://localhost",
+    ] {
         for line in ["POST /v1/reload", "OPTIONS /v1/reload", "GET /metrics"] {
             assert_eq!(send(line, &[("Origin", origin), ask_first], "", &broker).await.0, 403, "{line} {origin}");
         }

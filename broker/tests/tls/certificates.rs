@@ -1,5 +1,6 @@
 //! Which certificate a client is shown, and what happens when the files change.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use broker::Broker;
@@ -7,14 +8,17 @@ use broker::config;
 use rustls::pki_types::CertificateDer;
 
 use crate::client::{BOTH, Client, NAME, broker, config as client_config, handshakes, settings};
-use crate::common::{Running, until};
+use crate::common::{Process, Running, ask, command, until};
 use crate::pki::{Issued, Pki, replace};
 
 /// The certificate that the broker shows a client that asks for this name.
 fn shown(broker: &Running, pki: &Pki, name: &str) -> CertificateDer<'static> {
+    shown_at(broker.tls.unwrap(), pki, name)
+}
+
+fn shown_at(address: SocketAddr, pki: &Pki, name: &str) -> CertificateDer<'static> {
     let config = Arc::new(client_config(pki, &BOTH, None));
-    let client =
-        Client::try_connect(broker.tls.unwrap(), &config, name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let client = Client::try_connect(address, &config, name).unwrap_or_else(|error| panic!("{name}: {error}"));
     client.stream.conn.peer_certificates().unwrap()[0].clone()
 }
 
@@ -112,6 +116,49 @@ fn a_broker_without_reloads_keeps_what_it_read() {
     for _ in 0..3 {
         assert_eq!(shown(&broker, &pki, NAME), issued.certificate);
     }
+}
+
+#[test]
+fn a_reload_takes_other_files_and_a_wrong_one_changes_nothing() {
+    let pki = Pki::new();
+    let (one, two) = (pki.issue(&[NAME]), pki.issue(&["b.example"]));
+    let [first, second] = [pki.write("one", &one), pki.write("two", &two)];
+    let write = |certs: &[&str], keys: &[&str], rest: &str| {
+        let file = format!("tls_listen = \"127.0.0.1:0\"\ntls_cert = {certs:?}\ntls_key = {keys:?}\n{rest}");
+        replace(&pki.path("tickcast.toml"), file.as_bytes());
+    };
+    write(&[&first[0]], &[&first[1]], "");
+    let broker = Process::run(command(&["--config", pki.path("tickcast.toml").to_str().unwrap()]));
+    let address = broker.tls.unwrap();
+    let reload = || ask(broker.admin, "POST /v1/reload", &["Content-Type: application/json"], b"");
+    let config = Arc::new(client_config(&pki, &BOTH, None));
+    let mut open = Client::websocket(address, &config);
+    assert_eq!(shown_at(address, &pki, NAME), one.certificate);
+
+    write(&[&first[0], &second[0]], &[&first[1], &second[1]], "");
+    let answer = reload();
+    assert_eq!((answer.status, &answer.json()["needs_restart"]), (200, &serde_json::json!([])), "{answer:?}");
+    assert_eq!(shown_at(address, &pki, "b.example"), two.certificate);
+    assert_eq!(shown_at(address, &pki, NAME), one.certificate);
+    // The files that it looks at are the new ones.
+    write(&[&second[0]], &[&second[1]], "");
+    assert_eq!(reload().status, 200);
+    let fresh = Arc::new(client_config(&pki, &BOTH, None));
+    assert!(Client::try_connect(address, &fresh, NAME).is_err(), "the first one is gone");
+
+    // The key of another one, a file that is not there, and no TLS at all.
+    write(&[&second[0]], &[&first[1]], "");
+    let answer = reload();
+    assert!(answer.status == 422 && answer.body.contains("does not belong to the certificate"), "{answer:?}");
+    write(&["/no/such/file.pem"], &[&first[1]], "");
+    let answer = reload();
+    assert!(answer.status == 422 && answer.body.contains("/no/such/file.pem"), "{answer:?}");
+    replace(&pki.path("tickcast.toml"), b"");
+    let answer = reload().json();
+    assert_eq!(answer["needs_restart"], serde_json::json!(["tls_listen", "tls_cert", "tls_key"]), "{answer}");
+    assert_eq!(shown_at(address, &pki, "b.example"), two.certificate);
+    open.say(r#"{"op":"ping","id":1}"#);
+    open.expect("pong");
 }
 
 /// Starts a broker with these settings, and returns why it does not start.

@@ -62,9 +62,12 @@ fn the_three_commands_differ_in_what_they_may() {
             let _ = sender.send(line);
         });
     });
-    let mut commands = Vec::new();
+    let (mut commands, mut page) = (Vec::new(), None);
     while commands.len() < 3 {
         let line = greeting.recv_timeout(PATIENCE).expect("the demo says what to try");
+        if let Some((_, rest)) = line.split_once("open http://") {
+            page = rest.split_once('/').map(|(address, _)| address.to_owned());
+        }
         if line.trim_start().starts_with("curl ") {
             commands.push(line.trim().to_owned());
         }
@@ -79,9 +82,15 @@ fn the_three_commands_differ_in_what_they_may() {
     let address = amy.rsplit(' ').next().unwrap();
     assert!(sh(&format!("{nobody} {address}")).contains(r#""code":"bad_token""#));
 
+    // The page is there for everyone. The tokens are in the files that the greeting names, and do without TLS as well.
+    let page = page.expect("the demo says where the page is");
+    assert!(sh(&format!("curl -s http://{page}/")).contains("<title>Tickcast</title>"));
+    let topics = format!("http://{page}/v1/topics");
+    assert!(sh(&format!("curl -s {topics}")).contains(r#""code":"bad_token""#));
+
     let (_, folder) = amy.split_once("--cacert ").unwrap();
     let folder = std::path::Path::new(folder.split_once("/ca.pem").unwrap().0);
-    assert!(folder.exists());
+    assert!(sh(&format!("curl -s -H @{}/bob '{topics}?limit=1'", folder.display())).contains(r#""topic":"sports."#));
     kill_process(Pid::from_child(&demo.0), Signal::INT).unwrap();
     assert!(demo.0.wait().unwrap().success());
     assert!(!folder.exists(), "its keys are gone with it");

@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod demo;
 mod handshakes;
+mod health;
 mod hostile;
 mod idle;
 mod pki;

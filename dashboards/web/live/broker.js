@@ -8,6 +8,7 @@ import { NOTHING, bytes, count, micros, rate, span, things } from "./format.js";
 import { paintSoon } from "./frame.js";
 import { showOperator } from "./operator.js";
 import { sparkline } from "./spark.js";
+import { ask } from "./token.js";
 
 const STATS = "$SYS.stats";
 /** How often the topics are listed, and how many at most. */
@@ -75,6 +76,7 @@ export function showBroker() {
   function take({ op, code, message, state }) {
     if (op === "error") {
       said.hidden = false;
+      operator.at(null);
       return setText(said, `The broker does not let this page see its own figures: ${message} (${code}).`);
     }
     if (typeof state !== "object" || state === null) return;
@@ -90,7 +92,7 @@ export function showBroker() {
 
   /** Lists the topics, and counts their updates since the last time. */
   async function look() {
-    const answer = await fetch(`/v1/topics?limit=${TOPICS_MAX}`).then((response) => response.json()).catch(() => null);
+    const answer = await ask(`/v1/topics?limit=${TOPICS_MAX}`);
     if (subscription === null) return;
     const now = performance.now(), seconds = (now - countedAt) / 1000;
     if (answer?.topics) {

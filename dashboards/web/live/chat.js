@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { narrowed, notAllowed } from "./allowed.js";
 import { el, panel, setAttribute, setText } from "./dom.js";
 import { timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
@@ -39,7 +40,8 @@ export function showChat() {
     return room;
   }
 
-  function take({ op, topic, seq, ts, data, state }) {
+  function take({ op, topic, seq, ts, data, state, code, message }) {
+    if (op === "error") return setText(said, `The broker refuses ${topic}: ${message} (${code}).`);
     const [, id, what] = topic.split("."), room = data === undefined ? undefined : roomOf(id);
     if (!room) return;
     if (what === "presence") room.presence = state ?? {};
@@ -105,17 +107,23 @@ export function showChat() {
     }
   });
 
+  function subscribe() {
+    const patterns = narrowed(client, [PATTERN]);
+    setText(said, patterns.length === 0 ? notAllowed(client, [PATTERN]) : "");
+    subscription = patterns.length === 0 ? null : subscribeFrom(client, patterns, BEFORE, {}, take);
+  }
+
   return {
     title: "Chat",
     element,
     enter(ours, rest, within) {
       client = ours;
       wanted = rest;
-      if (!within) subscription = subscribeFrom(client, PATTERN, BEFORE, {}, take);
+      if (!within) subscribe();
       paintSoon(paint);
     },
     leave() {
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
       rooms.clear();
       painted = null;
       for (const node of [list, lines]) node.replaceChildren();

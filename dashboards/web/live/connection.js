@@ -9,34 +9,39 @@ import { count, rate, span } from "./format.js";
 /** How often the ages on the page are updated. */
 const TICK_MS = 500;
 
-/** Follows the client's state for as long as the page lives. */
-export function showConnection(client) {
+/** Shows the state of the client that it follows. */
+export function showConnection() {
   const [link, text, note, why, age, stripRate, stripLast, stripWhere] =
     ["link", "link-text", "stale-note", "stale-why", "stale-age", "strip-rate", "strip-last", "strip-where"].map((id) => document.getElementById(id));
-  let messages = 0, countedAt = performance.now(), heardAt = null, reason = "", total = 0;
+  let client = null, needsToken = false, messages = 0, countedAt = performance.now(), heardAt = null, reason = "", total = 0;
 
-  client.addEventListener("message", () => {
-    const isFirst = heardAt === null;
-    messages += 1;
-    heardAt = performance.now();
-    if (isFirst) tick();
-  });
-  client.addEventListener("close", (event) => {
-    reason = event.reason;
+  /** Follows a client, until the signal ends it. */
+  function follow(next, signal) {
+    const on = (type, handle) => next.addEventListener(type, handle, { signal });
+    [client, needsToken, heardAt, reason] = [next, false, null, ""];
+    on("message", () => {
+      const isFirst = heardAt === null;
+      messages += 1;
+      heardAt = performance.now();
+      if (isFirst) tick();
+    });
+    on("close", (event) => {
+      reason = event.reason;
+      show();
+    });
+    on("goaway", () => { reason = "the broker is stopping"; });
+    on("statechange", show);
     show();
-  });
-  client.addEventListener("goaway", () => { reason = "the broker is stopping"; });
-  client.addEventListener("statechange", show);
+  }
   setInterval(tick, TICK_MS);
-  show();
 
   function show() {
-    const { state } = client;
+    const state = needsToken ? "token" : client.state;
     document.body.dataset.link = state;
     const live = client.transport === "sse" ? "Live over Server-Sent Events" : "Live";
-    setText(text, { connecting: "Connecting", open: live, stale: "Reconnecting", closed: "Disconnected" }[state]);
+    setText(text, { connecting: "Connecting", open: live, stale: "Reconnecting", closed: "Disconnected", token: "Needs a token" }[state]);
     link.dataset.state = state;
-    note.hidden = state === "open" || (state === "connecting" && reason === "");
+    note.hidden = needsToken || state === "open" || (state === "connecting" && reason === "");
     if (!note.hidden) setText(why, whatHappened(state));
     tick();
   }
@@ -62,4 +67,13 @@ export function showConnection(client) {
     const server = client.hello?.server ?? "";
     setText(stripWhere, `${new URL(client.url).host}${server === "" ? "" : ` · ${server}`}`);
   }
+
+  return {
+    follow,
+    /** The broker takes no request without another token. */
+    needsToken() {
+      needsToken = true;
+      show();
+    },
+  };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ask } from "./token.js";
 
 /** The most messages of one topic that wait until its history has come; the oldest are dropped. */
 const HELD_MAX = 500;
@@ -49,6 +50,6 @@ export function subscribeFrom(client, topics, last, options, take) {
 
 /** Fetches the last retained updates of a topic, with its epoch and `seq`; null if there are none. */
 export async function history(topic, last) {
-  const answer = await fetch(`/v1/topics/${encodeURIComponent(topic)}/history?last=${last}`).then((response) => response.json()).catch(() => null);
+  const answer = await ask(`/v1/topics/${encodeURIComponent(topic)}/history?last=${last}`);
   return answer?.updates ? answer : null;
 }

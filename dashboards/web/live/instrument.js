@@ -24,7 +24,8 @@ export function instrumentPanel() {
   const facts = new Map(FACTS.map((name) => [name, el("dd", {}, NOTHING)]));
   const back = el("a", { class: "back", href: "#/markets" }, "‹ Watch list");
   const list = el("dl", { class: "facts" }, ...[...facts].map(([name, value]) => el("div", {}, el("dt", {}, name), value)));
-  const head = el("header", { class: "instrument-head" }, el("div", { class: "title" }, back, symbol, status), el("p", { class: "big" }, arrow, last), list);
+  const refused = el("p", { class: "refused", role: "status" }, "");
+  const head = el("header", { class: "instrument-head" }, el("div", { class: "title" }, back, symbol, status), el("p", { class: "big" }, arrow, last), list, refused);
   const chart = candles(), book = ladder(), tape = trades();
   const parts = [panel("Price", "chart-panel", chart.element), panel("Order book", "book-panel", book.element), panel("Trades", "trades-panel", tape.element)];
   const element = el("section", { class: "instrument", "aria-label": "Chosen instrument" }, head, ...parts.map((part) => part.panel));
@@ -52,7 +53,8 @@ export function instrumentPanel() {
     setText(facts.get("Volume"), quantity(bar?.volume));
   }
 
-  function take({ op, topic, data, state, ts, epoch, seq }) {
+  function take({ op, topic, data, state, ts, epoch, seq, message }) {
+    if (op === "error") return setText(refused, `The broker refuses ${message.startsWith(topic) ? message : `${topic}: ${message}`}`);
     const what = topic.slice(instrument.length + 1);
     if (op === "closed" || data === undefined || data === null) return;
     if (what === "trade") {
@@ -99,6 +101,7 @@ export function instrumentPanel() {
   function leave() {
     for (const subscription of subscriptions) subscription.unsubscribe();
     [instrument, subscriptions, known] = [null, [], fresh()];
+    setText(refused, "");
     for (const part of [chart, book, tape]) part.clear();
   }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { narrowed, notAllowed } from "./allowed.js";
 import { el, panel, setAttribute, setText, table } from "./dom.js";
 import { ARROWS, NOTHING, decimals, direction, price, signed } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
@@ -23,10 +24,12 @@ const SPARK_MS = 1000, SPARKS_PER_PAINT = 3;
 const UNSEEN_PER_PAINT = 2;
 const COLUMNS = [["Symbol", "symbol"], ["Trend", "trend"], ["Last", "number"], ["Change", "number change-head"], ["%", "number percent-head"], ["Bid", "number wide"], ["Ask", "number wide"]];
 
+const EMPTY = "No instrument has been quoted or traded yet. Instruments appear here as soon as they are.";
+
 /** The view. */
 export function showMarkets() {
   const { table: list, body } = table("Instruments with their last price, its change, and the best bid and ask", COLUMNS, "watch");
-  const empty = el("p", { class: "hint" }, "No instrument has been quoted or traded yet. Instruments appear here as soon as they are.");
+  const empty = el("p", { class: "hint" }, EMPTY);
   const more = el("p", { class: "hint", hidden: true });
   const chosen = instrumentPanel();
   const { panel: watch } = panel("Watch list", "watch-panel", el("div", { class: "scroll" }, list, empty, more));
@@ -81,6 +84,10 @@ export function showMarkets() {
   }
 
   function take(message) {
+    if (message.op === "error") {
+      empty.hidden = rows.size > 0;
+      return setText(empty, `The broker refuses ${message.topic}: ${message.message} (${message.code}).`);
+    }
     const at = message.topic.lastIndexOf("."), instrument = message.topic.slice(0, at);
     const row = rowOf(instrument), what = message.topic.slice(at + 1);
     if (!row?.take(message, what)) return;
@@ -96,6 +103,13 @@ export function showMarkets() {
     if (instrument !== undefined) chosen.show(client, instrument);
   }
 
+  function subscribe() {
+    const patterns = narrowed(client, PATTERNS);
+    [subscription, empty.hidden] = [null, false];
+    setText(empty, patterns.length === 0 ? notAllowed(client, PATTERNS) : EMPTY);
+    if (patterns.length > 0) subscription = subscribeFrom(client, patterns, POINTS_MAX, { conflate_ms: CONFLATE_MS }, take);
+  }
+
   return {
     title: "Markets",
     element,
@@ -103,11 +117,11 @@ export function showMarkets() {
       client = ours;
       wanted = rest;
       element.dataset.chosen = rest === "" ? "no" : "yes";
-      if (!within) subscription = subscribeFrom(client, PATTERNS, POINTS_MAX, { conflate_ms: CONFLATE_MS }, take);
+      if (!within) subscribe();
       choose();
     },
     leave() {
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
       chosen.leave();
       for (const all of [changed, moved]) all.clear();
       inSight.disconnect();

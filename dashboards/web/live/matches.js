@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { narrowed, notAllowed } from "./allowed.js";
 import { el, panel, setAttribute, setText } from "./dom.js";
 import { words } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
@@ -16,6 +17,8 @@ const CARDS_MAX = 100;
 /** Retained events that a match's list begins with. */
 const EVENTS_BEFORE = 500;
 
+const EMPTY = "No match has a score yet. Matches appear here as soon as they do.";
+
 /** A side's goals or points, whatever the sport calls them. */
 const points = (score, side) => String(score?.[`${side}_goals`] ?? score?.[`${side}_points`] ?? 0);
 /** The clock and phase of a match. */
@@ -24,7 +27,7 @@ const phase = (score) => [score.clock, words(score.status ?? "")].filter(Boolean
 /** The view. */
 export function showMatches() {
   const list = el("ul", { class: "cards" });
-  const empty = el("p", { class: "hint" }, "No match has a score yet. Matches appear here as soon as they do.");
+  const empty = el("p", { class: "hint" }, EMPTY);
   const chosen = matchPanel();
   const { panel: all } = panel("Matches", "matches-panel", el("div", { class: "scroll" }, list, empty));
   const element = el("div", { class: "matches" }, all, chosen.element);
@@ -33,7 +36,11 @@ export function showMatches() {
 
   const paint = () => { for (const card of cards.values()) card.paint(); };
 
-  function take({ op, topic, state }) {
+  function take({ op, topic, state, code, message }) {
+    if (op === "error") {
+      empty.hidden = cards.size > 0;
+      return setText(empty, `The broker refuses ${topic}: ${message} (${code}).`);
+    }
     const match = topic.slice(0, -".score".length);
     if (op === "closed" || typeof state !== "object" || state === null) return;
     let card = cards.get(match);
@@ -56,6 +63,12 @@ export function showMatches() {
     if (match !== undefined) chosen.show(client, match, cards.get(match)?.score);
   }
 
+  function subscribe() {
+    const patterns = narrowed(client, [SCORES]);
+    setText(empty, patterns.length === 0 ? notAllowed(client, [SCORES]) : EMPTY);
+    subscription = patterns.length === 0 ? null : client.subscribe(patterns, take);
+  }
+
   return {
     title: "Matches",
     element,
@@ -63,11 +76,11 @@ export function showMatches() {
       client = ours;
       wanted = rest;
       element.dataset.chosen = rest === "" ? "no" : "yes";
-      if (!within) subscription = client.subscribe(SCORES, take);
+      if (!within) subscribe();
       choose();
     },
     leave() {
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
       chosen.leave();
       cards.clear();
       list.replaceChildren();
@@ -123,7 +136,8 @@ function matchPanel() {
     if (before !== "" && before !== goals.home.textContent + goals.away.textContent) setText(announced, result);
   }
 
-  function take({ op, topic, data, state }) {
+  function take({ op, topic, data, state, message }) {
+    if (op === "error") return setText(where, `The broker refuses ${topic}: ${message}`);
     if (op === "closed" || data === undefined || data === null) return;
     if (topic.endsWith(".stats")) stats.show(state);
     else if (op === "update") events.add(data);

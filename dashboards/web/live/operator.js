@@ -11,7 +11,10 @@ import { NOTHING, bytes, count, rate, span } from "./format.js";
 /** The most subscriptions of a connection that are shown. */
 const SHOWN_MAX = 200;
 
-/** The panel. `at(port)` says where the admin listener is, as soon as that is known; `look(session)` shows a connection. */
+/**
+ * The panel, which is hidden until `at(port)` says where the admin listener is, and again when the port is null;
+ * `look(session)` shows a connection.
+ */
 export function showOperator() {
   let port = null, token = "", shown = null;
   const said = el("p", { class: "said", role: "status" }, "");
@@ -26,6 +29,8 @@ export function showOperator() {
   const subscriptions = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Subscriptions" }, list.table);
   subscriptions.hidden = true;
   const element = panel("Operator", "operator-panel", finds, asks, said, facts, subscriptions, el("div", { class: "operator-acts" }, close, reload)).panel;
+  // Only those who may see the broker's figures learn where its admin listener is.
+  element.hidden = true;
   finds.addEventListener("submit", (event) => { event.preventDefault(); look(session.value.trim()); });
   asks.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -38,7 +43,6 @@ export function showOperator() {
 
   /** Asks the admin listener. Returns its answer, or null after the reason was shown. */
   async function ask(method, path, body) {
-    if (port === null) return say("The broker has not said yet where its admin listener is."), null;
     const headers = { ...(token !== "" && { authorization: `Bearer ${token}` }), ...(body && { "content-type": "application/json" }) };
     const request = { method, headers, cache: "no-store", credentials: "omit", ...(body && { body: JSON.stringify(body) }) };
     let response, answer;
@@ -46,7 +50,8 @@ export function showOperator() {
       response = await fetch(`http://${location.hostname}:${port}${path}`, request);
       answer = await response.json();
     } catch {
-      return say(`The admin listener does not answer this page. It takes requests of pages that were opened from the broker itself, at http://${location.hostname}, and listens on port ${port}.`), null;
+      const near = location.protocol === "https:" ? " Browsers let a page over https ask it on their own machine only." : "";
+      return say(`The admin listener does not answer this page. It takes requests of pages that were opened from the broker itself, not through a proxy, and listens on port ${port} of ${location.hostname}.${near}`), null;
     }
     if (response.ok) return answer;
     if (response.status === 401) {
@@ -91,5 +96,11 @@ export function showOperator() {
     say(`The configuration was read again (${answer.reloaded.join(", ")}).${restart}`);
   }
 
-  return { element, look, at: (admin) => { port = admin; } };
+  return {
+    element, look,
+    at(admin) {
+      port = admin;
+      element.hidden = admin === null;
+    },
+  };
 }

@@ -7,6 +7,7 @@ import { el, panel, setAttribute, setText } from "./dom.js";
 import { count, things, timeOfDay } from "./format.js";
 import { paintSoon } from "./frame.js";
 import { subscribeFrom } from "./history.js";
+import { ask } from "./token.js";
 
 /** The most messages on the page; the oldest are dropped. */
 const ROWS_MAX = 100;
@@ -92,7 +93,7 @@ export function showRaw() {
   }
 
   async function suggest() {
-    const answer = await fetch(`/v1/topics?limit=${SUGGESTED}`).then((response) => response.json()).catch(() => null);
+    const answer = await ask(`/v1/topics?limit=${SUGGESTED}`);
     known.replaceChildren(...(answer?.topics ?? []).map(({ topic }) => el("option", { value: topic })));
   }
 

@@ -57,6 +57,21 @@ fn times() {
     }
 }
 
+/// JSON, but no text: whether it does harm depends on whether the claim is read.
+#[test]
+fn half_a_surrogate_pair_is_refused_where_it_is_read() {
+    let authority = authority(vec![], vec![]);
+    let times = format!("\"exp\":{}", NOW_S + 300);
+    for (claims, expected) in [
+        (r#""sub":"user-42","aud":"tickcast","nickname":{"\ud800":"\udc00"}"#, Ok(())),
+        (r#""sub":"user-\ud800","aud":"tickcast""#, Err(BadToken::Claim(Claim::Sub))),
+        (r#""sub":"user-42","aud":"tickcast\ud800""#, Err(BadToken::Claim(Claim::Aud))),
+        (r#""sub":"user-42","aud":"tickcast","\ud800":1"#, Err(BadToken::NoClaims)),
+    ] {
+        assert_eq!(outcome(&authority, &format!("{{{claims},{times}}}"), NOW_MS), expected, "{claims}");
+    }
+}
+
 #[test]
 fn a_token_ends_to_the_millisecond() {
     let authority = authority(vec![], vec![]);

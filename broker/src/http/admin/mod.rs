@@ -20,7 +20,7 @@ use self::resource::Resource;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::topics::{check, missing};
-use crate::access::{Access, Gate};
+use crate::access::{Access, Gate, PagePorts};
 use crate::config::{ReloadError, Reloaded};
 use crate::shard::{ConnectionDetail, ConnectionRow, PublisherDetail, Whom};
 use broker_identity::TokenDigest;
@@ -47,6 +47,9 @@ pub trait Observe: Sync {
 
     /// Returns the address of the client listener.
     fn clients_at(&self) -> SocketAddr;
+
+    /// Returns the ports of the client listeners, whose live page may ask.
+    fn page_ports(&self) -> PagePorts;
 
     /// Returns the digest of the token that operators need, if they need one.
     fn operators_token(&self) -> Option<TokenDigest>;
@@ -89,7 +92,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let access = match gate.admit_operator(&request, &remote, broker.clients_at().port()) {
+    let access = match gate.admit_operator(&request, &remote, broker.page_ports()) {
         Ok(access) => access,
         Err(refusal) => return reply::error(&refusal),
     };

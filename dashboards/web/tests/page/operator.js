@@ -38,6 +38,8 @@ test("a connection is looked up and closed, and the configuration reloaded", asy
     await page.size(DESKTOP);
     await page.open(broker.address, "#/broker");
     await page.shows(".tile .more", "subscription");
+    await page.until(`document.getElementById("operator-session").getBoundingClientRect().height > 20`);
+    await page.until(`document.querySelector(".operator-panel").getBoundingClientRect().height > 80`);
     await page.run("(window.confirm = () => true, null)");
     const session = await connect(page);
     await lookUp(page, session);

@@ -8,9 +8,9 @@ const PATIENCE_MS = 20_000;
 export const DESKTOP = { width: 1180, height: 740 }, PHONE = { width: 360, height: 740, deviceScaleFactor: 2 };
 const KEYS = { Tab: 9, Enter: 13, " ": 32 };
 
-/** Opens a browser for `use(page)`. */
-export function withPage(use) {
-  return withChromium(async ({ go, run, devtools }) => use(new Page(go, run, devtools)));
+/** Opens a browser for `use(page)`; `flags` are further ones of the browser. */
+export function withPage(use, flags = []) {
+  return withChromium(async ({ go, run, devtools }) => use(new Page(go, run, devtools)), flags);
 }
 
 class Page {
@@ -18,7 +18,10 @@ class Page {
     Object.assign(this, { go, run, devtools });
   }
 
-  /** Opens `http://HOST:PORT/#/view` anew, and records everything that goes wrong in it from the start. */
+  /**
+   * Opens `http://HOST:PORT/#/view` (or with the scheme of the address) anew, and records everything that goes wrong in it
+   * from the start.
+   */
   async open(address, hash = "") {
     await this.go("about:blank");
     const noted = `window.wrong = [];
@@ -27,7 +30,7 @@ class Page {
       addEventListener("securitypolicyviolation", (event) => wrong.push("policy: " + event.violatedDirective + " " + event.blockedURI));`;
     if (!this.noted) await this.devtools("Page.addScriptToEvaluateOnNewDocument", { source: noted });
     this.noted = true;
-    await this.go(`http://${address}/${hash}`);
+    await this.go(`${address.includes("://") ? address : `http://${address}`}/${hash}`);
     await this.until(`document.documentElement.dataset.ready === ""`);
   }
 
@@ -84,5 +87,12 @@ class Page {
 
   type(text) {
     return this.devtools("Input.insertText", { text });
+  }
+
+  /** Pastes a token into the form, which has the focus, and presses Enter. */
+  async paste(text) {
+    await this.until(`document.activeElement === document.getElementById("token")`);
+    await this.type(text);
+    await this.press("Enter");
   }
 }

@@ -18,6 +18,8 @@ export class Broker {
   admin = null;
   /** The token of what is published over HTTP. */
   token;
+  /** What it has printed. */
+  said = "";
 
   constructor(flags = [], command = "serve") {
     this.#flags = flags;
@@ -36,14 +38,14 @@ export class Broker {
     const args = [this.#command, "--listen", this.address, "--admin-listen", "127.0.0.1:0", ...this.#flags];
     const started = spawn(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
-    let said = "";
+    this.said = "";
     const serving = new Promise((resolve, reject) => {
       for (const stream of [started.stdout, started.stderr])
         stream.on("data", (text) => {
-          const found = / listen=(\S+) admin_listen=(\S+)/.exec((said += text));
+          const found = / listen=(\S+) admin_listen=(\S+)/.exec((this.said += text));
           if (found) resolve(found.slice(1));
         });
-      started.on("exit", () => reject(new Error(`the broker ended: ${said}`)));
+      started.on("exit", () => reject(new Error(`the broker ended: ${this.said}`)));
     });
     [this.address, this.admin] = await within(serving, "broker that serves");
   }

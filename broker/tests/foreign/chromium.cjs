@@ -1,8 +1,17 @@
 // A headless Chromium, driven through chromedriver.
 const { spawn } = require("child_process");
 
-// chromedriver takes a free port and prints it.
-function start() {
+// chromedriver takes a free port and prints it. Now and then it finds that port taken a moment later, and ends.
+async function start(attempts = 5) {
+  try {
+    return await startOnce();
+  } catch (error) {
+    if (attempts === 1) throw error;
+    return start(attempts - 1);
+  }
+}
+
+function startOnce() {
   const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((yes, no) => {
     let output = "";

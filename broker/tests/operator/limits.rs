@@ -71,6 +71,9 @@ const OTHERS: [&str; 34] = [
 /// Where keys come from and when: the tests of tokens change these in a running broker.
 const KEYS: [&str; 5] = ["token_key_file", "token_jwks_url", "jwks_refresh_ms", "jwks_cooldown_ms", "jwks_stale_ms"];
 
+/// Where certificates are: the tests of TLS reload these under other names.
+const CERTIFICATES: [&str; 3] = ["tls_cert", "tls_key", "tls_client_ca"];
+
 /// Settings of which nothing outside the broker shows the effect.
 const UNSEEN: [&str; 5] =
     ["answers_bytes_max", "notsent_lowat_bytes", "send_buffer_bytes", "turn_bytes_max", "write_gap_ms"];
@@ -78,7 +81,7 @@ const UNSEEN: [&str; 5] =
 #[test]
 fn every_setting_that_a_reload_changes_is_tested() {
     let mut tested: Vec<&str> =
-        IN_METRICS.iter().map(|(name, ..)| *name).chain(OTHERS).chain(KEYS).chain(UNSEEN).collect();
+        IN_METRICS.iter().map(|(name, ..)| *name).chain(OTHERS).chain(KEYS).chain(CERTIFICATES).chain(UNSEEN).collect();
     tested.sort_unstable();
     let reloadable = SETTINGS.iter().filter(|setting| setting.applies != Applies::Restart);
     let mut names: Vec<&str> = reloadable.map(|setting| setting.name).collect();

@@ -15,6 +15,8 @@ use crate::{Broker, systemd};
 
 /// The time that clients have to close their connections after the close frames.
 const CLOSE_TIME: Duration = Duration::from_millis(1500);
+/// The time that connections have to end that are hung up after that.
+const HANG_UP_TIME: Duration = Duration::from_millis(100);
 /// The time that threads have to end after that.
 const END_TIME: Duration = Duration::from_millis(300);
 /// The interval between two checks whether all have gone.
@@ -44,6 +46,8 @@ impl Broker {
         until_empty(shared, closed).await;
         // The connections that are still there have had their time.
         shared.clients.hang_up();
+        // Those that speak HTTP write their last answer now.
+        until(Instant::now() + HANG_UP_TIME, || shared.clients.count() == 0).await;
         threads(&shared.shards, &shared.ending).await;
         self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
     }
@@ -62,10 +66,12 @@ async fn tell(shared: &Shared, end: Instant, command: impl Fn() -> Command) {
 
 /// Waits until there is no connection of any kind left.
 async fn until_empty(shared: &Shared, end: Instant) {
-    while shared.admission.count() > 0 || shared.clients.count() > 0 {
-        if Instant::now() >= end {
-            return;
-        }
+    until(end, || shared.admission.count() == 0 && shared.clients.count() == 0).await;
+}
+
+/// Waits until something is so, at most until that time.
+async fn until(end: Instant, is_so: impl Fn() -> bool) {
+    while !is_so() && Instant::now() < end {
         sleep(LOOK).await;
     }
 }

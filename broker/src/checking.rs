@@ -1,5 +1,5 @@
-//! Checks tokens on a thread of its own: a signature takes up to a tenth of a millisecond, and anybody may send wrong
-//! ones. The thread gives way to the shards, which deliver.
+//! Checks tokens on a thread of its own, so that no shard stops for it: a signature takes up to a tenth of a
+//! millisecond, and anybody may send wrong ones.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +10,6 @@ use crossbeam_channel::Receiver;
 use crate::authentication::Authentication;
 use crate::shard::{Command, Handle, Unchecked};
 use crate::vital;
-
-/// How much the thread gives way, from 0 to 19 (nice(2)).
-const NICE: i32 = 5;
 
 /// Starts the thread, which checks tokens with the keys that are there until no shard can send any more.
 ///
@@ -25,9 +22,6 @@ pub(crate) fn start(
     ending: Arc<AtomicBool>,
 ) -> io::Result<()> {
     let run = move |()| {
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::warn!(%error, "the thread that checks tokens could not be given a lower priority");
-        }
         for one in unchecked {
             let as_of = authentication.as_of();
             let result = authentication.check_now(one.token());

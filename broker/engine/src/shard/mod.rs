@@ -54,6 +54,7 @@
 //! * A connection is in at most one queue, and only once.
 
 mod authorize;
+mod authorized;
 mod conn;
 mod connect;
 mod deliver;

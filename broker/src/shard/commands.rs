@@ -8,6 +8,7 @@ use broker_protocol::request::{Request, Subscribe, SubscribeEntry};
 
 use super::Driver;
 use super::handle::{Arrival, Command, SseRequest};
+use super::input::TURNS_UNTIL_LIGHT;
 use super::layers::Layers;
 use super::slowest::Asked;
 use super::socket::{ReadState, Socket};
@@ -91,9 +92,21 @@ impl Driver {
     fn arrive(&mut self, arrival: Arrival) {
         let Arrival { stream, tls, early, admitted, granted, reserved, client, seat, sse: follows } = arrival;
         let layers = Layers::of(tls, follows.is_some());
-        let (read_state, full, ended) = (ReadState::Idle, false, false);
-        let mut socket =
-            Socket { stream, held: None, read_state, heavy: false, has_rest: false, layers, full, ended, admitted };
+        let (read_state, heavy, has_rest) = (ReadState::Idle, false, false);
+        let (full, ended, gone) = (false, false, false);
+        let mut socket = Socket {
+            stream,
+            held: None,
+            read_state,
+            heavy,
+            turns_until_light: TURNS_UNTIL_LIGHT,
+            has_rest,
+            layers,
+            full,
+            ended,
+            gone,
+            admitted,
+        };
         socket.hold(None, early);
         let id = self.connect(socket, client.who, seat);
         // The shard's own counter includes it by now.

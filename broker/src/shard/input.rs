@@ -4,9 +4,15 @@
 //! room for what it publishes, and while the round has work left. Otherwise its bytes wait, here up to a buffer's worth
 //! and then in the kernel, where they hold the client back.
 //!
-//! Connections with deferred reads take turns. A connection that sends more than a round's work is heavy until it was
-//! read to its end. Heavy connections have their turns behind all others, and only while the shards keep up with the
-//! publishers.
+//! Connections with deferred reads take turns, in three classes. When ten thousand clients hang up at once, come back and
+//! subscribe, that is seconds of work, and a publisher's next message does not wait for it:
+//!
+//! ```text
+//! light    its latest turns took little work
+//! costly   it is new, its client has hung up, or a recent turn took much: behind the light ones, a few in every round
+//! heavy    it has sent more than a round's work, and was not read to its end since: behind all others, and only while
+//!          the shards keep up with the publishers
+//! ```
 
 use std::collections::VecDeque;
 
@@ -14,7 +20,7 @@ use broker_engine::ConnId;
 use broker_protocol::CloseReason;
 
 use super::Driver;
-use super::socket::{Buffers, Held, Read, ReadState};
+use super::socket::{Buffers, Held, Read, ReadState, Socket};
 use crate::clock::now;
 use crate::websocket::{self, Event, Input, Rules};
 
@@ -26,11 +32,18 @@ const BYTES_PER_RECORD: usize = 256;
 const READS_PER_ROUND: usize = 4;
 /// The most connections with deferred reads that are visited in one round.
 const DEFERRED_PER_ROUND: usize = 1024;
+/// So many costly connections have their turns in every round in which something is read, whatever the light ones have.
+const COSTLY_PER_ROUND: usize = 4;
+/// A turn that takes more steps of work than this is costly: a tenth of a round's work.
+const LIGHT_STEPS: u64 = 100;
+/// After so many turns that are not, a connection is light.
+pub(super) const TURNS_UNTIL_LIGHT: u8 = 4;
 
 /// The connections whose reads are deferred, in the order of their turns.
 #[derive(Default)]
 pub(super) struct DeferredReads {
     light: VecDeque<ConnId>,
+    costly: VecDeque<ConnId>,
     heavy: VecDeque<ConnId>,
     no_room: bool,
 }
@@ -38,11 +51,20 @@ pub(super) struct DeferredReads {
 impl DeferredReads {
     /// Returns whether some wait only until the shards have read the feed.
     pub(super) fn wait_for_room(&self) -> bool {
-        self.no_room && !(self.light.is_empty() && self.heavy.is_empty())
+        self.no_room && !self.is_empty()
     }
 
-    fn push(&mut self, id: ConnId, heavy: bool) {
-        if heavy { self.heavy.push_back(id) } else { self.light.push_back(id) }
+    fn is_empty(&self) -> bool {
+        self.light.is_empty() && self.costly.is_empty() && self.heavy.is_empty()
+    }
+
+    fn push(&mut self, id: ConnId, socket: &Socket) {
+        let turns = match socket {
+            Socket { heavy: true, .. } => &mut self.heavy,
+            Socket { ended: false, turns_until_light: 0, .. } => &mut self.light,
+            _ => &mut self.costly,
+        };
+        turns.push_back(id);
     }
 }
 
@@ -60,20 +82,17 @@ enum Took {
 
 impl Driver {
     /// Queues a connection for reading: its socket has bytes or, if it has `ended`, their end. A client of Server-Sent
-    /// Events whose socket is `gone` is disconnected at once.
+    /// Events whose socket is `gone` has nothing more to say.
     pub(super) fn readable(&mut self, id: ConnId, ended: bool, gone: bool) {
         // Any input is a sign of life, even if it is not read for the moment.
         self.shard.heard(id);
         let Some(socket) = self.shard.sink(id) else { return };
         socket.ended |= ended;
-        if gone && socket.follows_events() {
-            self.shard.disconnect(id);
-            return;
-        }
+        socket.gone |= gone && socket.follows_events();
         if socket.read_state == ReadState::Idle {
             socket.read_state = ReadState::Deferred;
             socket.heavy = false;
-            self.reads.push(id, false);
+            self.reads.push(id, socket);
         }
     }
 
@@ -83,17 +102,16 @@ impl Driver {
         socket.full = false;
         if socket.read_state == ReadState::Blocked {
             socket.read_state = ReadState::Deferred;
-            let heavy = socket.heavy;
-            self.reads.push(id, heavy);
+            self.reads.push(id, socket);
         }
     }
 
-    /// Does the deferred reads, as far as the round's work allows, and at least one of the heavy ones. Returns whether
-    /// some can go on at once.
+    /// Does the deferred reads, as far as the round's work allows, a few of the costly ones, and at least one of the
+    /// heavy ones. Returns whether some can go on at once.
     pub(super) fn resume_deferred(&mut self) -> bool {
         if !self.shard.may_work() {
             // Earlier rounds have done too much.
-            return !(self.reads.light.is_empty() && self.reads.heavy.is_empty());
+            return !self.reads.is_empty();
         }
         self.reads.no_room = !self.shard.engine().has_room();
         let mut more = false;
@@ -103,6 +121,14 @@ impl Driver {
                 break;
             }
             let Some(id) = self.reads.light.pop_front() else { break };
+            more |= self.resume(id);
+        }
+        for nth in 0..self.reads.costly.len().min(DEFERRED_PER_ROUND) {
+            if nth >= COSTLY_PER_ROUND && !self.shard.may_work() {
+                more = true;
+                break;
+            }
+            let Some(id) = self.reads.costly.pop_front() else { break };
             more |= self.resume(id);
         }
         if self.shard.engine().keeps_up() {
@@ -128,7 +154,7 @@ impl Driver {
         let Some(socket) = self.shard.sink(id).filter(|socket| socket.read_state == ReadState::Deferred) else {
             return false;
         };
-        if may_go_on {
+        if may_go_on || socket.gone {
             socket.read_state = ReadState::Idle;
             self.read_on(id);
             return true;
@@ -137,8 +163,7 @@ impl Driver {
             // A blocked connection leaves the queue, so that any number of them does not delay the others.
             socket.read_state = ReadState::Blocked;
         } else {
-            let heavy = socket.heavy;
-            self.reads.push(id, heavy);
+            self.reads.push(id, socket);
         }
         false
     }
@@ -157,9 +182,16 @@ impl Driver {
     }
 
     fn read_on(&mut self, id: ConnId) {
+        let before = self.shard.work_done();
         let took = self.read_some(id);
+        let steps = self.shard.work_done() - before;
         let may_read = self.shard.may_read(id);
         let Some(socket) = self.shard.sink(id) else { return };
+        socket.turns_until_light = match steps {
+            0 => socket.turns_until_light,
+            1..=LIGHT_STEPS => socket.turns_until_light.saturating_sub(1),
+            _ => TURNS_UNTIL_LIGHT,
+        };
         match took {
             Took::All => {}
             Took::Gone => self.shard.disconnect(id),
@@ -167,8 +199,7 @@ impl Driver {
                 socket.read_state = ReadState::Deferred;
                 // A connection that may not be read has not sent too much yet.
                 socket.heavy |= may_read;
-                let heavy = socket.heavy;
-                self.reads.push(id, heavy);
+                self.reads.push(id, socket);
             }
             Took::Spent => {
                 socket.read_state = ReadState::Deferred;
@@ -181,6 +212,9 @@ impl Driver {
     fn read_some(&mut self, id: ConnId) -> Took {
         // The bytes that waited here come before those in the kernel, for which the connection takes another turn.
         let Some(socket) = self.shard.sink(id) else { return Took::All };
+        if socket.gone {
+            return Took::Gone;
+        }
         let has_rest = std::mem::take(&mut socket.has_rest);
         if socket.has_unread()
             && let Some(stop) = self.received(id, &mut [])

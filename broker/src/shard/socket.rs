@@ -22,6 +22,8 @@ pub(super) struct Socket {
     pub(super) read_state: ReadState,
     /// Whether the connection has sent more than a round's work, and has not been read to its end since.
     pub(super) heavy: bool,
+    /// After so many turns that take little work, the connection has its turns before the others.
+    pub(super) turns_until_light: u8,
     /// Whether its turn ended in the middle of what was read.
     pub(super) has_rest: bool,
     /// Server-Sent Events and TLS; `None` for a plain WebSocket.
@@ -30,6 +32,8 @@ pub(super) struct Socket {
     pub(super) full: bool,
     /// Whether the stream ends after what has not been read yet. The end will not be reported again.
     pub(super) ended: bool,
+    /// Whether a client of Server-Sent Events has closed both directions.
+    pub(super) gone: bool,
     /// Counts the connection as admitted until it is dropped.
     pub(super) admitted: Admitted,
 }

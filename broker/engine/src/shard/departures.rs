@@ -16,6 +16,9 @@ use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::sink::Sink;
 
+/// Work to drop a connection with its socket, in steps: some 8 µs.
+const DISCONNECT_STEPS: usize = 64;
+
 /// The departing connections of a shard.
 #[derive(Default)]
 pub(super) struct Departures {
@@ -65,6 +68,7 @@ impl<S: Sink> Shard<S> {
         if self.conns.get(id).is_none_or(|conn| conn.gone) {
             return;
         }
+        self.work.charge(DISCONNECT_STEPS);
         self.leave_all(id);
         self.permits.remove(id);
         self.quotas.remove(&id);
@@ -146,7 +150,9 @@ impl<S: Sink> Shard<S> {
 
     /// Drops the connections that did not hang up in time.
     pub(super) fn drop_late(&mut self, now: Now) {
-        while let Some((id, session)) = self.departures.pop_late(now.mono_us) {
+        while !self.work.is_spent()
+            && let Some((id, session)) = self.departures.pop_late(now.mono_us)
+        {
             if self.conns.get(id).is_some_and(|conn| conn.session == session) {
                 self.disconnect(id);
             }

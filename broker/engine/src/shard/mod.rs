@@ -251,6 +251,11 @@ impl<S: Sink> Shard<S> {
         !self.work.is_spent()
     }
 
+    /// Returns the steps of all work that the shard has done. What a part of it took is the difference of two calls.
+    pub fn work_done(&self) -> u64 {
+        self.work.done()
+    }
+
     /// Charges the bytes read from clients or written to them as work.
     pub fn worked(&self, bytes: usize) {
         self.work.charge_bytes(bytes);

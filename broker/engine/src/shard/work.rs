@@ -26,12 +26,14 @@ pub(crate) struct Work {
     over: Cell<usize>,
     /// What requests took in excess and still have to give back.
     owed: Cell<usize>,
+    /// All that was ever done.
+    done: Cell<u64>,
 }
 
 impl Work {
     /// Creates a budget of `steps` steps per part of a round.
     pub(crate) fn new(steps: usize) -> Self {
-        Self { steps, left: Cell::new(steps), over: Cell::new(0), owed: Cell::new(0) }
+        Self { steps, left: Cell::new(steps), over: Cell::new(0), owed: Cell::new(0), done: Cell::new(0) }
     }
 
     /// Begins a part of a round that is not for requests.
@@ -57,6 +59,7 @@ impl Work {
 
     /// Charges work that was done. What cannot be divided may cost more than is left.
     pub(crate) fn charge(&self, steps: usize) {
+        self.done.set(self.done.get() + steps as u64);
         let left = self.left.get();
         self.left.set(left.saturating_sub(steps));
         self.over.set(self.over.get() + steps.saturating_sub(left));
@@ -65,6 +68,11 @@ impl Work {
     /// Charges bytes that were parsed or encoded.
     pub(crate) fn charge_bytes(&self, bytes: usize) {
         self.charge(bytes / BYTES_PER_STEP + 1);
+    }
+
+    /// Returns the steps of all work that was ever done.
+    pub(crate) fn done(&self) -> u64 {
+        self.done.get()
     }
 
     /// Whether nothing is left.

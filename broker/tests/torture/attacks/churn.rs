@@ -1,4 +1,4 @@
-//! Subscribing and unsubscribing at full speed.
+//! Subscribing and unsubscribing at full speed, and many subscribers that are gone at once.
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +31,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         run: |stage| churn(stage, 10, &vec!["..".to_owned(); 10_000]),
         ..Attack::PLAIN
     },
+    Attack {
+        name: "hang_ups",
+        what: "5,000 subscribers of 20 topics each hang up at the same moment, come back, and do it again",
+        prepare: many_topics,
+        run: hang_ups,
+        ..Attack::PLAIN
+    },
 ];
+
+/// What is in the answer to a subscription.
+const SUBSCRIBED: &[u8] = b"\"op\":\"subscribed\"";
 
 fn churn(stage: &mut Stage<'_>, connections: usize, entries: &[String]) -> io::Result<()> {
     let both: Arc<[u8]> = [text(&subscribe(entries, "")), text(&unsubscribe(entries))].concat().into();
@@ -45,5 +55,32 @@ fn churn(stage: &mut Stage<'_>, connections: usize, entries: &[String]) -> io::R
     let after = stage.broker.metrics(&stage.patience())?;
     stage.note(format!("{:.0} MB of answers in {:.0} rounds", answered as f64 / 1e6, after.rounds(&before)));
     stage.check(crowd.ended() == 0, || format!("{} of {connections} connections were closed", crowd.ended()));
+    Ok(())
+}
+
+fn hang_ups(stage: &mut Stage<'_>) -> io::Result<()> {
+    let (listen, subscribers) = (stage.broker.listen, stage.size.pick(5_000, 500));
+    let asks: Arc<[u8]> = text(&subscribe((0..20).map(many).collect::<Vec<_>>(), "")).into();
+    let (mut waves, mut lost) = (0, 0);
+    while !stage.is_over() {
+        let mut crowd = Crowd::new(true)?;
+        crowd.join_websockets(listen, subscribers, Options::attacker(), b"", &stage.to_the_end())?;
+        (0..crowd.len()).for_each(|number| crowd.say(number, &asks));
+        let mut answered = vec![false; crowd.len()];
+        let mut left = crowd.len();
+        while left > 0 && crowd.ended() == 0 && !stage.is_over() {
+            crowd.turn(Duration::from_millis(10), |number, bytes| {
+                if !answered[number] && bytes.windows(SUBSCRIBED.len()).any(|part| part == SUBSCRIBED) {
+                    answered[number] = true;
+                    left -= 1;
+                }
+            });
+        }
+        lost += crowd.ended();
+        waves += usize::from(left == 0);
+    }
+    stage.note(format!("{waves} times"));
+    stage.check(waves > 0, || format!("not all of {subscribers} could subscribe"));
+    stage.check(lost == 0, || format!("{lost} connections were closed by the broker"));
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,22 +17,29 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::wire::{TlsSocket, Wire};
+use crate::clock::now;
 use crate::tls::{Done, Tls};
 
 /// A client that has not answered the broker's message for so long no longer counts as having its turn: otherwise a few
 /// clients that never answer would keep the others waiting.
 const TURN_TIME: Duration = Duration::from_millis(250);
 
+/// In a storm of handshakes the main thread gives way to others after this time, in µs. A shard that wakes up while its
+/// core computes handshakes waits for the end of the kernel's time slice otherwise, which is 3 ms on two cores.
+const GIVES_WAY_US: u64 = 500;
+
 /// What all handshakes share.
 pub(crate) struct Handshakes {
     pub(crate) tls: Arc<Tls>,
     turns: Semaphore,
+    /// When shards were last let run, on the monotonic clock in µs.
+    gave_way_us: AtomicU64,
 }
 
 impl Handshakes {
     /// Lets `max` handshakes have their turn at the same time.
     pub(crate) fn new(tls: Arc<Tls>, max: u32) -> Self {
-        Self { tls, turns: Semaphore::new(max as usize) }
+        Self { tls, turns: Semaphore::new(max as usize), gave_way_us: AtomicU64::new(0) }
     }
 
     /// Shakes hands with a client, and waits for its first request. `patience` counts from the handshake's turn.
@@ -98,11 +106,21 @@ impl Handshakes {
                 })
                 .await;
             }
+            self.give_way();
             result?;
             if socket.tls().is_before_key_exchange() {
                 // The client's first message is incomplete: it has no turn while the rest is on its way.
                 turn = None;
             }
+        }
+    }
+
+    /// Lets shards run that wait for this core.
+    fn give_way(&self) {
+        let now_us = now().mono_us;
+        if now_us.saturating_sub(self.gave_way_us.load(Ordering::Relaxed)) >= GIVES_WAY_US {
+            self.gave_way_us.store(now_us, Ordering::Relaxed);
+            std::thread::yield_now();
         }
     }
 

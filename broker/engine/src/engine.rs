@@ -1,10 +1,11 @@
-//! The state that all threads share: topics, the feed, the budgets. Any thread may publish ([`publish`](self)) and end
-//! topics.
+//! The state that all threads share: topics, the feed, the budgets. Any thread may publish and end topics: [`apply`].
 
+mod apply;
 mod end;
 mod publish;
 mod reload;
 
+pub use self::apply::{At, Command, Outcome};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

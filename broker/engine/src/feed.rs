@@ -143,6 +143,8 @@ struct Tail {
 pub struct Draft {
     /// See [`Entry::topic`].
     pub topic: TopicId,
+    /// Its ordinal if a log has given it one, above all before; `None`: the next one.
+    pub place: Option<u64>,
     /// See [`Entry::seq`].
     pub seq: u64,
     /// See [`Entry::oldest`].
@@ -217,9 +219,12 @@ impl Feed {
         &self.shards[index]
     }
 
-    /// Assigns an ordinal to an update that no shard has to see.
-    pub fn assign_ordinal(&self) -> u64 {
-        self.ordinal.fetch_add(1, Ordering::AcqRel) + 1
+    /// Assigns an ordinal to an update that no shard has to see: its place in the log, or the next one.
+    pub fn assign_ordinal(&self, place: Option<u64>) -> u64 {
+        let Some(place) = place else { return self.ordinal.fetch_add(1, Ordering::AcqRel) + 1 };
+        let before = self.ordinal.swap(place, Ordering::AcqRel);
+        debug_assert!(before < place, "place {place} of the log comes after {before}");
+        place
     }
 
     /// The last ordinal assigned.
@@ -229,9 +234,9 @@ impl Feed {
 
     /// Appends an entry. The caller then wakes the interested shards, best after it released its own locks.
     pub fn append(&self, draft: Draft) -> Appended {
-        let Draft { topic, seq, oldest, interest, taken_us, kind, frame } = draft;
+        let Draft { topic, place, seq, oldest, interest, taken_us, kind, frame } = draft;
         let mut tail = lock(&self.tail);
-        let ordinal = self.ordinal.fetch_add(1, Ordering::AcqRel) + 1;
+        let ordinal = self.assign_ordinal(place);
         let begin_bytes = tail.bytes;
         tail.bytes += frame.len() as u64 + ENTRY_BYTES;
         let end_bytes = tail.bytes;

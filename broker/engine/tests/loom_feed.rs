@@ -24,7 +24,7 @@ fn feed(shards: usize) -> (Arc<Feed>, Vec<Arc<Notify>>) {
 fn publish(feed: &Feed, topic: u32, seq: u64) {
     let interest = feed.all_shards();
     let (kind, frame) = (EntryKind::Update, Frame::text(b"{}"));
-    feed.append(Draft { topic, seq, oldest: 1, interest, taken_us: 0, kind, frame });
+    feed.append(Draft { topic, place: None, seq, oldest: 1, interest, taken_us: 0, kind, frame });
     feed.wake_all(interest);
 }
 

@@ -8,6 +8,7 @@ use broker_protocol::message;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
 
+use super::apply::{At, Outcome};
 use super::{Engine, Published, Publisher, check_writable, refuse};
 use crate::clock::Now;
 use crate::feed::{Draft, EntryKind};
@@ -29,7 +30,19 @@ impl Engine {
                 format!("\"{name}\": clients are still being notified of topics that ended earlier; try again soon");
             return Err(refuse(ErrorCode::Unavailable, message));
         }
-        self.end(now, &topic).ok_or_else(|| not_found(name))
+        self.end(At::next(now), &topic, None).ok_or_else(|| not_found(name))
+    }
+
+    /// Applies the end of a topic.
+    pub(super) fn apply_end(&self, at: At, name: &str, only: Option<(&str, u64)>) -> Result<Outcome, Refusal> {
+        let topic = self.directory.read().get(name).cloned().ok_or_else(|| not_found(name))?;
+        if only.is_some_and(|(epoch, _)| epoch != topic.epoch()) {
+            return Ok(Outcome::WentOn);
+        }
+        Ok(match self.end(at, &topic, only.map(|(_, seq)| seq)) {
+            Some(ended) => Outcome::Ended(ended),
+            None => Outcome::WentOn,
+        })
     }
 
     /// Whether one more topic may end: what ended topics hold for connections that still want it is within its bound,
@@ -40,24 +53,28 @@ impl Engine {
         self.budget.ended() <= max
     }
 
-    /// Ends a topic; `None` if it has already ended.
-    fn end(&self, now: Now, topic: &Arc<Topic>) -> Option<Published> {
+    /// Ends a topic; `None` if it has already ended, or if it is to end only with another newest `seq`.
+    fn end(&self, at: At, topic: &Arc<Topic>, only: Option<u64>) -> Option<Published> {
         let mut state = topic.lock();
-        if state.closed {
+        if state.closed || only.is_some_and(|seq| seq != state.seq()) {
             return None;
         }
         let (seq, interest) = (state.seq(), state.interest);
         if interest != 0 {
             let appended = self.feed.append(Draft {
                 topic: topic.id(),
+                place: at.place,
                 seq: seq + 1,
                 oldest: state.history.oldest(),
                 interest,
-                taken_us: now.mono_us,
+                taken_us: at.mono_us,
                 kind: EntryKind::Closed(topic.clone()),
                 frame: Frame::encode(&mut Vec::new(), |out| message::closed(out, topic.name())),
             });
             state.closed_to = Some((interest, appended.end_bytes));
+        } else if at.place.is_some() {
+            // The ordinal is the same on brokers where somebody is told.
+            self.feed.assign_ordinal(at.place);
         }
         topic.close(&mut state, interest);
         drop(state);
@@ -86,16 +103,18 @@ impl Engine {
                 self.budget.count_history(&topic, &mut state);
             }
             let idle_us = now.mono_us.saturating_sub(state.last_mono_us);
+            let seq = state.seq();
             drop(state);
             let idle_max = self.limits.topic_idle_ms();
             if idle_max > 0 && idle_us > idle_max * 1000 && !is_reserved(topic.name()) && self.may_end() {
-                self.end(now, &topic);
+                // An update that came meanwhile keeps it alive.
+                self.end(At::next(now), &topic, Some(seq));
             }
         }
         at
     }
 }
 
-fn not_found(name: &str) -> Refusal {
+pub(super) fn not_found(name: &str) -> Refusal {
     refuse(ErrorCode::NotFound, format!("there is no topic \"{name}\""))
 }

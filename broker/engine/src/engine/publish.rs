@@ -1,5 +1,5 @@
-//! Publishing: an update gets its `seq`, becomes a frame once, changes the image, and is added to the history and the
-//! feed.
+//! Applying a publish: an update gets its `seq`, becomes a frame once, changes the image, and is added to the history
+//! and the feed.
 //!
 //! A publish that is refused changes nothing. So a topic and its first update are created in one step: everything that
 //! could be refused is checked and reserved before the topic is in the directory.
@@ -15,9 +15,9 @@ use broker_protocol::message;
 use broker_protocol::request::{Publication, Refusal};
 use broker_protocol::topic::is_reserved;
 
-use super::{Engine, Published, Publisher, begins_frame, check_writable, refuse};
+use super::apply::At;
+use super::{Engine, Published, begins_frame, refuse};
 use crate::budget::Counted;
-use crate::clock::Now;
 use crate::epoch::epoch;
 use crate::fault::{self, Fault};
 use crate::feed::{Draft, EntryKind, ShardSet};
@@ -42,21 +42,16 @@ struct Offer<'a> {
 }
 
 impl Engine {
-    /// Takes an update in: assigns its `seq`, makes its frame, keeps it in the history and appends it to the feed.
-    ///
-    /// # Errors
-    /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with an explanation. A
-    /// refused update changes nothing.
-    pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
-        check_writable(&update.topic, by)?;
+    /// Applies an update: assigns its `seq`, makes its frame, keeps it in the history and appends it to the feed.
+    pub(super) fn apply_publish(&self, at: At, update: &Publication<'_>) -> Result<Published, Refusal> {
         SCRATCH.with_borrow_mut(|(data, scratch)| {
             data.clear();
             update.data.append_compact(data);
             let result = loop {
                 let topic = self.directory.read().get(&update.topic).cloned();
                 let result = match &topic {
-                    Some(topic) => self.append(now, topic, update, data, scratch),
-                    None => self.begin(now, update, data, scratch),
+                    Some(topic) => self.append(at, topic, update, data, scratch),
+                    None => self.begin(at, update, data, scratch),
                 };
                 if let Some(result) = result {
                     break result;
@@ -70,9 +65,6 @@ impl Engine {
             }
             let published = result?;
             self.budget.fit_histories(self.limits.retain_bytes_max());
-            if by == Publisher::Client {
-                self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
-            }
             Ok(published)
         })
     }
@@ -81,7 +73,7 @@ impl Engine {
     /// have changed: whoever changes them looks for the topics that began under the old ones only once.
     fn begin(
         &self,
-        now: Now,
+        at: At,
         update: &Publication<'_>,
         data: &[u8],
         scratch: &mut Vec<u8>,
@@ -98,25 +90,25 @@ impl Engine {
         if let Err(refusal) = self.check_image(name, image.as_ref()) {
             return Some(Err(refusal));
         }
-        let frame = offer.frame(1, now.wall_us, scratch);
+        let frame = offer.frame(1, at.ts_us, scratch);
         let mut names = self.directory.write();
         if names.get(name).is_some() || !self.limits.are_in_force(&rules) {
             return None;
         }
-        if names.len() as u64 >= self.limits.topics_max() && !is_reserved(name) {
+        if at.is_bounded() && names.len() as u64 >= self.limits.topics_max() && !is_reserved(name) {
             let max = self.limits.topics_max();
             let message = format!("\"{name}\" would exceed topics_max ({max})");
             return Some(Err(refuse(ErrorCode::Limit, message)));
         }
         let mut counted = Counted::default();
-        if let Err(refusal) = self.reserve(&mut counted, &offer, None, image.as_ref()) {
+        if let Err(refusal) = self.reserve(at, &mut counted, &offer, None, image.as_ref()) {
             return Some(Err(refusal));
         }
         let all = self.feed.all_shards();
         let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
-            epoch: epoch(self.epoch_seed, self.epochs.fetch_add(1, Ordering::Relaxed)),
+            epoch: epoch(self.epoch_seed, at.place.unwrap_or_else(|| self.epochs.fetch_add(1, Ordering::Relaxed))),
             kind,
             retain,
             interest: all,
@@ -130,10 +122,11 @@ impl Engine {
         // directory, and it is never seen without its first update.
         let begun = self.feed.append(Draft {
             topic: topic.id(),
+            place: at.place,
             seq: 0,
             oldest: 1,
             interest: all,
-            taken_us: now.mono_us,
+            taken_us: at.mono_us,
             kind: EntryKind::Begins(topic.clone()),
             frame: begins_frame(&topic, 0),
         });
@@ -141,7 +134,7 @@ impl Engine {
         if fault::strikes(Fault::BeginningWithoutUpdate) {
             return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
         }
-        self.take(now, &topic, &mut state, &offer, image, frame);
+        self.take(at, &topic, &mut state, &offer, image, frame);
         drop(state);
         drop(names);
         self.feed.wake_all(all);
@@ -161,7 +154,7 @@ impl Engine {
     /// Publishes to a topic. `None` if it has ended.
     fn append(
         &self,
-        now: Now,
+        at: At,
         topic: &Arc<Topic>,
         update: &Publication<'_>,
         data: &[u8],
@@ -191,13 +184,13 @@ impl Engine {
         };
         let sources = update.source.as_ref().map(|(source, _)| state.sources.bytes_with(source));
         let reserved = self.check_image(topic.name(), image.as_ref());
-        let reserved = reserved.and_then(|()| self.reserve(&mut state.counted, &offer, sources, image.as_ref()));
+        let reserved = reserved.and_then(|()| self.reserve(at, &mut state.counted, &offer, sources, image.as_ref()));
         if let Err(refusal) = reserved {
             return Some(Err(refusal));
         }
         let seq = state.seq() + 1;
-        let frame = offer.frame(seq, now.wall_us.max(state.last_ts), scratch);
-        let interest = self.take(now, topic, state, &offer, image, frame);
+        let frame = offer.frame(seq, at.ts_us.max(state.last_ts), scratch);
+        let interest = self.take(at, topic, state, &offer, image, frame);
         drop(guard);
         self.feed.wake_all(interest);
         Some(Ok(Published { topic: topic.clone(), seq, duplicate: false }))
@@ -206,7 +199,7 @@ impl Engine {
     /// Makes an update, for which everything is reserved, the topic's newest. Returns the shards to wake.
     fn take(
         &self,
-        now: Now,
+        at: At,
         topic: &Arc<Topic>,
         state: &mut TopicState,
         offer: &Offer<'_>,
@@ -222,27 +215,29 @@ impl Engine {
             self.budget.count_encoded(topic, state);
         }
         state.has_patches |= offer.kind == Kind::Patch;
-        state.last_ts = now.wall_us.max(state.last_ts);
-        state.last_mono_us = now.mono_us;
+        state.last_ts = at.ts_us.max(state.last_ts);
+        state.last_mono_us = at.mono_us;
         state.last_source_ts = offer.update.source_ts;
         let interest = state.interest;
+        let place = at.place.map(|place| place + 1);
         let ordinal = if interest == 0 {
-            self.feed.assign_ordinal()
+            self.feed.assign_ordinal(place)
         } else {
             let oldest = state.history.oldest();
             let appended = self.feed.append(Draft {
                 topic: topic.id(),
+                place,
                 seq,
                 oldest,
                 interest,
-                taken_us: now.mono_us,
+                taken_us: at.mono_us,
                 kind: EntryKind::Update,
                 frame: frame.clone(),
             });
             appended.ordinal
         };
-        state.history.push(ordinal, now.mono_us, frame);
-        state.history.trim(&state.retain, now.mono_us);
+        state.history.push(ordinal, at.mono_us, frame);
+        state.history.trim(&state.retain, at.mono_us);
         self.budget.count_history(topic, state);
         self.published.fetch_add(1, Ordering::Relaxed);
         interest
@@ -258,30 +253,32 @@ impl Engine {
         Err(refuse(ErrorCode::TooLarge, message))
     }
 
-    /// Counts what the update adds to the sums, or nothing if one of them would be exceeded. `sources` is what the
-    /// topic's sources hold including the update's.
+    /// Counts what the update adds to the sums, or nothing if one of them would be exceeded and may refuse it. `sources`
+    /// is what the topic's sources hold including the update's.
     fn reserve(
         &self,
+        at: At,
         counted: &mut Counted,
         offer: &Offer<'_>,
         sources: Option<u64>,
         image: Option<&Tree>,
     ) -> Result<(), Refusal> {
-        let (name, limits) = (&*offer.update.topic, &self.limits);
+        let name = &*offer.update.topic;
+        let bound = |max: u64| if at.is_bounded() { max } else { u64::MAX };
+        let (sources_max, images_max) = (bound(self.limits.sources_bytes_max()), bound(self.limits.images_bytes_max()));
         let old = counted.sources;
         if let Some(bytes) = sources.or_else(|| offer.first_source_bytes())
-            && !self.budget.change_sources(counted, bytes, limits.sources_bytes_max())
+            && !self.budget.change_sources(counted, bytes, sources_max)
         {
-            let max = limits.sources_bytes_max();
-            let message = format!("\"{name}\": all sources together would exceed {max} bytes (sources_bytes_max)");
+            let message =
+                format!("\"{name}\": all sources together would exceed {sources_max} bytes (sources_bytes_max)");
             return Err(refuse(ErrorCode::Limit, message));
         }
         if let Some(tree) = image
-            && !self.budget.change_image(counted, tree.held_bytes() as u64, limits.images_bytes_max())
+            && !self.budget.change_image(counted, tree.held_bytes() as u64, images_max)
         {
             self.budget.change_sources(counted, old, u64::MAX);
-            let max = limits.images_bytes_max();
-            let message = format!("\"{name}\": all images together would exceed {max} bytes (images_bytes_max)");
+            let message = format!("\"{name}\": all images together would exceed {images_max} bytes (images_bytes_max)");
             return Err(refuse(ErrorCode::Limit, message));
         }
         Ok(())

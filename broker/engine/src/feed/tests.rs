@@ -15,7 +15,16 @@ fn waiting_for_a_shard_wakes_it() {
     // Nothing of this concerns the shard, so appending does not wake it.
     for seq in 1..=8 {
         let frame = Frame::text(&[b' '; 1000]);
-        feed.append(Draft { topic: 0, seq, oldest: 1, interest: 0, taken_us: 0, kind: EntryKind::Update, frame });
+        feed.append(Draft {
+            topic: 0,
+            place: None,
+            seq,
+            oldest: 1,
+            interest: 0,
+            taken_us: 0,
+            kind: EntryKind::Update,
+            frame,
+        });
     }
     assert!(feed.keeps_up(16_000));
     assert!(!woken.load(Ordering::Relaxed), "woken though it keeps up");

@@ -1,0 +1,98 @@
+//! Commands: what publishers and operators ask for, and what the broker itself decides.
+//!
+//! A command is admitted first, by what this broker knows at that moment, and then applied: only that changes anything.
+//!
+//! Commands have places where several brokers read them from one log. Then nothing decides but the command, its place,
+//! the topics and the rules for them (`image_bytes`, the kinds of topics, the sources that a topic remembers): brokers
+//! with the same rules that apply the same commands come to the same topics, epochs, sequences and refusals. What
+//! bounds one broker alone (`topics_max`, the sums over all topics) was asked before the command got its place, and is
+//! only counted here. Histories are each broker's own.
+
+use std::sync::atomic::Ordering;
+
+use broker_protocol::request::{Publication, Refusal};
+
+use super::{Engine, Published, Publisher, check_writable};
+use crate::clock::Now;
+
+/// A change of topics.
+#[derive(Clone, Copy, Debug)]
+pub enum Command<'a> {
+    /// Publishes an update. A topic that does not exist begins with it.
+    Publish(&'a Publication<'a>),
+    /// Ends a topic.
+    End {
+        /// The topic's name.
+        topic: &'a str,
+        /// The epoch and the newest `seq` that it must still have; otherwise it goes on. `None`: it ends in any case.
+        only: Option<(&'a str, u64)>,
+    },
+}
+
+/// Where a command stands in the order of all commands, and when it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The even place at which a topic begins or ends; its update has the one behind it. `None`: the feed assigns the
+    /// next ones.
+    pub(super) place: Option<u64>,
+    pub(super) ts_us: u64,
+    pub(super) mono_us: u64,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The update has a `seq`, or is a duplicate.
+    Published(Published),
+    /// The topic has ended, after this `seq`.
+    Ended(Published),
+    /// The topic that was to end has another epoch or `seq` by now, and goes on.
+    WentOn,
+}
+
+impl At {
+    /// Without a place of its own: the feed assigns the next one.
+    pub fn next(now: Now) -> Self {
+        Self { place: None, ts_us: now.wall_us, mono_us: now.mono_us }
+    }
+
+    /// At an even place above 0, which rises from command to command. `ts_us` is the time that all brokers note for it, in µs
+    /// since the UNIX epoch; `mono_us` is this broker's own monotonic clock.
+    pub fn place(place: u64, ts_us: u64, mono_us: u64) -> Self {
+        debug_assert!(place.is_multiple_of(2), "{place} is the place of an update");
+        Self { place: Some(place), ts_us, mono_us }
+    }
+
+    /// Whether this broker's own bounds were not asked yet, and may refuse the command.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.place.is_none()
+    }
+}
+
+impl Engine {
+    /// Publishes an update: admits and applies it.
+    ///
+    /// # Errors
+    /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with an explanation. A
+    /// refused update changes nothing.
+    pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
+        check_writable(&update.topic, by)?;
+        let published = self.apply_publish(At::next(now), update)?;
+        if by == Publisher::Client {
+            self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
+        }
+        Ok(published)
+    }
+
+    /// Applies a command that was admitted.
+    ///
+    /// # Errors
+    /// `kind_mismatch`, `no_state` and `too_large`, `not_found` for the end of a topic that does not exist, and `limit`
+    /// for a command without a place. A refused command changes nothing.
+    pub fn apply(&self, at: At, command: Command<'_>) -> Result<Outcome, Refusal> {
+        match command {
+            Command::Publish(update) => self.apply_publish(at, update).map(Outcome::Published),
+            Command::End { topic, only } => self.apply_end(at, topic, only),
+        }
+    }
+}

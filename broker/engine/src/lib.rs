@@ -54,7 +54,7 @@ mod trie;
 
 pub use budget::{Budget, Total};
 pub use clock::Now;
-pub use engine::{At, Command, Engine, Outcome, Published, Publisher};
+pub use engine::{At, Command, Engine, Outcome, Published, Publisher, SavedTopic, SavedUpdate};
 pub use image::Tree;
 pub use in_force::InForce;
 pub use limits::{Limits, Retain, TopicRule};

@@ -39,6 +39,7 @@ mod ids;
 mod image;
 mod in_force;
 mod limits;
+pub mod log;
 mod names;
 mod pattern_counts;
 mod publishers;

@@ -56,6 +56,10 @@ pub enum Fault {
     PlaceIgnored,
     /// A checkpoint lacks a topic that ended while it was written.
     EndsForgotten,
+    /// A checkpoint lacks the sessions.
+    SessionsForgotten,
+    /// The last record of a session counts once more when it is repeated.
+    LastRecordTwice,
     /// An update has the time of the broker that applies it.
     ClockInApply,
     /// An epoch follows from how many topics this broker has begun.

@@ -114,10 +114,15 @@ impl Engine {
             },
         };
         if let Some(place) = at.place {
-            // Whatever came of it, and whoever follows: the last ordinal is the same on all brokers.
-            self.feed.reach(place + 1);
+            self.pass(place);
         }
         result
+    }
+
+    /// Passes a place: the last ordinal is then that of its update. Whatever comes of commands, and whoever follows
+    /// their topics, it is the same on all brokers.
+    pub fn pass(&self, place: u64) {
+        self.feed.reach(place + 1);
     }
 
     /// Notes that a topic's last command is the one at this place. Returns false if the topic has had it already: it was

@@ -42,6 +42,8 @@ pub enum Outcome {
     Control,
     /// The command was not valid, and nothing came of it.
     Invalid,
+    /// The topic has no state to patch.
+    NoState,
 }
 
 impl Outcome {
@@ -57,6 +59,7 @@ impl Outcome {
             Outcome::NotEnded => 7,
             Outcome::Control => 8,
             Outcome::Invalid => 9,
+            Outcome::NoState => 10,
         }
     }
 }

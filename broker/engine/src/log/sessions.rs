@@ -17,6 +17,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::record::{EXACT_MAX, Flaw, NAME_BYTES_MAX, Record, check_node};
+use crate::fault::{self, Fault};
 
 /// Maximum number of brokers whose sessions are known. The one that wrote longest ago is forgotten for another; its
 /// records count again once it has opened another session.
@@ -124,6 +125,7 @@ impl Sessions {
             Ordering::Greater if opened.is_some() => Ok(self.open(node, position, record.session)),
             Ordering::Greater => Err(Dropped::Ahead),
             Ordering::Equal => match record.number.cmp(&known.next) {
+                Ordering::Less if record.number + 1 == known.next && fault::strikes(Fault::LastRecordTwice) => Ok(()),
                 Ordering::Less => Err(Dropped::Repeated),
                 Ordering::Greater => Err(Dropped::Ahead),
                 Ordering::Equal => {
@@ -142,6 +144,9 @@ impl Sessions {
 
     /// Returns the sessions in the order of the brokers' names.
     pub fn export(&self) -> Vec<NodeSession> {
+        if fault::planted(Fault::SessionsForgotten) {
+            return Vec::new();
+        }
         let sessions = self.nodes.iter().map(|(node, &Progress { session, next, position })| NodeSession {
             node: node.clone(),
             session,

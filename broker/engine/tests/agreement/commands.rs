@@ -62,7 +62,7 @@ pub fn command(random: &mut StdRng, seen: &[Known]) -> Random {
             _ => present,
         }
         .cloned()
-        .unwrap_or_default();
+        .unwrap_or_else(|| (topic.to_owned(), "none".to_owned(), 1));
         return Random::End { topic, only: Some((epoch, seq)) };
     }
     let kind = ["", r#","kind":"event""#, r#","kind":"state""#, r#","kind":"patch""#][random.random_range(0..4)];

@@ -6,6 +6,7 @@
 
 mod broker;
 mod commands;
+mod journal;
 #[cfg(feature = "planted-faults")]
 mod planted;
 
@@ -142,6 +143,16 @@ fn a_broker_restored_from_a_checkpoint_that_was_written_meanwhile_agrees() {
         }
     }
     assert!(skipped > 100 && ended > 20 && restored > 100, "skipped {skipped}, ended {ended}, restored {restored}");
+}
+
+#[test]
+fn brokers_on_one_log_agree_whatever_the_network_does() {
+    let mut met = journal::Met::default();
+    for seed in 0..SEEDS {
+        journal::run(seed, 2_000, &mut met);
+    }
+    let journal::Met { resent, dropped, restarted, restored, cut } = met;
+    assert!([resent, dropped, restarted, restored, cut].iter().all(|times| *times > 50), "{met:?}");
 }
 
 /// Applies a command, and lets the broker deliver.

@@ -32,3 +32,18 @@ fn a_clock_of_one_broker() {
 fn an_epoch_from_a_counter() {
     is_found(Fault::EpochFromCounter, super::a_broker_restored_from_a_checkpoint_that_was_written_meanwhile_agrees);
 }
+
+#[test]
+fn a_checkpoint_without_sessions() {
+    is_found(Fault::SessionsForgotten, super::brokers_on_one_log_agree_whatever_the_network_does);
+}
+
+#[test]
+fn a_repeated_record_that_counts() {
+    is_found(Fault::LastRecordTwice, super::brokers_on_one_log_agree_whatever_the_network_does);
+}
+
+#[test]
+fn a_broker_on_a_log_that_applies_again_what_a_topic_has_had() {
+    is_found(Fault::PlaceIgnored, super::brokers_on_one_log_agree_whatever_the_network_does);
+}

@@ -19,4 +19,4 @@ pub mod sessions;
 pub use applied::{Applied, Logged, Verdict};
 pub use digest::{Compared, Digest, Digests, Outcome};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
-pub use sessions::{Dropped, ImportError, NodeSession, Sessions};
+pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

@@ -85,7 +85,7 @@ impl Dropped {
 
 /// Why sessions of a checkpoint are not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImportError {
+pub enum RestoreError {
     /// More brokers than are ever known.
     #[error("there are {0} brokers; the maximum is {NODES_MAX}")]
     TooMany(usize),
@@ -116,13 +116,13 @@ impl Sessions {
         }
         let Some(known) = self.nodes.get_mut(node) else {
             return match opened {
-                Some(_) => Ok(self.open(node, position, record.session)),
+                Some(_) => self.open(node, position, record.session),
                 None => Err(Dropped::Ahead),
             };
         };
         match record.session.cmp(&known.session) {
             Ordering::Less => Err(Dropped::StaleSession),
-            Ordering::Greater if opened.is_some() => Ok(self.open(node, position, record.session)),
+            Ordering::Greater if opened.is_some() => self.open(node, position, record.session),
             Ordering::Greater => Err(Dropped::Ahead),
             Ordering::Equal => match record.number.cmp(&known.next) {
                 Ordering::Less if record.number + 1 == known.next && fault::strikes(Fault::LastRecordTwice) => Ok(()),
@@ -143,7 +143,7 @@ impl Sessions {
     }
 
     /// Returns the sessions in the order of the brokers' names.
-    pub fn export(&self) -> Vec<NodeSession> {
+    pub fn list(&self) -> Vec<NodeSession> {
         if fault::planted(Fault::SessionsForgotten) {
             return Vec::new();
         }
@@ -156,30 +156,32 @@ impl Sessions {
         sessions.collect()
     }
 
-    /// Restores what [`Sessions::export`] returned.
-    pub fn import(sessions: Vec<NodeSession>) -> Result<Sessions, ImportError> {
+    /// Restores what [`Sessions::list`] returned.
+    pub fn restore(sessions: Vec<NodeSession>) -> Result<Sessions, RestoreError> {
         if sessions.len() > NODES_MAX {
-            return Err(ImportError::TooMany(sessions.len()));
+            return Err(RestoreError::TooMany(sessions.len()));
         }
         let mut nodes = BTreeMap::new();
         for NodeSession { node, session, next, position } in sessions {
-            check_node(&node).map_err(ImportError::Node)?;
+            check_node(&node).map_err(RestoreError::Node)?;
             if next == 0 || next > EXACT_MAX {
-                return Err(ImportError::Next { node, next });
+                return Err(RestoreError::Next { node, next });
             }
             if nodes.insert(node.clone(), Progress { session, next, position }).is_some() {
-                return Err(ImportError::Twice(node));
+                return Err(RestoreError::Twice(node));
             }
         }
         Ok(Sessions { nodes })
     }
 
-    fn open(&mut self, node: &str, position: u64, session: u64) {
+    /// Begins a session with the record that opens it, which counts.
+    fn open(&mut self, node: &str, position: u64, session: u64) -> Result<(), Dropped> {
         if self.nodes.len() >= NODES_MAX && !self.nodes.contains_key(node) {
             // Of two at the same place, which a log does not have, the first by name.
             let oldest = self.nodes.iter().min_by_key(|(_, known)| known.position).map(|(node, _)| node.clone());
             oldest.map(|oldest| self.nodes.remove(&oldest));
         }
         self.nodes.insert(node.into(), Progress { session, next: 1, position });
+        Ok(())
     }
 }

@@ -115,7 +115,7 @@ impl Node {
             let now = Now::default();
             from.topics.iter().for_each(|topic| broker.engine.restore_topic(now, 0, topic));
             broker.engine.restore_ended(from.ended.clone());
-            let sessions = Sessions::import(from.sessions.clone()).expect("what was exported");
+            let sessions = Sessions::restore(from.sessions.clone()).expect("what was listed");
             applied = Applied::from_checkpoint(&broker.engine, sessions, from.commands, from.complete_at);
             position = from.from;
         }
@@ -192,7 +192,7 @@ impl Node {
         }
         if self.applied.is_complete() {
             let mut state = self.broker.state();
-            state.push(format!("{:?} {}", self.applied.sessions().export(), self.applied.commands()));
+            state.push(format!("{:?} {}", self.applied.sessions().list(), self.applied.commands()));
             let known = truth.states.entry(self.position).or_insert_with(|| state.clone());
             assert_eq!(*known, state, "{} at {position}", NODES[self.index]);
         }
@@ -210,7 +210,7 @@ impl Node {
             self.saved_to = None;
             self.saving = Some(Checkpoint {
                 from: self.position,
-                sessions: self.applied.sessions().export(),
+                sessions: self.applied.sessions().list(),
                 commands: self.applied.commands(),
                 topics: Vec::new(),
                 ended: Vec::new(),

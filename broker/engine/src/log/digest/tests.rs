@@ -7,8 +7,11 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// What is taken in for a command.
+type Taken<'a> = (&'a str, &'a str, u64, Outcome);
+
 /// Takes in a block of updates; `changed` is taken in instead of its command of that index.
-fn block(digests: &mut Digests, changed: Option<(usize, (&str, &str, u64, Outcome))>) -> Option<Digest> {
+fn block(digests: &mut Digests, changed: Option<(usize, Taken<'_>)>) -> Option<Digest> {
     let mut last = None;
     for at in 0..BLOCK_COMMANDS as usize {
         let (topic, epoch, seq, outcome) = match changed {

@@ -71,22 +71,22 @@ fn who_wrote_longest_ago_is_forgotten() {
     assert_eq!(sessions.newest(&name(2)), Some(1));
     check(&mut sessions, &name(1), (2, 0), Ok(()));
     assert_eq!(sessions.newest(&name(2)), None);
-    assert_eq!(Sessions::import(sessions.export()), Ok(sessions));
+    assert_eq!(Sessions::restore(sessions.list()), Ok(sessions));
 }
 
 #[test]
-fn imports() {
+fn a_list_is_restored_if_it_is_valid() {
     let node = |node: &str, next| NodeSession { node: node.into(), session: 1, next, position: 7 };
-    let import = |nodes: &[NodeSession]| Sessions::import(nodes.to_vec());
-    assert_eq!(import(&[]), Ok(Sessions::default()));
-    let sessions = import(&[node("b", 1), node("a", 2)]).expect("valid");
-    assert_eq!(sessions.export(), [node("a", 2), node("b", 1)]);
-    assert_eq!(import(&[node("a", 1), node("b", 1), node("a", 1)]), Err(ImportError::Twice("a".into())));
-    assert_eq!(import(&[node("a", 0)]), Err(ImportError::Next { node: "a".into(), next: 0 }));
-    assert!(matches!(import(&[node("a", u64::MAX)]), Err(ImportError::Next { .. })));
-    assert!(matches!(import(&[node("a b", 1)]), Err(ImportError::Node(_))));
+    let restore = |nodes: &[NodeSession]| Sessions::restore(nodes.to_vec());
+    assert_eq!(restore(&[]), Ok(Sessions::default()));
+    let sessions = restore(&[node("b", 1), node("a", 2)]).expect("valid");
+    assert_eq!(sessions.list(), [node("a", 2), node("b", 1)]);
+    assert_eq!(restore(&[node("a", 1), node("b", 1), node("a", 1)]), Err(RestoreError::Twice("a".into())));
+    assert_eq!(restore(&[node("a", 0)]), Err(RestoreError::Next { node: "a".into(), next: 0 }));
+    assert!(matches!(restore(&[node("a", u64::MAX)]), Err(RestoreError::Next { .. })));
+    assert!(matches!(restore(&[node("a b", 1)]), Err(RestoreError::Node(_))));
     let many: Vec<_> = (0..=NODES_MAX).map(|number| node(&number.to_string(), 1)).collect();
-    assert_eq!(import(&many), Err(ImportError::TooMany(NODES_MAX + 1)));
+    assert_eq!(restore(&many), Err(RestoreError::TooMany(NODES_MAX + 1)));
 }
 
 /// A record by its broker, session and number.
@@ -152,7 +152,7 @@ impl World {
             Step::Late(at) if !self.sent.is_empty() => self.arrive(self.sent[at.index(self.sent.len())]),
             Step::Late(_) => {}
             Step::Checkpoint => {
-                self.sessions = Sessions::import(self.sessions.export()).expect("it was exported");
+                self.sessions = Sessions::restore(self.sessions.list()).expect("it was listed");
             }
         }
     }

@@ -4,8 +4,12 @@ mod apply;
 mod end;
 mod publish;
 mod reload;
+mod restore;
+mod save;
 
 pub use self::apply::{At, Command, Outcome};
+pub use self::save::{SavedTopic, SavedUpdate};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +20,7 @@ use broker_protocol::message::{self, Start, TopicStart};
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::{check_topic, is_reserved};
 
+use self::save::Saving;
 use crate::budget::Budget;
 use crate::budget::largest::Largest;
 use crate::clock::Now;
@@ -28,6 +33,7 @@ use crate::limits::Limits;
 use crate::pattern_counts::PatternCounts;
 use crate::publishers::Publishers;
 use crate::quota::Refusals;
+use crate::sync::Mutex;
 use crate::topic::Topic;
 
 /// The author of an update: a client, or the broker itself on its own `$` topics.
@@ -71,6 +77,9 @@ pub struct Engine {
     pub(crate) refusals: Arc<Refusals>,
     /// When a client last published, in µs since the UNIX epoch; 0 before the first.
     last_publish_us: AtomicU64,
+    saving: Saving,
+    /// Names that ended while the checkpoint was written from which this engine is restored.
+    skipping: Mutex<BTreeMap<Box<str>, u64>>,
 }
 
 /// How far a shard may lag and still count as keeping up: some milliseconds of its time.
@@ -113,6 +122,8 @@ impl Engine {
             duplicates: AtomicU64::new(0),
             refused: std::array::from_fn(|_| AtomicU64::new(0)),
             last_publish_us: AtomicU64::new(0),
+            saving: Saving::default(),
+            skipping: Mutex::default(),
         })
     }
 

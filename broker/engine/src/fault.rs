@@ -52,6 +52,18 @@ pub enum Fault {
     DeniedStaysPending,
     /// A message that was cut ends without the mark of its transport's encoding.
     EndForgotten,
+    /// A broker that was restored applies again what a topic has had already.
+    PlaceIgnored,
+    /// A checkpoint lacks a topic that ended while it was written.
+    EndsForgotten,
+    /// A checkpoint lacks the sessions.
+    SessionsForgotten,
+    /// The last record of a session counts once more when it is repeated.
+    LastRecordTwice,
+    /// An update has the time of the broker that applies it.
+    ClockInApply,
+    /// An epoch follows from how many topics this broker has begun.
+    EpochFromCounter,
 }
 
 #[cfg(feature = "planted-faults")]

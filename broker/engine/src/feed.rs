@@ -182,6 +182,10 @@ pub struct Feed {
 /// How many times every shard is woken while as much is appended as the slowest may lag.
 const WAKES_PER_BACKLOG: u64 = 4;
 
+/// The bytes before the first entry. Topics that were restored count as begun there, each at a byte of its own, so that
+/// every shard has read their beginning.
+pub(crate) const FIRST_BYTE: u64 = 1 << 32;
+
 /// Bytes that an entry costs in the feed in addition to its frame, for [`Feed::has_room`].
 const ENTRY_BYTES: u64 = std::mem::size_of::<Slot<Entry>>() as u64;
 
@@ -201,9 +205,9 @@ impl Feed {
     pub fn new(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
         assert!(notify.len() <= SHARDS_MAX, "{} shards, at most {SHARDS_MAX} are possible", notify.len());
         Self {
-            tail: Mutex::new(Tail { segment: Segment::new(), slot: 0, bytes: 0, segment_bytes: 0 }),
+            tail: Mutex::new(Tail { segment: Segment::new(), slot: 0, bytes: FIRST_BYTE, segment_bytes: FIRST_BYTE }),
             ordinal: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            bytes: AtomicU64::new(FIRST_BYTE),
             bytes_max,
             shards: notify.into_iter().map(Wake::new).collect(),
         }
@@ -221,10 +225,18 @@ impl Feed {
 
     /// Assigns an ordinal to an update that no shard has to see: its place in the log, or the next one.
     pub fn assign_ordinal(&self, place: Option<u64>) -> u64 {
-        let Some(place) = place else { return self.ordinal.fetch_add(1, Ordering::AcqRel) + 1 };
-        let before = self.ordinal.swap(place, Ordering::AcqRel);
-        debug_assert!(before < place, "place {place} of the log comes after {before}");
-        place
+        match place {
+            None => self.ordinal.fetch_add(1, Ordering::AcqRel) + 1,
+            Some(place) => {
+                self.reach(place);
+                place
+            }
+        }
+    }
+
+    /// Notes that this ordinal was used, whether or not anything was appended with it.
+    pub(crate) fn reach(&self, place: u64) {
+        self.ordinal.fetch_max(place, Ordering::AcqRel);
     }
 
     /// The last ordinal assigned.

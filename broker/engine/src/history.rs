@@ -88,6 +88,17 @@ impl History {
         self.kept.push_back(Kept { ordinal, taken_us, frame, end_bytes: self.end_bytes });
     }
 
+    /// Makes a history whose newest update will be `newest`, once the `kept` ones are pushed. `dropped_ordinal` is that of
+    /// the newest that is no longer retained.
+    pub(crate) fn restored(newest: u64, kept: u64, dropped_ordinal: u64) -> Self {
+        Self { newest: newest - kept, dropped_ordinal, ..Self::new() }
+    }
+
+    /// The ordinal of the newest update that is no longer retained; 0 if all are.
+    pub(crate) fn dropped_ordinal(&self) -> u64 {
+        self.dropped_ordinal
+    }
+
     /// Drops what the rule no longer retains at `now_us` on the monotonic clock.
     pub(crate) fn trim(&mut self, retain: &Retain, now_us: u64) {
         self.trim_some(retain, now_us, usize::MAX);

@@ -39,6 +39,7 @@ mod ids;
 mod image;
 mod in_force;
 mod limits;
+pub mod log;
 mod names;
 mod pattern_counts;
 mod publishers;
@@ -54,7 +55,7 @@ mod trie;
 
 pub use budget::{Budget, Total};
 pub use clock::Now;
-pub use engine::{At, Command, Engine, Outcome, Published, Publisher};
+pub use engine::{At, Command, Engine, Outcome, Published, Publisher, SavedTopic, SavedUpdate};
 pub use image::Tree;
 pub use in_force::InForce;
 pub use limits::{Limits, Retain, TopicRule};

@@ -25,6 +25,17 @@ impl Sources {
         held + source_bytes(source) - oldest.map_or(0, |(name, _)| source_bytes(name))
     }
 
+    /// The sources, the one that was used last comes last.
+    pub(crate) fn all(&self) -> &[(Box<str>, u64)] {
+        &self.0
+    }
+
+    /// Makes them from what [`Sources::all`] returned.
+    pub(crate) fn restored(mut all: Vec<(Box<str>, u64)>) -> Self {
+        all.truncate(SOURCES_MAX);
+        Self(all)
+    }
+
     /// Whether `source` has already published `source_seq` or a later one. Asking counts as a use of a source that is
     /// remembered.
     pub(crate) fn is_duplicate(&mut self, source: &str, source_seq: u64) -> bool {

@@ -47,6 +47,8 @@ pub(crate) struct TopicState {
     pub(crate) closed_to: Option<(ShardSet, u64)>,
     /// Those of them that have not read it yet.
     pub(crate) unread_by: ShardSet,
+    /// The place of the last command for it that came from a log; 0 if none did.
+    pub(crate) place: u64,
     /// How much of it is kept.
     pub(crate) retain: Retain,
     pub(crate) history: History,
@@ -108,6 +110,7 @@ impl Topic {
                 closed: false,
                 closed_to: None,
                 unread_by: 0,
+                place: 0,
                 retain,
                 history: History::new(),
                 image: None,

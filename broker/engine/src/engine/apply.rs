@@ -14,6 +14,7 @@ use broker_protocol::request::{Publication, Refusal};
 
 use super::{Engine, Published, Publisher, check_writable};
 use crate::clock::Now;
+use crate::fault::{self, Fault};
 
 /// A change of topics.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,16 @@ pub enum Command<'a> {
         /// The epoch and the newest `seq` that it must still have; otherwise it goes on. `None`: it ends in any case.
         only: Option<(&'a str, u64)>,
     },
+}
+
+impl Command<'_> {
+    /// The name of the topic that it changes.
+    pub fn topic(&self) -> &str {
+        match self {
+            Command::Publish(update) => &update.topic,
+            Command::End { topic, .. } => topic,
+        }
+    }
 }
 
 /// Where a command stands in the order of all commands, and when it is applied.
@@ -48,6 +59,8 @@ pub enum Outcome {
     Ended(Published),
     /// The topic that was to end has another epoch or `seq` by now, and goes on.
     WentOn,
+    /// The command was applied before this topic was saved in the checkpoint that it was restored from.
+    Skipped,
 }
 
 impl At {
@@ -89,10 +102,42 @@ impl Engine {
     /// # Errors
     /// `kind_mismatch`, `no_state` and `too_large`, `not_found` for the end of a topic that does not exist, and `limit`
     /// for a command without a place. A refused command changes nothing.
-    pub fn apply(&self, at: At, command: Command<'_>) -> Result<Outcome, Refusal> {
-        match command {
-            Command::Publish(update) => self.apply_publish(at, update).map(Outcome::Published),
-            Command::End { topic, only } => self.apply_end(at, topic, only),
+    pub fn apply(&self, mut at: At, command: Command<'_>) -> Result<Outcome, Refusal> {
+        if fault::strikes(Fault::ClockInApply) {
+            at.ts_us = at.mono_us;
         }
+        let result = match at.place {
+            Some(place) if !self.is_next(place, command.topic()) => Ok(Outcome::Skipped),
+            _ => match command {
+                Command::Publish(update) => self.apply_publish(at, update).map(Outcome::Published),
+                Command::End { topic, only } => self.apply_end(at, topic, only),
+            },
+        };
+        if let Some(place) = at.place {
+            self.pass(place);
+        }
+        result
+    }
+
+    /// Passes a place: the last ordinal is then that of its update. Whatever comes of commands, and whoever follows
+    /// their topics, it is the same on all brokers.
+    pub fn pass(&self, place: u64) {
+        self.feed.reach(place + 1);
+    }
+
+    /// Notes that a topic's last command is the one at this place. Returns false if the topic has had it already: it was
+    /// saved in a checkpoint after the command was applied, and is restored from that.
+    fn is_next(&self, place: u64, name: &str) -> bool {
+        if fault::planted(Fault::PlaceIgnored) {
+            return true;
+        }
+        if self.has_ended_by(name, place) {
+            return false;
+        }
+        let Some(topic) = self.topic(name) else { return true };
+        let mut state = topic.lock();
+        let is_next = state.place < place;
+        state.place = state.place.max(place);
+        is_next
     }
 }

@@ -40,7 +40,10 @@ impl Engine {
             return Ok(Outcome::WentOn);
         }
         Ok(match self.end(at, &topic, only.map(|(_, seq)| seq)) {
-            Some(ended) => Outcome::Ended(ended),
+            Some(ended) => {
+                self.saving.note_end(at.place, name);
+                Outcome::Ended(ended)
+            }
             None => Outcome::WentOn,
         })
     }
@@ -72,9 +75,6 @@ impl Engine {
                 frame: Frame::encode(&mut Vec::new(), |out| message::closed(out, topic.name())),
             });
             state.closed_to = Some((interest, appended.end_bytes));
-        } else if at.place.is_some() {
-            // The ordinal is the same on brokers where somebody is told.
-            self.feed.assign_ordinal(at.place);
         }
         topic.close(&mut state, interest);
         drop(state);

@@ -108,7 +108,7 @@ impl Engine {
         let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
-            epoch: epoch(self.epoch_seed, at.place.unwrap_or_else(|| self.epochs.fetch_add(1, Ordering::Relaxed))),
+            epoch: self.epoch(at),
             kind,
             retain,
             interest: all,
@@ -117,6 +117,7 @@ impl Engine {
         // No other thread knows the topic yet: nobody ever waits for this lock, whatever other locks are held.
         let mut state = topic.lock();
         state.counted = counted;
+        state.place = at.place.unwrap_or_default();
         names.insert(topic.clone());
         // Under the directory's lock: until its beginning is in the feed, nobody can publish to it or miss it in the
         // directory, and it is never seen without its first update.
@@ -139,6 +140,13 @@ impl Engine {
         drop(names);
         self.feed.wake_all(all);
         Some(Ok(Published { topic, seq: 1, duplicate: false }))
+    }
+
+    /// Makes the epoch of a topic that begins.
+    fn epoch(&self, at: At) -> Box<str> {
+        let counted = || self.epochs.fetch_add(1, Ordering::Relaxed);
+        let place = at.place.filter(|_| !fault::strikes(Fault::EpochFromCounter));
+        epoch(self.epoch_seed, place.unwrap_or_else(counted))
     }
 
     /// Returns the kind of a topic that begins with an update of `given` kind.

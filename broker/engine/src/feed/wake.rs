@@ -4,6 +4,7 @@
 //! to false, looks once more, and only then sleeps. Either the publisher sees `false` and wakes it, or the shard sees
 //! the entry. `tests/loom_feed.rs` tries every interleaving of the two.
 
+use super::FIRST_BYTE;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// How one shard is notified that there is something to read.
@@ -17,7 +18,7 @@ pub struct Wake {
 
 impl Wake {
     pub(super) fn new(notify: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { awake: AtomicBool::new(true), notify, read_bytes: AtomicU64::new(0) }
+        Self { awake: AtomicBool::new(true), notify, read_bytes: AtomicU64::new(FIRST_BYTE) }
     }
 
     /// Makes sure that the shard looks at the feed again from now on.

@@ -19,8 +19,8 @@ use broker_protocol::request::From;
 use foldhash::fast::RandomState;
 
 use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
-use super::denied::Denied;
-use super::permits::{PATTERNS_PER_STEP, Permit};
+use super::permit::{Permit, Readable};
+use super::permits::PATTERNS_PER_STEP;
 use super::unsubscribe::Left;
 use super::{ConnId, Shard};
 use crate::budget::shared::SharedSum;
@@ -44,14 +44,26 @@ impl<S: Sink> Shard<S> {
         if self.is_closing(id) {
             return;
         }
-        self.permits.wait(id, permissions, answer);
+        self.permits.wait(id, Some(permissions.map_or(Permit::Unauthenticated, Permit::Permitted)), answer);
         self.next_authorization(id, now);
     }
 
-    /// Lets a connection do everything from now on: nobody is asked any more who they are. What it was denied before it is
-    /// not introduced to, until it subscribes anew.
-    pub fn permit_everything(&mut self, id: ConnId) {
-        self.permits.permit_everything(id);
+    /// Lets a connection do what everybody may: nobody is asked any more who they are. Subscriptions to the broker's own
+    /// topics end where [only permissions](Shard::forbid_reserved) allowed them. Does nothing to a connection that has
+    /// no permissions.
+    pub fn permit_everything(&mut self, now: Now, id: ConnId) {
+        let has_permit = self.permits.get(id).is_some() || self.permits.is_waiting(id) || self.is_authorizing(id);
+        if !has_permit || self.is_closing(id) {
+            return;
+        }
+        self.permits.wait(id, None, None);
+        self.next_authorization(id, now);
+    }
+
+    /// Whether a connection's new permissions are taking effect.
+    fn is_authorizing(&self, id: ConnId) -> bool {
+        let in_progress = self.conns.get(id).and_then(|conn| conn.in_progress.as_deref());
+        matches!(in_progress, Some(InProgress::Authorizing(_)))
     }
 
     /// Notes that a connection's token is checked: it is read again once it has what that gives.
@@ -73,10 +85,15 @@ impl<S: Sink> Shard<S> {
     /// Begins with the next permissions that a connection is to get, unless something else is in progress.
     pub(super) fn next_authorization(&mut self, id: ConnId, now: Now) {
         while self.conns.get(id).is_some_and(|conn| conn.in_progress.is_none())
-            && let Some((permissions, answer)) = self.permits.next(id)
+            && let Some((permit, answer)) = self.permits.next(id)
         {
+            let readable = match &permit {
+                Some(Permit::Permitted(permissions)) => Readable::Permitted(permissions.clone()),
+                Some(Permit::Unauthenticated) => Readable::Permitted(Arc::default()),
+                None => self.readable_by_anyone(id),
+            };
             let targets = self.conns[id].subscriptions.iter().map(|(target, _)| target).collect();
-            let authorizing = Authorizing::new(permissions, answer, targets, self.may_know(id));
+            let authorizing = Authorizing::new(permit, readable, answer, targets, self.may_know(id));
             self.conns[id].in_progress = Some(Box::new(InProgress::Authorizing(authorizing)));
             self.continue_request(id, now);
         }
@@ -116,7 +133,7 @@ impl<S: Sink> Shard<S> {
 
     /// Compares the subscriptions with the permissions. Returns whether all are compared.
     fn check_subscriptions(&mut self, request: &mut Authorizing) -> bool {
-        let steps = 1 + request.permissions.size() / PATTERNS_PER_STEP;
+        let steps = 1 + request.readable.size() / PATTERNS_PER_STEP;
         while let Some(target) = request.unchecked.last().copied() {
             if self.work.is_spent() {
                 return false;
@@ -126,15 +143,15 @@ impl<S: Sink> Shard<S> {
             match target {
                 Target::Topic(name_id) => {
                     let name = &self.follows.names[name_id].name;
-                    if !request.permissions.may_read(name) {
+                    if !request.readable.has_topic(name) {
                         request.ended.insert(name.clone(), ErrorCode::Forbidden);
                         request.ended_targets.push(target);
                     }
                 }
                 Target::Pattern(group) => {
                     let held = &self.follows.groups[group];
-                    let denied = Denied::of(&request.permissions, &held.pattern);
-                    if !request.permissions.may_subscribe(&held.pattern) {
+                    let denied = request.readable.denied(&held.pattern);
+                    if !request.readable.has_pattern(&held.pattern) {
                         request.ended.insert(held.pattern.as_str().into(), ErrorCode::Forbidden);
                         request.ended_targets.push(target);
                     } else if denied != held.denied {
@@ -214,11 +231,7 @@ impl<S: Sink> Shard<S> {
 
     /// Ends subscriptions, lets patterns change their groups, and drops what is pending of what ended.
     fn take_effect_of(&mut self, id: ConnId, request: &mut Authorizing) {
-        let permit = match request.is_identified {
-            true => Permit::Permitted(request.permissions.clone()),
-            false => Permit::Unauthenticated,
-        };
-        self.permits.set(id, permit);
+        self.permits.set(id, request.permit.take());
         request.feed_position = self.reader.bytes();
         for moved in &mut request.moved {
             let Some(new) = moved.new else { continue };

@@ -11,7 +11,7 @@ use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern};
 
 use super::denied::Denied;
-use super::permits::Readable;
+use super::permit::Readable;
 
 /// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
-use broker_protocol::permissions::Permissions;
 
 use super::subscriptions::Target;
 use super::walk::Walk;
 use crate::shard::denied::Denied;
 use crate::shard::id::GroupId;
+use crate::shard::permit::{Permit, Readable};
 use crate::topic::Topic;
 
 /// New permissions, and how far they have taken effect.
 #[derive(Debug)]
 pub(crate) struct Authorizing {
-    pub(crate) permissions: Arc<Permissions>,
-    /// Whether it is known who the client is. Otherwise it has to authenticate anew.
-    pub(crate) is_identified: bool,
+    /// What the client may do then; `None` is everything.
+    pub(crate) permit: Option<Permit>,
+    /// What it may subscribe to by that.
+    pub(crate) readable: Readable,
     /// The message that is sent once everything has taken effect.
     pub(crate) answer: Option<Box<[u8]>>,
     pub(crate) phase: Phase,
@@ -78,14 +79,15 @@ impl Moved {
 
 impl Authorizing {
     pub(crate) fn new(
-        permissions: Option<Arc<Permissions>>,
+        permit: Option<Permit>,
+        readable: Readable,
         answer: Option<Box<[u8]>>,
         unchecked: Vec<Target>,
         may_know: bool,
     ) -> Self {
         Self {
-            is_identified: permissions.is_some(),
-            permissions: permissions.unwrap_or_default(),
+            permit,
+            readable,
             answer,
             phase: Phase::Check,
             unchecked,

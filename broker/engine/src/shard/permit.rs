@@ -69,6 +69,16 @@ impl Readable {
         if let Readable::Permitted(permissions) = self { permissions.size() } else { 0 }
     }
 
+    /// The patterns of topics that the connection is denied, whatever else allows them, in the order of their texts.
+    pub(crate) fn deny(&self) -> &[Pattern] {
+        if let Readable::Permitted(permissions) = self { permissions.deny() } else { &[] }
+    }
+
+    /// Whether one of these matches a topic.
+    pub(crate) fn denies(&self, name: &str) -> bool {
+        self.deny().iter().any(|pattern| pattern.matches(name))
+    }
+
     /// What the connection is denied of a pattern.
     pub(crate) fn denied(&self, pattern: &Pattern) -> Denied {
         match self {

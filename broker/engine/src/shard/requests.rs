@@ -180,7 +180,7 @@ impl<S: Sink> Shard<S> {
                         self.note_forbidden(conn, &update.topic);
                     }
                     self.count_refused(refusal.code);
-                    rejected.add(index, INDEX_BYTES, refusal.code, refusal.message);
+                    rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
                 }
             }
         }

@@ -29,9 +29,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Book;
 use super::pack;
-use super::resume_points::{Entries, Owned};
+use super::resume_points::{Entries, Owned, by_subscription};
 use super::unanswered::Unanswered;
-use crate::request::{Ask, Request, SubscriptionId};
+use crate::request::{Ask, Request};
 use crate::subscribe_options::From;
 use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
 
@@ -182,13 +182,4 @@ impl Book {
             self.ask_for_unanswered();
         }
     }
-}
-
-/// The entries of each subscription.
-pub(super) fn by_subscription(entries: Vec<Owned>) -> BTreeMap<SubscriptionId, Vec<SubscribeEntry>> {
-    let mut groups: BTreeMap<SubscriptionId, Vec<SubscribeEntry>> = BTreeMap::new();
-    for (id, entry) in entries {
-        groups.entry(id).or_default().push(entry);
-    }
-    groups
 }

@@ -1,6 +1,6 @@
 //! What each entry can resume from, and which topics of a pattern can resume for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Book;
 use crate::Kind;
@@ -98,4 +98,13 @@ impl Book {
         found.sort_by(|a, b| (!a.0, &a.2.text).cmp(&(!b.0, &b.2.text)));
         found.into_iter().map(|(_, owner, entry)| (owner, entry)).collect()
     }
+}
+
+/// The entries of each subscription.
+pub(super) fn by_subscription(entries: Vec<Owned>) -> BTreeMap<SubscriptionId, Vec<SubscribeEntry>> {
+    let mut groups: BTreeMap<SubscriptionId, Vec<SubscribeEntry>> = BTreeMap::new();
+    for (id, entry) in entries {
+        groups.entry(id).or_default().push(entry);
+    }
+    groups
 }

@@ -8,8 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::Book;
-use super::restore::by_subscription;
-use super::resume_points::Owned;
+use super::resume_points::{Owned, by_subscription};
 use crate::request::{Ask, Request, SubscriptionId};
 
 /// Entries that wait, and who waits for them.

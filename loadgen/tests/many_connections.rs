@@ -2,13 +2,9 @@
 
 mod fixture;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tungstenite::handshake::derive_accept_key;
 
-use fixture::{Feed, Options, PATIENCE, loadgen, raw};
+use fixture::{Feed, Options, answer, loadgen, raw};
 
 const WANTED: u64 = 19_000;
 /// Files that each of the two processes needs beside its connections.
@@ -27,28 +23,11 @@ fn allowed() -> u64 {
     allowed
 }
 
-/// Answers a handshake, and nothing else.
-fn welcome(stream: &mut TcpStream) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
-    while !request.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut buffer)? {
-            0 => return Ok(()),
-            len => request.extend(&buffer[..len]),
-        }
-    }
-    let request = String::from_utf8_lossy(&request);
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a handshake");
-    let accept = derive_accept_key(key.as_bytes());
-    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
-    stream.write_all(format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes())
-}
-
 #[test]
 fn a_connection_costs_less_than_a_kibibyte() {
     let count = allowed();
     let mut held = Vec::new();
-    let server = raw(Options::default(), move |mut stream| match welcome(&mut stream) {
+    let server = raw(Options::default(), move |mut stream| match answer(&mut stream, true) {
         Ok(()) => held.push(stream),
         Err(error) => eprintln!("a connection was not made: {error}"),
     });

@@ -3,14 +3,11 @@
 
 mod fixture;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use tungstenite::handshake::derive_accept_key;
 
-use fixture::{Event, Feed, Options, PATIENCE, loadgen, raw, serve};
+use fixture::{Event, Feed, Options, answer, loadgen, raw, serve};
 
 const STORM_NS: u64 = 1_000_000_000;
 /// Longer than a busy machine delays anything.
@@ -103,24 +100,6 @@ fn if_all_leave_there_is_nobody_to_measure() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let reconnect = &report["connections"]["reconnect"];
     assert_eq!((&reconnect["count"], &reconnect["stayed"]), (&4.into(), &serde_json::Value::Null));
-}
-
-/// Answers a handshake, with a WebSocket or with 503.
-fn answer(stream: &mut TcpStream, takes: bool) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let (mut request, mut byte) = (Vec::new(), [0]);
-    while !request.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        request.extend(byte);
-    }
-    if !takes {
-        return stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
-    }
-    let request = String::from_utf8_lossy(&request);
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a handshake");
-    let accept = derive_accept_key(key.as_bytes());
-    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
-    stream.write_all(format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes())
 }
 
 #[test]

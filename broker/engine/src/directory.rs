@@ -107,6 +107,11 @@ impl Names {
         range.filter(|(_, topic)| pattern.matches(topic.name())).map(|(_, topic)| topic.clone()).collect()
     }
 
+    /// Returns all topics that ended, whatever their names.
+    pub(crate) fn all_ended(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.ended.values()
+    }
+
     /// Returns the first topic after `after` (the very first if `None`), whatever its name.
     pub(crate) fn next(&self, after: Option<&str>) -> Option<&Arc<Topic>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

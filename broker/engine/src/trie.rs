@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 
 pub(crate) use self::count::Sum;
 
+#[derive(Debug)]
 struct Node<T> {
     literal: HashMap<Box<str>, Node<T>, RandomState>,
     one: Option<Box<Node<T>>>,
@@ -38,6 +39,7 @@ impl<T> Node<T> {
 }
 
 /// A value per pattern.
+#[derive(Debug)]
 pub(crate) struct Trie<T> {
     root: Node<T>,
 }

@@ -13,6 +13,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use broker_engine::{ConnId, Engine, Limits, Now, Publisher, Retain, Shard, ShardStats, Sink, Wrote};
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message::Auth;
+use broker_protocol::pattern::Pattern;
+use broker_protocol::permissions::Permissions;
 use broker_protocol::request::parse_line;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -190,6 +194,27 @@ fn a_connection_with_many_subscriptions_goes() {
         assert_eq!(bench.stats.subscriptions.get(), 1 + count as u64);
         let cost = bench.cost(|bench| bench.shard.disconnect(id));
         assert_eq!((bench.stats.subscriptions.get(), bench.stats.local_topics.get()), (1, 1));
+        cost
+    });
+}
+
+#[test]
+fn many_patterns_lose_a_topic_each() {
+    is_linear(1024, 1024 / 128, |count| {
+        let permissions = |deny: &[&str]| {
+            let list = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).expect("a pattern")).collect();
+            Some(Arc::new(Permissions::new(list(&[">"]), Vec::new(), list(deny))))
+        };
+        let mut bench = Bench::new(roomy());
+        let names = |end: &'static str| (0..count).map(move |number| format!("many{number}.{end}"));
+        let id = bench.shard.connect_as(NOW, Socket::default(), Auth::Required, permissions(&["*.other"]));
+        bench.shard.handle(NOW, id, &request(names(">")));
+        bench.rest();
+        names("x").for_each(|name| bench.publish(&name));
+        bench.rest();
+        let errors = bench.stats.errors.get(ErrorCode::Forbidden);
+        let cost = bench.cost(|bench| bench.shard.authorize(NOW, id, permissions(&["*.other", "*.x"]), None));
+        assert_eq!(bench.stats.errors.get(ErrorCode::Forbidden) - errors, count as u64);
         cost
     });
 }

@@ -9,7 +9,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use broker_identity::{
-    Algorithm, Authority, BadToken, ClaimName, ClaimRules, Grants, Identity, KeySet, Keys, Line, Role, TokenRules,
+    Algorithm, Authority, BadToken, ClaimName, ClaimRules, Fetched, Grants, Identity, KeySet, Keys, Line, Role,
+    TokenRules,
 };
 use broker_protocol::Pattern;
 use libfuzzer_sys::fuzz_target;
@@ -38,7 +39,7 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
         lifetime_max_ms: LIFETIME_S * 1000,
     };
     let rules = TokenRules { bytes_max: 8192, algorithms: Algorithm::ALL.to_vec(), claims };
-    let keys = Keys::new(vec![Arc::new(KeySet::from_secret(SECRET).unwrap())], false);
+    let keys = Keys::new(Some(Arc::new(KeySet::from_secret(SECRET).unwrap())), Fetched::Nowhere);
     Authority::new(rules, Grants::new(roles, vec![]).unwrap()).with_keys(keys)
 });
 

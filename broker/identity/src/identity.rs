@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use broker_protocol::permissions::Permissions;
 
+use crate::keys::UsedKey;
 use crate::quotas::Quotas;
 use crate::roles::Given;
 use crate::static_tokens::TokenDigest;
@@ -46,8 +47,8 @@ pub enum Source {
     Jwt {
         /// The claims, as they were signed. They are no credential, because the signature is not kept.
         payload: Box<str>,
-        /// The digest of the key that verified it.
-        key: [u8; 32],
+        /// The key that verified it.
+        key: UsedKey,
     },
     /// A token of the configuration.
     Static(TokenDigest),

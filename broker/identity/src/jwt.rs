@@ -5,7 +5,7 @@
 
 use crate::algorithm::Algorithm;
 use crate::base64url::decode;
-use crate::keys::Keys;
+use crate::keys::{Keys, UsedKey};
 use crate::members::{Members, read};
 use crate::refusal::BadToken;
 
@@ -14,7 +14,7 @@ pub(crate) struct Verified {
     /// The claims, as the text that was signed.
     pub(crate) payload: String,
     /// The key that verified it.
-    pub(crate) key: [u8; 32],
+    pub(crate) key: UsedKey,
 }
 
 /// Verifies a token's signature with one of the keys. Nothing of the claims is read before.
@@ -33,7 +33,7 @@ pub(crate) fn verify(token: &str, algorithms: &[Algorithm], keys: &Keys) -> Resu
     let fitting = keys.fitting(algorithm, kid.as_deref())?;
     let key = fitting.into_iter().find(|key| key.verifies(signed, &signature)).ok_or(BadToken::Signature)?;
     let payload = decode(claims).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(BadToken::NoClaims)?;
-    Ok(Verified { payload, key: key.id() })
+    Ok(Verified { payload, key: keys.used(key) })
 }
 
 struct Header {

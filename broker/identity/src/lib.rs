@@ -43,7 +43,7 @@ pub use authority::{Authority, TokenRules};
 pub use claims::{ClaimName, ClaimRules};
 pub use grants::Grants;
 pub use identity::{Identity, Source};
-pub use keys::{KeySet, Keys};
+pub use keys::{Fetched, KeySet, Keys};
 pub use quotas::Quotas;
 pub use refusal::{BadToken, Ended};
 pub use revocations::Revocations;

@@ -95,10 +95,15 @@ impl Driver {
 
     fn know(&mut self, id: ConnId, identity: Arc<Identity>, seat: Option<Seat>) {
         if let Some(session) = self.shard.session(id) {
-            if let Some(socket) = self.shard.sink(id) {
-                socket.admitted.set_sub(identity.sub.clone());
-            }
+            self.name(id, identity.sub.clone());
             self.logins.set(id, session, identity, seat);
+        }
+    }
+
+    /// Shows an operator who a connection is.
+    fn name(&mut self, id: ConnId, sub: Option<Arc<str>>) {
+        if let Some(socket) = self.shard.sink(id) {
+            socket.admitted.set_sub(sub);
         }
     }
 
@@ -282,12 +287,12 @@ impl Driver {
             self.shard.grant(id, self.settings.quotas.granted());
         }
         if !authority.is_configured() {
-            if self.logins.get(id, session).is_some() || self.shard.must_authenticate(id) {
-                // Nobody is asked any more.
-                self.logins.forget(id);
-                self.shard.permit_everything(id);
+            // Nobody is asked any more who they are.
+            if self.logins.get(id, session).is_some() {
+                self.unname(id);
             }
-            return;
+            self.logins.no_longer_expect(id);
+            return self.shard.permit_everything(clock, id);
         }
         let Some(before) = self.logins.get(id, session).cloned() else {
             if self.shard.must_authenticate(id) && authority.anonymous().is_none() {
@@ -331,8 +336,17 @@ impl Driver {
     /// Takes everything from a connection until it authenticates.
     fn forget(&mut self, id: ConnId) {
         self.shard.authorize(now(), id, None, None);
-        self.logins.forget(id);
+        self.unname(id);
         self.expect_auth(id);
+    }
+
+    /// Forgets who a connection is. It is granted what everybody is.
+    fn unname(&mut self, id: ConnId) {
+        self.name(id, None);
+        self.logins.forget(id);
+        if self.shard.sink(id).is_some_and(|socket| !socket.follows_events()) {
+            self.shard.grant(id, self.settings.quotas.granted());
+        }
     }
 }
 

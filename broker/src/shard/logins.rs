@@ -82,7 +82,8 @@ impl Logins {
         self.expected.insert(id, (by_ms, session));
     }
 
-    fn no_longer_expect(&mut self, id: ConnId) {
+    /// Notes that a connection need not authenticate by a time any more.
+    pub(super) fn no_longer_expect(&mut self, id: ConnId) {
         if let Some((by_ms, session)) = self.expected.remove(&id) {
             self.unknown.remove(&(by_ms, id, session));
         }

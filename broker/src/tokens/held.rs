@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker_identity::revocations::BadLine;
-use broker_identity::{Authority, KeySet, Keys, Revocations};
+use broker_identity::{Authority, Fetched, KeySet, Keys, Revocations};
 
 use super::State;
 use super::fetch::{Connector, Fetch};
@@ -67,10 +67,12 @@ impl Held {
 
     /// The authority of all this.
     pub(super) fn authority(&self) -> Authority {
-        let fetched = self.issuer.as_ref().and_then(|issuer| issuer.keys.as_ref());
-        let sets = self.file.iter().map(|file| &file.value).chain(fetched.map(|(keys, _)| keys));
-        let waiting = self.issuer.is_some() && fetched.is_none();
-        let keys = Keys::new(sets.cloned().collect(), waiting);
+        let fetched = match &self.issuer {
+            None => Fetched::Nowhere,
+            Some(Issuer { keys: None, .. }) => Fetched::NotYet,
+            Some(Issuer { keys: Some((keys, _)), .. }) => Fetched::Keys(keys.clone()),
+        };
+        let keys = Keys::new(self.file.as_ref().map(|file| file.value.clone()), fetched);
         let revoked = self.revoked.as_ref().map(|known| known.value.clone()).unwrap_or_default();
         self.base.with_keys(keys).with_revocations(revoked)
     }

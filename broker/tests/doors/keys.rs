@@ -57,6 +57,23 @@ fn nobody_makes_the_broker_ask_the_issuer_often() {
 }
 
 #[test]
+fn who_came_with_a_key_that_has_left_its_file_goes_although_the_issuer_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let (issuer, old, new) = (Issuer::new(), Key::new("old"), Key::new("new"));
+    let (write, path) = (|key: &Key| std::fs::write(&path, key.jwks()).unwrap(), path.to_str().unwrap());
+    write(&old);
+    let url = format!("http://{}/jwks.json", issuer.address);
+    let settings = [("token_jwks_url", url.as_str()), ("token_key_file", path), ("tls_reload_ms", "20")];
+    let broker = Running::with(&settings);
+    let (mut client, first) = with_token(&broker, &old.token());
+    assert_eq!(first.op(), "authenticated");
+    write(&new);
+    assert_eq!(client.end(), End::Close(Some(4001)));
+    assert_eq!(with_token(&broker, &new.token()).1.op(), "authenticated");
+}
+
+#[test]
 fn a_revoked_token_ends() {
     let folder = tempfile::tempdir().unwrap();
     let revoked = folder.path().join("revoked");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -102,6 +102,44 @@ fn who_has_to_show_one_and_when() {
     // Without keys nobody is asked any more.
     broker.reload("drain_ms = 0\n");
     assert_eq!(broker.http("POST /v1/topics/b", "1").status, 200);
+}
+
+#[test]
+fn who_came_with_a_token_has_what_everybody_has_once_nobody_is_asked() {
+    // Behind a proxy, nobody reads the broker's own topics unless permissions say so.
+    let broker = Configured::start("drain_ms = 0\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    let all = "drain_ms = 0\ntrusted_proxies = [\"127.0.0.1\"]\nauth_ms = 500\n";
+    ["a.b", "a.secret"].iter().for_each(|topic| broker.publish(topic, "1"));
+    std::fs::write(broker.path("secret"), SECRET).unwrap();
+    let role = "[[roles]]\nname = \"reader\"\nsub = [\"a.>\", \"$SYS.>\"]\ndeny = [\"a.secret\"]\nrequests_per_s = 1\n";
+    broker.reload(&format!("{all}token_secret_file = {:?}\n{role}", broker.path("secret")));
+
+    let bearer = format!("Authorization: Bearer {}", signed(&claims(json!({}))));
+    let forwarded = "X-Forwarded-For: 203.0.113.7";
+    let mut anna = Client::with(broker.process.listen, Hands::default(), &[&bearer, forwarded], b"");
+    anna.expect("authenticated");
+    assert_eq!(anna.subscribe(&["a.>", "$SYS.stats"])["errors"], json!([]));
+    anna.skip_to(json!({"op": "image", "topic": "$SYS.stats"}));
+    let mut silent = Client::with(broker.process.listen, Hands::default(), &[forwarded], b"");
+    let since = Instant::now();
+
+    broker.reload(all);
+    // The topic goes on every second, so that a subscription that does not end is noticed.
+    let ended = (0..10).map(|_| anna.message()).find(|message| message.op() == "error").expect("no end of $SYS.stats");
+    assert!(ended.has(&json!({"topic": "$SYS.stats", "code": "forbidden"})), "{ended:?}");
+    anna.expect_has(json!({"op": "topic", "topic": "a.secret"}));
+    broker.publish("a.secret", "2");
+    anna.skip_to(json!({"op": "update", "topic": "a.secret", "data": 2}));
+    for _ in 0..20 {
+        assert_eq!(anna.request(r#"{"op":"list","id":1}"#).op(), "subscriptions");
+    }
+    let shown = broker.admin(&format!("/v1/connections/{}", anna.hello.str("session"))).json();
+    assert_eq!(shown["sub"], json!(null), "{shown}");
+    // Nothing of the broker's own topics has come by, and who had to show a token in time need not any more.
+    until("the time for a token to be over", || since.elapsed() > Duration::from_millis(700));
+    silent.say(r#"{"op":"ping","id":2}"#);
+    silent.expect("pong");
+    assert_eq!(silent.subscribe(&["a.>"])["errors"], json!([]));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 /** A broker and a Prometheus for this test, on free ports; both end with it. */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { start as startChild } from "../../../broker/clients/js/tests/support/child.js";
 
 const TIMEOUT_MS = 60_000;
 export const folder = new URL("../../", import.meta.url).pathname;
@@ -21,7 +22,7 @@ export async function until(condition, what) {
 
 /** Starts a program; `said` is its output so far. After the tests it is stopped, and its end is waited for. */
 function start(after, program, args) {
-  const running = { said: "", process: spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }) };
+  const running = { said: "", process: startChild(program, args, { stdio: ["ignore", "pipe", "pipe"] }) };
   const ended = new Promise((resolve) => running.process.on("exit", resolve));
   running.process.on("error", (error) => (running.said += error));
   for (const stream of [running.process.stdout, running.process.stderr])

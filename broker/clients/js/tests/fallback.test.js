@@ -1,8 +1,9 @@
 /** A network that blocks WebSockets: falling back to Server-Sent Events of a real broker, and switching back. */
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { Broker } from "./support/broker.js";
+import { start } from "./support/child.js";
 import { client, connected, watch } from "./support/client.js";
 import { Proxy } from "./support/proxy.js";
 import { event, record, until } from "./support/wait.js";
@@ -211,7 +212,7 @@ function hasCurl() {
 }
 
 function curl(test, ...args) {
-  const started = spawn("curl", ["-sN", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const started = start("curl", ["-sN", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   test.after(() => started.kill());
   const reader = {
     text: "",

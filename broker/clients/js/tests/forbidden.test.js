@@ -81,6 +81,18 @@ test("over Server-Sent Events a forbidden name or pattern is found out, and the 
   assert.deepEqual([seen.subscription.state("yes"), seen.subscription.state("yes.a"), made.state], [undefined, undefined, "open"]);
 });
 
+test("over Server-Sent Events forbidden patterns are found out although few may be asked about at a time", async (t) => {
+  const broker = await SseBroker.start(t);
+  const allowed = Array.from({ length: 10 }, (_, number) => `yes.${number}.>`), denied = ["no.>", "not.>"];
+  [broker.denied, broker.questions_max] = [denied, 3];
+  const made = await connected(t, broker.url, { transports: ["sse"], reconnect_first_ms: 1, reconnect_max_ms: 2 });
+  const seen = watch(made, [...allowed, ...denied]);
+  const stream = await broker.begin(allowed, state);
+  broker.to(stream, start("yes.1.a"), image("yes.1.a", 3));
+  await seen.came("image yes.1.a 3");
+  assert.deepEqual(seen.messages.filter(({ op }) => op === "error").map(({ topic, code }) => [topic, code]).sort(), [["no.>", "forbidden"], ["not.>", "forbidden"]]);
+});
+
 test("publishing: the broker's refusals by HTTP have their codes and waits", async (t) => {
   const broker = await SseBroker.start(t), made = await connected(t, broker.url, { transports: ["sse"] });
   for (const [answer, expected] of [

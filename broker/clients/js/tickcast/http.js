@@ -46,11 +46,15 @@ function retryAfterMs(answer) {
 
 /**
  * Asks about each entry with `get(path)`. Returns `errors` for those that the broker refuses by themselves, and as
- * `refused` a refusal that concerns none of them, after which no more are asked about.
+ * `refused` a refusal that concerns none of them, after which no more are asked about. They are asked about in a random
+ * order: where the broker allows fewer questions than there are entries, the next time others have their turn.
  */
 export async function wrongEntries(get, entries) {
-  const errors = [];
-  for (const topic of entries) {
+  const order = [...entries], left = [...order], wrong = new Map();
+  const found = (refused) => ({ errors: order.filter((topic) => wrong.has(topic)).map((topic) => wrong.get(topic)), refused });
+  while (left.length > 0) {
+    const at = Math.floor(Math.random() * left.length), topic = left[at], last = left.pop();
+    if (at < left.length) left[at] = last;
     // A listing leaves out what is forbidden, so only a stream shows whether a pattern is.
     const name = encodeURIComponent(topic), answer = await get(isPattern(topic) ? `/v1/sse?topic=${name}` : `/v1/topics/${name}`);
     if (answer.ok) {
@@ -58,9 +62,9 @@ export async function wrongEntries(get, entries) {
     // A topic that does not exist yet, or that has no image, is not wrong.
     } else if (answer.status !== 404) {
       const refused = await refusal(answer);
-      if (!OF_ENTRY.includes(answer.status)) return { errors, refused };
-      errors.push({ topic, retry: false, ...refused.error });
+      if (!OF_ENTRY.includes(answer.status)) return found(refused);
+      wrong.set(topic, { topic, retry: false, ...refused.error });
     }
   }
-  return { errors, refused: null };
+  return found(null);
 }

@@ -255,11 +255,14 @@ export class SseStreams {
     const wrong = isByEntry ? await wrongEntries((path) => this.#get(path, stream.signal), stream.entries) : { errors: [], refused };
     if (stream.ended) return;
     const { errors } = wrong;
-    if (wrong.refused !== null || errors.length === 0) return this.#refused(wrong.refused ?? refused);
-    // As if the stream had not been opened.
-    this.#forget(stream, errors);
-    this.#leave([stream], stream.canResume ? stream.id : null);
-    this.#say({ op: "subscribed", errors });
+    if (errors.length > 0) {
+      // As if the stream had not been opened.
+      this.#forget(stream, errors);
+      this.#leave([stream], stream.canResume ? stream.id : null);
+      // What is found out counts, also if not all could be asked about: the next connection does not ask for it again.
+      this.#say({ op: "subscribed", errors });
+    }
+    if (wrong.refused !== null || errors.length === 0) this.#refused(wrong.refused ?? refused);
   }
 
   /** Forgets refused entries of a stream. They may be asked for again. */

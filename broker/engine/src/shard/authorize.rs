@@ -19,17 +19,15 @@ use broker_protocol::request::From;
 use foldhash::fast::RandomState;
 
 use super::conn::{Authorizing, InProgress, Moved, Phase, Subscription, Target, Walk};
-use super::denied::Denied;
-use super::permits::{PATTERNS_PER_STEP, Permit};
+use super::permit::{Permit, Readable};
+use super::permits::PATTERNS_PER_STEP;
 use super::unsubscribe::Left;
-use super::{ConnId, Shard};
+use super::{ConnId, GroupId, Shard};
 use crate::budget::shared::SharedSum;
 use crate::clock::Now;
-use crate::directory::Reached;
 use crate::fault::{self, Fault};
 use crate::sink::Sink;
 use crate::topic::{Topic, TopicId};
-use crate::trie::Trie;
 
 impl<S: Sink> Shard<S> {
     /// Gives a connection other permissions, or none: then it has to authenticate before it may do anything. `answer`, a
@@ -44,14 +42,26 @@ impl<S: Sink> Shard<S> {
         if self.is_closing(id) {
             return;
         }
-        self.permits.wait(id, permissions, answer);
+        self.permits.wait(id, Some(permissions.map_or(Permit::Unauthenticated, Permit::Permitted)), answer);
         self.next_authorization(id, now);
     }
 
-    /// Lets a connection do everything from now on: nobody is asked any more who they are. What it was denied before it is
-    /// not introduced to, until it subscribes anew.
-    pub fn permit_everything(&mut self, id: ConnId) {
-        self.permits.permit_everything(id);
+    /// Lets a connection do what everybody may: nobody is asked any more who they are. Subscriptions to the broker's own
+    /// topics end where [only permissions](Shard::forbid_reserved) allowed them. Does nothing to a connection that has
+    /// no permissions.
+    pub fn permit_everything(&mut self, now: Now, id: ConnId) {
+        let has_permit = self.permits.get(id).is_some() || self.permits.is_waiting(id) || self.is_authorizing(id);
+        if !has_permit || self.is_closing(id) {
+            return;
+        }
+        self.permits.wait(id, None, None);
+        self.next_authorization(id, now);
+    }
+
+    /// Whether a connection's new permissions are taking effect.
+    fn is_authorizing(&self, id: ConnId) -> bool {
+        let in_progress = self.conns.get(id).and_then(|conn| conn.in_progress.as_deref());
+        matches!(in_progress, Some(InProgress::Authorizing(_)))
     }
 
     /// Notes that a connection's token is checked: it is read again once it has what that gives.
@@ -73,10 +83,16 @@ impl<S: Sink> Shard<S> {
     /// Begins with the next permissions that a connection is to get, unless something else is in progress.
     pub(super) fn next_authorization(&mut self, id: ConnId, now: Now) {
         while self.conns.get(id).is_some_and(|conn| conn.in_progress.is_none())
-            && let Some((permissions, answer)) = self.permits.next(id)
+            && let Some((permit, answer)) = self.permits.next(id)
         {
+            let readable = match &permit {
+                Some(Permit::Permitted(permissions)) => Readable::Permitted(permissions.clone()),
+                Some(Permit::Unauthenticated) => Readable::Permitted(Arc::default()),
+                None => self.readable_by_anyone(id),
+            };
             let targets = self.conns[id].subscriptions.iter().map(|(target, _)| target).collect();
-            let authorizing = Authorizing::new(permissions, answer, targets, self.may_know(id));
+            let readable = (self.readable(id), readable);
+            let authorizing = Authorizing::new(permit, readable, answer, targets, self.may_know(id));
             self.conns[id].in_progress = Some(Box::new(InProgress::Authorizing(authorizing)));
             self.continue_request(id, now);
         }
@@ -102,9 +118,9 @@ impl<S: Sink> Shard<S> {
                     let after = after.take();
                     self.report_ended(id, now, request, after)
                 }
-                Phase::ReportDenied { moved, denied, after } => {
-                    let (moved, denied, after) = (*moved, *denied, after.take());
-                    self.report_denied(id, now, request, moved, denied, after)
+                Phase::ReportDenied { denied, after } => {
+                    let (denied, after) = (*denied, after.take());
+                    self.report_denied(id, now, request, denied, after)
                 }
                 Phase::Done => return true,
             };
@@ -116,7 +132,7 @@ impl<S: Sink> Shard<S> {
 
     /// Compares the subscriptions with the permissions. Returns whether all are compared.
     fn check_subscriptions(&mut self, request: &mut Authorizing) -> bool {
-        let steps = 1 + request.permissions.size() / PATTERNS_PER_STEP;
+        let steps = 1 + request.readable.size() / PATTERNS_PER_STEP;
         while let Some(target) = request.unchecked.last().copied() {
             if self.work.is_spent() {
                 return false;
@@ -126,21 +142,22 @@ impl<S: Sink> Shard<S> {
             match target {
                 Target::Topic(name_id) => {
                     let name = &self.follows.names[name_id].name;
-                    if !request.permissions.may_read(name) {
+                    if !request.readable.has_topic(name) {
                         request.ended.insert(name.clone(), ErrorCode::Forbidden);
                         request.ended_targets.push(target);
                     }
                 }
                 Target::Pattern(group) => {
                     let held = &self.follows.groups[group];
-                    let denied = Denied::of(&request.permissions, &held.pattern);
-                    if !request.permissions.may_subscribe(&held.pattern) {
+                    let denied = request.readable.denied(&held.pattern);
+                    if !request.readable.has_pattern(&held.pattern) {
                         request.ended.insert(held.pattern.as_str().into(), ErrorCode::Forbidden);
                         request.ended_targets.push(target);
                     } else if denied != held.denied {
                         let (pattern, was_denied) = (held.pattern.clone(), held.denied.clone());
                         let unfinished = Vec::new();
-                        request.moved.push(Moved { pattern, old: group, new: None, was_denied, denied, unfinished });
+                        self.work.charge(denied.patterns().len());
+                        request.move_pattern(Moved { pattern, old: group, new: None, was_denied, denied, unfinished });
                     }
                 }
             }
@@ -194,7 +211,7 @@ impl<S: Sink> Shard<S> {
 
     /// Makes a connection a member of a moved pattern's new group, behind the old one, which still delivers. `None` if
     /// there is no room for another pattern.
-    fn join_new_group(&mut self, id: ConnId, moved: &Moved) -> Option<super::GroupId> {
+    fn join_new_group(&mut self, id: ConnId, moved: &Moved) -> Option<GroupId> {
         let group = self.group(&moved.pattern, &moved.denied)?;
         let old = *self.conns[id].subscription(Target::Pattern(moved.old))?;
         let member = self.follows.members(Target::Pattern(group)).add(id, old.step);
@@ -214,20 +231,24 @@ impl<S: Sink> Shard<S> {
 
     /// Ends subscriptions, lets patterns change their groups, and drops what is pending of what ended.
     fn take_effect_of(&mut self, id: ConnId, request: &mut Authorizing) {
-        let permit = match request.is_identified {
-            true => Permit::Permitted(request.permissions.clone()),
-            false => Permit::Unauthenticated,
-        };
-        self.permits.set(id, permit);
+        self.permits.set(id, request.permit.take());
         request.feed_position = self.reader.bytes();
-        for moved in &mut request.moved {
-            let Some(new) = moved.new else { continue };
-            if let Some(catch_up) = &mut self.conns[id].catch_up {
-                for walk in catch_up.walks.iter_mut().filter(|walk| walk.group == moved.old) {
-                    moved.unfinished.push(walk.clone());
-                    walk.group = new;
-                }
+        self.work.charge(request.moved.len());
+        let mut by_group = HashMap::<GroupId, usize, RandomState>::default();
+        for (index, moved) in request.moved.iter().enumerate() {
+            by_group.insert(moved.old, index);
+            request.moved_by_name.entry(&moved.pattern, || index);
+        }
+        for walk in self.conns[id].catch_up.iter_mut().flat_map(|catch_up| &mut catch_up.walks) {
+            if let Some(moved) = by_group.get(&walk.group).map(|index| &mut request.moved[*index])
+                && let Some(new) = moved.new
+            {
+                moved.unfinished.push(walk.clone());
+                walk.group = new;
             }
+        }
+        for moved in &request.moved {
+            let Some(new) = moved.new else { continue };
             if let Some(old) = self.take_subscription(id, Target::Pattern(moved.old))
                 && let Some(held) = self.conns[id].subscriptions.get_mut(Target::Pattern(new))
             {
@@ -260,20 +281,27 @@ impl<S: Sink> Shard<S> {
 
     /// Links the names of topics that the directory no longer has, but whose last entries the shard has still to read.
     fn link_ended(&mut self, request: &Authorizing) {
-        for moved in &request.moved {
-            let Some(group) = moved.new else { continue };
-            let ended = self.engine.directory.read().ended(&moved.pattern, None, Reached::Rest);
-            for topic in ended.iter().filter(|topic| !moved.denied.matches(topic.name())) {
-                if let Some(name_id) = self.follows.named(topic.name()) {
+        if request.moved.is_empty() {
+            return;
+        }
+        let ended: Vec<Arc<Topic>> = self.engine.directory.read().all_ended().cloned().collect();
+        self.work.charge(ended.len() * (1 + request.denied_size() / PATTERNS_PER_STEP));
+        for topic in ended.iter().filter(|topic| !request.readable.denies(topic.name())) {
+            let Some(name_id) = self.follows.named(topic.name()) else { continue };
+            request.moved_by_name.matching(topic.name(), |moved| {
+                if let Some(group) = request.moved[*moved].new {
                     self.link(name_id, group);
                 }
-            }
+            });
         }
     }
 
     /// Notes the topics of moved patterns that are denied now, and whose names may not be live any more: something of
     /// them is pending, and dropped, or the shard has still to read that they ended.
     fn end_unfinished(&self, id: ConnId, request: &mut Authorizing) {
+        if request.moved.is_empty() {
+            return;
+        }
         let conn = &self.conns[id];
         let wanted = conn.catch_up.iter().flat_map(|catch_up| catch_up.wants.values().map(|want| &*want.topic));
         let slots = conn.runs.iter().flat_map(|run| self.ring.slots(run.ring_offset, run.len as usize));
@@ -283,26 +311,15 @@ impl<S: Sink> Shard<S> {
         }
         {
             let names = self.engine.directory.read();
-            let patterns = request.moved.iter().flat_map(|one| one.denied.patterns());
-            let over = patterns.flat_map(|pattern| names.ended(pattern, None, Reached::Rest));
-            let over = over.filter(|topic| topic.end_unread_by(self.bit).is_some() && self.was_known(request, topic));
-            topics.extend(over.map(|topic| (topic.id(), topic)));
+            let over = names.all_ended().filter(|topic| topic.end_unread_by(self.bit).is_some());
+            let over = over.filter(|topic| self.was_known(request, topic));
+            topics.extend(over.map(|topic| (topic.id(), topic.clone())));
         }
-        // Found by the name's segments: with a thousand patterns and as many topics, trying each would take a second.
-        let mut moved: Trie<Vec<&Moved>> = Trie::default();
-        request.moved.iter().for_each(|one| moved.entry(&one.pattern, Vec::new).push(one));
-        self.work.charge(request.moved.len() + topics.len());
-        let mut ended = Vec::new();
-        for topic in topics.values() {
-            let (name, mut is_denied) = (topic.name(), false);
-            moved.matching(name, |several| {
-                is_denied |= several.iter().any(|one| one.covered(name) && one.denied.matches(name));
-            });
-            if is_denied {
-                ended.push(name.clone());
-            }
+        self.work.charge(topics.len() * (1 + request.denied_size() / PATTERNS_PER_STEP));
+        let names = topics.values().map(|topic| topic.name());
+        let denied = names.filter(|name| request.is_newly_denied(name) && request.is_of_moved(name));
+        for name in denied.cloned().collect::<Vec<_>>() {
+            request.ended.entry(name).or_insert(ErrorCode::Forbidden);
         }
-        drop(moved);
-        ended.into_iter().for_each(|name| _ = request.ended.entry(name).or_insert(ErrorCode::Forbidden));
     }
 }

@@ -9,6 +9,7 @@ use broker_protocol::message;
 use broker_protocol::pattern::Pattern;
 
 use super::conn::{Authorizing, Phase};
+use super::permits::PATTERNS_PER_STEP;
 use super::{ConnId, Shard};
 use crate::clock::Now;
 use crate::fault;
@@ -57,43 +58,36 @@ impl<S: Sink> Shard<S> {
             self.report(id, now, entry, *code);
             after = Some(entry.clone());
         }
-        request.phase = Phase::ReportDenied { moved: 0, denied: 0, after: None };
+        request.phase = Phase::ReportDenied { denied: 0, after: None };
         true
     }
 
-    /// Reports the topics that a moved pattern no longer brings because of one denied pattern. Returns whether all are
+    /// Reports the topics that moved patterns no longer bring because of one denied pattern. Returns whether all are
     /// reported.
     pub(super) fn report_denied(
         &mut self,
         id: ConnId,
         now: Now,
         request: &mut Authorizing,
-        moved: usize,
         denied: usize,
         mut after: Option<Arc<str>>,
     ) -> bool {
-        let Some(one) = request.moved.get(moved) else {
+        let Some(more) = request.newly_denied[denied..].iter().position(|is_new| *is_new) else {
             request.phase = Phase::Done;
             return true;
         };
-        let Some(pattern) = one.denied.patterns().get(denied).cloned() else {
-            request.phase = Phase::ReportDenied { moved: moved + 1, denied: 0, after: None };
-            return true;
-        };
-        if one.was_denied.patterns().contains(&pattern) {
-            request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
-            return true;
-        }
+        let denied = denied + more;
+        let pattern = request.readable.deny()[denied].clone();
         loop {
             if !self.may_report(id) {
-                request.phase = Phase::ReportDenied { moved, denied, after };
+                request.phase = Phase::ReportDenied { denied, after };
                 return false;
             }
             let (met, next) = self.names_from(&pattern, after.as_deref());
-            self.work.charge(request.moved.len());
+            self.work.charge(request.denied_size() / PATTERNS_PER_STEP);
             if let Some(topic) = met
                 && self.was_known(request, &topic)
-                && request.reports(moved, denied, &topic)
+                && request.reports(denied, &topic)
             {
                 self.report(id, now, topic.name(), ErrorCode::Forbidden);
             }
@@ -102,7 +96,7 @@ impl<S: Sink> Shard<S> {
                 None => break,
             }
         }
-        request.phase = Phase::ReportDenied { moved, denied: denied + 1, after: None };
+        request.phase = Phase::ReportDenied { denied: denied + 1, after: None };
         true
     }
 

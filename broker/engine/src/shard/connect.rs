@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::conn;
 use super::conn::{Closing, Conn, QueueState, Subscriptions};
-use super::permits::Permit;
+use super::permit::Permit;
 use super::rates::Messages;
 use super::{ConnId, Shard};
 use crate::clock::Now;
@@ -24,7 +24,7 @@ impl<S: Sink> Shard<S> {
     /// [`Shard::authorize`].
     pub fn connect_as(&mut self, now: Now, sink: S, auth: Auth, permissions: Option<Arc<Permissions>>) -> ConnId {
         let id = self.greet(now, sink, Some(auth));
-        self.permits.set(id, permissions.map_or(Permit::Unauthenticated, Permit::Permitted));
+        self.permits.set(id, Some(permissions.map_or(Permit::Unauthenticated, Permit::Permitted)));
         id
     }
 

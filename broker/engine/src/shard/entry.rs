@@ -11,7 +11,7 @@ use broker_protocol::request::SubscribeEntry;
 use broker_protocol::topic::{check_topic, is_pattern};
 
 use super::denied::Denied;
-use super::permits::Readable;
+use super::permit::Readable;
 
 /// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;
@@ -63,13 +63,18 @@ impl CheckedEntry {
         }
     }
 
+    /// The entry as it is answered: an invalid one may be shortened.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            CheckedEntry::Bad { entry, .. } => entry,
+            CheckedEntry::Topic { name, .. } => name,
+            CheckedEntry::Pattern { pattern, .. } => pattern.as_str(),
+        }
+    }
+
     /// The name or pattern; `None` if the entry is invalid.
     fn name(&self) -> Option<&str> {
-        match self {
-            CheckedEntry::Topic { name, .. } => Some(name),
-            CheckedEntry::Pattern { pattern, .. } => Some(pattern.as_str()),
-            CheckedEntry::Bad { .. } => None,
-        }
+        if matches!(self, CheckedEntry::Bad { .. }) { None } else { Some(self.text()) }
     }
 }
 

@@ -12,12 +12,12 @@ use broker_protocol::pattern::Pattern;
 
 impl<S: Sink> Shard<S> {
     /// Returns the id of a name, creating it if necessary and following the topic if there is one.
-    pub(super) fn follow(&mut self, name: &str) -> NameId {
+    pub(super) fn follow(&mut self, name: &Arc<str>) -> NameId {
         if let Some(name_id) = self.follows.named(name) {
             return name_id;
         }
         let topic = self.engine.directory.read().get(name).cloned();
-        let name: Arc<str> = topic.as_ref().map_or_else(|| name.into(), |topic| topic.name().clone());
+        let name = topic.as_ref().map_or(name, |topic| topic.name()).clone();
         let id = self.insert_followed(name);
         if let Some(topic) = topic {
             self.attach(id, topic);

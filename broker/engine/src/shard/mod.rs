@@ -19,6 +19,7 @@
 //! ring         frames on their way to connections
 //! denied       the topics of a pattern that its subscribers are denied
 //! permits      what clients may do, for those that may not do everything
+//! permit       what one of them may do, and may subscribe to by that
 //! views        topics at an interval, and when each is due
 //! plan         the frames of a turn's write that do not come from the ring
 //! visits       passes over the subscribers of a name
@@ -74,6 +75,7 @@ mod mark;
 mod pages;
 mod payers;
 mod pending;
+mod permit;
 mod permits;
 mod plan;
 mod position;

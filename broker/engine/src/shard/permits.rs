@@ -3,31 +3,19 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use broker_protocol::pattern::Pattern;
 use broker_protocol::permissions::Permissions;
 use broker_protocol::request::Refusal;
-use broker_protocol::topic::is_reserved;
 use foldhash::fast::RandomState;
 
-use super::denied::Denied;
+use super::permit::{Permit, Readable};
 use super::{ConnId, Shard};
 use crate::sink::Sink;
 
 /// Patterns that are compared with a name in one step of work.
 pub(super) const PATTERNS_PER_STEP: usize = 8;
 
-/// What one client may do.
-#[derive(Debug, Clone)]
-pub(super) enum Permit {
-    /// Nothing until it has authenticated.
-    Unauthenticated,
-    /// This.
-    Permitted(Arc<Permissions>),
-}
-
-/// Permissions, none for a connection that has to authenticate anew, and the message that follows once they are in
-/// effect.
-type Waiting = (Option<Arc<Permissions>>, Option<Box<[u8]>>);
+/// A permit, none for a connection that may do everything, and the message that follows once it is in effect.
+type Waiting = (Option<Permit>, Option<Box<[u8]>>);
 
 /// The permits, by connection. A connection without one may do everything.
 #[derive(Debug, Default)]
@@ -37,7 +25,7 @@ pub(super) struct Permits {
     departed: Vec<ConnId>,
     /// Connections whose token is being checked: they are not read meanwhile.
     checked: HashSet<ConnId, RandomState>,
-    /// Other permissions that a connection gets once what is in progress on it is done, and the message that follows.
+    /// Other permits that a connection gets once what is in progress on it is done, and the message that follows.
     waiting: HashMap<ConnId, VecDeque<Waiting>, RandomState>,
 }
 
@@ -47,13 +35,12 @@ impl Permits {
         if self.by_conn.is_empty() { None } else { self.by_conn.get(&id) }
     }
 
-    pub(super) fn set(&mut self, id: ConnId, permit: Permit) {
-        self.by_conn.insert(id, permit);
-    }
-
-    /// Lets a connection do everything.
-    pub(super) fn permit_everything(&mut self, id: ConnId) {
-        self.by_conn.remove(&id);
+    /// Gives a connection a permit; without one it may do everything.
+    pub(super) fn set(&mut self, id: ConnId, permit: Option<Permit>) {
+        match permit {
+            Some(permit) => _ = self.by_conn.insert(id, permit),
+            None => _ = self.by_conn.remove(&id),
+        }
     }
 
     pub(super) fn remove(&mut self, id: ConnId) {
@@ -88,12 +75,17 @@ impl Permits {
         !self.checked.is_empty() && self.checked.contains(&id)
     }
 
-    /// Puts permissions aside until what is in progress on the connection is done.
-    pub(super) fn wait(&mut self, id: ConnId, permissions: Option<Arc<Permissions>>, answer: Option<Box<[u8]>>) {
-        self.waiting.entry(id).or_default().push_back((permissions, answer));
+    /// Puts a permit aside until what is in progress on the connection is done.
+    pub(super) fn wait(&mut self, id: ConnId, permit: Option<Permit>, answer: Option<Box<[u8]>>) {
+        self.waiting.entry(id).or_default().push_back((permit, answer));
     }
 
-    /// Takes the permissions out that the connection gets next.
+    /// Whether the connection is to get another permit.
+    pub(super) fn is_waiting(&self, id: ConnId) -> bool {
+        self.waiting.contains_key(&id)
+    }
+
+    /// Takes the permit out that the connection gets next.
     pub(super) fn next(&mut self, id: ConnId) -> Option<Waiting> {
         if self.waiting.is_empty() {
             return None;
@@ -122,9 +114,14 @@ impl Permits {
 impl<S: Sink> Shard<S> {
     /// What a connection may subscribe to.
     pub(super) fn readable(&self, id: ConnId) -> Readable {
-        if let Some(permissions) = self.permits.of(id) {
-            return Readable::Permitted(permissions.clone());
+        match self.permits.of(id) {
+            Some(permissions) => Readable::Permitted(permissions.clone()),
+            None => self.readable_by_anyone(id),
         }
+    }
+
+    /// What a connection may subscribe to while nobody is asked who they are.
+    pub(super) fn readable_by_anyone(&self, id: ConnId) -> Readable {
         let forbids_reserved = self.conns.get(id).is_some_and(|conn| conn.forbids_reserved);
         if forbids_reserved { Readable::Public } else { Readable::Everything }
     }
@@ -141,44 +138,3 @@ impl<S: Sink> Shard<S> {
         permissions.check_publish(topic)
     }
 }
-
-/// What a connection may subscribe to.
-#[derive(Debug, Clone)]
-pub(super) enum Readable {
-    /// Everything but the broker's own topics.
-    Public,
-    /// Everything.
-    Everything,
-    /// What these permissions allow.
-    Permitted(Arc<Permissions>),
-}
-
-impl Readable {
-    /// Why the connection may not subscribe to a topic; `None` if it may.
-    pub(super) fn refuses_topic(&self, name: &str) -> Option<String> {
-        match self {
-            Readable::Public if is_reserved(name) => Some(RESERVED.into()),
-            Readable::Permitted(permissions) if !permissions.may_read(name) => Some(permissions.refusal()),
-            _ => None,
-        }
-    }
-
-    /// Why the connection may not subscribe to a pattern; `None` if it may.
-    pub(super) fn refuses_pattern(&self, pattern: &Pattern) -> Option<String> {
-        match self {
-            Readable::Public if is_reserved(pattern.as_str()) => Some(RESERVED.into()),
-            Readable::Permitted(permissions) if !permissions.may_subscribe(pattern) => Some(permissions.refusal()),
-            _ => None,
-        }
-    }
-
-    /// What the connection is denied of a pattern.
-    pub(super) fn denied(&self, pattern: &Pattern) -> Denied {
-        match self {
-            Readable::Permitted(permissions) => Denied::of(permissions, pattern),
-            _ => Denied::default(),
-        }
-    }
-}
-
-const RESERVED: &str = "topics that begin with $ are served only to clients on this machine that use no proxy";

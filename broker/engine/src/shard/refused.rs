@@ -1,6 +1,8 @@
 //! The refused entries of a request: listed up to a bound, and counted beyond it. A message can hold tens of thousands
 //! of entries like `0`, and the error for one entry is about fifty times as long as the entry.
 
+use std::sync::Arc;
+
 use broker_protocol::codes::ErrorCode;
 
 /// Approximate bytes of an answer that the list may take. A message of the default size full of short names, all of
@@ -10,10 +12,14 @@ const LISTED_BYTES_MAX: usize = 820 * 1024;
 /// Approximate bytes that the keys and the code of an entry take.
 const KEYS_BYTES: usize = 56;
 
-/// The refused entries of one request; `K` identifies an entry: by its index, or its name.
+/// An entry by its index, and why it is refused.
+pub(super) type Refusal<K> = (K, ErrorCode, Arc<str>);
+
+/// The refused entries of one request, by their index. Entries that follow each other mostly have the same message: it
+/// is kept once for them.
 #[derive(Debug)]
 pub(super) struct Refused<K> {
-    listed: Vec<(K, ErrorCode, String)>,
+    listed: Vec<Refusal<K>>,
     listed_bytes: usize,
     /// The first that is not listed, and the number of entries from it on.
     more: Option<(K, u64)>,
@@ -25,13 +31,15 @@ impl<K> Refused<K> {
     }
 
     /// Adds an entry whose identification takes `key_bytes` in the answer.
-    pub(super) fn add(&mut self, key: K, key_bytes: usize, code: ErrorCode, message: String) {
+    pub(super) fn add(&mut self, key: K, key_bytes: usize, code: ErrorCode, message: &str) {
         let bytes = KEYS_BYTES + key_bytes + message.len();
         match &mut self.more {
             Some((_, count)) => *count += 1,
             None if self.listed_bytes + bytes > LISTED_BYTES_MAX => self.more = Some((key, 1)),
             None => {
                 self.listed_bytes += bytes;
+                let before = self.listed.last().map(|(.., before)| before).filter(|before| ***before == *message);
+                let message = before.map_or_else(|| message.into(), Arc::clone);
                 self.listed.push((key, code, message));
             }
         }
@@ -43,10 +51,10 @@ impl<K> Refused<K> {
     }
 
     /// The list; if it is cut, its last entry says so.
-    pub(super) fn into_list(mut self) -> Vec<(K, ErrorCode, String)> {
+    pub(super) fn into_list(mut self) -> Vec<Refusal<K>> {
         if let Some((key, count)) = self.more {
             let message = format!("from this entry on {count} entries were refused and are not listed");
-            self.listed.push((key, ErrorCode::Limit, message));
+            self.listed.push((key, ErrorCode::Limit, message.into()));
         }
         self.listed
     }
@@ -60,7 +68,7 @@ mod tests {
     fn listed_to_a_bound_and_counted_beyond() {
         let mut refused = Refused::none();
         for index in 0..30_000 {
-            refused.add(index, 5, ErrorCode::BadRequest, "wrong".into());
+            refused.add(index, 5, ErrorCode::BadRequest, "wrong");
         }
         // After the first that did not fit, a short one that would have fitted is not listed either.
         assert_eq!(refused.count(), 30_000);
@@ -75,7 +83,13 @@ mod tests {
     #[test]
     fn few_are_all_listed() {
         let mut refused = Refused::none();
-        refused.add("a..b", 4, ErrorCode::BadTopic, "empty".into());
-        assert_eq!(refused.into_list(), [("a..b", ErrorCode::BadTopic, "empty".into())]);
+        for (index, message) in ["empty", "full", "full"].into_iter().enumerate() {
+            refused.add(index, 4, ErrorCode::BadTopic, message);
+        }
+        let list = refused.into_list();
+        let texts: Vec<_> = list.iter().map(|(index, code, message)| (*index, *code, &**message)).collect();
+        let code = ErrorCode::BadTopic;
+        assert_eq!(texts, [(0, code, "empty"), (1, code, "full"), (2, code, "full")]);
+        assert!(Arc::ptr_eq(&list[1].2, &list[2].2), "it is kept twice");
     }
 }

@@ -48,6 +48,9 @@ impl<S: Sink> Shard<S> {
             InProgress::Authorizing(request) => {
                 if let Some(answer) = request.answer {
                     self.answer(now, id, &answer);
+                } else if self.conns[id].catch_up.is_some() {
+                    // What it may newly see is introduced even if nothing says that it may.
+                    self.enqueue(id, now.mono_us);
                 }
                 self.send_ready(id, now);
             }
@@ -177,7 +180,7 @@ impl<S: Sink> Shard<S> {
                         self.note_forbidden(conn, &update.topic);
                     }
                     self.count_refused(refusal.code);
-                    rejected.add(index, INDEX_BYTES, refusal.code, refusal.message);
+                    rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
                 }
             }
         }

@@ -159,7 +159,7 @@ impl<S: Sink> Shard<S> {
         let (name, refusal) = match entry {
             CheckedEntry::Bad { entry, code, message } => {
                 self.stats.errors.add(*code, 1);
-                request.errors.add(entry.clone(), entry.len(), *code, message.clone());
+                request.errors.add(request.at as u32, entry.len(), *code, message);
                 return Progress::Done;
             }
             CheckedEntry::Topic { name, resume } => {
@@ -185,7 +185,7 @@ impl<S: Sink> Shard<S> {
             }
         };
         self.stats.errors.add(ErrorCode::Limit, 1);
-        request.errors.add(name.into(), name.len(), ErrorCode::Limit, refusal);
+        request.errors.add(request.at as u32, name.len(), ErrorCode::Limit, &refusal);
         Progress::Done
     }
 

@@ -37,7 +37,10 @@ impl<S: Sink> Shard<S> {
         let errors = request.errors.into_list();
         let errors: Vec<EntryError<'_>> = errors
             .iter()
-            .map(|(topic, code, message)| EntryError { topic, is_pattern: is_pattern(topic), code: *code, message })
+            .map(|(at, code, message)| {
+                let topic = request.entries[*at as usize].text();
+                EntryError { topic, is_pattern: is_pattern(topic), code: *code, message }
+            })
             .collect();
         let mut payload = Vec::new();
         message::subscribed(&mut payload, request.id.as_deref(), &topics, &patterns, &errors);

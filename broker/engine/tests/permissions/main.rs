@@ -1,6 +1,6 @@
 //! What is delivered is allowed and not denied: random permissions against a naive matcher, over subscriptions by name and
 //! by pattern, three ways to resume, listings, images, histories, topics that begin later, new tokens, and roles that
-//! change.
+//! change, and a broker that no longer asks who they are.
 //!
 //! `TICKCAST_CASES=n` sets how many cases are run; `TICKCAST_CASE=n` runs one and prints it.
 
@@ -94,6 +94,8 @@ struct Client {
     had: Vec<(String, String, u64)>,
     positions: Vec<String>,
     is_encoded: bool,
+    /// Whether the broker's own topics are forbidden to it unless permissions allow them.
+    forbids_reserved: bool,
 }
 
 impl Client {
@@ -135,15 +137,21 @@ impl Client {
                 "authenticated" => {
                     let list = |name: &str| serde_json::from_value(message["allow"][name].clone()).expect("a list");
                     self.rights = Rights { sub: list("sub"), deny: list("deny") };
-                    let rights = &self.rights;
-                    if let Some(kept) = self.held.iter().find(|entry| !rights.may_subscribe(entry)) {
-                        return Err(format!("{kept} is still subscribed to, with {rights:?}"));
-                    }
-                    self.known.retain(|topic| rights.may_read(topic));
+                    self.check_held()?;
                 }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Only subscriptions that its rights cover are left.
+    fn check_held(&mut self) -> Result<(), String> {
+        let rights = &self.rights;
+        if let Some(kept) = self.held.iter().find(|entry| !rights.may_subscribe(entry)) {
+            return Err(format!("{kept} is still subscribed to, with {rights:?}"));
+        }
+        self.known.retain(|topic| rights.may_read(topic));
         Ok(())
     }
 
@@ -183,8 +191,24 @@ fn connect(case: &mut Case) -> Client {
     let (pipe, rights) = (pipe(is_encoded), Rights::drawn(&mut case.dice));
     let permissions = rights.permissions();
     let conn = case.shard.connect_as(case.now(), SimSink(pipe.clone()), Auth::Optional, Some(permissions));
+    let forbids_reserved = case.dice.percent(50);
+    if forbids_reserved {
+        case.shard.forbid_reserved(conn);
+    }
     let (held, known) = (BTreeSet::new(), BTreeSet::new());
-    Client { conn, pipe, rights, held, known, had: Vec::new(), positions: Vec::new(), is_encoded }
+    Client { conn, pipe, rights, held, known, had: Vec::new(), positions: Vec::new(), is_encoded, forbids_reserved }
+}
+
+/// The broker no longer asks who a client is. Nothing says so, so what was sent by then is read before.
+fn permit_everything(case: &mut Case, client: &mut Client) -> Result<(), String> {
+    case.rest();
+    client.read(case.trace)?;
+    case.log(|| format!("{} may do everything", client.conn));
+    case.shard.permit_everything(case.now(), client.conn);
+    case.rest();
+    client.rights = Rights::of_anyone(client.forbids_reserved);
+    client.read(case.trace)?;
+    client.check_held()
 }
 
 fn subscribe(case: &mut Case, client: &Client) {
@@ -260,7 +284,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     let mut clients = vec![connect(&mut case), connect(&mut case)];
     for _ in 0..case.dice.range(4..16) {
         let (name, at) = (case.dice.pick(&NAMES), case.dice.index(clients.len()));
-        match case.dice.weighted(&[3, 3, 1, 1, 1, 1]) {
+        match case.dice.weighted(&[6, 6, 2, 2, 2, 1, 1]) {
             0 => {
                 case.publish(name);
                 live.insert(name);
@@ -280,6 +304,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
                 case.shard.authorize(case.now(), clients[at].conn, Some(permissions), Some(answer.into()));
             }
             4 => read_everything(&mut case, &clients[at], &live)?,
+            5 => permit_everything(&mut case, &mut clients[at])?,
             _ => {}
         }
         if case.dice.percent(60) {

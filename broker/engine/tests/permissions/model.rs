@@ -26,6 +26,12 @@ impl Rights {
         Rights { sub, deny }
     }
 
+    /// What a client may read while nobody is asked who they are.
+    pub fn of_anyone(forbids_reserved: bool) -> Rights {
+        let sub = if forbids_reserved { &[">"][..] } else { &[">", "$SYS", "$SYS.>"] };
+        Rights { sub: sub.iter().map(|pattern| (*pattern).to_owned()).collect(), deny: Vec::new() }
+    }
+
     pub fn permissions(&self) -> Arc<Permissions> {
         let list = |texts: &[String]| texts.iter().map(|text| Pattern::parse(text).expect("a pattern")).collect();
         Arc::new(Permissions::new(list(&self.sub), Vec::new(), list(&self.deny)))

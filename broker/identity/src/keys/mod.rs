@@ -98,25 +98,59 @@ impl KeySet {
 /// All keys of the broker.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
-    sets: Vec<Arc<KeySet>>,
-    waiting: bool,
+    file: Option<Arc<KeySet>>,
+    fetched: Fetched,
+}
+
+/// The keys at an issuer's address.
+#[derive(Debug, Clone, Default)]
+pub enum Fetched {
+    /// There is no address.
+    #[default]
+    Nowhere,
+    /// They could not be fetched yet, or are too old.
+    NotYet,
+    /// These.
+    Keys(Arc<KeySet>),
+}
+
+/// The key that verified a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedKey {
+    /// The digest of the key.
+    id: [u8; 32],
+    /// Whether it was in a file, and not fetched.
+    is_of_file: bool,
 }
 
 impl Keys {
-    /// Puts sets together. `waiting` says that there are further keys, which could not be fetched yet.
-    pub fn new(sets: Vec<Arc<KeySet>>, waiting: bool) -> Keys {
-        Keys { sets, waiting }
+    /// Puts the keys of a file and those at an address together.
+    pub fn new(file: Option<Arc<KeySet>>, fetched: Fetched) -> Keys {
+        Keys { file, fetched }
     }
 
     /// Whether there are keys, now or as soon as they are fetched.
     pub(crate) fn is_configured(&self) -> bool {
-        self.waiting || !self.sets.is_empty()
+        self.file.is_some() || !matches!(self.fetched, Fetched::Nowhere)
     }
 
-    /// Whether a token that was verified with a key could still be: the key is there, or it may come.
-    pub(crate) fn has(&self, id: &[u8; 32], algorithms: &[Algorithm]) -> bool {
-        let allowed = |key: &Key| key.id() == *id && algorithms.contains(&key.algorithm());
-        self.waiting || self.all().any(allowed)
+    /// Whether a token that was verified with a key could still be: the key is there, or it may come with those that are
+    /// not fetched yet. A key of a file that is not in the file any more was taken out of it, so nothing is waited for.
+    pub(crate) fn has(&self, used: &UsedKey, algorithms: &[Algorithm]) -> bool {
+        let allowed = |key: &Key| key.id() == used.id && algorithms.contains(&key.algorithm());
+        let may_come = self.is_waiting() && !(used.is_of_file && self.file.is_some());
+        may_come || self.all().any(allowed)
+    }
+
+    /// Notes which of the keys verified a token.
+    pub(crate) fn used(&self, key: &Key) -> UsedKey {
+        let id = key.id();
+        UsedKey { id, is_of_file: self.file.iter().flat_map(|set| &set.keys).any(|key| key.id() == id) }
+    }
+
+    /// Whether there are further keys, which could not be fetched yet.
+    fn is_waiting(&self) -> bool {
+        matches!(self.fetched, Fetched::NotYet)
     }
 
     /// Returns the keys that a token's header leads to, at most [`TRIED_MAX`].
@@ -142,7 +176,7 @@ impl Keys {
             }
         };
         match named.len() {
-            0 if self.waiting => Err(BadToken::KeysUnavailable),
+            0 if self.is_waiting() => Err(BadToken::KeysUnavailable),
             0 => Err(BadToken::UnknownKey),
             1..=TRIED_MAX => Ok(named),
             _ => Err(BadToken::KeyNotNamed),
@@ -150,6 +184,7 @@ impl Keys {
     }
 
     fn all(&self) -> impl Iterator<Item = &Key> {
-        self.sets.iter().flat_map(|set| &set.keys)
+        let fetched = if let Fetched::Keys(keys) = &self.fetched { Some(keys) } else { None };
+        self.file.iter().chain(fetched).flat_map(|set| &set.keys)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker_identity::keys::{KEYS_BYTES_MAX, KEYS_MAX};
-use broker_identity::{Authority, BadToken, Grants, KeySet, Keys};
+use broker_identity::{Authority, BadToken, Fetched, Grants, KeySet, Keys};
 
 use super::signing::{NOW_MS, Signer, base64url, claims, issuer, keys, rules};
 
@@ -73,11 +73,11 @@ fn few_keys_are_tried() {
 #[test]
 fn keys_that_are_not_there_yet() {
     let token = issuer()[0].sign_with(r#"{"alg":"ES256","kid":"x"}"#, &claims(""));
-    assert_eq!(outcome(&Keys::new(vec![], true), &token), Err(BadToken::KeysUnavailable));
+    assert_eq!(outcome(&Keys::new(None, Fetched::NotYet), &token), Err(BadToken::KeysUnavailable));
     // A file's keys are there, and its tokens are taken meanwhile.
     let file = |signer: &Signer| Arc::new(KeySet::from_text(signer.pem().as_bytes()).unwrap());
-    assert_eq!(outcome(&Keys::new(vec![file(&issuer()[0])], true), &token), Ok(()));
-    assert_eq!(outcome(&Keys::new(vec![file(&issuer()[1])], true), &token), Err(BadToken::KeysUnavailable));
+    assert_eq!(outcome(&Keys::new(Some(file(&issuer()[0])), Fetched::NotYet), &token), Ok(()));
+    assert_eq!(outcome(&Keys::new(Some(file(&issuer()[1])), Fetched::NotYet), &token), Err(BadToken::KeysUnavailable));
 }
 
 #[test]
@@ -189,7 +189,8 @@ fn secrets() {
         let set = KeySet::from_secret(content).unwrap();
         let mut rules = rules();
         rules.algorithms = vec![broker_identity::Algorithm::Hs256];
-        let authority = Authority::new(rules, Grants::default()).with_keys(Keys::new(vec![Arc::new(set)], false));
+        let authority =
+            Authority::new(rules, Grants::default()).with_keys(Keys::new(Some(Arc::new(set)), Fetched::Nowhere));
         authority.authenticate(&sign(secret), NOW_MS).is_ok()
     };
     let text = b"0123456789abcdef0123456789abcdef";

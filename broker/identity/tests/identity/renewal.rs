@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker_identity::refusal::Claim;
 use broker_identity::{
-    Authority, BadToken, ClaimName, Ended, Grants, Keys, Revocations, Role, StaticToken, TokenDigest,
+    Authority, BadToken, ClaimName, Ended, Fetched, Grants, KeySet, Keys, Revocations, Role, StaticToken, TokenDigest,
 };
 
 use super::roles::role;
@@ -56,7 +56,7 @@ fn a_token_that_would_not_be_taken_ends() {
     assert_eq!(ended(&before.with_keys(keys(&Signer::es256().pem())), NOW_MS), Ended::Token(BadToken::UnknownKey));
     assert_eq!(ended(&before.with_keys(Keys::default()), NOW_MS), Ended::Token(BadToken::UnknownKey));
     // It may come back.
-    assert!(before.with_keys(Keys::new(vec![], true)).renew(&identity, NOW_MS).is_ok());
+    assert!(before.with_keys(Keys::new(None, Fetched::NotYet)).renew(&identity, NOW_MS).is_ok());
     assert_eq!(ended(&before, (NOW_S + 330) * 1000), Ended::Token(BadToken::Expired));
     assert!(before.renew(&identity, (NOW_S + 329) * 1000).is_ok());
     for entry in ["jti:t1", "sub:user-42 before:101"] {
@@ -67,6 +67,22 @@ fn a_token_that_would_not_be_taken_ends() {
     for entry in ["jti:t2", "sub:user-42 before:100", "sub:user-4 before:101"] {
         assert!(before.with_revocations(revoked(entry)).renew(&identity, NOW_MS).is_ok(), "{entry}");
     }
+}
+
+#[test]
+fn a_key_that_left_its_file_is_not_waited_for() {
+    let token = issuer()[0].sign(&claims(""));
+    let set = |signer: &Signer| Some(Arc::new(KeySet::from_text(signer.pem().as_bytes()).unwrap()));
+    let with = |keys| Authority::new(rules(), Grants::default()).with_keys(keys);
+    let (of_file, fetched) = (set(&issuer()[0]), Fetched::Keys(set(&issuer()[0]).unwrap()));
+    let of_file = with(Keys::new(of_file, Fetched::NotYet)).authenticate(&token, NOW_MS).unwrap();
+    let fetched = with(Keys::new(None, fetched)).authenticate(&token, NOW_MS).unwrap();
+    let other_file = with(Keys::new(set(&Signer::es256()), Fetched::NotYet));
+    assert_eq!(other_file.renew(&of_file, NOW_MS), Err(Ended::Token(BadToken::UnknownKey)));
+    // It may be among those that are fetched from now on instead.
+    assert!(with(Keys::new(None, Fetched::NotYet)).renew(&of_file, NOW_MS).is_ok());
+    // Of a key that was fetched, a file says nothing.
+    assert!(other_file.renew(&fetched, NOW_MS).is_ok());
 }
 
 #[test]

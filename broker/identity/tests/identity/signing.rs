@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use broker_identity::authority::TokenRules;
-use broker_identity::{Algorithm, Authority, ClaimName, ClaimRules, Grants, KeySet, Keys, Role, StaticToken};
+use broker_identity::{Algorithm, Authority, ClaimName, ClaimRules, Fetched, Grants, KeySet, Keys, Role, StaticToken};
 use jsonwebtoken::EncodingKey;
 
 /// 2026-11-23, in ms.
@@ -124,7 +124,7 @@ pub(crate) fn rules() -> TokenRules {
 
 /// The keys in a text: PEM or JWKS.
 pub(crate) fn keys(text: &str) -> Keys {
-    Keys::new(vec![Arc::new(KeySet::from_text(text.as_bytes()).unwrap())], false)
+    Keys::new(Some(Arc::new(KeySet::from_text(text.as_bytes()).unwrap())), Fetched::Nowhere)
 }
 
 /// An authority with the public keys of the issuer.
@@ -141,5 +141,5 @@ pub(crate) fn with_rules(rules: TokenRules, roles: Vec<Role>, tokens: Vec<Static
 pub(crate) fn with_secret(algorithms: &[Algorithm]) -> Authority {
     let rules = TokenRules { algorithms: algorithms.to_vec(), ..rules() };
     let set = KeySet::from_secret(SECRET).unwrap();
-    Authority::new(rules, Grants::default()).with_keys(Keys::new(vec![Arc::new(set)], false))
+    Authority::new(rules, Grants::default()).with_keys(Keys::new(Some(Arc::new(set)), Fetched::Nowhere))
 }

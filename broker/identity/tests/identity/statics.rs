@@ -78,5 +78,5 @@ fn nothing_is_asked_where_nothing_is_configured() {
     {
         assert!(Authority::new(rules(), grants.unwrap()).is_configured());
     }
-    assert!(bare.with_keys(broker_identity::Keys::new(vec![], true)).is_configured());
+    assert!(bare.with_keys(broker_identity::Keys::new(None, broker_identity::Fetched::NotYet)).is_configured());
 }

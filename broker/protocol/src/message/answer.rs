@@ -57,12 +57,12 @@ pub fn published_batch(
     id: Option<&[u8]>,
     accepted: u64,
     duplicates: u64,
-    rejected: &[(usize, ErrorCode, String)],
+    rejected: &[(usize, ErrorCode, impl AsRef<str>)],
     retry_ms: Option<u64>,
 ) {
     how_many(Object::message(out, "published").id(id), accepted, duplicates)
         .list("rejected", rejected, |out, (index, code, message)| {
-            code_and_message(Object::open(out).number("index", *index as u64), *code, message).close();
+            code_and_message(Object::open(out).number("index", *index as u64), *code, message.as_ref()).close();
         })
         .number_if("retry_ms", retry_ms)
         .close();

@@ -1,7 +1,7 @@
 /** A real broker: the binary in the environment variable BROKER, on ports of its own. */
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { start } from "./child.js";
 import { until, within } from "./wait.js";
 
 if (!process.env.BROKER) throw new Error("the environment variable BROKER names the broker's binary");
@@ -36,7 +36,7 @@ export class Broker {
 
   async start() {
     const args = [this.#command, "--listen", this.address, "--admin-listen", "127.0.0.1:0", ...this.#flags];
-    const started = spawn(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const started = start(process.env.BROKER, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     this.said = "";
     const serving = new Promise((resolve, reject) => {
@@ -54,6 +54,10 @@ export class Broker {
     return `ws://${this.address}`;
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
   /** Kills it at once, as a crash would. */
   async kill(signal = "SIGKILL") {
     const ending = this.#process;
@@ -66,7 +70,7 @@ export class Broker {
 
   /** Stops the process, with all its connections open, until `goOn`. */
   async standStill() {
-    const { pid } = this.#process;
+    const { pid } = this;
     this.#process.kill("SIGSTOP");
     const isStopped = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].startsWith("T");
     await until(isStopped, "broker that stands still");

@@ -22,6 +22,9 @@ export class SseBroker {
   tokens = null;
   /** Topics and patterns that are not allowed. */
   denied = [];
+  /** How many entries of one connection may be asked about by themselves; then 429. */
+  questions_max = Infinity;
+  #questions = 0;
   /** By method: the next answer to such a request, `[status, headers, body]`, instead of its own. */
   next = {};
 
@@ -45,8 +48,13 @@ export class SseBroker {
       if (broker.tokens !== null && !who) return json(401, { error: { code: "bad_token", message: "the signature is wrong" } }, { "WWW-Authenticate": "Bearer" });
       const denied = (texts) => texts.some((text) => broker.denied.includes(text)) && json(403, { error: { code: "forbidden", message: "not allowed" } });
       if (forbids) return json(403, { error: { code: "forbidden", message: "the Origin http://evil.example may not come here" } });
-      if (url.pathname === "/v1/topics") return json(200, { topics: [], next: null });
+      if (url.pathname === "/v1/topics") {
+        broker.#questions = 0;
+        return json(200, { topics: [], next: null });
+      }
       if (url.pathname === "/v1/sse") {
+        const isQuestion = [...url.searchParams.keys()].join() === "topic";
+        if (isQuestion && ++broker.#questions > broker.questions_max) return json(429, { error: { code: "rate_limited", message: "slowly" } });
         const known = isOld ? OLD_PARAMETERS : PARAMETERS, unknown = [...url.searchParams.keys()].find((name) => !known.includes(name));
         if (unknown) return json(400, { error: { code: "bad_request", message: `there is no parameter ${unknown}` } });
         if (denied(url.searchParams.getAll("topic"))) return;

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | a message comes in | `receive`, then `stream`, `positions`, or `answer` (to a `subscribe`: `subscribed`) |
 //! | requests go out | `write`, `messages` |
-//! | a connection is replaced | `restore`, `resume_points`, `without_positions` |
+//! | a connection is replaced | `restore`, `resume_points`, `unanswered`, `without_positions` |
 //! | an entry or a request fails | `entries`, `failure` |
 //!
 //! # What a lost connection means for requests
@@ -58,6 +58,7 @@ mod subscribed;
 mod subscriptions;
 mod topic;
 mod topics;
+mod unanswered;
 mod without_positions;
 mod write;
 

@@ -40,7 +40,7 @@ impl Book {
     }
 
     /// Counts a request of these subscriptions as begun.
-    fn begun(&mut self, subscriptions: &[SubscriptionId], out: &mut Vec<Delivery>) {
+    pub(super) fn begun(&mut self, subscriptions: &[SubscriptionId], out: &mut Vec<Delivery>) {
         for id in subscriptions {
             if self.subscriptions.begun(*id)
                 && let Some(events) = self.subscriptions.events(*id)

@@ -19,6 +19,8 @@
 //!   whatever the subscription's own `from`. It does so only if what it finds is new: if all topics that it matched
 //!   before had begun, and all that are known resume.
 //!
+//! - What the broker had not answered begins as its subscription wants, after all that ([`super::unanswered`]).
+//!
 //! All topics are asked for before all patterns: a pattern that came first would bring in the topics that another
 //! subscription is about to resume. Patterns that resume from a position come before those that do not, which would
 //! begin the topics that both cover anew.
@@ -27,8 +29,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Book;
 use super::pack;
-use super::resume_points::Owned;
-use crate::request::{Ask, Request, SubscriptionId};
+use super::resume_points::{Entries, Owned, by_subscription};
+use super::unanswered::Unanswered;
+use crate::request::{Ask, Request};
 use crate::subscribe_options::From;
 use crate::wire::outgoing::{SubscribeEntry, SubscribeOptions};
 
@@ -44,6 +47,8 @@ pub(super) struct Restoring {
     pub(super) walks: usize,
     /// Entries to unsubscribe after the last answer and the last of those topics.
     release: Vec<String>,
+    /// Entries that wait until all that has begun.
+    pub(super) unanswered: Vec<Unanswered>,
     /// Topics that did not begin again were looked for and taken out.
     pub(super) swept: bool,
 }
@@ -59,7 +64,7 @@ impl Book {
         self.topics.connection += 1;
         self.restoring = Restoring::default();
         let entries = self.entries_to_restore(|_| true);
-        let subscribed = entries.0.len() + entries.1.len();
+        let subscribed = entries.topics.len() + entries.patterns.len() + entries.unanswered.len();
         self.ask_for(entries, subscribed);
     }
 
@@ -70,8 +75,10 @@ impl Book {
         self.ask_for(entries, self.subscriptions.entries());
     }
 
-    /// Asks for topics and patterns from where they were; `subscribed` is the number of entries of all subscriptions.
-    fn ask_for(&mut self, (topics, patterns): (Vec<Owned>, Vec<Owned>), subscribed: usize) {
+    /// Asks for topics and patterns from where they were, and then for what was never answered; `subscribed` is the
+    /// number of entries of all subscriptions.
+    fn ask_for(&mut self, Entries { topics, patterns, unanswered }: Entries, subscribed: usize) {
+        self.put_aside(unanswered);
         let bytes = topics.iter().map(|(_, entry)| entry.bytes_max()).sum();
         let (by_id, exact) = match pack::fits(topics.len(), bytes, self.message_bytes()) {
             true => (Vec::new(), topics),
@@ -87,6 +94,7 @@ impl Book {
         requests.extend(others);
         self.restoring.requests += requests.len();
         self.first.extend(requests);
+        self.release();
     }
 
     /// Requests for entries that resume from the ids of positions.
@@ -99,7 +107,9 @@ impl Book {
         }
         let mut requests = Vec::new();
         for (id, entries) in groups {
-            requests.extend(self.requests_for(entries, |options| SubscribeOptions { resume: Some(id), ..options }));
+            let releases = !self.restoring.unanswered.is_empty();
+            requests
+                .extend(self.requests(entries, releases, |options| SubscribeOptions { resume: Some(id), ..options }));
         }
         requests
     }
@@ -120,7 +130,8 @@ impl Book {
         let (only_new, patterns): (Vec<Owned>, Vec<Owned>) =
             patterns.into_iter().partition(|(_, entry)| all_resumed && coverage.is_complete(&entry.text));
         let extras = self.requests_for(extras, |options| options);
-        let releases = !self.restoring.release.is_empty() && !self.without_positions;
+        let has_more = !self.restoring.release.is_empty() || !self.restoring.unanswered.is_empty();
+        let releases = has_more && !self.without_positions;
         let mut others = self.requests(patterns, releases, |options| options);
         others.extend(self.requests(only_new, releases, |options| SubscribeOptions { from: EVERYTHING, ..options }));
         (extras, others)
@@ -159,7 +170,7 @@ impl Book {
     }
 
     /// Once everything is answered and the patterns have brought in their topics, those that resumed for them continue
-    /// under these.
+    /// under these, and what was never answered is asked for.
     pub(super) fn release(&mut self) {
         if self.restoring.requests == 0 && self.restoring.walks == 0 {
             let names = std::mem::take(&mut self.restoring.release);
@@ -168,14 +179,7 @@ impl Book {
             let names = names.into_iter().filter(|name| !subscribed.contains(name.as_str())).collect();
             let lists = self.unsubscribe_lists(names).into_iter();
             self.first.extend(lists.map(|entries| Request::Unsubscribe { entries, answer: None }));
+            self.ask_for_unanswered();
         }
     }
-}
-
-fn by_subscription(entries: Vec<Owned>) -> BTreeMap<SubscriptionId, Vec<SubscribeEntry>> {
-    let mut groups: BTreeMap<SubscriptionId, Vec<SubscribeEntry>> = BTreeMap::new();
-    for (id, entry) in entries {
-        groups.entry(id).or_default().push(entry);
-    }
-    groups
 }

@@ -1,6 +1,6 @@
 //! What each entry can resume from, and which topics of a pattern can resume for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Book;
 use crate::Kind;
@@ -14,34 +14,46 @@ const EPOCH_THAT_NEVER_WAS: &str = "none";
 /// An entry, and the subscription whose options it has.
 pub(super) type Owned = (SubscriptionId, SubscribeEntry);
 
+/// The entries of subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Topics that an earlier connection had, with the updates to resume from.
+    pub(super) topics: Vec<Owned>,
+    /// Patterns that it had.
+    pub(super) patterns: Vec<Owned>,
+    /// What the broker has never accepted.
+    pub(super) unanswered: Vec<Owned>,
+}
+
 impl Book {
-    /// The entries of all subscriptions that `which` selects: first the topics, with the updates to resume from, then
-    /// the patterns. If several subscriptions have an entry, the options of the last one are in force, so only that one
-    /// asks.
-    pub(super) fn entries_to_restore(&self, which: impl Fn(&str) -> bool) -> (Vec<Owned>, Vec<Owned>) {
+    /// The entries of all subscriptions that `which` selects. If several subscriptions have an entry, the options of the
+    /// last one that was accepted are in force, so only that one resumes it.
+    pub(super) fn entries_to_restore(&self, which: impl Fn(&str) -> bool) -> Entries {
         let mut owners: HashMap<&str, SubscriptionId> = HashMap::new();
         for (id, record) in self.subscriptions.iter() {
-            owners.extend(record.entries().map(|entry| (entry.entry.text.as_str(), id)));
+            let accepted = record.entries().filter(|entry| entry.established);
+            owners.extend(accepted.map(|entry| (entry.entry.text.as_str(), id)));
         }
-        let (mut topics, mut patterns) = (Vec::new(), Vec::new());
+        let mut found = Entries::default();
         for (id, record) in self.subscriptions.iter() {
             for entry in record.entries() {
                 let text = entry.entry.text.as_str();
                 if !which(text) {
                     continue;
                 }
-                if entry.established && owners.get(text) != Some(&id) {
+                if !entry.established {
+                    found.unanswered.push((id, entry.entry.clone()));
+                } else if owners.get(text) != Some(&id) {
                     continue;
-                }
-                if entry.entry.resume.is_none() && broker_protocol::topic::is_pattern(text) {
-                    patterns.push((id, entry.entry.clone()));
+                } else if entry.entry.resume.is_none() && broker_protocol::topic::is_pattern(text) {
+                    found.patterns.push((id, entry.entry.clone()));
                 } else {
-                    let resume = if entry.established { self.last_update(text) } else { entry.entry.resume.clone() };
-                    topics.push((id, SubscribeEntry { text: text.to_owned(), resume }));
+                    let resume = self.last_update(text);
+                    found.topics.push((id, SubscribeEntry { text: text.to_owned(), resume }));
                 }
             }
         }
-        (topics, patterns)
+        found
     }
 
     /// The update from which a topic resumes.
@@ -86,4 +98,13 @@ impl Book {
         found.sort_by(|a, b| (!a.0, &a.2.text).cmp(&(!b.0, &b.2.text)));
         found.into_iter().map(|(_, owner, entry)| (owner, entry)).collect()
     }
+}
+
+/// The entries of each subscription.
+pub(super) fn by_subscription(entries: Vec<Owned>) -> BTreeMap<SubscriptionId, Vec<SubscribeEntry>> {
+    let mut groups: BTreeMap<SubscriptionId, Vec<SubscribeEntry>> = BTreeMap::new();
+    for (id, entry) in entries {
+        groups.entry(id).or_default().push(entry);
+    }
+    groups
 }

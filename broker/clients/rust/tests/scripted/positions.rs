@@ -124,6 +124,35 @@ async fn a_pattern_resumes_from_the_last_position_and_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn a_topic_that_was_not_answered_waits_until_the_pattern_has_brought_it_in() {
+    let server = Server::bind().await;
+    let (client, mut peer) = server.connected().await;
+    let mut first = subscribe(&client, &mut peer, "x.*").await;
+    peer.send(&topic(&start("x.e", "event", "k1", 4, "live"))).await;
+    position(&mut peer, 70).await;
+    peer.update("x.e", 5).await;
+    seen(&mut first, 2).await;
+    let serve = async {
+        assert_eq!(peer.next().await["topics"], json!(["x.e"]));
+        peer.vanish();
+        let mut peer = server.accept(HELLO).await;
+        let request = pattern(&mut peer, "x.*", 1).await;
+        assert_eq!((&request["resume"], &request["ready"]), (&json!("70"), &json!(true)));
+        peer.send(&topic(&start("x.e", "event", "k1", 6, "resumed"))).await;
+        peer.update("x.e", 5).await;
+        peer.update("x.e", 6).await;
+        peer.send(&format!(r#"{{"op":"ready","id":{}}}"#, request["id"])).await;
+        peer.subscribe_live("x.e", "event", 6).await;
+        peer.update("x.e", 7).await;
+        peer
+    };
+    let (second, _peer) = tokio::join!(soon(client.subscribe(["x.e"]).send()), serve);
+    assert_eq!(seen(&mut first, 4).await, ["x.e Resumed 6", "x.e 6", "x.e Live 6", "x.e 7"]);
+    assert_eq!(seen(&mut second.unwrap(), 2).await, ["x.e Live 6", "x.e 7"]);
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
 async fn a_hole_behind_a_position_is_a_violation() {
     let server = Server::bind().await;
     let (client, mut peer) = server.connected().await;

@@ -191,6 +191,46 @@ async fn a_subscription_that_was_not_answered_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn what_was_not_answered_takes_nothing_from_another_subscription() {
+    let server = Server::bind().await;
+    let (client, mut peer, mut first) = subscribed(&server, server.options()).await;
+    peer.update("a", 1).await;
+    next(&mut first).await;
+    let serve = async {
+        assert_eq!(peer.next().await["topics"], json!(["a"]));
+        peer.vanish();
+        let mut peer = server.accept(HELLO).await;
+        // What was published meanwhile comes to the first subscription, and then the second begins where it wants.
+        let topics = restore(&mut peer, &[start("a", "event", "k1", 3, "resumed")]).await;
+        assert_eq!(topics, json!([{"topic": "a", "epoch": "k1", "seq": 1}]));
+        peer.update("a", 2).await;
+        peer.update("a", 3).await;
+        let request = peer.next().await;
+        assert_eq!((&request["topics"], &request["from"]), (&json!(["a"]), &json!({"last": 2})));
+        peer.subscribed(&request["id"], &[start("a", "event", "k1", 3, "history")]).await;
+        peer.update("a", 2).await;
+        peer.update("a", 3).await;
+        peer.update("a", 4).await;
+        peer
+    };
+    let (second, _peer) = tokio::join!(soon(client.subscribe(["a"]).from(From::Last(2)).send()), serve);
+    let mut second = second.unwrap();
+    let Event::Topic(resumed) = next(&mut first).await else { panic!() };
+    assert_eq!((resumed.start, resumed.seq), (Start::Resumed, 3));
+    for seq in [2, 3] {
+        let Event::Update { seq: came, .. } = next(&mut first).await else { panic!() };
+        assert_eq!(came, seq);
+    }
+    let Event::Topic(begun) = next(&mut second).await else { panic!() };
+    assert_eq!(begun.start, Start::History);
+    for seq in [2, 3, 4] {
+        let Event::Update { seq: came, .. } = next(&mut second).await else { panic!() };
+        assert_eq!(came, seq);
+    }
+    assert_eq!(client.counters().violations, 0);
+}
+
+#[tokio::test]
 async fn an_entry_that_is_refused_after_a_reconnect_is_reported() {
     let server = Server::bind().await;
     let (_client, peer, mut subscription) = subscribed(&server, server.options()).await;

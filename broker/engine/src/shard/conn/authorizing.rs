@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::pattern::Pattern;
-use broker_protocol::permissions::Permissions;
 
 use super::subscriptions::Target;
 use super::walk::Walk;
 use crate::shard::denied::Denied;
 use crate::shard::id::GroupId;
+use crate::shard::permit::{Permit, Readable};
 use crate::topic::Topic;
+use crate::trie::Trie;
 
 /// New permissions, and how far they have taken effect.
 #[derive(Debug)]
 pub(crate) struct Authorizing {
-    pub(crate) permissions: Arc<Permissions>,
-    /// Whether it is known who the client is. Otherwise it has to authenticate anew.
-    pub(crate) is_identified: bool,
+    /// What the client may do then; `None` is everything.
+    pub(crate) permit: Option<Permit>,
+    /// What it may subscribe to by that, and what it might before.
+    pub(crate) readable: Readable,
+    pub(crate) was_readable: Readable,
     /// The message that is sent once everything has taken effect.
     pub(crate) answer: Option<Box<[u8]>>,
     pub(crate) phase: Phase,
@@ -30,6 +33,10 @@ pub(crate) struct Authorizing {
     pub(crate) ended_targets: Vec<Target>,
     /// Patterns that stay, of which other topics are denied than before.
     pub(crate) moved: Vec<Moved>,
+    /// The same by their segments, as indices, once they have taken effect.
+    pub(crate) moved_by_name: Trie<usize>,
+    /// Which of the denied patterns take topics out of some of these that were not denied before.
+    pub(crate) newly_denied: Vec<bool>,
     /// The client may know topics that its patterns have not introduced, by another subscription.
     pub(crate) may_know: bool,
     /// The feed position at which they took effect: topics that begin later are not known to the client.
@@ -45,9 +52,9 @@ pub(crate) enum Phase {
     Link { moved: usize, after: Option<Arc<str>> },
     /// The ended subscriptions are reported, from an entry on.
     ReportEnded { after: Option<Arc<str>> },
-    /// The topics that a moved pattern no longer brings are reported: those that one of its newly denied patterns
-    /// matches, by their indices, from a name on.
-    ReportDenied { moved: usize, denied: usize, after: Option<Arc<str>> },
+    /// The topics that moved patterns no longer bring are reported: those that a newly denied pattern matches, by its
+    /// index among all denied ones, from a name on.
+    ReportDenied { denied: usize, after: Option<Arc<str>> },
     /// Everything has been reported.
     Done,
 }
@@ -64,34 +71,26 @@ pub(crate) struct Moved {
     pub(crate) unfinished: Vec<Walk>,
 }
 
-impl Moved {
-    /// Whether the pattern brought this topic before.
-    pub(crate) fn covered(&self, name: &str) -> bool {
-        self.pattern.matches(name) && !self.was_denied.matches(name)
-    }
-
-    /// Whether the pattern had introduced this topic.
-    pub(crate) fn had_introduced(&self, topic: &Topic) -> bool {
-        self.covered(topic.name()) && !self.unfinished.iter().any(|walk| walk.will_introduce(topic))
-    }
-}
-
 impl Authorizing {
     pub(crate) fn new(
-        permissions: Option<Arc<Permissions>>,
+        permit: Option<Permit>,
+        (was_readable, readable): (Readable, Readable),
         answer: Option<Box<[u8]>>,
         unchecked: Vec<Target>,
         may_know: bool,
     ) -> Self {
         Self {
-            is_identified: permissions.is_some(),
-            permissions: permissions.unwrap_or_default(),
+            permit,
+            newly_denied: vec![false; readable.deny().len()],
+            readable,
+            was_readable,
             answer,
             phase: Phase::Check,
             unchecked,
             ended: BTreeMap::new(),
             ended_targets: Vec::new(),
             moved: Vec::new(),
+            moved_by_name: Trie::default(),
             may_know,
             feed_position: 0,
         }
@@ -102,16 +101,52 @@ impl Authorizing {
         !matches!(self.phase, Phase::Check | Phase::Link { .. })
     }
 
-    /// Whether a topic that a newly denied pattern matches is reported for that pattern: the client knew it, and it is
-    /// reported once.
-    pub(crate) fn reports(&self, moved: usize, denied: usize, topic: &Topic) -> bool {
+    /// Notes a pattern that stays, and what is denied of it from now on.
+    pub(crate) fn move_pattern(&mut self, moved: Moved) {
+        for pattern in moved.denied.patterns() {
+            // Both lists are in order.
+            if moved.was_denied.patterns().binary_search(pattern).is_err()
+                && let Ok(index) = self.readable.deny().binary_search(pattern)
+            {
+                self.newly_denied[index] = true;
+            }
+        }
+        self.moved.push(moved);
+    }
+
+    /// Whether a topic is denied now and was not before.
+    ///
+    /// What a moved pattern is denied is what overlaps it. So for a name that the pattern matches, all denied patterns
+    /// decide the same as those that are the pattern's own.
+    pub(crate) fn is_newly_denied(&self, name: &str) -> bool {
+        self.readable.denies(name) && !self.was_readable.denies(name)
+    }
+
+    /// Whether some moved pattern matches a name.
+    pub(crate) fn is_of_moved(&self, name: &str) -> bool {
+        let mut is_one = false;
+        self.moved_by_name.matching(name, |_| is_one = true);
+        is_one
+    }
+
+    /// Whether a topic that a newly denied pattern matches is reported for that pattern: the client knew it by a moved
+    /// pattern, and it is reported once.
+    pub(crate) fn reports(&self, denied: usize, topic: &Topic) -> bool {
         let name = &**topic.name();
-        let first = |at: usize| self.moved[at].denied.patterns().iter().position(|pattern| pattern.matches(name));
-        let is_first = || self.moved[..moved].iter().all(|earlier| !earlier.covered(name));
-        self.moved[moved].covered(name)
-            && first(moved) == Some(denied)
-            && !self.ended.contains_key(name)
-            && is_first()
-            && (self.may_know || self.moved.iter().any(|one| one.had_introduced(topic)))
+        let earlier = self.readable.deny()[..denied].iter().zip(&self.newly_denied);
+        if self.was_readable.denies(name) || earlier.filter(|(_, is_new)| **is_new).any(|(one, _)| one.matches(name)) {
+            return false;
+        }
+        let (mut is_of_moved, mut was_introduced) = (false, false);
+        self.moved_by_name.matching(name, |moved| {
+            is_of_moved = true;
+            was_introduced |= !self.moved[*moved].unfinished.iter().any(|walk| walk.will_introduce(topic));
+        });
+        is_of_moved && (self.may_know || was_introduced) && !self.ended.contains_key(name)
+    }
+
+    /// The number of patterns that are compared with one name at most, besides those that match it.
+    pub(crate) fn denied_size(&self) -> usize {
+        self.readable.deny().len() + self.was_readable.deny().len()
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Subscribing {
     pub(crate) begun: Vec<Begun>,
     /// The indices in `entries` of the patterns that took effect.
     pub(crate) patterns: Vec<u32>,
-    pub(crate) errors: Refused<Box<str>>,
+    /// The refused ones, by their indices in `entries`.
+    pub(crate) errors: Refused<u32>,
 }
 
 impl Subscribing {

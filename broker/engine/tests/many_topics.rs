@@ -177,3 +177,21 @@ fn names_that_begin_and_end_under_a_pattern_are_dropped() {
     let histories = bench.engine.budget().histories();
     assert!(histories < 2000 * 1000, "{histories} bytes of histories are held of topics that ended");
 }
+
+#[test]
+fn a_request_in_progress_counts_what_it_holds() {
+    let mut bench = Bench::new(Limits { subscriptions: 10_000, ..Limits::default() });
+    let (id, _) = bench.connect();
+    bench.rest();
+    let idle = bench.engine.budget().buffers();
+    let names = (0..10_000).map(|name| format!("\"n{name}\"")).collect::<Vec<_>>().join(",");
+    bench.shard.begin_requests();
+    bench.shard.handle(bench.now, id, &format!(r#"{{"op":"subscribe","topics":[{names}]}}"#));
+    assert!(bench.shard.is_busy(id), "it takes several rounds");
+    let held = bench.engine.budget().buffers() - idle;
+    assert!(held > 10_000 * 40, "{held} bytes for entries of which each takes more than 40");
+    bench.rest();
+    // The answer was written, and only what it is written from may be kept.
+    let after = bench.engine.budget().buffers() - idle;
+    assert!(!bench.shard.is_busy(id) && after < held / 10, "{after} bytes of {held} are still counted");
+}

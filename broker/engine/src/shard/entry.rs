@@ -13,6 +13,8 @@ use broker_protocol::topic::{check_topic, is_pattern};
 use super::denied::Denied;
 use super::permit::Readable;
 
+/// What a text takes besides its bytes: the head of its allocation, and what that is rounded up to.
+const TEXT_BYTES: usize = 24;
 /// A name from a client is echoed up to this length: long enough to identify a name that is merely too long.
 const ECHO_CHARS_MAX: usize = 1024;
 
@@ -45,6 +47,17 @@ impl CheckedEntry {
                 }
                 Err(error) => bad(topic, ErrorCode::BadTopic, &error),
             },
+        }
+    }
+
+    /// The bytes of its texts, each in an allocation of its own.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            CheckedEntry::Topic { name, resume } => {
+                TEXT_BYTES + name.len() + resume.as_ref().map_or(0, |(epoch, _)| TEXT_BYTES + epoch.len())
+            }
+            CheckedEntry::Pattern { pattern, .. } => 2 * TEXT_BYTES + 2 * pattern.as_str().len(),
+            CheckedEntry::Bad { entry, message, .. } => 2 * TEXT_BYTES + entry.len() + message.len(),
         }
     }
 

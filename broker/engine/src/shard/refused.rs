@@ -45,6 +45,11 @@ impl<K> Refused<K> {
         }
     }
 
+    /// Roughly what it holds, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.listed.capacity() * size_of::<Refusal<K>>() + self.listed_bytes
+    }
+
     /// The number of refused entries.
     pub(super) fn count(&self) -> u64 {
         self.listed.len() as u64 + self.more.as_ref().map_or(0, |(_, count)| *count)

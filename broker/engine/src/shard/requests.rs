@@ -41,6 +41,7 @@ impl<S: Sink> Shard<S> {
         };
         if !done {
             self.conns[id].in_progress = Some(request);
+            self.count_buffers(id);
             return;
         }
         match *request {
@@ -55,6 +56,7 @@ impl<S: Sink> Shard<S> {
                 self.send_ready(id, now);
             }
         }
+        self.count_buffers(id);
         self.next_authorization(id, now);
     }
 

@@ -57,10 +57,12 @@ impl<S: Sink> Shard<S> {
         if entries.len() as u64 > self.engine.limits.subscriptions() {
             entries = entry::once(entries);
         }
+        let text_bytes = entries.iter().map(CheckedEntry::text_bytes).sum();
         let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
         self.conns[id].in_progress = Some(Box::new(InProgress::Subscribing(Subscribing {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
+            text_bytes,
             from,
             step: step(request.conflate_ms.max(conflate_ms)),
             on_slow: request.on_slow,

@@ -1,6 +1,7 @@
-//! Subscriptions to names without topics, which take memory.
+//! Subscriptions to names without topics, which take memory, and requests for many names, which do until they are done.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attack::{Attack, Stage};
@@ -25,7 +26,33 @@ pub(super) const ATTACKS: &[Attack] = &[
         grows_mib: (64 + 48, 24),
         ..Attack::PLAIN
     },
+    Attack {
+        name: "begun_requests",
+        what: "2,000 connections subscribe to 9,000 short names each, at the same time",
+        settings: &[("buffers_bytes_max", ("64MiB", "4MiB")), ("names_waited_bytes_max", ("16MiB", "4MiB"))],
+        run: begun,
+        grows_mib: (64 + 16 + 64, 48),
+        ..Attack::PLAIN
+    },
 ];
+
+/// Connects clients that all send a long request, and waits for their answers.
+fn begun(stage: &mut Stage<'_>) -> io::Result<()> {
+    let (listen, patience) = (stage.broker.listen, stage.to_the_end());
+    let connections = stage.size.pick(2_000, 60);
+    let request: Arc<[u8]> = text(&subscribe((0..9_000).map(|name| format!("n{name}")), "")).into();
+    let mut crowd = Crowd::new(true)?;
+    crowd.join_websockets(listen, connections, Options::attacker(), b"", &patience)?;
+    (0..crowd.len()).for_each(|number| crowd.say(number, &request));
+    let mut answered = vec![false; crowd.len()];
+    while !patience.is_over() {
+        crowd.turn(Duration::from_millis(10), |number, bytes| answered[number] |= bytes.len() > 1000);
+    }
+    let (some, closed) = (answered.iter().filter(|answered| **answered).count(), crowd.ended());
+    stage.note(format!("{some} of {connections} got an answer; {closed} connections closed"));
+    stage.check(some > 0, || "nobody got an answer".to_owned());
+    Ok(())
+}
 
 /// Connects clients, each of which subscribes to names of its own with this ending.
 fn hold(stage: &mut Stage<'_>, end: &str) -> io::Result<()> {

@@ -14,6 +14,9 @@ use crate::shard::permit::{Permit, Readable};
 use crate::topic::Topic;
 use crate::trie::Trie;
 
+/// What an entry of a map takes besides its text.
+const ENDED_BYTES: usize = 48;
+
 /// New permissions, and how far they have taken effect.
 #[derive(Debug)]
 pub(crate) struct Authorizing {
@@ -72,6 +75,13 @@ pub(crate) struct Moved {
 }
 
 impl Authorizing {
+    /// Roughly what it holds, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let targets = (self.unchecked.capacity() + self.ended_targets.capacity()) * size_of::<Target>();
+        let ended = self.ended.len() * ENDED_BYTES + self.moved.capacity() * size_of::<Moved>();
+        size_of::<Self>() + targets + ended + self.answer.as_ref().map_or(0, |answer| answer.len())
+    }
+
     pub(crate) fn new(
         permit: Option<Permit>,
         (was_readable, readable): (Readable, Readable),

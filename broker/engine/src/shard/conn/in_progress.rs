@@ -20,4 +20,12 @@ impl InProgress {
             InProgress::Authorizing(request) => request.has_effect(),
         }
     }
+
+    /// What it holds, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            InProgress::Subscribing(request) => request.held_bytes(),
+            InProgress::Authorizing(request) => request.held_bytes(),
+        }
+    }
 }

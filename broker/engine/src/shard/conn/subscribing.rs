@@ -16,6 +16,8 @@ use crate::topic::Topic;
 pub(crate) struct Subscribing {
     pub(crate) id: Option<Box<[u8]>>,
     pub(crate) entries: Vec<CheckedEntry>,
+    /// The bytes of their texts.
+    pub(crate) text_bytes: usize,
     pub(crate) from: From,
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,
@@ -40,6 +42,13 @@ impl Subscribing {
     /// Whether some entries may have taken effect that are not answered yet.
     pub(crate) fn has_effect(&self) -> bool {
         self.counted
+    }
+
+    /// What it holds, in bytes: a request of many short names takes some thirty times as much as its message.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<CheckedEntry>() + self.text_bytes;
+        let begun = self.begun.capacity() * size_of::<Begun>() + self.patterns.capacity() * size_of::<u32>();
+        size_of::<Self>() + entries + begun + self.errors.held_bytes()
     }
 }
 

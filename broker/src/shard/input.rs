@@ -10,9 +10,11 @@
 //! ```text
 //! light    its latest turns took little work
 //! costly   it is new, its client has hung up, or a recent turn took much: behind the light ones, a few in every round
-//! heavy    it has sent more than a round's work, and was not read to its end since: behind all others, and only while
-//!          the shards keep up with the publishers
+//! heavy    it has sent more than a round's work, or a long message as one of its first: behind all others, until it is
+//!          read to its end, and only while the shards keep up with the publishers
 //! ```
+//!
+//! Heavy ones wait while the long requests that are under way hold much.
 
 use std::collections::VecDeque;
 
@@ -34,6 +36,8 @@ const READS_PER_ROUND: usize = 4;
 const DEFERRED_PER_ROUND: usize = 1024;
 /// So many costly connections have their turns in every round in which something is read, whatever the light ones have.
 const COSTLY_PER_ROUND: usize = 4;
+/// A connection with more bytes to read than this may have sent a long request.
+const LONG_BYTES: u64 = 4096;
 /// A turn that takes more steps of work than this is costly: a tenth of a round's work.
 const LIGHT_STEPS: u64 = 100;
 /// After so many turns that are not, a connection is light.
@@ -129,9 +133,17 @@ impl Driver {
                 break;
             }
             let Some(id) = self.reads.costly.pop_front() else { break };
-            more |= self.resume(id);
+            match self.shard.sink(id) {
+                Some(socket) if !socket.ended && socket.waiting_bytes() > LONG_BYTES => {
+                    socket.heavy = true;
+                    self.reads.push(id, socket);
+                }
+                _ => more |= self.resume(id),
+            }
         }
-        if self.shard.engine().keeps_up() {
+        if !self.shard.may_begin_long() {
+            more |= !self.reads.heavy.is_empty();
+        } else if self.shard.engine().keeps_up() {
             let mut has_read = false;
             for _ in 0..self.reads.heavy.len().min(DEFERRED_PER_ROUND) {
                 if has_read && !self.shard.may_work() {

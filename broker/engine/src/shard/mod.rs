@@ -167,6 +167,9 @@ pub struct Shard<S> {
 /// Steps of work in each part of a round: about an eighth of a millisecond.
 const WORK_PER_ROUND: usize = fault::bound(1024, 40);
 
+/// What long requests hold that are under way when another one may begin. One may hold some 3 MiB.
+const LONG_REQUESTS_BYTES: usize = 4 << 20;
+
 impl<S: Sink> Shard<S> {
     /// Creates shard `index` of `engine`, without connections.
     pub fn new(engine: Arc<Engine>, index: usize, stats: Arc<ShardStats>) -> Self {
@@ -251,6 +254,12 @@ impl<S: Sink> Shard<S> {
     /// Whether this round has work left for requests.
     pub fn may_work(&self) -> bool {
         !self.work.is_spent()
+    }
+
+    /// Whether another long request may begin. Those under way hold some thirty times the length of their messages, and
+    /// none of them is done earlier if more have begun.
+    pub fn may_begin_long(&self) -> bool {
+        self.queue.request_bytes() < LONG_REQUESTS_BYTES
     }
 
     /// Returns the steps of all work that the shard has done. What a part of it took is the difference of two calls.

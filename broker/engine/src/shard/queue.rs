@@ -11,8 +11,11 @@ use super::id::ConnId;
 pub(super) struct Queue {
     /// Connections in step.
     ready: VecDeque<ConnId>,
-    /// Connections that catch up, or whose requests are long: they come after the ready ones.
-    later: VecDeque<ConnId>,
+    /// Connections that catch up, or whose requests are long: they come after the ready ones. With each, the bytes that
+    /// its request holds.
+    later: VecDeque<(ConnId, usize)>,
+    /// Their sum.
+    request_bytes: usize,
     /// Connections whose minimum gap between two writes has not passed, with the end of the gap, in order.
     delayed: VecDeque<(u64, ConnId)>,
 }
@@ -27,11 +30,12 @@ impl Queue {
         }
     }
 
-    /// The same, after the ready ones.
-    pub(super) fn push_later(&mut self, id: ConnId, state: &mut QueueState) {
+    /// The same, after the ready ones. Its request, if one is under way, holds `request_bytes`.
+    pub(super) fn push_later(&mut self, id: ConnId, state: &mut QueueState, request_bytes: usize) {
         if *state == QueueState::Idle {
             *state = QueueState::Queued;
-            self.later.push_back(id);
+            self.later.push_back((id, request_bytes));
+            self.request_bytes += request_bytes;
         }
     }
 
@@ -58,7 +62,14 @@ impl Queue {
 
     /// Takes the next of those that come after the ready ones.
     pub(super) fn pop_later(&mut self) -> Option<ConnId> {
-        self.later.pop_front()
+        let (id, request_bytes) = self.later.pop_front()?;
+        self.request_bytes -= request_bytes;
+        Some(id)
+    }
+
+    /// What the requests hold that wait to be continued.
+    pub(super) fn request_bytes(&self) -> usize {
+        self.request_bytes
     }
 
     /// Takes the next whose delay has passed.
@@ -94,14 +105,15 @@ mod tests {
     #[test]
     fn a_connection_is_queued_once_and_the_later_ones_apart() {
         let (mut queue, mut turns) = (Queue::default(), [QueueState::Idle; 4]);
-        queue.push_later(3, &mut turns[3]);
+        queue.push_later(3, &mut turns[3], 5);
         for id in [1, 0, 1, 3] {
             queue.push(id, &mut turns[id as usize]);
         }
         assert_eq!((queue.len(), turns[2]), ((2, 1), QueueState::Idle));
         assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some(1), Some(0), None]);
         assert!(!queue.is_empty());
-        assert_eq!((queue.pop_later(), queue.is_empty()), (Some(3), true));
+        assert_eq!(queue.request_bytes(), 5);
+        assert_eq!((queue.pop_later(), queue.is_empty(), queue.request_bytes()), (Some(3), true, 0));
     }
 
     #[test]

@@ -139,7 +139,8 @@ impl<S: Sink> Shard<S> {
         // Connections that catch up or have long requests come after the ready ones.
         let waits = conn.catch_up.is_some() || conn.in_progress.is_some();
         if waits {
-            self.queue.push_later(id, &mut conn.queue_state)
+            let request_bytes = conn.in_progress.as_ref().map_or(0, |request| request.held_bytes());
+            self.queue.push_later(id, &mut conn.queue_state, request_bytes)
         } else {
             self.queue.push(id, &mut conn.queue_state)
         }

@@ -33,7 +33,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "hang_ups",
-        what: "5,000 subscribers of 20 topics each hang up at the same moment, come back, and do it again",
+        what: "4,000 subscribers of 20 topics each hang up at the same moment, come back, and do it again",
         prepare: many_topics,
         run: hang_ups,
         ..Attack::PLAIN
@@ -59,7 +59,7 @@ fn churn(stage: &mut Stage<'_>, connections: usize, entries: &[String]) -> io::R
 }
 
 fn hang_ups(stage: &mut Stage<'_>) -> io::Result<()> {
-    let (listen, subscribers) = (stage.broker.listen, stage.size.pick(5_000, 500));
+    let (listen, subscribers) = (stage.broker.listen, stage.size.pick(4_000, 500));
     let asks: Arc<[u8]> = text(&subscribe((0..20).map(many).collect::<Vec<_>>(), "")).into();
     let (mut waves, mut lost) = (0, 0);
     while !stage.is_over() {

@@ -28,10 +28,10 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "begun_requests",
-        what: "2,000 connections subscribe to 9,000 short names each, at the same time",
+        what: "2,000 connections subscribe to 7,500 short names each, at the same time",
         settings: &[("buffers_bytes_max", ("64MiB", "4MiB")), ("names_waited_bytes_max", ("16MiB", "4MiB"))],
         run: begun,
-        grows_mib: (64 + 16 + 64, 48),
+        grows_mib: (64 + 16 + 96, 96),
         ..Attack::PLAIN
     },
 ];
@@ -40,7 +40,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 fn begun(stage: &mut Stage<'_>) -> io::Result<()> {
     let (listen, patience) = (stage.broker.listen, stage.to_the_end());
     let connections = stage.size.pick(2_000, 60);
-    let request: Arc<[u8]> = text(&subscribe((0..9_000).map(|name| format!("n{name}")), "")).into();
+    let request: Arc<[u8]> = text(&subscribe((0..7_500).map(|name| format!("n{name}")), "")).into();
     let mut crowd = Crowd::new(true)?;
     crowd.join_websockets(listen, connections, Options::attacker(), b"", &patience)?;
     (0..crowd.len()).for_each(|number| crowd.say(number, &request));

@@ -158,7 +158,7 @@ impl Broker {
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
         let files = (config::open_files(), kept);
         let (capacity, warning) = config::fit_open_files(config.capacity(), files.0, files.1);
-        warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+        warning.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let admission =
             Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
         let clients = HttpSockets::new(capacity.http as usize);
@@ -200,6 +200,7 @@ impl Broker {
             quotas,
             identity_quotas,
             files,
+            files_warning: warning,
         };
         let shared = Arc::new(Shared {
             context,

@@ -295,7 +295,8 @@ fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
     let grants = Grants::new(config.roles.clone(), config.tokens.clone());
     let grants = grants.map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
     let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
-    let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
+    let skipped = prepared.bad_lines().map(|line| format!("{line}; it is skipped"));
+    let warnings = prepared.warnings.iter().cloned().chain(skipped);
     warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
     let every = Duration::from_millis(config.tls_reload_ms.into());
     Ok(Tokens::new(prepared, clock::now, Some(every).filter(|every| !every.is_zero())))

@@ -113,7 +113,7 @@ export function showMarkets() {
   /** A person may read a part of the patterns in which there are no instruments at all. */
   function sayEmpty(patterns) {
     if (PATTERNS.every((one) => patterns.includes(one))) return EMPTY;
-    return `Nothing that you may read is the quote or trade of an instrument so far. ${mayRead(client.authenticated)}`;
+    return `There is no instrument yet that you may read. ${mayRead(client.authenticated)}`;
   }
 
   return {

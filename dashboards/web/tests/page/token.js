@@ -114,7 +114,7 @@ test("a user whose topics are no instruments is not told that there are none", a
     await page.size(DESKTOP);
     await page.open(broker.address, "#/markets");
     await page.paste(issue("bob", ["fan"]));
-    await page.shows(".watch-panel .hint", "Nothing that you may read is the quote or trade of an instrument so far. You may read sports.>.");
+    await page.shows(".watch-panel .hint", "There is no instrument yet that you may read. You may read sports.>.");
     await page.run(`location.hash = "#/matches"`);
     await page.until(`document.querySelector(".cards li") && !document.querySelector(".match").hidden`);
     // The link over the header leads into the view that is shown, and to no other.

@@ -158,7 +158,7 @@ impl Broker {
         let kept = admin::SOCKETS_MAX as u64 + FURTHER_FILES;
         let files = (config::open_files(), kept);
         let (capacity, warning) = config::fit_open_files(config.capacity(), files.0, files.1);
-        warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+        warning.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let admission =
             Admission::new(capacity.connections, config.connections_per_address_max, engine.refusals().clone());
         let clients = HttpSockets::new(capacity.http as usize);
@@ -200,6 +200,7 @@ impl Broker {
             quotas,
             identity_quotas,
             files,
+            files_warning: warning,
         };
         let shared = Arc::new(Shared {
             context,
@@ -294,7 +295,8 @@ fn read_tokens(config: &Config) -> anyhow::Result<Arc<Tokens>> {
     let grants = Grants::new(config.roles.clone(), config.tokens.clone());
     let grants = grants.map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
     let prepared = Prepared::read(config.token_rules(), grants, config.token_sources()).map_err(anyhow::Error::msg)?;
-    let warnings = prepared.warnings.iter().cloned().chain(prepared.bad_lines());
+    let skipped = prepared.bad_lines().map(|line| format!("{line}; it is skipped"));
+    let warnings = prepared.warnings.iter().cloned().chain(skipped);
     warnings.for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
     let every = Duration::from_millis(config.tls_reload_ms.into());
     Ok(Tokens::new(prepared, clock::now, Some(every).filter(|every| !every.is_zero())))

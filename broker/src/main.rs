@@ -25,7 +25,11 @@ fn main() -> ExitCode {
     let cli = Cli::from_process();
     match cli.task {
         Task::Config => match load(&cli) {
-            Ok(loaded) => say::output("tickcast config", &config::show(&loaded)),
+            Ok(loaded) => {
+                // Its output is a configuration file, so they are not part of it.
+                loaded.warnings.iter().for_each(|warning| say::complaint(&format!("warning: {warning}")));
+                say::output("tickcast config", &config::show(&loaded))
+            }
             Err(code) => code,
         },
         Task::Health => check_health(&cli),

@@ -115,9 +115,27 @@ impl Permissions {
         if self.may_publish(topic) { Ok(()) } else { Err(forbidden(topic, "publish to it")) }
     }
 
-    /// Says why an entry of `subscribe` is refused, and names some patterns that are allowed.
-    pub fn refusal(&self) -> String {
+    /// Says why a subscription to a topic is refused.
+    pub fn topic_refusal(&self, topic: &str) -> String {
+        let denied =
+            if matches(&self.sub, topic) { self.deny.iter().find(|denied| denied.matches(topic)) } else { None };
+        self.refusal(denied)
+    }
+
+    /// Says why a subscription to a pattern is refused.
+    pub fn pattern_refusal(&self, pattern: &Pattern) -> String {
+        let is_within = self.sub.iter().any(|allowed| allowed.covers(pattern));
+        let denied = if is_within { self.deny.iter().find(|denied| denied.covers(pattern)) } else { None };
+        self.refusal(denied)
+    }
+
+    /// Names the pattern that denies what would be allowed without it, or else some patterns that are allowed.
+    fn refusal(&self, denied: Option<&Pattern>) -> String {
         let mut text = String::from("this client may not read it");
+        if let Some(denied) = denied {
+            let _ = write!(text, ": {denied} is denied");
+            return text;
+        }
         for (at, pattern) in self.sub.iter().enumerate() {
             if at == NAMED_MAX || text.len() > REFUSAL_BYTES {
                 text.push_str(", …");
@@ -235,7 +253,19 @@ mod tests {
     #[test]
     fn a_refusal_names_at_most_five_patterns() {
         let held = permissions(&["a", "b", "c", "d", "e", "f"], &[], &[]);
-        assert_eq!(held.refusal(), "this client may not read it; it may subscribe within a, b, c, d, e, …");
-        assert_eq!(Permissions::default().refusal(), "this client may not read it");
+        let refusal = "this client may not read it; it may subscribe within a, b, c, d, e, …";
+        assert_eq!((held.topic_refusal("x"), held.pattern_refusal(&pattern(">"))), (refusal.into(), refusal.into()));
+        assert_eq!(Permissions::default().topic_refusal("a"), "this client may not read it");
+    }
+
+    #[test]
+    fn a_refusal_names_what_denies_only_where_that_is_the_reason() {
+        let held = permissions(&["stocks.>"], &[], &["stocks.*.internal", "chat.>"]);
+        let denied = "this client may not read it: stocks.*.internal is denied";
+        assert_eq!(held.topic_refusal("stocks.A.internal"), denied);
+        assert_eq!(held.pattern_refusal(&pattern("stocks.*.internal")), denied);
+        let within = "this client may not read it; it may subscribe within stocks.>";
+        assert_eq!(held.topic_refusal("chat.a"), within);
+        assert_eq!(held.pattern_refusal(&pattern("chat.*")), within);
     }
 }

@@ -69,14 +69,14 @@ impl Who {
     /// `forbidden`.
     pub(crate) fn check_subscribe(&self, entry: &str) -> Result<(), Refusal> {
         let Some(permissions) = self.permissions()? else { return Ok(()) };
-        let allowed = match is_pattern(entry) {
-            true => Pattern::parse(entry).is_ok_and(|pattern| permissions.may_subscribe(&pattern)),
-            false => permissions.may_read(entry),
+        let refusal = match is_pattern(entry).then(|| Pattern::parse(entry)) {
+            Some(Ok(pattern)) if permissions.may_subscribe(&pattern) => return Ok(()),
+            Some(Ok(pattern)) => permissions.pattern_refusal(&pattern),
+            Some(Err(error)) => error.to_string(),
+            None if permissions.may_read(entry) => return Ok(()),
+            None => permissions.topic_refusal(entry),
         };
-        if allowed {
-            return Ok(());
-        }
-        Err(Refusal { code: ErrorCode::Forbidden, message: format!("{entry}: {}", permissions.refusal()) })
+        Err(Refusal { code: ErrorCode::Forbidden, message: format!("{entry}: {refusal}") })
     }
 
     /// Refuses to publish to a topic.

@@ -43,7 +43,7 @@ fn role(reader: &mut Reader<'_>) -> Option<Role> {
     reader.known(&all);
     // All are read before giving up, so that every problem is reported.
     let name = reader.needed("name");
-    let [sub, publish, deny] = ["sub", "pub", "deny"].map(|key| reader.list(key, Line::parse));
+    let [sub, publish, deny] = ["sub", "pub", "deny"].map(|key| reader.list(key, pattern));
     let client_cert = reader.list("client_cert", certificate);
     let admin = reader.flag("admin");
     let conflate_ms_min = reader.number("conflate_ms_min", INTERVAL_MS);
@@ -76,6 +76,10 @@ const QUOTAS: [Quota; 6] = [
     ("publish_bytes_per_s", BYTE_RATE, |quotas| &mut quotas.publish_bytes_per_s),
 ];
 
+fn pattern(text: &str) -> Result<Line, String> {
+    Line::parse(text).map_err(|error| format!("a pattern ({error})"))
+}
+
 fn certificate(text: &str) -> Result<String, String> {
     let good = !text.is_empty() && text.len() <= 255 && !text.chars().any(|sign| sign.is_control() || sign == ' ');
     good.then(|| text.to_owned()).ok_or_else(|| "a DNS name or a URI, as a certificate has it among its names".into())
@@ -86,7 +90,11 @@ fn token(reader: &mut Reader<'_>) -> Option<StaticToken> {
     let name = reader.needed("name");
     let sha256 = TokenDigest::parse(reader.text("sha256"));
     if sha256.is_none() {
-        reader.bad("sha256", "the SHA-256 of the token, as 64 hexadecimal digits (printf %s TOKEN | sha256sum)".into());
+        // Somebody may have written the token itself.
+        reader.bad_secret(
+            "sha256",
+            "the SHA-256 of the token, as 64 hexadecimal digits (printf %s TOKEN | sha256sum)".into(),
+        );
     }
     let roles = reader.list("roles", |name| Ok(name.to_owned()));
     Some(StaticToken { name: name?, sha256: sha256?, roles: roles? })

@@ -46,7 +46,7 @@ impl Reader<'_> {
     /// Reports the keys that are none of these.
     pub(super) fn known(&mut self, known: &[&str]) {
         for key in self.table.keys().filter(|key| !known.contains(&key.as_str())) {
-            let key = format!("{}[{}].{key}", self.name, self.index);
+            let key = self.key(key);
             self.problems.push(Problem::UnknownKey { key, source: self.source.clone() });
         }
     }
@@ -90,7 +90,7 @@ impl Reader<'_> {
         flag
     }
 
-    /// A list of strings, each of which is converted. The list is empty if it is absent.
+    /// A list of strings, each of which is converted, or else what is expected. The list is empty if it is absent.
     pub(super) fn list<T>(&mut self, key: &str, convert: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
         let Some(value) = self.table.get(key) else { return Some(Vec::new()) };
         let texts: Option<Vec<&str>> =
@@ -119,8 +119,22 @@ impl Reader<'_> {
         self.bad_value(key, value, expected);
     }
 
+    /// Reports a value that may be a secret, which no message may repeat.
+    pub(super) fn bad_secret(&mut self, key: &str, expected: String) {
+        let value = if self.has(key) { "(not shown)" } else { "" };
+        self.bad_value(key, value.into(), expected);
+    }
+
     fn bad_value(&mut self, key: &str, value: String, expected: String) {
-        let setting = format!("{}[{}].{key}", self.name, self.index);
+        let setting = self.key(key);
         self.problems.push(Problem::BadValue { setting, value, source: self.source.clone(), expected });
+    }
+
+    /// A key with its table: `roles["trader"].sub` or, as long as that has no name, `roles[0].sub`.
+    fn key(&self, key: &str) -> String {
+        match self.text("name") {
+            "" => format!("{}[{}].{key}", self.name, self.index),
+            name => format!("{}[{name:?}].{key}", self.name),
+        }
     }
 }

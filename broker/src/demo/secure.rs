@@ -65,7 +65,7 @@ impl Secure {
         })
     }
 
-    /// Where the page is, and three commands that differ in what they may do.
+    /// Where the page is, and commands of users that differ in what they may do.
     pub(super) fn greeting(&self, listen: SocketAddr, tls_listen: SocketAddr) -> String {
         let folder = self.folder.display();
         let curl = |user: &str| format!("curl -s --cacert {folder}/ca.pem -H @{folder}/{user}");
@@ -74,8 +74,10 @@ impl Secure {
             r#"Tickcast is running with TLS, and everyone needs a token: {address}/, wss://localhost:{port}/v1/ws. The keys, the
 certificates and the users' tokens are in {folder}, until it stops.
 
-Watch it live: open http://{listen}/ in a browser. The page asks for a token: paste the line in one of the files
-{folder}/amy, bob or carol. ({address}/ is the same page, for browsers that trust {folder}/ca.pem.)
+Watch it live: open http://{listen}/ in a browser. It asks for a token: paste the line of one of these files.
+{folder}/amy, bob or carol
+{address}/ is the same page. First import {folder}/ca.pem as an authority
+(in Firefox: in its settings; in Chromium on Linux: with certutil of libnss3-tools).
 
 Try, in another terminal:
   # amy is a trader: she may read stocks and the chat, and write in the chat
@@ -84,6 +86,7 @@ Try, in another terminal:
   {bob} '{address}/v1/topics?match=sports.%3E&limit=3'
   # carol is an operator: she may do everything, such as publishing a state and deleting its topic
   {carol} -d '{{"text":"closing soon"}}' -H 'Content-Type: application/json' '{address}/v1/topics/news.lobby?kind=state'
+  {carol} -X DELETE {address}/v1/topics/news.lobby
 
 Ctrl-C stops the broker; a second Ctrl-C stops it at once.
 "#,

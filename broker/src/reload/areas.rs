@@ -1,7 +1,7 @@
 //! What each area of the configuration does in a reload.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use broker_engine::Engine;
 use broker_identity::Grants;
@@ -15,6 +15,7 @@ use crate::http::Context;
 use crate::http::sockets::HttpSockets;
 use crate::quota::{AddressQuotas, IdentityQuotas};
 use crate::shard::{Command, Handle};
+use crate::sync::lock;
 use crate::tls::Tls;
 use crate::tokens::{Prepared, Tokens};
 use crate::{clock, logging};
@@ -38,11 +39,14 @@ pub(crate) struct Parts {
     pub(crate) identity_quotas: Arc<IdentityQuotas>,
     /// Open files besides connections, and those that are kept for others.
     pub(crate) files: (u64, u64),
+    /// The warning about too few of them that is in the log already.
+    pub(crate) files_warning: Option<String>,
 }
 
 /// Every area, in the order in which they commit.
 pub(super) fn all(parts: Parts) -> Vec<(Area, Box<dyn Reload>)> {
-    let Parts { engine, access, admission, clients, context, shards, audit, tls, tokens, files, .. } = &parts;
+    let Parts { engine, access, admission, clients, context, shards, audit, tls, tokens, files, files_warning, .. } =
+        &parts;
     let quotas = Arc::new(Quotas {
         admission: admission.clone(),
         addresses: parts.quotas.clone(),
@@ -57,6 +61,7 @@ pub(super) fn all(parts: Parts) -> Vec<(Area, Box<dyn Reload>)> {
         context: context.clone(),
         shards: shards.clone(),
         files: *files,
+        files_warning: Mutex::new(files_warning.clone()),
     });
     let of = |area: &Area| -> Box<dyn Reload> {
         match area {
@@ -186,6 +191,18 @@ struct Bounds {
     context: Arc<Context>,
     shards: Arc<Vec<Handle>>,
     files: (u64, u64),
+    files_warning: Mutex<Option<String>>,
+}
+
+impl Bounds {
+    /// Logs a warning about open files, unless the one before had the same numbers.
+    fn warn_of_files(&self, warning: Option<String>) {
+        let mut before = lock(&self.files_warning);
+        if *before != warning {
+            warning.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+            *before = warning;
+        }
+    }
 }
 
 /// Bounds, budgets and times. Those of single sockets count for connections that are accepted from then on; they are read
@@ -198,7 +215,7 @@ impl Reload for Limits {
         Ok(Box::new(move || {
             config::raise_open_files(config.capacity());
             let (capacity, warning) = config::fit_open_files(config.capacity(), bounds.files.0, bounds.files.1);
-            warning.into_iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
+            bounds.warn_of_files(warning);
             bounds.admission.change_connections_max(capacity.connections);
             bounds.clients.change_max(capacity.http as usize);
             bounds.context.bodies.change_bytes_max(config.bodies_bytes_max);

@@ -81,7 +81,7 @@ impl Prepared {
         })
     }
 
-    /// The lines of the revocation file that are no entries. They do not stop the start.
+    /// Sentences about the lines of the revocation file that are no entries. They do not stop the start.
     pub fn bad_lines(&self) -> impl Iterator<Item = String> {
         let (file, revoked) = (self.sources.revoked_file.as_deref(), self.revoked.as_ref());
         let lines = revoked.map(|content| content.value.1.as_slice()).unwrap_or_default();
@@ -89,8 +89,9 @@ impl Prepared {
     }
 }
 
+/// Says what is wrong with a line, and not what becomes of it: a start skips it, and a reload is refused.
 pub(super) fn bad_line(file: &Path, line: &BadLine) -> String {
-    format!("token_revoked_file = {}: line {} is skipped: {}", file.display(), line.number, line.problem)
+    format!("token_revoked_file = {}: line {} is no entry: {}", file.display(), line.number, line.problem)
 }
 
 /// What a file says, and a digest of its bytes, by which a change is noticed.

@@ -173,7 +173,9 @@ impl Held {
         let file = self.sources.revoked_file.clone().unwrap_or_default();
         let revoked = self.revoked.as_mut().is_some_and(|known| {
             known.take(news.revoked, |(revoked, bad): (Revocations, Vec<BadLine>)| {
-                bad.iter().for_each(|line| tracing::warn!(target: logging::EACH, "{}", bad_line(&file, line)));
+                for line in bad {
+                    tracing::warn!(target: logging::EACH, "{}; it is skipped", bad_line(&file, &line));
+                }
                 tracing::info!(entries = revoked.len(), "the revocation file was read again");
                 Arc::new(revoked)
             })

@@ -57,6 +57,19 @@ fn before_auth_only_auth_and_ping() {
         let error = client.expect_error("bad_token");
         assert_eq!(error["id"], json!(1));
     }
+    // An `auth` that cannot be read is answered with what is wrong with it.
+    for (request, wrong) in [
+        (r#"{"op":"auth","id":1}"#, "\"token\" is missing"),
+        (r#"{"op":"auth","id":1,"token":5}"#, "\"token\" must be a string"),
+        (r#"{"op":"auth","id":1,"token":"a","tokens":"b"}"#, "\"tokens\" is not a field of auth"),
+        (r#"{"op":"auth","id":1,"token":"a}"#, "invalid JSON at byte"),
+    ] {
+        client.say(request);
+        let error = client.expect_error("bad_token");
+        assert_eq!(error["id"], json!(1));
+        let text = error.str("message");
+        assert!(text.starts_with("authenticate first: send auth with a token. ") && text.contains(wrong), "{text}");
+    }
     client.say(r#"{"op":"ping","id":2}"#);
     assert_eq!(client.message().op(), "pong");
     // What follows `auth` in the same packet is done after it.

@@ -90,6 +90,31 @@ fn what_tokens_have_to_be() {
 }
 
 #[test]
+fn a_wrong_line_of_revocations_is_skipped_when_the_file_changes_and_refused_by_a_reload() {
+    let mut broker = Configured::start("drain_ms = 0\ntls_reload_ms = 20\n");
+    broker.publish("a", "1");
+    let path = broker.path("revoked");
+    std::fs::write(&path, "").unwrap();
+    std::fs::write(broker.path("secret"), SECRET).unwrap();
+    let file = format!("token_secret_file = {:?}\ntoken_revoked_file = {path:?}\n", broker.path("secret"));
+    let file = format!("drain_ms = 0\ntls_reload_ms = 20\n{file}{ROLE}");
+    broker.reload(&file);
+    let plain = signed(&claims(json!({})));
+    assert_eq!(status(&broker, &plain), 200);
+    std::fs::write(broker.path("new"), "nonsense\nsub:anna before:9999999999\n").unwrap();
+    std::fs::rename(broker.path("new"), &path).unwrap();
+    broker.process.until_logged("line 1 is no entry: it begins neither with jti: nor with sub:; it is skipped");
+    until("the other line to count", || status(&broker, &plain) == 401);
+    broker.write(&file.replace("[\"a\"]", "[\"b\"]"));
+    let answer = broker.post_reload();
+    assert_eq!((answer.status, answer.code()), (422, "bad_config".to_owned()), "{answer:?}");
+    assert!(answer.body.contains("line 1 is no entry") && !answer.body.contains("skipped"), "{answer:?}");
+    std::fs::write(&path, "").unwrap();
+    until("nothing to be revoked", || status(&broker, &plain) != 401);
+    assert_eq!(status(&broker, &plain), 200, "the role is as before");
+}
+
+#[test]
 fn who_has_to_show_one_and_when() {
     let (broker, file) = broker();
     let mut client = Client::with(broker.process.listen, Hands::default(), &[], b"");
@@ -140,6 +165,13 @@ fn who_came_with_a_token_has_what_everybody_has_once_nobody_is_asked() {
     silent.say(r#"{"op":"ping","id":2}"#);
     silent.expect("pong");
     assert_eq!(silent.subscribe(&["a.>"])["errors"], json!([]));
+
+    // Once tokens are asked for again, everybody has to authenticate anew, also who has shown a token before.
+    broker.reload(&format!("{all}token_secret_file = {:?}\n{role}", broker.path("secret")));
+    for mut client in [anna, silent] {
+        client.skip_to(json!({"op": "error", "pattern": "a.>", "code": "forbidden"}));
+        assert_eq!(client.end(), End::Close(Some(4001)));
+    }
 }
 
 #[test]

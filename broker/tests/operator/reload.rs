@@ -1,10 +1,13 @@
 //! Reading the configuration again: on SIGHUP, and on request.
 
+use std::ffi::OsStr;
+use std::process::Command;
+
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::configured::{Configured, JSON};
-use crate::common::{Client, ask, until};
+use crate::common::{Client, ask, command_with_files, until};
 
 const QUIET: &str = "drain_ms = 0\n";
 
@@ -89,6 +92,22 @@ fn what_needs_a_restart_is_named_in_the_answer_and_in_the_log() {
     assert_eq!(reloads.len(), 3, "{lines:?}");
     assert_eq!(reloads[0]["needs_restart"], needs_restart.join(", "));
     assert_eq!(reloads[2]["needs_restart"], "");
+}
+
+#[test]
+fn too_few_open_files_are_reported_again_only_with_other_numbers() {
+    let few = |command: &mut Command| {
+        let args: Vec<_> = command.get_args().map(OsStr::to_owned).collect();
+        *command = command_with_files(300, &args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>());
+    };
+    let mut broker = Configured::with(QUIET, few);
+    for max in [100_000, 100_000, 90_000, 90_000] {
+        broker.reload(&format!("{QUIET}connections_max = {max}\n"));
+    }
+    let lines = broker.end();
+    let messages = lines.iter().filter_map(|line| line["message"].as_str());
+    let warnings: Vec<&str> = messages.filter(|text| text.starts_with("connections_max = ")).collect();
+    assert!(matches!(warnings[..], [one] if one.starts_with("connections_max = 90000 ")), "{warnings:?}");
 }
 
 #[test]

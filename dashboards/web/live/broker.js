@@ -46,8 +46,9 @@ export function showBroker() {
   const busy = table("The topics with the most updates per second", [["Topic", ""], ["Updates/s", "number"], ["Subscribers", "number"], ["Sequence", "number wide"]], "plain");
   const partly = el("p", { class: "hint small" }, "");
   const operator = showOperator();
-  const element = el("div", { class: "health" }, said, el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
-    panel("Slowest connections", "slow-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Slowest connections" }, slow.table, none)).panel,
+  const figures = el("dl", { class: "tiles" }, ...tiles.map((tile) => tile.element));
+  const slowest = panel("Slowest connections", "slow-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Slowest connections" }, slow.table, none)).panel;
+  const element = el("div", { class: "health" }, said, figures, slowest,
     panel("Busiest topics", "busy-panel", el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Busiest topics" }, busy.table, partly)).panel, operator.element, uptime);
   let subscription = null, timer, stats = null, before = new Map(), countedAt = 0;
 
@@ -73,14 +74,20 @@ export function showBroker() {
     }
   }
 
+  /** Shows what comes from the broker's own figures, or the reason why there are none. */
+  function showOwn(are) {
+    said.hidden = are;
+    for (const part of [figures, slowest, uptime]) part.hidden = !are;
+  }
+
   function take({ op, code, message, state }) {
     if (op === "error") {
-      said.hidden = false;
+      showOwn(false);
       operator.at(null);
       return setText(said, `The broker does not let this page see its own figures: ${message} (${code}).`);
     }
     if (typeof state !== "object" || state === null) return;
-    said.hidden = true;
+    showOwn(true);
     stats = state;
     for (const tile of tiles) {
       const value = tile.drawn(stats);

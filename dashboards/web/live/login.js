@@ -10,8 +10,8 @@ import { forgetToken, hasToken, takeToken } from "./token.js";
 
 const NEEDED = "This broker asks for a token. Whoever runs it gives you one.";
 
-/** The view. `again()` connects anew, with the token that there is now. */
-export function showLogin(again) {
+/** The view. `again()` connects anew, with the token that there is now; `forgotten()` does what follows when there is none. */
+export function showLogin(again, forgotten) {
   const why = el("p", { class: "why" }, NEEDED), may = el("p", {}, "");
   const said = el("p", { id: "token-said", class: "said", role: "alert" }, "");
   const input = el("input", { id: "token", type: "password", autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, "aria-describedby": "token-said token-hint" });
@@ -31,7 +31,7 @@ export function showLogin(again) {
   });
   forget.addEventListener("click", () => {
     forgetToken();
-    again();
+    forgotten();
   });
 
   function say(text) {
@@ -59,9 +59,9 @@ export function showLogin(again) {
     },
     leave() { say(""); },
     /** Takes the place of the other views, with the broker's reason unless it is that there was no token. */
-    need(ours, reason) {
-      client = ours;
-      show();
+    need(reason) {
+      may.hidden = forget.hidden = true;
+      setText(why, NEEDED);
       say(reason === "" ? "" : `The broker says: ${reason}.`);
       input.focus();
     },

@@ -24,7 +24,7 @@ const main = document.getElementById("view"), key = document.getElementById("key
 document.getElementById("old").remove();
 document.documentElement.dataset.ready = "";
 
-const connection = showConnection(), login = showLogin(begin);
+const connection = showConnection(), login = showLogin(begin, forgotten);
 const views = new Map([
   ["markets", showMarkets()], ["matches", showMatches()], ["chat", showChat()], ["raw", showRaw()], ["broker", showBroker()], ["token", login],
 ]);
@@ -52,6 +52,14 @@ function begin() {
   });
   // Most brokers ask nobody who they are: the view need not wait for their greeting.
   if (!hasToken()) route();
+}
+
+/** The person has taken the token back. */
+function forgotten() {
+  if (client.hello?.auth !== "required") return begin();
+  // There is no need to ask: this broker takes nobody without one.
+  events.abort();
+  needToken("");
 }
 
 const on = (type, handle) => client.addEventListener(type, handle, { signal: events.signal });
@@ -86,7 +94,7 @@ function needToken(reason) {
   connection.needsToken();
   key.hidden = false;
   show("token", login);
-  login.need(client, reason);
+  login.need(reason);
 }
 
 function leave() {
@@ -98,12 +106,17 @@ function leave() {
 function route() {
   // Without a token that the broker takes there is nothing else to show.
   if (needed) return;
+  // The link that skips the header names no view: the one that is shown stays.
+  if (location.hash === "#view" && shown !== null) return;
   const [, name, ...rest] = location.hash.split("/");
   const wanted = views.has(name) ? name : "markets", view = views.get(wanted);
   const within = view === shown;
   if (!within) {
+    // The form for a token, for one, had the focus and is gone: without another place the keyboard would begin anew.
+    const hadFocus = main.contains(document.activeElement);
     leave();
     show(wanted, view);
+    if (hadFocus) tabs.find((tab) => tab.hash === `#/${wanted}`).focus();
   }
   allowed = JSON.stringify(client.authenticated?.allow ?? null);
   view.enter(client, decoded(rest.join("/")), within);

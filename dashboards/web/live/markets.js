@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { narrowed, notAllowed } from "./allowed.js";
+import { mayRead, narrowed, notAllowed } from "./allowed.js";
 import { el, panel, setAttribute, setText, table } from "./dom.js";
 import { ARROWS, NOTHING, decimals, direction, price, signed } from "./format.js";
 import { flash, paintSoon } from "./frame.js";
@@ -106,8 +106,14 @@ export function showMarkets() {
   function subscribe() {
     const patterns = narrowed(client, PATTERNS);
     [subscription, empty.hidden] = [null, false];
-    setText(empty, patterns.length === 0 ? notAllowed(client, PATTERNS) : EMPTY);
+    setText(empty, patterns.length === 0 ? notAllowed(client, PATTERNS) : sayEmpty(patterns));
     if (patterns.length > 0) subscription = subscribeFrom(client, patterns, POINTS_MAX, { conflate_ms: CONFLATE_MS }, take);
+  }
+
+  /** A person may read a part of the patterns in which there are no instruments at all. */
+  function sayEmpty(patterns) {
+    if (PATTERNS.every((one) => patterns.includes(one))) return EMPTY;
+    return `There is no instrument yet that you may read. ${mayRead(client.authenticated)}`;
   }
 
   return {

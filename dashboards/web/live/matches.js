@@ -32,13 +32,15 @@ export function showMatches() {
   const { panel: all } = panel("Matches", "matches-panel", el("div", { class: "scroll" }, list, empty));
   const element = el("div", { class: "matches" }, all, chosen.element);
   const cards = new Map();
-  let subscription = null, client = null, wanted = "";
+  let subscription = null, client = null, wanted = "", isRefused = false;
 
   const paint = () => { for (const card of cards.values()) card.paint(); };
 
   function take({ op, topic, state, code, message }) {
     if (op === "error") {
       empty.hidden = cards.size > 0;
+      isRefused = true;
+      choose();
       return setText(empty, `The broker refuses ${topic}: ${message} (${code}).`);
     }
     const match = topic.slice(0, -".score".length);
@@ -60,13 +62,16 @@ export function showMatches() {
   function choose() {
     const match = wanted === "" ? [...cards.keys()].sort()[0] : wanted;
     for (const card of cards.values()) setAttribute(card.link, "aria-current", card.match === match ? "true" : null);
+    // Whoever may read no scores has no match to look at, unless the address names one.
+    chosen.element.hidden = isRefused && match === undefined;
     if (match !== undefined) chosen.show(client, match, cards.get(match)?.score);
   }
 
   function subscribe() {
     const patterns = narrowed(client, [SCORES]);
-    setText(empty, patterns.length === 0 ? notAllowed(client, [SCORES]) : EMPTY);
-    subscription = patterns.length === 0 ? null : client.subscribe(patterns, take);
+    isRefused = patterns.length === 0;
+    setText(empty, isRefused ? notAllowed(client, [SCORES]) : EMPTY);
+    subscription = isRefused ? null : client.subscribe(patterns, take);
   }
 
   return {

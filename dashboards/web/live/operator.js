@@ -65,13 +65,15 @@ export function showOperator() {
     session.value = wanted;
     const detail = await ask("GET", `/v1/connections/${encodeURIComponent(wanted)}`);
     shown = detail?.session ?? null;
-    close.hidden = subscriptions.hidden = detail === null;
+    close.hidden = detail === null;
+    subscriptions.hidden = detail === null || detail.subscriptions.length === 0;
     if (detail === null) return setText(facts, "");
     say("");
     const since = (Date.now() * 1000 - detail.connected_ts) / 1e6;
     const who = detail.sub ? `${detail.sub}, ` : "";
     setText(facts, `${who}${detail.remote}, for ${span(since)}. Sent ${rate(detail.sent_per_s)}/s, received ${rate(detail.received_per_s)}/s. ` +
-      `${detail.lag_updates === 0 ? "Nothing is waiting" : `${count(detail.lag_updates)} updates (${bytes(detail.lag_bytes)}) are waiting`}.`);
+      `${detail.lag_updates === 0 ? "Nothing is waiting" : `${count(detail.lag_updates)} updates (${bytes(detail.lag_bytes)}) are waiting`}.` +
+      (subscriptions.hidden ? " It is subscribed to nothing." : ""));
     const rows = detail.subscriptions.slice(0, SHOWN_MAX).map(({ topic, pattern, from, conflate_ms }) =>
       [topic ?? pattern, typeof from === "string" ? from : `last ${from.last}`, conflate_ms === 0 ? NOTHING : `${conflate_ms} ms`]);
     const more = detail.subscriptions.length - rows.length + (detail.subscriptions_left_out ?? 0);

@@ -49,17 +49,17 @@ impl Readable {
 
     /// Why the connection may not subscribe to a topic; `None` if it may.
     pub(crate) fn refuses_topic(&self, name: &str) -> Option<String> {
-        (!self.has_topic(name)).then(|| self.refusal())
+        (!self.has_topic(name)).then(|| self.refusal(|permissions| permissions.topic_refusal(name)))
     }
 
     /// Why the connection may not subscribe to a pattern; `None` if it may.
     pub(crate) fn refuses_pattern(&self, pattern: &Pattern) -> Option<String> {
-        (!self.has_pattern(pattern)).then(|| self.refusal())
+        (!self.has_pattern(pattern)).then(|| self.refusal(|permissions| permissions.pattern_refusal(pattern)))
     }
 
-    fn refusal(&self) -> String {
+    fn refusal(&self, by: impl Fn(&Permissions) -> String) -> String {
         match self {
-            Readable::Permitted(permissions) => permissions.refusal(),
+            Readable::Permitted(permissions) => by(permissions),
             Readable::Public | Readable::Everything => RESERVED.into(),
         }
     }

@@ -77,8 +77,10 @@ impl<S: Sink> Shard<S> {
             }
             Ok(request) => self.request(now, id, request),
             Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
-            Err((request, _)) if self.permits.must_authenticate(id) => {
-                self.refuse(now, id, request.as_ref().map(Id::as_bytes), ErrorCode::BadToken, AUTHENTICATE_FIRST);
+            Err((request, refusal)) if self.permits.must_authenticate(id) => {
+                // The message may be an `auth` with a mistake. No refusal repeats its token.
+                let text = format!("{AUTHENTICATE_FIRST}. This message is wrong: {}", refusal.message);
+                self.refuse(now, id, request.as_ref().map(Id::as_bytes), ErrorCode::BadToken, &text);
             }
             Err((request, refusal)) => self.refuse_with(now, id, request, &refusal),
         }

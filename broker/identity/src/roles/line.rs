@@ -36,8 +36,7 @@ impl Line {
             Ok(pattern) if !placeholders => Ok(Line::Fixed(pattern)),
             Ok(_) => Ok(Line::Filled(text.to_owned())),
             Err(_) if text.contains(['{', '}']) => {
-                Err("expected a pattern in which {sub} and {tenant} stand for whole segments, as in users.{sub}.>"
-                    .to_owned())
+                Err("{sub} and {tenant} stand for whole segments, as in users.{sub}.>".to_owned())
             }
             Err(error) => Err(error.to_string()),
         }

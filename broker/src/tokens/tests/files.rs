@@ -59,7 +59,7 @@ fn oddities_are_warnings() {
     let revoked = prepare(Sources { revoked_file: Some(path.clone()), ..sources() }).unwrap();
     let lines: Vec<String> = revoked.bad_lines().collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines[0].ends_with("line 2 is skipped: it begins neither with jti: nor with sub:"), "{lines:?}");
+    assert!(lines[0].ends_with("line 2 is no entry: it begins neither with jti: nor with sub:"), "{lines:?}");
 }
 
 #[tokio::test]

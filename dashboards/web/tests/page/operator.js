@@ -53,6 +53,13 @@ test("a connection is looked up and closed, and the configuration reloaded", asy
     await page.shows(".operator-panel .said", "no connection with this session");
     await press(page, "Reload");
     await page.shows(".operator-panel .said", "read again (logs, limits, topics, access");
+    await page.run(`new Promise((resolve) => {
+      const socket = new WebSocket("ws://" + location.host + "/v1/ws");
+      socket.addEventListener("message", ({ data }) => resolve(window.idle = JSON.parse(data).session));
+    })`);
+    await lookUp(page, await page.run("window.idle"));
+    await page.shows(".operator-panel .hint", "It is subscribed to nothing.");
+    assert.equal(await page.run(`document.querySelector(".operator-panel .scroll").hidden`), true, "no empty table");
     assert.deepEqual(await page.wrong(), []);
   });
 });

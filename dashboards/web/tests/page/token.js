@@ -13,6 +13,9 @@ name = "trader"
 sub = ["stocks.>", "chat.>"]
 deny = ["stocks.BBB.book"]
 [[roles]]
+name = "fan"
+sub = ["sports.>"]
+[[roles]]
 name = "operator"
 sub = [">", "$SYS.>"]
 admin = true`;
@@ -26,6 +29,8 @@ async function filled(t, roles = ROLES, flags = []) {
   return secure;
 }
 
+/** Whether the parts with the broker's own figures are hidden. */
+const FIGURES = `[".tiles", ".slow-panel", ".uptime"].map((part) => document.querySelector(part).hidden)`;
 /** Everything in which a token could be left behind. */
 const LEFT = `[location.href, document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.documentElement.outerHTML,
   document.getElementById("token")?.value, ...performance.getEntries().map((entry) => entry.name)].join(" ")`;
@@ -54,6 +59,7 @@ test("the form, a wrong token, what a trader may see, and forgetting the token",
     await page.paste(`Authorization: Bearer ${token}`);
     await page.shows(".watch tbody", "BBB");
     await page.shows("#link-text", "Live");
+    assert.equal(await page.run("document.activeElement.hash"), "#/markets", "the keyboard goes on from the view's tab");
     await quote(broker, "AAA", 321);
     await page.shows(".watch tbody", "321.01");
     assert.equal((await page.text(".watch tbody")).includes("EURUSD"), false, "only what is allowed");
@@ -61,6 +67,7 @@ test("the form, a wrong token, what a trader may see, and forgetting the token",
     await page.shows(".refused", "stocks.BBB.book");
     await page.run(`location.hash = "#/matches"`);
     await page.shows(".matches-panel .hint", "Your token does not allow this: it is about sports.*.*.score. You may read chat.>, stocks.>, except stocks.BBB.book.");
+    assert.equal(await page.run(`document.querySelector(".match").hidden`), true, "no empty scoreboard");
     await page.run(`location.hash = "#/chat"`);
     await page.until(`document.querySelector(".chat-panel")`);
     await page.run(`{ const text = document.getElementById("chat-text"); text.value = "hello"; text.form.requestSubmit(); }`);
@@ -71,22 +78,49 @@ test("the form, a wrong token, what a trader may see, and forgetting the token",
     await page.shows(".health > .said", "does not let this page see its own figures");
     await page.until(`document.querySelectorAll(".busy-panel tbody tr").length > 0`);
     assert.equal(await page.run(`document.querySelector(".operator-panel").hidden`), true, "nothing for operators");
+    assert.deepEqual(await page.run(FIGURES), [true, true, true], "no figures, which the broker does not give");
 
     await page.run(`document.getElementById("key").click()`);
     await page.shows(".token-panel .why", "For this broker you are amy, until");
     await page.shows(".token-panel", "You may read chat.>, stocks.>, except stocks.BBB.book. You may publish to nothing.");
     const left = await page.run(LEFT);
     assert.equal(left.includes(token.split(".")[2]), false, left);
-    await page.run(`[...document.querySelectorAll(".token-acts button")].find((one) => !one.hidden).click()`);
+    const forgotten = await page.run(`{ [...document.querySelectorAll(".token-acts button")].find((one) => !one.hidden).click();
+      return [document.getElementById("link-text").textContent, document.activeElement.id]; }`);
+    assert.deepEqual(forgotten, ["Needs a token", "token"], "at once");
     await page.shows(".token-panel .why", "This broker asks for a token");
     await page.until(`document.querySelector(".token-acts button").hidden && document.body.dataset.link === "token"`);
     assert.deepEqual(await page.wrong(), []);
 
+    // Who may read it all sees it all, also after somebody who may not.
+    await page.paste(issue("carol", ["operator"]));
+    await page.shows(".token-panel .why", "you are carol");
+    assert.equal(await page.run("document.activeElement.hash"), "#/token");
+    await page.run(`location.hash = "#/matches"`);
+    await page.until(`document.querySelector(".cards li") && !document.querySelector(".match").hidden`);
+    await page.run(`location.hash = "#/broker"`);
+    await page.shows(".tile .more", "subscription");
+    assert.deepEqual(await page.run(FIGURES), [false, false, false]);
+
     // After it was loaded anew, the page knows nothing of the token either.
-    await page.paste(token);
-    await page.shows(".token-panel .why", "you are amy");
     await page.open(broker.address, "#/markets");
     await page.shows(".token-panel", "This broker asks for a token");
+  });
+});
+
+test("a user whose topics are no instruments is not told that there are none", async (t) => {
+  const { broker, issue } = await filled(t);
+  await withPage(async (page) => {
+    await page.size(DESKTOP);
+    await page.open(broker.address, "#/markets");
+    await page.paste(issue("bob", ["fan"]));
+    await page.shows(".watch-panel .hint", "There is no instrument yet that you may read. You may read sports.>.");
+    await page.run(`location.hash = "#/matches"`);
+    await page.until(`document.querySelector(".cards li") && !document.querySelector(".match").hidden`);
+    // The link over the header leads into the view that is shown, and to no other.
+    await page.run(`document.querySelector(".skip").click()`);
+    await page.until(`location.hash === "#view" && document.querySelector(".cards li") !== null`);
+    assert.equal(await page.run(`document.querySelector(".watch-panel")`), null);
   });
 });
 

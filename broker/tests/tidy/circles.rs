@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{code, sources};
 
 /// The folders whose modules are checked, each with the path by which code names it.
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 9] = [
     ("broker/src/", "crate"),
     ("broker/engine/src/", "crate"),
+    ("broker/engine/src/log/", "crate::log"),
     ("broker/engine/src/shard/", "crate::shard"),
     ("broker/engine/src/shard/conn/", "crate::shard::conn"),
     ("broker/engine/src/shard/follows/", "crate::shard::follows"),

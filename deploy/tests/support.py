@@ -75,10 +75,12 @@ def settings(*arguments):
     """Returns the settings that the broker would run with, as `tickcast config` prints them."""
     import tomllib
 
-    code, output = run(BROKER, "config", *arguments)
-    if code != 0:
-        raise AssertionError(output)
-    return tomllib.loads(output)
+    # Warnings, such as of the tests' own variables, go to standard error.
+    command = [str(word) for word in (BROKER, "config", *arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return tomllib.loads(done.stdout)
 
 
 def stop(process, signals=(signal.SIGTERM, signal.SIGKILL)):

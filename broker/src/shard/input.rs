@@ -10,8 +10,8 @@
 //! ```text
 //! light    its latest turns took little work
 //! costly   it is new, its client has hung up, or a recent turn took much: behind the light ones, a few in every round
-//! heavy    it has sent more than a round's work, or a long message as one of its first: behind all others, until it is
-//!          read to its end, and only while the shards keep up with the publishers
+//! heavy    it has sent more than a round's work, or a long message: behind all others, until it is read to its end, and
+//!          only while the shards keep up with the publishers
 //! ```
 //!
 //! Heavy ones wait while the long requests that are under way hold much.
@@ -36,8 +36,8 @@ const READS_PER_ROUND: usize = 4;
 const DEFERRED_PER_ROUND: usize = 1024;
 /// So many costly connections have their turns in every round in which something is read, whatever the light ones have.
 const COSTLY_PER_ROUND: usize = 4;
-/// A connection with more bytes to read than this may have sent a long request.
-const LONG_BYTES: u64 = 4096;
+/// A message with more bytes than this is long.
+const LONG_BYTES: usize = 8192;
 /// A turn that takes more steps of work than this is costly: a tenth of a round's work.
 const LIGHT_STEPS: u64 = 100;
 /// After so many turns that are not, a connection is light.
@@ -133,13 +133,7 @@ impl Driver {
                 break;
             }
             let Some(id) = self.reads.costly.pop_front() else { break };
-            match self.shard.sink(id) {
-                Some(socket) if !socket.ended && socket.waiting_bytes() > LONG_BYTES => {
-                    socket.heavy = true;
-                    self.reads.push(id, socket);
-                }
-                _ => more |= self.resume(id),
-            }
+            more |= self.resume(id);
         }
         if !self.shard.may_begin_long() {
             more |= !self.reads.heavy.is_empty();
@@ -334,6 +328,12 @@ impl Driver {
                 return (bytes.len(), None);
             }
             if !self.may_go_on(id) {
+                return (at, Some(Took::Waits));
+            }
+            if websocket::is_long(input.as_deref(), &bytes[at..], LONG_BYTES)
+                && let Some(socket) = self.shard.sink(id).filter(|socket| !socket.heavy)
+            {
+                socket.heavy = true;
                 return (at, Some(Took::Waits));
             }
             // The first message of a turn is done whatever it costs, so that every connection makes progress.

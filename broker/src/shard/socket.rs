@@ -70,13 +70,6 @@ impl Socket {
         self.held.as_ref().is_some_and(|held| !held.unread.is_empty())
     }
 
-    /// The bytes that have arrived and were not used: in the kernel, and here.
-    pub(super) fn waiting_bytes(&self) -> u64 {
-        let here = self.held.as_ref().map_or(0, |held| held.unread.len() as u64);
-        // Fails for no socket that is open.
-        here + rustix::io::ioctl_fionread(&self.stream).unwrap_or(0)
-    }
-
     /// Takes out the input that is held.
     pub(super) fn take_held(&mut self) -> Held {
         self.held.take().map_or_else(Held::default, |held| *held)

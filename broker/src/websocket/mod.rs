@@ -7,4 +7,4 @@
 
 pub mod reader;
 
-pub use reader::{Event, Input, Rules, Violation, next};
+pub use reader::{Event, Input, Rules, Violation, is_long, next};

@@ -118,6 +118,13 @@ pub fn next<'a>(
     Ok(Some((total, event)))
 }
 
+/// Whether the first frame of `bytes`, of which the head has arrived, brings its message above `long` bytes.
+pub fn is_long(input: Option<&Input>, bytes: &[u8], long: usize) -> bool {
+    let before = input.map_or(0, Input::bytes);
+    // Mostly neither of them is long, and then the frame need not be looked at.
+    before + bytes.len() > long && matches!(head(bytes), Ok(Some(head)) if before + head.payload > long)
+}
+
 fn head(bytes: &[u8]) -> Result<Option<Head>, Violation> {
     let [first, second, ..] = *bytes else { return Ok(None) };
     if first & 0x70 != 0 {
@@ -275,6 +282,16 @@ mod tests {
         check(&frame(0x8a, b""), &["Pong"], None);
         let text = "x".repeat(66_000);
         check(&frame(0x81, text.as_bytes()), &[&format!("Text({text:?})")], None);
+    }
+
+    #[test]
+    fn long_messages() {
+        let long = |input: Option<&Input>, bytes: &[u8]| is_long(input, bytes, 1000);
+        let (short, other) = (frame(0x81, &[b'x'; 600]), frame(0x81, &[b'x'; 1200]));
+        assert!(!long(None, &short) && !long(None, &[&short[..], &short].concat()), "two that are short");
+        assert!(long(None, &other) && long(None, &other[..1100]), "one that is long, also before its end");
+        let begun = Input { message: vec![b'x'; 600], opcode: Some(OpCode::Text), fragments: 1 };
+        assert!(long(Some(&begun), &frame(0x80, &[b'x'; 600])) && !long(Some(&begun), &frame(0x80, b"end")));
     }
 
     #[test]

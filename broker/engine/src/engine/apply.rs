@@ -1,6 +1,6 @@
 //! Commands: what publishers and operators ask for, and what the broker itself decides.
 //!
-//! A command is admitted first, by what this broker knows at that moment, and then applied: only that changes anything.
+//! A command is checked first, by what this broker knows at that moment, and then applied: only that changes anything.
 //!
 //! Commands have places where several brokers read them from one log. Then nothing decides but the command, its place,
 //! the topics and the rules for them (`image_bytes`, the kinds of topics, the sources that a topic remembers): brokers
@@ -69,8 +69,8 @@ impl At {
         Self { place: None, ts_us: now.wall_us, mono_us: now.mono_us }
     }
 
-    /// At an even place above 0, which rises from command to command. `ts_us` is the time that all brokers note for it, in µs
-    /// since the UNIX epoch; `mono_us` is this broker's own monotonic clock.
+    /// At an even place above 0, which rises from command to command. `ts_us` is the time that all brokers note for it,
+    /// in µs since the UNIX epoch; `mono_us` is this broker's own monotonic clock.
     pub fn place(place: u64, ts_us: u64, mono_us: u64) -> Self {
         debug_assert!(place.is_multiple_of(2), "{place} is the place of an update");
         Self { place: Some(place), ts_us, mono_us }
@@ -83,7 +83,7 @@ impl At {
 }
 
 impl Engine {
-    /// Publishes an update: admits and applies it.
+    /// Publishes an update: checks and applies it.
     ///
     /// # Errors
     /// `bad_topic`, `forbidden`, `kind_mismatch`, `no_state`, `too_large` and `limit`, each with an explanation. A
@@ -97,7 +97,7 @@ impl Engine {
         Ok(published)
     }
 
-    /// Applies a command that was admitted.
+    /// Applies a command that was checked.
     ///
     /// # Errors
     /// `kind_mismatch`, `no_state` and `too_large`, `not_found` for the end of a topic that does not exist, and `limit`

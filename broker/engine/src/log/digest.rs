@@ -6,7 +6,7 @@
 //!
 //! The hash is FNV-1a of 64 bits: its values are published and the same on every platform and in every version, which
 //! the hashers of the standard library and foldhash do not promise, and it is in the broker already. It finds errors, not
-//! forgery: who could forge a digest here can write to the log.
+//! forgery: whoever could forge a digest here can write to the log.
 
 #[cfg(test)]
 mod tests;

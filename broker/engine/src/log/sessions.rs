@@ -47,7 +47,7 @@ pub struct NodeSession {
     pub session: u64,
     /// The number of the record that counts next.
     pub next: u64,
-    /// The place in the log of the last record that counted.
+    /// The position in the log of the last record that counted.
     pub position: u64,
 }
 

@@ -32,6 +32,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..Attack::PLAIN
     },
     Attack {
+        name: "pings",
+        what: "500 connections send pings in JSON at full speed, each of which takes little work",
+        run: |stage| keep_saying(stage, 500, text(r#"{"op":"ping"}"#).repeat(100)),
+        ..Attack::PLAIN
+    },
+    Attack {
         name: "hang_ups",
         what: "4,000 subscribers of 20 topics each hang up at the same moment, come back, and do it again",
         prepare: many_topics,
@@ -44,13 +50,17 @@ pub(super) const ATTACKS: &[Attack] = &[
 const SUBSCRIBED: &[u8] = b"\"op\":\"subscribed\"";
 
 fn churn(stage: &mut Stage<'_>, connections: usize, entries: &[String]) -> io::Result<()> {
-    let both: Arc<[u8]> = [text(&subscribe(entries, "")), text(&unsubscribe(entries))].concat().into();
+    keep_saying(stage, connections, [text(&subscribe(entries, "")), text(&unsubscribe(entries))].concat())
+}
+
+fn keep_saying(stage: &mut Stage<'_>, connections: usize, bytes: Vec<u8>) -> io::Result<()> {
+    let bytes: Arc<[u8]> = bytes.into();
     let mut crowd = Crowd::new(true)?;
-    crowd.join_websockets(stage.broker.listen, connections, Options::attacker(), &both, &stage.to_the_end())?;
+    crowd.join_websockets(stage.broker.listen, connections, Options::attacker(), &bytes, &stage.to_the_end())?;
     let (mut answered, before) = (0, stage.broker.metrics(&stage.patience())?);
     while !stage.is_over() {
-        crowd.keep_saying(&both);
-        crowd.turn(Duration::from_millis(10), |_, bytes| answered += bytes.len());
+        crowd.keep_saying(&bytes);
+        crowd.turn(Duration::from_millis(10), |_, heard| answered += heard.len());
     }
     let after = stage.broker.metrics(&stage.patience())?;
     stage.note(format!("{:.0} MB of answers in {:.0} rounds", answered as f64 / 1e6, after.rounds(&before)));

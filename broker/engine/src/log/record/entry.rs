@@ -39,7 +39,7 @@ pub enum Entry<'a> {
     Beat {
         /// The broker.
         node: &'a str,
-        /// The place in the log up to which it has applied.
+        /// The position in the log up to which it has applied.
         position: u64,
         /// The digest of its newest whole block of commands, if there is one.
         digest: Option<Digest>,
@@ -51,7 +51,7 @@ pub enum Entry<'a> {
     },
     /// Control: a checkpoint is complete.
     Checkpoint {
-        /// The place in the log from which it is to be continued.
+        /// The position in the log from which it is to be continued.
         position: u64,
         /// The name under which it is stored.
         object: &'a str,

@@ -7,13 +7,13 @@ use super::{COMMANDS_MAX, EXACT_MAX, VERSION};
 /// Why bytes are not a record that this program can apply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Another version of the program wrote it; who skips it comes to other results than those who do not.
+    /// Another version of the program wrote it; a broker that skips it comes to other results than one that does not.
     #[error("the record has version {version}, and this program knows only version {VERSION}")]
     UnknownVersion {
         /// The version.
         version: u8,
     },
-    /// Another version of the program wrote it; who skips it comes to other results than those who do not.
+    /// Another version of the program wrote it; a broker that skips it comes to other results than one that does not.
     #[error("entry {entry} of the record has kind {kind}, which this program does not know")]
     UnknownKind {
         /// The command's index in the record, from 0.

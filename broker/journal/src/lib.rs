@@ -1,0 +1,1 @@
+//! The journal: the log of a broker's commands, and checkpoints of its topics, on disk.

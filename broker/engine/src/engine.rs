@@ -6,13 +6,15 @@ mod publish;
 mod reload;
 mod restore;
 mod save;
+mod submit;
 
-pub use self::apply::{At, Command, Outcome};
+pub use self::apply::{At, Command};
 pub use self::save::{SavedTopic, SavedUpdate};
+pub(crate) use self::submit::published;
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::frame::Frame;
@@ -29,7 +31,9 @@ use crate::epoch;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::in_force::InForce;
+use crate::journal::{Journal, JournalOptions};
 use crate::limits::Limits;
+use crate::outcome::Published;
 use crate::pattern_counts::PatternCounts;
 use crate::publishers::Publishers;
 use crate::quota::Refusals;
@@ -45,17 +49,6 @@ pub enum Publisher {
     Broker,
 }
 
-/// Where an update was stored, or the topic that already has it if it is a duplicate.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// The topic in this incarnation.
-    pub topic: Arc<Topic>,
-    /// The update's `seq`; for a duplicate the topic's newest.
-    pub seq: u64,
-    /// The source had already published it.
-    pub duplicate: bool,
-}
-
 /// The shared half of the engine.
 pub struct Engine {
     pub(crate) limits: InForce,
@@ -67,8 +60,14 @@ pub struct Engine {
     /// Number of connections subscribed to each pattern over all shards, for listings.
     pub(crate) patterns: PatternCounts,
     ids: Arc<Ids>,
-    epoch_seed: u64,
+    /// What the epochs of topics and the names of sessions are derived from that are counted in this run.
+    seed: u64,
     epochs: AtomicU64,
+    journal: Option<Journal>,
+    /// The topics that are made when no shard follows anything yet, so that each has a number.
+    made_early: AtomicU64,
+    /// Whether the log is still being read: no shard follows anything.
+    is_reading: AtomicBool,
     sessions: AtomicU64,
     published: AtomicU64,
     duplicates: AtomicU64,
@@ -102,11 +101,39 @@ fn check_writable(name: &str, by: Publisher) -> Result<(), Refusal> {
 }
 
 impl Engine {
-    /// Creates an engine that is read by as many shards as there are notifiers. `epoch_seed` is a random number of this
-    /// run; epochs and session names are derived from it.
-    pub fn new(limits: Limits, epoch_seed: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Arc<Self> {
-        let feed = Arc::new(Feed::new(limits.feed_bytes_max, notify));
+    /// Creates an engine that is read by as many shards as there are notifiers. `seed` is a random number of this run;
+    /// epochs and session names are derived from it.
+    pub fn new(limits: Limits, seed: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Arc<Self> {
+        Self::create(limits, seed, notify, None)
+    }
+
+    /// Creates an engine with a journal. It reads its log first, and no shard may follow anything until
+    /// [`Engine::end_reading`].
+    pub fn with_journal(
+        limits: Limits,
+        seed: u64,
+        notify: Vec<Box<dyn Fn() + Send + Sync>>,
+        journal: JournalOptions,
+    ) -> Arc<Self> {
+        Self::create(limits, seed, notify, Some(journal))
+    }
+
+    fn create(
+        limits: Limits,
+        seed: u64,
+        notify: Vec<Box<dyn Fn() + Send + Sync>>,
+        journal: Option<JournalOptions>,
+    ) -> Arc<Self> {
+        let shards = notify.len();
+        let feed = match &journal {
+            None => Feed::new(limits.feed_bytes_max, notify),
+            Some(_) => Feed::with_places(limits.feed_bytes_max, notify),
+        };
+        let feed = Arc::new(feed);
         Arc::new(Self {
+            is_reading: AtomicBool::new(journal.is_some()),
+            journal: journal.map(|options| Journal::new(options, shards)),
+            made_early: AtomicU64::new(0),
             refusals: Arc::new(Refusals::new(limits.quota_dry_run)),
             limits: InForce::new(limits),
             directory: Directory::default(),
@@ -115,7 +142,7 @@ impl Engine {
             budget: Arc::default(),
             largest: Largest::default(),
             patterns: PatternCounts::default(),
-            epoch_seed,
+            seed,
             epochs: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
             published: AtomicU64::new(0),
@@ -179,7 +206,7 @@ impl Engine {
 
     /// The text for a session's number.
     pub fn session_name(&self, session: u64) -> Box<str> {
-        epoch::epoch(!self.epoch_seed, session)
+        epoch::epoch(!self.seed, session)
     }
 
     /// Creates a table of publishers for one thread: each shard has one, and whoever publishes for clients of HTTP. They
@@ -212,12 +239,17 @@ impl Engine {
 
     /// The number of a session of this name; `None` if no session of this run can have it.
     pub fn session_number(&self, name: &str) -> Option<u64> {
-        epoch::counter(!self.epoch_seed, name)
+        epoch::counter(!self.seed, name)
     }
 
-    /// Whether publishers may continue, or have to wait for the slowest shard.
+    /// Whether publishers may continue, or have to wait for the slowest shard, or for the journal.
     pub fn has_room(&self) -> bool {
-        self.feed.has_room()
+        self.feed.has_room() && self.journal.as_ref().is_none_or(|journal| journal.gathering().has_room())
+    }
+
+    /// What it has of a journal, if it has one.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// Whether the slowest shard keeps up with what is published. If it does not, heavy publishers wait, so that the

@@ -176,6 +176,8 @@ pub struct Feed {
     /// Bytes appended; written under `tail`.
     bytes: AtomicU64,
     bytes_max: u64,
+    /// Whether ordinals are places of a log. What has none, as the broker's own topics, then repeats the last one.
+    has_places: bool,
     shards: Box<[Wake]>,
 }
 
@@ -203,12 +205,22 @@ impl Feed {
     /// Creates a feed that is read by as many shards as there are notifiers; `bytes_max` bounds how far the slowest may
     /// lag.
     pub fn new(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
+        Self::create(bytes_max, notify, false)
+    }
+
+    /// Creates a feed whose ordinals are places of a log.
+    pub(crate) fn with_places(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>) -> Self {
+        Self::create(bytes_max, notify, true)
+    }
+
+    fn create(bytes_max: u64, notify: Vec<Box<dyn Fn() + Send + Sync>>, has_places: bool) -> Self {
         assert!(notify.len() <= SHARDS_MAX, "{} shards, at most {SHARDS_MAX} are possible", notify.len());
         Self {
             tail: Mutex::new(Tail { segment: Segment::new(), slot: 0, bytes: FIRST_BYTE, segment_bytes: FIRST_BYTE }),
             ordinal: AtomicU64::new(0),
             bytes: AtomicU64::new(FIRST_BYTE),
             bytes_max,
+            has_places,
             shards: notify.into_iter().map(Wake::new).collect(),
         }
     }
@@ -226,6 +238,7 @@ impl Feed {
     /// Assigns an ordinal to an update that no shard has to see: its place in the log, or the next one.
     pub fn assign_ordinal(&self, place: Option<u64>) -> u64 {
         match place {
+            None if self.has_places => self.ordinal(),
             None => self.ordinal.fetch_add(1, Ordering::AcqRel) + 1,
             Some(place) => {
                 self.reach(place);

@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 use broker_protocol::kind::Kind;
 
 use crate::limits::{Limits, Retain, TopicRule};
+use crate::log::Rule;
 use crate::sync::unpoisoned;
 
 /// How much is kept of which topics.
@@ -25,6 +26,11 @@ impl Rules {
             Some(rule) => (rule.kind.map(Kind::of_topic), rule.retain),
             None => (None, self.retain),
         }
+    }
+
+    /// The kinds that the rules fix, in their order, as a journal's log has them.
+    pub(crate) fn kinds(&self) -> Vec<Rule> {
+        self.topics.iter().map(|rule| Rule { pattern: rule.pattern.clone(), kind: rule.kind }).collect()
     }
 }
 

@@ -24,6 +24,7 @@
 //!
 //! Lock order: directory, then feed tail; topic, then feed tail. A topic's lock is never taken under the directory's.
 
+mod applied;
 mod budget;
 mod clock;
 mod directory;
@@ -38,9 +39,11 @@ mod history;
 mod ids;
 mod image;
 mod in_force;
+pub mod journal;
 mod limits;
 pub mod log;
 mod names;
+mod outcome;
 mod pattern_counts;
 mod publishers;
 mod quota;
@@ -53,12 +56,14 @@ mod sync;
 mod topic;
 mod trie;
 
+pub use applied::{Applied, Logged, Verdict};
 pub use budget::{Budget, Total};
 pub use clock::Now;
-pub use engine::{At, Command, Engine, Outcome, Published, Publisher, SavedTopic, SavedUpdate};
+pub use engine::{At, Command, Engine, Publisher, SavedTopic, SavedUpdate};
 pub use image::Tree;
 pub use in_force::InForce;
 pub use limits::{Limits, Retain, TopicRule};
+pub use outcome::{Outcome, Published};
 pub use publishers::{PublisherRow, Publishers};
 pub use quota::{Bucket, Granted, Publishes, Quota, Rate, Rates, Refusals, SharedPublishes, Unfit, Wait};
 pub use read::{Ask, HistoryPage, Image, Met, TopicRow, Walk};

@@ -8,15 +8,12 @@
 //! |---|---|
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
-//! | [`applied`] | how far a broker has applied the log, and what follows |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
-pub mod applied;
 pub mod digest;
 pub mod record;
 pub mod sessions;
 
-pub use applied::{Applied, Logged, Verdict};
 pub use digest::{Compared, Digest, Digests, Outcome};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
 pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

@@ -1,7 +1,7 @@
 //! The sources whose newest numbers a topic remembers, so that an update that is published again is recognized.
 
 /// Maximum number of sources that a topic remembers.
-const SOURCES_MAX: usize = 16;
+pub(crate) const SOURCES_MAX: usize = 16;
 /// What a remembered source costs in addition to its name: its entry and the name's allocation.
 const SOURCE_BYTES: usize = std::mem::size_of::<(Box<str>, u64)>() + 16;
 

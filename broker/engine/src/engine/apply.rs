@@ -12,9 +12,10 @@ use std::sync::atomic::Ordering;
 
 use broker_protocol::request::{Publication, Refusal};
 
-use super::{Engine, Published, Publisher, check_writable};
+use super::{Engine, Publisher, check_writable};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
+use crate::outcome::{Outcome, Published};
 
 /// A change of topics.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +49,6 @@ pub struct At {
     pub(super) place: Option<u64>,
     pub(super) ts_us: u64,
     pub(super) mono_us: u64,
-}
-
-/// What came of a command.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// The update has a `seq`, or is a duplicate.
-    Published(Published),
-    /// The topic has ended, after this `seq`.
-    Ended(Published),
-    /// The topic that was to end has another epoch or `seq` by now, and goes on.
-    WentOn,
-    /// The command was applied before this topic was saved in the checkpoint that it was restored from.
-    Skipped,
 }
 
 impl At {

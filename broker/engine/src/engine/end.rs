@@ -8,10 +8,13 @@ use broker_protocol::message;
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::is_reserved;
 
-use super::apply::{At, Outcome};
-use super::{Engine, Published, Publisher, check_writable, refuse};
+use super::apply::At;
+use super::{Engine, Publisher, check_writable, refuse};
 use crate::clock::Now;
 use crate::feed::{Draft, EntryKind};
+use crate::journal::ReplyTo;
+use crate::log::Entry;
+use crate::outcome::{Outcome, Published};
 use crate::topic::Topic;
 
 impl Engine {
@@ -22,6 +25,12 @@ impl Engine {
     /// `bad_topic`, `forbidden`, `not_found` if there is no topic of this name, and `unavailable` while connections
     /// still want too much of topics that ended earlier.
     pub fn delete(&self, now: Now, name: &str, by: Publisher) -> Result<Published, Refusal> {
+        let topic = self.check_end(name, by)?;
+        self.end(At::next(now), &topic, None).ok_or_else(|| not_found(name))
+    }
+
+    /// Returns the topic, if it may be ended now.
+    pub(super) fn check_end(&self, name: &str, by: Publisher) -> Result<Arc<Topic>, Refusal> {
         check_writable(name, by)?;
         let topic = self.directory.read().get(name).cloned();
         let topic = topic.ok_or_else(|| not_found(name))?;
@@ -30,7 +39,7 @@ impl Engine {
                 format!("\"{name}\": clients are still being notified of topics that ended earlier; try again soon");
             return Err(refuse(ErrorCode::Unavailable, message));
         }
-        self.end(At::next(now), &topic, None).ok_or_else(|| not_found(name))
+        Ok(topic)
     }
 
     /// Applies the end of a topic.
@@ -108,7 +117,15 @@ impl Engine {
             let idle_max = self.limits.topic_idle_ms();
             if idle_max > 0 && idle_us > idle_max * 1000 && !is_reserved(topic.name()) && self.may_end() {
                 // An update that came meanwhile keeps it alive.
-                self.end(At::next(now), &topic, Some(seq));
+                match &self.journal {
+                    None => _ = self.end(At::next(now), &topic, Some(seq)),
+                    Some(journal) if journal.gathering().has_room() => {
+                        let end = Entry::End { topic: topic.name(), only: Some((topic.epoch(), seq)) };
+                        // While the log cannot be written, the topic lives on. It is looked at again.
+                        let _ = journal.gathering().submit(&end, ReplyTo::Nobody);
+                    }
+                    Some(_) => {}
+                }
             }
         }
         at

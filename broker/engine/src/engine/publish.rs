@@ -16,12 +16,13 @@ use broker_protocol::request::{Publication, Refusal};
 use broker_protocol::topic::is_reserved;
 
 use super::apply::At;
-use super::{Engine, Published, begins_frame, refuse};
+use super::{Engine, begins_frame, refuse};
 use crate::budget::Counted;
 use crate::epoch::epoch;
 use crate::fault::{self, Fault};
 use crate::feed::{Draft, EntryKind, ShardSet};
 use crate::image::Tree;
+use crate::outcome::Published;
 use crate::sources::source_bytes;
 use crate::topic::{NewTopic, Topic, TopicState};
 
@@ -81,6 +82,7 @@ impl Engine {
         let name = &*update.topic;
         let rules = self.limits.rules();
         let (fixed, retain) = rules.of(name);
+        let fixed = self.journal.as_ref().map_or(fixed, |journal| journal.rules.kind_of(name));
         let kind = match self.first_kind(name, fixed, update.kind) {
             Ok(kind) => kind,
             Err(refusal) => return Some(Err(refusal)),
@@ -104,7 +106,7 @@ impl Engine {
         if let Err(refusal) = self.reserve(at, &mut counted, &offer, None, image.as_ref()) {
             return Some(Err(refusal));
         }
-        let all = self.feed.all_shards();
+        let all = if self.is_reading() { 0 } else { self.feed.all_shards() };
         let topic = Arc::new(Topic::new(NewTopic {
             id: self.ids.take(),
             name,
@@ -121,17 +123,22 @@ impl Engine {
         names.insert(topic.clone());
         // Under the directory's lock: until its beginning is in the feed, nobody can publish to it or miss it in the
         // directory, and it is never seen without its first update.
-        let begun = self.feed.append(Draft {
-            topic: topic.id(),
-            place: at.place,
-            seq: 0,
-            oldest: 1,
-            interest: all,
-            taken_us: at.mono_us,
-            kind: EntryKind::Begins(topic.clone()),
-            frame: begins_frame(&topic, 0),
-        });
-        topic.begun_bytes.store(begun.end_bytes, Ordering::Release);
+        let begun_bytes = if all == 0 {
+            self.number_early()
+        } else {
+            let begun = self.feed.append(Draft {
+                topic: topic.id(),
+                place: at.place,
+                seq: 0,
+                oldest: 1,
+                interest: all,
+                taken_us: at.mono_us,
+                kind: EntryKind::Begins(topic.clone()),
+                frame: begins_frame(&topic, 0),
+            });
+            begun.end_bytes
+        };
+        topic.begun_bytes.store(begun_bytes, Ordering::Release);
         if fault::strikes(Fault::BeginningWithoutUpdate) {
             return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
         }
@@ -145,8 +152,11 @@ impl Engine {
     /// Makes the epoch of a topic that begins.
     fn epoch(&self, at: At) -> Box<str> {
         let counted = || self.epochs.fetch_add(1, Ordering::Relaxed);
-        let place = at.place.filter(|_| !fault::strikes(Fault::EpochFromCounter));
-        epoch(self.epoch_seed, place.unwrap_or_else(counted))
+        let nonce = self.journal.as_ref().map_or(self.seed, |journal| journal.nonce);
+        match at.place.filter(|_| !fault::strikes(Fault::EpochFromCounter)) {
+            Some(place) => epoch(nonce, place),
+            None => epoch(self.seed, counted()),
+        }
     }
 
     /// Returns the kind of a topic that begins with an update of `given` kind.
@@ -252,7 +262,9 @@ impl Engine {
     }
 
     fn check_image(&self, name: &str, image: Option<&Tree>) -> Result<(), Refusal> {
-        let (bytes, max) = (image.map_or(0, Tree::bytes), self.limits.image_bytes());
+        let own = || self.limits.image_bytes();
+        let max = self.journal.as_ref().map_or_else(own, |journal| journal.rules.image_bytes());
+        let bytes = image.map_or(0, Tree::bytes);
         if bytes as u64 <= max {
             return Ok(());
         }

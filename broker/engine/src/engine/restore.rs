@@ -48,12 +48,27 @@ impl Engine {
         self.budget.change_sources(&mut state.counted, sources, u64::MAX);
         self.budget.count_history(&topic, &mut state);
         drop(state);
-        let mut names = self.directory.write();
-        topic.begun_bytes.store(names.len() as u64 + 1, Ordering::Release);
-        debug_assert!((names.len() as u64) < FIRST_BYTE, "each has a byte of its own");
-        names.insert(topic);
-        drop(names);
+        topic.begun_bytes.store(self.number_early(), Ordering::Release);
+        self.directory.write().insert(topic);
         self.budget.fit_histories(self.limits.retain_bytes_max());
+    }
+
+    /// A number for a topic that is made when no shard follows anything yet: a byte of its own before the feed's first,
+    /// so that every shard has read its beginning.
+    pub(super) fn number_early(&self) -> u64 {
+        // If there were ever as many, the last ones would share it, and a `reset` could be missed by a shard that held
+        // two lives of one name; but a log of four billion beginnings takes an hour to read.
+        (self.made_early.fetch_add(1, Ordering::Relaxed) + 1).min(FIRST_BYTE)
+    }
+
+    /// Whether the log is still being read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.is_reading.load(Ordering::Acquire)
+    }
+
+    /// The log is read: shards may follow topics.
+    pub fn end_reading(&self) {
+        self.is_reading.store(false, Ordering::Release);
     }
 
     /// Skips the commands for these names up to the places of their last ends, until [`Engine::end_restoring`]. Called

@@ -72,6 +72,7 @@ impl<S: Sink> Shard<S> {
         self.leave_all(id);
         self.permits.remove(id);
         self.quotas.remove(&id);
+        self.awaiting.remove(id);
         let conn = &mut self.conns[id];
         conn.gone = true;
         conn.control = None;

@@ -30,6 +30,7 @@
 //! quotas       what connections have left of their quotas
 //! rates        messages a second of each connection
 //! publishers   who published what
+//! awaiting     what was published and has not come back from the journal's log
 //! work         what a round may still do
 //! ```
 //!
@@ -38,7 +39,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
+//! requests    connect, requests, journaled, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -56,6 +57,7 @@
 
 mod authorize;
 mod authorized;
+mod awaiting;
 mod conn;
 mod connect;
 mod deliver;
@@ -70,6 +72,7 @@ mod follows;
 pub(crate) mod forbidden;
 pub(crate) mod id;
 mod introduce;
+mod journaled;
 mod leave;
 mod mark;
 mod pages;
@@ -106,6 +109,7 @@ use std::sync::Arc;
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 
+use self::awaiting::Awaiting;
 use self::conn::{Closing, Conn, Control};
 use self::departures::Departures;
 use self::evict::Evictions;
@@ -162,6 +166,7 @@ pub struct Shard<S> {
     rates: Rates,
     publishers: Publishers<u64, Origin>,
     forbidden: Forbidden,
+    awaiting: Awaiting,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -199,6 +204,7 @@ impl<S: Sink> Shard<S> {
             rates: Rates::default(),
             publishers: engine.publishers(),
             forbidden: Forbidden::default(),
+            awaiting: Awaiting::default(),
             engine,
         }
     }
@@ -282,6 +288,7 @@ impl<S: Sink> Shard<S> {
                 && !conn.is_falling
                 && conn.control_bytes() < self.engine.limits.answers_bytes_max()
         }) && !self.permits.is_checking(id)
+            && !self.awaiting.is_full(id)
     }
 
     /// Whether a request of this connection is still in progress.

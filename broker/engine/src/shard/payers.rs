@@ -101,7 +101,8 @@ impl<S: Sink> Shard<S> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let control = conn.control.as_ref().map_or(0, |control| control.bytes.capacity());
         let in_progress = conn.in_progress.as_ref().map_or(0, |request| request.held_bytes());
-        let held = control + conn.readies.held_bytes() + conn.sink.held_bytes() + in_progress;
+        let held =
+            control + conn.readies.held_bytes() + conn.sink.held_bytes() + in_progress + self.awaiting.held_bytes(id);
         let bytes = if conn.gone { 0 } else { held as u64 };
         let old = std::mem::replace(&mut conn.buffered_bytes, bytes as u32);
         if bytes == u64::from(old) {

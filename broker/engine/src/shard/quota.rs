@@ -167,7 +167,7 @@ impl<S: Sink> Shard<S> {
         let mut payload = Vec::new();
         message::rate_limited(&mut payload, request_id, unfit.quota.exceeded(), unfit.wait.ms);
         self.stats.errors.add(ErrorCode::RateLimited, 1);
-        self.answer(now, id, &payload);
+        self.answer_in_order(now, id, payload);
         self.note_refused(now, id);
     }
 

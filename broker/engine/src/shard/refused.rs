@@ -56,7 +56,12 @@ impl<K> Refused<K> {
     }
 
     /// The list; if it is cut, its last entry says so.
-    pub(super) fn into_list(mut self) -> Vec<Refusal<K>> {
+    pub(super) fn into_list(mut self) -> Vec<Refusal<K>>
+    where
+        K: Ord + Copy,
+    {
+        // With a journal, entries that were refused at once come before those that the log refused.
+        self.listed.sort_by_key(|(key, ..)| *key);
         if let Some((key, count)) = self.more {
             let message = format!("from this entry on {count} entries were refused and are not listed");
             self.listed.push((key, ErrorCode::Limit, message.into()));

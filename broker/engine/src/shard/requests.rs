@@ -9,7 +9,8 @@ use super::quota::LeftOut;
 use super::refused::Refused;
 use super::{ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::{Published, Publisher};
+use crate::engine::Publisher;
+use crate::outcome::Published;
 use crate::sink::Sink;
 
 /// Work to list a subscription, in steps.
@@ -17,7 +18,7 @@ const LIST_STEPS: usize = 2;
 /// Work to publish an update, in steps.
 const PUBLISH_STEPS: usize = 4;
 /// Approximate bytes of an index in a batch.
-const INDEX_BYTES: usize = 5;
+pub(super) const INDEX_BYTES: usize = 5;
 
 /// The answer to whatever a client asks for that has to authenticate.
 const AUTHENTICATE_FIRST: &str = "authenticate first: send auth with a token";
@@ -66,7 +67,18 @@ impl<S: Sink> Shard<S> {
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         self.count_received(id);
-        match broker_protocol::request::parse(text) {
+        self.take_message(now, id, text)
+    }
+
+    /// Executes a message that is counted already. If it has to wait for what was published before it, it is held.
+    pub(super) fn take_message(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
+        let parsed = broker_protocol::request::parse(text);
+        if self.awaiting.must_hold(id, parsed.as_ref().ok()) {
+            self.awaiting.hold(id, text);
+            self.count_buffers(id);
+            return None;
+        }
+        match parsed {
             Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
                 // It is counted, and never refused.
                 self.is_over_quota(now, id, &request);
@@ -120,16 +132,15 @@ impl<S: Sink> Shard<S> {
 
     fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
         self.work.charge(PUBLISH_STEPS);
+        let engine = self.engine.clone();
+        if let Some(journal) = engine.journal() {
+            return self.submit(now, conn, id, update, &engine, journal);
+        }
         let allowed = self.check_publish(conn, &update.topic);
         match allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client)) {
             Ok(published) => {
                 self.note_publisher(now, conn, &published);
-                let Some(id) = id else { return };
-                let mut payload = Vec::new();
-                let topic = &published.topic;
-                let (seq, duplicate) = (published.seq, published.duplicate);
-                message::published(&mut payload, Some(id.as_bytes()), topic.name(), topic.epoch(), seq, duplicate);
-                self.answer(now, conn, &payload);
+                self.answer_published(now, conn, id.as_ref().map(Id::as_bytes), &published);
             }
             Err(refusal) => {
                 if refusal.code == ErrorCode::Forbidden {
@@ -141,14 +152,24 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn note_publisher(&mut self, now: Now, conn: ConnId, published: &Published) {
+    /// Answers a publish that was accepted, if it has an id.
+    pub(super) fn answer_published(&mut self, now: Now, conn: ConnId, id: Option<&[u8]>, published: &Published) {
+        let Published { topic, seq, duplicate } = published;
+        if id.is_some() {
+            let mut payload = Vec::new();
+            message::published(&mut payload, id, topic.name(), topic.epoch(), *seq, *duplicate);
+            self.answer(now, conn, &payload);
+        }
+    }
+
+    pub(super) fn note_publisher(&mut self, now: Now, conn: ConnId, published: &Published) {
         if let Some(conn) = self.conns.get(conn) {
             self.engine.note_publisher(&mut self.publishers, now, published, conn.session, || conn.sink.origin());
         }
     }
 
     /// Counts a refused update of a batch; for a single update the error answer is counted.
-    fn count_refused(&self, code: ErrorCode) {
+    pub(super) fn count_refused(&self, code: ErrorCode) {
         self.engine.count_refused(code);
         self.stats.errors.add(code, 1);
     }
@@ -160,9 +181,13 @@ impl<S: Sink> Shard<S> {
         id: Option<Id<'_>>,
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
+        self.work.charge(updates.len() * PUBLISH_STEPS);
+        let engine = self.engine.clone();
+        if let Some(journal) = engine.journal() {
+            return self.submit_batch(now, conn, id, updates, &engine, journal);
+        }
         let (mut accepted, mut duplicates) = (0, 0);
         let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());
-        self.work.charge(updates.len() * PUBLISH_STEPS);
         for (index, update) in updates.iter().enumerate() {
             let result = match update {
                 Ok(update) => self
@@ -188,21 +213,28 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
+        let id = id.as_ref().map(Id::as_bytes);
+        self.answer_batch(now, conn, id, (accepted, duplicates), rejected, &left_out);
+    }
+
+    /// Answers a batch: how many updates were accepted, and how many of those are duplicates.
+    pub(super) fn answer_batch(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        id: Option<&[u8]>,
+        (accepted, duplicates): (u64, u64),
+        rejected: Refused<usize>,
+        left_out: &LeftOut,
+    ) {
         // Errors are sent with or without an id.
         if id.is_none() && rejected.count() == 0 {
             return;
         }
         let rejected = rejected.into_list();
         let mut payload = Vec::new();
-        let retry_ms = self.retry_ms(now, conn, &left_out);
-        message::published_batch(
-            &mut payload,
-            id.as_ref().map(Id::as_bytes),
-            accepted,
-            duplicates,
-            &rejected,
-            retry_ms,
-        );
+        let retry_ms = self.retry_ms(now, conn, left_out);
+        message::published_batch(&mut payload, id, accepted, duplicates, &rejected, retry_ms);
         self.answer(now, conn, &payload);
         if retry_ms.is_some() {
             self.note_refused(now, conn);

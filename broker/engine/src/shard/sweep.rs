@@ -111,6 +111,8 @@ impl<S: Sink> Shard<S> {
             return false;
         }
         self.sweep.behind += u64::from(conn.behind);
+        self.give_up_waiting(now, id);
+        let Some(conn) = self.conns.get_mut(id) else { return false };
         let now_ms = now.mono_ms();
         if conn.queue_state == QueueState::Parked {
             let since = *conn.stalled_since_ms.get_or_insert(moment(now_ms));

@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use broker_engine::log::{Applied, Entry, Logged, NodeSession, RecordWriter, Sessions, Verdict};
+use broker_engine::log::{Entry, NodeSession, RecordWriter, Sessions};
+use broker_engine::{Applied, Logged, Verdict};
 use broker_engine::{Now, SavedTopic};
 use broker_protocol::request::parse_line;
 use rand::rngs::StdRng;

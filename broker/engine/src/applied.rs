@@ -8,10 +8,9 @@ use std::borrow::Cow;
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
 
-use super::digest::{Compared, Digest, Digests, Outcome};
-use super::record::{Entry, Record, RecordError};
-use super::sessions::{Dropped, Sessions};
-use crate::engine::{At, Command, Engine, Outcome as Applying};
+use crate::engine::{At, Command, Engine};
+use crate::log::{Compared, Digest, Digests, Dropped, Entry, Outcome, Record, RecordError, Sessions};
+use crate::outcome::Outcome as Applying;
 
 /// A record as it stands in the log.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +112,9 @@ impl Applied {
             let place = (self.commands + 1) * 2;
             let result = command(entry, |command| engine.apply(At::place(place, logged.ts_us, mono_us), command));
             engine.pass(place);
+            if let Entry::Settings(settings) = entry {
+                engine.adopt_settings(settings);
+            }
             self.count(engine, entry, result.as_ref());
             done(entry, result);
         }

@@ -1,0 +1,291 @@
+//! Commands that wait for the log, gathered into records: alone, a command goes at once; while a record is on its way,
+//! what comes is gathered in the next one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::{Publication, Refusal};
+
+use super::ReplyTo;
+use crate::log::{Entry, Flaw, RecordWriter};
+use crate::sync::{Mutex, lock};
+
+/// What a waiting command holds besides its bytes, in bytes.
+const COMMAND_BYTES: u64 = 128;
+
+/// A command that waits.
+pub struct Waiting {
+    pub(crate) reply_to: ReplyTo,
+    /// It was counted as the beginning of a topic.
+    begins: bool,
+    /// What it holds, in bytes.
+    cost: u32,
+}
+
+/// A record that is ready to be written, and who waits for its commands, in order.
+pub struct Gathered {
+    /// Its number in this broker's session.
+    pub number: u64,
+    /// The record.
+    pub bytes: Vec<u8>,
+    /// Who waits.
+    pub waiting: Vec<Waiting>,
+}
+
+struct Open {
+    writer: RecordWriter,
+    waiting: Vec<Waiting>,
+}
+
+struct State {
+    session: u64,
+    /// The number of the next record that is begun.
+    next: u64,
+    open: Option<Open>,
+    full: VecDeque<Gathered>,
+    /// Why nothing is taken in at present.
+    refused: Option<Box<str>>,
+}
+
+/// The commands that wait for the log.
+pub struct Gathering {
+    record_bytes: usize,
+    queue_bytes: u64,
+    state: Mutex<State>,
+    /// What all that is not answered holds.
+    bytes: AtomicU64,
+    /// Topics that would begin with what waits.
+    beginning: AtomicU64,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Gathering {
+    pub(super) fn new(record_bytes: usize, queue_bytes: u64, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        let state =
+            State { session: 0, next: 0, open: None, full: VecDeque::new(), refused: Some("it is being read".into()) };
+        Self {
+            record_bytes,
+            queue_bytes,
+            state: Mutex::new(state),
+            bytes: AtomicU64::new(0),
+            beginning: AtomicU64::new(0),
+            wake,
+        }
+    }
+
+    /// Begins a session: from now on commands are taken in, in records that begin with number 0.
+    ///
+    /// # Errors
+    /// The broker's name is not valid.
+    pub fn open(&self, node: &str, session: u64) -> Result<(), Flaw> {
+        let mut writer = RecordWriter::new(session, 0);
+        writer.add(&Entry::Open { node, session })?;
+        let mut state = lock(&self.state);
+        (state.session, state.next, state.refused) = (session, 1, None);
+        state.open = Some(Open { writer, waiting: vec![Waiting::nobody()] });
+        drop(state);
+        (self.wake)();
+        Ok(())
+    }
+
+    /// Whether publishers may go on.
+    pub fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) < self.queue_bytes
+    }
+
+    /// What all that is not answered holds, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Topics that would begin with what waits.
+    pub(crate) fn beginning(&self) -> u64 {
+        self.beginning.load(Ordering::Relaxed)
+    }
+
+    /// Takes in an update; `begins` if there is no topic of its name.
+    ///
+    /// # Errors
+    /// `unavailable` while the log cannot be written, and `bad_request` for what no record may say.
+    pub(crate) fn publish(&self, update: &Publication<'_>, begins: bool, reply_to: ReplyTo) -> Result<(), Refusal> {
+        self.add(begins, reply_to, |writer| writer.push(update))
+    }
+
+    /// Takes in another command.
+    ///
+    /// # Errors
+    /// As for an update.
+    pub fn submit(&self, entry: &Entry<'_>, reply_to: ReplyTo) -> Result<(), Refusal> {
+        self.add(false, reply_to, |writer| writer.add(entry))
+    }
+
+    fn add(
+        &self,
+        begins: bool,
+        reply_to: ReplyTo,
+        put: impl Fn(&mut RecordWriter) -> Result<(), Flaw>,
+    ) -> Result<(), Refusal> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if let Some(why) = &state.refused {
+            let message = format!("the journal takes nothing at present: {why}");
+            return Err(Refusal { code: ErrorCode::Unavailable, message });
+        }
+        let was_empty = state.is_empty();
+        let open = state.open.get_or_insert_with(|| Open::new(state.session, &mut state.next));
+        let mut before = open.writer.len();
+        match put(&mut open.writer) {
+            Ok(()) => {}
+            // The record has as many commands as it may have, or a control entry already.
+            Err(Flaw::Full | Flaw::SecondControl) => {
+                state.close();
+                let open = state.open.insert(Open::new(state.session, &mut state.next));
+                before = open.writer.len();
+                put(&mut open.writer).map_err(invalid)?;
+            }
+            Err(flaw) => return Err(invalid(flaw)),
+        }
+        if let Some(open) = &mut state.open {
+            let cost = (open.writer.len() - before) as u64 + COMMAND_BYTES;
+            open.waiting.push(Waiting { reply_to, begins, cost: cost as u32 });
+            self.bytes.fetch_add(cost, Ordering::AcqRel);
+            self.beginning.fetch_add(u64::from(begins), Ordering::Relaxed);
+            if open.writer.is_full(self.record_bytes) {
+                state.close();
+            }
+        }
+        drop(guard);
+        if was_empty {
+            (self.wake)();
+        }
+        Ok(())
+    }
+
+    /// Takes out the next record to be written; `None` if nothing waits.
+    pub fn take(&self) -> Option<Gathered> {
+        let mut state = lock(&self.state);
+        if state.full.is_empty() {
+            state.close();
+        }
+        state.full.pop_front()
+    }
+
+    /// Refuses everything from now on, until the next session is opened. Returns all that waits, to be answered.
+    pub fn refuse(&self, why: &str) -> Vec<Waiting> {
+        let mut state = lock(&self.state);
+        state.refused = Some(why.into());
+        state.close();
+        state.full.drain(..).flat_map(|gathered| gathered.waiting).collect()
+    }
+
+    /// Why nothing is taken in, if nothing is.
+    pub fn refused(&self) -> Option<Box<str>> {
+        lock(&self.state).refused.clone()
+    }
+
+    /// A command is answered: it no longer waits.
+    pub(super) fn settle(&self, waiting: &Waiting) {
+        self.bytes.fetch_sub(waiting.cost.into(), Ordering::AcqRel);
+        self.beginning.fetch_sub(u64::from(waiting.begins), Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.open.as_ref().is_none_or(|open| open.writer.is_empty())
+    }
+
+    /// Closes the record that is open, if it says anything.
+    fn close(&mut self) {
+        if let Some(Open { writer, waiting }) = self.open.take_if(|open| !open.writer.is_empty()) {
+            let number = writer.number();
+            self.full.push_back(Gathered { number, bytes: writer.finish(), waiting });
+        }
+    }
+}
+
+impl Open {
+    fn new(session: u64, next: &mut u64) -> Self {
+        let number = *next;
+        *next += 1;
+        Self { writer: RecordWriter::new(session, number), waiting: Vec::new() }
+    }
+}
+
+impl Waiting {
+    fn nobody() -> Self {
+        Self { reply_to: ReplyTo::Nobody, begins: false, cost: 0 }
+    }
+}
+
+fn invalid(flaw: Flaw) -> Refusal {
+    Refusal { code: ErrorCode::BadRequest, message: format!("the journal cannot take this: {flaw}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::sync::Arc;
+
+    use broker_protocol::data::Data;
+
+    use super::*;
+    use crate::log::Record;
+
+    fn update(topic: &str) -> Publication<'_> {
+        let data = Data::check("{\"a\": 1}").unwrap();
+        Publication { topic: Cow::Borrowed(topic), kind: None, data, source: None, source_ts: None }
+    }
+
+    fn topics(gathered: &Gathered) -> Vec<String> {
+        let record = Record::decode(&gathered.bytes).unwrap();
+        assert_eq!(record.commands.len(), gathered.waiting.len());
+        let topic = |entry: &Entry<'_>| match entry {
+            Entry::Publish { topic, .. } => Some((*topic).to_owned()),
+            _ => None,
+        };
+        record.commands.iter().filter_map(topic).collect()
+    }
+
+    #[test]
+    fn commands_are_gathered_in_order_and_woken_for_once() {
+        let woken = Arc::new(AtomicU64::new(0));
+        let count = woken.clone();
+        let wake = Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed));
+        let gathering = Gathering::new(60, 1000, wake);
+        assert_eq!(gathering.publish(&update("a"), true, ReplyTo::Nobody).unwrap_err().code, ErrorCode::Unavailable);
+        gathering.open("one", 7).unwrap();
+        for topic in ["a", "b", "c", "d", "e"] {
+            gathering.publish(&update(topic), true, ReplyTo::Nobody).unwrap();
+        }
+        assert_eq!((woken.load(Ordering::Relaxed), gathering.beginning()), (1, 5));
+        assert!(gathering.has_room());
+        let mut all = Vec::new();
+        for number in 0.. {
+            let Some(gathered) = gathering.take() else { break };
+            assert_eq!(gathered.number, number);
+            all.extend(topics(&gathered));
+            gathered.waiting.iter().for_each(|waiting| gathering.settle(waiting));
+        }
+        assert_eq!(all, ["a", "b", "c", "d", "e"]);
+        assert_eq!((gathering.bytes(), gathering.beginning()), (0, 0));
+        gathering.publish(&update("f"), false, ReplyTo::Nobody).unwrap();
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
+        assert_eq!(gathering.refuse("no room").len(), 1);
+        let refusal = gathering.publish(&update("g"), false, ReplyTo::Nobody).unwrap_err();
+        assert!(refusal.message.contains("no room"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn publishers_wait_when_much_waits() {
+        let gathering = Gathering::new(1 << 20, 1000, Box::new(|| {}));
+        gathering.open("one", 1).unwrap();
+        let mut taken = 0;
+        while gathering.has_room() {
+            gathering.publish(&update("a"), false, ReplyTo::Nobody).unwrap();
+            taken += 1;
+        }
+        assert!((5..9).contains(&taken), "{taken}");
+    }
+}

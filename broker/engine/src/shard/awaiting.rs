@@ -1,0 +1,203 @@
+//! With a journal: what connections have published and what has not come back from the log, and the requests that wait
+//! behind it. Answers keep the order of the requests: publishes go on their way one after the other, everything else
+//! waits for them.
+
+use std::collections::{HashMap, VecDeque};
+
+use broker_protocol::request::{Refusal, Request};
+use foldhash::fast::RandomState;
+
+use super::ConnId;
+use super::quota::LeftOut;
+use super::refused::Refused;
+use crate::journal::Completion;
+use crate::outcome::Published;
+
+/// A connection with so many updates on their way is not read.
+const UPDATES_MAX: usize = 4096;
+/// Nor is one with so many bytes of messages that wait behind them.
+const HELD_BYTES_MAX: usize = 16 << 10;
+
+/// What the connections of a shard wait for.
+#[derive(Default)]
+pub(super) struct Awaiting {
+    by_conn: HashMap<ConnId, Waits, RandomState>,
+    /// Answers that were collected and not yet passed on.
+    pub(super) answers: VecDeque<Completion>,
+    /// Where they are collected.
+    pub(super) collected: Vec<Completion>,
+    /// Connections that wait for nothing any more, and have messages that did.
+    released: VecDeque<ConnId>,
+}
+
+/// What one connection waits for.
+#[derive(Default)]
+struct Waits {
+    /// Its requests, oldest first.
+    requests: VecDeque<Awaited>,
+    requests_bytes: usize,
+    /// How many of their updates are on their way.
+    updates: usize,
+    held: VecDeque<Box<str>>,
+    held_bytes: usize,
+}
+
+/// A request that is not answered, or whose updates have not all come back.
+pub(super) struct Awaited {
+    pub(super) id: Option<Box<[u8]>>,
+    /// Its updates that are on their way.
+    pub(super) open: usize,
+    /// When it was submitted, on the monotonic clock in µs.
+    pub(super) since_us: u64,
+    /// It was answered with `unavailable`: what comes back later is only counted.
+    pub(super) given_up: bool,
+    pub(super) answer: Answer,
+}
+
+/// What is known of an answer.
+pub(super) enum Answer {
+    /// Of one update, when it is back.
+    Single(Option<Result<Published, Refusal>>),
+    /// Of a batch.
+    Batch(Box<Batch>),
+    /// All of it: the request was refused at once.
+    Refused(Box<[u8]>),
+}
+
+/// What came of a batch so far.
+pub(super) struct Batch {
+    pub(super) accepted: u64,
+    pub(super) duplicates: u64,
+    pub(super) rejected: Refused<usize>,
+    pub(super) left_out: LeftOut,
+}
+
+impl Awaited {
+    fn held_bytes(&self) -> usize {
+        let batch = match &self.answer {
+            Answer::Batch(batch) => size_of::<Batch>() + batch.rejected.held_bytes(),
+            Answer::Refused(payload) => payload.len(),
+            Answer::Single(_) => 0,
+        };
+        size_of::<Self>() + self.id.as_ref().map_or(0, |id| id.len()) + batch
+    }
+}
+
+impl Awaiting {
+    /// Takes in that one more update of a connection is back: `take` gets the request to which it belongs.
+    pub(super) fn take_back(&mut self, id: ConnId, take: impl FnOnce(&mut Answer)) {
+        let Some(waits) = self.by_conn.get_mut(&id) else { return };
+        let Some(request) = waits.requests.iter_mut().find(|request| request.open > 0) else { return };
+        let before = request.held_bytes();
+        request.open -= 1;
+        take(&mut request.answer);
+        waits.updates -= 1;
+        waits.requests_bytes = waits.requests_bytes + request.held_bytes() - before;
+    }
+
+    /// Takes out a connection's first request, if all of its updates are back.
+    pub(super) fn pop_finished(&mut self, id: ConnId) -> Option<Awaited> {
+        let waits = self.by_conn.get_mut(&id)?;
+        let finished = waits.requests.pop_front_if(|request| request.open == 0)?;
+        waits.requests_bytes -= finished.held_bytes();
+        Some(finished)
+    }
+
+    /// Gives up the requests of a connection that were submitted up to this time. Returns their ids.
+    pub(super) fn give_up(&mut self, id: ConnId, late_us: u64) -> Vec<Option<Box<[u8]>>> {
+        let Some(waits) = self.by_conn.get_mut(&id) else { return Vec::new() };
+        let late = waits.requests.iter_mut().take_while(|request| request.since_us <= late_us);
+        let late = late.filter(|request| request.open > 0 && !request.given_up);
+        late.map(|request| {
+            request.given_up = true;
+            request.id.clone()
+        })
+        .collect()
+    }
+
+    /// Adds a request.
+    pub(super) fn push(&mut self, id: ConnId, request: Awaited) {
+        let waits = self.by_conn.entry(id).or_default();
+        waits.updates += request.open;
+        waits.requests_bytes += request.held_bytes();
+        waits.requests.push_back(request);
+    }
+
+    /// Whether a connection has requests that are not answered.
+    pub(super) fn has(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|waits| !waits.requests.is_empty())
+    }
+
+    /// Whether a message has to wait for the requests before it.
+    pub(super) fn must_hold(&self, id: ConnId, request: Option<&Request<'_>>) -> bool {
+        let Some(waits) = self.get(id) else { return false };
+        match request {
+            // A sign of life, and no request for anything that the others change.
+            Some(Request::Ping { .. }) => false,
+            Some(Request::Publish { .. } | Request::Batch { .. }) => !waits.held.is_empty(),
+            _ => !waits.held.is_empty() || !waits.requests.is_empty(),
+        }
+    }
+
+    /// Holds a message until the requests before it are answered.
+    pub(super) fn hold(&mut self, id: ConnId, text: &str) {
+        let waits = self.by_conn.entry(id).or_default();
+        waits.held_bytes += text.len();
+        waits.held.push_back(text.into());
+    }
+
+    /// Takes out the first message that was held and has nothing to wait for any more.
+    pub(super) fn take_held(&mut self, id: ConnId) -> Option<Box<str>> {
+        let waits = self.by_conn.get_mut(&id).filter(|waits| waits.requests.is_empty())?;
+        let text = waits.held.pop_front();
+        waits.held_bytes -= text.as_ref().map_or(0, |text| text.len());
+        self.settle(id);
+        text
+    }
+
+    /// Whether a connection has a message that was held and has nothing to wait for any more.
+    pub(super) fn has_released(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|waits| waits.requests.is_empty() && !waits.held.is_empty())
+    }
+
+    /// Whether a connection may not be read because it waits for too much.
+    pub(super) fn is_full(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|waits| {
+            let full = waits.updates >= UPDATES_MAX || waits.held_bytes >= HELD_BYTES_MAX;
+            full && !waits.requests.is_empty()
+        })
+    }
+
+    /// Notes that a connection's first requests are answered.
+    pub(super) fn settle(&mut self, id: ConnId) {
+        let Some(waits) = self.by_conn.get(&id).filter(|waits| waits.requests.is_empty()) else { return };
+        if waits.held.is_empty() {
+            self.by_conn.remove(&id);
+        } else {
+            self.released.push_back(id);
+        }
+    }
+
+    /// Takes out a connection that has something to do after its requests were answered.
+    pub(super) fn next_released(&mut self) -> Option<ConnId> {
+        self.released.pop_front()
+    }
+
+    /// What a connection holds here, in bytes.
+    pub(super) fn held_bytes(&self, id: ConnId) -> usize {
+        let Some(waits) = self.get(id) else { return 0 };
+        size_of::<Waits>() + waits.requests_bytes + waits.held_bytes
+    }
+
+    /// Forgets a connection that is gone.
+    pub(super) fn remove(&mut self, id: ConnId) {
+        if !self.by_conn.is_empty() {
+            self.by_conn.remove(&id);
+        }
+    }
+
+    fn get(&self, id: ConnId) -> Option<&Waits> {
+        // Without a journal there are none at all.
+        if self.by_conn.is_empty() { None } else { self.by_conn.get(&id) }
+    }
+}

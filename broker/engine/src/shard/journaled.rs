@@ -1,0 +1,233 @@
+//! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
+
+use std::sync::Arc;
+
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::message;
+use broker_protocol::request::{Id, Publication, Refusal};
+
+use super::awaiting::{Answer, Awaited, Batch};
+use super::quota::LeftOut;
+use super::refused::Refused;
+use super::requests::INDEX_BYTES;
+use super::{AuthRequest, ConnId, Shard};
+use crate::clock::Now;
+use crate::engine::{Engine, published};
+use crate::journal::{Completion, Journal, ReplyTo, unknown};
+use crate::outcome::Published;
+use crate::sink::Sink;
+
+/// The most answers of the log that are passed on in one round.
+const ANSWERS_PER_ROUND: usize = 4096;
+/// Work to pass one on, in steps.
+const ANSWER_STEPS: usize = 2;
+
+impl<S: Sink> Shard<S> {
+    /// Submits an update.
+    pub(super) fn submit(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        id: Option<Id<'_>>,
+        update: &Publication<'_>,
+        engine: &Arc<Engine>,
+        journal: &Journal,
+    ) {
+        let reply_to = self.reply_to(conn, 0);
+        let allowed = self.check_publish(conn, &update.topic);
+        let request = id.as_ref().map(Id::as_bytes);
+        match allowed.and_then(|()| engine.submit_publish(journal, update, reply_to)) {
+            Ok(()) => {
+                let answer = Answer::Single(None);
+                let id = request.map(Into::into);
+                self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, given_up: false, answer });
+            }
+            Err(refusal) => {
+                if refusal.code == ErrorCode::Forbidden {
+                    self.note_forbidden(conn, &update.topic);
+                }
+                engine.count_refused(refusal.code);
+                self.refuse_in_order(now, conn, request, &refusal);
+            }
+        }
+    }
+
+    /// Submits the updates of a batch.
+    pub(super) fn submit_batch(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        id: Option<Id<'_>>,
+        updates: &[Result<Publication<'_>, Refusal>],
+        engine: &Arc<Engine>,
+        journal: &Journal,
+    ) {
+        let (rejected, left_out) = (Refused::none(), LeftOut::default());
+        let mut batch = Box::new(Batch { accepted: 0, duplicates: 0, rejected, left_out });
+        let mut open = 0;
+        for (index, update) in updates.iter().enumerate() {
+            let reply_to = self.reply_to(conn, index as u32);
+            let result = match update {
+                Ok(update) => self
+                    .check_publish(conn, &update.topic)
+                    .and_then(|()| self.take_for_update(now, conn, update, &mut batch.left_out))
+                    .and_then(|()| engine.submit_publish(journal, update, reply_to)),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            match result {
+                Ok(()) => open += 1,
+                Err(refusal) => {
+                    if let Ok(update) = update
+                        && refusal.code == ErrorCode::Forbidden
+                    {
+                        self.note_forbidden(conn, &update.topic);
+                    }
+                    self.count_refused(refusal.code);
+                    batch.rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
+                }
+            }
+        }
+        let id = id.as_ref().map(|id| id.as_bytes().into());
+        let answer = Answer::Batch(batch);
+        self.awaiting.push(conn, Awaited { id, open, since_us: now.mono_us, given_up: false, answer });
+        self.answer_finished(now, conn);
+    }
+
+    /// Whether answers of the log wait to be passed on.
+    pub fn has_answers(&self) -> bool {
+        self.engine.journal().is_some_and(|journal| journal.has_answers(self.index))
+            || !self.awaiting.answers.is_empty()
+    }
+
+    /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.
+    pub fn take_answers(&mut self, now: Now) -> bool {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return false };
+        if self.awaiting.answers.is_empty() {
+            let mut collected = std::mem::take(&mut self.awaiting.collected);
+            journal.collect(self.index, &mut collected);
+            self.awaiting.answers.extend(collected.drain(..));
+            self.awaiting.collected = collected;
+        }
+        for _ in 0..ANSWERS_PER_ROUND {
+            let Some(completion) = self.awaiting.answers.pop_front() else { break };
+            self.work.charge(ANSWER_STEPS);
+            self.complete(now, completion);
+        }
+        !self.awaiting.answers.is_empty()
+    }
+
+    /// Takes out a connection whose messages waited for answers that it has by now: it is to be read.
+    pub fn next_released(&mut self) -> Option<ConnId> {
+        self.awaiting.next_released()
+    }
+
+    /// Whether a connection has a message that waited for answers that it has by now.
+    pub fn has_released(&self, id: ConnId) -> bool {
+        self.awaiting.has_released(id)
+    }
+
+    /// Executes the first such message; see [`Shard::handle`].
+    pub fn handle_released(&mut self, now: Now, id: ConnId) -> Option<AuthRequest> {
+        let text = self.awaiting.take_held(id)?;
+        self.work.charge_bytes(text.len());
+        self.count_buffers(id);
+        self.take_message(now, id, &text)
+    }
+
+    /// Answers what has waited for the log for too long, with the refusal that says that nobody knows.
+    pub(super) fn give_up_waiting(&mut self, now: Now, id: ConnId) {
+        let Some(journal) = self.engine.journal() else { return };
+        let late_us = now.mono_us.saturating_sub(journal.unavailable_ms() * 1000);
+        for request in self.awaiting.give_up(id, late_us) {
+            let refusal = unknown();
+            self.engine.count_refused(refusal.code);
+            self.refuse(now, id, request.as_deref(), refusal.code, &refusal.message);
+        }
+    }
+
+    /// Refuses a request once the requests before it are answered.
+    fn refuse_in_order(&mut self, now: Now, conn: ConnId, id: Option<&[u8]>, refusal: &Refusal) {
+        let mut payload = Vec::new();
+        message::error(&mut payload, id, refusal.code, &refusal.message);
+        self.stats.errors.add(refusal.code, 1);
+        self.answer_in_order(now, conn, payload);
+    }
+
+    /// Answers a request once the requests before it are answered.
+    pub(super) fn answer_in_order(&mut self, now: Now, conn: ConnId, payload: Vec<u8>) {
+        if !self.awaiting.has(conn) {
+            return self.answer(now, conn, &payload);
+        }
+        let answer = Answer::Refused(payload.into_boxed_slice());
+        self.awaiting.push(conn, Awaited { id: None, open: 0, since_us: now.mono_us, given_up: false, answer });
+        self.count_buffers(conn);
+    }
+
+    fn reply_to(&self, conn: ConnId, index: u32) -> ReplyTo {
+        let session = self.conns.get(conn).map_or(u64::MAX, |conn| conn.session);
+        ReplyTo::Connection { shard: self.index, conn, session, index }
+    }
+
+    /// Takes in what came of a connection's update.
+    fn complete(&mut self, now: Now, completion: Completion) {
+        let Completion { conn: id, session, index, result } = completion;
+        let result = result.and_then(|outcome| published(outcome).ok_or_else(unknown));
+        if let Ok(published) = &result {
+            self.engine.note_publish(now);
+            if self.session(id) == Some(session) {
+                self.note_publisher(now, id, published);
+            }
+        }
+        // The number may be another connection's by now.
+        if self.session(id) != Some(session) {
+            return;
+        }
+        let mut refused = None;
+        self.awaiting.take_back(id, |answer| match (answer, result) {
+            (Answer::Batch(batch), Ok(Published { duplicate, .. })) => {
+                batch.accepted += 1;
+                batch.duplicates += u64::from(duplicate);
+            }
+            (Answer::Batch(batch), Err(refusal)) => {
+                batch.rejected.add(index as usize, INDEX_BYTES, refusal.code, &refusal.message);
+                refused = Some((refusal.code, true));
+            }
+            (Answer::Single(answer), result) => {
+                refused = result.as_ref().err().map(|refusal| (refusal.code, false));
+                *answer = Some(result);
+            }
+            (Answer::Refused(_), _) => {}
+        });
+        match refused {
+            Some((code, true)) => self.count_refused(code),
+            Some((code, false)) => self.engine.count_refused(code),
+            None => {}
+        }
+        self.answer_finished(now, id);
+    }
+
+    /// Answers a connection's first requests, as far as all of their updates are back.
+    fn answer_finished(&mut self, now: Now, conn: ConnId) {
+        while let Some(Awaited { id, given_up, answer, .. }) = self.awaiting.pop_finished(conn) {
+            if !given_up && !self.is_closing(conn) {
+                self.answer_awaited(now, conn, id.as_deref(), answer);
+            }
+        }
+        self.awaiting.settle(conn);
+        self.count_buffers(conn);
+    }
+
+    fn answer_awaited(&mut self, now: Now, conn: ConnId, id: Option<&[u8]>, answer: Answer) {
+        match answer {
+            Answer::Refused(payload) => self.answer(now, conn, &payload),
+            Answer::Single(None) => {}
+            Answer::Single(Some(Ok(published))) => self.answer_published(now, conn, id, &published),
+            Answer::Single(Some(Err(refusal))) => self.refuse(now, conn, id, refusal.code, &refusal.message),
+            Answer::Batch(batch) => {
+                let Batch { accepted, duplicates, rejected, left_out } = *batch;
+                self.answer_batch(now, conn, id, (accepted, duplicates), rejected, &left_out);
+            }
+        }
+    }
+}

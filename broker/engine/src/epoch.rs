@@ -33,6 +33,11 @@ pub(crate) fn counter(seed: u64, epoch: &str) -> Option<u64> {
     (made && !epoch.is_empty()).then(|| (number.wrapping_mul(GATHER) ^ seed) & EPOCH_MASK)
 }
 
+/// Makes of an epoch of one nonce the one that another nonce has in its place; `None` if it is no epoch.
+pub fn carry_epoch(from: u64, to: u64, epoch: &str) -> Option<Box<str>> {
+    counter(from, epoch).map(|counter| self::epoch(to, counter))
+}
+
 /// Makes epochs: short, and never the same twice for one seed and counter.
 pub(crate) fn epoch(seed: u64, counter: u64) -> Box<str> {
     let mut number = (seed ^ counter).wrapping_mul(SCATTER) & EPOCH_MASK;

@@ -84,7 +84,9 @@ in_force! {
         feed_bytes_max: u64,
         // What a run of the broker is known by.
         order_base: u64,
+        order_first: u64,
         order_base_mono_us: u64,
+        order_age_us: u64,
         server: String,
         close_ms: u32,
     }

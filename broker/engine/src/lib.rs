@@ -59,6 +59,7 @@ mod trie;
 pub use applied::{Applied, Logged, Verdict};
 pub use budget::{Budget, Total};
 pub use clock::Now;
+pub use epoch::carry_epoch;
 pub use engine::{At, Command, Engine, Publisher, SavedTopic, SavedUpdate};
 pub use image::Tree;
 pub use in_force::InForce;

@@ -85,8 +85,12 @@ pub struct Limits {
     /// The id that corresponds to ordinal 0: the start of the broker in microseconds since the UNIX epoch, so that no
     /// two runs share an id.
     pub order_base: u64,
+    /// The ordinal at which ids begin: with a journal, an earlier generation had those before it.
+    pub order_first: u64,
     /// The time of `order_base` on the monotonic clock.
     pub order_base_mono_us: u64,
+    /// How long before that time ids began, in microseconds: with a journal, in an earlier run.
+    pub order_age_us: u64,
     /// Whether quotas count what exceeds them, and refuse nothing.
     pub quota_dry_run: bool,
     /// The server's name and version, sent in `hello`.
@@ -123,7 +127,9 @@ impl Default for Limits {
             message_bytes: 65_536,
             topic_idle_ms: 0,
             order_base: 0,
+            order_first: 0,
             order_base_mono_us: 0,
+            order_age_us: 0,
             quota_dry_run: false,
             server: concat!("tickcast/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

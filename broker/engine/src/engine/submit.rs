@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Takes on the settings of a log.
-    pub(crate) fn adopt_settings(&self, settings: &Settings) {
+    pub fn adopt_settings(&self, settings: &Settings) {
         if let Some(journal) = &self.journal {
             journal.rules.adopt(settings);
         }

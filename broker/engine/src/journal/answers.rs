@@ -65,6 +65,11 @@ impl Answers {
         }
     }
 
+    /// Forgets an entry by which brokers tell each other about themselves: nobody waits for it.
+    pub fn drop(&mut self, journal: &Journal, waiting: Waiting) {
+        journal.gathering().settle(&waiting);
+    }
+
     /// Delivers what was gathered, and wakes the shards that sleep.
     pub fn flush(&mut self, journal: &Journal, feed: &Feed) {
         for (shard, answers) in self.by_shard.iter_mut().enumerate().filter(|(_, answers)| !answers.is_empty()) {

@@ -74,19 +74,20 @@ impl Gathering {
         }
     }
 
-    /// Begins a session: from now on commands are taken in, in records that begin with number 0.
+    /// Returns the record that opens a session, number 0. Once it is applied, [`Gathering::begin`] takes in commands.
     ///
     /// # Errors
     /// The broker's name is not valid.
-    pub fn open(&self, node: &str, session: u64) -> Result<(), Flaw> {
+    pub fn open(&self, node: &str, session: u64) -> Result<Gathered, Flaw> {
         let mut writer = RecordWriter::new(session, 0);
         writer.add(&Entry::Open { node, session })?;
+        Ok(Gathered { number: 0, bytes: writer.finish(), waiting: Vec::new() })
+    }
+
+    /// Takes in commands from now on, in the records of a session that is open.
+    pub fn begin(&self, session: u64) {
         let mut state = lock(&self.state);
         (state.session, state.next, state.refused) = (session, 1, None);
-        state.open = Some(Open { writer, waiting: vec![Waiting::nobody()] });
-        drop(state);
-        (self.wake)();
-        Ok(())
     }
 
     /// Whether publishers may go on.
@@ -213,12 +214,6 @@ impl Open {
     }
 }
 
-impl Waiting {
-    fn nobody() -> Self {
-        Self { reply_to: ReplyTo::Nobody, begins: false, cost: 0 }
-    }
-}
-
 fn invalid(flaw: Flaw) -> Refusal {
     Refusal { code: ErrorCode::BadRequest, message: format!("the journal cannot take this: {flaw}") }
 }
@@ -255,14 +250,15 @@ mod tests {
         let wake = Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed));
         let gathering = Gathering::new(60, 1000, wake);
         assert_eq!(gathering.publish(&update("a"), true, ReplyTo::Nobody).unwrap_err().code, ErrorCode::Unavailable);
-        gathering.open("one", 7).unwrap();
+        assert!(gathering.open("one", 7).unwrap().waiting.is_empty());
+        gathering.begin(7);
         for topic in ["a", "b", "c", "d", "e"] {
             gathering.publish(&update(topic), true, ReplyTo::Nobody).unwrap();
         }
         assert_eq!((woken.load(Ordering::Relaxed), gathering.beginning()), (1, 5));
         assert!(gathering.has_room());
         let mut all = Vec::new();
-        for number in 0.. {
+        for number in 1.. {
             let Some(gathered) = gathering.take() else { break };
             assert_eq!(gathered.number, number);
             all.extend(topics(&gathered));
@@ -280,7 +276,7 @@ mod tests {
     #[test]
     fn publishers_wait_when_much_waits() {
         let gathering = Gathering::new(1 << 20, 1000, Box::new(|| {}));
-        gathering.open("one", 1).unwrap();
+        gathering.begin(1);
         let mut taken = 0;
         while gathering.has_room() {
             gathering.publish(&update("a"), false, ReplyTo::Nobody).unwrap();

@@ -3,7 +3,7 @@
 //!
 //! The id of a position is the broker's start in µs since the UNIX epoch plus an ordinal. So all ids of an earlier run
 //! are below those of this one, as long as ordinals grow more slowly than microseconds; while they do not, no id is
-//! sent.
+//! sent. With a journal, the start of its generation takes the place of the broker's, and ids are the same in all runs.
 
 use broker_protocol::message;
 
@@ -20,7 +20,7 @@ impl Engine {
     /// everything.
     pub fn ordinal_of(&self, id: u64) -> u64 {
         let ordinal = id.saturating_sub(self.limits.order_base);
-        if ordinal <= self.feed.ordinal() { ordinal } else { 0 }
+        if (self.limits.order_first..=self.feed.ordinal()).contains(&ordinal) { ordinal } else { 0 }
     }
 }
 
@@ -29,8 +29,10 @@ impl<S: Sink> Shard<S> {
     /// if that is not known at present.
     pub(super) fn position(&self, now: Now) -> Option<u64> {
         let limits = &self.engine.limits;
-        let age_us = now.mono_us.saturating_sub(limits.order_base_mono_us);
-        self.reached_ordinal().filter(|ordinal| *ordinal <= age_us).map(|ordinal| limits.order_base + ordinal)
+        let age_us = now.mono_us.saturating_sub(limits.order_base_mono_us) + limits.order_age_us;
+        let reached = self.reached_ordinal()?;
+        let number = reached.checked_sub(limits.order_first)?;
+        (number <= age_us).then_some(limits.order_base + reached)
     }
 
     /// Sends a connection its position, if it asked for positions and its last one is long enough ago.

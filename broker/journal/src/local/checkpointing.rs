@@ -1,0 +1,225 @@
+//! When checkpoints are written, and by whom: a thread of its own copies the topics and writes the file, while the
+//! journal's thread goes on; only what belongs to a place in the log is done by that.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Instant;
+
+use broker_engine::{Applied, Engine};
+
+use super::error::JournalError;
+use super::status::{Status, add, get, set};
+use super::{Clock, Options};
+use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
+use crate::store::{Store, StoreError};
+
+/// Bytes of topics that are copied at once.
+const PORTION_BYTES: usize = 256 << 10;
+/// After a checkpoint that failed, the next one is begun when the log has grown by this part of what it may between two.
+const RETRY_PART: u64 = 8;
+
+/// The checkpoint that is being written, if one is, and when the next one is due.
+pub(super) struct Checkpointing {
+    /// Bytes of the log that were written when the last one began or failed.
+    written_bytes: u64,
+    /// How much may be written until the next one begins.
+    due_bytes: u64,
+    running: Option<Running>,
+    /// The positions of the complete ones, newest first.
+    complete: Vec<u64>,
+}
+
+struct Running {
+    position: u64,
+    saved_us: u64,
+    /// Set when it is of no use any more.
+    given_up: Arc<AtomicBool>,
+    from: Receiver<Said>,
+    to: Sender<Tail>,
+}
+
+/// What the thread says.
+enum Said {
+    /// All topics are copied.
+    Walked,
+    /// The file is complete, with this many bytes; or it could not be written.
+    Done(Result<u64, JournalError>),
+}
+
+impl Checkpointing {
+    pub(super) fn new(store: &Store, options: &Options, status: &Status) -> Self {
+        let complete = checkpoint::list(&options.dir).unwrap_or_default();
+        let complete = complete.into_iter().map(|(position, _)| position).collect();
+        let due_bytes = due_bytes(options, get(&status.checkpoint_bytes)).saturating_sub(store.log_bytes());
+        Self { written_bytes: 0, due_bytes, running: None, complete }
+    }
+
+    /// Begins a checkpoint if it is time for one, or carries on with the one that is under way.
+    ///
+    /// # Errors
+    /// The log could not be synced or divided. A checkpoint that cannot be written is no error: it is said, counted, and
+    /// tried again later.
+    pub(super) fn step(
+        &mut self,
+        engine: &Arc<Engine>,
+        store: &mut Store,
+        applied: &Applied,
+        options: &Options,
+        clock: Clock,
+        status: &Status,
+    ) -> Result<(), StoreError> {
+        let Some(running) = &self.running else {
+            if get(&status.written_bytes) - self.written_bytes < self.due_bytes || status.failed().is_some() {
+                return Ok(());
+            }
+            return self.begin(engine, store, applied, options, clock, status);
+        };
+        match running.from.try_recv() {
+            Ok(Said::Walked) => {
+                // What the checkpoint has must not be newer than the log, whatever happens to the machine.
+                store.sync()?;
+                let tail = Tail { ended: engine.end_saving(), complete_at: applied.commands() };
+                // If the thread has ended, it has said why.
+                let _ = running.to.send(tail);
+                Ok(())
+            }
+            Ok(Said::Done(result)) => self.end(store, options, status, result),
+            Err(TryRecvError::Empty) => Ok(()),
+            Err(TryRecvError::Disconnected) => {
+                self.failed(options, status, "its thread has ended");
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives up the one that is under way.
+    pub(super) fn give_up(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.given_up.store(true, Ordering::Release);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        engine: &Arc<Engine>,
+        store: &mut Store,
+        applied: &Applied,
+        options: &Options,
+        clock: Clock,
+        status: &Status,
+    ) -> Result<(), StoreError> {
+        store.begin_segment()?;
+        let (position, saved_us) = (store.next_position() - 1, clock().wall_us);
+        let head = Head {
+            generation: store.generation(),
+            position,
+            commands: applied.commands(),
+            sessions: applied.sessions().list(),
+            settings: engine.journal().and_then(|journal| journal.settings()),
+            record_check: checkpoint::check_of(store, position)?,
+            saved_us,
+        };
+        engine.begin_saving();
+        self.written_bytes = get(&status.written_bytes);
+        let (say, from) = channel();
+        let (to, hear) = channel();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let writing =
+            Writing { engine: engine.clone(), dir: options.dir.clone(), clock, given_up: given_up.clone(), say, hear };
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || writing.run(&head));
+        match thread {
+            Ok(_) => self.running = Some(Running { position, saved_us, given_up, from, to }),
+            Err(error) => self.failed(options, status, &error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        store: &mut Store,
+        options: &Options,
+        status: &Status,
+        result: Result<u64, JournalError>,
+    ) -> Result<(), StoreError> {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        match result {
+            Err(error) => self.failed(options, status, &error.to_string()),
+            Ok(bytes) => {
+                self.complete.insert(0, running.position);
+                self.due_bytes = due_bytes(options, bytes);
+                add(&status.checkpoints, 1);
+                set(&status.checkpoint_us, running.saved_us);
+                set(&status.checkpoint_bytes, bytes);
+                // The older of two stays, and what follows it, in case that the newer one cannot be read.
+                for position in self.complete.split_off(self.complete.len().min(2)) {
+                    let path = checkpoint::path(&options.dir, position);
+                    if let Err(error) = std::fs::remove_file(&path) {
+                        tracing::warn!(path = %path.display(), %error, "an old checkpoint could not be removed");
+                    }
+                }
+                if let [_, older] = self.complete[..] {
+                    // The record at its position stays: by that it is known again.
+                    store.cut(older)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, options: &Options, status: &Status, why: &str) {
+        self.running = None;
+        self.written_bytes = get(&status.written_bytes);
+        self.due_bytes = due_bytes(options, get(&status.checkpoint_bytes)) / RETRY_PART;
+        add(&status.failures, 1);
+        tracing::error!("a checkpoint could not be written, and the log grows until one is: {why}");
+    }
+}
+
+/// How much the log may grow between two checkpoints: two of these, and what is written while one is made, fit it.
+fn due_bytes(options: &Options, last_bytes: u64) -> u64 {
+    options.checkpoint_bytes.max(last_bytes.saturating_mul(2)).min(options.bytes_max / 4)
+}
+
+/// The thread that writes one checkpoint.
+struct Writing {
+    engine: Arc<Engine>,
+    dir: PathBuf,
+    clock: Clock,
+    given_up: Arc<AtomicBool>,
+    say: Sender<Said>,
+    hear: Receiver<Tail>,
+}
+
+impl Writing {
+    fn run(self, head: &Head) {
+        let result = self.write(head);
+        // If nobody listens, the broker is stopping.
+        let _ = self.say.send(Said::Done(result));
+    }
+
+    fn write(&self, head: &Head) -> Result<u64, JournalError> {
+        let mut writer = CheckpointWriter::create(&self.dir, head)?;
+        let mut after = None;
+        loop {
+            let begin = Instant::now();
+            let (topics, next) = self.engine.save_topics((self.clock)(), after.as_deref(), PORTION_BYTES);
+            for topic in &topics {
+                writer.topic(topic)?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+            if self.given_up.load(Ordering::Acquire) {
+                return Err(JournalError::GivenUp);
+            }
+            // Half of a core at most: the shards need it more.
+            std::thread::sleep(begin.elapsed());
+        }
+        let _ = self.say.send(Said::Walked);
+        let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };
+        Ok(writer.finish(&tail)?.bytes)
+    }
+}

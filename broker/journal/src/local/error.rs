@@ -1,0 +1,89 @@
+//! Why a journal cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use broker_engine::log::{Dropped, Flaw, RecordError, RestoreError};
+
+use crate::checkpoint::CheckpointError;
+use crate::store::StoreError;
+
+/// Why a journal cannot be opened, read or driven.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The log's files.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The id of the machine's boot.
+    #[error("this boot of the machine has no id (/proc/sys/kernel/random/boot_id): {0}")]
+    BootId(#[source] io::Error),
+    /// The directory.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// What was read or written.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// A record that stands in the log cannot be read.
+    #[error(
+        "record {position} of the log cannot be applied: {error}. Another version of tickcast may have written it; \
+         `tickcast journal verify` tells more"
+    )]
+    Record {
+        /// Its position.
+        position: u64,
+        /// What is wrong with it.
+        #[source]
+        error: RecordError,
+    },
+    /// A record that this broker has just written does not count.
+    #[error("record {position}, which was just written, does not count: {dropped}. This is a bug")]
+    Dropped {
+        /// Its position.
+        position: u64,
+        /// Why.
+        dropped: Dropped,
+    },
+    /// A checkpoint is of no use any more.
+    #[error("the checkpoint was given up")]
+    GivenUp,
+    /// The sessions of a checkpoint are not valid.
+    #[error("the checkpoint at {position}: {error}")]
+    Sessions {
+        /// Its position.
+        position: u64,
+        /// What is wrong.
+        #[source]
+        error: RestoreError,
+    },
+    /// The log begins later than any checkpoint that can be used.
+    #[error(
+        "the log begins with record {first}, and there is no checkpoint that it continues: {checkpoints} of them cannot \
+         be used. Restore a backup with `tickcast journal restore`, or move the directory away to begin anew"
+    )]
+    Incomplete {
+        /// The first record that is there.
+        first: u64,
+        /// Checkpoints that were looked at.
+        checkpoints: usize,
+    },
+    /// The log ends before what a checkpoint has.
+    #[error(
+        "the log ends with record {last}, and the checkpoint at {position} goes on: records are missing. Restore a backup \
+         with `tickcast journal restore`"
+    )]
+    TooShort {
+        /// The last record.
+        last: u64,
+        /// The checkpoint's position.
+        position: u64,
+    },
+    /// What this broker says of itself does not fit into a record.
+    #[error("the journal's own record: {0}")]
+    Own(#[from] Flaw),
+}

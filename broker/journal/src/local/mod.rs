@@ -1,0 +1,122 @@
+//! `journal = "local"`: the log of one broker in a directory.
+//!
+//! ```text
+//! open      the store, and another generation if the last run may have lost what it delivered
+//! recover   the newest checkpoint that fits, then the records after it
+//! drive     writes what is gathered, applies it, answers; syncs; begins and completes checkpoints
+//! ```
+//!
+//! An update is delivered when its record is written, and synced soon after.
+
+mod checkpointing;
+mod drive;
+mod error;
+mod generation;
+mod recover;
+mod status;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use broker_engine::journal::JournalOptions;
+use broker_engine::{Engine, Limits, Now};
+
+pub use self::drive::{Drive, Pause};
+pub use self::error::JournalError;
+pub use self::status::{Status, get};
+use crate::store::{Generation, LastEnd, Store, boot_id};
+
+/// The name of the one broker of a local log.
+pub const NODE: &str = "local";
+
+/// How a journal is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory; made if it is missing.
+    pub dir: PathBuf,
+    /// How long after it was written a record may not be synced, in milliseconds; 0: it is synced before it is applied.
+    pub sync_ms: u64,
+    /// Maximum bytes of the log.
+    pub bytes_max: u64,
+    /// A checkpoint is begun when the log has grown by this much since the last one, or by twice the size of that if it
+    /// is more, in bytes.
+    pub checkpoint_bytes: u64,
+}
+
+/// The clocks.
+pub type Clock = fn() -> Now;
+
+/// A journal that is open and not read yet.
+pub struct Opened {
+    store: Store,
+    options: Options,
+    clock: Clock,
+    status: Arc<Status>,
+}
+
+/// How the ids of positions begin with a generation.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The id of ordinal 0.
+    pub base: u64,
+    /// The ordinal at which the generation began; ordinals before it have no ids.
+    pub first: u64,
+    /// When that was, in µs since the UNIX epoch.
+    pub start_us: u64,
+}
+
+impl Opened {
+    /// Opens the journal's directory. If the last run may have lost what it delivered, a new generation is begun: that
+    /// reads the whole log, with these limits.
+    ///
+    /// # Errors
+    /// Another process has the directory open, its files are damaged, or the system refuses.
+    pub fn open(options: Options, limits: &Limits, clock: Clock) -> Result<Self, JournalError> {
+        let new = || Generation { nonce: generation::nonce(), start_us: clock().wall_us, first_ordinal: 0 };
+        let boot = boot_id().map_err(JournalError::BootId)?;
+        let mut store = Store::open(&options.dir, &boot, options.sync_ms == 0, new)?;
+        crate::checkpoint::remove_leftovers(&options.dir)?;
+        if matches!(store.last_end(), LastEnd::PowerLost | LastEnd::Damaged) {
+            generation::renew(&mut store, &options.dir, limits, clock)?;
+        }
+        Ok(Self { store, options, clock, status: Arc::default() })
+    }
+
+    /// What was found.
+    pub fn last_end(&self) -> LastEnd {
+        self.store.last_end()
+    }
+
+    /// What the epochs of its topics are made from.
+    pub fn nonce(&self) -> u64 {
+        self.store.generation().nonce
+    }
+
+    /// How ids begin.
+    pub fn order(&self) -> Order {
+        let Generation { start_us, first_ordinal, .. } = self.store.generation();
+        Order { base: start_us.saturating_sub(first_ordinal), first: first_ordinal, start_us }
+    }
+
+    /// What it tells of itself.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Reads the log into an engine that was made for it. Then publishes are taken in.
+    ///
+    /// # Errors
+    /// No checkpoint fits the log, a file is damaged, or another version of the program wrote it.
+    pub fn read(self, engine: Arc<Engine>) -> Result<Drive, JournalError> {
+        let Opened { store, options, clock, status } = self;
+        let applied = recover::recover(&engine, &store, &options.dir, clock, &status)?;
+        Drive::start(engine, store, applied, options, clock, status)
+    }
+}
+
+/// An engine that only reads a log: it has no shards, and nobody publishes.
+pub(crate) fn reading_engine(limits: &Limits, nonce: u64) -> Arc<Engine> {
+    let options =
+        JournalOptions { nonce, record_bytes: 1 << 18, queue_bytes: 1 << 20, unavailable_ms: 1, wake: Box::new(|| {}) };
+    Engine::with_journal(limits.clone(), 0, Vec::new(), options)
+}

@@ -1,0 +1,117 @@
+//! Reading a journal at the start: the newest checkpoint that fits the log, then the records after it.
+
+use std::path::Path;
+
+use broker_engine::log::Sessions;
+use broker_engine::{Applied, Engine, Logged, Now};
+
+use super::error::JournalError;
+use super::status::{Status, add, set};
+use super::{Clock, NODE};
+use crate::checkpoint::{self, CheckpointReader, record_check};
+use crate::store::Store;
+
+/// Restores the topics and applies the log.
+pub(super) fn recover(
+    engine: &Engine,
+    store: &Store,
+    dir: &Path,
+    clock: Clock,
+    status: &Status,
+) -> Result<Applied, JournalError> {
+    let last = store.next_position() - 1;
+    set(&status.read_end, last);
+    set(&status.log_bytes, store.log_bytes());
+    let now = clock();
+    let checkpoints = checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })?;
+    let mut applied = Applied::default();
+    let mut from = None;
+    for (position, path) in &checkpoints {
+        match usable(store, *position, path) {
+            Ok(true) => {
+                applied = restore(engine, path, *position, now, status)?;
+                from = Some(*position);
+                break;
+            }
+            Ok(false) => tracing::warn!(position, "a checkpoint does not fit the log, and is not used"),
+            Err(error) => tracing::error!(position, %error, "a checkpoint is damaged, and is not used"),
+        }
+    }
+    let next = from.map_or(1, |from| from + 1);
+    if let Some(first) = store.first().filter(|first| *first > next) {
+        return Err(JournalError::Incomplete { first, checkpoints: checkpoints.len() });
+    }
+    if store.first().is_none() && last >= next {
+        return Err(JournalError::Incomplete { first: last + 1, checkpoints: checkpoints.len() });
+    }
+    set(&status.read_to, next - 1);
+    for stored in store.read_from(next) {
+        let stored = stored?;
+        let mono_us = mono_at(now, stored.ts_us);
+        let logged = Logged { node: NODE, position: stored.position, ts_us: stored.ts_us, bytes: &stored.bytes };
+        applied
+            .apply(engine, mono_us, logged, |_, _| {})
+            .map_err(|error| JournalError::Record { position: stored.position, error })?;
+        set(&status.read_to, stored.position);
+    }
+    if !applied.is_complete() {
+        return Err(JournalError::TooShort { last, position: from.unwrap_or_default() });
+    }
+    set(&status.position, last);
+    set(&status.commands, applied.commands());
+    Ok(applied)
+}
+
+/// The moment of this run's monotonic clock at which the wall clock said this. What happened before the machine was
+/// started counts as that old.
+fn mono_at(now: Now, ts_us: u64) -> u64 {
+    now.mono_us.saturating_sub(now.wall_us.saturating_sub(ts_us))
+}
+
+/// Whether the log continues a checkpoint, which is whole.
+fn usable(store: &Store, position: u64, path: &Path) -> Result<bool, JournalError> {
+    let next = store.next_position();
+    if position >= next || store.first().map_or(next, |first| first) > position + 1 {
+        return Ok(false);
+    }
+    let head = CheckpointReader::open(path)?.head().clone();
+    if head.position != position {
+        return Ok(false);
+    }
+    if store.first().is_some_and(|first| first <= position)
+        && let Some(record) = store.read_from(position).next()
+        && record_check(&record?.bytes) != head.record_check
+    {
+        return Ok(false);
+    }
+    checkpoint::verify(path)?;
+    Ok(true)
+}
+
+/// Restores all topics of a checkpoint.
+fn restore(
+    engine: &Engine,
+    path: &Path,
+    position: u64,
+    now: Now,
+    status: &Status,
+) -> Result<Applied, JournalError> {
+    let mut reader = CheckpointReader::open(path)?;
+    let head = reader.head().clone();
+    let since_us = now.wall_us.saturating_sub(head.saved_us);
+    while let Some(topic) = reader.next_topic()? {
+        engine.restore_topic(now, since_us, &topic);
+        add(&status.topics_restored, 1);
+    }
+    let tail = reader.tail().clone();
+    engine.restore_ended(tail.ended);
+    if let Some(settings) = &head.settings {
+        engine.adopt_settings(settings);
+    }
+    let sessions = Sessions::restore(head.sessions).map_err(|error| JournalError::Sessions { position, error })?;
+    set(&status.checkpoint_us, head.saved_us);
+    if let Ok(file) = std::fs::metadata(path) {
+        set(&status.checkpoint_bytes, file.len());
+    }
+    Ok(Applied::from_checkpoint(engine, sessions, head.commands, tail.complete_at))
+}

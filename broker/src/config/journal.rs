@@ -106,7 +106,7 @@ impl Config {
 
     /// A sentence if a directory is named and there is no journal in it.
     pub(super) fn journal_warning(&self) -> Option<String> {
-        let is_idle = self.journal == JournalMode::None && self.journal_dir.is_some();
+        let is_idle = self.journal_dir.is_some() && self.local_journal().is_none();
         is_idle.then(|| {
             "journal_dir is set and has no effect, because journal is none: topics are in memory only. Set journal = \"local\" \
              (--journal local) to keep them on disk"

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import signal
@@ -69,6 +70,12 @@ def rendered(path, replacements):
             raise AssertionError(f"{path.name} does not contain {old!r}")
         text = text.replace(old, new)
     return text
+
+
+def uncommented(text):
+    """Returns the text of an example file with its optional lines switched on: comments that are YAML or TOML. Prose is
+    recognized by having more than one word before a colon."""
+    return re.sub(r"^( *)# ( *(?:- )?\w+(?::(?!//)| = ).*)$", r"\1\2", text, flags=re.MULTILINE)
 
 
 def settings(*arguments):

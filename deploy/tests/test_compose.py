@@ -4,7 +4,7 @@ import pathlib
 import unittest
 
 import yaml
-from support import BROKER, DEPLOY, FEED_SIM, ROOT, program, run
+from support import BROKER, DEPLOY, FEED_SIM, ROOT, program, run, uncommented
 
 FILE = DEPLOY / "compose.yml"
 
@@ -62,6 +62,19 @@ class ComposeTest(unittest.TestCase):
         self.assertEqual(files, int(environment["TICKCAST_CONNECTIONS_MAX"]) + 4096 + 512)
         # Other containers address it by its service's name.
         self.assertEqual(environment["TICKCAST_ALLOW_HOST"], "broker")
+
+    def test_the_optional_journal_is_in_a_volume_of_the_brokers_user(self):
+        optional = yaml.load(uncommented(FILE.read_text()), Strict)
+        broker = optional["services"]["broker"]
+        journal_dir = pathlib.PurePosixPath(broker["environment"]["TICKCAST_JOURNAL_DIR"])
+        volume, mount = broker["volumes"][0].split(":")
+        self.assertIn(volume, optional["volumes"])
+        self.assertEqual(str(journal_dir.parent), mount)
+        # An empty volume takes its owner from the image's directory.
+        self.assertRegex((DEPLOY / "Dockerfile").read_text(), rf"(?m)^COPY --from=build --chown=65532:65532 /\w+ {mount}$")
+        code, output = run(BROKER, "config", env=broker["environment"] | {"TICKCAST_LISTEN": "0.0.0.0:9000"})
+        self.assertEqual(code, 0, output)
+        self.assertIn('journal = "local"', output)
 
     def test_feed_sim_takes_its_arguments(self):
         command = [FEED_SIM, *SERVICES["feed-sim"]["command"]]

@@ -7,7 +7,7 @@ import tomllib
 import unittest
 
 import yaml
-from support import BROKER, DEPLOY, program, run, settings
+from support import BROKER, DEPLOY, program, run, settings, uncommented
 
 FOLDER = DEPLOY / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -112,6 +112,17 @@ class KubernetesTest(unittest.TestCase):
         memory = int(BROKER_CONTAINER["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
         # A quarter for the rest, and 8 KiB for each connection.
         self.assertLess(bounds + CONFIG["connections_max"] * 8192, memory * 3 // 4)
+
+    def test_the_optional_journal_is_in_a_volume(self):
+        pod = yaml.safe_load(uncommented((FOLDER / "deployment.yaml").read_text()))["spec"]["template"]["spec"]
+        config = tomllib.loads(yaml.safe_load(uncommented((FOLDER / "configmap.yaml").read_text()))["data"]["tickcast.toml"])
+        mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+        claims = {volume["name"]: volume.get("persistentVolumeClaim") for volume in pod["volumes"]}
+        claim = claims[mounts[str(pathlib.PurePosixPath(config["journal_dir"]).parent)]]
+        # README.md has the claim itself, and what else a journal takes.
+        readme = (DEPLOY / "README.md").read_text()
+        kinds = [yaml.safe_load(block.split("```")[0]) for block in readme.split("```yaml\n")[1:]]
+        self.assertEqual([each["metadata"]["name"] for each in kinds if each["kind"] == "PersistentVolumeClaim"], [claim["claimName"]])
 
     def test_it_runs_as_nobody_and_writes_nothing(self):
         security = BROKER_CONTAINER["securityContext"] | POD["spec"]["securityContext"]

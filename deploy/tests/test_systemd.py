@@ -69,6 +69,16 @@ class SystemdTest(unittest.TestCase):
         self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2)
         self.assertEqual(config["topics"][0]["retain_updates"], 10_000)
 
+    def test_a_journal_is_in_the_units_own_directory(self):
+        self.assertEqual(settings("--config", CONFIG)["journal"], "none")
+        config = self.folder / CONFIG.name
+        config.write_text(rendered(CONFIG, {"# journal": "journal"}))
+        journal = settings("--config", config)
+        self.assertEqual(journal["journal"], "local")
+        self.assertEqual([str(pathlib.Path(journal["journal_dir"]).parent)], [f"/var/lib/{name}" for name in setting("StateDirectory")])
+        # The kernel's boot id is in /proc/sys.
+        self.assertEqual(setting("ProcSubset"), [])
+
     def test_reload_start_and_watchdog_are_what_the_broker_does(self):
         self.assertEqual(setting("Type"), ["notify"])
         self.assertEqual(setting("ExecReload"), ["/bin/kill -HUP $MAINPID"])

@@ -3,8 +3,9 @@
 pub(super) const PROGRAM: &str = "\
     Tickcast takes updates from producers and sends each one to every client that
     subscribed to its topic. A client first gets a topic's image, then every change,
-    and learns exactly which updates it missed. Everything is kept in memory. Without
-    a command it runs the broker, as `tickcast serve` does.";
+    and learns exactly which updates it missed. Everything is kept in memory, and with
+    a journal (--journal) on disk as well, for the next start. Without a command it
+    runs the broker, as `tickcast serve` does.";
 
 pub(super) const SERVE: &str = "\
     Runs the broker until SIGINT or SIGTERM: then it sends goaway to its clients, waits

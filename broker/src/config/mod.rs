@@ -15,6 +15,7 @@
 mod area;
 mod current;
 mod engine_limits;
+mod journal;
 mod merge;
 mod open_files;
 mod optional;
@@ -35,6 +36,7 @@ mod value;
 
 pub use area::{Applies, Area};
 pub(crate) use current::Current;
+pub use journal::{JournalMode, LocalJournal};
 pub(crate) use merge::merge;
 pub use open_files::{Capacity, fit_open_files, open_files, raise_open_files};
 pub use outcome::{ReloadError, Reloaded};

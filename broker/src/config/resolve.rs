@@ -79,7 +79,7 @@ pub fn resolve(
 
 /// The bytes around `data` in a message: names, numbers, keys. `docs/protocol.md` promises clients that they are no
 /// more.
-const ENVELOPE_BYTES_MAX: u64 = 1024;
+pub(super) const ENVELOPE_BYTES_MAX: u64 = 1024;
 
 impl Config {
     /// The number of shard threads: as configured, or one per core that the process may run on, at most as many as the
@@ -136,6 +136,7 @@ impl Config {
         );
         found.extend(self.tls_contradictions());
         found.extend(self.token_contradictions());
+        found.extend(self.journal_contradictions());
         found
     }
 
@@ -174,6 +175,7 @@ impl Config {
             ));
         }
         warnings.extend(self.token_warnings());
+        warnings.extend(self.journal_warning());
         warnings
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use broker_identity::{Algorithm, ClaimName, Role, StaticToken, TokenDigest};
 
 use super::area::{Applies, Area};
+use super::journal::JournalMode;
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
@@ -300,6 +301,21 @@ settings! {
         "Age at which a kept update is dropped; 0 is never.";
     retain_bytes_max: u64 = "1073741824" "bytes", Bytes(0, 64 * TIB), Reload(Limits),
         "Bytes of updates kept of all topics; over it the topic with about the largest history drops the older half of it.";
+"Journal":
+    journal: JournalMode = "none" "", Any, Restart,
+        "Whether topics are kept beyond a restart: none keeps them in memory only, local in a log and checkpoints in journal_dir.";
+    journal_dir: Option<PathBuf> = "" "", Any, Restart,
+        "Directory of the journal, for this broker alone; journal = local needs it.";
+    journal_sync_ms: u32 = "10" "ms", Number(0, 10_000), Restart,
+        "How often the log is synced to the disk, so at most this much is lost when the power fails; 0 is before an update is delivered. When only the broker fails, nothing is lost.";
+    journal_bytes_max: u64 = "17179869184" "bytes", Bytes(64 * MIB, 64 * TIB), Restart,
+        "The log on disk; over it publishes are answered with unavailable until a checkpoint has made room. Checkpoints come on top.";
+    journal_record_bytes: u32 = "262144" "bytes", Bytes(4 * KIB, MIB), Restart,
+        "Size at which a record of the log is closed. Updates that come while the log is busy share a record, which takes at least one, of whatever size.";
+    journal_queue_bytes: u64 = "67108864" "bytes", Bytes(16 * KIB, 64 * GIB), Restart,
+        "Publishes that wait for the log; beyond it publishers wait. At least 4 records, or 4 messages of the largest size, with 1 KiB around each.";
+    journal_unavailable_ms: u32 = "5000" "ms", Number(100, 600_000), Restart,
+        "A publish that the log has not taken after this time is answered with unavailable: it may still be taken.";
 "Delivery":
     behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB), Reload(Limits),
         "A connection with more than this pending is behind: it gets the images of state topics instead of every update.";

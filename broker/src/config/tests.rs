@@ -105,6 +105,40 @@ fn an_error_names_the_setting_the_value_and_its_source() {
             "",
             "message_bytes = 2097152 is above image_bytes",
         ),
+        // The journal.
+        (
+            &[("journal", "nats")],
+            &[],
+            "",
+            "journal = \"nats\" (from flag --journal): expected none or local; a journal in NATS is not supported",
+        ),
+        (&[], &[], "journal = true", "journal = \"true\" (from file broker.toml): expected none or local"),
+        (&[("journal", "local")], &[], "", "journal = \"local\" needs journal_dir"),
+        (&[("journal_sync_ms", "10001")], &[], "", "from 0 to 10000"),
+        (&[("journal_bytes_max", "63MiB")], &[], "", "a number of bytes from 67108864"),
+        (&[("journal_record_bytes", "4095")], &[], "", "a number of bytes from 4096 to 1048576"),
+        (&[("journal_unavailable_ms", "99")], &[], "", "from 100 to 600000"),
+        (
+            &[("journal", "local"), ("journal_dir", "j"), ("journal_queue_bytes", "1048575")],
+            &[],
+            "",
+            "journal_queue_bytes = 1048575 is too small for journal_record_bytes = 262144 and message_bytes = 65536: \
+             expected at least 1048576",
+        ),
+        // A record takes at least one message.
+        (
+            &[("journal", "local"), ("journal_dir", "j"), ("message_bytes", "1MiB"), ("journal_queue_bytes", "4MiB")],
+            &[],
+            "",
+            "journal_queue_bytes = 4194304 is too small for journal_record_bytes = 262144 and message_bytes = 1048576: \
+             expected at least 4198400",
+        ),
+        (
+            &[("journal", "local"), ("journal_dir", "j"), ("message_bytes", "16MiB"), ("journal_bytes_max", "64MiB")],
+            &[],
+            "",
+            "journal_bytes_max = 67108864 is too small",
+        ),
         // Topics.
         (&[], &[], "topics = 3", "expected [[topics]] tables"),
         (&[], &[], "[[topics]]\nkind = \"state\"", "topics[0].pattern = \"\""),

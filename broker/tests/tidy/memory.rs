@@ -13,7 +13,7 @@ const SHARDS: u64 = 2;
 const ROUNDED: f64 = 0.01;
 
 /// Settings of bytes whose memory other rows count, or which hold no memory.
-const WITHIN_OTHERS: [&str; 4] = [
+const WITHIN_OTHERS: [&str; 5] = [
     // It bounds one of the bodies of `bodies_bytes_max`.
     "ndjson_bytes_max",
     // It bounds one connection; `buffers_bytes_max` bounds all of them.
@@ -22,6 +22,8 @@ const WITHIN_OTHERS: [&str; 4] = [
     "turn_bytes_max",
     // By default there are no tokens. The text below the table says what clients with tokens take.
     "token_bytes_max",
+    // It bounds files.
+    "journal_bytes_max",
 ];
 
 /// Budgets that have a metric of their own.

@@ -26,6 +26,7 @@ pub mod config;
 mod fetching;
 pub mod health;
 pub mod http;
+mod journal;
 mod listen;
 pub mod logging;
 mod memory;
@@ -55,6 +56,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use broker_engine::{Engine, Limits};
 use broker_identity::Grants;
+use socket2::Socket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -65,6 +67,7 @@ use crate::audit::Audit;
 use crate::authentication::Authentication;
 use crate::config::{Config, Current, ReloadError, Reloaded, Reread};
 use crate::http::sockets::HttpSockets;
+use crate::journal::{Journal, Waker};
 use crate::listen::admin::{self, Admin};
 use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
@@ -86,6 +89,7 @@ pub struct Broker {
     admin_listen: SocketAddr,
     /// One for each listener of clients.
     accepting: Vec<AbortHandle>,
+    journal: Option<Arc<Journal>>,
     tasks: Vec<AbortHandle>,
     /// Answers until it is dropped, and says that the broker is going away.
     _admin: Admin,
@@ -103,31 +107,34 @@ impl Broker {
         let tls = Tls::load(&config, &mut warnings).map_err(anyhow::Error::msg)?;
         warnings.iter().for_each(|warning| tracing::warn!(target: logging::EACH, "{warning}"));
         let bind = |address, setting: &str, flag| {
-            listen::bind(address).map_err(|error| {
+            listen::reserve(address).map_err(|error| {
                 let hint = listen::bind_hint(&error, flag);
                 anyhow::anyhow!("cannot listen on {address} ({setting}): {error}{hint}")
             })
         };
         let client = bind(config.listen, "listen", "listen")?;
-        let admin = bind(config.admin_listen, "admin_listen", "admin-listen")?;
-        let (listen, admin_listen) = (client.local_addr()?, admin.local_addr()?);
+        let admin = listen::listen(bind(config.admin_listen, "admin_listen", "admin-listen")?)?;
+        let (listen, admin_listen) = (listen::address_of(&client)?, admin.local_addr()?);
         let mut listeners = vec![(client, None)];
         if let (Some(address), Some(tls)) = (config.tls_listen, &tls) {
             let handshakes = Arc::new(Handshakes::new(tls.clone(), config.tls_handshakes_max));
             listeners.push((bind(address, "tls_listen", "tls-listen")?, Some(handshakes)));
         }
-        let tls_listen = listeners.get(1).map(|(listener, _)| listener.local_addr()).transpose()?;
-        let waited = |(listener, handshakes)| {
-            let listener = tokio::net::TcpListener::from_std(listener).context("a listener cannot be waited for")?;
-            Ok((listener, handshakes))
-        };
-        let listeners = listeners.into_iter().map(waited).collect::<anyhow::Result<Vec<_>>>()?;
+        let tls_listen = listeners.get(1).map(|(listener, _)| listen::address_of(listener)).transpose()?;
 
         let shards_count = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
-        let engine = Engine::new(limits, rand::random(), notify);
+        let opened = config.local_journal().map(|journal| journal::open(&journal, &limits)).transpose()?;
+        let waker = Waker::default();
+        let engine = match (&opened, config.local_journal()) {
+            (Some(opened), Some(journal)) => {
+                let (limits, options) = journal::of_engine(opened, &journal, limits, begin, &waker);
+                Engine::with_journal(limits, rand::random(), notify, options)
+            }
+            _ => Engine::new(limits, rand::random(), notify),
+        };
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
         // Each shard bounds how many of its tokens are in it.
@@ -185,6 +192,14 @@ impl Broker {
             quotas: quotas.clone(),
             identity_quotas: identity_quotas.clone(),
         });
+        let journal = opened.map(|opened| Journal::start(opened, engine.clone(), &waker, ending.clone()));
+        let journal = match journal.transpose() {
+            Ok(journal) => journal,
+            Err(error) => {
+                stop::threads(&handles, &ending).await;
+                return Err(error).context("the thread of the journal could not be started");
+            }
+        };
         let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_protocol);
         let (shards, config) = (Arc::new(handles), Arc::new(Current::new(config)));
         let parts = Parts {
@@ -217,6 +232,7 @@ impl Broker {
                 tokens: tokens.clone(),
                 tls: tls.clone(),
                 audit,
+                journal: journal.as_ref().map(|journal| journal.status().clone()),
                 start_seconds,
             },
             admission,
@@ -224,6 +240,7 @@ impl Broker {
             draining: watch::Sender::new(false),
             clients,
             admins,
+            journal: journal.clone(),
             ending,
             clients_at: listen,
             tls_port: tls_listen.map(|address| address.port()),
@@ -240,10 +257,18 @@ impl Broker {
                 return Err(error);
             }
         };
-        let accept = |(listener, handshakes)| {
-            vital::spawn("accepting clients", listen::accept_clients(listener, handshakes, shared.clone()))
+        let ready = match until_ready(journal.as_deref(), listeners).await {
+            Ok(ready) => ready,
+            Err(error) => {
+                stop::threads(&shared.shards, &shared.ending).await;
+                return Err(error);
+            }
         };
-        let accepting = listeners.into_iter().map(accept).collect();
+        let mut accepting = Vec::new();
+        for (listener, handshakes) in ready {
+            let accept = listen::accept_clients(listener, handshakes, shared.clone());
+            accepting.push(vital::spawn("accepting clients", accept));
+        }
         let mut tasks = vec![
             vital::spawn("$SYS.stats", sys::publish_stats(engine.clone(), stats, shared.clone())),
             vital::spawn("giving memory back", memory::give_back()),
@@ -263,7 +288,7 @@ impl Broker {
         systemd::ready();
         let shown = tls_listen.map(tracing::field::display);
         tracing::info!(%listen, %admin_listen, tls_listen = shown, shards = shards_count, "serving");
-        Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, tasks, _admin: admin })
+        Ok(Broker { shared, listen, tls_listen, admin_listen, accepting, journal, tasks, _admin: admin })
     }
 
     /// Reads the configuration again. What cannot change without a restart is named, in the log too.
@@ -288,6 +313,22 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
+}
+
+/// Waits until the journal is read, if there is one, and then listens: nobody is let in before everything is there.
+async fn until_ready<T>(
+    journal: Option<&Journal>,
+    reserved: Vec<(Socket, T)>,
+) -> anyhow::Result<Vec<(tokio::net::TcpListener, T)>> {
+    if let Some(journal) = journal {
+        journal.until_read().await?;
+    }
+    let listen = |(socket, rest)| {
+        let listener = listen::listen(socket).context("clients cannot be listened for")?;
+        let listener = tokio::net::TcpListener::from_std(listener).context("a listener cannot be waited for")?;
+        Ok((listener, rest))
+    };
+    reserved.into_iter().map(listen).collect()
 }
 
 /// Reads the files with keys and revocations, and puts them together with the roles and tokens of the configuration.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use broker_engine::ShardStats;
 use hyper_util::rt::TokioTimer;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -31,6 +31,7 @@ use crate::admission::Admission;
 use crate::config::{Config, Current};
 use crate::http::Context;
 use crate::http::sockets::HttpSockets;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::shard::Handle;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) clients: Arc<HttpSockets>,
     /// The sockets of the admin listener.
     pub(crate) admins: Arc<HttpSockets>,
+    /// The journal, if there is one.
+    pub(crate) journal: Option<Arc<Journal>>,
     /// Set when threads may end.
     pub(crate) ending: Arc<AtomicBool>,
 }
@@ -73,14 +76,24 @@ impl Shared {
     }
 }
 
-/// Binds a listener.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
+/// Reserves an address: nobody can connect yet.
+pub(crate) fn reserve(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Listens on an address that is reserved.
+pub(crate) fn listen(reserved: Socket) -> io::Result<TcpListener> {
+    reserved.listen(BACKLOG)?;
+    Ok(reserved.into())
+}
+
+/// Returns a reserved address, its port as the system gave it.
+pub(crate) fn address_of(reserved: &Socket) -> io::Result<SocketAddr> {
+    let unknown = || io::Error::other("the socket has no address of the Internet");
+    reserved.local_addr()?.as_socket().ok_or_else(unknown)
 }
 
 /// Returns advice for an address on which the broker cannot listen.
@@ -178,7 +191,7 @@ mod tests {
     async fn the_kernel_gives_up_a_client_that_acknowledges_nothing() {
         let flags = [("stall_ms", "7000".into())];
         let config = config::resolve(&flags, [], None).map(|loaded| loaded.config).ok().unwrap();
-        let listener = tokio::net::TcpListener::from_std(bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listen(reserve("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap()).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
         let (stream, _) = accepted.unwrap();
@@ -190,11 +203,11 @@ mod tests {
     #[test]
     fn the_hint_says_what_to_do() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = bind(taken.local_addr().unwrap()).unwrap_err();
+        let error = reserve(taken.local_addr().unwrap()).unwrap_err();
         let hint = bind_hint(&error, "listen");
         assert!(hint.contains("another program") && hint.contains("--listen"), "{hint}");
         // An address for documentation (RFC 5737), which no machine has.
-        let error = bind("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        let error = reserve("192.0.2.1:0".parse().unwrap()).unwrap_err();
         assert!(bind_hint(&error, "admin-listen").contains("no such address"), "{error}");
     }
 }

@@ -48,6 +48,10 @@ impl Broker {
         shared.clients.hang_up();
         // Those that speak HTTP write their last answer now.
         until(Instant::now() + HANG_UP_TIME, || shared.clients.count() == 0).await;
+        // Before the shards: what was published is answered.
+        if let Some(journal) = &self.journal {
+            journal.stop().await;
+        }
         threads(&shared.shards, &shared.ending).await;
         self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
     }

@@ -31,6 +31,11 @@ pub(crate) fn reloading() {
     notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1000));
 }
 
+/// The broker still starts, and needs more time for it than systemd gives.
+pub(crate) fn extend_start() {
+    notify("EXTEND_TIMEOUT_USEC=30000000");
+}
+
 /// The broker stops.
 pub(crate) fn stopping() {
     notify("STOPPING=1");

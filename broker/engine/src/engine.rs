@@ -10,7 +10,6 @@ mod submit;
 
 pub use self::apply::{At, Command};
 pub use self::save::{SavedTopic, SavedUpdate};
-pub(crate) use self::submit::published;
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;

@@ -27,3 +27,13 @@ pub enum Outcome {
     /// The command was applied before this topic was saved in the checkpoint that it was restored from.
     Skipped,
 }
+
+impl Outcome {
+    /// The update that it published, or the topic that it ended.
+    pub fn published(self) -> Option<Published> {
+        match self {
+            Outcome::Published(published) | Outcome::Ended(published) => Some(published),
+            Outcome::WentOn | Outcome::Skipped => None,
+        }
+    }
+}

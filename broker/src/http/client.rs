@@ -218,7 +218,7 @@ where
         Route::Topics => listing::page(Of::Topics, query, caller, context).await,
         Route::Images => listing::page(Of::Images, query, caller, context).await,
         Route::Topic(topic) if method == Method::POST => publish::one(request, &topic, caller, context).await,
-        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, caller, context),
+        Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, caller, context).await,
         Route::Topic(topic) => topics::image(query, &topic, caller, context).await,
         Route::History(topic) => history::page(query, &topic, caller, context).await,
         Route::Asset(asset) => Ok(web::serve(asset, request.headers(), context.admin_port)),

@@ -9,6 +9,7 @@
 
 mod admin;
 mod answer;
+mod awaiting;
 mod body;
 mod budget;
 mod client;

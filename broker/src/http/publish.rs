@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use broker_engine::journal::unknown;
 use broker_engine::{Published, Publisher};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::data::Data;
@@ -16,7 +17,8 @@ use hyper::body::Body;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Author;
-use super::answer::AnswerBody;
+use super::answer::{AnswerBody, Out};
+use super::awaiting::{Answer, Awaiting};
 use super::body::{check_type, read};
 use super::budget::{Held, unavailable};
 use super::client::{Caller, Context};
@@ -100,7 +102,12 @@ where
     }
     Room::default().wait(&held, context).await?;
     let update = Publication { topic: Cow::Borrowed(topic), kind, data, source, source_ts };
-    let published = publish(&update, caller, context)?;
+    let mut journaled = context.engine.journal().map(Awaiting::new);
+    let published = match publish(&update, caller, context, journaled.as_mut().map(|awaiting| (awaiting, 0)))? {
+        Some(published) => published,
+        None => answer(journaled.as_mut()).await.and_then(|(_, answer)| answer)?,
+    };
+    note(&published, caller, context);
     let mut out = Vec::new();
     let at = &published.topic;
     published_body(&mut out, at.name(), at.epoch(), published.seq, published.duplicate);
@@ -121,10 +128,11 @@ where
     // A line may end with CR LF.
     let line_bytes_max = usize::try_from(context.message_bytes).unwrap_or(usize::MAX).saturating_add(1);
     let mut lines = Lines::new(body.blocks, line_bytes_max);
-    let (mut number, mut accepted, mut duplicates) = (0, 0, 0);
-    let (mut rejected, mut room) = (Rejected::default(), Room::default());
+    let (mut number, mut room) = (0, Room::default());
+    let mut tally = Tally::default();
     let mut quota = PublishQuota::of(context, caller);
     let mut cost = 0;
+    let mut journaled = context.engine.journal().map(Awaiting::new);
     loop {
         if cost >= TURN_BYTES {
             cost = 0;
@@ -148,20 +156,64 @@ where
         // The lines of a body that was given up are only counted.
         cost += (line.len() + LINE_BYTES) / if held.is_given_up() { COUNTING_IS_CHEAPER } else { 1 };
         let result = match room.wait(&held, context).await {
-            Ok(()) => line_in(line, caller, &mut quota, context),
+            Ok(()) => {
+                let awaiting = journaled.as_mut().map(|awaiting| (awaiting, number));
+                line_in(line, caller, &mut quota, context, awaiting)
+            }
             Err(refusal) => Err(refusal),
         };
-        match counted(result, context) {
-            Ok(published) => {
-                accepted += 1;
-                duplicates += u64::from(published.duplicate);
+        let Some(awaiting) = &mut journaled else {
+            if let Some(answer) = result.transpose() {
+                tally.add((number, answer), caller, &held, context);
             }
-            Err(refusal) => rejected.add(number, &refusal, &held),
+            continue;
+        };
+        if let Err(refusal) = result {
+            awaiting.submitted(number, Err(refusal));
         }
+        while let Some(answer) = awaiting.take() {
+            tally.add(answer, caller, &held, context);
+        }
+        while awaiting.is_full()
+            && let Some(answer) = awaiting.next().await
+        {
+            tally.add(answer, caller, &held, context);
+        }
+    }
+    while let Some(awaiting) = &mut journaled
+        && let Some(answer) = awaiting.next().await
+    {
+        tally.add(answer, caller, &held, context);
     }
     // The answer says what was published even if the body was given up in the middle.
     let held = if held.is_given_up() { context.bodies.hold(caller.peer) } else { held };
-    AnswerBody::of(rejected.answer(accepted, duplicates, quota.retry_ms()), &context.reads, held).map(reply::json)
+    AnswerBody::of(tally.answer(quota.retry_ms()), &context.reads, held).map(reply::json)
+}
+
+/// What came of the lines so far.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    duplicates: u64,
+    rejected: Rejected,
+}
+
+impl Tally {
+    /// Adds what came of a line.
+    fn add(&mut self, (number, answer): (u64, Answer), caller: Caller<'_>, held: &Held, context: &Context) {
+        match counted(answer, context) {
+            Ok(published) => {
+                note(&published, caller, context);
+                self.accepted += 1;
+                self.duplicates += u64::from(published.duplicate);
+            }
+            Err(refusal) => self.rejected.add(number, &refusal, held),
+        }
+    }
+
+    fn answer(self, retry_ms: Option<u64>) -> Out {
+        self.rejected.answer(self.accepted, self.duplicates, retry_ms)
+    }
 }
 
 /// Publishes one line, without its line feed.
@@ -170,7 +222,8 @@ fn line_in(
     caller: Caller<'_>,
     quota: &mut PublishQuota<'_>,
     context: &Context,
-) -> Result<Published, Refusal> {
+    journaled: Option<(&mut Awaiting<'_>, u64)>,
+) -> Result<Option<Published>, Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() as u64 > context.message_bytes {
         let message = format!("the line has more than {} bytes (message_bytes)", context.message_bytes);
@@ -180,18 +233,43 @@ fn line_in(
     let update = parse_line(text)?;
     check_allowed(&update.topic, caller, context)?;
     quota.take(update.data.raw().len())?;
-    publish(&update, caller, context)
+    publish(&update, caller, context, journaled)
 }
 
-/// Publishes one update, and keeps account of who did it.
-fn publish(update: &Publication<'_>, caller: Caller<'_>, context: &Context) -> Result<Published, Refusal> {
-    let now = (context.now)();
-    let result = context.engine.publish(now, update, Publisher::Client);
-    match &result {
-        Ok(published) => context.note_publisher(now, published, caller),
-        Err(refusal) => note_forbidden(refusal, &update.topic, caller, context),
+/// Publishes one update. With a journal it is submitted under this number, and what comes of it is told later.
+fn publish(
+    update: &Publication<'_>,
+    caller: Caller<'_>,
+    context: &Context,
+    journaled: Option<(&mut Awaiting<'_>, u64)>,
+) -> Result<Option<Published>, Refusal> {
+    let engine = &context.engine;
+    let result = match journaled {
+        None => engine.publish((context.now)(), update, Publisher::Client).map(Some),
+        Some((awaiting, number)) => {
+            let submitted = engine.submit_publish(awaiting.journal, update, awaiting.reply_to(number));
+            submitted.map(|()| {
+                awaiting.submitted(number, Ok(()));
+                None
+            })
+        }
+    };
+    result.inspect_err(|refusal| note_forbidden(refusal, &update.topic, caller, context))
+}
+
+/// Waits for the answer to the only update of a request.
+async fn answer(journaled: Option<&mut Awaiting<'_>>) -> Result<(u64, Answer), Refusal> {
+    match journaled {
+        Some(awaiting) => awaiting.next().await.ok_or_else(unknown),
+        None => Err(unknown()),
     }
-    result
+}
+
+/// Keeps account of who published an update.
+fn note(published: &Published, caller: Caller<'_>, context: &Context) {
+    let now = (context.now)();
+    context.engine.note_publish(now);
+    context.note_publisher(now, published, caller);
 }
 
 /// Refuses an update to a topic to which the client may not publish.

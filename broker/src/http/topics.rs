@@ -1,6 +1,7 @@
 //! One topic over HTTP: its image, and its deletion.
 
-use broker_engine::Publisher;
+use broker_engine::journal::unknown;
+use broker_engine::{Now, Publisher};
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::published_body;
 use broker_protocol::request::Refusal;
@@ -8,6 +9,7 @@ use broker_protocol::topic::check_topic;
 
 use super::Author;
 use super::answer::{AnswerBody, Out, Payload};
+use super::awaiting::{Answer, Awaiting};
 use super::client::{Caller, Context};
 use super::query::Query;
 use super::reply::{self, Reply};
@@ -38,7 +40,7 @@ pub(super) async fn image(
 }
 
 /// `DELETE /v1/topics/{topic}`
-pub(super) fn delete(
+pub(super) async fn delete(
     query: Option<&str>,
     topic: &str,
     caller: Caller<'_>,
@@ -49,7 +51,11 @@ pub(super) fn delete(
     let Author { sub, address } = caller.author();
     let sub = sub.as_deref();
     let allowed = caller.who.check_delete(topic);
-    let ended = allowed.and_then(|()| context.engine.delete(now, topic, Publisher::Client)).inspect_err(|refusal| {
+    let ended = match allowed {
+        Ok(()) => end(topic, context, now).await,
+        Err(refusal) => Err(refusal),
+    };
+    let ended = ended.inspect_err(|refusal| {
         let topic = if refusal.code == ErrorCode::BadTopic { "" } else { topic };
         context.audit.record(now, &Event::DeleteRefused { sub, address, topic, code: refusal.code });
     })?;
@@ -57,6 +63,17 @@ pub(super) fn delete(
     let mut out = Vec::new();
     published_body(&mut out, ended.topic.name(), ended.topic.epoch(), ended.seq, false);
     Ok(reply::json(out.into()))
+}
+
+/// Ends a topic; with a journal, when that stands in its log.
+async fn end(topic: &str, context: &Context, now: Now) -> Answer {
+    let Some(journal) = context.engine.journal() else {
+        return context.engine.delete(now, topic, Publisher::Client);
+    };
+    let mut awaiting = Awaiting::new(journal);
+    context.engine.submit_end(journal, topic, awaiting.reply_to(0))?;
+    awaiting.submitted(0, Ok(()));
+    awaiting.next().await.map_or_else(|| Err(unknown()), |(_, answer)| answer)
 }
 
 /// Refuses with `bad_topic` what is not a topic's name.

@@ -33,6 +33,11 @@ impl Observe for Shared {
         if self.is_draining() {
             return Err("the broker is going away".to_owned());
         }
+        if let Some(status) = self.journal.as_ref().map(|journal| journal.status())
+            && !status.is_read()
+        {
+            return Err(format!("the broker is reading its journal: {} %", status.read_percent()));
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! a second time, with atomics, what shards count in their own memory.
 
 mod family;
+mod journal;
 mod process;
 mod tls;
 mod tokens;
@@ -11,6 +12,7 @@ mod tokens;
 use std::sync::Arc;
 
 use broker_engine::{BUCKETS, Engine, Histogram, Quota, ShardStats};
+use broker_journal::Status;
 use broker_protocol::{CloseReason, ErrorCode};
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
@@ -47,6 +49,8 @@ pub(crate) struct Metrics {
     pub tls: Option<Arc<Tls>>,
     /// Who did what.
     pub audit: Arc<Audit>,
+    /// What the journal tells of itself, if there is one.
+    pub journal: Option<Arc<Status>>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -116,6 +120,7 @@ impl Metrics {
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
         families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
+        families.extend(self.journal.iter().flat_map(|status| journal::families(status, &self.engine)));
         families.extend(process::families(self.start_seconds));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {

@@ -222,6 +222,7 @@ impl Reload for Limits {
             bounds.context.ndjson_bytes_max.store(config.ndjson_bytes_max, Ordering::Relaxed);
             bounds.context.body_silence_ms.store(config.handshake_ms.into(), Ordering::Relaxed);
             bounds.engine.change_limits(config.engine_limits());
+            tell_journal(&bounds.engine);
             bounds.shards.iter().for_each(|shard| shard.tell(Command::Change(config.clone())));
         }))
     }
@@ -244,5 +245,15 @@ impl Reload for Topics {
                 std::thread::yield_now();
             }
         }))
+    }
+}
+
+/// Tells the journal the settings on which it depends what comes of commands, if they have changed: they are in force from
+/// their place in its log on.
+fn tell_journal(engine: &Engine) {
+    if let Some(journal) = engine.journal()
+        && let Err(refusal) = engine.submit_settings(journal)
+    {
+        tracing::error!("the journal does not take the new settings, so the old ones stay: {}", refusal.message);
     }
 }

@@ -100,6 +100,17 @@ impl Driver {
         }
     }
 
+    /// Queues the connections for reading whose messages waited for answers of the journal.
+    pub(super) fn read_released(&mut self) {
+        while let Some(id) = self.shard.next_released() {
+            let Some(socket) = self.shard.sink(id) else { continue };
+            if socket.read_state == ReadState::Idle {
+                socket.read_state = ReadState::Deferred;
+                self.reads.push(id, socket);
+            }
+        }
+    }
+
     /// Queues a blocked connection for reading: its socket takes bytes again, so it may soon be read again, too.
     pub(super) fn unblock(&mut self, id: ConnId) {
         let Some(socket) = self.shard.sink(id) else { return };
@@ -222,6 +233,19 @@ impl Driver {
             return Took::Gone;
         }
         let has_rest = std::mem::take(&mut socket.has_rest);
+        // Before what came after them.
+        while self.shard.has_released(id) {
+            if !self.may_go_on(id) {
+                return Took::Waits;
+            }
+            if let Some(auth) = self.shard.handle_released(now(), id) {
+                self.begin_check(id, auth);
+            }
+            if !self.shard.may_work() {
+                return Took::Waits;
+            }
+        }
+        let Some(socket) = self.shard.sink(id) else { return Took::All };
         if socket.has_unread()
             && let Some(stop) = self.received(id, &mut [])
         {

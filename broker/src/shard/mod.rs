@@ -167,6 +167,8 @@ impl Driver {
         more |= self.end_late();
         more |= self.answer_operator();
         more |= self.shard.take_in(begin);
+        more |= self.shard.take_answers(begin);
+        self.read_released();
         more |= self.shard.turn(&mut now);
         // If sockets ended the last sleep, they are in `ready` already.
         if self.ready.is_empty()
@@ -199,7 +201,7 @@ impl Driver {
         let wake = engine.feed().wake(self.index);
         wake.about_to_sleep();
         // Looks once more: an entry appended before this was not announced.
-        if self.shard.has_entries() || !self.commands.is_empty() {
+        if self.shard.has_entries() || self.shard.has_answers() || !self.commands.is_empty() {
             wake.woke();
             return;
         }

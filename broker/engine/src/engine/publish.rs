@@ -262,9 +262,7 @@ impl Engine {
     }
 
     fn check_image(&self, name: &str, image: Option<&Tree>) -> Result<(), Refusal> {
-        let own = || self.limits.image_bytes();
-        let max = self.journal.as_ref().map_or_else(own, |journal| journal.rules.image_bytes());
-        let bytes = image.map_or(0, Tree::bytes);
+        let (bytes, max) = (image.map_or(0, Tree::bytes), self.image_bytes());
         if bytes as u64 <= max {
             return Ok(());
         }

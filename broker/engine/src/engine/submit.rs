@@ -1,6 +1,8 @@
 //! With a journal: a command is checked by what this broker knows now, and waits for its place in the log. It is applied
 //! when the log is read.
 
+use std::sync::atomic::Ordering;
+
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
 use broker_protocol::topic::is_reserved;
@@ -9,7 +11,6 @@ use super::{Engine, Publisher, check_writable, refuse};
 use crate::clock::Now;
 use crate::journal::{Journal, ReplyTo};
 use crate::log::{Entry, Settings};
-use crate::outcome::Outcome;
 use crate::sources::SOURCES_MAX;
 
 impl Engine {
@@ -63,6 +64,12 @@ impl Engine {
         }
     }
 
+    /// Maximum bytes of one topic's image: with a journal, what its log says.
+    pub(crate) fn image_bytes(&self) -> u64 {
+        let own = || self.limits.image_bytes();
+        self.journal.as_ref().map_or_else(own, |journal| journal.rules.image_bytes())
+    }
+
     /// Takes on the settings of a log.
     pub fn adopt_settings(&self, settings: &Settings) {
         if let Some(journal) = &self.journal {
@@ -71,8 +78,8 @@ impl Engine {
     }
 
     /// Notes that a client's update was applied.
-    pub(crate) fn note_publish(&self, now: Now) {
-        self.last_publish_us.store(now.wall_us, std::sync::atomic::Ordering::Relaxed);
+    pub fn note_publish(&self, now: Now) {
+        self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
     }
 
     /// Refuses an update if a sum over all topics takes what it may. What waits for the log is not in the sums yet: so
@@ -97,13 +104,5 @@ impl Engine {
             }
             None => Ok(()),
         }
-    }
-}
-
-/// What came of an update that was submitted.
-pub(crate) fn published(outcome: Outcome) -> Option<crate::outcome::Published> {
-    match outcome {
-        Outcome::Published(published) | Outcome::Ended(published) => Some(published),
-        Outcome::WentOn | Outcome::Skipped => None,
     }
 }

@@ -76,6 +76,8 @@ impl<S: Sink> Shard<S> {
         self.stats.connections.add(1);
         self.stats.opened.add(1);
         let limits = &self.engine.limits;
+        let features = [("auth", auth.is_some()), ("journal", self.engine.journal().is_some())];
+        let features: SmallVec<[&str; 2]> = features.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
         let mut payload = Vec::new();
         let name = self.engine.session_name(session);
         message::hello(
@@ -84,10 +86,11 @@ impl<S: Sink> Shard<S> {
             &name,
             limits.heartbeat_ms.into(),
             auth,
+            &features,
             &message::Limits {
                 subscriptions: limits.subscriptions(),
                 message_bytes: limits.message_bytes,
-                image_bytes: limits.image_bytes(),
+                image_bytes: self.engine.image_bytes(),
                 behind_bytes: limits.behind_bytes(),
                 retain_updates: limits.retain().updates,
                 stall_ms: limits.stall_ms().into(),

@@ -12,7 +12,7 @@ use super::refused::Refused;
 use super::requests::INDEX_BYTES;
 use super::{AuthRequest, ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::{Engine, published};
+use crate::engine::Engine;
 use crate::journal::{Completion, Journal, ReplyTo, unknown};
 use crate::outcome::Published;
 use crate::sink::Sink;
@@ -172,7 +172,7 @@ impl<S: Sink> Shard<S> {
     /// Takes in what came of a connection's update.
     fn complete(&mut self, now: Now, completion: Completion) {
         let Completion { conn: id, session, index, result } = completion;
-        let result = result.and_then(|outcome| published(outcome).ok_or_else(unknown));
+        let result = result.and_then(|outcome| outcome.published().ok_or_else(unknown));
         if let Ok(published) = &result {
             self.engine.note_publish(now);
             if self.session(id) == Some(session) {

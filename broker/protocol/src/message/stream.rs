@@ -5,12 +5,11 @@ use super::{Auth, GapReason, Limits, TopicStart};
 use crate::kind::Kind;
 use crate::write::push_number;
 
-/// The first message on every connection.
-pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, auth: Option<Auth>, limits: &Limits) {
+/// The first message on every connection. `features` names what this broker has beyond the protocol's first version.
+pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, auth: Option<Auth>, features: &[&str], limits: &Limits) {
     let mut hello = Object::message(out, "hello");
     hello.text("protocol", "tickcast.v1").text("server", server).text("session", session);
     hello.number("heartbeat_ms", heartbeat_ms);
-    let features: &[&str] = if auth.is_some() { &["auth"] } else { &[] };
     hello.list("features", features, |out, feature| crate::write::push_string(out, feature));
     if let Some(auth) = auth {
         hello.text("auth", auth.as_str());

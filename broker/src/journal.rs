@@ -1,0 +1,214 @@
+//! The journal of a running broker: the thread that reads it at the start, then drives it, and closes it in the end.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use broker_engine::journal::JournalOptions;
+use broker_engine::{Engine, Limits, Now};
+use broker_journal::{Drive, LastEnd, Opened, Options, Pause, Status, get};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, interval_at, timeout};
+
+use crate::config::LocalJournal;
+use crate::sync::lock;
+use crate::{clock, logging, systemd, vital};
+
+/// How much the log grows before the first checkpoint, and between two small ones, in bytes.
+const CHECKPOINT_BYTES: u64 = 256 << 20;
+/// How long the journal may take to close: it writes what was published, and syncs.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
+/// How often the start of a broker with a large journal says how far it is.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// The thread that drives the journal, from outside.
+pub(crate) struct Journal {
+    status: Arc<Status>,
+    stop: Arc<AtomicBool>,
+    thread: Thread,
+    read: Mutex<Option<oneshot::Receiver<anyhow::Result<()>>>>,
+    closed: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// Opens the journal's directory. It is not read yet.
+///
+/// # Errors
+/// It cannot be used: another broker has it, its files are damaged, or the system refuses.
+pub(crate) fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Result<Opened> {
+    let options = Options {
+        dir: config.dir.clone(),
+        sync_ms: config.sync_ms.into(),
+        bytes_max: config.bytes_max,
+        checkpoint_bytes: CHECKPOINT_BYTES,
+    };
+    let dir = Path::new(&config.dir).display();
+    let opened = Opened::open(options, limits, clock::now);
+    let opened = opened.with_context(|| format!("the journal in {dir} (journal_dir) cannot be used"))?;
+    match opened.last_end() {
+        LastEnd::New | LastEnd::Clean => {}
+        LastEnd::Killed => tracing::info!(target: logging::EACH, "the broker was killed: the journal has all that it delivered"),
+        LastEnd::PowerLost | LastEnd::Damaged => {
+            tracing::warn!(
+                target: logging::EACH,
+                "the machine stopped before the journal was synced, or its end is damaged: the topics are there, but \
+                 their newest updates may be missing. All epochs are new, so that clients are told to begin anew"
+            );
+        }
+    }
+    Ok(opened)
+}
+
+/// What an engine is made with that has this journal: its limits, and the journal's part.
+pub(crate) fn of_engine(
+    opened: &Opened,
+    config: &LocalJournal,
+    limits: Limits,
+    begin: Now,
+    waker: &Waker,
+) -> (Limits, JournalOptions) {
+    let order = opened.order();
+    let limits = Limits {
+        order_base: order.base,
+        order_first: order.first,
+        order_base_mono_us: begin.mono_us,
+        order_age_us: begin.wall_us.saturating_sub(order.start_us),
+        ..limits
+    };
+    let options = JournalOptions {
+        nonce: opened.nonce(),
+        record_bytes: config.record_bytes as usize,
+        queue_bytes: config.queue_bytes,
+        unavailable_ms: config.unavailable_ms.into(),
+        wake: waker.notifier(),
+    };
+    (limits, options)
+}
+
+impl Journal {
+    /// Starts the thread. It reads the log into `engine`, and then drives it until [`Journal::stop`].
+    ///
+    /// # Errors
+    /// The system has no further thread.
+    pub(crate) fn start(
+        opened: Opened,
+        engine: Arc<Engine>,
+        waker: &Waker,
+        ending: Arc<AtomicBool>,
+    ) -> io::Result<Arc<Self>> {
+        let (status, stop) = (opened.status().clone(), Arc::new(AtomicBool::new(false)));
+        let (is_read, read) = oneshot::channel();
+        let (is_closed, closed) = oneshot::channel();
+        let stopping = stop.clone();
+        let make = || Ok(opened);
+        let handle = vital::thread("journal".into(), ending.clone(), make, move |opened| {
+            let drive = opened.read(engine.clone()).context("the journal cannot be read");
+            match drive {
+                Ok(drive) => {
+                    engine.end_reading();
+                    if let Some(journal) = engine.journal()
+                        && let Err(refusal) = engine.submit_settings(journal)
+                    {
+                        tracing::error!("the journal does not take the settings: {}", refusal.message);
+                    }
+                    let _ = is_read.send(Ok(()));
+                    run(drive, &stopping);
+                }
+                // The broker does not start: its caller says why.
+                Err(error) => {
+                    ending.store(true, Ordering::Release);
+                    let _ = is_read.send(Err(error));
+                }
+            }
+            let _ = is_closed.send(());
+        })?;
+        let thread = handle.thread().clone();
+        waker.wake(thread.clone());
+        let (read, closed) = (Mutex::new(Some(read)), Mutex::new(Some(closed)));
+        Ok(Arc::new(Self { status, stop, thread, read, closed }))
+    }
+
+    /// Waits until the log is read, and says now and then how far that is.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn until_read(&self) -> anyhow::Result<()> {
+        let Some(mut read) = lock(&self.read).take() else { return Ok(()) };
+        let begin = Instant::now();
+        let mut ticks = interval_at(begin + PROGRESS, PROGRESS);
+        let result = loop {
+            tokio::select! {
+                read = &mut read => break read.context("the thread of the journal has ended")?,
+                _ = ticks.tick() => {
+                    let (record, last) = (get(&self.status.read_to), get(&self.status.read_end));
+                    let percent = self.status.read_percent();
+                    tracing::info!(percent, record, last, "reading the journal");
+                    systemd::extend_start();
+                }
+            }
+        };
+        let (records, commands) = (get(&self.status.position), get(&self.status.commands));
+        let ms = begin.elapsed().as_millis() as u64;
+        if result.is_ok() {
+            tracing::info!(records, commands, ms, "the journal is read");
+        }
+        result
+    }
+
+    /// What it tells of itself.
+    pub(crate) fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Writes what was published, answers it, and closes the journal.
+    pub(crate) async fn stop(&self) {
+        let Some(closed) = lock(&self.closed).take() else { return };
+        self.stop.store(true, Ordering::Release);
+        self.thread.unpark();
+        if timeout(CLOSE_TIME, closed).await.is_err() {
+            tracing::warn!("the journal is not closed yet, and the broker ends: what was answered is in it");
+        }
+    }
+}
+
+/// Wakes the journal's thread when something is gathered. The engine needs it before the thread exists.
+#[derive(Clone, Default)]
+pub(crate) struct Waker(Arc<OnceLock<Thread>>);
+
+impl Waker {
+    /// What the engine calls.
+    pub(crate) fn notifier(&self) -> Box<dyn Fn() + Send + Sync> {
+        let thread = self.0.clone();
+        Box::new(move || {
+            if let Some(thread) = thread.get() {
+                thread.unpark();
+            }
+        })
+    }
+
+    fn wake(&self, thread: Thread) {
+        let thread = self.0.get_or_init(|| thread);
+        // What was gathered before it was known.
+        thread.unpark();
+    }
+}
+
+fn run(mut drive: Drive, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        match drive.round() {
+            Ok(Pause::None) => {}
+            Ok(Pause::AtMost(pause)) => std::thread::park_timeout(pause),
+            Err(error) => {
+                // Nothing may be answered or delivered any more that is not in the log.
+                tracing::error!(target: logging::EACH, "the journal: {error}");
+                return;
+            }
+        }
+    }
+    if let Err(error) = drive.stop() {
+        tracing::error!(%error, "the journal could not be closed; the next start reads it as after a crash");
+    }
+}

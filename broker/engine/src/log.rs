@@ -9,12 +9,14 @@
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
 //! | [`applied`] | how far a broker has applied the log, and what follows |
+//! | [`varint`] | integers of variable length, as records and checkpoints write them |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
 pub mod applied;
 pub mod digest;
 pub mod record;
 pub mod sessions;
+pub mod varint;
 
 pub use applied::{Applied, Logged, Verdict};
 pub use digest::{Compared, Digest, Digests, Outcome};

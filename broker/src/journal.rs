@@ -109,11 +109,6 @@ impl Journal {
             match drive {
                 Ok(drive) => {
                     engine.end_reading();
-                    if let Some(journal) = engine.journal()
-                        && let Err(refusal) = engine.submit_settings(journal)
-                    {
-                        tracing::error!("the journal does not take the settings: {}", refusal.message);
-                    }
                     let _ = is_read.send(Ok(()));
                     run(drive, &stopping);
                 }

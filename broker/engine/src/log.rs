@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
+//! | [`varint`] | integers of variable length, as records and checkpoints write them |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
 pub mod digest;
 pub mod record;
 pub mod sessions;
+pub mod varint;
 
 pub use digest::{Compared, Digest, Digests, Outcome};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};

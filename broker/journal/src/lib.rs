@@ -1,4 +1,25 @@
-//! The journal: the log of a broker's commands, and checkpoints of its topics, on disk.
+//! The journal of a broker on disk: the log of its commands, and checkpoints of its topics.
+//!
+//! Every publish is a command in a record of the log, see [`broker_engine::log`]. With `journal = "local"` a broker
+//! writes a record before it applies it. Now and then it writes a checkpoint; then the older part of the log is
+//! superfluous. After a restart it restores the newest checkpoint that is valid, and applies the log from there.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`store`] | the log: records under consecutive positions, in segments that can be deleted |
+//! | [`checkpoint`] | files with all topics, written and read one topic at a time |
+//! | [`local`] | how a broker uses both: the start, writing and applying, when checkpoints are due |
+//!
+//! Time and the randomness of a generation are passed in, except that a checkpoint is written by a thread of its own.
+//!
+//! # The order on disk
+//!
+//! Whoever writes a checkpoint must sync the store before [`checkpoint::CheckpointWriter::finish`], and cut it only
+//! afterwards. Then no checkpoint is ahead of the log, and the log always has what the checkpoint does not.
 
-mod store;
-pub use store::*;
+pub mod checkpoint;
+pub mod local;
+pub mod store;
+
+pub use local::{Drive, JournalError, Opened, Options, Pause, Status, get};
+pub use store::LastEnd;

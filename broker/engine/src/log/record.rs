@@ -50,8 +50,6 @@ pub const EXACT_MAX: u64 = (1 << 53) - 1;
 const HEAD_BYTES: usize = 21;
 /// Where the number of commands stands.
 const COUNT_AT: usize = HEAD_BYTES - 4;
-/// Maximum bytes of a LEB128 integer of 64 bits.
-const VARINT_BYTES_MAX: usize = 10;
 /// The shortest command that can be repeated: `end` with a topic of one byte.
 const ENTRY_BYTES_MIN: usize = 4;
 

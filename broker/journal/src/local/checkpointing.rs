@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
+use super::drive::chain;
 use super::error::JournalError;
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
@@ -145,7 +146,7 @@ impl Checkpointing {
     ) -> Result<(), StoreError> {
         let Some(running) = self.running.take() else { return Ok(()) };
         match result {
-            Err(error) => self.failed(options, status, &error.to_string()),
+            Err(error) => self.failed(options, status, &chain(&error)),
             Ok(bytes) => {
                 self.complete.insert(0, running.position);
                 self.due_bytes = due_bytes(options, bytes);

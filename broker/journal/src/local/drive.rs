@@ -3,6 +3,7 @@
 //! One thread calls [`Drive::round`] and sleeps in between, for at most as long as it says; it is woken when something is
 //! gathered. It is the only one that applies commands, so they are applied in one order.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use broker_protocol::request::Refusal;
 
 use super::checkpointing::Checkpointing;
 use super::error::JournalError;
-use super::status::{Status, add, get, set};
+use super::status::{Status, add, set};
 use super::{Clock, NODE, Options};
 use crate::store::{Store, StoreError};
 
@@ -222,7 +223,7 @@ impl Drive {
 
     /// Writing failed: what waits is answered, and nothing is taken in until it succeeds again.
     fn fail(&mut self, journal: &Journal, waiting: Vec<Waiting>, error: &StoreError) {
-        let why = error.to_string();
+        let why = chain(error);
         add(&self.status.failures, 1);
         if self.status.failed().is_none() {
             let hint = if error.is_full() { ". It goes on by itself when there is room" } else { "" };
@@ -252,6 +253,7 @@ impl Drive {
                 self.retry_at_us = None;
             }
             Err(error) => {
+                let error = chain(&error);
                 add(&self.status.failures, 1);
                 tracing::debug!(%error, "the journal still cannot be written");
                 self.retry_at_us = Some((self.clock)().mono_us + RETRY_US);
@@ -273,12 +275,16 @@ impl Drive {
         self.last_ts_us = ts_us;
         set(&self.status.position, position);
         journal.gathering().begin(session);
+        if let Err(refusal) = engine.submit_settings(journal) {
+            tracing::error!("the journal does not take the settings: {}", refusal.message);
+        }
         Ok(())
     }
 
-    /// Bytes of the log, for tests of its bound.
-    #[cfg(test)]
-    pub(super) fn log_bytes(&self) -> u64 {
-        get(&self.status.log_bytes)
-    }
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -17,9 +17,6 @@ pub enum JournalError {
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The id of the machine's boot.
-    #[error("this boot of the machine has no id (/proc/sys/kernel/random/boot_id): {0}")]
-    BootId(#[source] io::Error),
     /// The directory.
     #[error("{}: {error}", path.display())]
     Io {
@@ -48,6 +45,12 @@ pub enum JournalError {
         position: u64,
         /// Why.
         dropped: Dropped,
+    },
+    /// A checkpoint has topics and no tail, which its reader would have found.
+    #[error("the checkpoint at {position} has no end")]
+    NoTail {
+        /// Its position.
+        position: u64,
     },
     /// A checkpoint is of no use any more.
     #[error("the checkpoint was given up")]

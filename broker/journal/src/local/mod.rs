@@ -24,6 +24,7 @@ use broker_engine::{Engine, Limits, Now};
 pub use self::drive::{Drive, Pause};
 pub use self::error::JournalError;
 pub use self::status::{Status, get};
+use crate::checkpoint;
 use crate::store::{Generation, LastEnd, Store, boot_id};
 
 /// The name of the one broker of a local log.
@@ -73,9 +74,14 @@ impl Opened {
     /// Another process has the directory open, its files are damaged, or the system refuses.
     pub fn open(options: Options, limits: &Limits, clock: Clock) -> Result<Self, JournalError> {
         let new = || Generation { nonce: generation::nonce(), start_us: clock().wall_us, first_ordinal: 0 };
-        let boot = boot_id().map_err(JournalError::BootId)?;
+        // Without it nobody knows whether the machine was restarted: then each crash counts as one of the machine.
+        let boot = boot_id().unwrap_or_else(|error| {
+            tracing::warn!(%error, "this boot of the machine has no id (/proc/sys/kernel/random/boot_id)");
+            generation::nonce().to_string()
+        });
         let mut store = Store::open(&options.dir, &boot, options.sync_ms == 0, new)?;
-        crate::checkpoint::remove_leftovers(&options.dir)?;
+        let leftovers = checkpoint::remove_leftovers(&options.dir);
+        leftovers.map_err(|error| JournalError::Io { path: options.dir.clone(), error })?;
         if matches!(store.last_end(), LastEnd::PowerLost | LastEnd::Damaged) {
             generation::renew(&mut store, &options.dir, limits, clock)?;
         }

@@ -103,7 +103,7 @@ fn restore(
         engine.restore_topic(now, since_us, &topic);
         add(&status.topics_restored, 1);
     }
-    let tail = reader.tail().clone();
+    let Some(tail) = reader.tail().cloned() else { return Err(JournalError::NoTail { position }) };
     engine.restore_ended(tail.ended);
     if let Some(settings) = &head.settings {
         engine.adopt_settings(settings);

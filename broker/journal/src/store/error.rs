@@ -78,6 +78,12 @@ pub enum StoreError {
         /// Its length.
         bytes: usize,
     },
+    /// The log takes what it may.
+    #[error("the log would take more than {bytes_max} bytes (journal_bytes_max), and no checkpoint has made room")]
+    LogFull {
+        /// Its bound.
+        bytes_max: u64,
+    },
     /// An earlier write failed.
     #[error("the journal has to be reopened after an error")]
     Failed,

@@ -138,6 +138,7 @@ fn encoded(number: u64, state: &State) -> [u8; SLOT_BYTES] {
     put(&number.to_le_bytes());
     put(&generation.nonce.to_le_bytes());
     put(&generation.start_us.to_le_bytes());
+    put(&generation.first_ordinal.to_le_bytes());
     put(&boot.to_le_bytes());
     let suspect = match suspect {
         None => 0,
@@ -179,7 +180,7 @@ impl Fields<'_> {
     }
 
     fn state(&mut self) -> Option<State> {
-        let generation = Generation { nonce: self.u64()?, start_us: self.u64()? };
+        let generation = Generation { nonce: self.u64()?, start_us: self.u64()?, first_ordinal: self.u64()? };
         let boot = self.u64()?;
         let [sync_before, suspect] = self.fixed()?;
         let suspect = match suspect {

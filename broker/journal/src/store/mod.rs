@@ -60,6 +60,8 @@ pub struct Generation {
     pub nonce: u64,
     /// When it began, in µs since the UNIX epoch.
     pub start_us: u64,
+    /// The last ordinal of the generation before it, to which those of this one are added; 0 for the first.
+    pub first_ordinal: u64,
 }
 
 /// What was found when the store was opened.

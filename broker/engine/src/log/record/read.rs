@@ -4,10 +4,11 @@ use broker_protocol::json::Scanner;
 use broker_protocol::{Data, Kind, Pattern};
 
 use crate::log::digest::Digest;
+use crate::log::varint::{self, VarintError};
 
 use super::entry::{Entry, Rule, Settings, flag, kind_of, tag};
 use super::error::Flaw;
-use super::{COMMANDS_MAX, RULES_MAX, VARINT_BYTES_MAX, check};
+use super::{COMMANDS_MAX, RULES_MAX, check};
 
 /// The shortest rule: its pattern's length, one byte of it, and its kind.
 const RULE_BYTES_MIN: usize = 3;
@@ -133,20 +134,10 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, Flaw> {
-        let mut value = 0;
-        for (at, &byte) in self.rest.iter().enumerate().take(VARINT_BYTES_MAX) {
-            // The last byte has room for the highest bit only.
-            if at == VARINT_BYTES_MAX - 1 && byte > 1 {
-                return Err(Flaw::Integer);
-            }
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if byte < 0x80 {
-                let is_shortest = byte != 0 || at == 0;
-                self.rest = &self.rest[at + 1..];
-                return if is_shortest { Ok(value) } else { Err(Flaw::Integer) };
-            }
-        }
-        Err(Flaw::TooShort)
+        varint::take(&mut self.rest).map_err(|error| match error {
+            VarintError::TooShort => Flaw::TooShort,
+            VarintError::NotShortest => Flaw::Integer,
+        })
     }
 }
 

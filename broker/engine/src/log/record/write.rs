@@ -4,7 +4,8 @@ use broker_protocol::{Data, Kind, Publication};
 
 use super::entry::{Entry, Settings, flag, kind_code, tag};
 use super::error::Flaw;
-use super::{COMMANDS_MAX, COUNT_AT, HEAD_BYTES, VARINT_BYTES_MAX, VERSION, check};
+use super::{COMMANDS_MAX, COUNT_AT, HEAD_BYTES, VERSION, check};
+use crate::log::varint;
 
 /// A record under construction. A command that is refused leaves it as it was.
 #[derive(Debug)]
@@ -95,21 +96,21 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
             out.push(u8::from(only.is_some()));
             if let Some((epoch, seq)) = only {
                 put_text(out, epoch);
-                put_varint(out, *seq);
+                varint::push(out, *seq);
             }
         }
         Entry::Open { node, session } => {
             out.push(tag::OPEN);
             put_text(out, node);
-            put_varint(out, *session);
+            varint::push(out, *session);
         }
         Entry::Beat { node, position, digest } => {
             out.push(tag::BEAT);
             put_text(out, node);
-            put_varint(out, *position);
+            varint::push(out, *position);
             out.push(u8::from(digest.is_some()));
             if let Some(digest) = digest {
-                put_varint(out, digest.block);
+                varint::push(out, digest.block);
                 out.extend_from_slice(&digest.value.to_le_bytes());
             }
         }
@@ -119,13 +120,13 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
         }
         Entry::Checkpoint { position, object } => {
             out.push(tag::CHECKPOINT);
-            put_varint(out, *position);
+            varint::push(out, *position);
             put_text(out, object);
         }
         Entry::Generation { nonce, rules } => {
             out.push(tag::GENERATION);
             out.extend_from_slice(&nonce.to_le_bytes());
-            put_varint(out, *rules);
+            varint::push(out, *rules);
         }
         Entry::Settings(settings) => put_settings(out, settings),
     }
@@ -145,10 +146,10 @@ fn put_publish(
     put_text(out, topic);
     if let Some((source, source_seq)) = source {
         put_text(out, source);
-        put_varint(out, source_seq);
+        varint::push(out, source_seq);
     }
     if let Some(source_ts) = source_ts {
-        put_varint(out, source_ts);
+        varint::push(out, source_ts);
     }
     put_data(out, data);
 }
@@ -157,12 +158,12 @@ fn put_publish(
 /// as received; if the length then takes fewer bytes, the text moves.
 fn put_data(out: &mut Vec<u8>, data: &Data<'_>) {
     let length_at = out.len();
-    put_varint(out, data.raw().len() as u64);
+    varint::push(out, data.raw().len() as u64);
     let text_at = out.len();
     data.append_compact(out);
     let compact_bytes = out.len() - text_at;
     if compact_bytes != data.raw().len() {
-        let (length, width) = varint(compact_bytes as u64);
+        let (length, width) = varint::encode(compact_bytes as u64);
         out[length_at..length_at + width].copy_from_slice(&length[..width]);
         out.drain(length_at + width..text_at);
     }
@@ -172,9 +173,9 @@ fn put_settings(out: &mut Vec<u8>, settings: &Settings) {
     let Settings { image_bytes, message_bytes, topics_max, images_bytes_max, topic_sources, rules } = settings;
     out.push(tag::SETTINGS);
     for value in [image_bytes, message_bytes, topics_max, images_bytes_max, topic_sources] {
-        put_varint(out, *value);
+        varint::push(out, *value);
     }
-    put_varint(out, rules.len() as u64);
+    varint::push(out, rules.len() as u64);
     for rule in rules {
         put_text(out, rule.pattern.as_str());
         out.push(kind_code(rule.kind));
@@ -182,24 +183,6 @@ fn put_settings(out: &mut Vec<u8>, settings: &Settings) {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
+    varint::push(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
-}
-
-fn put_varint(out: &mut Vec<u8>, value: u64) {
-    let (bytes, width) = varint(value);
-    out.extend_from_slice(&bytes[..width]);
-}
-
-/// Returns the LEB128 form of an integer, and how many bytes it has: seven bits in each, the lowest first, and a bit that
-/// says that more follow.
-fn varint(mut value: u64) -> ([u8; VARINT_BYTES_MAX], usize) {
-    let (mut bytes, mut at) = ([0; VARINT_BYTES_MAX], 0);
-    while value >= 0x80 {
-        bytes[at] = value as u8 | 0x80;
-        value >>= 7;
-        at += 1;
-    }
-    bytes[at] = value as u8;
-    (bytes, at + 1)
 }

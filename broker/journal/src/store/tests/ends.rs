@@ -89,7 +89,7 @@ fn a_lost_tail_is_not_forgotten_before_the_generation_changes() {
     open_as(dir.path(), "b", true).close().unwrap();
     let mut store = open_as(dir.path(), "b", true);
     assert_eq!((store.last_end(), store.generation()), (LastEnd::PowerLost, NEW));
-    let next = Generation { nonce: 8, start_us: 2_000_000 };
+    let next = Generation { nonce: 8, start_us: 2_000_000, first_ordinal: 10 };
     store.begin_generation(next).unwrap();
     assert_eq!(store.generation(), next);
     drop(store);

@@ -108,7 +108,7 @@ fn fills_its_file_system() {
     }
     // Another generation, a close and an opening need no space.
     store.reopen().unwrap();
-    let next = Generation { nonce: 9, start_us: 3 };
+    let next = Generation { nonce: 9, start_us: 3, first_ordinal: 0 };
     store.begin_generation(next).unwrap();
     store.close().unwrap();
     let mut store = open(&dir.join("journal"));

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use super::{Generation, LastEnd, Store, StoreError, Stored};
 
-const NEW: Generation = Generation { nonce: 7, start_us: 1_000_000 };
+const NEW: Generation = Generation { nonce: 7, start_us: 1_000_000, first_ordinal: 0 };
 const BOOT: &str = "b";
 
 fn open(dir: &Path) -> Store {

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -50,7 +50,9 @@ pub(crate) fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Result<Ope
     let opened = opened.with_context(|| format!("the journal in {dir} (journal_dir) cannot be used"))?;
     match opened.last_end() {
         LastEnd::New | LastEnd::Clean => {}
-        LastEnd::Killed => tracing::info!(target: logging::EACH, "the broker was killed: the journal has all that it delivered"),
+        LastEnd::Killed => {
+            tracing::info!(target: logging::EACH, "the broker was killed: the journal has all that it delivered")
+        }
         LastEnd::PowerLost | LastEnd::Damaged => {
             tracing::warn!(
                 target: logging::EACH,
@@ -93,18 +95,13 @@ impl Journal {
     ///
     /// # Errors
     /// The system has no further thread.
-    pub(crate) fn start(
-        opened: Opened,
-        engine: Arc<Engine>,
-        waker: &Waker,
-        ending: Arc<AtomicBool>,
-    ) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(opened: Opened, engine: Arc<Engine>, waker: &Waker) -> io::Result<Arc<Self>> {
         let (status, stop) = (opened.status().clone(), Arc::new(AtomicBool::new(false)));
         let (is_read, read) = oneshot::channel();
         let (is_closed, closed) = oneshot::channel();
         let stopping = stop.clone();
         let make = || Ok(opened);
-        let handle = vital::thread("journal".into(), ending.clone(), make, move |opened| {
+        let handle = vital::thread("journal".into(), stop.clone(), make, move |opened| {
             let drive = opened.read(engine.clone()).context("the journal cannot be read");
             match drive {
                 Ok(drive) => {
@@ -114,7 +111,7 @@ impl Journal {
                 }
                 // The broker does not start: its caller says why.
                 Err(error) => {
-                    ending.store(true, Ordering::Release);
+                    stopping.store(true, Ordering::Release);
                     let _ = is_read.send(Err(error));
                 }
             }

@@ -192,7 +192,7 @@ impl Broker {
             quotas: quotas.clone(),
             identity_quotas: identity_quotas.clone(),
         });
-        let journal = opened.map(|opened| Journal::start(opened, engine.clone(), &waker, ending.clone()));
+        let journal = opened.map(|opened| Journal::start(opened, engine.clone(), &waker));
         let journal = match journal.transpose() {
             Ok(journal) => journal,
             Err(error) => {

@@ -191,7 +191,9 @@ mod tests {
     async fn the_kernel_gives_up_a_client_that_acknowledges_nothing() {
         let flags = [("stall_ms", "7000".into())];
         let config = config::resolve(&flags, [], None).map(|loaded| loaded.config).ok().unwrap();
-        let listener = tokio::net::TcpListener::from_std(listen(reserve("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap()).unwrap();
+        let listener =
+            tokio::net::TcpListener::from_std(listen(reserve("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap())
+                .unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
         let (stream, _) = accepted.unwrap();

@@ -12,7 +12,11 @@ pub(super) fn families(status: &Status, engine: &Engine) -> Vec<MetricFamily> {
     let failed = f64::from(u8::from(status.failed().is_some()));
     vec![
         gauge("tickcast_journal_failed", "Whether the log cannot be written: publishes are refused.", failed),
-        gauge("tickcast_journal_position", "The last record of the log that was applied.", get(&status.position) as f64),
+        gauge(
+            "tickcast_journal_position",
+            "The last record of the log that was applied.",
+            get(&status.position) as f64,
+        ),
         gauge("tickcast_journal_queue_bytes", "Publishes that wait for the log.", waiting as f64),
         gauge("tickcast_journal_log_bytes", "Records that are on disk.", get(&status.log_bytes) as f64),
         gauge(
@@ -24,7 +28,11 @@ pub(super) fn families(status: &Status, engine: &Engine) -> Vec<MetricFamily> {
         counter("tickcast_journal_records_total", "Records that were written.", get(&status.records)),
         counter("tickcast_journal_written_bytes_total", "Bytes of these.", get(&status.written_bytes)),
         counter("tickcast_journal_syncs_total", "Syncs of the log.", get(&status.syncs)),
-        seconds_counter("tickcast_journal_sync_seconds_total", "Time that they took.", get(&status.sync_us) as f64 / 1e6),
+        seconds_counter(
+            "tickcast_journal_sync_seconds_total",
+            "Time that they took.",
+            get(&status.sync_us) as f64 / 1e6,
+        ),
         counter("tickcast_journal_checkpoints_total", "Checkpoints that were completed.", get(&status.checkpoints)),
         counter(
             "tickcast_journal_failures_total",

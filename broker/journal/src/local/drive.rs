@@ -102,7 +102,8 @@ impl Drive {
             self.write(journal, gathered)?;
         }
         self.sync_if_due();
-        let result = self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
+        let result =
+            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
         if let Err(error) = result {
             self.fail(journal, Vec::new(), &error);
         }
@@ -240,7 +241,11 @@ impl Drive {
         add(&self.status.unavailable, waiting.len() as u64);
         let message = format!("the journal cannot be written: {why}");
         for waiting in waiting {
-            self.answers.push(journal, waiting, Err(Refusal { code: ErrorCode::Unavailable, message: message.clone() }));
+            self.answers.push(
+                journal,
+                waiting,
+                Err(Refusal { code: ErrorCode::Unavailable, message: message.clone() }),
+            );
         }
         self.answers.flush(journal, self.engine.feed());
     }
@@ -280,11 +285,14 @@ impl Drive {
         }
         Ok(())
     }
-
 }
 
 /// An error with its causes.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -89,13 +89,7 @@ fn usable(store: &Store, position: u64, path: &Path) -> Result<bool, JournalErro
 }
 
 /// Restores all topics of a checkpoint.
-fn restore(
-    engine: &Engine,
-    path: &Path,
-    position: u64,
-    now: Now,
-    status: &Status,
-) -> Result<Applied, JournalError> {
+fn restore(engine: &Engine, path: &Path, position: u64, now: Now, status: &Status) -> Result<Applied, JournalError> {
     let mut reader = CheckpointReader::open(path)?;
     let head = reader.head().clone();
     let since_us = now.wall_us.saturating_sub(head.saved_us);

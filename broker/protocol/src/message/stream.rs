@@ -6,7 +6,15 @@ use crate::kind::Kind;
 use crate::write::push_number;
 
 /// The first message on every connection. `features` names what this broker has beyond the protocol's first version.
-pub fn hello(out: &mut Vec<u8>, server: &str, session: &str, heartbeat_ms: u64, auth: Option<Auth>, features: &[&str], limits: &Limits) {
+pub fn hello(
+    out: &mut Vec<u8>,
+    server: &str,
+    session: &str,
+    heartbeat_ms: u64,
+    auth: Option<Auth>,
+    features: &[&str],
+    limits: &Limits,
+) {
     let mut hello = Object::message(out, "hello");
     hello.text("protocol", "tickcast.v1").text("server", server).text("session", session);
     hello.number("heartbeat_ms", heartbeat_ms);

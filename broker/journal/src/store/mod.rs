@@ -28,6 +28,8 @@ mod error;
 mod meta;
 mod open;
 mod read;
+mod read_only;
+mod restored;
 mod row;
 mod segment;
 
@@ -40,7 +42,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub use self::error::StoreError;
+pub use self::meta::FORMAT;
 pub use self::read::Records;
+pub use self::read_only::{ReadOnly, SegmentFile};
 pub use self::row::Stored;
 
 use self::error::io as failed_to;

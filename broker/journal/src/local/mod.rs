@@ -32,7 +32,7 @@ use broker_engine::{Engine, Limits, Now};
 pub use self::drive::{Drive, Pause};
 pub use self::error::JournalError;
 pub use self::export::{ExportError, Exported, Update};
-pub use self::reading::{Checked, Reading, Served, Start};
+pub use self::reading::{Checked, Reading, Served, Start, check_checkpoints};
 pub use self::restore::{Restored, restore, verify_backup};
 pub use self::status::{Status, get};
 pub use self::survey::{COMMANDS, Damage, Mark, SESSIONS_MAX, Session, Survey};

@@ -86,13 +86,13 @@ impl Reading {
     /// # Errors
     /// The directory cannot be read.
     pub fn checkpoints(&self) -> Result<Vec<Checked>, JournalError> {
-        let checked = |(position, path): (u64, PathBuf)| {
-            let summary = checkpoint::verify(&path).map_err(JournalError::from);
+        let mut checked = check_checkpoints(&self.dir)?;
+        for checkpoint in checked.iter_mut().filter(|checkpoint| checkpoint.summary.is_ok()) {
+            let fits = fits(self.found.store(), checkpoint.position, &checkpoint.path);
             // What cannot be read of the log beside it is said where the log is read.
-            let fits = summary.is_ok() && fits(self.found.store(), position, &path).unwrap_or(false);
-            Checked { position, path, summary, fits }
-        };
-        Ok(list(&self.dir)?.into_iter().map(checked).collect())
+            checkpoint.fits = fits.unwrap_or(false);
+        }
+        Ok(checked)
     }
 
     /// Reads the topics as a start would, with these limits.
@@ -105,6 +105,18 @@ impl Reading {
         let applied = recover(&engine, store, &self.dir, self.clock, &Status::default())?;
         Ok(Start { engine, applied })
     }
+}
+
+/// Reads all checkpoints of a directory, the newest first, also of one whose log is damaged: none counts as fitting it.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn check_checkpoints(dir: &Path) -> Result<Vec<Checked>, JournalError> {
+    let checked = |(position, path): (u64, PathBuf)| {
+        let summary = checkpoint::verify(&path).map_err(JournalError::from);
+        Checked { position, path, summary, fits: false }
+    };
+    Ok(list(dir)?.into_iter().map(checked).collect())
 }
 
 /// Lists the checkpoints of a directory, the newest first, each with its position.

@@ -12,7 +12,8 @@ use crate::say;
 
 pub(super) fn run(dir: &Path, config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     if file == Path::new("-") {
-        bail!("a backup is read again after it is written, so it needs a file: name one instead of -");
+        say::complaint("a backup is read again after it is written, so it needs a file: name one instead of -");
+        return Ok(ExitCode::from(2));
     }
     if file.symlink_metadata().is_ok() {
         bail!("{} exists already: a backup never overwrites a file, name another one", file.display());

@@ -141,8 +141,8 @@ impl<W: Write> Lines<'_, W> {
     fn complain(&self) {
         if self.ends > 0 {
             say::complaint(&format!(
-                "{} of topics are not in the export, because it has no line for that: who plays it keeps these topics",
-                counted(self.ends, "end")
+                "there is no line for the end of a topic: {} left out, and who plays the export keeps these topics",
+                if self.ends == 1 { "1 is".into() } else { format!("{} are", self.ends) }
             ));
         }
         if self.unreadable > 0 {

@@ -13,12 +13,12 @@ use crate::store::{SegmentFile, StoreError, Stored};
 /// How many sessions are listed, the newest; the others are only counted.
 pub const SESSIONS_MAX: usize = 100;
 
-/// What commands there are, in the order of [`Survey::commands`].
+/// What commands there are, in the order of [`Survey::commands`]. First updates by the kind that they name, if they do.
 pub const COMMANDS: [&str; 11] = [
     "event",
     "state",
     "patch",
-    "of the topic's kind",
+    "no_kind",
     "end",
     "open",
     "beat",

@@ -15,7 +15,7 @@ pub(super) fn text(found: &Found<'_>) -> String {
     let (read_only, store) = (reading.found(), reading.found().store());
     let generation = store.generation();
     let commands: Map<String, Value> =
-        COMMANDS.iter().zip(survey.commands).map(|(what, number)| (key(what), number.into())).collect();
+        COMMANDS.iter().zip(survey.commands).map(|(what, number)| ((*what).to_owned(), number.into())).collect();
     let segments = survey.segments.iter().map(|(segment, records)| {
         json!({
             "file": segment.path.file_name().unwrap_or_default().to_string_lossy(),
@@ -72,6 +72,7 @@ pub(super) fn text(found: &Found<'_>) -> String {
             "bytes": store.log_bytes(),
             "unfinished_bytes": read_only.unfinished_bytes(),
         },
+        "dropped": survey.dropped.0,
         "damage": survey.damage.iter().map(verify::damage).collect::<Vec<_>>(),
         "segments": segments.collect::<Vec<_>>(),
         "commands": commands,
@@ -80,10 +81,6 @@ pub(super) fn text(found: &Found<'_>) -> String {
         "checkpoints": checkpoints_json.collect::<Vec<_>>(),
     });
     format!("{all}\n")
-}
-
-fn key(what: &str) -> String {
-    what.replace([' ', '\''], "_")
 }
 
 fn mark(mark: Mark) -> Value {

@@ -56,7 +56,7 @@ fn write(out: &mut String, found: &Found<'_>) -> fmt::Result {
     }
     writeln!(out, "\ncommands")?;
     for (what, number) in COMMANDS.iter().zip(survey.commands).filter(|(_, number)| *number > 0) {
-        writeln!(out, "  {what:<20} {number}")?;
+        writeln!(out, "  {:<20} {number}", what.replace('_', " "))?;
     }
     let listed = survey.sessions.len() as u64;
     match survey.sessions_count - listed {

@@ -19,6 +19,7 @@ mod restore;
 mod settings;
 mod verify;
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ pub(crate) fn run(cli: &Cli, config: &Config) -> ExitCode {
         (JournalTask::Settings, Some(dir)) => settings::run(dir, config),
     };
     done.unwrap_or_else(|error| {
-        say::complaint(&format!("{error:#}"));
+        say::complaint(&chain(error.as_ref()));
         ExitCode::FAILURE
     })
 }
@@ -61,4 +62,18 @@ fn open(dir: &Path) -> anyhow::Result<Reading> {
         bail!("there is no directory {} (journal_dir)", dir.display());
     }
     Ok(Reading::open(dir, clock::now)?)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some errors say their cause themselves.
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }

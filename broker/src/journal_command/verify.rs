@@ -1,6 +1,5 @@
 //! `tickcast journal verify`: reads everything, and says what a start would make of it.
 
-use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +11,7 @@ use broker_journal::local::{Damage, JournalError, Reading, check_checkpoints, ve
 use broker_journal::store::StoreError;
 
 use super::outlook::{begins_generation, counted, last_run, served};
-use super::{moment, open};
+use super::{chain, moment, open};
 use crate::say;
 
 const COMMAND: &str = "tickcast journal verify";
@@ -132,20 +131,6 @@ pub(super) fn damage(damage: &Damage) -> String {
             format!("record {position} cannot be read, although it is as it was written: {}", chain(error))
         }
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some errors say their cause themselves.
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn status(output: ExitCode, is_good: bool) -> ExitCode {

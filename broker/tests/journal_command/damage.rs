@@ -121,7 +121,10 @@ fn what_a_start_would_do_is_what_it_does() {
             "a checkpoint of another log",
             &stopped,
             |folder, dir| {
-                let other = folder.journal("other", Signal::TERM);
+                let other = folder.path("other");
+                let mut running = broker(&other);
+                ["1", "2", "3"].iter().for_each(|data| publish(&running, "other", data));
+                running.end(Signal::TERM);
                 let file = add_checkpoint(folder, &other);
                 rename(&file, dir.join(file.file_name().unwrap())).unwrap();
             },

@@ -6,7 +6,7 @@ use broker_journal::{checkpoint, store};
 use serde_json::{Map, Value, json};
 
 use super::super::outlook::{begins_generation, name, used};
-use super::super::verify;
+use super::super::{chain, verify};
 use super::Found;
 
 /// The whole text, one line.
@@ -43,7 +43,7 @@ pub(super) fn text(found: &Found<'_>) -> String {
             "valid": true,
             "fits": checkpoint.fits,
         }),
-        Err(error) => json!({ "position": checkpoint.position, "valid": false, "error": verify::chain(error) }),
+        Err(error) => json!({ "position": checkpoint.position, "valid": false, "error": chain(error) }),
     });
     let start = match served {
         Ok(served) => json!({
@@ -52,7 +52,7 @@ pub(super) fn text(found: &Found<'_>) -> String {
             "updates": served.updates,
             "new_generation": begins_generation(store.last_end()),
         }),
-        Err(error) => json!({ "error": verify::chain(error) }),
+        Err(error) => json!({ "error": chain(error) }),
     };
     let all = json!({
         "journal": reading.dir().to_string_lossy(),

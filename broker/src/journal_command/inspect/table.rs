@@ -6,9 +6,10 @@ use broker_engine::log::record;
 use broker_journal::local::{COMMANDS, Checked, Mark};
 use broker_journal::{checkpoint, store};
 
+use super::super::chain;
 use super::super::moment;
 use super::super::outlook::{begins_generation, counted, last_run, served, used};
-use super::super::verify::{chain, damage};
+use super::super::verify::damage;
 use super::Found;
 
 /// The whole text.

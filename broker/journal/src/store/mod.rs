@@ -45,6 +45,7 @@ pub use self::row::Stored;
 
 use self::error::io as failed_to;
 use self::meta::{Meta, State};
+use self::open::Lock;
 use self::segment::Segment;
 
 /// Maximum bytes of a record: the longest message and a full record before it, with room.
@@ -94,8 +95,7 @@ pub struct Store {
     /// Whether a write failed; what it left behind is not known.
     has_failed: bool,
     buffer: Vec<u8>,
-    /// Unlocked when it is closed.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Store {

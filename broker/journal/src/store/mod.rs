@@ -21,8 +21,8 @@
 //!
 //! # Why not a store from a crate
 //!
-//! A log needs only the end of a file. fjall, which was tried, refuses to open after a damaged last record, or panics;
-//! writes everything twice, and needs space to delete. Other stores do not tell *written* from *synced*.
+//! A log needs only the end of a file. fjall, which was tried, does not open when a byte of the last record is another
+//! one, writes every record twice, and needs space on the disk to delete.
 
 mod error;
 mod meta;

@@ -94,7 +94,8 @@ impl Broker {
         let (mut topics, rest) = self.engine.save_topics(clock(), None, usize::MAX);
         assert!(rest.is_none());
         for topic in &mut topics {
-            topic.age_us = 0;
+            // A refused command has a place, too.
+            (topic.age_us, topic.place) = (0, 0);
             topic.updates.iter_mut().for_each(|update| update.age_us = 0);
         }
         topics

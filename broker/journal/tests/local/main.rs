@@ -4,8 +4,7 @@
 
 mod broker;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -19,7 +18,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use broker::{Broker, options};
 
 fn limits() -> Limits {
-    Limits { retain: Retain { updates: 20, bytes: 1 << 20, ms: 0 }, image_bytes: 500, topics_max: 12, ..Limits::default() }
+    Limits {
+        retain: Retain { updates: 20, bytes: 1 << 20, ms: 0 },
+        image_bytes: 500,
+        topics_max: 12,
+        ..Limits::default()
+    }
 }
 
 /// Submits a random command, which may be refused.
@@ -147,9 +151,11 @@ fn what_may_have_lost_updates_gets_other_epochs_and_keeps_its_topics() {
     let (before, ordinal) = (broker.topics(), broker.engine.feed().ordinal());
     let base = broker.engine.limits().order_base;
     drop(broker);
-    // No process that was killed leaves this.
+    // No process that was killed leaves this: the end of the last record is another one.
     let log = files(folder.path(), "log.").pop().unwrap();
-    OpenOptions::new().append(true).open(log).unwrap().write_all(&[7; 100]).unwrap();
+    let mut bytes = fs::read(&log).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(log, bytes).unwrap();
     let mut epochs = Vec::new();
     for start in 0..3 {
         let broker = Broker::start(small(folder.path()), limits()).unwrap();

@@ -154,11 +154,18 @@ impl Publisher {
         let n = self.counts[index];
         self.payload.clear();
         payload::write(&mut self.payload, self.bytes, Stamp { due_ns, sent_ns: now_ns, topic, n });
-        let line = if self.protocol.publishes_by_path() { index } else { index / self.batch as usize % self.lines.len() };
+        let line =
+            if self.protocol.publishes_by_path() { index } else { index / self.batch as usize % self.lines.len() };
         // A patch needs a state to change: a topic begins with one.
         let kind = if n == 1 && self.kind == "patch" { "state" } else { self.kind.as_str() };
         match self.batch {
-            1 => self.protocol.publish(&mut self.lines[line].output, &mut self.text, &self.names[index], kind, &self.payload),
+            1 => self.protocol.publish(
+                &mut self.lines[line].output,
+                &mut self.text,
+                &self.names[index],
+                kind,
+                &self.payload,
+            ),
             batch => {
                 let line = &mut self.lines[line];
                 self.protocol.batch(&mut line.batch, &self.names[index], kind, &self.payload);

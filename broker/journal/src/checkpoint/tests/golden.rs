@@ -34,7 +34,7 @@ const BLOCKS: &[&str] = &[
 
 #[test]
 fn the_bytes_stay_the_same() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let file = write(dir.path(), &head(), &[topic("a.b")], &tail());
     let bytes = std::fs::read(&file.path).unwrap();
     assert_eq!(bytes[..12], *b"TICKCHK\n\x01\0\0\0");

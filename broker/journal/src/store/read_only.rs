@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Store;
 use super::error::{StoreError, io};
 use super::meta::Meta;
-use super::open::{end_of, older};
+use super::open::{Lock, end_of, older};
 use super::segment::{self, Segment, Tail};
 
 /// A store that is open to be read. Others can read it at the same time, and no broker can open it meanwhile.
@@ -110,7 +110,7 @@ impl ReadOnly {
 
 /// Takes the lock beside others that read. Where a copy of the directory has no file for it, nobody has it open; then
 /// the directory itself is locked, so that none has to be made.
-fn lock_shared(dir: &Path) -> Result<File, StoreError> {
+fn lock_shared(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join("lock");
     let file = match File::open(&path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => match File::open(dir) {
@@ -122,7 +122,7 @@ fn lock_shared(dir: &Path) -> Result<File, StoreError> {
         file => file.map_err(io("open", &path))?,
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
     }

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::StoreError;
 use super::meta::State;
-use super::open::{lock, make_dir};
+use super::open::{Lock, make_dir};
 use super::{Generation, Store};
 
 impl Store {
@@ -18,7 +18,7 @@ impl Store {
     /// The directory cannot be made, another process has it open, or the system refuses.
     pub fn make_after(dir: &Path, boot_id: &str, position: u64, generation: Generation) -> Result<Store, StoreError> {
         make_dir(dir)?;
-        let lock = lock(dir).map_err(|error| match error {
+        let lock = Lock::take(dir).map_err(|error| match error {
             StoreError::Locked { dir } => StoreError::InUse { dir },
             other => other,
         })?;

@@ -98,7 +98,8 @@ impl Awaiting {
     /// Takes out a connection's first request, if all of its updates are back.
     pub(super) fn pop_finished(&mut self, id: ConnId) -> Option<Awaited> {
         let waits = self.by_conn.get_mut(&id)?;
-        let finished = waits.requests.pop_front_if(|request| request.open == 0)?;
+        waits.requests.front().filter(|request| request.open == 0)?;
+        let finished = waits.requests.pop_front()?;
         waits.requests_bytes -= finished.held_bytes();
         Some(finished)
     }

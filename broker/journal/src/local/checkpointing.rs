@@ -217,7 +217,7 @@ impl Writing {
                 return Err(JournalError::GivenUp);
             }
             // Half of a core at most: the shards need it more.
-            std::thread::sleep(begin.elapsed());
+            std::thread::park_timeout(begin.elapsed());
         }
         let _ = self.say.send(Said::Walked);
         let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };

@@ -156,7 +156,7 @@ impl Drive {
         for (position, Gathered { bytes, waiting, .. }) in (first..).zip(gathered) {
             while !self.engine.feed().has_room() {
                 // It is the shards' turn. Nothing else waits for this thread meanwhile but publishers.
-                std::thread::sleep(ROOM_PAUSE);
+                std::thread::park_timeout(ROOM_PAUSE);
             }
             self.apply(journal, Logged { node: NODE, position, ts_us, bytes: &bytes }, waiting)?;
         }

@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
-use super::drive::chain;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
 use crate::checkpoint::{self, CheckpointWriter, Head, Tail};

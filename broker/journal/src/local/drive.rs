@@ -3,7 +3,6 @@
 //! One thread calls [`Drive::round`] and sleeps in between, for at most as long as it says; it is woken when something is
 //! gathered. It is the only one that applies commands, so they are applied in one order.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
 use super::checkpointing::Checkpointing;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, set};
 use super::{Clock, NODE, Options};
 use crate::store::{Store, StoreError};
@@ -285,14 +284,4 @@ impl Drive {
         }
         Ok(())
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -51,6 +51,9 @@ use self::segment::Segment;
 /// Maximum bytes of a record: the longest message and a full record before it, with room.
 pub const RECORD_BYTES_MAX: usize = 128 * 1_024 * 1_024;
 
+/// The number of the format that this program writes, and the only one that it reads.
+const FORMAT: u32 = 1;
+
 /// How much of the buffer for appending is kept for the next time.
 const BUFFER_BYTES_KEPT: usize = 1_024 * 1_024;
 

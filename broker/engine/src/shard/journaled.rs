@@ -1,7 +1,5 @@
 //! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
 
-use std::sync::Arc;
-
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::{Id, Publication, Refusal};
@@ -12,8 +10,7 @@ use super::refused::Refused;
 use super::requests::INDEX_BYTES;
 use super::{AuthRequest, ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::Engine;
-use crate::journal::{Completion, Journal, ReplyTo, unknown};
+use crate::journal::{Completion, ReplyTo, unknown};
 use crate::outcome::Published;
 use crate::sink::Sink;
 
@@ -24,15 +21,9 @@ const ANSWER_STEPS: usize = 2;
 
 impl<S: Sink> Shard<S> {
     /// Submits an update.
-    pub(super) fn submit(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        id: Option<Id<'_>>,
-        update: &Publication<'_>,
-        engine: &Arc<Engine>,
-        journal: &Journal,
-    ) {
+    pub(super) fn submit(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return };
         let reply_to = self.reply_to(conn, 0);
         let allowed = self.check_publish(conn, &update.topic);
         let request = id.as_ref().map(Id::as_bytes);
@@ -59,9 +50,9 @@ impl<S: Sink> Shard<S> {
         conn: ConnId,
         id: Option<Id<'_>>,
         updates: &[Result<Publication<'_>, Refusal>],
-        engine: &Arc<Engine>,
-        journal: &Journal,
     ) {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return };
         let (rejected, left_out) = (Refused::none(), LeftOut::default());
         let mut batch = Box::new(Batch { accepted: 0, duplicates: 0, rejected, left_out });
         let mut open = 0;
@@ -101,6 +92,9 @@ impl<S: Sink> Shard<S> {
 
     /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.
     pub fn take_answers(&mut self, now: Now) -> bool {
+        if self.engine.journal().is_none() {
+            return false;
+        }
         let engine = self.engine.clone();
         let Some(journal) = engine.journal() else { return false };
         if self.awaiting.answers.is_empty() {

@@ -132,9 +132,8 @@ impl<S: Sink> Shard<S> {
 
     fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
         self.work.charge(PUBLISH_STEPS);
-        let engine = self.engine.clone();
-        if let Some(journal) = engine.journal() {
-            return self.submit(now, conn, id, update, &engine, journal);
+        if self.engine.journal().is_some() {
+            return self.submit(now, conn, id, update);
         }
         let allowed = self.check_publish(conn, &update.topic);
         match allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client)) {
@@ -182,9 +181,8 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         self.work.charge(updates.len() * PUBLISH_STEPS);
-        let engine = self.engine.clone();
-        if let Some(journal) = engine.journal() {
-            return self.submit_batch(now, conn, id, updates, &engine, journal);
+        if self.engine.journal().is_some() {
+            return self.submit_batch(now, conn, id, updates);
         }
         let (mut accepted, mut duplicates) = (0, 0);
         let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());

@@ -65,6 +65,11 @@ impl Answers {
         }
     }
 
+    /// Takes in that an entry stands in the log which tells brokers about each other: nobody is told what came of it.
+    pub fn settle(&mut self, journal: &Journal, waiting: &Waiting) {
+        journal.gathering().settle(waiting);
+    }
+
     /// Delivers what was gathered, and wakes the shards that sleep.
     pub fn flush(&mut self, journal: &Journal, feed: &Feed) {
         for (shard, answers) in self.by_shard.iter_mut().enumerate().filter(|(_, answers)| !answers.is_empty()) {

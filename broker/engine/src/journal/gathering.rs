@@ -100,7 +100,7 @@ impl Gathering {
     }
 
     /// Topics that would begin with what waits.
-    pub(crate) fn beginning(&self) -> u64 {
+    pub fn beginning(&self) -> u64 {
         self.beginning.load(Ordering::Relaxed)
     }
 

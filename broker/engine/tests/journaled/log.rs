@@ -1,0 +1,362 @@
+//! The log, and whoever drives it: records are taken out, stored after a while or lost, applied, and answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use broker_engine::journal::{Answers, Waiting, unknown};
+use broker_engine::log::Entry;
+use broker_engine::{Applied, Logged, Outcome, Verdict};
+use broker_protocol::request::Refusal;
+
+use super::model;
+use super::offer::{Offer, Told};
+use super::producer::{Answer, Producer};
+use super::world::World;
+
+pub const NODE: &str = "n0";
+/// Records on their way.
+const IN_FLIGHT: usize = 8;
+
+/// A command that waits for the log, in the order in which all of them were submitted.
+pub struct Submitted {
+    pub what: Command,
+    pub begins: bool,
+    pub waiter: Option<(Arc<Producer>, u64)>,
+}
+
+pub enum Command {
+    /// Of a connection of a shard, or of a producer.
+    Update { update: usize, offer: Offer, shard: Option<usize> },
+    End { topic: String, only: Option<(String, u64)> },
+    Control,
+}
+
+/// A record on its way.
+pub struct Sent {
+    bytes: Vec<u8>,
+    commands: Vec<Submitted>,
+    /// Who waits; nobody for a record that was given up.
+    waiting: Option<Vec<Waiting>>,
+    due_us: u64,
+}
+
+/// What an entry of the log says.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Update(String, Option<u64>),
+    End(String, Option<(String, u64)>),
+    Control,
+}
+
+pub struct Log {
+    pub session: u64,
+    pub is_refused: bool,
+    /// Topics that would begin with what is not answered.
+    pub beginning: u64,
+    pub submitted: VecDeque<Submitted>,
+    pub in_flight: VecDeque<Sent>,
+    /// Records that were given up, and may still arrive.
+    pub lost: VecDeque<Sent>,
+    pub stored: Vec<(u64, Vec<u8>)>,
+    unapplied: VecDeque<(usize, Sent)>,
+    pub applied: Applied,
+    answers: Answers,
+    /// The updates that are answered, with their shards.
+    answered: Vec<(usize, usize)>,
+    woken: Arc<AtomicBool>,
+    /// Nothing waited when it last looked.
+    is_idle: bool,
+}
+
+impl Log {
+    pub fn new(woken: Arc<AtomicBool>) -> Self {
+        Self {
+            session: 0,
+            is_refused: true,
+            beginning: 0,
+            submitted: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            lost: VecDeque::new(),
+            stored: Vec::new(),
+            unapplied: VecDeque::new(),
+            applied: Applied::default(),
+            answers: Answers::default(),
+            answered: Vec::new(),
+            woken,
+            is_idle: true,
+        }
+    }
+
+    /// Notes that a command waits from now on.
+    pub fn submit(&mut self, submitted: Submitted) {
+        self.beginning += u64::from(submitted.begins);
+        self.submitted.push_back(submitted);
+    }
+
+    /// Whether nothing waits or is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        let answered = self.answered.is_empty() && self.unapplied.is_empty();
+        answered && self.submitted.is_empty() && self.in_flight.is_empty() && self.beginning == 0
+    }
+}
+
+impl World {
+    /// Begins the next session.
+    pub fn open_session(&mut self) -> Result<(), String> {
+        let engine = self.engine.clone();
+        let journal = engine.journal().ok_or("it has no journal")?;
+        self.log.session += 1;
+        self.log(|| format!("session {}", self.log.session));
+        journal.gathering().open(NODE, self.log.session).map_err(|flaw| flaw.to_string())?;
+        self.log.is_refused = false;
+        let control = || Submitted { what: Command::Control, begins: false, waiter: None };
+        self.log.submit(control());
+        if journal.settings().is_none() {
+            self.log.submit(control());
+        }
+        engine.submit_settings(journal).map_err(|refusal| refusal.message)
+    }
+
+    /// Takes out the next record, which is on its way from now on for this long.
+    pub fn write(&mut self, for_us: u64) {
+        if self.log.in_flight.len() >= IN_FLIGHT {
+            return;
+        }
+        if !self.log.woken.swap(false, Ordering::Relaxed) && self.log.is_idle {
+            return;
+        }
+        let Some(gathered) = self.journal().gathering().take() else {
+            self.log.is_idle = true;
+            return;
+        };
+        self.log.is_idle = false;
+        if gathered.waiting.len() > 1 {
+            self.met("records of many");
+        }
+        let commands = self.log.submitted.drain(..gathered.waiting.len().min(self.log.submitted.len())).collect();
+        let due_us = self.now_us + for_us;
+        self.log(|| format!("record {} is on its way", gathered.number));
+        self.log.in_flight.push_back(Sent { bytes: gathered.bytes, commands, waiting: Some(gathered.waiting), due_us });
+    }
+
+    /// The log stores what is due, or everything.
+    pub fn store(&mut self, all: bool) {
+        while let Some(sent) = self.log.in_flight.pop_front_if(|sent| all || sent.due_us <= self.now_us) {
+            self.log.put(self.now_us, sent);
+        }
+    }
+
+    /// A record that was given up arrives late, or never.
+    pub fn arrive(&mut self) {
+        if let Some(sent) = self.log.lost.pop_front()
+            && self.dice.percent(60)
+        {
+            self.met("late records");
+            self.log.put(self.now_us, sent);
+        }
+    }
+
+    /// Applies the next record. Returns false if there is none.
+    pub fn apply(&mut self) -> Result<bool, String> {
+        let Some((position, sent)) = self.log.unapplied.pop_front() else { return Ok(false) };
+        self.log(|| format!("record at {position} is applied"));
+        let ts_us = self.log.stored[position].0;
+        let logged = Logged { node: NODE, position: position as u64, ts_us, bytes: &sent.bytes };
+        let (mut said, mut has_settings) = (Vec::new(), false);
+        let verdict = self.log.applied.apply(&self.engine, self.now_us, logged, |entry, result| {
+            has_settings |= matches!(entry, Entry::Settings(_));
+            said.push((Said::of(entry), result));
+        });
+        let Sent { commands, waiting, .. } = sent;
+        match verdict.map_err(|error| error.to_string())? {
+            Verdict::Dropped(why) if waiting.is_some() => return Err(format!("record at {position}: {why}")),
+            Verdict::Dropped(_) => {
+                self.met("records dropped");
+                return Ok(true);
+            }
+            Verdict::Counted(_) => {}
+        }
+        self.model.has_settings |= has_settings;
+        let mut waiting = waiting.map(Vec::into_iter);
+        let mut commands = commands.into_iter();
+        for (said, result) in said {
+            let command = commands.next();
+            self.check_said(&said, command.as_ref())?;
+            let Some(command) = command else { return Err(format!("{said:?} was not submitted")) };
+            let right = self.come_to(&command.what, result.as_ref(), waiting.is_some())?;
+            let Some(waiting) = &mut waiting else { continue };
+            let waiting = waiting.next().ok_or("a command for which nobody waits")?;
+            self.answer(command, waiting, result, right)?;
+        }
+        Ok(true)
+    }
+
+    /// Compares an entry of the log with the command that was submitted at its place.
+    fn check_said(&self, said: &Said, command: Option<&Submitted>) -> Result<(), String> {
+        if let Said::Update(topic, Some(update)) = said
+            && self.updates[*update as usize].never
+        {
+            return Err(format!("update {update} of {topic} stands in the log, and was refused"));
+        }
+        let right = command.map(|command| match &command.what {
+            Command::Update { update, offer, .. } => Said::Update(offer.topic.clone(), Some(*update as u64)),
+            Command::End { topic, only } => Said::End(topic.clone(), only.clone()),
+            Command::Control => Said::Control,
+        });
+        if right.as_ref() == Some(said) { Ok(()) } else { Err(format!("the log has {said:?}, and not {right:?}")) }
+    }
+
+    /// Applies a command to the model, and compares. Returns what whoever waits is to be told.
+    fn come_to(
+        &mut self,
+        command: &Command,
+        result: Option<&Result<Outcome, Refusal>>,
+        is_awaited: bool,
+    ) -> Result<Option<Answer>, String> {
+        let outcome = match command {
+            Command::Control => return if result.is_none() { Ok(None) } else { Err("a result of nothing".to_owned()) },
+            Command::Update { offer, .. } => self.model.publish(offer, self.now_us),
+            Command::End { topic, only } => {
+                let only = only.as_ref().map(|(epoch, seq)| (epoch.as_str(), *seq));
+                self.model.end(topic, only)
+            }
+        };
+        let told = match result {
+            Some(Ok(Outcome::Published(done))) => {
+                let begins = matches!(outcome, model::Outcome::Published { begins: true, .. });
+                if begins {
+                    self.model.learn(done.topic.name(), done.topic.epoch())?;
+                } else {
+                    self.model.epoch(done.topic.name(), done.topic.epoch())?;
+                }
+                model::Outcome::Published { seq: done.seq, duplicate: done.duplicate, begins }
+            }
+            Some(Ok(Outcome::Ended(done))) => model::Outcome::Ended { seq: done.seq },
+            Some(Ok(Outcome::WentOn)) => model::Outcome::WentOn,
+            Some(Err(refusal)) => model::Outcome::Refused(refusal.code.as_str()),
+            other => return Err(format!("a command came to {other:?}")),
+        };
+        if told != outcome {
+            return Err(format!("a command came to {told:?}, and not to {outcome:?}"));
+        }
+        let Command::Update { update, offer, .. } = command else { return Ok(Some(Answer::End(outcome))) };
+        let told = self.model.told(&offer.topic, &outcome);
+        if is_awaited {
+            self.updates[*update].told = Some(told.clone());
+        }
+        Ok(Some(Answer::Update(told)))
+    }
+
+    /// Answers a command that is applied.
+    fn answer(
+        &mut self,
+        command: Submitted,
+        waiting: Waiting,
+        result: Option<Result<Outcome, Refusal>>,
+        right: Option<Answer>,
+    ) -> Result<(), String> {
+        self.log.beginning -= u64::from(command.begins);
+        let engine = self.engine.clone();
+        let journal = engine.journal().ok_or("it has no journal")?;
+        let (Some(result), Some(right)) = (result, right) else {
+            self.log.answers.settle(journal, &waiting);
+            return Ok(());
+        };
+        self.log.answers.push(journal, waiting, result);
+        if let Command::Update { update, shard: Some(shard), .. } = command.what {
+            self.log.answered.push((shard, update));
+        }
+        Self::check_waiter(command.waiter, &right)
+    }
+
+    /// The shards get what was answered.
+    pub fn flush(&mut self) {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return };
+        self.log.answers.flush(journal, engine.feed());
+        for (shard, update) in self.log.answered.drain(..) {
+            self.drivers[shard].given.push(update);
+        }
+    }
+
+    /// The log cannot be written any more: nobody knows of what is on its way, and what has not been sent is refused.
+    pub fn refuse(&mut self) -> Result<(), String> {
+        if self.log.is_refused {
+            return Ok(());
+        }
+        self.log(|| "the log refuses".to_owned());
+        self.met("refused by the log");
+        while self.apply()? {}
+        let waiting = self.journal().gathering().refuse("there is no room");
+        self.log.is_refused = true;
+        self.log.lost.clear();
+        for mut sent in std::mem::take(&mut self.log.in_flight) {
+            let (answered, commands) = (sent.waiting.take(), std::mem::take(&mut sent.commands));
+            for (command, waiting) in commands.into_iter().zip(answered.into_iter().flatten()) {
+                sent.commands.push(command.again());
+                self.answer_unavailable(command, waiting, false)?;
+            }
+            self.log.lost.push_back(sent);
+        }
+        if waiting.len() != self.log.submitted.len() {
+            return Err(format!("{} commands are refused, and {} wait", waiting.len(), self.log.submitted.len()));
+        }
+        for waiting in waiting {
+            let Some(command) = self.log.submitted.pop_front() else { break };
+            self.answer_unavailable(command, waiting, true)?;
+        }
+        Ok(())
+    }
+
+    fn answer_unavailable(&mut self, command: Submitted, waiting: Waiting, never: bool) -> Result<(), String> {
+        if matches!(command.what, Command::Control) {
+            return self.answer(command, waiting, None, None);
+        }
+        let told = Told::Refused("unavailable");
+        let right = match &command.what {
+            Command::Update { update, .. } => {
+                (self.updates[*update].told, self.updates[*update].never) = (Some(told.clone()), never);
+                Answer::Update(told)
+            }
+            _ => Answer::End(model::Outcome::Refused("unavailable")),
+        };
+        self.answer(command, waiting, Some(Err(unknown())), Some(right))
+    }
+}
+
+impl Log {
+    fn put(&mut self, now_us: u64, sent: Sent) {
+        self.stored.push((now_us, sent.bytes.clone()));
+        self.unapplied.push_back((self.stored.len() - 1, sent));
+    }
+}
+
+impl Submitted {
+    /// The same command, for which nobody waits.
+    fn again(&self) -> Self {
+        let what = match &self.what {
+            Command::Update { update, offer, .. } => {
+                Command::Update { update: *update, offer: offer.clone(), shard: None }
+            }
+            Command::End { topic, only } => Command::End { topic: topic.clone(), only: only.clone() },
+            Command::Control => Command::Control,
+        };
+        Self { what, begins: false, waiter: None }
+    }
+}
+
+impl Said {
+    fn of(entry: &Entry<'_>) -> Self {
+        match entry {
+            Entry::Publish { topic, data, .. } => {
+                let data: serde_json::Value = serde_json::from_str(data.raw()).expect("it was checked");
+                Said::Update((*topic).to_owned(), data["n"].as_u64())
+            }
+            Entry::End { topic, only } => {
+                Said::End((*topic).to_owned(), only.map(|(epoch, seq)| (epoch.to_owned(), seq)))
+            }
+            _ => Said::Control,
+        }
+    }
+}

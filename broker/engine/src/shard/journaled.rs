@@ -40,7 +40,7 @@ impl<S: Sink> Shard<S> {
             Ok(()) => {
                 let answer = Answer::Single(None);
                 let id = request.map(Into::into);
-                self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, given_up: false, answer });
+                self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, answer });
             }
             Err(refusal) => {
                 if refusal.code == ErrorCode::Forbidden {
@@ -89,7 +89,7 @@ impl<S: Sink> Shard<S> {
         }
         let id = id.as_ref().map(|id| id.as_bytes().into());
         let answer = Answer::Batch(batch);
-        self.awaiting.push(conn, Awaited { id, open, since_us: now.mono_us, given_up: false, answer });
+        self.awaiting.push(conn, Awaited { id, open, since_us: now.mono_us, answer });
         self.answer_finished(now, conn);
     }
 
@@ -140,10 +140,11 @@ impl<S: Sink> Shard<S> {
     pub(super) fn give_up_waiting(&mut self, now: Now, id: ConnId) {
         let Some(journal) = self.engine.journal() else { return };
         let late_us = now.mono_us.saturating_sub(journal.unavailable_ms() * 1000);
-        for request in self.awaiting.give_up(id, late_us) {
+        while let Some(request) = self.awaiting.give_up(id, late_us) {
             let refusal = unknown();
             self.engine.count_refused(refusal.code);
-            self.refuse(now, id, request.as_deref(), refusal.code, &refusal.message);
+            self.refuse(now, id, request.id.as_deref(), refusal.code, &refusal.message);
+            self.answer_finished(now, id);
         }
     }
 
@@ -161,7 +162,7 @@ impl<S: Sink> Shard<S> {
             return self.answer(now, conn, &payload);
         }
         let answer = Answer::Refused(payload.into_boxed_slice());
-        self.awaiting.push(conn, Awaited { id: None, open: 0, since_us: now.mono_us, given_up: false, answer });
+        self.awaiting.push(conn, Awaited { id: None, open: 0, since_us: now.mono_us, answer });
         self.count_buffers(conn);
     }
 
@@ -210,8 +211,8 @@ impl<S: Sink> Shard<S> {
 
     /// Answers a connection's first requests, as far as all of their updates are back.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
-        while let Some(Awaited { id, given_up, answer, .. }) = self.awaiting.pop_finished(conn) {
-            if !given_up && !self.is_closing(conn) {
+        while let Some(Awaited { id, answer, .. }) = self.awaiting.pop_finished(conn) {
+            if !self.is_closing(conn) {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }
         }

@@ -96,7 +96,7 @@ impl World {
         if offer.topic.starts_with('$') {
             return Err("forbidden");
         }
-        let begins = self.model.live(&offer.topic).is_none();
+        let begins = self.model.live(&offer.topic).is_none() || self.log.may_end(&offer.topic);
         if begins && self.model.live_len() + self.log.beginning >= self.limits.topics_max {
             self.met("topics over topics_max");
             return Err("limit");

@@ -80,16 +80,18 @@ impl Asked {
             Request::Batch(lines) => lines.iter().cloned().unzip(),
             _ => (Vec::new(), Vec::new()),
         };
+        let has_id = has_id && !matches!(request, Request::Wrong("bad_json", _));
         Self { number, has_id, request, executed_us: None, updates, offers }
     }
 
     pub fn text(&self) -> String {
-        let list = |entries: &[String]| entries.iter().map(|entry| format!("\"{entry}\"")).collect::<Vec<_>>().join(",");
+        let list =
+            |entries: &[String]| entries.iter().map(|entry| format!("\"{entry}\"")).collect::<Vec<_>>().join(",");
         let fields = match &self.request {
             Request::Publish(_, offer) => format!(r#""op":"publish",{}"#, offer.fields()),
             Request::Batch(lines) => {
                 let lines: Vec<_> = lines.iter().map(|(_, offer)| format!("{{{}}}", offer.fields())).collect();
-                format!(r#""op":"publish","updates":[{}]"#, lines.join(","))
+                format!(r#""op":"publish","batch":[{}]"#, lines.join(","))
             }
             Request::Ping => r#""op":"ping""#.to_owned(),
             Request::List => r#""op":"list""#.to_owned(),
@@ -116,9 +118,9 @@ impl Asked {
 
     fn told<'a>(&self, updates: &'a [Update]) -> Result<Vec<&'a Told>, String> {
         let told = self.updates.iter().map(|update| updates[*update].told.as_ref());
-        told.collect::<Option<_>>().filter(|_| self.executed_us.is_some()).ok_or_else(|| {
-            format!("{} is answered before it is applied", self.number)
-        })
+        told.collect::<Option<_>>()
+            .filter(|_| self.executed_us.is_some())
+            .ok_or_else(|| format!("{} is answered before it is applied", self.number))
     }
 
     /// Whether it has no answer: it has no id, and everything was accepted.

@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    fn events(&self, shard: usize) -> Vec<(usize, Event)> {
+    pub fn events(&self, shard: usize) -> Vec<(usize, Event)> {
         let ids = (0..self.clients.len()).filter(|id| self.clients[*id].shard == shard);
         ids.filter_map(|id| Some((id, self.event(id)?))).collect()
     }

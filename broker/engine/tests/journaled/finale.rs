@@ -15,8 +15,8 @@ const ROUNDS_MAX: usize = 4000;
 const STEPS_MAX: usize = 20_000;
 /// The time that a round takes, in µs.
 const ROUND_US: u64 = 1000;
-/// How often the publishes of a connection can be given up one after the other.
-const GIVE_UPS_MAX: u64 = 40;
+/// By how much giving up may be late, in µs: by a sweep over the connections.
+const LATE_US: u64 = 60_000;
 
 /// Lets everything come to rest.
 pub fn settle(world: &mut World) -> Result<(), String> {
@@ -47,9 +47,12 @@ pub fn settle(world: &mut World) -> Result<(), String> {
 
 /// The log stands still: what was asked is answered nevertheless.
 fn give_up(world: &mut World) -> Result<(), String> {
-    let until_us = world.now_us + world.gives_up_us.unwrap_or(0) * GIVE_UPS_MAX;
+    // Each of them may have to wait for the one before it.
+    let longest =
+        world.clients.iter().map(|client| client.asked.len() + client.outgoing.len()).max().unwrap_or(0) as u64;
+    let until_us = world.now_us + (world.gives_up_us.unwrap_or(0) + LATE_US) * (longest + 1);
     while world.now_us < until_us {
-        world.now_us += ROUND_US * 10;
+        world.now_us += LATE_US / 4;
         rest(world)?;
     }
     unanswered(world)
@@ -66,8 +69,10 @@ fn rest(world: &mut World) -> Result<(), String> {
             return Ok(());
         }
     }
-    let restless: Vec<_> = world.drivers.iter().filter(|driver| driver.at != At::Asleep).map(|driver| driver.at).collect();
-    Err(format!("shards never come to rest: {restless:?}"))
+    let restless: Vec<_> =
+        world.drivers.iter().filter(|driver| driver.at != At::Asleep).map(|driver| driver.at).collect();
+    let events: Vec<_> = (0..world.drivers.len()).map(|shard| world.events(shard)).collect();
+    Err(format!("shards never come to rest: {restless:?}, {events:?}"))
 }
 
 /// Checks that every request was answered.

@@ -7,9 +7,12 @@ use super::finale;
 use super::world::World;
 
 /// Minimum and maximum number of steps of a history.
-const STEPS: std::ops::Range<u64> = 300..1200;
+const STEPS: std::ops::Range<u64> = 500..2500;
 /// Maximum number of connections open at a time.
 const CLIENTS_MAX: usize = 5;
+
+/// A client sends no more while it has so many requests to be read.
+const OUTGOING_MAX: usize = 6;
 
 /// How often something was met.
 pub type Met = BTreeMap<&'static str, u64>;
@@ -64,22 +67,28 @@ pub fn run(seed: u64, trace: bool) -> Result<Met, String> {
 
 fn live(world: &mut World) -> Result<(), String> {
     let weights = [
-        world.dice.pick(&[40, 80]),    // a step of a shard
-        world.dice.pick(&[10, 20]),    // a request
-        world.dice.pick(&[2, 5]),      // a producer
-        world.dice.pick(&[5, 15, 30]), // a record is written
-        world.dice.pick(&[5, 15, 30]), // records are stored
-        world.dice.pick(&[5, 15, 30]), // records are applied
-        world.dice.pick(&[5, 15]),     // answers are given to the shards
-        world.dice.pick(&[0, 1]),      // the log refuses, or takes records again
-        world.dice.pick(&[1, 3]),      // topics end
-        world.dice.pick(&[5, 15]),     // time
-        world.dice.pick(&[2, 8]),      // the network
-        3,                             // a connection opens or breaks
+        world.dice.pick(&[40, 80, 120]), // a step of a shard
+        world.dice.pick(&[10, 20]),      // a request
+        world.dice.pick(&[2, 5]),        // a producer
+        world.dice.pick(&[5, 15, 30]),   // a record is written
+        world.dice.pick(&[5, 15, 30]),   // records are stored
+        world.dice.pick(&[5, 15, 30]),   // records are applied
+        world.dice.pick(&[5, 15]),       // answers are given to the shards
+        world.dice.pick(&[0, 1]),        // the log refuses, or a record comes late
+        world.dice.pick(&[1, 3]),        // topics end
+        world.dice.pick(&[5, 15]),       // time
+        world.dice.pick(&[2, 8]),        // the network
+        2,                               // a connection opens or breaks
     ];
     for _ in 0..world.dice.range(STEPS) {
         let what = world.dice.weighted(&weights);
         step(world, what)?;
+        if world.log.is_refused && world.dice.percent(4) {
+            world.arrive();
+            if world.dice.percent(60) {
+                world.open_session()?;
+            }
+        }
     }
     Ok(())
 }
@@ -96,33 +105,29 @@ fn step(world: &mut World, what: usize) -> Result<(), String> {
                 }
             }
         }
-        (1, Some(id)) if world.clients[id].outgoing.len() < 6 => {
-            let request = world.request(id);
-            world.clients[id].outgoing.push_back(request);
+        (1, Some(id)) if world.clients[id].outgoing.len() < OUTGOING_MAX => {
+            for _ in 0..world.dice.pick(&[1, 1, 3]) {
+                let request = world.request(id);
+                world.clients[id].outgoing.push_back(request);
+            }
         }
         (2, _) => {
             let (update, offer) = world.offer();
             world.publish(update, offer)?;
         }
         (3, _) => {
-            for _ in 0..world.dice.pick(&[1, 1, 1, 9]) {
-                let for_us = world.dice.pick(&[0, 500, 20_000, 300_000]);
+            for _ in 0..world.dice.pick(&[1, 2, 9]) {
+                let for_us = world.dice.pick(&[0, 0, 500, 20_000, 300_000]);
                 world.write(for_us);
             }
         }
         (4, _) => world.store(false),
         (5, _) => {
-            for _ in 0..world.dice.range(1..4) {
+            for _ in 0..world.dice.range(1..9) {
                 world.apply()?;
             }
         }
         (6, _) => world.flush(),
-        (7, _) if world.log.is_refused => {
-            world.arrive();
-            if world.dice.percent(40) {
-                world.open_session()?;
-            }
-        }
         (7, _) if world.dice.percent(30) => world.refuse()?,
         (7, _) => world.arrive(),
         (8, _) if world.dice.percent(50) => {

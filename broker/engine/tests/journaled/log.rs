@@ -27,8 +27,15 @@ pub struct Submitted {
 
 pub enum Command {
     /// Of a connection of a shard, or of a producer.
-    Update { update: usize, offer: Offer, shard: Option<usize> },
-    End { topic: String, only: Option<(String, u64)> },
+    Update {
+        update: usize,
+        offer: Offer,
+        shard: Option<usize>,
+    },
+    End {
+        topic: String,
+        only: Option<(String, u64)>,
+    },
     Control,
 }
 
@@ -54,6 +61,8 @@ pub struct Log {
     pub is_refused: bool,
     /// Topics that would begin with what is not answered.
     pub beginning: u64,
+    /// Topics that began with what nobody expected any more.
+    pub begun_late: u64,
     pub submitted: VecDeque<Submitted>,
     pub in_flight: VecDeque<Sent>,
     /// Records that were given up, and may still arrive.
@@ -75,6 +84,7 @@ impl Log {
             session: 0,
             is_refused: true,
             beginning: 0,
+            begun_late: 0,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
             lost: VecDeque::new(),
@@ -92,6 +102,13 @@ impl Log {
     pub fn submit(&mut self, submitted: Submitted) {
         self.beginning += u64::from(submitted.begins);
         self.submitted.push_back(submitted);
+    }
+
+    /// Whether the end of a topic waits.
+    pub fn may_end(&self, name: &str) -> bool {
+        let sent = self.in_flight.iter().chain(self.unapplied.iter().map(|(_, sent)| sent));
+        let sent = sent.filter(|sent| sent.waiting.is_some()).flat_map(|sent| &sent.commands);
+        sent.chain(&self.submitted).any(|command| matches!(&command.what, Command::End { topic, .. } if topic == name))
     }
 
     /// Whether nothing waits or is on its way.
@@ -226,6 +243,7 @@ impl World {
             Some(Ok(Outcome::Published(done))) => {
                 let begins = matches!(outcome, model::Outcome::Published { begins: true, .. });
                 if begins {
+                    self.log.begun_late += u64::from(!is_awaited);
                     self.model.learn(done.topic.name(), done.topic.epoch())?;
                 } else {
                     self.model.epoch(done.topic.name(), done.topic.epoch())?;

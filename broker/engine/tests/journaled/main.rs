@@ -45,7 +45,7 @@ mod traffic;
 mod world;
 
 /// Histories of a default run: some seconds.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 1000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

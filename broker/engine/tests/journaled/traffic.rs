@@ -8,11 +8,8 @@ use super::world::World;
 
 const TOPICS: [&str; 6] = ["a", "b", "s.x", "s.y", "fixed.z", "e.long.name"];
 /// Messages that are no requests, and their errors.
-const WRONG: [(&str, &str); 3] = [
-    ("bad_json", r#"{"op":"#),
-    ("unknown_op", r#""op":"sing""#),
-    ("bad_request", r#""op":"publish","topic":"a""#),
-];
+const WRONG: [(&str, &str); 3] =
+    [("bad_json", r#"{"op":"#), ("unknown_op", r#""op":"sing""#), ("bad_request", r#""op":"publish","topic":"a""#)];
 
 impl World {
     pub fn topic(&mut self) -> &'static str {

@@ -44,7 +44,7 @@ fn limits(dice: &mut Dice) -> Limits {
     let retain = Retain { updates: 10_000, bytes: 1 << 24, ms: 0 };
     let fixed = Pattern::parse(&format!("{FIXED}>")).expect("a pattern");
     Limits {
-        topics_max: dice.pick(&[2, 4, 1000]),
+        topics_max: dice.pick(&[2, 4, 1000, 1000]),
         image_bytes: IMAGE_BYTES,
         topics: vec![TopicRule { pattern: fixed, kind: Some(Kind::State), retain }],
         retain,
@@ -58,7 +58,11 @@ fn limits(dice: &mut Dice) -> Limits {
 }
 
 /// An engine with a journal, and a flag that it sets when something waits for the log.
-pub fn engine(limits: &Limits, options: (usize, u64, u64), notified: &[Arc<AtomicBool>]) -> (Arc<Engine>, Arc<AtomicBool>) {
+pub fn engine(
+    limits: &Limits,
+    options: (usize, u64, u64),
+    notified: &[Arc<AtomicBool>],
+) -> (Arc<Engine>, Arc<AtomicBool>) {
     let set = |flag: &Arc<AtomicBool>| -> Box<dyn Fn() + Send + Sync> {
         let flag = flag.clone();
         Box::new(move || flag.store(true, Ordering::Relaxed))
@@ -132,12 +136,21 @@ impl World {
         (0..self.clients.len()).filter(|id| !self.clients[*id].over && self.clients[*id].watched.is_none()).collect()
     }
 
+    /// Notes which connections the broker has dropped.
+    fn note_dropped(&mut self) {
+        for client in self.clients.iter_mut().filter(|client| !client.over && client.pipe.borrow().dropped) {
+            client.over = true;
+            self.drivers[client.shard].released.remove(&client.conn);
+        }
+    }
+
     pub fn connect(&mut self, shard: usize) -> usize {
+        self.note_dropped();
         let (now, pipe) = (self.now(), pipe(false));
         let conn = self.drivers[shard].shard.connect(now, SimSink(pipe.clone()));
         let mut client = Client::new(self.clients.len() as u64, shard, conn, pipe);
         if self.clients.len() >= self.drivers.len() && self.dice.percent(25) {
-            let rates = Rates { publishes: 20, ..Rates::default() };
+            let rates = Rates { publishes: self.dice.pick(&[1, 5]) as u32, ..Rates::default() };
             self.drivers[shard].shard.grant(conn, Granted { rates, publishes: None });
             client.quota = Some((Publishes::default(), rates));
         }
@@ -164,6 +177,7 @@ impl World {
 
     /// Lets the clients of a shard read what has arrived, and checks it.
     pub fn read(&mut self, shard: usize) -> Result<(), String> {
+        self.note_dropped();
         for id in 0..self.clients.len() {
             if self.clients[id].shard != shard || self.clients[id].over {
                 continue;
@@ -190,7 +204,7 @@ impl World {
                 }
             }
         }
-        let (topics, max) = (self.engine.topics_len() as u64, self.limits.topics_max);
+        let (topics, max) = (self.engine.topics_len() as u64, self.limits.topics_max + self.log.begun_late);
         if topics > max { Err(format!("there are {topics} topics, and topics_max is {max}")) } else { Ok(()) }
     }
 }

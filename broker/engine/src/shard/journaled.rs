@@ -41,6 +41,7 @@ impl<S: Sink> Shard<S> {
                 let answer = Answer::Single(None);
                 let id = request.map(Into::into);
                 self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, answer });
+                self.count_buffers(conn);
             }
             Err(refusal) => {
                 if refusal.code == ErrorCode::Forbidden {

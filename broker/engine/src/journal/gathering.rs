@@ -9,6 +9,7 @@ use broker_protocol::request::{Publication, Refusal};
 use foldhash::fast::RandomState;
 
 use super::ReplyTo;
+use crate::fault::{self, Fault};
 use crate::log::{Entry, Flaw, RecordWriter};
 use crate::sync::{Mutex, lock};
 
@@ -210,6 +211,9 @@ impl Gathering {
         let mut state = lock(&self.state);
         state.refused = Some(why.into());
         state.close();
+        if fault::strikes(Fault::RefusedWritten) {
+            return state.full.iter_mut().flat_map(|gathered| std::mem::take(&mut gathered.waiting)).collect();
+        }
         state.full.drain(..).flat_map(|gathered| gathered.waiting).collect()
     }
 

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use super::ConnId;
 use super::quota::LeftOut;
 use super::refused::Refused;
+use crate::fault::{self, Fault};
 use crate::journal::Completion;
 use crate::outcome::Published;
 
@@ -95,7 +96,9 @@ impl Awaiting {
             (waits.given_up, waits.updates) = (waits.given_up - 1, waits.updates - 1);
             return;
         }
-        let Some(request) = waits.requests.iter_mut().find(|request| request.open > 0) else { return };
+        let mut open = waits.requests.iter_mut().filter(|request| request.open > 0);
+        let newest = fault::strikes(Fault::AnswerOfAnother);
+        let Some(request) = (if newest { open.next_back() } else { open.next() }) else { return };
         let before = request.held_bytes();
         request.open -= 1;
         take(&mut request.answer);
@@ -116,7 +119,9 @@ impl Awaiting {
     pub(super) fn give_up(&mut self, id: ConnId, late_us: u64) -> Option<Awaited> {
         let waits = self.by_conn.get_mut(&id)?;
         let late = waits.requests.pop_front_if(|request| request.open > 0 && request.since_us <= late_us)?;
-        waits.given_up += late.open;
+        if !fault::strikes(Fault::GivenUpForgotten) {
+            waits.given_up += late.open;
+        }
         waits.requests_bytes -= late.held_bytes();
         Some(late)
     }
@@ -141,6 +146,7 @@ impl Awaiting {
             // A sign of life, and no request for anything that the others change.
             Some(Request::Ping { .. }) => false,
             Some(Request::Publish { .. } | Request::Batch { .. }) => !waits.held.is_empty(),
+            _ if fault::strikes(Fault::HeldOvertakes) => false,
             _ => !waits.held.is_empty() || !waits.requests.is_empty(),
         }
     }

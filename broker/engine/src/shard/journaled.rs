@@ -13,6 +13,7 @@ use super::requests::INDEX_BYTES;
 use super::{AuthRequest, ConnId, Shard};
 use crate::clock::Now;
 use crate::engine::{Engine, published};
+use crate::fault::{self, Fault};
 use crate::journal::{Completion, Journal, ReplyTo, unknown};
 use crate::outcome::Published;
 use crate::sink::Sink;
@@ -87,6 +88,9 @@ impl<S: Sink> Shard<S> {
                     batch.rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
                 }
             }
+        }
+        if fault::strikes(Fault::AnswerBeforeApply) {
+            open = open.min(1);
         }
         let id = id.as_ref().map(|id| id.as_bytes().into());
         let answer = Answer::Batch(batch);
@@ -183,7 +187,7 @@ impl<S: Sink> Shard<S> {
             }
         }
         // The number may be another connection's by now.
-        if self.session(id) != Some(session) {
+        if self.session(id) != Some(session) && !fault::strikes(Fault::AnswerToAnother) {
             return;
         }
         let mut refused = None;

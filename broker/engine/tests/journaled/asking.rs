@@ -62,13 +62,16 @@ impl World {
         let (number, is_batch) = (asked.number, asked.is_batch());
         let updates: Vec<_> = asked.updates.iter().copied().zip(asked.offers.iter().cloned()).collect();
         self.log(|| format!("client {id}: {number} is executed"));
-        let before = self.log.beginning;
+        let (before, submitted) = (self.log.beginning, self.log.submitted.len());
         for (update, offer) in updates {
             let allowed = self.predict(id, &offer, is_batch);
             self.take(update, offer, allowed, Some(self.clients[id].shard), None);
         }
         if self.log.beginning > before {
             self.met("topics that would begin");
+        }
+        if self.log.submitted.len() > submitted && self.engine.budget().buffers() == 0 {
+            return Err(format!("client {id}: {number} waits, and no budget knows"));
         }
         Ok(())
     }

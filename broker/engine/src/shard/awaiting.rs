@@ -109,7 +109,8 @@ impl Awaiting {
     /// Takes out a connection's first request, if all of its updates are back.
     pub(super) fn pop_finished(&mut self, id: ConnId) -> Option<Awaited> {
         let waits = self.by_conn.get_mut(&id)?;
-        let finished = waits.requests.pop_front_if(|request| request.open == 0)?;
+        waits.requests.front().filter(|request| request.open == 0)?;
+        let finished = waits.requests.pop_front()?;
         waits.requests_bytes -= finished.held_bytes();
         Some(finished)
     }
@@ -118,7 +119,8 @@ impl Awaiting {
     /// behind it no longer wait for it.
     pub(super) fn give_up(&mut self, id: ConnId, late_us: u64) -> Option<Awaited> {
         let waits = self.by_conn.get_mut(&id)?;
-        let late = waits.requests.pop_front_if(|request| request.open > 0 && request.since_us <= late_us)?;
+        waits.requests.front().filter(|request| request.open > 0 && request.since_us <= late_us)?;
+        let late = waits.requests.pop_front()?;
         if !fault::strikes(Fault::GivenUpForgotten) {
             waits.given_up += late.open;
         }

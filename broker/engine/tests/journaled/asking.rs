@@ -6,7 +6,7 @@ use broker_engine::journal::ReplyTo;
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::parse_line;
 
-use super::client::{Asked, Request};
+use super::asked::Asked;
 use super::log::{Command, Submitted};
 use super::offer::{Offer, Told};
 use super::producer::{Answer, Producer};
@@ -201,12 +201,5 @@ impl World {
     /// Checks what a producer was told, if the command had one.
     pub fn check_waiter(waiter: Option<(Arc<Producer>, u64)>, right: &Answer) -> Result<(), String> {
         waiter.map_or(Ok(()), |(producer, number)| producer.check(number, right))
-    }
-}
-
-impl Request {
-    /// Whether it publishes, well-formed.
-    pub fn publishes(&self) -> bool {
-        matches!(self, Request::Publish(..) | Request::Batch(_))
     }
 }

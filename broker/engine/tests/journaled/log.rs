@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use broker_engine::journal::{Answers, Waiting, unknown};
+use broker_engine::journal::{Answers, Waiting};
 use broker_engine::log::Entry;
 use broker_engine::{Applied, Logged, Outcome, Verdict};
 use broker_protocol::request::Refusal;
 
 use super::model;
-use super::offer::{Offer, Told};
+use super::offer::Offer;
 use super::producer::{Answer, Producer};
+use super::said::Said;
 use super::world::World;
 
 pub const NODE: &str = "n0";
@@ -42,18 +43,10 @@ pub enum Command {
 /// A record on its way.
 pub struct Sent {
     bytes: Vec<u8>,
-    commands: Vec<Submitted>,
+    pub commands: Vec<Submitted>,
     /// Who waits; nobody for a record that was given up.
-    waiting: Option<Vec<Waiting>>,
+    pub waiting: Option<Vec<Waiting>>,
     due_us: u64,
-}
-
-/// What an entry of the log says.
-#[derive(Debug, PartialEq)]
-enum Said {
-    Update(String, Option<u64>),
-    End(String, Option<(String, u64)>),
-    Control,
 }
 
 pub struct Log {
@@ -159,7 +152,8 @@ impl World {
 
     /// The log stores what is due, or everything.
     pub fn store(&mut self, all: bool) {
-        while let Some(sent) = self.log.in_flight.pop_front_if(|sent| all || sent.due_us <= self.now_us) {
+        while self.log.in_flight.front().is_some_and(|sent| all || sent.due_us <= self.now_us) {
+            let Some(sent) = self.log.in_flight.pop_front() else { return };
             self.log.put(self.now_us, sent);
         }
     }
@@ -267,7 +261,7 @@ impl World {
     }
 
     /// Answers a command that is applied.
-    fn answer(
+    pub fn answer(
         &mut self,
         command: Submitted,
         waiting: Waiting,
@@ -297,84 +291,11 @@ impl World {
             self.drivers[shard].given.push(update);
         }
     }
-
-    /// The log cannot be written any more: nobody knows of what is on its way, and what has not been sent is refused.
-    pub fn refuse(&mut self) -> Result<(), String> {
-        if self.log.is_refused {
-            return Ok(());
-        }
-        self.log(|| "the log refuses".to_owned());
-        self.met("refused by the log");
-        while self.apply()? {}
-        let waiting = self.journal().gathering().refuse("there is no room");
-        self.log.is_refused = true;
-        self.log.lost.clear();
-        for mut sent in std::mem::take(&mut self.log.in_flight) {
-            let (answered, commands) = (sent.waiting.take(), std::mem::take(&mut sent.commands));
-            for (command, waiting) in commands.into_iter().zip(answered.into_iter().flatten()) {
-                sent.commands.push(command.again());
-                self.answer_unavailable(command, waiting, false)?;
-            }
-            self.log.lost.push_back(sent);
-        }
-        if waiting.len() != self.log.submitted.len() {
-            return Err(format!("{} commands are refused, and {} wait", waiting.len(), self.log.submitted.len()));
-        }
-        for waiting in waiting {
-            let Some(command) = self.log.submitted.pop_front() else { break };
-            self.answer_unavailable(command, waiting, true)?;
-        }
-        Ok(())
-    }
-
-    fn answer_unavailable(&mut self, command: Submitted, waiting: Waiting, never: bool) -> Result<(), String> {
-        if matches!(command.what, Command::Control) {
-            return self.answer(command, waiting, None, None);
-        }
-        let told = Told::Refused("unavailable");
-        let right = match &command.what {
-            Command::Update { update, .. } => {
-                (self.updates[*update].told, self.updates[*update].never) = (Some(told.clone()), never);
-                Answer::Update(told)
-            }
-            _ => Answer::End(model::Outcome::Refused("unavailable")),
-        };
-        self.answer(command, waiting, Some(Err(unknown())), Some(right))
-    }
 }
 
 impl Log {
     fn put(&mut self, now_us: u64, sent: Sent) {
         self.stored.push((now_us, sent.bytes.clone()));
         self.unapplied.push_back((self.stored.len() - 1, sent));
-    }
-}
-
-impl Submitted {
-    /// The same command, for which nobody waits.
-    fn again(&self) -> Self {
-        let what = match &self.what {
-            Command::Update { update, offer, .. } => {
-                Command::Update { update: *update, offer: offer.clone(), shard: None }
-            }
-            Command::End { topic, only } => Command::End { topic: topic.clone(), only: only.clone() },
-            Command::Control => Command::Control,
-        };
-        Self { what, begins: false, waiter: None }
-    }
-}
-
-impl Said {
-    fn of(entry: &Entry<'_>) -> Self {
-        match entry {
-            Entry::Publish { topic, data, .. } => {
-                let data: serde_json::Value = serde_json::from_str(data.raw()).expect("it was checked");
-                Said::Update((*topic).to_owned(), data["n"].as_u64())
-            }
-            Entry::End { topic, only } => {
-                Said::End((*topic).to_owned(), only.map(|(epoch, seq)| (epoch.to_owned(), seq)))
-            }
-            _ => Said::Control,
-        }
     }
 }

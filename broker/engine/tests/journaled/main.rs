@@ -7,9 +7,12 @@
 //! world       the engine, its clients, its log, and the model beside them
 //! driver      the loop of each shard, one step at a time
 //! asking      requests are handed over; what must be refused at once
+//! asked       one request, and when it may be answered
 //! traffic     random requests
 //! offer       an update, and what is known of it
-//! log         records are written, stored, applied and answered, or refused
+//! log         records are written, stored, applied and answered
+//! refusing    the log takes nothing any more
+//! said        an entry of the log
 //! model       the commands of the log, applied naively
 //! client      answers, in the order of the requests
 //! stream      updates of a subscribed topic
@@ -21,6 +24,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
+mod asked;
 mod asking;
 mod client;
 #[path = "../simulation/dice.rs"]
@@ -40,6 +44,8 @@ mod offer;
 #[cfg(feature = "planted-faults")]
 mod planted;
 mod producer;
+mod refusing;
+mod said;
 mod stream;
 mod traffic;
 mod world;

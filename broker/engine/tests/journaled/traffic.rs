@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::client::Request;
+use super::asked::Request;
 use super::offer::{Offer, Update};
 use super::world::World;
 

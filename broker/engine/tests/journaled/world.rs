@@ -8,7 +8,8 @@ use broker_engine::{Engine, Granted, Limits, Now, Publishes, Rates, Retain, Topi
 use broker_protocol::kind::Kind;
 use broker_protocol::pattern::Pattern;
 
-use super::client::{Client, Counts, Request, Truth, count};
+use super::asked::Request;
+use super::client::{Client, Counts, Truth, count};
 use super::dice::Dice;
 use super::driver::Driver;
 use super::log::Log;

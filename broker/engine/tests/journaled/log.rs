@@ -54,8 +54,8 @@ pub struct Log {
     pub is_refused: bool,
     /// Topics that would begin with what is not answered.
     pub beginning: u64,
-    /// Topics that began with what nobody expected any more.
-    pub begun_late: u64,
+    /// Topics that began or ended with what nobody expected any more: only by so many may topics_max be exceeded.
+    pub late: u64,
     pub submitted: VecDeque<Submitted>,
     pub in_flight: VecDeque<Sent>,
     /// Records that were given up, and may still arrive.
@@ -77,7 +77,7 @@ impl Log {
             session: 0,
             is_refused: true,
             beginning: 0,
-            begun_late: 0,
+            late: 0,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
             lost: VecDeque::new(),
@@ -237,7 +237,7 @@ impl World {
             Some(Ok(Outcome::Published(done))) => {
                 let begins = matches!(outcome, model::Outcome::Published { begins: true, .. });
                 if begins {
-                    self.log.begun_late += u64::from(!is_awaited);
+                    self.log.late += u64::from(!is_awaited);
                     self.model.learn(done.topic.name(), done.topic.epoch())?;
                 } else {
                     self.model.epoch(done.topic.name(), done.topic.epoch())?;
@@ -249,6 +249,10 @@ impl World {
             Some(Err(refusal)) => model::Outcome::Refused(refusal.code.as_str()),
             other => return Err(format!("a command came to {other:?}")),
         };
+        if !is_awaited && matches!(outcome, model::Outcome::Ended { .. }) {
+            // What was published meanwhile was not counted as the beginning of another.
+            self.log.late += 1;
+        }
         if told != outcome {
             return Err(format!("a command came to {told:?}, and not to {outcome:?}"));
         }

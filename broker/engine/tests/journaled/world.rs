@@ -209,7 +209,7 @@ impl World {
                 }
             }
         }
-        let (topics, max) = (self.engine.topics_len() as u64, self.limits.topics_max + self.log.begun_late);
+        let (topics, max) = (self.engine.topics_len() as u64, self.limits.topics_max + self.log.late);
         if topics > max { Err(format!("there are {topics} topics, and topics_max is {max}")) } else { Ok(()) }
     }
 }

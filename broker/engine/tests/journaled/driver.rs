@@ -38,6 +38,13 @@ impl Driver {
         Self { shard, at: At::TakeIn, more: false, notified, released: BTreeSet::new(), given: Vec::new() }
     }
 
+    /// Its socket has something for it.
+    pub fn wake(&mut self, index: usize) {
+        if matches!(self.at, At::Asleep | At::LastLook) {
+            self.wake_up(index);
+        }
+    }
+
     fn wake_up(&mut self, index: usize) {
         self.notified.store(false, Ordering::Relaxed);
         self.shard.engine().feed().wake(index).woke();

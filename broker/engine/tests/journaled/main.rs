@@ -51,7 +51,7 @@ mod traffic;
 mod world;
 
 /// Histories of a default run: some seconds. With small bounds they take ten times as long.
-const SEEDS: u64 = if cfg!(feature = "planted-faults") { 200 } else { 1000 };
+const SEEDS: u64 = if cfg!(feature = "planted-faults") { 200 } else { 600 };
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -152,6 +152,7 @@ impl World {
     pub fn connect(&mut self, shard: usize) -> usize {
         self.note_dropped();
         let (now, pipe) = (self.now(), pipe(false));
+        self.drivers[shard].wake(shard);
         let conn = self.drivers[shard].shard.connect(now, SimSink(pipe.clone()));
         let mut client = Client::new(self.clients.len() as u64, shard, conn, pipe);
         if self.clients.len() >= self.drivers.len() && self.dice.percent(25) {
@@ -176,8 +177,10 @@ impl World {
             count(&self.met, "hung up before an answer");
         }
         let (shard, conn) = (client.shard, client.conn);
-        self.drivers[shard].released.remove(&conn);
-        self.drivers[shard].shard.disconnect(conn);
+        let driver = &mut self.drivers[shard];
+        driver.wake(shard);
+        driver.released.remove(&conn);
+        driver.shard.disconnect(conn);
     }
 
     /// Lets the clients of a shard read what has arrived, and checks it.

@@ -188,7 +188,7 @@ impl Drive {
         let verdict = self.applied.apply(&self.engine, (self.clock)().mono_us, logged, |_, result| {
             match (waiting.next(), result) {
                 (Some(waiting), Some(result)) => answers.push(journal, waiting, result),
-                (Some(waiting), None) => answers.drop(journal, waiting),
+                (Some(waiting), None) => answers.settle(journal, &waiting),
                 (None, _) => {}
             }
         });

@@ -45,6 +45,11 @@ impl Kept {
         self.folder.path().join("journal")
     }
 
+    /// Starts it with these flags from now on.
+    pub(crate) fn set_flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
     /// Starts it with this command before the program from now on.
     pub(crate) fn run_by(&mut self, before: &[&str]) {
         self.before = before.iter().map(|word| (*word).to_owned()).collect();

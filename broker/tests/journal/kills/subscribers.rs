@@ -98,13 +98,7 @@ impl Place {
         let begin = |place: &mut Self, topic: &Value| {
             let number = |name: &str| topic[name].as_u64().unwrap();
             let text = |name: &str| topic[name].as_str();
-            place.begin(
-                text("topic").unwrap(),
-                text("start").unwrap(),
-                number("seq"),
-                number("oldest"),
-                text("epoch"),
-            );
+            place.begin(text("topic").unwrap(), text("start").unwrap(), number("seq"), number("oldest"), text("epoch"));
         };
         match message.op() {
             "subscribed" => {
@@ -116,9 +110,7 @@ impl Place {
                 assert_eq!(message["from"], Value::Null, "{message:?}");
                 self.update(&message.str("topic"), op, message.num("seq"), &message.data());
             }
-            "image" => {
-                self.image(&message.str("topic"), &message.str("epoch"), message.num("seq"), &message["data"])
-            }
+            "image" => self.image(&message.str("topic"), &message.str("epoch"), message.num("seq"), &message["data"]),
             "goaway" => return Err(io::ErrorKind::ConnectionAborted.into()),
             "hello" => {}
             // A gap, a closed topic, an error.
@@ -201,14 +193,16 @@ fn by_id(place: &mut Place, id: &mut String, is_done: &dyn Fn() -> bool, ready: 
     Ok(())
 }
 
-/// The Rust client with a pattern: it resumes by itself, by positions.
+/// The Rust client, which resumes by itself. It names the topics: a pattern would resume from the last position, which is
+/// older the more there is to do, and what came since may not be retained.
 fn client(place: &mut Place, is_done: impl Fn() -> bool, mut ready: impl FnMut()) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let backoff = Backoff { first_ms: 1, max_ms: 20, jitter: 0.5 };
         let url = format!("ws://{}/v1/ws", place.ledger.address);
         let client = Client::connect_with(Options { backoff, ..Options::new(url) }).await.unwrap();
-        let mut all = client.subscribe(["k.>"]).on_slow(OnSlow::Retain).ready().send().await.unwrap();
+        let names: Vec<String> = place.ledger.topics.iter().map(|topic| topic.name.clone()).collect();
+        let mut all = client.subscribe(names).on_slow(OnSlow::Retain).ready().send().await.unwrap();
         while !is_done() {
             let Ok(event) = tokio::time::timeout(PAUSE * 10, all.next()).await else { continue };
             match event.expect("the client goes on") {

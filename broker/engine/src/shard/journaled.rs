@@ -132,7 +132,8 @@ impl<S: Sink> Shard<S> {
         let text = self.awaiting.take_held(id)?;
         self.work.charge_bytes(text.len());
         self.count_buffers(id);
-        self.take_message(now, id, &text)
+        // Those that are still held came after it.
+        self.execute(now, id, broker_protocol::request::parse(&text))
     }
 
     /// Answers what has waited for the log for too long, with the refusal that says that nobody knows.

@@ -67,17 +67,23 @@ impl<S: Sink> Shard<S> {
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         self.count_received(id);
-        self.take_message(now, id, text)
-    }
-
-    /// Executes a message that is counted already. If it has to wait for what was published before it, it is held.
-    pub(super) fn take_message(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         let parsed = broker_protocol::request::parse(text);
         if self.awaiting.must_hold(id, parsed.as_ref().ok()) {
+            // It has to wait for what was published before it.
             self.awaiting.hold(id, text);
             self.count_buffers(id);
             return None;
         }
+        self.execute(now, id, parsed)
+    }
+
+    /// Executes a message whose turn it is: it is counted, and has nothing to wait for.
+    pub(super) fn execute(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        parsed: Result<Request<'_>, (Option<Id<'_>>, Refusal)>,
+    ) -> Option<AuthRequest> {
         match parsed {
             Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
                 // It is counted, and never refused.

@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Tests that cannot run because a program or a data file is missing write a line to this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture compare compare-tls clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture compare compare-tls compare-journal clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -157,6 +157,12 @@ compare-tls:
 	$(COMPARE_TLS) --servers $(FRONTS) --base tickcast --scenarios idle --subscribers 9000 --out $(TARGET)/compare-tls/idle
 	$(COMPARE_TLS) --servers $(FRONTS),tickcast-tls-mlkem,tickcast-tls-tokens --base tickcast --scenarios connect --out $(TARGET)/compare-tls/connect
 	$(COMPARE_TLS) --servers tickcast-tls-tokens --scenarios login-storm --threads 2 --out $(TARGET)/compare-tls/storm
+
+# What a journal costs, beside a broker without one. The run takes some 4 minutes on a quiet machine with two cores.
+COMPARE_JOURNAL = $(TARGET)/release/loadgen compare loadgen/compare/journal.toml --floors 0 --base none --repeats $(ROUNDS)
+compare-journal:
+	$(CARGO) build --release --locked -p broker -p loadgen --bins
+	$(COMPARE_JOURNAL) --scenarios journal-batches,journal-single,journal-steady --out $(TARGET)/compare-journal
 
 clean-tools:
 	rm -rf .tools

@@ -78,6 +78,8 @@ pub struct Engine {
     saving: Saving,
     /// Names that ended while the checkpoint was written from which this engine is restored.
     skipping: Mutex<BTreeMap<Box<str>, u64>>,
+    /// Whether there are any.
+    is_skipping: AtomicBool,
 }
 
 /// How far a shard may lag and still count as keeping up: some milliseconds of its time.
@@ -150,6 +152,7 @@ impl Engine {
             last_publish_us: AtomicU64::new(0),
             saving: Saving::default(),
             skipping: Mutex::default(),
+            is_skipping: AtomicBool::new(false),
         })
     }
 

@@ -28,6 +28,12 @@ pub enum Outcome {
     Skipped,
 }
 
+impl From<Published> for Outcome {
+    fn from(published: Published) -> Self {
+        Outcome::Published(published)
+    }
+}
+
 impl Outcome {
     /// The update that it published, or the topic that it ended.
     pub fn published(self) -> Option<Published> {

@@ -286,6 +286,15 @@ impl TopicState {
         self.closed && topic.has_image() && self.image.is_none()
     }
 
+    /// Notes that the topic's last command is the one at this place. Returns false if it has had that already: it was saved
+    /// in a checkpoint after the command was applied, and is restored from that.
+    pub(crate) fn advance(&mut self, place: Option<u64>) -> bool {
+        let Some(place) = place else { return true };
+        let is_next = self.place < place || fault::planted(Fault::PlaceIgnored);
+        self.place = self.place.max(place);
+        is_next
+    }
+
     /// The newest `seq`.
     pub(crate) fn seq(&self) -> u64 {
         self.history.newest()

@@ -23,3 +23,20 @@ pub mod store;
 
 pub use local::{Drive, JournalError, Opened, Options, Pause, Status, get};
 pub use store::LastEnd;
+
+#[cfg(test)]
+mod test_dir {
+    //! Directories for tests.
+
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    /// Makes one in memory if it can: the tests sync thousands of times, and a disk that others use makes each of them
+    /// slow.
+    pub(crate) fn test_dir() -> TempDir {
+        let memory = Path::new("/dev/shm");
+        let in_memory = memory.is_dir().then(|| tempfile::tempdir_in(memory)).and_then(Result::ok);
+        in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
+    }
+}

@@ -225,6 +225,18 @@ impl Protocol {
         wire::masked(out, FIN | self.opcode(), text);
     }
 
+    /// Adds an update to the message of a batch, for protocols that have such.
+    pub(crate) fn batch(&self, message: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
+        tickcast::batch(message, topic, kind, payload);
+    }
+
+    /// Appends the frame of a batch, and begins another one.
+    pub(crate) fn end_batch(&self, out: &mut Vec<u8>, message: &mut Vec<u8>) {
+        message.extend(b"]}");
+        wire::masked(out, FIN | self.opcode(), message);
+        message.clear();
+    }
+
     /// Decodes `bytes`, and calls `each` with the meaning of each message. Returns how many bytes were used up: in a
     /// stream, the rest is the beginning of a message; otherwise `bytes` is one message, which is used up.
     pub(crate) fn decode(&self, bytes: &[u8], each: &mut impl FnMut(Received<'_>)) -> Result<usize, String> {

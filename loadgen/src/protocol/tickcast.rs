@@ -36,7 +36,18 @@ pub(super) fn subscribe(out: &mut Vec<u8>, entries: &[Entry<'_>], options: &Opti
 }
 
 pub(super) fn publish(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
-    out.extend(br#"{"op":"publish","topic":""#);
+    out.extend(br#"{"op":"publish",""#);
+    update(out, topic, kind, payload);
+}
+
+/// Adds an update to a batch, which is begun with the first.
+pub(super) fn batch(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
+    out.extend(if out.is_empty() { &br#"{"op":"publish","batch":[{""#[..] } else { br#",{""# });
+    update(out, topic, kind, payload);
+}
+
+fn update(out: &mut Vec<u8>, topic: &str, kind: &str, payload: &[u8]) {
+    out.extend(br#"topic":""#);
     out.extend(topic.as_bytes());
     out.extend(br#"","kind":""#);
     out.extend(kind.as_bytes());

@@ -58,6 +58,7 @@ impl Scenario {
             (None, None) => {}
         }
         between("publish.burst", publish.burst, 1, 1_000_000)?;
+        between("publish.batch", publish.batch, 1, 1000)?;
         between("publish.bytes", publish.bytes, BYTES_MIN, BYTES_MAX)?;
         let topics = u32::try_from(self.subscribers.topics).unwrap_or(u32::MAX);
         between("publish.publishers", publish.publishers, 1, topics.min(1000))?;

@@ -132,6 +132,8 @@ pub(crate) struct Publish {
     pub(crate) in_flight: Option<u64>,
     /// Updates that are due at the same moment.
     pub(crate) burst: u64,
+    /// Updates of a publisher that go in one message, if they are due. (Tickcast)
+    pub(crate) batch: u32,
     /// Bytes of each update's payload.
     pub(crate) bytes: usize,
     /// `event`, `state` or `patch`. (Tickcast)
@@ -145,7 +147,7 @@ pub(crate) struct Publish {
 impl Default for Publish {
     fn default() -> Self {
         let kind = "event".to_owned();
-        Self { rate: None, in_flight: None, burst: 1, bytes: 120, kind, publishers: 1, ramp: Vec::new() }
+        Self { rate: None, in_flight: None, burst: 1, batch: 1, bytes: 120, kind, publishers: 1, ramp: Vec::new() }
     }
 }
 

@@ -21,5 +21,8 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("deliveries-8k", include_str!("../../scenarios/deliveries-8k.toml")),
     ("connect", include_str!("../../scenarios/connect.toml")),
     ("login-storm", include_str!("../../scenarios/login-storm.toml")),
+    ("journal-batches", include_str!("../../scenarios/journal-batches.toml")),
+    ("journal-single", include_str!("../../scenarios/journal-single.toml")),
+    ("journal-steady", include_str!("../../scenarios/journal-steady.toml")),
     ("soak", include_str!("../../scenarios/soak.toml")),
 ];

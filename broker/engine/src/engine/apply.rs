@@ -15,6 +15,7 @@ use broker_protocol::request::{Publication, Refusal};
 use super::{Engine, Publisher, check_writable};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
+use crate::journal::unknown;
 use crate::outcome::{Outcome, Published};
 
 /// A change of topics.
@@ -78,7 +79,8 @@ impl Engine {
     /// refused update changes nothing.
     pub fn publish(&self, now: Now, update: &Publication<'_>, by: Publisher) -> Result<Published, Refusal> {
         check_writable(&update.topic, by)?;
-        let published = self.apply_publish(At::next(now), update)?;
+        let applied = self.apply_publish(At::next(now), update)?;
+        let Outcome::Published(published) = applied else { return Err(unknown()) };
         if by == Publisher::Client {
             self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
         }
@@ -95,9 +97,9 @@ impl Engine {
             at.ts_us = at.mono_us;
         }
         let result = match at.place {
-            Some(place) if !self.is_next(place, command.topic()) => Ok(Outcome::Skipped),
+            Some(place) if self.has_ended_by(command.topic(), place) => Ok(Outcome::Skipped),
             _ => match command {
-                Command::Publish(update) => self.apply_publish(at, update).map(Outcome::Published),
+                Command::Publish(update) => self.apply_publish(at, update),
                 Command::End { topic, only } => self.apply_end(at, topic, only),
             },
         };
@@ -111,21 +113,5 @@ impl Engine {
     /// their topics, it is the same on all brokers.
     pub fn pass(&self, place: u64) {
         self.feed.reach(place + 1);
-    }
-
-    /// Notes that a topic's last command is the one at this place. Returns false if the topic has had it already: it was
-    /// saved in a checkpoint after the command was applied, and is restored from that.
-    fn is_next(&self, place: u64, name: &str) -> bool {
-        if fault::planted(Fault::PlaceIgnored) {
-            return true;
-        }
-        if self.has_ended_by(name, place) {
-            return false;
-        }
-        let Some(topic) = self.topic(name) else { return true };
-        let mut state = topic.lock();
-        let is_next = state.place < place;
-        state.place = state.place.max(place);
-        is_next
     }
 }

@@ -48,6 +48,9 @@ impl Engine {
         if only.is_some_and(|(epoch, _)| epoch != topic.epoch()) {
             return Ok(Outcome::WentOn);
         }
+        if !topic.lock().advance(at.place) {
+            return Ok(Outcome::Skipped);
+        }
         Ok(match self.end(at, &topic, only.map(|(_, seq)| seq)) {
             Some(ended) => {
                 self.saving.note_end(at.place, name);

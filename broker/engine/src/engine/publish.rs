@@ -22,7 +22,7 @@ use crate::epoch::epoch;
 use crate::fault::{self, Fault};
 use crate::feed::{Draft, EntryKind, ShardSet};
 use crate::image::Tree;
-use crate::outcome::Published;
+use crate::outcome::{Outcome, Published};
 use crate::sources::source_bytes;
 use crate::topic::{NewTopic, Topic, TopicState};
 
@@ -44,7 +44,7 @@ struct Offer<'a> {
 
 impl Engine {
     /// Applies an update: assigns its `seq`, makes its frame, keeps it in the history and appends it to the feed.
-    pub(super) fn apply_publish(&self, at: At, update: &Publication<'_>) -> Result<Published, Refusal> {
+    pub(super) fn apply_publish(&self, at: At, update: &Publication<'_>) -> Result<Outcome, Refusal> {
         SCRATCH.with_borrow_mut(|(data, scratch)| {
             data.clear();
             update.data.append_compact(data);
@@ -64,9 +64,9 @@ impl Engine {
             if data.capacity() + scratch.capacity() > SCRATCH_BYTES_KEPT {
                 (*data, *scratch) = (Vec::new(), Vec::new());
             }
-            let published = result?;
+            let outcome = result?;
             self.budget.fit_histories(self.limits.retain_bytes_max());
-            Ok(published)
+            Ok(outcome)
         })
     }
 
@@ -78,7 +78,7 @@ impl Engine {
         update: &Publication<'_>,
         data: &[u8],
         scratch: &mut Vec<u8>,
-    ) -> Option<Result<Published, Refusal>> {
+    ) -> Option<Result<Outcome, Refusal>> {
         let name = &*update.topic;
         let rules = self.limits.rules();
         let (fixed, retain) = rules.of(name);
@@ -140,13 +140,13 @@ impl Engine {
         };
         topic.begun_bytes.store(begun_bytes, Ordering::Release);
         if fault::strikes(Fault::BeginningWithoutUpdate) {
-            return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }));
+            return Some(Ok(Published { topic: topic.clone(), seq: 1, duplicate: false }.into()));
         }
         self.take(at, &topic, &mut state, &offer, image, frame);
         drop(state);
         drop(names);
         self.feed.wake_all(all);
-        Some(Ok(Published { topic, seq: 1, duplicate: false }))
+        Some(Ok(Published { topic, seq: 1, duplicate: false }.into()))
     }
 
     /// Makes the epoch of a topic that begins.
@@ -177,7 +177,7 @@ impl Engine {
         update: &Publication<'_>,
         data: &[u8],
         scratch: &mut Vec<u8>,
-    ) -> Option<Result<Published, Refusal>> {
+    ) -> Option<Result<Outcome, Refusal>> {
         let kind = update.kind.unwrap_or(topic.kind());
         if !fits(topic.kind(), kind) {
             return Some(Err(mismatch(topic.name(), topic.kind(), kind)));
@@ -188,11 +188,14 @@ impl Engine {
         if state.closed {
             return None;
         }
+        if !state.advance(at.place) {
+            return Some(Ok(Outcome::Skipped));
+        }
         if let Some((source, source_seq)) = &update.source
             && state.sources.is_duplicate(source, *source_seq)
         {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
-            return Some(Ok(Published { topic: topic.clone(), seq: state.seq(), duplicate: true }));
+            return Some(Ok(Published { topic: topic.clone(), seq: state.seq(), duplicate: true }.into()));
         }
         let image = match (kind, &state.image) {
             (Kind::Event, _) => None,
@@ -211,7 +214,7 @@ impl Engine {
         let interest = self.take(at, topic, state, &offer, image, frame);
         drop(guard);
         self.feed.wake_all(interest);
-        Some(Ok(Published { topic: topic.clone(), seq, duplicate: false }))
+        Some(Ok(Published { topic: topic.clone(), seq, duplicate: false }.into()))
     }
 
     /// Makes an update, for which everything is reserved, the topic's newest. Returns the shards to wake.

@@ -1,5 +1,6 @@
 //! Restoring topics from a checkpoint, before any client is let in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,6 +8,7 @@ use broker_protocol::frame::Frame;
 
 use super::{Engine, SavedTopic};
 use crate::clock::Now;
+use crate::fault::{self, Fault};
 use crate::feed::FIRST_BYTE;
 use crate::history::History;
 use crate::image::Tree;
@@ -75,16 +77,22 @@ impl Engine {
     /// when all topics are restored: one that was saved before it ended goes on from there, and ends again.
     pub fn restore_ended(&self, ended: impl IntoIterator<Item = (Box<str>, u64)>) {
         let names = self.directory.read();
-        *lock(&self.skipping) = ended.into_iter().filter(|(name, _)| names.get(name).is_none()).collect();
+        let skipping: BTreeMap<_, _> = ended.into_iter().filter(|(name, _)| names.get(name).is_none()).collect();
+        self.is_skipping.store(!skipping.is_empty(), Ordering::Release);
+        *lock(&self.skipping) = skipping;
     }
 
     /// Ends restoring: the last command that was applied before the checkpoint was complete is applied here, too.
     pub fn end_restoring(&self) {
         lock(&self.skipping).clear();
+        self.is_skipping.store(false, Ordering::Release);
     }
 
     /// Whether a topic of this name ended at this place or a later one before the checkpoint was complete.
     pub(super) fn has_ended_by(&self, name: &str, place: u64) -> bool {
-        lock(&self.skipping).get(name).is_some_and(|ended| place <= *ended)
+        // Only while a checkpoint is being caught up with.
+        !fault::planted(Fault::PlaceIgnored)
+            && self.is_skipping.load(Ordering::Acquire)
+            && lock(&self.skipping).get(name).is_some_and(|ended| place <= *ended)
     }
 }

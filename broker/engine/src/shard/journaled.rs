@@ -112,7 +112,13 @@ impl<S: Sink> Shard<S> {
         for _ in 0..ANSWERS_PER_ROUND {
             let Some(completion) = self.awaiting.answers.pop_front() else { break };
             self.work.charge(ANSWER_STEPS);
+            let (id, session) = (completion.conn, completion.session);
             self.complete(now, completion);
+            // Answers to a batch come in a row: its connection is looked at once.
+            let goes_on = |next: &Completion| next.conn == id && next.session == session;
+            if !self.awaiting.answers.front().is_some_and(goes_on) && self.session(id) == Some(session) {
+                self.answer_finished(now, id);
+            }
         }
         !self.awaiting.answers.is_empty()
     }
@@ -174,15 +180,15 @@ impl<S: Sink> Shard<S> {
     fn complete(&mut self, now: Now, completion: Completion) {
         let Completion { conn: id, session, index, result } = completion;
         let result = result.and_then(|outcome| outcome.published().ok_or_else(unknown));
-        if let Ok(published) = &result {
+        if result.is_ok() {
             self.engine.note_publish(now);
-            if self.session(id) == Some(session) {
-                self.note_publisher(now, id, published);
-            }
         }
         // The number may be another connection's by now.
         if self.session(id) != Some(session) {
             return;
+        }
+        if let Ok(published) = &result {
+            self.note_publisher(now, id, published);
         }
         let mut refused = None;
         self.awaiting.take_back(id, |answer| match (answer, result) {
@@ -205,7 +211,6 @@ impl<S: Sink> Shard<S> {
             Some((code, false)) => self.engine.count_refused(code),
             None => {}
         }
-        self.answer_finished(now, id);
     }
 
     /// Answers a connection's first requests, as far as all of their updates are back.

@@ -21,8 +21,8 @@
 //!
 //! # Why not a store from a crate
 //!
-//! A log needs only the end of a file. fjall, which was tried, refuses to open after a damaged last record, or panics;
-//! writes everything twice, and needs space to delete. Other stores do not tell *written* from *synced*.
+//! A log needs only the end of a file. fjall, which was tried, does not open when a byte of the last record is another
+//! one, writes every record twice, and needs space on the disk to delete.
 
 mod error;
 mod meta;
@@ -45,6 +45,7 @@ pub use self::row::Stored;
 
 use self::error::io as failed_to;
 use self::meta::{Meta, State};
+use self::open::Lock;
 use self::segment::Segment;
 
 /// Maximum bytes of a record: the longest message and a full record before it, with room.
@@ -96,8 +97,7 @@ pub struct Store {
     /// Whether a write failed; what it left behind is not known.
     has_failed: bool,
     buffer: Vec<u8>,
-    /// Unlocked when it is closed.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Store {

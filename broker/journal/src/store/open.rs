@@ -30,7 +30,7 @@ impl Store {
     ) -> Result<Store, StoreError> {
         let boot = xxh3_64(boot_id.as_bytes());
         make_dir(dir)?;
-        let lock = lock(dir)?;
+        let lock = Lock::take(dir)?;
         let mut found = segment::list(dir)?;
         let Some(mut meta) = Meta::open(dir)? else {
             // Nothing is appended before `meta` is there.
@@ -81,7 +81,7 @@ impl Store {
         })
     }
 
-    fn make(dir: &Path, lock: File, state: State) -> Result<Store, StoreError> {
+    fn make(dir: &Path, lock: Lock, state: State) -> Result<Store, StoreError> {
         let (segment, file) = Segment::create(dir, 1)?;
         let meta = Meta::create(dir, state)?;
         Ok(Store {
@@ -133,13 +133,26 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+/// The lock of a store that is open.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    fn take(dir: &Path) -> Result<Lock, StoreError> {
+        let path = dir.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that this one is just starting has a copy of the file for a moment.
+        drop(self.0.unlock());
     }
 }

@@ -15,6 +15,9 @@ pub(super) struct Line {
     socket: Wire,
     /// Bytes that the socket has not taken yet.
     pub(super) output: Vec<u8>,
+    /// The batch that is being filled, and the number of its updates.
+    pub(super) batch: Vec<u8>,
+    pub(super) batched: u32,
     input: Vec<u8>,
     message: Vec<u8>,
 }
@@ -32,6 +35,13 @@ impl Line {
         let taken = write_some(&mut self.socket, &self.output).map_err(gone)?;
         self.output.drain(..taken);
         Ok(())
+    }
+
+    /// Sends the batch that is being filled.
+    pub(super) fn end_batch(&mut self, protocol: &Protocol) {
+        if std::mem::take(&mut self.batched) > 0 {
+            protocol.end_batch(&mut self.output, &mut self.batch);
+        }
     }
 
     /// Connects, and waits until that is done.
@@ -61,7 +71,7 @@ impl Line {
         };
         input.drain(..len);
         socket.wait(None).map_err(text)?;
-        let mut line = Self { socket, output: Vec::new(), input, message: Vec::new() };
+        let mut line = Self { socket, output: Vec::new(), batch: Vec::new(), batched: 0, input, message: Vec::new() };
         protocol.hello(&mut line.output, number);
         Ok(line)
     }

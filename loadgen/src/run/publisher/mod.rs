@@ -38,6 +38,7 @@ pub(super) struct Publisher {
     schedule: Schedule,
     kind: String,
     bytes: usize,
+    batch: u32,
     /// The topics' names, as the server writes them.
     names: Vec<String>,
     /// The number of subscribers of each topic.
@@ -88,6 +89,7 @@ impl Publisher {
             schedule: Schedule::new(per_second, scenario.publish.burst, &scenario.publish.ramp),
             kind: scenario.publish.kind.clone(),
             bytes: scenario.publish.bytes,
+            batch: scenario.publish.batch,
             counts: vec![0; names.len()],
             names,
             followers,
@@ -129,7 +131,7 @@ impl Publisher {
             if due_ns >= times.window_ns.1 {
                 break u64::MAX;
             }
-            if due_ns > now_ns || some >= UPDATES_PER_TURN.into() {
+            if due_ns > now_ns || some >= UPDATES_PER_TURN.max(self.batch).into() {
                 break due_ns;
             }
             if self.lines.iter().any(|line| line.output.len() > WAITING_BYTES_MAX) {
@@ -139,6 +141,8 @@ impl Publisher {
             self.put(due_ns, now_ns, times, tally);
             some += 1;
         };
+        // Nothing waits for a batch to be full.
+        self.lines.iter_mut().for_each(|line| line.end_batch(&self.protocol));
         self.flush()?;
         Ok((next_ns, some))
     }
@@ -150,11 +154,27 @@ impl Publisher {
         let n = self.counts[index];
         self.payload.clear();
         payload::write(&mut self.payload, self.bytes, Stamp { due_ns, sent_ns: now_ns, topic, n });
-        let line = if self.protocol.publishes_by_path() { index } else { index % self.lines.len() };
-        let output = &mut self.lines[line].output;
+        let line =
+            if self.protocol.publishes_by_path() { index } else { index / self.batch as usize % self.lines.len() };
         // A patch needs a state to change: a topic begins with one.
         let kind = if n == 1 && self.kind == "patch" { "state" } else { self.kind.as_str() };
-        self.protocol.publish(output, &mut self.text, &self.names[index], kind, &self.payload);
+        match self.batch {
+            1 => self.protocol.publish(
+                &mut self.lines[line].output,
+                &mut self.text,
+                &self.names[index],
+                kind,
+                &self.payload,
+            ),
+            batch => {
+                let line = &mut self.lines[line];
+                self.protocol.batch(&mut line.batch, &self.names[index], kind, &self.payload);
+                line.batched += 1;
+                if line.batched == batch {
+                    line.end_batch(&self.protocol);
+                }
+            }
+        }
         self.schedule.take();
         self.published += 1;
         self.due += self.followers[index];

@@ -6,7 +6,7 @@ use super::*;
 use crate::checkpoint::block::{self, HEAD_BYTES, Kind as BlockKind, PRELUDE_BYTES};
 
 fn small() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let path = write(dir.path(), &head(), &[topic("a"), topic("b")], &tail()).path;
     let bytes = fs::read(&path).unwrap();
     (dir, path, bytes)
@@ -105,7 +105,7 @@ fn payloads(topics: &[SavedTopic], tail: &Tail) -> Vec<(BlockKind, Vec<u8>)> {
 
 #[test]
 fn what_the_engine_could_not_restore_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let path = dir.path().join("forged");
     let verify = |topics: &[SavedTopic], tail: &Tail| forged(&path, &payloads(topics, tail));
     verify(&[topic("a")], &tail()).unwrap();
@@ -149,7 +149,7 @@ fn what_the_engine_could_not_restore_is_refused() {
 
 #[test]
 fn every_other_byte_behind_valid_checksums_is_an_error_or_another_value() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let path = dir.path().join("forged");
     let valid = payloads(&[topic("a")], &tail());
     for number in 0..valid.len() {

@@ -5,11 +5,11 @@ use crate::checkpoint::block::PRELUDE_BYTES;
 
 const BLOCKS: &[&str] = &[
     // Head: kind, length, checksums.
-    "013d00000000000000effb2f7bee745aee961188f8519c986d",
+    "013e000000000000004d18ce032b8a967b91442e6b14e3a08e",
     // Nonce, checksum of the record.
     "08070605040302011817161514131211",
-    // Start, position, commands, time.
-    "8080f9c0c1c48203ac02a01fc084b6c1c1c48203",
+    // Start, first ordinal, position, commands, time.
+    "8080f9c0c1c4820306ac02a01fc084b6c1c1c48203",
     // One session: `a`, 9, 3, 299.
     "0101610903ab02",
     // Settings: five numbers, one rule: `trades.>`, event.
@@ -34,7 +34,7 @@ const BLOCKS: &[&str] = &[
 
 #[test]
 fn the_bytes_stay_the_same() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let file = write(dir.path(), &head(), &[topic("a.b")], &tail());
     let bytes = std::fs::read(&file.path).unwrap();
     assert_eq!(bytes[..12], *b"TICKCHK\n\x01\0\0\0");

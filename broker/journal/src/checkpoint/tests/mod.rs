@@ -11,6 +11,7 @@ use broker_engine::{SavedTopic, SavedUpdate};
 use broker_protocol::{Kind, Pattern};
 
 use super::*;
+use crate::test_dir::test_dir;
 
 fn head() -> Head {
     Head {
@@ -75,7 +76,7 @@ fn read(path: &Path) -> Result<(Head, Vec<SavedTopic>, Tail), CheckpointError> {
 
 #[test]
 fn a_checkpoint_has_its_name_once_it_is_complete() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     remove_leftovers(dir.path()).unwrap();
     let mut writer = CheckpointWriter::create(dir.path(), &head()).unwrap();
     writer.topic(&topic("a")).unwrap();
@@ -104,7 +105,7 @@ fn a_checkpoint_has_its_name_once_it_is_complete() {
 
 #[test]
 fn topics_come_in_the_order_of_their_names() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let mut writer = CheckpointWriter::create(dir.path(), &head()).unwrap();
     writer.topic(&topic("b")).unwrap();
     for name in ["a", "b"] {

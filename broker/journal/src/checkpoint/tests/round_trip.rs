@@ -89,7 +89,7 @@ proptest! {
         let topics: Vec<SavedTopic> =
             topics.into_iter().map(|(name, topic)| SavedTopic { name: name.into(), ..topic }).collect();
         let tail = Tail { ended: ended.into_iter().map(|(name, place)| (name.into(), place)).collect(), complete_at };
-        let dir = tempfile::tempdir().unwrap();
+        let dir = test_dir();
         let file = write(dir.path(), &head, &topics, &tail);
         prop_assert_eq!(file.bytes, file.path.metadata().unwrap().len());
         let summary = verify(&file.path).unwrap();

@@ -10,7 +10,7 @@ const SEGMENT: &str = "log.00000000000000000001";
 
 /// A store that was killed, with `last` records in its newest segment, which begins with record `first`.
 fn killed(first: u64, last: u64) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let mut store = open(dir.path());
     if first > 1 {
         append(&mut store, first - 1).unwrap();
@@ -91,7 +91,7 @@ fn what_no_crash_explains_is_damage() {
 
 #[test]
 fn a_page_that_never_reached_the_disk() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let mut store = open(dir.path());
     append(&mut store, 2).unwrap();
     let long = vec![b'x'; 40_000];
@@ -104,6 +104,39 @@ fn a_page_that_never_reached_the_disk() {
     let store = Store::open(dir.path(), "another", false, || NEW).unwrap();
     assert_eq!(store.last_end(), LastEnd::PowerLost);
     check(&store, 1, 2);
+}
+
+#[test]
+fn a_record_counts_only_at_its_own_place() {
+    let dir = test_dir();
+    let mut store = open(dir.path());
+    for (position, byte) in (1..).zip([b"a", b"b", b"c"]) {
+        store.append([(position, 0, &byte[..])]).unwrap();
+    }
+    drop(store);
+    let segment = dir.path().join(SEGMENT);
+    let mut bytes = fs::read(&segment).unwrap();
+    let second = bytes.len() - 2 * (row::HEAD_BYTES + 1);
+    bytes.copy_within(second..second + row::HEAD_BYTES + 1, second + row::HEAD_BYTES + 1);
+    fs::write(&segment, &bytes).unwrap();
+    assert_eq!(open(dir.path()).last(), Some(2));
+}
+
+#[test]
+fn a_missing_segment_names_the_record_that_is_missing() {
+    let dir = test_dir();
+    let mut store = open(dir.path());
+    for _ in 0..3 {
+        append(&mut store, 5).unwrap();
+        store.begin_segment().unwrap();
+    }
+    append(&mut store, 5).unwrap();
+    drop(store);
+    fs::remove_file(dir.path().join("log.00000000000000000006")).unwrap();
+    let store = open(dir.path());
+    let found: Vec<_> = store.read_from(1).collect();
+    assert!(matches!(found[5], Err(StoreError::Hole { position: 6, .. })) && found.len() == 6);
+    assert_eq!(store.read_from(11).map(Result::unwrap).count(), 10);
 }
 
 #[test]
@@ -200,7 +233,7 @@ fn another_format_names_the_program_that_is_needed() {
 
 #[test]
 fn a_store_that_was_not_made_to_its_end_is_made_anew() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     drop(open(dir.path()));
     fs::remove_file(dir.path().join("meta")).unwrap();
     fs::write(dir.path().join("meta.new"), "half").unwrap();

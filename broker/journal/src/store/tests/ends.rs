@@ -8,7 +8,7 @@ fn open_as(dir: &Path, boot: &str, sync_before: bool) -> Store {
 
 #[test]
 fn a_killed_process_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let output = child(&[], "ends::appends_and_aborts", dir.path());
     assert!(!output.status.success() && output.status.code().is_none(), "{output:?}");
     let store = open(dir.path());
@@ -32,7 +32,7 @@ fn appends_and_aborts() {
 
 #[test]
 fn a_store_is_open_once() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let store = open(dir.path());
     let error = Store::open(dir.path(), BOOT, false, || NEW).unwrap_err();
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
@@ -65,7 +65,7 @@ fn ends() {
         ("a", true, true, "b", true, LastEnd::Clean),
     ];
     for (boot, sync_before, is_closed, next_boot, next_sync_before, end) in TABLE {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = test_dir();
         let mut store = open_as(dir.path(), boot, sync_before);
         assert_eq!(store.last_end(), LastEnd::New);
         append(&mut store, 3).unwrap();
@@ -82,7 +82,7 @@ fn ends() {
 
 #[test]
 fn a_lost_tail_is_not_forgotten_before_the_generation_changes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     drop(open_as(dir.path(), "a", false));
     // These runs end before they come to it, one of them by closing.
     assert_eq!(open_as(dir.path(), "b", true).last_end(), LastEnd::PowerLost);

@@ -27,7 +27,7 @@ fn append_until_full(store: &mut Store) -> u64 {
 
 #[test]
 fn a_file_that_may_not_grow() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     // The signal that comes with the error would end the process; what is ignored stays ignored behind `exec`.
     let before = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
     let output = child(&before, "full::meets_a_limit", dir.path());
@@ -69,7 +69,7 @@ fn meets_a_limit() {
 
 #[test]
 fn a_file_system_without_space() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     // A file system that nobody else sees, and that is gone with the process.
     let own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
     let mount = "mount -t tmpfs -o size=2m none \"$TICKCAST_TEST_DIR\"";

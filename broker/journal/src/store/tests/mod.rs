@@ -8,6 +8,8 @@ mod model;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::test_dir::test_dir;
+
 use super::{Generation, LastEnd, Store, StoreError, Stored};
 
 const NEW: Generation = Generation { nonce: 7, start_us: 1_000_000, first_ordinal: 0 };
@@ -54,7 +56,7 @@ fn child(before: &[&str], test: &str, dir: &Path) -> Output {
 
 #[test]
 fn what_was_appended_is_there_in_order() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let dir = dir.path().join("journal");
     let mut store = open(&dir);
     assert_eq!((store.first(), store.last(), store.next_position(), store.log_bytes()), (None, None, 1, 0));
@@ -76,7 +78,7 @@ fn what_was_appended_is_there_in_order() {
 
 #[test]
 fn a_record_that_does_not_continue_the_log_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let mut store = open(dir.path());
     append(&mut store, 2).unwrap();
     for position in [0, 2, 3, u64::MAX] {
@@ -89,7 +91,7 @@ fn a_record_that_does_not_continue_the_log_changes_nothing() {
 #[test]
 fn a_directory_is_for_its_owner_only_and_its_parent_must_be_there() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     drop(open(&dir.path().join("journal")));
     let mode = |path: &str| dir.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("journal"), 0o700);
@@ -100,7 +102,7 @@ fn a_directory_is_for_its_owner_only_and_its_parent_must_be_there() {
 
 #[test]
 fn segments_are_cut_from_the_front() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = test_dir();
     let mut store = open(dir.path());
     for _ in 0..3 {
         append(&mut store, 10).unwrap();

@@ -53,7 +53,7 @@ proptest! {
 
     #[test]
     fn a_store_is_a_list_that_grows_at_its_end(steps in prop::collection::vec(step(), 1..40)) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = test_dir();
         let mut store = open(dir.path());
         let mut model = Model { begins: vec![1], next: 1, ..Model::default() };
         for step in steps {

@@ -62,8 +62,8 @@ fn without_epochs(all: &Value) -> Value {
 #[track_caller]
 fn start(client: &mut Client, topic: &str, epoch: &str, seq: u64) -> String {
     let entry = json!({ "topic": topic, "epoch": epoch, "seq": seq });
-    client.say(&json!({ "op": "subscribe", "topics": [entry] }).to_string());
-    let answer = client.expect("subscribed");
+    client.say(&json!({ "op": "subscribe", "id": topic, "topics": [entry] }).to_string());
+    let answer = client.skip_to(json!({ "op": "subscribed", "id": topic }));
     answer["topics"][0]["start"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
 }
 

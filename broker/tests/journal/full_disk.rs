@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
@@ -99,6 +100,15 @@ fn a_file_that_may_not_grow() {
 
 #[test]
 fn a_log_that_has_reached_its_bound() {
+    log_is_full(false);
+}
+
+#[test]
+fn a_log_that_has_reached_its_bound_is_read_again() {
+    log_is_full(true);
+}
+
+fn log_is_full(is_restarted: bool) {
     // No checkpoint can be made, because a folder is where it would be written; so nothing makes room.
     let mut kept =
         Kept::new(&["--journal-bytes-max", "67108864", "--message-bytes", "1MiB", "--retain-bytes", "16MiB"]);
@@ -106,27 +116,47 @@ fn a_log_that_has_reached_its_bound() {
     let blocked = kept.dir().join("checkpoint.new");
     std::fs::create_dir(&blocked).unwrap();
     let mut client = kept.client();
-    let data = "x".repeat(1_000_000);
     let mut n = 0;
-    let refused = loop {
-        client.say(&format!(r#"{{"op":"publish","id":{n},"topic":"a","kind":"event","data":"{data}"}}"#));
-        let answer = client.message();
-        if answer.op() == "error" {
-            break answer;
+    // To the last byte.
+    for bytes in [1_000_000, 30_000, 1_000, 1] {
+        let data = "x".repeat(bytes);
+        let refused = loop {
+            client.say(&format!(r#"{{"op":"publish","id":{n},"topic":"a","kind":"event","data":"{data}"}}"#));
+            let answer = client.message();
+            if answer.op() == "error" {
+                break answer;
+            }
+            n += 1;
+            assert!(n < 500, "the bound is not kept");
+        };
+        assert_eq!(refused["code"], "unavailable");
+        assert!(refused.str("message").contains("journal_bytes_max"), "{refused:?}");
+        assert_eq!(kept.process().metric("tickcast_journal_failed"), 1.0);
+        if bytes > 1 {
+            until("it to try again", || kept.process().metric("tickcast_journal_failed") == 0.0);
         }
-        n += 1;
-        assert!(n < 100);
-    };
-    assert_eq!(refused["code"], "unavailable");
-    assert!(refused.str("message").contains("journal_bytes_max"), "{refused:?}");
-    assert_eq!(kept.process().metric("tickcast_journal_failed"), 1.0);
+    }
     assert_eq!(kept.history("a", 1)["seq"], n);
-    // Checkpoints can be written again, and make room.
-    std::fs::remove_dir(&blocked).unwrap();
-    until("it to go on by itself", || kept.process().metric("tickcast_journal_failed") == 0.0);
-    assert_eq!(kept.publish("a", "event", "1"), n + 1);
-    kept.kill_and_go();
+    if is_restarted {
+        kept.kill();
+        std::fs::remove_dir(&blocked).unwrap();
+        kept.go();
+        assert_eq!(kept.history("a", 1)["seq"], n);
+    } else {
+        std::fs::remove_dir(&blocked).unwrap();
+    }
+    // Checkpoints can be written again, and make room for what publishers repeat.
+    let again = "POST /v1/topics/a?kind=event&source=feed&source_seq=1";
+    until("it to go on by itself", || {
+        std::thread::sleep(Duration::from_millis(10));
+        kept.http(again, "1").status == 200
+    });
+    // A segment is deleted as a whole, so some of it stays.
+    until("room to be made", || kept.process().metric("tickcast_journal_log_bytes") < f64::from(32 << 20));
     assert_eq!(kept.history("a", 1)["seq"], n + 1);
+    assert_eq!(kept.publish("a", "event", "1"), n + 2);
+    kept.kill_and_go();
+    assert_eq!(kept.history("a", 1)["seq"], n + 2);
 }
 
 /// A small file system in a mount namespace of its own, which is gone when this is dropped, or when the test ends in

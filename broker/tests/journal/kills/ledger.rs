@@ -18,6 +18,8 @@ pub(super) struct Ledger {
     pub(super) topics: Vec<Topic>,
     /// Set when no further update is to be published.
     pub(super) is_over: AtomicBool,
+    /// Set while nobody is to publish anything new.
+    pub(super) is_held: AtomicBool,
     /// Answers to publishes.
     pub(super) answered: AtomicU64,
     /// Of these, those that said that it was a duplicate.
@@ -42,6 +44,7 @@ impl Ledger {
         Self {
             address,
             is_over: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
@@ -64,6 +67,9 @@ impl Ledger {
 
     /// Whether a producer may publish another update of a topic now; it is counted then.
     pub(super) fn begin_one(&self, topic: usize) -> bool {
+        if self.is_held.load(Ordering::Relaxed) {
+            return false;
+        }
         let slowest = self.seen.iter().map(|seen| seen[topic].load(Ordering::Relaxed)).min().unwrap_or(0);
         let may = |begun: u64| (begun < slowest + AHEAD_MAX).then_some(begun + 1);
         self.begun[topic].fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()

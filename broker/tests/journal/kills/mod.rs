@@ -26,6 +26,8 @@ use crate::kept::{Kept, files};
 const LOG_BYTES: u64 = 64 << 20;
 const FLAGS: &[&str] =
     &["--journal-bytes-max", "67108864", "--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "60000"];
+/// A log of this length gets time for checkpoints.
+const LONG_BYTES: u64 = LOG_BYTES / 8 * 5;
 /// How many publishes have to be answered between two kills.
 const ANSWERED: u64 = 50;
 
@@ -96,6 +98,7 @@ fn killed(times: usize, seed: Option<u64>) {
 
     let (mut in_checkpoint, mut at_start, mut bytes_max) = (0, 0, 0);
     for time in 0..times {
+        until_short(&kept, &ledger, &mut subscribers, &mut producers);
         let goal = ledger.answered.load(Ordering::Relaxed) + ANSWERED;
         let end = Instant::now() + PATIENCE;
         while ledger.answered.load(Ordering::Relaxed) < goal {
@@ -202,6 +205,28 @@ fn check_kept(kept: &Kept, ledger: &Ledger, is_busy: bool) {
             let image = kept.http(&format!("GET /v1/topics/{}", topic.name), "").json();
             ledger.check_image(index, image["seq"].as_u64().unwrap(), &image["data"]);
         }
+    }
+}
+
+/// Lets the broker finish checkpoints if the log is long, because too many kills in a row have kept it from that.
+fn until_short(
+    kept: &Kept,
+    ledger: &Ledger,
+    subscribers: &mut Vec<JoinHandle<()>>,
+    producers: &mut Vec<JoinHandle<Vec<(usize, u64)>>>,
+) {
+    let bytes = || files(&kept.dir(), "log.").iter().map(|(_, bytes)| bytes).sum::<u64>();
+    while bytes() > LONG_BYTES {
+        // Nothing new until this one is done; then a little more, so that the next one is due.
+        ledger.is_held.store(true, Ordering::Relaxed);
+        until("a checkpoint", || {
+            join_failed(subscribers);
+            join_failed(producers);
+            std::thread::sleep(Duration::from_millis(1));
+            files(&kept.dir(), "checkpoint.new").is_empty()
+        });
+        ledger.is_held.store(false, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -95,17 +95,18 @@ impl Drive {
         if self.retry_at_us.is_some_and(|at_us| at_us <= (self.clock)().mono_us) {
             self.try_again();
         }
+        // Before anything is written: a log that is full needs it.
+        let result =
+            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
+        if let Err(error) = result {
+            self.fail(journal, Vec::new(), &error);
+        }
         let gathered = self.gather(journal);
         let is_idle = gathered.is_empty();
         if !is_idle {
             self.write(journal, gathered)?;
         }
         self.sync_if_due();
-        let result =
-            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
-        if let Err(error) = result {
-            self.fail(journal, Vec::new(), &error);
-        }
         set(&self.status.log_bytes, self.store.log_bytes());
         if !is_idle {
             return Ok(Pause::None);
@@ -146,7 +147,8 @@ impl Drive {
     fn write(&mut self, journal: &Journal, gathered: Vec<Gathered>) -> Result<(), JournalError> {
         let first = self.store.next_position();
         let ts_us = (self.clock)().wall_us.max(self.last_ts_us);
-        if let Err(error) = self.append(&gathered, ts_us) {
+        let appended = self.check_room(&gathered).and_then(|()| self.append(&gathered, ts_us));
+        if let Err(error) = appended {
             let waiting = gathered.into_iter().flat_map(|gathered| gathered.waiting).collect();
             self.fail(journal, waiting, &error);
             return Ok(());
@@ -165,11 +167,18 @@ impl Drive {
         Ok(())
     }
 
-    fn append(&mut self, gathered: &[Gathered], ts_us: u64) -> Result<(), StoreError> {
+    /// Whether the log may take these. A record that opens a session is not asked: it is short, there is one in a second at
+    /// most, and without it neither a checkpoint nor a start could make room again.
+    fn check_room(&self, gathered: &[Gathered]) -> Result<(), StoreError> {
         let bytes: u64 = gathered.iter().map(|gathered| gathered.bytes.len() as u64).sum();
         if self.store.log_bytes() + bytes > self.options.bytes_max {
             return Err(StoreError::LogFull { bytes_max: self.options.bytes_max });
         }
+        Ok(())
+    }
+
+    fn append(&mut self, gathered: &[Gathered], ts_us: u64) -> Result<(), StoreError> {
+        let bytes: u64 = gathered.iter().map(|gathered| gathered.bytes.len() as u64).sum();
         let first = self.store.next_position();
         let records = (first..).zip(gathered).map(|(position, gathered)| (position, ts_us, &gathered.bytes[..]));
         self.store.append(records)?;

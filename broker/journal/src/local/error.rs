@@ -87,6 +87,34 @@ pub enum JournalError {
         /// The checkpoint's position.
         position: u64,
     },
+    /// A directory that a journal was to be made in has something in it.
+    #[error("{} is not empty: it has {name}. Move it away, or name another directory", dir.display())]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// A name in it.
+        name: Box<str>,
+    },
+    /// A checkpoint was taken for a backup.
+    #[error(
+        "{} is a checkpoint that a running broker wrote, and is not complete without the log beside it: make a backup with \
+         `tickcast journal backup`", path.display()
+    )]
+    NoBackup {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export was to begin with a record that is superfluous by now.
+    #[error(
+        "record {from} is no longer in the log, whose updates begin with record {begin}: begin there, or without a position \
+         to have what was published before from a checkpoint"
+    )]
+    NotInLog {
+        /// The position that was asked for.
+        from: u64,
+        /// The first that can be exported.
+        begin: u64,
+    },
     /// What this broker says of itself does not fit into a record.
     #[error("the journal's own record: {0}")]
     Own(#[from] Flaw),

@@ -55,8 +55,17 @@ pub(super) struct Meta {
 impl Meta {
     /// Opens the file; `None` if there is none.
     pub(super) fn open(dir: &Path) -> Result<Option<Meta>, StoreError> {
+        Meta::open_as(dir, OpenOptions::new().read(true).write(true))
+    }
+
+    /// Opens the file without the right to write it; `None` if there is none.
+    pub(super) fn open_to_read(dir: &Path) -> Result<Option<Meta>, StoreError> {
+        Meta::open_as(dir, OpenOptions::new().read(true))
+    }
+
+    fn open_as(dir: &Path, options: &OpenOptions) -> Result<Option<Meta>, StoreError> {
         let path = dir.join("meta");
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match options.open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(io("open", &path))?,
         };

@@ -37,7 +37,7 @@ pub struct Broker {
     submitted: u64,
 }
 
-fn clock() -> Now {
+pub fn clock() -> Now {
     let wall_us = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
     Now { mono_us: wall_us - 1_000_000_000, wall_us }
 }

@@ -135,17 +135,28 @@ fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signa
     }
 }
 
-/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped.
+/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped; `None` if it was stopped
+/// before it had started.
 async fn run(
     task: Task,
     secure: Option<&Secure>,
     config: Config,
     reread: Reread,
     mut signals: Signals,
-) -> anyhow::Result<Broker> {
-    let broker = Broker::start(config, reread).await?;
+) -> anyhow::Result<Option<Broker>> {
+    let (mut start, mut again) = (pin!(Broker::start(config, reread)), false);
+    // Reading a large journal takes a while, and nobody is served meanwhile.
+    let broker = loop {
+        tokio::select! {
+            started = &mut start => break started?,
+            asked = signals.next() => match asked {
+                Asked::End => return Ok(None),
+                Asked::Reload => again = true,
+            },
+        }
+    };
     let demo = (task == Task::Demo).then(|| demo::start(&broker, secure));
-    reload_until_end(&broker, &mut signals).await;
+    reload_until_end(&broker, &mut signals, again).await;
     // A second signal ends the wait.
     tokio::select! {
         () = async {
@@ -156,26 +167,23 @@ async fn run(
         } => {}
         () = signals.end() => {}
     }
-    Ok(broker)
+    Ok(Some(broker))
 }
 
-/// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload.
-async fn reload_until_end(broker: &Broker, signals: &mut Signals) {
-    while signals.next().await == Asked::Reload {
-        let mut again = true;
-        while again {
-            again = false;
-            // What comes of it is in the log.
-            let mut reload = pin!(broker.reload());
-            loop {
-                tokio::select! {
-                    _ = &mut reload => break,
-                    asked = signals.next() => match asked {
-                        Asked::End => return,
-                        // The files may have changed after they were read.
-                        Asked::Reload => again = true,
-                    },
-                }
+/// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload. `again`: one came already.
+async fn reload_until_end(broker: &Broker, signals: &mut Signals, mut again: bool) {
+    while again || signals.next().await == Asked::Reload {
+        again = false;
+        // What comes of it is in the log.
+        let mut reload = pin!(broker.reload());
+        loop {
+            tokio::select! {
+                _ = &mut reload => break,
+                asked = signals.next() => match asked {
+                    Asked::End => return,
+                    // The files may have changed after they were read.
+                    Asked::Reload => again = true,
+                },
             }
         }
     }

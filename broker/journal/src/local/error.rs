@@ -1,5 +1,6 @@
 //! Why a journal cannot be used.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -117,4 +118,14 @@ pub enum JournalError {
     /// What this broker says of itself does not fit into a record.
     #[error("the journal's own record: {0}")]
     Own(#[from] Flaw),
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

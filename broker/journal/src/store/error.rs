@@ -40,7 +40,7 @@ pub enum StoreError {
     /// A version of the program with another format wrote it.
     #[error(
         "the journal in {} has format {format}, and this program ({}) knows only format {}: run version {program} or a newer one",
-        dir.display(), env!("CARGO_PKG_VERSION"), super::meta::FORMAT
+        dir.display(), env!("CARGO_PKG_VERSION"), super::FORMAT
     )]
     Format {
         /// The store's directory.

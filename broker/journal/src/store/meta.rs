@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::{StoreError, io};
-use super::{Generation, sync_dir};
-
-/// The number of the format that this program writes, and the only one that it reads.
-pub const FORMAT: u32 = 1;
+use super::{FORMAT, Generation, sync_dir};
 
 const MAGIC: &[u8; 8] = b"TICKLOG\n";
 const SLOT_BYTES: usize = 512;

@@ -111,7 +111,8 @@ fn checkpoints_make_the_log_short_and_a_start_goes_on_from_one() {
         let mut broker = Broker::start(small(folder.path()), limits()).unwrap();
         until_checkpoints(&mut random, &mut broker, 4);
         assert_eq!(files(folder.path(), "checkpoint.").len(), 2);
-        assert!(files(folder.path(), "log.").len() <= 3);
+        // Up to the older one, up to the newer one, behind it, and behind one that may have been begun meanwhile.
+        assert!(files(folder.path(), "log.").len() <= 4);
         assert!(broker.status.log_bytes.load(Ordering::Relaxed) > 0);
         let (topics, ordinal) = (broker.topics(), broker.engine.feed().ordinal());
         drop(broker);
@@ -149,8 +150,9 @@ fn what_may_have_lost_updates_gets_other_epochs_and_keeps_its_topics() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(small(folder.path()), limits()).unwrap();
     until_checkpoints(&mut random, &mut broker, 2);
-    // The record that will be lost: nothing comes of it.
-    broker.publish("t0.x", Kind::State, &format!("{{\"b\":\"{}\"}}", "y".repeat(600)), None).unwrap();
+    // The record that will be lost: nothing comes of it. The topic is there, or it might be one too many.
+    let name = broker.topics()[0].name.clone();
+    broker.publish(&name, Kind::State, &format!("{{\"b\":\"{}\"}}", "y".repeat(600)), None).unwrap();
     broker.run();
     assert!(broker.told().pop().unwrap().is_err());
     let (before, ordinal) = (broker.topics(), broker.engine.feed().ordinal());

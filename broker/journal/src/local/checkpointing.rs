@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
@@ -42,6 +43,7 @@ struct Running {
     given_up: Arc<AtomicBool>,
     from: Receiver<Said>,
     to: Sender<Tail>,
+    thread: JoinHandle<()>,
 }
 
 /// What the thread says.
@@ -109,8 +111,12 @@ impl Checkpointing {
 
     /// Gives up the one that is under way.
     pub(super) fn give_up(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.given_up.store(true, Ordering::Release);
+        let Some(Running { given_up, from, to, thread, .. }) = self.running.take() else { return };
+        given_up.store(true, Ordering::Release);
+        // It waits for nothing any more.
+        drop((from, to));
+        if thread.join().is_err() {
+            tracing::error!("the thread that wrote a checkpoint panicked");
         }
     }
 
@@ -143,7 +149,7 @@ impl Checkpointing {
             Writing { engine: engine.clone(), dir: options.dir.clone(), clock, given_up: given_up.clone(), say, hear };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || writing.run(&head));
         match thread {
-            Ok(_) => self.running = Some(Running { position, saved_us, given_up, from, to }),
+            Ok(thread) => self.running = Some(Running { position, saved_us, given_up, from, to, thread }),
             Err(error) => self.failed(options, clock, status, &error.to_string()),
         }
         Ok(())
@@ -189,6 +195,13 @@ impl Checkpointing {
         self.due_bytes = due_bytes(options, get(&status.checkpoint_bytes)) / RETRY_PART;
         add(&status.failures, 1);
         tracing::error!("a checkpoint could not be written, and the log grows until one is: {why}");
+    }
+}
+
+/// Nobody reads the directory while a checkpoint is still being written there.
+impl Drop for Checkpointing {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use broker_engine::Limits;
 
+use super::Clock;
 use super::copy::{carried, generation_after, write_topics};
 use super::error::JournalError;
-use super::recover::recover;
-use super::status::Status;
-use super::{Clock, reading_engine};
+use super::recover::recover_shortened;
 use crate::checkpoint::{self, CheckpointWriter, Head};
 use crate::store::Store;
 
@@ -28,8 +27,7 @@ pub(crate) fn nonce() -> u64 {
 /// whole log belongs to: the next start makes yet another generation from that.
 pub(crate) fn renew(store: &mut Store, dir: &Path, limits: &Limits, clock: Clock) -> Result<(), JournalError> {
     let old = store.generation();
-    let engine = reading_engine(limits, old.nonce);
-    let applied = recover(&engine, store, dir, clock, &Status::default())?;
+    let (engine, applied) = recover_shortened(limits, store, dir, clock)?;
     let position = store.next_position() - 1;
     let now = clock();
     let generation = generation_after(old, nonce(), engine.feed().ordinal(), now);

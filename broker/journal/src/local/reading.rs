@@ -8,9 +8,8 @@ use broker_engine::log::Settings;
 use broker_engine::{Applied, Engine, Limits, Now};
 
 use super::error::JournalError;
-use super::recover::{fits, recover};
-use super::status::Status;
-use super::{Clock, generation, reading_engine};
+use super::recover::{fits, recover_shortened};
+use super::{Clock, generation};
 use crate::checkpoint::{self, Summary};
 use crate::store::{ReadOnly, Store, boot_id};
 
@@ -101,8 +100,7 @@ impl Reading {
     /// A start would refuse the journal, for this reason.
     pub fn start(&self, limits: &Limits) -> Result<Start, JournalError> {
         let store = self.found.store();
-        let engine = reading_engine(limits, store.generation().nonce);
-        let applied = recover(&engine, store, &self.dir, self.clock, &Status::default())?;
+        let (engine, applied) = recover_shortened(limits, store, &self.dir, self.clock)?;
         Ok(Start { engine, applied })
     }
 }

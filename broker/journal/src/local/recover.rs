@@ -1,13 +1,14 @@
 //! Reading a journal at the start: the newest checkpoint that fits the log, then the records after it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use broker_engine::log::Sessions;
-use broker_engine::{Applied, Engine, Logged, Now};
+use broker_engine::{Applied, Engine, Limits, Logged, Now};
 
 use super::error::JournalError;
 use super::status::{Status, add, set};
-use super::{Clock, NODE};
+use super::{Clock, NODE, reading_engine};
 use crate::checkpoint::{self, CheckpointReader, record_check};
 use crate::store::Store;
 
@@ -19,6 +20,39 @@ pub(super) fn recover(
     clock: Clock,
     status: &Status,
 ) -> Result<Applied, JournalError> {
+    recover_below(engine, store, dir, clock, status, u64::MAX)
+}
+
+/// Does the same for a log that may have lost records at its end, with an engine that only reads. A checkpoint that was
+/// completed after such a record cannot be used; then an older one is.
+pub(super) fn recover_shortened(
+    limits: &Limits,
+    store: &Store,
+    dir: &Path,
+    clock: Clock,
+) -> Result<(Arc<Engine>, Applied), JournalError> {
+    let mut below = u64::MAX;
+    loop {
+        let engine = reading_engine(limits, store.generation().nonce);
+        match recover_below(&engine, store, dir, clock, &Status::default(), below) {
+            Err(JournalError::TooShort { position, .. }) if position < below => {
+                tracing::warn!(position, "a checkpoint goes on where the log has lost records, and is not used");
+                below = position;
+            }
+            recovered => return Ok((engine, recovered?)),
+        }
+    }
+}
+
+/// Uses only checkpoints below this position.
+fn recover_below(
+    engine: &Engine,
+    store: &Store,
+    dir: &Path,
+    clock: Clock,
+    status: &Status,
+    below: u64,
+) -> Result<Applied, JournalError> {
     let last = store.next_position() - 1;
     set(&status.read_end, last);
     set(&status.log_bytes, store.log_bytes());
@@ -26,7 +60,7 @@ pub(super) fn recover(
     let checkpoints = checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })?;
     let mut applied = Applied::default();
     let mut from = None;
-    for (position, path) in &checkpoints {
+    for (position, path) in checkpoints.iter().filter(|(position, _)| *position < below) {
         match usable(store, *position, path) {
             Ok(true) => {
                 applied = restore(engine, path, *position, now, status)?;

@@ -32,6 +32,9 @@ fn values(topic: &SavedTopic) -> Vec<String> {
     topic.updates.iter().map(|update| value(&update.message)).collect()
 }
 
+/// What a topic shows: its kind, its image, its updates.
+type Shown = (Kind, Option<Vec<u8>>, Vec<String>);
+
 #[test]
 fn a_survey_finds_all_records_and_checkpoints_and_what_a_start_serves() {
     for seed in 0..4 {
@@ -139,7 +142,7 @@ fn what_is_exported_makes_the_same_topics_again() {
             Err(ExportError::Taker(message)) => panic!("{message}"),
         }
         assert!(updates > 0 && second.told().iter().all(Result::is_ok), "each of them is taken");
-        let of = |topics: &[SavedTopic]| -> BTreeMap<String, (Kind, Option<Vec<u8>>, Vec<String>)> {
+        let of = |topics: &[SavedTopic]| -> BTreeMap<String, Shown> {
             let topic = |topic: &SavedTopic| {
                 let values = if topic.image.is_some() { Vec::new() } else { values(topic) };
                 ((*topic.name).to_owned(), (topic.kind, topic.image.clone(), values))

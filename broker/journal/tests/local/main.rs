@@ -5,7 +5,8 @@
 mod broker;
 mod copies;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -184,6 +185,27 @@ fn what_may_have_lost_updates_gets_other_epochs_and_keeps_its_topics() {
     unique.sort();
     unique.dedup();
     assert_eq!(unique.len(), before.len());
+}
+
+#[test]
+fn a_checkpoint_that_goes_on_where_the_log_has_lost_records_is_not_used() {
+    let mut random = StdRng::seed_from_u64(9);
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(small(folder.path()), limits()).unwrap();
+    until_checkpoints(&mut random, &mut broker, 3);
+    let topics = broker.topics();
+    drop(broker);
+    // The newest segment begins with the newest checkpoint, which was completed some records later.
+    let log = files(folder.path(), "log.").pop().unwrap();
+    let file = OpenOptions::new().write(true).open(&log).unwrap();
+    file.set_len(24).unwrap();
+    file.write_all_at(&[0xff; 64], 24).unwrap();
+    let broker = Broker::start(small(folder.path()), limits()).unwrap();
+    assert_eq!(broker.last_end, LastEnd::Damaged);
+    let after = broker.topics();
+    assert!(!after.is_empty() && after.iter().all(|topic| topics.iter().all(|before| before.epoch != topic.epoch)));
+    drop(broker);
+    assert_eq!(Broker::start(small(folder.path()), limits()).unwrap().topics(), after);
 }
 
 #[test]

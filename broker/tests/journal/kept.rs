@@ -168,8 +168,10 @@ fn own_address() -> SocketAddr {
 
 /// The files of a journal's directory whose names begin like this, in the order of their names, with their sizes.
 pub(crate) fn files(dir: &Path, prefix: &str) -> Vec<(PathBuf, u64)> {
+    // It may be gone at the end of a test.
     let mut found: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
+        .into_iter()
+        .flatten()
         // It may be gone before it is looked at.
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix))

@@ -7,6 +7,7 @@ mod producers;
 mod stream;
 mod subscribers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -27,7 +28,7 @@ const LOG_BYTES: u64 = 64 << 20;
 const FLAGS: &[&str] =
     &["--journal-bytes-max", "67108864", "--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "60000"];
 /// A log of this length gets time for checkpoints.
-const LONG_BYTES: u64 = LOG_BYTES / 8 * 5;
+const LONG_BYTES: u64 = LOG_BYTES / 8 * 7;
 /// How many publishes have to be answered between two kills.
 const ANSWERED: u64 = 50;
 
@@ -78,6 +79,8 @@ fn killed(times: usize, seed: Option<u64>) {
     let mut kept = Kept::start(FLAGS);
     let ledger = Arc::new(Ledger::new(kept.address, SUBSCRIBERS));
     let _over = Over(ledger.clone());
+    let (dir, held) = (kept.dir(), ledger.clone());
+    std::thread::spawn(move || hold(dir, held));
 
     let (is_done, ready) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let subscribers = (0..SUBSCRIBERS).map(|index| {
@@ -98,7 +101,6 @@ fn killed(times: usize, seed: Option<u64>) {
 
     let (mut in_checkpoint, mut at_start, mut bytes_max) = (0, 0, 0);
     for time in 0..times {
-        until_short(&kept, &ledger, &mut subscribers, &mut producers);
         let goal = ledger.answered.load(Ordering::Relaxed) + ANSWERED;
         let end = Instant::now() + PATIENCE;
         while ledger.answered.load(Ordering::Relaxed) < goal {
@@ -208,25 +210,14 @@ fn check_kept(kept: &Kept, ledger: &Ledger, is_busy: bool) {
     }
 }
 
-/// Lets the broker finish checkpoints if the log is long, because too many kills in a row have kept it from that.
-fn until_short(
-    kept: &Kept,
-    ledger: &Ledger,
-    subscribers: &mut Vec<JoinHandle<()>>,
-    producers: &mut Vec<JoinHandle<Vec<(usize, u64)>>>,
-) {
-    let bytes = || files(&kept.dir(), "log.").iter().map(|(_, bytes)| bytes).sum::<u64>();
-    while bytes() > LONG_BYTES {
-        // Nothing new until this one is done; then a little more, so that the next one is due.
-        ledger.is_held.store(true, Ordering::Relaxed);
-        until("a checkpoint", || {
-            join_failed(subscribers);
-            join_failed(producers);
-            std::thread::sleep(Duration::from_millis(1));
-            files(&kept.dir(), "checkpoint.new").is_empty()
-        });
-        ledger.is_held.store(false, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(20));
+/// Holds the producers while the log is long and a checkpoint is written: too many kills in a row have kept the broker
+/// from that, and a log that is full would refuse what is published.
+fn hold(dir: PathBuf, ledger: Arc<Ledger>) {
+    while !ledger.is_over() {
+        let bytes: u64 = files(&dir, "log.").iter().map(|(_, bytes)| bytes).sum();
+        let is_written = !files(&dir, "checkpoint.new").is_empty();
+        ledger.is_held.store(bytes > LONG_BYTES && is_written, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -13,6 +13,7 @@ use self::demo::Secure;
 use self::signals::{Asked, Signals};
 
 mod demo;
+mod journal_command;
 mod say;
 mod signals;
 
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Task::Health => check_health(&cli),
+        Task::Journal => match load(&cli) {
+            Ok(loaded) => journal_command::run(&cli, &loaded.config),
+            Err(code) => code,
+        },
         Task::Serve | Task::Demo => {
             let code = serve(&cli);
             logging::flush();

@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
-use super::drive::chain;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
 use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
@@ -232,7 +231,7 @@ impl Writing {
                 return Err(JournalError::GivenUp);
             }
             // Half of a core at most: the shards need it more.
-            std::thread::sleep(begin.elapsed());
+            std::thread::park_timeout(begin.elapsed());
         }
         let _ = self.say.send(Said::Walked);
         let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };

@@ -3,7 +3,6 @@
 //! One thread calls [`Drive::round`] and sleeps in between, for at most as long as it says; it is woken when something is
 //! gathered. It is the only one that applies commands, so they are applied in one order.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
 use super::checkpointing::Checkpointing;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, set};
 use super::{Clock, NODE, Options};
 use crate::store::{Store, StoreError};
@@ -158,7 +157,7 @@ impl Drive {
         for (position, Gathered { bytes, waiting, .. }) in (first..).zip(gathered) {
             while !self.engine.feed().has_room() {
                 // It is the shards' turn. Nothing else waits for this thread meanwhile but publishers.
-                std::thread::sleep(ROOM_PAUSE);
+                std::thread::park_timeout(ROOM_PAUSE);
             }
             self.apply(journal, Logged { node: NODE, position, ts_us, bytes: &bytes }, waiting)?;
         }
@@ -198,7 +197,7 @@ impl Drive {
         let verdict = self.applied.apply(&self.engine, (self.clock)().mono_us, logged, |_, result| {
             match (waiting.next(), result) {
                 (Some(waiting), Some(result)) => answers.push(journal, waiting, result),
-                (Some(waiting), None) => answers.drop(journal, waiting),
+                (Some(waiting), None) => answers.settle(journal, &waiting),
                 (None, _) => {}
             }
         });
@@ -294,14 +293,4 @@ impl Drive {
         }
         Ok(())
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -179,4 +180,10 @@ pub(crate) fn files(dir: &Path, prefix: &str) -> Vec<(PathBuf, u64)> {
         .collect();
     found.sort();
     found
+}
+
+/// Lets time pass: a pace between two looks, or the moment of a kill. Nothing is expected to have happened by then.
+#[allow(clippy::disallowed_methods, reason = "whoever waits for something looks again")]
+pub(crate) fn pass(time: Duration) {
+    std::thread::sleep(time);
 }

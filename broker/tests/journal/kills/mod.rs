@@ -21,7 +21,7 @@ use self::ledger::Ledger;
 use self::producers::Producer;
 use self::subscribers::SUBSCRIBERS;
 use crate::common::{PATIENCE, until};
-use crate::kept::{Kept, files};
+use crate::kept::{Kept, files, pass};
 
 /// The log's bound, the smallest that may be set: a checkpoint is due whenever the log has grown by a quarter of it.
 const LOG_BYTES: u64 = 64 << 20;
@@ -107,12 +107,12 @@ fn killed(times: usize, seed: Option<u64>) {
             join_failed(&mut subscribers);
             join_failed(&mut producers);
             assert!(Instant::now() < end, "nobody publishes any more, after {time} ends: {}", whereabouts(&ledger));
-            std::thread::sleep(Duration::from_millis(1));
+            pass(Duration::from_millis(1));
         }
         match way(&mut random) {
             Way::Stopped => _ = kept.stop(),
             Way::Anytime(after) => {
-                std::thread::sleep(after);
+                pass(after);
                 kept.kill();
             }
             Way::InCheckpoint(after) => {
@@ -121,7 +121,7 @@ fn killed(times: usize, seed: Option<u64>) {
                     assert!(Instant::now() < end, "no checkpoint is written: {}", whereabouts(&ledger));
                     std::thread::yield_now();
                 }
-                std::thread::sleep(after);
+                pass(after);
                 kept.kill();
             }
         }
@@ -130,7 +130,7 @@ fn killed(times: usize, seed: Option<u64>) {
         while random.random_ratio(1, 4) {
             // Killed again before it serves, or just after.
             let mut child = kept.command().stderr(std::process::Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(random.random_range(0..150_000)));
+            pass(Duration::from_micros(random.random_range(0..150_000)));
             child.kill().unwrap();
             child.wait().unwrap();
             at_start += 1;
@@ -217,7 +217,7 @@ fn hold(dir: PathBuf, ledger: Arc<Ledger>) {
         let bytes: u64 = files(&dir, "log.").iter().map(|(_, bytes)| bytes).sum();
         let is_written = !files(&dir, "checkpoint.new").is_empty();
         ledger.is_held.store(bytes > LONG_BYTES && is_written, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(1));
+        pass(Duration::from_millis(1));
     }
 }
 

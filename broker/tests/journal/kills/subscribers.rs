@@ -13,6 +13,7 @@ use super::contents::Kind;
 use super::ledger::Ledger;
 use super::stream::Stream;
 use crate::common::Message;
+use crate::kept::pass;
 use crate::link::Link;
 
 const PAUSE: Duration = Duration::from_millis(2);
@@ -154,7 +155,7 @@ fn until_done(
     while !is_done() {
         if connection(place, &is_done, &mut ready).is_err() {
             place.ledger.reconnects.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(PAUSE);
+            pass(PAUSE);
         }
     }
 }

@@ -2,14 +2,14 @@
 # or take longer.
 
 CARGO ?= cargo
-# `make demo PROFILE=release` runs the optimised broker, after a longer build.
+# `make demo PROFILE=release` runs the optimised broker, after a longer build; so does `make journal-test`.
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Tests that cannot run because a program or a data file is missing write a line to this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture compare compare-tls compare-journal clean-tools
+.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture journal-test compare compare-tls compare-journal clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -129,6 +129,17 @@ bench-scenarios:
 # attack.
 torture:
 	$(if $(BROKER),BROKER=$(abspath $(BROKER))) $(CARGO) test --release -p broker --locked --test torture -- --full $(ARGS)
+
+# A broker with a journal is killed 200 times under load, its disk is full, its log is cut off at every byte of the last
+# record, and a million updates are read again (some 7 minutes); then the tests of what clients see, with brokers that
+# have a journal (some 2 minutes). Parts of it need root, or namespaces of users, and are listed if they cannot run.
+# With a seed that failed: SEED=N cargo test -p broker --test journal killed_as_by_a_seed -- --ignored --nocapture
+JOURNALED := --test protocol --test http_api --test sse --test bad_input
+journal-test:
+	@rm -f $(NOT_RUN)
+	$(CARGO) test --profile $(PROFILE) -p broker --locked --test journal -- --include-ignored --nocapture --test-threads 1
+	TICKCAST_TEST_JOURNAL=1 $(CARGO) test --profile $(PROFILE) -p broker --locked --no-fail-fast $(JOURNALED)
+	@if [ -s $(NOT_RUN) ]; then echo "Not run on this machine:"; sort -u $(NOT_RUN); fi
 
 # Compares Tickcast with other servers, which loadgen/peers/install installs. The run itself takes some 25 minutes on a
 # quiet machine with two cores. loadgen/RESULTS.md holds our results.

@@ -1,6 +1,8 @@
 //! Frames that violate RFC 6455: each is answered by a close frame with the documented code.
 
-use crate::common::{BINARY, CLOSE, CONTINUATION, Client, End, FIN, PING, PONG, Running, TEXT, masked};
+use crate::common::{
+    BINARY, CLOSE, CONTINUATION, Client, End, FIN, PING, PONG, Running, TEXT, masked, until, with_journal,
+};
 
 const PROTOCOL_ERROR: u16 = 1002;
 const UNSUPPORTED: u16 = 1003;
@@ -140,8 +142,11 @@ fn requests_before_a_violation_count() {
     let mut client: Client = broker.client();
     let publish = masked(FIN | TEXT, br#"{"op":"publish","id":1,"topic":"before.violation","data":1}"#);
     client.raw(&[publish, masked(FIN | 0x40 | TEXT, b"x")].concat());
-    client.expect("published");
+    // With a journal the connection is closed before the answer comes.
+    if !with_journal() {
+        client.expect("published");
+    }
     client.expect_close(PROTOCOL_ERROR);
-    assert_eq!(broker.http("GET /v1/topics/before.violation/history", "").status, 200);
+    until("it to be there", || broker.http("GET /v1/topics/before.violation/history", "").status == 200);
     broker.assert_settles();
 }

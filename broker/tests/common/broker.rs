@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use broker::Broker;
 use broker::config;
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{Answer, Client, ask, panics, until};
@@ -19,6 +20,12 @@ const GAUGES: [&str; 5] = [
     "tickcast_admitted",
 ];
 
+/// Whether the tests' brokers have a journal, in a directory of their own (`TICKCAST_TEST_JOURNAL=1`). What clients see must
+/// be the same.
+pub(crate) fn with_journal() -> bool {
+    std::env::var_os("TICKCAST_TEST_JOURNAL").is_some_and(|set| set == "1")
+}
+
 /// A running broker. Stops when dropped, and then nothing in it may have panicked.
 pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
@@ -27,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) tls: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Where its journal is, if it has one.
+    _journal: Option<TempDir>,
 }
 
 impl Running {
@@ -44,12 +53,16 @@ impl Running {
     pub(crate) fn with_file(settings: &[(&'static str, &str)], file: &str) -> Self {
         panics::look_out();
         let usual = [("listen", "127.0.0.1:0"), ("admin_listen", "127.0.0.1:0"), ("shards", "2"), ("drain_ms", "0")];
-        let flags: Vec<(&'static str, OsString)> = usual
+        let mut flags: Vec<(&'static str, OsString)> = usual
             .iter()
             .filter(|(name, _)| settings.iter().all(|(other, _)| other != name))
             .chain(settings)
             .map(|(name, value)| (*name, value.into()))
             .collect();
+        let journal = with_journal().then(|| tempfile::tempdir().unwrap());
+        if let Some(folder) = &journal {
+            flags.extend([("journal", "local".into()), ("journal_dir", folder.path().join("journal").into())]);
+        }
         let file = file.to_owned();
         let read = move || config::resolve(&flags, [], Some((std::path::Path::new("tickcast.toml"), &file)));
         let loaded = read().unwrap_or_else(|error| panic!("{error}"));
@@ -67,7 +80,7 @@ impl Running {
             });
         });
         let (listen, admin, tls) = started.recv().expect("the broker starts");
-        Self { listen, admin, tls, stop: Some(stop), thread: Some(thread.unwrap()) }
+        Self { listen, admin, tls, stop: Some(stop), thread: Some(thread.unwrap()), _journal: journal }
     }
 
     /// Connects a client, which has read `hello`.

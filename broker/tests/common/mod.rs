@@ -15,7 +15,7 @@ mod process;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-pub(crate) use broker::Running;
+pub(crate) use broker::{Running, with_journal};
 pub(crate) use client::{Client, End, HANDSHAKE, Hands};
 pub(crate) use frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, masked, take};
 pub(crate) use http::{Answer, ask, exchange};

@@ -75,7 +75,13 @@ fn the_output_of_a_command_cannot_be_written() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     // The tests' own variable is no setting, which would be a warning.
-    let config = Command::new(PROGRAM).arg("config").env_remove("TICKCAST_DATA").stdout(writer).output().unwrap();
+    let config = Command::new(PROGRAM)
+        .arg("config")
+        .env_remove("TICKCAST_DATA")
+        .env_remove("TICKCAST_TEST_JOURNAL")
+        .stdout(writer)
+        .output()
+        .unwrap();
     assert_eq!((config.status.code(), config.stderr.as_slice()), (Some(0), &b""[..]));
     let (code, output) = ends(Command::new(PROGRAM).args(["health", "--admin-listen", "127.0.0.1:0"]));
     assert!(code == Some(1) && output.contains("name a port"), "{output}");

@@ -8,6 +8,7 @@ mod admin;
 mod bodies;
 mod busy;
 mod images;
+mod journal;
 mod portions;
 mod publish;
 mod routing;

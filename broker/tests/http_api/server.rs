@@ -21,6 +21,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::common::with_journal;
+use crate::journal::Driven;
+
 /// The bounds of the tests' servers: small, so that a test reaches them.
 pub(crate) const MESSAGE_BYTES: u64 = 1000;
 pub(crate) const NDJSON_BYTES_MAX: u64 = 10_000;
@@ -28,6 +31,7 @@ pub(crate) const NDJSON_BYTES_MAX: u64 = 10_000;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) context: Arc<Context>,
+    _journal: Option<Driven>,
 }
 
 /// Starts a server whose clients are on loopback.
@@ -68,7 +72,12 @@ pub(crate) async fn start_all(
     notify: Vec<Box<dyn Fn() + Send + Sync>>,
 ) -> Server {
     let peer = Peer::new(remote.parse::<std::net::IpAddr>().unwrap());
-    let engine = Engine::new(limits, 7, notify);
+    let (engine, journal) = if with_journal() {
+        let (engine, journal) = Driven::start(limits, notify);
+        (engine, Some(journal))
+    } else {
+        (Engine::new(limits, 7, notify), None)
+    };
     let mut context = Context {
         engine: engine.clone(),
         now,
@@ -113,7 +122,7 @@ pub(crate) async fn start_all(
             });
         }
     });
-    Server { address, context }
+    Server { address, context, _journal: journal }
 }
 
 fn now() -> Now {

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::common::{Client, not_run, until};
-use crate::kept::Kept;
+use crate::kept::{Kept, pass};
 
 /// The room that the log has, in bytes.
 const ROOM: u64 = 256 * 1024;
@@ -148,7 +148,7 @@ fn log_is_full(is_restarted: bool) {
     // Checkpoints can be written again, and make room for what publishers repeat.
     let again = "POST /v1/topics/a?kind=event&source=feed&source_seq=1";
     until("it to go on by itself", || {
-        std::thread::sleep(Duration::from_millis(10));
+        pass(Duration::from_millis(10));
         kept.http(again, "1").status == 200
     });
     // A segment is deleted as a whole, so some of it stays.

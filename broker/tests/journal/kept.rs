@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -168,8 +169,10 @@ fn own_address() -> SocketAddr {
 
 /// The files of a journal's directory whose names begin like this, in the order of their names, with their sizes.
 pub(crate) fn files(dir: &Path, prefix: &str) -> Vec<(PathBuf, u64)> {
+    // It may be gone at the end of a test.
     let mut found: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
+        .into_iter()
+        .flatten()
         // It may be gone before it is looked at.
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix))
@@ -177,4 +180,10 @@ pub(crate) fn files(dir: &Path, prefix: &str) -> Vec<(PathBuf, u64)> {
         .collect();
     found.sort();
     found
+}
+
+/// Lets time pass: a pace between two looks, or the moment of a kill. Nothing is expected to have happened by then.
+#[allow(clippy::disallowed_methods, reason = "whoever waits for something looks again")]
+pub(crate) fn pass(time: Duration) {
+    std::thread::sleep(time);
 }

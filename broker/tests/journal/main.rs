@@ -8,6 +8,7 @@
 //! full_disk   no room for the log: refused, said, and going on by itself
 //! start       how a broker comes back with many topics, and what it says meanwhile
 //! ends        each way to end, and what clients are told afterwards
+//! torn        a log whose end was cut off or changed
 //! settings    the settings of the log outlive those of the configuration
 //! requests    what one connection asks for is done in order, although publishes wait for the log
 //! ```
@@ -28,3 +29,4 @@ mod link;
 mod requests;
 mod settings;
 mod start;
+mod torn;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Client, FIN, Message, Running, TEXT, masked};
+use crate::common::{Client, FIN, Message, Running, TEXT, masked, with_journal};
 use crate::kept::Kept;
 
 /// With an answer at once, and with one that waits for the disk.
@@ -36,7 +36,7 @@ fn answers_to(client: &mut Client, last: u64, delivered: &mut Vec<Message>) -> V
 #[test]
 fn hello_says_that_there_is_a_journal() {
     assert_eq!(Kept::start(&[]).client().hello["features"], json!(["journal"]));
-    if std::env::var_os("TICKCAST_TEST_JOURNAL").is_none() {
+    if !with_journal() {
         assert_eq!(Running::start().client().hello["features"], json!([]));
     }
 }

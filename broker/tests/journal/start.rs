@@ -40,7 +40,7 @@ fn fill(kept: &Kept, topics: u64, each: u64) {
 }
 
 fn kind(topic: u64) -> &'static str {
-    if topic % 3 == 0 { "state" } else { "event" }
+    if topic.is_multiple_of(3) { "state" } else { "event" }
 }
 
 fn data(topic: u64, n: u64) -> String {

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::common::{Client, FIN, Hands, PING, PONG, Running, TEXT, masked};
+use crate::common::{Client, FIN, Hands, PING, PONG, Running, TEXT, masked, with_journal};
 
 #[test]
 fn hello_describes_the_broker_and_its_limits() {
@@ -16,7 +16,7 @@ fn hello_describes_the_broker_and_its_limits() {
     assert!(server.starts_with("tickcast/"), "{server}");
     let expected = json!({
         "op": "hello", "protocol": "tickcast.v1", "server": server, "session": session, "heartbeat_ms": 25_000,
-        "features": [],
+        "features": if with_journal() { &["journal"][..] } else { &[] },
         "limits": {
             "subscriptions": 1024, "message_bytes": 65_536, "image_bytes": 1_048_576, "behind_bytes": 65_536,
             "retain_updates": 1024, "stall_ms": 60_000,

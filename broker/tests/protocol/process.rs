@@ -85,8 +85,12 @@ fn a_bad_value_is_named_and_nothing_starts() {
 #[test]
 fn config_prints_its_warnings_beside_the_settings() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
-    // The tests' own variable is no setting either.
-    command.arg("config").env_remove("TICKCAST_DATA").env("TICKCAST_RETAIN_UPDATE", "1");
+    // The tests' own variables are no settings either.
+    command
+        .arg("config")
+        .env_remove("TICKCAST_DATA")
+        .env_remove("TICKCAST_TEST_JOURNAL")
+        .env("TICKCAST_RETAIN_UPDATE", "1");
     let output = command.output().unwrap();
     let (settings, warnings) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(0));

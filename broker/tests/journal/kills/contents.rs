@@ -75,7 +75,7 @@ pub(super) fn update(kind: Kind, producer: usize, n: u64) -> Update {
         Kind::Patches if n % PATCHES == 1 => Update { kind: "state", op: "update", data: filled(producer, n, 100) },
         Kind::Patches => {
             let key = format!("k{}", n % 5);
-            let value = if n % 7 == 0 { Value::Null } else { json!({ "v": n, "was": null }) };
+            let value = if n.is_multiple_of(7) { Value::Null } else { json!({ "v": n, "was": null }) };
             Update { kind: "patch", op: "patch", data: json!({ "n": n, key: value }).to_string() }
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Ledger {
     shared: Mutex<HashMap<u64, (usize, u64)>>,
     /// Updates that were published or are on their way, by topic.
     begun: Vec<AtomicU64>,
-    /// The newest `seq` that each subscriber has, by topic.
+    /// The newest `seq` from which each subscriber could resume, by topic.
     seen: Vec<Vec<AtomicU64>>,
 }
 

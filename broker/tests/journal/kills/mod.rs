@@ -7,6 +7,7 @@ mod producers;
 mod stream;
 mod subscribers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -20,14 +21,14 @@ use self::ledger::Ledger;
 use self::producers::Producer;
 use self::subscribers::SUBSCRIBERS;
 use crate::common::{PATIENCE, until};
-use crate::kept::{Kept, files};
+use crate::kept::{Kept, files, pass};
 
 /// The log's bound, the smallest that may be set: a checkpoint is due whenever the log has grown by a quarter of it.
 const LOG_BYTES: u64 = 64 << 20;
 const FLAGS: &[&str] =
     &["--journal-bytes-max", "67108864", "--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "60000"];
 /// A log of this length gets time for checkpoints.
-const LONG_BYTES: u64 = LOG_BYTES / 8 * 5;
+const LONG_BYTES: u64 = LOG_BYTES / 8 * 7;
 /// How many publishes have to be answered between two kills.
 const ANSWERED: u64 = 50;
 
@@ -78,6 +79,8 @@ fn killed(times: usize, seed: Option<u64>) {
     let mut kept = Kept::start(FLAGS);
     let ledger = Arc::new(Ledger::new(kept.address, SUBSCRIBERS));
     let _over = Over(ledger.clone());
+    let (dir, held) = (kept.dir(), ledger.clone());
+    std::thread::spawn(move || hold(dir, held));
 
     let (is_done, ready) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let subscribers = (0..SUBSCRIBERS).map(|index| {
@@ -98,19 +101,18 @@ fn killed(times: usize, seed: Option<u64>) {
 
     let (mut in_checkpoint, mut at_start, mut bytes_max) = (0, 0, 0);
     for time in 0..times {
-        until_short(&kept, &ledger, &mut subscribers, &mut producers);
         let goal = ledger.answered.load(Ordering::Relaxed) + ANSWERED;
         let end = Instant::now() + PATIENCE;
         while ledger.answered.load(Ordering::Relaxed) < goal {
             join_failed(&mut subscribers);
             join_failed(&mut producers);
             assert!(Instant::now() < end, "nobody publishes any more, after {time} ends: {}", whereabouts(&ledger));
-            std::thread::sleep(Duration::from_millis(1));
+            pass(Duration::from_millis(1));
         }
         match way(&mut random) {
             Way::Stopped => _ = kept.stop(),
             Way::Anytime(after) => {
-                std::thread::sleep(after);
+                pass(after);
                 kept.kill();
             }
             Way::InCheckpoint(after) => {
@@ -119,7 +121,7 @@ fn killed(times: usize, seed: Option<u64>) {
                     assert!(Instant::now() < end, "no checkpoint is written: {}", whereabouts(&ledger));
                     std::thread::yield_now();
                 }
-                std::thread::sleep(after);
+                pass(after);
                 kept.kill();
             }
         }
@@ -128,7 +130,7 @@ fn killed(times: usize, seed: Option<u64>) {
         while random.random_ratio(1, 4) {
             // Killed again before it serves, or just after.
             let mut child = kept.command().stderr(std::process::Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(random.random_range(0..150_000)));
+            pass(Duration::from_micros(random.random_range(0..150_000)));
             child.kill().unwrap();
             child.wait().unwrap();
             at_start += 1;
@@ -208,25 +210,14 @@ fn check_kept(kept: &Kept, ledger: &Ledger, is_busy: bool) {
     }
 }
 
-/// Lets the broker finish checkpoints if the log is long, because too many kills in a row have kept it from that.
-fn until_short(
-    kept: &Kept,
-    ledger: &Ledger,
-    subscribers: &mut Vec<JoinHandle<()>>,
-    producers: &mut Vec<JoinHandle<Vec<(usize, u64)>>>,
-) {
-    let bytes = || files(&kept.dir(), "log.").iter().map(|(_, bytes)| bytes).sum::<u64>();
-    while bytes() > LONG_BYTES {
-        // Nothing new until this one is done; then a little more, so that the next one is due.
-        ledger.is_held.store(true, Ordering::Relaxed);
-        until("a checkpoint", || {
-            join_failed(subscribers);
-            join_failed(producers);
-            std::thread::sleep(Duration::from_millis(1));
-            files(&kept.dir(), "checkpoint.new").is_empty()
-        });
-        ledger.is_held.store(false, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(20));
+/// Holds the producers while the log is long and a checkpoint is written: too many kills in a row have kept the broker
+/// from that, and a log that is full would refuse what is published.
+fn hold(dir: PathBuf, ledger: Arc<Ledger>) {
+    while !ledger.is_over() {
+        let bytes: u64 = files(&dir, "log.").iter().map(|(_, bytes)| bytes).sum();
+        let is_written = !files(&dir, "checkpoint.new").is_empty();
+        ledger.is_held.store(bytes > LONG_BYTES && is_written, Ordering::Relaxed);
+        pass(Duration::from_millis(1));
     }
 }
 

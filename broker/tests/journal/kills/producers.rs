@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::contents::{Update, topics_of, update};
 use super::ledger::Ledger;
+use crate::kept::pass;
 use crate::link::{Link, post};
 
 /// Publishes on their way at once.
@@ -52,7 +53,7 @@ impl Producer {
             };
             if result.is_err() {
                 self.ledger.reconnects.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(PAUSE);
+                pass(PAUSE);
             }
         }
         self.topics
@@ -147,7 +148,7 @@ impl Producer {
             }
             link.send(&new)?;
             let Some((topic, n)) = self.open.front().copied() else {
-                std::thread::sleep(PAUSE);
+                pass(PAUSE);
                 continue;
             };
             let Some(answer) = link.next()? else { continue };
@@ -182,7 +183,7 @@ impl Producer {
                 batch.push_str(&job);
             }
             if batches[0].is_empty() {
-                std::thread::sleep(PAUSE);
+                pass(PAUSE);
                 continue;
             }
             let count = batches.len();
@@ -216,7 +217,7 @@ impl Producer {
 
     fn http(&mut self) -> io::Result<()> {
         let [job] = self.fill(1)[..] else {
-            std::thread::sleep(PAUSE);
+            pass(PAUSE);
             return Ok(());
         };
         let (Update { kind, data, .. }, source) = (self.update(job), self.source());
@@ -234,7 +235,7 @@ impl Producer {
     fn lines(&mut self) -> io::Result<()> {
         let jobs = self.fill(BATCH);
         if jobs.is_empty() {
-            std::thread::sleep(PAUSE);
+            pass(PAUSE);
             return Ok(());
         }
         let body: String = jobs.into_iter().map(|job| format!("{{{}}}\n", self.members(job))).collect();

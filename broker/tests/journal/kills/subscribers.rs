@@ -13,6 +13,7 @@ use super::contents::Kind;
 use super::ledger::Ledger;
 use super::stream::Stream;
 use crate::common::Message;
+use crate::kept::pass;
 use crate::link::Link;
 
 const PAUSE: Duration = Duration::from_millis(2);
@@ -28,8 +29,8 @@ pub(super) struct Place {
     topics: HashMap<usize, (u64, String)>,
     /// The last number of each producer on the shared topic.
     shared: HashMap<usize, u64>,
-    /// After an id, what came after the last one comes again.
-    may_repeat: bool,
+    /// It resumes by ids: what came after the last one comes again, and so long it has to be retained.
+    by_id: bool,
 }
 
 impl Place {
@@ -69,7 +70,7 @@ impl Place {
         let topic = self.ledger.index(name);
         let (producer, n) = self.ledger.check_update(topic, op, seq, data);
         let (last, _) = self.topics.get_mut(&topic).unwrap_or_else(|| panic!("{name} has not begun"));
-        if self.may_repeat && seq <= *last {
+        if self.by_id && seq <= *last {
             return;
         }
         assert_eq!(seq, *last + 1, "subscriber {}: {name}", self.index);
@@ -78,7 +79,9 @@ impl Place {
             let before = self.shared.insert(producer, n).unwrap_or(0);
             assert_eq!(n, before + 1, "{name} {seq}: the updates of producer {producer}");
         }
-        self.ledger.set_seen(self.index, topic, seq);
+        if !self.by_id {
+            self.ledger.set_seen(self.index, topic, seq);
+        }
     }
 
     #[track_caller]
@@ -89,7 +92,9 @@ impl Place {
         let (last, _) = self.topics.get_mut(&topic).unwrap_or_else(|| panic!("{name} has not begun"));
         assert!(seq >= *last, "{name}: an image of {seq} after {last}");
         *last = seq;
-        self.ledger.set_seen(self.index, topic, seq);
+        if !self.by_id {
+            self.ledger.set_seen(self.index, topic, seq);
+        }
     }
 
     /// A message of the broker. `Err` if it is about to end the connection.
@@ -122,13 +127,13 @@ impl Place {
 
 /// Subscribes in the way of its index until all is there. `ready` counts those that will miss nothing from now on.
 pub(super) fn run(ledger: Arc<Ledger>, index: usize, is_done: Arc<AtomicBool>, ready: impl FnMut()) {
-    let mut place = Place { ledger, index, topics: HashMap::new(), shared: HashMap::new(), may_repeat: false };
+    let mut place = Place { ledger, index, topics: HashMap::new(), shared: HashMap::new(), by_id: false };
     let is_done = || is_done.load(Ordering::SeqCst);
     match index {
         0 => client(&mut place, is_done, ready),
         1 => until_done(&mut place, is_done, ready, by_seq),
         _ => {
-            place.may_repeat = true;
+            place.by_id = true;
             let mut id = String::new();
             until_done(&mut place, is_done, ready, |place, is_done, ready| by_id(place, &mut id, is_done, ready));
         }
@@ -150,7 +155,7 @@ fn until_done(
     while !is_done() {
         if connection(place, &is_done, &mut ready).is_err() {
             place.ledger.reconnects.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(PAUSE);
+            pass(PAUSE);
         }
     }
 }
@@ -187,6 +192,7 @@ fn by_id(place: &mut Place, id: &mut String, is_done: &dyn Fn() -> bool, ready: 
             let number = |id: &str| id.parse::<u64>().unwrap();
             assert!(id.is_empty() || number(&new) >= number(id), "the id {new} after {id}");
             *id = new;
+            place.topics.iter().for_each(|(topic, (seq, _))| place.ledger.set_seen(place.index, *topic, *seq));
             ready();
         }
     }

@@ -136,7 +136,7 @@ impl Journal {
                 read = &mut read => break read.context("the thread of the journal has ended")?,
                 _ = ticks.tick() => {
                     let (record, last) = (get(&self.status.read_to), get(&self.status.read_end));
-                    let percent = self.status.read_percent();
+                    let percent = (self.status.read_ratio() * 100.0) as u64;
                     tracing::info!(percent, record, last, "reading the journal");
                     systemd::extend_start();
                 }

@@ -214,7 +214,10 @@ impl<S: Sink> Shard<S> {
 
     /// Answers a connection's first requests, as far as all of their updates are back.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
-        while let Some(Awaited { id, given_up, answer, .. }) = self.awaiting.pop_finished(conn) {
+        while let Some(Awaited { id, since_us, given_up, answer, .. }) = self.awaiting.pop_finished(conn) {
+            if !matches!(answer, Answer::Refused(_)) {
+                self.stats.journal_wait_us.record(now.mono_us.saturating_sub(since_us));
+            }
             if !given_up && !self.is_closing(conn) {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }

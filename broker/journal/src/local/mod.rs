@@ -23,6 +23,7 @@ use broker_engine::{Engine, Limits, Now};
 
 pub use self::drive::{Drive, Pause};
 pub use self::error::JournalError;
+use self::status::set;
 pub use self::status::{Status, get};
 use crate::checkpoint;
 use crate::store::{Generation, LastEnd, Store, boot_id};
@@ -85,7 +86,9 @@ impl Opened {
         if matches!(store.last_end(), LastEnd::PowerLost | LastEnd::Damaged) {
             generation::renew(&mut store, &options.dir, limits, clock)?;
         }
-        Ok(Self { store, options, clock, status: Arc::default() })
+        let status = Arc::<Status>::default();
+        set(&status.log_bytes_max, options.bytes_max);
+        Ok(Self { store, options, clock, status })
     }
 
     /// What was found.

@@ -130,15 +130,36 @@ fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signa
     }
 }
 
-/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped.
+/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped; `None` if the signal came
+/// while it started.
 async fn run(
     task: Task,
     secure: Option<&Secure>,
     config: Config,
     reread: Reread,
     mut signals: Signals,
-) -> anyhow::Result<Broker> {
-    let broker = Broker::start(config, reread).await?;
+) -> anyhow::Result<Option<Broker>> {
+    let mut start = Box::pin(Broker::start(config, reread));
+    let mut reload = false;
+    let broker = loop {
+        tokio::select! {
+            broker = &mut start => break broker?,
+            asked = signals.next() => match asked {
+                Asked::Reload => reload = true,
+                // A large journal may take minutes to read. Nothing was answered yet, so there is nothing to lose.
+                Asked::End => {
+                    tracing::info!("stopped before the broker served");
+                    // Its threads end with the process, not before it.
+                    std::mem::forget(start);
+                    return Ok(None);
+                }
+            },
+        }
+    };
+    if reload {
+        // What comes of it is in the log.
+        let _ = broker.reload().await;
+    }
     let demo = (task == Task::Demo).then(|| demo::start(&broker, secure));
     reload_until_end(&broker, &mut signals).await;
     // A second signal ends the wait.
@@ -151,7 +172,7 @@ async fn run(
         } => {}
         () = signals.end() => {}
     }
-    Ok(broker)
+    Ok(Some(broker))
 }
 
 /// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload.

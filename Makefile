@@ -41,7 +41,7 @@ unit: tools
 
 # Plants one fault after the other in the engine; the simulation must find each of them.
 faults:
-	$(CARGO) test -p broker-engine --locked --features planted-faults --test planted_faults --test agreement
+	$(CARGO) test -p broker-engine --locked --features planted-faults --test planted_faults --test agreement --test journaled
 
 # Checks every link of the documentation, private items included: links from public to private items are allowed then.
 DOC_LINTS := -D warnings -A rustdoc::private_intra_doc_links -A rustdoc::redundant_explicit_links

@@ -9,7 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::config::{SETTINGS, Setting};
 
+mod journal;
 mod manual;
+
+pub use self::journal::JournalTask;
 
 /// The command that the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Task {
     Config,
     /// Ask the broker on this machine whether it takes connections, or a listener whether it answers, and exit.
     Health,
+    /// Look at the journal of a broker that does not run, copy it, or make one of a copy, and exit.
+    Journal,
 }
 
 /// A parsed command line. The values of the settings are checked later, with the rest of the configuration.
@@ -37,6 +42,8 @@ pub struct Cli {
     pub url: Option<String>,
     /// `--ca` of the health check: whose certificates are believed.
     pub ca: Option<PathBuf>,
+    /// What is done with a journal, if that is the command.
+    pub journal: Option<JournalTask>,
     /// The settings given as flags, with their values as typed.
     pub flags: Vec<(&'static str, OsString)>,
 }
@@ -64,11 +71,18 @@ impl Cli {
             Some(("demo", inner)) => (Task::Demo, inner),
             Some(("config", inner)) => (Task::Config, inner),
             Some(("health", inner)) => (Task::Health, inner),
+            Some(("journal", inner)) => (Task::Journal, inner),
             Some((_, inner)) => (Task::Serve, inner),
             None => (Task::Serve, matches),
         };
         // Flags may be given before and after the subcommand; the last value counts, and lists are joined.
-        let levels: &[&ArgMatches] = if std::ptr::eq(matches, inner) { &[matches] } else { &[matches, inner] };
+        let mut levels = vec![matches];
+        if !std::ptr::eq(matches, inner) {
+            levels.push(inner);
+        }
+        let of_journal = inner.subcommand().filter(|_| task == Task::Journal);
+        levels.extend(of_journal.map(|(_, innermost)| innermost));
+        let journal = of_journal.and_then(|(name, innermost)| JournalTask::of(name, innermost));
         let flags = SETTINGS.iter().filter_map(|setting| {
             let mut given = levels.iter().filter_map(|level| level.get_many::<OsString>(setting.name));
             let values: Vec<OsString> = match setting.list {
@@ -81,13 +95,12 @@ impl Cli {
         let secure = task == Task::Demo && inner.get_flag("secure");
         let of_health = |name| matches!(task, Task::Health).then(|| inner.get_one::<String>(name).cloned()).flatten();
         let (url, ca) = (of_health("url"), of_health("ca").map(PathBuf::from));
-        Cli { task, config_file, secure, url, ca, flags: flags.collect() }
+        Cli { task, config_file, secure, url, ca, journal, flags: flags.collect() }
     }
 }
 
 fn command() -> Command {
     let all = |command: Command| command.arg(config()).args(SETTINGS.iter().map(flag));
-    let asks = |setting: &Setting| setting.name == "admin_listen";
     let serve = Command::new("serve").about("run the broker, as `tickcast` without a command does");
     let demo = Command::new("demo").about("run the broker with simulated feeds").arg(secure());
     let print =
@@ -95,11 +108,8 @@ fn command() -> Command {
     let health = Command::new("health")
         .about("ask the broker on this machine whether it takes connections, or a listener by its URL")
         .args([config(), url(), ca()])
-        // It learns the broker's address as the broker does. It accepts the other settings too, and ignores them.
-        .args(SETTINGS.iter().map(|setting| match asks(setting) {
-            true => flag(setting).help_heading(None::<&str>),
-            false => flag(setting).hide(true),
-        }));
+        // It learns the broker's address as the broker does.
+        .args(only("admin_listen"));
     let program = all(Command::new("tickcast"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("a live market data broker: publish and subscribe over WebSocket and HTTP")
@@ -108,8 +118,17 @@ fn command() -> Command {
         .subcommand(page(all(serve), "tickcast serve", manual::SERVE))
         .subcommand(page(all(demo), "tickcast demo", manual::DEMO))
         .subcommand(page(all(print), "tickcast config", manual::CONFIG))
-        .subcommand(page(health, "tickcast health", manual::HEALTH));
+        .subcommand(page(health, "tickcast health", manual::HEALTH))
+        .subcommand(journal::command());
     page(program, "tickcast", manual::PROGRAM)
+}
+
+/// The flags of a command that asks one setting. It accepts the other settings too, and does not show them.
+fn only(name: &str) -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().map(move |setting| match setting.name == name {
+        true => flag(setting).help_heading(None::<&str>),
+        false => flag(setting).hide(true),
+    })
 }
 
 /// Lays out the help of a command as a manual page.
@@ -295,7 +314,7 @@ mod tests {
             assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
         }
         // Each command has a page of its own that says what it does.
-        for name in ["serve", "demo", "config", "health"] {
+        for name in ["serve", "demo", "config", "health", "journal inspect", "journal restore"] {
             let help = parse(&format!("tickcast {name} --help")).unwrap_err().to_string();
             assert!(help.starts_with(&format!("NAME\n    tickcast {name} - ")), "{help}");
             assert!(help.contains(&format!("    tickcast {name} [OPTIONS]\n\nDESCRIPTION\n    ")), "{help}");

@@ -13,6 +13,7 @@ use self::demo::Secure;
 use self::signals::{Asked, Signals};
 
 mod demo;
+mod journal_command;
 mod say;
 mod signals;
 
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
             Err(code) => code,
         },
         Task::Health => check_health(&cli),
+        Task::Journal => match load(&cli) {
+            Ok(loaded) => journal_command::run(&cli, &loaded.config),
+            Err(code) => code,
+        },
         Task::Serve | Task::Demo => {
             let code = serve(&cli);
             logging::flush();
@@ -130,8 +135,8 @@ fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signa
     }
 }
 
-/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped; `None` if the signal came
-/// while it started.
+/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped; `None` if it was stopped
+/// before it had started.
 async fn run(
     task: Task,
     secure: Option<&Secure>,
@@ -139,29 +144,19 @@ async fn run(
     reread: Reread,
     mut signals: Signals,
 ) -> anyhow::Result<Option<Broker>> {
-    let mut start = Box::pin(Broker::start(config, reread));
-    let mut reload = false;
+    let (mut start, mut again) = (pin!(Broker::start(config, reread)), false);
+    // Reading a large journal takes a while, and nobody is served meanwhile.
     let broker = loop {
         tokio::select! {
-            broker = &mut start => break broker?,
+            started = &mut start => break started?,
             asked = signals.next() => match asked {
-                Asked::Reload => reload = true,
-                // A large journal may take minutes to read. Nothing was answered yet, so there is nothing to lose.
-                Asked::End => {
-                    tracing::info!("stopped before the broker served");
-                    // Its threads end with the process, not before it.
-                    std::mem::forget(start);
-                    return Ok(None);
-                }
+                Asked::End => return Ok(None),
+                Asked::Reload => again = true,
             },
         }
     };
-    if reload {
-        // What comes of it is in the log.
-        let _ = broker.reload().await;
-    }
     let demo = (task == Task::Demo).then(|| demo::start(&broker, secure));
-    reload_until_end(&broker, &mut signals).await;
+    reload_until_end(&broker, &mut signals, again).await;
     // A second signal ends the wait.
     tokio::select! {
         () = async {
@@ -175,23 +170,20 @@ async fn run(
     Ok(Some(broker))
 }
 
-/// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload.
-async fn reload_until_end(broker: &Broker, signals: &mut Signals) {
-    while signals.next().await == Asked::Reload {
-        let mut again = true;
-        while again {
-            again = false;
-            // What comes of it is in the log.
-            let mut reload = pin!(broker.reload());
-            loop {
-                tokio::select! {
-                    _ = &mut reload => break,
-                    asked = signals.next() => match asked {
-                        Asked::End => return,
-                        // The files may have changed after they were read.
-                        Asked::Reload => again = true,
-                    },
-                }
+/// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload. `again`: one came already.
+async fn reload_until_end(broker: &Broker, signals: &mut Signals, mut again: bool) {
+    while again || signals.next().await == Asked::Reload {
+        again = false;
+        // What comes of it is in the log.
+        let mut reload = pin!(broker.reload());
+        loop {
+            tokio::select! {
+                _ = &mut reload => break,
+                asked = signals.next() => match asked {
+                    Asked::End => return,
+                    // The files may have changed after they were read.
+                    Asked::Reload => again = true,
+                },
             }
         }
     }

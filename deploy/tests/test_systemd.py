@@ -124,7 +124,7 @@ class SystemdTest(unittest.TestCase):
             def metric(name):
                 return re.search(rf"^tickcast_journal_{name} (\S+)$", ask(admin_port, "GET", "/metrics")[1], re.MULTILINE).group(1)
 
-            line = json.dumps({"topic": "calls", "kind": "state", "data": "x" * 50_000})
+            line = json.dumps({"topic": "large", "kind": "state", "data": "x" * 50_000})
             body, headers = "\n".join([line] * 150), {"Content-Type": "application/x-ndjson"}
             for _ in range(3):
                 status, answer = ask(port, "POST", "/v1/publish", body, headers)

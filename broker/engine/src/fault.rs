@@ -64,6 +64,18 @@ pub enum Fault {
     ClockInApply,
     /// An epoch follows from how many topics this broker has begun.
     EpochFromCounter,
+    /// A batch is answered when the first of its updates is back from the log.
+    AnswerBeforeApply,
+    /// What comes back from the log goes to whichever connection has the number by now.
+    AnswerToAnother,
+    /// What is no publish does not wait for the publishes before it.
+    HeldOvertakes,
+    /// What comes back from the log counts for a connection's newest request.
+    AnswerOfAnother,
+    /// What comes back from the log counts although its request was given up.
+    GivenUpForgotten,
+    /// A record whose commands were refused is written later.
+    RefusedWritten,
 }
 
 #[cfg(feature = "planted-faults")]

@@ -80,13 +80,16 @@ impl<'a> Awaiting<'a> {
 
     /// Tells what came of the next update, if that is known.
     pub(super) fn take(&mut self) -> Option<(u64, Answer)> {
-        if let Some((number, Some(refusal))) = self.open.pop_front_if(|(_, refusal)| refusal.is_some()) {
-            return Some((number, Err(refusal)));
+        if let Some((number, refusal @ Some(_))) = self.open.front_mut() {
+            let answer = refusal.take().map(|refusal| (*number, Err(refusal)));
+            self.open.pop_front();
+            return answer;
         }
         loop {
             let (number, result) = lock(&self.answers.back).pop_front()?;
             // One that was given up is not open any more.
-            if self.open.pop_front_if(|(open, _)| *open == number).is_some() {
+            if self.open.front().is_some_and(|(open, _)| *open == number) {
+                self.open.pop_front();
                 return Some((number, result.and_then(|outcome| outcome.published().ok_or_else(unknown))));
             }
         }

@@ -6,7 +6,7 @@
 
 mod broker;
 mod client;
-mod frames;
+pub(crate) mod frames;
 mod http;
 mod message;
 mod panics;

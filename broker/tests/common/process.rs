@@ -20,6 +20,8 @@ pub(crate) struct Process {
     pub(crate) admin: SocketAddr,
     /// The address with TLS, where that is on.
     pub(crate) tls: Option<SocketAddr>,
+    /// What it logged before it served.
+    pub(crate) early: Vec<Value>,
     log: Option<BufReader<ChildStderr>>,
 }
 
@@ -61,7 +63,7 @@ impl Process {
     pub(crate) fn run(mut command: Command) -> Self {
         let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, listen: nowhere, admin: nowhere, tls: None, log: None };
+        let mut process = Self { child, listen: nowhere, admin: nowhere, tls: None, early: Vec::new(), log: None };
         let mut log = BufReader::new(process.child.stderr.take().unwrap());
         let mut line = String::new();
         loop {
@@ -75,6 +77,7 @@ impl Process {
                 process.log = Some(log);
                 return process;
             }
+            process.early.push(entry);
         }
     }
 
@@ -85,7 +88,7 @@ impl Process {
         let (listen_flag, admin_flag) = (listen.to_string(), admin.to_string());
         let mut command = command(&[&["--listen", &listen_flag, "--admin-listen", &admin_flag], flags].concat());
         let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
-        let mut process = Self { child, listen, admin, tls: None, log: None };
+        let mut process = Self { child, listen, admin, tls: None, early: Vec::new(), log: None };
         until("it to serve", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "it ended before it served");
             std::net::TcpStream::connect(admin).is_ok()
@@ -113,6 +116,10 @@ impl Process {
         let mut lines = answer.body.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("there is no {name} in {answer:?}"))
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -27,7 +27,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("broker-protocol", &["broker-engine", "broker-identity", "broker-client", "broker"]),
     // Who a client is does not depend on what it then does.
     ("broker-identity", &["broker-engine", "broker-client", "broker"]),
-    ("broker-engine", &["broker-identity", "broker-client", "broker"]),
+    ("broker-engine", &["broker-identity", "broker-client", "broker", "broker-journal"]),
+    // It knows no sockets, no runtime and no settings.
+    ("broker-journal", &["broker-identity", "broker-client", "broker", "tokio", "hyper"]),
     ("broker-client", &["broker-engine", "broker", "feed-player"]),
     // Its demo needs scenarios. Reading recordings would bring forty more crates, one of them in C.
     ("broker", &["feed-formats", "feed-sim"]),
@@ -124,8 +126,9 @@ fn crates_depend_only_on_what_they_may() {
     assert!(below("broker").contains("tokio"), "the lock file was not understood");
 }
 
-/// The most crates that the broker may consist of, including its own.
-const BROKER_CRATES_MAX: usize = 154;
+/// The most crates that the broker may consist of, including its own. The journal brought two: its own, and xxhash-rust
+/// for the checksums of its files.
+const BROKER_CRATES_MAX: usize = 156;
 
 /// Each crate is code that a server on the network trusts, and that every user compiles.
 #[test]
@@ -164,10 +167,27 @@ fn the_engine_and_the_protocol_do_no_io_and_read_no_clock() {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
-            let found = IMPURE.iter().find(|impure| code(line).contains(**impure));
+            let found = IMPURE.iter().find(|impure| mentions(code(line), impure));
             assert_eq!(found, None, "{name}:{}: {line}", number + 1);
         }
     }
+}
+
+/// Whether code contains this, and not as the beginning of a longer word.
+fn mentions(code: &str, what: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    let is_word = what.ends_with(char::is_alphanumeric);
+    code.match_indices(what).any(|(at, _)| !is_word || !goes_on(&code[at + what.len()..]))
+}
+
+#[test]
+fn a_word_is_mentioned_as_a_whole() {
+    assert!(
+        mentions("socket.await?", ".await")
+            && mentions("use std::io;", "std::io")
+            && mentions("async { x }", "async {")
+    );
+    assert!(!mentions("self.awaiting.get(id)", ".await") && !mentions("InstantNoodles", "Instant"));
 }
 
 #[test]

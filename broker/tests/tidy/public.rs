@@ -7,21 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use super::tree::{code, sources};
 
 /// Functions that only tests may call, and why.
-const ALLOWED: [(&str, &str); 10] = [
-    ("begin_saving", JOURNAL),
+const ALLOWED: [(&str, &str); 4] = [
     ("check_patch", "tests and fuzz targets check patches without a message around them"),
-    ("end_saving", JOURNAL),
-    ("from_checkpoint", JOURNAL),
     ("has_pending", "the simulation has to know when a shard is at rest"),
     ("of_bytes", "the counterpart of `open` for a recording in memory"),
     ("plant", "faults are planted by a test, with a feature that no normal build has"),
-    ("restore_ended", JOURNAL),
-    ("restore_topic", JOURNAL),
-    ("save_topics", JOURNAL),
 ];
-
-/// The engine comes first, and what keeps its log after it.
-const JOURNAL: &str = "the simulation of brokers on one log; a broker with a journal will call it";
 
 /// Crates whose public functions are called by other people's programs.
 const LIBRARIES: [&str; 1] = ["broker/clients/rust/"];

@@ -26,7 +26,7 @@ impl Engine {
         reply_to: ReplyTo,
     ) -> Result<(), Refusal> {
         check_writable(&update.topic, Publisher::Client)?;
-        let begins = self.directory.read().get(&update.topic).is_none();
+        let begins = journal.gathering().may_end(&update.topic) || self.directory.read().get(&update.topic).is_none();
         self.check_sums(journal, &update.topic, begins)?;
         journal.gathering().publish(update, begins, reply_to)
     }
@@ -83,7 +83,8 @@ impl Engine {
     }
 
     /// Refuses an update if a sum over all topics takes what it may. What waits for the log is not in the sums yet: so
-    /// they may come to exceed their bounds by what `journal_queue_bytes` admits, but topics do not.
+    /// they may come to exceed their bounds by what `journal_queue_bytes` admits, but topics do not, unless other brokers
+    /// begin some.
     fn check_sums(&self, journal: &Journal, name: &str, begins: bool) -> Result<(), Refusal> {
         if is_reserved(name) {
             return Ok(());

@@ -65,9 +65,9 @@ impl Answers {
         }
     }
 
-    /// Forgets an entry by which brokers tell each other about themselves: nobody waits for it.
-    pub fn drop(&mut self, journal: &Journal, waiting: Waiting) {
-        journal.gathering().settle(&waiting);
+    /// Takes in that an entry stands in the log which tells brokers about each other: nobody is told what came of it.
+    pub fn settle(&mut self, journal: &Journal, waiting: &Waiting) {
+        journal.gathering().settle(waiting);
     }
 
     /// Delivers what was gathered, and wakes the shards that sleep.

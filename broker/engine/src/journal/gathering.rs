@@ -1,13 +1,15 @@
 //! Commands that wait for the log, gathered into records: alone, a command goes at once; while a record is on its way,
 //! what comes is gathered in the next one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
+use foldhash::fast::RandomState;
 
 use super::ReplyTo;
+use crate::fault::{self, Fault};
 use crate::log::{Entry, Flaw, RecordWriter};
 use crate::sync::{Mutex, lock};
 
@@ -19,6 +21,8 @@ pub struct Waiting {
     pub(crate) reply_to: ReplyTo,
     /// It was counted as the beginning of a topic.
     begins: bool,
+    /// The topic that it may end.
+    ends: Option<Box<str>>,
     /// What it holds, in bytes.
     cost: u32,
 }
@@ -57,6 +61,10 @@ pub struct Gathering {
     bytes: AtomicU64,
     /// Topics that would begin with what waits.
     beginning: AtomicU64,
+    /// Topics that may end with what waits, and by how many commands. The number of commands is here for those who
+    /// publish, so that they rarely lock.
+    ending: Mutex<HashMap<Box<str>, u64, RandomState>>,
+    ends: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -70,6 +78,8 @@ impl Gathering {
             state: Mutex::new(state),
             bytes: AtomicU64::new(0),
             beginning: AtomicU64::new(0),
+            ending: Mutex::new(HashMap::default()),
+            ends: AtomicU64::new(0),
             wake,
         }
     }
@@ -106,16 +116,21 @@ impl Gathering {
     }
 
     /// Topics that would begin with what waits.
-    pub(crate) fn beginning(&self) -> u64 {
+    pub fn beginning(&self) -> u64 {
         self.beginning.load(Ordering::Relaxed)
     }
 
-    /// Takes in an update; `begins` if there is no topic of its name.
+    /// Whether the end of a topic waits: what is published behind it may begin the next one of this name.
+    pub(crate) fn may_end(&self, topic: &str) -> bool {
+        self.ends.load(Ordering::Acquire) > 0 && lock(&self.ending).contains_key(topic)
+    }
+
+    /// Takes in an update; `begins` if there may be no topic of its name when it is applied.
     ///
     /// # Errors
     /// `unavailable` while the log cannot be written, and `bad_request` for what no record may say.
     pub(crate) fn publish(&self, update: &Publication<'_>, begins: bool, reply_to: ReplyTo) -> Result<(), Refusal> {
-        self.add(begins, reply_to, |writer| writer.push(update))
+        self.add(begins, None, reply_to, |writer| writer.push(update))
     }
 
     /// Takes in another command.
@@ -123,12 +138,31 @@ impl Gathering {
     /// # Errors
     /// As for an update.
     pub fn submit(&self, entry: &Entry<'_>, reply_to: ReplyTo) -> Result<(), Refusal> {
-        self.add(false, reply_to, |writer| writer.add(entry))
+        let Entry::End { topic, .. } = entry else {
+            return self.add(false, None, reply_to, |writer| writer.add(entry));
+        };
+        *lock(&self.ending).entry((*topic).into()).or_default() += 1;
+        self.ends.fetch_add(1, Ordering::Release);
+        let added = self.add(false, Some(topic), reply_to, |writer| writer.add(entry));
+        added.inspect_err(|_| self.end_settled(topic))
+    }
+
+    /// One command that may end a topic no longer waits.
+    fn end_settled(&self, topic: &str) {
+        let mut ending = lock(&self.ending);
+        if let Some(commands) = ending.get_mut(topic) {
+            *commands -= 1;
+            if *commands == 0 {
+                ending.remove(topic);
+            }
+        }
+        self.ends.fetch_sub(1, Ordering::Release);
     }
 
     fn add(
         &self,
         begins: bool,
+        ends: Option<&str>,
         reply_to: ReplyTo,
         put: impl Fn(&mut RecordWriter) -> Result<(), Flaw>,
     ) -> Result<(), Refusal> {
@@ -154,7 +188,8 @@ impl Gathering {
         }
         if let Some(open) = &mut state.open {
             let cost = (open.writer.len() - before) as u64 + COMMAND_BYTES;
-            open.waiting.push(Waiting { reply_to, begins, cost: cost as u32 });
+            let ends = ends.map(Into::into);
+            open.waiting.push(Waiting { reply_to, begins, ends, cost: cost as u32 });
             self.bytes.fetch_add(cost, Ordering::AcqRel);
             self.beginning.fetch_add(u64::from(begins), Ordering::Relaxed);
             if open.writer.is_full(self.record_bytes) {
@@ -182,6 +217,9 @@ impl Gathering {
         let mut state = lock(&self.state);
         state.refused = Some(why.into());
         state.close();
+        if fault::strikes(Fault::RefusedWritten) {
+            return state.full.iter_mut().flat_map(|gathered| std::mem::take(&mut gathered.waiting)).collect();
+        }
         state.full.drain(..).flat_map(|gathered| gathered.waiting).collect()
     }
 
@@ -194,6 +232,9 @@ impl Gathering {
     pub(super) fn settle(&self, waiting: &Waiting) {
         self.bytes.fetch_sub(waiting.cost.into(), Ordering::AcqRel);
         self.beginning.fetch_sub(u64::from(waiting.begins), Ordering::Relaxed);
+        if let Some(topic) = &waiting.ends {
+            self.end_settled(topic);
+        }
     }
 }
 

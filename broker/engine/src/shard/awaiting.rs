@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use super::ConnId;
 use super::quota::LeftOut;
 use super::refused::Refused;
+use crate::fault::{self, Fault};
 use crate::journal::Completion;
 use crate::outcome::Published;
 
@@ -36,21 +37,24 @@ struct Waits {
     /// Its requests, oldest first.
     requests: VecDeque<Awaited>,
     requests_bytes: usize,
-    /// How many of their updates are on their way.
+    /// How many updates are on their way.
     updates: usize,
+    /// How many of these belong to requests that were answered with `unavailable`: they come back before all others, and
+    /// nobody is told.
+    given_up: usize,
     held: VecDeque<Box<str>>,
     held_bytes: usize,
+    /// It is in the queue of those that have something to do.
+    is_released: bool,
 }
 
-/// A request that is not answered, or whose updates have not all come back.
+/// A request that is not answered.
 pub(super) struct Awaited {
     pub(super) id: Option<Box<[u8]>>,
     /// Its updates that are on their way.
     pub(super) open: usize,
     /// When it was submitted, on the monotonic clock in µs.
     pub(super) since_us: u64,
-    /// It was answered with `unavailable`: what comes back later is only counted.
-    pub(super) given_up: bool,
     pub(super) answer: Answer,
 }
 
@@ -84,10 +88,17 @@ impl Awaited {
 }
 
 impl Awaiting {
-    /// Takes in that one more update of a connection is back: `take` gets the request to which it belongs.
+    /// Takes in that one more update of a connection is back: `take` gets the request to which it belongs, unless that
+    /// was given up.
     pub(super) fn take_back(&mut self, id: ConnId, take: impl FnOnce(&mut Answer)) {
         let Some(waits) = self.by_conn.get_mut(&id) else { return };
-        let Some(request) = waits.requests.iter_mut().find(|request| request.open > 0) else { return };
+        if waits.given_up > 0 {
+            (waits.given_up, waits.updates) = (waits.given_up - 1, waits.updates - 1);
+            return;
+        }
+        let mut open = waits.requests.iter_mut().filter(|request| request.open > 0);
+        let newest = fault::strikes(Fault::AnswerOfAnother);
+        let Some(request) = (if newest { open.next_back() } else { open.next() }) else { return };
         let before = request.held_bytes();
         request.open -= 1;
         take(&mut request.answer);
@@ -98,21 +109,23 @@ impl Awaiting {
     /// Takes out a connection's first request, if all of its updates are back.
     pub(super) fn pop_finished(&mut self, id: ConnId) -> Option<Awaited> {
         let waits = self.by_conn.get_mut(&id)?;
-        let finished = waits.requests.pop_front_if(|request| request.open == 0)?;
+        waits.requests.front().filter(|request| request.open == 0)?;
+        let finished = waits.requests.pop_front()?;
         waits.requests_bytes -= finished.held_bytes();
         Some(finished)
     }
 
-    /// Gives up the requests of a connection that were submitted up to this time. Returns their ids.
-    pub(super) fn give_up(&mut self, id: ConnId, late_us: u64) -> Vec<Option<Box<[u8]>>> {
-        let Some(waits) = self.by_conn.get_mut(&id) else { return Vec::new() };
-        let late = waits.requests.iter_mut().take_while(|request| request.since_us <= late_us);
-        let late = late.filter(|request| request.open > 0 && !request.given_up);
-        late.map(|request| {
-            request.given_up = true;
-            request.id.clone()
-        })
-        .collect()
+    /// Takes out a connection's first request, if its updates are not back and it was submitted up to this time. Those
+    /// behind it no longer wait for it.
+    pub(super) fn give_up(&mut self, id: ConnId, late_us: u64) -> Option<Awaited> {
+        let waits = self.by_conn.get_mut(&id)?;
+        waits.requests.front().filter(|request| request.open > 0 && request.since_us <= late_us)?;
+        let late = waits.requests.pop_front()?;
+        if !fault::strikes(Fault::GivenUpForgotten) {
+            waits.given_up += late.open;
+        }
+        waits.requests_bytes -= late.held_bytes();
+        Some(late)
     }
 
     /// Adds a request.
@@ -135,6 +148,7 @@ impl Awaiting {
             // A sign of life, and no request for anything that the others change.
             Some(Request::Ping { .. }) => false,
             Some(Request::Publish { .. } | Request::Batch { .. }) => !waits.held.is_empty(),
+            _ if fault::strikes(Fault::HeldOvertakes) => false,
             _ => !waits.held.is_empty() || !waits.requests.is_empty(),
         }
     }
@@ -170,17 +184,23 @@ impl Awaiting {
 
     /// Notes that a connection's first requests are answered.
     pub(super) fn settle(&mut self, id: ConnId) {
-        let Some(waits) = self.by_conn.get(&id).filter(|waits| waits.requests.is_empty()) else { return };
-        if waits.held.is_empty() {
+        let Some(waits) = self.by_conn.get_mut(&id).filter(|waits| waits.requests.is_empty()) else { return };
+        if !waits.held.is_empty() {
+            if !std::mem::replace(&mut waits.is_released, true) {
+                self.released.push_back(id);
+            }
+        } else if waits.given_up == 0 {
             self.by_conn.remove(&id);
-        } else {
-            self.released.push_back(id);
         }
     }
 
     /// Takes out a connection that has something to do after its requests were answered.
     pub(super) fn next_released(&mut self) -> Option<ConnId> {
-        self.released.pop_front()
+        let id = self.released.pop_front()?;
+        if let Some(waits) = self.by_conn.get_mut(&id) {
+            waits.is_released = false;
+        }
+        Some(id)
     }
 
     /// What a connection holds here, in bytes.

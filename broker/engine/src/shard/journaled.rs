@@ -1,7 +1,5 @@
 //! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
 
-use std::sync::Arc;
-
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::{Id, Publication, Refusal};
@@ -12,8 +10,8 @@ use super::refused::Refused;
 use super::requests::INDEX_BYTES;
 use super::{AuthRequest, ConnId, Shard};
 use crate::clock::Now;
-use crate::engine::Engine;
-use crate::journal::{Completion, Journal, ReplyTo, unknown};
+use crate::fault::{self, Fault};
+use crate::journal::{Completion, ReplyTo, unknown};
 use crate::outcome::Published;
 use crate::sink::Sink;
 
@@ -24,15 +22,9 @@ const ANSWER_STEPS: usize = 2;
 
 impl<S: Sink> Shard<S> {
     /// Submits an update.
-    pub(super) fn submit(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        id: Option<Id<'_>>,
-        update: &Publication<'_>,
-        engine: &Arc<Engine>,
-        journal: &Journal,
-    ) {
+    pub(super) fn submit(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return };
         let reply_to = self.reply_to(conn, 0);
         let allowed = self.check_publish(conn, &update.topic);
         let request = id.as_ref().map(Id::as_bytes);
@@ -40,7 +32,8 @@ impl<S: Sink> Shard<S> {
             Ok(()) => {
                 let answer = Answer::Single(None);
                 let id = request.map(Into::into);
-                self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, given_up: false, answer });
+                self.awaiting.push(conn, Awaited { id, open: 1, since_us: now.mono_us, answer });
+                self.count_buffers(conn);
             }
             Err(refusal) => {
                 if refusal.code == ErrorCode::Forbidden {
@@ -59,9 +52,9 @@ impl<S: Sink> Shard<S> {
         conn: ConnId,
         id: Option<Id<'_>>,
         updates: &[Result<Publication<'_>, Refusal>],
-        engine: &Arc<Engine>,
-        journal: &Journal,
     ) {
+        let engine = self.engine.clone();
+        let Some(journal) = engine.journal() else { return };
         let (rejected, left_out) = (Refused::none(), LeftOut::default());
         let mut batch = Box::new(Batch { accepted: 0, duplicates: 0, rejected, left_out });
         let mut open = 0;
@@ -87,9 +80,12 @@ impl<S: Sink> Shard<S> {
                 }
             }
         }
+        if fault::strikes(Fault::AnswerBeforeApply) {
+            open = open.min(1);
+        }
         let id = id.as_ref().map(|id| id.as_bytes().into());
         let answer = Answer::Batch(batch);
-        self.awaiting.push(conn, Awaited { id, open, since_us: now.mono_us, given_up: false, answer });
+        self.awaiting.push(conn, Awaited { id, open, since_us: now.mono_us, answer });
         self.answer_finished(now, conn);
     }
 
@@ -101,6 +97,9 @@ impl<S: Sink> Shard<S> {
 
     /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.
     pub fn take_answers(&mut self, now: Now) -> bool {
+        if self.engine.journal().is_none() {
+            return false;
+        }
         let engine = self.engine.clone();
         let Some(journal) = engine.journal() else { return false };
         if self.awaiting.answers.is_empty() {
@@ -116,7 +115,7 @@ impl<S: Sink> Shard<S> {
             self.complete(now, completion);
             // Answers to a batch come in a row: its connection is looked at once.
             let goes_on = |next: &Completion| next.conn == id && next.session == session;
-            if !self.awaiting.answers.front().is_some_and(goes_on) && self.session(id) == Some(session) {
+            if !self.awaiting.answers.front().is_some_and(goes_on) {
                 self.answer_finished(now, id);
             }
         }
@@ -138,22 +137,24 @@ impl<S: Sink> Shard<S> {
         let text = self.awaiting.take_held(id)?;
         self.work.charge_bytes(text.len());
         self.count_buffers(id);
-        self.take_message(now, id, &text)
+        // Others may be held behind it.
+        self.take_message(now, id, broker_protocol::request::parse(&text))
     }
 
     /// Answers what has waited for the log for too long, with the refusal that says that nobody knows.
     pub(super) fn give_up_waiting(&mut self, now: Now, id: ConnId) {
         let Some(journal) = self.engine.journal() else { return };
         let late_us = now.mono_us.saturating_sub(journal.unavailable_ms() * 1000);
-        for request in self.awaiting.give_up(id, late_us) {
+        while let Some(request) = self.awaiting.give_up(id, late_us) {
             let refusal = unknown();
             self.engine.count_refused(refusal.code);
-            self.refuse(now, id, request.as_deref(), refusal.code, &refusal.message);
+            self.refuse(now, id, request.id.as_deref(), refusal.code, &refusal.message);
+            self.answer_finished(now, id);
         }
     }
 
     /// Refuses a request once the requests before it are answered.
-    fn refuse_in_order(&mut self, now: Now, conn: ConnId, id: Option<&[u8]>, refusal: &Refusal) {
+    pub(super) fn refuse_in_order(&mut self, now: Now, conn: ConnId, id: Option<&[u8]>, refusal: &Refusal) {
         let mut payload = Vec::new();
         message::error(&mut payload, id, refusal.code, &refusal.message);
         self.stats.errors.add(refusal.code, 1);
@@ -166,7 +167,7 @@ impl<S: Sink> Shard<S> {
             return self.answer(now, conn, &payload);
         }
         let answer = Answer::Refused(payload.into_boxed_slice());
-        self.awaiting.push(conn, Awaited { id: None, open: 0, since_us: now.mono_us, given_up: false, answer });
+        self.awaiting.push(conn, Awaited { id: None, open: 0, since_us: now.mono_us, answer });
         self.count_buffers(conn);
     }
 
@@ -183,7 +184,7 @@ impl<S: Sink> Shard<S> {
             self.engine.note_publish(now);
         }
         // The number may be another connection's by now.
-        if self.session(id) != Some(session) {
+        if self.session(id) != Some(session) && !fault::strikes(Fault::AnswerToAnother) {
             return;
         }
         if let Ok(published) = &result {
@@ -214,11 +215,11 @@ impl<S: Sink> Shard<S> {
 
     /// Answers a connection's first requests, as far as all of their updates are back.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
-        while let Some(Awaited { id, since_us, given_up, answer, .. }) = self.awaiting.pop_finished(conn) {
+        while let Some(Awaited { id, since_us, answer, .. }) = self.awaiting.pop_finished(conn) {
             if !matches!(answer, Answer::Refused(_)) {
                 self.stats.journal_wait_us.record(now.mono_us.saturating_sub(since_us));
             }
-            if !given_up && !self.is_closing(conn) {
+            if !self.is_closing(conn) {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }
         }

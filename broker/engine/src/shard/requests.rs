@@ -32,6 +32,9 @@ pub struct AuthRequest {
     pub token: String,
 }
 
+/// A message as it was parsed; of one that is no request, its `id` and what is wrong with it.
+type Parsed<'a> = Result<Request<'a>, (Option<Id<'a>>, Refusal)>;
+
 impl<S: Sink> Shard<S> {
     /// Continues what is in progress on a connection, as far as this round's work allows.
     pub(super) fn continue_request(&mut self, id: ConnId, now: Now) {
@@ -67,17 +70,18 @@ impl<S: Sink> Shard<S> {
     pub fn handle(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         self.work.charge_bytes(text.len());
         self.count_received(id);
-        self.take_message(now, id, text)
-    }
-
-    /// Executes a message that is counted already. If it has to wait for what was published before it, it is held.
-    pub(super) fn take_message(&mut self, now: Now, id: ConnId, text: &str) -> Option<AuthRequest> {
         let parsed = broker_protocol::request::parse(text);
         if self.awaiting.must_hold(id, parsed.as_ref().ok()) {
+            // It has to wait for what was published before it.
             self.awaiting.hold(id, text);
             self.count_buffers(id);
             return None;
         }
+        self.take_message(now, id, parsed)
+    }
+
+    /// Executes a message that is counted already, and that waits for nothing.
+    pub(super) fn take_message(&mut self, now: Now, id: ConnId, parsed: Parsed<'_>) -> Option<AuthRequest> {
         match parsed {
             Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
                 // It is counted, and never refused.
@@ -106,7 +110,8 @@ impl<S: Sink> Shard<S> {
         }
         if self.permits.must_authenticate(conn) && !matches!(request, Request::Ping { .. }) {
             let id = request.id().map(|id| id.as_bytes());
-            return self.refuse(now, conn, id, ErrorCode::BadToken, AUTHENTICATE_FIRST);
+            let refusal = Refusal { code: ErrorCode::BadToken, message: AUTHENTICATE_FIRST.into() };
+            return self.refuse_in_order(now, conn, id, &refusal);
         }
         match request {
             Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
@@ -132,9 +137,8 @@ impl<S: Sink> Shard<S> {
 
     fn publish(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
         self.work.charge(PUBLISH_STEPS);
-        let engine = self.engine.clone();
-        if let Some(journal) = engine.journal() {
-            return self.submit(now, conn, id, update, &engine, journal);
+        if self.engine.journal().is_some() {
+            return self.submit(now, conn, id, update);
         }
         let allowed = self.check_publish(conn, &update.topic);
         match allowed.and_then(|()| self.engine.publish(now, update, Publisher::Client)) {
@@ -182,9 +186,8 @@ impl<S: Sink> Shard<S> {
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
         self.work.charge(updates.len() * PUBLISH_STEPS);
-        let engine = self.engine.clone();
-        if let Some(journal) = engine.journal() {
-            return self.submit_batch(now, conn, id, updates, &engine, journal);
+        if self.engine.journal().is_some() {
+            return self.submit_batch(now, conn, id, updates);
         }
         let (mut accepted, mut duplicates) = (0, 0);
         let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());

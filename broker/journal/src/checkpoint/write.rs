@@ -31,8 +31,10 @@ pub struct CheckpointFile {
 #[derive(Debug)]
 pub struct CheckpointWriter {
     file: BufWriter<File>,
-    dir: PathBuf,
+    /// What is being written; empty once there is nothing to remove any more.
     path: PathBuf,
+    /// Its name when it is complete.
+    complete: PathBuf,
     position: u64,
     /// The number of the next block.
     block: u64,
@@ -52,10 +54,24 @@ impl CheckpointWriter {
         let path = files::temporary(dir);
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.map_err(io("create", &path))?;
+        CheckpointWriter::begin(file, path, files::complete(dir, head.position), head)
+    }
+
+    /// Begins a checkpoint in a file of any name, which must not be there yet. Until it is completed, it has no end, and
+    /// whoever reads it finds that.
+    ///
+    /// # Errors
+    /// There is such a file, or the system refuses.
+    pub fn create_file(path: &Path, head: &Head) -> Result<CheckpointWriter, CheckpointError> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        CheckpointWriter::begin(file.map_err(io("create", path))?, path.to_owned(), path.to_owned(), head)
+    }
+
+    fn begin(file: File, path: PathBuf, complete: PathBuf, head: &Head) -> Result<CheckpointWriter, CheckpointError> {
         let mut writer = CheckpointWriter {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
-            dir: dir.to_owned(),
             path,
+            complete,
             position: head.position,
             block: 0,
             topics: 0,
@@ -96,11 +112,14 @@ impl CheckpointWriter {
         self.put(Kind::Tail, |payload| tail.push(topics, payload))?;
         self.file.flush().map_err(io("write", &self.path))?;
         self.file.get_ref().sync_all().map_err(io("sync", &self.path))?;
-        let path = files::complete(&self.dir, self.position);
-        fs::rename(&self.path, &path).map_err(io("rename", &self.path))?;
+        let path = self.complete.clone();
+        if self.path != path {
+            fs::rename(&self.path, &path).map_err(io("rename", &self.path))?;
+        }
         // From here on there is nothing to remove.
         self.path = PathBuf::new();
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io("sync", &self.dir))?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync", dir))?;
         Ok(CheckpointFile { path, position: self.position, bytes: self.bytes, topics })
     }
 

@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
-use super::drive::chain;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
 use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
@@ -20,6 +19,8 @@ use crate::store::{Store, StoreError};
 const PORTION_BYTES: usize = 256 << 10;
 /// After a checkpoint that failed, the next one is begun when the log has grown by this part of what it may between two.
 const RETRY_PART: u64 = 8;
+/// How long after it failed the next one is begun where the log has no room to grow, in µs.
+const RETRY_US: u64 = 5_000_000;
 
 /// The checkpoint that is being written, if one is, and when the next one is due.
 pub(super) struct Checkpointing {
@@ -27,6 +28,8 @@ pub(super) struct Checkpointing {
     written_bytes: u64,
     /// How much may be written until the next one begins.
     due_bytes: u64,
+    /// When the next one may begin because the log is full, on the monotonic clock in µs.
+    retry_at_us: u64,
     running: Option<Running>,
     /// The positions of the complete ones, newest first.
     complete: Vec<u64>,
@@ -54,7 +57,7 @@ impl Checkpointing {
         let complete = checkpoint::list(&options.dir).unwrap_or_default();
         let complete = complete.into_iter().map(|(position, _)| position).collect();
         let due_bytes = due_bytes(options, get(&status.checkpoint_bytes)).saturating_sub(store.log_bytes());
-        Self { written_bytes: 0, due_bytes, running: None, complete }
+        Self { written_bytes: 0, due_bytes, retry_at_us: 0, running: None, complete }
     }
 
     /// Begins a checkpoint if it is time for one, or carries on with the one that is under way.
@@ -72,7 +75,7 @@ impl Checkpointing {
         status: &Status,
     ) -> Result<(), StoreError> {
         let Some(running) = &self.running else {
-            if get(&status.written_bytes) - self.written_bytes < self.due_bytes || status.failed().is_some() {
+            if status.failed().is_some() || !self.is_due(store, options, clock, status) {
                 return Ok(());
             }
             return self.begin(engine, store, applied, options, clock, status);
@@ -86,13 +89,22 @@ impl Checkpointing {
                 let _ = running.to.send(tail);
                 Ok(())
             }
-            Ok(Said::Done(result)) => self.end(store, options, status, result),
+            Ok(Said::Done(result)) => self.end(store, options, clock, status, result),
             Err(TryRecvError::Empty) => Ok(()),
             Err(TryRecvError::Disconnected) => {
-                self.failed(options, status, "its thread has ended");
+                self.failed(options, clock, status, "its thread has ended");
                 Ok(())
             }
         }
+    }
+
+    /// Whether it is time for one: the log has grown by so much, or it is nearly full. Then it may not be able to grow, and
+    /// a second one has to follow the first, because only what the older of two does not need is deleted.
+    fn is_due(&self, store: &Store, options: &Options, clock: Clock, status: &Status) -> bool {
+        let has_grown = get(&status.written_bytes) - self.written_bytes >= self.due_bytes;
+        let is_nearly_full = store.log_bytes() > options.bytes_max / 4 * 3;
+        let has_more = self.complete.first().is_none_or(|newest| *newest + 1 < store.next_position());
+        has_grown || (is_nearly_full && has_more && self.retry_at_us <= clock().mono_us)
     }
 
     /// Gives up the one that is under way.
@@ -132,7 +144,7 @@ impl Checkpointing {
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || writing.run(&head));
         match thread {
             Ok(_) => self.running = Some(Running { position, saved_us, given_up, from, to }),
-            Err(error) => self.failed(options, status, &error.to_string()),
+            Err(error) => self.failed(options, clock, status, &error.to_string()),
         }
         Ok(())
     }
@@ -141,12 +153,13 @@ impl Checkpointing {
         &mut self,
         store: &mut Store,
         options: &Options,
+        clock: Clock,
         status: &Status,
         result: Result<u64, JournalError>,
     ) -> Result<(), StoreError> {
         let Some(running) = self.running.take() else { return Ok(()) };
         match result {
-            Err(error) => self.failed(options, status, &chain(&error)),
+            Err(error) => self.failed(options, clock, status, &chain(&error)),
             Ok(bytes) => {
                 self.complete.insert(0, running.position);
                 self.due_bytes = due_bytes(options, bytes);
@@ -170,8 +183,9 @@ impl Checkpointing {
         Ok(())
     }
 
-    fn failed(&mut self, options: &Options, status: &Status, why: &str) {
+    fn failed(&mut self, options: &Options, clock: Clock, status: &Status, why: &str) {
         self.running = None;
+        self.retry_at_us = clock().mono_us + RETRY_US;
         self.written_bytes = get(&status.written_bytes);
         self.due_bytes = due_bytes(options, get(&status.checkpoint_bytes)) / RETRY_PART;
         add(&status.failures, 1);
@@ -219,7 +233,7 @@ impl Writing {
                 return Err(JournalError::GivenUp);
             }
             // Half of a core at most: the shards need it more.
-            std::thread::sleep(begin.elapsed());
+            std::thread::park_timeout(begin.elapsed());
         }
         let _ = self.say.send(Said::Walked);
         let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };

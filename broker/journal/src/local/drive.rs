@@ -3,7 +3,6 @@
 //! One thread calls [`Drive::round`] and sleeps in between, for at most as long as it says; it is woken when something is
 //! gathered. It is the only one that applies commands, so they are applied in one order.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
 use super::checkpointing::Checkpointing;
-use super::error::JournalError;
+use super::error::{JournalError, chain};
 use super::status::{Status, add, set};
 use super::{Clock, NODE, Options};
 use crate::store::{Store, StoreError};
@@ -96,17 +95,18 @@ impl Drive {
         if self.retry_at_us.is_some_and(|at_us| at_us <= (self.clock)().mono_us) {
             self.try_again();
         }
+        // Before anything is written: a log that is full needs it.
+        let result =
+            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
+        if let Err(error) = result {
+            self.fail(journal, Vec::new(), &error);
+        }
         let gathered = self.gather(journal);
         let is_idle = gathered.is_empty();
         if !is_idle {
             self.write(journal, gathered)?;
         }
         self.sync_if_due();
-        let result =
-            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
-        if let Err(error) = result {
-            self.fail(journal, Vec::new(), &error);
-        }
         set(&self.status.log_bytes, self.store.log_bytes());
         if !is_idle {
             return Ok(Pause::None);
@@ -147,7 +147,8 @@ impl Drive {
     fn write(&mut self, journal: &Journal, gathered: Vec<Gathered>) -> Result<(), JournalError> {
         let first = self.store.next_position();
         let ts_us = (self.clock)().wall_us.max(self.last_ts_us);
-        if let Err(error) = self.append(&gathered, ts_us) {
+        let appended = self.check_room(&gathered).and_then(|()| self.append(&gathered, ts_us));
+        if let Err(error) = appended {
             let waiting = gathered.into_iter().flat_map(|gathered| gathered.waiting).collect();
             self.fail(journal, waiting, &error);
             return Ok(());
@@ -156,7 +157,7 @@ impl Drive {
         for (position, Gathered { bytes, waiting, .. }) in (first..).zip(gathered) {
             while !self.engine.feed().has_room() {
                 // It is the shards' turn. Nothing else waits for this thread meanwhile but publishers.
-                std::thread::sleep(ROOM_PAUSE);
+                std::thread::park_timeout(ROOM_PAUSE);
             }
             self.apply(journal, Logged { node: NODE, position, ts_us, bytes: &bytes }, waiting)?;
         }
@@ -166,11 +167,18 @@ impl Drive {
         Ok(())
     }
 
-    fn append(&mut self, gathered: &[Gathered], ts_us: u64) -> Result<(), StoreError> {
+    /// Whether the log may take these. A record that opens a session is not asked: it is short, there is one in a second at
+    /// most, and without it neither a checkpoint nor a start could make room again.
+    fn check_room(&self, gathered: &[Gathered]) -> Result<(), StoreError> {
         let bytes: u64 = gathered.iter().map(|gathered| gathered.bytes.len() as u64).sum();
         if self.store.log_bytes() + bytes > self.options.bytes_max {
             return Err(StoreError::LogFull { bytes_max: self.options.bytes_max });
         }
+        Ok(())
+    }
+
+    fn append(&mut self, gathered: &[Gathered], ts_us: u64) -> Result<(), StoreError> {
+        let bytes: u64 = gathered.iter().map(|gathered| gathered.bytes.len() as u64).sum();
         let first = self.store.next_position();
         let records = (first..).zip(gathered).map(|(position, gathered)| (position, ts_us, &gathered.bytes[..]));
         self.store.append(records)?;
@@ -189,7 +197,7 @@ impl Drive {
         let verdict = self.applied.apply(&self.engine, (self.clock)().mono_us, logged, |_, result| {
             match (waiting.next(), result) {
                 (Some(waiting), Some(result)) => answers.push(journal, waiting, result),
-                (Some(waiting), None) => answers.drop(journal, waiting),
+                (Some(waiting), None) => answers.settle(journal, &waiting),
                 (None, _) => {}
             }
         });
@@ -285,14 +293,4 @@ impl Drive {
         }
         Ok(())
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,5 +1,6 @@
 //! Why a journal cannot be used.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -86,7 +87,45 @@ pub enum JournalError {
         /// The checkpoint's position.
         position: u64,
     },
+    /// A directory that a journal was to be made in has something in it.
+    #[error("{} is not empty: it has {name}. Move it away, or name another directory", dir.display())]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// A name in it.
+        name: Box<str>,
+    },
+    /// A checkpoint was taken for a backup.
+    #[error(
+        "{} is a checkpoint that a running broker wrote, and is not complete without the log beside it: make a backup with \
+         `tickcast journal backup`", path.display()
+    )]
+    NoBackup {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export was to begin with a record that is superfluous by now.
+    #[error(
+        "record {from} is no longer in the log, whose updates begin with record {begin}: begin there, or without a position \
+         to have what was published before from a checkpoint"
+    )]
+    NotInLog {
+        /// The position that was asked for.
+        from: u64,
+        /// The first that can be exported.
+        begin: u64,
+    },
     /// What this broker says of itself does not fit into a record.
     #[error("the journal's own record: {0}")]
     Own(#[from] Flaw),
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -5,17 +5,15 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
-use broker_engine::{Limits, SavedTopic, carry_epoch};
+use broker_engine::Limits;
 
+use super::copy::{carried, generation_after, write_topics};
 use super::error::JournalError;
 use super::recover::recover;
 use super::status::Status;
 use super::{Clock, reading_engine};
-use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
-use crate::store::{Generation, Store};
-
-/// Bytes of topics that are copied at once.
-const PORTION_BYTES: usize = 1 << 20;
+use crate::checkpoint::{self, CheckpointWriter, Head};
+use crate::store::Store;
 
 /// A number that no other generation has, as far as the system's random numbers are random.
 pub(crate) fn nonce() -> u64 {
@@ -34,10 +32,7 @@ pub(crate) fn renew(store: &mut Store, dir: &Path, limits: &Limits, clock: Clock
     let applied = recover(&engine, store, dir, clock, &Status::default())?;
     let position = store.next_position() - 1;
     let now = clock();
-    let first_ordinal = engine.feed().ordinal();
-    // Ids of positions that were given out must be below those of this generation, also if the clock was set back.
-    let after_old = old.start_us.saturating_add(first_ordinal.saturating_sub(old.first_ordinal)) + 1;
-    let generation = Generation { nonce: nonce(), start_us: now.wall_us.max(after_old), first_ordinal };
+    let generation = generation_after(old, nonce(), engine.feed().ordinal(), now);
     let head = Head {
         generation,
         position,
@@ -47,20 +42,8 @@ pub(crate) fn renew(store: &mut Store, dir: &Path, limits: &Limits, clock: Clock
         record_check: checkpoint::check_of(store, position)?,
         saved_us: now.wall_us,
     };
-    let mut writer = CheckpointWriter::create(dir, &head)?;
-    let mut after = None;
-    loop {
-        let (topics, next) = engine.save_topics(now, after.as_deref(), PORTION_BYTES);
-        for topic in topics {
-            let epoch = carry_epoch(old.nonce, generation.nonce, &topic.epoch).unwrap_or_else(|| topic.epoch.clone());
-            writer.topic(&SavedTopic { epoch, ..topic })?;
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    writer.finish(&Tail { ended: Vec::new(), complete_at: applied.commands() })?;
+    let writer = CheckpointWriter::create(dir, &head)?;
+    write_topics(&engine, writer, now, head.commands, |topic| carried(old.nonce, generation.nonce, topic))?;
     store.begin_segment()?;
     store.begin_generation(generation)?;
     for (other, path) in checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })? {

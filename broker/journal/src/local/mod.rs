@@ -7,13 +7,21 @@
 //! ```
 //!
 //! An update is delivered when its record is written, and synced soon after.
+//!
+//! While no broker has it open, a journal can be looked at, copied and exported ([`Reading`]), and one can be made of a
+//! copy ([`restore()`]).
 
 mod checkpointing;
+mod copy;
 mod drive;
 mod error;
+mod export;
 mod generation;
+mod reading;
 mod recover;
+mod restore;
 mod status;
+mod survey;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +31,12 @@ use broker_engine::{Engine, Limits, Now};
 
 pub use self::drive::{Drive, Pause};
 pub use self::error::JournalError;
+pub use self::export::{ExportError, Exported, Update};
+pub use self::reading::{Checked, Reading, Served, Start, check_checkpoints};
+pub use self::restore::{Restored, restore, verify_backup};
 use self::status::set;
 pub use self::status::{Status, get};
+pub use self::survey::{COMMANDS, Damage, Mark, SESSIONS_MAX, Session, Survey};
 use crate::checkpoint;
 use crate::store::{Generation, LastEnd, Store, boot_id};
 

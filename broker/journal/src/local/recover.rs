@@ -65,12 +65,21 @@ pub(super) fn recover(
 
 /// The moment of this run's monotonic clock at which the wall clock said this. What happened before the machine was
 /// started counts as that old.
-fn mono_at(now: Now, ts_us: u64) -> u64 {
+pub(super) fn mono_at(now: Now, ts_us: u64) -> u64 {
     now.mono_us.saturating_sub(now.wall_us.saturating_sub(ts_us))
 }
 
 /// Whether the log continues a checkpoint, which is whole.
 fn usable(store: &Store, position: u64, path: &Path) -> Result<bool, JournalError> {
+    if !fits(store, position, path)? {
+        return Ok(false);
+    }
+    checkpoint::verify(path)?;
+    Ok(true)
+}
+
+/// Whether the log continues a checkpoint, by its head.
+pub(super) fn fits(store: &Store, position: u64, path: &Path) -> Result<bool, JournalError> {
     let next = store.next_position();
     if position >= next || store.first().map_or(next, |first| first) > position + 1 {
         return Ok(false);
@@ -85,12 +94,17 @@ fn usable(store: &Store, position: u64, path: &Path) -> Result<bool, JournalErro
     {
         return Ok(false);
     }
-    checkpoint::verify(path)?;
     Ok(true)
 }
 
 /// Restores all topics of a checkpoint.
-fn restore(engine: &Engine, path: &Path, position: u64, now: Now, status: &Status) -> Result<Applied, JournalError> {
+pub(super) fn restore(
+    engine: &Engine,
+    path: &Path,
+    position: u64,
+    now: Now,
+    status: &Status,
+) -> Result<Applied, JournalError> {
     let mut reader = CheckpointReader::open(path)?;
     let head = reader.head().clone();
     let since_us = now.wall_us.saturating_sub(head.saved_us);

@@ -25,10 +25,22 @@ pub enum StoreError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// A broker, or another command, has it open, and it was to be read or made.
+    #[error("a broker has the journal in {} open: stop it first", dir.display())]
+    InUse {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// There is no store to be read.
+    #[error("there is no journal in {}", dir.display())]
+    Absent {
+        /// The directory that was looked at.
+        dir: PathBuf,
+    },
     /// A version of the program with another format wrote it.
     #[error(
         "the journal in {} has format {format}, and this program ({}) knows only format {}: run version {program} or a newer one",
-        dir.display(), env!("CARGO_PKG_VERSION"), super::meta::FORMAT
+        dir.display(), env!("CARGO_PKG_VERSION"), super::FORMAT
     )]
     Format {
         /// The store's directory.

@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::{StoreError, io};
-use super::{Generation, sync_dir};
-
-/// The number of the format that this program writes, and the only one that it reads.
-pub(super) const FORMAT: u32 = 1;
+use super::{FORMAT, Generation, sync_dir};
 
 const MAGIC: &[u8; 8] = b"TICKLOG\n";
 const SLOT_BYTES: usize = 512;
@@ -58,8 +55,17 @@ pub(super) struct Meta {
 impl Meta {
     /// Opens the file; `None` if there is none.
     pub(super) fn open(dir: &Path) -> Result<Option<Meta>, StoreError> {
+        Meta::open_as(dir, OpenOptions::new().read(true).write(true))
+    }
+
+    /// Opens the file without the right to write it; `None` if there is none.
+    pub(super) fn open_to_read(dir: &Path) -> Result<Option<Meta>, StoreError> {
+        Meta::open_as(dir, OpenOptions::new().read(true))
+    }
+
+    fn open_as(dir: &Path, options: &OpenOptions) -> Result<Option<Meta>, StoreError> {
         let path = dir.join("meta");
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match options.open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(io("open", &path))?,
         };

@@ -28,6 +28,8 @@ mod error;
 mod meta;
 mod open;
 mod read;
+mod read_only;
+mod restored;
 mod row;
 mod segment;
 
@@ -41,6 +43,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::error::StoreError;
 pub use self::read::Records;
+pub use self::read_only::{ReadOnly, SegmentFile};
 pub use self::row::Stored;
 
 use self::error::io as failed_to;
@@ -50,6 +53,9 @@ use self::segment::Segment;
 
 /// Maximum bytes of a record: the longest message and a full record before it, with room.
 pub const RECORD_BYTES_MAX: usize = 128 * 1_024 * 1_024;
+
+/// The number of the format that this program writes, and the only one that it reads.
+pub const FORMAT: u32 = 1;
 
 /// How much of the buffer for appending is kept for the next time.
 const BUFFER_BYTES_KEPT: usize = 1_024 * 1_024;

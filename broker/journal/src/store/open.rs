@@ -40,11 +40,8 @@ impl Store {
             for (_, path) in found {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
             }
-            return Store::make(
-                dir,
-                lock,
-                State { generation: new(), boot, sync_before, closed_at: None, suspect: None },
-            );
+            let state = State { generation: new(), boot, sync_before, closed_at: None, suspect: None };
+            return Store::make(dir, lock, 1, state);
         };
         let Some((first, path)) = found.pop() else {
             return Err(StoreError::Damaged { path: dir.to_owned(), what: "its files `log.*` are gone" });
@@ -81,8 +78,9 @@ impl Store {
         })
     }
 
-    fn make(dir: &Path, lock: Lock, state: State) -> Result<Store, StoreError> {
-        let (segment, file) = Segment::create(dir, 1)?;
+    /// Makes a store whose first record will have the position `first`.
+    pub(super) fn make(dir: &Path, lock: Lock, first: u64, state: State) -> Result<Store, StoreError> {
+        let (segment, file) = Segment::create(dir, first)?;
         let meta = Meta::create(dir, state)?;
         Ok(Store {
             dir: dir.to_owned(),
@@ -99,7 +97,7 @@ impl Store {
 }
 
 /// Judges how the last run ended. `next` is the position after the last record that is there.
-fn end_of(state: &State, boot: u64, next: u64, tail: Tail) -> LastEnd {
+pub(super) fn end_of(state: &State, boot: u64, next: u64, tail: Tail) -> LastEnd {
     let is_same_boot = state.boot == boot;
     match (state.suspect, state.closed_at) {
         // A run that ended before it began another generation may have said nothing of it.
@@ -115,7 +113,7 @@ fn end_of(state: &State, boot: u64, next: u64, tail: Tail) -> LastEnd {
 }
 
 /// Returns the segments before the one that begins at `newest`: each ends where the next one begins.
-fn older(found: Vec<(u64, PathBuf)>, newest: u64) -> Result<Vec<Segment>, StoreError> {
+pub(super) fn older(found: Vec<(u64, PathBuf)>, newest: u64) -> Result<Vec<Segment>, StoreError> {
     let nexts: Vec<u64> = found.iter().skip(1).map(|(first, _)| *first).chain([newest]).collect();
     let segments = found.into_iter().zip(nexts);
     segments.map(|((first, path), next)| Ok(Segment { end: segment::bytes_of(&path)?, path, first, next })).collect()
@@ -125,7 +123,7 @@ fn bytes_above_head(segment: &Path) -> bool {
     fs::metadata(segment).is_ok_and(|file| file.len() > HEAD_BYTES)
 }
 
-fn make_dir(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -135,10 +133,10 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
 
 /// The lock of a store that is open.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(super) struct Lock(pub(super) File);
 
 impl Lock {
-    fn take(dir: &Path) -> Result<Lock, StoreError> {
+    pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
         let path = dir.join("lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(io("open", &path))?;

@@ -17,6 +17,14 @@ impl Store {
         let from = self.segments.partition_point(|segment| segment.next <= position);
         Records { segments: &self.segments[from..], rows: None, from: position, refused }
     }
+
+    /// Reads the records of the segment that begins at this position, as [`Store::read_from`] does; none if there is no
+    /// such segment.
+    pub fn read_segment(&self, first: u64) -> Records<'_> {
+        let from = self.segments.iter().position(|segment| segment.first == first);
+        let segments = from.and_then(|from| self.segments.get(from..=from)).unwrap_or_default();
+        Records { segments, rows: None, from: first, refused: None }
+    }
 }
 
 /// The records of a [`Store`] from one position on.

@@ -135,15 +135,24 @@ impl Rows {
     }
 }
 
-/// Lists the segments in the order of their positions, and removes one that was not finished. Each ends where the next
-/// one begins; how the last one ends is not known yet.
+/// Lists the segments as [`named`] does, and removes one that was not finished.
 pub(super) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    let unfinished = dir.join("log.new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed.map_err(io("remove", &unfinished))?,
+    }
+    named(dir)
+}
+
+/// Lists the segments in the order of their positions. Each ends where the next one begins; how the last one ends is not
+/// known yet.
+pub(super) fn named(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(io("list", dir))? {
         let path = entry.map_err(io("list", dir))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("log."));
         match name {
-            Some("new") => fs::remove_file(&path).map_err(io("remove", &path))?,
             Some(first) if first.len() == 20 && first.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let first = first.parse().ok().filter(|first| (1..u64::MAX / 2).contains(first));
                 let what = "its name has no possible position";

@@ -13,7 +13,10 @@ use broker_protocol::request::{Publication, Refusal};
 
 /// What came of updates, in the order in which that was told.
 #[derive(Default)]
-pub struct Told(Mutex<Vec<(u64, Result<(Box<str>, u64), Refusal>)>>);
+pub struct Told(Mutex<Vec<(u64, Answer)>>);
+
+/// The epoch and the `seq` of an update, or why it was refused.
+type Answer = Result<(Box<str>, u64), Refusal>;
 
 impl Waiter for Told {
     fn answered(&self, number: u64, result: Result<Outcome, Refusal>) {
@@ -34,7 +37,7 @@ pub struct Broker {
     submitted: u64,
 }
 
-fn clock() -> Now {
+pub fn clock() -> Now {
     let wall_us = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
     Now { mono_us: wall_us - 1_000_000_000, wall_us }
 }
@@ -83,7 +86,7 @@ impl Broker {
     }
 
     /// Takes out what was told of updates, in order.
-    pub fn told(&self) -> Vec<Result<(Box<str>, u64), Refusal>> {
+    pub fn told(&self) -> Vec<Answer> {
         let told = std::mem::take(&mut *self.told.0.lock().unwrap());
         assert!(told.is_sorted_by_key(|(number, _)| *number));
         told.into_iter().map(|(_, told)| told).collect()

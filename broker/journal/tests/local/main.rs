@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the modules of one test: what is pub is what the others use")]
 
 mod broker;
+mod copies;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,11 +78,11 @@ fn every_start_finds_what_the_last_run_had() {
     assert!(answers > 3000, "{answers}");
 }
 
-/// The names of the files of a kind.
+/// The files of a kind that are complete.
 fn files(dir: &Path, prefix: &str) -> Vec<PathBuf> {
     let all = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> =
-        all.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix)).collect();
+    let is_one = |name: &str| name.starts_with(prefix) && !name.ends_with(".new");
+    let mut found: Vec<_> = all.filter(|path| is_one(path.file_name().unwrap().to_str().unwrap())).collect();
     found.sort();
     found
 }

@@ -1,0 +1,57 @@
+//! `tickcast journal settings`: what decides in the log what becomes of a publish, and what the configuration says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use broker::config::Config;
+use broker_engine::log::{Rule, Settings};
+
+use super::open;
+use crate::say;
+
+pub(super) fn run(dir: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+    let start = open(dir)?.start(&config.engine_limits())?;
+    Ok(say::output("tickcast journal settings", &text(start.settings().as_ref(), &start.own_settings())))
+}
+
+fn text(log: Option<&Settings>, own: &Settings) -> String {
+    let mut out = format!("{:<24} {:<24} {}\n", "setting", "in the log", "in the configuration");
+    let numbers =
+        |of: &Settings| [of.image_bytes, of.message_bytes, of.topics_max, of.images_bytes_max, of.topic_sources];
+    let names = ["image_bytes", "message_bytes", "topics_max", "images_bytes_max", "sources of a topic"];
+    for (index, name) in names.into_iter().enumerate() {
+        row(&mut out, name, log.map(|log| numbers(log)[index].to_string()), &numbers(own)[index].to_string());
+    }
+    let rules = |of: &Settings| of.rules.iter().map(rule).collect::<Vec<_>>();
+    let (of_log, of_own) = (log.map(rules), rules(own));
+    let count = of_own.len().max(of_log.as_ref().map_or(0, Vec::len));
+    let at = |rules: &[String], index: usize| rules.get(index).map_or("-", String::as_str).to_owned();
+    for index in 0..count {
+        let of_log = of_log.as_ref().map(|rules| at(rules, index));
+        row(&mut out, &format!("[[topics]] {}", index + 1), of_log, &at(&of_own, index));
+    }
+    let sentence = match log {
+        None => {
+            "The log has no settings yet. A broker with a journal writes those of its configuration into it when it starts."
+        }
+        Some(log) if log == own => "They are the same.",
+        Some(_) => {
+            "At its next start with this configuration the broker writes its settings into the log. They count from there on; \
+             what was published before stays as it is."
+        }
+    };
+    let _ = writeln!(out, "\n{sentence}");
+    out
+}
+
+fn row(out: &mut String, name: &str, log: Option<String>, own: &str) {
+    let log = log.unwrap_or_else(|| "-".into());
+    let differs = if log == own { "" } else { "   differs" };
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{name:<24} {log:<24} {own}{differs}");
+}
+
+fn rule(rule: &Rule) -> String {
+    format!("{} {}", rule.pattern.as_str(), rule.kind.map_or("of any kind", |kind| kind.as_str()))
+}

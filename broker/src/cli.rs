@@ -314,7 +314,7 @@ mod tests {
             assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
         }
         // Each command has a page of its own that says what it does.
-        for name in ["serve", "demo", "config", "health", "journal inspect", "journal restore"] {
+        for name in ["serve", "demo", "config", "health", "journal inspect", "journal export"] {
             let help = parse(&format!("tickcast {name} --help")).unwrap_err().to_string();
             assert!(help.starts_with(&format!("NAME\n    tickcast {name} - ")), "{help}");
             assert!(help.contains(&format!("    tickcast {name} [OPTIONS]\n\nDESCRIPTION\n    ")), "{help}");

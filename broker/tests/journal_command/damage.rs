@@ -65,7 +65,7 @@ fn check(what: &str, dir: &Path, named: &str, start: Start, before: &(String, St
     let done = journal(&["verify"], dir);
     let code = if start == Start::Serves { 0 } else { 1 };
     assert!(done.code == Some(code) && done.out.contains(start.sentence()), "{what}: {done:?}");
-    assert!(done.out.contains(named) && (code == 0) == !done.out.contains("DAMAGED"), "{what}: {done:?}");
+    assert!(done.out.contains(named) && (code == 0) != done.out.contains("DAMAGED"), "{what}: {done:?}");
     if start == Start::Refuses {
         let (code, log) = ends(&mut command(&["--journal", "local", "--journal-dir", dir.to_str().unwrap()]));
         assert!(code == Some(1), "{what}: {log}");

@@ -77,7 +77,7 @@ class SystemdTest(unittest.TestCase):
         journal = settings("--config", config)
         self.assertEqual(journal["journal"], "local")
         self.assertEqual([str(pathlib.Path(journal["journal_dir"]).parent)], [f"/var/lib/{name}" for name in setting("StateDirectory")])
-        # The kernel's boot id is in /proc/sys.
+        # With it the kernel's boot id in /proc/sys would be missing, and each crash would count as a loss of power.
         self.assertEqual(setting("ProcSubset"), [])
 
     def test_reload_start_and_watchdog_are_what_the_broker_does(self):
@@ -126,15 +126,23 @@ class SystemdTest(unittest.TestCase):
 
             line = json.dumps({"topic": "large", "kind": "state", "data": "x" * 50_000})
             body, headers = "\n".join([line] * 150), {"Content-Type": "application/x-ndjson"}
+            # More than a quarter of the log.
             for _ in range(3):
                 status, answer = ask(port, "POST", "/v1/publish", body, headers)
                 self.assertEqual((status, json.loads(answer)["accepted"]), (200, 150))
             until("a checkpoint is complete", lambda: float(metric("checkpoints_total")) > 0, 60)
 
-        # A new journal, one that was closed, and one that has to be read, with an end that was torn off.
+        def files(kind):
+            return sorted((self.folder / "journal").glob(f"{kind}.*"))
+
         made = self.calls_made("new", *journal, meanwhile=until_a_checkpoint)
-        made |= self.calls_made("again", *journal, meanwhile=until_a_checkpoint, ends_by="KILL")
-        made |= self.calls_made("after a kill", *journal)
+        made |= self.calls_made("closed", *journal, meanwhile=until_a_checkpoint, ends_by="KILL")
+        made |= self.calls_made("killed", *journal, ends_by="KILL")
+        self.assertGreater(len(files("checkpoint")), 1)
+        with files("log")[-1].open("ab") as log:
+            log.write(b"\xff" * 100)
+        made |= self.calls_made("damaged", *journal)
+        self.assertEqual(len(files("checkpoint")), 1, "a new generation begins with a checkpoint of its own")
         self.assertLess({"fdatasync", "rename", "unlink", "flock"}, made, "the trace is one of a journal")
         self.assertEqual(made - allowed_calls(), set())
 

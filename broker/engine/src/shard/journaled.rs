@@ -146,6 +146,8 @@ impl<S: Sink> Shard<S> {
         let Some(journal) = self.engine.journal() else { return };
         let late_us = now.mono_us.saturating_sub(journal.unavailable_ms() * 1000);
         while let Some(request) = self.awaiting.give_up(id, late_us) {
+            // It may still come back, some time later.
+            self.stats.journal_wait_us.record(now.mono_us.saturating_sub(request.since_us));
             let refusal = unknown();
             self.engine.count_refused(refusal.code);
             self.refuse(now, id, request.id.as_deref(), refusal.code, &refusal.message);

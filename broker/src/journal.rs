@@ -12,6 +12,7 @@ use broker_engine::journal::JournalOptions;
 use broker_engine::{Engine, Limits, Now};
 use broker_journal::{Drive, LastEnd, Opened, Options, Pause, Status, get};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::config::LocalJournal;
@@ -34,11 +35,12 @@ pub(crate) struct Journal {
     closed: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-/// Opens the journal's directory. It is not read yet.
+/// Opens the journal's directory. After a loss of power this reads all of it, and writes it as a new generation;
+/// otherwise it is not read yet.
 ///
 /// # Errors
 /// It cannot be used: another broker has it, its files are damaged, or the system refuses.
-pub(crate) fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Result<Opened> {
+pub(crate) async fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Result<Opened> {
     let options = Options {
         dir: config.dir.clone(),
         sync_ms: config.sync_ms.into(),
@@ -46,7 +48,19 @@ pub(crate) fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Result<Ope
         checkpoint_bytes: CHECKPOINT_BYTES,
     };
     let dir = Path::new(&config.dir).display();
-    let opened = Opened::open(options, limits, clock::now);
+    let limits = limits.clone();
+    let mut opening = spawn_blocking(move || Opened::open(options, &limits, clock::now));
+    let begin = Instant::now();
+    let mut ticks = interval_at(begin + PROGRESS, PROGRESS);
+    let opened = loop {
+        tokio::select! {
+            opened = &mut opening => break opened.context("the thread that opens the journal has ended")?,
+            _ = ticks.tick() => {
+                tracing::info!(seconds = begin.elapsed().as_secs(), "opening the journal");
+                systemd::extend_start();
+            }
+        }
+    };
     let opened = opened.with_context(|| format!("the journal in {dir} (journal_dir) cannot be used"))?;
     match opened.last_end() {
         LastEnd::New | LastEnd::Clean => {}
@@ -136,7 +150,7 @@ impl Journal {
                 read = &mut read => break read.context("the thread of the journal has ended")?,
                 _ = ticks.tick() => {
                     let (record, last) = (get(&self.status.read_to), get(&self.status.read_end));
-                    let percent = self.status.read_percent();
+                    let percent = (self.status.read_ratio() * 100.0) as u64;
                     tracing::info!(percent, record, last, "reading the journal");
                     systemd::extend_start();
                 }

@@ -126,7 +126,10 @@ impl Broker {
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
-        let opened = config.local_journal().map(|journal| journal::open(&journal, &limits)).transpose()?;
+        let opened = match config.local_journal() {
+            Some(journal) => Some(journal::open(&journal, &limits).await?),
+            None => None,
+        };
         let waker = Waker::default();
         let engine = match (&opened, config.local_journal()) {
             (Some(opened), Some(journal)) => {

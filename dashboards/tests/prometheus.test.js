@@ -4,21 +4,21 @@ import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Client, Publisher } from "./support/load.js";
-import { folder, secured, startBroker, startPrometheus, until } from "./support/programs.js";
-import { dashboards, metricNames, queries } from "./support/queries.js";
+import { Client, Publisher, Talker } from "./support/load.js";
+import { folder, journaled, secured, startBroker, startPrometheus, until } from "./support/programs.js";
+import { dashboards, metricNames, panels, queries } from "./support/queries.js";
 
 // In the order in which they have to end, the last one started first.
 const endings = [];
 const atEnd = (ending) => endings.unshift(ending);
-let broker, prometheus, publisher;
+let broker, prometheus, publisher, talker;
 
 const scrape = async () => (await fetch(`http://${broker.admin}/metrics`)).text();
 const rules = async () => (await Promise.all(["recording", "alerts"].map((name) => readFile(join(folder, `prometheus/rules/${name}.yml`), "utf8")))).join("");
 
 before(async () => {
   const small = ["--behind-bytes", "16384", "--send-buffer-bytes", "8192", "--notsent-lowat-bytes", "4096"];
-  broker = await startBroker(atEnd, ["--shards", "2", ...small, ...(await secured(atEnd))]);
+  broker = await startBroker(atEnd, ["--shards", "2", ...small, ...(await secured(atEnd)), ...(await journaled(atEnd))]);
   prometheus = await startPrometheus(atEnd, broker.admin);
   const readers = Array.from({ length: 5 }, () => new Client(broker.listen, ["test.>"]));
   const sleeper = new Client(broker.listen, ["test.>"]);
@@ -26,6 +26,10 @@ before(async () => {
   atEnd(() => [...readers, sleeper].forEach((client) => client.vanish()));
   publisher = new Publisher(broker.listen);
   atEnd(() => publisher.stop());
+  talker = new Talker(readers[0]);
+  atEnd(() => talker.stop());
+  // More than a quarter of the journal's log: a checkpoint.
+  await publisher.burst(400);
   sleeper.stopReading();
   await until(() => publisher.published > 100, "a hundred updates");
   readers.pop().leave();
@@ -76,6 +80,13 @@ test("every query of the dashboards returns data", async () => {
   assert.deepEqual(instances, [broker.admin], "the query of the dashboards' list of brokers");
 });
 
+test("without a journal its dashboard is empty: it shows no zeros, and no query is wrong", async () => {
+  const board = (await dashboards()).find((board) => board.uid === "tickcast-journal");
+  for (const panel of panels(board)) assert.equal(panel.fieldConfig.defaults.noValue, "no journal", panel.title);
+  for (const [where, query] of queries(board, "none").ofPanels)
+    assert.deepEqual(await prometheus.numbers(query), [], `${where}: ${query}`);
+});
+
 test("Prometheus has what happened", async () => {
   await until(async () => (await prometheus.numbers("tickcast_connections"))[0] === 4, "four connections");
   const one = (query) => prometheus.numbers(query).then(([number]) => number);
@@ -85,10 +96,14 @@ test("Prometheus has what happened", async () => {
   assert.equal(await one('tickcast_closed_total{reason="vanished"}'), 1);
   assert.equal(await one('tickcast_errors_total{code="bad_pattern"} + ignoring (code) tickcast_errors_total{code="bad_topic"}'), 1);
   assert.ok((await one("instance:tickcast_quiet_seconds")) < 30);
+  await until(async () => (await one("tickcast_journal_checkpoints_total")) > 0, "a checkpoint");
+  assert.equal(await one("tickcast_journal_reading"), 0);
+  assert.ok((await one("instance:tickcast_journal_log_bytes:ratio")) < 0.75);
   assert.equal((await prometheus.numbers("tickcast_shard_busy_seconds_total > 0")).length, 2, "both shards were busy");
   assert.ok((await one("instance:tickcast_publish_to_socket_seconds:p99_rate1m")) > 0);
   await publisher.stop();
-  const published = publisher.published;
+  talker.stop();
+  const published = publisher.published + talker.published;
   await until(async () => {
     const number = await one("tickcast_published_total");
     // The broker's own topic adds an update a second until the scrape.

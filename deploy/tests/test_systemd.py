@@ -1,5 +1,6 @@
 """deploy/systemd: checked by systemd itself, and its filter of system calls compared with those that the broker makes."""
 
+import json
 import pathlib
 import re
 import signal
@@ -76,7 +77,7 @@ class SystemdTest(unittest.TestCase):
         journal = settings("--config", config)
         self.assertEqual(journal["journal"], "local")
         self.assertEqual([str(pathlib.Path(journal["journal_dir"]).parent)], [f"/var/lib/{name}" for name in setting("StateDirectory")])
-        # The kernel's boot id is in /proc/sys.
+        # With it the kernel's boot id in /proc/sys would be missing, and each crash would count as a loss of power.
         self.assertEqual(setting("ProcSubset"), [])
 
     def test_reload_start_and_watchdog_are_what_the_broker_does(self):
@@ -111,14 +112,50 @@ class SystemdTest(unittest.TestCase):
         self.assertEqual([str(code)], setting("RestartPreventExitStatus"), output)
 
     def test_every_system_call_that_it_makes_is_allowed(self):
+        made = self.calls_made("calls")
+        self.assertLess({"accept4", "epoll_wait", "sched_setaffinity", "prlimit64"}, made, "the trace is one of a broker")
+        self.assertEqual(made - allowed_calls(), set())
+
+    def test_every_system_call_that_a_journal_makes_is_allowed(self):
+        # The smallest log, so that a checkpoint is due soon.
+        journal = ["--journal", "local", "--journal-dir", self.folder / "journal", "--journal-bytes-max", "64MiB"]
+
+        def until_a_checkpoint(port, admin_port):
+            def metric(name):
+                return re.search(rf"^tickcast_journal_{name} (\S+)$", ask(admin_port, "GET", "/metrics")[1], re.MULTILINE).group(1)
+
+            line = json.dumps({"topic": "large", "kind": "state", "data": "x" * 50_000})
+            body, headers = "\n".join([line] * 150), {"Content-Type": "application/x-ndjson"}
+            # More than a quarter of the log.
+            for _ in range(3):
+                status, answer = ask(port, "POST", "/v1/publish", body, headers)
+                self.assertEqual((status, json.loads(answer)["accepted"]), (200, 150))
+            until("a checkpoint is complete", lambda: float(metric("checkpoints_total")) > 0, 60)
+
+        def files(kind):
+            return sorted((self.folder / "journal").glob(f"{kind}.*"))
+
+        made = self.calls_made("new", *journal, meanwhile=until_a_checkpoint)
+        made |= self.calls_made("closed", *journal, meanwhile=until_a_checkpoint, ends_by="KILL")
+        made |= self.calls_made("killed", *journal, ends_by="KILL")
+        self.assertGreater(len(files("checkpoint")), 1)
+        with files("log")[-1].open("ab") as log:
+            log.write(b"\xff" * 100)
+        made |= self.calls_made("damaged", *journal)
+        self.assertEqual(len(files("checkpoint")), 1, "a new generation begins with a checkpoint of its own")
+        self.assertLess({"fdatasync", "rename", "unlink", "flock"}, made, "the trace is one of a journal")
+        self.assertEqual(made - allowed_calls(), set())
+
+    def calls_made(self, name, *arguments, meanwhile=lambda port, admin_port: None, ends_by="TERM"):
+        """Runs a broker from its start to its end, with a client. Returns the system calls that it makes."""
         if not program("strace"):
             self.skipTest("strace is not installed")
-        trace = self.folder / "calls"
+        trace = self.folder / name
         port, admin_port = free_ports(2)
-        command = ["strace", "-f", "-qq", "-o", str(trace), BROKER, "serve", "--pin", "--shards", "2"]
+        command = ["strace", "-f", "-qq", "-o", trace, BROKER, "serve", "--pin", "--shards", "2", *arguments]
         command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
         # More connections than the limit on open files, so that the broker tries to raise it.
-        traced = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={"TICKCAST_CONNECTIONS_MAX": "2000000"})
+        traced = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL, env={"TICKCAST_CONNECTIONS_MAX": "2000000"})
         try:
             until("the traced broker is ready", lambda: ask(admin_port, "GET", "/readyz")[0] == 200)
             with connect(f"ws://127.0.0.1:{port}/v1/ws") as client:
@@ -128,13 +165,12 @@ class SystemdTest(unittest.TestCase):
                 client.send('{"op":"publish","topic":"calls","kind":"event","data":1}')
                 while '"update"' not in client.recv(timeout=10):
                     pass
+            meanwhile(port, admin_port)
             ask(admin_port, "GET", "/metrics")
             # strace does not pass a signal on, so it is sent to the broker itself, its child.
             child = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()[0]
-            run("kill", "-TERM", child)
-            self.assertEqual(traced.wait(20), 0)
+            run("kill", f"-{ends_by}", child)
+            self.assertEqual(traced.wait(20), 0 if ends_by == "TERM" else -signal.SIGKILL)
         finally:
             stop(traced)
-        made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.MULTILINE))
-        self.assertLess({"accept4", "epoll_wait", "sched_setaffinity", "prlimit64"}, made, "the trace is one of a broker")
-        self.assertEqual(made - allowed_calls(), set())
+        return set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.MULTILINE))

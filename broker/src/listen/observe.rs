@@ -36,7 +36,8 @@ impl Observe for Shared {
         if let Some(status) = self.journal.as_ref().map(|journal| journal.status())
             && !status.is_read()
         {
-            return Err(format!("the broker is reading its journal: {} %", status.read_percent()));
+            let percent = (status.read_ratio() * 100.0) as u64;
+            return Err(format!("the broker is reading its journal: {percent} %"));
         }
         Ok(())
     }

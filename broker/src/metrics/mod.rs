@@ -121,6 +121,10 @@ impl Metrics {
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
         families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
         families.extend(self.journal.iter().flat_map(|status| journal::families(status, &self.engine)));
+        families.extend(self.journal.iter().map(|_| {
+            let help = "From a publish or a batch over WebSocket until all of it was back from the log.";
+            self.histogram("tickcast_journal_wait_seconds", help, 1e6, |s| &s.journal_wait_us)
+        }));
         families.extend(process::families(self.start_seconds));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&families, &mut text) {

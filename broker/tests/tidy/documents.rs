@@ -6,6 +6,7 @@ use std::path::Path;
 use broker::config::SETTINGS;
 use broker::{Broker, config};
 use broker_protocol::{CloseReason, ErrorCode};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -36,13 +37,15 @@ async fn exchange(address: std::net::SocketAddr, head: &str, body: &str) -> Stri
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
-/// Starts a broker that has everything which may be switched on, so that it has all metrics.
-pub(super) async fn start() -> Broker {
+/// Starts a broker that has everything which may be switched on, so that it has all metrics. Its journal is in the
+/// directory.
+pub(super) async fn start() -> (Broker, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["md.example".to_owned()]).unwrap();
     let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     std::fs::write(&cert, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let journal = folder.path().join("journal").to_str().unwrap().to_owned();
     let flags = [
         ("listen", "127.0.0.1:0"),
         ("admin_listen", "127.0.0.1:0"),
@@ -51,17 +54,18 @@ pub(super) async fn start() -> Broker {
         ("tls_listen", "127.0.0.1:0"),
         ("tls_cert", &cert),
         ("tls_key", &key),
-        // Its files are gone by then.
-        ("tls_reload_ms", "0"),
+        ("journal", "local"),
+        ("journal_dir", &journal),
     ];
     let flags = flags.map(|(name, value)| (name, value.into()));
     let loaded = config::resolve(&flags, [], None).unwrap_or_else(|error| panic!("{error}"));
-    Broker::start(loaded.config, Box::new(move || config::resolve(&flags, [], None))).await.unwrap()
+    let broker = Broker::start(loaded.config, Box::new(move || config::resolve(&flags, [], None))).await.unwrap();
+    (broker, folder)
 }
 
 #[tokio::test]
 async fn every_metric_is_listed_and_every_listed_metric_exists() {
-    let broker = start().await;
+    let (broker, _journal) = start().await;
     let text = get(broker.admin_listen(), "/metrics").await;
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let shown: BTreeSet<[String; 3]> =
@@ -89,7 +93,7 @@ fn labels(text: &str, family: &str) -> String {
 /// No label contains the name of a topic or a client, so the number of series does not depend on them.
 #[tokio::test]
 async fn topics_and_clients_add_no_series() {
-    let broker = start().await;
+    let (broker, _journal) = start().await;
     let series = async || {
         let text = get(broker.admin_listen(), "/metrics").await;
         let names = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
@@ -109,7 +113,7 @@ async fn topics_and_clients_add_no_series() {
 
 #[tokio::test]
 async fn every_field_of_the_brokers_own_topic_is_listed() {
-    let broker = start().await;
+    let (broker, _journal) = start().await;
     // The topic is published as soon as its task first runs.
     let image = loop {
         let image: serde_json::Value =

@@ -111,7 +111,7 @@ fn metrics(text: &str) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
 
 #[tokio::test]
 async fn the_table_of_memory_is_complete_and_adds_up() {
-    let broker = start().await;
+    let (broker, _journal) = start().await;
     let text = get(broker.admin_listen(), "/metrics").await;
     let (budgets, plain) = metrics(&text);
     let defaults = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), setting.default.parse().ok()?)));

@@ -46,6 +46,22 @@ function frame(opcode, text) {
   return Buffer.concat([Buffer.from([0x80 | opcode, ...head, 0, 0, 0, 0]), payload]);
 }
 
+/** Publishes over a client's WebSocket, twice a second, until stopped. */
+export class Talker {
+  published = 0;
+
+  constructor(client) {
+    this.timer = setInterval(() => {
+      client.say('{"op":"publish","topic":"test.said","kind":"state","data":1}');
+      this.published += 1;
+    }, 500);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+  }
+}
+
 /** Publishes over HTTP, twenty updates of 1 KB at a time, until stopped. */
 export class Publisher {
   published = 0;
@@ -62,21 +78,34 @@ export class Publisher {
     await this.running;
   }
 
+  /** Publishes so many updates of 50 KB, a hundred at a time. */
+  async burst(updates) {
+    const data = { pad: PAD.repeat(50) };
+    for (let sent = 0; sent < updates; sent += 100) {
+      const line = (_, index) => JSON.stringify({ topic: `burst.topic.${index}`, kind: "state", data });
+      await this.#publish(Array.from({ length: 100 }, line));
+    }
+  }
+
   async #run() {
     while (!this.#stopped) {
       const lines = Array.from({ length: TOPICS }, (_, index) =>
         JSON.stringify({ topic: `test.topic.${index}`, kind: "state", data: { pad: PAD, number: this.published + index } }),
       );
       lines.push(JSON.stringify({ topic: "test..wrong", data: 1 }));
-      const answer = await fetch(`http://${this.address}/v1/publish`, {
-        method: "POST",
-        headers: { "Content-Type": "application/x-ndjson" },
-        body: lines.join("\n"),
-      });
-      const said = await answer.json();
-      this.published += said.accepted;
-      this.refused += said.rejected.length;
+      await this.#publish(lines);
       await new Promise((next) => setTimeout(next, 20));
     }
+  }
+
+  async #publish(lines) {
+    const answer = await fetch(`http://${this.address}/v1/publish`, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-ndjson" },
+      body: lines.join("\n"),
+    });
+    const said = await answer.json();
+    this.published += said.accepted;
+    this.refused += said.rejected.length;
   }
 }

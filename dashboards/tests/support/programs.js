@@ -61,6 +61,13 @@ export async function secured(after) {
   return ["--config", at("broker.toml"), "--token-key-file", at("tokens.pem"), ...tls];
 }
 
+/** Flags of a broker with a journal of the smallest size, so that a checkpoint is due soon. */
+export async function journaled(after) {
+  const directory = await mkdtemp(join(tmpdir(), "tickcast-dashboards-journal-"));
+  after(() => rm(directory, { recursive: true }));
+  return ["--journal", "local", "--journal-dir", join(directory, "journal"), "--journal-bytes-max", "64MiB"];
+}
+
 /** Starts a Prometheus with this folder's configuration and rules, but faster, and with this broker as its target. */
 export async function startPrometheus(after, admin) {
   const data = await mkdtemp(join(tmpdir(), "tickcast-prometheus-"));

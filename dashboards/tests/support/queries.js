@@ -12,15 +12,15 @@ export function panels(board) {
   return board.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]).filter((panel) => panel.type !== "row");
 }
 
-/** A query with the values of Grafana's variables when every broker is selected and scrapes come each second. */
-const filled = (query) => query.replaceAll("$instance", ".*").replaceAll("$__rate_interval", "4s");
+/** A query with the values of Grafana's variables when these brokers are selected and scrapes come each second. */
+const filled = (query, instance) => query.replaceAll("$instance", instance).replaceAll("$__rate_interval", "4s");
 
-/** `[location, query]` of panels, and of annotations. */
-export function queries(board) {
+/** `[location, query]` of panels, and of annotations, for every broker or for those that are named. */
+export function queries(board, instance = ".*") {
   const ofPanels = panels(board).flatMap((panel) =>
-    panel.targets.map((target) => [`${board.title}: ${panel.title} ${target.refId}`, filled(target.expr)]),
+    panel.targets.map((target) => [`${board.title}: ${panel.title} ${target.refId}`, filled(target.expr, instance)]),
   );
-  const ofAnnotations = board.annotations.list.map((annotation) => [`${board.title}: ${annotation.name}`, filled(annotation.expr)]);
+  const ofAnnotations = board.annotations.list.map((annotation) => [`${board.title}: ${annotation.name}`, filled(annotation.expr, instance)]);
   return { ofPanels, ofAnnotations };
 }
 

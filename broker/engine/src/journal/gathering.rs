@@ -110,6 +110,11 @@ impl Gathering {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// The bytes at which publishers have to wait.
+    pub fn bytes_max(&self) -> u64 {
+        self.queue_bytes
+    }
+
     /// Topics that would begin with what waits.
     pub fn beginning(&self) -> u64 {
         self.beginning.load(Ordering::Relaxed)

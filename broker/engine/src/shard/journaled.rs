@@ -146,6 +146,8 @@ impl<S: Sink> Shard<S> {
         let Some(journal) = self.engine.journal() else { return };
         let late_us = now.mono_us.saturating_sub(journal.unavailable_ms() * 1000);
         while let Some(request) = self.awaiting.give_up(id, late_us) {
+            // It may still come back, some time later.
+            self.stats.journal_wait_us.record(now.mono_us.saturating_sub(request.since_us));
             let refusal = unknown();
             self.engine.count_refused(refusal.code);
             self.refuse(now, id, request.id.as_deref(), refusal.code, &refusal.message);
@@ -215,7 +217,10 @@ impl<S: Sink> Shard<S> {
 
     /// Answers a connection's first requests, as far as all of their updates are back.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
-        while let Some(Awaited { id, answer, .. }) = self.awaiting.pop_finished(conn) {
+        while let Some(Awaited { id, since_us, answer, .. }) = self.awaiting.pop_finished(conn) {
+            if !matches!(answer, Answer::Refused(_)) {
+                self.stats.journal_wait_us.record(now.mono_us.saturating_sub(since_us));
+            }
             if !self.is_closing(conn) {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }

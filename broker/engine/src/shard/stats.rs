@@ -154,6 +154,8 @@ pub struct ShardStats {
     pub round_us: Histogram,
     /// Time during which the shard's thread did not sleep, in µs.
     pub busy_us: Cell,
+    /// With a journal: time from a publish or a batch of a connection until all of it was back from the log, in µs.
+    pub journal_wait_us: Histogram,
     /// Bytes that waited for a connection when it fell behind.
     pub lag_bytes: Histogram,
 }

@@ -170,6 +170,7 @@ impl Checkpointing {
                 self.complete.insert(0, running.position);
                 self.due_bytes = due_bytes(options, bytes);
                 add(&status.checkpoints, 1);
+                status.set_checkpoint_failed(false);
                 set(&status.checkpoint_us, running.saved_us);
                 set(&status.checkpoint_bytes, bytes);
                 // The older of two stays, and what follows it, in case that the newer one cannot be read.
@@ -194,6 +195,7 @@ impl Checkpointing {
         self.written_bytes = get(&status.written_bytes);
         self.due_bytes = due_bytes(options, get(&status.checkpoint_bytes)) / RETRY_PART;
         add(&status.failures, 1);
+        status.set_checkpoint_failed(true);
         tracing::error!("a checkpoint could not be written, and the log grows until one is: {why}");
     }
 }

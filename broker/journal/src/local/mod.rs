@@ -34,6 +34,7 @@ pub use self::error::JournalError;
 pub use self::export::{ExportError, Exported, Update};
 pub use self::reading::{Checked, Reading, Served, Start, check_checkpoints};
 pub use self::restore::{Restored, restore, verify_backup};
+use self::status::set;
 pub use self::status::{Status, get};
 pub use self::survey::{COMMANDS, Damage, Mark, SESSIONS_MAX, Session, Survey};
 use crate::checkpoint;
@@ -97,7 +98,9 @@ impl Opened {
         if matches!(store.last_end(), LastEnd::PowerLost | LastEnd::Damaged) {
             generation::renew(&mut store, &options.dir, limits, clock)?;
         }
-        Ok(Self { store, options, clock, status: Arc::default() })
+        let status = Arc::<Status>::default();
+        set(&status.log_bytes_max, options.bytes_max);
+        Ok(Self { store, options, clock, status })
     }
 
     /// What was found.

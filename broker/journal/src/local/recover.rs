@@ -78,6 +78,7 @@ fn recover_below(
     if store.first().is_none() && last >= next {
         return Err(JournalError::Incomplete { first: last + 1, checkpoints: checkpoints.len() });
     }
+    set(&status.read_from, next - 1);
     set(&status.read_to, next - 1);
     for stored in store.read_from(next) {
         let stored = stored?;

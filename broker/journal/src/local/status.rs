@@ -16,6 +16,8 @@ pub struct Status {
     pub written_bytes: AtomicU64,
     /// Bytes of all records that are on disk.
     pub log_bytes: AtomicU64,
+    /// The most that there may be of these.
+    pub log_bytes_max: AtomicU64,
     /// Syncs in this run, and how long they took together, in µs.
     pub syncs: AtomicU64,
     /// See [`Status::syncs`].
@@ -32,11 +34,15 @@ pub struct Status {
     pub checkpoint_bytes: AtomicU64,
     /// Topics that came from a checkpoint at the start.
     pub topics_restored: AtomicU64,
-    /// While the log is read at the start: the position that has been reached, and the last one.
+    /// While the log is read at the start: the position of the checkpoint after which it is read, the one that has been
+    /// reached, and the last one.
+    pub read_from: AtomicU64,
+    /// See [`Status::read_from`].
     pub read_to: AtomicU64,
-    /// See [`Status::read_to`].
+    /// See [`Status::read_from`].
     pub read_end: AtomicU64,
     is_read: AtomicBool,
+    checkpoint_failed: AtomicBool,
     failed: Mutex<Option<Box<str>>>,
 }
 
@@ -51,10 +57,24 @@ impl Status {
         self.is_read.load(Ordering::Acquire)
     }
 
-    /// How much of the log has been read at the start, in percent.
-    pub fn read_percent(&self) -> u64 {
-        let (to, end) = (get(&self.read_to), get(&self.read_end));
-        if end == 0 { 0 } else { (to.min(end) as u128 * 100 / u128::from(end)) as u64 }
+    /// How much has been read at the start of what follows the checkpoint, from 0 to 1. It is 0 while the checkpoint is
+    /// read.
+    pub fn read_ratio(&self) -> f64 {
+        if self.is_read() {
+            return 1.0;
+        }
+        let (from, to, end) = (get(&self.read_from), get(&self.read_to), get(&self.read_end));
+        let (done, all) = (to.min(end).saturating_sub(from), end.saturating_sub(from));
+        if all == 0 { 0.0 } else { done as f64 / all as f64 }
+    }
+
+    /// Whether the newest checkpoint that was begun could not be written.
+    pub fn checkpoint_failed(&self) -> bool {
+        self.checkpoint_failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_checkpoint_failed(&self, failed: bool) {
+        self.checkpoint_failed.store(failed, Ordering::Relaxed);
     }
 
     pub(super) fn set_failed(&self, why: Option<&str>) {
@@ -77,4 +97,27 @@ pub(super) fn set(counter: &AtomicU64, value: u64) {
 
 pub(super) fn add(counter: &AtomicU64, value: u64) {
     counter.fetch_add(value, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_goes_from_the_checkpoint_to_the_end() {
+        let status = Status::default();
+        assert_eq!(status.read_ratio(), 0.0);
+        set(&status.read_end, 1000);
+        assert_eq!(status.read_ratio(), 0.0);
+        set(&status.read_from, 800);
+        for (to, ratio) in [(800, 0.0), (850, 0.25), (1000, 1.0), (2000, 1.0)] {
+            set(&status.read_to, to);
+            assert_eq!(status.read_ratio(), ratio, "{to}");
+        }
+        // Nothing follows the checkpoint.
+        set(&status.read_from, 1000);
+        assert_eq!(status.read_ratio(), 0.0);
+        status.set_read();
+        assert_eq!(status.read_ratio(), 1.0);
+    }
 }

@@ -89,7 +89,8 @@ class KubernetesTest(unittest.TestCase):
 
     def test_there_is_time_to_go_away(self):
         sleep_s = BROKER_CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
-        self.assertGreater(POD["spec"]["terminationGracePeriodSeconds"], sleep_s + CONFIG["drain_ms"] / 1000 + 2)
+        # Two seconds for close frames, ten for closing a journal.
+        self.assertGreater(POD["spec"]["terminationGracePeriodSeconds"], sleep_s + CONFIG["drain_ms"] / 1000 + 2 + 10)
         # Clients get goaway only once there is another broker.
         rolling = only("Deployment")["spec"]["strategy"]["rollingUpdate"]
         self.assertEqual(rolling, {"maxSurge": 1, "maxUnavailable": 0})
@@ -97,6 +98,13 @@ class KubernetesTest(unittest.TestCase):
     def test_probes_ask_what_the_admin_listener_answers(self):
         for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/readyz")):
             self.assertEqual(BROKER_CONTAINER[probe]["httpGet"], {"path": path, "port": "admin"})
+
+    def test_there_is_time_to_read_a_journal(self):
+        probe = BROKER_CONTAINER["startupProbe"]
+        start_s = probe["periodSeconds"] * probe["failureThreshold"]
+        self.assertGreaterEqual(start_s, 900)
+        self.assertGreater(only("Deployment")["spec"]["progressDeadlineSeconds"], start_s)
+        # The other probes begin when this one has succeeded, so none of them ends a broker that reads.
 
     def test_the_broker_takes_its_configuration(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -67,7 +67,8 @@ class SystemdTest(unittest.TestCase):
         config = settings("--config", CONFIG)
         self.assertEqual(setting("ExecStart"), ["/usr/local/bin/tickcast serve --config /etc/tickcast/tickcast.toml"])
         self.assertGreaterEqual(int(setting("LimitNOFILE")[0]), config["connections_max"] + config["http_connections_max"] + 512)
-        self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2)
+        # Two seconds for close frames, ten for closing a journal.
+        self.assertGreater(int(setting("TimeoutStopSec")[0]), config["drain_ms"] / 1000 + 2 + 10)
         self.assertEqual(config["topics"][0]["retain_updates"], 10_000)
 
     def test_a_journal_is_in_the_units_own_directory(self):

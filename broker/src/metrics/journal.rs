@@ -72,7 +72,7 @@ fn queue(status: &Status, engine: &Engine) -> Vec<MetricFamily> {
         gauge("tickcast_journal_queue_bytes_max", "Publishers wait at this many of them.", bytes_max as f64),
         counter(
             "tickcast_journal_unavailable_total",
-            "Commands that were answered with unavailable because the log could not be written.",
+            "Commands that waited when the log could not be written, and were answered with unavailable.",
             get(&status.unavailable),
         ),
     ]

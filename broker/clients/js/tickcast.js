@@ -38,7 +38,8 @@ const SUBSCRIBE_OPTIONS = { from: "image", conflate_ms: 0, on_slow: "conflate", 
 
 /**
  * Connects, and stays connected until `close()`.
- * @param {string | URL} [url] the broker; by default the one that served this module
+ * @param {string | URL | (string | URL)[]} [url] the broker, or several that serve the same topics from one journal; by
+ * default the one that served this module
  */
 export function connect(url, options = {}) {
   return new Client(url, options);
@@ -89,7 +90,12 @@ export class Client extends EventTarget {
 
   /** `connecting`, `open`, `stale` (lost and being reconnected: the data shown is old) or `closed`. */
   get state() { return this.#connection.state; }
-  /** The address of the WebSocket endpoint. */
+  /**
+   * Whether the broker of the connection is cut off from its journal, so that what it sends may be old, and no other one is
+   * better. (If there is no connection, `state` says so.)
+   */
+  get isStale() { return this.#connection.isStale; }
+  /** The address of the WebSocket endpoint: of several, the one that is used or tried. */
   get url() { return this.#connection.url; }
   /** The broker's greeting on the current or last connection; null before the first. */
   get hello() { return this.#connection.hello; }

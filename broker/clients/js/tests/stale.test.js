@@ -77,7 +77,7 @@ test("the first greeting may say it, and one address alone has nowhere to go", a
 });
 
 test("a broker that is fresh again is not left; a lost connection ends the staleness too", async (t) => {
-  const { fakes: [a, b], made, types } = await following(t, 2);
+  const { fakes: [a, b], made, types } = await following(t, 2, { connect_timeout_ms: 600_000 });
   // It greets, and does not answer yet.
   b.pongs = false;
   a.send({ op: "stale", since: SINCE });

@@ -59,9 +59,10 @@ export class Backoff {
 
   /**
    * Records that a connection, or an attempt at one, ended with a close code. Chooses the address and the transport, and
-   * returns the wait in ms before the next attempt. There is none before every address has failed, unless the broker
-   * asked for one; then it is a random time up to a bound that doubles, so that many clients do not come at once. `lived_ms` is how long the connection was open, or null if it never was. If it was the `token` and not the
-   * transport, it says whether the next attempt is to be made `again` at once or `later`.
+   * returns the wait in ms before the next attempt. Unless the broker asked for one, there is none before every address
+   * has failed; then it is a random time up to a bound that doubles, so that many clients do not come at once.
+   * `lived_ms` is how long the connection was open, or null if it never was. If it was the `token` and not the
+   * transport, it says whether the next attempt is to be made `again` at once, at the same address, or `later`.
    */
   next(code, lived_ms, token = null) {
     const { reconnect_first_ms: first, reconnect_max_ms: max, random, transports } = this.#options, { size } = this.#addresses;

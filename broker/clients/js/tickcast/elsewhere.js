@@ -3,12 +3,15 @@
  * off from its journal, so that what it sends may be old, and when it is about to stop.
  *
  * Each other address is tried once, over the transport in use, until a broker is not stale itself: it takes over. If
- * none is better, the present connection stays.
+ * there is none, the present connection stays.
  *
  * @module
  */
 
-/** Clients begin to look at a random moment within this time, because a journal that is away concerns all brokers and all clients at once, and is mostly back soon. */
+/**
+ * Clients begin to look at a random moment within this time, because a journal that is away concerns all brokers and all
+ * clients at once, and is mostly back soon.
+ */
 const SPREAD_MS = 2_000;
 /** How many messages about its token are kept. */
 const MESSAGES_MAX = 8;

@@ -6,8 +6,12 @@
 /** Any JSON value. Numbers have a double's digits: 0.1 and 2^53 are fine, but use strings for prices and quantities. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** Connects to a broker, and stays connected until `close()`. */
-export function connect(url?: string | URL, options?: ConnectOptions): Client;
+/**
+ * Connects to a broker, and stays connected until `close()`. `url` may be a list of brokers that serve the same topics
+ * from one journal: the client begins at a random one, and goes to another one when a connection fails or is lost, and
+ * when its broker is stale or stops.
+ */
+export function connect(url?: string | URL | readonly (string | URL)[], options?: ConnectOptions): Client;
 
 export interface ConnectOptions {
   /**
@@ -55,7 +59,12 @@ export type ConnectionState = "connecting" | "open" | "stale" | "closed";
 /** A connection to a broker that replaces itself when it is lost, and everything that goes over it. Made by {@link connect}. */
 export interface Client extends EventTarget {
   readonly state: ConnectionState;
-  /** The address of the WebSocket endpoint. */
+  /**
+   * Whether the broker of the present connection has said that it is cut off from its journal, so that what it sends may
+   * be old. What is shown may be old if this is true or `state` is `stale`, which means that there is no connection.
+   */
+  readonly isStale: boolean;
+  /** The address of the WebSocket endpoint of the present connection, or of the next attempt. */
   readonly url: string;
   /** The broker's greeting on the current or last connection; null before the first. */
   readonly hello: Hello | null;
@@ -89,7 +98,7 @@ export interface Client extends EventTarget {
 }
 
 export interface ClientEvents {
-  /** A connection is open, or a WebSocket has replaced Server-Sent Events; everything subscribed is asked for again. */
+  /** A connection is open, or has replaced the one before without a break; everything subscribed is asked for again. */
   open: Event & { readonly hello: Hello; readonly transport: Transport };
   /** The broker has accepted the token, or what this client may has changed. */
   authenticated: Event & Authenticated;
@@ -106,9 +115,16 @@ export interface ClientEvents {
   close: Event & { readonly code: number; readonly reason: string } & (
     | { readonly reconnect: true; readonly delay_ms: number }
     | { readonly reconnect: false; readonly delay_ms: null });
+  /**
+   * The broker is cut off from its journal since then (microseconds since 1970): what it sends may be old. The client
+   * looks for a better one at its other addresses. It ends with `fresh` or, if the connection is lost, with `statechange`.
+   */
+  stale: Event & { readonly since: number };
+  /** The broker is not cut off any more, or one that is not has taken over. */
+  fresh: Event;
   /** `client.state` changed. */
   statechange: Event & { readonly state: ConnectionState };
-  /** The broker is about to close the connection; the client reconnects after `after_ms`. */
+  /** The broker is about to close the connection; the client reconnects after `after_ms`, or at once at another address. */
   goaway: Event & { readonly reason: string; readonly after_ms: number };
 }
 
@@ -247,6 +263,8 @@ export interface Hello {
   session: string;
   heartbeat_ms: number;
   features: string[];
+  /** The broker's name, if it is one of several that serve the same topics. */
+  node?: string;
   /** Whether a token is needed. Only if `features` has `auth`. */
   auth?: "required" | "optional";
   limits: {
@@ -277,9 +295,9 @@ export class TickcastError extends Error {
   readonly position?: { epoch: string; seq: number } | null;
   /** For a breach of continuity: what came. */
   readonly received?: unknown;
-  /** For `unreachable`: the address that was tried. */
+  /** For `unreachable`: the address that was tried last. The message names all of them. */
   readonly url?: string;
-  /** For `unreachable`: why each transport failed last, as far as it is known. */
+  /** For `unreachable`: why each transport failed last, at any address, as far as it is known. */
   readonly reasons?: Partial<Record<Transport, string>>;
 }
 

@@ -12,7 +12,8 @@
  * The life of a message: the Connection's transport receives it, and it goes to Topics. There the Stream of its topic
  * checks that it follows what came before, and applies it to the state; then the Subscriptions that cover the topic get
  * it, and it is dispatched as an event. When a connection is lost, Asking resumes every Stream on the next one, and
- * Answers handles what the broker answers; Backoff decides how soon that is, and over which transport.
+ * Answers handles what the broker answers; Backoff decides how soon that is, at
+ * which address, and over which transport. Elsewhere looks for a better broker while there is a connection.
  *
  * @module
  */
@@ -38,7 +39,8 @@ const SUBSCRIBE_OPTIONS = { from: "image", conflate_ms: 0, on_slow: "conflate", 
 
 /**
  * Connects, and stays connected until `close()`.
- * @param {string | URL} [url] the broker; by default the one that served this module
+ * @param {string | URL | (string | URL)[]} [url] the broker, or several that serve the same topics from one journal; by
+ * default the one that served this module
  */
 export function connect(url, options = {}) {
   return new Client(url, options);
@@ -89,7 +91,12 @@ export class Client extends EventTarget {
 
   /** `connecting`, `open`, `stale` (lost and being reconnected: the data shown is old) or `closed`. */
   get state() { return this.#connection.state; }
-  /** The address of the WebSocket endpoint. */
+  /**
+   * Whether the broker of the present connection has said that it is cut off from its journal, so that what it sends may be
+   * old. (If there is no connection, `state` says so.)
+   */
+  get isStale() { return this.#connection.isStale; }
+  /** The address of the WebSocket endpoint: of several, the one that is used or tried. */
   get url() { return this.#connection.url; }
   /** The broker's greeting on the current or last connection; null before the first. */
   get hello() { return this.#connection.hello; }

@@ -55,3 +55,27 @@ test("a link that died without a sign is noticed when the browser is online agai
     }
   });
 });
+
+test("a page with several addresses goes on at another one when its broker is killed, over either transport", async (t) => {
+  const own = await Broker.start(t), flags = ["--allow-origin", `http://${own.address}`];
+  const brokers = [await Broker.start(t, flags), await Broker.start(t, flags)];
+  await withChromium(async ({ go, run }) => {
+    for (const transport of ["websocket", "sse"]) {
+      await go(`http://${own.address}/v1/topics`);
+      const url = await run(`{
+        const { connect } = await import("/tickcast.js");
+        window.seen = [];
+        window.client = connect(${JSON.stringify(brokers.map((broker) => broker.url))}, { transports: ["${transport}"], reconnect_first_ms: 20, reconnect_max_ms: 100 });
+        client.subscribe("several.a", ({ op, data }) => seen.push(op + " " + (data ?? "")));
+        await ${until('seen.includes("topic ")')};
+        return client.url;
+      }`);
+      const used = brokers.findIndex((broker) => url === `${broker.url}/v1/ws`), other = brokers[1 - used];
+      await brokers[used].kill();
+      await other.publish("several.a", "event", transport);
+      assert.equal(await run(`{ await ${until(`seen.includes("update ${transport}")`)}; const { url } = client; client.close(); return url; }`), `${other.url}/v1/ws`);
+      await other.delete("several.a");
+      await brokers[used].start();
+    }
+  });
+});

@@ -223,6 +223,7 @@ test("a reader that is too slow gets the newest state, and gaps that name the ev
   const subscription = made.subscribe(["slow.trade", "slow.quote"], { buffer_max: 20 });
   const reader = subscription[Symbol.asyncIterator]();
   const all = watch(made, ["slow.trade", "slow.quote"]);
+  for (const name of ["trade", "quote"]) await all.came(`topic slow.${name} live`);
   for (let number = 1; number <= 50; number += 1) {
     await broker.publish("slow.trade", "event", number);
     await broker.publish("slow.quote", "state", number);

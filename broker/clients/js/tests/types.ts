@@ -10,6 +10,11 @@ client.addEventListener("error", ({ error }) => console.log(error instanceof Tic
 client.addEventListener("close", ({ code, reconnect, delay_ms }) => console.log(code, reconnect, delay_ms));
 client.addEventListener("authenticated", ({ sub, allow, expires_ts }) => console.log(sub.length, allow.sub, expires_ts === null));
 connect("ws://a", { token: () => null });
+connect(["ws://a", new URL("https://b")] as const, { transports: ["sse"] });
+// @ts-expect-error not an address
+connect(["ws://a", 9000]);
+client.addEventListener("stale", ({ since }) => console.log(since + 1, client.isStale === true, client.hello?.node?.length));
+client.addEventListener("fresh", ({ type }) => console.log(type));
 // @ts-expect-error a token is a string
 connect("ws://a", { token: () => 17 });
 console.log(client.authenticated?.allow.pub, client.hello?.auth === "required");

@@ -54,26 +54,37 @@ test("no listener: one error names the address and the possible reasons, and the
 });
 
 test("when it is reported: at first when every transport has failed, after a connection when it is not back in ten seconds, and once", () => {
-  const outage = new Outage("ws://broker:9000/v1/ws", ["websocket", "sse"]);
-  assert.equal(outage.failed("websocket", "", 0), null);
-  const error = outage.failed("sse", "Failed to fetch", 1);
+  const url = "ws://broker:9000/v1/ws";
+  const outage = new Outage([url], ["websocket", "sse"]);
+  assert.equal(outage.failed(url, "websocket", "", 0), null);
+  const error = outage.failed(url, "sse", "Failed to fetch", 1);
   assert.deepEqual(error.reasons, { websocket: "it did not open", sse: "Failed to fetch" });
-  assert.equal(outage.failed("websocket", "", 1_000_000), null);
+  assert.equal(outage.failed(url, "websocket", "", 1_000_000), null);
   outage.opened();
-  assert.deepEqual([0, 9_999].map((now) => outage.failed("websocket", "refused", now)), [null, null]);
-  assert.equal(outage.failed("websocket", "refused", 10_000).code, "unreachable");
-  assert.equal(outage.failed("sse", "refused", 90_000), null);
+  assert.deepEqual([0, 9_999].map((now) => outage.failed(url, "websocket", "refused", now)), [null, null]);
+  assert.equal(outage.failed(url, "websocket", "refused", 10_000).code, "unreachable");
+  assert.equal(outage.failed(url, "sse", "refused", 90_000), null);
   outage.opened();
-  assert.equal(outage.failed("websocket", "refused", 100_000), null);
+  assert.equal(outage.failed(url, "websocket", "refused", 100_000), null);
 });
 
 test("reasons that concern only pages are named if they are possible", (t) => {
   t.after(() => delete globalThis.location);
   const said = (origin, url) => {
     globalThis.location = new URL(origin);
-    return new Outage(url, ["websocket"]).failed("websocket", "", 0).message;
+    return new Outage([url], ["websocket"]).failed(url, "websocket", "", 0).message;
   };
   assert.match(said("https://shop.example/cart", "ws://broker.example:9000/v1/ws"),
     /the broker does not allow pages of https:\/\/shop\.example \(see its setting allow_origin\), the browser only lets a page loaded over https connect to wss, or/);
   assert.doesNotMatch(said("http://broker.example:9000/", "ws://broker.example:9000/v1/ws"), /allow_origin|https/);
+});
+
+test("several addresses: when each has failed, and every transport; the error names all of them", () => {
+  const [one, two] = ["ws://one:9000/v1/ws?token=secret", "wss://two/v1/ws"];
+  const outage = new Outage([one, two], ["websocket", "sse"]);
+  assert.deepEqual([outage.failed(one, "websocket", "refused", 0), outage.failed(one, "sse", "refused", 1)], [null, null]);
+  const error = outage.failed(two, "websocket", "", 2);
+  assert.deepEqual([error.url, error.reasons], [two, { websocket: "it did not open", sse: "refused" }]);
+  assert.match(error.message, /^none of the brokers can be reached: ws:\/\/one:9000\/v1\/ws\?token=… \(websocket: refused; sse: refused\), wss:\/\/two\/v1\/ws \(websocket: it did not open\)\. Perhaps no broker is listening at these addresses, the addresses or the ports are wrong, or the network blocks it\./);
+  assert.equal(outage.failed(two, "sse", "", 3), null);
 });

@@ -7,7 +7,7 @@ import { WebSocketTransport } from "./transport.js";
 
 /** The longest wait before another attempt. */
 const AGAIN_MS_MAX = 600_000;
-/** How many messages about its token are kept. */
+/** How many messages about its token and its journal are kept. */
 const MESSAGES_MAX = 8;
 
 /** Tries one WebSocket after the other, after waits that double, until one has proved good. */
@@ -47,13 +47,13 @@ export class Candidate {
 
   /**
    * Handles a message: the greeting, after which it is authenticated, since the broker closes a connection that is not.
-   * Until it is taken over, only heartbeats follow, and what the broker says about the token.
+   * Until it is taken over, only heartbeats follow, and what the broker says about the token and its journal.
    */
   heard(transport, text, token) {
     if (!this.is(transport)) return;
     if (this.#hello === null) return text.startsWith('{"op":"hello"') ? this.#greeted(transport, JSON.parse(text), token) : undefined;
     if (text.startsWith('{"op":"error"')) return this.failed(transport);
-    if (/^\{"op":"(authenticated|reauth)"/.test(text) && this.#messages.length < MESSAGES_MAX) this.#messages.push(text);
+    if (/^\{"op":"(authenticated|reauth|stale|fresh)"/.test(text) && this.#messages.length < MESSAGES_MAX) this.#messages.push(text);
   }
 
   #greeted(transport, hello, token) {

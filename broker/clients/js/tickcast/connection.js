@@ -4,11 +4,12 @@
  *
  * @module
  */
+import { Addresses } from "./addresses.js";
 import { Authentication } from "./authentication.js";
 import { Backoff } from "./backoff.js";
 import { Candidate } from "./candidate.js";
+import { Elsewhere } from "./elsewhere.js";
 import { TickcastError } from "./error.js";
-import { endpoint } from "./options.js";
 import { Outage } from "./outage.js";
 import { Silence } from "./silence.js";
 import { SseTransport } from "./sse.js";
@@ -18,6 +19,8 @@ import { Wake } from "./wake.js";
 /** Close codes after which another connection of this client would be closed again. */
 const FINAL_CODES = [1002, 1003, 1007, 1009, 4003];
 const CODE_TOKEN = 4001;
+/** The reason of a `goaway` that concerns only this broker, and no other one. */
+const SHUTDOWN = "shutdown";
 const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
 
 /**
@@ -28,34 +31,50 @@ const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
  * `answer(message)` and `settled(covers, mentioned)` are as for a transport.
  */
 export class Connection {
-  #url; #options; #listener; #backoff; #outage; #wake; #silence; #authentication;
+  #addresses; #options; #listener; #backoff; #outage; #wake; #silence; #authentication;
   #state = "connecting";
   #hello = null;
   /** The present connection, or attempt at one; null between them. */
   #transport = null;
   /** A WebSocket that is tried beside Server-Sent Events. */
   #candidate;
+  /** Looks for a better broker at the other addresses. */
+  #elsewhere;
   #openedAt = 0;
   /** Limits the wait for `hello`, or waits for the next attempt. */
   #timer;
   #lastId = 0;
 
-  constructor(url, options, listener) {
-    [this.#url, this.#options, this.#listener] = [endpoint(url), options, listener];
+  /** `addresses` is the address of a broker, or a list of them. */
+  constructor(addresses, options, listener) {
+    [this.#addresses, this.#options, this.#listener] = [new Addresses(addresses, options.random), options, listener];
     const { transports } = options;
     if (transports.length === 0 || !transports.every((name) => Object.hasOwn(TRANSPORTS, name)))
       throw new TypeError(`transports are some of ${Object.keys(TRANSPORTS).join(", ")}, not ${JSON.stringify(transports)}`);
-    this.#backoff = new Backoff(options);
-    this.#outage = new Outage(this.#url, transports);
+    this.#backoff = new Backoff(options, this.#addresses);
+    this.#outage = new Outage(this.#addresses.all, transports);
     this.#authentication = new Authentication(options, {
       nextId: () => this.nextId(),
       send: (request) => this.#renew(request),
       emit: listener.emit,
     });
+    const beside = { open: (...which) => this.#openOne(...which), request: (hello, token) => this.#authentication.request(hello, token) };
     this.#candidate = new Candidate(options, {
-      open: (transport) => this.#openOne(transport),
-      request: (hello, token) => this.#authentication.request(hello, token),
-      takeOver: (transport, hello, request, messages) => this.#switch(transport, hello, request, messages),
+      ...beside,
+      takeOver: (...found) => {
+        this.#backoff.switched();
+        this.#switch(...found);
+      },
+    });
+    this.#elsewhere = new Elsewhere(options, this.#addresses, {
+      ...beside,
+      make: () => new TRANSPORTS[this.#backoff.transport](),
+      nextId: () => this.nextId(),
+      takeOver: (url, ...found) => {
+        this.#addresses.move(url);
+        this.#switch(...found);
+      },
+      emit: listener.emit,
     });
     this.#wake = new Wake(() => this.#woke());
     this.#silence = new Silence({
@@ -69,7 +88,8 @@ export class Connection {
   get isOpen() { return this.#state === "open"; }
   /** Whether publishes may be sent: behind a token that the broker may refuse, they would be lost. */
   get takesRequests() { return this.isOpen && !this.#authentication.isPending; }
-  get url() { return this.#url; }
+  get isStale() { return this.#elsewhere.isStale; }
+  get url() { return this.#addresses.url; }
   get hello() { return this.#hello; }
   get authenticated() { return this.#authentication.who; }
   /** The broker's limits. Only after its first greeting. */
@@ -111,10 +131,11 @@ export class Connection {
     if (this.#state !== "closed") this.#end(null, { code: 1000, reason: "" });
   }
 
-  async #openOne(transport) {
-    const current = () => this.#transport === transport, isUsed = () => current() || this.#candidate.is(transport);
+  async #openOne(transport, url = this.url) {
+    const current = () => this.#transport === transport, beside = () => [this.#candidate, this.#elsewhere].find((each) => each.is(transport));
+    const isUsed = () => current() || beside() !== undefined;
     const fail = (end) => {
-      if (!current()) return this.#candidate.failed(transport);
+      if (!current()) return beside()?.failed(transport, end);
       this.#lost(end);
       transport.close(true);
     };
@@ -127,31 +148,35 @@ export class Connection {
     // The attempt may be over: then the token is not that of the one after it.
     if (!isUsed()) return;
     try {
-      await transport.open(this.#url, { ...this.#options, token }, {
+      await transport.open(url, { ...this.#options, token }, {
         current: isUsed,
-        message: (text, isOwn) => (current() ? this.#receive(text, token, isOwn) : this.#candidate.heard(transport, text, token)),
+        message: (text, isOwn) => (current() ? this.#receive(text, token, isOwn) : beside()?.heard(transport, text, token)),
         close: fail,
         alive: () => { if (current()) this.#silence.alive(); },
         answer: (message) => this.#listener.answer(message),
         settled: (covers, mentioned) => current() && this.#listener.settled(covers, mentioned),
         reached: (id, texts) => current() && this.#listener.reached(id, texts),
-        resumePoints: this.#listener.resumePoints(),
+        resumePoints: this.#listener.resumePoints,
       });
     } catch (error) {
       fail({ code: ABNORMAL, reason: error.message });
     }
   }
 
-  /** Switches from Server-Sent Events to a WebSocket that has proved good. It has been sent this request for authentication, and these messages came. */
+  /** Switches to a connection that has proved good beside the present one. It has been sent this request for authentication, and these messages came. */
   #switch(transport, hello, request, messages) {
-    const before = this.#transport;
+    const before = this.#transport, wasStale = this.isStale;
+    this.#candidate.stop();
+    this.#elsewhere.stop();
     this.#transport = transport;
-    this.#backoff.switched();
     this.#listener.away();
+    // Over Server-Sent Events each request is by itself, and still gets its answer.
+    if (!before.constructor.repeats) this.#listener.lost();
     this.#silence.alive();
     before.retire();
     this.#opened(hello, request);
     for (const text of messages) if (this.#transport === transport) this.#receive(text, undefined, true);
+    if (wasStale && this.isOpen && !this.isStale) this.#listener.emit("fresh", {});
   }
 
   /** Handles a message; `isOwn` if the transport made it, so that it is no sign of life. */
@@ -172,7 +197,11 @@ export class Connection {
         this.#silence.answered(message.id);
         return this.#listener.message(message);
       case "goaway":
-        return this.#listener.emit("goaway", { reason: message.reason, after_ms: this.#backoff.goaway(message.after_ms) });
+        return this.#going(message);
+      case "stale":
+        return this.#elsewhere.stale(message.since);
+      case "fresh":
+        return this.#elsewhere.fresh();
       case "authenticated":
         this.#authentication.accepted(message);
         return this.#listener.ready();
@@ -214,6 +243,13 @@ export class Connection {
     return true;
   }
 
+  /** The broker is about to close the connection. If it stops, another one may be better already. */
+  #going({ reason, after_ms }) {
+    const isStopping = reason === SHUTDOWN, asked_ms = this.#backoff.goaway(after_ms, isStopping);
+    if (isStopping) this.#elsewhere.leaving(asked_ms);
+    this.#listener.emit("goaway", { reason, after_ms: asked_ms });
+  }
+
   /** Handles an error. One about the token concerns the connection, and not what was asked for over it. */
   #failed(message) {
     const what = this.#authentication.error(message), reason = `${message.code}: ${message.message}`;
@@ -237,11 +273,12 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#silence.stop();
     this.#candidate.stop();
+    this.#elsewhere.stop();
     this.#authentication.stop();
     reason = this.#authentication.hide(reason);
     const wasOpen = this.#state === "open", isRefused = code === CODE_TOKEN;
     if (isRefused) token = this.#authentication.refused();
-    const unreachable = wasOpen || token ? null : this.#outage.failed(this.#backoff.transport, reason, performance.now());
+    const unreachable = wasOpen || token ? null : this.#outage.failed(this.url, this.#backoff.transport, reason, performance.now());
     this.#transport = null;
     this.#listener.away();
     if (FINAL_CODES.includes(code) || token === "never") return this.#end(this.#final(code, reason), { code, reason });
@@ -270,6 +307,7 @@ export class Connection {
     this.#authentication.stop();
     this.#silence.stop();
     this.#candidate.stop();
+    this.#elsewhere.stop();
     this.#wake.stop();
     const transport = this.#transport;
     this.#transport = null;

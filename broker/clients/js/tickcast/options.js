@@ -21,10 +21,21 @@ export function withoutToken(url) {
 export function endpoint(url) {
   const own = url === undefined && import.meta.url.startsWith("http");
   if (url === undefined && !own) throw new TypeError("connect needs the broker's URL here, such as ws://127.0.0.1:9000");
-  const address = own ? new URL("/", import.meta.url) : new URL(url, globalThis.location?.href);
+  const address = own ? new URL("/", import.meta.url) : parse(url);
   address.protocol = address.protocol.replace(/^http/, "ws");
-  if (!/^wss?:$/.test(address.protocol)) throw new TypeError(`${url} is not the address of a broker: it must begin with ws, wss, http or https`);
+  if (!/^wss?:$/.test(address.protocol)) throw notAnAddress(url);
   if (address.pathname === "/") address.pathname = "/v1/ws";
   address.hash = "";
   return address.href;
 }
+
+function parse(url) {
+  try {
+    return new URL(url, globalThis.location?.href);
+  } catch {
+    throw notAnAddress(url);
+  }
+}
+
+const notAnAddress = (url) =>
+  new TypeError(`${withoutToken(String(url))} is not the address of a broker: it must begin with ws, wss, http or https, as ws://127.0.0.1:9000 does`);

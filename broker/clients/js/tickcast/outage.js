@@ -14,16 +14,16 @@ const LOST_MS = 10_000;
 
 /** Collects what failed since there was a connection, and makes one error of it per outage. */
 export class Outage {
-  #url; #transports;
-  /** By transport: why its last attempt failed. */
+  #urls; #transports;
+  /** By address, and there by transport: why its last attempt failed. */
   #reasons = new Map();
   #wasOpen = false;
   #since = null;
   #reported = false;
 
-  /** `transports` are the names of the transports that are tried. */
-  constructor(url, transports) {
-    [this.#url, this.#transports] = [withoutToken(url), transports];
+  /** `urls` are the addresses that are tried, `transports` the names of the transports. */
+  constructor(urls, transports) {
+    [this.#urls, this.#transports] = [urls, transports];
   }
 
   /** Records that there is a connection. */
@@ -32,22 +32,34 @@ export class Outage {
     this.#reasons.clear();
   }
 
-  /** Records that an attempt failed at the time `now`, in ms. Returns the error to report, or null. */
-  failed(transport, reason, now) {
+  /** Records that an attempt at an address failed at the time `now`, in ms. Returns the error to report, or null. */
+  failed(url, transport, reason, now) {
     this.#since ??= now;
-    this.#reasons.set(transport, reason || "it did not open");
-    const isDue = this.#wasOpen ? now - this.#since >= LOST_MS : this.#transports.every((name) => this.#reasons.has(name));
+    if (!this.#reasons.has(url)) this.#reasons.set(url, new Map());
+    this.#reasons.get(url).set(transport, reason || "it did not open");
+    const isDue = this.#wasOpen ? now - this.#since >= LOST_MS : this.#allFailed;
     if (!isDue || this.#reported) return null;
     this.#reported = true;
-    return this.#error();
+    return this.#error(url);
   }
 
-  #error() {
-    const reasons = Object.fromEntries(this.#reasons);
-    const tried = Object.entries(reasons).map(([transport, reason]) => `${transport}: ${reason}`).join("; ");
-    const perhaps = ["no broker is listening there", "the address or the port is wrong", ...ofPage(this.#url), "the network blocks it"];
-    const message = `the broker at ${this.#url} cannot be reached (${tried}). Perhaps ${perhaps.slice(0, -1).join(", ")}, or ${perhaps.at(-1)}. The client keeps trying.`;
-    return new TickcastError("unreachable", message, { url: this.#url, reasons });
+  /** Every address has failed, and every transport. */
+  get #allFailed() {
+    const tried = [...this.#reasons.values()];
+    return this.#urls.every((url) => this.#reasons.has(url)) && this.#transports.every((name) => tried.some((reasons) => reasons.has(name)));
+  }
+
+  /** The error; `last` is the address that failed last. */
+  #error(last) {
+    const url = withoutToken(last), reasons = Object.assign({}, ...[...this.#reasons.values()].map((each) => Object.fromEntries(each)));
+    const tried = [...this.#reasons].map(([at, each]) => [withoutToken(at), [...each].map(([transport, reason]) => `${transport}: ${reason}`).join("; ")]);
+    const isOne = this.#urls.length === 1;
+    const what = isOne ? `the broker at ${url} cannot be reached (${tried[0][1]})`
+      : `none of the brokers can be reached: ${tried.map(([at, why]) => `${at} (${why})`).join(", ")}`;
+    const perhaps = [`no broker is listening ${isOne ? "there" : "at these addresses"}`, `${isOne ? "the address or the port is" : "the addresses or the ports are"} wrong`,
+      ...new Set(this.#urls.flatMap(ofPage)), "the network blocks it"];
+    const message = `${what}. Perhaps ${perhaps.slice(0, -1).join(", ")}, or ${perhaps.at(-1)}. The client keeps trying.`;
+    return new TickcastError("unreachable", message, { url, reasons });
   }
 }
 

@@ -5,7 +5,10 @@
  *
  * @module
  */
+import { events } from "./events.js";
 import { publish, refusal } from "./http.js";
+import { isPattern } from "./patterns.js";
+import { OF_GREETING, STALE } from "./sse_stream.js";
 import { SseStreams } from "./sse_streams.js";
 import { ABNORMAL } from "./transport.js";
 
@@ -109,6 +112,27 @@ export class SseTransport {
     if (this.#streams.isEmpty) this.check();
     else this.#streams.merge();
     return true;
+  }
+
+  /** Only a stream says whether its broker is stale: so one is opened, for an entry that the client has, and left after its beginning. */
+  async look(id) {
+    const entries = [...this.#listener.resumePoints().keys()], entry = entries.find((text) => !isPattern(text)) ?? entries[0];
+    // Without a stream nobody is told that a broker is stale.
+    if (entry === undefined) return this.#say({ op: "pong", id });
+    const stream = new AbortController(), { signal } = stream;
+    this.#abort.signal.addEventListener("abort", () => stream.abort(), { once: true });
+    try {
+      const answer = await this.#get(`/v1/sse?topic=${encodeURIComponent(entry)}`, signal);
+      if (!answer.ok) return this.#refused(await refusal(answer));
+      for await (const { data } of events(answer.body)) {
+        if (data === null || OF_GREETING.test(data)) continue;
+        stream.abort();
+        return this.#say(data.startsWith(STALE) ? JSON.parse(data) : { op: "pong", id });
+      }
+      throw new Error("the broker ended the stream");
+    } catch (error) {
+      this.#listener.close({ code: ABNORMAL, reason: error.message });
+    }
   }
 
   #get(path, signal, more = {}, headers = {}) {

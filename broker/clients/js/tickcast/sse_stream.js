@@ -12,6 +12,9 @@ export const BEFORE_ALL = "0";
 /** A query of this length fits into a URL: servers and proxies take 8 KB and more of a request's first line. */
 const QUERY_LENGTH_MAX = 4_000;
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+/** How the messages begin with which a broker greets, and the one with which it says that it is cut off from its journal. */
+export const OF_GREETING = /^\{"op":"(hello|authenticated)"/, STALE = '{"op":"stale"';
+const FRESH = '{"op":"fresh"}';
 /** How a message about a topic begins. No name has a character that JSON escapes. */
 const OF_TOPIC = /^\{"op":"(\w+)","topic":"([^"]+)"/;
 
@@ -32,6 +35,8 @@ export class SseStream {
   mentioned = new Set();
   /** Everything has begun. */
   isReady = false;
+  /** The broker greets: what comes next shows whether it is cut off from its journal. */
+  #isGreeting = true;
   /** It was asked for with parameters that older brokers do not know. */
   isNew = false;
   conflate_ms; on_slow;
@@ -119,6 +124,11 @@ export class SseStream {
   }
 
   #receive(data) {
+    if (this.#isGreeting && !OF_GREETING.test(data)) {
+      this.#isGreeting = false;
+      // An earlier stream may have said that it is, and ended before it was over.
+      if (!data.startsWith(STALE)) this.#listener.message(this, FRESH, undefined);
+    }
     if (data.startsWith('{"op":"ready"')) return this.#ready();
     const [, op, topic] = OF_TOPIC.exec(data) ?? [];
     if (op === "topic") this.mentioned.add(topic);

@@ -26,7 +26,7 @@ export class SseStreams {
   /** By topic or pattern: the options with which it is wanted. */
   #wanted = new Map();
   /** Of those, the ones that have begun and that no stream brings: where they resume, `{id, conflated}`, or null for the image alone. */
-  #resumePoints;
+  #resumePoints = null;
   /** The oldest first. What several streams cover comes by the first of them. */
   #streams = [];
   /** The streams bring more than is wanted. */
@@ -44,7 +44,6 @@ export class SseStreams {
    */
   constructor(listener, { get, say, refused }) {
     [this.#listener, this.#get, this.#say, this.#refused] = [listener, get, say, refused];
-    this.#resumePoints = new Map(listener.resumePoints);
   }
 
   get isEmpty() { return this.#streams.length === 0; }
@@ -54,6 +53,8 @@ export class SseStreams {
 
   /** Adds entries, or changes their options. `answer()` is called before anything comes of them. */
   want(texts, options, answer) {
+    // Not earlier: while the connection was tried beside another one, that one went on.
+    this.#resumePoints ??= new Map(this.#listener.resumePoints());
     for (const text of texts) this.#wanted.set(text, options);
     answer();
     this.#takeBack(texts);
@@ -64,7 +65,7 @@ export class SseStreams {
   drop(texts) {
     for (const text of texts) {
       this.#wanted.delete(text);
-      this.#resumePoints.delete(text);
+      this.#resumePoints?.delete(text);
     }
     const wanted = [...this.#wanted.keys()], patterns = wanted.filter(isPattern).map(matcher);
     for (const text of texts) {

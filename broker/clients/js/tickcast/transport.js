@@ -3,13 +3,14 @@
  *
  * A transport is one connection. `open` begins it; then its listener gets `message(text)` for each message of the
  * broker, `alive()` for other signs of life and, once, `close({code, reason})`; `current()` returns whether the
- * transport is still in use. Only Server-Sent Events need the rest of the listener: `resumePoints`, where the entries
+ * transport is still in use. Only Server-Sent Events need the rest of the listener: `resumePoints()`, where the entries
  * that had begun can resume; `reached(id, texts)`, these entries are complete up to that id; `answer(message)`, for
  * answers that the transport makes itself; and `settled(covers, mentioned)`, the covered topics that were not mentioned
  * have ended.
  *
  * `probe(id)` asks whether the broker is still there: what comes from then on shows it. It returns false if the broker
- * cannot be asked without losing the connection.
+ * cannot be asked without losing the connection. `look(id)` asks a new connection whether its broker is cut off from its
+ * journal: then `stale` comes, else a pong. `retire()` closes a connection that another one has replaced.
  *
  * @module
  */
@@ -55,6 +56,14 @@ export class WebSocketTransport {
   probe(id) {
     this.send(null, JSON.stringify({ op: "ping", id }));
     return true;
+  }
+
+  look(id) {
+    this.probe(id);
+  }
+
+  retire() {
+    this.close(false);
   }
 
   /** `abrupt`: the other side is not expected to answer. */

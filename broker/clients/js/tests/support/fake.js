@@ -21,6 +21,10 @@ export class Fake {
   /** The tokens that it has answered by itself, in order. */
   authenticated = [];
   hello = null;
+  /** Since when it is cut off from its journal, which it then says right after each greeting; null if it is not. */
+  stale = null;
+  /** Whether it answers each ping by itself. */
+  pongs = false;
 
   constructor(isOld, tokens) {
     [this.#isOld, this.#tokens] = [isOld, tokens];
@@ -41,6 +45,7 @@ export class Fake {
       socket.who = null;
       socket.on("message", (text) => fake.#take(socket, JSON.parse(text)));
       if (greets) socket.send(JSON.stringify({ ...HELLO, ...hello }));
+      if (fake.stale !== null) socket.send(JSON.stringify({ op: "stale", since: fake.stale }));
     });
     if (within) within.fake = fake;
     else await once(fake.#server, "listening");
@@ -58,6 +63,7 @@ export class Fake {
     if (this.#tokens && socket.who === null && this.hello?.auth === "required" && op !== "ping") return say({ op: "error", id, code: "bad_token", message: "authenticate first", retry: false });
     const unknown = this.#isOld && NEW_FIELDS.find((field) => Object.hasOwn(message, field));
     if (unknown) return say({ op: "error", id, code: "bad_request", message: `"${unknown}" is not a field of ${op}`, retry: false });
+    if (op === "ping" && this.pongs) return say({ op: "pong", id, ts: 1 });
     if (positions && topics.length === 0) return say({ op: "subscribed", id, topics: [], patterns: [], errors: [] });
     this.received.push(message);
   }
@@ -82,6 +88,11 @@ export class Fake {
   /** The number of connections so far. */
   get connections() {
     return this.#sockets.length;
+  }
+
+  /** The number of connections that are open. */
+  get open() {
+    return this.#sockets.filter((socket) => socket.readyState === socket.OPEN).length;
   }
 
   /** Sends to the newest connection. */

@@ -16,6 +16,8 @@ export class SseBroker {
   /** A `Fake` that gets the WebSockets; without one they are refused. */
   fake = null;
   published = [];
+  /** What it sends at the beginning of every stream, without an id. */
+  greeting = [];
   /** Every request with its header Authorization, as `[path, header]`. */
   authorizations = [];
   /** By token: whom it accepts. Null if it asks for none. */
@@ -60,6 +62,7 @@ export class SseBroker {
         if (denied(url.searchParams.getAll("topic"))) return;
         response.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders();
         if (who) response.write(`data: ${JSON.stringify({ op: "authenticated", allow: { sub: [">"], pub: [], deny: [] }, expires_ts: null, ...who })}\n\n`);
+        for (const message of broker.greeting) response.write(`data: ${JSON.stringify(message)}\n\n`);
         const { topic: _, ...parameters } = Object.fromEntries(url.searchParams);
         return broker.streams.push({ topics: url.searchParams.getAll("topic"), resume: null, conflate_ms: null, on_slow: null, ...parameters, response });
       }

@@ -80,6 +80,8 @@ impl Drive {
             checkpointing,
         };
         drive.open_session()?;
+        // The settings, without which clients would be told of none.
+        drive.round()?;
         drive.status.set_read();
         Ok(drive)
     }

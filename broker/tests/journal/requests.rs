@@ -35,7 +35,9 @@ fn answers_to(client: &mut Client, last: u64, delivered: &mut Vec<Message>) -> V
 
 #[test]
 fn hello_says_that_there_is_a_journal() {
-    assert_eq!(Kept::start(&[]).client().hello["features"], json!(["journal"]));
+    // Also the first of all clients is told the limits that are in force.
+    let hello = Kept::start(&["--image-bytes", "70000"]).client().hello;
+    assert_eq!((&hello["features"], &hello["limits"]["image_bytes"]), (&json!(["journal"]), &json!(70_000)));
     if !with_journal() {
         assert_eq!(Running::start().client().hello["features"], json!([]));
     }

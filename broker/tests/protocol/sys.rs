@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Running, until};
+use crate::common::{Running, until, with_journal};
 
 #[test]
 fn statistics_come_once_a_second() {
@@ -113,6 +113,10 @@ fn they_are_served_beyond_loopback_only_if_configured() {
 
 #[test]
 fn the_duration_of_rounds_covers_what_the_shard_does_after_a_sleep() {
+    if with_journal() {
+        // There the work of a batch is divided into rounds that are too short to be recorded.
+        return;
+    }
     let broker = Running::with(&[("shards", "1")]);
     let mut client = broker.client();
     // Less than a round may do, so that nothing is left for the rounds after it.

@@ -42,10 +42,17 @@ struct Waits {
     /// How many of these belong to requests that were answered with `unavailable`: they come back before all others, and
     /// nobody is told.
     given_up: usize,
-    held: VecDeque<Box<str>>,
+    held: VecDeque<Held>,
     held_bytes: usize,
     /// It is in the queue of those that have something to do.
     is_released: bool,
+}
+
+/// A message that waits.
+struct Held {
+    text: Box<str>,
+    /// It publishes, so that it waits only for what was held before it.
+    publishes: bool,
 }
 
 /// A request that is not answered.
@@ -74,6 +81,18 @@ pub(super) struct Batch {
     pub(super) duplicates: u64,
     pub(super) rejected: Refused<usize>,
     pub(super) left_out: LeftOut,
+}
+
+/// Whether a request only publishes.
+fn publishes(request: &Request<'_>) -> bool {
+    matches!(request, Request::Publish { .. } | Request::Batch { .. })
+}
+
+impl Waits {
+    /// Whether the first message that is held has nothing to wait for any more.
+    fn may_release(&self) -> bool {
+        self.held.front().is_some_and(|held| held.publishes || self.requests.is_empty())
+    }
 }
 
 impl Awaited {
@@ -147,31 +166,31 @@ impl Awaiting {
         match request {
             // A sign of life, and no request for anything that the others change.
             Some(Request::Ping { .. }) => false,
-            Some(Request::Publish { .. } | Request::Batch { .. }) => !waits.held.is_empty(),
+            Some(request) if publishes(request) => !waits.held.is_empty(),
             _ if fault::strikes(Fault::HeldOvertakes) => false,
             _ => !waits.held.is_empty() || !waits.requests.is_empty(),
         }
     }
 
     /// Holds a message until the requests before it are answered.
-    pub(super) fn hold(&mut self, id: ConnId, text: &str) {
+    pub(super) fn hold(&mut self, id: ConnId, text: &str, request: Option<&Request<'_>>) {
         let waits = self.by_conn.entry(id).or_default();
         waits.held_bytes += text.len();
-        waits.held.push_back(text.into());
+        waits.held.push_back(Held { text: text.into(), publishes: request.is_some_and(publishes) });
     }
 
     /// Takes out the first message that was held and has nothing to wait for any more.
     pub(super) fn take_held(&mut self, id: ConnId) -> Option<Box<str>> {
-        let waits = self.by_conn.get_mut(&id).filter(|waits| waits.requests.is_empty())?;
-        let text = waits.held.pop_front();
-        waits.held_bytes -= text.as_ref().map_or(0, |text| text.len());
+        let waits = self.by_conn.get_mut(&id).filter(|waits| waits.may_release())?;
+        let Held { text, .. } = waits.held.pop_front()?;
+        waits.held_bytes -= text.len();
         self.settle(id);
-        text
+        Some(text)
     }
 
     /// Whether a connection has a message that was held and has nothing to wait for any more.
     pub(super) fn has_released(&self, id: ConnId) -> bool {
-        self.get(id).is_some_and(|waits| waits.requests.is_empty() && !waits.held.is_empty())
+        self.get(id).is_some_and(Waits::may_release)
     }
 
     /// Whether a connection may not be read because it waits for too much.

@@ -73,7 +73,7 @@ impl<S: Sink> Shard<S> {
         let parsed = broker_protocol::request::parse(text);
         if self.awaiting.must_hold(id, parsed.as_ref().ok()) {
             // It has to wait for what was published before it.
-            self.awaiting.hold(id, text);
+            self.awaiting.hold(id, text, parsed.as_ref().ok());
             self.count_buffers(id);
             return None;
         }

@@ -207,9 +207,10 @@ impl Drop for Checkpointing {
     }
 }
 
-/// How much the log may grow between two checkpoints: two of these, and what is written while one is made, fit it.
+/// How much the log may grow between two checkpoints. It has three times as much when the next one begins, since a segment is
+/// deleted as a whole, and grows while that is written.
 fn due_bytes(options: &Options, last_bytes: u64) -> u64 {
-    options.checkpoint_bytes.max(last_bytes.saturating_mul(2)).min(options.bytes_max / 4)
+    options.checkpoint_bytes.max(last_bytes.saturating_mul(2)).min(options.bytes_max / 6)
 }
 
 /// The thread that writes one checkpoint.

@@ -23,7 +23,7 @@ use self::subscribers::SUBSCRIBERS;
 use crate::common::{PATIENCE, until};
 use crate::kept::{Kept, files, pass};
 
-/// The log's bound, the smallest that may be set: a checkpoint is due whenever the log has grown by a quarter of it.
+/// The log's bound, the smallest that may be set: a checkpoint is due whenever the log has grown by a sixth of it.
 const LOG_BYTES: u64 = 64 << 20;
 const FLAGS: &[&str] =
     &["--journal-bytes-max", "67108864", "--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "60000"];

@@ -49,7 +49,7 @@ pub mod work;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -121,6 +121,11 @@ impl Broker {
             listeners.push((bind(address, "tls_listen", "tls-listen")?, Some(handshakes)));
         }
         let tls_listen = listeners.get(1).map(|(listener, _)| listen::address_of(listener)).transpose()?;
+
+        if config.local_journal().is_none() {
+            // Who comes early waits for a moment, instead of being refused.
+            listeners.iter().try_for_each(|(socket, _)| listen::take_early(socket)).context("a listener failed")?;
+        }
 
         let shards_count = config.shards_count();
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| shard::Prepared::new()).unzip();
@@ -244,6 +249,7 @@ impl Broker {
             clients,
             admins,
             journal: journal.clone(),
+            listens: AtomicBool::new(false),
             ending,
             clients_at: listen,
             tls_port: tls_listen.map(|address| address.port()),
@@ -267,6 +273,7 @@ impl Broker {
                 return Err(error);
             }
         };
+        shared.listens.store(true, Ordering::Release);
         let mut accepting = Vec::new();
         for (listener, handshakes) in ready {
             let accept = listen::accept_clients(listener, handshakes, shared.clone());

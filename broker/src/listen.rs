@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) admins: Arc<HttpSockets>,
     /// The journal, if there is one.
     pub(crate) journal: Option<Arc<Journal>>,
+    /// Set when clients are listened for.
+    pub(crate) listens: AtomicBool,
     /// Set when threads may end.
     pub(crate) ending: Arc<AtomicBool>,
 }
@@ -82,6 +84,11 @@ pub(crate) fn reserve(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Lets the kernel take connections that nobody accepts yet.
+pub(crate) fn take_early(reserved: &Socket) -> io::Result<()> {
+    reserved.listen(BACKLOG)
 }
 
 /// Listens on an address that is reserved.

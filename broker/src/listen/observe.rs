@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use broker_engine::{Origin, PublisherRow};
@@ -38,6 +39,9 @@ impl Observe for Shared {
         {
             let percent = (status.read_ratio() * 100.0) as u64;
             return Err(format!("the broker is reading its journal: {percent} %"));
+        }
+        if !self.listens.load(Ordering::Acquire) {
+            return Err("the broker is starting".to_owned());
         }
         Ok(())
     }

@@ -11,27 +11,20 @@
 //! A segment lives as long as some shard still has to read it. The publishers bound how far the slowest shard may lag:
 //! they ask [`Feed::has_room`] first, and wait if it returns false. How they wake a shard that sleeps is in `feed/wake.rs`.
 
+mod segment;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wake;
 
-use std::sync::OnceLock;
-
 use broker_protocol::frame::Frame;
 
+use self::segment::{SEGMENT_SLOTS, Segment, Slot};
 pub use self::wake::Wake;
 use crate::fault::{self, Fault};
 use crate::ids::Log;
 pub use crate::shard_set::{SHARDS_MAX, ShardSet};
-#[cfg(loom)]
-use crate::sync::AtomicBool;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::topic::{Topic, TopicId};
-
-#[cfg(not(loom))]
-const SEGMENT_SLOTS: usize = 1024;
-#[cfg(loom)]
-const SEGMENT_SLOTS: usize = 3;
 
 /// A segment with this many bytes takes no more entries, however many slots are left: its frames are kept until the
 /// whole segment is read.
@@ -75,64 +68,8 @@ pub struct Entry {
     pub frame: Frame,
 }
 
-/// A write-once cell whose readiness loom can see; the standard library's `OnceLock` has no model.
-struct Slot<T> {
-    #[cfg(loom)]
-    ready: AtomicBool,
-    cell: OnceLock<T>,
-}
-
-impl<T> Slot<T> {
-    fn new() -> Self {
-        Self {
-            #[cfg(loom)]
-            ready: AtomicBool::new(false),
-            cell: OnceLock::new(),
-        }
-    }
-
-    fn set(&self, value: T) {
-        let was_empty = self.cell.set(value).is_ok();
-        debug_assert!(was_empty, "a slot of the feed is written once");
-        #[cfg(loom)]
-        self.ready.store(true, Ordering::Release);
-    }
-
-    fn get(&self) -> Option<&T> {
-        #[cfg(loom)]
-        if !self.ready.load(Ordering::Acquire) {
-            return None;
-        }
-        self.cell.get()
-    }
-}
-
-struct Segment {
-    slots: Box<[Slot<Entry>]>,
-    next: Slot<Arc<Segment>>,
-}
-
-impl Segment {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { slots: (0..SEGMENT_SLOTS).map(|_| Slot::new()).collect(), next: Slot::new() })
-    }
-}
-
-impl Drop for Segment {
-    // A long chain whose last owner is dropped would otherwise be dropped recursively, one stack frame per segment.
-    #[cfg(not(loom))]
-    fn drop(&mut self) {
-        let mut next = self.next.cell.take();
-        while let Some(segment) = next {
-            next = Arc::into_inner(segment).and_then(|mut segment| segment.next.cell.take());
-        }
-    }
-    #[cfg(loom)]
-    fn drop(&mut self) {}
-}
-
 struct Tail {
-    segment: Arc<Segment>,
+    segment: Arc<Segment<Entry>>,
     slot: usize,
     bytes: u64,
     /// `bytes` where the segment begins.
@@ -355,7 +292,7 @@ impl Feed {
 
 /// One shard's position in the feed.
 pub struct Reader {
-    segment: Arc<Segment>,
+    segment: Arc<Segment<Entry>>,
     slot: usize,
     bytes: u64,
     ordinal: u64,

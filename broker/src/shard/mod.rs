@@ -9,6 +9,7 @@
 //! login      who clients are: tokens are checked, end, and are renewed
 //! logins     the connections of which that is known, and when something is due
 //! poll       which sockets are ready
+//! reads      whose turn it is to be read
 //! socket     a connection's socket
 //! sse        writes Server-Sent Events
 //! slowest    the connections with the most pending bytes
@@ -36,6 +37,7 @@ mod login;
 mod logins;
 mod operator;
 mod poll;
+mod reads;
 mod slowest;
 mod socket;
 mod sse;
@@ -52,12 +54,12 @@ use tokio::sync::Notify;
 
 use self::commands::Broadcast;
 pub use self::handle::{Arrival, Command, Handle, Prepared, Settings, SseRequest};
-use self::input::DeferredReads;
 pub use self::login::{Checked, Unchecked, Verified};
 use self::logins::Logins;
 use self::operator::Questions;
 pub use self::operator::{ConnectionDetail, PublisherDetail, Whom};
 use self::poll::{Poll, Ready};
+use self::reads::DeferredReads;
 use self::slowest::Asked;
 pub use self::slowest::ConnectionRow;
 use self::socket::{Buffers, Socket};

@@ -105,6 +105,9 @@ impl Engine {
         };
         if let Some(place) = at.place {
             self.pass(place);
+            if let Ok(Outcome::Published(_)) = &result {
+                self.last_publish_us.store(at.ts_us, Ordering::Relaxed);
+            }
         }
         result
     }

@@ -1,14 +1,11 @@
 //! With a journal: a command is checked by what this broker knows now, and waits for its place in the log. It is applied
 //! when the log is read.
 
-use std::sync::atomic::Ordering;
-
 use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
 use broker_protocol::topic::is_reserved;
 
 use super::{Engine, Publisher, check_writable, refuse};
-use crate::clock::Now;
 use crate::journal::{Journal, ReplyTo};
 use crate::log::{Entry, Settings};
 use crate::sources::SOURCES_MAX;
@@ -75,11 +72,6 @@ impl Engine {
         if let Some(journal) = &self.journal {
             journal.rules.adopt(settings);
         }
-    }
-
-    /// Notes that a client's update was applied.
-    pub fn note_publish(&self, now: Now) {
-        self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
     }
 
     /// Refuses an update if a sum over all topics takes what it may. What waits for the log is not in the sums yet: so

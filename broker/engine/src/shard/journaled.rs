@@ -182,9 +182,6 @@ impl<S: Sink> Shard<S> {
     fn complete(&mut self, now: Now, completion: Completion) {
         let Completion { conn: id, session, index, result } = completion;
         let result = result.and_then(|outcome| outcome.published().ok_or_else(unknown));
-        if result.is_ok() {
-            self.engine.note_publish(now);
-        }
         // The number may be another connection's by now.
         if self.session(id) != Some(session) && !fault::strikes(Fault::AnswerToAnother) {
             return;

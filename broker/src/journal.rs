@@ -1,5 +1,6 @@
 //! The journal of a running broker: the thread that reads it at the start, then drives it, and closes it in the end.
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,7 +62,10 @@ pub(crate) async fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Resu
             }
         }
     };
-    let opened = opened.with_context(|| format!("the journal in {dir} (journal_dir) cannot be used"))?;
+    let opened = opened.map_err(|error| {
+        let hint = hint(&error);
+        anyhow::Error::from(error).context(format!("the journal in {dir} (journal_dir) cannot be used{hint}"))
+    })?;
     match opened.last_end() {
         LastEnd::New | LastEnd::Clean => {}
         LastEnd::Killed => {
@@ -76,6 +80,21 @@ pub(crate) async fn open(config: &LocalJournal, limits: &Limits) -> anyhow::Resu
         }
     }
     Ok(opened)
+}
+
+/// Returns advice for a directory that the system refuses.
+fn hint(error: &(dyn Error + 'static)) -> &'static str {
+    let causes = anyhow::Chain::new(error);
+    match causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).next() {
+        Some(io::ErrorKind::PermissionDenied) => {
+            " (the directory and its files have to belong to the user whom the broker runs as)"
+        }
+        Some(io::ErrorKind::NotFound) => {
+            " (the broker makes the directory, and not the one that it is in: make that first)"
+        }
+        Some(io::ErrorKind::NotADirectory) => " (journal_dir names a file, or is below one: name a directory)",
+        _ => "",
+    }
 }
 
 /// What an engine is made with that has this journal: its limits, and the journal's part.

@@ -66,7 +66,16 @@ pub(super) fn run(dir: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     }
     let (found, end) = (reading.found(), reading.found().store().last_end());
     match (end, found.unfinished_bytes()) {
-        (LastEnd::PowerLost | LastEnd::Damaged, _) => say(true, format!("the last run: {}", last_run(end))),
+        (LastEnd::PowerLost | LastEnd::Damaged, 0) => say(true, format!("the last run: {}", last_run(end))),
+        (LastEnd::PowerLost | LastEnd::Damaged, bytes) => say(
+            true,
+            format!(
+                "the last run: {}. {} behind the last whole record cannot be read, and a start deletes them: copy the \
+                 directory first if you want to keep them",
+                last_run(end),
+                counted(bytes, "byte")
+            ),
+        ),
         (_, 0) => {}
         (_, bytes) => say(
             false,

@@ -36,7 +36,7 @@ pub enum CheckpointError {
         program: String,
     },
     /// The file is not what was written.
-    #[error("the checkpoint {} is damaged before byte {at}: use an older checkpoint", path.display())]
+    #[error("{} is damaged before byte {at}, or is neither a checkpoint nor a backup", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -51,7 +51,7 @@ pub enum StoreError {
         program: String,
     },
     /// A file is not what was written.
-    #[error("{} is damaged: {what}; restore the directory from a copy, or move it away to begin anew", path.display())]
+    #[error("{} is damaged: {what}; restore a backup (`tickcast journal restore`), or move the directory away to begin anew", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -254,10 +254,11 @@ impl Engine {
         self.journal.as_ref()
     }
 
-    /// Whether the slowest shard keeps up with what is published. If it does not, heavy publishers wait, so that the
-    /// updates of the others are not late.
+    /// Whether the slowest shard keeps up with what is published, and the journal with what waits for it. If not, heavy
+    /// publishers wait, so that the updates of the others are not late.
     pub fn keeps_up(&self) -> bool {
         self.feed.keeps_up(KEEPING_UP_BYTES.min(self.limits.feed_bytes_max / 4))
+            && self.journal.as_ref().is_none_or(|journal| journal.gathering().keeps_up())
     }
 }
 

@@ -16,6 +16,10 @@ use crate::sync::{Mutex, lock};
 /// What a waiting command holds besides its bytes, in bytes.
 const COMMAND_BYTES: u64 = 128;
 
+/// While more than this waits, heavy publishers wait, in bytes: the log takes one command after the other, so an update of
+/// somebody else is behind all of it. A log that is busy still finds thousands of the shortest commands.
+const KEEPING_UP_BYTES: u64 = 1 << 20;
+
 /// A command that waits.
 pub struct Waiting {
     pub(crate) reply_to: ReplyTo,
@@ -103,6 +107,11 @@ impl Gathering {
     /// Whether publishers may go on.
     pub fn has_room(&self) -> bool {
         self.bytes.load(Ordering::Acquire) < self.queue_bytes
+    }
+
+    /// Whether so little waits that heavy publishers may go on, too.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.bytes() <= KEEPING_UP_BYTES.min(self.queue_bytes / 4)
     }
 
     /// What all that is not answered holds, in bytes.
@@ -329,5 +338,13 @@ mod tests {
             taken += 1;
         }
         assert!((5..9).contains(&taken), "{taken}");
+        assert!(!gathering.keeps_up());
+        while let Some(gathered) = gathering.take() {
+            gathered.waiting.iter().for_each(|waiting| gathering.settle(waiting));
+        }
+        gathering.publish(&update("a"), false, ReplyTo::Nobody).unwrap();
+        assert!(gathering.keeps_up());
+        gathering.publish(&update("a"), false, ReplyTo::Nobody).unwrap();
+        assert!(!gathering.keeps_up() && gathering.has_room(), "heavy publishers wait long before all do");
     }
 }

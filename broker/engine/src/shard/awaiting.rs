@@ -16,6 +16,8 @@ use crate::outcome::Published;
 
 /// A connection with so many updates on their way is not read.
 const UPDATES_MAX: usize = 4096;
+/// Nor is one whose requests without an answer hold so many bytes: those that are refused at once count no update.
+const REQUESTS_BYTES_MAX: usize = 1 << 20;
 /// Nor is one with so many bytes of messages that wait behind them.
 const HELD_BYTES_MAX: usize = 16 << 10;
 
@@ -37,6 +39,8 @@ struct Waits {
     /// Its requests, oldest first.
     requests: VecDeque<Awaited>,
     requests_bytes: usize,
+    /// How many of the first requests are known to have all their updates back: nobody looks at them again.
+    finished: usize,
     /// How many updates are on their way.
     updates: usize,
     /// How many of these belong to requests that were answered with `unavailable`: they come back before all others, and
@@ -95,6 +99,13 @@ impl Waits {
     }
 }
 
+impl Held {
+    /// What it holds: a message may be empty.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len()
+    }
+}
+
 impl Awaited {
     fn held_bytes(&self) -> usize {
         let batch = match &self.answer {
@@ -115,7 +126,10 @@ impl Awaiting {
             (waits.given_up, waits.updates) = (waits.given_up - 1, waits.updates - 1);
             return;
         }
-        let mut open = waits.requests.iter_mut().filter(|request| request.open > 0);
+        // Answers come in the order of the requests. Without this, each would pass all that were answered just before.
+        let behind = waits.requests.range(waits.finished..);
+        waits.finished += behind.take_while(|request| request.open == 0).count();
+        let mut open = waits.requests.range_mut(waits.finished..).filter(|request| request.open > 0);
         let newest = fault::strikes(Fault::AnswerOfAnother);
         let Some(request) = (if newest { open.next_back() } else { open.next() }) else { return };
         let before = request.held_bytes();
@@ -131,6 +145,7 @@ impl Awaiting {
         waits.requests.front().filter(|request| request.open == 0)?;
         let finished = waits.requests.pop_front()?;
         waits.requests_bytes -= finished.held_bytes();
+        waits.finished = waits.finished.saturating_sub(1);
         Some(finished)
     }
 
@@ -175,17 +190,18 @@ impl Awaiting {
     /// Holds a message until the requests before it are answered.
     pub(super) fn hold(&mut self, id: ConnId, text: &str, request: Option<&Request<'_>>) {
         let waits = self.by_conn.entry(id).or_default();
-        waits.held_bytes += text.len();
-        waits.held.push_back(Held { text: text.into(), publishes: request.is_some_and(publishes) });
+        let held = Held { text: text.into(), publishes: request.is_some_and(publishes) };
+        waits.held_bytes += held.bytes();
+        waits.held.push_back(held);
     }
 
     /// Takes out the first message that was held and has nothing to wait for any more.
     pub(super) fn take_held(&mut self, id: ConnId) -> Option<Box<str>> {
         let waits = self.by_conn.get_mut(&id).filter(|waits| waits.may_release())?;
-        let Held { text, .. } = waits.held.pop_front()?;
-        waits.held_bytes -= text.len();
+        let held = waits.held.pop_front()?;
+        waits.held_bytes -= held.bytes();
         self.settle(id);
-        Some(text)
+        Some(held.text)
     }
 
     /// Whether a connection has a message that was held and has nothing to wait for any more.
@@ -196,7 +212,9 @@ impl Awaiting {
     /// Whether a connection may not be read because it waits for too much.
     pub(super) fn is_full(&self, id: ConnId) -> bool {
         self.get(id).is_some_and(|waits| {
-            let full = waits.updates >= UPDATES_MAX || waits.held_bytes >= HELD_BYTES_MAX;
+            let full = waits.updates >= UPDATES_MAX
+                || waits.requests_bytes >= REQUESTS_BYTES_MAX
+                || waits.held_bytes >= HELD_BYTES_MAX;
             full && !waits.requests.is_empty()
         })
     }
@@ -238,5 +256,79 @@ impl Awaiting {
     fn get(&self, id: ConnId) -> Option<&Waits> {
         // Without a journal there are none at all.
         if self.by_conn.is_empty() { None } else { self.by_conn.get(&id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_protocol::request::parse;
+
+    use super::*;
+
+    fn awaited(open: usize, answer: Answer) -> Awaited {
+        Awaited { id: None, open, since_us: 0, answer }
+    }
+
+    #[test]
+    fn empty_messages_that_wait_are_bounded() {
+        let mut awaiting = Awaiting::default();
+        awaiting.push(7, awaited(1, Answer::Single(None)));
+        let request = parse("");
+        let mut held = 0;
+        while !awaiting.is_full(7) {
+            assert!(awaiting.must_hold(7, request.as_ref().ok()));
+            awaiting.hold(7, "", request.as_ref().ok());
+            held += 1;
+            assert!(held <= HELD_BYTES_MAX, "a connection is read for ever");
+        }
+        assert!(awaiting.held_bytes(7) >= held * size_of::<Held>());
+        awaiting.take_back(7, |answer| *answer = Answer::Refused(Box::default()));
+        assert!(awaiting.pop_finished(7).is_some());
+        awaiting.settle(7);
+        assert_eq!(awaiting.next_released(), Some(7));
+        while awaiting.has_released(7) {
+            held -= usize::from(awaiting.take_held(7).is_some());
+        }
+        assert_eq!((held, awaiting.held_bytes(7)), (0, 0));
+    }
+
+    #[test]
+    fn requests_that_are_refused_at_once_are_bounded() {
+        let mut awaiting = Awaiting::default();
+        awaiting.push(7, awaited(1, Answer::Single(None)));
+        let mut refused = 0;
+        while !awaiting.is_full(7) {
+            awaiting.push(7, awaited(0, Answer::Refused("no".as_bytes().into())));
+            refused += 1;
+            assert!(refused <= REQUESTS_BYTES_MAX, "a connection is read for ever");
+        }
+        assert!(awaiting.held_bytes(7) < 2 * REQUESTS_BYTES_MAX);
+    }
+
+    #[test]
+    fn answers_find_their_requests_between_those_that_are_finished() {
+        let mut awaiting = Awaiting::default();
+        let batch = |open| awaited(open, Answer::Single(None));
+        for open in [1, 0, 0, 2, 0, 1] {
+            awaiting.push(7, batch(open));
+        }
+        let open = |awaiting: &Awaiting| -> Vec<usize> {
+            awaiting.by_conn[&7].requests.iter().map(|request| request.open).collect()
+        };
+        awaiting.take_back(7, |_| {});
+        awaiting.take_back(7, |_| {});
+        assert_eq!(open(&awaiting), [0, 0, 0, 1, 0, 1]);
+        assert_eq!(awaiting.by_conn[&7].finished, 3, "the finished ones are not looked at again");
+        assert!(awaiting.pop_finished(7).is_some() && awaiting.pop_finished(7).is_some());
+        awaiting.take_back(7, |_| {});
+        assert_eq!(open(&awaiting), [0, 0, 0, 1]);
+        while awaiting.pop_finished(7).is_some() {}
+        awaiting.push(7, batch(1));
+        // The first that is late is given up: what comes back first is its own, and nobody's.
+        assert!(awaiting.give_up(7, 0).is_some());
+        awaiting.take_back(7, |_| {});
+        assert_eq!(open(&awaiting), [1]);
+        awaiting.take_back(7, |_| {});
+        assert_eq!(open(&awaiting), [0]);
     }
 }

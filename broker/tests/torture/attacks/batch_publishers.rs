@@ -1,6 +1,7 @@
 //! Publishers at full speed. Their input must not be read before earlier updates are delivered.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,24 @@ pub(super) const ATTACKS: &[Attack] = &[
             let _followers = followers(stage, 2)?;
             publish(stage, 10)
         },
+        grows_mib: GROWS_MIB,
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "journaled_batches",
+        what: "50 connections publish batches of 900 updates at full speed to a broker with a journal",
+        settings: RETAIN,
+        files: journal,
+        run: |stage| publish(stage, 50),
+        grows_mib: GROWS_MIB,
+        ..Attack::PLAIN
+    },
+    Attack {
+        name: "journaled_publishers",
+        what: "50 connections publish single updates at full speed to a broker with a journal",
+        settings: RETAIN,
+        files: journal,
+        run: |stage| publish_all(stage, 50, singles()),
         grows_mib: GROWS_MIB,
         ..Attack::PLAIN
     },
@@ -75,8 +94,24 @@ impl Drop for Followers {
     }
 }
 
+/// A journal in the broker's folder.
+fn journal(folder: &Path) -> io::Result<String> {
+    Ok(format!("journal = \"local\"\njournal_dir = {:?}\n", folder.join("journal")))
+}
+
+/// Makes as many messages of one update each.
+fn singles() -> Arc<[u8]> {
+    (0..BATCH)
+        .flat_map(|number| text(&format!(r#"{{"op":"publish","topic":"{}","kind":"state","data":1}}"#, many(number))))
+        .collect()
+}
+
 fn publish(stage: &mut Stage<'_>, connections: usize) -> io::Result<()> {
-    let (mut crowd, batch) = (Crowd::new(true)?, batch());
+    publish_all(stage, connections, batch())
+}
+
+fn publish_all(stage: &mut Stage<'_>, connections: usize, batch: Arc<[u8]>) -> io::Result<()> {
+    let mut crowd = Crowd::new(true)?;
     crowd.join_websockets(stage.broker.listen, connections, Options::attacker(), &batch, &stage.to_the_end())?;
     let before = stage.broker.metrics(&stage.patience())?;
     let mut backlog = 0.0_f64;

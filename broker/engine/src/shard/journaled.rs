@@ -102,10 +102,13 @@ impl<S: Sink> Shard<S> {
             self.work.charge(ANSWER_STEPS);
             let (id, session) = (completion.conn, completion.session);
             self.complete(now, completion);
-            // Answers to a batch come in a row: its connection is looked at once.
+            // At once, so that what is back belongs to the first request: otherwise it would be looked for behind all
+            // that are finished.
+            self.answer_first(now, id);
+            // What comes for one connection in a row is accounted for once.
             let goes_on = |next: &Completion| next.conn == id && next.session == session;
             if !self.awaiting.answers.front().is_some_and(goes_on) {
-                self.answer_finished(now, id);
+                self.settle(id);
             }
         }
         !self.awaiting.answers.is_empty()
@@ -208,8 +211,13 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Answers a connection's first requests, as far as all of their updates are back.
+    /// Answers a connection's first requests, as far as all of their updates are back, and accounts for that.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
+        self.answer_first(now, conn);
+        self.settle(conn);
+    }
+
+    fn answer_first(&mut self, now: Now, conn: ConnId) {
         while let Some(Awaited { id, since_us, answer, .. }) = self.awaiting.pop_finished(conn) {
             if !matches!(answer, Answer::Refused(_)) {
                 self.stats.journal_wait_us.record(now.mono_us.saturating_sub(since_us));
@@ -218,6 +226,9 @@ impl<S: Sink> Shard<S> {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }
         }
+    }
+
+    fn settle(&mut self, conn: ConnId) {
         self.awaiting.settle(conn);
         self.count_buffers(conn);
     }

@@ -1,6 +1,5 @@
 //! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
 
-use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::{Id, Publication, Refusal};
 
@@ -33,9 +32,7 @@ impl<S: Sink> Shard<S> {
                 self.count_buffers(conn);
             }
             Err(refusal) => {
-                if refusal.code == ErrorCode::Forbidden {
-                    self.note_forbidden(conn, &update.topic);
-                }
+                self.note_forbidden(conn, &update.topic, &refusal);
                 self.engine.count_refused(refusal.code);
                 self.refuse_in_order(now, conn, request, &refusal);
             }
@@ -54,24 +51,10 @@ impl<S: Sink> Shard<S> {
         let mut batch = Box::new(Batch { accepted: 0, duplicates: 0, rejected, left_out });
         let mut open = 0;
         for (index, update) in updates.iter().enumerate() {
-            let result = match update {
-                Ok(update) => self
-                    .check_publish(conn, &update.topic)
-                    .and_then(|()| self.take_for_update(now, conn, update, &mut batch.left_out))
-                    .and_then(|()| self.submit_update(conn, index as u32, update)),
-                Err(refusal) => Err(refusal.clone()),
-            };
-            match result {
+            let allowed = self.check_in_batch(now, conn, update, &mut batch.left_out);
+            match allowed.and_then(|update| self.submit_update(conn, index as u32, update)) {
                 Ok(()) => open += 1,
-                Err(refusal) => {
-                    if let Ok(update) = update
-                        && refusal.code == ErrorCode::Forbidden
-                    {
-                        self.note_forbidden(conn, &update.topic);
-                    }
-                    self.count_refused(refusal.code);
-                    batch.rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
-                }
+                Err(refusal) => self.refuse_in_batch(conn, (index, update), &refusal, &mut batch.rejected),
             }
         }
         if fault::strikes(Fault::AnswerBeforeApply) {

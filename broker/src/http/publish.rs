@@ -105,9 +105,8 @@ where
     let mut journaled = context.engine.journal().map(Awaiting::new);
     let published = match publish(&update, caller, context, journaled.as_mut().map(|awaiting| (awaiting, 0)))? {
         Some(published) => published,
-        None => answer(journaled.as_mut()).await.and_then(|(_, answer)| answer)?,
+        None => back(answer(journaled.as_mut()).await?, caller, context).1?,
     };
-    note(&published, caller, context);
     let mut out = Vec::new();
     let at = &published.topic;
     published_body(&mut out, at.name(), at.epoch(), published.seq, published.duplicate);
@@ -164,7 +163,7 @@ where
         };
         let Some(awaiting) = &mut journaled else {
             if let Some(answer) = result.transpose() {
-                tally.add((number, answer), caller, &held, context);
+                tally.add((number, answer), &held, context);
             }
             continue;
         };
@@ -172,18 +171,18 @@ where
             awaiting.submitted(number, Err(refusal));
         }
         while let Some(answer) = awaiting.take() {
-            tally.add(answer, caller, &held, context);
+            tally.add(back(answer, caller, context), &held, context);
         }
         while awaiting.is_full()
             && let Some(answer) = awaiting.next().await
         {
-            tally.add(answer, caller, &held, context);
+            tally.add(back(answer, caller, context), &held, context);
         }
     }
     while let Some(awaiting) = &mut journaled
         && let Some(answer) = awaiting.next().await
     {
-        tally.add(answer, caller, &held, context);
+        tally.add(back(answer, caller, context), &held, context);
     }
     // The answer says what was published even if the body was given up in the middle.
     let held = if held.is_given_up() { context.bodies.hold(caller.peer) } else { held };
@@ -200,10 +199,9 @@ struct Tally {
 
 impl Tally {
     /// Adds what came of a line.
-    fn add(&mut self, (number, answer): (u64, Answer), caller: Caller<'_>, held: &Held, context: &Context) {
+    fn add(&mut self, (number, answer): (u64, Answer), held: &Held, context: &Context) {
         match counted(answer, context) {
             Ok(published) => {
-                note(&published, caller, context);
                 self.accepted += 1;
                 self.duplicates += u64::from(published.duplicate);
             }
@@ -236,7 +234,8 @@ fn line_in(
     publish(&update, caller, context, journaled)
 }
 
-/// Publishes one update. With a journal it is submitted under this number, and what comes of it is told later.
+/// Publishes one update, and keeps account of who did it. With a journal it is submitted under this number, and what
+/// comes of it is told later.
 fn publish(
     update: &Publication<'_>,
     caller: Caller<'_>,
@@ -245,7 +244,11 @@ fn publish(
 ) -> Result<Option<Published>, Refusal> {
     let engine = &context.engine;
     let result = match journaled {
-        None => engine.publish((context.now)(), update, Publisher::Client).map(Some),
+        None => {
+            let now = (context.now)();
+            let published = engine.publish(now, update, Publisher::Client);
+            published.inspect(|published| context.note_publisher(now, published, caller)).map(Some)
+        }
         Some((awaiting, number)) => {
             let submitted = engine.submit_publish(awaiting.journal, update, awaiting.reply_to(number));
             submitted.map(|()| {
@@ -265,11 +268,14 @@ async fn answer(journaled: Option<&mut Awaiting<'_>>) -> Result<(u64, Answer), R
     }
 }
 
-/// Keeps account of who published an update.
-fn note(published: &Published, caller: Caller<'_>, context: &Context) {
-    let now = (context.now)();
-    context.engine.note_publish(now);
-    context.note_publisher(now, published, caller);
+/// Keeps account of who published an update that is back from the log.
+fn back(answer: (u64, Answer), caller: Caller<'_>, context: &Context) -> (u64, Answer) {
+    if let (_, Ok(published)) = &answer {
+        let now = (context.now)();
+        context.engine.note_publish(now);
+        context.note_publisher(now, published, caller);
+    }
+    answer
 }
 
 /// Refuses an update to a topic to which the client may not publish.

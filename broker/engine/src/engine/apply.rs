@@ -8,8 +8,6 @@
 //! bounds one broker alone (`topics_max`, the sums over all topics) was asked before the command got its place, and is
 //! only counted here. Histories are each broker's own.
 
-use std::sync::atomic::Ordering;
-
 use broker_protocol::request::{Publication, Refusal};
 
 use super::{Engine, Publisher, check_writable};
@@ -82,7 +80,7 @@ impl Engine {
         let applied = self.apply_publish(At::next(now), update)?;
         let Outcome::Published(published) = applied else { return Err(unknown()) };
         if by == Publisher::Client {
-            self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
+            self.note_publish(now);
         }
         Ok(published)
     }

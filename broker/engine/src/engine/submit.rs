@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// Notes that a client's update was applied.
+    /// Notes that a client's update was applied; [`Engine::publish`] does so itself.
     pub fn note_publish(&self, now: Now) {
         self.last_publish_us.store(now.wall_us, Ordering::Relaxed);
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
+use super::copy::{head, portions};
 use super::error::{JournalError, chain};
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
@@ -130,16 +131,8 @@ impl Checkpointing {
         status: &Status,
     ) -> Result<(), StoreError> {
         store.begin_segment()?;
-        let (position, saved_us) = (store.next_position() - 1, clock().wall_us);
-        let head = Head {
-            generation: store.generation(),
-            position,
-            commands: applied.commands(),
-            sessions: applied.sessions().list(),
-            settings: engine.journal().and_then(|journal| journal.settings()),
-            record_check: checkpoint::check_of(store, position)?,
-            saved_us,
-        };
+        let head = head(engine, applied, store, store.generation(), clock().wall_us)?;
+        let (position, saved_us) = (head.position, head.saved_us);
         engine.begin_saving();
         self.written_bytes = get(&status.written_bytes);
         let (say, from) = channel();
@@ -232,22 +225,17 @@ impl Writing {
 
     fn write(&self, head: &Head) -> Result<u64, JournalError> {
         let mut writer = CheckpointWriter::create(&self.dir, head)?;
-        let mut after = None;
-        loop {
-            let begin = Instant::now();
-            let (topics, next) = self.engine.save_topics((self.clock)(), after.as_deref(), PORTION_BYTES);
+        let mut begin = Instant::now();
+        for topics in portions(&self.engine, self.clock, PORTION_BYTES) {
             for topic in &topics {
                 writer.topic(topic)?;
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => break,
             }
             if self.given_up.load(Ordering::Acquire) {
                 return Err(JournalError::GivenUp);
             }
             // Half of a core at most: the shards need it more.
             std::thread::park_timeout(begin.elapsed());
+            begin = Instant::now();
         }
         let _ = self.say.send(Said::Walked);
         let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };

@@ -33,8 +33,6 @@ pub struct Waiting {
 
 /// A record that is ready to be written, and who waits for its commands, in order.
 pub struct Gathered {
-    /// Its number in this broker's session.
-    pub number: u64,
     /// The record.
     pub bytes: Vec<u8>,
     /// Who waits.
@@ -95,7 +93,7 @@ impl Gathering {
     pub fn open(&self, node: &str, session: u64) -> Result<Gathered, Flaw> {
         let mut writer = RecordWriter::new(session, 0);
         writer.add(&Entry::Open { node, session })?;
-        Ok(Gathered { number: 0, bytes: writer.finish(), waiting: Vec::new() })
+        Ok(Gathered { bytes: writer.finish(), waiting: Vec::new() })
     }
 
     /// Takes in commands from now on, in the records of a session that is open.
@@ -255,8 +253,7 @@ impl State {
     /// Closes the record that is open, if it says anything.
     fn close(&mut self) {
         if let Some(Open { writer, waiting }) = self.open.take_if(|open| !open.writer.is_empty()) {
-            let number = writer.number();
-            self.full.push_back(Gathered { number, bytes: writer.finish(), waiting });
+            self.full.push_back(Gathered { bytes: writer.finish(), waiting });
         }
     }
 }
@@ -315,7 +312,7 @@ mod tests {
         let mut all = Vec::new();
         for number in 1.. {
             let Some(gathered) = gathering.take() else { break };
-            assert_eq!(gathered.number, number);
+            assert_eq!(Record::decode(&gathered.bytes).unwrap().number, number);
             all.extend(topics(&gathered));
             gathered.waiting.iter().for_each(|waiting| gathering.settle(waiting));
         }

@@ -37,7 +37,7 @@ pub struct JournalOptions {
 /// What an engine with a journal has in addition.
 pub struct Journal {
     pub(crate) nonce: u64,
-    pub(crate) unavailable_ms: u64,
+    unavailable_ms: u64,
     gathering: Gathering,
     mailboxes: Box<[Mutex<Vec<Completion>>]>,
     pub(crate) rules: Rules,

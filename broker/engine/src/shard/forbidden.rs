@@ -1,5 +1,8 @@
 //! Publishes that were refused as forbidden, for whoever keeps account of them.
 
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
+
 use super::{ConnId, Shard};
 use crate::sink::Sink;
 
@@ -16,7 +19,11 @@ pub struct Forbidden {
 }
 
 impl<S: Sink> Shard<S> {
-    pub(super) fn note_forbidden(&mut self, conn: ConnId, topic: &str) {
+    /// Notes a publish that was refused, if it was as forbidden.
+    pub(super) fn note_forbidden(&mut self, conn: ConnId, topic: &str, refusal: &Refusal) {
+        if refusal.code != ErrorCode::Forbidden {
+            return;
+        }
         match self.forbidden.publishes.len() < KEPT_MAX {
             true => self.forbidden.publishes.push((conn, topic.into())),
             false => self.forbidden.more += 1,

@@ -1,10 +1,9 @@
 //! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
 
-use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 use broker_protocol::request::{Id, Publication, Refusal};
 
-use super::awaiting::{Answer, Awaited, Batch};
+use super::awaiting::{Answer, Awaited, Awaiting, Batch};
 use super::quota::LeftOut;
 use super::refused::Refused;
 use super::requests::INDEX_BYTES;
@@ -23,12 +22,9 @@ const ANSWER_STEPS: usize = 2;
 impl<S: Sink> Shard<S> {
     /// Submits an update.
     pub(super) fn submit(&mut self, now: Now, conn: ConnId, id: Option<Id<'_>>, update: &Publication<'_>) {
-        let engine = self.engine.clone();
-        let Some(journal) = engine.journal() else { return };
-        let reply_to = self.reply_to(conn, 0);
         let allowed = self.check_publish(conn, &update.topic);
         let request = id.as_ref().map(Id::as_bytes);
-        match allowed.and_then(|()| engine.submit_publish(journal, update, reply_to)) {
+        match allowed.and_then(|()| self.submit_update(conn, 0, update)) {
             Ok(()) => {
                 let answer = Answer::Single(None);
                 let id = request.map(Into::into);
@@ -36,10 +32,8 @@ impl<S: Sink> Shard<S> {
                 self.count_buffers(conn);
             }
             Err(refusal) => {
-                if refusal.code == ErrorCode::Forbidden {
-                    self.note_forbidden(conn, &update.topic);
-                }
-                engine.count_refused(refusal.code);
+                self.note_forbidden(conn, &update.topic, &refusal);
+                self.engine.count_refused(refusal.code);
                 self.refuse_in_order(now, conn, request, &refusal);
             }
         }
@@ -53,31 +47,14 @@ impl<S: Sink> Shard<S> {
         id: Option<Id<'_>>,
         updates: &[Result<Publication<'_>, Refusal>],
     ) {
-        let engine = self.engine.clone();
-        let Some(journal) = engine.journal() else { return };
         let (rejected, left_out) = (Refused::none(), LeftOut::default());
         let mut batch = Box::new(Batch { accepted: 0, duplicates: 0, rejected, left_out });
         let mut open = 0;
         for (index, update) in updates.iter().enumerate() {
-            let reply_to = self.reply_to(conn, index as u32);
-            let result = match update {
-                Ok(update) => self
-                    .check_publish(conn, &update.topic)
-                    .and_then(|()| self.take_for_update(now, conn, update, &mut batch.left_out))
-                    .and_then(|()| engine.submit_publish(journal, update, reply_to)),
-                Err(refusal) => Err(refusal.clone()),
-            };
-            match result {
+            let allowed = self.check_in_batch(now, conn, update, &mut batch.left_out);
+            match allowed.and_then(|update| self.submit_update(conn, index as u32, update)) {
                 Ok(()) => open += 1,
-                Err(refusal) => {
-                    if let Ok(update) = update
-                        && refusal.code == ErrorCode::Forbidden
-                    {
-                        self.note_forbidden(conn, &update.topic);
-                    }
-                    self.count_refused(refusal.code);
-                    batch.rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
-                }
+                Err(refusal) => self.refuse_in_batch(conn, (index, update), &refusal, &mut batch.rejected),
             }
         }
         if fault::strikes(Fault::AnswerBeforeApply) {
@@ -97,26 +74,24 @@ impl<S: Sink> Shard<S> {
 
     /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.
     pub fn take_answers(&mut self, now: Now) -> bool {
-        if self.engine.journal().is_none() {
-            return false;
-        }
-        let engine = self.engine.clone();
-        let Some(journal) = engine.journal() else { return false };
-        if self.awaiting.answers.is_empty() {
-            let mut collected = std::mem::take(&mut self.awaiting.collected);
-            journal.collect(self.index, &mut collected);
-            self.awaiting.answers.extend(collected.drain(..));
-            self.awaiting.collected = collected;
+        let Some(journal) = self.engine.journal() else { return false };
+        let Awaiting { answers, collected, .. } = &mut self.awaiting;
+        if answers.is_empty() {
+            journal.collect(self.index, collected);
+            answers.extend(collected.drain(..));
         }
         for _ in 0..ANSWERS_PER_ROUND {
             let Some(completion) = self.awaiting.answers.pop_front() else { break };
             self.work.charge(ANSWER_STEPS);
             let (id, session) = (completion.conn, completion.session);
             self.complete(now, completion);
-            // Answers to a batch come in a row: its connection is looked at once.
+            // At once, so that what is back belongs to the first request: otherwise it would be looked for behind all
+            // that are finished.
+            self.answer_first(now, id);
+            // What comes for one connection in a row is accounted for once.
             let goes_on = |next: &Completion| next.conn == id && next.session == session;
             if !self.awaiting.answers.front().is_some_and(goes_on) {
-                self.answer_finished(now, id);
+                self.settle(id);
             }
         }
         !self.awaiting.answers.is_empty()
@@ -173,9 +148,13 @@ impl<S: Sink> Shard<S> {
         self.count_buffers(conn);
     }
 
-    fn reply_to(&self, conn: ConnId, index: u32) -> ReplyTo {
+    /// Hands an update to the journal; `index` is its place within its request.
+    fn submit_update(&self, conn: ConnId, index: u32, update: &Publication<'_>) -> Result<(), Refusal> {
+        // Nobody comes here without a journal.
+        let Some(journal) = self.engine.journal() else { return Err(unknown()) };
         let session = self.conns.get(conn).map_or(u64::MAX, |conn| conn.session);
-        ReplyTo::Connection { shard: self.index, conn, session, index }
+        let reply_to = ReplyTo::Connection { shard: self.index, conn, session, index };
+        self.engine.submit_publish(journal, update, reply_to)
     }
 
     /// Takes in what came of a connection's update.
@@ -212,8 +191,13 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Answers a connection's first requests, as far as all of their updates are back.
+    /// Answers a connection's first requests, as far as all of their updates are back, and accounts for that.
     fn answer_finished(&mut self, now: Now, conn: ConnId) {
+        self.answer_first(now, conn);
+        self.settle(conn);
+    }
+
+    fn answer_first(&mut self, now: Now, conn: ConnId) {
         while let Some(Awaited { id, since_us, answer, .. }) = self.awaiting.pop_finished(conn) {
             if !matches!(answer, Answer::Refused(_)) {
                 self.stats.journal_wait_us.record(now.mono_us.saturating_sub(since_us));
@@ -222,6 +206,9 @@ impl<S: Sink> Shard<S> {
                 self.answer_awaited(now, conn, id.as_deref(), answer);
             }
         }
+    }
+
+    fn settle(&mut self, conn: ConnId) {
         self.awaiting.settle(conn);
         self.count_buffers(conn);
     }

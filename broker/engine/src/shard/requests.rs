@@ -147,9 +147,7 @@ impl<S: Sink> Shard<S> {
                 self.answer_published(now, conn, id.as_ref().map(Id::as_bytes), &published);
             }
             Err(refusal) => {
-                if refusal.code == ErrorCode::Forbidden {
-                    self.note_forbidden(conn, &update.topic);
-                }
+                self.note_forbidden(conn, &update.topic, &refusal);
                 self.engine.count_refused(refusal.code);
                 self.refuse_with(now, conn, id, &refusal);
             }
@@ -192,32 +190,47 @@ impl<S: Sink> Shard<S> {
         let (mut accepted, mut duplicates) = (0, 0);
         let (mut rejected, mut left_out) = (Refused::none(), LeftOut::default());
         for (index, update) in updates.iter().enumerate() {
-            let result = match update {
-                Ok(update) => self
-                    .check_publish(conn, &update.topic)
-                    .and_then(|()| self.take_for_update(now, conn, update, &mut left_out))
-                    .and_then(|()| self.engine.publish(now, update, Publisher::Client)),
-                Err(refusal) => Err(refusal.clone()),
-            };
-            match result {
+            let allowed = self.check_in_batch(now, conn, update, &mut left_out);
+            match allowed.and_then(|update| self.engine.publish(now, update, Publisher::Client)) {
                 Ok(published) => {
                     self.note_publisher(now, conn, &published);
                     accepted += 1;
                     duplicates += u64::from(published.duplicate);
                 }
-                Err(refusal) => {
-                    if let Ok(update) = update
-                        && refusal.code == ErrorCode::Forbidden
-                    {
-                        self.note_forbidden(conn, &update.topic);
-                    }
-                    self.count_refused(refusal.code);
-                    rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
-                }
+                Err(refusal) => self.refuse_in_batch(conn, (index, update), &refusal, &mut rejected),
             }
         }
         let id = id.as_ref().map(Id::as_bytes);
         self.answer_batch(now, conn, id, (accepted, duplicates), rejected, &left_out);
+    }
+
+    /// Returns an update of a batch if it was read, and the connection may publish it and has enough of its quotas left.
+    pub(super) fn check_in_batch<'a, 'b>(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        update: &'b Result<Publication<'a>, Refusal>,
+        left_out: &mut LeftOut,
+    ) -> Result<&'b Publication<'a>, Refusal> {
+        let update = update.as_ref().map_err(Refusal::clone)?;
+        self.check_publish(conn, &update.topic)?;
+        self.take_for_update(now, conn, update, left_out)?;
+        Ok(update)
+    }
+
+    /// Takes in that the update with this index in a batch is refused.
+    pub(super) fn refuse_in_batch(
+        &mut self,
+        conn: ConnId,
+        (index, update): (usize, &Result<Publication<'_>, Refusal>),
+        refusal: &Refusal,
+        rejected: &mut Refused<usize>,
+    ) {
+        if let Ok(update) = update {
+            self.note_forbidden(conn, &update.topic, refusal);
+        }
+        self.count_refused(refusal.code);
+        rejected.add(index, INDEX_BYTES, refusal.code, &refusal.message);
     }
 
     /// Answers a batch: how many updates were accepted, and how many of those are duplicates.

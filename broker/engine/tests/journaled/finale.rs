@@ -162,8 +162,8 @@ pub fn again(world: &World) -> Result<(), String> {
     let opening = gathering.open(NODE, world.log.session + 1).map_err(|flaw| flaw.to_string())?;
     gathering.begin(world.log.session + 1);
     other.submit_settings(journal).map_err(|refusal| refusal.message)?;
-    for gathered in std::iter::once(opening).chain(std::iter::from_fn(|| gathering.take())) {
-        let position = world.log.stored.len() as u64 + gathered.number;
+    let gathered = std::iter::once(opening).chain(std::iter::from_fn(|| gathering.take()));
+    for (position, gathered) in (world.log.stored.len() as u64..).zip(gathered) {
         let logged = Logged { node: NODE, position, ts_us: 0, bytes: &gathered.bytes };
         applied.apply(&other, 0, logged, |_, _| {}).map_err(|error| error.to_string())?;
     }

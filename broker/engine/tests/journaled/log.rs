@@ -150,7 +150,7 @@ impl World {
         }
         let commands = self.log.submitted.drain(..gathered.waiting.len().min(self.log.submitted.len())).collect();
         let due_us = self.now_us + for_us;
-        self.log(|| format!("record {} is on its way", gathered.number));
+        self.log(|| format!("a record of {} commands is on its way", gathered.waiting.len()));
         self.log.in_flight.push_back(Sent { bytes: gathered.bytes, commands, waiting: Some(gathered.waiting), due_us });
     }
 

@@ -68,20 +68,16 @@ pub struct Head {
     pub saved_us: u64,
 }
 
-/// The check of a record by which a checkpoint knows its log again.
-pub fn record_check(record: &[u8]) -> u64 {
-    xxh3_64(record)
-}
-
-/// The check of the record at a position of a log; 0 if there is none.
+/// The check of the record at a position of a log, by which a checkpoint knows its log again; `None` if there is no such
+/// record.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn check_of(store: &Store, position: u64) -> Result<u64, StoreError> {
+pub(crate) fn check_of(store: &Store, position: u64) -> Result<Option<u64>, StoreError> {
     if store.first().is_none_or(|first| position < first) {
-        return Ok(0);
+        return Ok(None);
     }
-    store.read_from(position).next().map_or(Ok(0), |record| Ok(record_check(&record?.bytes)))
+    store.read_from(position).next().map(|record| Ok(xxh3_64(&record?.bytes))).transpose()
 }
 
 /// What happened while the topics were saved.

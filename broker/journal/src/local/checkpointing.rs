@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use broker_engine::{Applied, Engine};
 
+use super::copy::{head, portions};
 use super::error::{JournalError, chain};
+use super::recover::list;
 use super::status::{Status, add, get, set};
 use super::{Clock, Options};
 use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
@@ -25,6 +27,10 @@ const RETRY_US: u64 = 5_000_000;
 
 /// The checkpoint that is being written, if one is, and when the next one is due.
 pub(super) struct Checkpointing {
+    engine: Arc<Engine>,
+    options: Options,
+    clock: Clock,
+    status: Arc<Status>,
     /// Bytes of the log that were written when the last one began or failed.
     written_bytes: u64,
     /// How much may be written until the next one begins.
@@ -55,11 +61,19 @@ enum Said {
 }
 
 impl Checkpointing {
-    pub(super) fn new(store: &Store, options: &Options, status: &Status) -> Self {
-        let complete = checkpoint::list(&options.dir).unwrap_or_default();
-        let complete = complete.into_iter().map(|(position, _)| position).collect();
-        let due_bytes = due_bytes(options, get(&status.checkpoint_bytes)).saturating_sub(store.log_bytes());
-        Self { written_bytes: 0, due_bytes, retry_at_us: 0, running: None, complete }
+    /// # Errors
+    /// The directory cannot be read.
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        store: &Store,
+        options: Options,
+        clock: Clock,
+        status: Arc<Status>,
+    ) -> Result<Self, JournalError> {
+        let complete = list(&options.dir)?.into_iter().map(|(position, _)| position).collect();
+        let due_bytes = due_bytes(&options, get(&status.checkpoint_bytes)).saturating_sub(store.log_bytes());
+        let (written_bytes, retry_at_us, running) = (0, 0, None);
+        Ok(Self { engine, options, clock, status, written_bytes, due_bytes, retry_at_us, running, complete })
     }
 
     /// Begins a checkpoint if it is time for one, or carries on with the one that is under way.
@@ -67,34 +81,26 @@ impl Checkpointing {
     /// # Errors
     /// The log could not be synced or divided. A checkpoint that cannot be written is no error: it is said, counted, and
     /// tried again later.
-    pub(super) fn step(
-        &mut self,
-        engine: &Arc<Engine>,
-        store: &mut Store,
-        applied: &Applied,
-        options: &Options,
-        clock: Clock,
-        status: &Status,
-    ) -> Result<(), StoreError> {
+    pub(super) fn step(&mut self, store: &mut Store, applied: &Applied) -> Result<(), StoreError> {
         let Some(running) = &self.running else {
-            if status.failed().is_some() || !self.is_due(store, options, clock, status) {
+            if self.status.failed().is_some() || !self.is_due(store) {
                 return Ok(());
             }
-            return self.begin(engine, store, applied, options, clock, status);
+            return self.begin(store, applied);
         };
         match running.from.try_recv() {
             Ok(Said::Walked) => {
                 // What the checkpoint has must not be newer than the log, whatever happens to the machine.
                 store.sync()?;
-                let tail = Tail { ended: engine.end_saving(), complete_at: applied.commands() };
+                let tail = Tail { ended: self.engine.end_saving(), complete_at: applied.commands() };
                 // If the thread has ended, it has said why.
                 let _ = running.to.send(tail);
                 Ok(())
             }
-            Ok(Said::Done(result)) => self.end(store, options, clock, status, result),
+            Ok(Said::Done(result)) => self.end(store, result),
             Err(TryRecvError::Empty) => Ok(()),
             Err(TryRecvError::Disconnected) => {
-                self.failed(options, clock, status, "its thread has ended");
+                self.failed("its thread has ended");
                 Ok(())
             }
         }
@@ -102,11 +108,11 @@ impl Checkpointing {
 
     /// Whether it is time for one: the log has grown by so much, or it is nearly full. Then it may not be able to grow, and
     /// a second one has to follow the first, because only what the older of two does not need is deleted.
-    fn is_due(&self, store: &Store, options: &Options, clock: Clock, status: &Status) -> bool {
-        let has_grown = get(&status.written_bytes) - self.written_bytes >= self.due_bytes;
-        let is_nearly_full = store.log_bytes() > options.bytes_max / 4 * 3;
+    fn is_due(&self, store: &Store) -> bool {
+        let has_grown = get(&self.status.written_bytes) - self.written_bytes >= self.due_bytes;
+        let is_nearly_full = store.log_bytes() > self.options.bytes_max / 4 * 3;
         let has_more = self.complete.first().is_none_or(|newest| *newest + 1 < store.next_position());
-        has_grown || (is_nearly_full && has_more && self.retry_at_us <= clock().mono_us)
+        has_grown || (is_nearly_full && has_more && self.retry_at_us <= (self.clock)().mono_us)
     }
 
     /// Gives up the one that is under way.
@@ -120,62 +126,40 @@ impl Checkpointing {
         }
     }
 
-    fn begin(
-        &mut self,
-        engine: &Arc<Engine>,
-        store: &mut Store,
-        applied: &Applied,
-        options: &Options,
-        clock: Clock,
-        status: &Status,
-    ) -> Result<(), StoreError> {
+    fn begin(&mut self, store: &mut Store, applied: &Applied) -> Result<(), StoreError> {
         store.begin_segment()?;
-        let (position, saved_us) = (store.next_position() - 1, clock().wall_us);
-        let head = Head {
-            generation: store.generation(),
-            position,
-            commands: applied.commands(),
-            sessions: applied.sessions().list(),
-            settings: engine.journal().and_then(|journal| journal.settings()),
-            record_check: checkpoint::check_of(store, position)?,
-            saved_us,
-        };
-        engine.begin_saving();
-        self.written_bytes = get(&status.written_bytes);
+        let head = head(&self.engine, applied, store, store.generation(), (self.clock)().wall_us)?;
+        let (position, saved_us) = (head.position, head.saved_us);
+        self.engine.begin_saving();
+        self.written_bytes = get(&self.status.written_bytes);
         let (say, from) = channel();
         let (to, hear) = channel();
         let given_up = Arc::new(AtomicBool::new(false));
-        let writing =
-            Writing { engine: engine.clone(), dir: options.dir.clone(), clock, given_up: given_up.clone(), say, hear };
+        let (engine, dir, clock) = (self.engine.clone(), self.options.dir.clone(), self.clock);
+        let writing = Writing { engine, dir, clock, given_up: given_up.clone(), say, hear };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || writing.run(&head));
         match thread {
             Ok(thread) => self.running = Some(Running { position, saved_us, given_up, from, to, thread }),
-            Err(error) => self.failed(options, clock, status, &error.to_string()),
+            Err(error) => self.failed(&error.to_string()),
         }
         Ok(())
     }
 
-    fn end(
-        &mut self,
-        store: &mut Store,
-        options: &Options,
-        clock: Clock,
-        status: &Status,
-        result: Result<u64, JournalError>,
-    ) -> Result<(), StoreError> {
+    fn end(&mut self, store: &mut Store, result: Result<u64, JournalError>) -> Result<(), StoreError> {
         let Some(running) = self.running.take() else { return Ok(()) };
         match result {
-            Err(error) => self.failed(options, clock, status, &chain(&error)),
+            Err(error) => self.failed(&chain(&error)),
             Ok(bytes) => {
                 self.complete.insert(0, running.position);
-                self.due_bytes = due_bytes(options, bytes);
+                self.due_bytes = due_bytes(&self.options, bytes);
+                let status = &self.status;
                 add(&status.checkpoints, 1);
                 status.set_checkpoint_failed(false);
                 set(&status.checkpoint_us, running.saved_us);
                 set(&status.checkpoint_bytes, bytes);
                 // The older of two stays, and what follows it, in case that the newer one cannot be read.
                 for position in self.complete.split_off(self.complete.len().min(2)) {
-                    let path = checkpoint::path(&options.dir, position);
+                    let path = checkpoint::path(&self.options.dir, position);
                     if let Err(error) = std::fs::remove_file(&path) {
                         tracing::warn!(path = %path.display(), %error, "an old checkpoint could not be removed");
                     }
@@ -189,11 +173,12 @@ impl Checkpointing {
         Ok(())
     }
 
-    fn failed(&mut self, options: &Options, clock: Clock, status: &Status, why: &str) {
+    fn failed(&mut self, why: &str) {
+        let status = &self.status;
         self.running = None;
-        self.retry_at_us = clock().mono_us + RETRY_US;
+        self.retry_at_us = (self.clock)().mono_us + RETRY_US;
         self.written_bytes = get(&status.written_bytes);
-        self.due_bytes = due_bytes(options, get(&status.checkpoint_bytes)) / RETRY_PART;
+        self.due_bytes = due_bytes(&self.options, get(&status.checkpoint_bytes)) / RETRY_PART;
         add(&status.failures, 1);
         status.set_checkpoint_failed(true);
         tracing::error!("a checkpoint could not be written, and the log grows until one is: {why}");
@@ -232,22 +217,17 @@ impl Writing {
 
     fn write(&self, head: &Head) -> Result<u64, JournalError> {
         let mut writer = CheckpointWriter::create(&self.dir, head)?;
-        let mut after = None;
-        loop {
-            let begin = Instant::now();
-            let (topics, next) = self.engine.save_topics((self.clock)(), after.as_deref(), PORTION_BYTES);
+        let mut begin = Instant::now();
+        for topics in portions(&self.engine, self.clock, PORTION_BYTES) {
             for topic in &topics {
                 writer.topic(topic)?;
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => break,
             }
             if self.given_up.load(Ordering::Acquire) {
                 return Err(JournalError::GivenUp);
             }
             // Half of a core at most: the shards need it more.
             std::thread::park_timeout(begin.elapsed());
+            begin = Instant::now();
         }
         let _ = self.say.send(Said::Walked);
         let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };

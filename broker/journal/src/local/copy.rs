@@ -1,17 +1,58 @@
-//! Writing all topics of an engine that nobody publishes to, and backups, which are that: one checkpoint in a file of
-//! its own.
+//! What all checkpoints have in common, whoever writes them; and backups, which are one checkpoint in a file of its own.
 
 use std::path::Path;
 
-use broker_engine::{Engine, Now, SavedTopic, carry_epoch};
+use broker_engine::{Applied, Engine, Now, SavedTopic, carry_epoch};
 
 use super::error::JournalError;
 use super::reading::{Reading, Start};
 use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Summary, Tail};
-use crate::store::Generation;
+use crate::store::{Generation, Store, StoreError};
 
-/// Bytes of topics that are copied at once.
+/// Bytes of topics that are copied at once from an engine that nobody publishes to.
 const PORTION_BYTES: usize = 1 << 20;
+
+/// What the log has come to with the last of its records, if all are applied.
+///
+/// # Errors
+/// The last record cannot be read.
+pub(super) fn head(
+    engine: &Engine,
+    applied: &Applied,
+    store: &Store,
+    generation: Generation,
+    saved_us: u64,
+) -> Result<Head, StoreError> {
+    let position = store.next_position() - 1;
+    Ok(Head {
+        generation,
+        position,
+        commands: applied.commands(),
+        sessions: applied.sessions().list(),
+        settings: engine.journal().and_then(|journal| journal.settings()),
+        record_check: checkpoint::check_of(store, position)?.unwrap_or(0),
+        saved_us,
+    })
+}
+
+/// All topics in the byte order of their names, in portions of about so many bytes.
+pub(super) fn portions(engine: &Engine, now: impl Fn() -> Now, bytes: usize) -> impl Iterator<Item = Vec<SavedTopic>> {
+    let (mut after, mut is_over) = (None, false);
+    std::iter::from_fn(move || {
+        if is_over {
+            return None;
+        }
+        let (topics, next) = engine.save_topics(now(), after.as_deref(), bytes);
+        is_over = next.is_none();
+        after = next;
+        Some(topics)
+    })
+}
+
+/// All topics of an engine that nobody publishes to, as they are now.
+pub(super) fn topics(engine: &Engine, now: Now) -> impl Iterator<Item = SavedTopic> {
+    portions(engine, move || now, PORTION_BYTES).flatten()
+}
 
 /// Writes all topics, and with them the number of commands at which they are complete.
 pub(super) fn write_topics(
@@ -21,16 +62,8 @@ pub(super) fn write_topics(
     commands: u64,
     change: impl Fn(SavedTopic) -> SavedTopic,
 ) -> Result<CheckpointFile, CheckpointError> {
-    let mut after = None;
-    loop {
-        let (topics, next) = engine.save_topics(now, after.as_deref(), PORTION_BYTES);
-        for topic in topics {
-            writer.topic(&change(topic))?;
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+    for topic in topics(engine, now) {
+        writer.topic(&change(topic))?;
     }
     writer.finish(&Tail { ended: Vec::new(), complete_at: commands })
 }
@@ -56,16 +89,7 @@ impl Reading {
     /// There is such a file, the system refuses, or the file is not what was written: then it is removed again.
     pub fn backup(&self, start: &Start, file: &Path) -> Result<Summary, JournalError> {
         let (store, now) = (self.found().store(), self.now());
-        let position = store.next_position() - 1;
-        let head = Head {
-            generation: store.generation(),
-            position,
-            commands: start.applied.commands(),
-            sessions: start.applied.sessions().list(),
-            settings: start.settings(),
-            record_check: checkpoint::check_of(store, position)?,
-            saved_us: now.wall_us,
-        };
+        let head = head(&start.engine, &start.applied, store, store.generation(), now.wall_us)?;
         let writer = CheckpointWriter::create_file(file, &head)?;
         write_topics(&start.engine, writer, now, head.commands, |topic| topic)?;
         checkpoint::verify(file).map_err(|error| {

@@ -65,7 +65,7 @@ impl Drive {
         clock: Clock,
         status: Arc<Status>,
     ) -> Result<Self, JournalError> {
-        let checkpointing = Checkpointing::new(&store, &options, &status);
+        let checkpointing = Checkpointing::new(engine.clone(), &store, options.clone(), clock, status.clone())?;
         let mut drive = Self {
             engine,
             store,
@@ -98,9 +98,7 @@ impl Drive {
             self.try_again();
         }
         // Before anything is written: a log that is full needs it.
-        let result =
-            self.checkpointing.step(&engine, &mut self.store, &self.applied, &self.options, self.clock, &self.status);
-        if let Err(error) = result {
+        if let Err(error) = self.checkpointing.step(&mut self.store, &self.applied) {
             self.fail(journal, Vec::new(), &error);
         }
         let gathered = self.gather(journal);

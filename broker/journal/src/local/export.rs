@@ -11,8 +11,8 @@ use broker_engine::{Applied, Limits, Logged, Outcome, Retain, SavedTopic};
 use broker_protocol::{Data, Kind};
 
 use super::error::JournalError;
-use super::reading::{Reading, list};
-use super::recover::{fits, mono_at, restore};
+use super::reading::Reading;
+use super::recover::{fits, list, mono_at, restore};
 use super::status::Status;
 use super::{NODE, reading_engine};
 use crate::checkpoint::{self, CheckpointReader};

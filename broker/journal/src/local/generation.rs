@@ -8,10 +8,10 @@ use std::path::Path;
 use broker_engine::Limits;
 
 use super::Clock;
-use super::copy::{carried, generation_after, write_topics};
+use super::copy::{carried, generation_after, head, write_topics};
 use super::error::JournalError;
-use super::recover::recover_shortened;
-use crate::checkpoint::{self, CheckpointWriter, Head};
+use super::recover::{list, recover_shortened};
+use crate::checkpoint::CheckpointWriter;
 use crate::store::Store;
 
 /// A number that no other generation has, as far as the system's random numbers are random.
@@ -28,27 +28,18 @@ pub(crate) fn nonce() -> u64 {
 pub(crate) fn renew(store: &mut Store, dir: &Path, limits: &Limits, clock: Clock) -> Result<(), JournalError> {
     let old = store.generation();
     let (engine, applied) = recover_shortened(limits, store, dir, clock)?;
-    let position = store.next_position() - 1;
     let now = clock();
     let generation = generation_after(old, nonce(), engine.feed().ordinal(), now);
-    let head = Head {
-        generation,
-        position,
-        commands: applied.commands(),
-        sessions: applied.sessions().list(),
-        settings: engine.journal().and_then(|journal| journal.settings()),
-        record_check: checkpoint::check_of(store, position)?,
-        saved_us: now.wall_us,
-    };
+    let head = head(&engine, &applied, store, generation, now.wall_us)?;
     let writer = CheckpointWriter::create(dir, &head)?;
     write_topics(&engine, writer, now, head.commands, |topic| carried(old.nonce, generation.nonce, topic))?;
     store.begin_segment()?;
     store.begin_generation(generation)?;
-    for (other, path) in checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })? {
-        if other != position {
+    for (other, path) in list(dir)? {
+        if other != head.position {
             std::fs::remove_file(&path).map_err(|error| JournalError::Io { path, error })?;
         }
     }
-    store.cut(position + 1)?;
+    store.cut(head.position + 1)?;
     Ok(())
 }

@@ -87,12 +87,7 @@ impl Opened {
     /// Another process has the directory open, its files are damaged, or the system refuses.
     pub fn open(options: Options, limits: &Limits, clock: Clock) -> Result<Self, JournalError> {
         let new = || Generation { nonce: generation::nonce(), start_us: clock().wall_us, first_ordinal: 0 };
-        // Without it nobody knows whether the machine was restarted: then each crash counts as one of the machine.
-        let boot = boot_id().unwrap_or_else(|error| {
-            tracing::warn!(%error, "this boot of the machine has no id (/proc/sys/kernel/random/boot_id)");
-            generation::nonce().to_string()
-        });
-        let mut store = Store::open(&options.dir, &boot, options.sync_ms == 0, new)?;
+        let mut store = Store::open(&options.dir, &this_boot(), options.sync_ms == 0, new)?;
         let leftovers = checkpoint::remove_leftovers(&options.dir);
         leftovers.map_err(|error| JournalError::Io { path: options.dir.clone(), error })?;
         if matches!(store.last_end(), LastEnd::PowerLost | LastEnd::Damaged) {
@@ -133,6 +128,15 @@ impl Opened {
         let applied = recover::recover(&engine, &store, &options.dir, clock, &status)?;
         Drive::start(engine, store, applied, options, clock, status)
     }
+}
+
+/// The id of this boot of the machine. Without one nobody knows whether the machine was restarted: then each crash counts
+/// as one of the machine.
+pub(crate) fn this_boot() -> String {
+    boot_id().unwrap_or_else(|error| {
+        tracing::warn!(%error, "this boot of the machine has no id (/proc/sys/kernel/random/boot_id)");
+        generation::nonce().to_string()
+    })
 }
 
 /// An engine that only reads a log: it has no shards, and nobody publishes.

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use broker_engine::log::Settings;
 use broker_engine::{Applied, Engine, Limits, Now};
 
+use super::copy::topics;
 use super::error::JournalError;
-use super::recover::{fits, recover_shortened};
-use super::{Clock, generation};
+use super::recover::{fits, list, recover_shortened};
+use super::{Clock, this_boot};
 use crate::checkpoint::{self, Summary};
-use crate::store::{ReadOnly, Store, boot_id};
-
-/// Bytes of topics that are looked at at once.
-const PORTION_BYTES: usize = 1 << 20;
+use crate::store::{ReadOnly, Store};
 
 /// A journal that is open to be read.
 pub struct Reading {
@@ -48,11 +46,6 @@ pub struct Served {
     pub topics: u64,
     /// Their retained updates.
     pub updates: u64,
-}
-
-/// The id of this boot of the machine. Without one, each crash counts as one of the machine, as at a start.
-pub(super) fn this_boot() -> String {
-    boot_id().unwrap_or_else(|_| generation::nonce().to_string())
 }
 
 impl Reading {
@@ -117,11 +110,6 @@ pub fn check_checkpoints(dir: &Path) -> Result<Vec<Checked>, JournalError> {
     Ok(list(dir)?.into_iter().map(checked).collect())
 }
 
-/// Lists the checkpoints of a directory, the newest first, each with its position.
-pub(super) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
-    checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })
-}
-
 impl Start {
     /// The settings that the log says, if it does.
     pub fn settings(&self) -> Option<Settings> {
@@ -135,15 +123,11 @@ impl Start {
 
     /// Counts what a start would serve.
     pub fn served(&self, now: Now) -> Served {
-        let (mut served, mut after) = (Served { topics: 0, updates: 0 }, None);
-        loop {
-            let (topics, next) = self.engine.save_topics(now, after.as_deref(), PORTION_BYTES);
-            served.topics += topics.len() as u64;
-            served.updates += topics.iter().map(|topic| topic.updates.len() as u64).sum::<u64>();
-            match next {
-                Some(next) => after = Some(next),
-                None => return served,
-            }
+        let mut served = Served { topics: 0, updates: 0 };
+        for topic in topics(&self.engine, now) {
+            served.topics += 1;
+            served.updates += topic.updates.len() as u64;
         }
+        served
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a journal at the start: the newest checkpoint that fits the log, then the records after it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use broker_engine::log::Sessions;
@@ -9,7 +9,7 @@ use broker_engine::{Applied, Engine, Limits, Logged, Now};
 use super::error::JournalError;
 use super::status::{Status, add, set};
 use super::{Clock, NODE, reading_engine};
-use crate::checkpoint::{self, CheckpointReader, record_check};
+use crate::checkpoint::{self, CheckpointReader};
 use crate::store::Store;
 
 /// Restores the topics and applies the log.
@@ -57,7 +57,7 @@ fn recover_below(
     set(&status.read_end, last);
     set(&status.log_bytes, store.log_bytes());
     let now = clock();
-    let checkpoints = checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })?;
+    let checkpoints = list(dir)?;
     let mut applied = Applied::default();
     let mut from = None;
     for (position, path) in checkpoints.iter().filter(|(position, _)| *position < below) {
@@ -122,13 +122,12 @@ pub(super) fn fits(store: &Store, position: u64, path: &Path) -> Result<bool, Jo
     if head.position != position {
         return Ok(false);
     }
-    if store.first().is_some_and(|first| first <= position)
-        && let Some(record) = store.read_from(position).next()
-        && record_check(&record?.bytes) != head.record_check
-    {
-        return Ok(false);
-    }
-    Ok(true)
+    Ok(checkpoint::check_of(store, position)?.is_none_or(|check| check == head.record_check))
+}
+
+/// Lists the checkpoints of a directory, the newest first, each with its position.
+pub(super) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+    checkpoint::list(dir).map_err(|error| JournalError::Io { path: dir.into(), error })
 }
 
 /// Restores all topics of a checkpoint.

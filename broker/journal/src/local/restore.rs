@@ -9,8 +9,7 @@ use broker_engine::log::Sessions;
 
 use super::copy::{carried, generation_after};
 use super::error::JournalError;
-use super::reading::this_boot;
-use super::{Clock, generation};
+use super::{Clock, generation, this_boot};
 use crate::checkpoint::{self, CheckpointReader, CheckpointWriter, Head, Summary, Tail};
 use crate::store::{Generation, Store};
 

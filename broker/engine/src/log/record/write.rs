@@ -53,11 +53,6 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// Returns its number.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
     /// Returns the bytes so far.
     pub fn len(&self) -> usize {
         self.bytes.len()

@@ -1,12 +1,8 @@
-//! What all checkpoints have in common, whoever writes them; and backups, which are one checkpoint in a file of its own.
-
-use std::path::Path;
+//! What all checkpoints have in common, whoever writes them.
 
 use broker_engine::{Applied, Engine, Now, SavedTopic, carry_epoch};
 
-use super::error::JournalError;
-use super::reading::{Reading, Start};
-use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Summary, Tail};
+use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Tail};
 use crate::store::{Generation, Store, StoreError};
 
 /// Bytes of topics that are copied at once from an engine that nobody publishes to.
@@ -80,22 +76,4 @@ pub(super) fn generation_after(old: Generation, nonce: u64, last_ordinal: u64, n
     let given = last_ordinal.saturating_sub(old.first_ordinal);
     let after_old = old.start_us.saturating_add(given).saturating_add(1);
     Generation { nonce, start_us: now.wall_us.max(after_old), first_ordinal: last_ordinal }
-}
-
-impl Reading {
-    /// Writes everything that a start would serve into a file that must not be there yet, and reads it again.
-    ///
-    /// # Errors
-    /// There is such a file, the system refuses, or the file is not what was written: then it is removed again.
-    pub fn backup(&self, start: &Start, file: &Path) -> Result<Summary, JournalError> {
-        let (store, now) = (self.found().store(), self.now());
-        let head = head(&start.engine, &start.applied, store, store.generation(), now.wall_us)?;
-        let writer = CheckpointWriter::create_file(file, &head)?;
-        write_topics(&start.engine, writer, now, head.commands, |topic| topic)?;
-        checkpoint::verify(file).map_err(|error| {
-            // If that fails, the error says all the same that the file is of no use.
-            drop(std::fs::remove_file(file));
-            error.into()
-        })
-    }
 }

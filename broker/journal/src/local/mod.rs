@@ -11,6 +11,7 @@
 //! While no broker has it open, a journal can be looked at, copied and exported ([`Reading`]), and one can be made of a
 //! copy ([`restore()`]).
 
+mod backup;
 mod checkpointing;
 mod copy;
 mod drive;

@@ -52,6 +52,26 @@ fn a_stream_outlives_its_leader_and_an_upgrade() {
 }
 
 #[test]
+fn a_leader_that_is_parted_from_the_others_is_replaced_and_comes_back() {
+    let Some(servers) = Servers::start(CURRENT, 3, Options { parting: true, ..Options::default() }) else { return };
+    with_stream(&servers);
+    let first = servers.until_leader_of(STREAM);
+    servers.part(first);
+    // For a while two lead, each in its own view. Only that of the majority can write.
+    let by_majority = || (0..3).find(|index| *index != first && servers.leads(*index, STREAM));
+    let mut second = None;
+    until("the others to have a leader", || {
+        second = by_majority();
+        second.is_some()
+    });
+    assert_eq!(servers.wire(second.unwrap()).request("smoke.a", b"{}").unwrap()["seq"], 4);
+    assert!(messages(&servers, first) < 4);
+    servers.reunite();
+    servers.until_in_step(STREAM);
+    until("the fourth message", || messages(&servers, first) == 4);
+}
+
+#[test]
 fn a_server_that_is_paused_says_nothing_and_goes_on() {
     let Some(mut servers) = Servers::start(CURRENT, 1, Options::default()) else { return };
     with_stream(&servers);

@@ -3,7 +3,8 @@
 //! ```text
 //! server        one server: started, killed, paused and started again with its store and its ports
 //! certificates  TLS for them
-//! link          a broker's way to a server, which can be silenced or cut
+//! files         the installed programs, and where stores are
+//! link          a way to a server, of a broker or another server, which can be silenced or cut
 //! wire          a client that speaks the bare protocol, for what brokers do not do
 //! ```
 //!
@@ -11,20 +12,20 @@
 //! their stores.
 
 mod certificates;
+mod files;
 mod link;
 mod server;
 mod wire;
 
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::not_run;
+use files::{folder, program};
 
 pub(crate) use certificates::Certificates;
 pub(crate) use link::{Link, Way};
@@ -35,11 +36,6 @@ pub(crate) use wire::Wire;
 pub(crate) const OLDEST: &str = "2.11.11";
 /// A current version.
 pub(crate) const CURRENT: &str = "2.15.1";
-
-/// Where stores are, if it has room: `sync_always` then costs what it costs the server, and not this machine's disk.
-const MEMORY: &str = "/dev/shm";
-/// Less room than this, in KiB, and stores are in the usual temporary folder.
-const MEMORY_KIB_MIN: u64 = 2 * 1024 * 1024;
 
 /// How servers are set up. The default is what an operator would call wrong and a quick test wants: no users, no TLS, and
 /// written data is synced every two minutes.
@@ -52,13 +48,22 @@ pub(crate) struct Options {
     pub(crate) login: Login,
     /// `max_file_store` of each server, in bytes.
     pub(crate) store_limit: u64,
+    /// Whether servers reach each other by links, so that [`Servers::part`] can part them.
+    pub(crate) parting: bool,
     /// Further lines of each server's configuration.
     pub(crate) further: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync_always: false, tls: false, login: Login::None, store_limit: 1 << 30, further: String::new() }
+        Self {
+            sync_always: false,
+            tls: false,
+            login: Login::None,
+            store_limit: 1 << 30,
+            parting: false,
+            further: String::new(),
+        }
     }
 }
 
@@ -86,6 +91,8 @@ pub(crate) struct Servers {
     servers: Vec<Server>,
     certificates: Option<Certificates>,
     options: Options,
+    /// The links from one server to another, by their places.
+    routes: Vec<((usize, usize), Link)>,
     /// Holds their stores, logs and configurations.
     _folder: TempDir,
 }
@@ -102,12 +109,21 @@ impl Servers {
         let folder = folder();
         let certificates = options.tls.then(|| Certificates::new(folder.path()));
         let places = server::places(folder.path(), count);
-        let new = |index| Server::new(index, &places, &options, certificates.as_ref());
-        let mut servers: Vec<Server> = (0..count).map(new).collect();
+        let mut routes = Vec::new();
+        let mut servers = Vec::new();
+        for index in 0..count {
+            let mut reached = Vec::new();
+            for (other, place) in places.iter().enumerate() {
+                let link = (options.parting && other != index).then(|| Link::to(place.routes));
+                reached.push(link.as_ref().map_or(place.routes, |link| link.address));
+                routes.extend(link.map(|link| ((index, other), link)));
+            }
+            servers.push(Server::new(index, &places, &reached, &options, certificates.as_ref()));
+        }
         for server in &mut servers {
             server.spawn(version);
         }
-        let servers = Self { servers, certificates, options, _folder: folder };
+        let servers = Self { servers, certificates, options, routes, _folder: folder };
         servers.until_ready();
         Some(servers)
     }
@@ -171,11 +187,15 @@ impl Servers {
     /// The place of the server that leads this stream, in its own view. `None` while there is none, or it does not
     /// answer.
     pub(crate) fn leader_of(&self, stream: &str) -> Option<usize> {
-        self.servers.iter().position(|server| {
-            let cluster = server.stream(stream).map(|stream| stream["cluster"]["leader"].clone());
-            // Without a cluster no leader is named.
-            cluster.is_some_and(|leader| leader == server.name() || self.len() == 1)
-        })
+        (0..self.len()).find(|index| self.leads(*index, stream))
+    }
+
+    /// Whether this server believes that it leads the stream.
+    pub(crate) fn leads(&self, index: usize, stream: &str) -> bool {
+        let server = &self[index];
+        let leader = server.stream(stream).map(|stream| stream["cluster"]["leader"].clone());
+        // Without a cluster no leader is named.
+        leader.is_some_and(|leader| leader == server.name() || self.len() == 1)
     }
 
     /// Waits until a stream has a leader.
@@ -205,6 +225,25 @@ impl Servers {
         self.until_ready();
     }
 
+    /// Parts this server from the others: nothing passes between them, and nobody is told, as in a network that drops
+    /// everything. Clients still reach all of them. Needs [`Options::parting`].
+    #[track_caller]
+    pub(crate) fn part(&self, index: usize) {
+        assert!(!self.routes.is_empty(), "these servers have no links between them");
+        for ((from, to), link) in &self.routes {
+            if *from == index || *to == index {
+                link.silence();
+            }
+        }
+    }
+
+    /// Lets all servers reach each other again, and waits until they are a cluster.
+    #[track_caller]
+    pub(crate) fn reunite(&self) {
+        self.routes.iter().for_each(|(_, link)| link.heal());
+        self.until_ready();
+    }
+
     /// Waits until the running servers that have this stream have all of it.
     #[track_caller]
     pub(crate) fn until_in_step(&self, stream: &str) {
@@ -229,35 +268,6 @@ impl IndexMut<usize> for Servers {
     fn index_mut(&mut self, index: usize) -> &mut Server {
         &mut self.servers[index]
     }
-}
-
-/// The installed program of this version.
-fn program(version: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let program = root.join(".tools/nats").join(version).join("bin/nats-server");
-    program.is_file().then_some(program)
-}
-
-/// A folder for stores: in memory, if that has room.
-fn folder() -> TempDir {
-    let named = |builder: &mut tempfile::Builder<'_, '_>, place: Option<&str>| match place {
-        Some(place) => builder.tempdir_in(place),
-        None => builder.tempdir(),
-    };
-    let in_memory = room_kib(MEMORY).is_some_and(|room| room >= MEMORY_KIB_MIN);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("tickcast-nats-");
-    in_memory
-        .then(|| named(&mut builder, Some(MEMORY)).ok())
-        .flatten()
-        .unwrap_or_else(|| named(&mut builder, None).unwrap())
-}
-
-/// The free room in KiB where this folder is.
-fn room_kib(folder: &str) -> Option<u64> {
-    let output = Command::new("df").args(["-kP", folder]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().nth(1)?.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
 /// How long a question to a server may take before it counts as unanswered: a paused one takes connections, but is silent.

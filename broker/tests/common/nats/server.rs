@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::super::Answer;
-use super::{ANSWER_TIME, Certificates, Login, Options, program, until};
+use super::files::program;
+use super::{ANSWER_TIME, Certificates, Login, Options, until};
 
 /// The ports that servers may get. Below the range from which the kernel gives ports to whoever asks for none: a server that
 /// is down for a moment still finds its own free.
@@ -25,7 +26,7 @@ pub(super) struct Place {
     folder: PathBuf,
     clients: SocketAddr,
     monitoring: SocketAddr,
-    routes: SocketAddr,
+    pub(super) routes: SocketAddr,
 }
 
 /// Chooses places for so many servers.
@@ -76,11 +77,19 @@ pub(crate) struct Server {
 
 impl Server {
     /// Writes the configuration of one of these servers.
-    pub(super) fn new(index: usize, places: &[Place], options: &Options, tls: Option<&Certificates>) -> Self {
+    ///
+    /// `routes` are the addresses by which it reaches each of them.
+    pub(super) fn new(
+        index: usize,
+        places: &[Place],
+        routes: &[SocketAddr],
+        options: &Options,
+        tls: Option<&Certificates>,
+    ) -> Self {
         let place = &places[index];
         let name = format!("n{}", index + 1);
         std::fs::create_dir_all(&place.folder).unwrap();
-        std::fs::write(place.folder.join("server.conf"), configuration(&name, place, places, options, tls)).unwrap();
+        std::fs::write(place.folder.join("server.conf"), configuration(&name, place, routes, options, tls)).unwrap();
         let scheme = if tls.is_some() { "tls" } else { "nats" };
         Self {
             name,
@@ -246,7 +255,13 @@ impl Drop for Server {
     }
 }
 
-fn configuration(name: &str, own: &Place, all: &[Place], options: &Options, tls: Option<&Certificates>) -> String {
+fn configuration(
+    name: &str,
+    own: &Place,
+    routes: &[SocketAddr],
+    options: &Options,
+    tls: Option<&Certificates>,
+) -> String {
     let mut text = format!(
         "server_name: {name}\nlisten: \"{}\"\nhttp: \"{}\"\npid_file: \"{}\"\n",
         own.clients,
@@ -261,14 +276,15 @@ fn configuration(name: &str, own: &Place, all: &[Place], options: &Options, tls:
         store.display(),
         options.store_limit,
     );
-    if all.len() > 1 {
-        let routes: Vec<String> = all.iter().map(|place| format!("\"nats://{}\"", place.routes)).collect();
-        // Clients are not told of the other servers: they would go around their links.
+    if routes.len() > 1 {
+        let urls: Vec<String> = routes.iter().map(|address| format!("\"nats://{address}\"")).collect();
+        // Neither clients nor servers are told by servers where the others are: they would go around their links. Servers
+        // need to say something, and nothing listens there.
         let _ = writeln!(
             text,
-            "cluster {{ name: test, listen: \"{}\", no_advertise: true, routes: [{}] }}",
+            "cluster {{ name: test, listen: \"{}\", advertise: \"127.0.0.1:1\", no_advertise: true, routes: [{}] }}",
             own.routes,
-            routes.join(", "),
+            urls.join(", "),
         );
     }
     let _ = match &options.login {

@@ -46,7 +46,8 @@ pub(crate) struct Options {
     /// Clients have to come by TLS. [`Servers::certificates`] has the authority and a certificate for clients.
     pub(crate) tls: bool,
     pub(crate) login: Login,
-    /// `max_file_store` of each server, in bytes.
+    /// `max_file_store` of each server, in bytes. A stream reserves all that it may take, so this has to be more than
+    /// `journal_bytes_max`, even if nearly nothing is written.
     pub(crate) store_limit: u64,
     /// Whether servers reach each other by links, so that [`Servers::part`] can part them.
     pub(crate) parting: bool,
@@ -60,7 +61,7 @@ impl Default for Options {
             sync_always: false,
             tls: false,
             login: Login::None,
-            store_limit: 1 << 30,
+            store_limit: 64 << 30,
             parting: false,
             further: String::new(),
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Login;
 
 /// How long an answer may take.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// A connection.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl Wire {
     /// Publishes, and waits for the answer, as JSON.
     ///
     /// # Errors
-    /// The connection is lost, nobody answers, or JetStream says an error: that is its text.
+    /// The connection is lost, nothing comes for five seconds, or JetStream says an error: that is its text. `NotFound` if
+    /// nobody listens there, as for a moment after a stream was made or its leader changed.
     pub(crate) fn request(&mut self, subject: &str, payload: &[u8]) -> io::Result<Value> {
         self.asked += 1;
         let inbox = format!("_INBOX.test.{}", self.asked);
@@ -77,7 +78,9 @@ impl Wire {
             if words[1] != inbox {
                 continue;
             }
-            // Without a body only a status comes: `NATS/1.0 503` if nobody listens there.
+            if bytes.starts_with(b"NATS/1.0 503") {
+                return Err(io::Error::new(ErrorKind::NotFound, format!("nobody listens at {subject}")));
+            }
             let answer: Value = serde_json::from_slice(&bytes[headers..])
                 .map_err(|error| io::Error::other(format!("{error}: {}", String::from_utf8_lossy(&bytes))))?;
             return match answer.get("error") {

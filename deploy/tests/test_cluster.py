@@ -59,7 +59,7 @@ class ComposeTest(unittest.TestCase):
             environment = SERVICES[name]["environment"]
             code, output = run(BROKER, "config", env=environment | {"TICKCAST_LISTEN": "0.0.0.0:9000"})
             self.assertEqual(code, 0, output)
-            for variable in environment:
+            for variable in environment.keys() - {"TMPDIR"}:
                 self.assertTrue(f"from environment {variable}\n" in output, variable)
             hosts = [url.rsplit("@", 1)[1] for url in environment["TICKCAST_JOURNAL_NATS"].split(",")]
             self.assertEqual(hosts, [f"{server}:4222" for server in SERVERS])
@@ -69,6 +69,14 @@ class ComposeTest(unittest.TestCase):
             (network,) = COMPOSE["networks"]["default"]["ipam"]["config"]
             self.assertEqual(ipaddress.ip_network(environment["TICKCAST_TRUSTED_PROXIES"]), ipaddress.ip_network(network["subnet"]))
         self.assertEqual(len({SERVICES[name]["environment"]["TICKCAST_JOURNAL_NODE"] for name in BROKERS}), len(BROKERS))
+
+    def test_each_broker_has_a_place_for_checkpoints(self):
+        for name in BROKERS:
+            service = SERVICES[name]
+            self.assertEqual(service["volumes"], [f"{name}:{service['environment']['TMPDIR']}"])
+            self.assertTrue(service["read_only"])
+        # An empty volume takes its owner from the image's directory.
+        self.assertRegex((DEPLOY / "Dockerfile").read_text(), r"(?m)^COPY --from=build --chown=65532:65532 /\w+ /var/lib/tickcast$")
 
     def test_the_servers_are_three_with_a_store_each(self):
         self.assertEqual({SERVICES[name]["environment"]["NATS_NAME"] for name in SERVERS}, set(SERVERS))
@@ -171,6 +179,12 @@ class KubernetesTest(ManifestTests, unittest.TestCase):
         to = MANIFESTS.only("NetworkPolicy")["spec"]["egress"][0]
         self.assertEqual(to["to"], [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "tickcast-nats"}}}])
         self.assertEqual(to["ports"], [{"port": 4222}])
+
+    def test_there_is_a_place_for_two_checkpoints(self):
+        mounts = {mount["mountPath"]: mount["name"] for mount in MANIFESTS.container["volumeMounts"]}
+        (size,) = [each["emptyDir"]["sizeLimit"] for each in MANIFESTS.pod["spec"]["volumes"] if each["name"] == mounts["/tmp"]]
+        contents = MANIFESTS.config["retain_bytes_max"] + MANIFESTS.config["images_bytes_max"] + settings()["sources_bytes_max"]
+        self.assertGreater(int(size.removesuffix("Gi")) << 30, 2 * contents)
 
     def test_there_is_more_than_one_broker_each_with_a_name(self):
         self.assertGreaterEqual(MANIFESTS.only("Deployment")["spec"]["replicas"], 2)

@@ -79,6 +79,7 @@ export class Client extends EventTarget {
       lost: () => this.#requests.lost(),
       ended: (error) => this.#ended(error),
       resumePoints: () => this.#entries.resumePoints,
+      wanted: () => [...this.#entries.keys()],
       reached: (id, texts) => this.#answers.reached(id, texts),
       settled: (covers, mentioned) => this.#topics.settled(covers, mentioned),
     }));

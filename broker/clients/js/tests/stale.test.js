@@ -94,7 +94,7 @@ test("a broker that is fresh again is not left; a lost connection ends the stale
 });
 
 test("those that cannot be reached, do not answer, or break down are passed over", async (t) => {
-  const { fakes: [a, b, c, d], made, at } = await following(t, 4, { connect_timeout_ms: 100 });
+  const { fakes: [a, b, c, d], made, at } = await following(t, 4, { connect_timeout_ms: 2_000 });
   b.pongs = false;
   c.pongs = false;
   a.send({ op: "stale", since: SINCE });

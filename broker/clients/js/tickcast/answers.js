@@ -36,9 +36,10 @@ export class Answers {
       if (!this.#connection.isOpen) return;
     }
     for (const row of errors) {
-      const entry = this.#entries.get(row.topic);
+      const entry = this.#entries.get(row.topic), item = asked?.items.get(row.topic);
+      if (item) this.#pending.staysWhereItIs(item);
       // An entry that was left and joined again in the meantime has an answer of its own to come.
-      if (entry && entry === (asked?.items.get(row.topic)?.entry ?? entry)) this.#asking.refuse(entry, row);
+      if (entry && entry === (item?.entry ?? entry)) this.#asking.refuse(entry, row);
       // A topic that a pattern brought in and that was to begin anew: no entry asks for it.
       else if (!entry && row.retry && this.#topics.get(row.topic)?.resyncing) this.#asking.retries.refused(row.topic, row.code, row.retry_ms);
     }
@@ -83,6 +84,8 @@ export class Answers {
       this.#asking.askFor(own.map(({ entry }) => entry));
     } else {
       this.subscribed({ id, errors: [...asked.items.keys()].map((topic) => ({ topic, code, message, retry, retry_ms })) });
+      // No `ready` follows.
+      this.#pending.done(id);
     }
     return true;
   }

@@ -94,6 +94,7 @@ export class Topics {
     const lived = !stream.waits;
     const goesBack = item?.goesBack ?? this.#entries.patternsOf(topic).some((entry) => entry.goesBack);
     const mayRepeat = !isAnswer || this.#connection.repeats || (item !== null && item.id !== null);
+    if (goesBack) this.#entries.goesBack(topic);
     const wrong = stream.begin(row, item?.resume ?? null, { mayRepeat, goesBack });
     if (wrong !== null) return this.#violated(stream, wrong, row);
     // It ended while the client was away.

@@ -84,7 +84,8 @@ export class Client extends EventTarget {
       settled: (covers, mentioned) => this.#topics.settled(covers, mentioned),
     }));
     this.#requests = new Requests(options);
-    this.#topics = new Topics(connection, this.#entries, (topic, resume) => this.#asking.again(topic, resume), emit);
+    this.#topics = new Topics(connection, this.#entries, (topic) => this.#asking.pending.isLent(topic),
+      (topic, resume) => this.#asking.again(topic, resume), emit);
     this.#asking = new Asking(connection, this.#entries, this.#topics, options, emit);
     this.#answers = new Answers(connection, this.#entries, this.#topics, this.#asking);
     connection.connect();

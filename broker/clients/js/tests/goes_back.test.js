@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, watch } from "./support/client.js";
 import { Fake } from "./support/fake.js";
+import { record } from "./support/wait.js";
 import { numbers } from "./support/whole.js";
 
 const update = (seq, topic = "p.a") => ({ op: "update", topic, seq, ts: 1, data: seq });
@@ -90,6 +91,42 @@ test("the connection is lost while a topic goes back: no pattern that covers it 
   fake.send(...updates(7, 9));
   await first.came("update p.a 9");
   assert.deepEqual([first.data("p.a"), made.errors], [numbers(7, 9), []]);
+});
+
+test("a topic whose name is lent goes on although nobody wants it, for those that come to want it", async (t) => {
+  for (const [other, isAnswered] of [["p.a", true], ["p.a", false], ["*.a", true], ["*.a", false]]) {
+    const { fake, made, first } = await following(t, ["p.*"]), said = `${other} ${isAnswered}`;
+    const second = watch(made, "p.*", { from: { last: 3 } }), back = await fake.next("subscribe"), pattern = await fake.next("subscribe");
+    const lent = () => {
+      fake.answer(back, { ...events, seq: 8, start: "resumed" });
+      fake.send(...updates(6, 8));
+    };
+    if (isAnswered) {
+      lent();
+      await second.came("update p.a 8");
+    }
+    for (const one of [first, second]) one.subscription.unsubscribe();
+    const left = await fake.next("unsubscribe"), gone = [first, second].map((one) => one.messages.length);
+    const messages = record(made, "message");
+    if (!isAnswered) lent();
+    fake.send(update(9));
+    await fake.heard(made);
+    // Nobody wants it at the moment.
+    assert.deepEqual(messages, [], said);
+    const third = watch(made, other), asked = await fake.next("subscribe");
+    // If the broker had not answered the name before it was left, this belongs to the earlier request.
+    fake.send(update(10));
+    fake.answer(pattern, {}, 1);
+    fake.send({ op: "unsubscribed", id: left.id, topics: ["p.*"] });
+    // A pattern lends it again, from where it is: the broker would not introduce the topic for it.
+    assert.deepEqual(asked.topics, [{ topic: "p.a", epoch: "e", seq: 9 }, ...(other === "*.a" ? ["*.a"] : [])], said);
+    fake.answer(asked, { ...events, seq: 11, start: "resumed" }, 1);
+    fake.send(...updates(10, 12), { op: "ready", id: asked.id });
+    await third.came("update p.a 12");
+    assert.deepEqual([third.data("p.a"), third.brief().filter((line) => /^(closed|gap)/.test(line)), made.errors], [numbers(isAnswered ? 10 : 11, 12), [], []], said);
+    assert.deepEqual([first, second].map((one) => one.messages.length), gone, said);
+    made.close();
+  }
 });
 
 test("a request that is refused goes back no more", async (t) => {

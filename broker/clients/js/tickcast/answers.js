@@ -79,7 +79,7 @@ export class Answers {
     if (asked.isNew && !this.#asking.isNew) {
       // It was refused for fields that this broker does not know, so it is asked without them. Names are lent anew.
       this.#pending.done(id);
-      this.#pending.takeBack(asked);
+      this.#topics.freed(this.#pending.takeBack(asked));
       const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
       this.#asking.askFor(own.map(({ entry }) => entry));
     } else {
@@ -121,6 +121,7 @@ export class Answers {
     const { items, isNew } = asked, free = this.#pending.takeBack(asked);
     for (const topic of free) this.#entries.lent.delete(topic);
     this.#asking.unsubscribe(free.filter((topic) => !this.#entries.has(topic)));
+    this.#topics.freed(free);
     if (isNew) return;
     if (!this.#connection.repeats) return this.ready({ id });
     // Over Server-Sent Events nothing earlier can be had than what is known, and streams answer for what they begin.

@@ -77,6 +77,11 @@ export class Pending {
     for (const name of names) this.#lending.set(name, (this.#lending.get(name) ?? 0) + 1);
   }
 
+  /** Whether a topic's name is lent: the broker sends the topic, whoever still wants it. */
+  isLent(topic) {
+    return this.#lending.has(topic);
+  }
+
   /** Takes back the names that were lent for a `subscribe`. Returns those that are lent for no other one. */
   takeBack({ lent }) {
     const free = [];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, watch } from "./support/client.js";
 import { SseBroker } from "./support/sse_broker.js";
-import { record, until } from "./support/wait.js";
+import { record, until, within } from "./support/wait.js";
 import { numbers } from "./support/whole.js";
 
 const update = (topic, seq, more = {}) => ({ op: "update", topic, seq, ts: 1, data: seq, ...more });
@@ -185,4 +185,32 @@ test("a name that is left while a pattern's stream is ahead continues by its own
   for (const one of [pattern, again]) await one.came("update p.a 11");
   assert.deepEqual([name.data("p.a"), pattern.data("p.a"), again.data("p.a"), made.errors], [numbers(4, 6), numbers(4, 11), numbers(8, 11), []]);
   assert.deepEqual(other.brief(), ["topic other live"]);
+});
+
+test("a topic of a pattern that was left still comes by its stream: those that come to want it get it from where it is", async (t) => {
+  for (const wanted of ["p.*", "p.a", "*.a"]) {
+    const { broker, made } = await start(t);
+    const name = watch(made, "p.b"), pattern = watch(made, "p.*");
+    broker.id = null;
+    const first = await broker.begin(["p.b", "p.*"], { ...events, seq: 3, start: "live" });
+    broker.to(first, { op: "topic", topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 3, start: "live" }, { op: "ready" }, update("p.a", 4));
+    await pattern.came("update p.a 4");
+    pattern.subscription.unsubscribe();
+    const messages = record(made, "message");
+    broker.to(first, update("p.a", 5), update("p.b", 4));
+    await name.came("update p.b 4");
+    // Nobody wants the other one at the moment.
+    assert.deepEqual(messages.map(([, { data }]) => data.topic), ["p.b"], wanted);
+    const again = watch(made, wanted);
+    if (wanted !== "p.*") {
+      const second = await broker.begin([wanted], { ...events, seq: 5, start: "live" });
+      if (wanted === "*.a") broker.to(second, { op: "topic", topic: "p.a", oldest: 1, conflate_ms: 0, ...events, seq: 5, start: "live" });
+      broker.to(second, { op: "ready" });
+    }
+    await within(again.subscription.ready(), `readiness of ${wanted}`);
+    broker.to(first, update("p.a", 6));
+    await again.came("update p.a 6");
+    assert.deepEqual([again.brief().slice(-2), again.data("p.a"), made.errors], [["topic p.a live", "update p.a 6"], [6], []], wanted);
+    made.close();
+  }
 });

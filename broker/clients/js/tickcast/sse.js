@@ -77,6 +77,11 @@ export class SseTransport {
     }
   }
 
+  /** Whether a topic comes, perhaps only by an entry that was unsubscribed. */
+  brings(topic) {
+    return this.#streams?.bring(topic) ?? false;
+  }
+
   /** Ends the streams. Publishes in flight still get their answer. */
   retire() {
     this.#streams?.end();

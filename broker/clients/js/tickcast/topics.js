@@ -11,7 +11,7 @@ import { deliver, finish } from "./subscription.js";
 const VIOLATIONS_MAX = 5;
 
 export class Topics {
-  #connection; #entries; #isLent; #again; #emit;
+  #connection; #entries; #isBrought; #again; #emit;
   #subscriptions = new Set();
   /** By topic. */
   #streams = new Map();
@@ -21,11 +21,12 @@ export class Topics {
   #mending = new Set();
 
   /**
-   * `isLent(topic)` returns whether its name is lent; `again(topic, resume)` asks for a topic anew; `emit(type, fields)`
+   * `isBrought(topic)` returns whether it comes although nobody may want it: its name is lent, or was unsubscribed and
+   * still comes over Server-Sent Events; `again(topic, resume)` asks for a topic anew; `emit(type, fields)`
    * dispatches the client's events.
    */
-  constructor(connection, entries, isLent, again, emit) {
-    [this.#connection, this.#entries, this.#isLent, this.#again, this.#emit] = [connection, entries, isLent, again, emit];
+  constructor(connection, entries, isBrought, again, emit) {
+    [this.#connection, this.#entries, this.#isBrought, this.#again, this.#emit] = [connection, entries, isBrought, again, emit];
   }
 
   /** All streams, as they are now. */
@@ -74,11 +75,11 @@ export class Topics {
     this.#violations = 0;
     this.#mending.clear();
     for (const stream of this.#streams.values()) [stream.resyncing, stream.mentioned] = [false, false];
-    this.freed(this.#streams.keys());
+    this.freed();
   }
 
-  /** Records that these names are not lent any more. */
-  freed(names) {
+  /** Records that these topics may not come any more, if nobody wants them. */
+  freed(names = this.#streams.keys()) {
     for (const stream of [...names].map((topic) => this.#streams.get(topic))) if (stream) this.#forgetUnwanted(stream);
   }
 
@@ -143,7 +144,7 @@ export class Topics {
     if (patterns.length === 0) return;
     for (const stream of this.#streams.values()) {
       const { topic } = stream;
-      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#isLent(topic) || isLeaving(topic)) continue;
+      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#isBrought(topic) || isLeaving(topic)) continue;
       if (this.#entries.patternsOf(topic).every((entry) => patterns.includes(entry) || !entry.answered)) stream.mentioned = false;
     }
   }
@@ -192,10 +193,10 @@ export class Topics {
     this.#mending.delete(stream);
   }
 
-  /** Makes a topic's stream, if a subscription covers the topic or its name is lent. */
+  /** Makes a topic's stream, if a subscription covers the topic or it comes all the same. */
   #newStream(topic) {
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
-    if (subscribers.length === 0 && !this.#isLent(topic)) return undefined;
+    if (subscribers.length === 0 && !this.#isBrought(topic)) return undefined;
     const stream = new Stream(topic, subscribers);
     this.#streams.set(topic, stream);
     return stream;
@@ -207,11 +208,11 @@ export class Topics {
   }
 
   /**
-   * Forgets a topic that no subscription covers, or that ended and that a pattern will bring in anew. One whose name is
-   * lent goes on: a subscription may come to cover it, and the broker does not begin it anew for that.
+   * Forgets a topic that no subscription covers, or that ended and that a pattern will bring in anew. One that comes all
+   * the same goes on: a subscription may come to cover it, and the broker does not begin it anew for that.
    */
   #forgetUnwanted(stream) {
-    const { topic, subscribers, waits } = stream, isWanted = subscribers.length > 0 || this.#isLent(topic);
+    const { topic, subscribers, waits } = stream, isWanted = subscribers.length > 0 || this.#isBrought(topic);
     if (isWanted && (!waits || this.#entries.has(topic))) return;
     this.#forget(stream);
   }

@@ -147,6 +147,8 @@ settings! {
         "Address on which metrics, health and the list of connections are served. Keep it off public networks.";
     allow_origin: Vec<Origin> = "" "", Any, Reload(Access),
         "Origins of web pages that may connect, besides the broker's own.";
+    brokers: Vec<Origin> = "" "", Any, Reload(Access),
+        "Origins of all brokers of a cluster, as browsers reach them: their live pages may connect, and the one here goes on at another while this broker is away.";
     allow_host: Vec<HostName> = "" "", Any, Reload(Access),
         "Names of the broker that are accepted in the Host header, besides IP addresses and localhost.";
     open_publish: bool = "false" "", Any, Restart,
@@ -338,7 +340,8 @@ settings! {
 impl Config {
     /// Who may connect.
     pub(crate) fn access_rules(&self) -> AccessRules {
-        AccessRules { origins: self.allow_origin.clone(), hosts: self.allow_host.clone() }
+        let (origins, hosts) = (self.allow_origin.clone(), self.allow_host.clone());
+        AccessRules { origins, hosts, brokers: self.brokers.clone() }
     }
 
     /// The numbers of connections that the settings ask for.

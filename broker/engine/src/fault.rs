@@ -76,6 +76,8 @@ pub enum Fault {
     GivenUpForgotten,
     /// A record whose commands were refused is written later.
     RefusedWritten,
+    /// A client that is ahead of this broker is treated as one of another run.
+    AheadIsReset,
 }
 
 #[cfg(feature = "planted-faults")]

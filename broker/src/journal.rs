@@ -118,6 +118,8 @@ pub(crate) fn of_engine(
         record_bytes: config.record_bytes as usize,
         queue_bytes: config.queue_bytes,
         unavailable_ms: config.unavailable_ms.into(),
+        shared: false,
+        stale_ms: 0,
         wake: waker.notifier(),
     };
     (limits, options)

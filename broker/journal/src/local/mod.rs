@@ -142,7 +142,14 @@ pub(crate) fn this_boot() -> String {
 
 /// An engine that only reads a log: it has no shards, and nobody publishes.
 pub(crate) fn reading_engine(limits: &Limits, nonce: u64) -> Arc<Engine> {
-    let options =
-        JournalOptions { nonce, record_bytes: 1 << 18, queue_bytes: 1 << 20, unavailable_ms: 1, wake: Box::new(|| {}) };
+    let options = JournalOptions {
+        nonce,
+        record_bytes: 1 << 18,
+        queue_bytes: 1 << 20,
+        unavailable_ms: 1,
+        shared: false,
+        stale_ms: 0,
+        wake: Box::new(|| {}),
+    };
     Engine::with_journal(limits.clone(), 0, Vec::new(), options)
 }

@@ -9,6 +9,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
 
 use crate::engine::{At, Command, Engine};
+use crate::epoch::carry_epoch;
 use crate::log::{Compared, Digest, Digests, Dropped, Entry, Outcome, Record, RecordError, Sessions};
 use crate::outcome::Outcome as Applying;
 
@@ -42,11 +43,20 @@ pub struct Applied {
     /// The number of commands that were applied when the checkpoint was complete from which the broker is restored.
     complete_at: u64,
     differing: u64,
+    /// The nonce of the generation under which the next record was written, if it is another one than the engine's.
+    written_under: Option<u64>,
 }
 
 impl Default for Applied {
     fn default() -> Self {
-        Self { sessions: Sessions::default(), digests: Digests::new(0), commands: 0, complete_at: 0, differing: 0 }
+        Self {
+            sessions: Sessions::default(),
+            digests: Digests::new(0),
+            commands: 0,
+            complete_at: 0,
+            differing: 0,
+            written_under: None,
+        }
     }
 }
 
@@ -61,7 +71,16 @@ impl Applied {
         if complete_at <= commands {
             engine.end_restoring();
         }
-        Self { sessions, digests: Digests::new(commands), commands, complete_at, differing: 0 }
+        Self { sessions, digests: Digests::new(commands), commands, complete_at, ..Self::default() }
+    }
+
+    /// The records from here on were written under the generation of this nonce, up to the next `generation` among them.
+    ///
+    /// To be called before the first record, if the engine is of a later generation than that record: the ends of topics
+    /// that name an epoch name one of that generation. Without it a broker that reads them again comes to something else
+    /// than one whose checkpoint already has them.
+    pub fn written_under(&mut self, nonce: u64) {
+        self.written_under = Some(nonce);
     }
 
     /// The sessions, for a checkpoint.
@@ -109,16 +128,36 @@ impl Applied {
             return Ok(Verdict::Dropped(dropped));
         }
         for entry in &record.commands {
+            let epoch = self.carried(engine, entry);
+            let carried = match (entry, epoch.as_deref()) {
+                (Entry::End { topic, only: Some((_, seq)) }, Some(epoch)) => {
+                    Some(Entry::End { topic, only: Some((epoch, *seq)) })
+                }
+                _ => None,
+            };
             let place = (self.commands + 1) * 2;
-            let result = command(entry, |command| engine.apply(At::place(place, logged.ts_us, mono_us), command));
+            let result = command(carried.as_ref().unwrap_or(entry), |command| {
+                engine.apply(At::place(place, logged.ts_us, mono_us), command)
+            });
             engine.pass(place);
             if let Entry::Settings(settings) = entry {
                 engine.adopt_settings(settings);
+            }
+            if let Entry::Generation { nonce, .. } = entry {
+                self.written_under = Some(*nonce);
             }
             self.count(engine, entry, result.as_ref());
             done(entry, result);
         }
         Ok(Verdict::Counted(record.commands.len()))
+    }
+
+    /// The epoch that an entry names, as the engine's generation has it; `None` if it names none of another generation.
+    fn carried(&self, engine: &Engine, entry: &Entry<'_>) -> Option<Box<str>> {
+        let own = engine.journal()?.nonce;
+        let nonce = self.written_under.filter(|nonce| *nonce != own)?;
+        let Entry::End { only: Some((epoch, _)), .. } = entry else { return None };
+        carry_epoch(nonce, own, epoch)
     }
 
     /// Counts a command, and takes what came of it into the digest.

@@ -1,5 +1,6 @@
 //! The state that all threads share: topics, the feed, the budgets. Any thread may publish and end topics: [`apply`].
 
+mod ahead;
 mod apply;
 mod end;
 mod publish;

@@ -25,12 +25,22 @@ const fn inverse(odd: u64) -> u64 {
 pub(crate) fn counter(seed: u64, epoch: &str) -> Option<u64> {
     let mut number = 0u64;
     for digit in epoch.bytes().rev() {
-        let digit = DIGITS.iter().position(|one| *one == digit)? as u64;
-        number = number.checked_mul(62)?.checked_add(digit)?;
+        number = number.checked_mul(62)?.checked_add(value(digit)?)?;
     }
     // Only one text is made of each number.
     let made = number <= EPOCH_MASK && (epoch.len() == 1 || !epoch.ends_with('0'));
     (made && !epoch.is_empty()).then(|| (number.wrapping_mul(GATHER) ^ seed) & EPOCH_MASK)
+}
+
+/// The value of a digit.
+fn value(digit: u8) -> Option<u64> {
+    let (first, above) = match digit {
+        b'0'..=b'9' => (b'0', 0),
+        b'A'..=b'Z' => (b'A', 10),
+        b'a'..=b'z' => (b'a', 36),
+        _ => return None,
+    };
+    Some(u64::from(digit - first) + above)
 }
 
 /// Makes of an epoch of one nonce the one that another nonce has in its place; `None` if it is no epoch.

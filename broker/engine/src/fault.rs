@@ -76,6 +76,12 @@ pub enum Fault {
     GivenUpForgotten,
     /// A record whose commands were refused is written later.
     RefusedWritten,
+    /// A client that is ahead of this broker is treated as one of another run.
+    AheadIsReset,
+    /// A log is cut behind what the older of the two newest checkpoints needs.
+    CutTooFar,
+    /// A log of which something is missing counts as the one that was read.
+    HoleAccepted,
 }
 
 #[cfg(feature = "planted-faults")]

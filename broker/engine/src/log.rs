@@ -9,13 +9,16 @@
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
 //! | [`varint`] | integers of variable length, as records and checkpoints write them |
+//! | [`fit`] | whether a log is the one that was read, and what of it may be cut off |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
 pub mod digest;
+pub mod fit;
 pub mod record;
 pub mod sessions;
 pub mod varint;
 
 pub use digest::{Compared, Digest, Digests, Outcome};
+pub use fit::{Extent, Fit, Seen, continues, cut_before, fit};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
 pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

@@ -30,6 +30,8 @@ impl Driven {
             record_bytes: 256 << 10,
             queue_bytes: 64 << 20,
             unavailable_ms: 5_000,
+            shared: false,
+            stale_ms: 0,
             wake: Box::new(move || _ = woken.get().map(Thread::unpark)),
         };
         let engine = Engine::with_journal(limits, 7, notify, options);

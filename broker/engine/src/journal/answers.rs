@@ -22,6 +22,11 @@ pub enum ReplyTo {
         /// The command's index within its request.
         index: u32,
     },
+    /// A shard, for those of its connections that wait for a barrier.
+    Barrier {
+        /// The shard.
+        shard: usize,
+    },
     /// Somebody else, who knows the command by this number.
     Waiter(Arc<dyn Waiter>, u64),
     /// Nobody.
@@ -35,12 +40,24 @@ pub trait Waiter: Send + Sync {
     fn answered(&self, number: u64, result: Result<Outcome, Refusal>);
 }
 
-/// What came of a connection's command.
-pub struct Completion {
-    pub(crate) conn: u32,
-    pub(crate) session: u64,
-    pub(crate) index: u32,
-    pub(crate) result: Result<Outcome, Refusal>,
+/// What is back from the log, for a shard.
+pub enum Completion {
+    /// What came of a connection's command.
+    Command {
+        /// The connection's number.
+        conn: u32,
+        /// Its session's number.
+        session: u64,
+        /// The command's index within its request.
+        index: u32,
+        /// What came of it.
+        result: Result<Outcome, Refusal>,
+    },
+    /// The shard's barrier.
+    Barrier {
+        /// Whether it is back: all that was in the log before it is applied. Otherwise the log does not take it.
+        is_back: bool,
+    },
 }
 
 /// Answers on their way to the shards, gathered so that each shard is woken once for many.
@@ -55,19 +72,27 @@ impl Answers {
         journal.gathering().settle(&waiting);
         match waiting.reply_to {
             ReplyTo::Connection { shard, conn, session, index } => {
-                if self.by_shard.len() <= shard {
-                    self.by_shard.resize_with(shard + 1, Vec::new);
-                }
-                self.by_shard[shard].push(Completion { conn, session, index, result });
+                self.of(shard).push(Completion::Command { conn, session, index, result });
             }
+            ReplyTo::Barrier { shard } => self.of(shard).push(Completion::Barrier { is_back: result.is_ok() }),
             ReplyTo::Waiter(waiter, number) => waiter.answered(number, result),
             ReplyTo::Nobody => {}
         }
     }
 
-    /// Takes in that an entry stands in the log which tells brokers about each other: nobody is told what came of it.
+    /// Takes in that an entry stands in the log which changes nothing. Nobody is told but whoever waits for a barrier.
     pub fn settle(&mut self, journal: &Journal, waiting: &Waiting) {
         journal.gathering().settle(waiting);
+        if let ReplyTo::Barrier { shard } = waiting.reply_to {
+            self.of(shard).push(Completion::Barrier { is_back: true });
+        }
+    }
+
+    fn of(&mut self, shard: usize) -> &mut Vec<Completion> {
+        if self.by_shard.len() <= shard {
+            self.by_shard.resize_with(shard + 1, Vec::new);
+        }
+        &mut self.by_shard[shard]
     }
 
     /// Delivers what was gathered, and wakes the shards that sleep.

@@ -154,6 +154,14 @@ impl Gathering {
         added.inspect_err(|_| self.end_settled(topic))
     }
 
+    /// Takes in a barrier of a shard: when it is back, this broker has applied all that is in the log now.
+    ///
+    /// # Errors
+    /// `unavailable` while the log cannot be written.
+    pub(crate) fn barrier(&self, shard: usize) -> Result<(), Refusal> {
+        self.submit(&Entry::Barrier, ReplyTo::Barrier { shard })
+    }
+
     /// One command that may end a topic no longer waits.
     fn end_settled(&self, topic: &str) {
         let mut ending = lock(&self.ending);

@@ -30,6 +30,11 @@ pub struct JournalOptions {
     pub queue_bytes: u64,
     /// How long a publish may wait for its answer, in milliseconds; then it is `unavailable`.
     pub unavailable_ms: u64,
+    /// Whether other brokers write this log, too: then a client may come from one that has read more of it.
+    pub shared: bool,
+    /// How long such a client may wait until this broker has read as much, in milliseconds; then what it asks for is
+    /// `unavailable`. Without effect unless the log is shared.
+    pub stale_ms: u64,
     /// Called when something waits and nothing did before.
     pub wake: Box<dyn Fn() + Send + Sync>,
 }
@@ -38,6 +43,8 @@ pub struct JournalOptions {
 pub struct Journal {
     pub(crate) nonce: u64,
     unavailable_ms: u64,
+    shared: bool,
+    stale_ms: u64,
     gathering: Gathering,
     mailboxes: Box<[Mutex<Vec<Completion>>]>,
     pub(crate) rules: Rules,
@@ -45,10 +52,12 @@ pub struct Journal {
 
 impl Journal {
     pub(crate) fn new(options: JournalOptions, shards: usize) -> Self {
-        let JournalOptions { nonce, record_bytes, queue_bytes, unavailable_ms, wake } = options;
+        let JournalOptions { nonce, record_bytes, queue_bytes, unavailable_ms, shared, stale_ms, wake } = options;
         Self {
             nonce,
             unavailable_ms,
+            shared,
+            stale_ms,
             gathering: Gathering::new(record_bytes, queue_bytes, wake),
             mailboxes: (0..shards).map(|_| Mutex::default()).collect(),
             rules: Rules::default(),
@@ -68,6 +77,16 @@ impl Journal {
     /// How long a publish may wait for its answer, in milliseconds.
     pub fn unavailable_ms(&self) -> u64 {
         self.unavailable_ms
+    }
+
+    /// Whether other brokers write its log, too.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// How long a client that is ahead of this broker may wait for it, in milliseconds.
+    pub fn stale_ms(&self) -> u64 {
+        self.stale_ms
     }
 
     /// Gives a shard answers.

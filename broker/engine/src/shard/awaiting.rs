@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use broker_protocol::request::{Refusal, Request};
+use broker_protocol::request::{Refusal, Request, Subscribe, SubscribeEntry};
 use foldhash::fast::RandomState;
 
 use super::ConnId;
@@ -48,13 +48,43 @@ struct Waits {
     given_up: usize,
     held: VecDeque<Held>,
     held_bytes: usize,
+    /// Whether the first message that is held waits for a barrier.
+    log: Log,
     /// It is in the queue of those that have something to do.
     is_released: bool,
 }
 
+/// Whether the first message that is held waits until this broker has read as much of the log as its client may have.
+#[derive(Clone, Copy, Default)]
+enum Log {
+    /// Nobody has asked.
+    #[default]
+    Unasked,
+    /// Since this time on the monotonic clock in µs.
+    Waits(u64),
+    /// No longer.
+    Known(Reach),
+}
+
+/// What is known of a request whose client may be ahead of this broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The broker has read as much of the log as the client, if that is of this log.
+    Read,
+    /// The broker may not have, and cannot wait any longer.
+    Unread,
+}
+
 /// A message that waits.
+pub(super) enum Message {
+    /// As it came.
+    Text(Box<str>),
+    /// The request of a stream, which has no `id`.
+    Subscribe(Box<Subscribe<'static>>),
+}
+
 struct Held {
-    text: Box<str>,
+    message: Message,
     /// It publishes, so that it waits only for what was held before it.
     publishes: bool,
 }
@@ -95,14 +125,33 @@ fn publishes(request: &Request<'_>) -> bool {
 impl Waits {
     /// Whether the first message that is held has nothing to wait for any more.
     fn may_release(&self) -> bool {
-        self.held.front().is_some_and(|held| held.publishes || self.requests.is_empty())
+        !self.waits_for_log() && self.held.front().is_some_and(|held| held.publishes || self.requests.is_empty())
+    }
+
+    fn waits_for_log(&self) -> bool {
+        matches!(self.log, Log::Waits(_))
+    }
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        let subscribe = match self {
+            Message::Text(text) => return text.len(),
+            Message::Subscribe(subscribe) => subscribe,
+        };
+        let name = |entry: &SubscribeEntry<'_>| match entry {
+            SubscribeEntry::Plain(name) | SubscribeEntry::Resume { topic: name, .. } => name.len(),
+            SubscribeEntry::Bad { entry, .. } => entry.len(),
+        };
+        let entries = subscribe.entries.iter().map(|entry| size_of::<SubscribeEntry<'_>>() + name(entry));
+        size_of::<Subscribe<'_>>() + entries.sum::<usize>()
     }
 }
 
 impl Held {
     /// What it holds: a message may be empty.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.len()
+        size_of::<Self>() + self.message.bytes()
     }
 }
 
@@ -190,18 +239,49 @@ impl Awaiting {
     /// Holds a message until the requests before it are answered.
     pub(super) fn hold(&mut self, id: ConnId, text: &str, request: Option<&Request<'_>>) {
         let waits = self.by_conn.entry(id).or_default();
-        let held = Held { text: text.into(), publishes: request.is_some_and(publishes) };
+        let held = Held { message: Message::Text(text.into()), publishes: request.is_some_and(publishes) };
         waits.held_bytes += held.bytes();
         waits.held.push_back(held);
     }
 
-    /// Takes out the first message that was held and has nothing to wait for any more.
-    pub(super) fn take_held(&mut self, id: ConnId) -> Option<Box<str>> {
+    /// Holds a message that has waited for the requests before it until the log is read further: those behind it wait, too.
+    pub(super) fn hold_for_log(&mut self, id: ConnId, message: Message, now_us: u64) {
+        let waits = self.by_conn.entry(id).or_default();
+        let held = Held { message, publishes: false };
+        waits.held_bytes += held.bytes();
+        waits.held.push_front(held);
+        waits.log = Log::Waits(now_us);
+    }
+
+    /// The first message that is held waits for the log no longer.
+    pub(super) fn end_waiting_for_log(&mut self, id: ConnId, reach: Reach) {
+        let Some(waits) = self.by_conn.get_mut(&id).filter(|waits| waits.waits_for_log()) else { return };
+        waits.log = Log::Known(reach);
+        self.settle(id);
+    }
+
+    /// Whether a connection has a message that waits for the log.
+    pub(super) fn waits_for_log(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(Waits::waits_for_log)
+    }
+
+    /// Whether a connection has a message that waits for the log since this time or an earlier one.
+    pub(super) fn waits_for_log_since(&self, id: ConnId, late_us: u64) -> bool {
+        self.get(id).is_some_and(|waits| matches!(waits.log, Log::Waits(since_us) if since_us <= late_us))
+    }
+
+    /// Takes out the first message that was held and has nothing to wait for any more, and what is known if it has waited
+    /// for the log.
+    pub(super) fn take_held(&mut self, id: ConnId) -> Option<(Message, Option<Reach>)> {
         let waits = self.by_conn.get_mut(&id).filter(|waits| waits.may_release())?;
         let held = waits.held.pop_front()?;
         waits.held_bytes -= held.bytes();
+        let reach = match std::mem::take(&mut waits.log) {
+            Log::Known(reach) => Some(reach),
+            Log::Unasked | Log::Waits(_) => None,
+        };
         self.settle(id);
-        Some(held.text)
+        Some((held.message, reach))
     }
 
     /// Whether a connection has a message that was held and has nothing to wait for any more.
@@ -215,14 +295,16 @@ impl Awaiting {
             let full = waits.updates >= UPDATES_MAX
                 || waits.requests_bytes >= REQUESTS_BYTES_MAX
                 || waits.held_bytes >= HELD_BYTES_MAX;
-            full && !waits.requests.is_empty()
+            full && (!waits.requests.is_empty() || waits.waits_for_log())
         })
     }
 
     /// Notes that a connection's first requests are answered.
     pub(super) fn settle(&mut self, id: ConnId) {
         let Some(waits) = self.by_conn.get_mut(&id).filter(|waits| waits.requests.is_empty()) else { return };
-        if !waits.held.is_empty() {
+        if waits.waits_for_log() {
+            // It goes on when the barrier is back.
+        } else if !waits.held.is_empty() {
             if !std::mem::replace(&mut waits.is_released, true) {
                 self.released.push_back(id);
             }
@@ -238,6 +320,11 @@ impl Awaiting {
             waits.is_released = false;
         }
         Some(id)
+    }
+
+    /// Whether connections have something to do after their requests were answered.
+    pub(super) fn has_any_released(&self) -> bool {
+        !self.released.is_empty()
     }
 
     /// What a connection holds here, in bytes.

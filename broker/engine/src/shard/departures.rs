@@ -73,6 +73,7 @@ impl<S: Sink> Shard<S> {
         self.permits.remove(id);
         self.quotas.remove(&id);
         self.awaiting.remove(id);
+        self.barriers.remove(id);
         let conn = &mut self.conns[id];
         conn.gone = true;
         conn.control = None;

@@ -1,9 +1,9 @@
 //! Publishing with a journal: updates go on their way to the log, and the answer is given when they are back.
 
 use broker_protocol::message;
-use broker_protocol::request::{Id, Publication, Refusal};
+use broker_protocol::request::{Id, Publication, Refusal, Request};
 
-use super::awaiting::{Answer, Awaited, Awaiting, Batch};
+use super::awaiting::{Answer, Awaited, Awaiting, Batch, Message, Reach};
 use super::quota::LeftOut;
 use super::refused::Refused;
 use super::requests::INDEX_BYTES;
@@ -11,7 +11,7 @@ use super::{AuthRequest, ConnId, Shard};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::journal::{Completion, ReplyTo, unknown};
-use crate::outcome::Published;
+use crate::outcome::{Outcome, Published};
 use crate::sink::Sink;
 
 /// The most answers of the log that are passed on in one round.
@@ -70,6 +70,7 @@ impl<S: Sink> Shard<S> {
     pub fn has_answers(&self) -> bool {
         self.engine.journal().is_some_and(|journal| journal.has_answers(self.index))
             || !self.awaiting.answers.is_empty()
+            || self.barriers.has_over()
     }
 
     /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.
@@ -83,18 +84,24 @@ impl<S: Sink> Shard<S> {
         for _ in 0..ANSWERS_PER_ROUND {
             let Some(completion) = self.awaiting.answers.pop_front() else { break };
             self.work.charge(ANSWER_STEPS);
-            let (id, session) = (completion.conn, completion.session);
-            self.complete(now, completion);
+            let (id, session, index, result) = match completion {
+                Completion::Command { conn, session, index, result } => (conn, session, index, result),
+                Completion::Barrier { is_back } => {
+                    self.take_barrier(is_back);
+                    continue;
+                }
+            };
+            self.complete(now, (id, session, index), result);
             // At once, so that what is back belongs to the first request: otherwise it would be looked for behind all
             // that are finished.
             self.answer_first(now, id);
             // What comes for one connection in a row is accounted for once.
-            let goes_on = |next: &Completion| next.conn == id && next.session == session;
+            let goes_on = |next: &Completion| matches!(next, Completion::Command { conn, session: of, .. } if *conn == id && *of == session);
             if !self.awaiting.answers.front().is_some_and(goes_on) {
                 self.settle(id);
             }
         }
-        !self.awaiting.answers.is_empty()
+        self.go_on() || !self.awaiting.answers.is_empty()
     }
 
     /// Takes out a connection whose messages waited for answers that it has by now: it is to be read.
@@ -109,11 +116,20 @@ impl<S: Sink> Shard<S> {
 
     /// Executes the first such message; see [`Shard::handle`].
     pub fn handle_released(&mut self, now: Now, id: ConnId) -> Option<AuthRequest> {
-        let text = self.awaiting.take_held(id)?;
-        self.work.charge_bytes(text.len());
+        let (message, reach) = self.awaiting.take_held(id)?;
         self.count_buffers(id);
         // Others may be held behind it.
-        self.take_message(now, id, broker_protocol::request::parse(&text))
+        match message {
+            Message::Text(text) => {
+                self.work.charge_bytes(text.len());
+                self.take_in_order(now, id, broker_protocol::request::parse(&text), reach, || text.clone())
+            }
+            Message::Subscribe(subscribe) => {
+                let request = Request::Subscribe(*subscribe);
+                self.execute(now, id, request, reach.unwrap_or(Reach::Read));
+                None
+            }
+        }
     }
 
     /// Answers what has waited for the log for too long, with the refusal that says that nobody knows.
@@ -158,8 +174,7 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Takes in what came of a connection's update.
-    fn complete(&mut self, now: Now, completion: Completion) {
-        let Completion { conn: id, session, index, result } = completion;
+    fn complete(&mut self, now: Now, (id, session, index): (ConnId, u64, u32), result: Result<Outcome, Refusal>) {
         let result = result.and_then(|outcome| outcome.published().ok_or_else(unknown));
         // The number may be another connection's by now.
         if self.session(id) != Some(session) && !fault::strikes(Fault::AnswerToAnother) {

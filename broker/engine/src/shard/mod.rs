@@ -31,6 +31,7 @@
 //! rates        messages a second of each connection
 //! publishers   who published what
 //! awaiting     what was published and has not come back from the journal's log
+//! barriers     whose clients are ahead of this broker, and wait for the log
 //! work         what a round may still do
 //! ```
 //!
@@ -39,7 +40,7 @@
 //! ```text
 //! incoming    take_in, mark, deliver, visit, view
 //! outgoing    turn, write, plan, introduce, start, position, ready
-//! requests    connect, requests, journaled, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
+//! requests    connect, requests, journaled, ahead, quota, subscribe, subscribed, unsubscribe, pending, follow, authorize
 //! too slow    evict, fall_out, payers
 //! leaving     departures, leave, retire
 //! time        sweep
@@ -55,9 +56,11 @@
 //!   step.
 //! * A connection is in at most one queue, and only once.
 
+mod ahead;
 mod authorize;
 mod authorized;
 mod awaiting;
+mod barriers;
 mod conn;
 mod connect;
 mod deliver;
@@ -110,6 +113,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message;
 
 use self::awaiting::Awaiting;
+use self::barriers::Barriers;
 use self::conn::{Closing, Conn, Control};
 use self::departures::Departures;
 use self::evict::Evictions;
@@ -167,6 +171,7 @@ pub struct Shard<S> {
     publishers: Publishers<u64, Origin>,
     forbidden: Forbidden,
     awaiting: Awaiting,
+    barriers: Barriers,
 }
 
 /// Steps of work in each part of a round: about an eighth of a millisecond.
@@ -205,6 +210,7 @@ impl<S: Sink> Shard<S> {
             publishers: engine.publishers(),
             forbidden: Forbidden::default(),
             awaiting: Awaiting::default(),
+            barriers: Barriers::default(),
             engine,
         }
     }

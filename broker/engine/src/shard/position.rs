@@ -17,10 +17,12 @@ const POSITION_MS: u32 = 1000;
 
 impl Engine {
     /// The ordinal that an id stands for. An id of another run, or one that was never sent, counts as 0, before
-    /// everything.
+    /// everything. With a log that other brokers write as well, an id may be from one that is ahead: then its ordinal is
+    /// above the last one here, and a connection that subscribes by it waits for the log.
     pub fn ordinal_of(&self, id: u64) -> u64 {
         let ordinal = id.saturating_sub(self.limits.order_base);
-        if (self.limits.order_first..=self.feed.ordinal()).contains(&ordinal) { ordinal } else { 0 }
+        let was_here = (self.limits.order_first..=self.feed.ordinal()).contains(&ordinal);
+        if was_here || self.may_come(ordinal) { ordinal } else { 0 }
     }
 }
 

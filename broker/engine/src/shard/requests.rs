@@ -4,6 +4,7 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::message::{self, SubscriptionRow};
 use broker_protocol::request::{Id, Publication, Refusal, Request};
 
+use super::awaiting::{Message, Reach};
 use super::conn::{InProgress, Target, ladder};
 use super::quota::LeftOut;
 use super::refused::Refused;
@@ -33,7 +34,7 @@ pub struct AuthRequest {
 }
 
 /// A message as it was parsed; of one that is no request, its `id` and what is wrong with it.
-type Parsed<'a> = Result<Request<'a>, (Option<Id<'a>>, Refusal)>;
+pub(super) type Parsed<'a> = Result<Request<'a>, (Option<Id<'a>>, Refusal)>;
 
 impl<S: Sink> Shard<S> {
     /// Continues what is in progress on a connection, as far as this round's work allows.
@@ -77,11 +78,27 @@ impl<S: Sink> Shard<S> {
             self.count_buffers(id);
             return None;
         }
-        self.take_message(now, id, parsed)
+        self.take_in_order(now, id, parsed, None, || text.into())
     }
 
-    /// Executes a message that is counted already, and that waits for nothing.
-    pub(super) fn take_message(&mut self, now: Now, id: ConnId, parsed: Parsed<'_>) -> Option<AuthRequest> {
+    /// Executes a message that is counted already, and that waits for no request before it; unless it has to wait for
+    /// the log, and has not.
+    pub(super) fn take_in_order(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        parsed: Parsed<'_>,
+        known: Option<Reach>,
+        text: impl FnOnce() -> Box<str>,
+    ) -> Option<AuthRequest> {
+        let reach = match &parsed {
+            Ok(request) => known.or_else(|| self.reach(id, request)),
+            Err(_) => Some(Reach::Read),
+        };
+        let Some(reach) = reach else {
+            self.wait_for_log(now, id, Message::Text(text()));
+            return None;
+        };
         match parsed {
             Ok(request @ Request::Auth { .. }) if self.permits.get(id).is_some() => {
                 // It is counted, and never refused.
@@ -91,7 +108,7 @@ impl<S: Sink> Shard<S> {
                 self.permits.begin_check(id);
                 return Some(AuthRequest { id: request, token: token.into_owned() });
             }
-            Ok(request) => self.request(now, id, request),
+            Ok(request) => self.execute(now, id, request, reach),
             Err((request, _)) if self.is_unreadable_over_quota(now, id, request) => {}
             Err((request, refusal)) if self.permits.must_authenticate(id) => {
                 // The message may be an `auth` with a mistake. No refusal repeats its token.
@@ -103,8 +120,16 @@ impl<S: Sink> Shard<S> {
         None
     }
 
-    /// Executes one request of a client and queues the answer.
+    /// Executes one request of a client and queues the answer. That of a stream may have to wait for the log first.
     pub fn request(&mut self, now: Now, conn: ConnId, request: Request<'_>) {
+        match request {
+            Request::Subscribe(subscribe) => self.request_of_stream(now, conn, subscribe),
+            request => self.execute(now, conn, request, Reach::Read),
+        }
+    }
+
+    /// Executes one request that waits for nothing.
+    pub(super) fn execute(&mut self, now: Now, conn: ConnId, request: Request<'_>, reach: Reach) {
         if self.is_over_quota(now, conn, &request) {
             return;
         }
@@ -114,7 +139,7 @@ impl<S: Sink> Shard<S> {
             return self.refuse_in_order(now, conn, id, &refusal);
         }
         match request {
-            Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe),
+            Request::Subscribe(subscribe) => self.subscribe(now, conn, &subscribe, reach),
             Request::Unsubscribe { id, entries } => self.unsubscribe(now, conn, id, &entries),
             Request::Publish { id, update } => self.publish(now, conn, id, &update),
             Request::Batch { id, updates } => self.publish_batch(now, conn, id, &updates),

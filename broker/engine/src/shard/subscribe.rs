@@ -12,6 +12,8 @@ use broker_protocol::pattern::Pattern;
 use broker_protocol::request::{From, OnSlow, Subscribe};
 use foldhash::fast::RandomState;
 
+use super::ahead::BEHIND;
+use super::awaiting::Reach;
 use super::conn::{
     Asked, At, Begun, InProgress, Subscribing, Subscription, Target, Token, Walk, Want, interval, ladder, step,
 };
@@ -48,8 +50,8 @@ enum Progress {
 }
 
 impl<S: Sink> Shard<S> {
-    pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>) {
-        if self.conns.get(id).is_none() {
+    pub(super) fn subscribe(&mut self, now: Now, id: ConnId, request: &Subscribe<'_>, reach: Reach) {
+        if self.conns.get(id).is_none_or(|conn| conn.is_leaving()) || self.end_stream_behind(now, id, reach, request) {
             return;
         }
         let mut entries: Vec<CheckedEntry> = request.entries.iter().map(CheckedEntry::check).collect();
@@ -58,12 +60,15 @@ impl<S: Sink> Shard<S> {
             entries = entry::once(entries);
         }
         let text_bytes = entries.iter().map(CheckedEntry::text_bytes).sum();
-        let from = request.resume.map_or(request.from, |position| From::After(self.engine.ordinal_of(position)));
+        let from = self.engine.beginning_of(request);
+        let is_to_come = self.engine.is_to_come(from);
         self.conns[id].in_progress = Some(Box::new(InProgress::Subscribing(Subscribing {
             id: request.id.as_ref().map(|id| id.as_bytes().into()),
             entries,
             text_bytes,
-            from,
+            from: if is_to_come { From::After(0) } else { from },
+            may_be_beyond: reach == Reach::Unread,
+            is_beyond: reach == Reach::Unread && is_to_come,
             step: step(request.conflate_ms.max(conflate_ms)),
             on_slow: request.on_slow,
             ready: request.ready.then(Token::new),
@@ -158,6 +163,11 @@ impl<S: Sink> Shard<S> {
         request: &mut Subscribing,
         replaced: &mut Replaced,
     ) -> Progress {
+        if request.may_be_beyond && self.is_beyond(entry, request) {
+            self.stats.errors.add(ErrorCode::Unavailable, 1);
+            request.errors.add(request.at as u32, entry.text().len(), ErrorCode::Unavailable, BEHIND);
+            return Progress::Done;
+        }
         let (name, refusal) = match entry {
             CheckedEntry::Bad { entry, code, message } => {
                 self.stats.errors.add(*code, 1);

@@ -45,9 +45,11 @@ impl<S: Sink> Shard<S> {
         let mut payload = Vec::new();
         message::subscribed(&mut payload, request.id.as_deref(), &topics, &patterns, &errors);
         self.work.charge_bytes(payload.len());
+        let has_nothing = request.begun.is_empty() && request.patterns.is_empty();
         let conn = &mut self.conns[id];
         conn.wants_positions |= request.positions;
-        conn.position_is_due = true;
+        // Nothing of it is delivered if the client was ahead: it keeps the position that it has.
+        conn.position_is_due |= !(request.may_be_beyond && has_nothing);
         self.answer(now, id, &payload);
         if let Some(token) = request.ready {
             self.conns[id].readies.push(request.id, token);

@@ -58,7 +58,7 @@ impl<S: Sink> Shard<S> {
         more |= self.leave_some();
         self.stats.ring_bytes.set(self.ring.held());
         // What became due is still to be written: the driver has to run another round before it sleeps.
-        more || !self.queue.is_empty()
+        more || !self.queue.is_empty() || self.awaiting.has_any_released()
     }
 
     /// When [`Shard::tick`] has something to do next, on the monotonic clock in µs.
@@ -112,6 +112,7 @@ impl<S: Sink> Shard<S> {
         }
         self.sweep.behind += u64::from(conn.behind);
         self.give_up_waiting(now, id);
+        self.give_up_log(now, id);
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let now_ms = now.mono_ms();
         if conn.queue_state == QueueState::Parked {

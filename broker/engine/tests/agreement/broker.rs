@@ -75,21 +75,23 @@ impl Broker {
 
     /// What all brokers must have in common: every topic, with its image, and the last ordinal.
     pub fn state(&self) -> Vec<String> {
-        let mut walk = Walk::new(Pattern::parse(">").expect("a pattern"), None);
-        let mut state = vec![format!("ordinal {}", self.engine.feed().ordinal())];
-        loop {
-            match self.engine.next_row(&mut walk, &mut 1000) {
-                Met::One(row) => {
-                    let image = self.engine.image(&row.topic).map(|image| image.encode());
-                    let image = image.map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned());
-                    state.push(format!(
-                        "{} {} {:?} {} {} {image:?}",
-                        row.topic, row.epoch, row.kind, row.seq, row.last_ts
-                    ));
-                }
-                Met::Pause => {}
-                Met::End => return state,
+        state_of(&self.engine)
+    }
+}
+
+/// What all brokers must have in common: every topic, with its image, and the last ordinal.
+pub fn state_of(engine: &Engine) -> Vec<String> {
+    let mut walk = Walk::new(Pattern::parse(">").expect("a pattern"), None);
+    let mut state = vec![format!("ordinal {}", engine.feed().ordinal())];
+    loop {
+        match engine.next_row(&mut walk, &mut 1000) {
+            Met::One(row) => {
+                let image = engine.image(&row.topic).map(|image| image.encode());
+                let image = image.map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned());
+                state.push(format!("{} {} {:?} {} {} {image:?}", row.topic, row.epoch, row.kind, row.seq, row.last_ts));
             }
+            Met::Pause => {}
+            Met::End => return state,
         }
     }
 }

@@ -69,7 +69,15 @@ pub fn engine(
         Box::new(move || flag.store(true, Ordering::Relaxed))
     };
     let (woken, (record_bytes, queue_bytes, unavailable_ms)) = (Arc::default(), options);
-    let options = JournalOptions { nonce: NONCE, record_bytes, queue_bytes, unavailable_ms, wake: set(&woken) };
+    let options = JournalOptions {
+        nonce: NONCE,
+        record_bytes,
+        queue_bytes,
+        unavailable_ms,
+        shared: false,
+        stale_ms: 0,
+        wake: set(&woken),
+    };
     (Engine::with_journal(limits.clone(), 5, notified.iter().map(set).collect(), options), woken)
 }
 

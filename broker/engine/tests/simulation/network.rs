@@ -28,6 +28,8 @@ pub struct Pipe {
     pub finished: bool,
     /// The broker dropped the connection.
     pub dropped: bool,
+    /// The newest position that such a transport was given with what it wrote.
+    pub id: Option<u64>,
     /// Bytes that were written after `finished`, which is an error.
     pub after_finish: usize,
 }
@@ -74,8 +76,10 @@ impl Sink for SimSink {
         self.0.borrow().is_encoded.then_some(&MARKS)
     }
 
-    fn end_turn(&mut self, _position: Option<u64>) {
-        self.0.borrow_mut().flush();
+    fn end_turn(&mut self, position: Option<u64>) {
+        let mut pipe = self.0.borrow_mut();
+        pipe.flush();
+        pipe.id = position.or(pipe.id);
     }
 
     fn finish(&mut self) {

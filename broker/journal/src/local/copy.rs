@@ -1,9 +1,10 @@
 //! What all checkpoints have in common, whoever writes them.
 
-use broker_engine::{Applied, Engine, Now, SavedTopic, carry_epoch};
+use broker_engine::{Applied, Engine, Now, SavedTopic};
 
 use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Tail};
 use crate::store::{Generation, Store, StoreError};
+use crate::walk::portions;
 
 /// Bytes of topics that are copied at once from an engine that nobody publishes to.
 const PORTION_BYTES: usize = 1 << 20;
@@ -31,20 +32,6 @@ pub(super) fn head(
     })
 }
 
-/// All topics in the byte order of their names, in portions of about so many bytes.
-pub(super) fn portions(engine: &Engine, now: impl Fn() -> Now, bytes: usize) -> impl Iterator<Item = Vec<SavedTopic>> {
-    let (mut after, mut is_over) = (None, false);
-    std::iter::from_fn(move || {
-        if is_over {
-            return None;
-        }
-        let (topics, next) = engine.save_topics(now(), after.as_deref(), bytes);
-        is_over = next.is_none();
-        after = next;
-        Some(topics)
-    })
-}
-
 /// All topics of an engine that nobody publishes to, as they are now.
 pub(super) fn topics(engine: &Engine, now: Now) -> impl Iterator<Item = SavedTopic> {
     portions(engine, move || now, PORTION_BYTES).flatten()
@@ -62,12 +49,6 @@ pub(super) fn write_topics(
         writer.topic(&change(topic))?;
     }
     writer.finish(&Tail { ended: Vec::new(), complete_at: commands })
-}
-
-/// A topic with the epoch that another generation has in place of its own.
-pub(super) fn carried(from: u64, to: u64, topic: SavedTopic) -> SavedTopic {
-    let epoch = carry_epoch(from, to, &topic.epoch).unwrap_or_else(|| topic.epoch.clone());
-    SavedTopic { epoch, ..topic }
 }
 
 /// The generation that follows one whose last ordinal is this: ids of positions that were given out must be below its

@@ -14,7 +14,7 @@ use crate::store::{SegmentFile, StoreError, Stored};
 pub const SESSIONS_MAX: usize = 100;
 
 /// What commands there are, in the order of [`Survey::commands`]. First updates by the kind that they name, if they do.
-pub const COMMANDS: [&str; 11] = [
+pub const COMMANDS: [&str; 12] = [
     "event",
     "state",
     "patch",
@@ -26,6 +26,7 @@ pub const COMMANDS: [&str; 11] = [
     "checkpoint",
     "generation",
     "settings",
+    "barrier",
 ];
 
 /// A place in the log.
@@ -189,5 +190,6 @@ fn index(entry: &Entry<'_>) -> usize {
         Entry::Checkpoint { .. } => 8,
         Entry::Generation { .. } => 9,
         Entry::Settings(_) => 10,
+        Entry::Barrier => 11,
     }
 }

@@ -57,6 +57,8 @@ impl Broker {
             record_bytes: 4096,
             queue_bytes: 1 << 20,
             unavailable_ms: 1000,
+            shared: false,
+            stale_ms: 0,
             wake: Box::new(|| {}),
         };
         let engine = Engine::with_journal(limits, 7, Vec::new(), journal);

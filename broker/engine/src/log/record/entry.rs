@@ -65,6 +65,8 @@ pub enum Entry<'a> {
     },
     /// Control: the settings that all brokers apply from here.
     Settings(Settings),
+    /// Control: nothing. Whoever wrote it knows, once it has read it, that it has read all that was in the log before.
+    Barrier,
 }
 
 impl Entry<'_> {
@@ -110,6 +112,7 @@ pub(super) mod tag {
     pub(in super::super) const CHECKPOINT: u8 = 6;
     pub(in super::super) const GENERATION: u8 = 7;
     pub(in super::super) const SETTINGS: u8 = 8;
+    pub(in super::super) const BARRIER: u8 = 9;
 }
 
 /// The flags of a publish. The two lowest bits are the kind's code.

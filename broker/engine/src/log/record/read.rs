@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
             }
             tag::GENERATION => Entry::Generation { nonce: u64::from_le_bytes(self.fixed()?), rules: self.varint()? },
             tag::SETTINGS => Entry::Settings(self.settings()?),
+            tag::BARRIER => Entry::Barrier,
             _ => return Ok(None),
         };
         Ok(Some(entry))

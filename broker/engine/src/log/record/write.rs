@@ -124,6 +124,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
             varint::push(out, *rules);
         }
         Entry::Settings(settings) => put_settings(out, settings),
+        Entry::Barrier => out.push(tag::BARRIER),
     }
 }
 

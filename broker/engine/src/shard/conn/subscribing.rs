@@ -19,6 +19,10 @@ pub(crate) struct Subscribing {
     /// The bytes of their texts.
     pub(crate) text_bytes: usize,
     pub(crate) from: From,
+    /// Entries may go on from what this broker has not read yet: they are refused.
+    pub(crate) may_be_beyond: bool,
+    /// So do those that name no `seq`.
+    pub(crate) is_beyond: bool,
     pub(crate) step: Step,
     pub(crate) on_slow: OnSlow,
     pub(crate) ready: Option<Token>,

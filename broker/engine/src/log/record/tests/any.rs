@@ -23,6 +23,7 @@ enum Control {
     Checkpoint(u64, String),
     Generation(u64, u64),
     Settings([u64; 5], Vec<(String, Option<Kind>)>),
+    Barrier,
 }
 
 impl Owned {
@@ -44,6 +45,7 @@ impl Owned {
                 }
                 Control::CheckpointBegins(node) => Entry::CheckpointBegins { node },
                 Control::Checkpoint(position, object) => Entry::Checkpoint { position: *position, object },
+                Control::Barrier => Entry::Barrier,
                 Control::Generation(nonce, rules) => Entry::Generation { nonce: *nonce, rules: *rules },
                 Control::Settings([image_bytes, message_bytes, topics_max, images_bytes_max, topic_sources], rules) => {
                     let rule = |(pattern, kind): &(String, Option<Kind>)| Rule {
@@ -107,6 +109,7 @@ fn control() -> impl Strategy<Value = Owned> {
         (whole(), node()).prop_map(|(position, object)| Control::Checkpoint(position, object)),
         (whole(), whole()).prop_map(|(nonce, rules)| Control::Generation(nonce, rules)),
         settings.prop_map(|(values, rules)| Control::Settings(values, rules)),
+        Just(Control::Barrier),
     ];
     control.prop_map(Owned::Control)
 }

@@ -61,6 +61,7 @@ fn control() {
     check(&Entry::Checkpoint { position: 127, object: "cp-127" }, &[&[6, 127, 6], b"cp-127"]);
     let generation = Entry::Generation { nonce: 0x0102_0304_0506_0708, rules: 1 };
     check(&generation, &[&[7, 8, 7, 6, 5, 4, 3, 2, 1, 1]]);
+    check(&Entry::Barrier, &[&[9]]);
 }
 
 #[test]

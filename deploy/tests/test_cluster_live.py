@@ -13,7 +13,7 @@ import threading
 import unittest
 
 from support import DEPLOY, Broker, ask, free_ports, program, rendered, run, settings, stop, until
-from test_cluster import INSTALLED, PASSWORDS, SHARES, nats_server
+from test_cluster import INSTALLED, PASSWORDS, nats_server
 
 FOLDER = DEPLOY / "cluster"
 # Elections take some seconds, and several at the start more.
@@ -64,7 +64,6 @@ class NatsConfTest(unittest.TestCase):
         self.assertIn("Authorization Violation", connect(clients[0], "wrong"))
         self.assertIn("Authorization Violation", connect(clients[0], PASSWORDS["NATS_ADMIN_PASSWORD"]))
 
-    @SHARES
     def test_two_brokers_share_their_topics_there(self):
         password = PASSWORDS["TICKCAST_NATS_PASSWORD"]
         urls = ",".join(f"nats://tickcast:{password}@127.0.0.1:{port}" for port in self.clients)
@@ -136,7 +135,6 @@ class HaproxyTest(unittest.TestCase):
         until("both answer", lambda: names() == {"a", "b"})
 
 
-@SHARES
 @unittest.skipUnless(nats_server(), f"nats-server {INSTALLED[-1]} is not installed")
 class DemoTest(unittest.TestCase):
     def test_it_starts_obeys_and_stops(self):

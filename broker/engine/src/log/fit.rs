@@ -8,7 +8,6 @@ use std::hash::Hasher as _;
 
 use fnv::FnvHasher;
 
-use crate::applied::Logged;
 use crate::fault::{self, Fault};
 
 /// A record by which a log is known again.
@@ -24,10 +23,10 @@ pub struct Seen {
 
 impl Seen {
     /// Notes a record.
-    pub fn of(logged: &Logged<'_>) -> Seen {
+    pub fn of(position: u64, ts_us: u64, bytes: &[u8]) -> Seen {
         let mut hasher = FnvHasher::default();
-        hasher.write(logged.bytes);
-        Seen { position: logged.position, ts_us: logged.ts_us, check: hasher.finish() }
+        hasher.write(bytes);
+        Seen { position, ts_us, check: hasher.finish() }
     }
 }
 
@@ -75,12 +74,12 @@ pub fn continues(begin: Seen, end: Seen, log: Extent, found: [Option<Seen>; 2]) 
 }
 
 /// Returns the position before which a log may be cut off, if there is one: the record behind which the older of the two
-/// newest checkpoints is continued, which stays. `begins` are those records of all checkpoints that are complete and
-/// continue this log, oldest first.
+/// newest checkpoints is continued, which stays: the newest may turn out to be damaged. `begins` are those records of all
+/// checkpoints that are complete and continue this log, newest first.
 pub fn cut_before(begins: &[u64]) -> Option<u64> {
     match begins {
-        [.., _, newest] if fault::planted(Fault::CutTooFar) => Some(*newest),
-        [.., older, _] => Some(*older),
+        [newest, _, ..] if fault::planted(Fault::CutTooFar) => Some(*newest),
+        [_, older, ..] => Some(*older),
         _ => None,
     }
 }
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     fn seen(position: u64, bytes: &[u8]) -> Seen {
-        Seen::of(&Logged { node: "n", position, ts_us: position * 10, bytes })
+        Seen::of(position, position * 10, bytes)
     }
 
     #[test]
@@ -120,6 +119,6 @@ mod tests {
     #[test]
     fn what_the_two_newest_checkpoints_need_stays() {
         assert_eq!((cut_before(&[]), cut_before(&[7])), (None, None));
-        assert_eq!((cut_before(&[7, 9]), cut_before(&[3, 7, 9])), (Some(7), Some(7)));
+        assert_eq!((cut_before(&[9, 7]), cut_before(&[9, 7, 3])), (Some(7), Some(7)));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use broker_engine::log::cut_before;
 use broker_engine::{Applied, Engine};
 
 use super::copy::{head, portions};
@@ -164,9 +165,9 @@ impl Checkpointing {
                         tracing::warn!(path = %path.display(), %error, "an old checkpoint could not be removed");
                     }
                 }
-                if let [_, older] = self.complete[..] {
-                    // The record at its position stays: by that it is known again.
-                    store.cut(older)?;
+                if let Some(position) = cut_before(&self.complete) {
+                    // The record at that position stays: by that the log is known again.
+                    store.cut(position)?;
                 }
             }
         }

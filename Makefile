@@ -1,18 +1,28 @@
-# `make demo` runs the broker with simulated feeds; `make test` is what CI runs. The other targets are parts of `test`,
+# `make demo` runs the broker with simulated feeds, `make cluster-demo` a cluster; `make test` is what CI runs. The other targets are parts of `test`,
 # or take longer.
 
 CARGO ?= cargo
-# `make demo PROFILE=release` runs the optimised broker, after a longer build; so does `make journal-test`.
+# `make demo PROFILE=release` runs the optimised broker, after a longer build; so do `make cluster-demo` and `make journal-test`.
 PROFILE ?= dev
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Where cargo puts programs of this profile.
+BUILT = $(abspath $(TARGET))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 # Tests that cannot run because a program or a data file is missing write a line to this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture journal-test compare compare-tls compare-journal clean-tools
+.PHONY: demo cluster-demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture journal-test compare compare-tls compare-journal clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
+
+# Two brokers with one journal on three nats-servers, and what happens to a page when any of them is killed.
+# `ARGS='--port 20000'` takes other ports.
+cluster-demo:
+	.ci/install-test-tools nats
+	$(CARGO) build --profile $(PROFILE) -p broker -p feed-sim --locked
+	BROKER=$(BUILT)/tickcast FEED_SIM=$(BUILT)/feed-sim deploy/cluster/demo $(ARGS)
 
 # Quick checks first, and one after the other: each of them uses all cores.
 test:

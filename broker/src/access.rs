@@ -4,7 +4,8 @@
 //!
 //! - `Host` has to be given exactly once in HTTP/1.1 (otherwise 400), and be an IP address, `localhost` or a configured
 //!   name: a page whose own name was made to point at the broker (DNS rebinding) arrives with that name.
-//! - `Origin`, if there is one, has to be the same host and port, or on the allow-list. `null` is foreign.
+//! - `Origin`, if there is one, has to be the same host and port, on the allow-list, or that of another broker of the
+//!   cluster. `null` is foreign.
 //! - Without an `Origin`, a `Sec-Fetch-Site` has to be `same-origin` or `none`: this refuses links, images and forms of
 //!   other pages. Only the live page at `/` may be opened by a link from anywhere, in a tab of its own, because it is
 //!   the same for every client.
@@ -30,6 +31,8 @@ pub struct AccessRules {
     pub origins: Vec<Origin>,
     /// Names in `Host` besides IP addresses and `localhost`.
     pub hosts: Vec<HostName>,
+    /// The origins of all brokers of a cluster, whose live pages may connect.
+    pub brokers: Vec<Origin>,
 }
 
 /// The sender of an accepted request.
@@ -118,7 +121,9 @@ pub fn check(
                 Some(origin) if host.as_ref().is_some_and(|host| origin.is_page_beside(host, pages)) => {
                     Ok(Access::Page(value.clone()))
                 }
-                Some(origin) if rules.origins.contains(&origin) => Ok(Access::Foreign(value.clone())),
+                Some(origin) if rules.origins.contains(&origin) || rules.brokers.contains(&origin) => {
+                    Ok(Access::Foreign(value.clone()))
+                }
                 _ => {
                     let message = format!("the origin {} may not connect here (allow_origin)", quoted(value));
                     Err(denied(Denied::Origin, message))
@@ -287,6 +292,18 @@ impl Origin {
             _ => None,
         });
         port.is_some() && self.host.name == host.name && self.host.port == port
+    }
+}
+
+impl Origin {
+    /// The same host and port, as WebSockets name them. `None` if no page comes over HTTP from there.
+    pub(crate) fn of_sockets(&self) -> Option<Origin> {
+        let scheme = match &*self.scheme {
+            "http" => "ws",
+            "https" => "wss",
+            _ => return None,
+        };
+        Some(Origin { scheme: scheme.to_owned(), host: self.host.clone() })
     }
 }
 

@@ -67,7 +67,7 @@ use crate::audit::Audit;
 use crate::authentication::Authentication;
 use crate::config::{Config, Current, ReloadError, Reloaded, Reread};
 use crate::http::sockets::HttpSockets;
-use crate::journal::{Journal, Waker};
+use crate::journal::Journal;
 use crate::listen::admin::{self, Admin};
 use crate::listen::{Handshakes, Shared};
 use crate::metrics::Metrics;
@@ -122,7 +122,7 @@ impl Broker {
         }
         let tls_listen = listeners.get(1).map(|(listener, _)| listen::address_of(listener)).transpose()?;
 
-        if config.local_journal().is_none() {
+        if config.journal == config::JournalMode::None {
             // Who comes early waits for a moment, instead of being refused.
             listeners.iter().try_for_each(|(socket, _)| listen::take_early(socket)).context("a listener failed")?;
         }
@@ -131,17 +131,13 @@ impl Broker {
         let (prepared, notify): (Vec<_>, Vec<_>) = (0..shards_count).map(|_| shard::Prepared::new()).unzip();
         let begin = clock::now();
         let limits = Limits { order_base: begin.wall_us, order_base_mono_us: begin.mono_us, ..config.engine_limits() };
-        let opened = match config.local_journal() {
-            Some(journal) => Some(journal::open(&journal, &limits).await?),
-            None => None,
-        };
-        let waker = Waker::default();
-        let engine = match (&opened, config.local_journal()) {
-            (Some(opened), Some(journal)) => {
-                let (limits, options) = journal::of_engine(opened, &journal, limits, begin, &waker);
+        let opened = journal::open(&config, &limits).await?;
+        let engine = match &opened {
+            Some(opened) => {
+                let (limits, options) = opened.of_engine(&config, limits, begin);
                 Engine::with_journal(limits, rand::random(), notify, options)
             }
-            _ => Engine::new(limits, rand::random(), notify),
+            None => Engine::new(limits, rand::random(), notify),
         };
         let cores = if config.pin { allowed_cores()? } else { Vec::new() };
         let authentication = Arc::new(Authentication::new(tokens.clone(), config.token_in_url));
@@ -200,7 +196,7 @@ impl Broker {
             quotas: quotas.clone(),
             identity_quotas: identity_quotas.clone(),
         });
-        let journal = opened.map(|opened| Journal::start(opened, engine.clone(), &waker));
+        let journal = opened.map(|opened| opened.start(engine.clone()));
         let journal = match journal.transpose() {
             Ok(journal) => journal,
             Err(error) => {
@@ -240,7 +236,7 @@ impl Broker {
                 tokens: tokens.clone(),
                 tls: tls.clone(),
                 audit,
-                journal: journal.as_ref().map(|journal| journal.status().clone()),
+                journal: journal.clone(),
                 start_seconds,
             },
             admission,
@@ -287,6 +283,11 @@ impl Broker {
             vital::spawn("the keys of tokens", tokens.run()),
             vital::spawn("the housekeeping", tidy::run(engine)),
         ];
+        #[cfg(feature = "nats")]
+        if let Some(status) = journal.as_ref().and_then(|journal| journal.nats_status()) {
+            let telling = journal::stale::tell(status.clone(), shared.shards.clone());
+            tasks.push(vital::spawn("telling clients of the journal", telling));
+        }
         if let Some(time) = systemd::watchdog_time() {
             tasks.push(vital::spawn("systemd's watchdog", systemd::watch(time, shared.shards.clone())));
         }
@@ -307,6 +308,15 @@ impl Broker {
     /// The broker would not start with it, or the system is out of threads. Then nothing has changed.
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         self.shared.reload_for(None).await
+    }
+
+    /// Waits until what this broker has of its journal is of no use any more, and says why. Then the process has to start
+    /// again, and to read everything anew.
+    pub async fn until_useless(&self) -> String {
+        match &self.journal {
+            Some(journal) => journal.until_useless().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The address on which clients connect.

@@ -1,7 +1,8 @@
 //! The `tickcast` command: configuration, start, signal, drain.
 
+use std::os::unix::process::CommandExt as _;
 use std::pin::pin;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use broker::cli::{Cli, Task};
@@ -122,10 +123,11 @@ fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signa
         Box::new(move || config::load(&flags, config_file.clone()))
     };
     match runtime.block_on(run(cli.task, secure, loaded.config, reread, signals)) {
-        Ok(broker) => {
+        Ok(Some(Stopped { starts_again: true, .. })) => start_again(),
+        Ok(stopped) => {
             // Freeing a million topics one by one takes seconds. The process exits now, and the system takes back its
             // memory at once, so nothing is dropped.
-            std::mem::forget((broker, runtime));
+            std::mem::forget((stopped.map(|stopped| stopped.broker), runtime));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -135,15 +137,14 @@ fn serve_as(cli: &Cli, secure: Option<&Secure>, runtime: Runtime, signals: Signa
     }
 }
 
-/// Runs until a signal stops it. Returns the stopped broker, because it must not be dropped; `None` if it was stopped
-/// before it had started.
+/// Runs until a signal stops it, or until it has to start again. `None` if it was stopped before it had started.
 async fn run(
     task: Task,
     secure: Option<&Secure>,
     config: Config,
     reread: Reread,
     mut signals: Signals,
-) -> anyhow::Result<Option<Broker>> {
+) -> anyhow::Result<Option<Stopped>> {
     let (mut start, mut again) = (pin!(Broker::start(config, reread)), false);
     // Reading a large journal takes a while, and nobody is served meanwhile.
     let broker = loop {
@@ -156,7 +157,13 @@ async fn run(
         }
     };
     let demo = (task == Task::Demo).then(|| demo::start(&broker, secure));
-    reload_until_end(&broker, &mut signals, again).await;
+    let useless = tokio::select! {
+        () = reload_until_end(&broker, &mut signals, again) => None,
+        why = broker.until_useless() => Some(why),
+    };
+    if let Some(why) = &useless {
+        tracing::warn!(target: logging::EACH, "the broker starts again: {why}");
+    }
     // A second signal ends the wait.
     tokio::select! {
         () = async {
@@ -167,7 +174,26 @@ async fn run(
         } => {}
         () = signals.end() => {}
     }
-    Ok(Some(broker))
+    Ok(Some(Stopped { broker, starts_again: useless.is_some() }))
+}
+
+/// A broker that was stopped.
+struct Stopped {
+    /// It must not be dropped.
+    broker: Broker,
+    /// The process has to start again.
+    starts_again: bool,
+}
+
+/// Runs this program again in this process, with the same arguments: whoever supervises it sees it go on.
+fn start_again() -> ExitCode {
+    logging::flush();
+    let mut arguments = std::env::args_os();
+    let own = arguments.next().unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_else(|_| own.into());
+    let error = Command::new(program).args(arguments).exec();
+    say::complaint(&format!("the broker cannot start again: {error}"));
+    ExitCode::FAILURE
 }
 
 /// Reloads on each SIGHUP, until a signal ends the broker, also in the middle of a reload. `again`: one came already.

@@ -13,7 +13,8 @@ class Strict(yaml.SafeLoader):
     """Refuses duplicate keys, as newer versions of Compose do."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # `<<` brings in the keys of another mapping, which own keys override.
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         if twice := {key for key in keys if keys.count(key) > 1}:
             raise AssertionError(f"duplicate keys in a mapping, line {node.start_mark.line + 1}: {twice}")
         return super().construct_mapping(node, deep)

@@ -79,11 +79,14 @@ export class Client extends EventTarget {
       lost: () => this.#requests.lost(),
       ended: (error) => this.#ended(error),
       resumePoints: () => this.#entries.resumePoints,
+      wanted: () => [...this.#entries.keys()],
+      freed: () => this.#topics.freed(),
       reached: (id, texts) => this.#answers.reached(id, texts),
       settled: (covers, mentioned) => this.#topics.settled(covers, mentioned),
     }));
     this.#requests = new Requests(options);
-    this.#topics = new Topics(connection, this.#entries, (topic, resume) => this.#asking.again(topic, resume), emit);
+    this.#topics = new Topics(connection, this.#entries, (topic) => this.#asking.pending.isLent(topic) || connection.brings(topic),
+      (topic, resume) => this.#asking.again(topic, resume), emit);
     this.#asking = new Asking(connection, this.#entries, this.#topics, options, emit);
     this.#answers = new Answers(connection, this.#entries, this.#topics, this.#asking);
     connection.connect();

@@ -18,11 +18,47 @@
 //! afterwards. Then no checkpoint is ahead of the log, and the log always has what the checkpoint does not.
 
 pub mod checkpoint;
+mod error;
 pub mod local;
+#[cfg(feature = "nats")]
+pub mod nats;
+mod status;
 pub mod store;
+mod walk;
 
-pub use local::{Drive, JournalError, Opened, Options, Pause, Status, get};
+use broker_engine::Now;
+pub use local::{Drive, JournalError, Opened, Options, Pause};
+pub use status::{Status, get};
 pub use store::LastEnd;
+
+use crate::store::Generation;
+
+/// The clocks.
+pub type Clock = fn() -> Now;
+
+/// How the ids of positions begin with a generation.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The id of ordinal 0.
+    pub base: u64,
+    /// The ordinal at which the generation began; ordinals before it have no ids.
+    pub first: u64,
+    /// When that was, in µs since the UNIX epoch.
+    pub start_us: u64,
+}
+
+impl Order {
+    fn of(generation: Generation) -> Self {
+        let Generation { start_us, first_ordinal, .. } = generation;
+        Self { base: start_us.saturating_sub(first_ordinal), first: first_ordinal, start_us }
+    }
+}
+
+/// The moment of this run's monotonic clock at which the wall clock said this. What happened before the machine was
+/// started counts as that old.
+pub(crate) fn mono_at(now: Now, ts_us: u64) -> u64 {
+    now.mono_us.saturating_sub(now.wall_us.saturating_sub(ts_us))
+}
 
 #[cfg(test)]
 mod test_dir {

@@ -19,7 +19,7 @@ pub use answer::{
 pub use http::{
     http_error, page_begin, page_end, published_body, published_lines_begin, published_lines_end, rejected_line,
 };
-pub use stream::{closed, gap, goaway, heartbeat, hello, image, position, reauth, topic, update};
+pub use stream::{closed, fresh, gap, goaway, heartbeat, hello, image, position, reauth, stale, topic, update};
 
 /// Whether a client has to authenticate, as `hello` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

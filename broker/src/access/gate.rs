@@ -10,7 +10,7 @@ use broker_protocol::request::Refusal;
 use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::{Request, Uri, Version};
 
-use super::{Access, AccessRules, Denied, PagePorts, check};
+use super::{Access, AccessRules, Denied, Origin, PagePorts, check};
 use crate::sync::{read, write};
 
 /// The rules, and the counts of refused requests.
@@ -29,6 +29,11 @@ impl Gate {
     /// Replaces the rules. Connections that are open stay open.
     pub(crate) fn change(&self, rules: AccessRules) {
         *write(&self.rules) = rules;
+    }
+
+    /// The origins of all brokers of the cluster.
+    pub(crate) fn brokers(&self) -> Vec<Origin> {
+        read(&self.rules).brokers.clone()
     }
 
     /// Checks one request to the client listener.

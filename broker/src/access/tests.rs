@@ -26,6 +26,7 @@ fn outcome(request: &str) -> String {
             .map(|text| Origin::parse(text).unwrap())
             .into(),
         hosts: vec![HostName::parse("feed.example.com").unwrap()],
+        brokers: vec![Origin::parse("http://10.1.2.4:9000").unwrap()],
     };
     match check(version, &uri, &headers, &rules, None) {
         Ok(Access::Own) => OWN.into(),
@@ -124,6 +125,9 @@ fn who_may_connect() {
         ("Host: localhost:9000 | Origin: https://DESK.example.com", FOREIGN),
         ("Host: localhost:9000 | Origin: http://app.example:8080", FOREIGN),
         ("Host: localhost:9000 | Origin: http://desk.example.com", origin),
+        // Another broker of the cluster.
+        ("Host: 10.1.2.3:9000 | Origin: http://10.1.2.4:9000", FOREIGN),
+        ("Host: 10.1.2.3:9000 | Origin: http://10.1.2.4:9001", origin),
         ("Host: localhost:9000 | Origin: http://app.example", origin),
         ("Host: localhost:9000 | Origin: https://x.desk.example.com", origin),
         ("Host: evil.example | Origin: https://desk.example.com", name),

@@ -1,5 +1,6 @@
 //! The journal's settings: what keeps the log of commands on disk, and whether they fit together.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::resolve::ENVELOPE_BYTES_MAX;
@@ -13,6 +14,49 @@ pub enum JournalMode {
     None,
     /// In a directory of this machine.
     Local,
+    /// In NATS JetStream, for several brokers.
+    Nats,
+}
+
+/// Addresses of NATS servers. User and password may stand in them, so no message repeats one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct NatsServers(pub Vec<String>);
+
+/// A name that is a part of the names of streams and subjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalName(pub String);
+
+/// A journal in NATS, besides what every journal has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsJournal {
+    /// The servers.
+    pub servers: NatsServers,
+    /// Files with credentials, with authorities, and with this broker's certificate and key.
+    pub credentials: Option<PathBuf>,
+    /// See [`NatsJournal::credentials`].
+    pub ca: Option<PathBuf>,
+    /// See [`NatsJournal::credentials`].
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The name of the log.
+    pub name: String,
+    /// This broker's name.
+    pub node: String,
+    /// Replicas of a stream that has to be made.
+    pub replicas: u32,
+    /// The most that the log may take.
+    pub bytes_max: u64,
+    /// What a record may have at most: it is closed at a size, and takes at least one update.
+    pub record_bytes_max: u64,
+    /// Records that may be on their way.
+    pub in_flight: u32,
+    /// How long an acknowledgement is waited for, in milliseconds.
+    pub ack_ms: u32,
+    /// How long the log may be silent until clients are told, in milliseconds.
+    pub stale_ms: u32,
+    /// How long it may be silent until the broker is not ready, in milliseconds.
+    pub unready_ms: u32,
+    /// Begin anew where the log is gone.
+    pub recreate: bool,
 }
 
 /// A journal in a directory of this machine.
@@ -37,25 +81,74 @@ impl Value for JournalMode {
         match text {
             "none" => Some(JournalMode::None),
             "local" => Some(JournalMode::Local),
+            "nats" if cfg!(feature = "nats") => Some(JournalMode::Nats),
             _ => None,
         }
     }
 
     fn expected(_: Allowed) -> String {
-        "none or local".into()
+        if cfg!(feature = "nats") { "none, local or nats".into() } else { "none or local".into() }
     }
 
     fn hint(text: &str) -> Option<String> {
-        (text == "nats").then(|| "a journal in NATS is not supported by this version".into())
+        (text == "nats").then(|| "this program was built without the feature nats".into())
     }
 
     fn toml(&self) -> String {
         match self {
             JournalMode::None => "\"none\"".into(),
             JournalMode::Local => "\"local\"".into(),
+            JournalMode::Nats => "\"nats\"".into(),
         }
     }
 }
+
+impl Value for NatsServers {
+    const SECRET: bool = true;
+
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        let servers: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect();
+        let is_address = |server: &String| {
+            let rest = server.strip_prefix("nats://").or_else(|| server.strip_prefix("tls://"));
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.ends_with('@') && !rest.contains(char::is_whitespace))
+        };
+        servers.iter().all(is_address).then_some(Self(servers))
+    }
+
+    fn expected(_: Allowed) -> String {
+        "addresses of NATS servers with commas between them, as in nats://127.0.0.1:4222 or tls://a.example.com:4222"
+            .into()
+    }
+
+    fn toml(&self) -> String {
+        toml::Value::String(self.0.join(",")).to_string()
+    }
+}
+
+impl fmt::Debug for NatsServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} NATS servers", self.0.len())
+    }
+}
+
+impl Value for JournalName {
+    fn parse(text: &str, _: Allowed) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let is_name = text.len() <= NAME_BYTES_MAX && text.bytes().all(is_allowed);
+        is_name.then(|| Self(text.into()))
+    }
+
+    fn expected(_: Allowed) -> String {
+        format!("at most {NAME_BYTES_MAX} letters, digits, dashes and underscores")
+    }
+
+    fn toml(&self) -> String {
+        format!("\"{}\"", self.0)
+    }
+}
+
+/// Maximum bytes of the names of a log and of a broker.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Records that the queue, and the log on disk, have room for at least, so that one is gathered while others are
 /// written.
@@ -76,13 +169,53 @@ impl Config {
         })
     }
 
+    /// The journal in NATS, if there is one.
+    pub fn nats_journal(&self) -> Option<NatsJournal> {
+        (self.journal == JournalMode::Nats).then(|| NatsJournal {
+            servers: self.journal_nats.clone(),
+            credentials: self.journal_nats_credentials.clone(),
+            ca: self.journal_nats_ca.clone(),
+            certificate: self.journal_nats_cert.clone().zip(self.journal_nats_key.clone()),
+            name: self.journal_name.0.clone(),
+            node: self.journal_node(),
+            replicas: self.journal_replicas,
+            bytes_max: self.journal_bytes_max,
+            record_bytes_max: self.record_bytes_max(),
+            in_flight: self.journal_in_flight,
+            ack_ms: self.journal_ack_ms,
+            stale_ms: self.journal_stale_ms,
+            unready_ms: self.journal_unready_ms,
+            recreate: self.journal_recreate,
+        })
+    }
+
+    /// This broker's name: the host's, if none is set.
+    fn journal_node(&self) -> String {
+        match self.journal_node.0.as_str() {
+            "" => {
+                let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+                let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+                host.chars().take(NAME_BYTES_MAX).map(allowed).collect()
+            }
+            name => name.into(),
+        }
+    }
+
+    /// What a record of the log may have at most: it is closed at a size that its last command may exceed.
+    fn record_bytes_max(&self) -> u64 {
+        u64::from(self.journal_record_bytes) + self.message_bytes + ENVELOPE_BYTES_MAX
+    }
+
     /// Returns a sentence for each contradiction between the journal's settings. Without a journal none of them counts.
     pub(super) fn journal_contradictions(&self) -> Vec<String> {
         if self.journal == JournalMode::None {
             return Vec::new();
         }
         let mut found = Vec::new();
-        if self.journal_dir.is_none() {
+        if self.journal == JournalMode::Nats {
+            found.extend(self.nats_contradictions());
+        }
+        if self.journal == JournalMode::Local && self.journal_dir.is_none() {
             found.push(
                 "journal = \"local\" needs journal_dir, the directory that the journal is in, such as \
                  /var/lib/tickcast/journal: set it (--journal-dir)"
@@ -104,14 +237,50 @@ impl Config {
         found
     }
 
-    /// A sentence if a directory is named and there is no journal in it.
+    fn nats_contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.journal_nats.0.is_empty() {
+            found.push(
+                "journal = \"nats\" needs journal_nats, the addresses of the NATS servers, such as nats://127.0.0.1:4222: \
+                 set it (--journal-nats)"
+                    .into(),
+            );
+        }
+        if self.journal_nats_cert.is_some() != self.journal_nats_key.is_some() {
+            found.push(
+                "journal_nats_cert and journal_nats_key are the two halves of one thing: set both, or none".into(),
+            );
+        }
+        if self.journal_name.0.is_empty() {
+            found.push("journal_name is empty: the stream is named after it".into());
+        }
+        if self.journal_unready_ms < self.journal_stale_ms {
+            let (unready, stale) = (self.journal_unready_ms, self.journal_stale_ms);
+            found.push(format!(
+                "journal_unready_ms = {unready} is below journal_stale_ms = {stale}: clients are told before the broker is \
+                 taken out of service"
+            ));
+        }
+        found
+    }
+
+    /// A sentence if a place for a journal is named and there is no journal in it.
     pub(super) fn journal_warning(&self) -> Option<String> {
-        let is_idle = self.journal_dir.is_some() && self.local_journal().is_none();
-        is_idle.then(|| {
-            "journal_dir is set and has no effect, because journal is none: topics are in memory only. Set journal = \"local\" \
-             (--journal local) to keep them on disk"
-                .into()
-        })
+        let mode = match self.journal {
+            JournalMode::None => "none",
+            JournalMode::Local => "local",
+            JournalMode::Nats => "nats",
+        };
+        let idle = [
+            ("journal_dir", self.journal_dir.is_some(), JournalMode::Local, "local"),
+            ("journal_nats", !self.journal_nats.0.is_empty(), JournalMode::Nats, "nats"),
+        ];
+        let (setting, _, _, needed) = idle.into_iter().find(|(_, is_set, of, _)| *is_set && self.journal != *of)?;
+        let memory = if self.journal == JournalMode::None { " Topics are in memory only." } else { "" };
+        Some(format!(
+            "{setting} is set and has no effect, because journal is {mode}.{memory} Set journal = \"{needed}\" (--journal \
+             {needed}) if it is meant"
+        ))
     }
 }
 

@@ -36,7 +36,7 @@ mod value;
 
 pub use area::{Applies, Area};
 pub(crate) use current::Current;
-pub use journal::{JournalMode, LocalJournal};
+pub use journal::{JournalMode, JournalName, LocalJournal, NatsJournal, NatsServers};
 pub(crate) use merge::merge;
 pub use open_files::{Capacity, fit_open_files, open_files, raise_open_files};
 pub use outcome::{ReloadError, Reloaded};

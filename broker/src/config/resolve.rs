@@ -99,6 +99,12 @@ impl Config {
                 found.push(sentence);
             }
         };
+        for broker in &self.brokers {
+            check(
+                broker.of_sockets().is_some(),
+                format!("brokers: {broker} is no address of a broker; it begins with http:// or https://"),
+            );
+        }
         for (name, address) in self.client_listeners() {
             check(
                 address.ip().is_loopback() || self.open_publish || self.asks_for_tokens(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use broker_identity::{Algorithm, ClaimName, Role, StaticToken, TokenDigest};
 
 use super::area::{Applies, Area};
-use super::journal::JournalMode;
+use super::journal::{JournalMode, JournalName, NatsServers};
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;
@@ -147,6 +147,8 @@ settings! {
         "Address on which metrics, health and the list of connections are served. Keep it off public networks.";
     allow_origin: Vec<Origin> = "" "", Any, Reload(Access),
         "Origins of web pages that may connect, besides the broker's own.";
+    brokers: Vec<Origin> = "" "", Any, Reload(Access),
+        "Origins of all brokers of a cluster, as browsers reach them: their live pages may connect, and the one here goes on at another while this broker is away.";
     allow_host: Vec<HostName> = "" "", Any, Reload(Access),
         "Names of the broker that are accepted in the Host header, besides IP addresses and localhost.";
     open_publish: bool = "false" "", Any, Restart,
@@ -303,7 +305,7 @@ settings! {
         "Bytes of updates kept of all topics; over it the topic with about the largest history drops the older half of it.";
 "Journal":
     journal: JournalMode = "none" "", Any, Restart,
-        "Whether topics are kept beyond a restart: none keeps them in memory only, local in a log and checkpoints in journal_dir.";
+        "Whether topics are kept beyond a restart: none keeps them in memory only, local in a log and checkpoints in journal_dir, nats in NATS JetStream, where several brokers share them.";
     journal_dir: Option<PathBuf> = "" "", Any, Restart,
         "Directory of the journal, for this broker alone; journal = local needs it.";
     journal_sync_ms: u32 = "10" "ms", Number(0, 10_000), Restart,
@@ -316,6 +318,32 @@ settings! {
         "Publishes that wait for the log; beyond it publishers wait. At least 4 records, or 4 messages of the largest size, with 1 KiB around each.";
     journal_unavailable_ms: u32 = "5000" "ms", Number(100, 600_000), Restart,
         "A publish that the log has not taken after this time is answered with unavailable: it may still be taken.";
+    journal_nats: NatsServers = "" "", Any, Restart,
+        "Addresses of the NATS servers, with commas between them; journal = nats needs it. They are 2.11 or later, with JetStream.";
+    journal_nats_credentials: Option<PathBuf> = "" "", Any, Restart,
+        "File with the credentials (JWT and seed) by which the NATS servers know this broker.";
+    journal_nats_ca: Option<PathBuf> = "" "", Any, Restart,
+        "File with the certificates of authorities that the NATS servers' certificates may be from; without it, those that the system trusts.";
+    journal_nats_cert: Option<PathBuf> = "" "", Any, Restart,
+        "File with the certificate by which the NATS servers know this broker.";
+    journal_nats_key: Option<PathBuf> = "" "", Any, Restart,
+        "File with the key of that certificate.";
+    journal_name: JournalName = "tickcast" "", Any, Restart,
+        "Name of the log in NATS: brokers with the same one share their topics. The stream is NAME_LOG, the object store of checkpoints NAME_CP.";
+    journal_node: JournalName = "" "", Any, Restart,
+        "This broker's name, which no other broker of the log may have; without it, the host's name.";
+    journal_replicas: u32 = "1" "replicas", Number(1, 5), Restart,
+        "Replicas of a stream in NATS that has to be made; one that is there keeps its own.";
+    journal_in_flight: u32 = "8" "records", Number(1, 64), Restart,
+        "Records that are on their way to NATS at the same time.";
+    journal_ack_ms: u32 = "300" "ms", Number(50, 10_000), Restart,
+        "A record that NATS has not acknowledged after this time is sent again.";
+    journal_stale_ms: u32 = "3000" "ms", Number(1500, 600_000), Restart,
+        "When nothing has come from the log in NATS for this long, clients are told that this broker is stale.";
+    journal_unready_ms: u32 = "15000" "ms", Number(1500, 600_000), Restart,
+        "When nothing has come for this long, the broker is not ready. While it has no connection to NATS it is not ready either.";
+    journal_recreate: bool = "false" "", Any, Restart,
+        "Begins anew if the stream in NATS is gone, or does not go on where its checkpoints are: topics are lost.";
 "Delivery":
     behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB), Reload(Limits),
         "A connection with more than this pending is behind: it gets the images of state topics instead of every update.";
@@ -338,7 +366,8 @@ settings! {
 impl Config {
     /// Who may connect.
     pub(crate) fn access_rules(&self) -> AccessRules {
-        AccessRules { origins: self.allow_origin.clone(), hosts: self.allow_host.clone() }
+        let (origins, hosts) = (self.allow_origin.clone(), self.allow_host.clone());
+        AccessRules { origins, hosts, brokers: self.brokers.clone() }
     }
 
     /// The numbers of connections that the settings ask for.

@@ -91,6 +91,7 @@ fn an_error_names_the_setting_the_value_and_its_source() {
             "",
             "the trailing slash is not part of an origin: write https://a.example:8443",
         ),
+        (&[("brokers", "ws://a.example")], &[], "", "brokers: ws://a.example is no address of a broker"),
         (&[("allow_host", "https://a.example")], &[], "", "expected host names"),
         // An overridden value is checked as well.
         (&[("shards", "1")], &[("TICKCAST_SHARDS", "x")], "", "shards = \"x\" (from environment TICKCAST_SHARDS)"),

@@ -19,7 +19,8 @@ use super::listing::{self, Of};
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{Author, Peer, history, publish, sse, topics, web};
+use super::web::{self, Reach};
+use super::{Author, Peer, history, publish, sse, topics};
 use crate::access::{Access, Gate};
 use crate::audit::{Audit, Event};
 use crate::authentication::{Authentication, Identified, Who, split_token};
@@ -221,7 +222,10 @@ where
         Route::Topic(topic) if method == Method::DELETE => topics::delete(query, &topic, caller, context).await,
         Route::Topic(topic) => topics::image(query, &topic, caller, context).await,
         Route::History(topic) => history::page(query, &topic, caller, context).await,
-        Route::Asset(asset) => Ok(web::serve(asset, request.headers(), context.admin_port)),
+        Route::Asset(asset) => {
+            let reach = Reach { admin_port: context.admin_port, brokers: context.access.brokers() };
+            Ok(web::serve(asset, request.headers(), &reach))
+        }
     };
     result.unwrap_or_else(|refusal| reply::error(&refusal))
 }

@@ -14,6 +14,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use super::reply::Reply;
+use crate::access::Origin;
 
 /// A file, and how it is served.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ static ASSETS: &[Asset] = &[
     Asset { path: "/live/icon.svg", content_type: "image/svg+xml", body: live!("icon.svg"), is_page: false },
     script("/live/allowed.js", live!("allowed.js")),
     script("/live/broker.js", live!("broker.js")),
+    script(BROKERS, live!("brokers.js")),
     script("/live/candles.js", live!("candles.js")),
     script("/live/chat.js", live!("chat.js")),
     script("/live/connection.js", live!("connection.js")),
@@ -121,6 +123,20 @@ const fn style(path: &'static str, body: &'static [u8]) -> Asset {
 /// The entity tag of each asset's bytes (RFC 9110 §8.8.3), in the order of [`ASSETS`].
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| ASSETS.iter().map(|asset| tag_of(asset.body)).collect());
 
+/// The module with the addresses of all brokers of the cluster. The file has an empty list, in the place of which
+/// the setting is served.
+const BROKERS: &str = "/live/brokers.js";
+const NO_BROKERS: &str = "brokers = []";
+
+/// What the page of this broker may reach besides the broker itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reach {
+    /// The port of the admin listener, which is for operators.
+    pub(super) admin_port: Option<u16>,
+    /// The setting `brokers`.
+    pub(super) brokers: Vec<Origin>,
+}
+
 /// A file, as its index in [`ASSETS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AssetId(usize);
@@ -133,40 +149,55 @@ impl AssetId {
 }
 
 /// Answers with the file, or with 304 and no body if the client's copy is current.
-pub(super) fn serve(id: AssetId, request: &HeaderMap, admin_port: Option<u16>) -> Reply {
-    let (asset, tag) = (&ASSETS[id.0], &TAGS[id.0]);
-    let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, tag));
-    let body = if known { Bytes::new() } else { Bytes::from_static(asset.body) };
+pub(super) fn serve(id: AssetId, request: &HeaderMap, reach: &Reach) -> Reply {
+    let asset = &ASSETS[id.0];
+    let (body, tag) = match asset.path == BROKERS && !reach.brokers.is_empty() {
+        true => with_brokers(asset.body, &reach.brokers),
+        false => (Bytes::from_static(asset.body), TAGS[id.0].clone()),
+    };
+    let known = request.get_all(IF_NONE_MATCH).iter().any(|given| names(given, &tag));
+    let body = if known { Bytes::new() } else { body };
     let mut reply = Response::new(body.into());
     if known {
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    headers.insert(ETAG, tag.clone());
+    headers.insert(ETAG, tag);
     // A browser keeps it and revalidates it each time, so a page and its broker have the same version.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if asset.is_page {
-        headers.insert(CONTENT_SECURITY_POLICY, policy(request.get(HOST), admin_port));
+        headers.insert(CONTENT_SECURITY_POLICY, policy(request.get(HOST), reach));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     }
     reply
 }
 
-/// The policy of a page: only the broker's own files, and connections to the page's own origin, so that content that a
-/// feed might smuggle in can reach no other host. Browsers that do not count `ws:` of the same host as `'self'` (Safari
+/// The module with these addresses, and its entity tag.
+fn with_brokers(module: &[u8], brokers: &[Origin]) -> (Bytes, HeaderValue) {
+    let origins: Vec<String> = brokers.iter().map(Origin::to_string).collect();
+    let list = format!("brokers = {}", serde_json::Value::from(origins));
+    let body = String::from_utf8_lossy(module).replace(NO_BROKERS, &list);
+    let tag = tag_of(body.as_bytes());
+    (body.into(), tag)
+}
+
+/// The policy of a page: only the broker's own files, and connections to the page's own origin and to the brokers of the
+/// cluster, so that content that a feed might smuggle in can reach no other host. Browsers that do not count `ws:` of the same host as `'self'` (Safari
 /// before 15.4) need it named. The admin listener, on a port of the same host, is for operators.
-fn policy(host: Option<&HeaderValue>, admin_port: Option<u16>) -> HeaderValue {
+fn policy(host: Option<&HeaderValue>, reach: &Reach) -> HeaderValue {
     // The host was checked before anything was answered: it holds no space, semicolon or comma.
     let sockets = host.and_then(|host| host.to_str().ok()).map(|host| {
         // A colon in brackets belongs to an IPv6 address.
         let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
-        let admin = admin_port.map(|port| format!(" http://{name}:{port}"));
+        let admin = reach.admin_port.map(|port| format!(" http://{name}:{port}"));
         format!(" ws://{host} wss://{host}{}", admin.unwrap_or_default())
     });
+    let named = |origin: &Origin| Some(format!(" {origin} {}", origin.of_sockets()?));
+    let brokers: String = reach.brokers.iter().filter_map(named).collect();
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{}{brokers}; \
          frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         sockets.unwrap_or_default()
     );

@@ -43,7 +43,10 @@ impl Observe for Shared {
         if !self.listens.load(Ordering::Acquire) {
             return Err("the broker is starting".to_owned());
         }
-        Ok(())
+        match self.journal.as_ref().and_then(|journal| journal.unready()) {
+            Some(why) => Err(why),
+            None => Ok(()),
+        }
     }
 
     fn metrics(&self) -> String {

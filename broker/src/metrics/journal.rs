@@ -5,13 +5,17 @@ use broker_journal::{Status, get};
 use prometheus::proto::MetricFamily;
 
 use super::family::{counter, gauge, seconds_counter};
+use crate::journal::Journal;
 
 /// Returns all of them but the histogram, which the shards count.
-pub(super) fn families(status: &Status, engine: &Engine) -> Vec<MetricFamily> {
+pub(super) fn families(journal: &Journal, engine: &Engine) -> Vec<MetricFamily> {
+    let status = journal.status();
     let mut families = reading(status);
     families.extend(log(status));
     families.extend(queue(status, engine));
     families.extend(checkpoints(status));
+    #[cfg(feature = "nats")]
+    families.extend(journal.nats_status().into_iter().flat_map(|nats| super::nats::families(status, nats)));
     families
 }
 
@@ -95,6 +99,6 @@ fn checkpoints(status: &Status) -> Vec<MetricFamily> {
     ]
 }
 
-fn flag(name: &str, help: &str, is: bool) -> MetricFamily {
+pub(super) fn flag(name: &str, help: &str, is: bool) -> MetricFamily {
     gauge(name, help, f64::from(u8::from(is)))
 }

@@ -5,6 +5,8 @@
 
 mod family;
 mod journal;
+#[cfg(feature = "nats")]
+mod nats;
 mod process;
 mod tls;
 mod tokens;
@@ -12,7 +14,6 @@ mod tokens;
 use std::sync::Arc;
 
 use broker_engine::{BUCKETS, Engine, Histogram, Quota, ShardStats};
-use broker_journal::Status;
 use broker_protocol::{CloseReason, ErrorCode};
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
@@ -23,6 +24,7 @@ use crate::admission::Admission;
 use crate::audit::Audit;
 use crate::http::BodyBudget;
 use crate::http::sockets::HttpSockets;
+use crate::journal::Journal;
 use crate::logging;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
@@ -50,7 +52,7 @@ pub(crate) struct Metrics {
     /// Who did what.
     pub audit: Arc<Audit>,
     /// What the journal tells of itself, if there is one.
-    pub journal: Option<Arc<Status>>,
+    pub journal: Option<Arc<Journal>>,
     /// When the process started, in seconds since the UNIX epoch.
     pub start_seconds: f64,
 }
@@ -120,7 +122,7 @@ impl Metrics {
         families
             .extend(HISTOGRAMS.iter().map(|(name, help, per_unit, read)| self.histogram(name, help, *per_unit, *read)));
         families.extend(self.tls.iter().flat_map(|tls| tls::families(tls)));
-        families.extend(self.journal.iter().flat_map(|status| journal::families(status, &self.engine)));
+        families.extend(self.journal.iter().flat_map(|journal| journal::families(journal, &self.engine)));
         families.extend(self.journal.iter().map(|_| {
             let help = "From a publish or a batch over WebSocket until all of it was back from the log.";
             self.histogram("tickcast_journal_wait_seconds", help, 1e6, |s| &s.journal_wait_us)

@@ -49,6 +49,10 @@ impl Driver {
                     self.farewell = Some(payload.clone());
                     self.broadcasts.push_back((Broadcast::Message(payload), 0));
                 }
+                Command::Stale(payload, arriving) => {
+                    self.stale = arriving;
+                    self.broadcasts.push_back((Broadcast::Message(payload), 0));
+                }
                 Command::RenewAll => self.broadcasts.push_back((Broadcast::Renew, 0)),
                 Command::Verified(verified) => self.verified(verified),
                 Command::Checked(checked) => self.checked(checked),
@@ -123,6 +127,9 @@ impl Driver {
         }
         // Its request may have been read long before its answer was.
         self.renew_if_replaced(id, client.as_of);
+        if let Some(payload) = self.stale.clone() {
+            self.shard.answer(now(), id, &payload);
+        }
         if self.shard.is_closing(id) {
             // Nothing is subscribed to any more.
         } else if let Some(SseRequest { topics, from, conflate_ms, on_slow, ready }) = follows {

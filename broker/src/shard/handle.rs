@@ -83,6 +83,9 @@ pub enum Command {
     Alive(oneshot::Sender<()>),
     /// Send every connection this message.
     SendAll(Arc<[u8]>),
+    /// Send every connection the first message, that this broker is cut off from its journal or that this is over; and the
+    /// second one to those that arrive from now on, right after their greeting.
+    Stale(Arc<[u8]>, Option<Arc<[u8]>>),
     /// Give every connection what its identity gives by now: keys, roles, tokens or revocations have changed.
     RenewAll,
     /// A token was checked with the keys that are there.

@@ -100,6 +100,8 @@ struct Driver {
     /// The requests for the slowest connections.
     asked: VecDeque<Asked>,
     questions: Questions,
+    /// The message for connections that arrive while the broker is cut off from its journal.
+    stale: Option<Arc<[u8]>>,
     /// The message for connections that arrive during the shutdown.
     farewell: Option<Arc<[u8]>>,
     /// The reason with which connections that arrive after `CloseAll` are closed.
@@ -140,6 +142,7 @@ impl Driver {
             logins: Logins::default(),
             asked: VecDeque::new(),
             questions: Questions::default(),
+            stale: None,
             farewell: None,
             closes: None,
             busy_until_us,

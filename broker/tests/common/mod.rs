@@ -9,6 +9,7 @@ mod client;
 pub(crate) mod frames;
 mod http;
 mod message;
+pub(crate) mod nats;
 mod panics;
 mod process;
 

@@ -125,7 +125,7 @@ async fn ask(line: &str, header: (&str, &str), broker: &Broker) -> (u16, String)
 async fn send(line: &str, headers: &[(&str, &str)], body: &'static str, broker: &Broker) -> (u16, String) {
     let (method, path) = line.split_once(' ').unwrap();
     let origins = vec![Origin::parse("https://desk.example.com").unwrap()];
-    let gate = Gate::new(AccessRules { origins, hosts: Vec::new() });
+    let gate = Gate::new(AccessRules { origins, ..AccessRules::default() });
     let mut request = Request::builder().method(method).uri(path).header("Host", "localhost:9001");
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -84,6 +84,7 @@ pub(crate) async fn start_all(
         access: Arc::new(Gate::new(AccessRules {
             origins: vec![Origin::parse("https://desk.example.com").unwrap()],
             hosts: vec![HostName::parse("feed.example.com").unwrap()],
+            brokers: Vec::new(),
         })),
         authentication: Arc::new(nobody_is_asked()),
         message_bytes: MESSAGE_BYTES,

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::server::start;
+use broker::access::{AccessRules, Gate, Origin};
+
+use super::server::{start, start_for};
 
 const CLIENT: &str = include_str!("../../clients/js/tickcast.js");
 
@@ -70,6 +73,27 @@ async fn the_live_page_and_all_that_it_needs() {
             assert!(seen.contains(&path), "{path} is not served, or nothing names it: {seen:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_live_page_of_a_cluster_knows_all_of_its_brokers_and_may_connect_there() {
+    let others = ["http://10.1.2.4:9000", "https://md-2.example.com"];
+    let rules = AccessRules { brokers: others.map(|it| Origin::parse(it).unwrap()).into(), ..AccessRules::default() };
+    let server = start_for("127.0.0.1", |context| context.access = Arc::new(Gate::new(rules))).await;
+    let policy = server.get("/").await.header("content-security-policy").unwrap().to_owned();
+    let host = server.address;
+    let reach = format!(
+        "connect-src 'self' ws://{host} wss://{host} http://10.1.2.4:9000 ws://10.1.2.4:9000 \
+         https://md-2.example.com wss://md-2.example.com:443"
+    );
+    assert!(policy.split("; ").any(|part| part == reach), "{policy}");
+    let module = server.get("/live/brokers.js").await;
+    assert!(module.body.contains(r#"export const brokers = ["http://10.1.2.4:9000","https://md-2.example.com"];"#));
+    // A browser that has the module of another list asks for this one.
+    let alone = start().await.get("/live/brokers.js").await;
+    assert!(alone.body.contains("export const brokers = [];") && alone.header("etag") != module.header("etag"));
+    let again = format!("If-None-Match: {}", module.header("etag").unwrap());
+    assert_eq!(server.ask("GET /live/brokers.js", &[&again], b"").await.status, 304);
 }
 
 /// Returns the files that a page or a module names by an absolute path.

@@ -189,7 +189,7 @@ fn a_damage_that_a_checkpoint_makes_up_for_is_said() {
         let copied = folder.path(&index.to_string());
         copy(&dir, &copied);
         harm(&copied);
-        let named = if start == Start::Serves { "" } else { "the checkpoint" };
+        let named = if start == Start::Serves { "" } else { "checkpoint" };
         check(what, &copied, named, start, &before);
     }
 }

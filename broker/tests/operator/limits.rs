@@ -31,13 +31,14 @@ const BUDGET: &str = "tickcast_budget_bytes_max";
 const HELLO: &str = "hello";
 
 /// Settings with a test of their own: here, in the tests of reloads, and in those of tokens and quotas.
-const OTHERS: [&str; 34] = [
+const OTHERS: [&str; 35] = [
     "allow_host",
     "allow_origin",
     "admin_token_sha256",
     "audit_log",
     "auth_ms",
     "behind_bytes",
+    "brokers",
     "connections_per_address_max",
     "connections_per_user_max",
     "connects_per_address_per_s",

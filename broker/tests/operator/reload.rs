@@ -140,12 +140,17 @@ fn who_may_connect() {
     let broker = Configured::start(QUIET);
     let status = |header: &str| ask(broker.process.listen, "GET /v1/topics", &[header], b"").status;
     let (page, name) = ("Origin: https://desk.example.com", "Host: feed.example.com");
-    assert_eq!((status(page), status(name)), (403, 403));
-    let lists = "allow_origin = [\"https://desk.example.com\"]\nallow_host = [\"feed.example.com\"]\n";
+    let other = "Origin: https://md-2.example.com";
+    let policy = || broker.http("GET /", "").header("content-security-policy").unwrap().to_owned();
+    assert_eq!((status(page), status(name), status(other)), (403, 403, 403));
+    let lists = "allow_origin = [\"https://desk.example.com\"]\nallow_host = [\"feed.example.com\"]\n\
+                 brokers = [\"https://md-2.example.com\"]\n";
     broker.reload(&format!("{QUIET}{lists}"));
-    assert_eq!((status(page), status(name)), (200, 200));
+    assert_eq!((status(page), status(name), status(other)), (200, 200, 200));
+    assert!(policy().contains("https://md-2.example.com") && !policy().contains("desk"), "{}", policy());
     broker.reload(QUIET);
-    assert_eq!((status(page), status(name)), (403, 403));
+    assert_eq!((status(page), status(name), status(other)), (403, 403, 403));
+    assert!(!policy().contains("md-2"), "{}", policy());
 }
 
 #[test]

@@ -8,6 +8,7 @@
  */
 import { connect } from "/tickcast.js";
 import { showBroker } from "./broker.js";
+import { brokers } from "./brokers.js";
 import { showChat } from "./chat.js";
 import { showConnection } from "./connection.js";
 import { el } from "./dom.js";
@@ -15,10 +16,13 @@ import { showLogin } from "./login.js";
 import { showMarkets } from "./markets.js";
 import { showMatches } from "./matches.js";
 import { showRaw } from "./raw.js";
-import { forgetToken, hasToken, withToken } from "./token.js";
+import { askAt, forgetToken, hasToken, withToken } from "./token.js";
 
 /** How long after its greeting a broker that needs a token may say that it knows the page all the same. */
 const KNOWN_MS = 1000;
+
+/** In a cluster the page goes on at another broker when one is away; otherwise there is just the one that served it. */
+const ADDRESSES = brokers.length === 0 ? undefined : [location.origin, ...brokers];
 
 const main = document.getElementById("view"), key = document.getElementById("key");
 document.getElementById("old").remove();
@@ -41,7 +45,7 @@ function begin() {
   events = new AbortController();
   leave();
   client?.close();
-  client = connect(undefined, withToken());
+  client = connect(ADDRESSES, withToken());
   needed = false;
   connection.follow(client, events.signal);
   on("open", opened);
@@ -66,6 +70,7 @@ const on = (type, handle) => client.addEventListener(type, handle, { signal: eve
 const knowsTokens = () => client.hello?.features?.includes("auth") ?? false;
 
 function opened({ hello, transport }) {
+  if (ADDRESSES !== undefined) askAt(client.url);
   key.hidden = !knowsTokens();
   // Over Server-Sent Events the broker says who a client is only with what was subscribed.
   if (shown === null && (transport === "sse" || !knowsTokens())) route();

@@ -23,9 +23,17 @@ export function forgetToken() {
   token = undefined;
 }
 
+/** Where plain requests go: to the broker at which the page is connected. */
+let base = location.origin;
+
+/** Has them go to the broker with this address for WebSockets or for HTTP. */
+export function askAt(url) {
+  base = new URL(url).origin.replace(/^ws/, "http");
+}
+
 /** Asks the broker with a plain request. Returns its JSON, or null. */
 export async function ask(path) {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const answer = await fetch(path, { headers }).catch(() => null);
+  const answer = await fetch(new URL(path, base), { headers }).catch(() => null);
   return answer === null ? null : answer.json().catch(() => null);
 }

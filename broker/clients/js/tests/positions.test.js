@@ -194,6 +194,8 @@ test("from a WebSocket to Server-Sent Events and back, it resumes from the last 
   await late.came("image late 2");
   sse.id = 80;
   sse.to(main, update(6));
+  // Nothing says which of two streams is read first.
+  await seen.came("update t 6");
   sse.id = 90;
   sse.to(second, update(3, "late"));
   await until(() => sse.of(["t", "p.*", "late"]), "one stream for all");

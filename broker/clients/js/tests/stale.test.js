@@ -94,7 +94,7 @@ test("a broker that is fresh again is not left; a lost connection ends the stale
 });
 
 test("those that cannot be reached, do not answer, or break down are passed over", async (t) => {
-  const { fakes: [a, b, c, d], made, at } = await following(t, 4, { connect_timeout_ms: 100 });
+  const { fakes: [a, b, c, d], made, at } = await following(t, 4, { connect_timeout_ms: 2_000 });
   b.pongs = false;
   c.pongs = false;
   a.send({ op: "stale", since: SINCE });
@@ -185,8 +185,9 @@ test("over Server-Sent Events: if all are stale the client stays; a stream whose
   b.greeting = a.greeting;
   const made = await connected(t, [a.url, b.url], { ...inOrder(2), transports: ["sse"] });
   const events = record(made, "stale", "fresh", "close"), seen = watch(made, "t");
-  await a.begin(["t"], ROW);
+  // The client looks before anything has begun.
   await until(() => made.isStale && b.streams.length === 1 && b.open.length === 0, "the other one was asked");
+  await a.begin(["t"], ROW);
   a.send(update(6));
   await seen.came("update t 6");
   assert.deepEqual([made.url, made.isStale], [`${a.url}/v1/ws`, true]);
@@ -194,7 +195,20 @@ test("over Server-Sent Events: if all are stale the client stays; a stream whose
   watch(made, "u");
   await a.begin(["u"], ROW);
   await until(() => !made.isStale, "fresh");
-  assert.deepEqual([events.map(([type]) => type), b.streams.length, made.errors], [["stale", "fresh"], 1, []]);
+  assert.deepEqual([events.map(([type]) => type), b.asked, made.errors], [["stale", "fresh"], [["t", null]], []]);
+});
+
+test("over Server-Sent Events: if nothing has begun yet, the other broker is asked for what is wanted", async (t) => {
+  const [a, b] = await Promise.all([SseBroker.start(t), SseBroker.start(t)]);
+  a.greeting = [{ op: "stale", since: SINCE }];
+  const made = await connected(t, [a.url, b.url], { ...inOrder(2), transports: ["sse"] });
+  const seen = watch(made, ["p.*", "t"]);
+  await b.begin(["t"], ROW);
+  await b.begin(["p.*", "t"], ROW);
+  b.send(update(6));
+  await seen.came("update t 6");
+  assert.deepEqual([made.url, made.isStale, a.asked, b.asked, made.errors],
+    [`${b.url}/v1/ws`, false, [["p.*,t", null]], [["t", null], ["p.*,t", null]], []]);
 });
 
 test("a WebSocket that replaces Server-Sent Events says for itself whether its broker is stale", async (t) => {

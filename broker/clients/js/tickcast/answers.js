@@ -36,9 +36,10 @@ export class Answers {
       if (!this.#connection.isOpen) return;
     }
     for (const row of errors) {
-      const entry = this.#entries.get(row.topic);
+      const entry = this.#entries.get(row.topic), item = asked?.items.get(row.topic);
+      if (item) this.#pending.staysWhereItIs(item);
       // An entry that was left and joined again in the meantime has an answer of its own to come.
-      if (entry && entry === (asked?.items.get(row.topic)?.entry ?? entry)) this.#asking.refuse(entry, row);
+      if (entry && entry === (item?.entry ?? entry)) this.#asking.refuse(entry, row);
       // A topic that a pattern brought in and that was to begin anew: no entry asks for it.
       else if (!entry && row.retry && this.#topics.get(row.topic)?.resyncing) this.#asking.retries.refused(row.topic, row.code, row.retry_ms);
     }
@@ -78,11 +79,13 @@ export class Answers {
     if (asked.isNew && !this.#asking.isNew) {
       // It was refused for fields that this broker does not know, so it is asked without them. Names are lent anew.
       this.#pending.done(id);
-      this.#pending.takeBack(asked);
+      this.#topics.freed(this.#pending.takeBack(asked));
       const own = [...asked.items.values()].filter(({ entry, text }) => entry.text === text && this.#entries.get(text) === entry);
       this.#asking.askFor(own.map(({ entry }) => entry));
     } else {
       this.subscribed({ id, errors: [...asked.items.keys()].map((topic) => ({ topic, code, message, retry, retry_ms })) });
+      // No `ready` follows.
+      this.#pending.done(id);
     }
     return true;
   }
@@ -118,6 +121,7 @@ export class Answers {
     const { items, isNew } = asked, free = this.#pending.takeBack(asked);
     for (const topic of free) this.#entries.lent.delete(topic);
     this.#asking.unsubscribe(free.filter((topic) => !this.#entries.has(topic)));
+    this.#topics.freed(free);
     if (isNew) return;
     if (!this.#connection.repeats) return this.ready({ id });
     // Over Server-Sent Events nothing earlier can be had than what is known, and streams answer for what they begin.

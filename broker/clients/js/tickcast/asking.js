@@ -99,7 +99,7 @@ export class Asking {
   askFor(entries) {
     if (entries.length === 0) return;
     if (this.#connection.repeats) return this.#ask(entries.map((entry) => ({ entry, text: entry.text, subscribers: [] })));
-    const plan = new Plan(this.#entries, this.#topics, this.#connection.limits, this.isNew);
+    const plan = new Plan(this.#entries, this.#topics, this.pending, this.#connection.limits, this.isNew);
     const { items, lent } = plan.of(entries);
     this.#ask(items, lent);
   }

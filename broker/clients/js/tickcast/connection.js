@@ -27,8 +27,8 @@ const TRANSPORTS = { websocket: WebSocketTransport, sse: SseTransport };
  * The connection. Its listener gets `message(message)` for the broker's messages of topics and its answers; `opened()`
  * on each new connection, to ask for everything again; `ready()` whenever it may take requests again; `away()` when one is left, because it is lost or for another
  * one, and no more answers come over it; `lost()` when another attempt follows; `ended(error)` once, after which
- * nothing follows; and `emit(type, fields)` for the client's events. `resumePoints()`, `reached(id, texts)`,
- * `answer(message)` and `settled(covers, mentioned)` are as for a transport.
+ * nothing follows; and `emit(type, fields)` for the client's events. `resumePoints()`, `wanted()`,
+ * `freed()`, `reached(id, texts)`, `answer(message)` and `settled(covers, mentioned)` are as for a transport.
  */
 export class Connection {
   #addresses; #options; #listener; #backoff; #outage; #wake; #silence; #authentication;
@@ -98,6 +98,8 @@ export class Connection {
   get transport() { return this.isOpen ? this.#backoff.transport : null; }
   /** Whether updates may come twice over this transport. */
   get repeats() { return this.#transport?.constructor.repeats ?? false; }
+  /** Whether a topic comes over this connection, although its entries may have been unsubscribed. */
+  brings(topic) { return this.#transport?.brings?.(topic) ?? false; }
   get unsentBytes() { return this.#transport.unsentBytes; }
 
   /** Returns an id for a message to the broker. */
@@ -157,6 +159,8 @@ export class Connection {
         settled: (covers, mentioned) => current() && this.#listener.settled(covers, mentioned),
         reached: (id, texts) => current() && this.#listener.reached(id, texts),
         resumePoints: this.#listener.resumePoints,
+        wanted: this.#listener.wanted,
+        freed: () => current() && this.#listener.freed(),
       });
     } catch (error) {
       fail({ code: ABNORMAL, reason: error.message });

@@ -33,6 +33,14 @@ export function mostDemanding(options) {
   };
 }
 
+/** Combines wishes, `{last, resume}` each, so that all of the earlier updates come: one wish, or null. */
+export function allOf(wishes) {
+  const last = Math.max(0, ...wishes.map((wish) => wish.last));
+  const resumes = wishes.map((wish) => wish.resume).filter((resume) => resume !== null);
+  resumes.sort((one, other) => one.seq - other.seq);
+  return last > 0 || resumes.length > 0 ? { last, resume: resumes[0] ?? null } : null;
+}
+
 /** A topic or pattern that the broker is subscribed to, for all the subscriptions that have it. */
 export class Entry {
   /** By subscription, its options. The broker is asked for the most demanding ones. */
@@ -69,14 +77,6 @@ export class Entry {
     const before = `${this.conflate_ms} ${this.on_slow}`;
     Object.assign(this, mostDemanding([...this.subscribers.values()]));
     return before !== `${this.conflate_ms} ${this.on_slow}`;
-  }
-
-  /** The earlier updates that all its subscriptions together ask for: `{last, resume}`, or null. */
-  get wish() {
-    const wishes = [...this.wishes.values()], last = Math.max(0, ...wishes.map((wish) => wish.last));
-    const resumes = wishes.map((wish) => wish.resume).filter((resume) => resume !== null);
-    resumes.sort((one, other) => one.seq - other.seq);
-    return last > 0 || resumes.length > 0 ? { last, resume: resumes[0] ?? null } : null;
   }
 
   /** Records that it is asked for over this connection. */
@@ -148,6 +148,11 @@ export class Entries extends Map {
       const entry = this.get(text);
       if (entry?.answered) entry.resumePoint = { id, conflated: entry.interval_ms > 0 };
     }
+  }
+
+  /** Records that a topic goes back, to before the ids of what covers it. */
+  goesBack(topic) {
+    for (const entry of [this.get(topic), ...this.patternsOf(topic)]) if (entry) entry.resumePoint = null;
   }
 
   /** Records that the connection is left. */

@@ -11,6 +11,8 @@ export class Pending {
    * lent}`, with the items by their texts, and the names that are lent until the answer.
    */
   #asked = new Map();
+  /** By text: the items among them that go back, because a subscription asked for earlier updates, and were not refused. */
+  #goingBack = new Map();
   /** By id: `unsubscribe` messages that are not answered, as functions of a topic: whether they cover it. */
   #leaving = new Map();
   /** By name: for how many unanswered requests it is lent. */
@@ -22,6 +24,7 @@ export class Pending {
   ask(id, items, isNew) {
     const asked = { items: new Map(items.map((item) => [item.text, item])), isNew, lent: [] };
     this.#asked.set(id, asked);
+    for (const item of items) if (item.goesBack) this.#goingBack.set(item.text, [...this.goingBack(item.text), item]);
     return asked;
   }
 
@@ -30,9 +33,26 @@ export class Pending {
     return this.#asked.get(id);
   }
 
+  /**
+   * The items of pending `subscribe` messages with which a text goes back. A later request for it has to go back as well,
+   * because it begins the text anew.
+   */
+  goingBack(text) {
+    return this.#goingBack.get(text) ?? [];
+  }
+
   /** Removes a `subscribe`. */
   done(id) {
+    const done = this.#asked.get(id)?.items.values() ?? [];
     this.#asked.delete(id);
+    for (const item of done) this.staysWhereItIs(item);
+  }
+
+  /** Records that a text does not go back for this item any more. */
+  staysWhereItIs(item) {
+    const { text } = item, others = this.goingBack(text).filter((other) => other !== item);
+    if (others.length > 0) this.#goingBack.set(text, others);
+    else this.#goingBack.delete(text);
   }
 
   /** Adds an `unsubscribe` of these topics and patterns. */
@@ -57,6 +77,11 @@ export class Pending {
     for (const name of names) this.#lending.set(name, (this.#lending.get(name) ?? 0) + 1);
   }
 
+  /** Whether a topic's name is lent: the broker sends the topic, whoever still wants it. */
+  isLent(topic) {
+    return this.#lending.has(topic);
+  }
+
   /** Takes back the names that were lent for a `subscribe`. Returns those that are lent for no other one. */
   takeBack({ lent }) {
     const free = [];
@@ -71,6 +96,7 @@ export class Pending {
   /** Forgets everything: there are no more answers over the connection that is left. */
   clear() {
     this.#asked.clear();
+    this.#goingBack.clear();
     this.#leaving.clear();
     this.#lending.clear();
     this.switch = null;

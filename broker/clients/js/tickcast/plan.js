@@ -7,10 +7,12 @@
  * and then the names are unsubscribed again: the pattern covers them, and their streams continue without a break.
  *
  * If a subscription asks for earlier updates of a topic that others follow, the topic goes back for it: to before the
- * others' last update, so that they lose nothing either.
+ * others' last update, so that they lose nothing either. What is asked for while that is on its way goes back too,
+ * because each request begins its topics anew.
  *
  * @module
  */
+import { allOf } from "./entry.js";
 
 /** Larger than any number of retained updates. */
 const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
@@ -19,7 +21,7 @@ const EPOCH_THAT_NEVER_WAS = { epoch: "none", seq: 0 };
 
 /** A plan for the present entries, streams and limits. */
 export class Plan {
-  #entries; #topics; #hasIds;
+  #entries; #topics; #pending; #hasIds;
   /** How many names may be lent. */
   #room;
   /** By text: the items that ask for names, both entries and names that are lent. */
@@ -27,8 +29,8 @@ export class Plan {
   #lent = [];
 
   /** `hasIds`: the broker knows the ids of positions. */
-  constructor(entries, topics, limits, hasIds) {
-    [this.#entries, this.#topics, this.#hasIds] = [entries, topics, hasIds];
+  constructor(entries, topics, pending, limits, hasIds) {
+    [this.#entries, this.#topics, this.#pending, this.#hasIds] = [entries, topics, pending, hasIds];
     this.#room = Math.max(0, limits.subscriptions - entries.size);
   }
 
@@ -42,15 +44,26 @@ export class Plan {
     for (const entry of entries) {
       const item = itemOf(entry, entry.text);
       if (!entry.pattern) this.#names.set(entry.text, this.#name(item));
-      else (this.#resumesFromId(item) ? patterns : entry.begun && entry.wish === null ? begun : fresh).push(item);
+      else (this.#resumesFromId(item) ? patterns : entry.begun && this.#wish(entry) === null ? begun : fresh).push(item);
     }
-    for (const { entry } of [...fresh]) if (entry.wish?.last > 0) this.#goBack(entry);
+    for (const { entry } of [...fresh]) if (this.#wish(entry)?.last > 0) this.#goBack(entry);
     this.#resumeByName(begun, fresh);
     return { items: [...this.#names.values(), ...patterns, ...begun, ...fresh], lent: this.#lent };
   }
 
+  /** The earlier updates of an entry that are wanted: `{last, resume}`, or null. */
+  #wish({ text, wishes }) {
+    return allOf([...wishes.values(), ...this.#onTheirWay(text)]);
+  }
+
+  /** The earlier updates of a name or pattern that were asked for and that may not have come yet, as wishes. */
+  #onTheirWay(text) {
+    const counts = ({ entry }) => this.#entries.get(entry.text) === entry;
+    return this.#pending.goingBack(text).filter(counts).map(({ from, resume }) => ({ last: from.last ?? 0, resume }));
+  }
+
   #name(item) {
-    const { entry } = item, stream = this.#topics.get(entry.text), position = stream?.position ?? null, { wish } = entry;
+    const { entry } = item, stream = this.#topics.get(entry.text), position = stream?.position ?? null, wish = this.#wish(entry);
     if (wish !== null) return Object.assign(item, before(wish, stream));
     if (!entry.begun) {
       // If a pattern has brought it in already, it resumes where it is, unless it lacks the image that is wanted.
@@ -63,7 +76,7 @@ export class Plan {
 
   /** Whether a pattern resumes from an id. If it does not and earlier updates are wanted, the item asks for them. */
   #resumesFromId(item) {
-    const { entry } = item, { wish } = entry;
+    const { entry } = item, wish = this.#wish(entry);
     if (wish !== null) {
       Object.assign(item, wish.resume ? { resume: wish.resume } : { from: { last: wish.last }, goesBack: true });
       return false;
@@ -74,10 +87,11 @@ export class Plan {
 
   /** Asks for the last updates of a pattern's topics: of those that come already, by their names. */
   #goBack(entry) {
+    const wish = this.#wish(entry);
     for (const stream of this.#topics.streams) {
       const { topic } = stream;
       if (!entry.matches(topic) || stream.waits) continue;
-      const named = this.#entries.get(topic), how = before(entry.wish, stream);
+      const named = this.#entries.get(topic), how = before(allOf([wish, ...this.#onTheirWay(topic)]), stream);
       if (named && !this.#names.has(topic)) this.#names.set(topic, itemOf(named, topic));
       const item = this.#names.get(topic);
       if (item) earlier(item, how, entry.subscribers.keys());
@@ -93,12 +107,12 @@ export class Plan {
       const { topic, position, kind } = stream;
       if (position === null || this.#entries.has(topic) || this.#names.has(topic)) continue;
       const covering = ({ entry }) => entry.matches(topic);
-      const by = begun.find(covering) ?? (kind === "event" ? fresh.find(covering) : undefined);
-      if (by) found.push({ stream, entry: by.entry });
+      const by = begun.find(covering) ?? (kind === "event" ? fresh.find(covering) : undefined), wish = allOf(this.#onTheirWay(topic));
+      if (by) found.push({ stream, entry: by.entry, how: wish === null ? { resume: position } : before(wish, stream) });
     }
     // Events first: the others begin with an image, which contains everything.
     found.sort((one, other) => (other.stream.kind === "event") - (one.stream.kind === "event"));
-    const missing = found.filter(({ stream, entry }) => !this.#lend(entry, stream, { resume: stream.position }) && entry.begun);
+    const missing = found.filter(({ stream, entry, how }) => !this.#lend(entry, stream, how) && entry.begun);
     // What cannot resume begins anew. Until then its state is unknown, because it may have ended in the meantime.
     for (const { stream } of missing) if (stream.kind !== "event") stream.state = undefined;
     for (const item of begun) {

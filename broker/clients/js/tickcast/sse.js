@@ -77,6 +77,11 @@ export class SseTransport {
     }
   }
 
+  /** Whether a topic comes, perhaps only by an entry that was unsubscribed. */
+  brings(topic) {
+    return this.#streams?.bring(topic) ?? false;
+  }
+
   /** Ends the streams. Publishes in flight still get their answer. */
   retire() {
     this.#streams?.end();
@@ -116,7 +121,9 @@ export class SseTransport {
 
   /** Only a stream says whether its broker is stale: so one is opened, for an entry that the client has, and left after its beginning. */
   async look(id) {
-    const entries = [...this.#listener.resumePoints().keys()], entry = entries.find((text) => !isPattern(text)) ?? entries[0];
+    const oneOf = (texts) => texts.find((text) => !isPattern(text)) ?? texts[0];
+    // A stream says it before anything of it has begun. But the broker may refuse what has not begun yet.
+    const entry = oneOf([...this.#listener.resumePoints().keys()]) ?? oneOf(this.#listener.wanted());
     // Without a stream nobody is told that a broker is stale.
     if (entry === undefined) return this.#say({ op: "pong", id });
     const stream = new AbortController(), { signal } = stream;

@@ -51,6 +51,11 @@ export class SseStreams {
   /** Whether one stream could take the place of all of them. */
   get canMerge() { return this.#streams.every((stream) => stream.canResume); }
 
+  /** Whether a stream brings a topic, perhaps only by an entry that was dropped. */
+  bring(topic) {
+    return this.#streams.some((stream) => !stream.ended && stream.covers(topic));
+  }
+
   /** Adds entries, or changes their options. `answer()` is called before anything comes of them. */
   want(texts, options, answer) {
     // Not earlier: while the connection was tried beside another one, that one went on.
@@ -73,6 +78,7 @@ export class SseStreams {
       const isShared = isPattern(text) ? patterns.length > 0 || wanted.some(matcher(text)) : patterns.some((matches) => matches(text));
       for (const stream of this.#streams) this.#hasMore = stream.delete(text, isShared) || this.#hasMore;
     }
+    this.#listener.freed();
     this.#change();
   }
 
@@ -125,6 +131,7 @@ export class SseStreams {
     // Without an id nothing can resume on another stream: then changes wait.
     if (this.#isOutdated && this.canMerge) this.merge();
     else this.#openMore();
+    this.#listener.freed();
   }
 
   /** Whether one stream should take the place of all of these, or bring less, or have other options. */

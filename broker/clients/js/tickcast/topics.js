@@ -11,7 +11,7 @@ import { deliver, finish } from "./subscription.js";
 const VIOLATIONS_MAX = 5;
 
 export class Topics {
-  #connection; #entries; #again; #emit;
+  #connection; #entries; #isBrought; #again; #emit;
   #subscriptions = new Set();
   /** By topic. */
   #streams = new Map();
@@ -20,9 +20,13 @@ export class Topics {
   /** The streams that are to begin anew, over this connection. */
   #mending = new Set();
 
-  /** `again(topic, resume)` asks for a topic anew; `emit(type, fields)` dispatches the client's events. */
-  constructor(connection, entries, again, emit) {
-    [this.#connection, this.#entries, this.#again, this.#emit] = [connection, entries, again, emit];
+  /**
+   * `isBrought(topic)` returns whether it comes although nobody may want it: its name is lent, or was unsubscribed and
+   * still comes over Server-Sent Events; `again(topic, resume)` asks for a topic anew; `emit(type, fields)`
+   * dispatches the client's events.
+   */
+  constructor(connection, entries, isBrought, again, emit) {
+    [this.#connection, this.#entries, this.#isBrought, this.#again, this.#emit] = [connection, entries, isBrought, again, emit];
   }
 
   /** All streams, as they are now. */
@@ -71,6 +75,12 @@ export class Topics {
     this.#violations = 0;
     this.#mending.clear();
     for (const stream of this.#streams.values()) [stream.resyncing, stream.mentioned] = [false, false];
+    this.freed();
+  }
+
+  /** Records that these topics may not come any more, if nobody wants them. */
+  freed(names = this.#streams.keys()) {
+    for (const stream of [...names].map((topic) => this.#streams.get(topic))) if (stream) this.#forgetUnwanted(stream);
   }
 
   /** Ends all subscriptions, perhaps because of an error. */
@@ -94,6 +104,7 @@ export class Topics {
     const lived = !stream.waits;
     const goesBack = item?.goesBack ?? this.#entries.patternsOf(topic).some((entry) => entry.goesBack);
     const mayRepeat = !isAnswer || this.#connection.repeats || (item !== null && item.id !== null);
+    if (goesBack) this.#entries.goesBack(topic);
     const wrong = stream.begin(row, item?.resume ?? null, { mayRepeat, goesBack });
     if (wrong !== null) return this.#violated(stream, wrong, row);
     // It ended while the client was away.
@@ -133,7 +144,7 @@ export class Topics {
     if (patterns.length === 0) return;
     for (const stream of this.#streams.values()) {
       const { topic } = stream;
-      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#entries.lent.has(topic) || isLeaving(topic)) continue;
+      if (!patterns.some((entry) => entry.matches(topic)) || this.#entries.has(topic) || this.#isBrought(topic) || isLeaving(topic)) continue;
       if (this.#entries.patternsOf(topic).every((entry) => patterns.includes(entry) || !entry.answered)) stream.mentioned = false;
     }
   }
@@ -182,10 +193,10 @@ export class Topics {
     this.#mending.delete(stream);
   }
 
-  /** Makes a topic's stream, if a subscription covers the topic. */
+  /** Makes a topic's stream, if a subscription covers the topic or it comes all the same. */
   #newStream(topic) {
     const subscribers = [...this.#subscriptions].filter((subscription) => subscription.covers(topic));
-    if (subscribers.length === 0) return undefined;
+    if (subscribers.length === 0 && !this.#isBrought(topic)) return undefined;
     const stream = new Stream(topic, subscribers);
     this.#streams.set(topic, stream);
     return stream;
@@ -196,10 +207,13 @@ export class Topics {
     this.#forgetUnwanted(stream);
   }
 
-  /** Forgets a topic that no subscription covers, or that ended and that a pattern will bring in anew. */
+  /**
+   * Forgets a topic that no subscription covers, or that ended and that a pattern will bring in anew. One that comes all
+   * the same goes on: a subscription may come to cover it, and the broker does not begin it anew for that.
+   */
   #forgetUnwanted(stream) {
-    const { topic, subscribers, waits } = stream;
-    if (subscribers.length > 0 && (!waits || this.#entries.has(topic))) return;
+    const { topic, subscribers, waits } = stream, isWanted = subscribers.length > 0 || this.#isBrought(topic);
+    if (isWanted && (!waits || this.#entries.has(topic))) return;
     this.#forget(stream);
   }
 
@@ -211,6 +225,7 @@ export class Topics {
   }
 
   #deliver(stream, message) {
+    if (stream.subscribers.length === 0) return;
     if (message.op !== "topic") message.epoch = stream.epoch;
     if (stream.state !== undefined) message.state = stream.state;
     let from = Infinity;

@@ -3,10 +3,11 @@
  *
  * A transport is one connection. `open` begins it; then its listener gets `message(text)` for each message of the
  * broker, `alive()` for other signs of life and, once, `close({code, reason})`; `current()` returns whether the
- * transport is still in use. Only Server-Sent Events need the rest of the listener: `resumePoints()`, where the entries
- * that had begun can resume; `reached(id, texts)`, these entries are complete up to that id; `answer(message)`, for
- * answers that the transport makes itself; and `settled(covers, mentioned)`, the covered topics that were not mentioned
- * have ended.
+ * transport is still in use. Only Server-Sent Events need the rest of the listener: `wanted()`, all entries;
+ * `resumePoints()`, where those that had begun can resume; `reached(id, texts)`, these entries are complete up to that
+ * id; `answer(message)`, for answers that the transport makes itself; `settled(covers, mentioned)`, the covered topics
+ * that were not mentioned have ended; and `freed()`, topics that nobody wants may not come any more (`brings(topic)`
+ * returns whether one does).
  *
  * `probe(id)` asks whether the broker is still there: what comes from then on shows it. It returns false if the broker
  * cannot be asked without losing the connection. `look(id)` asks a new connection whether its broker is cut off from its

@@ -21,6 +21,7 @@ mod error;
 mod fields;
 mod files;
 mod read;
+mod restore;
 mod topic;
 mod write;
 
@@ -35,6 +36,8 @@ use crate::store::{Generation, Store, StoreError};
 pub use self::error::{CheckpointError, Flaw};
 pub use self::files::{complete as path, list, remove_leftovers};
 pub use self::read::{CheckpointReader, Summary, verify};
+pub use self::restore::RestoringError;
+pub(crate) use self::restore::{carried, restore};
 pub use self::write::{CheckpointFile, CheckpointWriter};
 
 /// The number of the format that this program writes, and the only one that it reads.

@@ -1,26 +1,21 @@
-//! When checkpoints are written, and by whom: a thread of its own copies the topics and writes the file, while the
-//! journal's thread goes on; only what belongs to a place in the log is done by that.
+//! When checkpoints are written, and what is deleted when one is complete.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
-use std::time::Instant;
 
 use broker_engine::log::cut_before;
 use broker_engine::{Applied, Engine};
 
-use super::copy::{head, portions};
-use super::error::{JournalError, chain};
+use super::Options;
+use super::copy::head;
+use super::error::JournalError;
 use super::recover::list;
-use super::status::{Status, add, get, set};
-use super::{Clock, Options};
-use crate::checkpoint::{self, CheckpointWriter, Head, Tail};
+use crate::Clock;
+use crate::checkpoint::{self, Tail};
+use crate::error::chain;
+use crate::status::{Status, add, get, set};
 use crate::store::{Store, StoreError};
+use crate::walk::{Step, Walk, WalkError};
 
-/// Bytes of topics that are copied at once.
-const PORTION_BYTES: usize = 256 << 10;
 /// After a checkpoint that failed, the next one is begun when the log has grown by this part of what it may between two.
 const RETRY_PART: u64 = 8;
 /// How long after it failed the next one is begun where the log has no room to grow, in µs.
@@ -46,19 +41,7 @@ pub(super) struct Checkpointing {
 struct Running {
     position: u64,
     saved_us: u64,
-    /// Set when it is of no use any more.
-    given_up: Arc<AtomicBool>,
-    from: Receiver<Said>,
-    to: Sender<Tail>,
-    thread: JoinHandle<()>,
-}
-
-/// What the thread says.
-enum Said {
-    /// All topics are copied.
-    Walked,
-    /// The file is complete, with this many bytes; or it could not be written.
-    Done(Result<u64, JournalError>),
+    walk: Walk,
 }
 
 impl Checkpointing {
@@ -89,21 +72,15 @@ impl Checkpointing {
             }
             return self.begin(store, applied);
         };
-        match running.from.try_recv() {
-            Ok(Said::Walked) => {
+        match running.walk.step() {
+            Step::Going => Ok(()),
+            Step::Walked => {
                 // What the checkpoint has must not be newer than the log, whatever happens to the machine.
                 store.sync()?;
-                let tail = Tail { ended: self.engine.end_saving(), complete_at: applied.commands() };
-                // If the thread has ended, it has said why.
-                let _ = running.to.send(tail);
+                running.walk.complete(Tail { ended: self.engine.end_saving(), complete_at: applied.commands() });
                 Ok(())
             }
-            Ok(Said::Done(result)) => self.end(store, result),
-            Err(TryRecvError::Empty) => Ok(()),
-            Err(TryRecvError::Disconnected) => {
-                self.failed("its thread has ended");
-                Ok(())
-            }
+            Step::Done(result) => self.end(store, result),
         }
     }
 
@@ -118,12 +95,8 @@ impl Checkpointing {
 
     /// Gives up the one that is under way.
     pub(super) fn give_up(&mut self) {
-        let Some(Running { given_up, from, to, thread, .. }) = self.running.take() else { return };
-        given_up.store(true, Ordering::Release);
-        // It waits for nothing any more.
-        drop((from, to));
-        if thread.join().is_err() {
-            tracing::error!("the thread that wrote a checkpoint panicked");
+        if let Some(running) = self.running.take() {
+            running.walk.give_up();
         }
     }
 
@@ -131,22 +104,15 @@ impl Checkpointing {
         store.begin_segment()?;
         let head = head(&self.engine, applied, store, store.generation(), (self.clock)().wall_us)?;
         let (position, saved_us) = (head.position, head.saved_us);
-        self.engine.begin_saving();
         self.written_bytes = get(&self.status.written_bytes);
-        let (say, from) = channel();
-        let (to, hear) = channel();
-        let given_up = Arc::new(AtomicBool::new(false));
-        let (engine, dir, clock) = (self.engine.clone(), self.options.dir.clone(), self.clock);
-        let writing = Writing { engine, dir, clock, given_up: given_up.clone(), say, hear };
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || writing.run(&head));
-        match thread {
-            Ok(thread) => self.running = Some(Running { position, saved_us, given_up, from, to, thread }),
+        match Walk::start(&self.engine, self.options.dir.clone(), self.clock, head) {
+            Ok(walk) => self.running = Some(Running { position, saved_us, walk }),
             Err(error) => self.failed(&error.to_string()),
         }
         Ok(())
     }
 
-    fn end(&mut self, store: &mut Store, result: Result<u64, JournalError>) -> Result<(), StoreError> {
+    fn end(&mut self, store: &mut Store, result: Result<u64, WalkError>) -> Result<(), StoreError> {
         let Some(running) = self.running.take() else { return Ok(()) };
         match result {
             Err(error) => self.failed(&chain(&error)),
@@ -197,41 +163,4 @@ impl Drop for Checkpointing {
 /// deleted as a whole, and grows while that is written.
 fn due_bytes(options: &Options, last_bytes: u64) -> u64 {
     options.checkpoint_bytes.max(last_bytes.saturating_mul(2)).min(options.bytes_max / 6)
-}
-
-/// The thread that writes one checkpoint.
-struct Writing {
-    engine: Arc<Engine>,
-    dir: PathBuf,
-    clock: Clock,
-    given_up: Arc<AtomicBool>,
-    say: Sender<Said>,
-    hear: Receiver<Tail>,
-}
-
-impl Writing {
-    fn run(self, head: &Head) {
-        let result = self.write(head);
-        // If nobody listens, the broker is stopping.
-        let _ = self.say.send(Said::Done(result));
-    }
-
-    fn write(&self, head: &Head) -> Result<u64, JournalError> {
-        let mut writer = CheckpointWriter::create(&self.dir, head)?;
-        let mut begin = Instant::now();
-        for topics in portions(&self.engine, self.clock, PORTION_BYTES) {
-            for topic in &topics {
-                writer.topic(topic)?;
-            }
-            if self.given_up.load(Ordering::Acquire) {
-                return Err(JournalError::GivenUp);
-            }
-            // Half of a core at most: the shards need it more.
-            std::thread::park_timeout(begin.elapsed());
-            begin = Instant::now();
-        }
-        let _ = self.say.send(Said::Walked);
-        let Ok(tail) = self.hear.recv() else { return Err(JournalError::GivenUp) };
-        Ok(writer.finish(&tail)?.bytes)
-    }
 }

@@ -1,13 +1,10 @@
-//! What all checkpoints have in common, whoever writes them; and backups, which are one checkpoint in a file of its own.
+//! What all checkpoints have in common, whoever writes them.
 
-use std::path::Path;
+use broker_engine::{Applied, Engine, Now, SavedTopic};
 
-use broker_engine::{Applied, Engine, Now, SavedTopic, carry_epoch};
-
-use super::error::JournalError;
-use super::reading::{Reading, Start};
-use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Summary, Tail};
+use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Tail};
 use crate::store::{Generation, Store, StoreError};
+use crate::walk::portions;
 
 /// Bytes of topics that are copied at once from an engine that nobody publishes to.
 const PORTION_BYTES: usize = 1 << 20;
@@ -35,20 +32,6 @@ pub(super) fn head(
     })
 }
 
-/// All topics in the byte order of their names, in portions of about so many bytes.
-pub(super) fn portions(engine: &Engine, now: impl Fn() -> Now, bytes: usize) -> impl Iterator<Item = Vec<SavedTopic>> {
-    let (mut after, mut is_over) = (None, false);
-    std::iter::from_fn(move || {
-        if is_over {
-            return None;
-        }
-        let (topics, next) = engine.save_topics(now(), after.as_deref(), bytes);
-        is_over = next.is_none();
-        after = next;
-        Some(topics)
-    })
-}
-
 /// All topics of an engine that nobody publishes to, as they are now.
 pub(super) fn topics(engine: &Engine, now: Now) -> impl Iterator<Item = SavedTopic> {
     portions(engine, move || now, PORTION_BYTES).flatten()
@@ -68,34 +51,10 @@ pub(super) fn write_topics(
     writer.finish(&Tail { ended: Vec::new(), complete_at: commands })
 }
 
-/// A topic with the epoch that another generation has in place of its own.
-pub(super) fn carried(from: u64, to: u64, topic: SavedTopic) -> SavedTopic {
-    let epoch = carry_epoch(from, to, &topic.epoch).unwrap_or_else(|| topic.epoch.clone());
-    SavedTopic { epoch, ..topic }
-}
-
 /// The generation that follows one whose last ordinal is this: ids of positions that were given out must be below its
 /// own, also if the clock was set back.
 pub(super) fn generation_after(old: Generation, nonce: u64, last_ordinal: u64, now: Now) -> Generation {
     let given = last_ordinal.saturating_sub(old.first_ordinal);
     let after_old = old.start_us.saturating_add(given).saturating_add(1);
     Generation { nonce, start_us: now.wall_us.max(after_old), first_ordinal: last_ordinal }
-}
-
-impl Reading {
-    /// Writes everything that a start would serve into a file that must not be there yet, and reads it again.
-    ///
-    /// # Errors
-    /// There is such a file, the system refuses, or the file is not what was written: then it is removed again.
-    pub fn backup(&self, start: &Start, file: &Path) -> Result<Summary, JournalError> {
-        let (store, now) = (self.found().store(), self.now());
-        let head = head(&start.engine, &start.applied, store, store.generation(), now.wall_us)?;
-        let writer = CheckpointWriter::create_file(file, &head)?;
-        write_topics(&start.engine, writer, now, head.commands, |topic| topic)?;
-        checkpoint::verify(file).map_err(|error| {
-            // If that fails, the error says all the same that the file is of no use.
-            drop(std::fs::remove_file(file));
-            error.into()
-        })
-    }
 }

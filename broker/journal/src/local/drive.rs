@@ -12,9 +12,11 @@ use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::Refusal;
 
 use super::checkpointing::Checkpointing;
-use super::error::{JournalError, chain};
-use super::status::{Status, add, set};
-use super::{Clock, NODE, Options};
+use super::error::JournalError;
+use super::{NODE, Options};
+use crate::Clock;
+use crate::error::chain;
+use crate::status::{Status, add, set};
 use crate::store::{Store, StoreError};
 
 /// Records that are written at once.

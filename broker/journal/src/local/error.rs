@@ -1,12 +1,11 @@
 //! Why a journal cannot be used.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use broker_engine::log::{Dropped, Flaw, RecordError, RestoreError};
+use broker_engine::log::{Dropped, Flaw, RecordError};
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, RestoringError};
 use crate::store::StoreError;
 
 /// Why a journal cannot be opened, read or driven.
@@ -47,24 +46,9 @@ pub enum JournalError {
         /// Why.
         dropped: Dropped,
     },
-    /// A checkpoint has topics and no tail, which its reader would have found.
-    #[error("the checkpoint at {position} has no end")]
-    NoTail {
-        /// Its position.
-        position: u64,
-    },
-    /// A checkpoint is of no use any more.
-    #[error("the checkpoint was given up")]
-    GivenUp,
-    /// The sessions of a checkpoint are not valid.
-    #[error("the checkpoint at {position}: {error}")]
-    Sessions {
-        /// Its position.
-        position: u64,
-        /// What is wrong.
-        #[source]
-        error: RestoreError,
-    },
+    /// A checkpoint cannot be restored.
+    #[error(transparent)]
+    Restoring(#[from] RestoringError),
     /// The log begins later than any checkpoint that can be used.
     #[error(
         "the log begins with record {first}, and there is no checkpoint that it continues: {checkpoints} of them cannot \
@@ -118,14 +102,4 @@ pub enum JournalError {
     /// What this broker says of itself does not fit into a record.
     #[error("the journal's own record: {0}")]
     Own(#[from] Flaw),
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

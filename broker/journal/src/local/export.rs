@@ -12,10 +12,11 @@ use broker_protocol::{Data, Kind};
 
 use super::error::JournalError;
 use super::reading::Reading;
-use super::recover::{fits, list, mono_at, restore};
-use super::status::Status;
+use super::recover::{fits, list, restore};
 use super::{NODE, reading_engine};
 use crate::checkpoint::{self, CheckpointReader};
+use crate::mono_at;
+use crate::status::Status;
 
 /// Something that was published.
 pub enum Exported<'a> {
@@ -86,14 +87,14 @@ impl Reading {
         }
         let engine = reading_engine(&least(limits), store.generation().nonce);
         let (now, mut applied) = (self.now(), Applied::default());
-        if let Some((position, path)) = &base {
+        if let Some((_, path)) = &base {
             if from.is_none() {
                 let mut reader = CheckpointReader::open(path).map_err(JournalError::from)?;
                 while let Some(topic) = reader.next_topic().map_err(JournalError::from)? {
                     take(Exported::Topic(&topic)).map_err(ExportError::Taker)?;
                 }
             }
-            applied = restore(&engine, path, *position, now, &Status::default())?;
+            applied = restore(&engine, path, store.generation(), now, &Status::default())?;
         }
         for stored in store.read_from(begin) {
             let stored = stored.map_err(JournalError::from)?;

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use broker_engine::Limits;
 
-use super::Clock;
-use super::copy::{carried, generation_after, head, write_topics};
+use super::copy::{generation_after, head, write_topics};
 use super::error::JournalError;
 use super::recover::{list, recover_shortened};
-use crate::checkpoint::CheckpointWriter;
+use crate::Clock;
+use crate::checkpoint::{CheckpointWriter, carried};
 use crate::store::Store;
 
 /// A number that no other generation has, as far as the system's random numbers are random.

@@ -11,6 +11,7 @@
 //! While no broker has it open, a journal can be looked at, copied and exported ([`Reading`]), and one can be made of a
 //! copy ([`restore()`]).
 
+mod backup;
 mod checkpointing;
 mod copy;
 mod drive;
@@ -20,25 +21,24 @@ mod generation;
 mod reading;
 mod recover;
 mod restore;
-mod status;
 mod survey;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker_engine::journal::JournalOptions;
-use broker_engine::{Engine, Limits, Now};
+use broker_engine::{Engine, Limits};
 
 pub use self::drive::{Drive, Pause};
 pub use self::error::JournalError;
 pub use self::export::{ExportError, Exported, Update};
 pub use self::reading::{Checked, Reading, Served, Start, check_checkpoints};
 pub use self::restore::{Restored, restore, verify_backup};
-use self::status::set;
-pub use self::status::{Status, get};
 pub use self::survey::{COMMANDS, Damage, Mark, SESSIONS_MAX, Session, Survey};
 use crate::checkpoint;
+use crate::status::{Status, set};
 use crate::store::{Generation, LastEnd, Store, boot_id};
+use crate::{Clock, Order};
 
 /// The name of the one broker of a local log.
 pub const NODE: &str = "local";
@@ -57,26 +57,12 @@ pub struct Options {
     pub checkpoint_bytes: u64,
 }
 
-/// The clocks.
-pub type Clock = fn() -> Now;
-
 /// A journal that is open and not read yet.
 pub struct Opened {
     store: Store,
     options: Options,
     clock: Clock,
     status: Arc<Status>,
-}
-
-/// How the ids of positions begin with a generation.
-#[derive(Debug, Clone, Copy)]
-pub struct Order {
-    /// The id of ordinal 0.
-    pub base: u64,
-    /// The ordinal at which the generation began; ordinals before it have no ids.
-    pub first: u64,
-    /// When that was, in µs since the UNIX epoch.
-    pub start_us: u64,
 }
 
 impl Opened {
@@ -110,8 +96,7 @@ impl Opened {
 
     /// How ids begin.
     pub fn order(&self) -> Order {
-        let Generation { start_us, first_ordinal, .. } = self.store.generation();
-        Order { base: start_us.saturating_sub(first_ordinal), first: first_ordinal, start_us }
+        Order::of(self.store.generation())
     }
 
     /// What it tells of itself.

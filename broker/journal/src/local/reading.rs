@@ -10,7 +10,8 @@ use broker_engine::{Applied, Engine, Limits, Now};
 use super::copy::topics;
 use super::error::JournalError;
 use super::recover::{fits, list, recover_shortened};
-use super::{Clock, this_boot};
+use super::this_boot;
+use crate::Clock;
 use crate::checkpoint::{self, Summary};
 use crate::store::{ReadOnly, Store};
 

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use broker_engine::log::Sessions;
 use broker_engine::{Applied, Engine, Limits, Logged, Now};
 
 use super::error::JournalError;
-use super::status::{Status, add, set};
-use super::{Clock, NODE, reading_engine};
+use super::{NODE, reading_engine};
 use crate::checkpoint::{self, CheckpointReader};
-use crate::store::Store;
+use crate::status::{Status, add, set};
+use crate::store::{Generation, Store};
+use crate::{Clock, mono_at};
 
 /// Restores the topics and applies the log.
 pub(super) fn recover(
@@ -63,7 +63,7 @@ fn recover_below(
     for (position, path) in checkpoints.iter().filter(|(position, _)| *position < below) {
         match usable(store, *position, path) {
             Ok(true) => {
-                applied = restore(engine, path, *position, now, status)?;
+                applied = restore(engine, path, store.generation(), now, status)?;
                 from = Some(*position);
                 break;
             }
@@ -97,12 +97,6 @@ fn recover_below(
     Ok(applied)
 }
 
-/// The moment of this run's monotonic clock at which the wall clock said this. What happened before the machine was
-/// started counts as that old.
-pub(super) fn mono_at(now: Now, ts_us: u64) -> u64 {
-    now.mono_us.saturating_sub(now.wall_us.saturating_sub(ts_us))
-}
-
 /// Whether the log continues a checkpoint, which is whole.
 fn usable(store: &Store, position: u64, path: &Path) -> Result<bool, JournalError> {
     if !fits(store, position, path)? {
@@ -134,26 +128,14 @@ pub(super) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
 pub(super) fn restore(
     engine: &Engine,
     path: &Path,
-    position: u64,
+    generation: Generation,
     now: Now,
     status: &Status,
 ) -> Result<Applied, JournalError> {
-    let mut reader = CheckpointReader::open(path)?;
-    let head = reader.head().clone();
-    let since_us = now.wall_us.saturating_sub(head.saved_us);
-    while let Some(topic) = reader.next_topic()? {
-        engine.restore_topic(now, since_us, &topic);
-        add(&status.topics_restored, 1);
-    }
-    let Some(tail) = reader.tail().cloned() else { return Err(JournalError::NoTail { position }) };
-    engine.restore_ended(tail.ended);
-    if let Some(settings) = &head.settings {
-        engine.adopt_settings(settings);
-    }
-    let sessions = Sessions::restore(head.sessions).map_err(|error| JournalError::Sessions { position, error })?;
+    let (applied, head) = checkpoint::restore(engine, path, generation.nonce, now, || add(&status.topics_restored, 1))?;
     set(&status.checkpoint_us, head.saved_us);
     if let Ok(file) = std::fs::metadata(path) {
         set(&status.checkpoint_bytes, file.len());
     }
-    Ok(Applied::from_checkpoint(engine, sessions, head.commands, tail.complete_at))
+    Ok(applied)
 }

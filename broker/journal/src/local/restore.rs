@@ -7,10 +7,11 @@ use std::path::Path;
 
 use broker_engine::log::Sessions;
 
-use super::copy::{carried, generation_after};
+use super::copy::generation_after;
 use super::error::JournalError;
-use super::{Clock, generation, this_boot};
-use crate::checkpoint::{self, CheckpointReader, CheckpointWriter, Head, Summary, Tail};
+use super::{generation, this_boot};
+use crate::Clock;
+use crate::checkpoint::{self, CheckpointReader, CheckpointWriter, Head, RestoringError, Summary, Tail, carried};
 use crate::store::{Generation, Store};
 
 /// Names that an empty directory may have: those of a file system, and of a journal that never was.
@@ -37,7 +38,7 @@ pub fn verify_backup(file: &Path) -> Result<Summary, JournalError> {
         return Err(JournalError::NoBackup { path: file.to_owned() });
     }
     let sessions = Sessions::restore(summary.head.sessions.clone());
-    sessions.map_err(|error| JournalError::Sessions { position: summary.head.position, error })?;
+    sessions.map_err(|error| RestoringError::Sessions { position: summary.head.position, error })?;
     Ok(summary)
 }
 

@@ -119,6 +119,16 @@ pub fn reauth(out: &mut Vec<u8>, expires_ts: u64) {
     Object::message(out, "reauth").number("expires_ts", expires_ts).close();
 }
 
+/// The broker is cut off from its journal since this time: what it delivers may be old.
+pub fn stale(out: &mut Vec<u8>, since: u64) {
+    Object::message(out, "stale").number("since", since).close();
+}
+
+/// That is over.
+pub fn fresh(out: &mut Vec<u8>) {
+    Object::message(out, "fresh").close();
+}
+
 /// The broker is going away.
 pub fn goaway(out: &mut Vec<u8>, reason: &str, after_ms: u64) {
     Object::message(out, "goaway").text("reason", reason).number("after_ms", after_ms).close();

@@ -1,0 +1,147 @@
+//! Reading the log at the start: the newest checkpoint that fits it, then the records after it, up to the end that it has
+//! then.
+
+use std::time::Duration;
+
+use broker_engine::log::{Extent, Seen, continues};
+use broker_engine::{Applied, Engine, Logged, Verdict};
+use tokio::time::sleep;
+
+use super::checkpoints::{self, Object};
+use super::connect::Log;
+use super::error::NatsError;
+use super::reader::{self, Heard, Reader};
+use super::stream::{at, extent, info};
+use crate::checkpoint;
+use crate::mono_at;
+use crate::status::{add, set};
+
+/// The pause before a consumer is made that could not be.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How many records are applied until others have a turn: progress is told, and the connection is read.
+const RECORDS_PER_TURN: u64 = 64;
+
+/// What a broker has read.
+pub(super) struct Recovered {
+    pub(super) applied: Applied,
+    pub(super) reader: Reader,
+    /// The last message that was read.
+    pub(super) read: Option<Seen>,
+    /// Bytes of the log since the newest checkpoint.
+    pub(super) bytes: u64,
+    /// The checkpoints that there are, the newest first.
+    pub(super) checkpoints: Vec<Object>,
+}
+
+/// Restores the topics and applies the log.
+pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, NatsError> {
+    let found = info(&log.stream).await?;
+    let (first, last) = (found.state.first_sequence, found.state.last_sequence);
+    set(&log.status.read_end, last);
+    set(&log.status.log_bytes, found.state.bytes);
+    set(&log.nats.log_end, last);
+    let checkpoints = checkpoints::list(&log.bucket).await?;
+    let mut recovered = (Applied::default(), None);
+    for object in &checkpoints {
+        if !fits(log, object, extent(&found)).await? {
+            tracing::warn!(name = object.name, "a checkpoint does not fit the log, and is not used");
+            continue;
+        }
+        match fetch(log, object).await {
+            Ok(path) => {
+                let now = (log.clock)();
+                let restored = || add(&log.status.topics_restored, 1);
+                let (mut applied, head) = checkpoint::restore(engine, &path, log.generation.nonce, now, restored)?;
+                applied.written_under(head.generation.nonce);
+                set(&log.status.checkpoint_us, head.saved_us);
+                set(&log.status.checkpoint_bytes, object.bytes);
+                drop(std::fs::remove_file(path));
+                recovered = (applied, Some(object.begin));
+                break;
+            }
+            Err(error) => tracing::error!(name = object.name, %error, "a checkpoint is damaged, and is not used"),
+        }
+    }
+    let (mut applied, mut read) = recovered;
+    let from = read.map_or(0, |read| read.position);
+    if first > from + 1 && last > 0 {
+        let why = format!("it begins with {first}, and {} checkpoints do not reach that far", checkpoints.len());
+        return Err(NatsError::Incomplete { stream: log.options.stream(), why });
+    }
+    set(&log.status.read_from, from);
+    set(&log.status.read_to, from);
+    let links = &log.links;
+    let mut reader = Reader::new(links.read.clone(), links.js.clone(), log.options.stream(), from + 1);
+    let (mut bytes, mut turn) = (0, 0);
+    let mut end = last;
+    while read.map_or(0, |read| read.position) < end || !applied.is_complete() {
+        if !reader.is_open() && reader.open().await.is_err() {
+            sleep(PAUSE).await;
+            continue;
+        }
+        let message = match reader.next().await {
+            Heard::Logged(message) => message,
+            Heard::Alive => continue,
+            Heard::Lost(why) => {
+                tracing::debug!(why, "the log's consumer is made anew");
+                reader.close();
+                continue;
+            }
+        };
+        bytes += message.bytes.len() as u64;
+        apply(log, engine, &mut applied, &message)?;
+        read = Some(message.seen());
+        set(&log.status.read_to, message.position);
+        // The checkpoint may be complete only behind the end that was found.
+        end = end.max(last);
+        turn += 1;
+        if turn % RECORDS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    set(&log.status.position, read.map_or(0, |read| read.position));
+    set(&log.status.commands, applied.commands());
+    Ok(Recovered { applied, reader, read, bytes, checkpoints })
+}
+
+/// Applies a message of the past.
+fn apply(log: &Log, engine: &Engine, applied: &mut Applied, message: &reader::Logged) -> Result<(), NatsError> {
+    let ts_us = message.ts_us;
+    let Some(node) = log.options.node_of(&message.subject) else {
+        let (generation, is_later) = log.generation_of(message)?;
+        if is_later {
+            return Err(NatsError::api("reading the log", "another generation has begun meanwhile: start again"));
+        }
+        applied.written_under(generation.nonce);
+        return Ok(());
+    };
+    let mono_us = mono_at((log.clock)(), ts_us);
+    let logged = Logged { node, position: message.position, ts_us, bytes: &message.bytes };
+    let verdict = applied.apply(engine, mono_us, logged, |_, _| {});
+    match verdict {
+        Ok(Verdict::Counted(_)) => Ok(()),
+        Ok(Verdict::Dropped(dropped)) => {
+            log.note_dropped(dropped);
+            Ok(())
+        }
+        Err(error) => Err(NatsError::Record { position: message.position, node: node.into(), error }),
+    }
+}
+
+/// Whether the log goes on where a checkpoint ends.
+async fn fits(log: &Log, object: &Object, extent: Extent) -> Result<bool, NatsError> {
+    let mut found = [None, None];
+    for (known, found) in [object.begin, object.end].into_iter().zip(&mut found) {
+        if (extent.first..extent.next).contains(&known.position) {
+            *found = at(&log.stream, known.position).await?;
+        }
+    }
+    Ok(continues(object.begin, object.end, extent, found))
+}
+
+/// Fetches a checkpoint, and reads all of it.
+async fn fetch(log: &Log, object: &Object) -> Result<std::path::PathBuf, NatsError> {
+    let path = checkpoints::fetch(&log.bucket, object, &log.options.scratch).await?;
+    checkpoint::verify(&path)?;
+    Ok(path)
+}

@@ -119,7 +119,7 @@ impl Cluster {
             return;
         }
         self.checkpoints.push(complete);
-        let begins: Vec<_> = self.checkpoints.iter().rev().map(|one| one.begin.position).collect();
+        let begins: Vec<_> = self.checkpoints.iter().map(|one| one.begin.position).collect();
         if let Some(before) = cut_before(&begins)
             && before as usize > self.log.first
         {

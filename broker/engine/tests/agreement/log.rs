@@ -107,7 +107,7 @@ impl Log {
 
 impl Stored {
     pub fn seen(&self, position: u64) -> Seen {
-        Seen::of(position, self.ts_us, &self.bytes)
+        Seen::of(&self.logged(position))
     }
 
     pub fn logged(&self, position: u64) -> Logged<'_> {

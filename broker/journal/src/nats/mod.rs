@@ -24,6 +24,7 @@ mod election;
 mod error;
 mod generation;
 mod links;
+mod log;
 mod options;
 mod peers;
 mod reader;

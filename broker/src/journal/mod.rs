@@ -2,7 +2,7 @@
 
 mod local;
 #[cfg(feature = "nats")]
-mod nats;
+pub(crate) mod nats;
 #[cfg(feature = "nats")]
 pub(crate) mod stale;
 

@@ -9,6 +9,7 @@ use async_nats::jetstream::context::{Context, PublishErrorKind};
 use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use broker_engine::Engine;
+use broker_engine::log::Dropped;
 
 use super::checkpoints::{self, Object};
 use super::drive::Drive;
@@ -16,11 +17,12 @@ use super::error::NatsError;
 use super::generation::Begins;
 use super::links::Links;
 use super::options::Options;
+use super::reader::Logged;
 use super::recover::recover;
 use super::status::NatsStatus;
 use super::stream;
 use crate::checkpoint::CheckpointReader;
-use crate::status::{Status, set};
+use crate::status::{Status, add, set};
 use crate::store::Generation;
 use crate::{Clock, Order};
 
@@ -39,6 +41,24 @@ pub(super) struct Log {
     pub(super) clock: Clock,
     pub(super) status: Arc<Status>,
     pub(super) nats: Arc<NatsStatus>,
+}
+
+impl Log {
+    /// The generation that a message begins which is no broker's record, and whether it is later than this broker's.
+    pub(super) fn generation_of(&self, message: &Logged) -> Result<(Generation, bool), NatsError> {
+        if message.subject != self.options.generations() {
+            let (position, subject) = (message.position, message.subject.clone());
+            return Err(NatsError::Subject { position, subject });
+        }
+        let generation = Begins::decode(&message.bytes)?;
+        let is_later = message.position > self.generation_position && generation.nonce != self.generation.nonce;
+        Ok((generation, is_later))
+    }
+
+    pub(super) fn note_dropped(&self, dropped: Dropped) {
+        let counters = Dropped::ALL.iter().zip(&self.nats.dropped);
+        counters.filter(|(reason, _)| **reason == dropped).for_each(|(_, counter)| add(counter, 1));
+    }
 }
 
 /// A log that is there and not read yet.

@@ -5,9 +5,9 @@
 //! awaited between a record and its answers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::{Message, Subscriber};
@@ -22,15 +22,16 @@ use tokio::time::{Instant, sleep_until};
 
 use super::checkpointing::{Checkpointing, ToDo};
 use super::connect::{Log, begin};
+use super::control::Control;
 use super::error::NatsError;
 use super::generation::Begins;
 use super::peers::Peers;
 use super::reader::{Heard, Logged, Reader};
 use super::recover::Recovered;
+use super::stream;
 use super::trust::{Verdict as Trust, look};
 use super::writer::{ToSend, Writer};
 use crate::status::{add, get, set};
-use crate::store::Generation;
 
 /// How often a broker says that it is alive, in µs.
 const BEAT_US: u64 = 1_000_000;
@@ -80,6 +81,8 @@ pub struct Drive {
     read_again_us: u64,
     /// Since when the log looks like another one.
     other_since_us: Option<u64>,
+    /// A checkpoint was completed, by whichever broker, so the log was cut.
+    is_cut: bool,
     /// When something came from the log last, on both clocks.
     heard_us: (u64, u64),
     beat_us: u64,
@@ -130,6 +133,7 @@ impl Drive {
             made: 0,
             read_again_us: 0,
             other_since_us: None,
+            is_cut: false,
             heard_us: (now.mono_us, now.wall_us),
             beat_us: now.mono_us,
             look_us: 0,
@@ -371,7 +375,7 @@ impl Drive {
         self.heard_us = (now.mono_us, now.wall_us);
         self.read = Some(read);
         set(&self.log.status.position, message.position);
-        self.log.nats.log_end.fetch_max(message.position, std::sync::atomic::Ordering::Relaxed);
+        self.log.nats.log_end.fetch_max(message.position + message.pending, Ordering::Relaxed);
         add(&self.log.status.log_bytes, message.bytes.len() as u64);
         let Some(node) = self.log.options.node_of(&message.subject) else {
             if self.log.generation_of(&message)?.1 {
@@ -436,7 +440,10 @@ impl Drive {
             Some(Control::CheckpointBegins) => {
                 self.checkpointing.begins(&self.log, &engine, &self.applied, read, is_own);
             }
-            Some(Control::Checkpoint) => self.checkpointing.completed(&self.log),
+            Some(Control::Checkpoint) => {
+                self.checkpointing.completed(&self.log);
+                self.is_cut = true;
+            }
             Some(Control::Settings) => self.compare_settings(),
             _ => {}
         }
@@ -483,7 +490,8 @@ impl Drive {
         if differ && !self.log.nats.settings_differ() {
             tracing::warn!(
                 "image_bytes, message_bytes, topics_max, images_bytes_max or the kinds of [[topics]] differ from those of \
-                 the log, which count on all of its brokers: `tickcast journal settings` shows both"
+                 the log, which count on all of its brokers. Give all brokers the same; a broker that reloads (SIGHUP) writes \
+                 its own into the log"
             );
         }
         self.log.nats.set_settings_differ(differ);
@@ -496,7 +504,7 @@ impl Drive {
         // Without a payload nobody was there to take it: it is sent again.
         match serde_json::from_slice::<Response<PublishAck>>(&ack.payload) {
             Ok(Response::Ok(_)) => self.writer.acknowledged(number),
-            Ok(Response::Err { error }) if is_full(error.error_code()) => self.fail(&error.to_string()),
+            Ok(Response::Err { error }) if stream::is_full(error.error_code()) => self.fail(&error.to_string()),
             Ok(Response::Err { error }) => tracing::debug!(%error, number, "a record was refused, and is sent again"),
             Err(_) => {}
         }
@@ -545,7 +553,7 @@ impl Drive {
         }
         let engine = self.engine.clone();
         let Some(journal) = engine.journal() else { return };
-        let was_failing = get(&self.log.status.checkpoints);
+        let completed = get(&self.log.status.checkpoints);
         let to_do = self.checkpointing.step(&self.log, &engine, &self.applied, self.read).await;
         let node = &self.log.options.node;
         let said = match &to_do {
@@ -559,9 +567,13 @@ impl Drive {
         if said.is_err() {
             self.checkpointing.forget_asking();
         }
-        if get(&self.log.status.checkpoints) > was_failing
-            && let Ok(found) = super::stream::info(&self.log.stream).await
+        // One of this broker's own cuts the log before it stands in it, which it may not if the log was full.
+        self.is_cut |= get(&self.log.status.checkpoints) > completed;
+        if self.is_cut
+            && self.log.links.stand()
+            && let Ok(found) = stream::info(&self.log.stream).await
         {
+            self.is_cut = false;
             set(&self.log.status.log_bytes, found.state.bytes);
         }
     }
@@ -571,60 +583,10 @@ impl Drive {
     }
 }
 
-/// What a control entry says, as far as it matters here.
-#[derive(Debug, Clone, Copy)]
-enum Control {
-    Beat,
-    CheckpointBegins,
-    Checkpoint,
-    Settings,
-}
-
-impl Control {
-    fn of(entry: &Entry<'_>) -> Option<Self> {
-        match entry {
-            Entry::Beat { digest: Some(_), .. } => Some(Control::Beat),
-            Entry::CheckpointBegins { .. } => Some(Control::CheckpointBegins),
-            Entry::Checkpoint { .. } => Some(Control::Checkpoint),
-            Entry::Settings(_) => Some(Control::Settings),
-            _ => None,
-        }
-    }
-}
-
-impl Log {
-    /// The generation that a message begins which is no broker's record, and whether it is later than this broker's.
-    pub(super) fn generation_of(&self, message: &Logged) -> Result<(Generation, bool), NatsError> {
-        if message.subject != self.options.generations() {
-            let (position, subject) = (message.position, message.subject.clone());
-            return Err(NatsError::Subject { position, subject });
-        }
-        let generation = Begins::decode(&message.bytes)?;
-        let is_later = message.position > self.generation_position && generation.nonce != self.generation.nonce;
-        Ok((generation, is_later))
-    }
-
-    pub(super) fn note_dropped(&self, dropped: Dropped) {
-        let counters = Dropped::ALL.iter().zip(&self.nats.dropped);
-        counters.filter(|(reason, _)| **reason == dropped).for_each(|(_, counter)| add(counter, 1));
-    }
-}
-
 fn unavailable(why: &str) -> Refusal {
     let message = format!(
         "the journal cannot be written: {why}. It is unknown whether this is taken: publish it again with the same source \
          and source_seq"
     );
     Refusal { code: RefusalCode::Unavailable, message }
-}
-
-/// Whether a stream, or the account that it is in, has no room.
-fn is_full(code: ErrorCode) -> bool {
-    [
-        ErrorCode::STREAM_STORE_FAILED,
-        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
-        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
-        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
-    ]
-    .contains(&code)
 }

@@ -68,7 +68,8 @@ class ManifestTests:
 
         def ports_of(selector):
             """The ports of the one workload that is selected, by their names."""
-            (selected,) = [each for each in workloads if selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()]
+            labels_of = lambda workload: workload["spec"]["template"]["metadata"]["labels"]  # noqa: E731
+            (selected,) = [each for each in workloads if selector.items() <= labels_of(each).items()]
             (container,) = selected["spec"]["template"]["spec"]["containers"]
             return {port["name"]: port["containerPort"] for port in container["ports"]}
 
@@ -93,7 +94,8 @@ class ManifestTests:
 
     def test_the_service_monitor_finds_the_admin_service_and_only_that(self):
         monitor = self.MANIFESTS.only("ServiceMonitor")["spec"]
-        selected = [each for each in self.MANIFESTS.objects if each["kind"] == "Service" and monitor["selector"]["matchLabels"].items() <= each["metadata"]["labels"].items()]
+        wanted, services = monitor["selector"]["matchLabels"], [each for each in self.MANIFESTS.objects if each["kind"] == "Service"]
+        selected = [service for service in services if wanted.items() <= service["metadata"]["labels"].items()]
         self.assertEqual([service["metadata"]["name"] for service in selected], ["tickcast-admin"])
         names = [port["name"] for port in selected[0]["spec"]["ports"]]
         self.assertEqual([endpoint["port"] for endpoint in monitor["endpoints"]], names)

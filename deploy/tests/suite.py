@@ -9,7 +9,8 @@ import unittest
 
 # Longest first. Most of the time they wait, so several can run at once on two cores.
 MODULES = ["internet.PageTest", "internet.ClientsTest", "tls", "haproxy", "nginx", "nginx_stream", "identity_providers", "feeds", "compose"]
-MODULES += ["cluster_live.DemoTest", "cluster_live.NatsConfTest", "cluster_live.HaproxyTest", "cluster", "readme", "image", "systemd", "kubernetes", "sysctl"]
+MODULES += ["cluster_live.DemoTest"]
+MODULES += ["cluster_live.NatsConfTest", "cluster_live.HaproxyTest", "cluster", "readme", "image", "systemd", "kubernetes", "sysctl"]
 AT_ONCE = 4
 
 

@@ -20,10 +20,6 @@ COMPOSE = yaml.load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (FOLDER / "compose.yml"
 SERVICES = COMPOSE["services"]
 
 
-# A broker that cannot share a journal takes neither the files nor the demo.
-SHARES = unittest.skipUnless("journal_nats" in settings(), "this version of the broker has no journal on nats-servers")
-
-
 def nats_server(version=INSTALLED[-1]):
     """The program of this version, or None."""
     path = TOOLS / "nats" / version / "bin/nats-server"
@@ -53,7 +49,6 @@ class ComposeTest(unittest.TestCase):
     def test_one_port_is_published_for_this_machine_only(self):
         self.assertEqual([port for service in SERVICES.values() for port in service.get("ports", [])], ["127.0.0.1:9000:9000"])
 
-    @SHARES
     def test_the_brokers_take_their_settings(self):
         for name in BROKERS:
             environment = SERVICES[name]["environment"]
@@ -139,7 +134,6 @@ MANIFESTS = Manifests(FOLDER / "kubernetes")
 
 class KubernetesTest(ManifestTests, unittest.TestCase):
     MANIFESTS = MANIFESTS
-    test_the_broker_takes_its_configuration = SHARES(ManifestTests.test_the_broker_takes_its_configuration)
 
     def test_what_is_as_without_a_cluster_is_the_same(self):
         for name in ("namespace", "service", "ingress", "servicemonitor"):

@@ -12,8 +12,8 @@ import tempfile
 import threading
 import unittest
 
-from support import DEPLOY, Broker, ask, free_ports, program, rendered, run, stop, until
-from test_cluster import INSTALLED, PASSWORDS, SHARES, nats_server
+from support import DEPLOY, Broker, ask, free_ports, program, rendered, run, settings, stop, until
+from test_cluster import INSTALLED, PASSWORDS, nats_server
 
 FOLDER = DEPLOY / "cluster"
 # Elections take some seconds, and several at the start more.
@@ -35,8 +35,8 @@ def connect(port, password):
 
 @unittest.skipUnless(nats_server(), f"nats-server {INSTALLED[-1]} is not installed")
 class NatsConfTest(unittest.TestCase):
-    def test_three_servers_form_a_cluster_for_those_with_the_password(self):
-        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+    def setUp(self):
+        self.folder = folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         clients, monitors, routes = (free_ports(3) for _ in range(3))
         for index in range(3):
             file = folder / f"{index}.conf"
@@ -47,6 +47,10 @@ class NatsConfTest(unittest.TestCase):
             environment = os.environ | PASSWORDS | {"NATS_NAME": f"nats-{index + 1}"}
             process = subprocess.Popen([nats_server(), "-c", file, "-l", folder / f"{index}.log"], env=environment)
             self.addCleanup(stop, process)
+        self.clients, self.monitors = clients, monitors
+
+    def test_three_servers_form_a_cluster_for_those_with_the_password(self):
+        clients, monitors = self.clients, self.monitors
         for port in monitors:
             # As the probes of Kubernetes ask.
             for path in ("/healthz?js-enabled-only=true", "/healthz?js-server-only=true", "/healthz"):
@@ -59,6 +63,31 @@ class NatsConfTest(unittest.TestCase):
         self.assertNotIn("error", answer)
         self.assertIn("Authorization Violation", connect(clients[0], "wrong"))
         self.assertIn("Authorization Violation", connect(clients[0], PASSWORDS["NATS_ADMIN_PASSWORD"]))
+
+    def test_two_brokers_share_their_topics_there(self):
+        password = PASSWORDS["TICKCAST_NATS_PASSWORD"]
+        urls = ",".join(f"nats://tickcast:{password}@127.0.0.1:{port}" for port in self.clients)
+        brokers = []
+        for name in "ab":
+            (self.folder / name).mkdir()
+            flags = ["--journal", "nats", "--journal-nats", urls, "--journal-node", name, "--journal-replicas", "3"]
+            brokers.append(Broker(self.folder / name, *flags))
+            self.addCleanup(brokers[-1].stop)
+        brokers[0].publish("shared.topic", "state", {"n": 1})
+
+        def image(broker):
+            status, body = ask(broker.port, "GET", "/v1/topics/shared.topic")
+            known = json.loads(body) if status == 200 else {}
+            return {name: known[name] for name in ("epoch", "seq", "ts", "data") if name in known}
+
+        there = until("the other broker to have it", lambda: image(brokers[1]))
+        self.assertEqual(there, image(brokers[0]))
+        # With as many replicas as there are servers, and the default size of the log, which has to fit.
+        view = json.loads(ask(self.monitors[0], "GET", "/jsz?streams=true&config=true&accounts=true")[1])
+        (account,) = [each for each in view["account_details"] if each.get("stream_detail")]
+        self.assertEqual(account["name"], "TICKCAST")
+        (log,) = [stream for stream in account["stream_detail"] if stream["name"] == "tickcast_LOG"]
+        self.assertEqual((log["config"]["num_replicas"], log["config"]["max_bytes"]), (3, settings()["journal_bytes_max"]))
 
 
 @unittest.skipUnless(program("haproxy"), "haproxy is not installed")
@@ -73,7 +102,8 @@ class HaproxyTest(unittest.TestCase):
             # Brokers without a journal: who answers is known by what there is.
             brokers[name].publish(f"only.{name}", "state", {})
         (port,) = free_ports(1)
-        replacements = {"bind :9000": f"bind 127.0.0.1:{port}", "check port 9001 ": "check ", " resolvers containers\n    server a": "\n    server a"}
+        replacements = {"bind :9000": f"bind 127.0.0.1:{port}", "check port 9001 ": "check "}
+        replacements[" resolvers containers\n    server a"] = "\n    server a"
         # It does not start if the system does not allow the open files for that.
         replacements |= {"maxconn 20000": "maxconn 1000"}
         for name, broker in brokers.items():
@@ -105,7 +135,6 @@ class HaproxyTest(unittest.TestCase):
         until("both answer", lambda: names() == {"a", "b"})
 
 
-@SHARES
 @unittest.skipUnless(nats_server(), f"nats-server {INSTALLED[-1]} is not installed")
 class DemoTest(unittest.TestCase):
     def test_it_starts_obeys_and_stops(self):

@@ -10,21 +10,8 @@ use broker_protocol::request::{Publication, Refusal};
 
 use crate::engine::{At, Command, Engine};
 use crate::epoch::carry_epoch;
-use crate::log::{Compared, Digest, Digests, Dropped, Entry, Outcome, Record, RecordError, Sessions};
+use crate::log::{Compared, Digest, Digests, Dropped, Entry, Logged, Outcome, Record, RecordError, Sessions};
 use crate::outcome::Outcome as Applying;
-
-/// A record as it stands in the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Logged<'a> {
-    /// The broker that wrote it.
-    pub node: &'a str,
-    /// Its position in the log.
-    pub position: u64,
-    /// When the log took it in, in µs since the UNIX epoch: the time of its updates.
-    pub ts_us: u64,
-    /// The record.
-    pub bytes: &'a [u8],
-}
 
 /// What came of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,7 +56,7 @@ mod sync;
 mod topic;
 mod trie;
 
-pub use applied::{Applied, Logged, Verdict};
+pub use applied::{Applied, Verdict};
 pub use budget::{Budget, Total};
 pub use clock::Now;
 pub use engine::{At, Command, Engine, Publisher, SavedTopic, SavedUpdate};
@@ -64,6 +64,7 @@ pub use epoch::carry_epoch;
 pub use image::Tree;
 pub use in_force::InForce;
 pub use limits::{Limits, Retain, TopicRule};
+pub use log::Logged;
 pub use outcome::{Outcome, Published};
 pub use publishers::{PublisherRow, Publishers};
 pub use quota::{Bucket, Granted, Publishes, Quota, Rate, Rates, Refusals, SharedPublishes, Unfit, Wait};

@@ -19,6 +19,6 @@ pub mod sessions;
 pub mod varint;
 
 pub use digest::{Compared, Digest, Digests, Outcome};
-pub use fit::{Extent, Fit, Seen, continues, cut_before, fit};
+pub use fit::{Extent, Fit, Logged, Seen, continues, cut_before, fit};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
 pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

@@ -260,9 +260,9 @@ impl Awaiting {
         self.settle(id);
     }
 
-    /// Whether a connection has a message that waits for the log.
-    pub(super) fn waits_for_log(&self, id: ConnId) -> bool {
-        self.get(id).is_some_and(Waits::waits_for_log)
+    /// Whether a connection has a message that waits for the log, or does not any more and is still to be executed.
+    pub(super) fn must_go_on(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|waits| !matches!(waits.log, Log::Unasked))
     }
 
     /// Whether a connection has a message that waits for the log since this time or an earlier one.
@@ -377,6 +377,30 @@ mod tests {
             held -= usize::from(awaiting.take_held(7).is_some());
         }
         assert_eq!((held, awaiting.held_bytes(7)), (0, 0));
+    }
+
+    #[test]
+    fn what_waits_behind_a_request_that_waits_for_the_log_is_bounded() {
+        let mut awaiting = Awaiting::default();
+        awaiting.hold_for_log(7, Message::Text("".into()), 5);
+        let request = parse(r#"{"op":"list"}"#);
+        let mut held = 1;
+        while !awaiting.is_full(7) {
+            assert!(awaiting.must_hold(7, request.as_ref().ok()));
+            awaiting.hold(7, "", request.as_ref().ok());
+            held += 1;
+            assert!(held <= HELD_BYTES_MAX, "a connection is read for ever");
+        }
+        awaiting.settle(7);
+        assert!(!awaiting.has_released(7) && awaiting.next_released().is_none());
+        assert!(!awaiting.waits_for_log_since(7, 4) && awaiting.waits_for_log_since(7, 5));
+        awaiting.end_waiting_for_log(7, Reach::Unread);
+        assert_eq!(awaiting.next_released(), Some(7));
+        let first = awaiting.take_held(7);
+        assert!(matches!(first, Some((Message::Text(_), Some(Reach::Unread)))));
+        assert!(matches!(awaiting.take_held(7), Some((_, None))));
+        while awaiting.take_held(7).is_some() {}
+        assert_eq!(awaiting.held_bytes(7), 0);
     }
 
     #[test]

@@ -70,7 +70,6 @@ impl<S: Sink> Shard<S> {
     pub fn has_answers(&self) -> bool {
         self.engine.journal().is_some_and(|journal| journal.has_answers(self.index))
             || !self.awaiting.answers.is_empty()
-            || self.barriers.has_over()
     }
 
     /// Passes on answers of the log to the connections that wait for them. Returns whether there are more.

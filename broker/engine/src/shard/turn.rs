@@ -120,8 +120,7 @@ impl<S: Sink> Shard<S> {
         let conn = &self.conns[id];
         let may_ask = conn.sink.encoding().is_some() || (conn.wants_positions && conn.position_is_due);
         // A stream whose request waits for the log must not get an id instead of its own.
-        let waits = self.awaiting.waits_for_log(id) || self.awaiting.has_released(id);
-        let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No && !waits;
+        let in_step = may_ask && !conn.has_work() && conn.closing == Closing::No && !self.awaiting.must_go_on(id);
         let position = if in_step { self.position(clock()) } else { None };
         self.conns[id].sink.end_turn(position);
         if self.conns[id].sink.holds_output() {

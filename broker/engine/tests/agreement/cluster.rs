@@ -60,7 +60,7 @@ struct Cluster {
 impl Cluster {
     fn new(seed: u64) -> Self {
         let log = Log::default();
-        let ways = [Way::Seq, Way::Seq, Way::Position, Way::Position, Way::Stream];
+        let ways = [Way::Seq, Way::Seq, Way::Position, Way::Position, Way::Position, Way::Stream, Way::Stream];
         Self {
             random: StdRng::seed_from_u64(seed),
             now_us: 1_000_000,
@@ -243,14 +243,14 @@ impl Cluster {
                 self.log.refuses = !self.log.refuses;
                 met.refused += usize::from(self.log.refuses);
             }
-            165 if self.log.refuses && !self.nodes[index].is_closed() => {
+            165..170 if self.log.refuses && !self.nodes[index].is_closed() => {
                 self.forget(index);
                 let session = self.next_session();
                 self.nodes[index].refuse(session);
             }
-            166 if self.random.random_range(0..3) == 0 => self.go_back(met),
-            167..175 => self.now_us += self.random.random_range(0..400_000),
-            175..185 => {
+            170 if self.random.random_range(0..3) == 0 => self.go_back(met),
+            171..177 => self.now_us += self.random.random_range(0..400_000),
+            177..187 => {
                 let at = self.random.random_range(0..self.readers.len());
                 self.go_to(at, index, met);
             }

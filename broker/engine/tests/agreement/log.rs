@@ -84,7 +84,7 @@ impl Log {
     /// The same, as a broker knows it again.
     pub fn seen(&self, position: u64) -> Option<Seen> {
         let stored = self.at(position as usize)?;
-        Some(Seen::of(&stored.logged(position)))
+        Some(stored.seen(position))
     }
 
     /// A new generation begins with the next record.
@@ -106,6 +106,10 @@ impl Log {
 }
 
 impl Stored {
+    pub fn seen(&self, position: u64) -> Seen {
+        Seen::of(&self.logged(position))
+    }
+
     pub fn logged(&self, position: u64) -> Logged<'_> {
         Logged { node: NODES[self.node], position, ts_us: self.ts_us, bytes: &self.bytes }
     }

@@ -245,7 +245,7 @@ impl Node {
             truth.compare(self.generation, self.position, NODES[self.index], state);
         }
         assert_eq!(self.applied.differing(), 0, "digests differ");
-        self.last = Some(Seen::of(&logged));
+        self.last = Some(stored.seen(position));
         self.position += 1;
         self.become_ready(log);
     }

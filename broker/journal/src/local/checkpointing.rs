@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker_engine::log::cut_before;
 use broker_engine::{Applied, Engine};
 
 use super::Options;
@@ -130,9 +131,9 @@ impl Checkpointing {
                         tracing::warn!(path = %path.display(), %error, "an old checkpoint could not be removed");
                     }
                 }
-                if let [_, older] = self.complete[..] {
-                    // The record at its position stays: by that it is known again.
-                    store.cut(older)?;
+                if let Some(position) = cut_before(&self.complete) {
+                    // The record at that position stays: by that the log is known again.
+                    store.cut(position)?;
                 }
             }
         }

@@ -7,9 +7,9 @@ use broker_engine::{Applied, Engine};
 use tokio::task::JoinHandle;
 
 use super::checkpoints::{self, Object, name_of};
-use super::connect::Log;
 use super::election::Election;
 use super::error::NatsError;
+use super::log::Log;
 use crate::checkpoint::{self, Head, Tail};
 use crate::error::chain;
 use crate::status::{add, get, set};

@@ -2,64 +2,24 @@
 
 use std::sync::Arc;
 
-use async_nats::HeaderMap;
-use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{Context, PublishErrorKind};
 use async_nats::jetstream::object_store::ObjectStore;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::Stream;
 use broker_engine::Engine;
-use broker_engine::log::Dropped;
 
 use super::checkpoints::{self, Object};
 use super::drive::Drive;
 use super::error::NatsError;
-use super::generation::Begins;
+use super::generation::{Begins, begin, newest};
 use super::links::Links;
+use super::log::Log;
 use super::options::Options;
-use super::reader::Logged;
 use super::recover::recover;
 use super::status::NatsStatus;
 use super::stream;
 use crate::checkpoint::CheckpointReader;
-use crate::status::{Status, add, set};
+use crate::status::{Status, set};
 use crate::store::Generation;
 use crate::{Clock, Order};
-
-/// How often it is tried to find or to begin a generation beside other brokers.
-const TRIES: u32 = 10;
-
-/// What everything about a log needs.
-pub(super) struct Log {
-    pub(super) options: Options,
-    pub(super) links: Links,
-    pub(super) stream: Stream,
-    pub(super) bucket: ObjectStore,
-    pub(super) generation: Generation,
-    /// Where it stands in the log; 0 if it was purged.
-    pub(super) generation_position: u64,
-    pub(super) clock: Clock,
-    pub(super) status: Arc<Status>,
-    pub(super) nats: Arc<NatsStatus>,
-}
-
-impl Log {
-    /// The generation that a message begins which is no broker's record, and whether it is later than this broker's.
-    pub(super) fn generation_of(&self, message: &Logged) -> Result<(Generation, bool), NatsError> {
-        if message.subject != self.options.generations() {
-            let (position, subject) = (message.position, message.subject.clone());
-            return Err(NatsError::Subject { position, subject });
-        }
-        let generation = Begins::decode(&message.bytes)?;
-        let is_later = message.position > self.generation_position && generation.nonce != self.generation.nonce;
-        Ok((generation, is_later))
-    }
-
-    pub(super) fn note_dropped(&self, dropped: Dropped) {
-        let counters = Dropped::ALL.iter().zip(&self.nats.dropped);
-        counters.filter(|(reason, _)| **reason == dropped).for_each(|(_, counter)| add(counter, 1));
-    }
-}
 
 /// A log that is there and not read yet.
 pub struct Connected(Log);
@@ -89,7 +49,8 @@ impl Connected {
         let begins = Begins::new(nonce, clock().wall_us, "the log is new");
         let (generation, generation_position) = match generation(&stream, &bucket, &checkpoints, &options).await? {
             Some(generation) => generation,
-            None => begin(&links.js, &stream, &options, &begins).await?,
+            // Another broker that starts at the same time may be faster: then that one's counts.
+            None => begin(&links.js, &stream, &options, 0, &begins).await?,
         };
         let status = Arc::<Status>::default();
         set(&status.log_bytes_max, u64::try_from(stream.cached_info().config.max_bytes).unwrap_or(u64::MAX));
@@ -147,46 +108,4 @@ async fn generation(
         }
     }
     Ok(None)
-}
-
-/// The newest generation that stands in the log, and its position.
-pub(super) async fn newest(stream: &Stream, options: &Options) -> Result<Option<(Generation, u64)>, NatsError> {
-    match stream.get_last_raw_message_by_subject(&options.generations()).await {
-        Ok(message) => Ok(Some((Begins::decode(&message.payload)?, message.sequence))),
-        Err(error) => match error.kind() {
-            LastRawMessageErrorKind::JetStream(found) if found.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
-            LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            kind => Err(NatsError::api("reading the log's generation", kind)),
-        },
-    }
-}
-
-/// Begins a generation, unless another broker is faster: then that one's counts.
-pub(super) async fn begin(
-    js: &Context,
-    stream: &Stream,
-    options: &Options,
-    begins: &Begins,
-) -> Result<(Generation, u64), NatsError> {
-    let before = newest(stream, options).await?.map_or(0, |(_, position)| position);
-    let failed = |why: &dyn std::fmt::Display| NatsError::api("beginning a generation", why);
-    let mut last = None;
-    for _ in 0..TRIES {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, before.to_string());
-        let sent = js.publish_with_headers(options.generations(), headers, begins.encode()?.into()).await;
-        let acknowledged = sent.map_err(|error| failed(&error))?.await;
-        match acknowledged {
-            Ok(_) => {}
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {}
-            // It may have been taken all the same.
-            Err(error) => last = Some(error),
-        }
-        if let Some((generation, position)) = newest(stream, options).await?
-            && position > before
-        {
-            return Ok((generation, position));
-        }
-    }
-    Err(failed(&last.map_or_else(|| "it was not taken".into(), |error| error.to_string())))
 }

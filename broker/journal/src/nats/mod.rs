@@ -14,18 +14,17 @@
 //! | `trust` | whether the log is still the one that was read |
 //! | `generation` | what begins when it is not |
 //! | `checkpoints`, `election`, `checkpointing` | checkpoints in the store, and whose turn it is to write one |
-//! | `control` | what brokers say in the log to each other |
 //! | `peers` | whether brokers come to the same |
 
 mod checkpointing;
 mod checkpoints;
 mod connect;
-mod control;
 mod drive;
 mod election;
 mod error;
 mod generation;
 mod links;
+mod log;
 mod options;
 mod peers;
 mod reader;

@@ -8,8 +8,8 @@ use broker_engine::{Applied, Engine, Logged, Verdict};
 use tokio::time::sleep;
 
 use super::checkpoints::{self, Object};
-use super::connect::Log;
 use super::error::NatsError;
+use super::log::Log;
 use super::reader::{self, Heard, Reader};
 use super::stream::{at, extent, info};
 use crate::checkpoint;

@@ -151,17 +151,6 @@ fn is_passing(code: ErrorCode, status: usize) -> bool {
     code == ErrorCode::INSUFFICIENT_RESOURCES || (status == 503 && code != ErrorCode::JETSTREAM_NOT_ENABLED)
 }
 
-/// Whether a stream, or the account that it is in, has no room.
-pub(super) fn is_full(code: ErrorCode) -> bool {
-    [
-        ErrorCode::STREAM_STORE_FAILED,
-        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
-        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
-        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
-    ]
-    .contains(&code)
-}
-
 /// How far the stream goes, by its leader.
 ///
 /// # Errors

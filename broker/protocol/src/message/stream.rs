@@ -123,7 +123,7 @@ pub fn reauth(out: &mut Vec<u8>, expires_ts: u64) {
     Object::message(out, "reauth").number("expires_ts", expires_ts).close();
 }
 
-/// The broker is cut off from its journal since this time: what it delivers may be old.
+/// The broker is cut off from its journal since this time, in µs since the UNIX epoch: what it delivers may be old.
 pub fn stale(out: &mut Vec<u8>, since: u64) {
     Object::message(out, "stale").number("since", since).close();
 }

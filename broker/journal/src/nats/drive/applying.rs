@@ -32,7 +32,7 @@ impl Drive {
         self.heard_us = (now.mono_us, now.wall_us);
         self.read = Some(read);
         set(&self.log.status.position, message.position);
-        self.log.nats.log_end.fetch_max(message.position, Ordering::Relaxed);
+        self.log.nats.log_end.fetch_max(message.position + message.pending, Ordering::Relaxed);
         add(&self.log.status.log_bytes, message.bytes.len() as u64);
         let Some(node) = self.log.options.node_of(&message.subject) else {
             if self.log.generation_of(&message)?.1 {
@@ -97,7 +97,10 @@ impl Drive {
             Some(Control::CheckpointBegins) => {
                 self.checkpointing.begins(&self.log, &engine, &self.applied, read, is_own);
             }
-            Some(Control::Checkpoint) => self.checkpointing.completed(&self.log),
+            Some(Control::Checkpoint) => {
+                self.checkpointing.completed(&self.log);
+                self.is_cut = true;
+            }
             Some(Control::Settings) => self.compare_settings(),
             _ => {}
         }

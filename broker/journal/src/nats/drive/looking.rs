@@ -23,7 +23,7 @@ impl Drive {
         }
         let engine = self.engine.clone();
         let Some(journal) = engine.journal() else { return };
-        let was_failing = get(&self.log.status.checkpoints);
+        let completed = get(&self.log.status.checkpoints);
         let to_do = self.checkpointing.step(&self.log, &engine, &self.applied, self.read).await;
         let node = &self.log.options.node;
         let said = match &to_do {
@@ -37,9 +37,13 @@ impl Drive {
         if said.is_err() {
             self.checkpointing.forget_asking();
         }
-        if get(&self.log.status.checkpoints) > was_failing
+        // One of this broker's own cuts the log before it stands in it, which it may not if the log was full.
+        self.is_cut |= get(&self.log.status.checkpoints) > completed;
+        if self.is_cut
+            && self.log.links.stand()
             && let Ok(found) = stream::info(&self.log.stream).await
         {
+            self.is_cut = false;
             set(&self.log.status.log_bytes, found.state.bytes);
         }
     }
@@ -51,7 +55,8 @@ impl Drive {
         if differ && !self.log.nats.settings_differ() {
             tracing::warn!(
                 "image_bytes, message_bytes, topics_max, images_bytes_max or the kinds of [[topics]] differ from those of \
-                 the log, which count on all of its brokers: `tickcast journal settings` shows both"
+                 the log, which count on all of its brokers. Give all brokers the same; a broker that reloads (SIGHUP) writes \
+                 its own into the log"
             );
         }
         self.log.nats.set_settings_differ(differ);

@@ -67,6 +67,8 @@ pub struct Drive {
     read_again_us: u64,
     /// Since when the log looks like another one.
     other_since_us: Option<u64>,
+    /// A checkpoint was completed, by whichever broker, so the log was cut off in front.
+    is_cut: bool,
     /// When something came from the log last, on both clocks.
     heard_us: (u64, u64),
     beat_us: u64,
@@ -117,6 +119,7 @@ impl Drive {
             made: 0,
             read_again_us: 0,
             other_since_us: None,
+            is_cut: false,
             heard_us: (now.mono_us, now.wall_us),
             beat_us: now.mono_us,
             look_us: 0,

@@ -175,13 +175,15 @@ impl Checkpointing {
         let stored = object.clone();
         let (bucket, stream) = (log.bucket.clone(), log.stream.clone());
         let path = checkpoint::path(&log.options.scratch, object.begin.position);
+        let is_full = log.status.failed().is_some();
         let task = tokio::spawn(async move {
             checkpoints::store(&bucket, &stored, &path).await?;
             let all = checkpoints::list(&bucket).await?;
             // The older of two stays, and what follows it, in case that the newer one cannot be read.
-            let mut begins: Vec<_> = all.iter().map(|object| object.begin.position).collect();
-            begins.reverse();
-            if let Some(position) = cut_before(&begins) {
+            let begins: Vec<_> = all.iter().map(|object| object.begin.position).collect();
+            // A full log that has only this one gets no further record, so there will be no other: without room it stays full.
+            let position = cut_before(&begins).or(is_full.then_some(stored.begin.position));
+            if let Some(position) = position {
                 let purged = stream.purge().sequence(position).await;
                 purged.map_err(|error| NatsError::api("cutting the log off", error))?;
                 for object in all.iter().filter(|object| object.begin.position < position) {

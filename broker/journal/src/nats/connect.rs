@@ -53,13 +53,20 @@ impl Connected {
     pub async fn connect(options: Options, nonce: u64, clock: Clock) -> Result<Self, NatsError> {
         let links = Links::connect(&options).await?;
         links.check(&options)?;
-        let (stream, is_made) = stream::open(&links.js, &options).await?;
         let bucket = stream::bucket(&links.js, &options).await?;
         let mut checkpoints = checkpoints::list(&bucket).await?;
-        if let Some(newest) = checkpoints.first().filter(|_| is_made) {
+        let incomplete = |newest: &Object| {
+            let why = format!("there is a checkpoint at {}, and nothing in the stream", newest.begin.position);
+            NatsError::Incomplete { stream: options.stream(), why }
+        };
+        let lost = checkpoints.first().filter(|_| !options.recreate);
+        // Not made before that is known: the next start would find it, and other brokers would take it for their log.
+        let Some(stream) = stream::open(&links.js, &options, lost.is_none()).await? else {
+            return Err(lost.map_or_else(|| NatsError::api("the log's stream", "it is gone"), incomplete));
+        };
+        if let Some(newest) = checkpoints.first().filter(|_| stream.cached_info().state.last_sequence == 0) {
             if !options.recreate {
-                let why = format!("there is a checkpoint at {}, and there was no stream", newest.begin.position);
-                return Err(NatsError::Incomplete { stream: options.stream(), why });
+                return Err(incomplete(newest));
             }
             tracing::warn!("the log begins anew (journal_recreate): what the checkpoints have is deleted");
             for object in std::mem::take(&mut checkpoints) {

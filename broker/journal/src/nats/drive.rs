@@ -21,7 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::checkpointing::{Checkpointing, ToDo};
-use super::connect::{Log, begin};
+use super::connect::{Log, begin, newest};
 use super::error::NatsError;
 use super::generation::Begins;
 use super::peers::Peers;
@@ -80,6 +80,8 @@ pub struct Drive {
     read_again_us: u64,
     /// Since when the log looks like another one.
     other_since_us: Option<u64>,
+    /// Why the log could not be read when that was tried last.
+    trouble: String,
     /// When something came from the log last, on both clocks.
     heard_us: (u64, u64),
     beat_us: u64,
@@ -130,6 +132,7 @@ impl Drive {
             made: 0,
             read_again_us: 0,
             other_since_us: None,
+            trouble: String::new(),
             heard_us: (now.mono_us, now.wall_us),
             beat_us: now.mono_us,
             look_us: 0,
@@ -248,6 +251,7 @@ impl Drive {
         self.read_again_us = now_us + READ_AGAIN_US;
         if let Err(error) = self.reader.open().await {
             tracing::debug!(%error, "the log cannot be read at present");
+            self.trouble = error.to_string();
             return Ok(());
         }
         self.made = made;
@@ -255,6 +259,7 @@ impl Drive {
         match look(&self.log.stream, self.read).await {
             Ok(Trust::Same { last }) => {
                 self.other_since_us = None;
+                self.trouble.clear();
                 set(&self.log.nats.log_end, last);
                 return Ok(());
             }
@@ -278,6 +283,13 @@ impl Drive {
     /// The log has lost what was read: all epochs have to be new.
     async fn begin_generation(&mut self, why: &str) -> Result<(), NatsError> {
         let generation = self.log.generation;
+        // Another broker was faster. An earlier generation may stand there as well, if the log went back behind this one's.
+        if let Ok(Some((found, _))) = newest(&self.log.stream, &self.log.options).await
+            && found.start_us > generation.start_us
+        {
+            self.end = Some(End::Again(format!("another generation of the log has begun: {why}")));
+            return Ok(());
+        }
         // No id may be given out twice.
         let given_us = generation.start_us + self.engine.feed().ordinal() + IDS_APART_US;
         let nonce = generation.nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (self.log.clock)().wall_us;
@@ -538,7 +550,10 @@ impl Drive {
         let is_stale = silent_us >= self.log.options.stale_ms * 1000;
         if is_stale != self.log.nats.is_stale() {
             match is_stale {
-                true => tracing::warn!(silent_ms = silent_us / 1000, "nothing comes from the log: clients are told so"),
+                true => {
+                    let (silent_ms, why) = (silent_us / 1000, &self.trouble);
+                    tracing::warn!(silent_ms, why, "nothing comes from the log: clients are told so");
+                }
                 false => tracing::info!("the log goes on"),
             }
             self.log.nats.set_stale(is_stale.then_some(self.heard_us.1 / 1000));
@@ -624,6 +639,8 @@ fn is_full(code: ErrorCode) -> bool {
         ErrorCode::STREAM_STORE_FAILED,
         ErrorCode::STORAGE_RESOURCES_EXCEEDED,
         ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        // The server's own limit (max_file_store).
+        ErrorCode::INSUFFICIENT_RESOURCES,
         ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
     ]
     .contains(&code)

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use crate::common::ends;
 use crate::common::nats::{CURRENT, Options, Servers};
+use crate::members::LOG;
 use crate::node::{Node, patiently};
 
-const LOG: &str = "tickcast_LOG";
 /// So small that a checkpoint is soon due.
 const LOG_BYTES: u64 = 1 << 20;
 

@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 
 use crate::common::Client;
 use crate::common::nats::{CURRENT, Options, Servers, Wire};
+use crate::members::{CHECKPOINTS, LOG};
 use crate::node::{Node, patiently};
 
-const LOG: &str = "tickcast_LOG";
-/// The stream of the store of checkpoints.
-const CHECKPOINTS: &str = "OBJ_tickcast_CP";
 /// The room that the log has: far less than an operator can ask for, so that it is soon full.
 const LOG_BYTES: u64 = 1 << 20;
 /// Bytes of an update.

@@ -3,15 +3,15 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::{Answer, Client, PATIENCE, Process, ask, command, until};
+use crate::kept::own_address;
+use crate::load::pass;
 
-/// The first port of these brokers.
-const PORT: u16 = 31_000;
 /// Between two looks at what is waited for: its processor is needed elsewhere.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -52,6 +52,13 @@ impl Node {
         let own = ["--listen", &address, "--admin-listen", &admin];
         let flags: Vec<&str> = own.into_iter().chain(self.flags.iter().map(String::as_str)).collect();
         command(&flags)
+    }
+
+    /// Stops it as a supervisor does.
+    #[track_caller]
+    pub(crate) fn end(&mut self) {
+        assert_eq!(self.process().end(Signal::TERM).0, Some(0));
+        self.process = None;
     }
 
     /// Starts it, and waits until it serves.
@@ -166,17 +173,4 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     stream.read_to_end(&mut bytes)?;
     let answer = Answer::parse(&bytes);
     if answer.status == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
-}
-
-/// An address that nobody else has: of this process by its host, of this broker by its port.
-fn own_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(PORT);
-    let pid = std::process::id().to_be_bytes();
-    SocketAddr::from(([127, 64 | pid[1] & 63, pid[2], pid[3]], NEXT.fetch_add(1, Ordering::Relaxed)))
-}
-
-/// Lets time pass: a pace between two looks, or the length of a pause. Nothing is expected to have happened by then.
-#[allow(clippy::disallowed_methods, reason = "whoever waits for something looks again")]
-pub(crate) fn pass(time: Duration) {
-    std::thread::sleep(time);
 }

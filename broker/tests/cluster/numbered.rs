@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::Message;
+use crate::common::{Message, PATIENCE};
 use crate::link::Link;
-use crate::node::{Node, pass, patiently};
+use crate::load::pass;
+use crate::node::{Node, patiently};
 
 /// Before what was refused is published again.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A connection that is silent for so long is lost.
+const SILENCE: Duration = PATIENCE;
 /// How often an update is published in vain until the test fails.
 const TRIES: u64 = 3_000;
 
@@ -117,7 +120,7 @@ fn publish(address: SocketAddr, topic: &str, pause: Duration, shared: &Shared) {
 
 /// Publishes an update once. `false` if it was refused, or the broker is gone.
 fn is_taken(address: SocketAddr, link: &mut Option<Link>, topic: &str, n: u64) -> bool {
-    let Some(open) = link.take().or_else(|| Link::open(address).ok()) else { return false };
+    let Some(open) = link.take().or_else(|| Link::open(address, SILENCE).ok()) else { return false };
     let Some((answer, open)) = answer(open, topic, n) else { return false };
     *link = Some(open);
     if answer.op() == "error" {
@@ -159,7 +162,7 @@ impl Follower {
     /// Follows a topic from its first update on.
     #[track_caller]
     pub(crate) fn of(node: &Node, topic: &str) -> Self {
-        let mut link = Link::open(node.address).unwrap();
+        let mut link = Link::open(node.address, SILENCE).unwrap();
         let request = format!(r#"{{"op":"subscribe","topics":[{topic:?}],"from":{{"last":100000}}}}"#);
         link.send(&[request]).unwrap();
         let mut follower = Self { link, topic: topic.to_owned(), epoch: None, seq: 0, told: Vec::new() };

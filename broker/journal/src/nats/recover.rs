@@ -65,7 +65,9 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
     }
     let (mut applied, mut read) = recovered;
     let from = read.map_or(0, |read| read.position);
-    if first > from + 1 && last > 0 {
+    // A generation that is only in the checkpoints goes on with them, or not at all: its epochs would be given anew.
+    let is_lost = read.is_none() && log.generation_position == 0;
+    if first > from + 1 && last > 0 || is_lost {
         let why = format!("it begins with {first}, and {} checkpoints do not reach that far", checkpoints.len());
         return Err(NatsError::Incomplete { stream: log.options.stream(), why });
     }

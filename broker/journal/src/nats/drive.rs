@@ -46,6 +46,8 @@ const ROOM_US: u64 = 1_000;
 const LOOK_US: u64 = 200_000;
 /// Messages that are taken in until answers are given.
 const MESSAGES_AT_ONCE: usize = 64;
+/// How long a start waits for a session. A log that takes none can be served all the same.
+const SESSION_TIME: Duration = Duration::from_secs(2);
 /// How long after it was asked to stop it waits for what was published.
 const STOP_TIME: Duration = Duration::from_secs(5);
 /// Above the ids that other brokers may have given out, in µs.
@@ -143,17 +145,21 @@ impl Drive {
         };
         // Nobody looked yet whether the log is the one of the consumer that recovering has left.
         drive.reader.close();
-        drive.until_settings().await?;
+        drive.until_begun().await?;
         drive.log.status.set_read();
         Ok(drive)
     }
 
-    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's.
-    async fn until_settings(&mut self) -> Result<(), NatsError> {
+    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's. And who publishes as
+    /// soon as the broker serves should find a session, if the log takes one in time.
+    async fn until_begun(&mut self) -> Result<(), NatsError> {
         let (_, mut never) = watch::channel(false);
         let engine = self.engine.clone();
-        let wake = Notify::new();
-        while engine.journal().is_some_and(|journal| journal.settings().is_none()) {
+        let (wake, end) = (Notify::new(), Instant::now() + SESSION_TIME);
+        let is_waited_for = |drive: &Self| {
+            !matches!(drive.session, Session::Open(_)) && drive.log.status.failed().is_none() && Instant::now() < end
+        };
+        while engine.journal().is_some_and(|journal| journal.settings().is_none()) || is_waited_for(self) {
             self.round(&wake, &mut never).await?;
         }
         self.compare_settings();

@@ -54,7 +54,7 @@ fn a_stream_that_is_deleted_while_a_broker_runs() {
     wire.jetstream(&format!("STREAM.DELETE.{LOG}"), &json!({})).unwrap();
 
     // It is meant. The one that still runs sees that it is another log, and comes along.
-    starts.add_flags(&["--journal-recreate", "true"]);
+    starts.add_flags(&["--journal-recreate"]);
     starts.go();
     let (new, seq) = starts.publish("t", "1");
     assert!(new != old && seq == 1, "{new} {seq}");

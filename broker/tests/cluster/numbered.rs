@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{Message, PATIENCE};
+use crate::common::{Message, PATIENCE, until};
 use crate::link::Link;
 use crate::load::pass;
 use crate::node::{Node, patiently};
@@ -167,7 +167,7 @@ impl Follower {
         link.send(&[request]).unwrap();
         let mut follower = Self { link, topic: topic.to_owned(), epoch: None, seq: 0, told: Vec::new() };
         let mut is_subscribed = false;
-        patiently("subscribed", || {
+        until("subscribed", || {
             is_subscribed |= follower.next().as_deref() == Some("subscribed");
             is_subscribed
         });
@@ -177,7 +177,7 @@ impl Follower {
     /// Waits until this update has come.
     #[track_caller]
     pub(crate) fn until_seq(&mut self, seq: u64) {
-        patiently(&format!("{seq} of {}", self.topic), || {
+        until(&format!("{seq} of {}", self.topic), || {
             self.next();
             self.seq >= seq
         });
@@ -186,14 +186,14 @@ impl Follower {
     /// Waits until this was told, besides updates, since the last time.
     #[track_caller]
     pub(crate) fn until_told(&mut self, op: &str) {
-        patiently(op, || {
+        until(op, || {
             self.next();
             self.told.iter().any(|told| told == op)
         });
         self.told.clear();
     }
 
-    /// Takes in what comes next, if anything does in time, and returns what it is.
+    /// Takes in what comes next, if anything does within a pace, and returns what it is.
     #[track_caller]
     fn next(&mut self) -> Option<String> {
         let message = self.link.next().unwrap_or_else(|error| panic!("{}: {error}", self.topic))?;

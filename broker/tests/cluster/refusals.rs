@@ -17,9 +17,10 @@ fn refused(url: &str, code: i32) -> String {
 
 #[test]
 fn addresses_that_are_none() {
-    for url in ["http://127.0.0.1:4222", "nats://", "nats://127.0.0.1:port"] {
-        let said = refused(url, 2);
-        assert!(said.contains("journal_nats") && said.contains("nats://"), "{url}: {said}");
+    // What the configuration cannot take, and what is no address after all.
+    for (url, code) in [("http://127.0.0.1:4222", 2), ("nats://", 2), ("nats://127.0.0.1:port", 1)] {
+        let said = refused(url, code);
+        assert!(said.contains("expected") && said.contains("nats://"), "{url}: {said}");
     }
 }
 

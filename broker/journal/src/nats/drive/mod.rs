@@ -143,7 +143,7 @@ impl Drive {
     /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's. And who publishes
     /// as soon as the broker serves should find a session, if the log takes one in time.
     async fn until_begun(&mut self) -> Result<(), NatsError> {
-        let (_, mut never) = watch::channel(false);
+        let (_stop, mut never) = watch::channel(false);
         let engine = self.engine.clone();
         let (wake, end) = (Notify::new(), Instant::now() + SESSION_TIME);
         let is_waited_for = |drive: &Self| {
@@ -215,12 +215,18 @@ impl Drive {
         Ok(())
     }
 
-    /// When there is something to do if nothing comes.
+    /// When there is something to do if nothing comes. What only a connection allows is not waited for without one.
     fn due(&self, has_room: bool) -> Instant {
         let now_us = self.now_us();
         let room_us = (!has_room).then_some(now_us + ROOM_US);
-        let dues = [Some(self.beat_us), Some(self.look_us), self.writer.due_us(), room_us];
-        let due_us = dues.into_iter().flatten().min().unwrap_or(now_us + LOOK_US);
+        let stand = self.log.links.stand();
+        let of_session = match self.session {
+            Session::Closed { until_us } => Some(until_us),
+            Session::Opening(_) => None,
+            Session::Open(_) => Some(self.beat_us),
+        };
+        let to_send = [of_session, self.writer.due_us()].into_iter().flatten().filter(|_| stand).min();
+        let due_us = [Some(self.look_us), to_send, room_us].into_iter().flatten().min().unwrap_or(self.look_us);
         Instant::now() + Duration::from_micros(due_us.saturating_sub(now_us))
     }
 

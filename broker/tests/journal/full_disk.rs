@@ -8,7 +8,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::common::{Client, not_run, until};
-use crate::kept::{Kept, pass};
+use crate::kept::Kept;
+use crate::load::pass;
 
 /// The room that the log has, in bytes.
 const ROOM: u64 = 256 * 1024;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -161,7 +160,7 @@ impl Kept {
 
 /// An address that nobody else has: of this process by its host, of this broker by its port. So it is still free when
 /// a broker comes back to it, and no client that connects meanwhile meets itself there.
-fn own_address() -> SocketAddr {
+pub(crate) fn own_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(PORT);
     let pid = std::process::id().to_be_bytes();
     SocketAddr::from(([127, 64 | pid[1] & 63, pid[2], pid[3]], NEXT.fetch_add(1, Ordering::Relaxed)))
@@ -180,10 +179,4 @@ pub(crate) fn files(dir: &Path, prefix: &str) -> Vec<(PathBuf, u64)> {
         .collect();
     found.sort();
     found
-}
-
-/// Lets time pass: a pace between two looks, or the moment of a kill. Nothing is expected to have happened by then.
-#[allow(clippy::disallowed_methods, reason = "whoever waits for something looks again")]
-pub(crate) fn pass(time: Duration) {
-    std::thread::sleep(time);
 }

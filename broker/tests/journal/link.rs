@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{Answer, FIN, HANDSHAKE, Message, PATIENCE, PING, PONG, TEXT, frames, masked};
 
@@ -13,21 +13,23 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Link {
     stream: TcpStream,
     buffer: Vec<u8>,
+    silence: Duration,
+    heard: Instant,
 }
 
 impl Link {
-    /// Connects, and reads `hello`.
+    /// Connects, and reads `hello`. It is lost if it is silent for so long.
     ///
     /// # Errors
     /// There is no broker, or it ended meanwhile.
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, silence: Duration) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PAUSE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let head = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n{}\r\n\r\n", HANDSHAKE.join("\r\n"));
         stream.write_all(head.as_bytes())?;
-        let mut link = Self { stream, buffer: Vec::new() };
+        let mut link = Self { stream, buffer: Vec::new(), silence, heard: Instant::now() };
         let end = loop {
             if let Some(at) = link.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;
@@ -86,10 +88,11 @@ impl Link {
         match self.stream.read(&mut bytes) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(len) => {
+                self.heard = Instant::now();
                 self.buffer.extend_from_slice(&bytes[..len]);
                 Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.heard.elapsed() < self.silence => Ok(false),
             Err(error) => Err(error),
         }
     }

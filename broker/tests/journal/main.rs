@@ -4,6 +4,7 @@
 //! ```text
 //! kept        a broker that is ended and started again on one address, with its directory
 //! link        a WebSocket client that is cut off now and then, and plain HTTP for the same
+//! load        producers and subscribers that go on whatever happens, and what they were told
 //! kills       killed at random moments under load: nothing is lost, doubled or reordered
 //! full_disk   no room for the log: refused, said, and going on by itself
 //! start       how a broker comes back with many topics, and what it says meanwhile
@@ -26,6 +27,7 @@ mod full_disk;
 mod kept;
 mod kills;
 mod link;
+mod load;
 mod requests;
 mod settings;
 mod start;

@@ -33,13 +33,20 @@ impl Connected {
     pub async fn connect(options: Options, nonce: u64, clock: Clock) -> Result<Self, NatsError> {
         let links = Links::connect(&options).await?;
         links.check(&options)?;
-        let (stream, is_made) = stream::open(&links.js, &options).await?;
         let bucket = stream::bucket(&links.js, &options).await?;
         let mut checkpoints = checkpoints::list(&bucket).await?;
-        if let Some(newest) = checkpoints.first().filter(|_| is_made) {
+        let incomplete = |newest: &Object| {
+            let why = format!("there is a checkpoint at {}, and nothing in the stream", newest.begin.position);
+            NatsError::Incomplete { stream: options.stream(), why }
+        };
+        let lost = checkpoints.first().filter(|_| !options.recreate);
+        // Not made before that is known: the next start would find it, and other brokers would take it for their log.
+        let Some(stream) = stream::open(&links.js, &options, lost.is_none()).await? else {
+            return Err(lost.map_or_else(|| NatsError::api("the log's stream", "it is gone"), incomplete));
+        };
+        if let Some(newest) = checkpoints.first().filter(|_| stream.cached_info().state.last_sequence == 0) {
             if !options.recreate {
-                let why = format!("there is a checkpoint at {}, and there was no stream", newest.begin.position);
-                return Err(NatsError::Incomplete { stream: options.stream(), why });
+                return Err(incomplete(newest));
             }
             tracing::warn!("the log begins anew (journal_recreate): what the checkpoints have is deleted");
             for object in std::mem::take(&mut checkpoints) {
@@ -99,13 +106,25 @@ async fn generation(
     if let Some(newest) = newest(stream, options).await? {
         return Ok(Some(newest));
     }
-    // It was purged, so there is a checkpoint that is newer.
+    // It was purged, so there is a checkpoint that is newer. What was purged lies before the older of two, so they are of the
+    // same generation.
     for object in checkpoints {
-        let path = checkpoints::fetch(bucket, object, &options.scratch).await?;
-        match CheckpointReader::open(&path) {
-            Ok(reader) => return Ok(Some((reader.head().generation, 0))),
+        match generation_of(bucket, object, options).await {
+            Ok(generation) => return Ok(Some((generation, 0))),
             Err(error) => tracing::error!(name = object.name, %error, "a checkpoint cannot be read, and is not used"),
         }
     }
-    Ok(None)
+    let first = stream::info(stream).await?.state.first_sequence;
+    if checkpoints.is_empty() && first <= 1 {
+        return Ok(None);
+    }
+    // Another generation would end the one in which other brokers are.
+    let why = format!("it begins with {first}, and none of {} checkpoints can be read", checkpoints.len());
+    Err(NatsError::Incomplete { stream: options.stream(), why })
+}
+
+/// The generation that a checkpoint is of.
+async fn generation_of(bucket: &ObjectStore, object: &Object, options: &Options) -> Result<Generation, NatsError> {
+    let path = checkpoints::fetch(bucket, object, &options.scratch).await?;
+    Ok(CheckpointReader::open(&path)?.head().generation)
 }

@@ -95,8 +95,9 @@ impl Drive {
                 self.compared(node.to_owned(), read.ts_us, differs);
             }
             Some(Control::CheckpointBegins) => {
-                self.checkpointing.begins(&self.log, &engine, &self.applied, read, is_own);
+                self.checkpointing.begins(&self.log, &engine, &self.applied, read, node);
             }
+            Some(Control::Opens) => self.checkpointing.opens(node),
             Some(Control::Checkpoint) => {
                 self.checkpointing.completed(&self.log);
                 self.is_cut = true;
@@ -144,6 +145,7 @@ impl Drive {
 /// What a control entry says, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
 enum Control {
+    Opens,
     Beat,
     CheckpointBegins,
     Checkpoint,
@@ -153,6 +155,7 @@ enum Control {
 impl Control {
     fn of(entry: &Entry<'_>) -> Option<Self> {
         match entry {
+            Entry::Open { .. } => Some(Control::Opens),
             Entry::Beat { digest: Some(_), .. } => Some(Control::Beat),
             Entry::CheckpointBegins { .. } => Some(Control::CheckpointBegins),
             Entry::Checkpoint { .. } => Some(Control::Checkpoint),

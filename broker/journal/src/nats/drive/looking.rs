@@ -16,7 +16,10 @@ impl Drive {
         let is_stale = silent_us >= self.log.options.stale_ms * 1000;
         if is_stale != self.log.nats.is_stale() {
             match is_stale {
-                true => tracing::warn!(silent_ms = silent_us / 1000, "nothing comes from the log: clients are told so"),
+                true => {
+                    let (silent_ms, why) = (silent_us / 1000, &self.trouble);
+                    tracing::warn!(silent_ms, why, "nothing comes from the log: clients are told so");
+                }
                 false => tracing::info!("the log goes on"),
             }
             self.log.nats.set_stale(is_stale.then_some(self.heard_us.1 / 1000));
@@ -55,8 +58,8 @@ impl Drive {
         if differ && !self.log.nats.settings_differ() {
             tracing::warn!(
                 "image_bytes, message_bytes, topics_max, images_bytes_max or the kinds of [[topics]] differ from those of \
-                 the log, which count on all of its brokers. Give all brokers the same; a broker that reloads (SIGHUP) writes \
-                 its own into the log"
+                 the log, which count on all of its brokers: `tickcast journal settings` shows both, and with --apply writes \
+                 this configuration's into the log"
             );
         }
         self.log.nats.set_settings_differ(differ);

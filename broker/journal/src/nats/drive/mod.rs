@@ -35,6 +35,8 @@ const ROOM_US: u64 = 1_000;
 const LOOK_US: u64 = 200_000;
 /// Messages that are taken in until answers are given.
 const MESSAGES_AT_ONCE: usize = 64;
+/// How long a start waits for a session. A log that takes none can be served all the same.
+const SESSION_TIME: Duration = Duration::from_secs(2);
 /// How long after it was asked to stop it waits for what was published.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,8 @@ pub struct Drive {
     read_again_us: u64,
     /// Since when the log looks like another one.
     other_since_us: Option<u64>,
+    /// Why the log could not be read when that was tried last.
+    trouble: String,
     /// A checkpoint was completed, by whichever broker, so the log was cut off in front.
     is_cut: bool,
     /// When something came from the log last, on both clocks.
@@ -119,6 +123,7 @@ impl Drive {
             made: 0,
             read_again_us: 0,
             other_since_us: None,
+            trouble: String::new(),
             is_cut: false,
             heard_us: (now.mono_us, now.wall_us),
             beat_us: now.mono_us,
@@ -130,17 +135,22 @@ impl Drive {
         };
         // Nobody looked yet whether the log is the one of the consumer that recovering has left.
         drive.reader.close();
-        drive.until_settings().await?;
+        drive.until_begun().await?;
         drive.log.status.set_read();
         Ok(drive)
     }
 
-    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's.
-    async fn until_settings(&mut self) -> Result<(), NatsError> {
+    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's. And who publishes
+    /// as soon as the broker serves should find a session, if the log takes one in time.
+    async fn until_begun(&mut self) -> Result<(), NatsError> {
         let (_, mut never) = watch::channel(false);
         let engine = self.engine.clone();
-        let wake = Notify::new();
-        while engine.journal().is_some_and(|journal| journal.settings().is_none()) {
+        let (wake, end) = (Notify::new(), Instant::now() + SESSION_TIME);
+        let is_waited_for = |drive: &Self| {
+            !matches!(drive.session, Session::Open(_)) && drive.log.status.failed().is_none() && Instant::now() < end
+        };
+        let has_settings = || engine.journal().is_none_or(|journal| journal.settings().is_some());
+        while self.end.is_none() && (!has_settings() || is_waited_for(self)) {
             self.round(&wake, &mut never).await?;
         }
         self.compare_settings();

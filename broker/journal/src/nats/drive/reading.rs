@@ -23,6 +23,7 @@ impl Drive {
         self.read_again_us = now_us + READ_AGAIN_US;
         if let Err(error) = self.reader.open().await {
             tracing::debug!(%error, "the log cannot be read at present");
+            self.trouble = error.to_string();
             return Ok(());
         }
         self.made = made;
@@ -30,6 +31,7 @@ impl Drive {
         match look(&self.log.stream, self.read).await {
             Ok(Trust::Same { last }) => {
                 self.other_since_us = None;
+                self.trouble.clear();
                 set(&self.log.nats.log_end, last);
                 return Ok(());
             }
@@ -58,6 +60,11 @@ impl Drive {
         let nonce = generation.nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (self.log.clock)().wall_us;
         let begins = Begins::new(nonce, (self.log.clock)().wall_us.max(given_us), why);
         let before = match newest(&self.log.stream, &self.log.options).await {
+            // Another broker was faster. An earlier one may stand there as well, if the log went back behind this broker's.
+            Ok(Some((found, _))) if found.start_us > generation.start_us => {
+                self.end = Some(End::Again(format!("another generation of the log has begun: {why}")));
+                return Ok(());
+            }
             Ok(newest) => newest.map_or(0, |(_, position)| position),
             Err(error) => {
                 tracing::warn!(%error, "the log went back, and its generation cannot be read yet");

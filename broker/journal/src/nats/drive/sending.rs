@@ -135,6 +135,8 @@ fn is_full(code: ErrorCode) -> bool {
         ErrorCode::STREAM_STORE_FAILED,
         ErrorCode::STORAGE_RESOURCES_EXCEEDED,
         ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        // The server's own limit (max_file_store).
+        ErrorCode::INSUFFICIENT_RESOURCES,
         ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
     ]
     .contains(&code)

@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker_client::{Backoff, Client, Options, Publish, PublishError};
 use serde_json::{Value, json};
 
 use super::contents::{Update, topics_of, update};
 use super::ledger::Ledger;
-use crate::kept::pass;
+use super::pass;
 use crate::link::{Link, post};
 
 /// Publishes on their way at once.
@@ -21,7 +22,7 @@ const BATCH: usize = 20;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// An update on its way: the topic's index and the number.
-type Job = (usize, u64);
+pub(super) type Job = (usize, u64);
 
 /// What one producer has published, and what is not answered yet.
 pub(super) struct Producer {
@@ -30,13 +31,17 @@ pub(super) struct Producer {
     /// Its topics, and the last number on each.
     topics: Vec<Job>,
     turn: usize,
+    /// How often it has gone to another broker.
+    moves: usize,
+    /// When it lost a connection; nothing was answered since.
+    lost: Option<Instant>,
     open: VecDeque<Job>,
 }
 
 impl Producer {
     pub(super) fn new(ledger: Arc<Ledger>, index: usize) -> Self {
         let topics = topics_of(index).into_iter().map(|topic| (topic, 0)).collect();
-        Self { ledger, index, topics, turn: 0, open: VecDeque::new() }
+        Self { ledger, index, topics, turn: 0, moves: 0, lost: None, open: VecDeque::new() }
     }
 
     /// Publishes in the way of its index, until the test is over. Returns its topics and the last number on each.
@@ -52,11 +57,28 @@ impl Producer {
                 _ => self.lines(),
             };
             if result.is_err() {
-                self.ledger.reconnects.fetch_add(1, Ordering::Relaxed);
+                self.ledger.lost(&mut self.lost);
+                self.moves += 1;
                 pass(PAUSE);
             }
         }
         self.topics
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.ledger.brokers.address(self.index + self.moves)
+    }
+
+    fn link(&self) -> io::Result<Link> {
+        Link::open(self.address(), self.ledger.brokers.silence)
+    }
+
+    /// So many were answered.
+    fn count(&mut self, answers: u64) {
+        self.ledger.count_answers(answers);
+        if let Some(lost) = self.lost.take() {
+            self.ledger.published.lock().unwrap().push(lost.elapsed());
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -108,7 +130,7 @@ impl Producer {
     #[track_caller]
     fn answered(&mut self, epoch: &str, seq: u64, duplicate: bool) {
         let (topic, n) = self.open.pop_front().unwrap();
-        self.ledger.answered.fetch_add(1, Ordering::Relaxed);
+        self.count(1);
         if duplicate {
             self.ledger.duplicates.fetch_add(1, Ordering::Relaxed);
             // It says the topic's newest, and not its own.
@@ -122,17 +144,17 @@ impl Producer {
     #[track_caller]
     fn all_answered(&mut self, answer: &Value) -> io::Result<()> {
         for rejected in answer["rejected"].as_array().unwrap() {
-            stopping(&rejected["code"], &rejected["message"])?;
+            self.refused(&rejected["code"], &rejected["message"])?;
         }
         assert_eq!(answer["accepted"], self.open.len(), "{answer}");
-        self.ledger.answered.fetch_add(self.open.len() as u64, Ordering::Relaxed);
+        self.count(self.open.len() as u64);
         self.ledger.duplicates.fetch_add(answer["duplicates"].as_u64().unwrap_or(0), Ordering::Relaxed);
         self.open.clear();
         Ok(())
     }
 
     fn pipelined(&mut self) -> io::Result<()> {
-        let mut link = Link::open(self.ledger.address)?;
+        let mut link = self.link()?;
         let message = |producer: &Self, job: Job| {
             let (topic, n) = job;
             format!("{{\"op\":\"publish\",\"id\":\"{topic}:{n}\",{}}}", producer.members(job))
@@ -157,7 +179,7 @@ impl Producer {
                     assert_eq!(answer["id"], json!(format!("{topic}:{n}")), "an answer out of order");
                     self.answered(&answer.str("epoch"), answer.num("seq"), answer["duplicate"] == true);
                 }
-                "error" => stopping(&answer["code"], &answer["message"])?,
+                "error" => self.refused(&answer["code"], &answer["message"])?,
                 "goaway" => return Err(io::ErrorKind::ConnectionAborted.into()),
                 _ => panic!("{answer:?}"),
             }
@@ -166,7 +188,7 @@ impl Producer {
     }
 
     fn batches(&mut self) -> io::Result<()> {
-        let mut link = Link::open(self.ledger.address)?;
+        let mut link = self.link()?;
         while !self.is_done() {
             let jobs = self.fill(BATCH);
             // A message has at most 64 KiB, so large updates share fewer of them.
@@ -205,7 +227,7 @@ impl Producer {
                         let rejected = answer["rejected"].as_array().unwrap().clone();
                         all["rejected"].as_array_mut().unwrap().extend(rejected);
                     }
-                    "error" => stopping(&answer["code"], &answer["message"])?,
+                    "error" => self.refused(&answer["code"], &answer["message"])?,
                     "goaway" => return Err(io::ErrorKind::ConnectionAborted.into()),
                     _ => panic!("{answer:?}"),
                 }
@@ -223,10 +245,10 @@ impl Producer {
         let (Update { kind, data, .. }, source) = (self.update(job), self.source());
         let (topic, n) = (&self.ledger.topics[job.0].name, job.1);
         let path = format!("/v1/topics/{topic}?kind={kind}&source={source}&source_seq={n}");
-        let answer = post(self.ledger.address, &path, "application/json", &data)?;
+        let answer = post(self.address(), &path, "application/json", &data)?;
         let json = answer.json();
         if answer.status != 200 {
-            return stopping(&json["error"]["code"], &json["error"]["message"]);
+            return self.refused(&json["error"]["code"], &json["error"]["message"]);
         }
         self.answered(json["epoch"].as_str().unwrap(), json["seq"].as_u64().unwrap(), json["duplicate"] == true);
         Ok(())
@@ -239,10 +261,10 @@ impl Producer {
             return Ok(());
         }
         let body: String = jobs.into_iter().map(|job| format!("{{{}}}\n", self.members(job))).collect();
-        let answer = post(self.ledger.address, "/v1/publish", "application/x-ndjson", &body)?;
+        let answer = post(self.address(), "/v1/publish", "application/x-ndjson", &body)?;
         let json = answer.json();
         if answer.status != 200 {
-            return stopping(&json["error"]["code"], &json["error"]["message"]);
+            return self.refused(&json["error"]["code"], &json["error"]["message"]);
         }
         self.all_answered(&json)
     }
@@ -252,7 +274,7 @@ impl Producer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let backoff = Backoff { first_ms: 1, max_ms: 20, jitter: 0.5 };
-            let url = format!("ws://{}/v1/ws", self.ledger.address);
+            let url = format!("ws://{}/v1/ws", self.address());
             let options = Options { backoff, answer_timeout_ms: 0, ..Options::new(url) };
             let client = Client::connect_with(options).await.unwrap();
             while !self.is_done() {
@@ -263,12 +285,12 @@ impl Producer {
                     // Now and then one alone, whose answer has its place.
                     [first, ..] if self.turn == 0 => match client.publish(first.clone()).await {
                         Ok(answer) => self.answered(&answer.epoch, answer.seq, answer.duplicate),
-                        Err(error) => refused_while_stopping(&error),
+                        Err(error) => self.refused_client(&error),
                     },
                     _ => match client.publish_batch(updates).await {
                         Ok(answer) => {
                             for (_, code, message) in &answer.rejected {
-                                let _ = stopping(&code.as_str().into(), &message.as_str().into());
+                                let _ = self.refused(&code.as_str().into(), &message.as_str().into());
                             }
                             if answer.rejected.is_empty() {
                                 let numbers = json!({ "accepted": answer.accepted, "duplicates": answer.duplicates });
@@ -277,7 +299,7 @@ impl Producer {
                                 self.all_answered(&answer).unwrap();
                             }
                         }
-                        Err(error) => refused_while_stopping(&error),
+                        Err(error) => self.refused_client(&error),
                     },
                 }
             }
@@ -298,18 +320,21 @@ impl Producer {
         };
         update.source(self.source(), job.1)
     }
-}
 
-fn refused_while_stopping(error: &PublishError) {
-    let PublishError::Refused { code, message, .. } = error else { panic!("{error:?}") };
-    let _ = stopping(&code.as_str().into(), &message.as_str().into());
-}
+    fn refused_client(&self, error: &PublishError) {
+        let PublishError::Refused { code, message, .. } = error else { panic!("{error:?}") };
+        let _ = self.refused(&code.as_str().into(), &message.as_str().into());
+    }
 
-/// An error that a broker may give only while it is stopped by a signal: whatever it was about is sent again.
-#[track_caller]
-fn stopping(code: &Value, message: &Value) -> io::Result<()> {
-    let text = message.as_str().unwrap_or_default();
-    let is_expected = code == "unavailable" && ["stopping", "going away"].iter().any(|why| text.contains(why));
-    assert!(is_expected, "a publish was refused: {code} {message}");
-    Err(io::ErrorKind::ConnectionAborted.into())
+    /// An error that a broker may give only while it is stopped by a signal, or where its log may be out of reach: whatever it
+    /// was about is sent again.
+    #[track_caller]
+    fn refused(&self, code: &Value, message: &Value) -> io::Result<()> {
+        let text = message.as_str().unwrap_or_default();
+        let stops = ["stopping", "going away"].iter().any(|why| text.contains(why));
+        let is_expected = code == "unavailable" && (stops || self.ledger.brokers.log_may_be_away);
+        assert!(is_expected, "a publish was refused: {code} {message}");
+        self.ledger.unavailable.fetch_add(1, Ordering::Relaxed);
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
 }

@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker_client::{Backoff, Client, Event, OnSlow, Options, Start};
 use serde_json::{Value, json};
 
 use super::contents::Kind;
 use super::ledger::Ledger;
+use super::pass;
 use super::stream::Stream;
 use crate::common::Message;
-use crate::kept::pass;
 use crate::link::Link;
 
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long it stays with a broker that is cut off from the log, when the others may be too.
+const STALE_PAUSE: Duration = Duration::from_secs(5);
 
 /// How many there are.
 pub(super) const SUBSCRIBERS: usize = 3;
@@ -31,9 +34,26 @@ pub(super) struct Place {
     shared: HashMap<usize, u64>,
     /// It resumes by ids: what came after the last one comes again, and so long it has to be retained.
     by_id: bool,
+    /// How often it has gone to another broker.
+    moves: usize,
+    /// When it lost its connection; it was not served since.
+    lost: Option<Instant>,
+    /// When its broker was last cut off from the log.
+    stale: Option<Instant>,
 }
 
 impl Place {
+    fn address(&self) -> SocketAddr {
+        self.ledger.brokers.address(self.index + self.moves)
+    }
+
+    /// A broker serves it.
+    fn served(&mut self) {
+        if let Some(lost) = self.lost.take() {
+            self.ledger.resumed.lock().unwrap().push(lost.elapsed());
+        }
+    }
+
     /// A topic begins, or begins again after the connection was lost.
     #[track_caller]
     fn begin(&mut self, name: &str, start: &str, seq: u64, oldest: u64, epoch: Option<&str>) {
@@ -107,7 +127,14 @@ impl Place {
         };
         match message.op() {
             "subscribed" => {
+                let errors = message["errors"].as_array().unwrap();
+                if self.ledger.brokers.log_may_be_away && !errors.is_empty() {
+                    // It is not known yet whether the broker has what this subscriber has.
+                    assert!(errors.iter().all(|error| error["code"] == "unavailable"), "{message:?}");
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
                 assert_eq!(message["errors"], json!([]), "{message:?}");
+                self.served();
                 message["topics"].as_array().unwrap().iter().for_each(|topic| begin(self, topic));
             }
             "topic" => begin(self, &message.json),
@@ -118,6 +145,14 @@ impl Place {
             "image" => self.image(&message.str("topic"), &message.str("epoch"), message.num("seq"), &message["data"]),
             "goaway" => return Err(io::ErrorKind::ConnectionAborted.into()),
             "hello" => {}
+            "fresh" => assert!(self.ledger.brokers.log_may_be_away),
+            "stale" => {
+                assert!(self.ledger.brokers.log_may_be_away);
+                // Another one may not be; if it is too, it stays there.
+                if self.stale.replace(Instant::now()).is_none_or(|before| before.elapsed() > STALE_PAUSE) {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+            }
             // A gap, a closed topic, an error.
             _ => panic!("subscriber {}: {message:?}", self.index),
         }
@@ -127,7 +162,8 @@ impl Place {
 
 /// Subscribes in the way of its index until all is there. `ready` counts those that will miss nothing from now on.
 pub(super) fn run(ledger: Arc<Ledger>, index: usize, is_done: Arc<AtomicBool>, ready: impl FnMut()) {
-    let mut place = Place { ledger, index, topics: HashMap::new(), shared: HashMap::new(), by_id: false };
+    let (topics, shared) = (HashMap::new(), HashMap::new());
+    let mut place = Place { ledger, index, topics, shared, by_id: false, moves: 0, lost: None, stale: None };
     let is_done = || is_done.load(Ordering::SeqCst);
     match index {
         0 => client(&mut place, is_done, ready),
@@ -154,7 +190,8 @@ fn until_done(
     };
     while !is_done() {
         if connection(place, &is_done, &mut ready).is_err() {
-            place.ledger.reconnects.fetch_add(1, Ordering::Relaxed);
+            place.ledger.lost(&mut place.lost);
+            place.moves += 1;
             pass(PAUSE);
         }
     }
@@ -162,7 +199,7 @@ fn until_done(
 
 /// A WebSocket that names all topics, each with the place where it was.
 fn by_seq(place: &mut Place, is_done: &dyn Fn() -> bool, ready: &mut dyn FnMut()) -> io::Result<()> {
-    let mut link = Link::open(place.ledger.address)?;
+    let mut link = Link::open(place.address(), place.ledger.brokers.silence)?;
     let entry = |(index, topic): (usize, &super::contents::Topic)| match place.topics.get(&index) {
         Some((seq, epoch)) => json!({ "topic": topic.name, "epoch": epoch, "seq": seq }),
         None => json!(topic.name),
@@ -182,7 +219,7 @@ fn by_seq(place: &mut Place, is_done: &dyn Fn() -> bool, ready: &mut dyn FnMut()
 
 /// Server-Sent Events of a pattern, from the last id.
 fn by_id(place: &mut Place, id: &mut String, is_done: &dyn Fn() -> bool, ready: &mut dyn FnMut()) -> io::Result<()> {
-    let mut stream = Stream::open(place.ledger.address, "topic=k.%3E&on_slow=retain", id)?;
+    let mut stream = Stream::open(place.address(), "topic=k.%3E&on_slow=retain", id, place.ledger.brokers.silence)?;
     while !is_done() {
         let Some(event) = stream.next()? else { continue };
         if let Some(message) = event.message {
@@ -205,7 +242,7 @@ fn client(place: &mut Place, is_done: impl Fn() -> bool, mut ready: impl FnMut()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let backoff = Backoff { first_ms: 1, max_ms: 20, jitter: 0.5 };
-        let url = format!("ws://{}/v1/ws", place.ledger.address);
+        let url = format!("ws://{}/v1/ws", place.address());
         let client = Client::connect_with(Options { backoff, ..Options::new(url) }).await.unwrap();
         let names: Vec<String> = place.ledger.topics.iter().map(|topic| topic.name.clone()).collect();
         let mut all = client.subscribe(names).on_slow(OnSlow::Retain).ready().send().await.unwrap();

@@ -12,7 +12,7 @@ const BIG_BYTES: usize = 30_000;
 pub(super) const PRODUCERS: usize = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Events of one producer.
     Events,
     /// States and patches of one producer.
@@ -25,9 +25,9 @@ pub(super) enum Kind {
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Topic {
-    pub(super) name: String,
-    pub(super) kind: Kind,
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
 }
 
 /// All topics, by index.

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{Message, PATIENCE};
 
@@ -12,6 +12,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Stream {
     stream: TcpStream,
     buffer: Vec<u8>,
+    silence: Duration,
+    heard: Instant,
 }
 
 /// One block of it.
@@ -22,17 +24,17 @@ pub(super) struct Block {
 }
 
 impl Stream {
-    /// Opens a stream.
+    /// Opens a stream, which is lost if it is silent for so long.
     ///
     /// # Errors
     /// There is no broker, it takes no streams at the moment, or it ended meanwhile.
-    pub(super) fn open(address: SocketAddr, query: &str, last_id: &str) -> io::Result<Self> {
+    pub(super) fn open(address: SocketAddr, query: &str, last_id: &str, silence: Duration) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PAUSE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let header = if last_id.is_empty() { String::new() } else { format!("Last-Event-ID: {last_id}\r\n") };
         stream.write_all(format!("GET /v1/sse?{query} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n").as_bytes())?;
-        let mut stream = Self { stream, buffer: Vec::new() };
+        let mut stream = Self { stream, buffer: Vec::new(), silence, heard: Instant::now() };
         let head = loop {
             if let Some(head) = stream.take(b"\r\n\r\n") {
                 break head;
@@ -79,10 +81,11 @@ impl Stream {
         match self.stream.read(&mut bytes) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(len) => {
+                self.heard = Instant::now();
                 self.buffer.extend_from_slice(&bytes[..len]);
                 Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.heard.elapsed() < self.silence => Ok(false),
             Err(error) => Err(error),
         }
     }

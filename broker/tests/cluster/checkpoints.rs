@@ -1,0 +1,228 @@
+//! Starts from checkpoints: of a broker for which the log was cut off behind what it had read, and with checkpoints that are
+//! broken or only half there.
+
+use serde_json::{Value, json};
+
+use crate::common::nats::{CURRENT, Link, OLDEST};
+use crate::common::until;
+use crate::kept::Kept;
+use crate::load::pass;
+use crate::members::{CHECKPOINTS, Cluster, LOG, SMALL};
+
+/// The bytes of an update that makes the log long.
+const LONG_BYTES: usize = 60_000;
+/// The most of them: several times what is due for a checkpoint.
+const LONG_MAX: u64 = 4 * SMALL / LONG_BYTES as u64;
+
+/// Publishes a long update of a topic, which cannot be compressed much.
+fn lengthen(broker: &Kept, n: u64) {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let text: String = (0..LONG_BYTES / 16).map(|_| format!("{:016x}", next())).collect();
+    broker.publish("long", "state", &format!("{{\"n\":{n},\"x\":\"{text}\"}}"));
+}
+
+/// Publishes until the log is cut off behind this position.
+#[track_caller]
+fn cut_behind(cluster: &Cluster, position: u64) {
+    for n in 0..LONG_MAX {
+        lengthen(&cluster.brokers[0], n);
+        if n % 16 == 0 && cluster.state_of(LOG)["first_seq"].as_u64().unwrap() > position {
+            return;
+        }
+    }
+    panic!("the log is not cut off: {}", cluster.state_of(LOG));
+}
+
+/// Publishes some of everything, at each broker.
+fn fill(cluster: &Cluster) {
+    for (index, broker) in cluster.brokers.iter().enumerate() {
+        for n in 1..=20 {
+            broker.publish("e.all", "event", &json!({ "n": n }).to_string());
+            broker.publish(&format!("s.{index}"), "state", &json!({ "n": n, "px": "189.10" }).to_string());
+            broker.publish(&format!("s.{index}"), "patch", r#"{"bids":{"1":null,"5":"6"}}"#);
+        }
+        broker.publish("gone", "event", "1");
+        assert_eq!(broker.http("DELETE /v1/topics/gone", "").status, 200);
+    }
+    let once = "POST /v1/topics/e.source?kind=event&source=feed&source_seq=7";
+    assert_eq!(cluster.brokers[0].http(once, "1").json()["seq"], 1);
+}
+
+/// A broker has what the others have, by the same epochs, and clients go on there.
+#[track_caller]
+fn assert_goes_on(cluster: &mut Cluster, before: &Value) {
+    cluster.assert_equal();
+    let broker = cluster.brokers.last().unwrap();
+    for topic in before.as_array().unwrap() {
+        let name = topic[0]["topic"].as_str().unwrap();
+        let entry = json!({ "topic": name, "epoch": topic[0]["epoch"], "seq": topic[0]["seq"] });
+        let mut client = broker.client();
+        client.say(&json!({ "op": "subscribe", "topics": [entry], "on_slow": "retain" }).to_string());
+        let answer = client.skip_to(json!({ "op": "subscribed" }));
+        let start = answer["topics"][0]["start"].as_str().unwrap();
+        // Of what is long not all is retained.
+        assert!(start == "resumed" || name == "long" && start == "reset", "{answer:?}");
+        assert_eq!(answer["topics"][0]["epoch"], topic[0]["epoch"], "{answer:?}");
+    }
+    let once = "POST /v1/topics/e.source?kind=event&source=feed&source_seq=7";
+    let again = broker.http(once, "1").json();
+    assert_eq!((&again["duplicate"], &again["seq"]), (&json!(true), &json!(1)), "{again}");
+    let seq = broker.publish("e.all", "event", "\"again\"");
+    assert_eq!(seq, 41);
+}
+
+/// The broker is stopped while the log is cut off behind what it had read.
+fn stopped_for_long(version: &str, servers: usize) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    cluster.brokers[1].kill();
+    cut_behind(&cluster, position);
+    cluster.brokers[1].go();
+    let restored = cluster.brokers[1].process().metric("tickcast_journal_restored_topics");
+    assert!(restored > 0.0, "it has read no checkpoint");
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn a_broker_that_was_stopped_for_long_has_the_same_epochs() {
+    stopped_for_long(CURRENT, 1);
+}
+
+/// The broker runs, and is cut off from the servers meanwhile.
+fn cut_off_for_long(version: &str, servers: usize) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    let mut follower = cluster.brokers[1].client();
+    follower.subscribe(&["e.all"]);
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    cluster.links.iter().for_each(Link::cut);
+    cut_behind(&cluster, position);
+    cluster.links.iter().for_each(Link::heal);
+    // Its clients are sent away, so that they come back to one that has everything.
+    follower.skip_to(json!({ "op": "goaway" }));
+    until("the broker to serve again", || {
+        pass(std::time::Duration::from_millis(10));
+        std::net::TcpStream::connect(cluster.brokers[1].address).is_ok()
+    });
+    assert!(cluster.brokers[1].process().runs());
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn a_broker_that_was_cut_off_for_long_starts_again_with_the_same_epochs() {
+    cut_off_for_long(CURRENT, 1);
+}
+
+/// How a checkpoint is broken.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    /// One of its parts is gone.
+    Part,
+    /// All of them.
+    All,
+    /// A part has come twice.
+    Doubled,
+    /// What it says of itself is gone: it was not written to its end.
+    Unfinished,
+}
+
+/// Breaks the newest checkpoint. All brokers are down, or have no need of it.
+#[track_caller]
+fn damage(cluster: &Cluster, how: Damage) {
+    // The last message of the store says what its newest object is.
+    let last = cluster.state_of(CHECKPOINTS)["last_seq"].as_u64().unwrap();
+    let mut wire = cluster.servers.wire(0);
+    let mut info = None;
+    for seq in (1..=last).rev() {
+        let Ok(found) = wire.jetstream(&format!("STREAM.MSG.GET.{CHECKPOINTS}"), &json!({ "seq": seq })) else {
+            continue;
+        };
+        let subject = found["message"]["subject"].as_str().unwrap().to_owned();
+        if subject.contains(".M.") {
+            let data = found["message"]["data"].as_str().unwrap_or_default();
+            let text = String::from_utf8(base64(data)).unwrap();
+            let object: Value = serde_json::from_str(&text).unwrap();
+            if object["deleted"] != true {
+                info = Some((seq, object["nuid"].as_str().unwrap().to_owned()));
+                break;
+            }
+        }
+    }
+    let (seq, nuid) = info.expect("there is a checkpoint");
+    let parts = format!("$O.tickcast_CP.C.{nuid}");
+    match how {
+        Damage::Part => {
+            let part =
+                wire.jetstream(&format!("STREAM.MSG.GET.{CHECKPOINTS}"), &json!({ "last_by_subj": parts })).unwrap();
+            let delete = json!({ "seq": part["message"]["seq"] });
+            wire.jetstream(&format!("STREAM.MSG.DELETE.{CHECKPOINTS}"), &delete).unwrap();
+        }
+        Damage::All => {
+            wire.jetstream(&format!("STREAM.PURGE.{CHECKPOINTS}"), &json!({ "filter": parts })).unwrap();
+        }
+        Damage::Doubled => wire.publish(&parts, b"again").unwrap(),
+        Damage::Unfinished => {
+            wire.jetstream(&format!("STREAM.MSG.DELETE.{CHECKPOINTS}"), &json!({ "seq": seq })).unwrap();
+        }
+    }
+}
+
+/// Decodes base64 (RFC 4648 section 4).
+fn base64(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
+    for letter in text.bytes().filter(|letter| *letter != b'=') {
+        bits = bits << 6 | LETTERS.iter().position(|known| *known == letter).unwrap() as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+/// The newest checkpoint cannot be used, and the older one is: the log still has all that follows it.
+fn broken(version: &str, servers: usize, how: Damage) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    // When the log is cut off for the first time there are two.
+    cut_behind(&cluster, position);
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    cluster.brokers[1].kill();
+    damage(&cluster, how);
+    cluster.brokers[1].go();
+    let early = cluster.brokers[1].early();
+    assert!(matches!(how, Damage::Unfinished) || early.contains("a checkpoint is damaged"), "{how:?}: {early}");
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn a_broken_checkpoint_is_passed_over() {
+    broken(CURRENT, 1, Damage::Part);
+}
+
+#[test]
+#[ignore = "takes some minutes: make cluster-test"]
+fn checkpoints_serve_in_every_case() {
+    for version in [OLDEST, CURRENT] {
+        stopped_for_long(version, 3);
+        cut_off_for_long(version, 3);
+        for how in [Damage::Part, Damage::All, Damage::Doubled, Damage::Unfinished] {
+            broken(version, 3, how);
+        }
+    }
+}

@@ -118,15 +118,27 @@ async fn generation(
     if let Some(newest) = newest(stream, options).await? {
         return Ok(Some(newest));
     }
-    // It was purged, so there is a checkpoint that is newer.
+    // It was purged, so there is a checkpoint that is newer. What was purged lies before the older of two, so they are of the
+    // same generation.
     for object in checkpoints {
-        let path = checkpoints::fetch(bucket, object, &options.scratch).await?;
-        match CheckpointReader::open(&path) {
-            Ok(reader) => return Ok(Some((reader.head().generation, 0))),
+        match generation_of(bucket, object, options).await {
+            Ok(generation) => return Ok(Some((generation, 0))),
             Err(error) => tracing::error!(name = object.name, %error, "a checkpoint cannot be read, and is not used"),
         }
     }
-    Ok(None)
+    let first = stream::info(stream).await?.state.first_sequence;
+    if checkpoints.is_empty() && first <= 1 {
+        return Ok(None);
+    }
+    // Another generation would end the one in which other brokers are.
+    let why = format!("it begins with {first}, and none of {} checkpoints can be read", checkpoints.len());
+    Err(NatsError::Incomplete { stream: options.stream(), why })
+}
+
+/// The generation that a checkpoint is of.
+async fn generation_of(bucket: &ObjectStore, object: &Object, options: &Options) -> Result<Generation, NatsError> {
+    let path = checkpoints::fetch(bucket, object, &options.scratch).await?;
+    Ok(CheckpointReader::open(&path)?.head().generation)
 }
 
 /// The newest generation that stands in the log, and its position.

@@ -137,6 +137,35 @@ fn a_broker_that_was_cut_off_for_long_starts_again_with_the_same_epochs() {
     cut_off_for_long(CURRENT, 1);
 }
 
+/// All brokers are killed as soon as the first part of a checkpoint is in the store. Another one is written all the same, by
+/// whoever: that it was somebody's turn must not keep the others from it.
+fn killed_meanwhile(version: &str, servers: usize) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    let mut n = 0;
+    while cluster.state_of(CHECKPOINTS)["messages"] == 0 {
+        lengthen(&cluster.brokers[0], n);
+        n += 1;
+        assert!(n < LONG_MAX, "nobody writes a checkpoint: {}", cluster.state_of(LOG));
+    }
+    cluster.brokers.iter_mut().for_each(Kept::kill);
+    cluster.brokers.iter_mut().for_each(|broker| _ = broker.go());
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    cut_behind(&cluster, position);
+    for broker in &mut cluster.brokers {
+        // A full log would have begun one unasked.
+        assert_eq!(broker.process().metric("tickcast_journal_failures_total"), 0.0);
+    }
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn brokers_are_killed_while_a_checkpoint_is_written() {
+    killed_meanwhile(CURRENT, 1);
+}
+
 /// How a checkpoint is broken.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
@@ -234,6 +263,7 @@ fn checkpoints_serve_in_every_case() {
     for version in [OLDEST, CURRENT] {
         stopped_for_long(version, 3);
         cut_off_for_long(version, 3);
+        killed_meanwhile(version, 3);
         for how in [Damage::Part, Damage::All, Damage::Doubled, Damage::Unfinished] {
             broken(version, 3, how);
         }

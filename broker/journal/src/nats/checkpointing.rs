@@ -65,12 +65,18 @@ impl Checkpointing {
         self.bytes += bytes;
     }
 
-    /// A broker says in the log that it begins; `own`: it is this one. Everything up to `begin` is applied.
-    pub(super) fn begins(&mut self, log: &Log, engine: &Arc<Engine>, applied: &Applied, begin: Seen, own: bool) {
+    /// A broker says in the log that it begins. Everything up to `begin` is applied.
+    pub(super) fn begins(&mut self, log: &Log, engine: &Arc<Engine>, applied: &Applied, begin: Seen, node: &str) {
+        let own = node == log.options.node;
         self.asked &= !own;
-        if self.election.begins(begin.ts_us) && own && self.running.is_none() {
+        if self.election.begins(node, begin.ts_us) && own && self.running.is_none() {
             self.begin(log, engine, applied, begin);
         }
+    }
+
+    /// A broker has begun another session.
+    pub(super) fn opens(&mut self, node: &str) {
+        self.election.opens(node);
     }
 
     /// A broker says in the log that it has completed one.

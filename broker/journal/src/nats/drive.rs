@@ -140,17 +140,21 @@ impl Drive {
         };
         // Nobody looked yet whether the log is the one of the consumer that recovering has left.
         drive.reader.close();
-        drive.until_settings().await?;
+        drive.until_it_takes_publishes().await?;
         drive.log.status.set_read();
         Ok(drive)
     }
 
-    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's.
-    async fn until_settings(&mut self) -> Result<(), NatsError> {
+    /// Clients are told of the settings, so there have to be some: a log that is new gets this broker's. And its session has
+    /// to be open, or the first publishes would be refused; unless the log is full, and there is nothing to wait for.
+    async fn until_it_takes_publishes(&mut self) -> Result<(), NatsError> {
         let (_, mut never) = watch::channel(false);
         let engine = self.engine.clone();
         let wake = Notify::new();
-        while engine.journal().is_some_and(|journal| journal.settings().is_none()) {
+        let has_settings = || engine.journal().is_none_or(|journal| journal.settings().is_some());
+        let is_refused = |drive: &Self| drive.log.status.failed().is_some();
+        while self.end.is_none() && (!has_settings() || !matches!(self.session, Session::Open(_)) && !is_refused(self))
+        {
             self.round(&wake, &mut never).await?;
         }
         self.compare_settings();
@@ -434,9 +438,10 @@ impl Drive {
                 self.compared(node.to_owned(), read.ts_us, differs);
             }
             Some(Control::CheckpointBegins) => {
-                self.checkpointing.begins(&self.log, &engine, &self.applied, read, is_own);
+                self.checkpointing.begins(&self.log, &engine, &self.applied, read, node);
             }
             Some(Control::Checkpoint) => self.checkpointing.completed(&self.log),
+            Some(Control::Opens) => self.checkpointing.opens(node),
             Some(Control::Settings) => self.compare_settings(),
             _ => {}
         }
@@ -574,6 +579,7 @@ impl Drive {
 /// What a control entry says, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
 enum Control {
+    Opens,
     Beat,
     CheckpointBegins,
     Checkpoint,
@@ -583,6 +589,7 @@ enum Control {
 impl Control {
     fn of(entry: &Entry<'_>) -> Option<Self> {
         match entry {
+            Entry::Open { .. } => Some(Control::Opens),
             Entry::Beat { digest: Some(_), .. } => Some(Control::Beat),
             Entry::CheckpointBegins { .. } => Some(Control::CheckpointBegins),
             Entry::Checkpoint { .. } => Some(Control::Checkpoint),
